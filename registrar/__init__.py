@@ -1,0 +1,1 @@
+"""The SIP side: phones register here, and every refusal has a reason."""

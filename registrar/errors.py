@@ -1,0 +1,52 @@
+"""Everything that can go wrong on purpose, each with the answer it deserves.
+
+    SipError                    a message of a peer that cannot be served: carries the SIP status
+      MalformedMessage          400
+      UnsupportedVersion        505
+      MessageTooLarge           513
+    StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
+    ConfigurationError          a setting that cannot be used: one line, exit code 2
+    AnotherNode                 our node name belongs to another living process: one line, exit code 3
+"""
+
+
+class SipError(Exception):
+    """A message that is refused before any rule looks at it. `str(error)` says what was wrong."""
+
+    status = 400
+    reason = "Bad Request"
+    label = "bad_request"
+
+
+class MalformedMessage(SipError):
+    """The grammar of RFC 3261 section 25 was broken, or a limit of ours was passed."""
+
+    label = "malformed"
+
+
+class UnsupportedVersion(SipError):
+    """The start line names another SIP version (RFC 3261 section 21.5.6)."""
+
+    status = 505
+    reason = "Version Not Supported"
+    label = "version"
+
+
+class MessageTooLarge(SipError):
+    """The message is longer than we read (RFC 3261 section 21.5.7)."""
+
+    status = 513
+    reason = "Message Too Large"
+    label = "too_large"
+
+
+class StoreUnavailable(Exception):
+    """A store did not answer in time, or answered with a fault. The request may be tried again."""
+
+
+class ConfigurationError(Exception):
+    """A setting that stops the start; the text is one line that names it."""
+
+
+class AnotherNode(Exception):
+    """Another living process works under our node name; two would undo each other's work."""

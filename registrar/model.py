@@ -1,0 +1,198 @@
+"""The values that every room speaks about: flows, phones, bindings and what was read of them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+Mono = NewType("Mono", float)
+"""Seconds of the event loop's clock: for timers."""
+
+Epoch = NewType("Epoch", float)
+"""Seconds since 1970: for whatever other processes must understand."""
+
+
+class IpMode(StrEnum):
+    """Where a phone may connect from (design decision 2)."""
+
+    OPEN = "OPEN"
+    LOCKED = "LOCKED"
+    ROAMING = "ROAMING"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The path a message came by; answers go back by it (RFC 5626)."""
+
+    transport: str
+    """udp, tcp, tls, ws or wss"""
+    local_ip: str
+    local_port: int
+    remote_ip: str
+    """The socket peer with IPv4-mapped IPv6 folded, or what a trusted proxy says."""
+    remote_port: int
+    id: int = 0
+    """Which socket or connection of this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One credential that may register, as the view `phone_v1` shows it."""
+
+    id: str
+    """24 hex digits, or `u<userId>` for a SIP user."""
+    version: int
+    """Grows with any row the view joins; an older read never overwrites a newer one."""
+    username: str
+    domain: str
+    customer: str
+    """Id of the customer (24 hex digits)."""
+    active: bool
+    """False: the customer is blocked or deleted, everything is refused."""
+    extension: str
+    """Number of the phone's extension, empty when it has none."""
+    password: str = field(repr=False)
+    secret_version: int
+    """Grows with each reset of the credentials; bindings made with an older one are void."""
+    mode: IpMode
+    countries: tuple[str, ...] = ()
+    address: str = ""
+    cluster: int = 1
+    webrtc: bool = False
+
+
+class Reason(StrEnum):
+    """Why a phone is online or offline: the `reason` of its status (design.md 4.3)."""
+
+    REGISTERED = "registered"
+    UNREGISTERED = "unregistered"
+    EXPIRED = "expired"
+    SOCKET_CLOSED = "socket-closed"
+    PING_TIMEOUT = "ping-timeout"
+    REVOKED = "revoked"
+    IP_REJECTED = "ip-rejected"
+    NODE_LOST = "node-lost"
+
+
+class EventKind(StrEnum):
+    """What the journal of a phone and the stream of events record (design.md 4.3)."""
+
+    REGISTERED = "registered"
+    MOVED = "moved"
+    UNREGISTERED = "unregistered"
+    EXPIRED = "expired"
+    LOST = "lost"
+    REJECTED = "rejected"
+    LOCKED = "locked"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One contact of a phone and the path to it (RFC 3261 section 10)."""
+
+    contact: str
+    """The URI as the phone wrote it, without the header's own parameters."""
+    expires_at: int
+    """Epoch seconds."""
+    call_id: str
+    cseq: int
+    q: str = ""
+    instance: str = ""
+    """`+sip.instance` without quotes and brackets (RFC 5626), empty when absent."""
+    reg_id: int = 0
+    """0 when absent."""
+    user_agent: str = ""
+    local_ip: str = ""
+    public_ip: str = ""
+    public_port: int = 0
+    transport: str = "udp"
+    node: str = ""
+    generation: str = ""
+    registered_at: int = 0
+    """Epoch seconds of the first REGISTER of this binding."""
+    refreshed_at: int = 0
+    secret_version: int = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the binding lives and dies with a connection of one process."""
+        return self.transport != "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedNonce:
+    """A nonce that let a request through, with the highest nonce count seen (RFC 7616 section 3.4)."""
+
+    issued_us: int
+    mark: str
+    """The nonce's own random part."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One kind of refusal of a phone; the same one makes one event in five minutes (decision 15)."""
+
+    ip: str
+    reason: str
+    since: int
+    """Epoch seconds of the event."""
+    count: int
+    """How many came since that event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was read of a phone's bindings, so that a write can say: unless someone wrote since."""
+
+    version: int = 0
+    bindings: tuple[Binding, ...] = ()
+    nonces: tuple[AcceptedNonce, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    def live(self, now: Epoch) -> tuple[Binding, ...]:
+        """The bindings that have not run out at `now`."""
+        return tuple(binding for binding in self.bindings if binding.expires_at > now)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a phone's journal, and of the stream of all events."""
+
+    kind: EventKind
+    reason: str
+    at: int
+    """Epoch seconds."""
+    ip: str = ""
+    port: int = 0
+    transport: str = ""
+    user_agent: str = ""
+    count: int = 1
+    by: str = ""
+    """Who did it when it was not the phone: `api`, or a node's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The access rule lets the phone in."""
+
+    lock: bool = False
+    """The first contact of an OPEN phone: lock it to the address first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The access rule refuses the phone; `reason` is a metric label and a word of the journal too."""
+
+    reason: str
+
+
+Decision = Allow | Deny
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the config API published on `registrar:changed`: phones by id, or one whole customer."""
+
+    phones: tuple[str, ...] = ()
+    customer: str = ""

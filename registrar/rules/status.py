@@ -1,0 +1,145 @@
+"""The live status of a phone: what is written about it, and what a reader may conclude (design.md 4.3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from registrar.model import Binding, Epoch, Reason
+
+CONNECTED_TRANSPORTS = frozenset({"tcp", "tls", "ws", "wss"})
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """What is true of a phone now. `online is None` means: unknown, the store did not answer."""
+
+    online: bool | None = False
+    expires: int | None = -1
+    """Seconds left, -1 when offline, None when unknown."""
+    local_ip_address: str | None = None
+    public_ip_address: str | None = None
+    public_port: int | None = None
+    user_agent: str | None = None
+    transport: str | None = None
+    node: str | None = None
+    state: str | None = "offline"
+    reason: str | None = None
+    """None: the phone has never registered, or not within the last 30 days."""
+    since: int | None = None
+    """Epoch seconds since when `state` holds."""
+    last_seen: int | None = None
+    rtt_ms: float | None = None
+    last_rejected_at: int | None = None
+    last_rejected_ip: str | None = None
+    last_rejected_reason: str | None = None
+
+
+UNKNOWN = LiveStatus(online=None, expires=None, state=None)
+"""The status while Redis is away: unknown is never reported as offline."""
+
+
+def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch) -> LiveStatus:
+    """What the status hash `fields` says at `now`.
+
+    `leases` maps the names of the living nodes to their generations: a phone on a connection (TCP, TLS,
+    WebSocket) is online only while the very process that holds its connection lives.
+    """
+    if not fields:
+        return LiveStatus()
+    expires_at = _int(fields, "expiresAt") or 0
+    said_online = fields.get("online") == "1"
+    expired = expires_at <= now
+    lost = _node_is_gone(fields, leases)
+    online = said_online and not expired and not lost
+    reason = fields.get("reason") or None
+    since = _int(fields, "since")
+    if said_online and not online:  # the sweep has not come by yet, but the truth does not wait for it
+        reason = str(Reason.EXPIRED if expired else Reason.NODE_LOST)
+        since = expires_at if expired else int(now)
+    return LiveStatus(
+        online=online,
+        expires=max(1, round(expires_at - now)) if online else -1,
+        local_ip_address=fields.get("localIpAddress") or None,
+        public_ip_address=fields.get("publicIpAddress") or None,
+        public_port=_int(fields, "publicPort"),
+        user_agent=fields.get("userAgent") or None,
+        transport=fields.get("transport") or None,
+        node=fields.get("node") or None,
+        state="registered" if online else "offline",
+        reason=reason,
+        since=since,
+        last_seen=_int(fields, "lastSeen"),
+        rtt_ms=_float(fields, "rttMs"),
+        last_rejected_at=_int(fields, "lastRejectedAt"),
+        last_rejected_ip=fields.get("lastRejectedIp") or None,
+        last_rejected_reason=fields.get("lastRejectedReason") or None,
+    )
+
+
+def needed_lease(fields: Mapping[str, str]) -> str | None:
+    """Name of the node whose lease decides about this phone; None when none does."""
+    if fields.get("online") == "1" and fields.get("transport") in CONNECTED_TRANSPORTS:
+        return fields.get("node")
+    return None
+
+
+def newest(bindings: tuple[Binding, ...]) -> Binding:
+    """The binding that the status shows: the one refreshed last."""
+    return max(bindings, key=lambda binding: (binding.refreshed_at, binding.expires_at))
+
+
+def online_fields(bindings: tuple[Binding, ...], since: int) -> dict[str, str]:
+    """The status fields of a phone with live `bindings`: the newest is shown, the latest expiry counts."""
+    shown = newest(bindings)
+    return {
+        "online": "1",
+        "expiresAt": str(max(binding.expires_at for binding in bindings)),
+        "userAgent": shown.user_agent,
+        "localIpAddress": shown.local_ip,
+        "publicIpAddress": shown.public_ip,
+        "publicPort": str(shown.public_port),
+        "transport": shown.transport,
+        "node": shown.node,
+        "generation": shown.generation,
+        "state": "registered",
+        "reason": str(Reason.REGISTERED),
+        "since": str(since),
+        "lastSeen": str(shown.refreshed_at),
+    }
+
+
+def refreshed_fields(bindings: tuple[Binding, ...]) -> dict[str, str]:
+    """What a mere refresh changes of the status."""
+    return {
+        "expiresAt": str(max(binding.expires_at for binding in bindings)),
+        "lastSeen": str(newest(bindings).refreshed_at),
+    }
+
+
+def offline_fields(reason: Reason, now: Epoch) -> dict[str, str]:
+    """The status fields of a phone that has lost its last binding; addresses stay for the reader."""
+    return {"online": "0", "state": "offline", "reason": str(reason), "since": str(int(now))}
+
+
+def rejected_fields(ip: str, reason: str, now: Epoch, *, online: bool) -> dict[str, str]:
+    """The status fields of a refusal; it must not spoil a healthy status (decision 15)."""
+    fields = {"lastRejectedAt": str(int(now)), "lastRejectedIp": ip, "lastRejectedReason": reason}
+    if not online:
+        fields |= {"online": "0", "state": "offline", "reason": str(Reason.IP_REJECTED), "since": str(int(now))}
+    return fields
+
+
+def _node_is_gone(fields: Mapping[str, str], leases: Mapping[str, str]) -> bool:
+    node = needed_lease(fields)
+    return node is not None and leases.get(node) != fields.get("generation")
+
+
+def _int(fields: Mapping[str, str], name: str) -> int | None:
+    value = fields.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def _float(fields: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(fields[name])
+    except (KeyError, ValueError):
+        return None

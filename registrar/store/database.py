@@ -1,0 +1,62 @@
+"""Connections to the SQL database: SQLite in the data directory, or PostgreSQL by URL."""
+
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from registrar.errors import ConfigurationError
+
+BUSY_SECONDS: Final = 5.0
+"""How long a writer of SQLite waits for another one."""
+SQL_TIMEOUT_SECONDS: Final = 5.0
+
+
+def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
+    """An engine for `url`. Readers of SQLite never wait for writers; writers queue (BEGIN IMMEDIATE).
+
+    Raises ConfigurationError for a URL that is none, or of a database that we do not know.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError("REGISTRAR_DATABASE_URL is not a database URL") from None
+    if parsed.drivername == "sqlite+aiosqlite":
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+        return engine
+    if parsed.drivername == "postgresql+asyncpg":
+        return _postgresql(url)
+    raise ConfigurationError(
+        "REGISTRAR_DATABASE_URL must begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
+        f"not {parsed.drivername}://"
+    )
+
+
+def _postgresql(url: str) -> AsyncEngine:
+    try:
+        return create_async_engine(
+            url,
+            pool_size=10,
+            max_overflow=10,
+            pool_pre_ping=True,
+            connect_args={"timeout": SQL_TIMEOUT_SECONDS, "command_timeout": SQL_TIMEOUT_SECONDS},
+        )
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "REGISTRAR_DATABASE_URL names PostgreSQL: install the extra, pip install 'registrar[postgres]'"
+        ) from None
+
+
+def _speak_sqlite(engine: AsyncEngine, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.cursor().execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

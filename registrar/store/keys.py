@@ -1,0 +1,53 @@
+"""Every key of the Redis contract, and nothing else may spell one (design.md 4.3).
+
+The braces are hash tags: all keys of one phone live in one cluster slot.
+"""
+
+from functools import lru_cache
+from typing import Final
+from zlib import crc32
+
+SHARDS: Final = 64
+EVENTS: Final = "registrar:events"
+CHANGED: Final = "registrar:changed"
+NODES: Final = "registrar:nodes"
+STATUS_SECONDS: Final = 30 * 86_400
+"""How long the status and the journal outlive the phone's last registration."""
+JOURNAL_LENGTH: Final = 100
+EVENTS_LENGTH: Final = 100_000
+
+
+def status(phone: str) -> str:
+    """The public status hash of a phone."""
+    return "registrar:status:{" + phone + "}"
+
+
+def location(phone: str) -> str:
+    """The bindings and nonces of a phone."""
+    return "registrar:loc:{" + phone + "}"
+
+
+def journal(phone: str) -> str:
+    """The stream of a phone's events."""
+    return "registrar:journal:{" + phone + "}"
+
+
+def expiry(phone: str) -> str:
+    """The index in which a phone's earliest expiry stands."""
+    return expiry_shard(crc32(phone.encode()) % SHARDS)
+
+
+@lru_cache(SHARDS)
+def expiry_shard(shard: int) -> str:
+    """One of the 64 indexes of expiry."""
+    return f"registrar:expiry:{shard}"
+
+
+def flows(node: str, generation: str) -> str:
+    """The phones with a binding on a connection of one process."""
+    return f"registrar:flows:{node}:{generation}"
+
+
+def node(name: str) -> str:
+    """The lease of a living process."""
+    return f"registrar:node:{name}"

@@ -1,0 +1,44 @@
+"""Stored SIP passwords, encrypted with AES-256-GCM under keys derived from REGISTRAR_SECRET_KEY."""
+
+import base64
+import secrets
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from registrar.errors import StoreUnavailable
+
+NONCE_BYTES: Final = 12
+FORMAT: Final = "v1:"
+
+
+def derive(secret_key: str, purpose: str, length: int = 32) -> bytes:
+    """A key of its own for one purpose, from the one secret of the installation (RFC 5869)."""
+    return HKDF(SHA256(), length, salt=None, info=f"registrar:{purpose}".encode()).derive(secret_key.encode())
+
+
+class Vault:
+    """Seals and opens small secrets; a text sealed for one owner does not open for another."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._cipher = AESGCM(derive(secret_key, "sip-passwords"))
+        self.fingerprint: str = derive(secret_key, "fingerprint", 8).hex()
+        """Lies in the database, so that a process with another key stops instead of making unreadable rows."""
+
+    def seal(self, secret: str, owner: str) -> str:
+        """The text to store for `secret`, bound to `owner` (the phone's id)."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), owner.encode())
+        return FORMAT + base64.b64encode(sealed).decode()
+
+    def open(self, stored: str, owner: str) -> str:
+        """The secret behind `stored`. Raises StoreUnavailable when it was sealed by another key or owner."""
+        try:
+            sealed = base64.b64decode(stored.removeprefix(FORMAT), validate=True)
+            nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+            return self._cipher.decrypt(nonce, text, owner.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise StoreUnavailable(f"the stored password of {owner} cannot be decrypted") from error
