@@ -1,12 +1,12 @@
 """Everything that can go wrong on purpose, each with the answer it deserves.
 
-    SipError                    a message of a peer that cannot be served: carries the SIP status
-      MalformedMessage          400
-      UnsupportedVersion        505
-      MessageTooLarge           513
-    StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
-    ConfigurationError          a setting that cannot be used: one line, exit code 2
-    AnotherNode                 our node name belongs to another living process: one line, exit code 3
+SipError                    a message of a peer that cannot be served: carries the SIP status
+  MalformedMessage          400
+  UnsupportedVersion        505
+  MessageTooLarge           513
+StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
+ConfigurationError          a setting that cannot be used: one line, exit code 2
+AnotherNode                 our node name belongs to another living process: one line, exit code 3
 """
 
 

@@ -124,7 +124,12 @@ def rejected_fields(ip: str, reason: str, now: Epoch, *, online: bool) -> dict[s
     """The status fields of a refusal; it must not spoil a healthy status (decision 15)."""
     fields = {"lastRejectedAt": str(int(now)), "lastRejectedIp": ip, "lastRejectedReason": reason}
     if not online:
-        fields |= {"online": "0", "state": "offline", "reason": str(Reason.IP_REJECTED), "since": str(int(now))}
+        fields |= {
+            "online": "0",
+            "state": "offline",
+            "reason": str(Reason.IP_REJECTED),
+            "since": str(int(now)),
+        }
     return fields
 
 

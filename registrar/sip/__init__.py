@@ -1,0 +1,49 @@
+"""The SIP language: bytes to values and values to bytes (RFC 3261 sections 7, 19, 20 and 25).
+
+The room's door: other rooms import from here only. Any bytes give a value or a SipError, nothing else.
+"""
+
+from .address import NameAddr, parse_name_addr, parse_name_addrs
+from .answer import answer
+from .check import check
+from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_credentials
+from .grammar import Params, format_params, param, parse_params, quote, split, unquote
+from .headers import Headers, canonical
+from .message import MAX_MESSAGE, Message, Request, Response, parse
+from .uri import Uri, equivalent, parse_uri, unescape
+from .via import Via, parse_via
+
+__all__ = [
+    "MAX_MESSAGE",
+    "MD5",
+    "SHA256",
+    "Credentials",
+    "Headers",
+    "Message",
+    "NameAddr",
+    "Params",
+    "Request",
+    "Response",
+    "Uri",
+    "Via",
+    "answer",
+    "canonical",
+    "challenge",
+    "check",
+    "equivalent",
+    "expected",
+    "format_params",
+    "ha1",
+    "param",
+    "parse",
+    "parse_credentials",
+    "parse_name_addr",
+    "parse_name_addrs",
+    "parse_params",
+    "parse_uri",
+    "parse_via",
+    "quote",
+    "split",
+    "unescape",
+    "unquote",
+]

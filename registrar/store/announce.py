@@ -1,7 +1,7 @@
 """The words on `registrar:changed`: what the config API changed, for every SIP process to re-check.
 
-    phone <id> [<id> ...]       these phones (created, changed, reset or deleted)
-    customer <id>               every phone of this customer
+phone <id> [<id> ...]       these phones (created, changed, reset or deleted)
+customer <id>               every phone of this customer
 """
 
 from registrar.model import Change

@@ -1,0 +1,83 @@
+"""Words of the SIP grammar that every header shares: tokens, quoted strings, lists (RFC 3261 section 25.1)."""
+
+import re
+from typing import Final
+
+from registrar.errors import MalformedMessage
+
+TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]++"
+QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+LWS: Final = " \t"
+
+_TOKEN: Final = re.compile(TOKEN)
+# Quotes and brackets are taken whole, so that a separator inside them does not separate (possessive: linear).
+_WORD: Final = re.compile(rf'{QUOTED}|<[^<>]*+>|[^"<>]', re.DOTALL)
+_PARAM: Final = re.compile(rf";[ \t]*({TOKEN})[ \t]*(?:=[ \t]*({QUOTED}|[^;\"\s,<>]++)[ \t]*)?+", re.DOTALL)
+
+Params = tuple[tuple[str, str | None], ...]
+"""Parameters in wire order: lower-case name, value as written (quotes kept), None when there is no value."""
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` is one `token`."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def split(text: str, separator: str) -> list[str]:
+    """The pieces of `text` between separators that stand outside quotes and angle brackets, trimmed.
+
+    Raises MalformedMessage for a quote or bracket that is not closed.
+    """
+    if '"' not in text and "<" not in text and ">" not in text:
+        return [piece.strip(LWS) for piece in text.split(separator)]
+    pieces: list[str] = []
+    start = position = 0
+    while position < len(text):
+        word = _WORD.match(text, position)
+        if word is None:
+            raise MalformedMessage(f"quote or bracket not closed: {text[:80]!r}")
+        if word.group() == separator:
+            pieces.append(text[start:position].strip(LWS))
+            start = word.end()
+        position = word.end()
+    pieces.append(text[start:].strip(LWS))
+    return pieces
+
+
+def parse_params(text: str) -> Params:
+    """The `;name=value` parameters of a header. Raises MalformedMessage when anything else stands there."""
+    params: list[tuple[str, str | None]] = []
+    position = 0
+    while position < len(text):
+        found = _PARAM.match(text, position)
+        if found is None:
+            raise MalformedMessage(f"bad parameters: {text[:80]!r}")
+        params.append((found[1].lower(), found[2]))
+        position = found.end()
+    return tuple(params)
+
+
+def format_params(params: Params) -> str:
+    """The text of parameters; the inverse of `parse_params`."""
+    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+
+
+def param(params: Params, name: str) -> str | None:
+    """The value of the first parameter called `name`; empty when it stands there without one."""
+    for key, value in params:
+        if key == name:
+            return value if value is not None else ""
+    return None
+
+
+def unquote(text: str) -> str:
+    """The content of a quoted string, or the text itself when it is none."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    inner = text[1:-1]
+    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL) if "\\" in inner else inner
+
+
+def quote(text: str) -> str:
+    """`text` as a quoted string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

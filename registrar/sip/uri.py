@@ -1,0 +1,162 @@
+"""SIP and SIPS URIs and how two of them compare (RFC 3261 section 19.1)."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address
+from typing import Final
+
+from registrar.errors import MalformedMessage
+
+from .grammar import Params, format_params
+
+MAX_URI: Final = 1_024  # RFC 4475's longest URI has 590 characters
+MAX_PORT: Final = 65_535
+KEPT: Final = 1_024  # a request repeats its URIs, and the one with the digest repeats the one before it
+
+_ESCAPED = r"%[0-9A-Fa-f]{2}"
+_USER = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|{_ESCAPED})++"
+_PASSWORD = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|{_ESCAPED})*+"
+_HOST = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-])*+"
+_PCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|{_ESCAPED})"
+_HCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$]|{_ESCAPED})"
+_SIP: Final = re.compile(
+    rf"(sips?):(?:({_USER})(?::({_PASSWORD}))?+@)?+({_HOST})(?::([0-9]{{1,5}}))?+"
+    rf"((?:;{_PCHARS}++(?:={_PCHARS}*+)?+)*+)(?:\?({_HCHARS}++={_HCHARS}*+(?:&{_HCHARS}++={_HCHARS}*+)*+))?+",
+    re.IGNORECASE,
+)
+_OTHER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*+):([^\s<>\"]++)")
+_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_RESERVED: Final = frozenset(";/?:@&=+$,%")
+
+# RFC 3261 section 19.1.4: these make a difference even when only one of two URIs has them.
+_TELLING: Final = frozenset({"user", "ttl", "method", "maddr", "transport"})
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """One URI, its parts as written. `str(uri)` is the text again.
+
+    For a scheme other than sip and sips only `scheme` and `opaque` are filled.
+    """
+
+    scheme: str
+    """lower case"""
+    user: str | None = None
+    password: str | None = None
+    host: str = ""
+    """As written; IPv6 with its brackets."""
+    port: int | None = None
+    params: Params = ()
+    """Names in lower case."""
+    headers: str | None = None
+    """What follows the question mark; never expanded into headers of a message."""
+    opaque: str = ""
+
+    @property
+    def is_sip(self) -> bool:
+        """Whether this is a sip or sips URI."""
+        return self.scheme in ("sip", "sips")
+
+    @property
+    def host_key(self) -> str:
+        """The host for look-ups: lower case, without brackets and a trailing dot."""
+        host = self.host.lower()
+        if host.startswith("["):
+            return str(IPv6Address(host[1:-1]))
+        return host.rstrip(".")
+
+    def __str__(self) -> str:
+        if not self.is_sip:
+            return f"{self.scheme}:{self.opaque}"
+        userinfo = ""
+        if self.user is not None:
+            userinfo = self.user + ("" if self.password is None else f":{self.password}") + "@"
+        port = "" if self.port is None else f":{self.port}"
+        headers = "" if self.headers is None else f"?{self.headers}"
+        return f"{self.scheme}:{userinfo}{self.host}{port}{format_params(self.params)}{headers}"
+
+
+@lru_cache(KEPT)
+def parse_uri(text: str) -> Uri:
+    """The URI that `text` is. Raises MalformedMessage."""
+    if len(text) > MAX_URI:
+        raise MalformedMessage(f"URI over {MAX_URI} characters")
+    found = _SIP.fullmatch(text)
+    if found is None:
+        return _other(text)
+    scheme, user, password, host, port, params, headers = found.groups()
+    if host[0] == "[":
+        _check_ipv6(host)
+    number = None
+    if port is not None:
+        number = int(port)
+        if number > MAX_PORT:
+            raise MalformedMessage(f"bad port: {text[:80]!r}")
+    return Uri(scheme.lower(), user, password, host, number, _params(params) if params else (), headers)
+
+
+def unescape(text: str) -> str:
+    """`text` with its harmless %-escapes decoded; those of reserved characters stay (section 19.1.4)."""
+    if "%" not in text:
+        return text
+
+    def decode(found: re.Match[str]) -> str:
+        character = chr(int(found[1], 16))
+        plain = character.isascii() and character.isprintable() and character not in _RESERVED
+        return character if plain else found[0].upper()
+
+    return _ESCAPE.sub(decode, text)
+
+
+def equivalent(one: Uri, other: Uri) -> bool:
+    """Whether two URIs mean the same resource (RFC 3261 section 19.1.4)."""
+    if one == other:
+        return True
+    if one.scheme != other.scheme or not one.is_sip or not other.is_sip:
+        return False
+    if one.port != other.port or one.host.lower() != other.host.lower():
+        return False
+    if unescape(one.user or "") != unescape(other.user or "") or (one.user is None) != (other.user is None):
+        return False
+    if unescape(one.password or "") != unescape(other.password or ""):
+        return False
+    return _same_params(one.params, other.params) and _same_headers(one.headers, other.headers)
+
+
+def _other(text: str) -> Uri:
+    found = _OTHER.fullmatch(text)
+    if found is None or found[1].lower() in ("sip", "sips"):
+        raise MalformedMessage(f"bad URI: {text[:80]!r}")
+    return Uri(found[1].lower(), opaque=found[2])
+
+
+def _check_ipv6(host: str) -> None:
+    try:
+        IPv6Address(host[1:-1])
+    except ValueError:
+        raise MalformedMessage(f"bad IPv6 address: {host!r}") from None
+
+
+def _params(text: str) -> Params:
+    pairs = [part.partition("=") for part in text[1:].split(";")]
+    return tuple((name.lower(), value if sign else None) for name, sign, value in pairs)
+
+
+def _same_params(one: Params, other: Params) -> bool:
+    ours = {unescape(name).lower(): unescape(value or "").lower() for name, value in one}
+    theirs = {unescape(name).lower(): unescape(value or "").lower() for name, value in other}
+    if any(ours[name] != theirs[name] for name in ours.keys() & theirs.keys()):
+        return False
+    return not _TELLING & (ours.keys() ^ theirs.keys())
+
+
+def _same_headers(one: str | None, other: str | None) -> bool:
+    return _header_set(one) == _header_set(other)
+
+
+def _header_set(headers: str | None) -> list[tuple[str, str]]:
+    if headers is None:
+        return []
+    pairs = [pair.partition("=") for pair in headers.split("&")]
+    return sorted((unescape(name).lower(), unescape(value)) for name, _, value in pairs)

@@ -1,0 +1,78 @@
+"""Via: where a request came from and where its answer goes (RFC 3261 section 20.42, RFC 3581)."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from registrar.errors import MalformedMessage
+
+from .grammar import LWS, TOKEN, Params, format_params, param, parse_params
+
+MAGIC_COOKIE: Final = "z9hG4bK"
+
+_VIA: Final = re.compile(
+    rf"SIP[ \t]*+/[ \t]*+([0-9.]++)[ \t]*+/[ \t]*+({TOKEN})[ \t]++"
+    rf"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9_.\-]*+)[ \t]*+(?::[ \t]*+([0-9]{{1,5}})[ \t]*+)?+(;.*+)?+",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One hop. `str(via)` is the text again, with single spaces."""
+
+    transport: str
+    """As written: UDP, TCP, TLS, WS, WSS."""
+    host: str
+    port: int | None
+    params: Params
+    version: str = "2.0"
+
+    @property
+    def branch(self) -> str:
+        """The branch parameter, empty when absent."""
+        return param(self.params, "branch") or ""
+
+    @property
+    def is_rfc3261(self) -> bool:
+        """Whether the branch alone identifies the transaction (section 17.2.3)."""
+        branch = self.branch
+        return branch.lower().startswith(MAGIC_COOKIE.lower()) and len(branch) > len(MAGIC_COOKIE)
+
+    @property
+    def sent_by(self) -> str:
+        """Host and port as one lower-case text, part of a transaction's key."""
+        return f"{self.host.lower()}:{'' if self.port is None else self.port}"
+
+    def stamped(self, ip: str, port: int) -> "Via":
+        """This hop as the server that received it from `ip`:`port` notes it.
+
+        `received` is added when sent-by is another host, `rport` is filled when it was asked for (RFC 3581
+        section 4); values that the client wrote there itself are replaced.
+        """
+        asked = any(name == "rport" for name, _ in self.params)
+        kept = tuple(pair for pair in self.params if pair[0] not in ("received", "rport"))
+        if asked or self.host.strip("[]").lower() != ip.lower():
+            kept = (*kept, ("received", ip))
+        return Via(
+            self.transport,
+            self.host,
+            self.port,
+            (*kept, ("rport", str(port))) if asked else kept,
+            self.version,
+        )
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/{self.version}/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+
+def parse_via(text: str) -> Via:
+    """The one hop that `text` is. Raises MalformedMessage."""
+    found = _VIA.fullmatch(text.strip(LWS))
+    if found is None:
+        raise MalformedMessage(f"bad Via: {text[:80]!r}")
+    version, transport, host, port, params = found.groups()
+    return Via(
+        transport, host, None if port is None else int(port), parse_params(params) if params else (), version
+    )

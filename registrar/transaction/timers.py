@@ -1,0 +1,19 @@
+"""The timers of RFC 3261 section 17 (table 4) as a value, derived from T1, T2 and T4."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Durations in seconds. A test makes its own."""
+
+    t1: float = 0.5
+    t2: float = 4.0
+    t4: float = 5.0
+    d: float = 32.0
+    """Wait for retransmissions of a final answer to an INVITE (at least 32 s over UDP)."""
+
+    @property
+    def timeout(self) -> float:
+        """64*T1: timers B, F, H, J over UDP, and L and M of RFC 6026."""
+        return 64 * self.t1
