@@ -1,5 +1,6 @@
 """The values that every room speaks about: flows, phones, bindings and what was read of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
@@ -170,6 +171,19 @@ class Event:
     count: int = 1
     by: str = ""
     """Who did it when it was not the phone: `api`, or a node's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one step writes about a phone, all of it or nothing."""
+
+    after: Snapshot
+    """Bindings, nonces and refusals to keep; its version is the new one."""
+    status: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the status hash that change; none: the status stays as it is."""
+    events: tuple[Event, ...] = ()
+    customer: str = ""
+    """For the stream of all events; empty when unknown."""
 
 
 @dataclass(frozen=True, slots=True)

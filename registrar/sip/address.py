@@ -13,9 +13,8 @@ from .uri import KEPT, Uri, parse_uri
 MAX_CONTACTS: Final = 32  # a REGISTER that names more is no phone; the rule's own cap is 5
 
 # Text above ASCII is tolerated without quotes: many phones send it so.
-_NAME_ADDR: Final = re.compile(
-    rf"({QUOTED}|[A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+)[ \t]*+<([^<>]*+)>[ \t]*+(;.*+)?+", re.DOTALL
-)
+_DISPLAY: Final = rf"{QUOTED}|[A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+"
+_NAME_ADDR: Final = re.compile(rf"({_DISPLAY})[ \t]*+<([^<>]*+)>[ \t]*+(;.*+)?+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

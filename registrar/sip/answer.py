@@ -3,30 +3,45 @@
 from collections.abc import Iterable
 from typing import Final
 
-from .headers import Headers
+from registrar.errors import MalformedMessage
+
+from .headers import Headers, Row, canonical
 from .message import Request, Response
 
 REASONS: Final = {
     100: "Trying",
+    180: "Ringing",
+    183: "Session Progress",
     200: "OK",
+    202: "Accepted",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
+    404: "Not Found",
     405: "Method Not Allowed",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
     415: "Unsupported Media Type",
     416: "Unsupported URI Scheme",
     420: "Bad Extension",
     423: "Interval Too Brief",
+    480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
     483: "Too Many Hops",
+    486: "Busy Here",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
     500: "Server Internal Error",
     501: "Not Implemented",
     503: "Service Unavailable",
+    504: "Server Time-out",
     505: "Version Not Supported",
     513: "Message Too Large",
+    603: "Decline",
 }
 
-_COPIED: Final = frozenset({"via", "from", "to", "call-id", "cseq"})
+_COPIED: Final = (("from", "From"), ("to", "To"), ("call-id", "Call-ID"), ("cseq", "CSeq"))
 
 
 def answer(
@@ -38,17 +53,26 @@ def answer(
     to_tag: str = "",
     body: bytes = b"",
 ) -> Response:
-    """The response with `status` to `request`: its Via, From, To (with our tag), Call-ID and CSeq, then `headers`.
+    """The response to `request`: its Via, From, To (with our tag), Call-ID and CSeq, then `headers`.
 
-    Copies what is there, so that even a request without some of these gets its 400.
+    Copies what is there, so that even a request without some of these gets its 400, and of a header that may
+    stand once only the first.
     """
-    copied = Headers()
-    for key, name, value in request.headers.rows:
-        if key in _COPIED:
-            if key == "to" and to_tag and ";tag=" not in value.lower():
+    source = request.headers
+    rows: list[Row] = [("via", "Via", value) for value in source.all("via")]
+    for key, name in _COPIED:
+        value = source.get(key)
+        if value is not None:
+            if key == "to" and to_tag and _takes_tag(request):
                 value = f"{value};tag={to_tag}"
-            copied.add(name, value)
-    for name, value in headers:
-        copied.add(name, value)
-    copied.add("Content-Length", str(len(body)))
-    return Response(status, reason or REASONS[status], copied, body)
+            rows.append((key, name, value))
+    rows += [(canonical(name), name, value) for name, value in headers]
+    rows.append(("content-length", "Content-Length", str(len(body))))
+    return Response(status, reason or REASONS.get(status, ""), Headers(rows), body)
+
+
+def _takes_tag(request: Request) -> bool:
+    try:
+        return request.to.tag is None
+    except MalformedMessage:  # the 400 carries the To as it came
+        return False

@@ -7,17 +7,22 @@ from typing import Final
 
 from registrar.errors import MalformedMessage
 
-from .grammar import QUOTED, TOKEN, quote, unquote
+from .grammar import QUOTED_CONTENT, TOKEN, quote, unquote
 
 MD5: Final = "MD5"
 SHA256: Final = "SHA-256"
 
-_SCHEME: Final = re.compile(rf"({TOKEN})(?:[ \t]++(.*+))?+", re.DOTALL)
-_AUTH_PARAM: Final = re.compile(rf"[ \t]*+({TOKEN})[ \t]*+=[ \t]*+({QUOTED}|{TOKEN}|[^\s,\"]++)[ \t]*+(,|$)")
+_SCHEME: Final = re.compile(rf"({TOKEN})(?:[ \t]++|\Z)")
+# Name, content of a quoted string, other value. Whatever is no parameter matches as one character with an
+# empty name: findall leaves nothing out.
+_AUTH_PARAM: Final = re.compile(
+    rf"[ \t]*+({TOKEN})[ \t]*+=[ \t]*+(?:\"({QUOTED_CONTENT})\"|([^\x00-\x20\x7f\",]++))[ \t]*+(?:,|\Z)|.",
+    re.DOTALL,
+)
 _COUNT: Final = re.compile(r"[0-9A-Fa-f]{8}")
+_HEX: Final = re.compile(r"[0-9A-Fa-f]*+")
 _HASHES: Final = {MD5: md5, SHA256: sha256}
 _ALGORITHMS: Final = {"MD5": MD5, "SHA-256": SHA256}
-_NEEDED: Final = ("username", "realm", "nonce", "uri", "response")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,12 @@ def parse_credentials(text: str) -> Credentials | None:
 
     Raises MalformedMessage when it says Digest and is not.
     """
-    found = _SCHEME.fullmatch(text)
+    found = _SCHEME.match(text)
     if found is None:
         raise MalformedMessage("bad Authorization")
     if found[1].lower() != "digest":
         return None
-    values = _auth_params(found[2] or "")
-    if any(not values.get(name) for name in _NEEDED):
-        raise MalformedMessage("Digest without " + "/".join(n for n in _NEEDED if not values.get(n)))
-    return _credentials(values)
+    return _credentials(_auth_params(text[found.end() :]))
 
 
 def ha1(username: str, realm: str, password: str, algorithm: str) -> str:
@@ -65,7 +67,10 @@ def ha1(username: str, realm: str, password: str, algorithm: str) -> str:
 
 
 def expected(credentials: Credentials, method: str, key: str) -> str:
-    """The response that the owner of `key` (HA1) gives to these credentials' own nonce, uri and counts."""
+    """The response that the owner of `key` (HA1) gives to these credentials' own nonce, uri and counts.
+
+    Raises MalformedMessage for an algorithm that we do not know; qop=auth-int is not computed over the body.
+    """
     algorithm = credentials.algorithm
     ha2 = _digest(algorithm, f"{method}:{credentials.uri}")
     if not credentials.qop:  # RFC 2069's form, still allowed by RFC 3261 section 22.4
@@ -83,38 +88,36 @@ def challenge(realm: str, nonce: str, algorithm: str, *, stale: bool) -> str:
 
 
 def _digest(algorithm: str, text: str) -> str:
-    return _HASHES[algorithm](text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    make = _HASHES.get(algorithm)
+    if make is None:
+        raise MalformedMessage(f"unknown digest algorithm: {algorithm[:40]!r}")
+    return make(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _auth_params(text: str) -> dict[str, str]:
-    values: dict[str, str] = {}
-    position = 0
-    for found in _AUTH_PARAM.finditer(text):
-        name, value, _ = found.groups()
-        name = name.lower()
-        if found.start() != position or name in values:
-            raise MalformedMessage("bad Digest parameters")
-        values[name] = unquote(value) if value[0] == '"' else value
-        position = found.end()
-    if position != len(text):
+    found = _AUTH_PARAM.findall(text)
+    values = {name.lower(): quoted or plain for name, quoted, plain in found}
+    if "" in values or len(values) < len(found):
         raise MalformedMessage("bad Digest parameters")
+    if "\\" in text:
+        values |= {name.lower(): unquote(f'"{quoted}"') for name, quoted, _ in found if quoted}
     return values
 
 
 def _credentials(values: dict[str, str]) -> Credentials:
-    qop, nc = values.get("qop", ""), values.get("nc", "")
-    if qop and not (_COUNT.fullmatch(nc) and values.get("cnonce")):
+    try:
+        username, realm, nonce = values["username"], values["realm"], values["nonce"]
+        uri, response = values["uri"], values["response"]
+    except KeyError as missing:
+        raise MalformedMessage(f"Digest without {missing}") from None
+    if not _HEX.fullmatch(response):
+        raise MalformedMessage("Digest response is not hexadecimal")
+    qop, nc, cnonce = values.get("qop", ""), values.get("nc", ""), values.get("cnonce", "")
+    if not qop:
+        nc = ""
+    elif not (cnonce and _COUNT.fullmatch(nc)):
         raise MalformedMessage("Digest qop without nc or cnonce")
     named = values.get("algorithm", MD5)
-    return Credentials(
-        username=values["username"],
-        realm=values["realm"],
-        nonce=values["nonce"],
-        uri=values["uri"],
-        response=values["response"].lower(),
-        algorithm=_ALGORITHMS.get(named.upper(), named),
-        cnonce=values.get("cnonce", ""),
-        qop=qop,
-        nc=nc if qop else "",
-        opaque=values.get("opaque", ""),
-    )
+    algorithm = _ALGORITHMS.get(named.upper(), named)
+    opaque = values.get("opaque", "")
+    return Credentials(username, realm, nonce, uri, response.lower(), algorithm, cnonce, qop, nc, opaque)

@@ -1,4 +1,7 @@
-"""Words of the SIP grammar that every header shares: tokens, quoted strings, lists (RFC 3261 section 25.1)."""
+"""Words of the SIP grammar that every header shares: tokens, quoted strings, lists (RFC 3261 section 25.1).
+
+Every pattern of this room is possessive where it repeats, so that no text takes more than linear time.
+"""
 
 import re
 from typing import Final
@@ -6,13 +9,19 @@ from typing import Final
 from registrar.errors import MalformedMessage
 
 TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]++"
-QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+QUOTED_CONTENT: Final = r'[^"\\]*+(?:\\[^\r\n][^"\\]*+)*+'
+QUOTED: Final = rf'"{QUOTED_CONTENT}"'
 LWS: Final = " \t"
 
 _TOKEN: Final = re.compile(TOKEN)
-# Quotes and brackets are taken whole, so that a separator inside them does not separate (possessive: linear).
-_WORD: Final = re.compile(rf'{QUOTED}|<[^<>]*+>|[^"<>]', re.DOTALL)
-_PARAM: Final = re.compile(rf";[ \t]*({TOKEN})[ \t]*(?:=[ \t]*({QUOTED}|[^;\"\s,<>]++)[ \t]*)?+", re.DOTALL)
+# Quotes and brackets are taken whole, so that a separator inside them does not separate.
+_WORD: Final = re.compile(rf'{QUOTED}|<[^<>]*+>|[^"<>,;]++|[,;]')
+# Whatever is no parameter matches as one character with an empty name: findall leaves nothing out.
+_PARAM: Final = re.compile(
+    rf";[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^\x00-\x20\x7f;\",<>]++)[ \t]*+)?+|.", re.DOTALL
+)
+_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_PAIRED: Final = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 
 Params = tuple[tuple[str, str | None], ...]
 """Parameters in wire order: lower-case name, value as written (quotes kept), None when there is no value."""
@@ -24,7 +33,7 @@ def is_token(text: str) -> bool:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """The pieces of `text` between separators that stand outside quotes and angle brackets, trimmed.
+    """The pieces of `text` between separators, `,` or `;`, outside quotes and angle brackets, trimmed.
 
     Raises MalformedMessage for a quote or bracket that is not closed.
     """
@@ -46,20 +55,16 @@ def split(text: str, separator: str) -> list[str]:
 
 def parse_params(text: str) -> Params:
     """The `;name=value` parameters of a header. Raises MalformedMessage when anything else stands there."""
-    params: list[tuple[str, str | None]] = []
-    position = 0
-    while position < len(text):
-        found = _PARAM.match(text, position)
-        if found is None:
+    params = tuple([(name.lower(), value or None) for name, value in _PARAM.findall(text)])
+    for name, _ in params:
+        if not name:
             raise MalformedMessage(f"bad parameters: {text[:80]!r}")
-        params.append((found[1].lower(), found[2]))
-        position = found.end()
-    return tuple(params)
+    return params
 
 
 def format_params(params: Params) -> str:
     """The text of parameters; the inverse of `parse_params`."""
-    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
 
 
 def param(params: Params, name: str) -> str | None:
@@ -75,9 +80,10 @@ def unquote(text: str) -> str:
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner = text[1:-1]
-    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL) if "\\" in inner else inner
+    return _PAIR.sub(r"\1", inner) if "\\" in inner else inner
 
 
 def quote(text: str) -> str:
-    """`text` as a quoted string."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """`text` as a quoted string. A line break cannot stand in one and becomes a space."""
+    text = text.replace("\r", " ").replace("\n", " ")
+    return '"' + _PAIRED.sub(r"\\\g<0>", text) + '"'

@@ -1,6 +1,6 @@
 """The headers of a message: rows in wire order, found by their canonical (long, lower-case) name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from registrar.errors import MalformedMessage
@@ -42,57 +42,83 @@ _CANONICAL: Final = (
     | {name.upper(): long for name, long in COMPACT.items()}
 )
 
+MAX_HEADER: Final = 2_048  # RFC 4475's longest has 593 characters
+
+Row = tuple[str, str, str]
+"""Canonical name, name as written, value."""
+
 
 def canonical(name: str) -> str:
     """The name under which a header is found. Raises MalformedMessage for a name that is no token."""
     known = _CANONICAL.get(name)
     if known is not None:
         return known
-    trimmed = name.rstrip(LWS)  # LWS before the colon is legal (section 7.3.1)
-    if not is_token(trimmed):
+    if not is_token(name):
         raise MalformedMessage(f"bad header name: {name[:40]!r}")
-    lower = trimmed.lower()
+    lower = name.lower()
     return COMPACT.get(lower, lower)
 
 
 class Headers:
-    """Rows of (canonical name, name as written, value), indexed by the first of each name."""
+    """Rows in wire order, indexed at the first look-up; change them through the methods."""
 
     __slots__ = ("_first", "_repeated", "rows")
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, str, str]] = []
-        self._first: dict[str, str] = {}
-        self._repeated: set[str] | None = None
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.rows: list[Row] = list(rows)
+        self._first: dict[str, str] | None = None
+        self._repeated: frozenset[str] = frozenset()
 
     def add(self, name: str, value: str) -> None:
         """Append one header; `name` in any spelling."""
-        key = canonical(name)
-        self.rows.append((key, name, value))
-        if key not in self._first:
-            self._first[key] = value
-        elif self._repeated is None:
-            self._repeated = {key}
-        else:
-            self._repeated.add(key)
+        self.rows.append((canonical(name), name, value))
+        self._first = None
+
+    def replace(self, key: str, value: str) -> None:
+        """Give the first row of that header another value."""
+        for position, (found, name, _) in enumerate(self.rows):
+            if found == key:
+                self.rows[position] = (key, name, value)
+                self._first = None
+                return
 
     def get(self, key: str) -> str | None:
         """The first value of the header with the canonical name `key`."""
-        return self._first.get(key)
+        first = self._first
+        if first is None:
+            first = self._index()
+        return first.get(key)
 
     def all(self, key: str) -> list[str]:
         """Every row's value of that header, in wire order."""
-        if self._repeated is not None and key in self._repeated:
-            return [value for name, _, value in self.rows if name == key]
-        value = self._first.get(key)
-        return [] if value is None else [value]
+        value = self.get(key)
+        if value is None:
+            return []
+        if key in self._repeated:
+            return [value for found, _, value in self.rows if found == key]
+        return [value]
 
-    def repeated(self, key: str) -> bool:
-        """Whether that header stands in more than one row."""
-        return self._repeated is not None and key in self._repeated
+    @property
+    def repeated(self) -> frozenset[str]:
+        """The canonical names that stand in more than one row."""
+        if self._first is None:
+            self._index()
+        return self._repeated
+
+    def _index(self) -> dict[str, str]:
+        first = {key: value for key, _, value in reversed(self.rows)}
+        self._first = first
+        self._repeated = frozenset()
+        if len(first) < len(self.rows):
+            seen: set[str] = set()
+            again: set[str] = set()
+            for key, _, _ in self.rows:
+                (again if key in seen else seen).add(key)
+            self._repeated = frozenset(again)
+        return first
 
     def __contains__(self, key: str) -> bool:
-        return key in self._first
+        return self.get(key) is not None
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, value) for _, name, value in self.rows)
@@ -103,3 +129,35 @@ class Headers:
         return [(key, value) for key, _, value in self.rows] == [(key, value) for key, _, value in other.rows]
 
     __hash__ = None  # type: ignore[assignment]  # rows change: not for sets
+
+
+def parse_headers(lines: list[str]) -> tuple[Headers, str]:
+    """The headers that `lines` are, and what is wrong with those that were left out, else empty.
+
+    Raises MalformedMessage when one that goes over several lines is too long.
+    """
+    rows: list[Row] = []
+    fault = ""
+    for line in lines:
+        name, colon, value = line.partition(":")
+        key = _CANONICAL.get(name)
+        if key is not None and colon:
+            rows.append((key, name, value.strip(LWS)))
+        elif rows and line[:1] in LWS and line:
+            _unfold(rows, line)
+        else:
+            name = name.rstrip(LWS)  # legal before the colon (section 7.3.1), and normalised here
+            if colon and is_token(name):
+                rows.append((canonical(name), name, value.strip(LWS)))
+            else:
+                fault = f"a line that is no header: {line[:40]!r}"
+    return Headers(rows), fault
+
+
+def _unfold(rows: list[Row], line: str) -> None:
+    """A line that begins with a blank continues the header before it (section 7.3.1)."""
+    key, name, value = rows[-1]
+    value = f"{value} {line.strip(LWS)}".strip(LWS)
+    if len(value) > MAX_HEADER:
+        raise MalformedMessage(f"a header over {MAX_HEADER} characters")
+    rows[-1] = (key, name, value)

@@ -1,7 +1,7 @@
 """Requests and responses: one datagram's bytes to a message and back (RFC 3261 section 7).
 
 `parse` only cuts the message into rows. Whoever reads a header pays for its parsing, once; `check` scans
-what section 8.1.1 makes mandatory without building anything.
+what section 8.1.1 makes mandatory.
 """
 
 import re
@@ -11,40 +11,43 @@ from registrar.errors import MalformedMessage, MessageTooLarge
 
 from .address import NameAddr, parse_name_addr, parse_name_addrs
 from .digest import Credentials, parse_credentials
-from .grammar import LWS, is_token
-from .headers import Headers
+from .grammar import QUOTED_CONTENT, TOKEN, is_token, split
+from .headers import MAX_HEADER, Headers, parse_headers
 from .uri import Uri, parse_uri
 from .via import Via, parse_via
 
 VERSION: Final = "SIP/2.0"
 MAX_MESSAGE: Final = 16_384  # RFC 4475 needs 3,361; more is an attack, or a body that is no business of ours
 MAX_HEAD: Final = 8_192
-MAX_HEADER: Final = 2_048
-MAX_HEADERS: Final = 128
+MAX_HEADERS: Final = 128  # lines of folded ones count each
 MAX_METHOD: Final = 64
 MAX_REQUEST_URI: Final = 512
-MAX_CONTENT_LENGTH: Final = 2**31 - 1
+MAX_CSEQ: Final = 2**31 - 1  # section 8.1.1.5
 
 # What may not stand in a header at all: control bytes, and CR or LF that is not part of CRLF. Deleting all
 # that is harmless and looking at the rest costs a tenth of a regular expression.
 _HARMLESS: Final = bytes([9, *range(32, 127), *range(128, 256)])
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n")
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_FOLD: Final = re.compile(r"[ \t]*\r\n[ \t]+")
-_DIGITS: Final = re.compile(r"[0-9]{1,10}")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# A quoted string that is not closed ends with the line: each quote is looked at once.
+_QUOTED: Final = re.compile(rf'"{QUOTED_CONTENT}("?)')
+_PAIR: Final = re.compile(r"\\[^\r\n]")
+_DIGITS: Final = re.compile(r"0*[0-9]{1,10}")
+_CSEQ: Final = re.compile(rf"(0*[0-9]{{1,10}})[ \t]++({TOKEN})")
+_STATUS: Final = re.compile(r"[1-6][0-9][0-9]")
 
 
 class Message:
     """What requests and responses share. Headers are read through `headers` or the typed properties."""
 
-    __slots__ = ("_cseq", "_from", "_to", "_via", "body", "ended", "headers", "version")
+    __slots__ = ("_cseq", "_from", "_to", "_via", "body", "fault", "headers", "version")
 
     def __init__(self, headers: Headers, body: bytes = b"", version: str = VERSION) -> None:
         self.headers = headers
         self.body = body
         self.version = version
-        self.ended = True
-        """Whether the empty line after the headers was there."""
+        self.fault = ""
+        """What was wrong with the lines of a request, else empty. `check` refuses it then; what could be read
+        is there, for the answer."""
         self._via: Via | None = None
         self._to: NameAddr | None = None
         self._from: NameAddr | None = None
@@ -55,18 +58,14 @@ class Message:
         """The topmost Via (section 20.42). Raises MalformedMessage when it is missing or bad."""
         if self._via is None:
             text = self._mandatory("via")
-            self._via = parse_via(text.partition(",")[0] if '"' not in text else text)
+            self._via = parse_via(split(text, ",")[0] if "," in text else text)
         return self._via
 
     @via.setter
     def via(self, via: Via) -> None:
         """Replace the topmost Via, in its row."""
-        rows = self.headers.rows
-        for position, (key, name, value) in enumerate(rows):
-            if key == "via":
-                _, comma, rest = value.partition(",")
-                rows[position] = (key, name, f"{via}{comma}{rest}")
-                break
+        _, *others = split(self._mandatory("via"), ",")
+        self.headers.replace("via", ", ".join([str(via), *others]))
         self._via = via
 
     @property
@@ -92,11 +91,10 @@ class Message:
     def cseq(self) -> tuple[int, str]:
         """Number and method of the CSeq header (section 20.16)."""
         if self._cseq is None:
-            number, _, method = self._mandatory("cseq").partition(" ")
-            method = method.strip(LWS)
-            if not _DIGITS.fullmatch(number) or not is_token(method) or int(number) >= 2**31:
+            found = _CSEQ.fullmatch(self._mandatory("cseq"))
+            if found is None or int(found[1]) > MAX_CSEQ:
                 raise MalformedMessage("bad CSeq")
-            self._cseq = (int(number), method)
+            self._cseq = (int(found[1]), found[2])
         return self._cseq
 
     def _mandatory(self, key: str) -> str:
@@ -106,8 +104,11 @@ class Message:
         return value
 
     def _head(self, start_line: str) -> bytes:
-        lines = [start_line, *(f"{name}: {value}" for _, name, value in self.headers.rows), "", ""]
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+        lines = [start_line, *[f"{name}: {value}" for _, name, value in self.headers.rows], "", ""]
+        text = "\r\n".join(lines)
+        if text.count("\n") != len(lines) - 1:
+            raise MalformedMessage("a line break inside a header")
+        return text.encode("utf-8", "replace")
 
 
 class Request(Message):
@@ -155,8 +156,8 @@ class Request(Message):
     def credentials(self) -> tuple[Credentials, ...]:
         """Every Authorization with the Digest scheme, in wire order (section 22)."""
         if self._credentials is None:
-            parsed = (parse_credentials(value) for value in self.headers.all("authorization"))
-            self._credentials = tuple(found for found in parsed if found is not None)
+            parsed = [parse_credentials(value) for value in self.headers.all("authorization")]
+            self._credentials = tuple([found for found in parsed if found is not None])
         return self._credentials
 
     def __bytes__(self) -> bytes:
@@ -182,71 +183,86 @@ class Response(Message):
 def parse(data: bytes) -> Message:
     """The message in one datagram, or in one frame of a stream.
 
-    Octets beyond Content-Length are cut off (section 18.3); `check` looks at what is in the headers. Raises
-    MessageTooLarge, or MalformedMessage when the bytes are not even lines.
+    Octets beyond Content-Length are cut off (section 18.3). Raises MessageTooLarge, or MalformedMessage when
+    a limit is passed, the start line is none, or a response has any fault; a request keeps it as `fault`.
     """
     if len(data) > MAX_MESSAGE:
         raise MessageTooLarge(f"{len(data)} octets")
-    head, end, body = data.partition(b"\r\n\r\n")
+    head, end, octets = data.partition(b"\r\n\r\n")
     if len(head) > MAX_HEAD:
         raise MalformedMessage(f"headers over {MAX_HEAD} octets")
-    text = head.decode("utf-8", "surrogateescape")
-    if head.translate(None, _HARMLESS) != b"\r\n" * head.count(b"\r\n"):
-        _refuse_controls(text)
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
+    lines, fault = _lines(head)
+    headers, unread = parse_headers(lines[1:])
+    body, misfit = _body(octets, headers)
+    fault = fault or unread or misfit or ("" if end else "no empty line after the headers")
+    if lines[0][:4].lower() == "sip/":
+        if fault:
+            raise MalformedMessage(fault)
+        return _response(lines[0], headers, body)
+    request = _request(lines[0], headers, body)
+    request.fault = request.fault or fault
+    return request
+
+
+def _lines(head: bytes) -> tuple[list[str], str]:
+    """The start line and the headers' lines, and what is wrong with those left out, else empty."""
+    text = _text(head)
     lines = text.split("\r\n")
-    headers = _rows(lines)
-    body = _cut(body, headers)
-    start = lines[0]
-    message = _response(start, headers, body) if start.startswith("SIP/") else _request(start, headers, body)
-    message.ended = bool(end)
-    return message
-
-
-def _rows(lines: list[str]) -> Headers:
     if len(lines) > MAX_HEADERS + 1:
         raise MalformedMessage(f"more than {MAX_HEADERS} headers")
-    if len(max(lines, key=len)) > MAX_HEADER:
-        raise MalformedMessage(f"a header over {MAX_HEADER} characters")
-    headers = Headers()
-    for line in lines[1:]:
-        if line:  # an empty last line of a datagram that was cut off; `check` refuses it
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise MalformedMessage(f"a line that is no header: {line[:40]!r}")
-            headers.add(name, value.strip(LWS))
-    return headers
+    if len(text) > MAX_HEADER and len(max(lines, key=len)) > MAX_HEADER:
+        raise MalformedMessage(f"a line over {MAX_HEADER} characters")
+    if head.translate(None, _HARMLESS) == b"\r\n" * (len(lines) - 1):
+        return lines, ""
+    clean = [line for line in lines if _is_clean(line)]
+    if clean[:1] != lines[:1]:
+        raise MalformedMessage("a control character in the start line")
+    return clean, "" if len(clean) == len(lines) else "a control character in a header"
+
+
+def _text(head: bytes) -> str:
+    """UTF-8 (section 7.3.1), or ISO 8859-1 as some phones write names: it can always be encoded again."""
+    try:
+        return head.decode()
+    except UnicodeDecodeError:
+        return head.decode("iso-8859-1")
+
+
+def _is_clean(line: str) -> bool:
+    """Control characters are legal as quoted pairs inside a quoted string, and nowhere else."""
+    outside = _QUOTED.sub(lambda found: _PAIR.sub("", found[0]) if found[1] else found[0], line)
+    return _CONTROL.search(outside) is None
+
+
+def _body(octets: bytes, headers: Headers) -> tuple[bytes, str]:
+    """The body that Content-Length names, and what is wrong with that, else empty (section 18.3)."""
+    lengths = set(headers.all("content-length"))
+    if not lengths:
+        return octets, ""
+    length = lengths.pop()
+    if lengths or not _DIGITS.fullmatch(length):
+        return octets, "bad Content-Length"
+    if int(length) > len(octets):
+        return octets, "body shorter than Content-Length"
+    return octets[: int(length)], ""
 
 
 def _request(start: str, headers: Headers, body: bytes) -> Request:
     parts = start.split(" ")
-    method = parts[0]
+    method, version = parts[0], parts[-1]
     if len(method) > MAX_METHOD or not is_token(method):
         raise MalformedMessage("bad method")
-    if len(parts) != 3 or not parts[2].startswith("SIP/"):
-        # Still a request that can be answered: `check` refuses the empty Request-URI.
-        return Request(method, "", headers, body, parts[-1] if parts[-1].startswith("SIP/") else VERSION)
-    return Request(method, parts[1], headers, body, parts[2])
+    is_sip = version[:4].lower() == "sip/"
+    if is_sip and len(parts) == 3:
+        return Request(method, parts[1], headers, body, version)
+    request = Request(method, "", headers, body, version if is_sip else VERSION)
+    request.fault = "bad request line"
+    return request
 
 
 def _response(start: str, headers: Headers, body: bytes) -> Response:
     version, _, rest = start.partition(" ")
     status, _, reason = rest.partition(" ")
-    if len(status) != 3 or not status.isascii() or not status.isdigit():
+    if not _STATUS.fullmatch(status):
         raise MalformedMessage("bad status line")
     return Response(int(status), reason, headers, body, version)
-
-
-def _cut(body: bytes, headers: Headers) -> bytes:
-    length = headers.get("content-length")
-    if length is None or not _DIGITS.fullmatch(length):
-        return body
-    return body[: int(length)]
-
-
-def _refuse_controls(text: str) -> None:
-    """Control bytes are legal as quoted pairs inside a quoted string, and nowhere else."""
-    outside = _QUOTED.sub(lambda found: re.sub(r"\\[\x00-\x7f]", "", found[0]), text)
-    if _CONTROL.search(outside):
-        raise MalformedMessage("a control character in the headers")

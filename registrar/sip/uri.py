@@ -3,29 +3,26 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address
 from typing import Final
 
 from registrar.errors import MalformedMessage
 
 from .grammar import Params, format_params
+from .host import HOST, PORT, check_host, host_key, parse_port
 
 MAX_URI: Final = 1_024  # RFC 4475's longest URI has 590 characters
-MAX_PORT: Final = 65_535
 KEPT: Final = 1_024  # a request repeats its URIs, and the one with the digest repeats the one before it
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _USER = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|{_ESCAPED})++"
 _PASSWORD = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|{_ESCAPED})*+"
-_HOST = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-])*+"
 _PCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|{_ESCAPED})"
 _HCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$]|{_ESCAPED})"
 _SIP: Final = re.compile(
-    rf"(sips?):(?:({_USER})(?::({_PASSWORD}))?+@)?+({_HOST})(?::([0-9]{{1,5}}))?+"
-    rf"((?:;{_PCHARS}++(?:={_PCHARS}*+)?+)*+)(?:\?({_HCHARS}++={_HCHARS}*+(?:&{_HCHARS}++={_HCHARS}*+)*+))?+",
-    re.IGNORECASE,
+    rf"([Ss][Ii][Pp][Ss]?):(?:({_USER})(?::({_PASSWORD}))?+@)?+({HOST})(?::({PORT}))?+"
+    rf"((?:;{_PCHARS}++(?:={_PCHARS}*+)?+)*+)(?:\?({_HCHARS}++={_HCHARS}*+(?:&{_HCHARS}++={_HCHARS}*+)*+))?+"
 )
-_OTHER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*+):([^\s<>\"]++)")
+_OTHER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*+):([!#-;=?-~]++)")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _RESERVED: Final = frozenset(";/?:@&=+$,%")
 
@@ -60,11 +57,8 @@ class Uri:
 
     @property
     def host_key(self) -> str:
-        """The host for look-ups: lower case, without brackets and a trailing dot."""
-        host = self.host.lower()
-        if host.startswith("["):
-            return str(IPv6Address(host[1:-1]))
-        return host.rstrip(".")
+        """The host for look-ups and comparison (see `host.host_key`)."""
+        return host_key(self.host)
 
     def __str__(self) -> str:
         if not self.is_sip:
@@ -86,14 +80,9 @@ def parse_uri(text: str) -> Uri:
     if found is None:
         return _other(text)
     scheme, user, password, host, port, params, headers = found.groups()
-    if host[0] == "[":
-        _check_ipv6(host)
-    number = None
-    if port is not None:
-        number = int(port)
-        if number > MAX_PORT:
-            raise MalformedMessage(f"bad port: {text[:80]!r}")
-    return Uri(scheme.lower(), user, password, host, number, _params(params) if params else (), headers)
+    check_host(host)
+    named = _params(params) if params else ()
+    return Uri(scheme.lower(), user, password, host, parse_port(port), named, headers)
 
 
 def unescape(text: str) -> str:
@@ -115,11 +104,9 @@ def equivalent(one: Uri, other: Uri) -> bool:
         return True
     if one.scheme != other.scheme or not one.is_sip or not other.is_sip:
         return False
-    if one.port != other.port or one.host.lower() != other.host.lower():
+    if one.port != other.port or one.host_key != other.host_key:
         return False
-    if unescape(one.user or "") != unescape(other.user or "") or (one.user is None) != (other.user is None):
-        return False
-    if unescape(one.password or "") != unescape(other.password or ""):
+    if not (_same_text(one.user, other.user) and _same_text(one.password, other.password)):
         return False
     return _same_params(one.params, other.params) and _same_headers(one.headers, other.headers)
 
@@ -131,16 +118,16 @@ def _other(text: str) -> Uri:
     return Uri(found[1].lower(), opaque=found[2])
 
 
-def _check_ipv6(host: str) -> None:
-    try:
-        IPv6Address(host[1:-1])
-    except ValueError:
-        raise MalformedMessage(f"bad IPv6 address: {host!r}") from None
-
-
 def _params(text: str) -> Params:
     pairs = [part.partition("=") for part in text[1:].split(";")]
     return tuple((name.lower(), value if sign else None) for name, sign, value in pairs)
+
+
+def _same_text(one: str | None, other: str | None) -> bool:
+    """An absent component differs from an empty one."""
+    if one is None or other is None:
+        return one is other
+    return unescape(one) == unescape(other)
 
 
 def _same_params(one: Params, other: Params) -> bool:

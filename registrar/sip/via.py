@@ -7,14 +7,16 @@ from typing import Final
 from registrar.errors import MalformedMessage
 
 from .grammar import LWS, TOKEN, Params, format_params, param, parse_params
+from .host import HOST, PORT, check_host, host_key, parse_port
 
 MAGIC_COOKIE: Final = "z9hG4bK"
 
 _VIA: Final = re.compile(
-    rf"SIP[ \t]*+/[ \t]*+([0-9.]++)[ \t]*+/[ \t]*+({TOKEN})[ \t]++"
-    rf"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9_.\-]*+)[ \t]*+(?::[ \t]*+([0-9]{{1,5}})[ \t]*+)?+(;.*+)?+",
-    re.IGNORECASE | re.DOTALL,
+    rf"[Ss][Ii][Pp][ \t]*+/[ \t]*+({TOKEN})[ \t]*+/[ \t]*+({TOKEN})[ \t]++"
+    rf"({HOST})[ \t]*+(?::[ \t]*+({PORT})[ \t]*+)?+(;.*+)?+",
+    re.DOTALL,
 )
+_STAMPS: Final = ("received", "rport")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Via:
     def is_rfc3261(self) -> bool:
         """Whether the branch alone identifies the transaction (section 17.2.3)."""
         branch = self.branch
-        return branch.lower().startswith(MAGIC_COOKIE.lower()) and len(branch) > len(MAGIC_COOKIE)
+        return branch[: len(MAGIC_COOKIE)].lower() == MAGIC_COOKIE.lower() and len(branch) > len(MAGIC_COOKIE)
 
     @property
     def sent_by(self) -> str:
@@ -47,20 +49,16 @@ class Via:
     def stamped(self, ip: str, port: int) -> "Via":
         """This hop as the server that received it from `ip`:`port` notes it.
 
-        `received` is added when sent-by is another host, `rport` is filled when it was asked for (RFC 3581
-        section 4); values that the client wrote there itself are replaced.
+        `received` is added when sent-by is another host, and always when `rport` was asked for, which is then
+        filled (RFC 3581 section 4); values that the client wrote there itself are replaced. An IPv6 address
+        goes in without brackets (RFC 5118 section 4.5).
         """
-        asked = any(name == "rport" for name, _ in self.params)
-        kept = tuple(pair for pair in self.params if pair[0] not in ("received", "rport"))
-        if asked or self.host.strip("[]").lower() != ip.lower():
-            kept = (*kept, ("received", ip))
-        return Via(
-            self.transport,
-            self.host,
-            self.port,
-            (*kept, ("rport", str(port))) if asked else kept,
-            self.version,
-        )
+        kept = [pair for pair in self.params if pair[0] not in _STAMPS]
+        if param(self.params, "rport") is not None:
+            kept += (("received", ip), ("rport", str(port)))
+        elif self.host != ip and host_key(self.host) != ip.lower():
+            kept.append(("received", ip))
+        return Via(self.transport, self.host, self.port, tuple(kept), self.version)
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -73,6 +71,5 @@ def parse_via(text: str) -> Via:
     if found is None:
         raise MalformedMessage(f"bad Via: {text[:80]!r}")
     version, transport, host, port, params = found.groups()
-    return Via(
-        transport, host, None if port is None else int(port), parse_params(params) if params else (), version
-    )
+    check_host(host)
+    return Via(transport, host, parse_port(port), parse_params(params) if params else (), version)

@@ -26,7 +26,7 @@ class Vault:
     def __init__(self, secret_key: str) -> None:
         self._cipher = AESGCM(derive(secret_key, "sip-passwords"))
         self.fingerprint: str = derive(secret_key, "fingerprint", 8).hex()
-        """Lies in the database, so that a process with another key stops instead of making unreadable rows."""
+        """Lies in the database: a process with another key stops instead of making unreadable rows."""
 
     def seal(self, secret: str, owner: str) -> str:
         """The text to store for `secret`, bound to `owner` (the phone's id)."""

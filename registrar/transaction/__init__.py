@@ -1,0 +1,23 @@
+"""Transactions: what is sent again, what is absorbed, and when it is over (RFC 3261 section 17, RFC 6026).
+
+The room's door: other rooms import from here only. Nothing here reads a clock or sends; see `Layer`.
+"""
+
+from .actions import Action, Answered, Deliver, Ended, Failed, Send, TimedOut
+from .key import Key
+from .layer import Layer, TableFull
+from .timers import Timers
+
+__all__ = [
+    "Action",
+    "Answered",
+    "Deliver",
+    "Ended",
+    "Failed",
+    "Key",
+    "Layer",
+    "Send",
+    "TableFull",
+    "TimedOut",
+    "Timers",
+]

@@ -1,6 +1,7 @@
 """The timers of RFC 3261 section 17 (table 4) as a value, derived from T1, T2 and T4."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,10 +11,17 @@ class Timers:
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+    """How long the network may keep a message: timers I and K over UDP."""
     d: float = 32.0
     """Wait for retransmissions of a final answer to an INVITE (at least 32 s over UDP)."""
+    trying: float = 0.2
+    """After this an INVITE that its handler has said nothing about gets a 100 (section 17.2.1)."""
 
     @property
     def timeout(self) -> float:
         """64*T1: timers B, F, H, J over UDP, and L and M of RFC 6026."""
         return 64 * self.t1
+
+
+STANDARD: Final = Timers()
+"""What the RFC says for the Internet."""

@@ -1,0 +1,144 @@
+"""The HTTP side as one ASGI application. Everything it needs is handed to it; it starts nothing."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from redis.asyncio import Redis
+from sqlalchemy import event
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from registrar.errors import StoreUnavailable
+from registrar.store.vault import Vault
+
+from . import clock
+from .access import allowed_methods
+from .changes import Changes
+from .deps import Parts
+from .errors import Problem, Refused, internal_error, unavailable
+from .health import Readiness, health_routes
+from .live import Live
+from .pbx import sipphone
+from .pbx.envelope import error_response, refusal
+from .settings import ApiSettings
+from .web import BodyLimit, OnePath, Outermost
+
+STORE_ERRORS = (StoreUnavailable, OperationalError, InterfaceError, PoolTimeout, OSError)
+"""What it looks like when the database is away."""
+
+log = logging.getLogger(__name__)
+
+
+class FunctionMaker(Protocol):
+    """The part of a connection to SQLite that is used here."""
+
+    def create_function(
+        self, name: str, arguments: int, function: Callable[[object], object], *, deterministic: bool
+    ) -> None:
+        """Put a function of Python's into the database's language."""
+
+
+class Record(Protocol):
+    """The pool's own notes about one connection."""
+
+    info: dict[str, object]
+
+
+def create_app(
+    settings: ApiSettings,
+    engine: AsyncEngine,
+    read_engine: AsyncEngine,
+    redis: Redis,
+    vault: Vault,
+    readiness: Callable[[], Awaitable[Readiness]],
+    exposition: Callable[[], bytes],
+) -> FastAPI:
+    """The application. `engine` writes, `read_engine` reads; whoever made them disposes of them."""
+    app = FastAPI(
+        title="SIP registrar: config API",
+        version=_version(),
+        description="Phones, their credentials and their live status.",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+    )
+    live = Live(redis, clock.epoch_now)
+    app.state.parts = Parts(settings, engine, read_engine, live, Changes(redis), vault)
+    fold_all_letters(read_engine)
+    app.include_router(health_routes(readiness, exposition))
+    app.include_router(sipphone.routes)
+    _handle_errors(app)
+    _surround(app, settings)
+    return app
+
+
+def fold_all_letters(engine: AsyncEngine) -> None:
+    """Teach SQLite's lower() all letters; its own knows ASCII alone, and a filter must find Ø by ø."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def teach(connection: FunctionMaker, record: Record, _proxy: object) -> None:
+        if "lower" not in record.info:
+            connection.create_function("lower", 1, _lower, deterministic=True)
+            record.info["lower"] = True
+
+
+def _lower(text: object) -> object:
+    return text.casefold() if isinstance(text, str) else text
+
+
+def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in STORE_ERRORS:
+        app.add_exception_handler(kind, _store_away)
+
+
+def _surround(app: FastAPI, settings: ApiSettings) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(BodyLimit)
+    app.add_middleware(OnePath)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["X-Status", "Retry-After"],
+        )
+    app.add_middleware(Outermost)
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    return refusal(error) if isinstance(error, Refused) else error_response([internal_error()])
+
+
+async def _store_away(request: Request, error: Exception) -> JSONResponse:
+    log.error("the database did not answer: %s %s: %s", request.method, request.url.path, error)
+    return refusal(unavailable())
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return error_response([Problem(404, "not_found", "There is no such route")])
+    if status == 405:
+        allowed = ", ".join(allowed_methods(request.scope["path"]))
+        problem = Problem(405, "method_not_allowed", f"Allowed here: {allowed}")
+        return error_response([problem], {"Allow": allowed})
+    return error_response([Problem(status, "bad_request", "The request cannot be read")])
+
+
+def _version() -> str:
+    try:
+        return version("registrar")
+    except PackageNotFoundError:
+        return "0"

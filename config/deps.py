@@ -1,0 +1,116 @@
+"""What a route may ask for: its signature lists everything it touches."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Final, NoReturn
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from registrar.store.vault import Vault
+
+from . import auth
+from .access import RULES, Rule, Scope
+from .auth import Caller
+from .changes import Changes
+from .database import reading
+from .errors import access_denied, bad_request
+from .live import Live
+from .operations.audit import Actor
+from .operations.document import Document
+from .operations.people import identify
+from .settings import ApiSettings
+from .source import source_address
+
+MAX_DEPTH: Final = 20
+"""The deepest body we know has five levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of."""
+
+    settings: ApiSettings
+    engine: AsyncEngine
+    read_engine: AsyncEngine
+    live: Live
+    changes: Changes
+    vault: Vault
+
+
+def parts(request: Request) -> Parts:
+    """The parts of the application that serves this request."""
+    found = request.app.state.parts
+    if not isinstance(found, Parts):
+        raise TypeError("create_app has not put the parts in place")
+    return found
+
+
+PartsDep = Annotated[Parts, Depends(parts)]
+
+
+async def caller(
+    request: Request,
+    parts: PartsDep,
+    _documented: Annotated[object, Security(HTTPBearer(auto_error=False, bearerFormat="JWT"))] = None,
+) -> Caller:
+    """Who calls, allowed to use this route by the table of `access`. Raises Refused (401, 403)."""
+    rule = RULES[request.method, request.scope["route"].path]
+    claims = auth.verify(_token(request, rule), parts.settings.jwt_secret)
+    async with reading(parts.read_engine) as session:
+        found = await identify(session, claims)
+    if rule.scope is not Scope.PUBLIC and found.level < rule.level:
+        raise access_denied()
+    return found
+
+
+CallerDep = Annotated[Caller, Depends(caller)]
+
+
+def actor(request: Request, caller: CallerDep, parts: PartsDep) -> Actor:
+    """The caller and the address it calls from, for the audit log."""
+    return Actor(caller, source_address(request, parts.settings.trusted_proxies))
+
+
+ActorDep = Annotated[Actor, Depends(actor)]
+
+
+async def document(request: Request, _first: CallerDep) -> Document:
+    """The JSON object in the body; read only after the caller was let in. Raises Refused (400, 413)."""
+    return Document(parse_object(await request.body()))
+
+
+DocumentDep = Annotated[Document, Depends(document)]
+
+
+def parse_object(body: bytes) -> dict[str, object]:
+    """The JSON object that `body` is. Raises Refused (400) for anything else, and for one too deep."""
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise bad_request("The body is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise bad_request("The body must be a JSON object")
+    if _is_deep(value, MAX_DEPTH):
+        raise bad_request(f"The body is nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _token(request: Request, rule: Rule) -> str:
+    header = request.headers.get("authorization")
+    query = request.query_params.get("token")
+    if header is None and query and rule.query_token:
+        return query
+    return auth.bearer(header)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_deep(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deep(item, levels - 1) for item in items)

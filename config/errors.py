@@ -1,0 +1,60 @@
+"""Everything the API refuses, as values; each dialect renders them in its own way.
+
+Problem     one thing that is wrong with a request
+Refused     raised to end a request with its problems
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+RETRY_SECONDS: Final = 2
+"""What Retry-After says while a store is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `code` names the property or the kind, `message` tells a person."""
+
+    status: int
+    code: str
+    message: str
+    path: str = ""
+    """The property, where one is to blame."""
+    check: str = ""
+    """required, format, range, enum, unique, exists or allowed"""
+
+
+class Refused(Exception):
+    """The request ends here. `headers` go out with the answer."""
+
+    def __init__(self, *problems: Problem, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(", ".join(problem.code for problem in problems))
+        self.problems = problems
+        self.headers = dict(headers or {})
+
+
+def access_denied() -> Refused:
+    """The token is good, but may not do this."""
+    return Refused(Problem(403, "access_denied", "Insufficient access level"))
+
+
+def not_found(what: str = "SIP phone") -> Refused:
+    """Unknown, malformed or another customer's: the answer is the same."""
+    return Refused(Problem(404, "not_found", f"{what} not found"))
+
+
+def bad_request(message: str) -> Refused:
+    """The request cannot be read at all."""
+    return Refused(Problem(400, "bad_request", message))
+
+
+def unavailable() -> Refused:
+    """A store is away; the same request may work in a moment."""
+    problem = Problem(503, "unavailable", "The service is temporarily unavailable, please try again")
+    return Refused(problem, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def internal_error() -> Problem:
+    """Whatever nobody expected; details are for the log alone."""
+    return Problem(500, "internal_error", "Internal error")

@@ -1,0 +1,134 @@
+"""The demo tenant: made once, found ever after, so that a fresh installation has something to register."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from registrar.store.vault import Vault
+
+from ..access import AccessLevel
+from ..auth import issue_token
+from ..database import writing
+from ..settings import ApiSettings
+from ..tables import Customer, Employee, Extension, SipPhone
+from .ids import new_oid
+from .models import GENERIC, MODELS, find_model
+from .phones.write import new_phone
+
+NAME: Final = "Demo"
+PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"))
+"""The extensions; the first is the primary one of the demo employee."""
+TOKEN_MINUTES: Final = 24 * 60
+
+Json = dict[str, object]
+
+
+async def demo_tenant(engine: AsyncEngine, settings: ApiSettings, vault: Vault) -> Json:
+    """Find or make the tenant of the SIP domain `settings.domain`, and describe it.
+
+    The same call again gives the same tenant, phones and passwords, and a new token.
+    """
+    return await writing(engine, lambda session: _demo(session, settings, vault))
+
+
+async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> Json:
+    customer = await _customer(session, settings.domain.lower())
+    employee = await _employee(session, customer)
+    extensions = [await _extension(session, customer, number, name) for number, name in PEOPLE]
+    if extensions[0].employee_id is None:
+        extensions[0].employee_id, extensions[0].is_primary = employee.id, True
+        extensions[0].version += 1
+    phones = [await _phone(session, extension, vault) for extension in extensions]
+    token = issue_token(
+        settings.jwt_secret,
+        AccessLevel.ADMIN,
+        customer.oid,
+        employee.oid,
+        minutes=TOKEN_MINUTES,
+        employee_version=employee.version,
+    )
+    return {
+        "token": token,
+        "customer": customer.oid,
+        "domain": customer.sip_domain,
+        "domainId": str(customer.id),
+        "models": {name: row["oid"] for name, row in MODELS.items()},
+        "extensions": [{"_id": row.oid, "number": row.number, "name": row.name} for row in extensions],
+        "phones": _phones_json(phones, extensions, customer, vault),
+    }
+
+
+def _phones_json(
+    phones: Sequence[SipPhone], extensions: Sequence[Extension], customer: Customer, vault: Vault
+) -> list[Json]:
+    return [
+        {
+            "_id": phone.oid,
+            "username": phone.username,
+            "password": vault.open(phone.password_enc, phone.oid),
+            "domain": customer.sip_domain,
+            "extensionNumber": extension.number,
+        }
+        for phone, extension in zip(phones, extensions, strict=True)
+    ]
+
+
+async def _customer(session: AsyncSession, domain: str) -> Customer:
+    customer = await session.scalar(select(Customer).where(Customer.sip_domain == domain))
+    if customer is None:
+        customer = Customer(oid=new_oid(), name=NAME, sip_domain=domain, sip_display_name=NAME)
+        session.add(customer)
+        await session.flush()
+    return customer
+
+
+async def _employee(session: AsyncSession, customer: Customer) -> Employee:
+    statement = (
+        select(Employee)
+        .where(
+            Employee.customer_id == customer.id, Employee.access_level == "ADMIN", Employee.state == "ACTIVE"
+        )
+        .order_by(Employee.id)
+        .limit(1)
+    )
+    employee = await session.scalar(statement)
+    if employee is None:
+        employee = Employee(
+            oid=new_oid(), customer_id=customer.id, name=PEOPLE[0][1], access_level=AccessLevel.ADMIN.name
+        )
+        session.add(employee)
+        await session.flush()
+    return employee
+
+
+async def _extension(session: AsyncSession, customer: Customer, number: str, name: str) -> Extension:
+    statement = select(Extension).where(Extension.customer_id == customer.id, Extension.number == number)
+    extension = await session.scalar(statement)
+    if extension is None:
+        extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
+        session.add(extension)
+        await session.flush()
+    return extension
+
+
+async def _phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
+    model = await find_model(session, GENERIC)
+    if model is None:
+        raise LookupError("the models are missing: run registrar migrate")
+    statement = (
+        select(SipPhone)
+        .where(SipPhone.extension_id == extension.id, SipPhone.model_id == model.id)
+        .where(SipPhone.mac.is_(None), SipPhone.instance_id.is_(None))
+        .order_by(SipPhone.id)
+        .limit(1)
+    )
+    phone = await session.scalar(statement)
+    if phone is None:
+        phone = new_phone(
+            vault, customer_id=extension.customer_id, extension_id=extension.id, model_id=model.id
+        )
+        session.add(phone)
+        await session.flush()
+    return phone

@@ -1,0 +1,40 @@
+"""A JSON object as it was sent, asked by dotted names: `ip.mode` is `{"ip": {"mode": ...}}`."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, Literal
+
+
+class Sent(Enum):
+    """The mark of a property that was not sent, which differs from one that was sent as null."""
+
+    NOT = "not sent"
+
+
+NOT_SENT: Final = Sent.NOT
+
+
+class Document:
+    """The body of a request. Unknown properties are never asked for, and so ignored."""
+
+    def __init__(self, body: Mapping[str, object]) -> None:
+        self._body = body
+
+    def get(self, path: str) -> object | Literal[Sent.NOT]:
+        """The value at `path`; NOT_SENT when it, or an object on the way to it, is missing."""
+        value: object = self._body
+        for name in path.split("."):
+            if not isinstance(value, Mapping) or name not in value:
+                return NOT_SENT
+            value = value[name]
+        return value
+
+    def sent(self, path: str) -> bool:
+        """Whether the property was sent with a value other than null."""
+        return self.get(path) not in (NOT_SENT, None)
+
+    def misshapen(self, groups: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the `groups` that were sent as something else than an object."""
+        return tuple(
+            group for group in groups if self.sent(group) and not isinstance(self.get(group), Mapping)
+        )

@@ -1,0 +1,128 @@
+"""Where a phone may connect from (`ip.*`), and the address it gives itself (`network.*`)."""
+
+from typing import Final
+
+from registrar.model import IpMode
+
+from ..document import NOT_SENT
+from .checks import address, boolean, netmask
+from .countries import COUNTRIES
+from .draft import Draft
+
+IP_PATHS: Final = ("ip.mode", "ip.countries", "ip.address")
+NETWORK_PATHS: Final = (
+    "network.dhcp",
+    "network.ipAddress",
+    "network.subnet",
+    "network.gateway",
+    "network.dns1",
+    "network.dns2",
+)
+STATIC: Final = (
+    ("network.ipAddress", "net_ip", address, "IP address is invalid or missing"),
+    ("network.subnet", "net_subnet", netmask, "Subnet mask is invalid or missing"),
+    ("network.gateway", "net_gateway", address, "Default gateway is invalid or missing"),
+    ("network.dns1", "net_dns1", address, "Primary DNS server is invalid or missing"),
+)
+"""What a phone without DHCP must have."""
+
+
+def read_restriction(draft: Draft) -> None:
+    """`ip.*`: the mode, and what it needs. On a change, what was not sent stays as it is."""
+    if draft.stored and not any(draft.was_sent(path) for path in IP_PATHS):
+        return
+    mode = _mode(draft)
+    _read_countries(draft)
+    _read_address(draft, mode)
+    if (
+        mode == IpMode.ROAMING
+        and not draft.column("ip_countries", "")
+        and not _is_wrong(draft, "ip.countries")
+    ):
+        draft.wrong("ip.mode", "ROAMING mode requires countries to be specified", 409, "required")
+    draft.values["ip_policy"] = "PHONE"
+
+
+def _mode(draft: Draft) -> str | None:
+    sent = draft.sent("ip.mode")
+    if sent is NOT_SENT or sent is None:
+        mode = draft.column("ip_mode", str(IpMode.OPEN))
+    elif isinstance(sent, str) and sent in IpMode.__members__:
+        mode = sent
+    else:
+        draft.wrong("ip.mode", "Mode is invalid", check="enum")
+        return None
+    draft.values["ip_mode"] = mode
+    return str(mode)
+
+
+def _read_countries(draft: Draft) -> None:
+    sent = draft.sent("ip.countries")
+    if sent is NOT_SENT:
+        draft.values["ip_countries"] = draft.column("ip_countries", "")
+        return
+    if sent is not None and not isinstance(sent, str):
+        draft.wrong("ip.countries", "Country codes must be a comma separated text")
+        return
+    codes = [code.strip().upper() for code in (sent or "").split(",") if code.strip()]
+    unknown = [code for code in codes if code not in COUNTRIES]
+    if unknown:
+        draft.wrong("ip.countries", f"Country code {unknown[0][:8]!r} is not valid", check="enum")
+        return
+    draft.values["ip_countries"] = ",".join(dict.fromkeys(codes))
+
+
+def _read_address(draft: Draft, mode: str | None) -> None:
+    sent = draft.sent("ip.address")
+    if sent is NOT_SENT:
+        kept = None if mode == IpMode.OPEN and draft.was_sent("ip.mode") else draft.column("ip_address")
+    elif sent is None or sent == "":
+        kept = None
+    else:
+        kept = address(sent)
+        if kept is None:
+            draft.wrong("ip.address", "IP address is invalid")
+            return
+    if mode == IpMode.LOCKED and kept is None:
+        draft.wrong("ip.address", "IP address is missing, LOCKED mode requires one", check="required")
+    draft.values["ip_address"] = kept
+
+
+def _is_wrong(draft: Draft, code: str) -> bool:
+    return any(problem.code == code for problem in draft.problems)
+
+
+def read_network(draft: Draft) -> None:
+    """`network.*` but the VLAN. Without DHCP the four static values are needed, with it they are not."""
+    if draft.stored and not any(draft.was_sent(path) for path in NETWORK_PATHS):
+        return
+    dhcp = _dhcp(draft)
+    for path, column, parse, message in STATIC:
+        sent = draft.sent(path)
+        value = draft.column(column) if sent is NOT_SENT else parse(sent)
+        if dhcp is False and value is None:
+            draft.wrong(path, message, check="required" if sent in (NOT_SENT, None, "") else "format")
+        draft.values[column] = value
+    _read_second_dns(draft)
+
+
+def _dhcp(draft: Draft) -> bool | None:
+    sent = draft.sent("network.dhcp")
+    given = sent is not NOT_SENT and sent is not None
+    dhcp = boolean("")(sent, None) if given else draft.column("net_dhcp", True)
+    if not isinstance(dhcp, bool):
+        draft.wrong("network.dhcp", "network.dhcp must be true or false")
+        return None
+    draft.values["net_dhcp"] = dhcp
+    return dhcp
+
+
+def _read_second_dns(draft: Draft) -> None:
+    sent = draft.sent("network.dns2")
+    if sent is NOT_SENT:
+        draft.values["net_dns2"] = draft.column("net_dns2")
+        return
+    value = None if sent in (None, "") else address(sent)
+    if value is None and sent not in (None, ""):
+        draft.wrong("network.dns2", "Secondary DNS server is invalid")
+    draft.values["net_dns2"] = value

@@ -1,0 +1,199 @@
+"""What a single value must look like; each check answers the value to store, or what is wrong with it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+from unicodedata import category
+from urllib.parse import urlsplit
+
+from ...tables import SHORT_TEXT, SipPhoneModel
+
+LONG_TEXT: Final = 4_000
+"""Notes: some screens of text."""
+CONFIG_TEXT: Final = 32_000
+"""A piece of a configuration file; the whole body has 64 KiB."""
+MAX_URL: Final = 2_000
+MAX_NUMBER: Final = 1_000_000_000
+"""No setting of a phone is larger; the database's integers end at twice that."""
+
+Value = str | int | bool | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Why a value was refused."""
+
+    message: str
+    check: str = "format"
+
+
+Check = Callable[[object, SipPhoneModel | None], Value | Wrong]
+"""Gets the value as sent (never null) and the model, where it is known."""
+
+
+def text(message: str, limit: int = SHORT_TEXT, keep: str = "") -> Check:
+    """A text without control characters, but those in `keep`; an empty one means: none."""
+
+    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+        if not isinstance(value, str) or not is_clean(value, keep):
+            return Wrong(message)
+        if len(value) > limit:
+            return Wrong(f"{message}: at most {limit} characters", "range")
+        return value or None
+
+    return check
+
+
+def is_clean(value: str, keep: str = "") -> bool:
+    """Whether a text has no control characters and can be encoded at all (no lone surrogates)."""
+    return not any(category(char) in ("Cc", "Cs") for char in value if char not in keep)
+
+
+def boolean(message: str) -> Check:
+    """true, false, 1 or 0."""
+
+    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+        number = as_integer(value)
+        if isinstance(value, bool):
+            return value
+        return bool(number) if number in (0, 1) else Wrong(message)
+
+    return check
+
+
+def as_integer(value: object) -> int | None:
+    """The whole number, None when it is none (true is no number; 4.0 is)."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_NUMBER:
+        return None
+    return value
+
+
+def integer(low: int, high: int, message: str, *, as_text: bool = False) -> Check:
+    """A whole number from `low` to `high`; `as_text`: also written as a text."""
+
+    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+        if as_text and isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+            value = int(value)
+        number = as_integer(value)
+        if number is None:
+            return Wrong(message)
+        return number if low <= number <= high else Wrong(message, "range")
+
+    return check
+
+
+def level(column: str, invalid: str, outside: str) -> Check:
+    """A whole number inside the range that the model has for `column`; ignored when it has none."""
+
+    def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
+        number = as_integer(value)
+        if number is None:
+            return Wrong(invalid)
+        if model is None:
+            return number
+        low, high = getattr(model, f"{column}_min"), getattr(model, f"{column}_max")
+        if low is None or high is None:
+            return None
+        return number if low <= number <= high else Wrong(outside, "range")
+
+    return check
+
+
+def ringtone(message: str) -> Check:
+    """The index of a built-in tone, or the id of a custom one where the model can play it."""
+
+    def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
+        if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{24}", value):
+            custom = model is None or model.custom_ringtones
+            return value.lower() if custom else Wrong(message, "allowed")
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value):
+            value = int(value)
+        number = as_integer(value)
+        if number is None:
+            return Wrong(message)
+        if model is None:
+            return str(number)
+        if model.ringer_tone_max is None:
+            return None
+        return str(number) if 0 <= number <= model.ringer_tone_max else Wrong(message, "range")
+
+    return check
+
+
+def one_of(options: tuple[str, ...], message: str) -> Check:
+    """One of a few words."""
+
+    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+        return value if isinstance(value, str) and value in options else Wrong(message, "enum")
+
+    return check
+
+
+def url(message: str) -> Check:
+    """A web address."""
+
+    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+        return value if isinstance(value, str) and is_url(value) else Wrong(message)
+
+    return check
+
+
+def is_url(value: str) -> bool:
+    """Whether the text is an address that begins with http: or https:, and names a host."""
+    if len(value) > MAX_URL or not is_clean(value) or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def moment(message: str) -> Check:
+    """A date or a moment in ISO 8601; without a zone it is UTC."""
+
+    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+        if not isinstance(value, str) or len(value) > 40:
+            return Wrong(message)
+        try:
+            read = datetime.fromisoformat(value)
+            return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+        except (ValueError, OverflowError):
+            return Wrong(message)
+
+    return check
+
+
+def address(value: object) -> str | None:
+    """An IP address in its shortest form, an IPv4 address in IPv6 clothes without them; None: it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        read = ip_address(value.strip())
+    except ValueError:
+        return None
+    if isinstance(read, IPv6Address):
+        if read.scope_id is not None:
+            return None
+        return str(read.ipv4_mapped or read)
+    return str(read)
+
+
+def netmask(value: object) -> str | None:
+    """A mask of IPv4 such as 255.255.255.0; None: it is none."""
+    mask = address(value)
+    if mask is None or ":" in mask:
+        return None
+    bits = int.from_bytes(bytes(int(part) for part in mask.split(".")))
+    host_part = bits ^ 0xFFFF_FFFF
+    return mask if host_part & (host_part + 1) == 0 else None
+
+
+def is_phone_number(value: object) -> bool:
+    """Whether a phone can dial this."""
+    return isinstance(value, str) and re.fullmatch(r"\+?[0-9*#]{1,20}", value) is not None

@@ -1,0 +1,110 @@
+"""The side panels of a phone, as they were bought (`purchaseInfo.sidePanels`)."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...tables import SHORT_TEXT, Product, SipPhoneSidePanel
+from ..document import NOT_SENT
+from ..ids import parse_oid
+from . import checks
+from .checks import Value, Wrong
+from .draft import Draft
+from .fields import PAYMENT_OPTIONS
+
+PATH = "purchaseInfo.sidePanels"
+MAX_PANELS_READ = 100
+"""More than any model has; a longer list is only counted."""
+
+
+async def read_panels(session: AsyncSession, draft: Draft) -> list[SipPhoneSidePanel] | None:
+    """The panels to store, without their phone; None: they stay as they are."""
+    sent = draft.sent(PATH)
+    if sent is NOT_SENT:
+        if draft.stored and draft.model_changed:
+            _check_count(draft, await _count(session, draft.stored.id))
+        return None
+    if sent is None:
+        return []
+    if not isinstance(sent, list):
+        draft.wrong(PATH, f"{PATH} must be an array")
+        return None
+    _check_count(draft, len(sent))
+    return await _read(session, draft, sent[:MAX_PANELS_READ])
+
+
+async def _read(session: AsyncSession, draft: Draft, sent: list[object]) -> list[SipPhoneSidePanel]:
+    taken = await _taken_serials(session, draft, sent)
+    panels: list[SipPhoneSidePanel] = []
+    for position, item in enumerate(sent):
+        name = f"{PATH}[{position}]"
+        if not isinstance(item, Mapping):
+            draft.wrong(name, f"{name} must be an object")
+            continue
+        panels.append(
+            SipPhoneSidePanel(
+                position=position,
+                serial=_serial(draft, name, item.get("serial"), taken),
+                payment_option=_read_value(draft, f"{name}.paymentOption", item, _PAYMENT),
+                order_id=_read_value(draft, f"{name}.orderId", item, _ORDER),
+                date=_read_value(draft, f"{name}.date", item, _DATE),
+                product_id=await _product(session, draft, f"{name}.product", item.get("product")),
+            )
+        )
+    return panels
+
+
+_PAYMENT = checks.one_of(PAYMENT_OPTIONS, f"paymentOption must be one of {', '.join(PAYMENT_OPTIONS)}")
+_ORDER = checks.text("orderId is not a valid text")
+_DATE = checks.moment("date is not a valid date")
+
+
+def _check_count(draft: Draft, count: int) -> None:
+    if draft.model and count > draft.model.max_side_panels:
+        message = f"More side panels than the model has room for ({draft.model.max_side_panels})"
+        draft.wrong(PATH, message, check="range")
+
+
+def _serial(draft: Draft, name: str, sent: object, taken: set[str]) -> str | None:
+    if not isinstance(sent, str) or not 0 < len(sent) <= SHORT_TEXT or not checks.is_clean(sent):
+        draft.wrong(f"{name}.serial", "Serial number is missing or invalid", check="required")
+        return None
+    if sent in taken:
+        draft.wrong(f"{PATH}.serial", "Side panel serials need to be unique", 409, "unique", f"{name}.serial")
+    taken.add(sent)
+    return sent
+
+
+def _read_value(draft: Draft, path: str, item: Mapping[str, object], check: checks.Check) -> Value:
+    sent = item.get(path.rpartition(".")[2])
+    checked = None if sent in (None, "") else check(sent, None)
+    if isinstance(checked, Wrong):
+        draft.wrong(path, checked.message, check=checked.check)
+        return None
+    return checked
+
+
+async def _taken_serials(session: AsyncSession, draft: Draft, sent: list[object]) -> set[str]:
+    wanted = {item.get("serial") for item in sent if isinstance(item, Mapping)}
+    texts = [serial for serial in wanted if isinstance(serial, str) and checks.is_clean(serial)]
+    statement = select(SipPhoneSidePanel.serial).where(SipPhoneSidePanel.serial.in_(texts))
+    if draft.stored:
+        statement = statement.where(SipPhoneSidePanel.phone_id != draft.stored.id)
+    return set(await session.scalars(statement))
+
+
+async def _product(session: AsyncSession, draft: Draft, path: str, sent: object) -> int | None:
+    if sent is None or sent == "":
+        return None
+    product: int | None = await session.scalar(
+        select(Product.id).where(Product.oid == (parse_oid(sent) or ""))
+    )
+    if product is None:
+        draft.wrong(path, "Product not found", 404, "exists")
+    return product
+
+
+async def _count(session: AsyncSession, phone: int) -> int:
+    statement = select(func.count()).where(SipPhoneSidePanel.phone_id == phone)
+    return await session.scalar(statement) or 0

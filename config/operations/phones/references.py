@@ -1,0 +1,86 @@
+"""The rows that a phone points to, and the properties that name them."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...tables import Extension, Product, SipPhone, SipPhoneModel
+from ..document import NOT_SENT
+from ..ids import parse_oid
+from ..models import WEBRTC, find_model
+from .draft import Draft
+
+PHONE_PRODUCT = "PBX_SIP_PHONE"
+
+
+async def read_references(session: AsyncSession, draft: Draft) -> None:
+    """Read `sipPhoneModel`, `extension` and `product`; each must exist."""
+    await _read_model(session, draft)
+    await _read_extension(session, draft)
+    await _read_product(session, draft)
+
+
+async def _read_model(session: AsyncSession, draft: Draft) -> None:
+    sent = draft.sent("sipPhoneModel")
+    if draft.stored and sent is NOT_SENT:
+        draft.model = await session.get(SipPhoneModel, draft.stored.model_id)
+        return
+    draft.model = await find_model(session, sent)
+    if draft.model is None:
+        draft.wrong("sipPhoneModel", "SIP phone model not found or invalid", 404, "exists")
+        return
+    draft.model_changed = draft.stored is None or draft.stored.model_id != draft.model.id
+    draft.values["model_id"] = draft.model.id
+
+
+async def _read_extension(session: AsyncSession, draft: Draft) -> None:
+    sent = draft.sent("extension")
+    if sent is NOT_SENT:
+        if draft.stored and draft.stored.extension_id:
+            draft.extension = await session.get(Extension, draft.stored.extension_id)
+        return
+    if sent is None or sent == "":
+        draft.values["extension_id"] = None
+        return
+    if draft.customer is None:
+        return  # whose extension it had to be is not known, and that is said already
+    draft.extension = await session.scalar(
+        select(Extension).where(
+            Extension.oid == (parse_oid(sent) or ""), Extension.customer_id == draft.customer.id
+        )
+    )
+    if draft.extension is None:
+        draft.wrong("extension", "Extension not found", 404, "exists")
+        return
+    draft.values["extension_id"] = draft.extension.id
+
+
+async def _read_product(session: AsyncSession, draft: Draft) -> None:
+    sent = draft.sent("product")
+    if sent is NOT_SENT:
+        return
+    if sent is None or sent == "":
+        draft.values["product_id"] = None
+        return
+    statement = select(Product.id).where(
+        Product.oid == (parse_oid(sent) or ""), Product.type == PHONE_PRODUCT
+    )
+    product = await session.scalar(statement)
+    if product is None:
+        draft.wrong("product", "Product not found", 404, "exists")
+    draft.values["product_id"] = product
+
+
+async def read_instance(session: AsyncSession, draft: Draft) -> None:
+    """An instance has one phone of an extension. What has an instance is a WebRTC phone."""
+    instance = draft.column("instance_id")
+    model = draft.model.oid if draft.model else None
+    draft.values["webrtc"] = instance is not None or model == WEBRTC
+    if instance is None or draft.extension is None:
+        return
+    statement = select(SipPhone.id).where(
+        SipPhone.extension_id == draft.extension.id, SipPhone.instance_id == instance
+    )
+    owner = await session.scalar(statement)
+    if owner is not None and (draft.stored is None or owner != draft.stored.id):
+        message = "Another phone of the extension belongs to this instance"
+        draft.wrong("instanceId", message, 409, "unique")

@@ -1,0 +1,138 @@
+"""The softkeys of a phone: what each may be, and what it may point to."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...tables import SHORT_TEXT, Extension, SipPhone, SipPhoneSoftkey
+from ..document import NOT_SENT
+from ..ids import parse_oid
+from .checks import as_integer, is_clean, is_phone_number, is_url
+from .draft import Draft
+
+POINTERS: Final[Mapping[str, str]] = {
+    "BLF": "Extension not found",
+    "DNDOTHER": "Device not found",
+    "PICKUPGROUP": "Group not found",
+    "QUEUE": "Queue not found",
+}
+"""Functions whose value is an id, and what is said when nothing has it."""
+
+
+async def read_softkeys(session: AsyncSession, draft: Draft) -> list[SipPhoneSoftkey] | None:
+    """The keys to store, without their phone; None: they stay as they are.
+
+    On a change of the model the stored keys are checked as if they were sent.
+    """
+    sent = draft.sent("softkeys")
+    if sent is NOT_SENT:
+        if draft.stored is None or not draft.model_changed:
+            return None
+        sent = await _stored(session, draft.stored.id)
+    if sent is None:
+        return []
+    if not isinstance(sent, list):
+        draft.wrong("softkeys", "softkeys must be an array")
+        return None
+    return await _read(session, draft, sent)
+
+
+async def _read(session: AsyncSession, draft: Draft, sent: list[object]) -> list[SipPhoneSoftkey]:
+    known = await _existing(session, draft, sent)
+    keys: list[SipPhoneSoftkey] = []
+    used: set[int] = set()
+    for position, item in enumerate(sent):
+        name = f"softkeys[{position}]"
+        if not isinstance(item, Mapping):
+            draft.wrong(name, f"{name} must be an object")
+            continue
+        index = _index(draft, name, item.get("index"), used)
+        function = _function(draft, name, item.get("function"))
+        value = _value(draft, name, function, item.get("value"), known)
+        label = _label(draft, name, item.get("label"))
+        keys.append(SipPhoneSoftkey(key_index=index, function=function, value=value, label=label))
+    return keys
+
+
+def _index(draft: Draft, name: str, sent: object, used: set[int]) -> int | None:
+    index = as_integer(sent)
+    count = draft.model.softkeys if draft.model else None
+    if index is None or index < 0:
+        draft.wrong(f"{name}.index", "Index is missing", check="required")
+        return None
+    if count is not None and index >= count:
+        draft.wrong(f"{name}.index", f"Index is missing: the model has {count} softkeys", check="range")
+    elif index in used:
+        draft.wrong(f"{name}.index", "Index is being used by another softkey", check="unique")
+    used.add(index)
+    return index
+
+
+def _function(draft: Draft, name: str, sent: object) -> str | None:
+    if sent is None or sent == "":
+        draft.wrong(f"{name}.function", "Function is missing", check="required")
+        return None
+    capable = draft.model.softkey_capabilities if draft.model else None
+    if not isinstance(sent, str) or (capable is not None and sent not in capable):
+        draft.wrong(f"{name}.function", "Function type is not valid for this phone model", check="allowed")
+        return None
+    return sent
+
+
+def _value(draft: Draft, name: str, function: str | None, sent: object, known: set[str]) -> str | None:
+    code = f"{name}.value"
+    text = sent if isinstance(sent, str) else None
+    if function is not None and function in POINTERS:
+        oid = parse_oid(sent)
+        if draft.customer and (oid is None or f"{function}:{oid}" not in known):
+            draft.wrong(code, POINTERS[function], 404, "exists")
+        return oid
+    if function == "SPEEDDIAL" and not is_phone_number(sent):
+        draft.wrong(code, "Not a valid phone number")
+    elif function == "URL" and (text is None or not is_url(text)):
+        draft.wrong(code, "URL is invalid, must begin with http: or https:")
+    elif not (sent is None or (text is not None and _is_short(text))) and function != "URL":
+        draft.wrong(code, "Value is not a valid text")
+    return text or None
+
+
+def _label(draft: Draft, name: str, sent: object) -> str | None:
+    if sent is None or sent == "":
+        return None
+    if not isinstance(sent, str) or not _is_short(sent):
+        draft.wrong(f"{name}.label", "Label is not a valid text")
+        return None
+    return sent if draft.model and draft.model.softkey_labels else None
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= SHORT_TEXT and is_clean(text)
+
+
+async def _existing(session: AsyncSession, draft: Draft, sent: Iterable[object]) -> set[str]:
+    """Those of the ids that something of the same customer has, each behind its function."""
+    wanted: dict[str, set[str]] = {function: set() for function in POINTERS}
+    for item in sent:
+        function = item.get("function") if isinstance(item, Mapping) else None
+        oid = parse_oid(item.get("value")) if isinstance(item, Mapping) else None
+        if isinstance(function, str) and function in wanted and oid:
+            wanted[function].add(oid)
+    if draft.customer is None:
+        return set()
+    customer = draft.customer.id
+    known: set[str] = set()
+    for function, table in (("BLF", Extension), ("DNDOTHER", SipPhone)):  # there are no groups and queues yet
+        if wanted[function]:
+            owned = table.oid.in_(wanted[function]), table.customer_id == customer
+            known |= {f"{function}:{oid}" for oid in await session.scalars(select(table.oid).where(*owned))}
+    return known
+
+
+async def _stored(session: AsyncSession, phone: int) -> list[object]:
+    keys = await session.scalars(select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id == phone))
+    return [
+        {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
+        for key in keys
+    ]

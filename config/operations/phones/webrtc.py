@@ -1,0 +1,80 @@
+"""The phone of a WebRTC client: made or found by extension and instance, open for its next registration."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.store.vault import Vault
+
+from ...errors import Problem, Refused
+from ...tables import Extension, SipPhone
+from ..audit import Actor, record
+from ..customers import ACTIVE, missing_customer
+from ..models import WEBRTC, find_model
+from ..people import primary_extension
+from .checks import Wrong, text
+from .write import TABLE, new_phone, reopen
+
+_INSTANCE = text("Instance id is not a valid text")
+
+
+@dataclass(frozen=True, slots=True)
+class WebrtcPhone:
+    """The phone, and the extension it rings for."""
+
+    phone: SipPhone
+    extension: Extension
+
+
+def read_instance_id(sent: object) -> str:
+    """The instance that a client names. Raises Refused (422) when it names none."""
+    checked = Wrong("Instance id is missing", "required") if sent in (None, "") else _INSTANCE(sent, None)
+    if isinstance(checked, str):
+        return checked
+    wrong = checked if isinstance(checked, Wrong) else Wrong("Instance id is missing", "required")
+    raise Refused(Problem(422, "instanceId", wrong.message, "instanceId", wrong.check))
+
+
+async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, vault: Vault) -> WebrtcPhone:
+    """The caller's phone for this instance; an existing one keeps its credentials (decision 5).
+
+    Raises Refused (404) when the caller has no primary extension, or the customer is not active.
+    """
+    found = await primary_extension(session, actor.caller)
+    if found is None:
+        raise Refused(Problem(404, "extension", "You have no primary extension", "extension", "exists"))
+    extension, customer = found
+    if customer.state != ACTIVE:
+        raise Refused(missing_customer())
+    statement = (
+        select(SipPhone)
+        .where(SipPhone.extension_id == extension.id, SipPhone.instance_id == instance)
+        .with_for_update()
+    )
+    phone = await session.scalar(statement)
+    if phone is None:
+        phone = await _create(session, extension, instance, vault)
+        record(session, actor, "create", TABLE, phone.oid)
+    else:
+        reopen(phone)
+        phone.webrtc = True
+        record(session, actor, "update", TABLE, phone.oid)
+    return WebrtcPhone(phone, extension)
+
+
+async def _create(session: AsyncSession, extension: Extension, instance: str, vault: Vault) -> SipPhone:
+    model = await find_model(session, WEBRTC)
+    if model is None:
+        raise Refused(Problem(404, "sipPhoneModel", "SIP phone model not found or invalid"))
+    phone = new_phone(
+        vault,
+        customer_id=extension.customer_id,
+        extension_id=extension.id,
+        model_id=model.id,
+        instance_id=instance,
+        webrtc=True,
+    )
+    session.add(phone)
+    await session.flush()
+    return phone

@@ -1,0 +1,168 @@
+"""Creating, changing, resetting and deleting phones. Each function runs inside one write transaction."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.store.vault import Vault
+
+from ... import clock
+from ...access import PURCHASE_LEVEL
+from ...auth import Caller
+from ...errors import access_denied, not_found
+from ...tables import Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from ..audit import Actor, record
+from ..customers import find_customer, missing_customer, visible
+from ..document import NOT_SENT, Document
+from ..ids import new_credential, new_oid, parse_oid
+from .addresses import read_network, read_restriction
+from .draft import Draft
+from .fields import read_fields
+from .panels import read_panels
+from .references import read_instance, read_references
+from .slots import read_handset, take_slot
+from .softkeys import read_softkeys
+
+TABLE = SipPhone.__tablename__
+
+
+async def create_phone(session: AsyncSession, actor: Actor, document: Document, vault: Vault) -> SipPhone:
+    """A new phone with credentials of its own.
+
+    Raises Refused: 403 for a foreign customer or a purchase that the caller may not write, else with
+    everything that is wrong with the document.
+    """
+    _refuse_purchase(actor.caller, document)
+    wanted = document.get("customer")
+    customer = await find_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
+    draft = Draft(document, customer)
+    if customer is None:
+        problem = missing_customer()
+        draft.wrong(problem.code, problem.message, problem.status, problem.check)
+    softkeys, panels = await _read(session, draft)
+    draft.refuse_problems()
+    phone = new_phone(vault, **draft.values, customer_id=customer.id if customer else None)
+    session.add(phone)
+    await session.flush()
+    await _write_parts(session, phone, softkeys, panels)
+    record(session, actor, "create", TABLE, phone.oid)
+    return phone
+
+
+async def update_phone(session: AsyncSession, actor: Actor, oid: object, document: Document) -> SipPhone:
+    """Change what was sent; all else stays. Raises Refused as `create_phone` does, and 404 for the phone."""
+    _refuse_purchase(actor.caller, document)
+    phone, customer = await lock_phone(session, actor.caller, oid)
+    draft = Draft(document, customer, phone)
+    softkeys, panels = await _read(session, draft)
+    draft.refuse_problems()
+    if "extension_id" in draft.values and draft.values["extension_id"] != phone.extension_id:
+        await leave_extension(session, phone)
+    for column, value in draft.values.items():
+        setattr(phone, column, value)
+    _touch(phone)
+    await _write_parts(session, phone, softkeys, panels)
+    record(session, actor, "update", TABLE, phone.oid)
+    return phone
+
+
+async def reset_credentials(session: AsyncSession, actor: Actor, oid: object, vault: Vault) -> SipPhone:
+    """A new username and a new password; whatever registered with the old ones is void."""
+    phone, _ = await lock_phone(session, actor.caller, oid)
+    phone.username = new_credential()
+    phone.password_enc = vault.seal(new_credential(), phone.oid)
+    phone.secret_version += 1
+    _touch(phone)
+    record(session, actor, "resetcredentials", TABLE, phone.oid)
+    return phone
+
+
+async def delete_phone(session: AsyncSession, actor: Actor, oid: object) -> str:
+    """Remove the phone and what belongs to it. Answers its id."""
+    phone, _ = await lock_phone(session, actor.caller, oid)
+    await session.delete(phone)
+    record(session, actor, "delete", TABLE, phone.oid)
+    return phone.oid
+
+
+def new_phone(vault: Vault, **columns: object) -> SipPhone:
+    """A phone with a fresh id and fresh credentials, not yet in the database."""
+    oid = new_oid()
+    secret = vault.seal(new_credential(), oid)
+    fresh = {
+        "oid": oid,
+        "username": new_credential(),
+        "password_enc": secret,
+        "config_saved_at": clock.utc_now(),
+    }
+    return SipPhone(**fresh, **columns)
+
+
+async def lock_phone(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipPhone, Customer]:
+    """The phone, held against other writers, and its customer. Raises Refused (404)."""
+    statement = (
+        select(SipPhone, Customer)
+        .join(Customer, Customer.id == SipPhone.customer_id)
+        .where(SipPhone.oid == (parse_oid(oid) or ""), visible(caller))
+        .with_for_update(of=SipPhone)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def leave_extension(session: AsyncSession, phone: SipPhone) -> None:
+    """Raise the phone's version by that of the extension it leaves.
+
+    The view `phone_v1` shows the sum of the versions of phone, customer and extension. Without this leap the
+    sum would shrink with the extension, and the SIP side would take the new row for an older one.
+    """
+    if phone.extension_id is None:
+        return
+    statement = select(Extension.version).where(Extension.id == phone.extension_id).with_for_update()
+    phone.version += await session.scalar(statement) or 0
+
+
+def reopen(phone: SipPhone) -> None:
+    """Let the phone register from anywhere; its next contact locks it again."""
+    phone.ip_mode, phone.ip_address = "OPEN", None
+    _touch(phone)
+
+
+def _touch(phone: SipPhone) -> None:
+    phone.version += 1
+    phone.config_saved_at = clock.utc_now()
+
+
+def _refuse_purchase(caller: Caller, document: Document) -> None:
+    if caller.level < PURCHASE_LEVEL and document.get("purchaseInfo") not in (NOT_SENT, None, {}):
+        raise access_denied()
+
+
+async def _read(
+    session: AsyncSession, draft: Draft
+) -> tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]:
+    await read_references(session, draft)
+    read_fields(draft)
+    read_restriction(draft)
+    read_network(draft)
+    read_handset(draft)
+    await take_slot(session, draft)
+    await read_instance(session, draft)
+    return await read_softkeys(session, draft), await read_panels(session, draft)
+
+
+async def _write_parts(
+    session: AsyncSession,
+    phone: SipPhone,
+    softkeys: list[SipPhoneSoftkey] | None,
+    panels: list[SipPhoneSidePanel] | None,
+) -> None:
+    for table, rows in ((SipPhoneSoftkey, softkeys), (SipPhoneSidePanel, panels)):
+        if rows is None:
+            continue
+        await session.execute(delete(table).where(table.phone_id == phone.id))
+        for row in rows:
+            row.phone_id = phone.id
+        session.add_all(rows)
+    await session.flush()

@@ -1,0 +1,188 @@
+"""The routes below /pbx/sipphone."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse
+from starlette.datastructures import QueryParams
+
+from registrar.model import Change
+from registrar.rules.status import LiveStatus
+
+from ..access import AccessLevel
+from ..database import reading, writing
+from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..operations.audit import Actor
+from ..operations.customers import require_customer
+from ..operations.document import NOT_SENT, Document
+from ..operations.phones import write
+from ..operations.phones.checks import boolean
+from ..operations.phones.find import FullPhone, Query, find_phone, list_phones
+from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
+from ..source import request_host
+from . import openapi
+from .sipphone_json import Json, Reader, full_phone, listed_phone
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 1_000
+MAX_OFFSET: Final = 2**31 - 1
+HTTPS_PORT: Final = 443
+
+PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
+
+log = logging.getLogger(__name__)
+routes = APIRouter(prefix="/pbx/sipphone", tags=["SIP phones"])
+
+
+@routes.get("", summary="List phones", openapi_extra=openapi.LIST)
+async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+    """Phones of a customer, oldest first; `full=true` shows all settings of each."""
+    query = _query(request.query_params)
+    wanted = request.query_params.get("customer")
+    async with reading(parts.read_engine) as session:
+        if wanted or caller.customer:
+            customer = (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
+            query = Query(query.offset, query.limit, query.text, query.available, customer, query.full)
+        total, phones = await list_phones(session, caller, query)
+    statuses = await parts.live.statuses([full.phone.oid for full in phones])
+    reader = _reader(caller.level, parts)
+    rows = [
+        full_phone(full, live, reader) if query.full else listed_phone(full, live)
+        for full, live in zip(phones, statuses, strict=True)
+    ]
+    page = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
+    return _answer(page, statuses)
+
+
+@routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
+async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> JSONResponse:
+    """A new phone; its username and password are made here and cannot be chosen."""
+    phone = await writing(
+        parts.engine, lambda session: write.create_phone(session, actor, document, parts.vault)
+    )
+    return await _changed(phone.oid, actor, parts)
+
+
+@routes.post("/webrtc", summary="Create or open the phone of a WebRTC client", openapi_extra=openapi.WEBRTC)
+async def webrtc_route(
+    request: Request, actor: ActorDep, document: DocumentDep, parts: PartsDep
+) -> JSONResponse:
+    """The phone of the caller's primary extension for this instance, open for its next registration."""
+    instance = read_instance_id(_given(document, "instanceId"))
+    opened = await writing(
+        parts.engine, lambda session: open_webrtc_phone(session, actor, instance, parts.vault)
+    )
+    await parts.changes.publish(Change(phones=(opened.phone.oid,)))
+    is_v2 = boolean("")(_given(document, "v2"), None) is True
+    host = parts.settings.public_host or request_host(request)
+    return JSONResponse(_webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2))
+
+
+@routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
+async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+    """All settings of a phone and its live status."""
+    async with reading(parts.read_engine) as session:
+        full = await find_phone(session, caller, id)
+    return await _full_answer(full, _reader(caller.level, parts), parts)
+
+
+@routes.post("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
+@routes.put("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
+@routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
+async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> JSONResponse:
+    """Only what is sent changes, be it a single property; the customer of a phone never does."""
+    phone = await writing(parts.engine, lambda session: write.update_phone(session, actor, id, document))
+    return await _changed(phone.oid, actor, parts)
+
+
+@routes.delete("/{id}", summary="Delete a phone", openapi_extra=openapi.DELETE)
+async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
+    """The phone is gone, and so are its registrations."""
+    oid = await writing(parts.engine, lambda session: write.delete_phone(session, actor, id))
+    await parts.changes.publish(Change(phones=(oid,)))
+    return JSONResponse({"success": True})
+
+
+@routes.post("/{id}/resetcredentials", summary="Make new credentials", openapi_extra=openapi.PHONE)
+@routes.get(
+    "/{id}/resetcredentials",
+    summary="Make new credentials (prefer POST)",
+    openapi_extra=openapi.PHONE,
+    deprecated=True,
+)
+async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
+    """A new username and password; registrations made with the old ones end at once."""
+    phone = await writing(
+        parts.engine, lambda session: write.reset_credentials(session, actor, id, parts.vault)
+    )
+    return await _changed(phone.oid, actor, parts)
+
+
+async def _changed(oid: str, actor: Actor, parts: Parts) -> JSONResponse:
+    """Announce the change of a phone, then answer with what it is now."""
+    await parts.changes.publish(Change(phones=(oid,)))
+    async with reading(parts.read_engine) as session:
+        full = await find_phone(session, actor.caller, oid)
+    return await _full_answer(full, _reader(actor.caller.level, parts), parts)
+
+
+async def _full_answer(full: FullPhone, reader: Reader, parts: Parts) -> JSONResponse:
+    statuses = await parts.live.statuses([full.phone.oid])
+    return _answer(full_phone(full, statuses[0], reader), statuses)
+
+
+def _answer(body: Json, statuses: Sequence[LiveStatus]) -> JSONResponse:
+    unknown = any(live.online is None for live in statuses)
+    return JSONResponse(body, headers={"X-Status": "unavailable"} if unknown else None)
+
+
+def _reader(level: AccessLevel, parts: Parts) -> Reader:
+    return Reader(level, parts.settings.secrets_level, parts.vault)
+
+
+def _query(params: QueryParams) -> Query:
+    return Query(
+        offset=_clamped(params.get("offset"), 0, 0, MAX_OFFSET),
+        limit=_clamped(params.get("limit"), DEFAULT_LIMIT, 1, MAX_LIMIT),
+        text=params.get("filter", "").strip(),
+        available=_is_true(params.get("available")),
+        full=_is_true(params.get("full")),
+    )
+
+
+def _clamped(text: str | None, default: int, low: int, high: int) -> int:
+    digits = (text or "").strip().removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        return default
+    number = int(digits[:12]) * (-1 if "-" in (text or "") else 1)
+    return min(max(number, low), high)
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").lower() in ("true", "1")
+
+
+def _given(document: Document, name: str) -> object:
+    value = document.get(name)
+    return None if value is NOT_SENT else value
+
+
+def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:
+    phone, extension = opened.phone, opened.extension
+    return {
+        "_id": phone.oid,
+        "username": phone.username,
+        "password": parts.vault.open(phone.password_enc, phone.oid),
+        "extensionNumber": extension.number,
+        "extensionName": extension.name,
+    }
+
+
+def _server(host: str, port: int | None, is_v2: bool) -> Json:
+    if port is None or not host:
+        log.warning("a WebRTC client asked where to connect, but no secure WebSocket listens")
+        return {}
+    place = host if port == HTTPS_PORT else f"{host}:{port}"
+    return {"server": f"wss://{place}"} if is_v2 else {"servers": [place]}

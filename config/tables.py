@@ -1,0 +1,304 @@
+"""All tables of the database; the views for the SIP side are made by the migrations (design.md 4.4)."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from . import clock
+
+OID_LENGTH: Final = 24
+CREDENTIAL_LENGTH: Final = 32
+SHORT_TEXT: Final = 255
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts by itself only in a column that is exactly INTEGER."""
+
+
+_NEVER_REUSED: Final = {"sqlite_autoincrement": True}
+"""The number of a deleted row is not given to another one."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Moments in UTC: SQLite keeps no time zone, so it is taken off there and put back on."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Table(DeclarativeBase):
+    """Names of constraints follow one rule, so that later migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Identified:
+    """What every row has: our number, the public id of 24 hex digits, and two moments."""
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    oid: Mapped[str] = mapped_column(String(OID_LENGTH), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now, onupdate=clock.utc_now)
+
+
+class Installation(Table):
+    """One row: which secret key this database was made with."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    secret_fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
+
+
+class Customer(Identified, Table):
+    """A tenant; with a SIP domain it can have phones that register."""
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        CheckConstraint("state IN ('ACTIVE', 'BLOCKED', 'DELETED')", name="state"),
+        _NEVER_REUSED,
+    )
+
+    name: Mapped[str] = mapped_column(String(SHORT_TEXT))
+    state: Mapped[str] = mapped_column(String(16), default="ACTIVE")
+    parent_customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"), index=True)
+    is_reseller: Mapped[bool] = mapped_column(default=False)
+    sip_domain: Mapped[str | None] = mapped_column(String(SHORT_TEXT), unique=True)
+    sip_display_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+
+
+class Employee(Identified, Table):
+    """A person; whoever calls the API with a token of a person."""
+
+    __tablename__ = "employee"
+    __table_args__ = (_NEVER_REUSED,)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    name: Mapped[str] = mapped_column(String(SHORT_TEXT))
+    access_level: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default="ACTIVE")
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+
+
+class Extension(Identified, Table):
+    """A number of a customer's dial plan."""
+
+    __tablename__ = "extension"
+    __table_args__ = (UniqueConstraint("customer_id", "number"), _NEVER_REUSED)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"), index=True)
+    is_primary: Mapped[bool] = mapped_column(default=False)
+    name: Mapped[str] = mapped_column(String(SHORT_TEXT))
+    number: Mapped[str] = mapped_column(String(32))
+    direct_number: Mapped[str | None] = mapped_column(String(32))
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+
+
+class Product(Identified, Table):
+    """What a phone or a side panel was bought as; kept elsewhere, only its name is known here."""
+
+    __tablename__ = "product"
+    __table_args__ = (_NEVER_REUSED,)
+
+    type: Mapped[str] = mapped_column(String(32))
+    product_code: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(SHORT_TEXT))
+
+
+class SipPhoneModel(Identified, Table):
+    """What a model of phone can do; a range of None means that it cannot."""
+
+    __tablename__ = "sip_phone_model"
+    __table_args__ = (UniqueConstraint("brand", "model"), _NEVER_REUSED)
+
+    brand: Mapped[str] = mapped_column(String(16))
+    brand_name: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(64))
+    picture_oid: Mapped[str | None] = mapped_column(String(OID_LENGTH))
+    description: Mapped[str | None] = mapped_column(Text)
+    extensions: Mapped[int] = mapped_column(default=1)
+    """How many phones may share one MAC address."""
+    softkeys: Mapped[int] = mapped_column(default=0)
+    softkey_labels: Mapped[bool] = mapped_column(default=False)
+    softkey_capabilities: Mapped[list[str]] = mapped_column(JSON, default=list)
+    multiple_handsets: Mapped[bool] = mapped_column(default=False)
+    provision: Mapped[bool] = mapped_column(default=False)
+    mac_redirect: Mapped[bool] = mapped_column(default=False)
+    custom_ringtones: Mapped[bool] = mapped_column(default=False)
+    sip_config_reload: Mapped[bool] = mapped_column(default=False)
+    requires_serial: Mapped[bool] = mapped_column(default=False)
+    max_side_panels: Mapped[int] = mapped_column(default=0)
+    ringer_volume_min: Mapped[int | None]
+    ringer_volume_max: Mapped[int | None]
+    ringer_tone_max: Mapped[int | None]
+    handset_mic_min: Mapped[int | None]
+    handset_mic_max: Mapped[int | None]
+    handset_speaker_min: Mapped[int | None]
+    handset_speaker_max: Mapped[int | None]
+    headset_mic_min: Mapped[int | None]
+    headset_mic_max: Mapped[int | None]
+    headset_speaker_min: Mapped[int | None]
+    headset_speaker_max: Mapped[int | None]
+    handsfree_mic_min: Mapped[int | None]
+    handsfree_mic_max: Mapped[int | None]
+    handsfree_speaker_min: Mapped[int | None]
+    handsfree_speaker_max: Mapped[int | None]
+    configuration_template: Mapped[str | None] = mapped_column(Text)
+
+
+class SipPhone(Identified, Table):
+    """One phone: one credential that may register, and the settings of the device."""
+
+    __tablename__ = "sip_phone"
+    __table_args__ = (
+        UniqueConstraint("mac", "mac_slot"),
+        UniqueConstraint("extension_id", "instance_id"),
+        CheckConstraint("ip_mode IN ('OPEN', 'LOCKED', 'ROAMING')", name="ip_mode"),
+        CheckConstraint("(mac IS NULL) = (mac_slot IS NULL)", name="mac_slot"),
+        Index("ix_sip_phone_customer_id_id", "customer_id", "id"),
+        _NEVER_REUSED,
+    )
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
+    extension_id: Mapped[int | None] = mapped_column(ForeignKey("extension.id"))
+    model_id: Mapped[int] = mapped_column(ForeignKey("sip_phone_model.id"), index=True)
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id"), index=True)
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Grows with every change; see `phones.write.leave_extension` for why it sometimes leaps."""
+    secret_version: Mapped[int] = mapped_column(default=1)
+    username: Mapped[str] = mapped_column(String(CREDENTIAL_LENGTH), unique=True)
+    password_enc: Mapped[str] = mapped_column(String(SHORT_TEXT))
+    device_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    pbx_cluster: Mapped[int] = mapped_column(default=1)
+    webrtc: Mapped[bool] = mapped_column(default=False)
+    instance_id: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+
+    mac: Mapped[str | None] = mapped_column(String(12))
+    mac_slot: Mapped[int | None]
+    """Which of the phones behind one MAC address this is; unique per address by the database."""
+    serial: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    handset_index: Mapped[int | None]
+    handset_address: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+
+    ip_mode: Mapped[str] = mapped_column(String(8), default="OPEN")
+    ip_countries: Mapped[str] = mapped_column(String(1_000), default="")
+    ip_address: Mapped[str | None] = mapped_column(String(45))
+    ip_policy: Mapped[str] = mapped_column(String(8), default="PHONE")
+
+    call_waiting: Mapped[bool | None] = mapped_column(default=False)
+    dhsg: Mapped[bool | None] = mapped_column(default=False)
+    headset_button: Mapped[str | None] = mapped_column(String(16))
+    side_panel: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    side_panel_count: Mapped[int | None]
+    display_brightness: Mapped[int | None]
+    display_brightness_idle: Mapped[int | None]
+    display_background: Mapped[str | None] = mapped_column(String(2_000))
+    display_font_color: Mapped[str | None] = mapped_column(String(8))
+    softkey_configuration_on_device: Mapped[bool | None] = mapped_column(default=False)
+    softkey_blf_blind_transfer: Mapped[bool | None] = mapped_column(default=False)
+    custom_config: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[str | None] = mapped_column(Text)
+
+    ringer_volume: Mapped[int | None]
+    ringer_tone: Mapped[str | None] = mapped_column(String(OID_LENGTH))
+    """Index of a built-in tone, or the id of a custom one."""
+    vol_handset_mic: Mapped[int | None]
+    vol_handset_speaker: Mapped[int | None]
+    vol_headset_mic: Mapped[int | None]
+    vol_headset_speaker: Mapped[int | None]
+    vol_handsfree_mic: Mapped[int | None]
+    vol_handsfree_speaker: Mapped[int | None]
+    codec_hd: Mapped[bool] = mapped_column(default=True)
+    codec_video: Mapped[bool] = mapped_column(default=False)
+
+    net_dhcp: Mapped[bool] = mapped_column(default=True)
+    net_ip: Mapped[str | None] = mapped_column(String(45))
+    net_subnet: Mapped[str | None] = mapped_column(String(45))
+    net_gateway: Mapped[str | None] = mapped_column(String(45))
+    net_dns1: Mapped[str | None] = mapped_column(String(45))
+    net_dns2: Mapped[str | None] = mapped_column(String(45))
+    vlan_id: Mapped[int] = mapped_column(default=0)
+    vlan_priority: Mapped[int] = mapped_column(default=0)
+
+    purchase_order_id: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    purchase_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    purchase_option: Mapped[str | None] = mapped_column(String(16))
+    config_loaded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    config_saved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SipPhoneSoftkey(Table):
+    """One key of a phone."""
+
+    __tablename__ = "sip_phone_softkey"
+
+    phone_id: Mapped[int] = mapped_column(ForeignKey("sip_phone.id", ondelete="CASCADE"), primary_key=True)
+    key_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    function: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str | None] = mapped_column(String(2_000))
+    label: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+
+
+class SipPhoneSidePanel(Table):
+    """One side panel of a phone, as it was bought."""
+
+    __tablename__ = "sip_phone_side_panel"
+
+    phone_id: Mapped[int] = mapped_column(ForeignKey("sip_phone.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    serial: Mapped[str] = mapped_column(String(SHORT_TEXT), unique=True)
+    payment_option: Mapped[str | None] = mapped_column(String(16))
+    order_id: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    date: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id"))
+
+
+class AuditLog(Table):
+    """Who changed what, from where."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now, index=True)
+    actor: Mapped[str | None] = mapped_column(String(OID_LENGTH))
+    """Id of the employee; None: a token of no person."""
+    actor_level: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(32))
+    table_name: Mapped[str] = mapped_column(String(64))
+    row_oid: Mapped[str] = mapped_column(String(OID_LENGTH), index=True)
+    source_ip: Mapped[str] = mapped_column(String(45))

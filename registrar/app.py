@@ -1,0 +1,313 @@
+"""The SIP side as one object: builds the parts, joins them, runs them until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from registrar.driver import Driver, epoch, mono
+from registrar.errors import ConfigurationError, StoreUnavailable
+from registrar.handlers.changes import Changes
+from registrar.handlers.dispatch import Dispatch
+from registrar.handlers.expiry import Expiry
+from registrar.handlers.register import Register
+from registrar.handlers.screen import Screen
+from registrar.metrics import Metrics
+from registrar.model import Change, Flow
+from registrar.rules.access import Access, Network
+from registrar.rules.auth import OFFERED, Guard
+from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
+from registrar.store.directory_cache import CachedDirectory
+from registrar.store.directory_sql import SqlPhones
+from registrar.store.geoip import CountryFile
+from registrar.store.listener import Listener
+from registrar.store.location_redis import RedisLocation
+from registrar.store.nodes import Nodes
+from registrar.store.vault import Vault, derive
+from registrar.transaction import Layer
+from registrar.transport import local
+from registrar.transport.udp import WILDCARDS, UdpListener
+
+DRAIN_SECONDS: Final = 5.0
+DOMAIN_SECONDS: Final = 60.0
+HOUSEKEEPING_SECONDS: Final = 5.0
+LAG_SECONDS: Final = 0.1
+REDIS_PATIENCE_SECONDS: Final = 2.0
+"""How long a start waits for Redis before it listens without it and answers 503."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SipSettings:
+    """What the SIP side is told; see design.md 4.2 for each."""
+
+    udp: tuple[tuple[str, int], ...]
+    domain: str
+    public_host: str
+    digest: str
+    secret_key: str
+    geoip_database: Path
+    trusted_proxies: Sequence[Network]
+    lock_ipv6_prefix: int
+    pbx_cluster: int | None
+    node: str
+    node_sip: str
+    redis_url: str
+
+
+class SipSide:
+    """Listeners, handlers and the jobs beside them."""
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        redis: Redis,
+        reader: AsyncEngine,
+        writer: AsyncEngine,
+        vault: Vault,
+        metrics: Metrics,
+    ) -> None:
+        """`redis` is for leases and the subscription; the location opens a connection of its own."""
+        self._settings = settings
+        self._redis = redis
+        self._metrics = metrics
+        self._generation = secrets.token_hex(4)
+        self._node = settings.node or _default_node(settings)
+        self._countries = CountryFile(settings.geoip_database)
+        self._location = RedisLocation(settings.redis_url, epoch)
+        self._directory = CachedDirectory(SqlPhones(reader, writer, vault), mono)
+        self._access = Access(
+            self._countries.country,
+            proxies=settings.trusted_proxies,
+            ipv6_prefix=settings.lock_ipv6_prefix,
+            cluster=settings.pbx_cluster,
+        )
+        self._changes = Changes(self._directory, self._location, self._access, epoch, metrics)
+        self._guard = Guard(
+            derive(settings.secret_key, "nonces", KEY_BYTES),
+            OFFERED[settings.digest],
+            settings.domain,
+            self._directory.serves,
+            self._is_ours,
+        )
+        self._screen = Screen(self._guard, self._is_our_address, lambda: secrets.token_bytes(SALT_BYTES))
+        self._nodes = self._lease()
+        self._udp: list[UdpListener] = []
+        self._domains_known = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set when the listeners are open."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set.
+
+        Raises, in an ExceptionGroup, ConfigurationError for an address that cannot be bound, and AnotherNode.
+        """
+        async with asyncio.TaskGroup() as requests, asyncio.TaskGroup() as jobs:
+            driver = self._driver(requests)
+            running = [jobs.create_task(job) for job in self._jobs(jobs)]
+            try:
+                await self._ready_to_listen()
+                await self._open(driver)
+                self.started.set()
+                await stop.wait()
+                await self._drain(driver)
+            finally:
+                for listener in self._udp:
+                    listener.close()
+                driver.close()
+                for task in running:
+                    task.cancel()
+        await self._nodes.leave()
+        self._location.wire.close()
+
+    def state(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """What is up and what is down, part by part, and what is missing without stopping the work."""
+        parts = {
+            "sip": "up" if self.started.is_set() else "down: not listening yet",
+            "redis": "up" if self._location.wire.up else "down: " + self._location.wire.why,
+            "directory": "up" if self._domains_known.is_set() else "down: the SIP domains could not be read",
+        }
+        problem = self._countries.problem
+        return parts, (f"country file: {problem}",) if problem else ()
+
+    def _driver(self, requests: asyncio.TaskGroup) -> Driver:
+        register = Register(
+            self._directory,
+            self._location,
+            self._access,
+            epoch,
+            self._metrics,
+            node=self._node,
+            generation=self._generation,
+            is_our_name=self._is_our_name,
+        )
+        dispatch = Dispatch(self._guard, self._screen, self._directory, register, epoch, self._metrics)
+        tag_key = derive(self._settings.secret_key, "to-tags")
+        return Driver(requests, Layer(), self._screen, dispatch, self._metrics, tag_key, self._send)
+
+    async def _open(self, driver: Driver) -> None:
+        dropped = self._metrics.dropped.labels("keep_alive").inc
+        for number, (host, port) in enumerate(self._settings.udp):
+            listener = UdpListener(driver.receive, dropped, number)
+            try:
+                await listener.open(host, port)
+            except OSError as error:
+                raise ConfigurationError(f"REGISTRAR_SIP_UDP: {host}:{port}: {error.strerror}") from error
+            self._udp.append(listener)
+            log.info("SIP over UDP on %s:%d", host, listener.port)
+
+    def _send(self, data: bytes, flow: Flow) -> None:
+        self._udp[flow.id].send(data, flow)
+
+    async def _drain(self, driver: Driver) -> None:
+        """Finish what is under way; new requests are told to come back."""
+        driver.draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await driver.idle()
+
+    def _jobs(self, tasks: asyncio.TaskGroup) -> list[Coroutine[None, None, None]]:
+        """What runs beside the listeners until the stop."""
+        expiry = Expiry(self._location, self._location, self._customer_of, epoch, self._metrics)
+
+        async def changed(change: Change) -> None:
+            tasks.create_task(self._changes.apply(change))
+
+        async def subscribed() -> None:
+            tasks.create_task(self._recheck_everybody())
+
+        listener = Listener(
+            self._redis,
+            changed=changed,
+            missed=self._directory.forget_freshness,
+            subscribed=subscribed,
+        )
+        return [
+            self._location.wire.run(),
+            self._directory.run(),
+            self._keep_domains(),
+            self._housekeeping(),
+            self._mend(),
+            self._measure_lag(),
+            expiry.run(),
+            self._nodes.run(),
+            listener.run(),
+        ]
+
+    def _lease(self) -> Nodes:
+        return Nodes(
+            self._redis,
+            self._node,
+            self._generation,
+            self._settings.node_sip or self._default_node_sip(),
+            epoch,
+            lost_lease=self._lost_lease,
+            sweep=self._changes.sweep_node,
+        )
+
+    async def _ready_to_listen(self) -> None:
+        """Without the domains every answer would be a wrong challenge; Redis may still be away."""
+        await self._domains_known.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
+                await self._location.wire.opened.wait()
+
+    async def _keep_domains(self) -> None:
+        while True:
+            try:
+                await self._directory.read_domains()
+                self._domains_known.set()
+                await asyncio.sleep(DOMAIN_SECONDS)
+            except StoreUnavailable as error:
+                log.warning("the SIP domains could not be read: %s", error)
+                await asyncio.sleep(1)
+
+    async def _housekeeping(self) -> None:
+        """Look whether the country file or the machine's addresses have changed."""
+        while True:
+            await asyncio.to_thread(self._countries.refresh)
+            local.forget()
+            up = self._metrics.store_up
+            up.labels("redis").set(self._location.wire.up)
+            up.labels("country_file").set(not self._countries.problem)
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    async def _mend(self) -> None:
+        """When Redis is back, write what it has lost or could not be told."""
+        back = self._location.back
+        while True:
+            await back.wait()
+            back.clear()
+            try:
+                written = await self._location.mend()
+            except StoreUnavailable:
+                continue  # it went away again: the next return tries again
+            self._metrics.reconciled.inc(written)
+            if written:
+                log.warning("Redis was told again of %d phones", written)
+
+    async def _lost_lease(self) -> None:
+        self._location.back.set()
+
+    async def _recheck_everybody(self) -> None:
+        """At the start, and after every gap in what we heard of changes."""
+        await self._location.wire.opened.wait()
+        try:
+            await self._changes.recheck(await self._location.everybody())
+        except StoreUnavailable as error:
+            log.warning("not all phones could be re-checked: %s", error)
+
+    async def _measure_lag(self) -> None:
+        observe = self._metrics.loop_lag.observe
+        while True:
+            before = mono()
+            await asyncio.sleep(LAG_SECONDS)
+            observe(max(0.0, mono() - before - LAG_SECONDS))
+
+    def _customer_of(self, phone: str) -> str:
+        known = self._directory.by_id(phone)
+        return known.customer if known is not None else ""
+
+    def _is_our_address(self, host: str) -> bool:
+        return host == self._settings.public_host.lower() or local.is_local(host)
+
+    def _is_our_name(self, host: str) -> bool:
+        """A name of the service itself, in whose place any tenant's phone may put it."""
+        if self._is_our_address(host):
+            return True
+        return host in (self._settings.domain, "localhost") and not self._directory.serves(host)
+
+    def _is_ours(self, host: str) -> bool:
+        return self._directory.serves(host) or host == self._settings.domain or self._is_our_name(host)
+
+    def _default_node_sip(self) -> str:
+        """The UDP listener, or the local address towards Redis when it is a wildcard."""
+        if not self._settings.udp:
+            return ""
+        host, port = self._settings.udp[0]
+        if host in WILDCARDS:
+            redis_host = urlsplit(self._settings.redis_url).hostname or "127.0.0.1"
+            host = local.towards(_resolved(redis_host)) or "127.0.0.1"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _resolved(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None)[0][4][0])
+    except OSError:
+        return "127.0.0.1"
+
+
+def _default_node(settings: SipSettings) -> str:
+    port = settings.udp[0][1] if settings.udp else 0
+    return f"{socket.gethostname()}-{port}"

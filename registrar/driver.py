@@ -1,0 +1,292 @@
+"""Bytes to messages, messages to handlers, answers to bytes; one timer; the two clocks (style section 3)."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from registrar.errors import MessageTooLarge, SipError, UnsupportedVersion
+from registrar.handlers.answers import Answer
+from registrar.handlers.dispatch import Dispatch
+from registrar.handlers.screen import Screen, Silence
+from registrar.metrics import Metrics, method_label
+from registrar.model import Epoch, Flow, Mono, Phone
+from registrar.rules.auth import Claim
+from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse
+from registrar.transaction import Action, Key, Layer, Send, TableFull
+
+MAX_TASKS: Final = 5_000
+"""Requests worked on at once; beyond, 503 without one."""
+TAG_BYTES: Final = 8
+
+log = logging.getLogger(__name__)
+finished = logging.getLogger("registrar.register")
+trace = logging.getLogger("registrar.trace")
+
+
+def epoch() -> Epoch:
+    """Seconds since 1970."""
+    return Epoch(time.time())
+
+
+def mono() -> Mono:
+    """Seconds of the clock that no one sets."""
+    return Mono(time.monotonic())
+
+
+class Driver:
+    """The one place where time, bytes and rules meet."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        layer: Layer,
+        screen: Screen,
+        dispatch: Dispatch,
+        metrics: Metrics,
+        tag_key: bytes,
+        send: Callable[[bytes, Flow], None],
+    ) -> None:
+        """`tag_key` makes the To-tags of stateless answers (section 8.2.7); `send` is the transport."""
+        self._tasks = tasks
+        self._layer = layer
+        self._screen = screen
+        self._dispatch = dispatch
+        self._metrics = metrics
+        self._tag_key = tag_key
+        self._send = send
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = float("inf")
+        self.draining = False
+        """True while stopping: new requests get 503, those under way are finished."""
+        self._auth_challenges = metrics.auth.labels("challenge")
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One datagram, or one message of a stream. Never raises."""
+        try:
+            self._receive(data, flow)
+        except Exception:  # the last net under the parser: a fault of ours must not stop the listener
+            self._metrics.unhandled.inc()
+            log.exception("a message could not be handled")
+
+    def _receive(self, data: bytes, flow: Flow) -> None:
+        if trace.isEnabledFor(logging.DEBUG):
+            _trace("received", data, flow)
+        too_large = False
+        try:
+            try:
+                message = parse(data)
+            except MessageTooLarge:
+                too_large = True
+                message = parse(data[:MAX_MESSAGE])
+        except SipError as error:
+            self._metrics.parse_errors.labels(error.label).inc()
+            return
+        if isinstance(message, Response):
+            self._response(message, flow)
+        elif isinstance(message, Request):
+            self._request(message, flow, too_large=too_large)
+
+    def _response(self, response: Response, flow: Flow) -> None:
+        """To the request of ours that it answers; any other is dropped (RFC 4475 section 3.1.2.19)."""
+        unmatched = self._layer.unmatched
+        try:
+            self._perform(self._layer.receive(response, flow, mono()))
+        except SipError as error:
+            self._metrics.parse_errors.labels(error.label).inc()
+        self._metrics.dropped.labels("response").inc(self._layer.unmatched - unmatched)
+
+    def _request(self, message: Request, flow: Flow, *, too_large: bool) -> None:
+        self._metrics.received.labels(flow.transport, method_label(message.method)).inc()
+        try:
+            if too_large:
+                raise MessageTooLarge("over the limit")
+            check(message)
+            known = self._layer.absorb(message, flow, mono())
+        except SipError as error:
+            self._refuse(message, flow, error)
+            return
+        if known is not None:
+            self._perform(known)
+            return
+        self._serve(message, flow)
+
+    def _serve(self, request: Request, flow: Flow) -> None:
+        request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
+        if self.draining and request.method != "ACK":
+            self._reply(request, flow, Answer(503, headers=(("Retry-After", "2"),)))
+            return
+        verdict = self._screen.sort(request, flow, epoch())
+        if isinstance(verdict, Answer):
+            if verdict.status == 401:
+                self._auth_challenges.inc()
+            self._reply(request, flow, verdict)
+        elif isinstance(verdict, Silence):
+            self._metrics.dropped.labels("ack").inc()
+        elif self._open >= MAX_TASKS:
+            self._reply(request, flow, Answer(503, headers=(("Retry-After", "5"),)))
+        else:
+            self._open += 1
+            self._idle.clear()
+            self._tasks.create_task(self._work(request, flow, verdict))
+
+    async def _work(self, request: Request, flow: Flow, claim: Claim) -> None:
+        started = mono()
+        work = Work(self, request, flow)
+        try:
+            phone = await self._dispatch.serve(work, claim)
+        except TableFull:
+            work.reply(Answer(503, headers=(("Retry-After", "5"),)))
+            return
+        except Exception:  # a fault of ours is the caller's 500, one line, and no end of the listener
+            self._metrics.unhandled.inc()
+            log.exception("a %s could not be served", method_label(request.method))
+            work.reply(Answer(500))
+            return
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
+        seconds = mono() - started
+        self._metrics.register_seconds.observe(seconds)
+        if phone is not None:
+            _log(request, flow, phone, work.status, seconds)
+
+    def accept(self, request: Request, flow: Flow) -> Key | None:
+        """Make the server transaction; None when a twin has one. Raises TableFull."""
+        key = self._layer.accept(request, flow, mono())
+        self._arm()
+        return key
+
+    def reply(self, request: Request, flow: Flow, given: Answer, key: Key | None) -> None:
+        """Send an answer by its transaction, or statelessly without one."""
+        if key is None:
+            self._reply(request, flow, given)
+            return
+        self._count(request, given.status)
+        response = answer(request, given.status, given.reason, given.headers, to_tag=self._tag(request))
+        self._perform(self._layer.respond(key, response, mono()))
+
+    def _reply(self, request: Request, flow: Flow, given: Answer) -> None:
+        self._count(request, given.status)
+        response = answer(request, given.status, given.reason, given.headers, to_tag=self._tag(request))
+        self._transmit(bytes(response), flow)
+
+    def _refuse(self, request: Request, flow: Flow, error: SipError) -> None:
+        """A malformed request gets its 400 when there is a Via to copy; else, and for an ACK, silence."""
+        self._metrics.parse_errors.labels(error.label).inc()
+        log.debug("refused: %s", error)
+        try:
+            if not isinstance(error, UnsupportedVersion):
+                request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
+        except SipError:
+            self._metrics.dropped.labels("malformed").inc()
+            return
+        if request.method == "ACK":
+            self._metrics.dropped.labels("ack").inc()
+            return
+        self._reply(request, flow, Answer(error.status))
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self._transmit(action.data, action.flow)
+        self._arm()
+
+    def _transmit(self, data: bytes, flow: Flow) -> None:
+        if trace.isEnabledFor(logging.DEBUG):
+            _trace("sent", data, flow)
+        self._send(data, flow)
+
+    def _arm(self) -> None:
+        """One timer for all transactions: at the earliest deadline."""
+        deadline = self._layer.deadline()
+        if deadline is None or deadline >= self._due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = deadline
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, deadline - mono()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._due = None, float("inf")
+        self._metrics.transactions.set(len(self._layer))
+        self._perform(self._layer.tick(mono()))
+
+    async def idle(self) -> None:
+        """Wait until no request is being worked on."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """No more timers."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tag(self, request: Request) -> str:
+        """The To-tag of every answer to this request, now and when it is retransmitted."""
+        headers = request.headers
+        text = f"{request.via.branch} {headers.get('call-id')} {headers.get('cseq')}"
+        data = text.encode("utf-8", "surrogateescape")
+        return blake2b(data, digest_size=TAG_BYTES, key=self._tag_key).hexdigest()
+
+    def _count(self, request: Request, status: int) -> None:
+        self._metrics.answered.labels(method_label(request.method), str(status)).inc()
+
+
+class Work:
+    """One request on its way through the handlers; implements handlers.dispatch.Exchange."""
+
+    __slots__ = ("_driver", "_key", "flow", "request", "status")
+
+    def __init__(self, driver: Driver, request: Request, flow: Flow) -> None:
+        self._driver = driver
+        self._key: Key | None = None
+        self.request = request
+        self.flow = flow
+        self.status = 0
+
+    def accept(self) -> bool:
+        """See Exchange."""
+        self._key = self._driver.accept(self.request, self.flow)
+        return self._key is not None
+
+    def reply(self, answer: Answer) -> None:
+        """See Exchange."""
+        self.status = answer.status
+        self._driver.reply(self.request, self.flow, answer, self._key)
+
+
+def _log(request: Request, flow: Flow, phone: Phone, status: int, seconds: float) -> None:
+    """The one line of a finished transaction."""
+    if finished.isEnabledFor(logging.INFO):
+        finished.info(
+            "%s %s",
+            request.method,
+            status,
+            extra={
+                "phone": phone.id,
+                "customer": phone.customer,
+                "extension": phone.extension,
+                "source": f"{flow.remote_ip}:{flow.remote_port}",
+                "transport": flow.transport,
+                "milliseconds": round(seconds * 1000, 1),
+                "callId": request.call_id[:128],
+            },
+        )
+
+
+def _trace(direction: str, data: bytes, flow: Flow) -> None:
+    """A whole message for somebody who asked for it, without what proves an identity."""
+    lines = data[:MAX_MESSAGE].decode("utf-8", "replace").split("\r\n")
+    secret = ("authorization", "proxy-authorization")
+    shown = [
+        f"{line.partition(':')[0]}: <redacted>" if line.partition(":")[0].strip().lower() in secret else line
+        for line in lines
+    ]
+    trace.debug("%s %s:%s\n%s", direction, flow.remote_ip, flow.remote_port, "\n".join(shown))

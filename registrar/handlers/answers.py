@@ -1,0 +1,25 @@
+"""What handlers say: a status and the headers that go with it; the driver makes the message."""
+
+from dataclasses import dataclass
+from typing import Final
+
+SERVED: Final = ("REGISTER", "OPTIONS")
+ALLOW: Final = ("Allow", ", ".join(SERVED))
+RETRY_AFTER: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A final answer; an empty reason means the usual words for the status."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
+FORBIDDEN: Final = Answer(403)
+HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "")))
+"""To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
+STALE: Final = Answer(401)
+"""A right digest with a nonce that may not be used: replaced by a challenge that says so."""

@@ -1,0 +1,84 @@
+"""What happens when a binding runs out: the sweep that every node does each half second (design.md 4.3)."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import Reason, Snapshot
+from registrar.ports import Clock, Due, Location, Schedule
+from registrar.rules.register import expire
+from registrar.rules.settle import settle
+
+SWEEP_SECONDS: Final = 0.5
+PER_SHARD: Final = 50
+
+log = logging.getLogger(__name__)
+
+
+class Expiry:
+    """Ends what has run out, by version, so that several sweepers write one event."""
+
+    def __init__(
+        self,
+        location: Location,
+        schedule: Schedule,
+        customer_of: Callable[[str], str],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`customer_of` gives the customer of a phone for the event, empty when unknown."""
+        self._location = location
+        self._schedule = schedule
+        self._customer_of = customer_of
+        self._clock = clock
+        self._metrics = metrics
+        self._moved: list[str] = []
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable as error:
+                log.debug("no sweep: %s", error)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """One round over all that is due. Raises StoreUnavailable."""
+        moved, self._moved = self._moved, []
+        due = await self._schedule.due(PER_SHARD)
+        snapshots = await self._location.load([entry.phone for entry in due])
+        done = await asyncio.gather(
+            *(self._end(entry, snapshot) for entry, snapshot in zip(due, snapshots, strict=True))
+        )
+        self._moved = [phone for phone in done if phone is not None]
+        await self._verify(moved)
+
+    async def _end(self, due: Due, before: Snapshot) -> str | None:
+        """End what has run out of one phone and set its entry anew; None when someone else was at it."""
+        now = self._clock()
+        outcome = expire(before, now)
+        if outcome.events:
+            update = settle(
+                before,
+                outcome.bindings,
+                outcome.events,
+                now,
+                reason=Reason.EXPIRED,
+                customer=self._customer_of(due.phone),
+            )
+            if await self._location.commit(due.phone, before, update) is not None:
+                return None
+            self._metrics.expired.inc(len(outcome.events))
+        earliest = min((binding.expires_at for binding in outcome.bindings), default=None)
+        await self._schedule.reschedule(due, earliest)
+        return due.phone
+
+    async def _verify(self, phones: list[str]) -> None:
+        """An entry that was raised or removed while its phone registered would be late: look once more."""
+        for phone, snapshot in zip(phones, await self._location.load(phones), strict=True):
+            if snapshot.bindings:
+                await self._schedule.lower(phone, min(b.expires_at for b in snapshot.bindings))

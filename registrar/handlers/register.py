@@ -1,0 +1,274 @@
+"""REGISTER from the digest to the 200: apply the rules, write, answer (RFC 3261 section 10.3)."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import (
+    AcceptedNonce,
+    Deny,
+    Epoch,
+    Event,
+    EventKind,
+    Flow,
+    IpMode,
+    Phone,
+    Snapshot,
+    Update,
+)
+from registrar.ports import Clock, Directory, Location
+from registrar.rules import nonces
+from registrar.rules.access import Access
+from registrar.rules.auth import Claim, nonce_count
+from registrar.rules.register import (
+    MAX_USER_AGENT,
+    Accepted,
+    Origin,
+    Outcome,
+    Registration,
+    Rejected,
+    contact_values,
+    local_address,
+    names_phone,
+    printable,
+    read,
+    register,
+)
+from registrar.rules.settle import noted, refuse, settle
+from registrar.sip import Request, Uri
+
+from .answers import BUSY, FORBIDDEN, HERE, STALE, Answer
+from .turns import Turns
+
+TRIES: Final = 3
+PROMISED_SECONDS: Final = 60
+"""What a refresh is granted while Redis is away (design decision 4)."""
+
+log = logging.getLogger(__name__)
+
+
+NOTHING: Final = Registration((), wildcard=False, call_id="", cseq=0)
+"""What a request that is no REGISTER asks of the registrar."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One authenticated REGISTER while it is worked on."""
+
+    request: Request
+    flow: Flow
+    phone: Phone
+    claim: Claim
+    asked: Registration | Rejected
+    nonce_is_used: bool = False
+    """The nonce was written in a step of its own, before the phone was locked."""
+    locked_here: bool = False
+    """This request was the first contact."""
+
+
+class Register:
+    """The registrar."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        location: Location,
+        access: Access,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        node: str,
+        generation: str,
+        is_our_name: Callable[[str], bool],
+    ) -> None:
+        """`is_our_name` tells a name or address of this service that is no customer's domain."""
+        self._directory = directory
+        self._location = location
+        self._access = access
+        self._clock = clock
+        self._metrics = metrics
+        self._node = node
+        self._generation = generation
+        self._is_our_name = is_our_name
+        self._turns = Turns()
+
+    async def serve(self, request: Request, flow: Flow, phone: Phone, claim: Claim) -> Answer:
+        """The answer to a request whose digest is right. STALE: to be challenged again.
+
+        A REGISTER is served here; any other method is only let in, and told what this service can do.
+        """
+        if not claim.nonce.usable(self._clock()):
+            return STALE
+        asked = read(request) if request.method == "REGISTER" else NOTHING
+        attempt = Attempt(request, flow, phone, claim, asked)
+        async with self._turns.of(phone.id):
+            for _ in range(TRIES):
+                answer = await self._try(attempt)
+                if answer is not None:
+                    return answer
+        self._metrics.commits.labels("gave_up").inc()
+        return BUSY
+
+    async def _try(self, attempt: Attempt) -> Answer | None:
+        """One round over what is known of the phone; None: somebody else wrote meanwhile, again."""
+        now = self._clock()
+        before = self._location.known(attempt.phone.id)
+        kept = before.nonces
+        if not attempt.nonce_is_used:
+            used = nonces.use(before.nonces, attempt.claim.nonce, nonce_count(attempt.claim), now)
+            if used is None:
+                return STALE
+            kept = used
+        denied = self._denied(attempt)
+        if denied is not None:
+            return await self._refuse(attempt, before, kept, denied, now)
+        if self._locks(attempt):
+            return await self._lock(attempt, before, kept, now)
+        return await self._bind(attempt, before, kept, now)
+
+    def _denied(self, attempt: Attempt) -> Deny | None:
+        phone = attempt.phone
+        if attempt.asked is not NOTHING and not self._is_own_address(phone, attempt.request.to.uri):
+            return Deny("not-yours")
+        decision = self._access.decide(phone, attempt.flow.remote_ip, first_contact=_binds(attempt))
+        return decision if isinstance(decision, Deny) else None
+
+    def _is_own_address(self, phone: Phone, to: Uri) -> bool:
+        """Section 10.3 step 4: a phone registers its own address of record and no other."""
+        here = to.host_key == phone.domain or self._is_our_name(to.host_key)
+        return here and names_phone(to, phone.username, phone.extension)
+
+    def _locks(self, attempt: Attempt) -> bool:
+        return attempt.phone.mode is IpMode.OPEN and _binds(attempt)
+
+    async def _refuse(
+        self,
+        attempt: Attempt,
+        before: Snapshot,
+        kept: tuple[AcceptedNonce, ...],
+        denied: Deny,
+        now: Epoch,
+    ) -> Answer | None:
+        self._metrics.access.labels(denied.reason).inc()
+        flow = attempt.flow
+        update = refuse(before, kept, attempt.phone, flow.remote_ip, flow.remote_port, denied, now)
+        try:
+            if await self._commit(attempt.phone, before, update) is not None:
+                return None
+        except StoreUnavailable:
+            log.debug("a refusal of %s could not be noted", attempt.phone.id)
+        return FORBIDDEN
+
+    async def _lock(
+        self, attempt: Attempt, before: Snapshot, kept: tuple[AcceptedNonce, ...], now: Epoch
+    ) -> Answer | None:
+        """The first contact: use up the nonce, then let the database decide who is first (decision 2)."""
+        try:
+            if await self._commit(attempt.phone, before, noted(before, kept, now)) is not None:
+                return None
+            attempt.nonce_is_used = True
+            address = attempt.flow.remote_ip
+            locked, attempt.locked_here = await self._directory.lock(attempt.phone, address)
+        except StoreUnavailable:
+            return BUSY
+        if locked is None or locked.secret_version != attempt.phone.secret_version:
+            return STALE  # deleted or given other credentials while we asked
+        if attempt.locked_here:
+            self._metrics.access.labels("locked").inc()
+        attempt.phone = locked
+        return await self._try(attempt)
+
+    async def _bind(
+        self, attempt: Attempt, before: Snapshot, kept: tuple[AcceptedNonce, ...], now: Epoch
+    ) -> Answer | None:
+        asked = attempt.asked
+        outcome = asked if isinstance(asked, Rejected) else self._outcome(before, attempt, asked, now)
+        changes = isinstance(outcome, Accepted) and outcome.bindings != before.bindings
+        if isinstance(outcome, Accepted) and (changes or attempt.locked_here):
+            update = self._settled(attempt, before, outcome, kept, now)
+        else:
+            update = noted(before, kept, now)
+        try:
+            if await self._commit(attempt.phone, before, update) is not None:
+                return None
+        except StoreUnavailable:
+            return self._promise(attempt, before, kept, now)
+        if isinstance(outcome, Rejected):
+            return Answer(outcome.status, outcome.reason, outcome.headers)
+        return HERE if asked is NOTHING else _granted(outcome, now)
+
+    def _settled(
+        self,
+        attempt: Attempt,
+        before: Snapshot,
+        outcome: Accepted,
+        kept: tuple[AcceptedNonce, ...],
+        now: Epoch,
+    ) -> Update:
+        events = outcome.events
+        if attempt.locked_here:
+            flow = attempt.flow
+            locked = Event(
+                EventKind.LOCKED, "first-contact", int(now), flow.remote_ip, flow.remote_port, flow.transport
+            )
+            events = (locked, *events)
+        return settle(before, outcome.bindings, events, now, nonces=kept, customer=attempt.phone.customer)
+
+    def _outcome(self, before: Snapshot, attempt: Attempt, asked: Registration, now: Epoch) -> Outcome:
+        flow, request = attempt.flow, attempt.request
+        origin = Origin(
+            transport=flow.transport,
+            public_ip=flow.remote_ip,
+            public_port=flow.remote_port,
+            local_ip=local_address(request),
+            user_agent=printable(request.headers.get("user-agent") or "", MAX_USER_AGENT),
+            node=self._node,
+            generation=self._generation,
+            secret_version=attempt.phone.secret_version,
+        )
+        return register(before, asked, origin, now)
+
+    async def _commit(self, phone: Phone, before: Snapshot, update: Update) -> Snapshot | None:
+        try:
+            moved = await self._location.commit(phone.id, before, update)
+        except StoreUnavailable:
+            self._metrics.commits.labels("unavailable").inc()
+            raise
+        self._metrics.commits.labels("done" if moved is None else "moved").inc()
+        return moved
+
+    def _promise(
+        self, attempt: Attempt, before: Snapshot, kept: tuple[AcceptedNonce, ...], now: Epoch
+    ) -> Answer:
+        """Redis is away: a refresh of bindings that this node holds is granted a minute, all else is not."""
+        asked = attempt.asked
+        if isinstance(asked, Rejected) or asked.wildcard or not asked.contacts:
+            return BUSY
+        if not all(contact.expires for contact in asked.contacts):
+            return BUSY
+        short = replace(
+            asked, contacts=tuple(replace(contact, expires=PROMISED_SECONDS) for contact in asked.contacts)
+        )
+        outcome = self._outcome(before, attempt, short, now)
+        if isinstance(outcome, Rejected):
+            return Answer(outcome.status, outcome.reason, outcome.headers)
+        held = {binding.contact for binding in before.live(now) if binding.node == self._node}
+        if not outcome.touched <= held:
+            return BUSY
+        self._location.promise(attempt.phone.id, self._settled(attempt, before, outcome, kept, now))
+        self._metrics.promises.inc()
+        return _granted(outcome, now)
+
+
+def _binds(attempt: Attempt) -> bool:
+    return isinstance(attempt.asked, Registration) and attempt.asked.binds
+
+
+def _granted(outcome: Accepted, now: Epoch) -> Answer:
+    contacts = contact_values(outcome.bindings, outcome.touched, now)
+    headers = [("Contact", value) for value in contacts]
+    return Answer(200, headers=(*headers, ("Date", formatdate(now, usegmt=True))))

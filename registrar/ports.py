@@ -1,0 +1,94 @@
+"""What handlers may ask of the outside world; each port has a real implementation and one in memory."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from registrar.model import Epoch, Phone, Snapshot, Update
+
+Column = Literal["username", "id", "customer"]
+
+
+class Clock(Protocol):
+    """The wall clock, as an object, so that a test can turn it."""
+
+    def __call__(self) -> Epoch:
+        """Seconds since 1970."""
+
+
+class Location(Protocol):
+    """Where the bindings of all phones are (RFC 3261's location service)."""
+
+    def known(self, phone: str) -> Snapshot:
+        """What this node last read or wrote of a phone; only `commit` proves that it is current."""
+
+    async def load(self, phones: Sequence[str]) -> list[Snapshot]:
+        """What is stored now. Raises StoreUnavailable."""
+
+    async def commit(self, phone: str, before: Snapshot, update: Update) -> Snapshot | None:
+        """Write `update` if nobody wrote since `before` was read.
+
+        None: done, and every other node sees it. A snapshot: someone was faster, this is what stands now.
+        Raises StoreUnavailable; it may then have been written or not, which a later `before` decides.
+        """
+
+    def promise(self, phone: str, update: Update) -> None:
+        """Remember what a phone was told while the store is away, to be written when it is back."""
+
+
+class Due(NamedTuple):
+    """An entry of the expiry index whose time has come."""
+
+    phone: str
+    score: float
+
+
+class Schedule(Protocol):
+    """When which phone's earliest binding runs out. An entry may be too early, never too late."""
+
+    async def due(self, limit: int) -> list[Due]:
+        """Entries whose time has come, at most `limit` of each shard. Raises StoreUnavailable."""
+
+    async def reschedule(self, due: Due, earliest: int | None) -> None:
+        """Set or remove the entry, if it is still the one read. Raises StoreUnavailable."""
+
+    async def lower(self, phone: str, earliest: int) -> None:
+        """Set the entry unless it is earlier. Raises StoreUnavailable."""
+
+
+class Directory(Protocol):
+    """Who may register."""
+
+    def peek(self, username: str) -> Phone | None:
+        """The phone, when it is known and fresh without asking anybody."""
+
+    async def find(self, username: str) -> Phone | None:
+        """The phone with this username, None when there is none. Raises StoreUnavailable."""
+
+    async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
+        """Lock an OPEN phone to `address` in one step: the phone as it then stands, and whether we did it.
+
+        None when it is gone. Raises StoreUnavailable; it may then be locked or not.
+        """
+
+    def serves(self, domain: str) -> bool:
+        """Whether `domain` (lower case) is the SIP domain of a customer."""
+
+
+class Phones(Protocol):
+    """The database behind a directory."""
+
+    async def select(self, column: Column, values: Iterable[str]) -> list[Phone]:
+        """The phones whose `column` is one of `values`. Raises StoreUnavailable."""
+
+    async def lock(self, phone: str, address: str) -> bool:
+        """Whether this call was the one that made the OPEN phone LOCKED. Raises StoreUnavailable."""
+
+    async def domains(self) -> frozenset[str]:
+        """Every SIP domain that is served, in lower case. Raises StoreUnavailable."""
+
+
+class Countries(Protocol):
+    """Which country an address is in."""
+
+    def country(self, address: str) -> str | None:
+        """ISO 3166-1 alpha-2 code, None when unknown. Raises StoreUnavailable without a usable file."""

@@ -1,0 +1,84 @@
+"""From where a phone may connect: the customer's state and the phone's `ip.mode` (design decision 2)."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Allow, Decision, Deny, IpMode, Phone
+
+Network = IPv4Network | IPv6Network
+
+
+class Access:
+    """The rule, with what the operator set for all phones."""
+
+    def __init__(
+        self,
+        country: Callable[[str], str | None],
+        *,
+        proxies: Sequence[Network] = (),
+        ipv6_prefix: int = 64,
+        cluster: int | None = None,
+    ) -> None:
+        """`country` gives the country of an address (see ports.Countries)."""
+        self._country = country
+        self._proxies = tuple(proxies)
+        self._ipv6_prefix = ipv6_prefix
+        self._cluster = cluster
+
+    def decide(self, phone: Phone, address: str, *, first_contact: bool) -> Decision:
+        """May `phone` be served from `address`? `first_contact`: the request would lock an OPEN phone."""
+        if not phone.active:
+            return Deny("customer-inactive")
+        if self._cluster is not None and phone.cluster != self._cluster:
+            return Deny("other-cluster")
+        if phone.mode is IpMode.LOCKED:
+            same = same_place(phone.address, address, self._ipv6_prefix)
+            return Allow() if same else Deny("ip-locked")
+        if phone.mode is IpMode.ROAMING:
+            return self._roaming(phone, address)
+        if not first_contact:
+            return Allow()
+        return Deny("proxy-address") if self._is_proxy(address) else Allow(lock=True)
+
+    def _roaming(self, phone: Phone, address: str) -> Decision:
+        try:
+            country = self._country(address)
+        except StoreUnavailable:
+            return Deny("no-country-file")
+        if country is None:
+            return Deny("country-unknown")
+        return Allow() if country in phone.countries else Deny("country-refused")
+
+    def _is_proxy(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return any(parsed in network for network in self._proxies if network.version == parsed.version)
+
+
+@lru_cache(4_096)
+def same_place(one: str, other: str, ipv6_prefix: int) -> bool:
+    """Whether two addresses count as one: equal, or in the same IPv6 network of `ipv6_prefix` bits."""
+    if one == other:
+        return True
+    try:
+        left, right = _parsed(one), _parsed(other)
+    except ValueError:
+        return False
+    if isinstance(left, IPv4Address) or isinstance(right, IPv4Address):
+        return left == right
+    shift = 128 - ipv6_prefix
+    return int(left) >> shift == int(right) >> shift
+
+
+def folded(address: str) -> str:
+    """An address in its one canonical text: IPv4-mapped IPv6 is IPv4, no zone."""
+    if ":" not in address:
+        return address
+    parsed = _parsed(address.partition("%")[0])
+    return str(parsed)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    parsed = ip_address(address)
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed

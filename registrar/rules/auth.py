@@ -1,0 +1,94 @@
+"""Who sent a request: digest over credentials that we challenge for (RFC 3261 section 22, RFC 7616)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from registrar.errors import SipError
+from registrar.model import Epoch, Phone
+from registrar.sip import MD5, SHA256, Credentials, Request, challenge, expected, ha1, parse_uri
+
+from . import nonces
+from .nonces import Nonce
+
+DUMMY_PASSWORD = "no phone has this password: it has the wrong length"  # noqa: S105
+
+OFFERED = {"md5": (MD5,), "sha-256": (SHA256,), "both": (SHA256, MD5)}
+"""REGISTRAR_DIGEST: what is offered, preferred first (RFC 8760 section 2.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Credentials that answer a challenge of ours; whether rightly is not known yet."""
+
+    credentials: Credentials
+    nonce: Nonce
+
+
+class Guard:
+    """The two questions of authentication that need no store: what to challenge, and does an answer fit."""
+
+    def __init__(
+        self,
+        key: bytes,
+        algorithms: tuple[str, ...],
+        service_realm: str,
+        serves: Callable[[str], bool],
+        is_ours: Callable[[str], bool],
+    ) -> None:
+        """`serves` tells a SIP domain of a customer, `is_ours` any name or address of this service."""
+        self._key = key
+        self._algorithms = algorithms
+        self._service_realm = service_realm
+        self._serves = serves
+        self._is_ours = is_ours
+
+    def realm(self, request: Request) -> str:
+        """The realm to challenge with (design decision 1)."""
+        for uri in (request.uri, request.to.uri):
+            if uri.is_sip and self._serves(uri.host_key):
+                return uri.host_key
+        return self._service_realm
+
+    def challenges(
+        self, realm: str, address: str, now: Epoch, salt: bytes, *, stale: bool = False
+    ) -> list[str]:
+        """The values of the WWW-Authenticate headers for a request from `address`."""
+        nonce = nonces.issue(self._key, now, salt, address, realm)
+        return [challenge(realm, nonce, algorithm, stale=stale) for algorithm in self._algorithms]
+
+    def claim(self, request: Request, address: str) -> Claim | None:
+        """The first credentials for a realm of ours with a nonce of ours; other realms are not for us."""
+        for credentials in request.credentials:
+            realm = credentials.realm
+            if realm != self._service_realm and not self._serves(realm):
+                continue
+            nonce = nonces.read(self._key, credentials.nonce, address, realm)
+            if nonce is not None:
+                return Claim(credentials, nonce)
+        return None
+
+    def proves(self, claim: Claim, method: str, phone: Phone | None) -> bool:
+        """Whether the digest is the phone's. An unknown phone costs the same work as a known one."""
+        credentials = claim.credentials
+        if credentials.algorithm not in self._algorithms or credentials.qop not in ("", "auth"):
+            return False
+        password = phone.password if phone is not None else DUMMY_PASSWORD
+        key = ha1(credentials.username, credentials.realm, password, credentials.algorithm)
+        right = compare_digest(
+            expected(credentials, method, key).encode(), credentials.response.encode("utf-8", "replace")
+        )
+        return right and phone is not None and self._is_for_us(credentials.uri)
+
+    def _is_for_us(self, digest_uri: str) -> bool:
+        """The digest's uri must name us, but it need not equal the Request-URI (design.md section 3)."""
+        try:
+            uri = parse_uri(digest_uri)
+        except SipError:
+            return False
+        return uri.is_sip and self._is_ours(uri.host_key)
+
+
+def nonce_count(claim: Claim) -> int:
+    """The nonce count to check; without qop there is none, and the nonce is good for one request."""
+    return claim.credentials.count or 1

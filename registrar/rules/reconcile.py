@@ -1,0 +1,39 @@
+"""What to write when a store has come back and knows less than a phone was told (design decision 4)."""
+
+from registrar.model import AcceptedNonce, Binding, Epoch, Snapshot, Update
+
+from .settle import settle
+
+
+def reconcile(stored: Snapshot, ours: Snapshot, now: Epoch, *, promised: bool) -> Update | None:
+    """The update that makes the store know what this node told the phone; None when it knows already.
+
+    `ours` is what this node last wrote, or promised while the store was away. A store with an older version
+    than ours has lost what it had acknowledged: then our bindings stand. Otherwise somebody may have written
+    since, and only a binding that we refreshed later than what is stored wins.
+    """
+    if stored.version < ours.version:
+        bindings = _newer(stored.live(now), ours.live(now), add=True)
+    elif promised:
+        bindings = _newer(stored.live(now), ours.live(now), add=False)
+    else:
+        return None
+    return settle(stored, bindings, (), now, nonces=_nonces(stored.nonces, ours.nonces))
+
+
+def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool) -> tuple[Binding, ...]:
+    result = {binding.contact: binding for binding in stored}
+    for binding in ours:
+        known = result.get(binding.contact)
+        if (known is None and add) or (known is not None and known.refreshed_at < binding.refreshed_at):
+            result[binding.contact] = binding
+    return tuple(result.values())
+
+
+def _nonces(stored: tuple[AcceptedNonce, ...], ours: tuple[AcceptedNonce, ...]) -> tuple[AcceptedNonce, ...]:
+    result: dict[tuple[int, str], AcceptedNonce] = {}
+    for nonce in (*stored, *ours):
+        key = (nonce.issued_us, nonce.mark)
+        if key not in result or result[key].count < nonce.count:
+            result[key] = nonce
+    return tuple(result.values())

@@ -1,0 +1,303 @@
+"""Which bindings a phone has after a REGISTER (RFC 3261 section 10.3, RFC 5626 section 6)."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from registrar.model import Binding, Epoch, Event, EventKind, Snapshot
+from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, unescape, unquote
+
+MIN_EXPIRES: Final = 60
+DEFAULT_EXPIRES: Final = 3_600
+MAX_EXPIRES: Final = 7_200
+MAX_CONTACTS: Final = 5
+MAX_USER_AGENT: Final = 256
+MALFORMED_EXPIRES: Final = 3_600  # RFC 3261 section 10.2
+MAX_STORED_CONTACT: Final = 512
+
+_DIGITS: Final = re.compile(r"[0-9]+")
+_Q: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A REGISTER that changes nothing."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The bindings after a REGISTER, and what is worth a line in the journal."""
+
+    bindings: tuple[Binding, ...]
+    events: tuple[Event, ...]
+    touched: frozenset[str] = frozenset()
+    """The contacts that this request made or refreshed."""
+
+
+Outcome = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One contact of a REGISTER."""
+
+    uri: Uri
+    expires: int
+    """Seconds to grant; 0 removes."""
+    q: str
+    instance: str
+    reg_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a REGISTER asks for."""
+
+    contacts: tuple[Asked, ...]
+    wildcard: bool
+    call_id: str
+    cseq: int
+
+    @property
+    def is_query(self) -> bool:
+        """No Contact: the bindings are only asked for."""
+        return not self.contacts and not self.wildcard
+
+    @property
+    def binds(self) -> bool:
+        """Whether it makes or refreshes a binding: a first contact in the sense of decision 2."""
+        return any(asked.expires > 0 for asked in self.contacts)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a REGISTER came from and who took it."""
+
+    transport: str
+    public_ip: str
+    public_port: int
+    local_ip: str
+    user_agent: str
+    node: str
+    generation: str
+    secret_version: int
+
+
+def read(request: Request) -> Registration | Rejected:
+    """What the request asks for, or why it cannot be granted whatever is bound now."""
+    number, _ = request.cseq
+    header = request.headers.get("expires")
+    if request.wildcard:
+        if not (header is not None and _DIGITS.fullmatch(header) and int(header) == 0):
+            return Rejected(400, "Contact * Needs Expires 0")  # section 10.2.2
+        return Registration((), True, request.call_id, number)
+    if len(request.contacts) > MAX_CONTACTS:
+        return Rejected(403, "Too Many Contacts")
+    contacts = []
+    for address in request.contacts:
+        asked = _asked(address, header)
+        if isinstance(asked, Rejected):
+            return asked
+        contacts.append(asked)
+    return Registration(tuple(contacts), False, request.call_id, number)
+
+
+def register(before: Snapshot, asked: Registration, origin: Origin, now: Epoch) -> Outcome:
+    """The outcome of `asked` on the bindings `before`: everything it asks for, or nothing."""
+    live = before.live(now)
+    gone = tuple(
+        Event(EventKind.EXPIRED, "expired", binding.expires_at, binding.public_ip, binding.public_port)
+        for binding in before.bindings
+        if binding.expires_at <= now
+    )
+    if asked.wildcard:
+        return _remove_all(live, asked, origin, now, gone)
+    made: list[Binding] = []
+    events: list[Event] = list(gone)
+    removed: set[int] = set()
+    for contact in asked.contacts:
+        matches = [index for index, binding in enumerate(live) if _same(binding, contact)]
+        if any(_out_of_order(live[index], asked) for index in matches):
+            return Rejected(400, "CSeq Out Of Order")
+        replaced = [live[index] for index in matches if index not in removed]
+        removed.update(matches)
+        made = [binding for binding in made if not equivalent(parse_uri(binding.contact), contact.uri)]
+        if contact.expires:
+            binding = _bind(contact, asked, origin, now, replaced)
+            made.append(binding)
+            event = _event(binding, replaced, now)
+            events.extend([event] if event else [])
+        else:
+            events.extend(
+                _ended(binding, EventKind.UNREGISTERED, "unregistered", now) for binding in replaced
+            )
+    others = [binding for index, binding in enumerate(live) if index not in removed]
+    kept, evicted = _capped(others, len(made))
+    events.extend(_ended(binding, EventKind.LOST, "too-many-contacts", now) for binding in evicted)
+    touched = frozenset(binding.contact for binding in made)
+    return Accepted((*made, *kept), tuple(events), touched)
+
+
+def expire(before: Snapshot, now: Epoch) -> Accepted:
+    """What is left of the bindings at `now`."""
+    return drop(
+        before, [b for b in before.bindings if b.expires_at <= now], EventKind.EXPIRED, "expired", now
+    )
+
+
+def drop(before: Snapshot, gone: list[Binding], kind: EventKind, reason: str, now: Epoch) -> Accepted:
+    """What is left when the bindings in `gone` end for `reason`."""
+    kept = tuple(binding for binding in before.bindings if binding not in gone)
+    return Accepted(kept, tuple(_ended(binding, kind, reason, now) for binding in gone))
+
+
+def contact_values(bindings: tuple[Binding, ...], touched: frozenset[str], now: Epoch) -> list[str]:
+    """The Contact headers of a 200: every binding with its exact time left, the request's own first."""
+    own_first = sorted(bindings, key=lambda binding: binding.contact not in touched)
+    return [_contact_value(binding, now) for binding in own_first]
+
+
+def printable(text: str, limit: int) -> str:
+    """Text of a peer that other systems will show: no control characters, at most `limit` characters."""
+    return _UNPRINTABLE.sub("", text[:limit])
+
+
+def local_address(request: Request) -> str:
+    """The address a phone has behind its NAT: that of its Contact, else of its Via (D38)."""
+    for host in (*(address.uri.host for address in request.contacts[:1]), request.via.host):
+        try:
+            return str(ip_address(host.strip("[]")))
+        except ValueError:
+            continue
+    return ""
+
+
+def _asked(address: NameAddr, header: str | None) -> Asked | Rejected:
+    uri = address.uri
+    if len(str(uri)) > MAX_STORED_CONTACT or (uri.is_sip and not _dialable(uri.host)):
+        return Rejected(400, "Bad Contact")
+    q = param(address.params, "q") or ""
+    if q and not _Q.fullmatch(q):
+        return Rejected(400, "Bad Contact q")
+    expires = _granted(param(address.params, "expires"), header)
+    if isinstance(expires, Rejected):
+        return expires
+    instance = printable(unquote(param(address.params, "+sip.instance") or "").strip("<>"), 128)
+    reg_id = param(address.params, "reg-id") or ""
+    known_flow = bool(instance) and _DIGITS.fullmatch(reg_id) is not None and len(reg_id) < 10
+    return Asked(uri, expires, q, instance, int(reg_id) if known_flow else 0)
+
+
+def _granted(parameter: str | None, header: str | None) -> int | Rejected:
+    """Section 10.3 step 7: the parameter wins over the header; nothing, or nonsense, is one hour."""
+    text = parameter if parameter is not None else header
+    if text is None:
+        return DEFAULT_EXPIRES
+    seconds = min(int(text[:20]), 2**32 - 1) if text.isascii() and text.isdigit() else MALFORMED_EXPIRES
+    if 0 < seconds < MIN_EXPIRES:
+        return Rejected(423, "Interval Too Brief", (("Min-Expires", str(MIN_EXPIRES)),))
+    return min(seconds, MAX_EXPIRES)
+
+
+def _dialable(host: str) -> bool:
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return True
+    return not (address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255")
+
+
+def _same(binding: Binding, contact: Asked) -> bool:
+    """Section 19.1.4, or one instance and one flow of RFC 5626 (design decision 10)."""
+    if contact.instance and binding.instance == contact.instance and binding.reg_id == contact.reg_id:
+        return True
+    uri = parse_uri(binding.contact)
+    return equivalent(uri, contact.uri)
+
+
+def _out_of_order(binding: Binding, asked: Registration) -> bool:
+    return binding.call_id == asked.call_id and asked.cseq <= binding.cseq
+
+
+def _bind(
+    contact: Asked, asked: Registration, origin: Origin, now: Epoch, replaced: list[Binding]
+) -> Binding:
+    return Binding(
+        contact=str(contact.uri),
+        expires_at=round(now + contact.expires),
+        call_id=asked.call_id,
+        cseq=asked.cseq,
+        q=contact.q,
+        instance=contact.instance,
+        reg_id=contact.reg_id,
+        user_agent=origin.user_agent,
+        local_ip=origin.local_ip,
+        public_ip=origin.public_ip,
+        public_port=origin.public_port,
+        transport=origin.transport,
+        node=origin.node,
+        generation=origin.generation,
+        registered_at=min((binding.registered_at for binding in replaced), default=int(now)),
+        refreshed_at=int(now),
+        secret_version=origin.secret_version,
+    )
+
+
+def _event(binding: Binding, replaced: list[Binding], now: Epoch) -> Event | None:
+    """A mere refresh is no event; another address, transport or user agent is a move."""
+    if replaced and any(_whereabouts(old) == _whereabouts(binding) for old in replaced):
+        return None
+    kind = EventKind.MOVED if replaced else EventKind.REGISTERED
+    return _ended(binding, kind, str(kind), now)
+
+
+def _whereabouts(binding: Binding) -> tuple[str, str, str]:
+    return binding.public_ip, binding.transport, binding.user_agent
+
+
+def _ended(binding: Binding, kind: EventKind, reason: str, now: Epoch) -> Event:
+    return Event(
+        kind,
+        reason,
+        int(now),
+        binding.public_ip,
+        binding.public_port,
+        binding.transport,
+        binding.user_agent,
+    )
+
+
+def _remove_all(
+    live: tuple[Binding, ...], asked: Registration, origin: Origin, now: Epoch, gone: tuple[Event, ...]
+) -> Outcome:
+    if any(_out_of_order(binding, asked) for binding in live):
+        return Rejected(400, "CSeq Out Of Order")  # section 10.3 step 6
+    ended = (_ended(binding, EventKind.UNREGISTERED, "unregistered", now) for binding in live)
+    return Accepted((), (*gone, *ended))
+
+
+def _capped(others: list[Binding], made: int) -> tuple[list[Binding], list[Binding]]:
+    """Beyond the cap the bindings refreshed longest ago go, never one of this request: (kept, evicted)."""
+    newest_first = sorted(others, key=lambda binding: -binding.refreshed_at)
+    room = MAX_CONTACTS - made
+    return newest_first[:room], newest_first[room:]
+
+
+def _contact_value(binding: Binding, now: Epoch) -> str:
+    left = max(1, round(binding.expires_at - now))
+    instance = f';+sip.instance="<{binding.instance}>"' if binding.instance else ""
+    reg_id = f";reg-id={binding.reg_id}" if binding.reg_id else ""
+    q = f";q={binding.q}" if binding.q else ""
+    return f"<{binding.contact}>{q}{instance}{reg_id};expires={left}"
+
+
+def names_phone(to: Uri, username: str, extension: str) -> bool:
+    """Whether the user part of To names the authenticated phone: its username, or its extension (D15)."""
+    user = unescape(to.user or "")
+    return bool(user) and user in (username, extension)

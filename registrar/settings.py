@@ -1,0 +1,215 @@
+"""Every setting, from the environment and from the TOML file that REGISTRAR_CONFIG names (design.md 4.2)."""
+
+import re
+import socket
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from registrar.errors import ConfigurationError
+from registrar.rules.access import Network
+
+PREFIX: Final = "REGISTRAR_"
+CONFIG: Final = "REGISTRAR_CONFIG"
+MIN_SECRET: Final = 32
+
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?")
+Listener = tuple[str, int]
+
+LEVELS: Final = "NO_LOGIN PERSONAL VIEWER MANAGER OWNER RESELLER RESELLER_ADMIN ADMIN".split()
+
+
+def listeners(text: str) -> tuple[Listener, ...]:
+    """The `host:port` pairs of a comma list; none for an empty text. Raises ValueError."""
+    return tuple(_listener(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _listener(text: str) -> Listener:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65_535 or not host:
+        raise ValueError(f"{text!r} is not host:port")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{text!r}: an IPv6 address needs brackets, [::]:5060")
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except OSError:
+        raise ValueError(f"{text!r}: the host must be an IP address") from None
+    return host, int(port)
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _listening(value: object) -> object:
+    if isinstance(value, str):
+        return listeners(value)
+    return value
+
+
+def _domain(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError(f"{value!r} is not a host name")
+    return value.lower()
+
+
+Listeners = Annotated[tuple[Listener, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The contract with whoever runs it: names, defaults, units."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path = Path(".registrar")
+    database_url: SecretStr = SecretStr("")
+    redis_url: SecretStr = SecretStr("")
+    sip_udp: Listeners = (("0.0.0.0", 5060),)
+    sip_tcp: Listeners = (("0.0.0.0", 5060),)
+    sip_tls: Listeners = (("0.0.0.0", 5061),)
+    sip_ws: Listeners = ()
+    sip_wss: Listeners = (("0.0.0.0", 8443),)
+    ws_origins: Names = ()
+    http: Listeners = (("127.0.0.1", 8080),)
+    https: Listeners = ()
+    cors_origins: Names = ()
+    domain: Annotated[str, AfterValidator(_domain)] = "registrar.localhost"
+    public_host: str = ""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    geoip_database: Path | None = None
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    lock_ipv6_prefix: int = Field(64, ge=1, le=128)
+    digest: Literal["md5", "sha-256", "both"] = "md5"
+    secret_key: SecretStr = SecretStr("")
+    jwt_secret: SecretStr = SecretStr("")
+    node: str = ""
+    node_sip: str = ""
+    secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above, once
+    pbx_cluster: int | None = None
+    ping_seconds: int = Field(30, ge=0, le=3_600)
+    rtpengine: str = ""
+    media: Literal["auto", "always", "never"] = "auto"
+    turn_urls: Names = ()
+    turn_secret: SecretStr = SecretStr("")
+    turn_ttl: int = Field(3_600, ge=60)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", mode="before")
+    @classmethod
+    def _read_listeners(cls, value: object) -> object:
+        return _listening(value)
+
+    @field_validator("ws_origins", "cors_origins", "turn_urls", mode="before")
+    @classmethod
+    def _read_list(cls, value: object) -> object:
+        return _split(value)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _read_networks(cls, value: object) -> object:
+        parts = _split(value)
+        return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
+
+    @field_validator("pbx_cluster", mode="before")
+    @classmethod
+    def _read_cluster(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("secret_key", "jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < MIN_SECRET:
+            raise ValueError(f"needs at least {MIN_SECRET} characters")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `read` hands over: it has looked at the environment and the file, in that order."""
+        return (init_settings,)
+
+
+UNBUILT: Final = {
+    "sip_tcp": "SIP over TCP",
+    "sip_tls": "SIP over TLS",
+    "sip_ws": "SIP over WebSocket",
+    "sip_wss": "SIP over secure WebSocket",
+    "ws_origins": "the Origin check",
+    "https": "HTTPS",
+    "tls_cert": "TLS certificates",
+    "tls_key": "TLS certificates",
+    "ping_seconds": "OPTIONS pings",
+    "rtpengine": "media",
+    "media": "media",
+    "turn_urls": "TURN",
+    "turn_secret": "TURN",
+    "turn_ttl": "TURN",
+}
+"""Settings that are checked and accepted while the part they steer is not there yet."""
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises ConfigurationError, one line that names the culprit."""
+    known = {_variable(name) for name in Settings.model_fields} | {CONFIG}
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise ConfigurationError(f"unknown setting {unknown[0]}")
+    given = {
+        name: environment[_variable(name)] for name in Settings.model_fields if _variable(name) in environment
+    }
+    try:
+        return Settings(**(_from_file(environment.get(CONFIG, "")) | given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _variable(str(first["loc"][0])) if first["loc"] else "a setting"
+        raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def unbuilt(settings: Settings) -> list[str]:
+    """Names of settings that somebody chose and that have no effect yet."""
+    chosen = settings.model_fields_set & UNBUILT.keys()
+    return sorted(_variable(name) for name in chosen if getattr(settings, name))
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    if not Path(path).is_file():
+        raise ConfigurationError(f"{CONFIG}: there is no file {path}")
+    try:
+        values = TomlConfigSettingsSource(Settings, Path(path)).toml_data
+    except ValueError as error:
+        raise ConfigurationError(f"{CONFIG}: {path} is not TOML: {error}") from None
+    unknown = sorted(set(values) - set(Settings.model_fields))
+    if unknown:
+        raise ConfigurationError(f"{CONFIG}: unknown setting {unknown[0]} in {path}")
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in values.items()
+    }

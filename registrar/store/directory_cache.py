@@ -1,0 +1,180 @@
+"""The phones this node has read, and how long it may believe them (design decision 14)."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Change, Mono, Phone
+from registrar.ports import Phones
+
+FRESH_SECONDS: Final = 60
+"""So long an entry is used without asking."""
+BELIEVED_SECONDS: Final = 600
+"""So long it may still be used while the database cannot be reached."""
+MAX_PHONES: Final = 250_000
+MAX_UNKNOWN: Final = 20_000
+MAX_USERNAME: Final = 128
+MAX_BATCH: Final = 500
+
+log = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """What was read of a username, and when."""
+
+    phone: Phone | None
+    read_at: float
+    stale: bool
+
+
+class CachedDirectory:
+    """Implements ports.Directory over ports.Phones; all misses of a moment become one SELECT."""
+
+    def __init__(self, phones: Phones, clock: Callable[[], Mono]) -> None:
+        self._phones = phones
+        self._clock = clock
+        self._entries: dict[str, Entry] = {}
+        self._unknown: dict[str, float] = {}
+        self._names: dict[str, str] = {}
+        self._domains: frozenset[str] = frozenset()
+        self._domains_read_at = float("-inf")
+        self._waiting: dict[str, asyncio.Future[Phone | None]] = {}
+        self._wanted = asyncio.Event()
+
+    def serves(self, domain: str) -> bool:
+        """See ports.Directory."""
+        return domain in self._domains
+
+    def peek(self, username: str) -> Phone | None:
+        """See ports.Directory."""
+        entry = self._entries.get(username)
+        if entry is None or entry.stale or self._clock() - entry.read_at > FRESH_SECONDS:
+            return None
+        return entry.phone
+
+    async def find(self, username: str) -> Phone | None:
+        """See ports.Directory."""
+        if len(username) > MAX_USERNAME or not username.isascii() or not username.isprintable():
+            return None
+        unknown_since = self._unknown.get(username)
+        if unknown_since is not None and self._clock() - unknown_since <= FRESH_SECONDS:
+            return None
+        phone = self.peek(username)
+        if phone is not None:
+            return phone
+        waiting = self._waiting.get(username)
+        if waiting is None:
+            waiting = self._waiting[username] = asyncio.get_running_loop().create_future()
+            self._wanted.set()
+        return await asyncio.shield(waiting)
+
+    async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
+        """See ports.Directory."""
+        started = self._clock()
+        won = await self._phones.lock(phone.id, address)
+        found = await self._phones.select("id", [phone.id])
+        self._take(found, {phone.username}, started)
+        return (found[0] if found else None), won
+
+    def by_id(self, phone: str) -> Phone | None:
+        """What this node last read of a phone, however old."""
+        entry = self._entries.get(self._names.get(phone, ""))
+        return entry.phone if entry is not None else None
+
+    async def reread(self, change: Change) -> list[Phone]:
+        """Read again what the config API changed; gives the phones as they are now.
+
+        Raises StoreUnavailable.
+        """
+        started = self._clock()
+        before = {self._names[phone] for phone in change.phones if phone in self._names}
+        self._age(lambda phone: phone.id in change.phones or phone.customer == change.customer)
+        found = await self._phones.select("id", change.phones) if change.phones else []
+        if change.customer:
+            found += await self._phones.select("customer", [change.customer])
+            await self.read_domains()
+        self._take(found, before, started)
+        return found
+
+    def forget_freshness(self) -> None:
+        """Changes may have been missed: every entry is read again at its next use, none is lost."""
+        self._age(lambda _phone: True)
+        self._unknown.clear()
+
+    async def read_domains(self) -> None:
+        """Read the served domains again. Raises StoreUnavailable."""
+        self._domains = await self._phones.domains()
+        self._domains_read_at = self._clock()
+
+    async def run(self) -> None:
+        """Read what `find` waits for, one SELECT at a time, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._waiting:
+                batch = dict(list(self._waiting.items())[:MAX_BATCH])
+                await self._read(batch)
+                for username in batch:
+                    self._waiting.pop(username, None)
+
+    async def _read(self, batch: dict[str, asyncio.Future[Phone | None]]) -> None:
+        started = self._clock()
+        try:
+            found = await self._phones.select("username", batch)
+        except StoreUnavailable as error:
+            for username, future in batch.items():
+                self._settle_without_database(username, future, error)
+            return
+        self._take(found, set(batch), started)
+        for username, future in batch.items():
+            entry = self._entries.get(username)
+            if not future.done():
+                future.set_result(entry.phone if entry is not None else None)
+
+    def _settle_without_database(
+        self, username: str, future: asyncio.Future[Phone | None], error: StoreUnavailable
+    ) -> None:
+        if future.done():
+            return
+        entry = self._entries.get(username)
+        if entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS:
+            future.set_result(entry.phone)
+        else:
+            future.set_exception(StoreUnavailable(str(error)))
+            future.exception()  # whoever asked may have gone meanwhile
+
+    def _take(self, found: list[Phone], asked: set[str], started: float) -> None:
+        """Remember what was read since `started`; `asked` usernames that were not found are gone."""
+        now = self._clock()
+        for phone in found:
+            if self._unknown.get(phone.username, float("-inf")) > started:
+                continue  # deleted while we read
+            known = self._entries.get(self._names.get(phone.id, phone.username))
+            if known is not None and known.phone is not None and known.phone.version > phone.version:
+                continue  # an older read never overwrites a newer version
+            self._forget(self._names.get(phone.id))
+            self._entries[phone.username] = Entry(phone, now, stale=False)
+            self._names[phone.id] = phone.username
+            self._unknown.pop(phone.username, None)
+        for username in asked - {phone.username for phone in found}:
+            self._forget(username)
+            self._unknown[username] = now
+        self._bound()
+
+    def _forget(self, username: str | None) -> None:
+        entry = self._entries.pop(username, None) if username is not None else None
+        if entry is not None and entry.phone is not None:
+            self._names.pop(entry.phone.id, None)
+
+    def _age(self, concerns: Callable[[Phone], bool]) -> None:
+        for username, entry in self._entries.items():
+            if entry.phone is not None and concerns(entry.phone):
+                self._entries[username] = entry._replace(stale=True)
+
+    def _bound(self) -> None:
+        while len(self._entries) > MAX_PHONES:
+            self._forget(next(iter(self._entries)))
+        while len(self._unknown) > MAX_UNKNOWN:
+            del self._unknown[next(iter(self._unknown))]

@@ -1,0 +1,33 @@
+"""Secrets that are generated once into the data directory, readable by their owner only."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+SECRET_BYTES: Final = 32
+
+
+def data_directory(path: Path) -> Path:
+    """The directory, made when it is missing, as an absolute path. Raises OSError."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path.resolve()
+
+
+def secret(path: Path) -> str:
+    """The secret in `path`; the first of several processes that ask makes it. Raises OSError."""
+    if not path.exists():
+        _make(path)
+    return path.read_text().strip()
+
+
+def _make(path: Path) -> None:
+    """A whole file appears at once under its name, or another process' file is there already."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(SECRET_BYTES) + "\n")
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()

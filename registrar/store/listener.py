@@ -1,0 +1,71 @@
+"""The subscription to what the config API changes, watched closely enough to know of a gap."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from registrar.model import Change
+
+from . import announce, keys
+
+PING_SECONDS: Final = 1.0
+SILENCE_SECONDS: Final = 3.0
+RETRY_SECONDS: Final = 0.3
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Hands on every change; says so when changes may have been missed."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        changed: Callable[[Change], Awaitable[None]],
+        missed: Callable[[], None],
+        subscribed: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`missed`: nothing is heard from now on. `subscribed`: all is heard again, time to re-check."""
+        self._redis = redis
+        self._changed = changed
+        self._missed = missed
+        self._subscribed = subscribed
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.debug("subscription lost: %s", type(error).__name__)
+            self._missed()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._redis.pubsub() as subscription:
+            await subscription.subscribe(keys.CHANGED)
+            heard = asked = loop.time()
+            while True:
+                message = await subscription.get_message(timeout=PING_SECONDS)
+                now = loop.time()
+                if message is not None:
+                    heard = now
+                    await self._hand_on(message)
+                if now - heard > SILENCE_SECONDS:
+                    return
+                if now - asked >= PING_SECONDS:
+                    await subscription.ping()
+                    asked = now
+
+    async def _hand_on(self, message: dict[str, object]) -> None:
+        if message["type"] == "subscribe":
+            self._missed()
+            await self._subscribed()
+        elif message["type"] == "message":
+            await self._changed(announce.decode(str(message["data"])))

@@ -1,0 +1,70 @@
+"""The location service in memory: what the port means, without a server; for tests of handlers."""
+
+from collections.abc import Sequence
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Snapshot, Update
+from registrar.ports import Clock, Due
+
+
+class MemoryLocation:
+    """Implements ports.Location and ports.Schedule. Set `away` to make it fail like a store that is down."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.stored: dict[str, Snapshot] = {}
+        self.status: dict[str, dict[str, str]] = {}
+        self.updates: list[tuple[str, Update]] = []
+        self.promised: dict[str, Update] = {}
+        self.index: dict[str, float] = {}
+        self.away = False
+        self._clock = clock
+
+    def known(self, phone: str) -> Snapshot:
+        """See ports.Location."""
+        return self.stored.get(phone, Snapshot())
+
+    async def load(self, phones: Sequence[str]) -> list[Snapshot]:
+        """See ports.Location."""
+        self._ask()
+        return [self.known(phone) for phone in phones]
+
+    async def commit(self, phone: str, before: Snapshot, update: Update) -> Snapshot | None:
+        """See ports.Location."""
+        self._ask()
+        now = self.known(phone)
+        if now.version != before.version:
+            return now
+        self.stored[phone] = update.after
+        self.status.setdefault(phone, {}).update(update.status)
+        self.updates.append((phone, update))
+        for binding in update.after.bindings:
+            self.index[phone] = min(self.index.get(phone, binding.expires_at), binding.expires_at)
+        return None
+
+    def promise(self, phone: str, update: Update) -> None:
+        """See ports.Location."""
+        self.promised[phone] = update
+
+    async def due(self, limit: int) -> list[Due]:
+        """See ports.Schedule."""
+        self._ask()
+        return [Due(phone, score) for phone, score in self.index.items() if score <= self._clock()][:limit]
+
+    async def reschedule(self, due: Due, earliest: int | None) -> None:
+        """See ports.Schedule."""
+        self._ask()
+        if self.index.get(due.phone) != due.score:
+            return
+        if earliest is None:
+            del self.index[due.phone]
+        else:
+            self.index[due.phone] = earliest
+
+    async def lower(self, phone: str, earliest: int) -> None:
+        """See ports.Schedule."""
+        self._ask()
+        self.index[phone] = min(self.index.get(phone, earliest), earliest)
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")

@@ -1,0 +1,132 @@
+"""Which processes live: leases, generations, and what is left of processes that died (design.md 4.3)."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from registrar.errors import AnotherNode, StoreUnavailable
+from registrar.ports import Clock
+
+from . import keys
+
+LEASE_SECONDS: Final = 6
+RENEW_SECONDS: Final = 2.0
+DEAD_SECONDS: Final = 6.0
+"""A lease missing for so long on one unbroken connection belongs to a dead process."""
+FAULTS: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
+
+log = logging.getLogger(__name__)
+
+
+class Nodes:
+    """This process' lease, and the sweep of generations whose lease is gone."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        name: str,
+        generation: str,
+        sip: str,
+        clock: Clock,
+        *,
+        lost_lease: Callable[[], Awaitable[None]],
+        sweep: Callable[[str, str, frozenset[str]], Awaitable[None]],
+    ) -> None:
+        """`lost_lease` is called when our lease was gone: others may have swept us.
+
+        `sweep(name, generation, phones)` ends the bindings on connections of a dead process.
+        """
+        self._redis = redis
+        self._name = name
+        self._generation = generation
+        self._lease = json.dumps({"generation": generation, "sip": sip}, separators=(",", ":"))
+        self._clock = clock
+        self._lost_lease = lost_lease
+        self._sweep = sweep
+        self._registered = False
+        self._missing: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Take the name over, keep the lease, sweep the dead, until cancelled.
+
+        Raises AnotherNode when a living process works under our name.
+        """
+        while True:
+            try:
+                await self._beat()
+            except FAULTS as error:
+                self._missing.clear()  # what we have not seen without a break does not count
+                log.debug("no lease renewed: %s", error)
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def leave(self) -> None:
+        """Give the lease up at an orderly stop."""
+        try:
+            held = await self._redis.get(keys.node(self._name))
+            if held == self._lease:
+                await self._redis.delete(keys.node(self._name))
+        except FAULTS as error:
+            log.debug("the lease runs out by itself: %s", error)
+
+    async def _beat(self) -> None:
+        if not self._registered:
+            await self._take_over()
+            return
+        held = await self._redis.get(keys.node(self._name))
+        if held is not None and held != self._lease:
+            raise AnotherNode(f"another living process has the node name {self._name}; set REGISTRAR_NODE")
+        await self._redis.set(keys.node(self._name), self._lease, ex=LEASE_SECONDS)
+        if held is None:
+            log.warning("the lease of node %s was gone and is renewed", self._name)
+            await self._redis.hset(keys.NODES, self._row(), str(int(self._clock())))
+            await self._lost_lease()
+        await self._sweep_the_dead()
+
+    async def _take_over(self) -> None:
+        """Ours from now on: the latest start wins, an older living process sees it and stops."""
+        await self._redis.hset(keys.NODES, self._row(), str(int(self._clock())))
+        await self._redis.set(keys.node(self._name), self._lease, ex=LEASE_SECONDS)
+        self._registered = True
+        for name, generation in await self._rows():
+            if name == self._name and generation != self._generation:
+                await self._bury(name, generation)
+
+    async def _sweep_the_dead(self) -> None:
+        now = asyncio.get_running_loop().time()
+        others = [(name, generation) for name, generation in await self._rows() if name != self._name]
+        seen: set[str] = set()
+        for name, generation in others:
+            lease = await self._redis.get(keys.node(name))
+            if lease is not None and json.loads(lease).get("generation") == generation:
+                continue
+            row = f"{name} {generation}"
+            seen.add(row)
+            since = self._missing.setdefault(row, now)
+            if now - since >= DEAD_SECONDS:
+                await self._bury(name, generation)
+        self._missing = {row: since for row, since in self._missing.items() if row in seen}
+
+    async def _bury(self, name: str, generation: str) -> None:
+        flows = keys.flows(name, generation)
+        phones = frozenset(_texts(await self._redis.smembers(flows)))
+        await self._sweep(name, generation, phones)
+        await self._redis.delete(flows)
+        await self._redis.hdel(keys.NODES, f"{name} {generation}")
+        log.info("node %s generation %s is swept: %d phones", name, generation, len(phones))
+
+    async def _rows(self) -> list[tuple[str, str]]:
+        rows = [row.rpartition(" ") for row in _texts(await self._redis.hkeys(keys.NODES))]
+        return [(name, generation) for name, _, generation in rows]
+
+    def _row(self) -> str:
+        return f"{self._name} {self._generation}"
+
+
+def _texts(values: Iterable[bytes | str]) -> list[str]:
+    """redis-py's types do not know that the client decodes."""
+    return [value if isinstance(value, str) else value.decode() for value in values]

@@ -1,0 +1,24 @@
+"""redis-py for everything that is not on the way of a REGISTER: quick to fail, never retrying by itself."""
+
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from .redis_wire import parse_url
+
+TIMEOUT_SECONDS: Final = 1.0
+
+
+def connect(url: str) -> Redis:
+    """A client for `url`, connected at its first use. Raises ConfigurationError for a URL that is none."""
+    parse_url(url)
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )

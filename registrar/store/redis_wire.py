@@ -1,0 +1,266 @@
+"""One connection to Redis on which all commands of one loop turn leave in one write.
+
+redis-py spends about ten times as much on a command that travels alone (tests/bench shows both); the scripts
+of the location are on the way of every REGISTER, so they go through here. Everything else uses redis-py.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+
+from registrar.errors import ConfigurationError, StoreUnavailable
+
+ANSWER_SECONDS: Final = 0.4
+"""A command that Redis has not answered by then has failed."""
+MERCY_SECONDS: Final = 0.02
+"""When our own loop was late, the answer may lie in the socket: it is read before the verdict."""
+CONNECT_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5)
+MAX_WAITING: Final = 20_000
+
+log = logging.getLogger(__name__)
+Argument = bytes | str | int
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where Redis listens, as a URL says it."""
+
+    host: str = ""
+    port: int = 6379
+    path: str = ""
+    tls: bool = False
+    username: str = ""
+    password: str = ""
+    database: int = 0
+
+
+def parse_url(url: str) -> Address:
+    """The address in `redis://`, `rediss://` or `unix://`. Raises ConfigurationError."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or 6379
+        database = int(parts.path.strip("/") or 0) if parts.scheme != "unix" else 0
+    except ValueError:
+        raise ConfigurationError("REGISTRAR_REDIS_URL has a port or database that is no number") from None
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if parts.scheme == "unix":
+        return Address(path=unquote(parts.path), username=username, password=password)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ConfigurationError(
+            "REGISTRAR_REDIS_URL must be redis://host:port/db, rediss://host:port/db or unix:///path"
+        )
+    tls = parts.scheme == "rediss"
+    return Address(parts.hostname, port, tls=tls, username=username, password=password, database=database)
+
+
+class Wire:
+    """A connection that mends itself. Until it stands, every command fails at once with StoreUnavailable."""
+
+    def __init__(self, url: str, on_connect: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`on_connect` runs after each (re)connection, before anybody else may use it."""
+        self._address = parse_url(url)
+        self._on_connect = on_connect
+        self._transport: asyncio.WriteTransport | None = None
+        self._protocol: _Protocol | None = None
+        self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
+        self._out: list[bytes] = []
+        self._reader = hiredis.Reader()
+        self._watch: asyncio.TimerHandle | None = None
+        self._broken = asyncio.Event()
+        self.why = "not connected yet"
+        """What went wrong last."""
+        self.up = False
+        self.opened = asyncio.Event()
+        """Set once the connection has stood."""
+        self.errors = 0
+        """Error answers to commands that nobody waited for."""
+
+    async def run(self) -> None:
+        """Keep the connection until cancelled; one line in the log for each loss and each return."""
+        delays = iter(RETRY_SECONDS)
+        told = ""
+        while True:
+            try:
+                await self._connect()
+            except (OSError, TimeoutError, StoreUnavailable, hiredis.HiredisError) as error:
+                self._drop(f"{type(error).__name__}: {error}")
+                if told != self.why:
+                    log.warning("Redis is away: %s", self.why)
+                    told = self.why
+                await asyncio.sleep(next(delays, RETRY_SECONDS[-1]))
+                continue
+            if told:
+                log.warning("Redis is back")
+            delays, told = iter(RETRY_SECONDS), ""
+            await self._broken.wait()
+            log.warning("Redis is away: %s", self.why)
+            told = self.why
+
+    def close(self) -> None:
+        """Give the connection up; what still waits fails."""
+        self._drop("closing")
+
+    def send(self, *arguments: Argument) -> asyncio.Future[Any]:
+        """Queue one command; the future gives its answer or raises StoreUnavailable.
+
+        An error answer of Redis is raised as StoreUnavailable too, its text first.
+        """
+        if not self.up:
+            raise StoreUnavailable(self.why)
+        return self._queue(arguments)
+
+    def tell(self, *arguments: Argument) -> None:
+        """Queue one command whose answer nobody needs; errors are counted."""
+        if not self.up:
+            raise StoreUnavailable(self.why)
+        self._write(arguments)
+        self._waiting.append((None, self._now()))
+
+    def _queue(self, arguments: tuple[Argument, ...]) -> asyncio.Future[Any]:
+        if len(self._waiting) >= MAX_WAITING:
+            raise StoreUnavailable(f"{MAX_WAITING} commands wait for Redis")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._write(arguments)
+        self._waiting.append((future, self._now()))
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._look)
+        return future
+
+    def _write(self, arguments: tuple[Argument, ...]) -> None:
+        if not self._out:
+            asyncio.get_running_loop().call_soon(self._flush)
+        # hiredis' stub says a tuple of one; it takes any number.
+        self._out.append(hiredis.pack_command(arguments))  # type: ignore[arg-type]
+
+    def _flush(self) -> None:
+        if self._transport is not None and self._out:
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def received(self, data: bytes) -> None:
+        """Bytes from Redis: each answer goes to the command it belongs to, in order."""
+        try:
+            self._reader.feed(data)
+            while (answer := self._reader.gets()) is not False:
+                future, _ = self._waiting.popleft()
+                self._resolve(future, answer)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self._drop(f"not Redis: {error}")
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+        self._drop(str(error) if error else "connection closed")
+
+    def _resolve(self, future: asyncio.Future[Any] | None, answer: object) -> None:
+        failed = isinstance(answer, hiredis.ReplyError)
+        if future is None:
+            self.errors += failed
+        elif not future.done():  # a caller that was cancelled does not shift the answers of the others
+            if failed:
+                future.set_exception(StoreUnavailable(str(answer)))
+            else:
+                future.set_result(answer)
+
+    def _look(self) -> None:
+        """Whether the oldest command waits too long."""
+        loop = asyncio.get_running_loop()
+        self._watch = None
+        if not self._waiting:
+            return
+        left = ANSWER_SECONDS - (self._now() - self._waiting[0][1])
+        if left > 0:
+            self._watch = loop.call_later(left, self._look)
+        else:
+            self._watch = loop.call_later(MERCY_SECONDS, self._condemn, self._waiting[0])
+
+    def _condemn(self, oldest: tuple[asyncio.Future[Any] | None, float]) -> None:
+        self._watch = None
+        if self._waiting and self._waiting[0] is oldest:
+            self._drop(f"no answer within {ANSWER_SECONDS} s")
+        else:
+            self._look()
+
+    async def _connect(self) -> None:
+        self._reader = hiredis.Reader()
+        self._broken.clear()
+        loop = asyncio.get_running_loop()
+        address = self._address
+
+        protocol = self._protocol = _Protocol(self)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if address.path:
+                transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
+            else:
+                tls = ssl.create_default_context() if address.tls else None
+                transport, _ = await loop.create_connection(
+                    lambda: protocol, address.host, address.port, ssl=tls
+                )
+            self._transport = transport
+            await self._greet()
+            if self._on_connect is not None:
+                await self._on_connect()
+        if self._broken.is_set():
+            raise StoreUnavailable(self.why)
+        self.up = True
+        self.opened.set()
+
+    async def _greet(self) -> None:
+        address = self._address
+        if address.password:
+            user = (address.username,) if address.username else ()
+            await self._queue(("AUTH", *user, address.password))
+        if address.database:
+            await self._queue(("SELECT", address.database))
+        await self._queue(("CLIENT", "SETNAME", "registrar"))
+        await self._queue(("PING",))
+
+    def early(self, *arguments: Argument) -> asyncio.Future[Any]:
+        """Like `send`, for `on_connect`, before the connection is open to everybody."""
+        return self._queue(arguments)
+
+    def _drop(self, why: str) -> None:
+        self.up = False
+        self.why = why
+        if self._protocol is not None:
+            self._protocol.wire = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            with contextlib.suppress(Exception):  # a transport that is broken already may say so again
+                transport.close()
+        self._out.clear()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        waiting, self._waiting = self._waiting, deque()
+        for future, _ in waiting:
+            if future is not None and not future.done():
+                future.set_exception(StoreUnavailable(why))
+        self._broken.set()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+class _Protocol(asyncio.Protocol):
+    """One connection; when the wire has given it up, it has nobody to tell."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire: Wire | None = wire
+
+    def data_received(self, data: bytes) -> None:
+        if self.wire is not None:
+            self.wire.received(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.wire is not None:
+            self.wire.lost(error)

@@ -1,0 +1,69 @@
+"""The Lua scripts of the location: each touches the keys of one cluster slot only (design.md 4.3)."""
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script and the name Redis knows it by."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+KEEP: Final = "-"
+"""In place of the refusals: leave what is stored."""
+
+COMMIT: Final = Script("""
+-- KEYS location, status, journal
+-- ARGV expected version, new version, bindings, nonces, refusals, end of location, end of status,
+--      events to publish, number of status words, status words ..., then for each event: number, words ...
+local version = redis.call('HGET', KEYS[1], 'v') or ''
+if version ~= ARGV[1] then
+  local stored = redis.call('HMGET', KEYS[1], 'v', 'b', 'n', 'r', 'e')
+  for i = 1, 5 do stored[i] = stored[i] or '' end
+  return stored
+end
+redis.call('HSET', KEYS[1], 'v', ARGV[2], 'b', ARGV[3], 'n', ARGV[4])
+if ARGV[5] == '' then
+  redis.call('HDEL', KEYS[1], 'r')
+elseif ARGV[5] ~= '-' then
+  redis.call('HSET', KEYS[1], 'r', ARGV[5])
+end
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'e', ARGV[8]) end
+redis.call('EXPIREAT', KEYS[1], ARGV[6])
+local at = 10 + tonumber(ARGV[9])
+if at > 10 then
+  redis.call('HSET', KEYS[2], unpack(ARGV, 10, at - 1))
+  redis.call('EXPIREAT', KEYS[2], ARGV[7])
+end
+while ARGV[at] do
+  local words = tonumber(ARGV[at])
+  redis.call('XADD', KEYS[3], 'MAXLEN', 100, '*', unpack(ARGV, at + 1, at + words))
+  redis.call('EXPIREAT', KEYS[3], ARGV[7])
+  at = at + 1 + words
+end
+return 1
+""")
+
+PUBLISHED: Final = Script("""
+-- KEYS location; ARGV events: they are in the stream now
+if redis.call('HGET', KEYS[1], 'e') == ARGV[1] then redis.call('HDEL', KEYS[1], 'e') end
+return 1
+""")
+
+RESCHEDULE: Final = Script("""
+-- KEYS one shard of the index; ARGV phone, the score that was read, the new score or nothing
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
+if ARGV[3] == '' then redis.call('ZREM', KEYS[1], ARGV[1])
+else redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1]) end
+return 1
+""")
+
+ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE)

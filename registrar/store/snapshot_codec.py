@@ -1,0 +1,53 @@
+"""How a phone's bindings, nonces and refusals lie in Redis: JSON arrays in the order of the fields.
+
+b   [[contact, expiresAt, callId, cseq, q, instance, regId, userAgent, localIp, publicIp, publicPort,
+      transport, node, generation, registeredAt, refreshedAt, secretVersion], ...]
+n   [[issued at (microseconds), mark, highest nonce count], ...]
+r   [[ip, reason, since, count], ...]
+"""
+
+import json
+from operator import attrgetter
+from typing import NamedTuple
+
+from registrar.model import AcceptedNonce, Binding, Refusal, Snapshot
+
+_BINDING = attrgetter(*Binding.__dataclass_fields__)
+_NONCE = attrgetter(*AcceptedNonce.__dataclass_fields__)
+_REFUSAL = attrgetter(*Refusal.__dataclass_fields__)
+_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+
+
+class Stored(NamedTuple):
+    """The four fields of `registrar:loc:{id}` as bytes."""
+
+    v: bytes = b""
+    b: bytes = b""
+    n: bytes = b""
+    r: bytes = b""
+
+
+EMPTY = Stored()
+
+
+def encode(snapshot: Snapshot) -> Stored:
+    """The fields to store; an empty list is an empty field."""
+    bindings, nonces, refusals = snapshot.bindings, snapshot.nonces, snapshot.refusals
+    return Stored(
+        b"%d" % snapshot.version,
+        _dump([_BINDING(binding) for binding in bindings]).encode() if bindings else b"",
+        _dump([_NONCE(nonce) for nonce in nonces]).encode() if nonces else b"",
+        _dump([_REFUSAL(refusal) for refusal in refusals]).encode() if refusals else b"",
+    )
+
+
+def decode(stored: Stored) -> Snapshot:
+    """The snapshot that was stored. Raises ValueError or TypeError when it was not stored by us."""
+    if stored is EMPTY:
+        return Snapshot()
+    return Snapshot(
+        int(stored.v or b"0"),
+        tuple(Binding(*row) for row in json.loads(stored.b)) if stored.b else (),
+        tuple(AcceptedNonce(*row) for row in json.loads(stored.n)) if stored.n else (),
+        tuple(Refusal(*row) for row in json.loads(stored.r)) if stored.r else (),
+    )

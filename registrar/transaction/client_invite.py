@@ -1,0 +1,112 @@
+"""The client transaction of an INVITE (RFC 3261 section 17.1.1, figure 5; RFC 6026 section 7.2)."""
+
+from typing import Final
+
+from registrar.model import Flow, Mono
+from registrar.sip import Headers, Request, Response
+
+from .actions import Action, Answered, Ended, Failed, Send, TimedOut
+from .key import Key
+from .state import State
+from .timers import Timers
+
+MAX_FORWARDS: Final = "70"
+
+
+class ClientInvite:
+    """One INVITE of ours. It acknowledges a refusal itself; the ACK of a 2xx is the caller's."""
+
+    __slots__ = (
+        "_data", "_interval", "_over", "_request", "_timers", "_unreliable",
+        "deadline", "flow", "key", "state",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
+        self.key = key
+        self.flow = flow
+        self.state = State.CALLING
+        self._request = request
+        self._data = bytes(request)
+        self._unreliable = flow.transport == "udp"
+        self._timers = timers
+        self._interval = timers.t1
+        self._over = Mono(now + timers.timeout)  # timer B
+        self.deadline: Mono | None = self._next(now)
+        """The next moment at which `tick` has something to do; none while it rings (timer C is a proxy's)."""
+
+    def start(self) -> list[Action]:
+        """Send the INVITE for the first time."""
+        return [Send(self._data, self.flow, self.key)]
+
+    def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
+        """A response came."""
+        status = response.status
+        match self.state:
+            case State.CALLING | State.PROCEEDING:
+                return self._first_answers(response, flow, now)
+            case State.ACCEPTED if 200 <= status < 300:  # one from each phone that a fork reached, and again
+                return [Answered(response, flow, self.key)]
+            case State.COMPLETED if status >= 300:
+                return [self._ack(response)]
+            case _:
+                return []
+
+    def tick(self, now: Mono) -> list[Action]:
+        """The deadline has come."""
+        if self.state is not State.CALLING:  # timers D and M
+            return self._end(Ended(self.key))
+        if now >= self._over:
+            return self._end(TimedOut(self.key))
+        self._interval *= 2
+        self.deadline = self._next(now)
+        return [Send(self._data, self.flow, self.key)]
+
+    def failed(self) -> list[Action]:
+        """The INVITE or an ACK could not be sent (section 17.1.4)."""
+        return self._end(Ended(self.key) if self.state is State.ACCEPTED else Failed(self.key))
+
+    def closed(self) -> list[Action]:
+        """The connection is gone: no response comes any more."""
+        return self.failed()
+
+    def _first_answers(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
+        answered = Answered(response, flow, self.key)
+        if response.status < 200:
+            self.state = State.PROCEEDING
+            self.deadline = None
+            return [answered]
+        if response.status < 300:
+            self.state = State.ACCEPTED
+            self.deadline = Mono(now + self._timers.timeout)  # timer M
+            return [answered]
+        actions: list[Action] = [self._ack(response), answered]
+        if self._unreliable:
+            self.state = State.COMPLETED
+            self.deadline = Mono(now + self._timers.d)
+            return actions
+        return actions + self._end(Ended(self.key))
+
+    def _ack(self, response: Response) -> Send:
+        """The ACK of a refusal (section 17.1.1.3): the INVITE's, but for the To of the response."""
+        request = self._request
+        headers = Headers()
+        headers.add("Via", str(request.via))
+        headers.add("Max-Forwards", MAX_FORWARDS)
+        for key, name, value in request.headers.rows:
+            if key in ("from", "call-id", "route"):
+                headers.add(name, value)
+            elif key == "to":
+                headers.add(name, response.headers.get("to") or value)
+        headers.add("CSeq", f"{request.cseq[0]} ACK")
+        headers.add("Content-Length", "0")
+        return Send(bytes(Request("ACK", request.target, headers)), self.flow, self.key)
+
+    def _next(self, now: Mono) -> Mono:
+        """When timer A fires, which only an unreliable transport has, or B when that comes first."""
+        again = Mono(now + self._interval)
+        return min(again, self._over) if self._unreliable else self._over
+
+    def _end(self, last: Action) -> list[Action]:
+        self.state = State.TERMINATED
+        self.deadline = None
+        return [last]

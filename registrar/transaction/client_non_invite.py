@@ -1,0 +1,78 @@
+"""The client transaction of any request but INVITE and ACK (RFC 3261 section 17.1.2, figure 6)."""
+
+from registrar.model import Flow, Mono
+from registrar.sip import Request, Response
+
+from .actions import Action, Answered, Failed, Send, TimedOut
+from .key import Key
+from .state import State
+from .timers import Timers
+
+
+class ClientNonInvite:
+    """One request of ours, sent again until its answer comes."""
+
+    __slots__ = (
+        "_data", "_interval", "_over", "_timers", "_unreliable", "deadline", "flow", "key", "state",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
+        self.key = key
+        self.flow = flow
+        self.state = State.TRYING
+        self._data = bytes(request)
+        self._unreliable = flow.transport == "udp"
+        self._timers = timers
+        self._interval = timers.t1
+        self._over = Mono(now + timers.timeout)  # timer F
+        self.deadline: Mono | None = self._next(now)
+        """The next moment at which `tick` has something to do."""
+
+    def start(self) -> list[Action]:
+        """Send the request for the first time."""
+        return [Send(self._data, self.flow, self.key)]
+
+    def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
+        """A response came; those after the first final one are absorbed."""
+        if self.state is State.COMPLETED or self.state is State.TERMINATED:
+            return []
+        if response.status < 200:
+            self.state = State.PROCEEDING  # timers E and F run on
+        elif self._unreliable:
+            self.state = State.COMPLETED
+            self.deadline = Mono(now + self._timers.t4)  # timer K
+        else:
+            self._end()
+        return [Answered(response, flow, self.key)]
+
+    def tick(self, now: Mono) -> list[Action]:
+        """The deadline has come."""
+        if self.state is State.COMPLETED:
+            self._end()
+            return []
+        if now >= self._over:
+            self._end()
+            return [TimedOut(self.key)]
+        slow = self.state is State.PROCEEDING
+        self._interval = self._timers.t2 if slow else min(2 * self._interval, self._timers.t2)
+        self.deadline = self._next(now)
+        return [Send(self._data, self.flow, self.key)]
+
+    def failed(self) -> list[Action]:
+        """The request could not be sent (section 17.1.4)."""
+        waiting = self.state is State.TRYING or self.state is State.PROCEEDING
+        self._end()
+        return [Failed(self.key)] if waiting else []
+
+    def closed(self) -> list[Action]:
+        """The connection is gone: no response comes any more."""
+        return self.failed()
+
+    def _next(self, now: Mono) -> Mono:
+        """When timer E fires, which only an unreliable transport has, or F when that comes first."""
+        again = Mono(now + self._interval)
+        return min(again, self._over) if self._unreliable else self._over
+
+    def _end(self) -> None:
+        self.state = State.TERMINATED
+        self.deadline = None

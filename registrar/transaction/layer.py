@@ -1,0 +1,227 @@
+"""All transactions of one process: which one a message belongs to, and which one is due next.
+
+The driver calls a verb, carries out the actions in their order, and calls `tick` when `deadline` has come.
+Requests reach `accept` only after authentication (design.md section 3): refusals before it are stateless.
+"""
+
+from collections import OrderedDict, deque
+from typing import Final
+
+from registrar.model import Flow, Mono
+from registrar.sip import Request, Response
+
+from .actions import Action, Failed, TimedOut
+from .client_invite import ClientInvite
+from .client_non_invite import ClientNonInvite
+from .deadlines import Deadlines
+from .key import Key, cancelled_key, client_key, server_key
+from .server_invite import ServerInvite
+from .server_non_invite import ServerNonInvite
+from .state import State
+from .timers import STANDARD, Timers
+
+Client = ClientInvite | ClientNonInvite
+Timed = ServerInvite | Client
+
+LIMIT: Final = 200_000  # about 160 MB, and 6,250 new ones a second while each stays 32 s
+
+
+class TableFull(Exception):
+    """There are as many transactions as we keep: answer 503 without one."""
+
+
+class Layer:
+    """The table of transactions. `now` is never less than at an earlier call."""
+
+    def __init__(self, timers: Timers = STANDARD, limit: int = LIMIT) -> None:
+        self._timers = timers
+        self._limit = limit
+        self._servers: dict[Key, ServerNonInvite] = {}
+        self._invites: dict[Key, ServerInvite] = {}
+        self._clients: dict[Key, Client] = {}
+        self._by_connection: dict[int, dict[Key, ServerNonInvite | Timed]] = {}
+        # Those of one duration run out in the order they began: the many need no heap.
+        self._unanswered: OrderedDict[Key, ServerNonInvite] = OrderedDict()
+        self._answered: deque[ServerNonInvite] = deque()
+        self._deadlines = Deadlines()
+        self.unmatched = 0
+        """How many responses belonged to nothing and were dropped (RFC 6026 section 7.2)."""
+
+    def __len__(self) -> int:
+        return len(self._servers) + len(self._invites) + len(self._clients)
+
+    def absorb(self, request: Request, flow: Flow, now: Mono) -> list[Action] | None:
+        """What to do when `request` belongs to a transaction that is there; None: nobody knows it.
+
+        The last answer goes where it went before, whoever asks again. Raises MalformedMessage.
+        """
+        key = server_key(request)
+        transaction = self._servers.get(key)
+        if transaction is not None:
+            return transaction.absorb()
+        invite = self._invites.get(key)
+        if invite is None:
+            return None
+        if request.method == "INVITE":
+            return invite.absorb()
+        if not invite.acknowledged_by(request):
+            return None
+        actions = invite.acknowledge(request, flow, now)
+        self._settle(invite)
+        return actions
+
+    def accept(self, request: Request, flow: Flow, now: Mono) -> Key | None:
+        """Begin the server transaction of a `request` that is no ACK; None when it has begun already.
+
+        Every one must be answered with `respond`: an INVITE waits for that without end. Raises TableFull.
+        """
+        key = server_key(request)
+        if key in self._servers or key in self._invites:
+            return None
+        self._make_room()
+        if request.method == "INVITE":
+            invite = self._invites[key] = ServerInvite(request, key, flow, now, self._timers)
+            self._deadlines.set(key, invite.deadline)
+            self._join(invite)
+        else:
+            transaction = self._servers[key] = self._unanswered[key] = ServerNonInvite(
+                key, flow, now, self._timers
+            )
+            self._join(transaction)
+        return key
+
+    def respond(self, key: Key, response: Response, now: Mono) -> list[Action]:
+        """The handler's answer, provisional or final; nothing when the transaction is over."""
+        invite = self._invites.get(key)
+        if invite is not None:
+            actions = invite.respond(response, now)
+            self._settle(invite)
+            return actions
+        transaction = self._unanswered.get(key)
+        if transaction is None:
+            return []
+        actions = transaction.respond(response, now, self._timers)
+        if transaction.state is State.COMPLETED:
+            del self._unanswered[key]
+            self._answered.append(transaction)
+        elif transaction.state is State.TERMINATED:
+            self._drop(transaction)
+        return actions
+
+    def cancel_target(self, request: Request) -> Key | None:
+        """The INVITE that a CANCEL is about; None: 481 (section 9.2)."""
+        key = cancelled_key(request)
+        return key if key in self._invites else None
+
+    def request(self, request: Request, flow: Flow, now: Mono) -> tuple[Key, list[Action]]:
+        """Send a request that is no ACK, with its branch in the top Via. Raises TableFull."""
+        key = client_key(request)
+        if key in self._clients:
+            raise ValueError(f"a branch must be new: {key}")
+        self._make_room()
+        make = ClientInvite if request.method == "INVITE" else ClientNonInvite
+        transaction = make(request, key, flow, now, self._timers)
+        self._clients[key] = transaction
+        self._join(transaction)
+        self._deadlines.set(key, transaction.deadline)
+        return key, transaction.start()
+
+    def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
+        """A response: to the request it answers, or counted as unmatched. Raises MalformedMessage."""
+        transaction = self._clients.get(client_key(response))
+        if transaction is None:
+            self.unmatched += 1
+            return []
+        actions = transaction.receive(response, flow, now)
+        self._settle(transaction)
+        return actions
+
+    def failed(self, key: Key, now: Mono) -> list[Action]:
+        """The transport could not send what `Send(..., key)` asked for.
+
+        That ends a client transaction. A server transaction stays: its client may ask again (RFC 6026
+        section 8.8).
+        """
+        client = self._clients.get(key)
+        if client is None:
+            return [Failed(key)] if key in self._servers or key in self._invites else []
+        actions = client.failed()
+        self._settle(client)
+        return actions
+
+    def closed(self, flow: Flow, now: Mono) -> list[Action]:
+        """The connection `flow` is gone, and with it all that was under way on it."""
+        actions: list[Action] = []
+        if flow.transport == "udp":
+            return actions
+        for transaction in list(self._by_connection.get(flow.id, {}).values()):
+            if isinstance(transaction, ServerNonInvite):
+                actions.append(Failed(transaction.key))
+                self._drop(transaction)
+            else:
+                actions += transaction.closed()
+                self._settle(transaction)
+        return actions
+
+    def tick(self, now: Mono) -> list[Action]:
+        """Everything that is due at `now`."""
+        actions: list[Action] = []
+        while self._answered and self._answered[0].deadline <= now:
+            del self._servers[self._answered.popleft().key]
+        while self._unanswered:
+            transaction = next(iter(self._unanswered.values()))
+            if transaction.deadline > now:
+                break
+            actions.append(TimedOut(transaction.key))
+            self._drop(transaction)
+        while (key := self._deadlines.pop(now)) is not None:
+            actions += self._due(key, now)
+        return actions
+
+    def deadline(self) -> Mono | None:
+        """When `tick` must be called; None: there is nothing to wait for."""
+        head = self._deadlines.head()
+        if self._answered and (head is None or self._answered[0].deadline < head):
+            head = self._answered[0].deadline
+        if self._unanswered:
+            first = next(iter(self._unanswered.values())).deadline
+            if head is None or first < head:
+                head = first
+        return head
+
+    def _due(self, key: Key, now: Mono) -> list[Action]:
+        transaction = self._clients.get(key) or self._invites[key]
+        actions = transaction.tick(now)
+        self._settle(transaction)
+        return actions
+
+    def _settle(self, transaction: Timed) -> None:
+        """Note when `transaction` is due next, or that it is over."""
+        key = transaction.key
+        self._deadlines.set(key, transaction.deadline)
+        if transaction.state is State.TERMINATED:
+            if isinstance(transaction, ServerInvite):
+                del self._invites[key]
+            else:
+                del self._clients[key]
+            self._leave(transaction)
+
+    def _drop(self, transaction: ServerNonInvite) -> None:
+        """`transaction` ends before timer J."""
+        del self._servers[transaction.key], self._unanswered[transaction.key]
+        self._leave(transaction)
+
+    def _make_room(self) -> None:
+        if len(self) >= self._limit:
+            raise TableFull(f"{self._limit} transactions")
+
+    def _join(self, transaction: ServerNonInvite | Timed) -> None:
+        if transaction.flow.transport != "udp":
+            self._by_connection.setdefault(transaction.flow.id, {})[transaction.key] = transaction
+
+    def _leave(self, transaction: ServerNonInvite | Timed) -> None:
+        if transaction.flow.transport != "udp":
+            peers = self._by_connection[transaction.flow.id]
+            del peers[transaction.key]
+            if not peers:
+                del self._by_connection[transaction.flow.id]

@@ -1,0 +1,43 @@
+"""Which addresses are this machine's, asked of the kernel, never guessed from a message."""
+
+import socket
+from functools import lru_cache
+from ipaddress import ip_address
+
+KEPT = 4_096
+
+
+@lru_cache(KEPT)
+def is_local(host: str) -> bool:
+    """Whether `host` (without brackets) is an address of this machine: one that a socket can be bound to."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    if address.is_unspecified or address.is_multicast:
+        return False
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+@lru_cache(KEPT)
+def towards(remote_ip: str) -> str:
+    """The address of ours that the kernel would use to send to `remote_ip`; empty when there is no way."""
+    family = socket.AF_INET6 if ":" in remote_ip else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((remote_ip, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
+
+
+def forget() -> None:
+    """Ask the kernel again: addresses come and go."""
+    is_local.cache_clear()
+    towards.cache_clear()

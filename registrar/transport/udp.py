@@ -1,0 +1,101 @@
+"""SIP over UDP: datagrams to bytes with a flow, and back by the socket they came to (RFC 3261 section 18)."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final, cast
+
+from registrar.model import Flow
+from registrar.rules.access import folded
+
+from . import local
+
+RECEIVE_BUFFER: Final = 4 * 1024 * 1024
+SO_RCVBUFFORCE: Final = 33  # Linux; the module socket does not name it
+MAX_PEERS: Final = 20_000
+STUN_COOKIE: Final = b"\x21\x12\xa4\x42"
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
+
+log = logging.getLogger(__name__)
+Receive = Callable[[bytes, Flow], None]
+
+
+class UdpListener(asyncio.DatagramProtocol):
+    """One socket. Keep-alives (CRLF, NUL, STUN) are counted and never answered (design decision 17)."""
+
+    def __init__(self, receive: Receive, keep_alive: Callable[[], None], id: int) -> None:
+        self._receive = receive
+        self._keep_alive = keep_alive
+        self._id = id
+        self._transport: asyncio.DatagramTransport | None = None
+        self._peers: dict[tuple[str, int], Flow] = {}
+        self._host = ""
+        self.port = 0
+
+    async def open(self, host: str, port: int) -> None:
+        """Bind and listen. `::` takes IPv4 too, its peers folded. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            with contextlib.suppress(OSError):  # only root may pass the system's limit
+                opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            opened.setblocking(False)
+            opened.bind((host, port))
+        except OSError:
+            opened.close()
+            raise
+        self._host, self.port = host, opened.getsockname()[1]
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=opened)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours."""
+        self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's has no such base
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """One datagram, or a keep-alive."""
+        if not data or data[0] < 0x20:
+            data = _message_in(data)
+            if not data:
+                self._keep_alive()
+                return
+        self._receive(data, self._flow(addr[0], addr[1]))
+
+    def error_received(self, error: Exception) -> None:
+        """ICMP said that a peer is not there: its retransmissions will tell."""
+        log.debug("UDP: %s", error)
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """One datagram back to where the flow came from."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        host = flow.remote_ip
+        if self._host == "::" and ":" not in host:
+            host = f"::ffff:{host}"
+        self._transport.sendto(data, (host, flow.remote_port))
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _flow(self, host: str, port: int) -> Flow:
+        flow = self._peers.get((host, port))
+        if flow is None:
+            if len(self._peers) >= MAX_PEERS:
+                self._peers.clear()
+            ip = folded(host)
+            ours = local.towards(ip) if self._host in WILDCARDS else self._host
+            flow = self._peers[host, port] = Flow("udp", ours, self.port, ip, port, self._id)
+        return flow
+
+
+def _message_in(data: bytes) -> bytes:
+    """What is left of a datagram that begins with a control character; empty for a keep-alive."""
+    if len(data) >= 20 and data[0] < 4 and data[4:8] == STUN_COOKIE:
+        return b""
+    return data.lstrip(b"\r\n\x00")

@@ -1,0 +1,89 @@
+"""Measure our server and Kamailio one after the other and print both; see `--help`."""
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from tests.bench import measure, report, sides
+from tests.bench.report import Scale, SideFigures
+from tests.bench.sides import Side
+
+SIDES: Final[dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Side]]]] = {
+    "registrar": sides.ours,
+    "kamailio": sides.packaged_kamailio,
+    "kamailio-tlsf": sides.tuned_kamailio,
+}
+WARM_UP_PHONES: Final = 500
+"""Registered before memory is read for the first time, so that what is made only once is there."""
+SCALE_CALLS: Final = 10_000
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    wanted = _arguments()
+    console = Console()
+    compared: list[SideFigures] = []
+    scales: list[Scale] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        tmp = Path(folder)
+        for name in wanted.sides:
+            console.print(f"[dim]{name} ...")
+            compared.append(_side(name, tmp, wanted))
+        for phones in wanted.scale:
+            console.print(f"[dim]registrar with {phones:,} phones ...")
+            scales.append(_scale(phones, tmp, wanted))
+    report.show(compared, scales, console)
+    console.print(f"[dim]{report.write(compared, scales)}")
+
+
+def _side(name: str, tmp: Path, wanted: argparse.Namespace) -> SideFigures:
+    with SIDES[name](tmp, wanted.users) as side:
+        measure.closed_loop(side, tmp, side.accounts, wanted.users, wanted.in_flight)  # warm-up
+        runs = [
+            measure.closed_loop(side, tmp, side.accounts, wanted.users, wanted.in_flight)
+            for _ in range(wanted.runs)
+        ]
+        steady = measure.open_loop(side, tmp, side.accounts, wanted.rate, wanted.seconds)
+    with SIDES[name](tmp, wanted.bindings + WARM_UP_PHONES) as side:
+        occupied = _occupied(side, tmp, wanted)
+    return SideFigures(side.name, measure.median(runs), runs, steady, occupied)
+
+
+def _occupied(side: Side, tmp: Path, wanted: argparse.Namespace) -> measure.Occupied:
+    warm_up, phones = side.accounts[:WARM_UP_PHONES], side.accounts[WARM_UP_PHONES:]
+    return measure.occupied(side, tmp, phones, warm_up, wanted.in_flight)
+
+
+def _scale(phones: int, tmp: Path, wanted: argparse.Namespace) -> Scale:
+    with sides.ours(tmp, phones + WARM_UP_PHONES) as side:
+        occupied = _occupied(side, tmp, wanted)
+        registered = side.accounts[WARM_UP_PHONES :: max(1, phones // SCALE_CALLS)]
+        runs = [
+            measure.closed_loop(side, tmp, registered, SCALE_CALLS, wanted.in_flight)
+            for _ in range(wanted.runs)
+        ]
+    return Scale(phones, measure.median(runs), occupied)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--users", type=int, default=10_000, help="phones, and registrations in a run")
+    parser.add_argument("--in-flight", type=int, default=50, help="registrations at any moment (closed loop)")
+    parser.add_argument("--runs", type=int, default=3, help="runs, of which the median counts")
+    parser.add_argument("--rate", type=float, default=100, help="registrations a second (slow and steady)")
+    parser.add_argument("--seconds", type=float, default=20, help="length of the slow and steady run")
+    parser.add_argument("--bindings", type=int, default=20_000, help="phones registered to weigh one")
+    parser.add_argument("--sides", nargs="*", choices=SIDES, default=list(SIDES), help="who is measured")
+    parser.add_argument(
+        "--scale", nargs="*", type=int, default=[1_000, 100_000], help="our side with so many phones"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""The figures for a human and for later: a table with the aims beside it, and a JSON file."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.measure import Occupied, Rates
+from tests.bench.sides import PINNED
+
+RESULTS: Final = Path("bench-results")
+CPU_AIM: Final = 0.4
+SPEED_AIM: Final = 2.5
+BYTES_AIM: Final = 1_300
+GROWTH_AIM: Final = 1.25
+VERSIONS: Final = {
+    "kamailio": ("kamailio", "-v"),
+    "redis": ("redis-server", "--version"),
+    "sipp": ("sipp", "-v"),
+}
+
+
+@dataclass(frozen=True)
+class SideFigures:
+    """All that was measured of one side."""
+
+    name: str
+    closed: Rates
+    closed_runs: list[Rates]
+    steady: Rates
+    occupied: Occupied
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Our side with so many phones in the database, all of them registered."""
+
+    phones: int
+    again: Rates
+    occupied: Occupied
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A figure that was promised, and what came of it."""
+
+    text: str
+    value: float
+    met: bool
+
+
+def aims(sides: list[SideFigures], scales: list[Scale]) -> list[Aim]:
+    """Every aim that these figures can be held against."""
+    found: list[Aim] = []
+    registrar = next((side for side in sides if side.name == "registrar"), None)
+    for other in sides:
+        if registrar is None or other is registrar:
+            continue
+        cpu = registrar.closed.cpu_us / other.closed.cpu_us
+        speed = registrar.closed.per_second / other.closed.per_second
+        found.append(
+            Aim(f"CPU of a registration, times {other.name}'s: at most {CPU_AIM}", cpu, cpu <= CPU_AIM)
+        )
+        found.append(
+            Aim(
+                f"registrations a second, times {other.name}'s: at least {SPEED_AIM}",
+                speed,
+                speed >= SPEED_AIM,
+            )
+        )
+    if registrar is not None:
+        size = registrar.occupied.redis_bytes
+        found.append(Aim(f"bytes in Redis for a binding: at most {BYTES_AIM:,}", size, size <= BYTES_AIM))
+    return found + _growth(scales)
+
+
+def _growth(scales: list[Scale]) -> list[Aim]:
+    if len(scales) < 2:
+        return []
+    small, large = scales[0], scales[-1]
+    ratios = {
+        "CPU of a registration": large.again.cpu_us / small.again.cpu_us,
+        "bytes in Redis for a binding": large.occupied.redis_bytes / small.occupied.redis_bytes,
+        "memory of the server for a binding": large.occupied.resident_bytes / small.occupied.resident_bytes,
+    }
+    return [
+        Aim(
+            f"{name}, {large.phones:,} phones to {small.phones:,}: at most {GROWTH_AIM}",
+            ratio,
+            ratio <= GROWTH_AIM,
+        )
+        for name, ratio in ratios.items()
+    ]
+
+
+def show(sides: list[SideFigures], scales: list[Scale], console: Console) -> None:
+    """Print the tables and the aims."""
+    if sides:
+        console.print(_sides_table(sides))
+    if scales:
+        console.print(_scales_table(scales))
+    for aim in aims(sides, scales):
+        console.print(
+            f"{'met    ' if aim.met else 'NOT MET'}  {aim.value:10,.2f}   {aim.text}", highlight=False
+        )
+
+
+def _sides_table(sides: list[SideFigures]) -> Table:
+    table = Table(title="REGISTER, 401, REGISTER with digest, 200", title_justify="left")
+    table.add_column("")
+    for side in sides:
+        table.add_column(side.name, justify="right")
+
+    def row(name: str, values: list[float], form: str) -> None:
+        table.add_row(name, *(format(value, form) for value in values))
+
+    row("closed loop: a second", [side.closed.per_second for side in sides], ",.0f")
+    row("  server CPU, us each", [side.closed.cpu_us for side in sides], ",.0f")
+    row("  Redis CPU, us each", [side.closed.redis_cpu_us for side in sides], ",.0f")
+    row("  p50, ms", [side.closed.p50_ms for side in sides], ",.1f")
+    row("  p99, ms", [side.closed.p99_ms for side in sides], ",.1f")
+    row("first registrations: a second", [side.occupied.first.per_second for side in sides], ",.0f")
+    row("  server CPU, us each", [side.occupied.first.cpu_us for side in sides], ",.0f")
+    row("slow and steady: a second", [side.steady.per_second for side in sides], ",.0f")
+    row("  server CPU, us each", [side.steady.cpu_us for side in sides], ",.0f")
+    row("  Redis CPU, us each", [side.steady.redis_cpu_us for side in sides], ",.0f")
+    row("  p50, ms", [side.steady.p50_ms for side in sides], ",.2f")
+    row("  p99, ms", [side.steady.p99_ms for side in sides], ",.2f")
+    row("bytes in Redis for a binding", [side.occupied.redis_bytes for side in sides], ",.0f")
+    row("bytes in the server for a binding", [side.occupied.resident_bytes for side in sides], ",.0f")
+    return table
+
+
+def _scales_table(scales: list[Scale]) -> Table:
+    table = Table(title="registrar, by the number of phones", title_justify="left")
+    table.add_column("phones", justify="right")
+    for name in (
+        "a second",
+        "server CPU, us each",
+        "first time, us each",
+        "Redis, bytes each",
+        "server, bytes each",
+    ):
+        table.add_column(name, justify="right")
+    for scale in scales:
+        table.add_row(
+            f"{scale.phones:,}",
+            f"{scale.again.per_second:,.0f}",
+            f"{scale.again.cpu_us:,.0f}",
+            f"{scale.occupied.first.cpu_us:,.0f}",
+            f"{scale.occupied.redis_bytes:,.0f}",
+            f"{scale.occupied.resident_bytes:,.0f}",
+        )
+    return table
+
+
+def write(sides: list[SideFigures], scales: list[Scale]) -> Path:
+    """Everything as JSON in bench-results/, with what is needed to read it in a year."""
+    now = datetime.now(UTC)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
+    document = {
+        "date": now.isoformat(timespec="seconds"),
+        "command": ["python", "-m", "tests.bench", *sys.argv[1:]],
+        "machine": _machine(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(*VERSIONS[name]) for name in VERSIONS},
+        },
+        "cores": "server on core 0, sipp and Redis on core 1" if PINNED else "not pinned: one core only",
+        "sides": [asdict(side) for side in sides],
+        "scales": [asdict(scale) for scale in scales],
+        "aims": [asdict(aim) for aim in aims(sides, scales)],
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def _machine() -> dict[str, str | int]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "cpu": model,
+        "cores": os.cpu_count() or 0,
+        "kernel": platform.release(),
+        "arch": platform.machine(),
+    }
+
+
+def _version(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    return next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")

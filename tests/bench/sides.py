@@ -1,0 +1,99 @@
+"""The servers that are compared: each with a Redis of its own, on the same cores, with phones that exist."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from redis import Redis
+
+from registrar.store import keys
+from tests.bench.phones import make_accounts, make_phones
+from tests.peers import kamailio
+from tests.peers.kamailio import Kamailio
+from tests.peers.phone import Account, Address
+from tests.peers.ports import free_port
+from tests.peers.redis import RedisServer
+from tests.peers.registrar import DOMAIN, RegistrarServer
+
+PINNED: Final = (os.cpu_count() or 1) >= 2
+SERVER_CORE: Final = "0" if PINNED else ""
+LOAD_CORE: Final = "1" if PINNED else ""
+"""sipp, and Redis of either side: so the server's core is its own."""
+SECRET_KEY: Final = "bench-" * 8
+
+
+class Server(Protocol):
+    """What is measured of a server."""
+
+    sip: Address
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its processes."""
+
+    def resident_bytes(self) -> int:
+        """Memory of all its processes, shared pages counted once."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A running server with phones to register."""
+
+    name: str
+    server: Server
+    redis: RedisServer
+    accounts: list[Account]
+    port: int
+    """Where the phones call from; always the same, for a new port would be a second contact."""
+
+    def drop_streams(self) -> None:
+        """Remove the journals and the stream of events: history, which Kamailio does not keep."""
+        with Redis(port=self.redis.port) as redis:
+            redis.delete(keys.EVENTS)
+            journals = list(redis.scan_iter(keys.journal("*"), count=1_000))
+            for start in range(0, len(journals), 1_000):
+                redis.delete(*journals[start : start + 1_000])
+
+
+@contextlib.contextmanager
+def ours(tmp: Path, phones: int) -> Iterator[Side]:
+    """`registrar serve` with `phones` phones in its SQLite database."""
+    with RedisServer(tmp, cores=LOAD_CORE) as redis:
+        database = tmp / f"bench-{redis.port}.sqlite3"
+        server = RegistrarServer(
+            tmp / f"registrar-{redis.port}",
+            cores=SERVER_CORE,
+            redis_url=redis.url,
+            database_url=f"sqlite+aiosqlite:///{database}",
+            secret_key=SECRET_KEY,
+        )
+        server.demo()
+        accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, "127.0.0.1")
+        with server:
+            yield Side("registrar", server, redis, accounts, free_port())
+
+
+@contextlib.contextmanager
+def packaged_kamailio(tmp: Path, phones: int) -> Iterator[Side]:
+    """Kamailio as Debian starts it."""
+    with _kamailio(tmp, phones, "Kamailio", kamailio.PACKAGED) as side:
+        yield side
+
+
+@contextlib.contextmanager
+def tuned_kamailio(tmp: Path, phones: int) -> Iterator[Side]:
+    """Kamailio with the allocator that suits this load."""
+    with _kamailio(tmp, phones, "Kamailio, tlsf", kamailio.TUNED) as side:
+        yield side
+
+
+@contextlib.contextmanager
+def _kamailio(tmp: Path, phones: int, name: str, memory: tuple[str, ...]) -> Iterator[Side]:
+    accounts = make_accounts(phones, kamailio.REALM, kamailio.PASSWORD)
+    with (
+        RedisServer(tmp, cores=LOAD_CORE) as redis,
+        Kamailio(tmp, redis, memory=memory, cores=SERVER_CORE) as server,
+    ):
+        yield Side(name, server, redis, accounts, free_port())

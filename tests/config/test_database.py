@@ -1,0 +1,161 @@
+"""The schema, the views of the SIP side, and the demo tenant."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from config.access import AccessLevel
+from config.database import check_fingerprint, migrate, schema_problem, writing
+from config.operations.demo import demo_tenant
+from config.settings import ApiSettings
+from config.tables import Table
+from registrar.errors import ConfigurationError
+from registrar.store.database import connect
+from registrar.store.vault import Vault
+from tests.config.world import SECRET_KEY, SETTINGS, World
+
+FIRST_CONTACT = (
+    "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:a, version=version+1 WHERE oid=:id AND ip_mode='OPEN'"
+)
+
+
+async def test_a_fresh_database_says_that_it_has_no_schema(database_url: str) -> None:
+    engine = connect(database_url)
+    assert await schema_problem(engine) == "the database has no schema yet: run registrar migrate"
+    await migrate(engine)
+    assert await schema_problem(engine) is None
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = 'future'"))
+    assert "newer than this program" in str(await schema_problem(engine))
+    await engine.dispose()
+
+
+async def test_several_processes_may_migrate_at_once(database_url: str) -> None:
+    engines = [connect(database_url) for _ in range(4)]
+    await asyncio.gather(*(migrate(engine) for engine in engines))
+    assert await schema_problem(engines[0]) is None
+    for engine in engines:
+        await engine.dispose()
+
+
+async def test_the_migrations_make_what_the_tables_say(world: World) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), Table.metadata))
+
+    async with world.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_database_knows_its_secret_key(world: World) -> None:
+    await asyncio.gather(*(check_fingerprint(world.engine, world.vault) for _ in range(3)))
+    with pytest.raises(ConfigurationError, match="REGISTRAR_SECRET_KEY is not the key"):
+        await check_fingerprint(world.engine, Vault("another key"))
+    await check_fingerprint(world.engine, Vault(SECRET_KEY))
+
+
+async def test_a_writer_that_lost_a_race_tries_again(world: World) -> None:
+    tries = 0
+
+    async def work(session: AsyncSession) -> int:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            await session.execute(text("INSERT INTO customer SELECT * FROM customer"))
+        return tries
+
+    assert await writing(world.engine, work) == 3
+
+
+async def test_a_writer_that_always_loses_gives_up(world: World) -> None:
+    async def work(session: AsyncSession) -> None:
+        await session.execute(text("INSERT INTO customer SELECT * FROM customer"))
+
+    with pytest.raises(IntegrityError):
+        await writing(world.engine, work)
+
+
+async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
+    phone = await world.create(
+        extension=world.ids["ext200"], pbxCluster=2, ip={"mode": "ROAMING", "countries": "DK,SE"}
+    )
+    (row,) = await world.rows("SELECT * FROM phone_v1")
+    ((sealed,),) = await world.rows("SELECT password_enc FROM sip_phone")
+    assert row == (
+        phone["_id"],
+        3,
+        phone["username"],
+        "acme.test",
+        sealed,
+        None,
+        None,
+        world.ids["acme"],
+        "ACTIVE",
+        "200",
+        1,
+        "ROAMING",
+        "DK,SE",
+        "",
+        "PHONE",
+        2,
+        0,
+    )
+
+
+async def test_domains_are_those_of_active_customers(world: World) -> None:
+    await world.execute("UPDATE customer SET state = 'BLOCKED' WHERE name = 'Rival'")
+    assert await world.rows("SELECT domain FROM domain_v1") == [("acme.test",)]
+
+
+async def test_the_version_of_a_phone_never_shrinks(world: World) -> None:
+    await world.execute("UPDATE extension SET version = 40 WHERE oid = :oid", oid=world.ids["ext200"])
+    phone = await world.create(extension=world.ids["ext200"])
+    versions = await world.rows("SELECT version FROM phone_v1")
+    async with world.client() as client:
+        for extension in (world.ids["ext201"], world.ids["ext200"], None, world.ids["ext201"], None):
+            path = f"/pbx/sipphone/{phone['_id']}"
+            assert (await client.patch(path, json={"extension": extension})).status_code == 200
+            versions += await world.rows("SELECT version FROM phone_v1")
+    assert versions == sorted(set(versions))
+
+
+async def test_the_first_contact_of_the_sip_side_locks_once(world: World) -> None:
+    phone = await world.create()
+    for address in ("192.0.2.1", "192.0.2.2"):
+        await world.execute(FIRST_CONTACT, a=address, id=phone["_id"])
+    rows = await world.rows("SELECT ip_mode, ip_address, version FROM phone_v1")
+    assert rows == [("LOCKED", "192.0.2.1", 3)]
+
+
+async def test_the_demo_tenant_is_made_once(tmp_path: Path) -> None:
+    engines: list[AsyncEngine] = [connect(f"sqlite+aiosqlite:///{tmp_path}/demo.db") for _ in range(3)]
+    await migrate(engines[0])
+    vault = Vault(SECRET_KEY)
+    found = await asyncio.gather(*(demo_tenant(engine, SETTINGS, vault) for engine in engines))
+    found.append(await demo_tenant(engines[0], SETTINGS, vault))
+    for engine in engines:
+        await engine.dispose()
+    assert all({**one, "token": ""} == {**found[0], "token": ""} for one in found)
+    assert set(found[0]) == {"token", "customer", "domain", "domainId", "models", "extensions", "phones"}
+
+
+async def test_the_demo_token_opens_everything(world: World) -> None:
+    demo = await demo_tenant(world.engine, world.settings, world.vault)
+    headers = {"Authorization": f"Bearer {demo['token']}"}
+    async with world.client(None) as client:
+        listed = (await client.get("/pbx/sipphone", headers=headers)).json()
+        webrtc = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "demo"}, headers=headers)
+    assert listed["total"] == 3
+    assert webrtc.json()["extensionNumber"] == "200"
+    assert demo["domain"] == "demo.test"
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 31])
+def test_a_short_secret_stops_the_start(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="REGISTRAR_JWT_SECRET must have at least 32 bytes"):
+        ApiSettings("a.test", "", None, "", secret, AccessLevel.VIEWER)

@@ -1,0 +1,80 @@
+"""The phone of a WebRTC client: create or update."""
+
+import asyncio
+
+import pytest
+
+from config.access import AccessLevel
+from tests.config.world import Json, World
+
+
+async def opened(world: World, instance: str = "i", **body: object) -> Json:
+    async with world.client(AccessLevel.PERSONAL, person="anna") as client:
+        answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": instance} | body)
+    assert answer.status_code == 200, answer.text
+    phone: Json = answer.json()
+    return phone
+
+
+async def test_a_client_gets_a_phone_of_its_own_extension(world: World) -> None:
+    phone = await opened(world)
+    assert set(phone) == {"_id", "servers", "username", "password", "extensionNumber", "extensionName"}
+    assert (phone["extensionNumber"], phone["extensionName"]) == ("200", "Ext 200")
+    rows = await world.rows("SELECT id, webrtc, extension, ip_mode FROM phone_v1")
+    assert rows == [(phone["_id"], 1, "200", "OPEN")]
+
+
+async def test_the_same_instance_keeps_its_phone_and_its_credentials(world: World) -> None:
+    first = await opened(world)
+    await world.execute("UPDATE sip_phone SET ip_mode = 'LOCKED', ip_address = '192.0.2.7'")
+    assert await opened(world) == first
+    assert await world.rows("SELECT ip_mode, ip_address FROM sip_phone") == [("OPEN", None)]
+
+
+async def test_another_instance_gets_another_phone(world: World) -> None:
+    first, second = await opened(world), await opened(world, "other")
+    assert first["_id"] != second["_id"]
+
+
+async def test_twenty_calls_at_once_end_in_one_phone(world: World) -> None:
+    phones = await asyncio.gather(*(opened(world) for _ in range(20)))
+    assert all(phone == phones[0] for phone in phones)
+    assert await world.rows("SELECT count(*) FROM sip_phone") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("public_host", "port", "v2", "expected"),
+    [
+        ("", 8443, False, {"servers": ["api.test:8443"]}),
+        ("", 8443, True, {"server": "wss://api.test:8443"}),
+        ("sip.acme.test", 443, False, {"servers": ["sip.acme.test"]}),
+        ("sip.acme.test", 443, True, {"server": "wss://sip.acme.test"}),
+        ("sip.acme.test", None, True, {}),
+    ],
+)
+async def test_a_client_is_told_where_to_connect(
+    world: World, public_host: str, port: int | None, v2: bool, expected: Json
+) -> None:
+    phone = await opened(world.but(public_host=public_host, wss_port=port), v2=v2)
+    assert {name: phone[name] for name in ("server", "servers") if name in phone} == expected
+
+
+@pytest.mark.parametrize("instance", [None, "", 7, "a\nb", "x" * 256])
+async def test_an_instance_must_have_a_name(world: World, instance: object) -> None:
+    async with world.client(AccessLevel.PERSONAL, person="anna") as client:
+        answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": instance})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "instanceId")
+
+
+@pytest.mark.parametrize("person", [None, "loner"])
+async def test_who_has_no_primary_extension_gets_no_phone(world: World, person: str | None) -> None:
+    async with world.client(AccessLevel.ADMIN, person=person) as client:
+        answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "extension")
+
+
+async def test_a_blocked_customer_gets_no_phone(world: World) -> None:
+    await world.execute("UPDATE customer SET state = 'BLOCKED' WHERE name = 'Acme'")
+    async with world.client(AccessLevel.PERSONAL, person="anna") as client:
+        answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "customer")

@@ -1,0 +1,28 @@
+"""Free ports on loopback, below the range from which the kernel takes ports by itself."""
+
+import random
+import socket
+from typing import Final
+
+FIRST: Final = 10_000
+LAST: Final = 32_000
+"""The kernel's own range begins at 32768: a port below it is not taken between our look and its use."""
+TRIES: Final = 200
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of `host` that neither UDP nor TCP uses now."""
+    for _ in range(TRIES):
+        port = random.randint(FIRST, LAST)
+        if _free(host, port, socket.SOCK_DGRAM) and _free(host, port, socket.SOCK_STREAM):
+            return port
+    raise RuntimeError(f"no free port found on {host} in {TRIES} tries")
+
+
+def _free(host: str, port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as trial:
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+        return True

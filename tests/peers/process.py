@@ -1,0 +1,164 @@
+"""A child process that never outlives its test, stopped by its own process id."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tests.peers import procfs
+
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.01
+SYSTEM_PROGRAMS: Final = "/usr/sbin:/sbin"
+"""Where Debian keeps servers; not on the path of ordinary users."""
+CLEAN_ENVIRONMENT: Final = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("REGISTRAR_")},
+    "PATH": f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PROGRAMS}",
+}
+"""Ours without settings for the program under test."""
+
+
+class PeerFailed(Exception):
+    """A peer did not start, stopped by itself, or did not stop in time. The text ends with its last lines."""
+
+
+def lacking(*programs: str) -> list[str]:
+    """Those of `programs` that are not installed, for `pytest.mark.skipif`; deploy/peers.sh installs them."""
+    return [name for name in programs if shutil.which(name, path=CLEAN_ENVIRONMENT["PATH"]) is None]
+
+
+def wait_until(holds: Callable[[], bool], what: str, within: float = START_SECONDS) -> None:
+    """Return as soon as `holds()` is true; raise PeerFailed when that takes too long."""
+    deadline = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > deadline:
+            raise PeerFailed(f"not within {within:g} s: {what}")
+        time.sleep(POLL_SECONDS)
+
+
+class Process:
+    """One program with its output in `<tmp>/<name>.out` and `.err`; several starts append to the same files.
+
+    Start it in the main thread: the kernel ends it together with the thread that started it, so that a test
+    run that is killed leaves nothing behind.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: list[str],
+        tmp: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        cores: str = "",
+    ) -> None:
+        tmp.mkdir(parents=True, exist_ok=True)
+        pinned = ["taskset", "--cpu-list", cores] if cores else []
+        self._argv = ["setpriv", "--pdeathsig", "TERM", *pinned, *argv]
+        self._environment = {**CLEAN_ENVIRONMENT, **(environment or {})}
+        self._name = name
+        self._tmp = tmp
+        self._child: subprocess.Popen[bytes] | None = None
+        self.out = tmp / f"{name}.out"
+        self.err = tmp / f"{name}.err"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running program."""
+        if self._child is None:
+            raise PeerFailed(f"{self._name} was not started")
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def start(self) -> None:
+        """Start the program, in a session of its own so that a Ctrl-C at the terminal does not reach it."""
+        if self.running:
+            raise PeerFailed(f"{self._name} runs already")
+        with self.out.open("ab") as out, self.err.open("ab") as err:
+            self._child = subprocess.Popen(
+                self._argv,
+                cwd=self._tmp,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def wait_ready(self, ready: Callable[[], bool], within: float = START_SECONDS) -> None:
+        """Return when `ready()`; raise PeerFailed when the program ends before or it takes too long."""
+
+        def ready_or_dead() -> bool:
+            return not self.running or ready()
+
+        try:
+            wait_until(ready_or_dead, f"{self._name} is ready", within)
+        except PeerFailed as late:
+            raise PeerFailed(f"{late}\n{self.last_lines()}") from None
+        if not self.running:
+            raise PeerFailed(f"{self._name} ended before it was ready\n{self.last_lines()}")
+
+    def wait(self, within: float) -> int:
+        """The exit code; a program that runs longer than `within` seconds is killed: PeerFailed."""
+        if self._child is None:
+            raise PeerFailed(f"{self._name} was not started")
+        try:
+            return self._child.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            raise PeerFailed(f"{self._name} ran longer than {within:g} s\n{self.last_lines()}") from None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send one signal to the program, not to its children."""
+        if self._child is not None:
+            self._child.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, within: float = STOP_SECONDS) -> int | None:
+        """Ask the program to end and return its exit code; None when it does not run."""
+        if self._child is None or not self.running:
+            return None
+        self.send(number)
+        return self.wait(within)
+
+    def kill9(self) -> None:
+        """SIGKILL, and wait until the kernel has let go of the program and of its forked workers."""
+        if self._child is None:
+            return
+        workers = [pid for pid in procfs.tree(self._child.pid) if procfs.session(pid) == self._child.pid]
+        self._child.kill()
+        self._child.wait(STOP_SECONDS)
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(procfs.alive, workers)), f"workers of {self._name} are gone")
+
+    def last_lines(self, count: int = 30) -> str:
+        """The end of what the program wrote, to be read by a human."""
+        both = [path.read_text(errors="replace") for path in (self.out, self.err) if path.exists()]
+        return "\n".join("\n".join(text.splitlines()[-count:]) for text in both)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the program however it can be ended; never raises because it took long."""
+        try:
+            self.stop()
+        except PeerFailed:
+            self.kill9()

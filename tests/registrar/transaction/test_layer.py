@@ -1,0 +1,199 @@
+"""The table of transactions: its limit, closed connections, CANCEL, and that nothing stays in it."""
+
+from random import Random
+
+import pytest
+
+from registrar.model import Mono
+from registrar.transaction import Failed, Layer, Send, TableFull
+
+from .playbook import T1, TICK, Playbook, flow, request, response
+
+
+def test_a_new_layer_waits_for_nothing() -> None:
+    layer = Layer()
+    assert len(layer) == 0
+    assert layer.deadline() is None
+    assert layer.tick(Mono(1e9)) == []
+
+
+def test_a_full_table_refuses_a_new_request_and_absorbs_a_known_one() -> None:
+    book = Playbook(limit=2)
+    book.accept(request("REGISTER", branch="z9hG4bK1"))
+    key = book.accept(request("INVITE", branch="z9hG4bK2"))
+    with pytest.raises(TableFull):
+        book.layer.accept(request("REGISTER", branch="z9hG4bK3"), book.flow, book.now)
+    with pytest.raises(TableFull):
+        book.layer.request(request("OPTIONS", branch="z9hG4bK3"), book.flow, book.now)
+    assert book.comes(request("REGISTER", branch="z9hG4bK1")) == []
+    assert book.respond(key, 200) == ["send 200"]
+    assert len(book.layer) == 2
+
+
+def test_a_known_request_is_known_in_a_full_table_too() -> None:
+    book = Playbook(limit=1)
+    book.accept(request("REGISTER"))
+    assert book.layer.accept(request("REGISTER"), book.flow, book.now) is None
+
+
+def test_there_is_room_again_when_one_is_over() -> None:
+    book = Playbook(limit=1)
+    key = book.accept(request("REGISTER", branch="z9hG4bK1"))
+    book.respond(key, 200)
+    book.wait(64 * T1)
+    book.accept(request("REGISTER", branch="z9hG4bK2"))
+
+
+def test_a_request_with_the_branch_of_another_is_a_mistake_of_ours() -> None:
+    book = Playbook()
+    book.ask(request("OPTIONS"))
+    with pytest.raises(ValueError, match="a branch must be new"):
+        book.layer.request(request("OPTIONS"), book.flow, book.now)
+
+
+def test_a_response_to_nothing_is_dropped_and_counted() -> None:
+    book = Playbook()
+    assert book.layer.receive(response(request("OPTIONS"), 200), book.flow, book.now) == []
+    assert book.layer.unmatched == 1
+
+
+def test_an_answer_to_nothing_is_dropped() -> None:
+    book = Playbook()
+    key = book.accept(request("REGISTER"))
+    book.wait(64 * T1)
+    assert book.respond(key, 200) == []
+
+
+def test_an_ack_of_nothing_is_known_to_nobody() -> None:
+    assert Playbook().comes(request("ACK")) is None
+
+
+def test_a_cancel_finds_its_invite() -> None:
+    book = Playbook()
+    assert book.layer.cancel_target(request("CANCEL")) is None
+    key = book.accept(request("INVITE"))
+    assert book.layer.cancel_target(request("CANCEL")) == key
+    assert book.layer.cancel_target(request("CANCEL", branch="z9hG4bKother")) is None
+    assert book.layer.cancel_target(request("CANCEL", sent_by="10.0.0.8:5060")) is None
+
+
+def test_a_cancel_finds_no_other_request() -> None:
+    book = Playbook()
+    book.accept(request("REGISTER"))
+    assert book.layer.cancel_target(request("CANCEL")) is None
+
+
+def test_a_cancel_has_a_transaction_of_its_own() -> None:
+    book = Playbook()
+    book.accept(request("INVITE"))
+    key = book.accept(request("CANCEL"))
+    assert book.respond(key, 200) == ["send 200"]
+    assert book.comes(request("CANCEL")) == ["send 200"]
+
+
+def test_the_same_branch_of_another_sender_is_another_transaction() -> None:
+    book = Playbook()
+    book.accept(request("REGISTER"))
+    book.accept(request("REGISTER", sent_by="10.0.0.8:5060"))
+    assert len(book.layer) == 2
+
+
+def test_a_closed_connection_ends_what_is_on_it_in_order_and_nothing_else() -> None:
+    book = Playbook("tcp")
+    one, other = flow("tcp", number=1), flow("tcp", number=2)
+    book.flow = one
+    register = book.accept(request("REGISTER", branch="z9hG4bK1"))
+    invite = book.accept(request("INVITE", branch="z9hG4bK2"))
+    options = book.ask(request("OPTIONS", branch="z9hG4bK3"))
+    book.flow = other
+    book.accept(request("REGISTER", branch="z9hG4bK4"))
+    assert book.layer.closed(one, book.now) == [Failed(register), Failed(invite), Failed(options)]
+    assert len(book.layer) == 1
+    assert book.layer.closed(one, book.now) == []
+    assert len(book.layer.closed(other, book.now)) == 1
+    assert book.empty
+
+
+def test_the_answer_to_a_request_on_a_closed_connection_goes_nowhere() -> None:
+    book = Playbook("tcp")
+    key = book.accept(request("REGISTER"))
+    book.layer.closed(book.flow, book.now)
+    assert book.respond(key, 200) == []
+
+
+def test_udp_is_no_connection_that_could_close() -> None:
+    book = Playbook()
+    book.accept(request("REGISTER"))
+    assert book.layer.closed(book.flow, book.now) == []
+    assert len(book.layer) == 1
+
+
+def test_a_failure_of_what_is_over_is_no_news() -> None:
+    book = Playbook("tcp")
+    key = book.accept(request("REGISTER"))
+    book.respond(key, 200)
+    assert book.fails(key) == []
+
+
+def test_a_late_tick_sends_once_and_starts_from_there() -> None:
+    book = Playbook()
+    options = request("OPTIONS")
+    key = book.ask(options)
+    assert book.layer.tick(Mono(10)) == [Send(bytes(options), book.flow, key)]
+    assert book.layer.deadline() == 11.0
+
+
+def test_the_deadline_is_that_of_the_next_one_of_any_kind() -> None:
+    book = Playbook()
+    quick = book.accept(request("REGISTER", branch="z9hG4bK1"))
+    assert book.layer.deadline() == 64 * T1
+    book.respond(quick, 200)
+    assert book.layer.deadline() == 64 * T1
+    book.wait(1)
+    book.accept(request("REGISTER", branch="z9hG4bK2"))
+    assert book.layer.deadline() == 64 * T1
+    key = book.ask(request("OPTIONS", branch="z9hG4bK3"))
+    assert book.layer.deadline() == 1 + T1
+    book.answered(key, 200)
+    assert book.layer.deadline() == 6.0
+    book.wait(31 - TICK)
+    assert book.layer.deadline() == 64 * T1
+    book.wait(1)
+    assert book.layer.deadline() == 1 + 64 * T1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_nothing_is_left_after_all_deadlines(seed: int) -> None:
+    random = Random(seed)
+    book = Playbook(limit=30)
+    methods = ("INVITE", "REGISTER", "OPTIONS", "CANCEL")
+    for _ in range(1_000):
+        message = request(
+            random.choice(methods), branch=random.choice(("", "z9hG4bK")) + str(random.randrange(12))
+        )
+        book.flow = flow(random.choice(("udp", "tcp", "wss")), number=random.randrange(3))
+        keys = list(book.requests)
+        match random.randrange(8):
+            case 0 | 1 if book.comes(message) is None and len(book.layer) < 30:
+                book.accept(message)
+            case 2:
+                book.comes(request("ACK", branch=f"z9hG4bK{random.randrange(12)}", to_tag="b"))
+            case 3 if len(book.layer) < 30 and f"{message.method} {message.via.branch}" not in keys:
+                book.ask(message)
+            case 4 | 5 if keys:
+                key = random.choice(keys)
+                status = random.choice((100, 180, 200, 408, 486))
+                book.respond(key, status)
+                book.answered(key, status)
+            case 6 if keys:
+                book.fails(random.choice(keys))
+            case _:
+                book.layer.closed(book.flow, book.now)
+        book.wait(random.choice((0, 0, 0.3, 0.5, 3)))
+    for key in book.requests:
+        book.respond(key, 500)
+        book.answered(key, 500)
+    book.wait(1_000)
+    assert book.empty
+    assert not book.layer._by_connection
+    assert not book.layer._answered
