@@ -1,5 +1,7 @@
 """The schema and its migrations, and the two ways to work with the database: reading and writing."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -18,8 +20,10 @@ from registrar.store.vault import Vault
 from .operations.models import add_missing_models
 from .tables import Installation
 
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 10
 """How often a writer tries that lost a race for a unique value: the next try finds the winner's row."""
+PAUSE_SECONDS: Final = 0.02
+"""Times a random number, times the tries so far: losers that all come back at once would all lose again."""
 MIGRATION_LOCK: Final = 7_225_201
 """Number of the advisory lock of PostgreSQL under which one process migrates."""
 
@@ -81,11 +85,11 @@ async def writing(engine: AsyncEngine, work: Callable[[AsyncSession], Awaitable[
 
     So `work` must check for itself what is taken: its second try finds it and can say so.
     """
-    for _ in range(ATTEMPTS - 1):
+    for attempt in range(1, ATTEMPTS):
         try:
             return await _write_once(engine, work)
         except IntegrityError:
-            continue
+            await asyncio.sleep(PAUSE_SECONDS * attempt * random.random())
     return await _write_once(engine, work)
 
 

@@ -46,6 +46,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # uvicorn would believe any local peer; `source` knows whom to believe
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

@@ -1,6 +1,7 @@
 """The command line, and the one place where both sides meet (design.md 4.1)."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -37,7 +38,7 @@ from config.settings import ApiSettings
 from registrar import settings as all_settings
 from registrar.app import SipSettings, SipSide
 from registrar.errors import AnotherNode, ConfigurationError, StoreUnavailable
-from registrar.logs import configure
+from registrar.logs import RequestLines, configure
 from registrar.metrics import Metrics
 from registrar.settings import Settings
 from registrar.store import database, redis_client
@@ -48,6 +49,7 @@ from registrar.store.vault import Vault
 EXIT_CONFIGURATION: Final = 2
 EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
+GC_THRESHOLDS: Final = (50_000, 20, 100)
 PIPE_WIDTH: Final = 400
 """Columns of a table that another program reads: nothing is cut off."""
 
@@ -191,11 +193,11 @@ def serve(
 ) -> None:
     """Run everything in one process, with embedded defaults."""
     installation = install()
-    configure(installation.settings.log_level, terminal=sys.stderr.isatty())
-    _run(_serve(installation, side, demo=demo))
+    lines = configure(installation.settings.log_level, terminal=sys.stderr.isatty())
+    _run(_serve(installation, side, lines, demo=demo))
 
 
-async def _serve(installation: Installation, side: Side, *, demo: bool) -> None:
+async def _serve(installation: Installation, side: Side, lines: RequestLines, *, demo: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -203,7 +205,7 @@ async def _serve(installation: Installation, side: Side, *, demo: bool) -> None:
     _say_what_is_unusual(installation)
     async with _valkey(installation), opened(installation, upgrade=False) as stores:
         metrics = Metrics()
-        sip = _sip_side(installation, stores, metrics) if side is not Side.API else None
+        sip = _sip_side(installation, stores, metrics, lines) if side is not Side.API else None
         async with asyncio.TaskGroup() as tasks:
             running = []
             if sip is not None:
@@ -216,7 +218,19 @@ async def _serve(installation: Installation, side: Side, *, demo: bool) -> None:
                 await _started(sip.started, running)
             if demo:
                 _print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
+            _settle_memory()
             log.info("ready")
+
+
+def _settle_memory() -> None:
+    """What is there now stays: the collector need not look at it again, and rarely at the rest.
+
+    A registration leaves no cycles behind; with 100,000 phones in the caches every full look would cost
+    a pause that phones notice.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> None:
@@ -226,9 +240,9 @@ async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> N
     waiting.cancel()
 
 
-def _sip_side(installation: Installation, stores: Stores, metrics: Metrics) -> SipSide:
+def _sip_side(installation: Installation, stores: Stores, metrics: Metrics, lines: RequestLines) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
-    return SipSide(installation.sip(), redis, stores.reader, stores.writer, stores.vault, metrics)
+    return SipSide(installation.sip(), redis, stores.reader, stores.writer, stores.vault, metrics, lines)
 
 
 def _http_app(

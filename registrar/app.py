@@ -21,6 +21,7 @@ from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen
+from registrar.logs import RequestLines
 from registrar.metrics import Metrics
 from registrar.model import Change, Flow
 from registrar.rules.access import Access, Network
@@ -76,6 +77,7 @@ class SipSide:
         writer: AsyncEngine,
         vault: Vault,
         metrics: Metrics,
+        lines: RequestLines,
     ) -> None:
         """`redis` is for leases and the subscription; the location opens a connection of its own."""
         self._settings = settings
@@ -102,6 +104,7 @@ class SipSide:
         )
         self._screen = Screen(self._guard, self._is_our_address, lambda: secrets.token_bytes(SALT_BYTES))
         self._nodes = self._lease()
+        self._lines = lines
         self._udp: list[UdpListener] = []
         self._domains_known = asyncio.Event()
         self.started = asyncio.Event()
@@ -127,6 +130,7 @@ class SipSide:
                 driver.close()
                 for task in running:
                     task.cancel()
+        self._lines.flush()
         await self._nodes.leave()
         self._location.wire.close()
 
@@ -153,12 +157,23 @@ class SipSide:
         )
         dispatch = Dispatch(self._guard, self._screen, self._directory, register, epoch, self._metrics)
         tag_key = derive(self._settings.secret_key, "to-tags")
-        return Driver(requests, Layer(), self._screen, dispatch, self._metrics, tag_key, self._send)
+        return Driver(
+            requests,
+            Layer(),
+            self._screen,
+            dispatch,
+            self._metrics,
+            tag_key,
+            self._send,
+            self._lines.finished,
+        )
 
     async def _open(self, driver: Driver) -> None:
-        dropped = self._metrics.dropped.labels("keep_alive").inc
+        def kept_alive() -> None:
+            self._metrics.dropped("keep_alive")
+
         for number, (host, port) in enumerate(self._settings.udp):
-            listener = UdpListener(driver.receive, dropped, number)
+            listener = UdpListener(driver.receive, kept_alive, number)
             try:
                 await listener.open(host, port)
             except OSError as error:

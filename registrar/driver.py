@@ -22,7 +22,6 @@ MAX_TASKS: Final = 5_000
 TAG_BYTES: Final = 8
 
 log = logging.getLogger(__name__)
-finished = logging.getLogger("registrar.register")
 trace = logging.getLogger("registrar.trace")
 
 
@@ -48,8 +47,12 @@ class Driver:
         metrics: Metrics,
         tag_key: bytes,
         send: Callable[[bytes, Flow], None],
+        finished: Callable[[Request, Flow, Phone, int, Epoch, float], None],
     ) -> None:
-        """`tag_key` makes the To-tags of stateless answers (section 8.2.7); `send` is the transport."""
+        """`tag_key` makes the To-tags of stateless answers (section 8.2.7); `send` is the transport.
+
+        `finished` is told of every request of a phone: its answer's status, when, after how many seconds.
+        """
         self._tasks = tasks
         self._layer = layer
         self._screen = screen
@@ -57,6 +60,7 @@ class Driver:
         self._metrics = metrics
         self._tag_key = tag_key
         self._send = send
+        self._finished = finished
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,7 +68,6 @@ class Driver:
         self._due = float("inf")
         self.draining = False
         """True while stopping: new requests get 503, those under way are finished."""
-        self._auth_challenges = metrics.auth.labels("challenge")
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one message of a stream. Never raises."""
@@ -85,7 +88,7 @@ class Driver:
                 too_large = True
                 message = parse(data[:MAX_MESSAGE])
         except SipError as error:
-            self._metrics.parse_errors.labels(error.label).inc()
+            self._metrics.parse_errors(error.label)
             return
         if isinstance(message, Response):
             self._response(message, flow)
@@ -98,11 +101,11 @@ class Driver:
         try:
             self._perform(self._layer.receive(response, flow, mono()))
         except SipError as error:
-            self._metrics.parse_errors.labels(error.label).inc()
-        self._metrics.dropped.labels("response").inc(self._layer.unmatched - unmatched)
+            self._metrics.parse_errors(error.label)
+        self._metrics.dropped("response", by=self._layer.unmatched - unmatched)
 
     def _request(self, message: Request, flow: Flow, *, too_large: bool) -> None:
-        self._metrics.received.labels(flow.transport, method_label(message.method)).inc()
+        self._metrics.received(flow.transport, method_label(message.method))
         try:
             if too_large:
                 raise MessageTooLarge("over the limit")
@@ -124,10 +127,10 @@ class Driver:
         verdict = self._screen.sort(request, flow, epoch())
         if isinstance(verdict, Answer):
             if verdict.status == 401:
-                self._auth_challenges.inc()
+                self._metrics.auth("challenge")
             self._reply(request, flow, verdict)
         elif isinstance(verdict, Silence):
-            self._metrics.dropped.labels("ack").inc()
+            self._metrics.dropped("ack")
         elif self._open >= MAX_TASKS:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "5"),)))
         else:
@@ -155,7 +158,7 @@ class Driver:
         seconds = mono() - started
         self._metrics.register_seconds.observe(seconds)
         if phone is not None:
-            _log(request, flow, phone, work.status, seconds)
+            self._finished(request, flow, phone, work.status, epoch(), seconds)
 
     def accept(self, request: Request, flow: Flow) -> Key | None:
         """Make the server transaction; None when a twin has one. Raises TableFull."""
@@ -179,16 +182,16 @@ class Driver:
 
     def _refuse(self, request: Request, flow: Flow, error: SipError) -> None:
         """A malformed request gets its 400 when there is a Via to copy; else, and for an ACK, silence."""
-        self._metrics.parse_errors.labels(error.label).inc()
+        self._metrics.parse_errors(error.label)
         log.debug("refused: %s", error)
         try:
             if not isinstance(error, UnsupportedVersion):
                 request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
         except SipError:
-            self._metrics.dropped.labels("malformed").inc()
+            self._metrics.dropped("malformed")
             return
         if request.method == "ACK":
-            self._metrics.dropped.labels("ack").inc()
+            self._metrics.dropped("ack")
             return
         self._reply(request, flow, Answer(error.status))
 
@@ -236,7 +239,7 @@ class Driver:
         return blake2b(data, digest_size=TAG_BYTES, key=self._tag_key).hexdigest()
 
     def _count(self, request: Request, status: int) -> None:
-        self._metrics.answered.labels(method_label(request.method), str(status)).inc()
+        self._metrics.answered(method_label(request.method), str(status))
 
 
 class Work:
@@ -260,25 +263,6 @@ class Work:
         """See Exchange."""
         self.status = answer.status
         self._driver.reply(self.request, self.flow, answer, self._key)
-
-
-def _log(request: Request, flow: Flow, phone: Phone, status: int, seconds: float) -> None:
-    """The one line of a finished transaction."""
-    if finished.isEnabledFor(logging.INFO):
-        finished.info(
-            "%s %s",
-            request.method,
-            status,
-            extra={
-                "phone": phone.id,
-                "customer": phone.customer,
-                "extension": phone.extension,
-                "source": f"{flow.remote_ip}:{flow.remote_port}",
-                "transport": flow.transport,
-                "milliseconds": round(seconds * 1000, 1),
-                "callId": request.call_id[:128],
-            },
-        )
 
 
 def _trace(direction: str, data: bytes, flow: Flow) -> None:

@@ -1,52 +1,116 @@
 """Log lines: text on a terminal, one JSON object a line elsewhere; never a secret, never a whole message."""
 
+import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TextIO
+
+from registrar.model import Epoch, Flow, Phone
+from registrar.sip import Request
+
+FLUSH_SECONDS: Final = 0.2
+MAX_LINES: Final = 1_000
+"""Finished requests that wait for their line; beyond, they are counted and have none."""
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_dump = json.JSONEncoder(default=str).encode
+Fields = dict[str, object]
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line; fields given with `extra=` stand beside the message."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of one record."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        } | _extra(record)
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+def json_line(at: float, level: str, logger: str, message: str, fields: Fields) -> str:
+    """One JSON object; control characters of peers are escaped."""
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return _dump({"time": time, "level": level, "logger": logger, "message": message} | fields)
 
 
-class Terminal(logging.Formatter):
+def terminal_line(at: float, level: str, logger: str, message: str, fields: Fields) -> str:
     """One line for people; control characters of peers cannot move the cursor."""
+    clock = datetime.fromtimestamp(at).strftime("%H:%M:%S")
+    extra = " ".join(f"{name}={value}" for name, value in fields.items() if value != "")
+    text = f"{clock} {level:7} {message} {extra}".rstrip()
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+Line = Callable[[float, str, str, str, Fields], str]
+
+
+class Lines(logging.Formatter):
+    """The standard library's records as our lines."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self._line = line
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of one record."""
-        clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        extra = " ".join(f"{name}={value}" for name, value in _extra(record).items())
-        text = f"{clock} {record.levelname.lower():7} {record.getMessage()} {extra}".rstrip()
-        text = "".join(character if character.isprintable() else "?" for character in text)
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        """The line of one record; what was given with `extra=` stands beside the message."""
+        fields = {name: value for name, value in vars(record).items() if name not in _OWN}
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        if trace and self._line is json_line:
+            fields["exception"] = trace
+        level = record.levelname.lower()
+        line = self._line(record.created, level, record.name, record.getMessage(), fields)
+        return f"{line}\n{trace}" if trace and self._line is terminal_line else line
 
 
-def configure(level: str, *, terminal: bool) -> None:
+class RequestLines:
+    """One line for each finished request, written together: hundreds a second cost one write."""
+
+    def __init__(self, line: Line = json_line, stream: TextIO = sys.stderr, *, enabled: bool = True) -> None:
+        self._line = line
+        self._stream = stream
+        self._enabled = enabled
+        self._waiting: list[str] = []
+        self._dropped = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def finished(
+        self, request: Request, flow: Flow, phone: Phone, status: int, at: Epoch, seconds: float
+    ) -> None:
+        """Note that a request of `phone` was answered with `status` at `at`, after `seconds`."""
+        if not self._enabled:
+            return
+        if len(self._waiting) >= MAX_LINES:
+            self._dropped += 1
+            return
+        fields: Fields = {
+            "phone": phone.id,
+            "customer": phone.customer,
+            "extension": phone.extension,
+            "source": f"{flow.remote_ip}:{flow.remote_port}",
+            "transport": flow.transport,
+            "milliseconds": round(seconds * 1000, 1),
+            "callId": request.call_id[:128],
+        }
+        message = f"{request.method} {status}"
+        self._waiting.append(self._line(at, "info", "registrar.request", message, fields))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            self._stream.write("\n".join(self._waiting) + "\n")
+            self._stream.flush()
+            self._waiting.clear()
+        if self._dropped:
+            logging.getLogger(__name__).warning("%d finished requests have no line", self._dropped)
+            self._dropped = 0
+
+
+def configure(level: str, *, terminal: bool) -> RequestLines:
     """Send all logs to standard error; standard output belongs to the answers of commands."""
+    line = terminal_line if terminal else json_line
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Terminal() if terminal else JsonLines())
+    handler.setFormatter(Lines(line))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for noisy in ("uvicorn.access", "uvicorn.error", "alembic", "asyncio", "redis", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _extra(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _OWN}
+    return RequestLines(line, enabled=root.isEnabledFor(logging.INFO))

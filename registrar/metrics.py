@@ -7,24 +7,35 @@ KNOWN_METHODS = frozenset(
 )
 
 
+class Labelled:
+    """A counter with labels, counted by calling it; its children are looked up once."""
+
+    def __init__(self, name: str, text: str, labels: list[str], registry: CollectorRegistry) -> None:
+        self._counter = Counter(name, text, labels, registry=registry)
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def __call__(self, *labels: str, by: float = 1) -> None:
+        """Count `by` under these label values."""
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._counter.labels(*labels)
+        child.inc(by)
+
+
 class Metrics:
     """What is counted and measured. A test makes its own."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.received = Counter("sip_rx", "SIP requests received", ["transport", "method"], registry=registry)
-        self.answered = Counter("sip_resp", "SIP answers sent", ["method", "code"], registry=registry)
-        self.dropped = Counter(
-            "sip_drop", "Datagrams and messages that got no answer", ["reason"], registry=registry
+        self.received = Labelled("sip_rx", "SIP requests received", ["transport", "method"], registry)
+        self.answered = Labelled("sip_resp", "SIP answers sent", ["method", "code"], registry)
+        self.dropped = Labelled("sip_drop", "Datagrams and messages that got no answer", ["reason"], registry)
+        self.parse_errors = Labelled(
+            "sip_parse_error", "Messages that are not SIP as we read it", ["layer"], registry
         )
-        self.parse_errors = Counter(
-            "sip_parse_error", "Messages that are not SIP as we read it", ["layer"], registry=registry
-        )
-        self.auth = Counter("auth", "Digest verdicts", ["result"], registry=registry)
-        self.access = Counter("iplock", "Verdicts of the access rule", ["result"], registry=registry)
-        self.commits = Counter(
-            "reg_commit", "Steps written to the location service", ["result"], registry=registry
-        )
+        self.auth = Labelled("auth", "Digest verdicts", ["result"], registry)
+        self.access = Labelled("iplock", "Verdicts of the access rule", ["result"], registry)
+        self.commits = Labelled("reg_commit", "Steps written to the location service", ["result"], registry)
         self.expired = Counter("reg_expired", "Bindings that ran out", registry=registry)
         self.promises = Counter("reg_promised", "Refreshes granted while Redis was away", registry=registry)
         self.reconciled = Counter("reconcile", "Phones written again after Redis was away", registry=registry)

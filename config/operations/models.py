@@ -32,7 +32,6 @@ FUNCTIONS: Final = (
 )
 """Everything a softkey can be."""
 
-BRANDS: Final = ("SNOM", "MITEL", "GIGASET", "LG", "CISCO", "YEALINK", "GRANDSTREAM", "GENERIC")
 SPEAKING_PARTS: Final = ("handset", "headset", "handsfree")
 
 Columns = Mapping[str, object]

@@ -56,16 +56,16 @@ class Dispatch:
             exchange.reply(BUSY)
             return None
         if not self._guard.proves(claim, request.method, phone) or phone is None:
-            self._metrics.auth.labels("bad").inc()
+            self._metrics.auth("bad")
             exchange.reply(self._screen.challenge(request, flow, self._clock()))
             return None
         if not exchange.accept():
             return None
         answer = await self._register.serve(request, flow, phone, claim)
         if answer is STALE:
-            self._metrics.auth.labels("stale").inc()
+            self._metrics.auth("stale")
             answer = self._screen.challenge(request, flow, self._clock(), stale=True)
         else:
-            self._metrics.auth.labels("ok").inc()
+            self._metrics.auth("ok")
         exchange.reply(answer)
         return phone

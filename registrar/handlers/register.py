@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from registrar.errors import StoreUnavailable
@@ -105,12 +106,15 @@ class Register:
             return STALE
         asked = read(request) if request.method == "REGISTER" else NOTHING
         attempt = Attempt(request, flow, phone, claim, asked)
-        async with self._turns.of(phone.id):
+        await self._turns.take(phone.id)
+        try:
             for _ in range(TRIES):
                 answer = await self._try(attempt)
                 if answer is not None:
                     return answer
-        self._metrics.commits.labels("gave_up").inc()
+        finally:
+            self._turns.give(phone.id)
+        self._metrics.commits("gave_up")
         return BUSY
 
     async def _try(self, attempt: Attempt) -> Answer | None:
@@ -153,7 +157,7 @@ class Register:
         denied: Deny,
         now: Epoch,
     ) -> Answer | None:
-        self._metrics.access.labels(denied.reason).inc()
+        self._metrics.access(denied.reason)
         flow = attempt.flow
         update = refuse(before, kept, attempt.phone, flow.remote_ip, flow.remote_port, denied, now)
         try:
@@ -178,7 +182,7 @@ class Register:
         if locked is None or locked.secret_version != attempt.phone.secret_version:
             return STALE  # deleted or given other credentials while we asked
         if attempt.locked_here:
-            self._metrics.access.labels("locked").inc()
+            self._metrics.access("locked")
         attempt.phone = locked
         return await self._try(attempt)
 
@@ -236,9 +240,9 @@ class Register:
         try:
             moved = await self._location.commit(phone.id, before, update)
         except StoreUnavailable:
-            self._metrics.commits.labels("unavailable").inc()
+            self._metrics.commits("unavailable")
             raise
-        self._metrics.commits.labels("done" if moved is None else "moved").inc()
+        self._metrics.commits("done" if moved is None else "moved")
         return moved
 
     def _promise(
@@ -271,4 +275,9 @@ def _binds(attempt: Attempt) -> bool:
 def _granted(outcome: Accepted, now: Epoch) -> Answer:
     contacts = contact_values(outcome.bindings, outcome.touched, now)
     headers = [("Contact", value) for value in contacts]
-    return Answer(200, headers=(*headers, ("Date", formatdate(now, usegmt=True))))
+    return Answer(200, headers=(*headers, ("Date", _date(int(now)))))
+
+
+@lru_cache(4)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

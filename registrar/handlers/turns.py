@@ -2,37 +2,33 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 
 class Turns:
     """A lock for each phone that exists only while somebody holds it."""
 
     def __init__(self) -> None:
-        self._held: dict[str, deque[asyncio.Future[None]]] = {}
+        self._held: dict[str, deque[asyncio.Future[None]] | None] = {}
 
-    @asynccontextmanager
-    async def of(self, phone: str) -> AsyncIterator[None]:
-        """Wait for the phone's turn and keep it for the length of the block."""
-        queue = self._held.get(phone)
+    async def take(self, phone: str) -> None:
+        """Wait for the phone's turn; whoever has it must `give` it back."""
+        if phone not in self._held:
+            self._held[phone] = None
+            return
+        queue = self._held[phone]
         if queue is None:
-            self._held[phone] = deque()
-        else:
-            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            queue.append(mine)
-            try:
-                await mine
-            except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled():
-                    self._next(phone)
-                raise
+            queue = self._held[phone] = deque()
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(mine)
         try:
-            yield
-        finally:
-            self._next(phone)
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self.give(phone)
+            raise
 
-    def _next(self, phone: str) -> None:
+    def give(self, phone: str) -> None:
+        """The turn is the next one's."""
         queue = self._held[phone]
         while queue:
             waiter = queue.popleft()

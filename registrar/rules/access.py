@@ -47,7 +47,7 @@ class Access:
             country = self._country(address)
         except StoreUnavailable:
             return Deny("no-country-file")
-        if country is None:
+        if not country:
             return Deny("country-unknown")
         return Allow() if country in phone.countries else Deny("country-refused")
 
@@ -59,8 +59,6 @@ class Access:
 @lru_cache(4_096)
 def same_place(one: str, other: str, ipv6_prefix: int) -> bool:
     """Whether two addresses count as one: equal, or in the same IPv6 network of `ipv6_prefix` bits."""
-    if one == other:
-        return True
     try:
         left, right = _parsed(one), _parsed(other)
     except ValueError:

@@ -71,9 +71,12 @@ def use(
     """The accepted nonces after this one was used with `count`; None when it is spent (RFC 7616 section 3.4).
 
     With as many as we keep, one that is not among them and is not younger than the oldest may have been used
-    and dropped: it is spent too.
+    and dropped: it is spent too. So is one whose time has ended since `usable` was asked. What was used is
+    kept a little longer than it lives, for the node whose clock is behind.
     """
-    alive = [old for old in kept if old.issued_us / 1e6 + LIFETIME_SECONDS > now]
+    if nonce.issued_us / 1e6 + LIFETIME_SECONDS <= now:
+        return None
+    alive = [old for old in kept if old.issued_us / 1e6 + LIFETIME_SECONDS + FUTURE_SECONDS > now]
     for position, old in enumerate(alive):
         if old.issued_us == nonce.issued_us and old.mark == nonce.mark:
             if count <= old.count:

@@ -1,7 +1,11 @@
 """What to write when a store has come back and knows less than a phone was told (design decision 4)."""
 
-from registrar.model import AcceptedNonce, Binding, Epoch, Snapshot, Update
+from dataclasses import replace
 
+from registrar.model import AcceptedNonce, Binding, Epoch, Reason, Snapshot, Update
+
+from .nonces import MAX_KEPT
+from .register import expire
 from .settle import settle
 
 
@@ -10,15 +14,17 @@ def reconcile(stored: Snapshot, ours: Snapshot, now: Epoch, *, promised: bool) -
 
     `ours` is what this node last wrote, or promised while the store was away. A store with an older version
     than ours has lost what it had acknowledged: then our bindings stand. Otherwise somebody may have written
-    since, and only a binding that we refreshed later than what is stored wins.
+    since, and only a binding that we refreshed later than what is stored wins, also when it has run out.
     """
     if stored.version < ours.version:
-        bindings = _newer(stored.live(now), ours.live(now), add=True)
+        bindings = _newer(stored.bindings, ours.live(now), add=True)
     elif promised:
-        bindings = _newer(stored.live(now), ours.live(now), add=False)
+        bindings = _newer(stored.bindings, ours.bindings, add=False)
     else:
         return None
-    return settle(stored, bindings, (), now, nonces=_nonces(stored.nonces, ours.nonces))
+    left = expire(replace(stored, bindings=bindings), now)
+    nonces = _nonces(stored.nonces, ours.nonces)
+    return settle(stored, left.bindings, left.events, now, reason=Reason.EXPIRED, nonces=nonces)
 
 
 def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool) -> tuple[Binding, ...]:
@@ -31,9 +37,10 @@ def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool)
 
 
 def _nonces(stored: tuple[AcceptedNonce, ...], ours: tuple[AcceptedNonce, ...]) -> tuple[AcceptedNonce, ...]:
+    """All that either knows, each with its highest count; of too many the youngest, as `nonces.use` does."""
     result: dict[tuple[int, str], AcceptedNonce] = {}
     for nonce in (*stored, *ours):
         key = (nonce.issued_us, nonce.mark)
         if key not in result or result[key].count < nonce.count:
             result[key] = nonce
-    return tuple(result.values())
+    return tuple(sorted(result.values(), key=lambda nonce: nonce.issued_us)[-MAX_KEPT:])

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from math import ceil, floor
 from typing import Final
 
 from registrar.model import Binding, Epoch, Event, EventKind, Snapshot
-from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, unescape, unquote
+from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, quote, unescape, unquote
 
 MIN_EXPIRES: Final = 60
 DEFAULT_EXPIRES: Final = 3_600
@@ -105,30 +106,25 @@ def read(request: Request) -> Registration | Rejected:
         if isinstance(asked, Rejected):
             return asked
         contacts.append(asked)
-    return Registration(tuple(contacts), False, request.call_id, number)
+    return Registration(_last_of_each(contacts), False, request.call_id, number)
 
 
 def register(before: Snapshot, asked: Registration, origin: Origin, now: Epoch) -> Outcome:
     """The outcome of `asked` on the bindings `before`: everything it asks for, or nothing."""
     live = before.live(now)
-    gone = tuple(
-        Event(EventKind.EXPIRED, "expired", binding.expires_at, binding.public_ip, binding.public_port)
-        for binding in before.bindings
-        if binding.expires_at <= now
-    )
     if asked.wildcard:
-        return _remove_all(live, asked, origin, now, gone)
+        return _remove_all(before, live, asked, now)
     made: list[Binding] = []
-    events: list[Event] = list(gone)
+    events = _run_out(before, now)
     removed: set[int] = set()
-    for contact in asked.contacts:
+    for contact in sorted(asked.contacts, key=lambda contact: contact.expires == 0):
         matches = [index for index, binding in enumerate(live) if _same(binding, contact)]
         if any(_out_of_order(live[index], asked) for index in matches):
             return Rejected(400, "CSeq Out Of Order")
         replaced = [live[index] for index in matches if index not in removed]
         removed.update(matches)
-        made = [binding for binding in made if not equivalent(parse_uri(binding.contact), contact.uri)]
         if contact.expires:
+            replaced = replaced or [live[index] for index in matches if _is_at(live[index], contact.uri)]
             binding = _bind(contact, asked, origin, now, replaced)
             made.append(binding)
             event = _event(binding, replaced, now)
@@ -146,15 +142,13 @@ def register(before: Snapshot, asked: Registration, origin: Origin, now: Epoch) 
 
 def expire(before: Snapshot, now: Epoch) -> Accepted:
     """What is left of the bindings at `now`."""
-    return drop(
-        before, [b for b in before.bindings if b.expires_at <= now], EventKind.EXPIRED, "expired", now
-    )
+    return Accepted(before.live(now), tuple(_run_out(before, now)))
 
 
 def drop(before: Snapshot, gone: list[Binding], kind: EventKind, reason: str, now: Epoch) -> Accepted:
-    """What is left when the bindings in `gone` end for `reason`."""
-    kept = tuple(binding for binding in before.bindings if binding not in gone)
-    return Accepted(kept, tuple(_ended(binding, kind, reason, now) for binding in gone))
+    """What is left at `now` when the live bindings in `gone` end for `reason`."""
+    kept = tuple(binding for binding in before.live(now) if binding not in gone)
+    return Accepted(kept, (*_run_out(before, now), *(_ended(binding, kind, reason, now) for binding in gone)))
 
 
 def contact_values(bindings: tuple[Binding, ...], touched: frozenset[str], now: Epoch) -> list[str]:
@@ -178,9 +172,18 @@ def local_address(request: Request) -> str:
     return ""
 
 
+def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
+    """A URI that stands twice in one request means what was said of it last."""
+    return tuple(
+        contact
+        for position, contact in enumerate(contacts)
+        if not any(equivalent(contact.uri, later.uri) for later in contacts[position + 1 :])
+    )
+
+
 def _asked(address: NameAddr, header: str | None) -> Asked | Rejected:
     uri = address.uri
-    if len(str(uri)) > MAX_STORED_CONTACT or (uri.is_sip and not _dialable(uri.host)):
+    if len(str(uri)) > MAX_STORED_CONTACT or (uri.is_sip and not _dialable(uri.host_key)):
         return Rejected(400, "Bad Contact")
     q = param(address.params, "q") or ""
     if q and not _Q.fullmatch(q):
@@ -199,7 +202,8 @@ def _granted(parameter: str | None, header: str | None) -> int | Rejected:
     text = parameter if parameter is not None else header
     if text is None:
         return DEFAULT_EXPIRES
-    seconds = min(int(text[:20]), 2**32 - 1) if text.isascii() and text.isdigit() else MALFORMED_EXPIRES
+    digits = text.lstrip("0")[:20] or "0"
+    seconds = int(digits) if text.isascii() and text.isdigit() else MALFORMED_EXPIRES
     if 0 < seconds < MIN_EXPIRES:
         return Rejected(423, "Interval Too Brief", (("Min-Expires", str(MIN_EXPIRES)),))
     return min(seconds, MAX_EXPIRES)
@@ -207,7 +211,7 @@ def _granted(parameter: str | None, header: str | None) -> int | Rejected:
 
 def _dialable(host: str) -> bool:
     try:
-        address = ip_address(host.strip("[]"))
+        address = ip_address(host)
     except ValueError:
         return True
     return not (address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255")
@@ -217,8 +221,11 @@ def _same(binding: Binding, contact: Asked) -> bool:
     """Section 19.1.4, or one instance and one flow of RFC 5626 (design decision 10)."""
     if contact.instance and binding.instance == contact.instance and binding.reg_id == contact.reg_id:
         return True
-    uri = parse_uri(binding.contact)
-    return equivalent(uri, contact.uri)
+    return _is_at(binding, contact.uri)
+
+
+def _is_at(binding: Binding, uri: Uri) -> bool:
+    return equivalent(parse_uri(binding.contact), uri)
 
 
 def _out_of_order(binding: Binding, asked: Registration) -> bool:
@@ -230,7 +237,7 @@ def _bind(
 ) -> Binding:
     return Binding(
         contact=str(contact.uri),
-        expires_at=round(now + contact.expires),
+        expires_at=floor(now + contact.expires + 0.5),  # `_seconds_left` rounds the other way
         call_id=asked.call_id,
         cseq=asked.cseq,
         q=contact.q,
@@ -273,13 +280,19 @@ def _ended(binding: Binding, kind: EventKind, reason: str, now: Epoch) -> Event:
     )
 
 
-def _remove_all(
-    live: tuple[Binding, ...], asked: Registration, origin: Origin, now: Epoch, gone: tuple[Event, ...]
-) -> Outcome:
+def _run_out(before: Snapshot, now: Epoch) -> list[Event]:
+    return [
+        _ended(binding, EventKind.EXPIRED, "expired", now)
+        for binding in before.bindings
+        if binding.expires_at <= now
+    ]
+
+
+def _remove_all(before: Snapshot, live: tuple[Binding, ...], asked: Registration, now: Epoch) -> Outcome:
     if any(_out_of_order(binding, asked) for binding in live):
         return Rejected(400, "CSeq Out Of Order")  # section 10.3 step 6
     ended = (_ended(binding, EventKind.UNREGISTERED, "unregistered", now) for binding in live)
-    return Accepted((), (*gone, *ended))
+    return Accepted((), (*_run_out(before, now), *ended))
 
 
 def _capped(others: list[Binding], made: int) -> tuple[list[Binding], list[Binding]]:
@@ -290,11 +303,15 @@ def _capped(others: list[Binding], made: int) -> tuple[list[Binding], list[Bindi
 
 
 def _contact_value(binding: Binding, now: Epoch) -> str:
-    left = max(1, round(binding.expires_at - now))
-    instance = f';+sip.instance="<{binding.instance}>"' if binding.instance else ""
+    instance = ";+sip.instance=" + quote(f"<{binding.instance}>") if binding.instance else ""
     reg_id = f";reg-id={binding.reg_id}" if binding.reg_id else ""
     q = f";q={binding.q}" if binding.q else ""
-    return f"<{binding.contact}>{q}{instance}{reg_id};expires={left}"
+    return f"<{binding.contact}>{q}{instance}{reg_id};expires={_seconds_left(binding, now)}"
+
+
+def _seconds_left(binding: Binding, now: Epoch) -> int:
+    """Exactly what was granted when it is asked at the same moment, whatever part of a second that is."""
+    return max(1, ceil(binding.expires_at - now - 0.5))
 
 
 def names_phone(to: Uri, username: str, extension: str) -> bool:

@@ -89,7 +89,8 @@ def _status(before: Snapshot, bindings: tuple[Binding, ...], reason: Reason, now
             ended = Epoch(max(binding.expires_at for binding in before.bindings))
             return status.offline_fields(Reason.EXPIRED, ended)
         return status.offline_fields(reason, now)
-    fields = status.online_fields(bindings, int(now))
+    # Not `now`: a store that has lost everything is told again since when the phone is there.
+    fields = status.online_fields(bindings, min(binding.registered_at for binding in bindings))
     if not live:
         return fields
     del fields["since"]

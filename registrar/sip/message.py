@@ -31,13 +31,16 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # A quoted string that is not closed ends with the line: each quote is looked at once.
 _QUOTED: Final = re.compile(rf'"{QUOTED_CONTENT}("?)')
 _PAIR: Final = re.compile(r"\\[^\r\n]")
-_DIGITS: Final = re.compile(r"0*[0-9]{1,10}")
-_CSEQ: Final = re.compile(rf"(0*[0-9]{{1,10}})[ \t]++({TOKEN})")
+_DIGITS: Final = re.compile(r"0*([0-9]{1,10})")
+_CSEQ: Final = re.compile(rf"0*([0-9]{{1,10}})[ \t]++({TOKEN})")
 _STATUS: Final = re.compile(r"[1-6][0-9][0-9]")
 
 
 class Message:
-    """What requests and responses share. Headers are read through `headers` or the typed properties."""
+    """What requests and responses share. Headers are read through `headers` or the typed properties.
+
+    `bytes(message)` is what goes on the wire.
+    """
 
     __slots__ = ("_cseq", "_from", "_to", "_via", "body", "fault", "headers", "version")
 
@@ -103,16 +106,21 @@ class Message:
             raise MalformedMessage(f"{key} is missing")
         return value
 
-    def _head(self, start_line: str) -> bytes:
-        lines = [start_line, *[f"{name}: {value}" for _, name, value in self.headers.rows], "", ""]
+    @property
+    def start_line(self) -> str:
+        """The first line, as it goes on the wire."""
+        raise NotImplementedError
+
+    def __bytes__(self) -> bytes:
+        lines = [self.start_line, *[f"{name}: {value}" for _, name, value in self.headers.rows], "", ""]
         text = "\r\n".join(lines)
         if text.count("\n") != len(lines) - 1:
             raise MalformedMessage("a line break inside a header")
-        return text.encode("utf-8", "replace")
+        return text.encode("utf-8", "replace") + self.body
 
 
 class Request(Message):
-    """A request. `bytes(request)` is what goes on the wire."""
+    """A request (section 7.1)."""
 
     __slots__ = ("_contacts", "_credentials", "_uri", "method", "target")
 
@@ -160,12 +168,14 @@ class Request(Message):
             self._credentials = tuple([found for found in parsed if found is not None])
         return self._credentials
 
-    def __bytes__(self) -> bytes:
-        return self._head(f"{self.method} {self.target} {self.version}") + self.body
+    @property
+    def start_line(self) -> str:
+        """Method, Request-URI and version."""
+        return f"{self.method} {self.target} {self.version}"
 
 
 class Response(Message):
-    """A response. `bytes(response)` is what goes on the wire."""
+    """A response (section 7.2)."""
 
     __slots__ = ("reason", "status")
 
@@ -176,8 +186,10 @@ class Response(Message):
         self.status = status
         self.reason = reason
 
-    def __bytes__(self) -> bytes:
-        return self._head(f"{self.version} {self.status} {self.reason}") + self.body
+    @property
+    def start_line(self) -> str:
+        """Version, status and reason."""
+        return f"{self.version} {self.status} {self.reason}"
 
 
 def parse(data: bytes) -> Message:
@@ -239,12 +251,13 @@ def _body(octets: bytes, headers: Headers) -> tuple[bytes, str]:
     lengths = set(headers.all("content-length"))
     if not lengths:
         return octets, ""
-    length = lengths.pop()
-    if lengths or not _DIGITS.fullmatch(length):
+    found = _DIGITS.fullmatch(lengths.pop())
+    if lengths or found is None:
         return octets, "bad Content-Length"
-    if int(length) > len(octets):
+    length = int(found[1])
+    if length > len(octets):
         return octets, "body shorter than Content-Length"
-    return octets[: int(length)], ""
+    return octets[:length], ""
 
 
 def _request(start: str, headers: Headers, body: bytes) -> Request:

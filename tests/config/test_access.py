@@ -32,7 +32,7 @@ async def test_the_table_names_every_route_and_no_other(world: World) -> None:
     assert routes == set(RULES)
 
 
-def test_the_webrtc_route_is_none_of_a_phone() -> None:
+def test_a_path_knows_its_methods() -> None:
     assert allowed_methods("/pbx/sipphone/x/resetcredentials") == ("GET", "POST")
     assert allowed_methods("/nothing") == ()
 
@@ -46,11 +46,7 @@ async def test_a_route_opens_from_its_level_on(
     phone = await world.create()
     async with world.client(level, person="anna") as client:
         body = {"instanceId": "i", "sipPhoneModel": MODEL["generic"]}
-        answer = await client.request(
-            method,
-            path_for(template, phone["_id"]),
-            json=body if method in ("POST", "PUT", "PATCH") else None,
-        )
+        answer = await client.request(method, path_for(template, phone["_id"]), json=body)
     assert (answer.status_code == 200) is (level >= RULES[route].level), answer.text
     if answer.status_code != 200:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "access_denied")
@@ -121,8 +117,8 @@ async def test_a_level_sees_its_customers(
 
 
 async def test_a_circle_of_parents_ends(world: World) -> None:
-    circle = "UPDATE customer SET parent_customer_id = (SELECT id FROM customer WHERE name = 'Below') WHERE name = :n"
-    await world.execute(circle, n="Reseller")
+    below = "(SELECT id FROM customer WHERE name = 'Below')"
+    await world.execute(f"UPDATE customer SET parent_customer_id = {below} WHERE name = 'Reseller'")
     async with world.client(AccessLevel.RESELLER, "acme") as client:
         assert (
             await client.get("/pbx/sipphone", params={"customer": world.ids["reseller"]})

@@ -66,7 +66,7 @@ async def test_an_instance_must_have_a_name(world: World, instance: object) -> N
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "instanceId")
 
 
-@pytest.mark.parametrize("person", [None, "loner"])
+@pytest.mark.parametrize("person", [None, "single"])
 async def test_who_has_no_primary_extension_gets_no_phone(world: World, person: str | None) -> None:
     async with world.client(AccessLevel.ADMIN, person=person) as client:
         answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})

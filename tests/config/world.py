@@ -20,6 +20,7 @@ from config.operations.ids import new_oid
 from config.operations.models import MODELS
 from config.settings import ApiSettings
 from config.tables import Customer, Employee, Extension, Product
+from registrar.store.database import connect
 from registrar.store.vault import Vault
 
 SECRET_KEY = "secret key of the tests, long enough for all"
@@ -102,10 +103,14 @@ class World:
             await connection.execute(text(statement), values)
 
 
-async def build_world(engine: AsyncEngine, read_engine: AsyncEngine, redis: Redis, vault: Vault) -> World:
-    await migrate(engine)
-    ids = await writing(engine, _tenants)
-    return World(SETTINGS, engine, read_engine, redis, vault, ids)
+async def found_tenants(url: str) -> dict[str, str]:
+    """Make the database of all tests at `url`. Answers the ids of what is in it."""
+    engine = connect(url)
+    try:
+        await migrate(engine)
+        return await writing(engine, _tenants)
+    finally:
+        await engine.dispose()
 
 
 async def _tenants(session: AsyncSession) -> dict[str, str]:
@@ -115,7 +120,7 @@ async def _tenants(session: AsyncSession) -> dict[str, str]:
     blocked = await _customer(session, "Blocked", parent_customer_id=reseller.id, state="BLOCKED")
     rival = await _customer(session, "Rival", sip_domain="rival.test")
     anna = await _employee(session, acme, "Anna Østergård")
-    loner = await _employee(session, acme, "Loner")
+    single = await _employee(session, acme, "Single")
     first = await _extension(session, acme, "200", employee_id=anna.id, is_primary=True, direct="+4570305050")
     second = await _extension(session, acme, "201")
     foreign = await _extension(session, rival, "200")
@@ -129,7 +134,7 @@ async def _tenants(session: AsyncSession) -> dict[str, str]:
         "blocked": blocked,
         "rival": rival,
         "anna": anna,
-        "loner": loner,
+        "single": single,
         "ext200": first,
         "ext201": second,
         "foreign": foreign,

@@ -125,18 +125,26 @@ class Process:
 
     def stop(self, number: signal.Signals = signal.SIGTERM, within: float = STOP_SECONDS) -> int | None:
         """Ask the program to end and return its exit code; None when it does not run."""
-        if self._child is None or not self.running:
+        if self._child is None:
             return None
-        self.send(number)
-        return self.wait(within)
+        code = None
+        if self.running:
+            self.send(number)
+            code = self.wait(within)
+        self._end_workers()
+        return code
 
     def kill9(self) -> None:
         """SIGKILL, and wait until the kernel has let go of the program and of its forked workers."""
         if self._child is None:
             return
-        workers = [pid for pid in procfs.tree(self._child.pid) if procfs.session(pid) == self._child.pid]
         self._child.kill()
         self._child.wait(STOP_SECONDS)
+        self._end_workers()
+
+    def _end_workers(self) -> None:
+        """Kill what the program forked and left behind in its session."""
+        workers = procfs.session(self.pid)
         for pid in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -157,7 +165,7 @@ class Process:
         self.close()
 
     def close(self) -> None:
-        """End the program however it can be ended; never raises because it took long."""
+        """End the program and its workers however they can be ended; never raises because it took long."""
         try:
             self.stop()
         except PeerFailed:

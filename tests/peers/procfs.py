@@ -32,10 +32,10 @@ def alive(pid: int) -> bool:
     return bool(fields) and fields[0] not in "ZX"
 
 
-def session(pid: int) -> int:
-    """The session a process belongs to, 0 when it is gone."""
-    fields = _stat(pid)
-    return int(fields[SESSION]) if fields else 0
+def session(leader: int) -> list[int]:
+    """The living processes of a session, also when its leader is gone and they have no other parent left."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if (stat := _stat(pid)) and int(stat[SESSION]) == leader and alive(pid)]
 
 
 def tree(root: int) -> list[int]:

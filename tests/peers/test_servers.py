@@ -38,6 +38,14 @@ def test_kill_9_ends_forked_workers_too(tmp_path: Path) -> None:
     assert not [pid for pid in family if procfs.alive(pid)]
 
 
+def test_workers_left_behind_are_ended_too(tmp_path: Path) -> None:
+    with Process("parent", ["sh", "-c", "sleep 60 & wait"], tmp_path) as process:
+        process.wait_ready(lambda: len(procfs.tree(process.pid)) == 2)
+        family = procfs.tree(process.pid)
+        process.stop()
+    assert not [pid for pid in family if procfs.alive(pid)]
+
+
 def test_cpu_time_is_counted_over_the_whole_tree(tmp_path: Path) -> None:
     with Process("busy", ["sh", "-c", "while :; do :; done & wait"], tmp_path) as process:
         process.wait_ready(lambda: procfs.cpu_seconds(procfs.tree(process.pid)) >= 0.05)

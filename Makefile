@@ -1,0 +1,71 @@
+# make run: everything on embedded defaults.  make test: every test.  make check: the fast part, before each push.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+SOURCES := registrar config tests
+
+.PHONY: run test check fmt lint unit wire soak bench lock clean python
+
+run: $(VENV)/run.done
+	$(BIN)/registrar serve --demo
+
+test: $(VENV)/dev.done
+	bash deploy/peers.sh test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.done lint unit
+
+lint: $(VENV)/dev.done
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/mypy --strict registrar config tests
+	$(BIN)/lint-imports --no-cache | tail -n 8
+	$(BIN)/codespell registrar config tests docs deploy README.md Makefile
+
+unit: $(VENV)/dev.done
+	$(BIN)/python -m pytest -q -m "not wire"
+
+wire: $(VENV)/dev.done
+	bash deploy/peers.sh test
+	$(BIN)/python -m pytest -q -m wire
+
+# The large rounds that make test runs in small.
+soak: $(VENV)/dev.done
+	bash deploy/peers.sh test
+	SOAK=1 $(BIN)/python -m pytest -s tests/wire
+
+bench: $(VENV)/dev.done
+	bash deploy/peers.sh bench
+	$(BIN)/python -m tests.bench $(BENCH)
+
+fmt: $(VENV)/dev.done
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+# For maintainers: needs uv. The lock files hold versions and hashes, no addresses.
+lock:
+	uv lock --upgrade
+	uv export --frozen --no-emit-project --all-extras --no-default-groups --group build --format requirements-txt -o requirements.lock
+	uv export --frozen --no-emit-project --all-extras --all-groups --format requirements-txt -o requirements-dev.lock
+	! grep -nE 'https?://|file:|--(extra-)?index-url|--find-links' requirements.lock requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+
+$(BIN)/python: | python
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.done: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev.done: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/run.done

@@ -1,0 +1,196 @@
+"""registrar/rules/auth.py: what we challenge with, whose answers we look at, and which fit."""
+
+from dataclasses import replace
+
+import pytest
+
+from registrar.model import Phone
+from registrar.rules import nonces
+from registrar.rules.auth import DUMMY_PASSWORD, OFFERED, Claim, Guard, nonce_count
+from registrar.sip import Credentials, expected, ha1
+
+from .words import DOMAIN, NOW, PHONE, request
+
+KEY = bytes(range(33))
+SALT = b"saltsalt"
+HERE = "198.51.100.7"
+SERVICE = "service.test"
+DOMAINS = {DOMAIN, "rival.test"}
+
+
+def guard(digest: str = "md5") -> Guard:
+    ours = DOMAINS | {SERVICE, "192.0.2.10"}
+    return Guard(KEY, OFFERED[digest], SERVICE, DOMAINS.__contains__, ours.__contains__)
+
+
+def credentials(
+    *,
+    realm: str = DOMAIN,
+    nonce: str | None = None,
+    username: str = PHONE.username,
+    password: str = PHONE.password,
+    uri: str = f"sip:{DOMAIN}",
+    algorithm: str = "MD5",
+    qop: str = "auth",
+    nc: str = "00000001",
+    method: str = "REGISTER",
+) -> Credentials:
+    if nonce is None:
+        nonce = nonces.issue(KEY, NOW, SALT, HERE, realm)
+    bare = Credentials(
+        username, realm, nonce, uri, "", algorithm, "cnonce" if qop else "", qop, nc if qop else ""
+    )
+    known = algorithm in ("MD5", "SHA-256")
+    return replace(
+        bare, response=expected(bare, method, ha1(username, realm, password, algorithm)) if known else "00"
+    )
+
+
+def header(value: Credentials) -> str:
+    qop = f', qop={value.qop}, nc={value.nc}, cnonce="{value.cnonce}"' if value.qop else ""
+    return (
+        f'Authorization: Digest username="{value.username}", realm="{value.realm}", nonce="{value.nonce}", '
+        f'uri="{value.uri}", response="{value.response}", algorithm={value.algorithm}{qop}\r\n'
+    )
+
+
+def claimed(*values: Credentials, address: str = HERE) -> Claim | None:
+    return guard().claim(request(more="".join(map(header, values))), address)
+
+
+def proves(value: Credentials, phone: Phone | None = PHONE, digest: str = "md5") -> bool:
+    claim = guard(digest).claim(request(more=header(value)), HERE)
+    assert claim is not None
+    return guard(digest).proves(claim, "REGISTER", phone)
+
+
+@pytest.mark.parametrize(
+    ("uri", "to", "realm"),
+    [
+        pytest.param(f"sip:{DOMAIN}", "sip:200@rival.test", DOMAIN, id="the domain of the Request-URI first"),
+        pytest.param("sip:ACME.test.", f"sip:200@{DOMAIN}", DOMAIN, id="in lower case"),
+        pytest.param("sip:192.0.2.10", f"sip:200@{DOMAIN}", DOMAIN, id="else the domain of To"),
+        pytest.param("sip:192.0.2.10", "sip:200@192.0.2.10", SERVICE, id="else the service realm"),
+        pytest.param("sip:elsewhere.test", "sip:200@elsewhere.test", SERVICE, id="not a domain of others"),
+    ],
+)
+def test_the_realm_is(uri: str, to: str, realm: str) -> None:
+    assert guard().realm(request(uri=uri, to=to)) == realm
+
+
+@pytest.mark.parametrize(
+    ("digest", "algorithms"),
+    [
+        pytest.param("md5", ["MD5"], id="MD5 alone"),
+        pytest.param("sha-256", ["SHA-256"], id="SHA-256 alone"),
+        pytest.param("both", ["SHA-256", "MD5"], id="SHA-256 preferred"),
+    ],
+)
+def test_one_challenge_for_each_algorithm(digest: str, algorithms: list[str]) -> None:
+    values = guard(digest).challenges(DOMAIN, HERE, NOW, SALT)
+    assert [value.partition("algorithm=")[2].partition(",")[0] for value in values] == algorithms
+    assert all('qop="auth"' in value and f'realm="{DOMAIN}"' in value for value in values)
+    assert all("stale" not in value for value in values)
+
+
+def test_a_stale_challenge_says_so_unquoted() -> None:
+    assert guard().challenges(DOMAIN, HERE, NOW, SALT, stale=True)[0].endswith(", stale=true")
+
+
+def test_an_answer_to_our_challenge_is_a_claim() -> None:
+    mine = credentials()
+    claim = claimed(mine)
+    assert claim is not None
+    assert claim.credentials == mine
+    assert claim.nonce.here
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(credentials(realm="elsewhere.test"), id="another realm"),
+        pytest.param(credentials(realm="ACME.TEST"), id="a realm we never spell so"),
+        pytest.param(credentials(nonce="a" * 43), id="a nonce that is not ours"),
+        pytest.param(
+            credentials(nonce=nonces.issue(KEY, NOW, SALT, HERE, "rival.test")), id="of another realm"
+        ),
+    ],
+)
+def test_credentials_are_as_if_absent_with(value: Credentials) -> None:
+    assert claimed(value) is None
+
+
+def test_all_credentials_are_walked_to_find_ours() -> None:
+    ours = credentials()
+    claim = claimed(credentials(realm="elsewhere.test"), credentials(nonce="b" * 43), ours)
+    assert claim is not None
+    assert claim.credentials == ours
+
+
+def test_another_scheme_is_as_if_absent() -> None:
+    assert guard().claim(request(more="Authorization: Basic dTpw\r\n"), HERE) is None
+
+
+def test_a_nonce_from_another_address_is_a_claim_that_says_so() -> None:
+    claim = claimed(credentials(), address="203.0.113.9")
+    assert claim is not None
+    assert not claim.nonce.here
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(credentials(), id="the plain answer"),
+        pytest.param(credentials(qop=""), id="an answer without qop"),
+        pytest.param(credentials(uri="sip:192.0.2.10;transport=udp"), id="the address of the server"),
+        pytest.param(credentials(uri="sips:RIVAL.test"), id="any domain of ours"),
+        pytest.param(credentials(realm=SERVICE), id="the service realm"),
+        pytest.param(credentials(realm="rival.test"), id="the realm of another domain: usernames are unique"),
+        pytest.param(credentials(nc="ffffffff"), id="the last count"),
+    ],
+)
+def test_it_proves_with(value: Credentials) -> None:
+    assert proves(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(credentials(password="q" * 32), id="a wrong password"),
+        pytest.param(credentials(method="OPTIONS"), id="the digest of another method"),
+        pytest.param(credentials(uri="sip:elsewhere.test"), id="a uri that does not name us"),
+        pytest.param(credentials(uri="tel:200"), id="a uri that is no SIP URI"),
+        pytest.param(credentials(uri="nonsense"), id="a uri that is none"),
+        pytest.param(credentials(algorithm="SHA-256"), id="an algorithm that was not offered"),
+        pytest.param(credentials(algorithm="MD5-sess"), id="a session algorithm"),
+        pytest.param(credentials(qop="auth-int"), id="a qop that was not offered"),
+        pytest.param(replace(credentials(), response=""), id="no response"),
+        pytest.param(replace(credentials(), nc="00000002"), id="another count than was hashed"),
+    ],
+)
+def test_it_does_not_prove_with(value: Credentials) -> None:
+    assert not proves(value)
+
+
+def test_sha_256_proves_where_it_is_offered() -> None:
+    assert proves(credentials(algorithm="SHA-256"), digest="both")
+    assert not proves(credentials(algorithm="MD5"), digest="sha-256")
+
+
+def test_nobody_proves_to_be_an_unknown_phone() -> None:
+    assert not proves(credentials(), phone=None)
+    assert not proves(credentials(password=DUMMY_PASSWORD), phone=None)
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        pytest.param(credentials(nc="0000000a"), 10, id="the count in hexadecimal"),
+        pytest.param(credentials(qop=""), 1, id="one use without qop"),
+        pytest.param(credentials(nc="00000000"), 1, id="a count of nothing is the first"),
+    ],
+)
+def test_the_count_to_check_is(value: Credentials, count: int) -> None:
+    claim = claimed(value)
+    assert claim is not None
+    assert nonce_count(claim) == count

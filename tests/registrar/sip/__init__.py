@@ -1,0 +1,1 @@
+"""The language: every module of `registrar/sip` by its own test file."""

@@ -1,0 +1,1 @@
+"""Malformed, tortuous and hostile messages, and what becomes of each."""

@@ -1,0 +1,251 @@
+"""Messages meant to do harm: too large, too many, framed wrongly, smuggled, or with broken credentials."""
+
+from typing import Final
+
+from .build import HOME, PARSED, RESPONSE, SILENCE, Case, case, message, request, response
+
+MAX_MESSAGE: Final = 16_384
+MAX_HEAD: Final = 8_192
+MAX_LINE: Final = 2_048
+MAX_HEADERS: Final = 128
+COMMON: Final = 7
+"""Headers that `request` writes itself."""
+
+
+def sized(size: int) -> bytes:
+    """A sound OPTIONS of exactly so many octets, by its body."""
+    guess = request("OPTIONS", body=b"x" * size)
+    return request("OPTIONS", body=b"x" * (2 * size - len(guess)))
+
+
+def headed(size: int) -> bytes:
+    """A sound OPTIONS whose header block, without the empty line, has exactly so many octets."""
+    data = request("OPTIONS")
+    while len(data) - 4 + MAX_LINE <= size - 5:
+        data = data[:-2] + b"X: " + b"x" * (MAX_LINE - 5) + b"\r\n\r\n"
+    return data[:-2] + b"X: " + b"x" * (size - len(data) - 1) + b"\r\n\r\n"
+
+
+def lined(size: int) -> bytes:
+    """A sound OPTIONS with one header line of so many octets."""
+    return request("OPTIONS", "X: " + "x" * (size - 3))
+
+
+TOO_LARGE: Final = (
+    case("size-16383", "A5", sized(MAX_MESSAGE - 1), PARSED, 401),
+    case("size-16384", "A5", sized(MAX_MESSAGE), PARSED, 401),
+    case("size-16385", "A5", sized(MAX_MESSAGE + 1), 513),
+    case("size-65507", "A5", sized(65_507), 513),
+    case("size-all-headers", "A5", request("OPTIONS", *["X: y"] * 10_000), 513, SILENCE),
+)
+
+BOMBS: Final = (
+    case("head-8191", "A6", headed(MAX_HEAD - 1), PARSED, 401),
+    case("head-8192", "A6", headed(MAX_HEAD), PARSED, 401),
+    case("head-8193", "A6", headed(MAX_HEAD + 1), 400, 400, SILENCE),
+    case("header-2047", "A6", lined(MAX_LINE - 1), PARSED, 401),
+    case("header-2048", "A6", lined(MAX_LINE), PARSED, 401),
+    case("header-2049", "A6", lined(MAX_LINE + 1), 400, 400, SILENCE),
+    case("header-15000", "A6", lined(15_000), 400, 400, SILENCE),
+    case("header-folded-long", "A6", request("OPTIONS", "X: y", *[" " + "z" * 90] * 30), 400, 400, SILENCE),
+    case("headers-127", "A6", request("OPTIONS", *["X: y"] * (MAX_HEADERS - COMMON - 1)), PARSED, 401),
+    case("headers-128", "A6", request("OPTIONS", *["X: y"] * (MAX_HEADERS - COMMON)), PARSED, 401),
+    case("headers-129", "A6", request("OPTIONS", *["X: y"] * (MAX_HEADERS - COMMON + 1)), 400, 400, SILENCE),
+    case("headers-2000", "A6", request("OPTIONS", *["X:"] * 2_000), 400, 400, SILENCE),
+    case("folds-2000", "A6", request("OPTIONS", "X: y", *[" z"] * 1_900), 400, 400, SILENCE),
+    case("vias-120", "A6", request("OPTIONS", *["v: SIP/2.0/UDP a"] * 120), PARSED, 401),
+    case(
+        "vias-in-commas",
+        "A6",
+        request("OPTIONS", *["v: " + ",".join(["SIP/2.0/UDP a"] * 120)] * 4),
+        PARSED,
+        401,
+    ),
+    case("contacts-33", "A6", request("REGISTER", "Contact: " + ", ".join(["<sip:a@b>"] * 33)), 400),
+    case("values-900", "A6", request("OPTIONS", "Accept: " + ",".join("a" * 1_000)), PARSED, 401),
+    case("uri-params-900", "A6", request("REGISTER", "Contact: <sip:a@b" + ";p" * 900 + ">"), 400),
+    case("via-params-900", "A6", request("OPTIONS", "Via: SIP/2.0/UDP a" + ";p" * 900), PARSED, 401),
+    case("method-64", "A6", request("M" * 64), PARSED, 501),
+    case("method-65", "A6", request("M" * 65), 400, 400, SILENCE),
+    case("method-7000", "A6", request("OPTIONS").replace(b"OPTIONS", b"M" * 7_000, 1), 400, 400, SILENCE),
+    case("request-uri-512", "A6", request("OPTIONS", uri=f"sip:{'a' * (512 - 17)}@{HOME}"), PARSED, 401),
+    case("request-uri-513", "A6", request("OPTIONS", uri=f"sip:{'a' * (513 - 17)}@{HOME}"), 400),
+    case("contact-uri-1024", "A6", request("REGISTER", f"Contact: <sip:{'a' * 1_018}@b>"), PARSED, 401),
+    case("contact-uri-1025", "A6", request("REGISTER", f"Contact: <sip:{'a' * 1_019}@b>"), 400),
+    case(
+        "tag-1500",
+        "A6",
+        request("OPTIONS", f"From: <sip:a@b>;tag={'t' * 1_500}", without="From"),
+        PARSED,
+        401,
+    ),
+    case("cseq-method-1900", "A6", request("OPTIONS", f"CSeq: 1 {'M' * 1_900}", without="CSeq"), 400),
+)
+
+FRAMING: Final = (
+    case("length-missing", "A7", request("OPTIONS", without="Content-Length"), PARSED, 401),
+    case("length-compact", "A7", request("OPTIONS", "l: 0", without="Content-Length"), PARSED, 401),
+    case(
+        "length-0005",
+        "A7",
+        request("OPTIONS", "l: 0005", body=b"12345", without="Content-Length"),
+        PARSED,
+        401,
+    ),
+    case(
+        "length-short-of-body",
+        "A7",
+        request("OPTIONS", "l: 2", body=b"123", without="Content-Length"),
+        PARSED,
+        401,
+    ),
+    case("length-beyond-body", "A7", request("OPTIONS", "l: 4", body=b"123", without="Content-Length"), 400),
+    case("length-2^31", "A7", request("OPTIONS", f"l: {2**31}", without="Content-Length"), 400),
+    case("length-2^64", "A7", request("OPTIONS", f"l: {2**64}", without="Content-Length"), 400),
+    case("length-1900-digits", "A7", request("OPTIONS", f"l: {'9' * 1_900}", without="Content-Length"), 400),
+    case("length-signed", "A7", request("OPTIONS", "l: +0", without="Content-Length"), 400),
+    case("length-hex", "A7", request("OPTIONS", "l: 0x0", without="Content-Length"), 400),
+    case("length-arabic", "A7", request("OPTIONS", "l: \u0660", without="Content-Length"), 400),
+    case("length-empty", "A7", request("OPTIONS", "l:", without="Content-Length"), 400),
+    case("length-list", "A7", request("OPTIONS", "l: 0, 0", without="Content-Length"), 400),
+    case("length-twice-same", "A7", request("OPTIONS", "l: 0"), PARSED, 401),
+    case("length-twice-different", "A7", request("OPTIONS", "l: 3", body=b"1234"), 400),
+    case("cut-before-the-end", "A7", request("OPTIONS")[:-2], 400),
+    case("cut-in-a-header", "A7", request("OPTIONS")[:-7], 400),
+    case("line-feeds-only", "A7", request("OPTIONS").replace(b"\r\n", b"\n"), 400, SILENCE),
+    case("carriage-returns-only", "A7", request("OPTIONS").replace(b"\r\n", b"\r"), 400, SILENCE),
+    case("response-beyond-body", "RFC 3261 18.3", response("SIP/2.0 200 OK", "l: 9"), 400, SILENCE),
+    case("response-600", "RFC 3261 7.2", response("SIP/2.0 603 Decline"), RESPONSE, SILENCE),
+    case("response-700", "RFC 3261 7.2", response("SIP/2.0 700 Odd"), 400, SILENCE),
+)
+
+SMUGGLED: Final = (
+    case("blank-before-colon", "A8", request("REGISTER", "Contact : <sip:a@b>"), PARSED, 401),
+    case("tab-before-colon", "A8", request("REGISTER", "m\t: <sip:a@b>"), PARSED, 401),
+    case("control-before-colon", "A8", request("REGISTER", "Contact\x01: <sip:a@b>"), 400),
+    case("nul-before-colon", "A8", request("REGISTER", "Contact\0: <sip:a@b>"), 400),
+    case("form-feed-before-colon", "A8", request("REGISTER", "Contact\f: <sip:a@b>"), 400),
+    case("no-break-space-before-colon", "A8", request("REGISTER", "Contact\u00a0: <sip:a@b>"), 400),
+    case("blank-in-a-name", "A8", request("REGISTER", "Con tact: <sip:a@b>"), 400),
+    case("no-name", "A8", request("REGISTER", ": <sip:a@b>"), 400),
+    case("no-colon", "A8", request("REGISTER", "Contact"), 400),
+    case("folded-name", "A8", request("REGISTER", "Con", " tact: <sip:a@b>"), 400),
+    case("folded-start-line", "A8", request("REGISTER").replace(b"Via", b" Via", 1), 400, 400, SILENCE),
+    case("nul-in-a-value", "A8", request("REGISTER", "User-Agent: a\0b"), 400),
+    case("delete-in-a-value", "A8", request("REGISTER", "User-Agent: a\x7fb"), 400),
+    case("bare-cr", "A8", request("REGISTER", "User-Agent: a\rContact: <sip:a@b>"), 400),
+    case("bare-lf", "A8", request("REGISTER", "User-Agent: a\nContact: <sip:a@b>"), 400),
+    case("quoted-bell", "A8", request("REGISTER", 'Contact: "a\\\x07" <sip:a@b>'), PARSED, 401),
+    case("quoted-cr", "A8", request("REGISTER", 'Contact: "a\\\r" <sip:a@b>'), 400),
+    case("bell-in-quotes", "A8", request("REGISTER", 'Contact: "a\x07" <sip:a@b>'), 400),
+    case(
+        "control-in-the-start-line", "A8", request("REGISTER", uri="sip:home.example\x01"), 400, 400, SILENCE
+    ),
+    case("two-to", "A8", request("REGISTER", "t: <sip:bob@home.example>"), 400),
+    case("two-from", "A8", request("REGISTER", "f: <sip:bob@home.example>;tag=2"), 400),
+    case("two-call-ids", "A8", request("REGISTER", "i: torture-2"), 400),
+    case("two-cseqs", "A8", request("REGISTER", "cseq: 18 REGISTER"), 400),
+    case("two-max-forwards", "A8", request("REGISTER", "max-forwards: 70"), 400),
+    case("two-in-one-to", "A8", request("REGISTER", "To: <sip:a@b>, <sip:c@d>", without="To"), 400),
+    case("call-id-list", "A8", request("REGISTER", "Call-ID: a, b", without="Call-ID"), 400),
+    case("via-without-host", "A8", request("REGISTER", "Via: SIP/2.0/UDP", without="Via"), 400, 400, SILENCE),
+    case("no-via", "A8", request("REGISTER", without="Via"), 400, 400, SILENCE),
+    case("bad-second-via", "A8", request("REGISTER", "Via: SIP/2.0/UDP [::1::2]"), 400),
+    case("bad-ipv6", "A8", request("REGISTER", uri="sip:[12345::1]"), 400),
+    case("port-65536", "A8", request("REGISTER", uri=f"sip:{HOME}:65536"), 400),
+    case(
+        "latin-1-name",
+        "A8",
+        request("REGISTER", 'Contact: "J\u00f6" <sip:a@b>').replace(b"\xc3\xb6", b"\xf6"),
+        PARSED,
+        401,
+    ),
+    case("wildcard", "D5", request("REGISTER", "Contact: *", "Expires: 0"), PARSED, 401),
+    case("wildcard-and-contact", "D5", request("REGISTER", "Contact: *", "m: <sip:a@b>"), 400),
+    case("contact-and-wildcard", "D5", request("REGISTER", "Contact: <sip:a@b>, *"), 400),
+    case("wildcard-with-parameter", "D5", request("REGISTER", "Contact: *;expires=0"), 400),
+    case("two-wildcards", "D5", request("REGISTER", "Contact: *", "Contact: *"), 400),
+    case("expires-nonsense", "design.md 3", request("REGISTER", "Expires: soon"), PARSED, 401),
+)
+
+METHODS: Final = (
+    case("ack", "RFC 3261 17.1.1.3", request("ACK"), PARSED, SILENCE),
+    case("ack-malformed", "RFC 3261 17.1.1.3", request("ACK", without="To"), 400, SILENCE),
+    case("cancel-nothing", "RFC 3261 9.2", request("CANCEL"), PARSED, 481),
+    case("method-lower-case", "RFC 3261 7.1", request("register"), PARSED, 501),
+    case(
+        "version-lower-case",
+        "RFC 3261 7.1",
+        request("REGISTER").replace(b"SIP/2.0", b"sip/2.0", 1),
+        PARSED,
+        401,
+    ),
+    case("http", "RFC 3261 7.1", message("GET / HTTP/1.1", f"Host: {HOME}"), 400, SILENCE),
+    case("nothing", "A4", b"\0\0\0\0", 400, SILENCE),
+    case(
+        "tls-hello", "A4", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)), 400, SILENCE
+    ),
+)
+
+SOUND: Final = 'username="ann", realm="home.example", nonce="n", uri="sip:home.example", response="00ff"'
+
+CREDENTIALS: Final = (
+    case("digest-alone", "C9", request("REGISTER", "Authorization: Digest"), 400),
+    case("digest-foreign-nonce", "C9", request("REGISTER", f"Authorization: Digest {SOUND}"), PARSED, 401),
+    case("digest-folded", "C9", request("REGISTER", "Authorization: Digest", f" {SOUND}"), PARSED, 401),
+    case(
+        "digest-empty-values",
+        "3GPP TS 24.229 5.1.1.2",
+        request(
+            "REGISTER", 'Authorization: Digest username="a", realm="b", nonce="", uri="sip:b", response=""'
+        ),
+        PARSED,
+        401,
+    ),
+    case("digest-no-response", "C9", request("REGISTER", f"Authorization: Digest {SOUND[:-17]}"), 400),
+    case("digest-twice-nonce", "C9", request("REGISTER", f'Authorization: Digest {SOUND}, nonce="m"'), 400),
+    case("digest-unclosed", "C9", request("REGISTER", f'Authorization: Digest {SOUND}, opaque="m'), 400),
+    case(
+        "digest-no-nc", "C9", request("REGISTER", f'Authorization: Digest {SOUND}, qop=auth, cnonce="c"'), 400
+    ),
+    case(
+        "digest-short-nc",
+        "C9",
+        request("REGISTER", f'Authorization: Digest {SOUND}, qop=auth, cnonce="c", nc=1'),
+        400,
+    ),
+    case(
+        "digest-not-hex",
+        "C9",
+        request("REGISTER", f"Authorization: Digest {SOUND}".replace("00ff", "\u00e9")),
+        400,
+    ),
+    case("digest-list", "C9", request("REGISTER", f"Authorization: Digest {SOUND}, Digest {SOUND}"), 400),
+    case("digest-two-rows", "C9", request("REGISTER", *[f"Authorization: Digest {SOUND}"] * 2), PARSED, 401),
+    case(
+        "digest-realm-10k",
+        "C9",
+        request("REGISTER", f'Authorization: Digest realm="{"r" * 10_000}"'),
+        400,
+        400,
+        SILENCE,
+    ),
+    case(
+        "digest-unknown-algorithm",
+        "C9",
+        request("REGISTER", f"Authorization: Digest {SOUND}, algorithm=ROT13"),
+        PARSED,
+        401,
+    ),
+    case("basic", "RFC 3261 22", request("REGISTER", "Authorization: Basic YW5uOmFubg=="), PARSED, 401),
+    case("authorization-empty", "C9", request("REGISTER", "Authorization:"), 400),
+)
+
+HOSTILE: Final[tuple[Case, ...]] = (
+    *TOO_LARGE,
+    *BOMBS,
+    *FRAMING,
+    *SMUGGLED,
+    *METHODS,
+    *CREDENTIALS,
+)

@@ -1,0 +1,110 @@
+"""The servers that many tests share, and the figures that a run prints in its end."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+
+from tests.peers.baresip import Baresip
+from tests.wire import waits
+from tests.wire.need import need
+from tests.wire.site import Handset, Site
+from tests.wire.waits import Waits
+
+COUNTRIES: Final = {"127.10.0.0/16": "DK", "127.20.0.0/16": "SE"}
+"""What the generated country file knows; 127.30.0.1 is in no country."""
+IN_THE_END: Final = "in_the_end"
+"""Tests with this in their name run after all others."""
+
+FIGURES: Final = pytest.StashKey[list[str]]()
+
+Report = Callable[[str], None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: IN_THE_END in item.name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[FIGURES]:
+        terminalreporter.section("measured")
+        for line in config.stash[FIGURES]:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """Takes a line with a figure; the run prints all of them in its end."""
+    lines = request.config.stash[FIGURES]
+    return lambda text: lines.append(f"{request.node.name}: {text}")
+
+
+@pytest.fixture(scope="session")
+def country_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A country file of a few networks of loopback."""
+    path = tmp_path_factory.mktemp("countries") / "country.mmdb"
+    write_countries(path, COUNTRIES)
+    return path
+
+
+def write_countries(path: Path, countries: dict[str, str]) -> None:
+    """A GeoIP2 file that knows these networks."""
+    writer = MMDBWriter(6, "Test-GeoLite2-Country", languages=["en"], ipv4_compatible=True)
+    for network, code in countries.items():
+        writer.insert_network(IPSet([network]), {"country": {"iso_code": code}})
+    writer.to_db_file(str(path))
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory, country_file: Path) -> Iterator[Site]:
+    """`registrar serve` on embedded defaults."""
+    need("redis-cli")
+    with Site(tmp_path_factory.mktemp("first"), geoip_database=str(country_file)) as site:
+        site.demo()
+        yield site
+
+
+@pytest.fixture(scope="session")
+def long_waits(first: Site) -> Iterator[Waits]:
+    """Phones that were registered first of all and then left alone."""
+    begun = waits.begin(first)
+    yield begun
+    begun.line.close()
+
+
+@pytest.fixture(scope="session")
+def site(first: Site, long_waits: Waits) -> Site:
+    """The server that the tests share. They leave it running, and make phones of their own."""
+    return first
+
+
+@pytest.fixture(scope="session")
+def second(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Another process on the same data directory: same database, secret key and Redis. No country file."""
+    folder = tmp_path_factory.mktemp("second")
+    with Site(folder, tenant=site.demo(), data_dir=site.settings["data_dir"]) as other:
+        yield other
+
+
+@pytest.fixture
+def handset(site: Site) -> Handset:
+    """A phone of the test's own."""
+    return site.new_phone()
+
+
+@pytest.fixture(scope="session")
+def baresip(
+    site: Site, long_waits: Waits, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Handset, Baresip]]:
+    """A registered baresip, whose power is cut when nobody needs it any more."""
+    need("baresip")
+    handset = site.new_phone()
+    with Baresip(tmp_path_factory.mktemp("baresip"), handset.account, site.sip) as phone:
+        yield handset, phone

@@ -1,0 +1,23 @@
+"""Which peers a test cannot do without, and how many rounds it runs."""
+
+import os
+
+import pytest
+
+from tests.peers.process import lacking
+
+
+def need(*programs: str) -> None:
+    """Skip the test when a program is missing; where nothing may be missing (CI=true) fail it."""
+    missing = ", ".join(lacking(*programs))
+    if not missing:
+        return
+    text = f"not installed: {missing} (deploy/peers.sh installs it)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+def rounds(reduced: int, soak: int) -> int:
+    """How many rounds to run: few, or with SOAK=1 all of them."""
+    return soak if os.environ.get("SOAK") == "1" else reduced
