@@ -314,7 +314,7 @@ async def _valkey(installation: Installation) -> AsyncIterator[None]:
 def _say_what_is_unusual(installation: Installation) -> None:
     unbuilt = all_settings.unbuilt(installation.settings)
     if unbuilt:
-        log.warning("accepted, without effect in this version: %s", ", ".join(unbuilt))
+        log.warning("accepted, but not built yet in this version: %s", ", ".join(unbuilt))
     hosts = [host for host, _ in installation.settings.http]
     exposed = [host for host in hosts if not (host.startswith("127.") or host == "::1")]
     if exposed and not installation.settings.trusted_proxies:

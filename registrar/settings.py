@@ -188,9 +188,9 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def unbuilt(settings: Settings) -> list[str]:
-    """Names of settings that somebody chose and that have no effect yet."""
-    chosen = settings.model_fields_set & UNBUILT.keys()
-    return sorted(_variable(name) for name in chosen if getattr(settings, name))
+    """Settings that have no effect yet: those that somebody chose, and listeners that nobody turned off."""
+    named = (settings.model_fields_set & UNBUILT.keys()) | {"sip_tcp", "sip_tls", "sip_wss"}
+    return sorted(_variable(name) for name in named if getattr(settings, name))
 
 
 def _variable(name: str) -> str:

@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """What was read of a username, and when."""
+    """What was read of a username: the phone, or that there is none."""
 
     phone: Phone | None
     read_at: float
+    """When the read began: what it found is at least as new as that."""
     stale: bool
 
 
@@ -36,10 +37,11 @@ class CachedDirectory:
         self._phones = phones
         self._clock = clock
         self._entries: dict[str, Entry] = {}
-        self._unknown: dict[str, float] = {}
+        self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
+        self._heard_since = float("-inf")
+        """What was read before may have changed without our hearing of it."""
         self._domains: frozenset[str] = frozenset()
-        self._domains_read_at = float("-inf")
         self._waiting: dict[str, asyncio.Future[Phone | None]] = {}
         self._wanted = asyncio.Event()
 
@@ -50,20 +52,15 @@ class CachedDirectory:
     def peek(self, username: str) -> Phone | None:
         """See ports.Directory."""
         entry = self._entries.get(username)
-        if entry is None or entry.stale or self._clock() - entry.read_at > FRESH_SECONDS:
-            return None
-        return entry.phone
+        return entry.phone if entry is not None and self._is_fresh(entry) else None
 
     async def find(self, username: str) -> Phone | None:
         """See ports.Directory."""
         if len(username) > MAX_USERNAME or not username.isascii() or not username.isprintable():
             return None
-        unknown_since = self._unknown.get(username)
-        if unknown_since is not None and self._clock() - unknown_since <= FRESH_SECONDS:
-            return None
-        phone = self.peek(username)
-        if phone is not None:
-            return phone
+        entry = self._last_read(username)
+        if entry is not None and self._is_fresh(entry):
+            return entry.phone
         waiting = self._waiting.get(username)
         if waiting is None:
             waiting = self._waiting[username] = asyncio.get_running_loop().create_future()
@@ -72,8 +69,8 @@ class CachedDirectory:
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         """See ports.Directory."""
-        started = self._clock()
         won = await self._phones.lock(phone.id, address)
+        started = self._clock()
         found = await self._phones.select("id", [phone.id])
         self._take(found, {phone.username}, started)
         return (found[0] if found else None), won
@@ -90,7 +87,10 @@ class CachedDirectory:
         """
         started = self._clock()
         before = {self._names[phone] for phone in change.phones if phone in self._names}
-        self._age(lambda phone: phone.id in change.phones or phone.customer == change.customer)
+        if change.customer:
+            before |= self._of_customer(change.customer)
+        for username in before:
+            self._entries[username] = self._entries[username]._replace(stale=True)
         found = await self._phones.select("id", change.phones) if change.phones else []
         if change.customer:
             found += await self._phones.select("customer", [change.customer])
@@ -100,13 +100,11 @@ class CachedDirectory:
 
     def forget_freshness(self) -> None:
         """Changes may have been missed: every entry is read again at its next use, none is lost."""
-        self._age(lambda _phone: True)
-        self._unknown.clear()
+        self._heard_since = self._clock()
 
     async def read_domains(self) -> None:
         """Read the served domains again. Raises StoreUnavailable."""
         self._domains = await self._phones.domains()
-        self._domains_read_at = self._clock()
 
     async def run(self) -> None:
         """Read what `find` waits for, one SELECT at a time, until cancelled."""
@@ -138,40 +136,56 @@ class CachedDirectory:
     ) -> None:
         if future.done():
             return
-        entry = self._entries.get(username)
+        entry = self._last_read(username)
         if entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS:
             future.set_result(entry.phone)
         else:
             future.set_exception(StoreUnavailable(str(error)))
             future.exception()  # whoever asked may have gone meanwhile
 
+    def _last_read(self, username: str) -> Entry | None:
+        return self._entries.get(username) or self._unknown.get(username)
+
+    def _is_fresh(self, entry: Entry) -> bool:
+        if entry.stale or entry.read_at < self._heard_since:
+            return False
+        return self._clock() - entry.read_at <= FRESH_SECONDS
+
+    def _of_customer(self, customer: str) -> set[str]:
+        return {
+            username
+            for username, entry in self._entries.items()
+            if entry.phone is not None and entry.phone.customer == customer
+        }
+
     def _take(self, found: list[Phone], asked: set[str], started: float) -> None:
-        """Remember what was read since `started`; `asked` usernames that were not found are gone."""
-        now = self._clock()
+        """Remember what was read since `started`; `asked` usernames that were not found are gone.
+
+        An older read never overwrites a newer one, nor an older version of a phone a newer one.
+        """
         for phone in found:
-            if self._unknown.get(phone.username, float("-inf")) > started:
-                continue  # deleted while we read
+            unknown = self._unknown.get(phone.username)
             known = self._entries.get(self._names.get(phone.id, phone.username))
+            if unknown is not None and unknown.read_at > started:
+                continue  # deleted while we read
             if known is not None and known.phone is not None and known.phone.version > phone.version:
-                continue  # an older read never overwrites a newer version
+                continue
             self._forget(self._names.get(phone.id))
-            self._entries[phone.username] = Entry(phone, now, stale=False)
+            self._entries[phone.username] = Entry(phone, started, stale=False)
             self._names[phone.id] = phone.username
             self._unknown.pop(phone.username, None)
         for username in asked - {phone.username for phone in found}:
-            self._forget(username)
-            self._unknown[username] = now
+            known = self._entries.get(username)
+            if known is None or known.read_at <= started:
+                self._forget(username)
+                self._unknown.pop(username, None)  # the youngest stand last
+                self._unknown[username] = Entry(None, started, stale=False)
         self._bound()
 
     def _forget(self, username: str | None) -> None:
         entry = self._entries.pop(username, None) if username is not None else None
         if entry is not None and entry.phone is not None:
             self._names.pop(entry.phone.id, None)
-
-    def _age(self, concerns: Callable[[Phone], bool]) -> None:
-        for username, entry in self._entries.items():
-            if entry.phone is not None and concerns(entry.phone):
-                self._entries[username] = entry._replace(stale=True)
 
     def _bound(self) -> None:
         while len(self._entries) > MAX_PHONES:

@@ -1,12 +1,14 @@
 """Secrets that are generated once into the data directory, readable by their owner only."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
 from typing import Final
 
 SECRET_BYTES: Final = 32
+MIN_LENGTH: Final = 32
 
 
 def data_directory(path: Path) -> Path:
@@ -16,10 +18,16 @@ def data_directory(path: Path) -> Path:
 
 
 def secret(path: Path) -> str:
-    """The secret in `path`; the first of several processes that ask makes it. Raises OSError."""
+    """The secret in `path`; the first of several processes that ask makes it. Raises OSError.
+
+    A file that is empty or cut off is an error too: a key that everybody can guess is worse than no start.
+    """
     if not path.exists():
         _make(path)
-    return path.read_text().strip()
+    text = path.read_text(errors="replace").strip()
+    if len(text) < MIN_LENGTH:
+        raise OSError(errno.EINVAL, f"holds no secret of {MIN_LENGTH} characters", str(path))
+    return text
 
 
 def _make(path: Path) -> None:
@@ -28,6 +36,8 @@ def _make(path: Path) -> None:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(SECRET_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave the name without the secret
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()

@@ -20,6 +20,8 @@ MAX_SOCKET_PATH: Final = 107  # Linux' sun_path
 TAKEOVER_SECONDS: Final = 15.0
 """How long a new start waits until the old server has written its files and is gone."""
 STOP_SECONDS: Final = 10.0
+BREATH_SECONDS: Final = 0.2
+"""Before a dead server is started again: one that cannot live must not keep us busy."""
 PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class EmbeddedValkey:
             if self._process is not None:
                 code = await self._process.wait()
                 log.error("the embedded Valkey died (exit code %s) and is started again", code)
+                await asyncio.sleep(BREATH_SECONDS)
             try:
                 await self._spawn()
             except (OSError, TimeoutError) as error:
@@ -81,6 +84,7 @@ class EmbeddedValkey:
                 await self._process.wait()
         if self._owner is not None:
             os.close(self._owner)
+            self._owner = None
 
     async def _spawn(self) -> None:
         """Start the server when the one before is gone: it holds `valkey.alive` as long as it lives."""

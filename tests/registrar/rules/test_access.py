@@ -152,7 +152,8 @@ def allows(phone: Phone, address: str, countries: dict[str, str] | None, cluster
     if phone.mode is IpMode.OPEN:
         return not any(place in proxy for proxy in PROXIES if proxy.version == place.version)
     if phone.mode is IpMode.ROAMING:
-        return countries is not None and countries.get(address, "") in phone.countries
+        country = countries.get(address) if countries is not None else None
+        return bool(country) and country in phone.countries
     try:
         home = ip_address(phone.address)
     except ValueError:

@@ -79,7 +79,7 @@ def text(value: Credentials) -> str:
         pytest.param(f'Digest {FIVE}, algorithm="SHA-256"', replace(ANN, algorithm=SHA256), id="SHA-256"),
         pytest.param(f"Digest {FIVE}, algorithm=x", replace(ANN, algorithm="x"), id="unknown algorithm"),
         pytest.param(f'Digest {FIVE}, opaque="o", new=1', replace(ANN, opaque="o"), id="unknown parameter"),
-        pytest.param(f"Digest {FIVE}, ", ANN, id="a comma at the end"),
+        pytest.param(f"Digest {FIVE},", ANN, id="a comma at the end"),
         pytest.param(f"Digest   {FIVE.replace('=', ' = ').replace(', ', ' , ')}", ANN, id="blanks"),
         pytest.param(
             f"Digest {FIVE.upper().replace('ANN', 'ann')}".replace("HOME.EXAMPLE", "home.example")

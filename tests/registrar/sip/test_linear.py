@@ -1,6 +1,7 @@
 """No text takes more than linear time, whatever it is made of."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 
 import pytest
@@ -46,9 +47,9 @@ def checked(name: str, prefix: str = "") -> Callable[[str], object]:
     """A scan of a request with that one header, whatever its length."""
     sound = {"via": "SIP/2.0/UDP h", "from": "<sip:a@b>", "to": "<sip:a@b>", "call-id": "1", "cseq": "1 A"}
 
-    def work(text: str) -> object:
+    def work(text: str) -> None:
         rows = [(key, key, value) for key, value in (sound | {name: prefix + text}).items()]
-        return check(Request("A", "sip:h", Headers(rows)))
+        check(Request("A", "sip:h", Headers(rows)))
 
     return work
 
@@ -111,9 +112,7 @@ def seconds(work: Callable[[str], object], text: str) -> float:
     best = float("inf")
     for _ in range(7):
         started = perf_counter()
-        try:
+        with suppress(SipError):
             work(text)
-        except SipError:
-            pass
         best = min(best, perf_counter() - started)
     return best

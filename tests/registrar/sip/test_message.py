@@ -1,5 +1,7 @@
 """Bytes to messages and back, and the limits."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -303,9 +305,7 @@ def test_a_request_uri_has_a_limit(size: int, fits: bool) -> None:
             b"\t !" + bytes([*range(35, 92), *range(93, 127), *range(128, 256)]),
             id="in quotes",
         ),
-        pytest.param(
-            b'Contact: "a\\', b'" <sip:a@h>', bytes(set(range(256)) - {10, 13, 34}), id="a quoted pair"
-        ),
+        pytest.param(b'Contact: "a\\', b'" <sip:a@h>', bytes(set(range(256)) - {10, 13}), id="a quoted pair"),
     ],
 )
 def test_where_each_byte_may_stand(byte: int, before: bytes, after: bytes, allowed: bytes) -> None:
@@ -313,7 +313,7 @@ def test_where_each_byte_may_stand(byte: int, before: bytes, after: bytes, allow
     data = wire(*LINES)[:-2] + line + b"\r\n\r\n"
     message = parse(data)
     assert isinstance(message, Request)
-    token = b"!%'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_`abcdefghijklmnopqrstuvwxyz~:"
+    token = b"!%'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_`abcdefghijklmnopqrstuvwxyz~"
     if before == b"Contact":
         allowed += token
     try:
@@ -383,10 +383,8 @@ def read(data: bytes) -> None:
     except SipError:
         return
     for name in typed:
-        try:
+        with suppress(SipError):
             getattr(message, name, None)
-        except SipError:
-            pass
     if isinstance(message, Request):
         try:
             check(message)
