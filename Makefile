@@ -19,7 +19,7 @@ check: $(VENV)/dev.done lint unit
 lint: $(VENV)/dev.done
 	$(BIN)/ruff format --check --quiet $(SOURCES)
 	$(BIN)/ruff check --quiet $(SOURCES)
-	$(BIN)/mypy --strict registrar config tests
+	$(BIN)/mypy --strict -p registrar -p config -p tests
 	$(BIN)/lint-imports --no-cache | tail -n 8
 	$(BIN)/codespell registrar config tests docs deploy README.md Makefile
 

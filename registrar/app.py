@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
@@ -102,7 +103,7 @@ class SipSide:
             self._directory.serves,
             self._is_ours,
         )
-        self._screen = Screen(self._guard, self._is_our_address, lambda: secrets.token_bytes(SALT_BYTES))
+        self._screen = Screen(self._guard, self._is_our_address, lambda: os.urandom(SALT_BYTES))
         self._nodes = self._lease()
         self._lines = lines
         self._udp: list[UdpListener] = []

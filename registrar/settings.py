@@ -126,10 +126,17 @@ class Settings(BaseSettings):
         parts = _split(value)
         return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
 
-    @field_validator("pbx_cluster", mode="before")
+    @field_validator("pbx_cluster", "geoip_database", "tls_cert", "tls_key", mode="before")
     @classmethod
-    def _read_cluster(cls, value: object) -> object:
+    def _read_optional(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _read_directory(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("must name a folder")
+        return value
 
     @field_validator("secret_key", "jwt_secret")
     @classmethod

@@ -50,7 +50,7 @@ class Screen:
         """401 with a new nonce, the same for everybody (design decision 1)."""
         realm = self._guard.realm(request)
         values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
-        return Answer(401, headers=tuple(("WWW-Authenticate", value) for value in values))
+        return Answer(401, "", tuple([("WWW-Authenticate", value) for value in values]))
 
     def _refused(self, request: Request) -> Answer | None:
         uri, method = request.uri, request.method

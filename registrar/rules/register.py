@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import ceil, floor
 from typing import Final
 
@@ -164,12 +165,11 @@ def printable(text: str, limit: int) -> str:
 
 def local_address(request: Request) -> str:
     """The address a phone has behind its NAT: that of its Contact, else of its Via (D38)."""
-    for host in (*(address.uri.host for address in request.contacts[:1]), request.via.host):
-        try:
-            return str(ip_address(host.strip("[]")))
-        except ValueError:
-            continue
-    return ""
+    for address in request.contacts[:1]:
+        literal = _literal(address.uri.host)
+        if literal is not None:
+            return str(literal)
+    return str(_literal(request.via.host) or "")
 
 
 def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
@@ -209,10 +209,19 @@ def _granted(parameter: str | None, header: str | None) -> int | Rejected:
     return min(seconds, MAX_EXPIRES)
 
 
-def _dialable(host: str) -> bool:
+@lru_cache(1_024)
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a host is, None for a name."""
     try:
-        address = ip_address(host)
+        return ip_address(host.strip("[]"))
     except ValueError:
+        return None
+
+
+@lru_cache(1_024)
+def _dialable(host: str) -> bool:
+    address = _literal(host)
+    if address is None:
         return True
     return not (address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255")
 

@@ -33,6 +33,7 @@ _QUOTED: Final = re.compile(rf'"{QUOTED_CONTENT}("?)')
 _PAIR: Final = re.compile(r"\\[^\r\n]")
 _DIGITS: Final = re.compile(r"0*([0-9]{1,10})")
 _CSEQ: Final = re.compile(rf"0*([0-9]{{1,10}})[ \t]++({TOKEN})")
+_VERSION: Final = re.compile(r"[Ss][Ii][Pp]/[0-9]++\.[0-9]++")
 _STATUS: Final = re.compile(r"[1-6][0-9][0-9]")
 
 
@@ -265,10 +266,10 @@ def _request(start: str, headers: Headers, body: bytes) -> Request:
     method, version = parts[0], parts[-1]
     if len(method) > MAX_METHOD or not is_token(method):
         raise MalformedMessage("bad method")
-    is_sip = version[:4].lower() == "sip/"
-    if is_sip and len(parts) == 3:
+    known = version == VERSION or _VERSION.fullmatch(version) is not None
+    if known and len(parts) == 3:
         return Request(method, parts[1], headers, body, version)
-    request = Request(method, "", headers, body, version if is_sip else VERSION)
+    request = Request(method, "", headers, body, version if known else VERSION)
     request.fault = "bad request line"
     return request
 
@@ -276,6 +277,6 @@ def _request(start: str, headers: Headers, body: bytes) -> Request:
 def _response(start: str, headers: Headers, body: bytes) -> Response:
     version, _, rest = start.partition(" ")
     status, _, reason = rest.partition(" ")
-    if not _STATUS.fullmatch(status):
+    if not _VERSION.fullmatch(version) or not _STATUS.fullmatch(status):
         raise MalformedMessage("bad status line")
     return Response(int(status), reason, headers, body, version)

@@ -1,8 +1,9 @@
 """Which country an address is in, from a GeoIP2, GeoLite2 or DB-IP file; reloaded when the file changes."""
 
 import logging
-from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 import geoip2.database
 import geoip2.errors
@@ -12,7 +13,10 @@ from registrar.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-Look = Callable[[str], str | None]
+FAULTS: Final = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError, AttributeError)
+"""What a file that was damaged, or is none, raises somewhere on the way to an answer."""
+SAMPLES: Final = tuple(f"{first}.0.113.9" for first in range(1, 224))
+"""Looked up in a new file before it replaces one that works."""
 
 
 class CountryFile:
@@ -20,7 +24,7 @@ class CountryFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._reader: geoip2.database.Reader | None = None
         self.problem = "not read yet"
         """Why ROAMING phones are refused now; empty when they are not."""
@@ -30,12 +34,8 @@ class CountryFile:
         if self._reader is None:
             raise StoreUnavailable(f"country file: {self.problem}")
         try:
-            if "City" in self._reader.metadata().database_type:
-                return self._reader.city(address).country.iso_code
-            return self._reader.country(address).country.iso_code
-        except (geoip2.errors.AddressNotFoundError, ValueError):
-            return None
-        except maxminddb.InvalidDatabaseError as error:
+            return _country(self._reader, address)
+        except FAULTS as error:
             raise StoreUnavailable(f"country file: {error}") from error
 
     def refresh(self) -> None:
@@ -46,18 +46,20 @@ class CountryFile:
             self._note("there is no country file", keep=self._reader is not None)
             self._seen = None
             return
-        seen = (stat.st_mtime_ns, stat.st_size)
+        seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if seen == self._seen:
             return
         self._seen = seen
         try:
             reader = geoip2.database.Reader(self._path, mode=maxminddb.MODE_MEMORY)
             kind = reader.metadata().database_type
-        except (maxminddb.InvalidDatabaseError, OSError, ValueError) as error:
+            if "Country" not in kind and "City" not in kind:
+                self._note(f"it is a {kind} file, not a Country or City one", keep=self._reader is not None)
+                return
+            for address in SAMPLES:
+                _country(reader, address)
+        except FAULTS as error:
             self._note(f"unreadable ({type(error).__name__})", keep=self._reader is not None)
-            return
-        if "Country" not in kind and "City" not in kind:
-            self._note(f"it is a {kind} file, not a Country or City one", keep=self._reader is not None)
             return
         self._reader, self.problem = reader, ""
         log.info("country file %s: %s", self._path, kind)
@@ -67,3 +69,15 @@ class CountryFile:
             consequence = "the one read before stays in use" if keep else "ROAMING phones are refused"
             log.warning("country file %s: %s; %s", self._path, problem, consequence)
         self.problem = problem
+
+
+def _country(reader: geoip2.database.Reader, address: str) -> str | None:
+    try:
+        place = ip_address(address)
+    except ValueError:
+        return None
+    look = reader.city if "City" in reader.metadata().database_type else reader.country
+    try:
+        return look(place).country.iso_code
+    except geoip2.errors.AddressNotFoundError:
+        return None

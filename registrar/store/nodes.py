@@ -14,7 +14,7 @@ from registrar.ports import Clock
 
 from . import keys
 
-LEASE_SECONDS: Final = 6
+LEASE_SECONDS: Final = 6.0
 RENEW_SECONDS: Final = 2.0
 DEAD_SECONDS: Final = 6.0
 """A lease missing for so long on one unbroken connection belongs to a dead process."""
@@ -36,6 +36,9 @@ class Nodes:
         *,
         lost_lease: Callable[[], Awaitable[None]],
         sweep: Callable[[str, str, frozenset[str]], Awaitable[None]],
+        lease_seconds: float = LEASE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
+        dead_seconds: float = DEAD_SECONDS,
     ) -> None:
         """`lost_lease` is called when our lease was gone: others may have swept us.
 
@@ -48,21 +51,31 @@ class Nodes:
         self._clock = clock
         self._lost_lease = lost_lease
         self._sweep = sweep
-        self._registered = False
+        self._lease_ms = round(lease_seconds * 1000)
+        self._renew_seconds = renew_seconds
+        self._dead_seconds = dead_seconds
+        self._registered = asyncio.Event()
+        self._predecessors: list[str] = []
+        """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
 
     async def run(self) -> None:
         """Take the name over, keep the lease, sweep the dead, until cancelled.
 
-        Raises AnotherNode when a living process works under our name.
+        Raises AnotherNode, in an ExceptionGroup, when a living process works under our name.
         """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._repeat(self._beat))
+            tasks.create_task(self._repeat(self._sweep_the_dead))  # however long it takes, the lease is kept
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._beat()
+                await step()
             except FAULTS as error:
                 self._missing.clear()  # what we have not seen without a break does not count
-                log.debug("no lease renewed: %s", error)
-            await asyncio.sleep(RENEW_SECONDS)
+                log.debug("no lease renewed, or nothing swept: %s", error)
+            await asyncio.sleep(self._renew_seconds)
 
     async def leave(self) -> None:
         """Give the lease up at an orderly stop."""
@@ -74,29 +87,34 @@ class Nodes:
             log.debug("the lease runs out by itself: %s", error)
 
     async def _beat(self) -> None:
-        if not self._registered:
+        if not self._registered.is_set():
             await self._take_over()
             return
         held = await self._redis.get(keys.node(self._name))
         if held is not None and held != self._lease:
             raise AnotherNode(f"another living process has the node name {self._name}; set REGISTRAR_NODE")
-        await self._redis.set(keys.node(self._name), self._lease, ex=LEASE_SECONDS)
+        await self._redis.set(keys.node(self._name), self._lease, px=self._lease_ms)
         if held is None:
             log.warning("the lease of node %s was gone and is renewed", self._name)
             await self._redis.hset(keys.NODES, self._row(), str(int(self._clock())))
             await self._lost_lease()
-        await self._sweep_the_dead()
 
     async def _take_over(self) -> None:
         """Ours from now on: the latest start wins, an older living process sees it and stops."""
         await self._redis.hset(keys.NODES, self._row(), str(int(self._clock())))
-        await self._redis.set(keys.node(self._name), self._lease, ex=LEASE_SECONDS)
-        self._registered = True
-        for name, generation in await self._rows():
-            if name == self._name and generation != self._generation:
-                await self._bury(name, generation)
+        await self._redis.set(keys.node(self._name), self._lease, px=self._lease_ms)
+        self._predecessors = [
+            generation
+            for name, generation in await self._rows()
+            if name == self._name and generation != self._generation
+        ]
+        self._registered.set()
 
     async def _sweep_the_dead(self) -> None:
+        await self._registered.wait()
+        while self._predecessors:
+            await self._bury(self._name, self._predecessors[-1])
+            self._predecessors.pop()
         now = asyncio.get_running_loop().time()
         others = [(name, generation) for name, generation in await self._rows() if name != self._name]
         seen: set[str] = set()
@@ -107,7 +125,7 @@ class Nodes:
             row = f"{name} {generation}"
             seen.add(row)
             since = self._missing.setdefault(row, now)
-            if now - since >= DEAD_SECONDS:
+            if now - since >= self._dead_seconds:
                 await self._bury(name, generation)
         self._missing = {row: since for row, since in self._missing.items() if row in seen}
 

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -44,14 +45,16 @@ def main() -> None:
 def _side(name: str, tmp: Path, wanted: argparse.Namespace) -> SideFigures:
     with SIDES[name](tmp, wanted.users) as side:
         measure.closed_loop(side, tmp, side.accounts, wanted.users, wanted.in_flight)  # warm-up
+        steady = measure.open_loop(side, tmp, side.accounts, wanted.rate, wanted.seconds)
         runs = [
             measure.closed_loop(side, tmp, side.accounts, wanted.users, wanted.in_flight)
             for _ in range(wanted.runs)
         ]
-        steady = measure.open_loop(side, tmp, side.accounts, wanted.rate, wanted.seconds)
+        time.sleep(side.memory_seconds)
+        rested = measure.open_loop(side, tmp, side.accounts, wanted.rate, wanted.seconds)
     with SIDES[name](tmp, wanted.bindings + WARM_UP_PHONES) as side:
         occupied = _occupied(side, tmp, wanted)
-    return SideFigures(side.name, measure.median(runs), runs, steady, occupied)
+    return SideFigures(side.name, measure.median(runs), runs, steady, rested, occupied)
 
 
 def _occupied(side: Side, tmp: Path, wanted: argparse.Namespace) -> measure.Occupied:

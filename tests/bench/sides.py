@@ -22,6 +22,8 @@ PINNED: Final = (os.cpu_count() or 1) >= 2
 SERVER_CORE: Final = "0" if PINNED else ""
 LOAD_CORE: Final = "1" if PINNED else ""
 """sipp, and Redis of either side: so the server's core is its own."""
+PHONE_SECONDS: Final = 60.0
+"""A phone read from SQL is fresh for so long (design decision 14)."""
 SECRET_KEY: Final = "bench-" * 8
 
 
@@ -47,6 +49,8 @@ class Side:
     accounts: list[Account]
     port: int
     """Where the phones call from; always the same, for a new port would be a second contact."""
+    memory_seconds: float = 0.0
+    """How long the server trusts what it read of a phone; phones in the field call less often than that."""
 
     def drop_streams(self) -> None:
         """Remove the journals and the stream of events: history, which Kamailio does not keep."""
@@ -72,7 +76,7 @@ def ours(tmp: Path, phones: int) -> Iterator[Side]:
         server.demo()
         accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, "127.0.0.1")
         with server:
-            yield Side("registrar", server, redis, accounts, free_port())
+            yield Side("registrar", server, redis, accounts, free_port(), PHONE_SECONDS)
 
 
 @contextlib.contextmanager

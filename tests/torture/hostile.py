@@ -180,6 +180,7 @@ METHODS: Final = (
         PARSED,
         401,
     ),
+    case("version-without-minor", "RFC 3261 7.1", request("REGISTER").replace(b"SIP/2.0", b"SIP/2", 1), 400),
     case("http", "RFC 3261 7.1", message("GET / HTTP/1.1", f"Host: {HOME}"), 400, SILENCE),
     case("nothing", "A4", b"\0\0\0\0", 400, SILENCE),
     case(

@@ -53,6 +53,14 @@ class Line:
         assert raw is not None, f"no answer to {data[:200]!r}"
         return parse_answer(raw)
 
+    def answers_within(self, seconds: float) -> list[Answer]:
+        """All answers that come in this time."""
+        answers: list[Answer] = []
+        deadline = time.monotonic() + seconds
+        while raw := self.receive(max(0.001, deadline - time.monotonic())):
+            answers.append(parse_answer(raw))
+        return answers
+
     def answers_until_probed(self, data: bytes) -> list[Answer]:
         """All answers to `data` that come before the answer to an OPTIONS sent after it."""
         self.send(data)

@@ -7,11 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from tests.peers import procfs
@@ -68,10 +68,15 @@ class Site(RegistrarServer):
         """The embedded Redis of this process."""
         return [pid for pid in self.family if procfs.name(pid).startswith("valkey")]
 
-    def begin(self) -> None:
-        """Start, and return when HTTP answers, whatever it says about being ready."""
+    @contextmanager
+    def begun(self) -> Iterator[Self]:
+        """Run for the length of the block, which begins when HTTP answers: it need not be ready."""
         self._process.start()
-        self._process.wait_ready(lambda: self.health("live") == 200)
+        try:
+            self._process.wait_ready(lambda: self.health("live") == 200)
+            yield self
+        finally:
+            self._process.close()
 
     def press_ctrl_c(self) -> int:
         """What a terminal does: SIGINT to the whole process group. The exit code."""
@@ -99,6 +104,20 @@ class Site(RegistrarServer):
         assert reply.status == 200, reply
         account = Account(reply.body["username"], reply.body["password"], tenant["domain"])
         return Handset(reply.body["_id"], account)
+
+    def new_blocked_phone(self) -> Handset:
+        """A phone of a customer who was blocked afterwards, before the SIP side ever read it."""
+        oid = f"{time.time_ns():024x}"
+        self.sql(
+            "INSERT INTO customer "
+            "(oid, created_at, updated_at, name, state, is_reseller, sip_domain, version) "
+            "SELECT ?, created_at, updated_at, 'Blocked', 'ACTIVE', 0, ?, 1 FROM customer WHERE id = 1",
+            oid,
+            f"{oid}.example",
+        )
+        handset = self.new_phone(customer=oid, extension=None)
+        self.sql("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE oid = ?", oid)
+        return handset
 
     def phone(self, handset: Handset) -> dict[str, Any]:
         """The whole phone as the API shows it."""

@@ -51,9 +51,7 @@ def test_a_locked_phone_is_refused_elsewhere_only_when_its_password_is_right(
     assert register(site, handset.account, HOME).status == 200
     refused = register(site, handset.account, AWAY)
     assert (refused.status, refused.reason) == (403, "Forbidden")
-    assert "127.0.0" not in refused.raw.decode().replace("received=127.0.0.3", "").replace(
-        "127.0.0.3:", ""
-    ).replace("@127.0.0.3", ""), "it says nothing about where the phone may be"
+    assert b"127.0.0.2" not in refused.raw, "it does not say where the phone may be"
     assert register(site, wrong(handset.account), AWAY).status == 401
 
 
@@ -223,21 +221,7 @@ def _put(content: bytes, place: Path) -> None:
 
 
 def test_a_phone_of_a_blocked_customer_is_refused(site: Site) -> None:
-    oid = f"{int(time.time()):024x}"
-    site.sql(
-        "INSERT INTO customer (oid, created_at, updated_at, name, state, is_reseller, sip_domain, version) "
-        "SELECT ?, created_at, updated_at, 'Blocked', 'ACTIVE', 0, ?, 1 FROM customer WHERE id = 1",
-        oid,
-        f"{oid}.example",
-    )
-    tenant = site.demo()
-    body = {"sipPhoneModel": tenant["models"]["generic"], "customer": oid}
-    made = site.api("POST", "/pbx/sipphone", body)
-    assert made.status == 200, made
-    handset = Handset(
-        made.body["_id"], Account(made.body["username"], made.body["password"], tenant["domain"])
-    )
-    site.sql("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE oid = ?", oid)
+    handset = site.new_blocked_phone()
     assert register(site, wrong(handset.account), HOME).status == 401
     assert register(site, handset.account, HOME).status == 403
     assert site.status_hash(handset)["lastRejectedReason"] == "customer-inactive"

@@ -173,11 +173,11 @@ def test_a_nonce_of_another_address_with_a_wrong_password_is_plainly_wrong(
 
 def test_a_nonce_that_is_not_ours_is_challenged_plainly(site: Site, handset: Handset) -> None:
     with UdpPhone(handset.account, site.sip) as phone:
-        request = authorized(phone, phone.exchange(phone.caller.register()))
-        nonce = phone.sent and phone.caller._challenge
-        assert nonce
-        mine = nonce.nonce
-        for forged in ("a" * len(mine), mine[:-1] + ("A" if mine[-1] != "A" else "B"), "short"):
+        challenge = phone.exchange(phone.caller.register())
+        request = authorized(phone, challenge)
+        mine = challenge.challenges[0].nonce
+        younger = mine[:4] + ("A" if mine[4] != "A" else "B") + mine[5:]
+        for forged in ("a" * len(mine), younger, "short"):
             assert stale(phone.exchange(with_nonce(phone, request, forged))) is False
         assert site.stored(handset) == ({}, {})
         assert phone.exchange(request).status == 200, "the real one was not used up"

@@ -1,7 +1,6 @@
 """Nobody learns from an answer which usernames exist: to wrong credentials all answers look alike."""
 
 import re
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,25 +32,9 @@ class Shape:
         return cls(f"{answer.status} {answer.reason}", names, len(masked), challenge)
 
 
-def blocked_customer(site: Site) -> str:
-    """The id of a customer that exists, for phones made now and blocked afterwards."""
-    oid = f"{time.time_ns():024x}"
-    site.sql(
-        "INSERT INTO customer (oid, created_at, updated_at, name, state, is_reseller, sip_domain, version) "
-        "SELECT ?, created_at, updated_at, 'Blocked', 'ACTIVE', 0, ?, 1 FROM customer WHERE id = 1",
-        oid,
-        f"{oid}.example",
-    )
-    return oid
-
-
 @pytest.fixture(scope="module")
 def usernames(site: Site) -> dict[str, str]:
     """Usernames that a stranger may try, all of 32 characters."""
-    customer = blocked_customer(site)
-    model = site.demo()["models"]["generic"]
-    blocked = site.api("POST", "/pbx/sipphone", {"sipPhoneModel": model, "customer": customer}).body
-    site.sql("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE oid = ?", customer)
     deleted = site.new_phone()
     site.api("DELETE", f"/pbx/sipphone/{deleted.id}")
     registered = site.new_phone()
@@ -65,7 +48,7 @@ def usernames(site: Site) -> dict[str, str]:
             ip={"mode": "LOCKED", "address": "127.0.0.2"}
         ).account.username,
         "roaming elsewhere": site.new_phone(ip={"mode": "ROAMING", "countries": "DK"}).account.username,
-        "of a blocked customer": blocked["username"],
+        "of a blocked customer": site.new_blocked_phone().account.username,
         "deleted": deleted.account.username,
     }
 

@@ -2,9 +2,13 @@
 
 from typing import Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from registrar.sip import Credentials, NameAddr, Params, Uri, Via, quote
+
+unhurried = settings(deadline=None)
+"""A machine under load is no fault of the language; test_linear.py looks at time."""
 
 TOKEN_CHARS: Final = "abcXYZ059-.!%*_+`'~"
 SPECIALS: Final = '<>@,;:\\"/[]?={}&%*+ \t\r\n\0\x01\x7f09azAZ\u0085\u00e9\u017f\u0660\u212a\u2028\U0001f600'

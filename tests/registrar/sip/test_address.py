@@ -7,7 +7,7 @@ from registrar.errors import MalformedMessage, SipError
 from registrar.sip import NameAddr, parse_name_addr, parse_name_addrs, parse_uri
 from registrar.sip.address import MAX_CONTACTS
 
-from .strategies import addresses, anything
+from .strategies import addresses, anything, unhurried
 
 ANN = parse_uri("sip:ann@home.example")
 
@@ -106,12 +106,14 @@ def test_a_list_has_a_limit(count: int, fits: bool) -> None:
             parse_name_addrs(text)
 
 
+@unhurried
 @given(addresses)
 def test_an_address_survives_its_own_text(address: NameAddr) -> None:
     assert parse_name_addr(str(address)) == address
     assert parse_name_addrs(f"{address}, {address}") == [address, address]
 
 
+@unhurried
 @given(anything)
 def test_any_text_gives_addresses_or_a_sip_error(text: str) -> None:
     try:

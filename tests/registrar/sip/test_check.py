@@ -140,10 +140,16 @@ def test_what_is_a_list_may_have_rows(line: str) -> None:
     check(request(line))
 
 
-@pytest.mark.parametrize("version", ["SIP/7.0", "SIP/2.1", "SIP/2", "SIP/x"])
+@pytest.mark.parametrize("version", ["SIP/7.0", "SIP/2.1", "SIP/02.0", "sip/1.0"])
 def test_another_version_comes_before_every_other_fault(version: str) -> None:
     with pytest.raises(UnsupportedVersion):
         check(request("no colon", start=f"REGISTER sip:h ?? {version}", without="To"))
+
+
+@pytest.mark.parametrize("line", ["no colon", "l: 9", "X: a\x01"], ids=repr)
+def test_what_the_lines_were_guilty_of_is_refused(line: str) -> None:
+    with pytest.raises(MalformedMessage):
+        check(request(line))
 
 
 def test_the_version_has_no_case() -> None:

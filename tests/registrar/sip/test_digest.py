@@ -18,7 +18,7 @@ from registrar.sip import (
     quote,
 )
 
-from .strategies import anything, credentials
+from .strategies import anything, credentials, unhurried
 
 FIVE = 'username="ann", realm="home.example", nonce="n1", uri="sip:home.example", response="00FF"'
 ANN = Credentials("ann", "home.example", "n1", "sip:home.example", "00ff")
@@ -195,11 +195,13 @@ def test_a_challenge_quotes_what_the_rfc_quotes(stale: bool, header: str) -> Non
     assert challenge('a"b', "n", MD5, stale=stale) == header
 
 
+@unhurried
 @given(credentials)
 def test_credentials_survive_a_phones_text(value: Credentials) -> None:
     assert parse_credentials(text(value)) == value
 
 
+@unhurried
 @given(anything)
 def test_any_text_gives_credentials_or_a_sip_error(written: str) -> None:
     for authorization in (written, f"Digest {written}", f"Digest {FIVE}, {written}"):
@@ -211,6 +213,7 @@ def test_any_text_gives_credentials_or_a_sip_error(written: str) -> None:
             pass
 
 
+@unhurried
 @given(st.text(), st.text(), st.text(), st.sampled_from([MD5, SHA256]))
 def test_any_name_and_password_have_a_key(username: str, realm: str, password: str, algorithm: str) -> None:
     assert len(ha1(username, realm, password, algorithm)) == {MD5: 32, SHA256: 64}[algorithm]

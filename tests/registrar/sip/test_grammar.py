@@ -8,7 +8,7 @@ from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Params, format_params, param, parse_params, quote, split, unquote
 from registrar.sip.grammar import is_token
 
-from .strategies import anything, params, texts
+from .strategies import anything, params, texts, unhurried
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,20 @@ def test_a_line_break_cannot_be_quoted() -> None:
     assert quote("a\r\nb") == '"a  b"'
 
 
+@unhurried
 @given(texts)
 def test_unquote_is_the_inverse_of_quote(text: str) -> None:
     assert unquote(quote(text)) == text
     assert split(quote(text), ",") == [quote(text)]
 
 
+@unhurried
 @given(params)
 def test_parameters_survive_their_own_text(value: Params) -> None:
     assert parse_params(format_params(value)) == value
 
 
+@unhurried
 @given(anything, st.sampled_from(",;"))
 def test_any_text_gives_values_or_a_sip_error(text: str, separator: str) -> None:
     try:

@@ -8,7 +8,7 @@ from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Headers, canonical
 from registrar.sip.headers import COMPACT, MAX_HEADER, parse_headers
 
-from .strategies import anything, tokens
+from .strategies import anything, tokens, unhurried
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,7 @@ def test_a_folded_header_has_a_limit(size: int, fits: bool) -> None:
             parse_headers(lines)
 
 
+@unhurried
 @given(st.lists(st.tuples(tokens, tokens), max_size=8))
 def test_headers_survive_their_own_text(rows: list[tuple[str, str]]) -> None:
     headers, fault = parse_headers([f"{name}: {value}" for name, value in rows])
@@ -125,6 +126,7 @@ def test_headers_survive_their_own_text(rows: list[tuple[str, str]]) -> None:
         assert (key in headers.repeated) == (len(headers.all(key)) > 1)
 
 
+@unhurried
 @given(st.lists(anything, max_size=5))
 def test_any_lines_give_headers_or_a_sip_error(lines: list[str]) -> None:
     try:

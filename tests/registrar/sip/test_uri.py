@@ -7,7 +7,7 @@ from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Uri, equivalent, parse_uri, unescape
 from registrar.sip.uri import MAX_URI
 
-from .strategies import anything, uris
+from .strategies import anything, unhurried, uris
 
 
 @pytest.mark.parametrize(
@@ -207,17 +207,20 @@ def test_a_host_key_is_what_look_ups_use() -> None:
     assert parse_uri("sip:a@Home.Example.").host_key == "home.example"
 
 
+@unhurried
 @given(uris)
 def test_a_uri_survives_its_own_text(uri: Uri) -> None:
     assert parse_uri(str(uri)) == uri
     assert equivalent(uri, uri)
 
 
+@unhurried
 @given(uris, uris)
 def test_comparison_is_symmetric(one: Uri, other: Uri) -> None:
     assert equivalent(one, other) == equivalent(other, one)
 
 
+@unhurried
 @given(anything)
 def test_any_text_gives_a_uri_or_a_sip_error(text: str) -> None:
     try:

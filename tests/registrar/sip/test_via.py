@@ -6,7 +6,7 @@ from hypothesis import given
 from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Via, parse_via
 
-from .strategies import anything, vias
+from .strategies import anything, unhurried, vias
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,14 @@ def test_the_server_notes_where_a_request_came_from(hop: str, ip: str, stamped: 
     assert via.stamped(ip, 4711) == via
 
 
+@unhurried
 @given(vias)
 def test_a_hop_survives_its_own_text(via: Via) -> None:
     assert parse_via(str(via)) == via
     assert parse_via(str(via.stamped("203.0.113.9", 1))) == via.stamped("203.0.113.9", 1)
 
 
+@unhurried
 @given(anything)
 def test_any_text_gives_a_hop_or_a_sip_error(text: str) -> None:
     for hop in (text, f"SIP/2.0/UDP {text}", f"SIP/2.0/UDP h;{text}"):

@@ -1,0 +1,293 @@
+"""Processes and stores die under load: what was acknowledged is kept, and no fault is the phone's fault."""
+
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.peers import procfs
+from tests.peers.phone import Account
+from tests.peers.redis import RedisServer
+from tests.wire.conftest import Report
+from tests.wire.ledger import Book, Load, Promise
+from tests.wire.need import need, rounds
+from tests.wire.site import Handset, Site, within
+
+pytestmark = pytest.mark.wire
+
+PHONES: Final = 200
+RATE: Final = 100
+SPELL_SECONDS: Final = 1.5
+"""How long the load runs before and after each fault."""
+VISIBLE_SECONDS: Final = 10.0
+"""After the end of a fault every promise is to be seen by then."""
+KILLS: Final = 3
+"""Faults in one test; more of them are more tests."""
+WAL_LOCKS: Final = (120, 8)
+"""Where the locks of SQLite's write-ahead log lie in the -shm file: all of them taken, nobody reads or writes."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Phones that exist in a database, and the folder that holds it."""
+
+    data: Path
+    tenant: dict[str, Any]
+    handsets: list[Handset]
+
+    @property
+    def accounts(self) -> list[Account]:
+        return [handset.account for handset in self.handsets]
+
+    def site(self, folder: Path, **settings: str) -> Site:
+        """A server for them."""
+        return Site(folder, tenant=self.tenant, data_dir=str(self.data), **settings)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    need("redis-cli")
+    folder = tmp_path_factory.mktemp("fleet")
+    with Site(folder) as site:
+        handsets = [site.new_phone() for _ in range(PHONES)]
+        return Fleet(folder / "data", site.demo(), handsets)
+
+
+# What was promised
+
+
+def lost(site: Site, handsets: list[Handset], book: Book) -> list[str]:
+    """Every acknowledged request that Redis or the API does not know (any more)."""
+    now = time.time()
+    promised = [
+        (handset, promise)
+        for handset in handsets
+        if (promise := book.promises.get(handset.account.username)) and promise.expires_at > now
+    ]
+    stored = site.redis_all([("hget", f"registrar:loc:{{{handset.id}}}", "b") for handset, _ in promised])
+    listed = site.api("GET", "/pbx/sipphone?full=true&limit=1000").body["sipPhones"]
+    online = {phone["_id"]: phone["status"]["online"] for phone in listed}
+    return [
+        f"{handset.account.username[:6]}: in Redis {text}, online in the API: {online.get(handset.id)}"
+        for (handset, promise), text in zip(promised, stored, strict=True)
+        if online.get(handset.id) is not True or not _is_kept(promise, json.loads(text or "[]"))
+    ]
+
+
+def _is_kept(promise: Promise, rows: list[list[Any]]) -> bool:
+    """Whether the request, or a later one of the same phone, is what is stored for its contact."""
+    return any(
+        (row[0], row[2]) == (promise.contact, promise.call_id)
+        and row[3] >= promise.cseq
+        and row[1] >= int(promise.expires_at) - 1
+        for row in rows
+    )
+
+
+def judge(load: Load, site: Site, fleet: Fleet, faults: int, report: Report) -> None:
+    """After the load: nothing acknowledged is lost, nobody was refused for a fault of ours."""
+    result, book = load.result, load.book
+    slowest = max((one.seconds for one in result.acknowledged), default=0.0)
+    report(
+        f"{len(result.acknowledged)} acknowledged, {faults} faults between, {dict(result.codes)}, "
+        f"{len(result.timeouts)} timeouts, slowest {slowest:.1f} s"
+    )
+    assert result.acknowledged
+    assert faults
+    within(VISIBLE_SECONDS, lambda: not lost(site, fleet.handsets, book), _Lost(site, fleet, book))
+    assert Counter(book.violations) == {}
+    assert site.metric("unhandled_exceptions_total") == 0
+
+
+class _Lost(str):
+    """The text of a failure, made only when it is needed."""
+
+    __slots__ = ("_book", "_fleet", "_site")
+
+    def __new__(cls, site: Site, fleet: Fleet, book: Book) -> "_Lost":
+        made = super().__new__(cls, "every promise is kept")
+        made._site, made._fleet, made._book = site, fleet, book
+        return made
+
+    def __format__(self, _: str) -> str:
+        return "\n".join(["every promise is kept", *lost(self._site, self._fleet.handsets, self._book)[:5]])
+
+
+def serve_a_spell(load: Load, seconds: float = SPELL_SECONDS) -> None:
+    """Let the load go on: for a while, and until registrations are acknowledged again."""
+    until = load.acknowledged + RATE * seconds / 2
+    within(20, lambda: load.acknowledged >= until, "registrations are acknowledged again")
+
+
+# The server
+
+
+@pytest.mark.parametrize("batch", range(rounds(1, 7)))
+@pytest.mark.parametrize("redis_is", ["embedded", "external"])
+def test_the_server_is_killed_under_load(
+    redis_is: str, batch: int, fleet: Fleet, tmp_path: Path, report: Report
+) -> None:
+    with _redis(tmp_path, redis_is) as settings, fleet.site(tmp_path, **settings) as site:
+        with Load(fleet.accounts, site.sip, rate=RATE) as load:
+            for _ in range(KILLS):
+                serve_a_spell(load)
+                site.kill9()
+                assert not site.running
+                site.start()
+                within(VISIBLE_SECONDS, lambda: not lost_before(site, fleet, load), "kept over the restart")
+            serve_a_spell(load)
+        judge(load, site, fleet, KILLS, report)
+
+
+def lost_before(site: Site, fleet: Fleet, load: Load) -> list[str]:
+    """What is lost of the promises made up to now; the load goes on meanwhile."""
+    return lost(site, fleet.handsets, Book(promises=dict(load.book.promises)))
+
+
+@contextmanager
+def _redis(folder: Path, kind: str) -> Iterator[dict[str, str]]:
+    if kind == "embedded":
+        yield {}
+        return
+    need("redis-server", "redis-cli")
+    with RedisServer(folder) as redis:
+        yield {"redis_url": redis.url}
+
+
+# Redis
+
+
+@pytest.mark.parametrize("batch", range(rounds(1, 4)))
+def test_redis_is_killed_under_load(batch: int, fleet: Fleet, tmp_path: Path, report: Report) -> None:
+    need("redis-server", "redis-cli")
+    with RedisServer(tmp_path) as redis, fleet.site(tmp_path, redis_url=redis.url) as site:
+        with Load(fleet.accounts, site.sip, rate=RATE) as load:
+            for _ in range(KILLS):
+                serve_a_spell(load)
+                redis.kill9()
+                within(2, lambda: site.health("ready") == 503, "it is noticed")
+                redis.start()
+                took = within(2, site.ready, "ready again")
+                report(f"ready {took:.2f} s after Redis was back")
+            serve_a_spell(load)
+        judge(load, site, fleet, KILLS, report)
+
+
+def test_the_embedded_redis_is_killed_under_load(fleet: Fleet, tmp_path: Path, report: Report) -> None:
+    with fleet.site(tmp_path) as site:
+        with Load(fleet.accounts, site.sip, rate=RATE) as load:
+            for _ in range(KILLS):
+                serve_a_spell(load)
+                (old,) = site.valkeys
+                os.kill(old, signal.SIGKILL)
+                began = time.monotonic()
+                within(1, lambda: site.valkeys not in ([], [old]), "another one is started")
+                within(1 - (time.monotonic() - began), lambda: _pings(site), "it answers")
+                report(f"answers again after {1000 * (time.monotonic() - began):.0f} ms")
+                within(2, site.ready, "ready again")
+            serve_a_spell(load)
+        judge(load, site, fleet, KILLS, report)
+
+
+def _pings(site: Site) -> bool:
+    try:
+        return bool(site.redis("ping") == "PONG")
+    except Exception:  # refused, loading, no socket yet: not yet
+        return False
+
+
+def test_redis_hangs_under_load(fleet: Fleet, tmp_path: Path, report: Report) -> None:
+    need("redis-server", "redis-cli")
+    with RedisServer(tmp_path) as redis, fleet.site(tmp_path, redis_url=redis.url) as site:
+        with Load(fleet.accounts, site.sip, rate=RATE) as load:
+            serve_a_spell(load)
+            os.kill(redis.pid, signal.SIGSTOP)
+            try:
+                stopped = load.acknowledged
+                time.sleep(3)  # the length of the fault
+                during = load.acknowledged - stopped
+            finally:
+                os.kill(redis.pid, signal.SIGCONT)
+            report(f"{during} refreshes were granted in the 3 s")
+            took = within(2, site.ready, "ready again")
+            report(f"ready {took:.2f} s after it went on")
+            serve_a_spell(load)
+        judge(load, site, fleet, 1, report)
+
+
+# SQL
+
+
+@contextmanager
+def _writers_locked_out(site: Site) -> Iterator[None]:
+    """Another process' BEGIN EXCLUSIVE."""
+    with closing(sqlite3.connect(site.database, timeout=5, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _everybody_locked_out(site: Site) -> Iterator[None]:
+    """All locks of the write-ahead log: nobody reads either."""
+    start, length = WAL_LOCKS
+    with open(f"{site.database}-shm", "r+b") as file:
+
+        def locked() -> bool:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+            except OSError:
+                return False
+            return True
+
+        within(10, locked, "nobody reads for a moment")
+        try:
+            yield
+        finally:
+            fcntl.lockf(file, fcntl.LOCK_UN, length, start)
+
+
+@pytest.mark.parametrize(
+    ("lock", "forget"),
+    [(_writers_locked_out, False), (_everybody_locked_out, False), (_everybody_locked_out, True)],
+    ids=["writers", "everybody", "everybody, and changes may have been missed"],
+)
+def test_the_database_is_locked_under_load(
+    lock: Any, forget: bool, fleet: Fleet, tmp_path: Path, report: Report
+) -> None:
+    """Phones that were read before go on; `forget`: all of them must be read again, and cannot be."""
+    with fleet.site(tmp_path) as site:
+        strangers = [site.new_phone() for _ in range(20)]
+        with Load(fleet.accounts, site.sip, rate=RATE, deadline=12) as load:
+            serve_a_spell(load, 2 * PHONES / RATE)
+            with lock(site), Load([one.account for one in strangers], site.sip, rate=10, deadline=12) as new:
+                if forget:
+                    site.redis("client", "kill", "type", "pubsub")
+                before = load.acknowledged
+                time.sleep(3)  # the length of the fault
+                during = load.acknowledged - before
+            serve_a_spell(load)
+            within(2, site.ready, "ready again")
+        report(f"{during} of known phones were acknowledged in the 3 s; new phones: {dict(new.result.codes)}")
+        judge(load, site, fleet, 1, report)
+        assert Counter(new.book.violations) == {}
+        assert during > RATE
+
+
+def test_nothing_is_left_of_them(fleet: Fleet) -> None:
+    """The servers above share a folder; the next start must find no living Redis of theirs."""
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        if procfs.name(pid).startswith("valkey") and procfs.alive(pid):
+            assert os.readlink(f"/proc/{pid}/cwd") != str(fleet.data)

@@ -1,0 +1,255 @@
+"""The command as an operator meets it: it starts, says what is wrong in one line, and leaves nothing behind."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.peers import procfs
+from tests.peers.phone import Account, UdpPhone
+from tests.peers.ports import free_port
+from tests.peers.process import CLEAN_ENVIRONMENT
+from tests.peers.redis import RedisServer
+from tests.peers.registrar import COMMAND, DOMAIN
+from tests.wire.conftest import Report
+from tests.wire.need import need
+from tests.wire.site import Handset, Site, within
+
+pytestmark = pytest.mark.wire
+
+GONE_SECONDS: Final = 3.0
+OTHER_NODE_SECONDS: Final = 6.0
+"""A lease is looked at each 2 s."""
+COMMAND_SECONDS: Final = 60.0
+
+
+# Starting and stopping
+
+
+@pytest.fixture
+def demo_site(tmp_path: Path) -> Iterator[Site]:
+    """`registrar serve --demo` on an empty data directory."""
+    with Site(tmp_path, arguments=("serve", "--demo")) as site:
+        yield site
+
+
+def test_serve_demo_prints_what_registers_and_ctrl_c_ends_it(demo_site: Site, report: Report) -> None:
+    within(5, lambda: "password" in demo_site.out, "the account is printed")
+    account, server, token = _demo_text(demo_site.out)
+    assert server == demo_site.sip
+    with UdpPhone(account, server) as phone:
+        assert phone.register().status == 200
+    listed = demo_site.api("GET", "/pbx/sipphone?full=true", token=token)
+    assert listed.status == 200
+    shown = {phone["username"]: phone["status"]["online"] for phone in listed.body["sipPhones"]}
+    assert shown[account.username] is True
+    assert sum(shown.values()) == 1
+    family = demo_site.family
+    assert any(procfs.name(pid).startswith("valkey") for pid in family)
+    assert demo_site.press_ctrl_c() == 0
+    took = within(GONE_SECONDS, lambda: not any(map(procfs.alive, family)), "all processes are gone")
+    report(f"nothing is left {1000 * took:.0f} ms after the end")
+    assert "Traceback" not in demo_site.log_text
+
+
+def _demo_text(printed: str) -> tuple[Account, tuple[str, int], str]:
+    """The account, the server and the token in what `serve --demo` prints."""
+
+    def value(name: str) -> str:
+        found = re.search(rf"{name}\s+(\S+)", printed)
+        assert found, printed
+        return found[1]
+
+    host, _, port = value("server").partition(":")
+    account = Account(value("username"), value("password"), value("domain"))
+    return account, (host, int(port)), value("ADMIN token")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_to_the_process_alone_ends_it_too(number: signal.Signals, tmp_path: Path) -> None:
+    with Site(tmp_path) as site:
+        family = site.family
+        assert site.stop(number) == 0
+        within(GONE_SECONDS, lambda: not any(map(procfs.alive, family)), "all processes are gone")
+
+
+def test_kill_9_leaves_no_process_behind(tmp_path: Path, report: Report) -> None:
+    with Site(tmp_path) as site:
+        family = site.family
+        assert site.valkeys
+        site.kill9()
+        took = within(GONE_SECONDS, lambda: not any(map(procfs.alive, family)), "its Redis is gone")
+        report(f"the embedded Redis is gone after {1000 * took:.0f} ms")
+        site.start()
+        assert site.valkeys, "the next start takes over"
+
+
+# The demo tenant
+
+
+def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """`registrar <arguments>` to its end, with a data directory in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    given = {"data_dir": str(folder / "data"), "domain": DOMAIN, **settings}
+    names = {name if name.isupper() else f"REGISTRAR_{name.upper()}": given[name] for name in given}
+    return subprocess.run(
+        [str(COMMAND), *arguments],
+        cwd=folder,
+        env={**CLEAN_ENVIRONMENT, **names},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+    )
+
+
+def test_demo_json_is_one_object_and_finds_what_it_made(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "demo", "--json", http="127.0.0.1:18080") for _ in range(2)]
+    assert [done.returncode for done in runs] == [0, 0]
+    first, again = (_one_object(done.stdout) for done in runs)
+    assert first["api"] == "http://127.0.0.1:18080"
+    assert {"token", "customer", "domain", "domainId", "models", "extensions", "phones"} <= first.keys()
+    assert {"generic", "webrtc"} <= first["models"].keys()
+    assert len(first["extensions"]) >= 3
+    assert all(extension.keys() >= {"_id", "number", "name"} for extension in first["extensions"])
+    expected = {"_id", "username", "password", "domain", "extensionNumber"}
+    assert all(phone.keys() >= expected for phone in first["phones"])
+    assert {**first, "token": ""} == {**again, "token": ""}
+    assert not (tmp_path / "data" / "valkey.sock").exists(), "it starts no Redis"
+
+
+def _one_object(text: str) -> dict[str, Any]:
+    assert len(text.strip().splitlines()) == 1, text
+    value = json.loads(text)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_demo_json_works_while_serve_runs(site: Site) -> None:
+    told = _one_object(site.command("demo", "--json"))
+    assert {**told, "token": ""} == {**site.demo(), "token": ""}
+    assert site.api("GET", "/pbx/sipphone", token=told["token"]).status == 200
+
+
+# Wrong settings
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A setting nobody can work with, and what the one line must name."""
+
+    name: str
+    named: str
+    settings: dict[str, str]
+
+
+def _taken(kind: socket.SocketKind) -> socket.socket:
+    taken = socket.socket(socket.AF_INET, kind)
+    taken.bind(("127.0.0.1", 0))
+    if kind == socket.SOCK_STREAM:
+        taken.listen()
+    return taken
+
+
+def _address(taken: socket.socket) -> str:
+    return "{}:{}".format(*taken.getsockname())
+
+
+WRONG: Final = (
+    Wrong("an unknown setting", "REGISTRAR_FOO", {"foo": "1"}),
+    Wrong("a listener without a port", "REGISTRAR_SIP_UDP", {"sip_udp": "127.0.0.1"}),
+    Wrong("a listener that is a name", "REGISTRAR_HTTP", {"http": "localhost:8080"}),
+    Wrong("a short secret key", "REGISTRAR_SECRET_KEY", {"secret_key": "short"}),
+    Wrong("a short token secret", "REGISTRAR_JWT_SECRET", {"jwt_secret": "short"}),
+    Wrong("another secret key", "REGISTRAR_SECRET_KEY", {"secret_key": "k" * 40}),
+    Wrong("a database URL that is none", "REGISTRAR_DATABASE_URL", {"database_url": "nonsense"}),
+    Wrong("an unknown database", "REGISTRAR_DATABASE_URL", {"database_url": "oracle://127.0.0.1/x"}),
+    Wrong(
+        "a database nobody can open",
+        "REGISTRAR_DATABASE_URL",
+        {"database_url": "sqlite+aiosqlite:////nonexistent/x.sqlite"},
+    ),
+    Wrong("a Redis URL that is none", "REGISTRAR_REDIS_URL", {"redis_url": "http://127.0.0.1:6379"}),
+    Wrong("a Redis port that is none", "REGISTRAR_REDIS_URL", {"redis_url": "redis://127.0.0.1:port"}),
+    Wrong("a UDP port in use", "REGISTRAR_SIP_UDP", {"sip_udp": "taken"}),
+    Wrong("an HTTP port in use", "REGISTRAR_HTTP", {"http": "taken"}),
+    Wrong("a file that is missing", "REGISTRAR_CONFIG", {"REGISTRAR_CONFIG": "/nonexistent.toml"}),
+)
+
+
+@pytest.fixture(scope="module")
+def endings(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    """How `registrar serve` ended with each of the wrong settings, on a database that exists."""
+    folder = tmp_path_factory.mktemp("wrong")
+    assert run(folder, "demo", "--json").returncode == 0
+    with closing(_taken(socket.SOCK_DGRAM)) as udp, closing(_taken(socket.SOCK_STREAM)) as tcp:
+        sockets = {"sip_udp": _address(udp), "http": _address(tcp)}
+
+        def serve(wrong: Wrong) -> subprocess.CompletedProcess[str]:
+            given = {
+                "sip_udp": f"127.0.0.1:{free_port()}",
+                "http": f"127.0.0.1:{free_port()}",
+                **{name: sockets[name] if value == "taken" else value for name, value in wrong.settings.items()},
+            }
+            off = {"sip_tcp": "", "sip_tls": "", "sip_wss": ""}
+            return run(folder, "serve", **off, **given)
+
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(serve, WRONG))
+    return {wrong.name: end for wrong, end in zip(WRONG, done, strict=True)}
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=[wrong.name for wrong in WRONG])
+def test_a_wrong_setting_ends_it_with_one_line(
+    wrong: Wrong, endings: dict[str, subprocess.CompletedProcess[str]]
+) -> None:
+    done = endings[wrong.name]
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith('{"time"')]
+    assert len(lines) == 1, done.stderr[-2000:]
+    assert wrong.named in lines[0]
+    values = [value for name, value in wrong.settings.items() if "secret" in name]
+    assert not [value for value in values if value in done.stderr], "no secret in it"
+
+
+# Several processes
+
+
+def test_a_second_serve_uses_the_first_ones_redis(site: Site, second: Site, handset: Handset) -> None:
+    assert len(site.valkeys) == 1
+    assert second.valkeys == []
+    with UdpPhone(handset.account, second.sip) as phone:
+        assert phone.register().status == 200
+    assert site.status(handset)["online"] is True
+    assert second.status(handset)["online"] is True
+
+
+def test_the_second_process_of_a_name_makes_the_first_one_stop(
+    site: Site, tmp_path: Path, report: Report
+) -> None:
+    need("redis-server", "redis-cli")
+    shared = {"data_dir": site.settings["data_dir"], "node": "the-one-name"}
+    with RedisServer(tmp_path) as redis:
+        older = Site(tmp_path / "older", tenant=site.demo(), redis_url=redis.url, **shared)
+        newer = Site(tmp_path / "newer", tenant=site.demo(), redis_url=redis.url, **shared)
+        with older, newer:
+            took = within(OTHER_NODE_SECONDS, lambda: not older.running, "the first one stops")
+            report(f"the first one stopped {took:.1f} s after the second was ready")
+            assert older.wait_end() not in (0, None)
+            lines = [line for line in older.log_text.splitlines() if not line.startswith('{"time"')]
+            assert len(lines) == 1, older.log_text[-2000:]
+            assert "the-one-name" in lines[0]
+            assert newer.running
+            assert newer.ready()
