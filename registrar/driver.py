@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
-from registrar.errors import MessageTooLarge, SipError, UnsupportedVersion
+from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import Answer
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.screen import Screen, Silence
@@ -185,8 +185,7 @@ class Driver:
         self._metrics.parse_errors(error.label)
         log.debug("refused: %s", error)
         try:
-            if not isinstance(error, UnsupportedVersion):
-                request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
+            request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
         except SipError:
             self._metrics.dropped("malformed")
             return

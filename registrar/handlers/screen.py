@@ -67,8 +67,6 @@ class Screen:
         unsupported = [tag for tag in _required(request) if tag not in SUPPORTED]
         if unsupported:
             return Answer(420, headers=(("Unsupported", ", ".join(unsupported)),))
-        if method == "REGISTER" and not request.to.uri.is_sip:
-            return Answer(400)  # RFC 4475 section 3.3.4
         return None
 
 

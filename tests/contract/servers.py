@@ -32,7 +32,7 @@ class Server(Protocol):
 
 
 class Valkey:
-    """The binary of the embedded server. A unix socket's path must be short, so it lies in a folder of its own."""
+    """The binary of the embedded server, on a socket whose path is short enough."""
 
     def __init__(self, folder: Path) -> None:
         self._socket = folder / "v.sock"

@@ -1,0 +1,532 @@
+"""Who may register: the database behind it with the migrations of config, and what is believed of it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from config.database import migrate, writing
+from config.operations.models import GENERIC, find_model
+from config.operations.phones.write import new_phone
+from config.tables import Customer, Extension, SipPhone
+from registrar.errors import StoreUnavailable
+from registrar.model import Change, IpMode, Mono, Phone
+from registrar.ports import Column, Phones
+from registrar.store.database import connect
+from registrar.store.directory_cache import BELIEVED_SECONDS, FRESH_SECONDS, CachedDirectory
+from registrar.store.directory_sql import SqlPhones
+from registrar.store.vault import Vault
+
+HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+VAULT = Vault("secret key of the tests, long enough for all")
+
+
+@dataclass
+class Installation:
+    """A database with two customers, the first of which has three phones."""
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+    phones: list[Phone] = field(default_factory=list)
+
+    def sql(self, vault: Vault = VAULT) -> SqlPhones:
+        return SqlPhones(self.reader, self.writer, vault)
+
+    async def execute(self, statement: str, **values: object) -> None:
+        async with self.writer.begin() as connection:
+            await connection.execute(text(statement), values)
+
+
+async def _make(session: AsyncSession) -> list[str]:
+    acme = Customer(oid="a" * 24, name="Acme", sip_domain="acme.test")
+    rival = Customer(oid="b" * 24, name="Rival", sip_domain="rival.test")
+    session.add_all([acme, rival])
+    await session.flush()
+    extension = Extension(oid="e" * 24, customer_id=acme.id, number="200", name="Anna")
+    session.add(extension)
+    await session.flush()
+    model = await find_model(session, GENERIC)
+    assert model is not None
+    made: list[SipPhone] = []
+    for number, customer in enumerate((acme, acme, acme, rival)):
+        owner = extension.id if number == 0 else None
+        phone = new_phone(VAULT, customer_id=customer.id, extension_id=owner, model_id=model.id)
+        session.add(phone)
+        made.append(phone)
+    await session.flush()
+    return [phone.username for phone in made]
+
+
+@pytest.fixture
+async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/phones.db"
+    writer, reader = connect(url), connect(url, read_only=True)
+    try:
+        await migrate(writer)
+        usernames = await writing(writer, _make)
+        made = Installation(writer, reader)
+        found = {phone.username: phone for phone in await made.sql().select("username", usernames)}
+        made.phones = [found[username] for username in usernames]
+        yield made
+    finally:
+        await reader.dispose()
+        await writer.dispose()
+
+
+# The database
+
+
+async def test_a_phone_is_read_with_all_that_the_rules_need(installation: Installation) -> None:
+    first, second, *_ = installation.phones
+    assert (first.domain, first.customer, first.active) == ("acme.test", "a" * 24, True)
+    assert (first.extension, second.extension) == ("200", "")
+    assert (first.mode, first.address, first.countries) == (IpMode.OPEN, "", ())
+    assert len(first.username) == len(first.password) == 32
+    assert first.password not in repr(first)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "count"),
+    [
+        pytest.param("customer", ["a" * 24], 3, id="all of a customer"),
+        pytest.param("customer", ["a" * 24, "b" * 24, "c" * 24], 4, id="all of several"),
+        pytest.param("id", ["0" * 24], 0, id="an id that nothing has"),
+        pytest.param("username", [], 0, id="nobody"),
+        pytest.param("username", ["' OR 1=1 --", "%", "_" * 32], 0, id="names that look like SQL"),
+        pytest.param("username", [f"{n:032}" for n in range(1_200)], 0, id="more than one SELECT holds"),
+    ],
+)
+async def test_phones_are_found_by(
+    installation: Installation, column: Column, values: list[str], count: int
+) -> None:
+    assert len(await installation.sql().select(column, values)) == count
+
+
+async def test_usernames_are_told_by_case(installation: Installation) -> None:
+    username = installation.phones[0].username
+    assert await installation.sql().select("username", [username.upper()]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reads"),
+    [
+        pytest.param(
+            "ip_mode='ROAMING', ip_countries='dk, NO se'", {"countries": ("DK", "NO", "SE")}, id="lists"
+        ),
+        pytest.param("ip_mode='LOCKED', ip_address='2001:db8::1'", {"address": "2001:db8::1"}, id="locks"),
+        pytest.param("secret_version=7", {"secret_version": 7}, id="resets"),
+        pytest.param("pbx_cluster=3", {"cluster": 3}, id="clusters"),
+    ],
+)
+async def test_a_row_is_read(installation: Installation, change: str, reads: dict[str, object]) -> None:
+    await installation.execute(f"UPDATE sip_phone SET {change} WHERE oid=:oid", oid=installation.phones[0].id)
+    (phone,) = await installation.sql().select("id", [installation.phones[0].id])
+    assert {name: getattr(phone, name) for name in reads} == reads
+
+
+async def test_a_blocked_customer_has_no_active_phone(installation: Installation) -> None:
+    versions = [phone.version for phone in installation.phones]
+    await installation.execute(
+        "UPDATE customer SET state='BLOCKED', version=version+1 WHERE oid=:o", o="a" * 24
+    )
+    found = await installation.sql().select("id", [phone.id for phone in installation.phones])
+    by_id = {phone.id: phone for phone in found}
+    again = [by_id[phone.id] for phone in installation.phones]
+    assert [phone.active for phone in again] == [False, False, False, True]
+    assert all(new.version > old for new, old in zip(again[:3], versions[:3], strict=True))
+
+
+async def test_every_domain_is_served(installation: Installation) -> None:
+    assert await installation.sql().domains() == {"acme.test", "rival.test"}
+
+
+async def test_one_of_fifty_first_contacts_wins(installation: Installation) -> None:
+    phone, phones = installation.phones[0], installation.sql()
+    won = await asyncio.gather(*(phones.lock(phone.id, f"198.51.100.{n}") for n in range(50)))
+    assert won.count(True) == 1
+    (locked,) = await phones.select("id", [phone.id])
+    assert (locked.mode, locked.address) == (IpMode.LOCKED, f"198.51.100.{won.index(True)}")
+    assert locked.version > phone.version
+    assert not await phones.lock(phone.id, ELSEWHERE)
+
+
+async def test_what_is_not_open_or_not_there_is_not_locked(installation: Installation) -> None:
+    await installation.execute(
+        "UPDATE sip_phone SET ip_mode='ROAMING' WHERE oid=:o", o=installation.phones[0].id
+    )
+    assert not await installation.sql().lock(installation.phones[0].id, HOME)
+    assert not await installation.sql().lock("0" * 24, HOME)
+
+
+async def test_one_row_that_cannot_be_opened_does_not_take_the_others_with_it(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, *_ = installation.phones
+    await installation.execute("UPDATE sip_phone SET password_enc='v1:AAAA' WHERE oid=:o", o=first.id)
+    found = {phone.id: phone for phone in await installation.sql().select("id", [first.id, second.id])}
+    assert found[second.id].password == second.password
+    assert found[first.id].password not in ("", first.password)
+    assert first.id in caplog.text
+
+
+async def test_passwords_under_another_key_fit_nothing(installation: Installation) -> None:
+    (phone,) = await installation.sql(Vault("x" * 32)).select("id", [installation.phones[0].id])
+    assert phone.password != installation.phones[0].password
+
+
+async def test_a_database_that_is_locked_is_a_store_that_is_away(installation: Installation) -> None:
+    impatient = connect(str(installation.writer.url))
+    phones = SqlPhones(impatient, impatient, VAULT)
+
+    @event.listens_for(impatient.sync_engine, "connect")
+    def wait_less(connection: DBAPIConnection, _record: object) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout=50")
+
+    try:
+        async with installation.writer.connect() as connection:
+            await connection.execute(text("SELECT 1"))  # BEGIN IMMEDIATE: nobody else may write
+            with pytest.raises(StoreUnavailable):
+                await phones.lock(installation.phones[0].id, HOME)
+        assert await phones.lock(installation.phones[0].id, HOME)
+    finally:
+        await impatient.dispose()
+
+
+@pytest.mark.parametrize("what", ["no file", "no tables", "no database"])
+async def test_a_database_that_is_not_there_is_a_store_that_is_away(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "missing" / "x.db" if what == "no file" else tmp_path / "x.db"
+    if what == "no database":
+        path.write_bytes(b"this is no database, whatever its name says" * 100)
+    engine = connect(f"sqlite+aiosqlite:///{path}")
+    phones = SqlPhones(engine, engine, VAULT)
+    try:
+        for work in (phones.select("id", ["x"]), phones.lock("x", HOME), phones.domains()):
+            with pytest.raises(StoreUnavailable):
+                await work
+    finally:
+        await engine.dispose()
+
+
+# What is believed of it
+
+
+class Rows:
+    """Implements ports.Phones over a list; it counts what it is asked and answers when it is told to."""
+
+    def __init__(self, *phones: Phone) -> None:
+        self.rows = {phone.id: phone for phone in phones}
+        self.asked: list[tuple[Column, list[str]]] = []
+        self.away = False
+        self.gate: asyncio.Event | None = None
+        """When set, a read takes its rows at once and gives them when the gate opens."""
+
+    async def select(self, column: Column, values: Iterable[str]) -> list[Phone]:
+        wanted = list(values)
+        self.asked.append((column, wanted))
+        if self.away:
+            raise StoreUnavailable("the database: away")
+        found = [phone for phone in self.rows.values() if getattr(phone, column) in wanted]
+        if self.gate is not None:
+            await self.gate.wait()
+        return found
+
+    async def lock(self, phone: str, address: str) -> bool:
+        if self.away:
+            raise StoreUnavailable("the database: away")
+        row = self.rows.get(phone)
+        if row is None or row.mode is not IpMode.OPEN:
+            return False
+        self.rows[phone] = replace(row, mode=IpMode.LOCKED, address=address, version=row.version + 1)
+        return True
+
+    async def domains(self) -> frozenset[str]:
+        return frozenset(phone.domain for phone in self.rows.values())
+
+
+class Hands:
+    """A clock that is turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> Mono:
+        return Mono(self.now)
+
+
+def phone(name: str = "anna", **changes: object) -> Phone:
+    made = Phone(
+        id=f"id-{name}",
+        version=1,
+        username=name,
+        domain="acme.test",
+        customer="acme",
+        active=True,
+        extension="200",
+        password="secret",
+        secret_version=1,
+        mode=IpMode.OPEN,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
+
+
+@contextlib.asynccontextmanager
+async def believing(rows: Phones) -> AsyncIterator[tuple[CachedDirectory, Hands]]:
+    clock = Hands()
+    directory = CachedDirectory(rows, clock)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(directory.run())
+        try:
+            yield directory, clock
+        finally:
+            reader.cancel()
+
+
+async def test_a_phone_is_believed_for_a_minute_and_read_again_at_its_next_use() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        assert directory.peek("anna") is None
+        assert await directory.find("anna") == phone()
+        clock.now += FRESH_SECONDS
+        assert directory.peek("anna") == phone() == await directory.find("anna")
+        assert len(rows.asked) == 1
+        clock.now += 1
+        rows.rows["id-anna"] = newer = phone(version=2, password="other")
+        assert directory.peek("anna") is None
+        assert await directory.find("anna") == newer
+        assert directory.peek("anna") == newer
+        assert len(rows.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "believed"),
+    [
+        pytest.param(FRESH_SECONDS, True, id="fresh"),
+        pytest.param(FRESH_SECONDS + 1, True, id="no longer fresh"),
+        pytest.param(BELIEVED_SECONDS, True, id="ten minutes old"),
+        pytest.param(BELIEVED_SECONDS + 1, False, id="older"),
+    ],
+)
+async def test_without_a_database_a_phone_is_believed_for_ten_minutes(seconds: float, believed: bool) -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        await directory.find("anna")
+        await directory.find("nobody")
+        rows.away = True
+        clock.now += seconds
+        if believed:
+            assert await directory.find("anna") == phone()
+            assert await directory.find("nobody") is None
+        else:
+            for username in ("anna", "nobody"):
+                with pytest.raises(StoreUnavailable):
+                    await directory.find(username)
+        with pytest.raises(StoreUnavailable):
+            await directory.find("never read")
+        rows.away = False
+        assert await directory.find("anna") == phone()
+
+
+async def test_what_is_not_there_is_believed_for_a_minute_too() -> None:
+    rows = Rows()
+    async with believing(rows) as (directory, clock):
+        assert await directory.find("anna") is None
+        rows.rows["id-anna"] = phone()
+        clock.now += FRESH_SECONDS
+        assert await directory.find("anna") is None
+        assert len(rows.asked) == 1
+        clock.now += 1
+        assert await directory.find("anna") == phone()
+
+
+@pytest.mark.parametrize(
+    "username",
+    ["x" * 129, "ann\u00e4", "an\nna", "an\x00na"],
+    ids=["too long", "outside ASCII", "a line break", "a NUL"],
+)
+async def test_a_name_that_no_phone_can_have_is_not_asked_for(username: str) -> None:
+    rows = Rows()
+    async with believing(rows) as (directory, _):
+        assert await directory.find(username) is None
+    assert rows.asked == []
+
+
+async def test_all_misses_of_a_moment_are_one_select() -> None:
+    names = [f"p{number}" for number in range(100)]
+    rows = Rows(*(phone(name) for name in names))
+    async with believing(rows) as (directory, _):
+        found = await asyncio.gather(*(directory.find(name) for name in names * 3))
+    assert [one.username for one in found if one is not None] == names * 3
+    assert [len(values) for _, values in rows.asked] == [100]
+
+
+async def test_who_gave_up_waiting_takes_nobody_with_him() -> None:
+    rows = Rows(phone())
+    rows.gate = asyncio.Event()
+    async with believing(rows) as (directory, _):
+        first, second = (asyncio.create_task(directory.find("anna")) for _ in range(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        rows.gate.set()
+        assert await second == phone()
+
+
+async def test_an_older_version_never_overwrites_a_newer_one() -> None:
+    rows = Rows(phone(version=5))
+    async with believing(rows) as (directory, clock):
+        await directory.find("anna")
+        rows.rows["id-anna"] = phone(version=4, password="old")
+        clock.now += FRESH_SECONDS + 1
+        assert await directory.find("anna") == phone(version=5)
+
+
+async def test_a_phone_deleted_while_it_was_read_is_gone() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        await directory.find("anna")
+        clock.now += FRESH_SECONDS + 1
+        rows.gate = slow = asyncio.Event()
+        reading = asyncio.create_task(directory.find("anna"))
+        await asyncio.sleep(0.01)
+        rows.gate, clock.now = None, clock.now + 1
+        del rows.rows["id-anna"]
+        assert await directory.reread(Change(phones=("id-anna",))) == []
+        clock.now += 1
+        slow.set()
+        assert await reading is None
+        assert await directory.find("anna") is None
+        assert directory.by_id("id-anna") is None
+
+
+async def test_a_phone_created_while_it_was_looked_for_is_there() -> None:
+    rows = Rows()
+    async with believing(rows) as (directory, clock):
+        rows.gate = slow = asyncio.Event()
+        looking = asyncio.create_task(directory.find("anna"))
+        await asyncio.sleep(0.01)
+        rows.gate, clock.now = None, clock.now + 1
+        rows.rows["id-anna"] = phone()
+        assert await directory.reread(Change(phones=("id-anna",))) == [phone()]
+        clock.now += 1
+        slow.set()
+        await looking
+        assert await directory.find("anna") == phone()
+
+
+async def test_a_change_is_read_and_believed() -> None:
+    rows = Rows(phone(), phone("bent"))
+    async with believing(rows) as (directory, _):
+        await asyncio.gather(directory.find("anna"), directory.find("bent"))
+        rows.rows["id-anna"] = changed = phone(version=2, username="annas-new-name")
+        assert await directory.reread(Change(phones=("id-anna",))) == [changed]
+        assert directory.peek("anna") is None
+        assert await directory.find("anna") is None, "the old name is nobody's"
+        assert directory.peek("annas-new-name") == changed == directory.by_id("id-anna")
+        assert directory.peek("bent") is not None
+        assert len(rows.asked) == 2
+
+
+async def test_a_customers_change_is_read_for_all_its_phones() -> None:
+    rows = Rows(phone(), phone("bent"), phone("carl", customer="rival"))
+    async with believing(rows) as (directory, clock):
+        await asyncio.gather(*(directory.find(name) for name in ("anna", "bent", "carl")))
+        clock.now += 1
+        rows.rows["id-anna"] = blocked = phone(version=2, active=False)
+        del rows.rows["id-bent"]
+        assert await directory.reread(Change(customer="acme")) == [blocked]
+        assert directory.peek("anna") == blocked
+        assert directory.by_id("id-bent") is None
+        assert directory.peek("carl") is not None
+        assert directory.serves("acme.test")
+        assert not directory.serves("elsewhere.test")
+
+
+async def test_a_change_that_cannot_be_read_makes_the_phone_stale() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, _):
+        await directory.find("anna")
+        rows.away = True
+        with pytest.raises(StoreUnavailable):
+            await directory.reread(Change(phones=("id-anna",)))
+        assert directory.peek("anna") is None
+        assert await directory.find("anna") == phone(), "it is believed as long as there is nothing better"
+
+
+async def test_after_a_gap_everything_is_read_again_and_nothing_is_lost() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        await directory.find("anna")
+        await directory.find("nobody")
+        clock.now += 1
+        directory.forget_freshness()
+        assert directory.peek("anna") is None
+        rows.away = True
+        assert await directory.find("anna") == phone()
+        assert await directory.find("nobody") is None
+        rows.away = False
+        assert await directory.find("anna") == phone()
+        assert directory.peek("anna") == phone()
+
+
+async def test_a_re_check_of_everybody_does_not_hold_the_loop() -> None:
+    """Row by row, 20,000 phones in chunks of 200: nothing of it grows with the square of the phones."""
+    many = [phone(f"p{number}") for number in range(20_000)]
+    rows = Rows()
+    async with believing(rows) as (directory, _):
+        directory._take(many, set(), 0.0)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for start in range(0, len(many), 200):
+            ids = tuple(one.id for one in many[start : start + 200])
+            rows.rows = {one.id: one for one in many[start : start + 200]}
+            await directory.reread(Change(phones=ids))
+        assert loop.time() - started < 2
+
+
+async def test_the_first_contact_is_read_back_by_whoever_made_it_and_whoever_lost() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (one, _), believing(rows) as (other, _):
+        mine, theirs = await one.find("anna"), await other.find("anna")
+        assert mine is not None and theirs is not None
+        won, lost = await one.lock(mine, HOME), await other.lock(theirs, ELSEWHERE)
+        assert (won[1], lost[1]) == (True, False)
+        assert won[0] == lost[0] == one.peek("anna") == other.peek("anna")
+        assert lost[0] is not None and lost[0].address == HOME
+
+
+async def test_a_phone_that_is_gone_cannot_be_locked() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, _):
+        known = await directory.find("anna")
+        assert known is not None
+        del rows.rows["id-anna"]
+        assert await directory.lock(known, HOME) == (None, False)
+        assert directory.peek("anna") is None
+
+
+async def test_a_first_contact_that_cannot_be_written_is_no_contact() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, _):
+        known = await directory.find("anna")
+        assert known is not None
+        rows.away = True
+        with pytest.raises(StoreUnavailable):
+            await directory.lock(known, HOME)
+
+
+async def test_over_a_real_database_all_of_it_holds(installation: Installation) -> None:
+    first = installation.phones[0]
+    async with believing(installation.sql()) as (directory, clock):
+        assert await directory.find(first.username) == first
+        locked, won = await directory.lock(first, HOME)
+        assert won and locked is not None and locked.mode is IpMode.LOCKED
+        assert directory.peek(first.username) == locked
+        await installation.execute("DELETE FROM sip_phone WHERE oid=:o", o=first.id)
+        clock.now += 1
+        assert await directory.reread(Change(phones=(first.id,))) == []
+        assert await directory.find(first.username) is None
