@@ -9,35 +9,37 @@ ConfigurationError          a setting that cannot be used: one line, exit code 2
 AnotherNode                 our node name belongs to another living process: one line, exit code 3
 """
 
+from typing import ClassVar
+
 
 class SipError(Exception):
     """A message that is refused before any rule looks at it. `str(error)` says what was wrong."""
 
-    status = 400
-    reason = "Bad Request"
-    label = "bad_request"
+    status: ClassVar[int] = 400
+    reason: ClassVar[str] = "Bad Request"
+    label: ClassVar[str] = "bad_request"
 
 
 class MalformedMessage(SipError):
     """The grammar of RFC 3261 section 25 was broken, or a limit of ours was passed."""
 
-    label = "malformed"
+    label: ClassVar[str] = "malformed"
 
 
 class UnsupportedVersion(SipError):
     """The start line names another SIP version (RFC 3261 section 21.5.6)."""
 
-    status = 505
-    reason = "Version Not Supported"
-    label = "version"
+    status: ClassVar[int] = 505
+    reason: ClassVar[str] = "Version Not Supported"
+    label: ClassVar[str] = "version"
 
 
 class MessageTooLarge(SipError):
     """The message is longer than we read (RFC 3261 section 21.5.7)."""
 
-    status = 513
-    reason = "Message Too Large"
-    label = "too_large"
+    status: ClassVar[int] = 513
+    reason: ClassVar[str] = "Message Too Large"
+    label: ClassVar[str] = "too_large"
 
 
 class StoreUnavailable(Exception):

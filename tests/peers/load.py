@@ -69,7 +69,8 @@ class SteadyLoad:
 
         async with SteadyLoad(accounts, server, rate=100) as load:
             await asyncio.sleep(5)
-            server_process.kill9()
+            await asyncio.to_thread(server.kill9)  # blocking it would stop the load too
+            await asyncio.to_thread(server.start)
         assert not load.result.refused
 
     Leaving the block starts no more registrations and waits for those that are on their way.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +17,8 @@ from tests.peers import procfs
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.01
+STARTER: Final = ThreadPoolExecutor(1, "starter")
+"""The one thread that starts programs: a thread of asyncio's pool ends with its loop, and they would too."""
 SYSTEM_PROGRAMS: Final = "/usr/sbin:/sbin"
 """Where Debian keeps servers; not on the path of ordinary users."""
 CLEAN_ENVIRONMENT: Final = {
@@ -46,8 +49,8 @@ def wait_until(holds: Callable[[], bool], what: str, within: float = START_SECON
 class Process:
     """One program with its output in `<tmp>/<name>.out` and `.err`; several starts append to the same files.
 
-    Start it in the main thread: the kernel ends it together with the thread that started it, so that a test
-    run that is killed leaves nothing behind.
+    A test run that is killed leaves nothing behind: the kernel ends the program with the thread that started
+    it, and that one lives as long as the run. All methods block; in asyncio call them by `asyncio.to_thread`.
     """
 
     def __init__(
@@ -84,8 +87,11 @@ class Process:
         """Start the program, in a session of its own so that a Ctrl-C at the terminal does not reach it."""
         if self.running:
             raise PeerFailed(f"{self._name} runs already")
+        self._child = STARTER.submit(self._spawn).result()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self.out.open("ab") as out, self.err.open("ab") as err:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 self._argv,
                 cwd=self._tmp,
                 env=self._environment,

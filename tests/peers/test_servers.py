@@ -1,5 +1,6 @@
 """The peers themselves: what the suites above them rely on."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_workers_left_behind_are_ended_too(tmp_path: Path) -> None:
         family = procfs.tree(process.pid)
         process.stop()
     assert not [pid for pid in family if procfs.alive(pid)]
+
+
+def test_a_program_outlives_the_loop_in_which_it_was_started(tmp_path: Path) -> None:
+    with_loop = Process("sleeper", ["sleep", "60"], tmp_path)
+    try:
+        asyncio.run(asyncio.to_thread(with_loop.start))
+        assert with_loop.running
+    finally:
+        with_loop.close()
 
 
 def test_cpu_time_is_counted_over_the_whole_tree(tmp_path: Path) -> None:
