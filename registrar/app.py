@@ -88,7 +88,8 @@ class SipSide:
         self._node = settings.node or _default_node(settings)
         self._countries = CountryFile(settings.geoip_database)
         self._location = RedisLocation(settings.redis_url, epoch)
-        self._directory = CachedDirectory(SqlPhones(reader, writer, vault), mono)
+        self._phones = SqlPhones(reader, writer, vault)
+        self._directory = CachedDirectory(self._phones, mono)
         self._access = Access(
             self._countries.country,
             proxies=settings.trusted_proxies,
@@ -132,6 +133,7 @@ class SipSide:
                 for task in running:
                     task.cancel()
         self._lines.flush()
+        await self._phones.close()
         await self._nodes.leave()
         self._location.wire.close()
 

@@ -1,14 +1,16 @@
 """Who may register, read from the view that the config API publishes, and the lock of the first contact."""
 
+import asyncio
 import logging
 import re
 import secrets
+import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registrar.errors import StoreUnavailable
 from registrar.model import IpMode, Phone
@@ -17,7 +19,8 @@ from registrar.ports import Column
 from .vault import Vault
 
 MAX_VALUES: Final = 500
-FAULTS: Final = (SQLAlchemyError, OSError, TimeoutError)
+FAULTS: Final = (SQLAlchemyError, sqlite3.Error, ValueError, OSError, TimeoutError)
+"""ValueError: the driver says that its connection is closed."""
 log = logging.getLogger(__name__)
 
 _COUNTRY_SEPARATOR: Final = re.compile(r"[,\s]+")
@@ -47,20 +50,48 @@ class SqlPhones:
         self._reader = reader
         self._writer = writer
         self._vault = vault
+        self._connection: AsyncConnection | None = None
+        self._turn = asyncio.Lock()
 
     async def select(self, column: Column, values: Iterable[str]) -> list[Phone]:
         """See ports.Phones."""
         wanted = list(values)
+        read = self._read_sqlite if self._reader.dialect.name == "sqlite" else self._read
         found: list[Phone] = []
         try:
-            async with self._reader.connect() as connection:
-                for start in range(0, len(wanted), MAX_VALUES):
-                    chunk = wanted[start : start + MAX_VALUES]
-                    rows = await connection.execute(_SELECT[column], {"wanted": chunk})
-                    found.extend(self._phone(row) for row in rows)
+            for start in range(0, len(wanted), MAX_VALUES):
+                rows = await read(column, wanted[start : start + MAX_VALUES])
+                found.extend(self._phone(row) for row in rows)
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
         return found
+
+    async def _read(self, column: Column, values: list[str]) -> Iterable[Any]:
+        async with self._reader.connect() as connection:
+            result = await connection.execute(_SELECT[column], {"wanted": values})
+            return result.all()
+
+    async def _read_sqlite(self, column: Column, values: list[str]) -> Iterable[Any]:
+        """The same by the driver alone: one hop to its thread instead of six, a third of the time."""
+        async with self._turn:
+            try:
+                if self._connection is None:
+                    self._connection = await self._reader.connect()
+                raw = await self._connection.get_raw_connection()
+                driver: Any = raw.driver_connection
+                marks = ",".join("?" * len(values))
+                statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {column} IN ({marks})"  # noqa: S608
+                rows: Iterable[Any] = await driver.execute_fetchall(statement, values)
+            except FAULTS:
+                await self.close()
+                raise
+            return rows
+
+    async def close(self) -> None:
+        """Give the connection of the reader back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def lock(self, phone: str, address: str) -> bool:
         """See ports.Phones."""

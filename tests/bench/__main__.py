@@ -16,6 +16,7 @@ from tests.bench.sides import Side
 
 SIDES: Final[dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Side]]]] = {
     "registrar": sides.ours,
+    "registrar-compiled": sides.compiled,
     "kamailio": sides.packaged_kamailio,
     "kamailio-tlsf": sides.tuned_kamailio,
 }

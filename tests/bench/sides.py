@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +63,24 @@ class Side:
 
 
 @contextlib.contextmanager
-def ours(tmp: Path, phones: int) -> Iterator[Side]:
+def compiled(tmp: Path, phones: int) -> Iterator[Side]:
+    """The same program, compiled as deploy/compile.sh does it."""
+    code = tmp / "compiled"
+    if not code.exists():
+        subprocess.run(["bash", "deploy/compile.sh", str(code)], check=True)
+    with ours(tmp, phones, code, "registrar, compiled") as side:
+        yield side
+
+
+@contextlib.contextmanager
+def ours(tmp: Path, phones: int, code: Path | None = None, name: str = "registrar") -> Iterator[Side]:
     """`registrar serve` with `phones` phones in its SQLite database."""
     with RedisServer(tmp, cores=LOAD_CORE) as redis:
         database = tmp / f"bench-{redis.port}.sqlite3"
         server = RegistrarServer(
             tmp / f"registrar-{redis.port}",
             cores=SERVER_CORE,
+            code=code,
             redis_url=redis.url,
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,
@@ -76,7 +88,7 @@ def ours(tmp: Path, phones: int) -> Iterator[Side]:
         server.demo()
         accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, "127.0.0.1")
         with server:
-            yield Side("registrar", server, redis, accounts, free_port(), PHONE_SECONDS)
+            yield Side(name, server, redis, accounts, free_port(), PHONE_SECONDS)
 
 
 @contextlib.contextmanager

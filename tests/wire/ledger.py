@@ -62,8 +62,8 @@ class Load:
         self, accounts: Sequence[Account], server: Address, *, rate: float = 100, deadline: float = 8
     ) -> None:
         self.book = Book()
-        self.result = LoadResult()
-        self._make = lambda: _Keeper(accounts, server, self.book, rate=rate, deadline=deadline)
+        self._keeper = _Keeper(accounts, server, self.book, rate=rate, deadline=deadline)
+        self.result: LoadResult = self._keeper.result
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._started = threading.Event()
@@ -84,10 +84,9 @@ class Load:
             self._started.set()
 
     async def _work(self) -> None:
-        keeper = self._make()
-        self.result = keeper.result
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with keeper:
+        self._stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        async with self._keeper:
             self._started.set()
             await self._stop.wait()
 

@@ -1,4 +1,4 @@
-"""One `registrar serve` and the ways to look at it from outside: its API, its Redis, its database, its log."""
+"""One `registrar serve` and the ways to look at it from outside: API, Redis, database, log, processes."""
 
 import json
 import os

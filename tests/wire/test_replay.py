@@ -132,9 +132,7 @@ def test_a_process_started_again_refuses_it_too(site: Site, second: Site, handse
         assert site.stored(handset) == before
 
 
-def test_a_nonce_of_one_process_is_good_once_at_another(
-    site: Site, second: Site, handset: Handset
-) -> None:
+def test_a_nonce_of_one_process_is_good_once_at_another(site: Site, second: Site, handset: Handset) -> None:
     with UdpPhone(handset.account, site.sip) as here, UdpPhone(handset.account, second.sip) as there:
         challenge = here.exchange(here.caller.register())
         assert there.exchange(authorized(there, challenge)).status == 200

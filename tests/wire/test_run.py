@@ -1,4 +1,4 @@
-"""The command as an operator meets it: it starts, says what is wrong in one line, and leaves nothing behind."""
+"""The command as an operator meets it: it starts, says in one line what is wrong, leaves nothing behind."""
 
 import json
 import re
@@ -30,6 +30,7 @@ GONE_SECONDS: Final = 3.0
 OTHER_NODE_SECONDS: Final = 6.0
 """A lease is looked at each 2 s."""
 COMMAND_SECONDS: Final = 60.0
+NAME: Final = "the-one-name"
 
 
 # Starting and stopping
@@ -200,7 +201,10 @@ def endings(
             given = {
                 "sip_udp": f"127.0.0.1:{free_port()}",
                 "http": f"127.0.0.1:{free_port()}",
-                **{name: sockets[name] if value == "taken" else value for name, value in wrong.settings.items()},
+                **{
+                    name: sockets[name] if value == "taken" else value
+                    for name, value in wrong.settings.items()
+                },
             }
             off = {"sip_tcp": "", "sip_tls": "", "sip_wss": ""}
             return run(folder, "serve", **off, **given)
@@ -240,16 +244,19 @@ def test_the_second_process_of_a_name_makes_the_first_one_stop(
     site: Site, tmp_path: Path, report: Report
 ) -> None:
     need("redis-server", "redis-cli")
-    shared = {"data_dir": site.settings["data_dir"], "node": "the-one-name"}
     with RedisServer(tmp_path) as redis:
-        older = Site(tmp_path / "older", tenant=site.demo(), redis_url=redis.url, **shared)
-        newer = Site(tmp_path / "newer", tenant=site.demo(), redis_url=redis.url, **shared)
+
+        def named(folder: str) -> Site:
+            data = site.settings["data_dir"]
+            return Site(tmp_path / folder, tenant=site.demo(), data_dir=data, node=NAME, redis_url=redis.url)
+
+        older, newer = named("older"), named("newer")
         with older, newer:
             took = within(OTHER_NODE_SECONDS, lambda: not older.running, "the first one stops")
             report(f"the first one stopped {took:.1f} s after the second was ready")
             assert older.wait_end() not in (0, None)
             lines = [line for line in older.log_text.splitlines() if not line.startswith('{"time"')]
             assert len(lines) == 1, older.log_text[-2000:]
-            assert "the-one-name" in lines[0]
+            assert NAME in lines[0]
             assert newer.running
             assert newer.ready()

@@ -44,9 +44,7 @@ def usernames(site: Site) -> dict[str, str]:
         "nobody": "n" * 32,
         "open": site.new_phone().account.username,
         "registered here": registered.account.username,
-        "locked elsewhere": site.new_phone(
-            ip={"mode": "LOCKED", "address": "127.0.0.2"}
-        ).account.username,
+        "locked elsewhere": site.new_phone(ip={"mode": "LOCKED", "address": "127.0.0.2"}).account.username,
         "roaming elsewhere": site.new_phone(ip={"mode": "ROAMING", "countries": "DK"}).account.username,
         "of a blocked customer": site.new_blocked_phone().account.username,
         "deleted": deleted.account.username,

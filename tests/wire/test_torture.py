@@ -96,7 +96,9 @@ def _mutated(chance: random.Random, data: bytes) -> bytes:
                 place = chance.randrange(len(text) + 1)
                 text[place:place] = piece
             case _:
-                text[at:at] = chance.choice((b"\r\n", b"\r\n\r\n", b"\0", b",", b";", b'"', b"<", b"%00", b" "))
+                text[at:at] = chance.choice(
+                    (b"\r\n", b"\r\n\r\n", b"\0", b",", b";", b'"', b"<", b"%00", b" ")
+                )
         text = text or bytearray(b"x")
     return bytes(text)
 

@@ -1,0 +1,281 @@
+"""A registrar without sockets and servers: real rules, stores in memory, a clock turned by hand, phones."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from registrar.errors import StoreUnavailable
+from registrar.handlers.answers import Answer
+from registrar.handlers.changes import Changes
+from registrar.handlers.dispatch import Dispatch
+from registrar.handlers.expiry import Expiry
+from registrar.handlers.register import Register
+from registrar.handlers.screen import Screen, Silence
+from registrar.metrics import Metrics
+from registrar.model import Change, Epoch, Flow, IpMode, Phone, Snapshot, Update
+from registrar.ports import Due
+from registrar.rules.access import Access
+from registrar.rules.auth import OFFERED, Guard
+from registrar.sip import Credentials, Request, check, expected, ha1, parse
+from registrar.store.location_memory import MemoryLocation
+
+DOMAIN, SERVICE = "acme.test", "service.test"
+HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+KEY = bytes(range(33))
+COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
+
+
+class Hands:
+    """The wall clock."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+
+    def __call__(self) -> Epoch:
+        return Epoch(self.now)
+
+
+class People:
+    """Implements ports.Directory and the re-check's Rereader over a dictionary."""
+
+    def __init__(self, *phones: Phone) -> None:
+        self.rows = {phone.id: phone for phone in phones}
+        self.known = dict(self.rows)
+        """What this node has read; `rows` is what the database holds."""
+        self.away = False
+        self.locks = 0
+
+    def peek(self, username: str) -> Phone | None:
+        return None
+
+    async def find(self, username: str) -> Phone | None:
+        self._ask()
+        return next((phone for phone in self.known.values() if phone.username == username), None)
+
+    async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
+        self._ask()
+        self.locks += 1
+        row = self.rows.get(phone.id)
+        won = row is not None and row.mode is IpMode.OPEN
+        if row is not None and won:
+            self.rows[phone.id] = replace(row, mode=IpMode.LOCKED, address=address, version=row.version + 1)
+        if phone.id in self.rows:
+            self.known[phone.id] = self.rows[phone.id]
+        return self.rows.get(phone.id), won
+
+    def serves(self, domain: str) -> bool:
+        return domain in (DOMAIN, "rival.test")
+
+    async def reread(self, change: Change) -> list[Phone]:
+        self._ask()
+        wanted = [
+            phone
+            for phone in self.rows.values()
+            if phone.id in change.phones or phone.customer == change.customer
+        ]
+        for id in change.phones:
+            self.known.pop(id, None)
+        self.known |= {phone.id: phone for phone in wanted}
+        return wanted
+
+    def by_id(self, phone: str) -> Phone | None:
+        return self.known.get(phone)
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StoreUnavailable("the database: away")
+
+
+Hook = Callable[[], Awaitable[None]]
+
+
+class Contested(MemoryLocation):
+    """Somebody else is faster, as often as it is told; and what happens just before a step can be told."""
+
+    rivals: int = 0
+    before_commit: Hook | None = None
+    before_reschedule: Hook | None = None
+
+    async def commit(self, phone: str, before: Snapshot, update: Update) -> Snapshot | None:
+        if self.before_commit is not None:
+            await self.before_commit()
+        if self.rivals:
+            self.rivals -= 1
+            stands = self.known(phone)
+            self.stored[phone] = replace(stands, version=stands.version + 1)
+        return await super().commit(phone, before, update)
+
+    async def reschedule(self, due: Due, earliest: int | None) -> None:
+        if self.before_reschedule is not None:
+            await self.before_reschedule()
+        await super().reschedule(due, earliest)
+
+
+def phone(name: str = "u", **changes: object) -> Phone:
+    made = Phone(
+        id=f"id-{name}",
+        version=1,
+        username=name * 32,
+        domain=DOMAIN,
+        customer="acme",
+        active=True,
+        extension="200",
+        password="p" * 32,
+        secret_version=1,
+        mode=IpMode.OPEN,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
+
+
+@dataclass
+class Exchange:
+    """Implements handlers.dispatch.Exchange: keeps what was answered."""
+
+    request: Request
+    flow: Flow
+    is_twin: bool = False
+    answers: list[Answer] = field(default_factory=list)
+
+    def accept(self) -> bool:
+        return not self.is_twin
+
+    def reply(self, answer: Answer) -> None:
+        self.answers.append(answer)
+
+
+class World:
+    """One node, or two over the same stores."""
+
+    def __init__(self, *phones: Phone, node: str = "a", beside: "World | None" = None) -> None:
+        self.clock: Hands = beside.clock if beside else Hands()
+        self.people: People = beside.people if beside else People(*(phones or (phone(),)))
+        self.location: Contested = beside.location if beside else Contested(self.clock)
+        self.metrics = Metrics()
+        self.country: Callable[[str], str | None] = COUNTRIES.get
+        self.access = Access(lambda address: self.country(address), ipv6_prefix=64)
+        serial = count(ord(node) << 32)  # no two nodes draw the same
+        self.guard = Guard(KEY, OFFERED["md5"], SERVICE, self.people.serves, self._is_ours)
+        self.screen = Screen(
+            self.guard, lambda host: host == "192.0.2.10", lambda: next(serial).to_bytes(8, "big")
+        )
+        self.register = Register(
+            self.people,
+            self.location,
+            self.access,
+            self.clock,
+            self.metrics,
+            node=node,
+            generation=f"g-{node}",
+            is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
+        )
+        self.dispatch = Dispatch(
+            self.guard, self.screen, self.people, self.register, self.clock, self.metrics
+        )
+        self.expiry = Expiry(self.location, self.location, lambda _: "acme", self.clock, self.metrics)
+        self.changes = Changes(self.people, self.location, self.access, self.clock, self.metrics)
+
+    def _is_ours(self, host: str) -> bool:
+        return self.people.serves(host) or host in (SERVICE, "192.0.2.10")
+
+    async def serve(self, request: Request, address: str = HOME) -> Answer | Silence | None:
+        """What the driver does with one request: None is no answer at all."""
+        flow = Flow("udp", "192.0.2.10", 5060, address, 5060)
+        verdict = self.screen.sort(request, flow, self.clock())
+        if isinstance(verdict, Answer | Silence):
+            return verdict
+        exchange = Exchange(request, flow)
+        await self.dispatch.serve(exchange, verdict)
+        assert len(exchange.answers) <= 1
+        return exchange.answers[0] if exchange.answers else None
+
+    def snapshot(self, id: str = "id-u") -> Snapshot:
+        return self.location.known(id)
+
+    def events(self) -> list[str]:
+        return [str(event.kind) for _, update in self.location.updates for event in update.events]
+
+
+def request(
+    method: str = "REGISTER",
+    uri: str = f"sip:{DOMAIN}",
+    *,
+    to: str = f"sip:200@{DOMAIN}",
+    call_id: str = "call-1",
+    cseq: int = 1,
+    more: Iterable[str] = (),
+) -> Request:
+    """A checked request; `more` are header lines."""
+    lines = [
+        f"{method} {uri} SIP/2.0",
+        f"Via: SIP/2.0/UDP 10.0.0.7:5060;branch=z9hG4bK{call_id}{cseq}",
+        f"From: <{to}>;tag=a",
+        f"To: <{to}>",
+        f"Call-ID: {call_id}",
+        f"CSeq: {cseq} {method}",
+        *more,
+        "Content-Length: 0",
+    ]
+    message = parse(("\r\n".join(lines) + "\r\n\r\n").encode())
+    assert isinstance(message, Request)
+    check(message)
+    return message
+
+
+class Device:
+    """A phone: it registers, answers challenges, and counts."""
+
+    def __init__(
+        self, world: World, account: Phone | None = None, address: str = HOME, contact: str = "10.0.0.7"
+    ) -> None:
+        self.world = world
+        self.account = account or phone()
+        self.address = address
+        self.contact = f"<sip:200@{contact}>"
+        self.call_id = f"call-{contact}"
+        self.cseq = 0
+        self.nonce = ""
+        self.count = 0
+        self.to = f"sip:200@{DOMAIN}"
+
+    async def register(self, expires: int | None = 3_600, *contacts: str, method: str = "REGISTER") -> Answer:
+        """With the nonce it has; a challenge is answered once when there is none."""
+        answer = await self.send(expires, *contacts, method=method)
+        if answer.status == 401 and "stale=true" not in answer.headers[0][1] and not self.count:
+            self.take(answer)
+            answer = await self.send(expires, *contacts, method=method)
+        return answer
+
+    async def send(self, expires: int | None = 3_600, *contacts: str, method: str = "REGISTER") -> Answer:
+        self.cseq += 1
+        answer = await self.world.serve(self.build(expires, *contacts, method=method), self.address)
+        assert isinstance(answer, Answer)
+        return answer
+
+    def build(self, expires: int | None, *contacts: str, method: str = "REGISTER") -> Request:
+        more = [f"Contact: {contact}" for contact in contacts or (self.contact,)]
+        if expires is None:
+            more = []
+        else:
+            more.append(f"Expires: {expires}")
+        if self.nonce:
+            self.count += 1
+            more.append(self.authorization(method))
+        uri = f"sip:{DOMAIN}" if method == "REGISTER" else f"sip:201@{DOMAIN}"
+        return request(method, uri, to=self.to, call_id=self.call_id, cseq=self.cseq, more=more)
+
+    def authorization(self, method: str = "REGISTER") -> str:
+        name, password = self.account.username, self.account.password
+        bare = Credentials(
+            name, DOMAIN, self.nonce, f"sip:{DOMAIN}", "", "MD5", "cnonce", "auth", f"{self.count:08x}"
+        )
+        response = expected(bare, method, ha1(name, DOMAIN, password, "MD5"))
+        return (
+            f'Authorization: Digest username="{name}", realm="{DOMAIN}", nonce="{self.nonce}", '
+            f'uri="{bare.uri}", response="{response}", algorithm=MD5, qop=auth, nc={bare.nc}, cnonce="cnonce"'
+        )
+
+    def take(self, challenge: Answer) -> None:
+        """Use the nonce of a challenge from now on."""
+        value = dict(challenge.headers)["WWW-Authenticate"]
+        self.nonce = value.partition('nonce="')[2].partition('"')[0]
+        self.count = 0

@@ -1,0 +1,240 @@
+"""registrar/store/nodes.py: who lives, who died, and what is swept when (design.md 4.3)."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from registrar.errors import AnotherNode, StoreUnavailable
+from registrar.model import Epoch
+from registrar.store import keys
+from registrar.store.nodes import Nodes
+from registrar.store.redis_client import connect
+from tests.contract.servers import Server, client, frozen, running
+
+pytestmark = pytest.mark.wire
+
+LEASE, RENEW, DEAD = 0.6, 0.1, 0.6
+"""A tenth of the true ones."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running("valkey") as started:
+        yield started
+
+
+@pytest.fixture
+async def redis(server: Server) -> AsyncIterator[Redis]:
+    looking = client(server)
+    try:
+        yield looking
+    finally:
+        await looking.aclose()
+
+
+class Node:
+    """A process under a name, with what it was told to do."""
+
+    def __init__(self, server: Server, name: str, generation: str) -> None:
+        self.redis = connect(server.url)
+        self.swept: list[tuple[str, str, frozenset[str]]] = []
+        self.lost = 0
+        self.fails = 0
+        self.slow = 0.0
+        self.nodes = Nodes(
+            self.redis,
+            name,
+            generation,
+            "192.0.2.1:5060",
+            lambda: Epoch(1_790_000_000.0),
+            lost_lease=self._lost,
+            sweep=self._sweep,
+            lease_seconds=LEASE,
+            renew_seconds=RENEW,
+            dead_seconds=DEAD,
+        )
+
+    async def _lost(self) -> None:
+        self.lost += 1
+
+    async def _sweep(self, name: str, generation: str, phones: frozenset[str]) -> None:
+        await asyncio.sleep(self.slow)
+        if self.fails:
+            self.fails -= 1
+            raise StoreUnavailable("away")
+        self.swept.append((name, generation, phones))
+
+
+@contextlib.asynccontextmanager
+async def living(
+    server: Server, name: str = "a", generation: str = "g1", **how: float
+) -> AsyncIterator[Node]:
+    node = Node(server, name, generation)
+    for key, value in how.items():
+        setattr(node, key, value)
+    task = asyncio.create_task(node.nodes.run())
+    try:
+        await until(lambda: node.redis.exists(keys.node(name)))
+        yield node
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ExceptionGroup):
+            await task
+        await node.redis.aclose()
+
+
+async def until(holds: Callable[[], Awaitable[object]], within: float = 3.0) -> None:
+    async with asyncio.timeout(within):
+        while not await holds():
+            await asyncio.sleep(0.01)
+
+
+async def true(value: object) -> object:
+    return value
+
+
+async def dead(redis: Redis, name: str, generation: str, *phones: str) -> None:
+    """What a process leaves behind that was killed."""
+    await redis.hset(keys.NODES, f"{name} {generation}", "1")
+    if phones:
+        await redis.sadd(keys.flows(name, generation), *phones)
+
+
+async def test_a_living_process_holds_a_lease_that_runs_out(server: Server, redis: Redis) -> None:
+    async with living(server):
+        assert json.loads(await redis.get(keys.node("a")) or "") == {
+            "generation": "g1",
+            "sip": "192.0.2.1:5060",
+        }
+        assert 0 < await redis.pttl(keys.node("a")) <= LEASE * 1_000
+        assert await redis.hgetall(keys.NODES) == {"a g1": "1790000000"}
+        await asyncio.sleep(2 * LEASE)
+        assert await redis.exists(keys.node("a"))
+    await until(lambda: _gone(redis, keys.node("a")))
+
+
+async def _gone(redis: Redis, name: str) -> bool:
+    return not await redis.exists(name)
+
+
+async def test_an_orderly_stop_gives_the_lease_up(server: Server, redis: Redis) -> None:
+    async with living(server) as node:
+        pass
+    node = Node(server, "a", "g1")
+    await node.nodes.leave()
+    assert await _gone(redis, keys.node("a"))
+    await node.redis.aclose()
+
+
+async def test_a_stop_does_not_take_the_lease_of_another(server: Server, redis: Redis) -> None:
+    async with living(server, generation="g2"):
+        older = Node(server, "a", "g1")
+        await older.nodes.leave()
+        await older.redis.aclose()
+        assert await redis.exists(keys.node("a"))
+
+
+async def test_a_start_sweeps_every_other_generation_of_its_name(server: Server, redis: Redis) -> None:
+    await dead(redis, "a", "g-1", "x", "y")
+    await dead(redis, "a", "g0")
+    async with living(server) as node:
+        await until(lambda: true(len(node.swept) == 2), 0.5)
+        assert set(node.swept) == {("a", "g-1", frozenset({"x", "y"})), ("a", "g0", frozenset())}
+        await until(lambda: _rows(redis, {"a g1"}))
+        assert await _gone(redis, keys.flows("a", "g-1"))
+
+
+async def _rows(redis: Redis, rows: set[str]) -> bool:
+    return bool(set(await redis.hkeys(keys.NODES)) == rows)
+
+
+async def test_a_sweep_that_failed_is_done_again(server: Server, redis: Redis) -> None:
+    await dead(redis, "a", "g0", "x")
+    async with living(server, fails=2) as node:
+        await until(lambda: true(node.swept))
+        assert node.swept == [("a", "g0", frozenset({"x"}))]
+
+
+async def test_a_dead_process_is_swept_when_its_lease_is_missing_for_long_enough(
+    server: Server, redis: Redis
+) -> None:
+    await dead(redis, "b", "g9", "x")
+    async with living(server) as node:
+        await asyncio.sleep(DEAD - 0.15)
+        assert node.swept == []
+        await until(lambda: true(node.swept))
+        assert node.swept == [("b", "g9", frozenset({"x"}))]
+        await until(lambda: _rows(redis, {"a g1"}))
+
+
+async def test_a_living_process_is_not_swept_but_its_dead_generation_is(server: Server, redis: Redis) -> None:
+    async with living(server) as node, living(server, "b", "g2"):
+        await dead(redis, "b", "g1", "x")
+        await asyncio.sleep(2 * DEAD)
+        assert {generation for _, generation, _ in node.swept} <= {"g1"}
+        await until(lambda: _rows(redis, {"a g1", "b g2"}))
+
+
+async def test_a_break_in_what_was_seen_starts_the_count_anew(server: Server, redis: Redis) -> None:
+    await dead(redis, "b", "g9", "x")
+    async with living(server) as node:
+        await asyncio.sleep(DEAD - 0.2)
+        with frozen(server):
+            await asyncio.sleep(1.3)  # longer than the client waits
+        await asyncio.sleep(DEAD - 0.3)
+        assert node.swept == []
+        await until(lambda: true(node.swept))
+
+
+async def test_a_long_sweep_does_not_cost_the_lease(server: Server, redis: Redis) -> None:
+    for number in range(4):
+        await dead(redis, "a", f"old{number}", "x")
+    async with living(server, slow=LEASE) as node:
+        for _ in range(30):
+            assert await redis.exists(keys.node("a"))
+            await asyncio.sleep(0.05)
+        await until(lambda: true(len(node.swept) == 4))
+        assert node.lost == 0
+
+
+async def test_a_process_whose_lease_was_gone_renews_it_and_is_told(server: Server, redis: Redis) -> None:
+    async with living(server) as node:
+        await redis.flushall()
+        await until(lambda: true(node.lost == 1))
+        await until(lambda: _rows(redis, {"a g1"}))
+        assert await redis.exists(keys.node("a"))
+
+
+async def test_a_process_that_finds_another_under_its_name_stops(server: Server, redis: Redis) -> None:
+    node = Node(server, "a", "g1")
+    older = asyncio.create_task(node.nodes.run())
+    await until(lambda: redis.exists(keys.node("a")))
+    await redis.sadd(keys.flows("a", "g1"), "x")
+    async with living(server, generation="g2") as newer:
+        with pytest.raises(ExceptionGroup) as caught:
+            await older
+        (error,) = caught.value.exceptions
+        assert isinstance(error, AnotherNode)
+        assert "REGISTRAR_NODE" in str(error) and "\n" not in str(error)
+        await until(lambda: true(newer.swept))
+        assert newer.swept == [("a", "g1", frozenset({"x"}))]
+        assert newer.lost == 0
+    await node.redis.aclose()
+
+
+async def test_without_redis_it_waits_and_holds_its_lease_when_redis_is_there(server: Server) -> None:
+    server.kill9()
+    node = Node(server, "a", "g1")
+    task = asyncio.create_task(node.nodes.run())
+    await asyncio.sleep(0.3)
+    assert not task.done()
+    server.start()
+    await until(lambda: node.redis.exists(keys.node("a")))
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await node.redis.aclose()
