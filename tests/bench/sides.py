@@ -62,6 +62,16 @@ class Side:
                 redis.delete(*journals[start : start + 1_000])
 
 
+class CompiledServer(RegistrarServer):
+    """The server from a copy of the program that deploy/compile.sh made."""
+
+    code: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {"PYTHONPATH": str(self.code)}
+
+
 @contextlib.contextmanager
 def compiled(tmp: Path, phones: int) -> Iterator[Side]:
     """The same program, compiled as deploy/compile.sh does it."""
@@ -77,10 +87,10 @@ def ours(tmp: Path, phones: int, code: Path | None = None, name: str = "registra
     """`registrar serve` with `phones` phones in its SQLite database."""
     with RedisServer(tmp, cores=LOAD_CORE) as redis:
         database = tmp / f"bench-{redis.port}.sqlite3"
-        server = RegistrarServer(
+        kind = RegistrarServer if code is None else type("Compiled", (CompiledServer,), {"code": code})
+        server = kind(
             tmp / f"registrar-{redis.port}",
             cores=SERVER_CORE,
-            code=code,
             redis_url=redis.url,
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,

@@ -48,11 +48,8 @@ class RegistrarServer:
         *,
         arguments: tuple[str, ...] = ("serve",),
         cores: str = "",
-        code: Path | None = None,
         **settings: str,
     ) -> None:
-        """`code`: a folder with another copy of the program, a compiled one for example."""
-        self._code = {"PYTHONPATH": str(code)} if code is not None else {}
         self.sip: Address = ("127.0.0.1", free_port())
         self.http: Address = ("127.0.0.1", free_port())
         self.settings = {
@@ -74,7 +71,7 @@ class RegistrarServer:
     @property
     def environment(self) -> dict[str, str]:
         """The settings as the program reads them."""
-        return self._code | {f"REGISTRAR_{name.upper()}": value for name, value in self.settings.items()}
+        return {f"REGISTRAR_{name.upper()}": value for name, value in self.settings.items()}
 
     @property
     def pid(self) -> int:
