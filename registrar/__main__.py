@@ -299,8 +299,6 @@ async def _valkey(installation: Installation) -> AsyncIterator[None]:
         ) from error
     if not owner:
         log.info("using the embedded Valkey of another process on this data directory")
-        yield
-        return
     watch = asyncio.create_task(server.run())
     try:
         yield

@@ -177,11 +177,11 @@ class SipSide:
 
         for number, (host, port) in enumerate(self._settings.udp):
             listener = UdpListener(driver.receive, kept_alive, number)
+            self._udp.append(listener)  # before it opens: a datagram may come at once
             try:
                 await listener.open(host, port)
             except OSError as error:
                 raise ConfigurationError(f"REGISTRAR_SIP_UDP: {host}:{port}: {error.strerror}") from error
-            self._udp.append(listener)
             log.info("SIP over UDP on %s:%d", host, listener.port)
 
     def _send(self, data: bytes, flow: Flow) -> None:

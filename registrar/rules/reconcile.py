@@ -31,9 +31,16 @@ def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool)
     result = {binding.contact: binding for binding in stored}
     for binding in ours:
         known = result.get(binding.contact)
-        if (known is None and add) or (known is not None and known.refreshed_at < binding.refreshed_at):
+        if (known is None and add) or (known is not None and _is_later(binding, known)):
             result[binding.contact] = binding
     return tuple(result.values())
+
+
+def _is_later(one: Binding, other: Binding) -> bool:
+    """By the second of the refresh; within one second, by the sequence of one and the same phone."""
+    if one.refreshed_at == other.refreshed_at and one.call_id == other.call_id:
+        return one.cseq > other.cseq
+    return one.refreshed_at > other.refreshed_at
 
 
 def _nonces(stored: tuple[AcceptedNonce, ...], ours: tuple[AcceptedNonce, ...]) -> tuple[AcceptedNonce, ...]:

@@ -20,9 +20,9 @@ def encode(change: Change) -> list[str]:
 
 def decode(message: str) -> Change:
     """The change a message announces; an unknown word announces nothing."""
-    word, *ids = message.split()
-    if word == "phone":
-        return Change(phones=tuple(ids))
-    if word == "customer" and len(ids) == 1:
-        return Change(customer=ids[0])
+    match message.split():
+        case ["phone", *phones]:
+            return Change(phones=tuple(phones))
+        case ["customer", customer]:
+            return Change(customer=customer)
     return Change()

@@ -11,6 +11,8 @@ from registrar.errors import ConfigurationError
 
 BUSY_SECONDS: Final = 5.0
 """How long a writer of SQLite waits for another one."""
+READ_BUSY_SECONDS: Final = 0.25
+"""How long a reader waits: what was read before may be believed, or its caller comes back."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -24,7 +26,8 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
     except ArgumentError:
         raise ConfigurationError("REGISTRAR_DATABASE_URL is not a database URL") from None
     if parsed.drivername == "sqlite+aiosqlite":
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        patience = READ_BUSY_SECONDS if read_only else BUSY_SECONDS
+        engine = create_async_engine(url, connect_args={"timeout": patience})
         _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
         return engine
     if parsed.drivername == "postgresql+asyncpg":

@@ -13,6 +13,8 @@ FRESH_SECONDS: Final = 60
 """So long an entry is used without asking."""
 BELIEVED_SECONDS: Final = 600
 """So long it may still be used while the database cannot be reached."""
+SELECT_SECONDS: Final = 0.4
+"""A database that has not answered by then is away: a phone that waits sends its request again."""
 MAX_PHONES: Final = 250_000
 MAX_UNKNOWN: Final = 20_000
 MAX_USERNAME: Final = 128
@@ -120,8 +122,9 @@ class CachedDirectory:
     async def _read(self, batch: dict[str, asyncio.Future[Phone | None]]) -> None:
         started = self._clock()
         try:
-            found = await self._phones.select("username", batch)
-        except StoreUnavailable as error:
+            async with asyncio.timeout(SELECT_SECONDS):
+                found = await self._phones.select("username", batch)
+        except (StoreUnavailable, TimeoutError) as error:
             for username, future in batch.items():
                 self._settle_without_database(username, future, error)
             return
@@ -132,7 +135,7 @@ class CachedDirectory:
                 future.set_result(entry.phone if entry is not None else None)
 
     def _settle_without_database(
-        self, username: str, future: asyncio.Future[Phone | None], error: StoreUnavailable
+        self, username: str, future: asyncio.Future[Phone | None], error: Exception
     ) -> None:
         if future.done():
             return
@@ -140,7 +143,7 @@ class CachedDirectory:
         if entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS:
             future.set_result(entry.phone)
         else:
-            future.set_exception(StoreUnavailable(str(error)))
+            future.set_exception(StoreUnavailable(str(error) or "the database does not answer"))
             future.exception()  # whoever asked may have gone meanwhile
 
     def _last_read(self, username: str) -> Entry | None:

@@ -1,20 +1,25 @@
 """The subscription to what the config API changes, watched closely enough to know of a gap."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from registrar.model import Change
 
 from . import announce, keys
+from .redis_client import heed_cancellation
 
 PING_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 0.3
+
+FAULTS: Final = (RedisError, OSError, TimeoutError, UnicodeDecodeError)
 
 log = logging.getLogger(__name__)
 
@@ -41,27 +46,37 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (RedisError, OSError, TimeoutError) as error:
+            except FAULTS as error:
                 log.debug("subscription lost: %s", type(error).__name__)
             self._missed()
+            heed_cancellation()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        async with self._redis.pubsub() as subscription:
+        subscription = self._redis.pubsub()
+        try:
             await subscription.subscribe(keys.CHANGED)
-            heard = asked = loop.time()
-            while True:
-                message = await subscription.get_message(timeout=PING_SECONDS)
-                now = loop.time()
-                if message is not None:
-                    heard = now
-                    await self._hand_on(message)
-                if now - heard > SILENCE_SECONDS:
-                    return
-                if now - asked >= PING_SECONDS:
-                    await subscription.ping()
-                    asked = now
+            await self._hear(subscription)
+        finally:
+            with contextlib.suppress(*FAULTS):  # or it would take the place of our own cancellation
+                await subscription.aclose()  # type: ignore[no-untyped-call]  # of redis-py
+
+    async def _hear(self, subscription: PubSub) -> None:
+        """Hand on what is said, until nothing is heard any more."""
+        loop = asyncio.get_running_loop()
+        heard = asked = loop.time()
+        while True:
+            message = await subscription.get_message(timeout=PING_SECONDS)
+            heed_cancellation()
+            now = loop.time()
+            if message is not None:
+                heard = now
+                await self._hand_on(message)
+            if now - heard > SILENCE_SECONDS:
+                return
+            if now - asked >= PING_SECONDS:
+                await subscription.ping()
+                asked = now
 
     async def _hand_on(self, message: dict[str, object]) -> None:
         if message["type"] == "subscribe":

@@ -13,6 +13,7 @@ from registrar.errors import AnotherNode, StoreUnavailable
 from registrar.ports import Clock
 
 from . import keys
+from .redis_client import heed_cancellation
 
 LEASE_SECONDS: Final = 6.0
 RENEW_SECONDS: Final = 2.0
@@ -75,6 +76,7 @@ class Nodes:
             except FAULTS as error:
                 self._missing.clear()  # what we have not seen without a break does not count
                 log.debug("no lease renewed, or nothing swept: %s", error)
+            heed_cancellation()
             await asyncio.sleep(self._renew_seconds)
 
     async def leave(self) -> None:

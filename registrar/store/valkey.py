@@ -20,6 +20,7 @@ MAX_SOCKET_PATH: Final = 107  # Linux' sun_path
 TAKEOVER_SECONDS: Final = 15.0
 """How long a new start waits until the old server has written its files and is gone."""
 STOP_SECONDS: Final = 10.0
+WATCH_SECONDS: Final = 0.5
 BREATH_SECONDS: Final = 0.2
 """Before a dead server is started again: one that cannot live must not keep us busy."""
 PR_SET_PDEATHSIG: Final = 1
@@ -47,19 +48,20 @@ class EmbeddedValkey:
 
     async def start(self) -> bool:
         """Whether this process owns the server; it is started then. False: another process has it."""
-        lock = os.open(self._directory / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+        if not self._own():
             return False
-        self._owner = lock
         await self._spawn()
         return True
 
     async def run(self) -> None:
-        """Start the server again within a second whenever it dies, until cancelled; only for its owner."""
+        """Start the server again within a second whenever it dies, until cancelled.
+
+        A process that does not own it takes it over when its owner is gone.
+        """
         while True:
+            if self._owner is None and not self._own():
+                await asyncio.sleep(WATCH_SECONDS)
+                continue
             if self._process is not None:
                 code = await self._process.wait()
                 log.error("the embedded Valkey died (exit code %s) and is started again", code)
@@ -69,7 +71,18 @@ class EmbeddedValkey:
             except (OSError, TimeoutError) as error:
                 log.error("the embedded Valkey cannot be started: %s", error)
                 self._process = None
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(WATCH_SECONDS)
+
+    def _own(self) -> bool:
+        """Take the lock of the data directory, if nobody has it."""
+        lock = os.open(self._directory / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._owner = lock
+        return True
 
     async def stop(self) -> None:
         """Let the server write its files and end; then others may start it."""

@@ -1,0 +1,106 @@
+"""registrar/logs.py: one line for each record, whatever a peer put into it."""
+
+import asyncio
+import io
+import json
+import logging
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.logs import MAX_LINES, Lines, RequestLines, json_line, terminal_line
+from registrar.model import Epoch, Flow, IpMode, Phone
+from registrar.sip import Request, parse
+
+FLOW = Flow("udp", "192.0.2.10", 5060, "198.51.100.7", 5060)
+PHONE = Phone("id", 1, "user", "acme.test", "acme", True, "200", "hunter2", 1, IpMode.OPEN)
+EVIL = "a\nb\r\x1b[2Jc\x00d\u2028e\x9bf"
+
+
+def request(call_id: str = "call-1") -> Request:
+    message = parse(f"REGISTER sip:acme.test SIP/2.0\r\nCall-ID: {call_id}\r\n\r\n".encode())
+    assert isinstance(message, Request)
+    return message
+
+
+def record(message: str, *arguments: object, error: bool = False) -> logging.LogRecord:
+    trace = None
+    if error:
+        try:
+            raise ValueError(EVIL)
+        except ValueError:
+            trace = sys.exc_info()
+    return logging.LogRecord("registrar.x", logging.WARNING, "", 1, message, arguments, trace)
+
+
+def test_a_record_is_one_json_object() -> None:
+    made = record("phone %s", "x")
+    made.callId = "abc"
+    line = json.loads(Lines(json_line).format(made))
+    assert line["time"].endswith("+00:00")
+    assert {name: line[name] for name in ("level", "logger", "message", "callId")} == {
+        "level": "warning", "logger": "registrar.x", "message": "phone x", "callId": "abc",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [False, True])
+def test_what_a_peer_wrote_cannot_begin_a_line_of_its_own(error: bool) -> None:
+    line = Lines(json_line).format(record("phone %s", EVIL, error=error))
+    assert line.isprintable()
+    assert json.loads(line)["message"] == f"phone {EVIL}"
+    assert ("exception" in json.loads(line)) is error
+
+
+def test_a_terminal_shows_no_control_characters() -> None:
+    line = Lines(terminal_line).format(record("phone %s", EVIL))
+    assert line.isprintable()
+    assert line.endswith("phone a?b??[2Jc?d?e?f")
+
+
+def test_an_exception_moves_no_cursor_of_a_terminal() -> None:
+    lines = Lines(terminal_line).format(record("oh", error=True)).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert "Traceback" in lines[1]
+
+
+@given(text=st.text(max_size=100), name=st.text(max_size=20))
+def test_any_text_is_one_line(text: str, name: str) -> None:
+    for line in (json_line, terminal_line):
+        written = line(0.0, "info", "x", text, {name: text, "source": name})
+        assert "\n" not in written
+        assert written.isprintable()
+
+
+async def test_finished_requests_are_written_together() -> None:
+    stream = io.StringIO()
+    lines = RequestLines(json_line, stream)
+    for number in range(3):
+        lines.finished(request(f"call-{number}\x7f"), FLOW, PHONE, 200, Epoch(0), 0.0123)
+    assert stream.getvalue() == ""
+    await asyncio.sleep(0.25)
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["callId"][:6] for line in written] == ["call-0", "call-1", "call-2"]
+    assert written[0]["message"] == "REGISTER 200"
+    assert written[0]["milliseconds"] == 12.3
+    assert written[0]["source"] == "198.51.100.7:5060"
+    assert "hunter2" not in stream.getvalue()
+
+
+async def test_more_than_fit_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    stream = io.StringIO()
+    lines = RequestLines(json_line, stream)
+    for _ in range(MAX_LINES + 5):
+        lines.finished(request(), FLOW, PHONE, 200, Epoch(0), 0.0)
+    lines.flush()
+    assert len(stream.getvalue().splitlines()) == MAX_LINES
+    assert caplog.messages == ["5 finished requests have no line"]
+
+
+async def test_lines_nobody_wants_are_not_made() -> None:
+    stream = io.StringIO()
+    lines = RequestLines(json_line, stream, enabled=False)
+    lines.finished(request(), FLOW, PHONE, 200, Epoch(0), 0.0)
+    lines.flush()
+    assert stream.getvalue() == ""

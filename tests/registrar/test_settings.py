@@ -1,0 +1,164 @@
+"""registrar/settings.py: what is read, and that what cannot be used is one line that names its variable."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from registrar.errors import ConfigurationError
+from registrar.settings import Settings, read, unbuilt
+
+
+def test_nothing_given_is_the_contract_of_design_4_2() -> None:
+    settings = read({"PATH": "/bin", "HOME": "/root"})
+    assert settings.data_dir == Path(".registrar")
+    assert settings.sip_udp == settings.sip_tcp == (("0.0.0.0", 5060),)
+    assert settings.sip_tls == (("0.0.0.0", 5061),)
+    assert (settings.sip_ws, settings.sip_wss) == ((), (("0.0.0.0", 8443),))
+    assert settings.http == (("127.0.0.1", 8080),)
+    assert settings.domain == "registrar.localhost"
+    assert settings.trusted_proxies == ()
+    assert settings.lock_ipv6_prefix == 64
+    assert settings.digest == "md5"
+    assert settings.secrets_level == "VIEWER"
+    assert settings.pbx_cluster is None
+    assert settings.ping_seconds == 30
+    assert settings.turn_ttl == 3_600
+    assert unbuilt(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "read_as"),
+    [
+        pytest.param("SIP_UDP", "127.0.0.1:5070", "sip_udp", (("127.0.0.1", 5070),), id="one listener"),
+        pytest.param(
+            "SIP_UDP", " 0.0.0.0:1 , [::]:2 ", "sip_udp", (("0.0.0.0", 1), ("::", 2)), id="two listeners"
+        ),
+        pytest.param("SIP_TCP", "", "sip_tcp", (), id="a listener that is off"),
+        pytest.param(
+            "SIP_UDP", "127.0.0.1:0", "sip_udp", (("127.0.0.1", 0),), id="a port of the kernel's choice"
+        ),
+        pytest.param(
+            "TRUSTED_PROXIES",
+            "10.0.0.0/8, 2001:db8::/32",
+            "trusted_proxies",
+            (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
+            id="networks",
+        ),
+        pytest.param("TRUSTED_PROXIES", "", "trusted_proxies", (), id="no networks"),
+        pytest.param("CORS_ORIGINS", "*", "cors_origins", ("*",), id="every origin"),
+        pytest.param(
+            "CORS_ORIGINS", "https://a, https://b", "cors_origins", ("https://a", "https://b"), id="two"
+        ),
+        pytest.param("DOMAIN", "SIP.Example.ORG", "domain", "sip.example.org", id="a domain in lower case"),
+        pytest.param("PBX_CLUSTER", "3", "pbx_cluster", 3, id="a cluster"),
+        pytest.param("PBX_CLUSTER", "", "pbx_cluster", None, id="an empty cluster is all of them"),
+        pytest.param("GEOIP_DATABASE", "", "geoip_database", None, id="an empty file is none"),
+        pytest.param("TLS_CERT", "", "tls_cert", None, id="an empty certificate is none"),
+        pytest.param("LOCK_IPV6_PREFIX", "128", "lock_ipv6_prefix", 128, id="a prefix"),
+        pytest.param("DIGEST", "both", "digest", "both", id="algorithms"),
+    ],
+)
+def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> None:
+    assert getattr(read({f"REGISTRAR_{variable}": value}), name) == read_as
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        pytest.param("SIP_UDP", "5060", id="a port without a host"),
+        pytest.param("SIP_UDP", "0.0.0.0", id="a host without a port"),
+        pytest.param("SIP_UDP", "0.0.0.0:sip", id="a port that is no number"),
+        pytest.param("SIP_UDP", "0.0.0.0:65536", id="a port too high"),
+        pytest.param("SIP_UDP", "0.0.0.0:-1", id="a port below"),
+        pytest.param("SIP_UDP", "::1:5060", id="IPv6 without brackets"),
+        pytest.param("SIP_UDP", "sip.example.org:5060", id="a name to listen on"),
+        pytest.param("SIP_UDP", "127.0.0.1:5060;127.0.0.2:5060", id="another separator"),
+        pytest.param("HTTP", "localhost", id="HTTP without a port"),
+        pytest.param("TRUSTED_PROXIES", "10.0.0.1/8", id="a network with host bits"),
+        pytest.param("TRUSTED_PROXIES", "everybody", id="a network that is none"),
+        pytest.param("DOMAIN", "", id="no domain"),
+        pytest.param("DOMAIN", "sip:example.org", id="a domain that is a URI"),
+        pytest.param("DOMAIN", "exa mple.org", id="a domain with a space"),
+        pytest.param("LOCK_IPV6_PREFIX", "0", id="no prefix"),
+        pytest.param("LOCK_IPV6_PREFIX", "129", id="a prefix too long"),
+        pytest.param("DIGEST", "sha1", id="an algorithm that is not offered"),
+        pytest.param("SECRET_KEY", "short", id="a short secret"),
+        pytest.param("JWT_SECRET", "x" * 31, id="a secret one byte short"),
+        pytest.param("SECRETS_LEVEL", "ROOT", id="a level that is none"),
+        pytest.param("PBX_CLUSTER", "all", id="a cluster that is no number"),
+        pytest.param("PING_SECONDS", "often", id="seconds that are no number"),
+        pytest.param("TURN_TTL", "5", id="a lifetime too short"),
+        pytest.param("MEDIA", "sometimes", id="a word that is none"),
+        pytest.param("DATA_DIR", "", id="no folder"),
+        pytest.param("CONFIG", "/nowhere/at/all.toml", id="a file that is not there"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_that_names_it(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read({f"REGISTRAR_{variable}": value})
+    assert str(caught.value).startswith(f"REGISTRAR_{variable}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_not_in_the_line_that_refuses_it() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read({"REGISTRAR_SECRET_KEY": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["REGISTRAR_SIP_UPD", "REGISTRAR_", "REGISTRAR_sip_udp"])
+def test_an_unknown_variable_stops_the_start(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"unknown setting {name}"):
+        read({name: "x"})
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = read({"REGISTRAR_SECRET_KEY": "k" * 40, "REGISTRAR_REDIS_URL": "redis://:hunter2@r/0"})
+    assert "k" * 40 not in repr(settings)
+    assert "hunter2" not in repr(settings)
+
+
+# The TOML file
+
+
+def from_file(tmp_path: Path, text: str, **environment: str) -> Settings:
+    path = tmp_path / "registrar.toml"
+    path.write_text(text)
+    return read({"REGISTRAR_CONFIG": str(path)} | environment)
+
+
+def test_a_file_says_what_the_environment_does_not(tmp_path: Path) -> None:
+    text = """
+    sip_udp = ["127.0.0.1:5070", "[::1]:5070"]
+    domain = "file.example.org"
+    pbx_cluster = 2
+    trusted_proxies = ["10.0.0.0/8"]
+    """
+    settings = from_file(tmp_path, text, REGISTRAR_DOMAIN="environment.example.org")
+    assert settings.sip_udp == (("127.0.0.1", 5070), ("::1", 5070))
+    assert settings.domain == "environment.example.org"
+    assert settings.pbx_cluster == 2
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        pytest.param("sip_upd = 'x'", "REGISTRAR_CONFIG: unknown setting sip_upd", id="an unknown setting"),
+        pytest.param("sip_udp = ", "REGISTRAR_CONFIG: ", id="no TOML"),
+        pytest.param("digest = 'sha1'", "REGISTRAR_DIGEST: ", id="a value that cannot be used"),
+        pytest.param("sip_udp = 5060", "REGISTRAR_SIP_UDP: ", id="a value of another kind"),
+        pytest.param("[sip]\nudp = 'x'", "REGISTRAR_CONFIG: unknown setting sip", id="a table"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        from_file(tmp_path, text)
+    assert str(caught.value).startswith(named)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_setting_that_has_no_effect_yet_is_named() -> None:
+    settings = read({"REGISTRAR_TURN_URLS": "turn:a", "REGISTRAR_RTPENGINE": "", "REGISTRAR_SIP_WS": ""})
+    assert unbuilt(settings) == ["REGISTRAR_TURN_URLS"]
