@@ -50,6 +50,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/metrics"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/oauth2-redirect"): _PUBLIC,
     ("GET", "/pbx/sipphone"): _READ,
     ("POST", "/pbx/sipphone"): _WRITE,
     ("POST", "/pbx/sipphone/webrtc"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),

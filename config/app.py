@@ -7,6 +7,7 @@ from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from sqlalchemy import event
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -61,12 +62,11 @@ def create_app(
     exposition: Callable[[], bytes],
 ) -> FastAPI:
     """The application. `engine` writes, `read_engine` reads; whoever made them disposes of them."""
-    app = FastAPI(
+    app = FastAPIOffline(
         title="SIP registrar: config API",
         version=_version(),
         description="Phones, their credentials and their live status.",
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
     )
     live = Live(redis, clock.epoch_now)

@@ -30,7 +30,10 @@ def terminal_line(at: float, level: str, logger: str, message: str, fields: Fiel
     """One line for people; control characters of peers cannot move the cursor."""
     clock = datetime.fromtimestamp(at).strftime("%H:%M:%S")
     extra = " ".join(f"{name}={value}" for name, value in fields.items() if value != "")
-    text = f"{clock} {level:7} {message} {extra}".rstrip()
+    return _visible(f"{clock} {level:7} {message} {extra}".rstrip())
+
+
+def _visible(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -52,7 +55,9 @@ class Lines(logging.Formatter):
             fields["exception"] = trace
         level = record.levelname.lower()
         line = self._line(record.created, level, record.name, record.getMessage(), fields)
-        return f"{line}\n{trace}" if trace and self._line is terminal_line else line
+        if not trace or self._line is json_line:
+            return line
+        return "\n".join([line, *map(_visible, trace.split("\n"))])
 
 
 class RequestLines:

@@ -109,6 +109,22 @@ async def test_the_second_start_uses_the_server_of_the_first(folder: Path) -> No
         pass
 
 
+async def test_when_its_owner_stops_another_process_takes_it_over(folder: Path) -> None:
+    second = EmbeddedValkey(folder)
+    async with client(folder) as redis:
+        async with running(folder):
+            pid = await answers(redis, 5)
+            assert not await second.start()
+            watch = asyncio.create_task(second.run())
+        try:
+            assert await answers(redis, 3) != pid
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            await second.stop()
+
+
 async def test_a_dead_server_is_started_again_within_a_second(folder: Path) -> None:
     async with running(folder), client(folder) as redis:
         pid = await answers(redis, 5)

@@ -1,0 +1,34 @@
+"""registrar/store/announce.py: what is said of a change is what is heard of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.model import Change
+from registrar.store.announce import MAX_IDS, decode, encode
+
+IDS = st.text("0123456789abcdef", min_size=24, max_size=24)
+
+
+@given(phones=st.lists(IDS, max_size=5).map(tuple), customer=st.just("") | IDS)
+def test_what_is_said_is_heard(phones: tuple[str, ...], customer: str) -> None:
+    heard = [decode(message) for message in encode(Change(phones, customer))]
+    assert tuple(phone for change in heard for phone in change.phones) == phones
+    assert [change.customer for change in heard if change.customer] == ([customer] if customer else [])
+
+
+def test_a_long_list_is_said_in_parts() -> None:
+    phones = tuple(str(number) for number in range(2 * MAX_IDS + 1))
+    messages = encode(Change(phones))
+    assert len(messages) == 3
+    assert tuple(phone for message in messages for phone in decode(message).phones) == phones
+
+
+@pytest.mark.parametrize("message", ["", " ", "customer", "customer a b", "other x", "\n", "Phone x"])
+def test_other_words_change_nothing(message: str) -> None:
+    assert decode(message) == Change()
+
+
+@given(message=st.text(max_size=60))
+def test_any_text_is_a_change(message: str) -> None:
+    assert isinstance(decode(message), Change)
