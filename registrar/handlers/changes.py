@@ -100,8 +100,7 @@ class Changes:
             gone, kind, reason = violation
             if phone is not None:
                 customer = phone.customer
-            if await self._end(id, snapshot, gone, kind, reason, customer):
-                return
+            await self._end(id, snapshot, gone, kind, reason, customer)
             (snapshot,) = await self._location.load([id])
         log.error("phone %s could not be re-checked: it changed %d times meanwhile", id, TRIES)
 

@@ -48,14 +48,15 @@ class Expiry:
 
     async def sweep(self) -> None:
         """One round over all that is due. Raises StoreUnavailable."""
-        moved, self._moved = self._moved, []
         due = await self._schedule.due(PER_SHARD)
+        moved = self._moved
+        self._moved = list({*moved, *(entry.phone for entry in due)})  # until all of this is done
         snapshots = await self._location.load([entry.phone for entry in due])
         done = await asyncio.gather(
             *(self._end(entry, snapshot) for entry, snapshot in zip(due, snapshots, strict=True))
         )
-        self._moved = [phone for phone in done if phone is not None]
         await self._verify(moved)
+        self._moved = [phone for phone in done if phone is not None]
 
     async def _end(self, due: Due, before: Snapshot) -> str | None:
         """End what has run out of one phone and set its entry anew; None when someone else was at it."""

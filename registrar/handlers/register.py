@@ -195,7 +195,11 @@ class Register:
         if isinstance(outcome, Accepted) and (changes or attempt.locked_here):
             update = self._settled(attempt, before, outcome, kept, now)
         else:
-            update = noted(before, kept, now)
+            update = replace(
+                noted(before, kept, now),
+                events=_lock_event(attempt, now),
+                customer=attempt.phone.customer,
+            )
         try:
             if await self._commit(attempt.phone, before, update) is not None:
                 return None
@@ -213,13 +217,7 @@ class Register:
         kept: tuple[AcceptedNonce, ...],
         now: Epoch,
     ) -> Update:
-        events = outcome.events
-        if attempt.locked_here:
-            flow = attempt.flow
-            locked = Event(
-                EventKind.LOCKED, "first-contact", int(now), flow.remote_ip, flow.remote_port, flow.transport
-            )
-            events = (locked, *events)
+        events = (*_lock_event(attempt, now), *outcome.events)
         return settle(before, outcome.bindings, events, now, nonces=kept, customer=attempt.phone.customer)
 
     def _outcome(self, before: Snapshot, attempt: Attempt, asked: Registration, now: Epoch) -> Outcome:
@@ -266,6 +264,16 @@ class Register:
         self._location.promise(attempt.phone.id, self._settled(attempt, before, outcome, kept, now))
         self._metrics.promises.inc()
         return _granted(outcome, now)
+
+
+def _lock_event(attempt: Attempt, now: Epoch) -> tuple[Event, ...]:
+    """The line of the journal that a first contact leaves, whatever else its request does."""
+    if not attempt.locked_here:
+        return ()
+    flow = attempt.flow
+    return (
+        Event(EventKind.LOCKED, "first-contact", int(now), flow.remote_ip, flow.remote_port, flow.transport),
+    )
 
 
 def _binds(attempt: Attempt) -> bool:

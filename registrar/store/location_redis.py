@@ -66,8 +66,12 @@ class RedisLocation:
                 self._publish(phone, events)
             return None
         stored = self._stored(phone, answer)
+        stands = decode(stored)
+        lost = reconcile(stands, before, self._clock(), promised=False)
+        if lost is not None:  # the store has lost what it had acknowledged: it is told that first
+            return await self.commit(phone, stands, lost) or lost.after
         self._remember(phone, stored)
-        return decode(stored)
+        return stands
 
     def promise(self, phone: str, update: Update) -> None:
         """See ports.Location. The version stays: it is the one the store is known to have."""
@@ -214,6 +218,8 @@ class RedisLocation:
         except StoreUnavailable as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
+        for forgotten in ALL:
+            self.wire.tell("SCRIPT", "LOAD", forgotten.text)
         return await self.wire.send("EVAL", script.text, len(names), *names, *arguments)
 
     async def _load_scripts(self) -> None:

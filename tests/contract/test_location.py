@@ -430,7 +430,6 @@ async def test_scripts_that_the_server_forgot_are_sent_again(server: Server, clo
         assert await location.due(10) == []
 
 
-@pytest.mark.xfail(strict=True, reason="only the script that was missed is sent again, PUBLISHED never is")
 async def test_events_are_published_once_when_the_server_forgot_the_scripts(
     server: Server, clock: Hands
 ) -> None:
@@ -444,7 +443,6 @@ async def test_events_are_published_once_when_the_server_forgot_the_scripts(
         assert await redis.xlen(keys.EVENTS) <= 2
 
 
-@pytest.mark.xfail(strict=True, reason="what stands, however old, replaces what this node knows")
 async def test_a_conflict_with_a_store_that_lost_its_memory_forgets_nothing(
     server: Server, clock: Hands
 ) -> None:

@@ -34,9 +34,15 @@ class Installation:
     writer: AsyncEngine
     reader: AsyncEngine
     phones: list[Phone] = field(default_factory=list)
+    opened: list[SqlPhones] = field(default_factory=list)
 
     def sql(self, vault: Vault = VAULT) -> SqlPhones:
-        return SqlPhones(self.reader, self.writer, vault)
+        self.opened.append(SqlPhones(self.reader, self.writer, vault))
+        return self.opened[-1]
+
+    async def close(self) -> None:
+        for phones in self.opened:
+            await phones.close()
 
     async def execute(self, statement: str, **values: object) -> None:
         async with self.writer.begin() as connection:
@@ -67,14 +73,15 @@ async def _make(session: AsyncSession) -> list[str]:
 async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
     url = f"sqlite+aiosqlite:///{tmp_path}/phones.db"
     writer, reader = connect(url), connect(url, read_only=True)
+    made = Installation(writer, reader)
     try:
         await migrate(writer)
         usernames = await writing(writer, _make)
-        made = Installation(writer, reader)
         found = {phone.username: phone for phone in await made.sql().select("username", usernames)}
         made.phones = [found[username] for username in usernames]
         yield made
     finally:
+        await made.close()
         await reader.dispose()
         await writer.dispose()
 
@@ -195,6 +202,7 @@ async def test_a_database_that_is_locked_is_a_store_that_is_away(installation: I
                 await phones.lock(installation.phones[0].id, HOME)
         assert await phones.lock(installation.phones[0].id, HOME)
     finally:
+        await phones.close()
         await impatient.dispose()
 
 
@@ -210,6 +218,7 @@ async def test_a_database_that_is_not_there_is_a_store_that_is_away(tmp_path: Pa
             with pytest.raises(StoreUnavailable):
                 await work
     finally:
+        await phones.close()
         await engine.dispose()
 
 
@@ -330,6 +339,21 @@ async def test_without_a_database_a_phone_is_believed_for_ten_minutes(seconds: f
             await directory.find("never read")
         rows.away = False
         assert await directory.find("anna") == phone()
+
+
+async def test_a_database_that_hangs_is_away_within_half_a_second() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        await directory.find("anna")
+        clock.now += FRESH_SECONDS + 1
+        rows.gate = asyncio.Event()
+        started = asyncio.get_running_loop().time()
+        anna, bent = await asyncio.gather(
+            directory.find("anna"), directory.find("bent"), return_exceptions=True
+        )
+        assert asyncio.get_running_loop().time() - started < 0.6
+        assert anna == phone()
+        assert isinstance(bent, StoreUnavailable)
 
 
 async def test_what_is_not_there_is_believed_for_a_minute_too() -> None:

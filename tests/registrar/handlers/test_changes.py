@@ -134,7 +134,6 @@ async def test_everybody_is_re_checked_after_a_gap() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="after one kind of violation the other is not looked for")
 async def test_both_the_old_credentials_and_the_wrong_place_go() -> None:
     world = World(LOCKED)
     await registered(world, secret_version=0)

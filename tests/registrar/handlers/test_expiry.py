@@ -95,7 +95,6 @@ async def test_an_entry_that_was_removed_while_the_phone_registered_comes_back()
     assert world.location.index == {"id-u": world.snapshot().bindings[0].expires_at}
 
 
-@pytest.mark.xfail(strict=True, reason="what is still to be verified is forgotten when the store goes away")
 async def test_an_entry_is_looked_at_again_also_when_the_store_was_away_between() -> None:
     world = World(LOCKED)
     world.location.index["id-u"] = world.clock.now - 5

@@ -451,7 +451,6 @@ async def test_without_a_database_the_first_contact_is_503() -> None:
     assert world.snapshot().bindings == ()
 
 
-@pytest.mark.xfail(strict=True, reason="the event is dropped when the request itself is refused")
 async def test_a_lock_is_told_even_when_its_request_is_refused() -> None:
     """An OPEN phone with a binding of before: the lock stands, the REGISTER is out of order."""
     world = World(LOCKED)
