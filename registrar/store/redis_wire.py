@@ -23,7 +23,7 @@ ANSWER_SECONDS: Final = 0.4
 MERCY_SECONDS: Final = 0.02
 """When our own loop was late, the answer may lie in the socket: it is read before the verdict."""
 CONNECT_SECONDS: Final = 2.0
-RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5)
+RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
 MAX_WAITING: Final = 20_000
 
 log = logging.getLogger(__name__)
