@@ -1,0 +1,94 @@
+"""What stands in the documents and in deploy/ is true of the program."""
+
+import configparser
+import re
+import subprocess
+import tomllib
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from registrar import settings
+from registrar.model import EventKind, Reason
+from registrar.rules import status
+from registrar.store import snapshot_codec
+
+ROOT = Path(__file__).parent.parent
+VARIABLE = re.compile(r"REGISTRAR_[A-Z0-9_]+")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    named = set(VARIABLE.findall(text("docs/settings.md"))) - {"REGISTRAR_"}
+    known = {f"REGISTRAR_{name.upper()}" for name in settings.Settings.model_fields}
+    assert named - {settings.CONFIG} == known
+
+
+def test_the_settings_without_effect_are_named_as_such() -> None:
+    passage = text("docs/settings.md").partition("without effect")[2]
+    named = set(VARIABLE.findall(passage))
+    assert named == {f"REGISTRAR_{name.upper()}" for name in settings.UNBUILT}
+
+
+def test_the_example_environment_can_be_used() -> None:
+    lines = re.findall(r"^#?(REGISTRAR_[A-Z_]+)=(.*)$", text("deploy/env.example"), re.MULTILINE)
+    assert settings.read(dict(lines)).domain == "registrar.localhost"
+
+
+@pytest.mark.parametrize("word", [*EventKind, *Reason])
+def test_the_redis_contract_names_every_event_and_reason(word: str) -> None:
+    assert f"`{word}`" in text("docs/redis.md")
+
+
+def test_the_redis_contract_names_every_field_of_the_status() -> None:
+    binding = snapshot_codec.Binding("c", 1, "i", 1)
+    fields = status.online_fields((binding,), 1) | status.rejected_fields(
+        "ip", "r", status.Epoch(1), online=True
+    )
+    page = text("docs/redis.md")
+    assert [name for name in fields if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name
+)
+def test_every_file_that_a_page_points_to_is_there(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    tests = re.findall(r"`((?:tests|registrar|config|deploy)/[A-Za-z0-9_/.]+)`", path.read_text())
+    missing = [link for link in links if not (path.parent / link).exists()]
+    missing += [name for name in tests if not list(ROOT.glob(f"{name}*"))]
+    assert missing == []
+
+
+def test_the_unit_of_systemd_starts_what_is_installed() -> None:
+    unit = configparser.ConfigParser(strict=False)
+    unit.read_string(text("deploy/systemd/registrar.service"))
+    assert unit["Service"]["ExecStart"].endswith(".venv/bin/registrar serve")
+    scripts = tomllib.loads(text("pyproject.toml"))["project"]["scripts"]
+    assert "registrar" in scripts
+
+
+def test_the_scenario_for_sipp_is_a_whole_registration() -> None:
+    body = text("deploy/sipp/register.xml").replace('<!DOCTYPE scenario SYSTEM "sipp.dtd">', "")
+    steps = [step.get("response") or "send" for step in ET.fromstring(body)]
+    assert steps == ["send", "401", "send", "200"]
+
+
+def test_the_image_copies_only_what_is_there() -> None:
+    sources = re.findall(r"^COPY (?!--from)(.+) \S+$", text("deploy/Dockerfile"), re.MULTILINE)
+    names = [name for line in sources for name in line.split()]
+    assert names and all((ROOT / name).exists() for name in names)
+
+
+def test_the_services_of_the_composition_use_known_settings() -> None:
+    named = set(VARIABLE.findall(text("deploy/compose.yaml")))
+    assert named <= {f"REGISTRAR_{name.upper()}" for name in settings.Settings.model_fields}
+
+
+@pytest.mark.parametrize("script", ["deploy/peers.sh", "deploy/compile.sh", ".ci/run"])
+def test_a_script_is_one(script: str) -> None:
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
