@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from registrar import settings
-from registrar.model import EventKind, Reason
+from registrar.model import Binding, Epoch, EventKind, Reason
 from registrar.rules import status
-from registrar.store import snapshot_codec
 
 ROOT = Path(__file__).parent.parent
 VARIABLE = re.compile(r"REGISTRAR_[A-Z0-9_]+")
@@ -45,10 +44,8 @@ def test_the_redis_contract_names_every_event_and_reason(word: str) -> None:
 
 
 def test_the_redis_contract_names_every_field_of_the_status() -> None:
-    binding = snapshot_codec.Binding("c", 1, "i", 1)
-    fields = status.online_fields((binding,), 1) | status.rejected_fields(
-        "ip", "r", status.Epoch(1), online=True
-    )
+    binding = Binding("c", 1, "i", 1)
+    fields = status.online_fields((binding,), 1) | status.rejected_fields("ip", "r", Epoch(1), online=True)
     page = text("docs/redis.md")
     assert [name for name in fields if f"`{name}`" not in page] == []
 
