@@ -43,6 +43,7 @@ DRAIN_SECONDS: Final = 5.0
 DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0
 LAG_SECONDS: Final = 0.1
+MEND_SECONDS: Final = 0.5
 REDIS_PATIENCE_SECONDS: Final = 2.0
 """How long a start waits for Redis before it listens without it and answers 503."""
 
@@ -96,7 +97,9 @@ class SipSide:
             ipv6_prefix=settings.lock_ipv6_prefix,
             cluster=settings.pbx_cluster,
         )
-        self._changes = Changes(self._directory, self._location, self._access, epoch, metrics)
+        self._changes = Changes(
+            self._directory, self._location, self._access, epoch, metrics, self._location.everybody
+        )
         self._guard = Guard(
             derive(settings.secret_key, "nonces", KEY_BYTES),
             OFFERED[settings.digest],
@@ -119,13 +122,13 @@ class SipSide:
         """
         async with asyncio.TaskGroup() as requests, asyncio.TaskGroup() as jobs:
             driver = self._driver(requests)
-            running = [jobs.create_task(job) for job in self._jobs(jobs)]
+            running = [jobs.create_task(job) for job in self._jobs()]
             try:
-                await self._ready_to_listen()
-                await self._open(driver)
-                self.started.set()
-                await stop.wait()
-                await self._drain(driver)
+                if await self._ready_to_listen(stop):
+                    await self._open(driver)
+                    self.started.set()
+                    await stop.wait()
+                    await self._drain(driver)
             finally:
                 for listener in self._udp:
                     listener.close()
@@ -157,6 +160,7 @@ class SipSide:
             node=self._node,
             generation=self._generation,
             is_our_name=self._is_our_name,
+            recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
         )
         dispatch = Dispatch(self._guard, self._screen, self._directory, register, epoch, self._metrics)
         tag_key = derive(self._settings.secret_key, "to-tags")
@@ -194,15 +198,15 @@ class SipSide:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await driver.idle()
 
-    def _jobs(self, tasks: asyncio.TaskGroup) -> list[Coroutine[None, None, None]]:
+    def _jobs(self) -> list[Coroutine[None, None, None]]:
         """What runs beside the listeners until the stop."""
         expiry = Expiry(self._location, self._location, self._customer_of, epoch, self._metrics)
 
         async def changed(change: Change) -> None:
-            tasks.create_task(self._changes.apply(change))
+            self._changes.note(change)
 
         async def subscribed() -> None:
-            tasks.create_task(self._recheck_everybody())
+            self._changes.note(Change(everybody=True))
 
         listener = Listener(
             self._redis,
@@ -216,6 +220,7 @@ class SipSide:
             self._keep_domains(),
             self._housekeeping(),
             self._mend(),
+            self._changes.run(),
             self._measure_lag(),
             expiry.run(),
             self._nodes.run(),
@@ -233,8 +238,20 @@ class SipSide:
             sweep=self._changes.sweep_node,
         )
 
-    async def _ready_to_listen(self) -> None:
-        """Without the domains every answer would be a wrong challenge; Redis may still be away."""
+    async def _ready_to_listen(self, stop: asyncio.Event) -> bool:
+        """Without domains and countries every answer would be a wrong refusal; Redis may still be away.
+
+        False: told to stop meanwhile.
+        """
+        preparing = asyncio.create_task(self._prepare())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (preparing, stopping):
+            task.cancel()
+        return not stop.is_set()
+
+    async def _prepare(self) -> None:
+        await asyncio.to_thread(self._countries.refresh)
         await self._domains_known.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
@@ -269,21 +286,16 @@ class SipSide:
             try:
                 written = await self._location.mend()
             except StoreUnavailable:
-                continue  # it went away again: the next return tries again
+                await asyncio.sleep(MEND_SECONDS)
+                back.set()
+                continue
             self._metrics.reconciled.inc(written)
             if written:
                 log.warning("Redis was told again of %d phones", written)
+                self._changes.note(Change(everybody=True))  # some of them may have changed meanwhile
 
     async def _lost_lease(self) -> None:
         self._location.back.set()
-
-    async def _recheck_everybody(self) -> None:
-        """At the start, and after every gap in what we heard of changes."""
-        await self._location.wire.opened.wait()
-        try:
-            await self._changes.recheck(await self._location.everybody())
-        except StoreUnavailable as error:
-            log.warning("not all phones could be re-checked: %s", error)
 
     async def _measure_lag(self) -> None:
         observe = self._metrics.loop_lag.observe

@@ -1,6 +1,7 @@
 """Bytes to messages, messages to handlers, answers to bytes; one timer; the two clocks (style section 3)."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -61,6 +62,8 @@ class Driver:
         self._tag_key = tag_key
         self._send = send
         self._finished = finished
+        metrics.transactions.set_function(lambda: len(layer))
+        metrics.tasks.set_function(lambda: self._open)
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -149,7 +152,8 @@ class Driver:
         except Exception:  # a fault of ours is the caller's 500, one line, and no end of the listener
             self._metrics.unhandled.inc()
             log.exception("a %s could not be served", method_label(request.method))
-            work.reply(Answer(500))
+            with contextlib.suppress(Exception):  # nothing that a message causes ends the process
+                work.reply(Answer(500))
             return
         finally:
             self._open -= 1
@@ -218,7 +222,6 @@ class Driver:
 
     def _tick(self) -> None:
         self._timer, self._due = None, float("inf")
-        self._metrics.transactions.set(len(self._layer))
         self._perform(self._layer.tick(mono()))
 
     async def idle(self) -> None:
@@ -267,9 +270,13 @@ class Work:
 def _trace(direction: str, data: bytes, flow: Flow) -> None:
     """A whole message for somebody who asked for it, without what proves an identity."""
     lines = data[:MAX_MESSAGE].decode("utf-8", "replace").split("\r\n")
-    secret = ("authorization", "proxy-authorization")
-    shown = [
-        f"{line.partition(':')[0]}: <redacted>" if line.partition(":")[0].strip().lower() in secret else line
-        for line in lines
-    ]
+    shown: list[str] = []
+    hidden = False
+    for line in lines:
+        if not line.startswith((" ", "\t")):  # a folded line belongs to the header before it
+            name = line.partition(":")[0].strip().lower()
+            hidden = name in ("authorization", "proxy-authorization")
+            shown.append(f"{name}: <redacted>" if hidden else line)
+        elif not hidden:
+            shown.append(line)
     trace.debug("%s %s:%s\n%s", direction, flow.remote_ip, flow.remote_port, "\n".join(shown))

@@ -5,6 +5,7 @@ SipError                    a message of a peer that cannot be served: carries t
   UnsupportedVersion        505
   MessageTooLarge           513
 StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
+                                (without a country file ROAMING phones are refused, design decision 2)
 ConfigurationError          a setting that cannot be used: one line, exit code 2
 AnotherNode                 our node name belongs to another living process: one line, exit code 3
 """

@@ -210,3 +210,5 @@ class Change:
 
     phones: tuple[str, ...] = ()
     customer: str = ""
+    everybody: bool = False
+    """Something was not announced: any phone may have changed."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
@@ -15,6 +15,7 @@ from registrar.rules.settle import settle
 
 CHUNK: Final = 200
 TRIES: Final = 5
+RETRY_SECONDS: Final = 0.5
 BREATH_SECONDS: Final = 0.005
 """Between two chunks of a re-check of everybody, so that registrations go on."""
 
@@ -32,42 +33,100 @@ class Rereader(Protocol):
 
 
 class Changes:
-    """Applies changes to what is bound."""
+    """Applies changes to what is bound: noted at once, done by one job that forgets none."""
 
     def __init__(
-        self, directory: Rereader, location: Location, access: Access, clock: Clock, metrics: Metrics
+        self,
+        directory: Rereader,
+        location: Location,
+        access: Access,
+        clock: Clock,
+        metrics: Metrics,
+        everybody: Callable[[], Awaitable[list[str]]],
     ) -> None:
+        """`everybody` gives the id of every phone that may have a binding. Raises StoreUnavailable."""
         self._directory = directory
         self._location = location
         self._access = access
         self._clock = clock
         self._metrics = metrics
+        self._everybody = everybody
+        self._phones: dict[str, None] = {}
+        self._customers: dict[str, None] = {}
+        self._gap = False
+        self._backlog: list[str] = []
+        self._noted = asyncio.Event()
+
+    def note(self, change: Change) -> None:
+        """Remember a change; `run` applies it."""
+        self._phones.update(dict.fromkeys(change.phones))
+        if change.customer:
+            self._customers[change.customer] = None
+        self._gap = self._gap or change.everybody
+        self._noted.set()
+
+    async def run(self) -> None:
+        """Apply what is noted until cancelled: named phones first, then customers, then everybody."""
+        while True:
+            await self._noted.wait()
+            self._noted.clear()
+            try:
+                while await self.step():
+                    pass
+            except StoreUnavailable as error:
+                log.warning("changes wait: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._noted.set()
+
+    async def step(self) -> bool:
+        """Apply one piece of what is noted; False when there was none.
+
+        Raises StoreUnavailable; the piece stays noted then.
+        """
+        if self._phones:
+            await self._apply_to_phones()
+        elif self._customers:
+            await self._apply_to_customer(next(iter(self._customers)))
+        elif self._gap:
+            self._backlog = await self._everybody()
+            self._gap = False
+        elif self._backlog:
+            await self._reread(tuple(self._backlog[-CHUNK:]))
+            del self._backlog[-CHUNK:]
+            await asyncio.sleep(BREATH_SECONDS)
+        else:
+            return False
+        return True
 
     async def apply(self, change: Change) -> None:
-        """Re-check the phones of a change; tried again for a while when a store is away."""
-        for delay in (0.2, 1, 2, 5, 10, None):
-            try:
-                before = {phone: self._directory.by_id(phone) for phone in change.phones}
-                found = {phone.id: phone for phone in await self._directory.reread(change)}
-                await self._recheck(
-                    [*change.phones, *(id for id in found if id not in before)], found, before
-                )
-            except StoreUnavailable as error:
-                log.warning("a change waits: %s", error)
-                if delay is not None:
-                    await asyncio.sleep(delay)
-                continue
-            return
+        """Note a change and apply all that is noted, now. Raises StoreUnavailable; it stays noted then."""
+        self.note(change)
+        while await self.step():
+            pass
 
-    async def recheck(self, phones: Iterable[str]) -> None:
-        """Re-check these phones, a few at a time. Raises StoreUnavailable."""
-        ids = list(phones)
-        for start in range(0, len(ids), CHUNK):
-            chunk = tuple(ids[start : start + CHUNK])
-            before = {phone: self._directory.by_id(phone) for phone in chunk}
-            found = {phone.id: phone for phone in await self._directory.reread(Change(phones=chunk))}
-            await self._recheck(list(chunk), found, before)
-            await asyncio.sleep(BREATH_SECONDS)
+    async def _apply_to_phones(self) -> None:
+        chunk = tuple(list(self._phones)[:CHUNK])
+        for phone in chunk:
+            del self._phones[phone]
+        try:
+            await self._reread(chunk)
+        except StoreUnavailable:
+            self._phones.update(dict.fromkeys(chunk))
+            raise
+
+    async def _apply_to_customer(self, customer: str) -> None:
+        del self._customers[customer]
+        try:
+            found = await self._directory.reread(Change(customer=customer))
+        except StoreUnavailable:
+            self._customers[customer] = None
+            raise
+        self._phones.update(dict.fromkeys(phone.id for phone in found))
+
+    async def _reread(self, phones: tuple[str, ...]) -> None:
+        before = {phone: self._directory.by_id(phone) for phone in phones}
+        found = {phone.id: phone for phone in await self._directory.reread(Change(phones=phones))}
+        await self._recheck(list(phones), found, before)
 
     async def sweep_node(self, name: str, generation: str, phones: frozenset[str]) -> None:
         """End the bindings on connections of a process that died. Raises StoreUnavailable."""

@@ -85,8 +85,13 @@ class Register:
         node: str,
         generation: str,
         is_our_name: Callable[[str], bool],
+        recheck: Callable[[str], None],
     ) -> None:
-        """`is_our_name` tells a name or address of this service that is no customer's domain."""
+        """`is_our_name` tells a name or address of this service that is no customer's domain.
+
+        `recheck` is told of a phone that was locked: what it has bound elsewhere must go.
+        """
+        self._recheck = recheck
         self._directory = directory
         self._location = location
         self._access = access
@@ -108,14 +113,26 @@ class Register:
         attempt = Attempt(request, flow, phone, claim, asked)
         await self._turns.take(phone.id)
         try:
-            for _ in range(TRIES):
+            for number in range(TRIES):
+                if number and not await self._is_still(attempt):
+                    return STALE
                 answer = await self._try(attempt)
                 if answer is not None:
                     return answer
+        except StoreUnavailable:
+            return BUSY
         finally:
             self._turns.give(phone.id)
         self._metrics.commits("gave_up")
         return BUSY
+
+    async def _is_still(self, attempt: Attempt) -> bool:
+        """Whether the phone has the same credentials as when its digest was right; it is read again."""
+        phone = await self._directory.find(attempt.phone.username)
+        if phone is None or phone.secret_version != attempt.phone.secret_version:
+            return False
+        attempt.phone = phone
+        return True
 
     async def _try(self, attempt: Attempt) -> Answer | None:
         """One round over what is known of the phone; None: somebody else wrote meanwhile, again."""
@@ -183,6 +200,7 @@ class Register:
             return STALE  # deleted or given other credentials while we asked
         if attempt.locked_here:
             self._metrics.access("locked")
+            self._recheck(attempt.phone.id)
         attempt.phone = locked
         return await self._try(attempt)
 

@@ -64,6 +64,8 @@ def refuse(
         noted = Refusal(ip, deny.reason, int(now), 0)
     online = bool(before.live(now))
     fields = status.rejected_fields(ip, deny.reason, now, online=online)
+    if before.bindings and not online:  # they have run out, and nobody has said so yet
+        fields["since"] = str(max(binding.expires_at for binding in before.bindings))
     after = Snapshot(
         next_version(before, now), before.bindings, nonces, (*others[-MAX_REFUSALS + 1 :], noted)
     )

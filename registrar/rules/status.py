@@ -8,6 +8,17 @@ from registrar.model import Binding, Epoch, Reason
 CONNECTED_TRANSPORTS = frozenset({"tcp", "tls", "ws", "wss"})
 
 
+REFUSED_AS = {
+    "ip-locked": Reason.IP_REJECTED,
+    "country-refused": Reason.IP_REJECTED,
+    "country-unknown": Reason.IP_REJECTED,
+    "no-country-file": Reason.IP_REJECTED,
+    "proxy-address": Reason.IP_REJECTED,
+    "customer-inactive": Reason.REVOKED,
+}
+"""Which refusals say why an offline phone stays offline; any other is only noted."""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
     """What is true of a phone now. `online is None` means: unknown, the store did not answer."""
@@ -123,13 +134,9 @@ def offline_fields(reason: Reason, now: Epoch) -> dict[str, str]:
 def rejected_fields(ip: str, reason: str, now: Epoch, *, online: bool) -> dict[str, str]:
     """The status fields of a refusal; it must not spoil a healthy status (decision 15)."""
     fields = {"lastRejectedAt": str(int(now)), "lastRejectedIp": ip, "lastRejectedReason": reason}
-    if not online:
-        fields |= {
-            "online": "0",
-            "state": "offline",
-            "reason": str(Reason.IP_REJECTED),
-            "since": str(int(now)),
-        }
+    why = REFUSED_AS.get(reason)
+    if not online and why is not None:  # it was offline before: `since` stays
+        fields |= {"online": "0", "state": "offline", "reason": str(why)}
     return fields
 
 

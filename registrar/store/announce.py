@@ -2,6 +2,7 @@
 
 phone <id> [<id> ...]       these phones (created, changed, reset or deleted)
 customer <id>               every phone of this customer
+everybody                   any phone: too much changed to name it
 """
 
 from registrar.model import Change
@@ -15,7 +16,9 @@ def encode(change: Change) -> list[str]:
         "phone " + " ".join(change.phones[start : start + MAX_IDS])
         for start in range(0, len(change.phones), MAX_IDS)
     ]
-    return [*messages, f"customer {change.customer}"] if change.customer else messages
+    if change.customer:
+        messages.append(f"customer {change.customer}")
+    return [*messages, "everybody"] if change.everybody else messages
 
 
 def decode(message: str) -> Change:
@@ -25,4 +28,6 @@ def decode(message: str) -> Change:
             return Change(phones=tuple(phones))
         case ["customer", customer]:
             return Change(customer=customer)
+        case ["everybody"]:
+            return Change(everybody=True)
     return Change()

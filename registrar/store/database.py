@@ -19,6 +19,7 @@ SQL_TIMEOUT_SECONDS: Final = 5.0
 def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
     """An engine for `url`. Readers of SQLite never wait for writers; writers queue (BEGIN IMMEDIATE).
 
+    No error tells the parameters of its statement: errors go into the log.
     Raises ConfigurationError for a URL that is none, or of a database that we do not know.
     """
     try:
@@ -27,7 +28,7 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
         raise ConfigurationError("REGISTRAR_DATABASE_URL is not a database URL") from None
     if parsed.drivername == "sqlite+aiosqlite":
         patience = READ_BUSY_SECONDS if read_only else BUSY_SECONDS
-        engine = create_async_engine(url, connect_args={"timeout": patience})
+        engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": patience})
         _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
         return engine
     if parsed.drivername == "postgresql+asyncpg":
@@ -42,6 +43,7 @@ def _postgresql(url: str) -> AsyncEngine:
     try:
         return create_async_engine(
             url,
+            hide_parameters=True,
             pool_size=10,
             max_overflow=10,
             pool_pre_ping=True,

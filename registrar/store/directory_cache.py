@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
@@ -15,6 +15,8 @@ BELIEVED_SECONDS: Final = 600
 """So long it may still be used while the database cannot be reached."""
 SELECT_SECONDS: Final = 0.4
 """A database that has not answered by then is away: a phone that waits sends its request again."""
+LOCK_SECONDS: Final = 1.0
+"""How long a first contact waits for the database's one writer."""
 MAX_PHONES: Final = 250_000
 MAX_UNKNOWN: Final = 20_000
 MAX_USERNAME: Final = 128
@@ -46,6 +48,7 @@ class CachedDirectory:
         self._domains: frozenset[str] = frozenset()
         self._waiting: dict[str, asyncio.Future[Phone | None]] = {}
         self._wanted = asyncio.Event()
+        self._unfinished: set[asyncio.Task[bool]] = set()
 
     def serves(self, domain: str) -> bool:
         """See ports.Directory."""
@@ -71,11 +74,22 @@ class CachedDirectory:
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         """See ports.Directory."""
-        won = await self._phones.lock(phone.id, address)
+        won = await self._within(LOCK_SECONDS, self._phones.lock(phone.id, address))
         started = self._clock()
         found = await self._phones.select("id", [phone.id])
         self._take(found, {phone.username}, started)
         return (found[0] if found else None), won
+
+    async def _within(self, seconds: float, work: Coroutine[None, None, bool]) -> bool:
+        """The outcome of `work`, or StoreUnavailable when it takes longer; it is finished all the same."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise StoreUnavailable("the database does not answer")
+        return task.result()
 
     def by_id(self, phone: str) -> Phone | None:
         """What this node last read of a phone, however old."""

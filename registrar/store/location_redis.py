@@ -42,11 +42,12 @@ class RedisLocation:
 
     def known(self, phone: str) -> Snapshot:
         """See ports.Location."""
-        return decode(self._known.get(phone, EMPTY))
+        return _decode(phone, self._known.get(phone, EMPTY))
 
     async def load(self, phones: Sequence[str]) -> list[Snapshot]:
         """See ports.Location."""
-        return [decode(stored) for stored in await self._read(phones)]
+        stored = await self._read(phones)
+        return [_decode(phone, there) for phone, there in zip(phones, stored, strict=True)]
 
     async def commit(self, phone: str, before: Snapshot, update: Update) -> Snapshot | None:
         """See ports.Location. The index of expiry is lowered first: an entry too early is harmless."""
@@ -66,7 +67,7 @@ class RedisLocation:
                 self._publish(phone, events)
             return None
         stored = self._stored(phone, answer)
-        stands = decode(stored)
+        stands = _decode(phone, stored)
         lost = reconcile(stands, before, self._clock(), promised=False)
         if lost is not None:  # the store has lost what it had acknowledged: it is told that first
             return await self.commit(phone, stands, lost) or lost.after
@@ -99,6 +100,7 @@ class RedisLocation:
             Due(phone.decode(), float(score))
             for answer in answers
             for phone, score in zip(answer[::2], answer[1::2], strict=True)
+            if phone.decode() not in self._promised  # `mend` tells the store first what was promised
         ]
 
     async def reschedule(self, due: Due, earliest: int | None) -> None:
@@ -184,7 +186,7 @@ class RedisLocation:
 
     def _stored(self, phone: str, fields: list[bytes]) -> Stored:
         *snapshot, events = fields
-        if events and json.loads(events)[0]["time"] + UNPUBLISHED_SECONDS < self._clock():
+        if events and _is_left_behind(events, self._clock()):
             self._publish(phone, events.decode())
         return Stored(*snapshot)
 
@@ -203,14 +205,14 @@ class RedisLocation:
             if not future.cancelled() and future.exception() is None and self.wire.up:
                 self.wire.tell("EVALSHA", PUBLISHED.sha, 1, keys.location(phone), events)
 
-        for fields in json.loads(events):
-            try:
-                future = self.wire.send(
-                    "XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *_words(fields)
-                )
-            except StoreUnavailable:
-                return
-            future.add_done_callback(done)
+        try:
+            futures = [
+                self.wire.send("XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *_words(fields))
+                for fields in json.loads(events)
+            ]
+        except StoreUnavailable:
+            return
+        asyncio.gather(*futures).add_done_callback(done)
 
     async def _run(self, script: Script, names: tuple[str, ...], *arguments: Argument) -> Any:
         try:
@@ -230,8 +232,25 @@ class RedisLocation:
             self.back.set()
 
 
+def _decode(phone: str, stored: Stored) -> Snapshot:
+    """What is stored; when it was not written by us, its version alone, so that it can be written anew."""
+    try:
+        return decode(stored)
+    except (ValueError, TypeError) as error:
+        log.error("the location of phone %s cannot be read: %s", phone, error)
+        return Snapshot(_version(stored))
+
+
+def _is_left_behind(events: bytes, now: float) -> bool:
+    """Whether events that nobody has published yet are so old that their author must be gone."""
+    try:
+        return bool(json.loads(events)[0]["time"] + UNPUBLISHED_SECONDS < now)
+    except (ValueError, TypeError, KeyError, IndexError):
+        return False
+
+
 def _version(stored: Stored) -> int:
-    return int(stored.v or b"0")
+    return int(stored.v) if stored.v.isdigit() else 0
 
 
 def _fields(event: Event) -> dict[str, str | int]:

@@ -122,7 +122,7 @@ class Nodes:
         seen: set[str] = set()
         for name, generation in others:
             lease = await self._redis.get(keys.node(name))
-            if lease is not None and json.loads(lease).get("generation") == generation:
+            if _generation(lease) == generation:
                 continue
             row = f"{name} {generation}"
             seen.add(row)
@@ -145,6 +145,14 @@ class Nodes:
 
     def _row(self) -> str:
         return f"{self._name} {self._generation}"
+
+
+def _generation(lease: object) -> str:
+    """Whose lease it is; empty when it is none, or nobody's that we know."""
+    try:
+        return str(json.loads(str(lease))["generation"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _texts(values: Iterable[bytes | str]) -> list[str]:

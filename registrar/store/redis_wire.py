@@ -51,6 +51,10 @@ def parse_url(url: str) -> Address:
         database = int(parts.path.strip("/") or 0) if parts.scheme != "unix" else 0
     except ValueError:
         raise ConfigurationError("REGISTRAR_REDIS_URL has a port or database that is no number") from None
+    if parts.query:
+        raise ConfigurationError(
+            "REGISTRAR_REDIS_URL: the database goes into the path, redis://host:port/2; nothing after a ?"
+        )
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     if parts.scheme == "unix":
         return Address(path=unquote(parts.path), username=username, password=password)

@@ -35,8 +35,16 @@ if ARGV[5] == '' then
 elseif ARGV[5] ~= '-' then
   redis.call('HSET', KEYS[1], 'r', ARGV[5])
 end
-if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'e', ARGV[8]) end
-redis.call('EXPIREAT', KEYS[1], ARGV[6])
+if ARGV[8] ~= '' then
+  local events = redis.call('HGET', KEYS[1], 'e')
+  if events and #events < 4000 then events = events:sub(1, -2) .. ',' .. ARGV[8]:sub(2)
+  else events = ARGV[8] end
+  redis.call('HSET', KEYS[1], 'e', events)
+end
+-- never shorter: a key that is missing then means that the store has lost it
+if redis.call('EXPIREAT', KEYS[1], ARGV[6], 'GT') == 0 and redis.call('TTL', KEYS[1]) < 0 then
+  redis.call('EXPIREAT', KEYS[1], ARGV[6])
+end
 local at = 10 + tonumber(ARGV[9])
 if at > 10 then
   redis.call('HSET', KEYS[2], unpack(ARGV, 10, at - 1))

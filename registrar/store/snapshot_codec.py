@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from registrar.model import AcceptedNonce, Binding, Refusal, Snapshot
 
+BINDING_FIELDS = len(Binding.__dataclass_fields__)
+"""A newer version may append fields; an older process reads what it knows."""
+
 _BINDING = attrgetter(*Binding.__dataclass_fields__)
 _NONCE = attrgetter(*AcceptedNonce.__dataclass_fields__)
 _REFUSAL = attrgetter(*Refusal.__dataclass_fields__)
@@ -47,7 +50,7 @@ def decode(stored: Stored) -> Snapshot:
         return Snapshot()
     return Snapshot(
         int(stored.v or b"0"),
-        tuple(Binding(*row) for row in json.loads(stored.b)) if stored.b else (),
+        tuple(Binding(*row[:BINDING_FIELDS]) for row in json.loads(stored.b)) if stored.b else (),
         tuple(AcceptedNonce(*row) for row in json.loads(stored.n)) if stored.n else (),
         tuple(Refusal(*row) for row in json.loads(stored.r)) if stored.r else (),
     )

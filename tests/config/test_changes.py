@@ -4,26 +4,27 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from config.access import AccessLevel
-from config.changes import Changes
+from config.changes import MAX_WAITING, RETRY_SECONDS, Changes
 from registrar.model import Change
 from registrar.store import keys
 from tests.config.world import MODEL, World
 
 
 @asynccontextmanager
-async def heard(redis: Redis) -> AsyncIterator[list[str]]:
+async def heard(redis: Redis, silence: float = 0.2) -> AsyncIterator[list[str]]:
     """The words on the channel, read until a silence at the end."""
     words: list[str] = []
     async with redis.pubsub() as subscription:
         await subscription.subscribe(keys.CHANGED)
         await subscription.get_message(timeout=1)
         yield words
-        while message := await subscription.get_message(ignore_subscribe_messages=True, timeout=0.2):
+        while message := await subscription.get_message(ignore_subscribe_messages=True, timeout=silence):
             words.append(message["data"])
 
 
@@ -76,3 +77,64 @@ async def test_a_customer_is_announced_as_one_word(redis: Redis) -> None:
     async with heard(redis) as words:
         await Changes(redis).publish(Change(customer="c1"))
     assert words == ["customer c1"]
+
+
+def other_tasks() -> set[asyncio.Task[object]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+@asynccontextmanager
+async def coming_back(
+    redis: Redis, dead_redis: Redis, socket: Path, folder: Path
+) -> AsyncIterator[tuple[Changes, list[str]]]:
+    """Changes that meet a Redis that is away until the end of the block, and what is heard then."""
+    before = other_tasks()
+    changes = Changes(dead_redis)
+    try:
+        async with heard(redis, silence=2 * RETRY_SECONDS) as words:
+            yield changes, words
+            (folder / "nobody").symlink_to(socket)
+        assert other_tasks() == before  # nothing is left to do
+    finally:
+        await changes.close()
+
+
+async def test_what_could_not_be_announced_is_announced_later(
+    redis: Redis, dead_redis: Redis, valkey_socket: Path, tmp_path: Path
+) -> None:
+    async with coming_back(redis, dead_redis, valkey_socket, tmp_path) as (changes, words):
+        for change in (Change(phones=("p1", "p2")), Change(customer="c1"), Change(phones=("p1", "p2"))):
+            await changes.publish(change)
+    assert words == ["phone p1 p2", "customer c1"]
+
+
+async def test_too_much_to_announce_becomes_one_word(
+    redis: Redis, dead_redis: Redis, valkey_socket: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = tuple(f"p{number}" for number in range(MAX_WAITING))
+    async with coming_back(redis, dead_redis, valkey_socket, tmp_path) as (changes, words):
+        await changes.publish(Change(phones=many))
+        assert [record for record in caplog.records if record.levelno == logging.ERROR] == []
+        for late in ("one", "two"):
+            await changes.publish(Change(phones=(late,)))
+    assert words == ["everybody"]
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+
+
+async def test_a_stalled_redis_hears_of_it_when_it_goes_on(redis: Redis) -> None:
+    changes = Changes(redis)
+    async with heard(redis, silence=3) as words:
+        await redis.execute_command("CLIENT", "PAUSE", 1_500, "ALL")  # type: ignore[no-untyped-call]
+        await changes.publish(Change(phones=("p1",)))
+    await changes.close()
+    assert set(words) == {"phone p1"}
+
+
+async def test_nothing_goes_on_after_the_close(dead_redis: Redis) -> None:
+    before = other_tasks()
+    changes = Changes(dead_redis)
+    await changes.publish(Change(phones=("p1",)))
+    assert len(other_tasks() - before) == 1
+    await changes.close()
+    await changes.close()
+    assert other_tasks() == before

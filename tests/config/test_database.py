@@ -107,9 +107,35 @@ async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
     )
 
 
-async def test_domains_are_those_of_active_customers(world: World) -> None:
-    await world.execute("UPDATE customer SET state = 'BLOCKED' WHERE name = 'Rival'")
-    assert await world.rows("SELECT domain FROM domain_v1") == [("acme.test",)]
+@pytest.mark.parametrize(
+    ("state", "domains"),
+    [
+        ("ACTIVE", ["acme.test", "rival.test"]),
+        ("BLOCKED", ["acme.test", "rival.test"]),
+        ("DELETED", ["acme.test"]),
+    ],
+)
+async def test_domains_are_those_of_customers_that_are_not_deleted(
+    world: World, state: str, domains: list[str]
+) -> None:
+    await world.execute("UPDATE customer SET state = :state WHERE name = 'Rival'", state=state)
+    rows = await world.rows("SELECT domain FROM domain_v1 ORDER BY domain")
+    assert rows == [(domain,) for domain in domains]
+
+
+async def test_an_error_does_not_tell_the_parameters(world: World) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        await world.execute(
+            "INSERT INTO installation (id, secret_fingerprint, created_at) VALUES (2, :mark, :mark)",
+            mark="the value of a parameter",
+        )
+    assert "INSERT INTO installation" in str(caught.value)
+    assert "the value of a parameter" not in str(caught.value)
+
+
+def test_errors_of_postgresql_do_not_tell_the_parameters_either() -> None:
+    pytest.importorskip("asyncpg")
+    assert connect("postgresql+asyncpg://host/name").sync_engine.hide_parameters
 
 
 async def test_the_version_of_a_phone_never_shrinks(world: World) -> None:

@@ -3,8 +3,17 @@
 import logging
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from config.access import AccessLevel
 from config.web import MAX_BODY
@@ -149,8 +158,6 @@ async def test_what_nobody_expected_tells_no_details_and_is_logged_once(
     async def broken() -> None:
         raise KeyError("the secret detail")
 
-    import httpx
-
     with caplog.at_level(logging.ERROR):
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://api.test"
@@ -160,12 +167,48 @@ async def test_what_nobody_expected_tells_no_details_and_is_logged_once(
     assert len(caplog.records) == 1
 
 
-async def test_a_password_that_cannot_be_opened_is_no_wrong_password(world: World) -> None:
-    phone = await world.create()
-    await world.execute("UPDATE sip_phone SET password_enc = 'v1:AAAA'")
-    async with world.client() as client:
-        answer = await client.get(f"/pbx/sipphone/{phone['_id']}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (DBAPIError, 503, "unavailable"),
+        (OperationalError, 503, "unavailable"),
+        (InterfaceError, 503, "unavailable"),
+        (InternalError, 503, "unavailable"),
+        (IntegrityError, 500, "internal_error"),
+        (DataError, 500, "internal_error"),
+        (ProgrammingError, 500, "internal_error"),
+    ],
+)
+async def test_only_faults_of_our_own_are_internal_errors(
+    world: World, caplog: pytest.LogCaptureFixture, kind: type[DBAPIError], status: int, code: str
+) -> None:
+    app = world.app()
+
+    @app.get("/failing")
+    async def failing() -> None:
+        raise kind("SELECT 1", {}, Exception("terminating connection due to administrator command"))
+
+    transport = httpx.ASGITransport(app)
+    with caplog.at_level(logging.ERROR):
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+            answer = await client.get("/failing")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert len(caplog.records) == 1
+
+
+async def test_a_password_that_cannot_be_opened_takes_no_other_phone_with_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, whole = await world.create(), await world.create()
+    await world.execute("UPDATE sip_phone SET password_enc = 'v1:AAAA' WHERE oid = :id", id=broken["_id"])
+    with caplog.at_level(logging.ERROR):
+        async with world.client() as client:
+            answer = await client.get("/pbx/sipphone", params={"full": "true"})
+    assert answer.status_code == 200
+    passwords = {phone["_id"]: phone["password"] for phone in answer.json()["sipPhones"]}
+    assert passwords == {broken["_id"]: None, whole["_id"]: whole["password"]}
+    assert [broken["_id"] in record.getMessage() for record in caplog.records] == [True]
 
 
 async def test_the_documentation_names_every_route(world: World) -> None:

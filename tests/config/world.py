@@ -78,11 +78,15 @@ class World:
         headers = (
             {"Authorization": f"Bearer {self.token(level, customer, person)}"} if level is not None else {}
         )
-        transport = httpx.ASGITransport(self.app())
+        app = self.app()
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://api.test:8080", headers=headers
         ) as client:
-            yield client
+            try:
+                yield client
+            finally:
+                await app.state.parts.changes.close()
 
     async def create(self, **body: Any) -> Json:
         """A phone of acme, made by its manager."""

@@ -278,7 +278,7 @@ async def test_every_key_lives_as_long_as_the_contract_says(server: Server, cloc
         assert await redis.expiretime(keys.journal(PHONE)) == now + 600 + STATUS_SECONDS
         clock.now += 10
         await location.commit(PHONE, update.after, unregistered(update.after, clock))
-        assert await redis.expiretime(keys.location(PHONE)) == now + 300 + AFTERLIFE_SECONDS, "the nonce's"
+        assert await redis.expiretime(keys.location(PHONE)) == now + 600 + AFTERLIFE_SECONDS, "never shorter"
         assert await redis.expiretime(keys.status(PHONE)) == now + 10 + STATUS_SECONDS
         stored = await redis.hgetall(keys.location(PHONE))
         assert stored["b"] == "" and stored["n"] != ""

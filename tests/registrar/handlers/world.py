@@ -167,12 +167,15 @@ class World:
             node=node,
             generation=f"g-{node}",
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
+            recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
         )
         self.dispatch = Dispatch(
             self.guard, self.screen, self.people, self.register, self.clock, self.metrics
         )
         self.expiry = Expiry(self.location, self.location, lambda _: "acme", self.clock, self.metrics)
-        self.changes = Changes(self.people, self.location, self.access, self.clock, self.metrics)
+        self.changes = Changes(
+            self.people, self.location, self.access, self.clock, self.metrics, self.everybody
+        )
 
     def _is_ours(self, host: str) -> bool:
         return self.people.serves(host) or host in (SERVICE, "192.0.2.10")
@@ -187,6 +190,10 @@ class World:
         await self.dispatch.serve(exchange, verdict)
         assert len(exchange.answers) <= 1
         return exchange.answers[0] if exchange.answers else None
+
+    async def everybody(self) -> list[str]:
+        """Every phone that has a binding."""
+        return list(self.location.stored)
 
     def snapshot(self, id: str = "id-u") -> Snapshot:
         return self.location.known(id)

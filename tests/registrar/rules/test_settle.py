@@ -155,7 +155,11 @@ def test_a_refusal_does_not_spoil_a_healthy_status() -> None:
 def test_a_refusal_says_why_a_phone_is_offline(before: Snapshot) -> None:
     status = refused(before).status
     assert (status["online"], status["state"], status["reason"]) == ("0", "offline", "ip-rejected")
-    assert status["since"] == str(SECOND)
+
+
+def test_a_refusal_does_not_change_since_when_a_phone_is_offline() -> None:
+    assert "since" not in refused(EMPTY).status
+    assert refused(OVER).status["since"] == str(OVER.bindings[0].expires_at)
 
 
 def test_a_refusal_is_an_event_with_its_source() -> None:

@@ -83,7 +83,6 @@ def gone(status: LiveStatus, reason: str, since: int) -> LiveStatus:
             LiveStatus(
                 online=False,
                 reason="ip-rejected",
-                since=SECOND,
                 last_rejected_at=SECOND,
                 last_rejected_ip="203.0.113.9",
                 last_rejected_reason="ip-locked",
