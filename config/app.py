@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from sqlalchemy import event
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
@@ -31,8 +31,10 @@ from .pbx.envelope import error_response, refusal
 from .settings import ApiSettings
 from .web import BodyLimit, OnePath, Outermost
 
-STORE_ERRORS = (StoreUnavailable, OperationalError, InterfaceError, PoolTimeout, OSError)
-"""What it looks like when the database is away."""
+STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
+"""What it looks like when the database is away; PostgreSQL that shuts down is a bare DBAPIError."""
+OUR_ERRORS = (IntegrityError, DataError, ProgrammingError)
+"""The DBAPIErrors that tell of a fault of ours: the same request would fail again."""
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,8 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     for kind in STORE_ERRORS:
         app.add_exception_handler(kind, _store_away)
+    for kind in OUR_ERRORS:
+        app.add_exception_handler(kind, _unexpected)
 
 
 def _surround(app: FastAPI, settings: ApiSettings) -> None:
@@ -124,6 +128,10 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 async def _store_away(request: Request, error: Exception) -> JSONResponse:
     log.error("the database did not answer: %s %s: %s", request.method, request.url.path, error)
     return refusal(unavailable())
+
+
+async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+    raise error  # `Outermost` logs it
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from redis.asyncio import Redis
@@ -9,28 +10,75 @@ from redis.exceptions import RedisError
 
 from registrar.model import Change
 from registrar.store import announce, keys
+from registrar.store.redis_client import heed_cancellation
 
 PUBLISH_SECONDS: Final = 2.0
-"""No request waits longer for Redis; the SIP side re-reads everything when it hears nothing."""
+"""No request waits longer for Redis; what could not be said by then is said later."""
+RETRY_SECONDS: Final = 0.5
+MAX_WAITING: Final = 10_000
+"""So many ids wait for Redis; when there are more, one word tells the SIP side to re-check every phone."""
+EVERYBODY: Final = "everybody"
+
+FAULTS: Final = (RedisError, OSError)
 
 log = logging.getLogger(__name__)
 
 
 class Changes:
-    """Publishes on `registrar:changed`."""
+    """Publishes on `registrar:changed`, at least once as long as this process lives."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._waiting: dict[str, None] = {}
+        """Messages that could not be published yet, each once."""
+        self._retrying: asyncio.Task[None] | None = None
 
     async def publish(self, change: Change) -> None:
         """Announce a change that is committed.
 
-        A Redis that is away costs a warning, not the request: the SIP side reads everything again when
-        its own subscription is made again.
+        A Redis that is away or stalls costs a warning, not the request, and not the announcement: it is
+        tried again in the background until Redis takes it. It may be heard twice, which is harmless.
         """
+        messages = announce.encode(change)
         try:
-            async with asyncio.timeout(PUBLISH_SECONDS):
-                for message in announce.encode(change):
-                    await self._redis.publish(keys.CHANGED, message)
-        except (RedisError, OSError) as error:
-            log.warning("a change was not announced, Redis is away: %s", type(error).__name__)
+            await self._say(messages)
+        except FAULTS as error:
+            log.warning("a change will be announced later, Redis is away: %s", type(error).__name__)
+            self._keep(messages)
+
+    async def close(self) -> None:
+        """Stop trying; what still waits is not announced."""
+        task, self._retrying = self._retrying, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _say(self, messages: Iterable[str]) -> None:
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            pipeline = self._redis.pipeline(transaction=False)
+            for message in messages:
+                pipeline.publish(keys.CHANGED, message)
+            await pipeline.execute()
+
+    def _keep(self, messages: Iterable[str]) -> None:
+        already = EVERYBODY in self._waiting
+        self._waiting.update(dict.fromkeys(messages))
+        if already or sum(message.count(" ") for message in self._waiting) > MAX_WAITING:
+            if not already:
+                log.error("more than %d changes wait for Redis, all phones will be re-checked", MAX_WAITING)
+            self._waiting = {EVERYBODY: None}
+        if self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._retry())
+
+    async def _retry(self) -> None:
+        """Publish what waits, all in one go; ends when nothing waits any more."""
+        while self._waiting:
+            await asyncio.sleep(RETRY_SECONDS)
+            # What comes while these are on their way waits by itself: its change is newer than they are.
+            messages, self._waiting = self._waiting, {}
+            try:
+                await self._say(messages)
+            except FAULTS as error:
+                log.debug("changes still wait for Redis: %s", type(error).__name__)
+                self._keep(messages)
+            heed_cancellation()

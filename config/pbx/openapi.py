@@ -84,7 +84,7 @@ _READ_ONLY: Final[dict[str, Schema]] = {
     "_id": {"type": "string"},
     "handsetIndex": _of("integer", "Given by the system"),
     "username": {"type": "string", "description": "32 characters, made by the system"},
-    "password": {"type": "string", "description": "32 characters, made by the system"},
+    "password": _of("string", "32 characters, made by the system; null: cannot be opened, see the log"),
     "status.configLoaded": _of("string", format="date-time"),
     "status.configSaved": _of("string", format="date-time"),
     "status.online": _of("boolean", "null: unknown, the live store is away"),

@@ -1,8 +1,10 @@
 """A phone as JSON: one writer for create, get, update, reset and the full list, one for the normal list."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
+from registrar.errors import StoreUnavailable
 from registrar.rules.status import LiveStatus
 from registrar.store.vault import Vault
 
@@ -14,6 +16,8 @@ from ..operations.phones.find import FullPhone, Panel
 from ..tables import SipPhone, SipPhoneSoftkey
 
 Json = dict[str, object]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,16 @@ def _moment(seconds: int | None) -> str | None:
 def _credentials(phone: SipPhone, reader: Reader) -> Json:
     if reader.level < reader.secrets_level:
         return {"username": phone.username}
-    return {"username": phone.username, "password": reader.vault.open(phone.password_enc, phone.oid)}
+    return {"username": phone.username, "password": _password(phone, reader.vault)}
+
+
+def _password(phone: SipPhone, vault: Vault) -> str | None:
+    """None when it cannot be opened: one broken row must not take the others of its list with it."""
+    try:
+        return vault.open(phone.password_enc, phone.oid)
+    except StoreUnavailable:
+        log.error("the stored password of phone %s cannot be opened", phone.oid)
+        return None
 
 
 def _network(phone: SipPhone) -> Json:

@@ -40,7 +40,7 @@ LEFT JOIN extension ON extension.id = phone.extension_id
 
 DOMAIN_VIEW: Final = """
 CREATE VIEW domain_v1 AS
-SELECT sip_domain AS domain FROM customer WHERE sip_domain IS NOT NULL AND state = 'ACTIVE'
+SELECT sip_domain AS domain FROM customer WHERE sip_domain IS NOT NULL AND state <> 'DELETED'
 """
 
 
