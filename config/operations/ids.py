@@ -24,4 +24,7 @@ def parse_oid(value: object) -> str | None:
 
 def new_credential() -> str:
     """A username or a password of a phone."""
-    return "".join(secrets.choice(CREDENTIAL_ALPHABET) for _ in range(CREDENTIAL_LENGTH))
+    while True:
+        credential = "".join(secrets.choice(CREDENTIAL_ALPHABET) for _ in range(CREDENTIAL_LENGTH))
+        if not credential.startswith("0x"):  # sipp, and who knows what else, reads such a text as a number
+            return credential

@@ -16,7 +16,7 @@ BELIEVED_SECONDS: Final = 600
 SELECT_SECONDS: Final = 0.4
 """A database that has not answered by then is away: a phone that waits sends its request again."""
 LOCK_SECONDS: Final = 5.0
-"""How long a first contact waits for its turn at the database: hundreds may come at once, phones wait 32 s."""
+"""How long a first contact waits for its turn at the database: hundreds may come at once."""
 MAX_PHONES: Final = 250_000
 MAX_UNKNOWN: Final = 20_000
 MAX_USERNAME: Final = 128
