@@ -50,8 +50,8 @@ EXIT_CONFIGURATION: Final = 2
 EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
 GC_THRESHOLDS: Final = (50_000, 20, 100)
-PIPE_WIDTH: Final = 400
-"""Columns of a table that another program reads: nothing is cut off."""
+TABLE_WIDTH: Final = 400
+"""Nothing of a table is cut off: a narrow terminal folds its lines, another program reads them whole."""
 
 log = logging.getLogger("registrar")
 app = typer.Typer(
@@ -420,8 +420,7 @@ def _print_status(rows: list[Overview]) -> None:
         table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*row.cells())
-    console = Console()
-    console.print(table, width=None if console.is_terminal else PIPE_WIDTH, crop=False)
+    Console(width=TABLE_WIDTH).print(table)
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
