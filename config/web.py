@@ -93,7 +93,7 @@ class Outermost:
             await self._app(scope, receive, headed)
         except ClientDisconnect:
             log.debug("the client went away: %s", scope["path"])
-        except Exception:
+        except Exception:  # the last net: 500 without details, one line in the log
             log.exception("unexpected error: %s %s", scope["method"], scope["path"])
             if not started:
                 await error_response([internal_error()])(scope, receive, headed)
