@@ -72,31 +72,33 @@ class Driver:
         self.draining = False
         """True while stopping: new requests get 503, those under way are finished."""
 
-    def receive(self, data: bytes, flow: Flow) -> None:
-        """One datagram, or one message of a stream. Never raises."""
+    def receive(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        """One datagram, or one message of a connection. Never raises.
+
+        `fault`: where a stream cannot be read on; `data` is then what came before, to be answered if it can.
+        """
         try:
-            self._receive(data, flow)
+            self._receive(data, flow, fault)
         except Exception:  # the last net under the parser: a fault of ours must not stop the listener
             self._metrics.unhandled.inc()
             log.exception("a message could not be handled")
 
-    def _receive(self, data: bytes, flow: Flow) -> None:
+    def _receive(self, data: bytes, flow: Flow, fault: SipError | None) -> None:
         if trace.isEnabledFor(logging.DEBUG):
             _trace("received", data, flow)
-        too_large = False
         try:
             try:
-                message = parse(data)
-            except MessageTooLarge:
-                too_large = True
+                message = parse(data, exact=flow.transport != "udp")
+            except MessageTooLarge as error:
+                fault = error
                 message = parse(data[:MAX_MESSAGE])
         except SipError as error:
             self._metrics.parse_errors(error.label)
             return
-        if isinstance(message, Response):
+        if isinstance(message, Request):
+            self._request(message, flow, fault)
+        elif isinstance(message, Response) and fault is None:
             self._response(message, flow)
-        elif isinstance(message, Request):
-            self._request(message, flow, too_large=too_large)
 
     def _response(self, response: Response, flow: Flow) -> None:
         """To the request of ours that it answers; any other is dropped (RFC 4475 section 3.1.2.19)."""
@@ -107,11 +109,11 @@ class Driver:
             self._metrics.parse_errors(error.label)
         self._metrics.dropped("response", by=self._layer.unmatched - unmatched)
 
-    def _request(self, message: Request, flow: Flow, *, too_large: bool) -> None:
+    def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
         try:
-            if too_large:
-                raise MessageTooLarge("over the limit")
+            if fault is not None:
+                raise fault
             check(message)
             known = self._layer.absorb(message, flow, mono())
         except SipError as error:

@@ -7,6 +7,7 @@ from .address import NameAddr, parse_name_addr, parse_name_addrs
 from .answer import answer
 from .check import check
 from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_credentials
+from .framing import Frame, Framer
 from .grammar import Params, format_params, param, parse_params, quote, split, unquote
 from .headers import Headers, canonical
 from .message import MAX_MESSAGE, Message, Request, Response, parse
@@ -18,6 +19,8 @@ __all__ = [
     "MD5",
     "SHA256",
     "Credentials",
+    "Frame",
+    "Framer",
     "Headers",
     "Message",
     "NameAddr",

@@ -193,11 +193,12 @@ class Response(Message):
         return f"{self.version} {self.status} {self.reason}"
 
 
-def parse(data: bytes) -> Message:
+def parse(data: bytes, *, exact: bool = False) -> Message:
     """The message in one datagram, or in one frame of a stream.
 
-    Octets beyond Content-Length are cut off (section 18.3). Raises MessageTooLarge, or MalformedMessage when
-    a limit is passed, the start line is none, or a response has any fault; a request keeps it as `fault`.
+    Octets beyond Content-Length are cut off (section 18.3); with `exact`, where the transport itself says how
+    long a message is, they are a fault. Raises MessageTooLarge, or MalformedMessage when a limit is passed,
+    the start line is none, or a response has any fault; a request keeps it as `fault`.
     """
     if len(data) > MAX_MESSAGE:
         raise MessageTooLarge(f"{len(data)} octets")
@@ -207,6 +208,8 @@ def parse(data: bytes) -> Message:
     lines, fault = _lines(head)
     headers, unread = parse_headers(lines[1:])
     body, misfit = _body(octets, headers)
+    if exact and not misfit and len(body) != len(octets):
+        misfit = "body longer than Content-Length"
     fault = fault or unread or misfit or ("" if end else "no empty line after the headers")
     if lines[0][:4].lower() == "sip/":
         if fault:
