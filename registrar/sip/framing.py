@@ -1,4 +1,4 @@
-"""Where a message of a stream ends and the next begins (RFC 3261 sections 7.5, 18.3, RFC 5626 section 4.4.1)."""
+"""Where a message of a stream ends and the next begins (RFC 3261 section 18.3, RFC 5626 section 4.4.1)."""
 
 import re
 from typing import Final, NamedTuple
@@ -47,7 +47,7 @@ class Framer:
         return bool(self._buffer) and self._buffer != b"\r"
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The messages that are complete with `data`, in order; after one with a `fault` there is no other."""
+        """The messages that are complete with `data`, in order; none comes after one with a `fault`."""
         if self.broken:
             return []
         buffer = self._buffer
@@ -75,9 +75,7 @@ class Framer:
         if skipped:
             del buffer[:skipped]
             self._searched = 0
-        if not buffer or buffer == b"\r":
-            return False
-        return True
+        return bool(buffer) and buffer != b"\r"
 
     def _next(self) -> Frame | None:
         """The message at the head of the buffer; None: it is not complete yet."""
