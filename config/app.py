@@ -28,6 +28,7 @@ from .health import Readiness, health_routes
 from .live import Live
 from .pbx import sipphone
 from .pbx.envelope import error_response, refusal
+from .phone import phone_routes
 from .settings import ApiSettings
 from .web import BodyLimit, OnePath, Outermost
 
@@ -76,6 +77,7 @@ def create_app(
     fold_all_letters(read_engine)
     app.include_router(health_routes(readiness, exposition))
     app.include_router(sipphone.routes)
+    app.include_router(phone_routes(settings, app.version))
     _handle_errors(app)
     _surround(app, settings)
     return app

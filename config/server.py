@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -28,15 +29,21 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves one application on some addresses until told to stop."""
 
-    def __init__(self, listeners: Sequence[tuple[str, int]], app: FastAPI) -> None:
+    def __init__(
+        self, listeners: Sequence[tuple[str, int]], app: FastAPI, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """With `tls` it is HTTPS on all of them."""
         self._listeners = listeners
         self._app = app
+        self._tls = tls
         self.started = asyncio.Event()
         """Set when requests are answered."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises ConfigurationError for an address that cannot be bound."""
-        sockets = [_listen(host, port) for host, port in self._listeners]
+        name = "HTTP" if self._tls is None else "HTTPS"
+        sockets = [_listen(name, host, port) for host, port in self._listeners]
+        tls = self._tls
         server = _Server(
             uvicorn.Config(
                 self._app,
@@ -48,6 +55,7 @@ class HttpServer:
                 server_header=False,
                 proxy_headers=False,  # uvicorn would believe any local peer; `source` knows whom to believe
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             )
         )
         serving = asyncio.create_task(server.serve(sockets=sockets))
@@ -63,7 +71,7 @@ class HttpServer:
                 opened.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(name: str, host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -75,6 +83,6 @@ def _listen(host: str, port: int) -> socket.socket:
         opened.setblocking(False)
     except OSError as error:
         opened.close()
-        raise ConfigurationError(f"REGISTRAR_HTTP: {host}:{port}: {error.strerror}") from error
-    log.info("HTTP on %s:%d", *opened.getsockname()[:2])
+        raise ConfigurationError(f"REGISTRAR_{name}: {host}:{port}: {error.strerror}") from error
+    log.info("%s on %s:%d", name, *opened.getsockname()[:2])
     return opened

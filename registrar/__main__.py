@@ -9,49 +9,44 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import typer
 import uvloop
+from fastapi import FastAPI
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config import clock
+from config import phone as phone_page
 from config.access import AccessLevel
 from config.app import create_app
 from config.auth import issue_token
-from config.database import check_fingerprint, migrate, schema_problem
 from config.health import Readiness
-from config.live import Live
 from config.operations.demo import demo_tenant
-from config.operations.phones.overview import Overview, overview
 from config.server import HttpServer
-from config.settings import ApiSettings
 from registrar import settings as all_settings
-from registrar.app import SipSettings, SipSide
+from registrar.app import SipSide
+from registrar.commands import status as phones
+from registrar.commands.installation import Installation, Stores, installed, opened
+from registrar.commands.served_certificate import concerns, served_certificate
 from registrar.errors import AnotherNode, ConfigurationError, StoreUnavailable
 from registrar.logs import RequestLines, configure
 from registrar.metrics import Metrics
 from registrar.settings import Settings
-from registrar.store import database, redis_client
-from registrar.store.keyfile import data_directory, secret
-from registrar.store.valkey import EmbeddedValkey, socket_url
-from registrar.store.vault import Vault
+from registrar.store import redis_client
+from registrar.store.valkey import EmbeddedValkey
+from registrar.transport.tls import ServerTls
 
 EXIT_CONFIGURATION: Final = 2
 EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
 GC_THRESHOLDS: Final = (50_000, 20, 100)
-TABLE_WIDTH: Final = 400
-"""Nothing of a table is cut off: a narrow terminal folds its lines, another program reads them whole."""
 
 log = logging.getLogger("registrar")
 app = typer.Typer(
@@ -70,118 +65,9 @@ class Side(StrEnum):
     API = "api"
 
 
-@dataclass(frozen=True)
-class Installation:
-    """The settings with everything that has a place in the data directory filled in."""
-
-    settings: Settings
-    directory: Path
-    database_url: str
-    redis_url: str
-    secret_key: str
-    jwt_secret: str
-
-    @property
-    def embedded(self) -> bool:
-        """Whether Redis is our own child."""
-        return not self.settings.redis_url.get_secret_value()
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether we migrate without being asked."""
-        return self.database_url.startswith("sqlite")
-
-    def api(self) -> ApiSettings:
-        """What the HTTP side is told."""
-        settings = self.settings
-        udp = settings.sip_udp[0] if settings.sip_udp else ("", 0)
-        return ApiSettings(
-            domain=settings.domain,
-            public_host=settings.public_host,
-            wss_port=settings.sip_wss[0][1] if settings.sip_wss else None,
-            sip_udp=f"{udp[0]}:{udp[1]}",
-            jwt_secret=self.jwt_secret,
-            secrets_level=AccessLevel[settings.secrets_level],
-            cors_origins=settings.cors_origins,
-            trusted_proxies=settings.trusted_proxies,
-        )
-
-    def sip(self) -> SipSettings:
-        """What the SIP side is told."""
-        settings = self.settings
-        return SipSettings(
-            udp=settings.sip_udp,
-            domain=settings.domain,
-            public_host=settings.public_host,
-            digest=settings.digest,
-            secret_key=self.secret_key,
-            geoip_database=settings.geoip_database or self.directory / "geoip.mmdb",
-            trusted_proxies=settings.trusted_proxies,
-            lock_ipv6_prefix=settings.lock_ipv6_prefix,
-            pbx_cluster=settings.pbx_cluster,
-            node=settings.node,
-            node_sip=settings.node_sip,
-            redis_url=self.redis_url,
-        )
-
-
 def install() -> Installation:
-    """Read the settings, once, and find or make what lies in the data directory."""
-    settings = all_settings.read(os.environ)
-    os.umask(0o077)  # databases, keys and logs are nobody else's
-    try:
-        directory = data_directory(settings.data_dir)
-        secret_key = settings.secret_key.get_secret_value() or secret(directory / "secret.key")
-        jwt_secret = settings.jwt_secret.get_secret_value() or secret(directory / "jwt.key")
-    except OSError as error:
-        raise ConfigurationError(f"REGISTRAR_DATA_DIR: {error.filename}: {error.strerror}") from error
-    return Installation(
-        settings,
-        directory,
-        settings.database_url.get_secret_value() or f"sqlite+aiosqlite:///{directory / 'registrar.sqlite'}",
-        settings.redis_url.get_secret_value() or socket_url(directory),
-        secret_key,
-        jwt_secret,
-    )
-
-
-@dataclass(frozen=True)
-class Stores:
-    """The open stores of one run."""
-
-    writer: AsyncEngine
-    reader: AsyncEngine
-    redis: Redis
-    vault: Vault
-
-
-@asynccontextmanager
-async def opened(installation: Installation, *, upgrade: bool) -> AsyncIterator[Stores]:
-    """Open the stores, with the newest schema. Raises ConfigurationError when they are not usable."""
-    writer = database.connect(installation.database_url)
-    reader = database.connect(installation.database_url, read_only=True)
-    redis = redis_client.connect(installation.redis_url)
-    vault = Vault(installation.secret_key)
-    try:
-        await _prepare(writer, vault, upgrade=upgrade or installation.is_sqlite)
-        yield Stores(writer, reader, redis, vault)
-    finally:
-        await redis.aclose()
-        await reader.dispose()
-        await writer.dispose()
-
-
-async def _prepare(writer: AsyncEngine, vault: Vault, *, upgrade: bool) -> None:
-    try:
-        if upgrade:
-            await migrate(writer)
-        problem = await schema_problem(writer)
-        if problem is not None:
-            raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {problem}")
-        await check_fingerprint(writer, vault)
-    except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {reason}") from error
+    """Read the settings, the one time they are read, and find what belongs to them."""
+    return installed(all_settings.read(os.environ))
 
 
 @app.command()
@@ -203,23 +89,43 @@ async def _serve(installation: Installation, side: Side, lines: RequestLines, *,
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     _say_what_is_unusual(installation)
-    async with _valkey(installation), opened(installation, upgrade=False) as stores:
+    async with (
+        _valkey(installation),
+        opened(installation, upgrade=False) as stores,
+        served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
+    ):
         metrics = Metrics()
-        sip = _sip_side(installation, stores, metrics, lines) if side is not Side.API else None
+        if tls is not None:
+            metrics.certificate(lambda: tls.expires_at)
+        sip = _sip_side(installation, stores, metrics, lines, tls) if side is not Side.API else None
         async with asyncio.TaskGroup() as tasks:
             running = []
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
             if side is not Side.SIP:
-                http = HttpServer(installation.settings.http, _http_app(installation, stores, metrics, sip))
-                running.append(tasks.create_task(http.run(stop)))
-                await _started(http.started, running)
+                pages = _http_app(installation, stores, metrics, sip, tls)
+                for http in _http_servers(installation.settings, pages, tls):
+                    running.append(tasks.create_task(http.run(stop)))
+                    await _started(http.started, running)
             if sip is not None:
                 await _started(sip.started, running)
             if demo:
                 _print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
             _settle_memory()
             log.info("ready")
+
+
+def _wants_certificate(settings: Settings, side: Side) -> bool:
+    https = settings.https if side is not Side.SIP else ()
+    sip = (*settings.sip_tls, *settings.sip_wss) if side is not Side.API else ()
+    return bool(https or sip)
+
+
+def _http_servers(settings: Settings, pages: FastAPI, tls: ServerTls | None) -> list[HttpServer]:
+    servers = [HttpServer(settings.http, pages)]
+    if settings.https and tls is not None:
+        servers.append(HttpServer(settings.https, pages, tls.context))
+    return servers
 
 
 def _settle_memory() -> None:
@@ -240,19 +146,40 @@ async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> N
     waiting.cancel()
 
 
-def _sip_side(installation: Installation, stores: Stores, metrics: Metrics, lines: RequestLines) -> SipSide:
+def _sip_side(
+    installation: Installation,
+    stores: Stores,
+    metrics: Metrics,
+    lines: RequestLines,
+    tls: ServerTls | None,
+) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
-    return SipSide(installation.sip(), redis, stores.reader, stores.writer, stores.vault, metrics, lines)
+    return SipSide(
+        installation.sip(),
+        redis,
+        stores.reader,
+        stores.writer,
+        stores.vault,
+        metrics,
+        lines,
+        tls.context if tls is not None else None,
+    )
 
 
 def _http_app(
-    installation: Installation, stores: Stores, metrics: Metrics, sip: SipSide | None
-) -> Any:  # an ASGI application
+    installation: Installation,
+    stores: Stores,
+    metrics: Metrics,
+    sip: SipSide | None,
+    tls: ServerTls | None,
+) -> FastAPI:
     async def readiness() -> Readiness:
         parts, degraded = (
             sip.state() if sip is not None else ({"redis": await _redis_state(stores.redis)}, ())
         )
         parts["database"] = await _database_state(stores.reader)
+        if tls is not None:
+            degraded = (*degraded, *concerns(tls, clock.epoch_now()))
         return Readiness(all(state == "up" for state in parts.values()), parts, degraded)
 
     return create_app(
@@ -326,20 +253,40 @@ def _print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
     settings = installation.settings
     phone = tenant["phones"][0]
     host, port = settings.sip_udp[0] if settings.sip_udp else ("", 0)
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     api = _api_url(settings)
     print(f"API          {api}   documentation: {api}/docs")
     print(f"ADMIN token  {tenant['token']}")
     print(f"SIP account  extension {phone['extensionNumber']} of domain {phone['domain']}")
-    print(f"  server     {shown}:{port} (UDP)")
+    print(f"  server     {_shown(host)}:{port} (UDP)")
     print(f"  username   {phone['username']}")
-    print(f"  password   {phone['password']}", flush=True)
+    print(f"  password   {phone['password']}")
+    _print_webrtc(settings, tenant["webrtc"])
+
+
+def _print_webrtc(settings: Settings, phone: dict[str, str]) -> None:
+    if not settings.sip_wss:
+        print("WebRTC       off: no secure WebSocket listens (REGISTRAR_SIP_WSS)", flush=True)
+        return
+    host, port = settings.sip_wss[0]
+    server = f"wss://{_shown(host)}:{port}"
+    print(f"WebRTC       extension {phone['extensionNumber']} of domain {phone['domain']}")
+    print(f"  server     {server}")
+    print(f"  username   {phone['username']}")
+    print(f"  password   {phone['password']}")
+    account = {name: phone[name] for name in ("username", "password", "domain")} | {"server": server}
+    link = f"{_api_url(settings)}/phone#{urlencode(account, safe=':/')}"
+    print(f"  page       {link if phone_page.is_built() else phone_page.NOT_BUILT}", flush=True)
 
 
 def _api_url(settings: Settings) -> str:
-    host, port = settings.http[0] if settings.http else ("127.0.0.1", 0)
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    scheme, listeners = ("http", settings.http) if settings.http else ("https", settings.https)
+    host, port = listeners[0] if listeners else ("127.0.0.1", 0)
+    return f"{scheme}://{_shown(host)}:{port}"
+
+
+def _shown(host: str) -> str:
+    """A listener's address as a program on this machine reaches it."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
 
 
 @app.command()
@@ -395,32 +342,23 @@ def migrate_command() -> None:
 @app.command()
 def status(
     phone: Annotated[str | None, typer.Argument(help="Id, username or extension number.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with a line for each event.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array; with --watch one object a line.")
+    ] = False,
 ) -> None:
     """Show the live status of the phones."""
     installation = install()
     configure("error", terminal=sys.stderr.isatty())
-
-    async def look() -> list[Overview]:
-        async with opened(installation, upgrade=False) as stores:
-            return await overview(stores.reader, Live(stores.redis, clock.epoch_now), phone)
-
-    rows = _run(look())
-    if phone is not None and not rows:
-        raise ConfigurationError(f"there is no phone {phone}")
-    if as_json:
-        print(json.dumps([row.json() for row in rows]))
-    else:
-        _print_status(rows)
+    if not watch:
+        _run(phones.show(installation, phone, as_json=as_json))
+        return
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        _run(phones.watch(installation, phone, as_json=as_json, tell=_tell))
 
 
-def _print_status(rows: list[Overview]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("phone", "extension", "online", "expires", "why", "since", "public", "local", "user agent"):
-        table.add_column(name, no_wrap=True)
-    for row in rows:
-        table.add_row(*row.cells())
-    Console(width=TABLE_WIDTH).print(table)
+def _tell(text: str) -> None:
+    print(f"registrar: {text}", file=sys.stderr, flush=True)
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import secrets
 import socket
-from collections.abc import Coroutine, Sequence
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from registrar.errors import ConfigurationError, StoreUnavailable
 from registrar.handlers.changes import Changes
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
+from registrar.handlers.flows import Flows
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen
 from registrar.logs import RequestLines
@@ -37,9 +40,17 @@ from registrar.store.nodes import Nodes
 from registrar.store.vault import Vault, derive
 from registrar.transaction import Layer
 from registrar.transport import local
+from registrar.transport.accept import Acceptor
+from registrar.transport.connections import Connection, Connections, Limits
+from registrar.transport.stream import StreamConnection
 from registrar.transport.udp import WILDCARDS, UdpListener
+from registrar.transport.websocket import WebSocketConnection
 
 DRAIN_SECONDS: Final = 5.0
+FAREWELL_SECONDS: Final = 2.0
+SPARE_DESCRIPTORS: Final = 512
+"""File descriptors that connections may not take: Redis, the database, logs and UDP need theirs."""
+LEAST_CONNECTIONS: Final = 64
 DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0
 LAG_SECONDS: Final = 0.1
@@ -50,11 +61,19 @@ REDIS_PATIENCE_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
 
 
+Address = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class SipSettings:
     """What the SIP side is told; see design.md 4.2 for each."""
 
-    udp: tuple[tuple[str, int], ...]
+    udp: tuple[Address, ...]
+    tcp: tuple[Address, ...]
+    tls: tuple[Address, ...]
+    ws: tuple[Address, ...]
+    wss: tuple[Address, ...]
+    ws_origins: tuple[str, ...]
     domain: str
     public_host: str
     digest: str
@@ -80,15 +99,20 @@ class SipSide:
         vault: Vault,
         metrics: Metrics,
         lines: RequestLines,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`redis` is for leases and the subscription; the location opens a connection of its own."""
+        """`redis` is for leases and the subscription; the location opens a connection of its own.
+
+        `tls` is for the listeners of TLS and WSS, which there can only be with it.
+        """
+        self._tls = tls
         self._settings = settings
         self._redis = redis
         self._metrics = metrics
         self._generation = secrets.token_hex(4)
         self._node = settings.node or _default_node(settings)
         self._countries = CountryFile(settings.geoip_database)
-        self._location = RedisLocation(settings.redis_url, epoch)
+        self._location = RedisLocation(settings.redis_url, epoch, self._node, self._generation)
         self._phones = SqlPhones(reader, writer, vault)
         self._directory = CachedDirectory(self._phones, mono)
         self._access = Access(
@@ -97,8 +121,27 @@ class SipSide:
             ipv6_prefix=settings.lock_ipv6_prefix,
             cluster=settings.pbx_cluster,
         )
+        self._connections = Connections(
+            mono, metrics, self._closed, proxies=settings.trusted_proxies, limits=Limits(total=_places())
+        )
+        self._flows = Flows(
+            self._connections,
+            self._location,
+            self._customer_of,
+            epoch,
+            mono,
+            metrics,
+            node=self._node,
+            generation=self._generation,
+        )
         self._changes = Changes(
-            self._directory, self._location, self._access, epoch, metrics, self._location.everybody
+            self._directory,
+            self._location,
+            self._access,
+            self._flows,
+            epoch,
+            metrics,
+            self._location.everybody,
         )
         self._guard = Guard(
             derive(settings.secret_key, "nonces", KEY_BYTES),
@@ -111,6 +154,8 @@ class SipSide:
         self._nodes = self._lease()
         self._lines = lines
         self._udp: list[UdpListener] = []
+        self._acceptors: list[Acceptor] = []
+        self._driver: Driver | None = None
         self._domains_known = asyncio.Event()
         self.started = asyncio.Event()
         """Set when the listeners are open."""
@@ -121,7 +166,7 @@ class SipSide:
         Raises, in an ExceptionGroup, ConfigurationError for an address that cannot be bound, and AnotherNode.
         """
         async with asyncio.TaskGroup() as requests, asyncio.TaskGroup() as jobs:
-            driver = self._driver(requests)
+            driver = self._driver = self._make_driver(requests)
             running = [jobs.create_task(job) for job in self._jobs()]
             try:
                 if await self._ready_to_listen(stop):
@@ -130,6 +175,9 @@ class SipSide:
                     await stop.wait()
                     await self._drain(driver)
             finally:
+                for acceptor in self._acceptors:
+                    acceptor.close()
+                self._connections.abort_all()
                 for listener in self._udp:
                     listener.close()
                 driver.close()
@@ -150,7 +198,7 @@ class SipSide:
         problem = self._countries.problem
         return parts, (f"country file: {problem}",) if problem else ()
 
-    def _driver(self, requests: asyncio.TaskGroup) -> Driver:
+    def _make_driver(self, requests: asyncio.TaskGroup) -> Driver:
         register = Register(
             self._directory,
             self._location,
@@ -161,8 +209,11 @@ class SipSide:
             generation=self._generation,
             is_our_name=self._is_our_name,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
+            is_dead=self._flows.is_dead,
         )
-        dispatch = Dispatch(self._guard, self._screen, self._directory, register, epoch, self._metrics)
+        dispatch = Dispatch(
+            self._guard, self._screen, self._directory, register, self._flows, epoch, self._metrics
+        )
         tag_key = derive(self._settings.secret_key, "to-tags")
         return Driver(
             requests,
@@ -187,16 +238,71 @@ class SipSide:
             except OSError as error:
                 raise ConfigurationError(f"REGISTRAR_SIP_UDP: {host}:{port}: {error.strerror}") from error
             log.info("SIP over UDP on %s:%d", host, listener.port)
+        self._listen(driver)
+
+    def _listen(self, driver: Driver) -> None:
+        """Open the listeners of everything that has connections."""
+
+        def stream(flow: Flow) -> Connection:
+            return StreamConnection(self._connections, flow, driver.receive)
+
+        def websocket(flow: Flow) -> Connection:
+            return WebSocketConnection(
+                self._connections,
+                flow,
+                driver.receive,
+                origins=self._settings.ws_origins,
+                proxies=self._settings.trusted_proxies,
+            )
+
+        settings, tls = self._settings, self._tls
+        self._open_acceptors("tcp", settings.tcp, stream, None)
+        self._open_acceptors("ws", settings.ws, websocket, None)
+        if tls is not None:
+            self._open_acceptors("tls", settings.tls, stream, tls)
+            self._open_acceptors("wss", settings.wss, websocket, tls)
+
+    def _open_acceptors(
+        self,
+        transport: str,
+        addresses: tuple[Address, ...],
+        make: Callable[[Flow], Connection],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        for host, port in addresses:
+            acceptor = Acceptor(self._connections, transport, make, tls)
+            self._acceptors.append(acceptor)
+            try:
+                acceptor.open(host, port)
+            except OSError as error:
+                name = f"REGISTRAR_SIP_{transport.upper()}"
+                raise ConfigurationError(f"{name}: {host}:{port}: {error.strerror}") from error
+            log.info("SIP over %s on %s:%d", transport.upper(), host, acceptor.port)
 
     def _send(self, data: bytes, flow: Flow) -> None:
-        self._udp[flow.id].send(data, flow)
+        if flow.transport == "udp":
+            self._udp[flow.id].send(data, flow)
+        else:
+            self._connections.send(data, flow)
+
+    def _closed(self, flow: Flow, silent: bool) -> None:
+        if self._driver is not None:
+            self._driver.closed(flow)
+        self._flows.closed(flow, silent=silent)
 
     async def _drain(self, driver: Driver) -> None:
-        """Finish what is under way; new requests are told to come back."""
+        """Finish what is under way; new requests are told to come back, and connections are closed."""
         driver.draining = True
+        for acceptor in self._acceptors:
+            acceptor.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await driver.idle()
+        self._connections.close_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                while len(self._connections):  # noqa: ASYNC110  # a moment, at the end of everything
+                    await asyncio.sleep(0.01)
 
     def _jobs(self) -> list[Coroutine[None, None, None]]:
         """What runs beside the listeners until the stop."""
@@ -221,6 +327,8 @@ class SipSide:
             self._housekeeping(),
             self._mend(),
             self._changes.run(),
+            self._connections.run(),
+            self._flows.run(),
             self._measure_lag(),
             expiry.run(),
             self._nodes.run(),
@@ -295,7 +403,10 @@ class SipSide:
                 self._changes.note(Change(everybody=True))  # some of them may have changed meanwhile
 
     async def _lost_lease(self) -> None:
+        """Somebody may have swept us, and the store may have lost more than our lease."""
+        self._location.forget_listed()
         self._location.back.set()
+        await self._flows.disown()
 
     async def _measure_lag(self) -> None:
         observe = self._metrics.loop_lag.observe
@@ -341,3 +452,9 @@ def _resolved(host: str) -> str:
 def _default_node(settings: SipSettings) -> str:
     port = settings.udp[0][1] if settings.udp else 0
     return f"{socket.gethostname()}-{port}"
+
+
+def _places() -> int:
+    """How many connections there may be."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(LEAST_CONNECTIONS, soft - SPARE_DESCRIPTORS)

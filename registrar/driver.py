@@ -166,6 +166,10 @@ class Driver:
         if phone is not None:
             self._finished(request, flow, phone, work.status, epoch(), seconds)
 
+    def closed(self, flow: Flow) -> None:
+        """The connection `flow` is gone: nothing more is sent on it, and nobody waits for it."""
+        self._perform(self._layer.closed(flow, mono()))
+
     def accept(self, request: Request, flow: Flow) -> Key | None:
         """Make the server transaction; None when a twin has one. Raises TableFull."""
         key = self._layer.accept(request, flow, mono())

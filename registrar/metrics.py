@@ -1,5 +1,7 @@
 """Every metric, declared once; labels come from small closed sets, never an address or a username."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 KNOWN_METHODS = frozenset(
@@ -43,6 +45,11 @@ class Metrics:
             "recheck", "Phones re-checked after a change of the configuration", registry=registry
         )
         self.unhandled = Counter("unhandled_exceptions", "Faults of ours, answered 500", registry=registry)
+        self.connections = Gauge(
+            "conn_open", "Connections that are open", ["transport", "state"], registry=registry
+        )
+        self.closed = Labelled("conn_closed", "Connections that ended, and why", ["reason"], registry)
+        self.lost = Labelled("reg_lost", "Bindings that ended with their connection", ["reason"], registry)
         self.store_up = Gauge("store_up", "1 when the store answers", ["store"], registry=registry)
         self.tasks = Gauge("tasks_open", "Requests being worked on", registry=registry)
         self.transactions = Gauge("transactions_open", "Server transactions kept", registry=registry)
@@ -58,6 +65,13 @@ class Metrics:
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
             registry=registry,
         )
+
+    def certificate(self, expires_at: Callable[[], float]) -> None:
+        """Show when the certificate runs out; without TLS there is no such figure."""
+        gauge = Gauge(
+            "tls_certificate_expires_seconds", "Epoch of the certificate's end", registry=self.registry
+        )
+        gauge.set_function(expires_at)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -59,6 +59,8 @@ class Phone:
     address: str = ""
     cluster: int = 1
     webrtc: bool = False
+    instance: str = ""
+    """`instanceId`: the phone is this one browser, whose newest registration replaces its others."""
 
 
 class Reason(StrEnum):
@@ -113,6 +115,8 @@ class Binding:
     """Epoch seconds of the first REGISTER of this binding."""
     refreshed_at: int = 0
     secret_version: int = 0
+    flow: int = 0
+    """Which connection of that process it came over (`Flow.id`), 0 over UDP."""
 
     @property
     def connected(self) -> bool:

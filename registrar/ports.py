@@ -55,6 +55,19 @@ class Schedule(Protocol):
         """Set the entry unless it is earlier. Raises StoreUnavailable."""
 
 
+class Connections(Protocol):
+    """The open connections of this process, known by the id of their flow."""
+
+    def is_open(self, flow: int) -> bool:
+        """Whether messages can be sent over it."""
+
+    def authenticated(self, flow: int) -> None:
+        """A request with a right digest came over it: it may stay."""
+
+    def hang_up(self, flow: int, *, revoked: bool) -> None:
+        """Close it; `revoked`: its phone may not be served any more."""
+
+
 class Directory(Protocol):
     """Who may register."""
 

@@ -159,14 +159,6 @@ class Settings(BaseSettings):
 
 
 UNBUILT: Final = {
-    "sip_tcp": "SIP over TCP",
-    "sip_tls": "SIP over TLS",
-    "sip_ws": "SIP over WebSocket",
-    "sip_wss": "SIP over secure WebSocket",
-    "ws_origins": "the Origin check",
-    "https": "HTTPS",
-    "tls_cert": "TLS certificates",
-    "tls_key": "TLS certificates",
     "ping_seconds": "OPTIONS pings",
     "rtpengine": "media",
     "media": "media",
@@ -195,9 +187,9 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def unbuilt(settings: Settings) -> list[str]:
-    """Settings that have no effect yet: those that somebody chose, and listeners that nobody turned off."""
-    named = (settings.model_fields_set & UNBUILT.keys()) | {"sip_tcp", "sip_tls", "sip_wss"}
-    return sorted(_variable(name) for name in named if getattr(settings, name))
+    """Settings that somebody chose and that have no effect yet."""
+    chosen = settings.model_fields_set & UNBUILT.keys()
+    return sorted(_variable(name) for name in chosen if getattr(settings, name))
 
 
 def _variable(name: str) -> str:

@@ -1,6 +1,5 @@
 """The demo tenant: made once, found ever after, so that a fresh installation has something to register."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import select
@@ -14,12 +13,14 @@ from ..database import writing
 from ..settings import ApiSettings
 from ..tables import Customer, Employee, Extension, SipPhone
 from .ids import new_oid
-from .models import GENERIC, MODELS, find_model
+from .models import GENERIC, MODELS, WEBRTC, find_model
 from .phones.write import new_phone
 
 NAME: Final = "Demo"
 PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"))
 """The extensions; the first is the primary one of the demo employee."""
+INSTANCE: Final = "demo-browser"
+"""The WebRTC phone of the first extension, for the page at /phone."""
 TOKEN_MINUTES: Final = 24 * 60
 
 Json = dict[str, object]
@@ -41,6 +42,7 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
         extensions[0].employee_id, extensions[0].is_primary = employee.id, True
         extensions[0].version += 1
     phones = [await _phone(session, extension, vault) for extension in extensions]
+    browser = await _webrtc_phone(session, extensions[0], vault)
     token = issue_token(
         settings.jwt_secret,
         AccessLevel.ADMIN,
@@ -56,23 +58,22 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
         "domainId": str(customer.id),
         "models": {name: row["oid"] for name, row in MODELS.items()},
         "extensions": [{"_id": row.oid, "number": row.number, "name": row.name} for row in extensions],
-        "phones": _phones_json(phones, extensions, customer, vault),
+        "phones": [
+            _phone_json(phone, extension, customer, vault)
+            for phone, extension in zip(phones, extensions, strict=True)
+        ],
+        "webrtc": _phone_json(browser, extensions[0], customer, vault),
     }
 
 
-def _phones_json(
-    phones: Sequence[SipPhone], extensions: Sequence[Extension], customer: Customer, vault: Vault
-) -> list[Json]:
-    return [
-        {
-            "_id": phone.oid,
-            "username": phone.username,
-            "password": vault.open(phone.password_enc, phone.oid),
-            "domain": customer.sip_domain,
-            "extensionNumber": extension.number,
-        }
-        for phone, extension in zip(phones, extensions, strict=True)
-    ]
+def _phone_json(phone: SipPhone, extension: Extension, customer: Customer, vault: Vault) -> Json:
+    return {
+        "_id": phone.oid,
+        "username": phone.username,
+        "password": vault.open(phone.password_enc, phone.oid),
+        "domain": customer.sip_domain,
+        "extensionNumber": extension.number,
+    }
 
 
 async def _customer(session: AsyncSession, domain: str) -> Customer:
@@ -114,21 +115,39 @@ async def _extension(session: AsyncSession, customer: Customer, number: str, nam
 
 
 async def _phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
-    model = await find_model(session, GENERIC)
-    if model is None:
-        raise LookupError("the models are missing: run registrar migrate")
+    model = await _model(session, GENERIC)
     statement = (
         select(SipPhone)
-        .where(SipPhone.extension_id == extension.id, SipPhone.model_id == model.id)
+        .where(SipPhone.extension_id == extension.id, SipPhone.model_id == model)
         .where(SipPhone.mac.is_(None), SipPhone.instance_id.is_(None))
         .order_by(SipPhone.id)
         .limit(1)
     )
+    return await session.scalar(statement) or await _new_phone(session, extension, vault, model_id=model)
+
+
+async def _webrtc_phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
+    statement = select(SipPhone).where(
+        SipPhone.extension_id == extension.id, SipPhone.instance_id == INSTANCE
+    )
     phone = await session.scalar(statement)
     if phone is None:
-        phone = new_phone(
-            vault, customer_id=extension.customer_id, extension_id=extension.id, model_id=model.id
-        )
-        session.add(phone)
-        await session.flush()
+        model = await _model(session, WEBRTC)
+        phone = await _new_phone(session, extension, vault, model_id=model, instance_id=INSTANCE, webrtc=True)
     return phone
+
+
+async def _new_phone(
+    session: AsyncSession, extension: Extension, vault: Vault, **columns: object
+) -> SipPhone:
+    phone = new_phone(vault, customer_id=extension.customer_id, extension_id=extension.id, **columns)
+    session.add(phone)
+    await session.flush()
+    return phone
+
+
+async def _model(session: AsyncSession, key: str) -> int:
+    model = await find_model(session, key)
+    if model is None:
+        raise LookupError("the models are missing: run registrar migrate")
+    return model.id

@@ -19,7 +19,7 @@ class Answer:
 
 BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
 FORBIDDEN: Final = Answer(403)
-HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "")))
+HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound")))
 """To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
 STALE: Final = Answer(401)
 """A right digest with a nonce that may not be used: replaced by a challenge that says so."""

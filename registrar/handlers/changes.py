@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
@@ -12,6 +13,8 @@ from registrar.ports import Clock, Location
 from registrar.rules.access import Access
 from registrar.rules.register import drop
 from registrar.rules.settle import settle
+
+from .flows import Flows, Held
 
 CHUNK: Final = 200
 TRIES: Final = 5
@@ -40,6 +43,7 @@ class Changes:
         directory: Rereader,
         location: Location,
         access: Access,
+        flows: Flows,
         clock: Clock,
         metrics: Metrics,
         everybody: Callable[[], Awaitable[list[str]]],
@@ -48,6 +52,7 @@ class Changes:
         self._directory = directory
         self._location = location
         self._access = access
+        self._flows = flows
         self._clock = clock
         self._metrics = metrics
         self._everybody = everybody
@@ -88,7 +93,7 @@ class Changes:
         elif self._customers:
             await self._apply_to_customer(next(iter(self._customers)))
         elif self._gap:
-            self._backlog = await self._everybody()
+            self._backlog = list({*await self._everybody(), *self._flows.phones})
             self._gap = False
         elif self._backlog:
             await self._reread(tuple(self._backlog[-CHUNK:]))
@@ -145,6 +150,8 @@ class Changes:
     async def _recheck(
         self, ids: list[str], found: dict[str, Phone], before: dict[str, Phone | None]
     ) -> None:
+        for phone in ids:
+            self._flows.enforce(phone, partial(self._may_stay, found.get(phone)))
         snapshots = await self._location.load(ids)
         for phone, snapshot in zip(ids, snapshots, strict=True):
             self._metrics.rechecked.inc()
@@ -175,11 +182,17 @@ class Changes:
         revoked = [binding for binding in live if binding.secret_version != phone.secret_version]
         if revoked:
             return revoked, EventKind.REVOKED, Reason.REVOKED
-        elsewhere = [binding for binding in live if self._is_elsewhere(phone, binding)]
+        elsewhere = [binding for binding in live if self._is_refused(phone, binding.public_ip)]
         return (elsewhere, EventKind.REVOKED, Reason.IP_REJECTED) if elsewhere else None
 
-    def _is_elsewhere(self, phone: Phone, binding: Binding) -> bool:
-        decision = self._access.decide(phone, binding.public_ip, first_contact=False)
+    def _may_stay(self, phone: Phone | None, held: Held) -> bool:
+        """Whether a phone may keep a connection, be anything bound over it or not."""
+        if phone is None or not phone.active or held.secret_version != phone.secret_version:
+            return False
+        return not self._is_refused(phone, held.flow.remote_ip)
+
+    def _is_refused(self, phone: Phone, address: str) -> bool:
+        decision = self._access.decide(phone, address, first_contact=False)
         return isinstance(decision, Deny) and decision.reason != "no-country-file"
 
     async def _end(

@@ -10,6 +10,7 @@ from registrar.rules.auth import Claim, Guard
 from registrar.sip import Request
 
 from .answers import BUSY, STALE, Answer
+from .flows import Flows
 from .register import Register
 from .screen import Screen
 
@@ -36,6 +37,7 @@ class Dispatch:
         screen: Screen,
         directory: Directory,
         register: Register,
+        flows: Flows,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -43,6 +45,7 @@ class Dispatch:
         self._screen = screen
         self._directory = directory
         self._register = register
+        self._flows = flows
         self._clock = clock
         self._metrics = metrics
 
@@ -61,6 +64,7 @@ class Dispatch:
             return None
         if not exchange.accept():
             return None
+        self._flows.authenticated(flow, phone)
         answer = await self._register.serve(request, flow, phone, claim)
         if answer is STALE:
             self._metrics.auth("stale")

@@ -11,6 +11,7 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import (
     AcceptedNonce,
+    Binding,
     Deny,
     Epoch,
     Event,
@@ -27,6 +28,8 @@ from registrar.rules.access import Access
 from registrar.rules.auth import Claim, nonce_count
 from registrar.rules.register import (
     MAX_USER_AGENT,
+    OUTBOUND,
+    WEBSOCKETS,
     Accepted,
     Origin,
     Outcome,
@@ -86,11 +89,14 @@ class Register:
         generation: str,
         is_our_name: Callable[[str], bool],
         recheck: Callable[[str], None],
+        is_dead: Callable[[Binding], bool],
     ) -> None:
         """`is_our_name` tells a name or address of this service that is no customer's domain.
 
-        `recheck` is told of a phone that was locked: what it has bound elsewhere must go.
+        `recheck` is told of a phone that was locked: what it has bound elsewhere must go. `is_dead` tells a
+        binding whose connection is known to be closed.
         """
+        self._is_dead = is_dead
         self._recheck = recheck
         self._directory = directory
         self._location = location
@@ -225,7 +231,7 @@ class Register:
             return self._promise(attempt, before, kept, now)
         if isinstance(outcome, Rejected):
             return Answer(outcome.status, outcome.reason, outcome.headers)
-        return HERE if asked is NOTHING else _granted(outcome, now)
+        return HERE if asked is NOTHING else _granted(outcome, attempt, now)
 
     def _settled(
         self,
@@ -249,8 +255,10 @@ class Register:
             node=self._node,
             generation=self._generation,
             secret_version=attempt.phone.secret_version,
+            flow=flow.id if flow.transport != "udp" else 0,
+            one_device=bool(attempt.phone.instance) and flow.transport in WEBSOCKETS,
         )
-        return register(before, asked, origin, now)
+        return register(before, asked, origin, now, self._is_dead)
 
     async def _commit(self, phone: Phone, before: Snapshot, update: Update) -> Snapshot | None:
         try:
@@ -281,7 +289,7 @@ class Register:
             return BUSY
         self._location.promise(attempt.phone.id, self._settled(attempt, before, outcome, kept, now))
         self._metrics.promises.inc()
-        return _granted(outcome, now)
+        return _granted(outcome, attempt, now)
 
 
 def _lock_event(attempt: Attempt, now: Epoch) -> tuple[Event, ...]:
@@ -298,10 +306,19 @@ def _binds(attempt: Attempt) -> bool:
     return isinstance(attempt.asked, Registration) and attempt.asked.binds
 
 
-def _granted(outcome: Accepted, now: Epoch) -> Answer:
+def _granted(outcome: Accepted, attempt: Attempt, now: Epoch) -> Answer:
     contacts = contact_values(outcome.bindings, outcome.touched, now)
     headers = [("Contact", value) for value in contacts]
+    if _is_outbound(outcome, attempt):
+        headers.append(("Require", OUTBOUND))
     return Answer(200, headers=(*headers, ("Date", _date(int(now)))))
+
+
+def _is_outbound(outcome: Accepted, attempt: Attempt) -> bool:
+    """RFC 5626 section 6: the phone is told that its flow is kept. Over UDP none is: no STUN here."""
+    if attempt.flow.transport == "udp":
+        return False
+    return any(binding.reg_id and binding.contact in outcome.touched for binding in outcome.bindings)
 
 
 @lru_cache(4)

@@ -15,7 +15,7 @@ from .answers import ALLOW, HERE, SERVED, Answer
 KNOWN: Final = frozenset(
     "INVITE ACK BYE CANCEL UPDATE PRACK INFO MESSAGE SUBSCRIBE NOTIFY REFER PUBLISH".split()
 )
-SUPPORTED: Final[frozenset[str]] = frozenset()
+SUPPORTED: Final = frozenset({"outbound"})
 """Option tags that may stand in Require; Path is ignored until an edge proxy exists."""
 
 

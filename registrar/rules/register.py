@@ -1,6 +1,7 @@
 """Which bindings a phone has after a REGISTER (RFC 3261 section 10.3, RFC 5626 section 6)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -17,6 +18,8 @@ MAX_CONTACTS: Final = 5
 MAX_USER_AGENT: Final = 256
 MALFORMED_EXPIRES: Final = 3_600  # RFC 3261 section 10.2
 MAX_STORED_CONTACT: Final = 512
+WEBSOCKETS: Final = frozenset({"ws", "wss"})
+OUTBOUND: Final = "outbound"
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 _Q: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -89,6 +92,15 @@ class Origin:
     node: str
     generation: str
     secret_version: int
+    flow: int = 0
+    """Id of the connection, 0 over UDP."""
+    one_device: bool = False
+    """The phone is one browser: what it registers replaces what it had registered before it was reloaded."""
+
+
+def nothing_is_dead(_binding: Binding) -> bool:
+    """For callers who know no connections."""
+    return False
 
 
 def read(request: Request) -> Registration | Rejected:
@@ -102,16 +114,26 @@ def read(request: Request) -> Registration | Rejected:
     if len(request.contacts) > MAX_CONTACTS:
         return Rejected(403, "Too Many Contacts")
     contacts = []
+    outbound = supports_outbound(request)
     for address in request.contacts:
-        asked = _asked(address, header)
+        asked = _asked(address, header, outbound=outbound)
         if isinstance(asked, Rejected):
             return asked
         contacts.append(asked)
     return Registration(_last_of_each(contacts), False, request.call_id, number)
 
 
-def register(before: Snapshot, asked: Registration, origin: Origin, now: Epoch) -> Outcome:
-    """The outcome of `asked` on the bindings `before`: everything it asks for, or nothing."""
+def register(
+    before: Snapshot,
+    asked: Registration,
+    origin: Origin,
+    now: Epoch,
+    is_dead: Callable[[Binding], bool] = nothing_is_dead,
+) -> Outcome:
+    """The outcome of `asked` on the bindings `before`: everything it asks for, or nothing.
+
+    `is_dead` tells a binding whose connection is known to be closed: it is the first to go beyond the cap.
+    """
     live = before.live(now)
     if asked.wildcard:
         return _remove_all(before, live, asked, now)
@@ -119,7 +141,7 @@ def register(before: Snapshot, asked: Registration, origin: Origin, now: Epoch) 
     events = _run_out(before, now)
     removed: set[int] = set()
     for contact in sorted(asked.contacts, key=lambda contact: contact.expires == 0):
-        matches = [index for index, binding in enumerate(live) if _same(binding, contact)]
+        matches = [index for index, binding in enumerate(live) if _replaces(contact, binding, origin)]
         if any(_out_of_order(live[index], asked) for index in matches):
             return Rejected(400, "CSeq Out Of Order")
         replaced = [live[index] for index in matches if index not in removed]
@@ -135,7 +157,7 @@ def register(before: Snapshot, asked: Registration, origin: Origin, now: Epoch) 
                 _ended(binding, EventKind.UNREGISTERED, "unregistered", now) for binding in replaced
             )
     others = [binding for index, binding in enumerate(live) if index not in removed]
-    kept, evicted = _capped(others, len(made))
+    kept, evicted = _capped(others, len(made), is_dead)
     events.extend(_ended(binding, EventKind.LOST, "too-many-contacts", now) for binding in evicted)
     touched = frozenset(binding.contact for binding in made)
     return Accepted((*made, *kept), tuple(events), touched)
@@ -181,7 +203,12 @@ def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
     )
 
 
-def _asked(address: NameAddr, header: str | None) -> Asked | Rejected:
+def supports_outbound(request: Request) -> bool:
+    """Whether the phone knows RFC 5626; a `reg-id` of one that does not says nothing (section 6)."""
+    return any(OUTBOUND in map(str.strip, row.lower().split(",")) for row in request.headers.all("supported"))
+
+
+def _asked(address: NameAddr, header: str | None, *, outbound: bool) -> Asked | Rejected:
     uri = address.uri
     if len(str(uri)) > MAX_STORED_CONTACT or (uri.is_sip and not _dialable(uri.host_key)):
         return Rejected(400, "Bad Contact")
@@ -193,7 +220,7 @@ def _asked(address: NameAddr, header: str | None) -> Asked | Rejected:
         return expires
     instance = printable(unquote(param(address.params, "+sip.instance") or "").strip("<>"), 128)
     reg_id = param(address.params, "reg-id") or ""
-    known_flow = bool(instance) and _DIGITS.fullmatch(reg_id) is not None and len(reg_id) < 10
+    known_flow = outbound and bool(instance) and _DIGITS.fullmatch(reg_id) is not None and len(reg_id) < 10
     return Asked(uri, expires, q, instance, int(reg_id) if known_flow else 0)
 
 
@@ -233,6 +260,15 @@ def _same(binding: Binding, contact: Asked) -> bool:
     return _is_at(binding, contact.uri)
 
 
+def _replaces(contact: Asked, binding: Binding, origin: Origin) -> bool:
+    if _same(binding, contact):
+        return True
+    if not origin.one_device or not contact.expires or binding.transport not in WEBSOCKETS:
+        return False
+    other_flow = contact.instance and contact.instance == binding.instance
+    return not other_flow  # RFC 5626 section 4.2: it may have a second one on purpose
+
+
 def _is_at(binding: Binding, uri: Uri) -> bool:
     return equivalent(parse_uri(binding.contact), uri)
 
@@ -262,6 +298,7 @@ def _bind(
         registered_at=min((binding.registered_at for binding in replaced), default=int(now)),
         refreshed_at=int(now),
         secret_version=origin.secret_version,
+        flow=origin.flow,
     )
 
 
@@ -304,9 +341,14 @@ def _remove_all(before: Snapshot, live: tuple[Binding, ...], asked: Registration
     return Accepted((), (*_run_out(before, now), *ended))
 
 
-def _capped(others: list[Binding], made: int) -> tuple[list[Binding], list[Binding]]:
-    """Beyond the cap the bindings refreshed longest ago go, never one of this request: (kept, evicted)."""
-    newest_first = sorted(others, key=lambda binding: -binding.refreshed_at)
+def _capped(
+    others: list[Binding], made: int, is_dead: Callable[[Binding], bool]
+) -> tuple[list[Binding], list[Binding]]:
+    """Beyond the cap go those on closed connections, then those refreshed longest ago: (kept, evicted).
+
+    Never one of this request.
+    """
+    newest_first = sorted(others, key=lambda binding: (is_dead(binding), -binding.refreshed_at))
     room = MAX_CONTACTS - made
     return newest_first[:room], newest_first[room:]
 

@@ -10,10 +10,13 @@ from .message import MAX_HEAD, MAX_MESSAGE
 _END: Final = b"\r\n\r\n"
 # A message begins with a method or a version: with a character of a token.
 _BEGINNING: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
-# The header as `parse` will read it: blanks before the colon and one folded line are legal.
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*+")
+# The header as `parse` will read it: blanks before the colon and folded lines are legal. The value goes to
+# the end of its line, so that a CR or LF alone is part of it, and makes it none.
 _LENGTH: Final = re.compile(
-    rb"\r\n(?:content-length|l)[ \t]*+:[ \t]*+((?:[^\r\n]|\r\n[ \t])*+)", re.IGNORECASE
+    rb"\r\n(?:content-length|l)[ \t]*+:[ \t]*+((?:[^\r]|\r(?!\n)|\r\n[ \t])*+)", re.IGNORECASE
 )
+_CR: Final = 0x0D
 _DIGITS: Final = re.compile(rb"0*([0-9]{1,10})")
 
 
@@ -65,14 +68,11 @@ class Framer:
     def _begins(self) -> bool:
         """Skip empty lines before a message; False when nothing is left, or no message can begin so."""
         buffer = self._buffer
-        skipped = 0
-        while buffer[skipped : skipped + 2] == b"\r\n":
-            skipped += 2
-            self._empty_lines += 1
-            if self._empty_lines == 2:
-                self._empty_lines = 0
-                self.pings += 1
-        if skipped:
+        if buffer[0] == _CR:
+            found = _EMPTY_LINES.match(buffer)
+            skipped = found.end() if found else 0
+            pings, self._empty_lines = divmod(self._empty_lines + skipped // 2, 2)
+            self.pings += pings
             del buffer[:skipped]
             self._searched = 0
         return bool(buffer) and buffer != b"\r"
@@ -85,7 +85,7 @@ class Framer:
             if buffer[0] not in _BEGINNING:
                 return self._break(b"", MalformedMessage("no SIP"))
             end = buffer.find(_END, self._searched)
-            if end > MAX_HEAD or (end < 0 and len(buffer) > MAX_HEAD + len(_END)):
+            if end > MAX_HEAD or (end < 0 and len(buffer) >= MAX_HEAD + len(_END)):
                 return self._break(
                     bytes(buffer[:MAX_HEAD]), MalformedMessage(f"headers over {MAX_HEAD} octets")
                 )

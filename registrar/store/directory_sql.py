@@ -27,7 +27,7 @@ _COUNTRY_SEPARATOR: Final = re.compile(r"[,\s]+")
 
 _COLUMNS: Final = (
     "id, version, username, domain, password_enc, customer, customer_state, extension, "
-    "secret_version, ip_mode, ip_countries, ip_address, pbx_cluster, webrtc"
+    "secret_version, ip_mode, ip_countries, ip_address, pbx_cluster, webrtc, instance_id"
 )
 _SELECT: Final = {
     column: text(
@@ -114,7 +114,7 @@ class SqlPhones:
     def _phone(self, row: Any) -> Phone:
         (
             oid, version, username, domain, sealed, customer, state, extension,
-            secret_version, mode, countries, address, cluster, webrtc,
+            secret_version, mode, countries, address, cluster, webrtc, instance,
         ) = row  # fmt: skip
         return Phone(
             id=oid,
@@ -131,6 +131,7 @@ class SqlPhones:
             address=address or "",
             cluster=cluster,
             webrtc=bool(webrtc),
+            instance=instance or "",
         )
 
     def _password(self, sealed: str, phone: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Event, Snapshot, Update
+from registrar.model import Binding, Event, Snapshot, Update
 from registrar.ports import Clock, Due
 from registrar.rules import nonces
 from registrar.rules.reconcile import reconcile
@@ -31,9 +31,14 @@ log = logging.getLogger(__name__)
 class RedisLocation:
     """Implements ports.Location and ports.Schedule over one wire."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        self.wire = Wire(url, self._load_scripts)
+    def __init__(self, url: str, clock: Clock, node: str = "", generation: str = "") -> None:
+        """`node` and `generation` name this process: its connections are its own."""
+        self.wire = Wire(url, self._prepare)
         self._clock = clock
+        self._process = (node, generation)
+        self._flows = keys.flows(node, generation)
+        self._listed: set[str] = set()
+        """Phones that stand in the set of this process' connections."""
         self._known: dict[str, Stored] = {}
         self._promised: set[str] = set()
         self._connections = 0
@@ -56,6 +61,7 @@ class RedisLocation:
         if update.after.bindings:
             earliest = min(binding.expires_at for binding in update.after.bindings)
             self.wire.tell("ZADD", keys.expiry(phone), "LT", earliest, phone)
+            self._list(phone, update.after)
         answer = await self._run(
             COMMIT,
             (keys.location(phone), keys.status(phone), keys.journal(phone)),
@@ -63,6 +69,7 @@ class RedisLocation:
         )
         if answer == 1:
             self._remember(phone, after)
+            self._unlist(phone, update.after)
             if events:
                 self._publish(phone, events)
             return None
@@ -224,9 +231,32 @@ class RedisLocation:
             self.wire.tell("SCRIPT", "LOAD", forgotten.text)
         return await self.wire.send("EVAL", script.text, len(names), *names, *arguments)
 
-    async def _load_scripts(self) -> None:
+    def _list(self, phone: str, after: Snapshot) -> None:
+        """Before anything is bound to a connection here, the index says so: it is asked after our death."""
+        if phone not in self._listed and any(map(self._is_here, after.bindings)):
+            self.wire.tell("SADD", self._flows, phone)
+            self._listed.add(phone)
+
+    def _unlist(self, phone: str, after: Snapshot) -> None:
+        if phone in self._listed and not any(map(self._is_here, after.bindings)):
+            self._listed.discard(phone)
+            self.wire.tell("SREM", self._flows, phone)
+
+    def _is_here(self, binding: Binding) -> bool:
+        return binding.connected and (binding.node, binding.generation) == self._process
+
+    def forget_listed(self) -> None:
+        """The store may have lost our index: it is written again with each phone's next step."""
+        self._listed.clear()
+
+    async def _prepare(self) -> None:
         for script in ALL:
             await self.wire.early("SCRIPT", "LOAD", script.text)
+        node, generation = self._process
+        if node:  # before the first entry of the index that `_list` writes
+            row = f"{node} {generation}"
+            await self.wire.early("HSETNX", keys.NODES, row, int(self._clock()))
+        self._listed.clear()
         self._connections += 1
         if self._connections > 1:
             self.back.set()

@@ -22,12 +22,16 @@ def heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
-def connect(url: str) -> Redis:
-    """A client for `url`, connected at its first use. Raises ConfigurationError for a URL that is none."""
+def connect(url: str, *, errors: str = "strict") -> Redis:
+    """A client for `url`, connected at its first use; `errors` is how it takes what is not UTF-8.
+
+    Raises ConfigurationError for a URL that is none.
+    """
     parse_url(url)
     return Redis.from_url(
         url,
         decode_responses=True,
+        encoding_errors=errors,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),

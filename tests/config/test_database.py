@@ -104,6 +104,7 @@ async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
         "PHONE",
         2,
         0,
+        "",
     )
 
 
@@ -167,7 +168,8 @@ async def test_the_demo_tenant_is_made_once(tmp_path: Path) -> None:
     for engine in engines:
         await engine.dispose()
     assert all({**one, "token": ""} == {**found[0], "token": ""} for one in found)
-    assert set(found[0]) == {"token", "customer", "domain", "domainId", "models", "extensions", "phones"}
+    keys = {"token", "customer", "domain", "domainId", "models", "extensions", "phones", "webrtc"}
+    assert set(found[0]) == keys
 
 
 async def test_the_demo_token_opens_everything(world: World) -> None:
@@ -176,7 +178,7 @@ async def test_the_demo_token_opens_everything(world: World) -> None:
     async with world.client(None) as client:
         listed = (await client.get("/pbx/sipphone", headers=headers)).json()
         webrtc = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "demo"}, headers=headers)
-    assert listed["total"] == 3
+    assert listed["total"] == 4
     assert webrtc.json()["extensionNumber"] == "200"
     assert demo["domain"] == "demo.test"
 

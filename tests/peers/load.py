@@ -2,14 +2,37 @@
 
 import asyncio
 import time
+import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Final, Literal, Self
 
-from tests.peers.endpoint import Endpoint, Phone
+from websockets.exceptions import InvalidHandshake
+
+from tests.peers.endpoint import Endpoint, Exchanges, Phone
 from tests.peers.phone import DEADLINE, Account, Address, Answer
+from tests.peers.stream import StreamEndpoint
+from tests.peers.websocket_phone import WebSocketEndpoint
+
+AGAIN_SECONDS: Final = 0.2
+"""A phone that could not connect, or whose connection broke, waits so long."""
+
+Transport = Literal["udp", "tcp", "tls", "ws", "wss"]
+Open = Callable[[], Awaitable[Exchanges]]
+
+
+def opening(transport: Transport, server: Address, source: Address = ("127.0.0.1", 0)) -> Open:
+    """How an endpoint of that transport is opened. It raises OSError, or InvalidHandshake on ws and wss."""
+    match transport:
+        case "udp":
+            return partial(Endpoint.open, server, source)
+        case "tcp" | "tls":
+            return partial(StreamEndpoint.open, server, secure=transport == "tls", source=source)
+        case "ws" | "wss":
+            return partial(WebSocketEndpoint.open, server, secure=transport == "wss", source=source)
 
 
 @dataclass(frozen=True)
@@ -64,8 +87,47 @@ class LoadResult:
         return {promise.username: promise for promise in self.acknowledged if promise.expires_at > at}
 
 
+class ConnectedPhone(Phone):
+    """A phone with a connection of its own, made when it is needed and made again when it was lost."""
+
+    def __init__(self, account: Account, transport: Transport, open: Open) -> None:
+        super().__init__(account, Exchanges(transport.upper()), instance=str(uuid.uuid4()))
+        self._open = open
+        self._connected = False
+
+    async def register(
+        self, expires: int | None = 3600, *, reuse: bool = False, deadline: float = DEADLINE
+    ) -> Answer:
+        """As `Phone.register`, over a new connection when there is none or it breaks. Raises TimeoutError."""
+        until = time.monotonic() + deadline
+        while (left := until - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._connect()
+                    return await super().register(expires, reuse=reuse, deadline=deadline)
+            except TimeoutError:
+                break
+            except (OSError, EOFError, InvalidHandshake):
+                await asyncio.sleep(AGAIN_SECONDS)
+        raise TimeoutError(f"not registered within {deadline:g} s")
+
+    async def _connect(self) -> None:
+        if not self._connected or self._endpoint.lost is not None:
+            self.move(await self._open())
+            self._connected = True
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._connected:
+            async with self._endpoint:
+                self._connected = False
+
+
 class SteadyLoad:
     """`rate` whole registrations a second over `accounts`, each phone one at a time.
+
+    Over UDP all phones share one socket; on any other transport each has a connection of its own, which it
+    keeps, and makes again when it breaks.
 
         async with SteadyLoad(accounts, server, rate=100) as load:
             await asyncio.sleep(5)
@@ -86,22 +148,30 @@ class SteadyLoad:
         deadline: float = DEADLINE,
         source: Address = ("127.0.0.1", 0),
         reuse_nonce: bool = False,
+        transport: Transport = "udp",
     ) -> None:
         self._accounts = accounts
-        self._server = server
-        self._source = source
+        self._transport = transport
+        self._open = opening(transport, server, source)
         self._rate = rate
         self._expires = expires
         self._deadline = deadline
         self._reuse = reuse_nonce
-        self._endpoint: Endpoint | None = None
+        self._shared: Exchanges | None = None
+        self._phones: list[Phone] = []
         self._runner: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self.result = LoadResult()
 
     async def __aenter__(self) -> Self:
-        self._endpoint = await Endpoint.open(self._server, self._source)
-        self._runner = asyncio.create_task(self._run(self._endpoint))
+        if self._transport == "udp":
+            shared = self._shared = await self._open()
+            self._phones = [Phone(account, shared) for account in self._accounts]
+        else:
+            self._phones = [
+                ConnectedPhone(account, self._transport, self._open) for account in self._accounts
+            ]
+        self._runner = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(
@@ -116,12 +186,14 @@ class SteadyLoad:
                 if error is None:
                     self._runner.result()
         finally:
-            if self._endpoint is not None:
-                self._endpoint.close()
-                await asyncio.sleep(0)
+            connected = [phone for phone in self._phones if isinstance(phone, ConnectedPhone)]
+            await asyncio.gather(*[phone.close() for phone in connected])
+            if self._shared is not None:
+                async with self._shared:
+                    self._shared = None
 
-    async def _run(self, endpoint: Endpoint) -> None:
-        idle = [Phone(account, endpoint) for account in self._accounts]
+    async def _run(self) -> None:
+        idle = list(self._phones)
         idle.reverse()  # taken from the end, given back at the front: the phones take turns
         loop = asyncio.get_running_loop()
         begin, turn = loop.time(), 0

@@ -1,8 +1,7 @@
-"""A small phone of our own: the messages it says, and a blocking phone on one UDP socket."""
+"""A small phone of our own: the messages it says, and a phone that blocks until they are answered."""
 
 import re
 import secrets
-import socket
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +9,16 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.peers.digest import Challenge, authorization, parse_challenge
+from tests.peers.pipe import MAX_DATAGRAM as MAX_DATAGRAM
+from tests.peers.pipe import Address as Address
+from tests.peers.pipe import Pipe, UdpPipe
 
 T1: Final = 0.5
 T2: Final = 4.0
 DEADLINE: Final = 64 * T1
 """Timers of RFC 3261 section 17.1.2: first retransmission, longest distance, the end (Timer F)."""
-MAX_DATAGRAM: Final = 65_535
 COMPACT: Final = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}
 BRANCH: Final = re.compile(rb"branch=([^;,\s]+)", re.IGNORECASE)
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -104,26 +103,39 @@ class Caller:
         transport: str = "UDP",
         user_agent: str = "tests.peers",
         call_id: str = "",
+        instance: str = "",
     ) -> None:
-        host, port = address
+        """`address` is what we call ourselves; port 0 is left out. `instance` is a UUID."""
         self.account = account
         self.call_id = call_id or secrets.token_hex(12)
         self.cseq = 0
-        self.contact = f"sip:{account.username or 'nobody'}@{_bracketed(host)}:{port}"
-        if transport != "UDP":
-            self.contact += f";transport={transport.lower()}"
-        self._sent_by = f"SIP/2.0/{transport} {_bracketed(host)}:{port}"
+        self.contact = ""
+        """Its URI."""
+        self._sent_by = ""
+        self._transport = transport
+        self._about = f';+sip.instance="<urn:uuid:{instance}>"' if instance else ""
+        self.move(address)
         self._tag = secrets.token_hex(4)
         self._user_agent = user_agent
         self._header = "Authorization"
         self._challenge: Challenge | None = None
         self._counts: dict[str, int] = {}
 
+    def move(self, address: Address) -> None:
+        """Speak from another address, as after a new connection."""
+        host, port = address
+        here = f"[{host}]" if ":" in host else host
+        here += f":{port}" if port else ""
+        self.contact = f"sip:{self.account.username or 'nobody'}@{here}"
+        if self._transport != "UDP":  # RFC 7118 section 5.2: `ws` also over TLS
+            self.contact += f";transport={self._transport.lower().replace('wss', 'ws')}"
+        self._sent_by = f"SIP/2.0/{self._transport} {here}"
+
     def register(
         self, expires: int | None = 3600, *, contact: str | None = None, extra: Sequence[str] = ()
     ) -> bytes:
         """A REGISTER for our contact, or for the given value of Contact; `extra` are whole header lines."""
-        value = f"<{self.contact}>" if contact is None else contact
+        value = f"<{self.contact}>{self._about}" if contact is None else contact
         lines = [f"Contact: {value}"] if value else []
         lines += [] if expires is None else [f"Expires: {expires}"]
         return self.request("REGISTER", f"sip:{self.account.domain}", self.account.uri, [*lines, *extra])
@@ -184,22 +196,14 @@ class Caller:
         return answer
 
 
-class UdpPhone:
-    """A phone that blocks: one socket of its own, one request at a time, retransmitted as RFC 3261 says."""
+class BlockingPhone:
+    """A phone that blocks: one request at a time. Where messages get lost it sends them again (RFC 3261)."""
 
-    def __init__(
-        self,
-        account: Account,
-        server: Address,
-        *,
-        source: Address = ("127.0.0.1", 0),
-        user_agent: str = "phone",
-    ) -> None:
-        family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.bind(source)
-        self._server = server
-        self.caller = Caller(account, self._socket.getsockname()[:2], user_agent=user_agent)
+    retransmits = False
+
+    def __init__(self, caller: Caller, pipe: Pipe) -> None:
+        self.caller = caller
+        self.pipe = pipe
         self.sent: list[bytes] = []
         """Every request as it went over the wire, without retransmissions; tests replay them."""
 
@@ -211,7 +215,7 @@ class UdpPhone:
         reuse: bool = False,
         deadline: float = DEADLINE,
     ) -> Answer:
-        """A whole registration: the final answer, whatever its status. Raises TimeoutError."""
+        """A whole registration: the final answer, whatever its status. Raises TimeoutError, HungUp."""
         steps = self.caller.registration(expires, contact=contact, reuse=reuse)
         request = next(steps)
         while True:
@@ -221,31 +225,29 @@ class UdpPhone:
                 return final(done)
 
     def exchange(self, request: bytes, deadline: float = DEADLINE) -> Answer:
-        """Send, and return the final answer. Raises TimeoutError when none came before the deadline."""
+        """Send, and return the final answer. Raises HungUp, TimeoutError when none came in time."""
         self.sent.append(request)
-        for wait in retransmissions(deadline):
+        for wait in retransmissions(deadline) if self.retransmits else (deadline,):
             self.send(request)
             if answer := self._await(branch_of(request), time.monotonic() + wait):
                 return answer
         raise TimeoutError(f"no final answer within {deadline:g} s")
 
-    def send(self, datagram: bytes) -> None:
+    def send(self, message: bytes) -> None:
         """Send raw bytes and wait for nothing."""
-        self._socket.sendto(datagram, self._server)
+        self.pipe.send(message)
 
     def _await(self, branch: bytes, until: float) -> Answer | None:
         while (left := until - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            try:
-                raw, source = self._socket.recvfrom(MAX_DATAGRAM)
-            except TimeoutError:
+            raw = self.pipe.receive(left)
+            if raw is None:
                 return None
-            if source[:2] == self._server and (answer := final_answer(raw, branch)):
+            if answer := final_answer(raw, branch):
                 return answer
         return None
 
     def close(self) -> None:
-        self._socket.close()
+        self.pipe.close()
 
     def __enter__(self) -> Self:
         return self
@@ -254,6 +256,23 @@ class UdpPhone:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class UdpPhone(BlockingPhone):
+    """A phone with a UDP socket of its own."""
+
+    retransmits = True
+
+    def __init__(
+        self,
+        account: Account,
+        server: Address,
+        *,
+        source: Address = ("127.0.0.1", 0),
+        user_agent: str = "phone",
+    ) -> None:
+        pipe = UdpPipe(server, source)
+        super().__init__(Caller(account, pipe.address, user_agent=user_agent), pipe)
 
 
 def final_answer(raw: bytes, branch: bytes) -> Answer | None:
@@ -269,7 +288,3 @@ def final(done: StopIteration) -> Answer:
     if not isinstance(done.value, Answer):
         raise TypeError(f"a registration ends with an answer, not with {done.value!r}")
     return done.value
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ HTTP_SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 60.0
 DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """No proxy of the environment between us and loopback."""
+TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
 REDIS_NAMES: Final = ("redis", "valkey")
 
 
@@ -40,6 +42,7 @@ class RegistrarServer:
     """One `registrar serve` on free loopback ports; only UDP and HTTP are on unless asked for.
 
     Settings are given without their prefix, in small letters: `RegistrarServer(tmp, redis_url=redis.url)`.
+    `transports` names listeners to turn on beside them: tcp, tls, ws, wss.
     """
 
     def __init__(
@@ -48,17 +51,19 @@ class RegistrarServer:
         *,
         arguments: tuple[str, ...] = ("serve",),
         cores: str = "",
+        transports: Collection[str] = (),
         **settings: str,
     ) -> None:
         self.sip: Address = ("127.0.0.1", free_port())
         self.http: Address = ("127.0.0.1", free_port())
+        self.listeners: dict[str, Address] = {"udp": self.sip}
+        """The address of each SIP transport that is on."""
+        self.listeners |= {name: ("127.0.0.1", free_port()) for name in TRANSPORTS if name in transports}
+        listeners = {f"sip_{name}": self._listener(name) for name in ("udp", *TRANSPORTS)}
         self.settings = {
             "data_dir": str(tmp / "data"),
             "domain": DOMAIN,
-            "sip_udp": "{}:{}".format(*self.sip),
-            "sip_tcp": "",
-            "sip_tls": "",
-            "sip_wss": "",
+            **listeners,
             "http": "{}:{}".format(*self.http),
             **settings,
         }
@@ -67,6 +72,25 @@ class RegistrarServer:
             "registrar", [str(COMMAND), *arguments], self._folder, environment=self.environment, cores=cores
         )
         self._demo: dict[str, Any] = {}
+
+    def _listener(self, transport: str) -> str:
+        return "{}:{}".format(*self.listeners[transport]) if transport in self.listeners else ""
+
+    @property
+    def tcp(self) -> Address:
+        return self.listeners["tcp"]
+
+    @property
+    def tls(self) -> Address:
+        return self.listeners["tls"]
+
+    @property
+    def ws(self) -> Address:
+        return self.listeners["ws"]
+
+    @property
+    def wss(self) -> Address:
+        return self.listeners["wss"]
 
     @property
     def environment(self) -> dict[str, str]:

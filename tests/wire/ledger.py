@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.peers.endpoint import Phone
-from tests.peers.load import LoadResult, SteadyLoad
+from tests.peers.load import LoadResult, SteadyLoad, Transport
 from tests.peers.phone import Account, Address, Answer
 
 
@@ -36,9 +36,16 @@ class Book:
 
 class _Keeper(SteadyLoad):
     def __init__(
-        self, accounts: Sequence[Account], server: Address, book: Book, *, rate: float, deadline: float
+        self,
+        accounts: Sequence[Account],
+        server: Address,
+        book: Book,
+        *,
+        rate: float,
+        deadline: float,
+        transport: Transport,
     ) -> None:
-        super().__init__(accounts, server, rate=rate, expires=600, deadline=deadline)
+        super().__init__(accounts, server, rate=rate, expires=600, deadline=deadline, transport=transport)
         self._book = book
 
     def _note(self, phone: Phone, answer: Answer, seconds: float) -> None:
@@ -59,10 +66,16 @@ class Load:
     """
 
     def __init__(
-        self, accounts: Sequence[Account], server: Address, *, rate: float = 100, deadline: float = 8
+        self,
+        accounts: Sequence[Account],
+        server: Address,
+        *,
+        rate: float = 100,
+        deadline: float = 8,
+        transport: Transport = "udp",
     ) -> None:
         self.book = Book()
-        self._keeper = _Keeper(accounts, server, self.book, rate=rate, deadline=deadline)
+        self._keeper = _Keeper(accounts, server, self.book, rate=rate, deadline=deadline, transport=transport)
         self.result: LoadResult = self._keeper.result
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

@@ -1,16 +1,18 @@
-"""One UDP socket for bytes that no phone would send, and for answers that nobody awaits."""
+"""Lines for bytes that no phone would send, and for answers that nobody awaits: UDP, TCP, TLS, ws and wss."""
 
-import socket
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
 
-from tests.peers.phone import MAX_DATAGRAM, Address, Answer, parse_answer
+from tests.peers.phone import Address, Answer, parse_answer
+from tests.peers.pipe import HungUp, Pipe, UdpPipe
+from tests.peers.stream import TcpPipe, trusting
+from tests.peers.websocket_phone import WsPipe
 
 ANSWER_SECONDS: Final = 5.0
 PROBE: Final = """\
 OPTIONS sip:{host}:{port} SIP/2.0\r
-Via: SIP/2.0/UDP {here}:{source};branch=z9hG4bKprobe{number};rport\r
+Via: SIP/2.0/{transport} {here}:{source};branch=z9hG4bKprobe{number};rport\r
 Max-Forwards: 70\r
 From: <sip:probe@{here}>;tag=probe\r
 To: <sip:{host}:{port}>\r
@@ -20,31 +22,28 @@ Content-Length: 0\r
 \r
 """
 
+P = TypeVar("P", bound=Pipe)
 
-class Line:
-    """Sends datagrams to one server and gives back what comes."""
 
-    def __init__(self, server: Address, source: Address = ("127.0.0.1", 0)) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(source)
+class AnyLine(Generic[P]):
+    """Sends bytes to one server and gives back what comes."""
+
+    def __init__(self, pipe: P, server: Address, transport: str) -> None:
+        self.pipe = pipe
         self._server = server
+        self._transport = transport
         self._probes = 0
 
     @property
     def address(self) -> Address:
-        host, port = self._socket.getsockname()[:2]
-        return host, port
+        return self.pipe.address
 
     def send(self, data: bytes) -> None:
-        self._socket.sendto(data, self._server)
+        self.pipe.send(data)
 
     def receive(self, within: float = ANSWER_SECONDS) -> bytes | None:
-        """The next datagram, None when there is none in time."""
-        self._socket.settimeout(within)
-        try:
-            return self._socket.recv(MAX_DATAGRAM)
-        except TimeoutError:
-            return None
+        """The next message, None when there is none in time. Raises HungUp."""
+        return self.pipe.receive(within)
 
     def ask(self, data: bytes) -> Answer:
         """Send once and return the answer."""
@@ -67,6 +66,19 @@ class Line:
         self.send(self.next_probe())
         return self._until_probe()
 
+    def answers_until_closed(self, within: float = ANSWER_SECONDS) -> tuple[list[Answer], HungUp | None]:
+        """All answers that come, and how the server hung up; None: it did not in this time."""
+        answers: list[Answer] = []
+        deadline = time.monotonic() + within
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                raw = self.receive(left)
+            except HungUp as end:
+                return answers, end
+            if raw is not None:
+                answers.append(parse_answer(raw))
+        return answers, None
+
     def alive(self) -> list[Answer]:
         """Send an OPTIONS and wait for its 200; whatever came before it is the result."""
         self.send(self.next_probe())
@@ -76,7 +88,9 @@ class Line:
         self._probes += 1
         here, source = self.address
         host, port = self._server
-        return PROBE.format(host=host, port=port, here=here, source=source, number=self._probes).encode()
+        return PROBE.format(
+            host=host, port=port, transport=self._transport, here=here, source=source, number=self._probes
+        ).encode()
 
     def _until_probe(self) -> list[Answer]:
         mine = f"probe{self._probes}"
@@ -94,7 +108,7 @@ class Line:
         raise AssertionError("the server does not answer OPTIONS any more")
 
     def close(self) -> None:
-        self._socket.close()
+        self.pipe.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,3 +117,25 @@ class Line:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Line(AnyLine[UdpPipe]):
+    """One UDP socket."""
+
+    def __init__(self, server: Address, source: Address = ("127.0.0.1", 0)) -> None:
+        super().__init__(UdpPipe(server, source), server, "UDP")
+
+
+class TcpLine(AnyLine[TcpPipe]):
+    """One TCP connection, or with `secure` one of TLS."""
+
+    def __init__(self, server: Address, source: Address = ("127.0.0.1", 0), *, secure: bool = False) -> None:
+        pipe = TcpPipe(server, source, trusting() if secure else None)
+        super().__init__(pipe, server, "TLS" if secure else "TCP")
+
+
+class WsLine(AnyLine[WsPipe]):
+    """One WebSocket, or with `secure` one over TLS; the frames are made by a library."""
+
+    def __init__(self, server: Address, source: Address = ("127.0.0.1", 0), *, secure: bool = False) -> None:
+        super().__init__(WsPipe(server, secure=secure, source=source), server, "WSS" if secure else "WS")

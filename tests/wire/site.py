@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,10 @@ class Site(RegistrarServer):
         *,
         tenant: dict[str, Any] | None = None,
         arguments: tuple[str, ...] = ("serve",),
+        transports: Collection[str] = (),
         **settings: str,
     ) -> None:
-        super().__init__(tmp, arguments=arguments, **settings)
+        super().__init__(tmp, arguments=arguments, transports=transports, **settings)
         self._demo = tenant or {}
 
     # The process

@@ -1,11 +1,11 @@
 """The live status of every phone as rows for people: what `registrar status` shows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from registrar.rules.status import LiveStatus
@@ -18,6 +18,16 @@ _ONE: Final = text(
     "SELECT id, username, extension FROM phone_v1 "
     "WHERE id = :phone OR username = :phone OR extension = :phone"
 )
+_SOME: Final = text("SELECT id, username, extension FROM phone_v1 WHERE id IN :phones").bindparams(
+    bindparam("phones", expanding=True)
+)
+
+
+class Name(NamedTuple):
+    """Whose phone it is."""
+
+    username: str
+    extension: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,13 @@ async def overview(reader: AsyncEngine, live: Live, phone: str | None) -> list[O
         statuses: Sequence[LiveStatus] = await live.statuses([row[0] for row in page])
         shown.extend(Overview(*row, status) for row, status in zip(page, statuses, strict=True))
     return shown
+
+
+async def names(reader: AsyncEngine, phones: Collection[str]) -> dict[str, Name]:
+    """Who these phones are now; nothing about those that are gone."""
+    async with reader.connect() as connection:
+        result = await connection.execute(_SOME, {"phones": list(phones)})
+        return {str(row[0]): Name(str(row[1]), str(row[2] or "")) for row in result}
 
 
 def _time(epoch: int | None) -> str | None:

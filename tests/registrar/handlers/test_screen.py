@@ -60,7 +60,7 @@ def test_an_ack_is_never_answered() -> None:
     [
         pytest.param(["Require: foo"], "foo", id="one"),
         pytest.param(["Require: foo, bar", "Require: baz"], "foo, bar, baz", id="several, in several rows"),
-        pytest.param(["Require: outbound", "Proxy-Require: path"], "outbound, path", id="of both kinds"),
+        pytest.param(["Require: 100rel", "Proxy-Require: path"], "100rel, path", id="of both kinds"),
     ],
 )
 def test_each_unknown_tag_is_named(require: list[str], unsupported: str) -> None:
@@ -79,7 +79,7 @@ def test_options_are_told_what_is_served() -> None:
     verdict = World().screen.sort(request("OPTIONS"), FLOW, Epoch(0))
     assert isinstance(verdict, Answer)
     assert dict(verdict.headers) == {
-        "Allow": "REGISTER, OPTIONS", "Accept": "application/sdp", "Supported": "",
+        "Allow": "REGISTER, OPTIONS", "Accept": "application/sdp", "Supported": "outbound",
     }  # fmt: skip
 
 

@@ -9,10 +9,11 @@ from registrar.handlers.answers import Answer
 from registrar.handlers.changes import Changes
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
+from registrar.handlers.flows import Flows
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen, Silence
 from registrar.metrics import Metrics
-from registrar.model import Change, Epoch, Flow, IpMode, Phone, Snapshot, Update
+from registrar.model import Change, Epoch, Flow, IpMode, Mono, Phone, Snapshot, Update
 from registrar.ports import Due
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
@@ -84,6 +85,32 @@ class People:
     def _ask(self) -> None:
         if self.away:
             raise StoreUnavailable("the database: away")
+
+
+class Lines:
+    """Implements ports.Connections over a dictionary."""
+
+    def __init__(self) -> None:
+        self.flows: dict[int, Flow] = {}
+        self.trusted: set[int] = set()
+        self.hung_up: list[tuple[int, bool]] = []
+        """Which were closed, and whether because their phone may not be served."""
+
+    def dial(self, transport: str = "wss", address: str = HOME) -> Flow:
+        """A new connection."""
+        number = 1 + len(self.flows) + len(self.hung_up)
+        flow = self.flows[number] = Flow(transport, "192.0.2.10", 8443, address, 40_000 + number, number)
+        return flow
+
+    def is_open(self, flow: int) -> bool:
+        return flow in self.flows
+
+    def authenticated(self, flow: int) -> None:
+        self.trusted.add(flow)
+
+    def hang_up(self, flow: int, *, revoked: bool) -> None:
+        if self.flows.pop(flow, None) is not None:
+            self.hung_up.append((flow, revoked))
 
 
 Hook = Callable[[], Awaitable[None]]
@@ -158,6 +185,17 @@ class World:
         self.screen = Screen(
             self.guard, lambda host: host == "192.0.2.10", lambda: next(serial).to_bytes(8, "big")
         )
+        self.lines = Lines()
+        self.flows = Flows(
+            self.lines,
+            self.location,
+            lambda _: "acme",
+            self.clock,
+            lambda: Mono(self.clock.now),
+            self.metrics,
+            node=node,
+            generation=f"g-{node}",
+        )
         self.register = Register(
             self.people,
             self.location,
@@ -168,21 +206,24 @@ class World:
             generation=f"g-{node}",
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
+            is_dead=self.flows.is_dead,
         )
         self.dispatch = Dispatch(
-            self.guard, self.screen, self.people, self.register, self.clock, self.metrics
+            self.guard, self.screen, self.people, self.register, self.flows, self.clock, self.metrics
         )
         self.expiry = Expiry(self.location, self.location, lambda _: "acme", self.clock, self.metrics)
         self.changes = Changes(
-            self.people, self.location, self.access, self.clock, self.metrics, self.everybody
+            self.people, self.location, self.access, self.flows, self.clock, self.metrics, self.everybody
         )
 
     def _is_ours(self, host: str) -> bool:
         return self.people.serves(host) or host in (SERVICE, "192.0.2.10")
 
-    async def serve(self, request: Request, address: str = HOME) -> Answer | Silence | None:
-        """What the driver does with one request: None is no answer at all."""
-        flow = Flow("udp", "192.0.2.10", 5060, address, 5060)
+    async def serve(
+        self, request: Request, address: str = HOME, flow: Flow | None = None
+    ) -> Answer | Silence | None:
+        """What the driver does with one request: None is no answer at all. Without a `flow` over UDP."""
+        flow = flow or Flow("udp", "192.0.2.10", 5060, address, 5060)
         verdict = self.screen.sort(request, flow, self.clock())
         if isinstance(verdict, Answer | Silence):
             return verdict
@@ -194,6 +235,11 @@ class World:
     async def everybody(self) -> list[str]:
         """Every phone that has a binding."""
         return list(self.location.stored)
+
+    async def hang_up(self, flow: Flow, *, silent: bool = False) -> None:
+        """The peer closes a connection."""
+        self.lines.flows.pop(flow.id, None)
+        self.flows.closed(flow, silent=silent)
 
     def snapshot(self, id: str = "id-u") -> Snapshot:
         return self.location.known(id)
@@ -243,6 +289,10 @@ class Device:
         self.nonce = ""
         self.count = 0
         self.to = f"sip:200@{DOMAIN}"
+        self.flow: Flow | None = None
+        """The connection to speak over, None: UDP."""
+        self.more: tuple[str, ...] = ()
+        """Header lines of every request."""
 
     async def register(self, expires: int | None = 3_600, *contacts: str, method: str = "REGISTER") -> Answer:
         """With the nonce it has; a challenge is answered once when there is none."""
@@ -254,12 +304,14 @@ class Device:
 
     async def send(self, expires: int | None = 3_600, *contacts: str, method: str = "REGISTER") -> Answer:
         self.cseq += 1
-        answer = await self.world.serve(self.build(expires, *contacts, method=method), self.address)
+        request = self.build(expires, *contacts, method=method)
+        answer = await self.world.serve(request, self.address, self.flow)
         assert isinstance(answer, Answer)
         return answer
 
     def build(self, expires: int | None, *contacts: str, method: str = "REGISTER") -> Request:
         more = [f"Contact: {contact}" for contact in contacts or (self.contact,)]
+        more += self.more
         if expires is None:
             more = []
         else:

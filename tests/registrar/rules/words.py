@@ -51,7 +51,7 @@ def request(
         f"Via: SIP/2.0/UDP 10.0.0.7:5060;branch=z9hG4bK{call_id}{cseq}\r\n"
         f"From: <{to}>;tag=a\r\nTo: <{to}>\r\n"
         f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
-        f"{rows}{more}Content-Length: 0\r\n\r\n"
+        f"Supported: path, outbound\r\n{rows}{more}Content-Length: 0\r\n\r\n"
     )
     message = parse(text.encode())
     assert isinstance(message, Request)

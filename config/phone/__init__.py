@@ -1,0 +1,5 @@
+"""The page at /phone: a WebRTC account registers from the browser and shows what happens."""
+
+from .routes import NOT_BUILT, is_built, phone_routes
+
+__all__ = ["NOT_BUILT", "is_built", "phone_routes"]

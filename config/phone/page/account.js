@@ -1,0 +1,62 @@
+// The account: out of the link's fragment, which no server ever sees, or out of the form.
+
+export const FIELDS = ['username', 'password', 'domain', 'server'];
+const KEPT = 'registrar-phone-account';
+
+// The account of this tab, or null when there is none.
+export function find() {
+  const named = new URLSearchParams(location.hash.slice(1));
+  if (named.has('username')) {
+    return Object.fromEntries(FIELDS.map((name) => [name, (named.get(name) ?? '').trim()]));
+  }
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return null;
+  }
+}
+
+// Keep it for a reload of this tab; it ends with the tab.
+export function keep(account) {
+  sessionStorage.setItem(KEPT, JSON.stringify(account));
+}
+
+export function forget() {
+  sessionStorage.removeItem(KEPT);
+}
+
+// What is wrong with the account, in one sentence; empty when nothing is.
+export function problem(account) {
+  const missing = FIELDS.filter((name) => !account[name]);
+  if (missing.length > 0) return `The account has no ${missing.join(', no ')}.`;
+  if (!/^[A-Za-z0-9_.!~*'()+-]+$/.test(account.username)) return 'The username has odd characters.';
+  if (!/^[A-Za-z0-9.-]+$/.test(account.domain)) return 'The domain is no host name.';
+  if (!isWebSocket(account.server)) return 'The server must read wss://host:port (or ws://host:port).';
+  if (location.protocol === 'https:' && account.server.startsWith('ws:')) {
+    return 'A page that came by https may only use wss.';
+  }
+  return '';
+}
+
+function isWebSocket(text) {
+  return URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol);
+}
+
+// RFC 5626: the same device after a reload, so that its new registration replaces the one before.
+export function instanceId(username) {
+  const key = `registrar-phone-instance-${username}`;
+  const known = localStorage.getItem(key);
+  if (known) return known;
+  const made = newUuid();
+  localStorage.setItem(key, made);
+  return made;
+}
+
+// crypto.randomUUID is missing on a page that came by http from another machine.
+function newUuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

@@ -1,0 +1,77 @@
+"""The page and what belongs to it. It holds no secret: the account stands in the link's fragment."""
+
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
+
+from ..settings import ApiSettings
+from ..source import request_host
+
+PAGE: Final = Path(__file__).parent / "page"
+BUILT: Final = Path(__file__).parent / "built"
+"""Where deploy/page.sh puts what it makes; the wheel and the image have it, the repository has not."""
+SCRIPT: Final = "page.js"
+LICENCES: Final = "licences.txt"
+NOT_BUILT: Final = "The page is not built: run `make page` in the source tree, it needs the network once."
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src ws: wss:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def is_built(built: Path = BUILT) -> bool:
+    """Whether the page can be shown."""
+    return (built / SCRIPT).is_file()
+
+
+def phone_routes(settings: ApiSettings, version: str, built: Path = BUILT) -> APIRouter:
+    """The routes of the page, whose script lies in the folder `built`."""
+    routes = APIRouter(prefix="/phone", include_in_schema=False)
+
+    @routes.get("")
+    @routes.get("/")
+    def page(request: Request) -> Response:
+        if not is_built(built):
+            return _not_built()
+        text = Template((PAGE / "page.html").read_text())
+        values = {"version": version, "domain": settings.domain, "server": _server(settings, request)}
+        filled = text.substitute({name: escape(value) for name, value in values.items()})
+        return HTMLResponse(filled, headers=HEADERS)
+
+    @routes.get("/style.css")
+    def style() -> Response:
+        return _file(PAGE / "style.css", "text/css", built)
+
+    @routes.get(f"/{SCRIPT}")
+    def script() -> Response:
+        return _file(built / SCRIPT, "text/javascript", built)
+
+    @routes.get(f"/{LICENCES}")
+    def licences() -> Response:
+        return _file(built / LICENCES, "text/plain", built)
+
+    return routes
+
+
+def _file(path: Path, media_type: str, built: Path) -> Response:
+    if not is_built(built):
+        return _not_built()
+    return FileResponse(path, media_type=media_type, headers=HEADERS)
+
+
+def _not_built() -> Response:
+    return PlainTextResponse(f"{NOT_BUILT}\n", status_code=503, headers=HEADERS)
+
+
+def _server(settings: ApiSettings, request: Request) -> str:
+    """Where a phone in the browser that asks connects; empty when no secure WebSocket listens."""
+    host = settings.public_host or request_host(request)
+    return f"wss://{host}:{settings.wss_port}" if host and settings.wss_port else ""

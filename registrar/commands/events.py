@@ -1,0 +1,113 @@
+"""The stream of all events, followed from a place in it; none is missed while Redis is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from registrar.model import Epoch
+from registrar.store import keys
+from registrar.store.redis_client import TIMEOUT_SECONDS, heed_cancellation
+
+BLOCK_MILLISECONDS: Final = int(500 * TIMEOUT_SECONDS)
+"""How long one question waits for an event; the client believes a longer silence to be a loss."""
+BATCH: Final = 500
+RETRY_SECONDS: Final = 0.3
+LOOK_SECONDS: Final = 2.0
+MAX_USER_AGENT: Final = 60
+NUMBERS: Final = ("time", "port", "count")
+
+FAULTS: Final = (RedisError, OSError, TimeoutError)
+
+Fields = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the stream; docs/redis.md says what its fields are. Nothing in it is believed."""
+
+    id: str
+    fields: Fields
+
+    @property
+    def phone(self) -> str:
+        """The id of the phone that it is about."""
+        return self.fields.get("phone", "")
+
+    def json(self, username: str, extension: str) -> dict[str, object]:
+        """The fields of the stream, numbers as numbers, and whose phone it is."""
+        about = {"id": self.id, "username": username, "extensionNumber": extension or None}
+        return about | {name: _value(name, text) for name, text in self.fields.items()}
+
+    def line(self, username: str, extension: str) -> str:
+        """Local time, event, phone, reason, where it came from and how, what it says it is."""
+        get = self.fields.get
+        count = "" if get("count", "1") in ("", "1") else f"x{get('count')}"
+        by = f"by {get('by')}" if get("by") else ""
+        words = (
+            _local(get("time", "")),
+            f"{get('event', ''):<12}",
+            f"{extension or '-'}/{username or self.phone}",
+            get("reason", ""),
+            _place(get("ip", ""), get("port", "")),
+            get("transport", ""),
+            visible(get("userAgent", ""))[:MAX_USER_AGENT],
+            count,
+            by,
+        )
+        return visible("  ".join(word for word in words if word)).rstrip()
+
+
+def visible(text: str) -> str:
+    """Without the characters that move a cursor or turn a line around; they are a peer's."""
+    return "".join(character for character in text if character.isprintable())
+
+
+async def newest(redis: Redis, now: Epoch) -> str:
+    """Where the stream ends; where it must end by our clock when Redis is away."""
+    try:
+        found = await redis.xrevrange(keys.EVENTS, count=1)
+    except FAULTS:
+        return f"{int(now * 1000)}-0"
+    return str(found[0][0]) if found else "0-0"
+
+
+async def after(redis: Redis, last: str, tell: Callable[[str], None]) -> AsyncIterator[list[Entry]]:
+    """The entries after `last`, for ever; `tell` hears once when Redis goes away, and when it is back."""
+    away = False
+    while True:
+        heed_cancellation()
+        try:
+            answer: Any = await redis.xread({keys.EVENTS: last}, count=BATCH, block=BLOCK_MILLISECONDS)
+        except FAULTS as error:
+            if not away:
+                tell(f"Redis is away: {visible(str(error)) or type(error).__name__}")
+            away = True
+            await asyncio.sleep(RETRY_SECONDS)
+            continue
+        if away:
+            tell("Redis is back")
+            away = False
+        for _, rows in answer or ():
+            last = rows[-1][0]
+            yield [Entry(str(number), fields) for number, fields in rows]
+
+
+def _value(name: str, text: str) -> object:
+    return int(text) if name in NUMBERS and text.isdecimal() else text
+
+
+def _local(time: str) -> str:
+    try:
+        return datetime.fromtimestamp(int(time)).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "-"
+
+
+def _place(ip: str, port: str) -> str:
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"{host}:{port}" if port not in ("", "0") else host

@@ -1,0 +1,171 @@
+"""Where one installation keeps its things, and its stores, open for the length of a command."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from redis.asyncio import Redis
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config import clock
+from config.access import AccessLevel
+from config.database import check_fingerprint, migrate, schema_problem
+from config.settings import ApiSettings
+from registrar.app import SipSettings
+from registrar.errors import ConfigurationError
+from registrar.settings import Settings
+from registrar.store import certificate, database, redis_client
+from registrar.store.keyfile import data_directory, secret
+from registrar.store.valkey import socket_url
+from registrar.store.vault import Vault
+from registrar.transport import local
+
+OUTSIDE: Final = ("192.0.2.1", "2001:db8::1")
+"""Addresses that only the default route leads to; nothing is sent there (RFC 5737, RFC 3849)."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The settings with everything that has a place in the data directory filled in."""
+
+    settings: Settings
+    directory: Path
+    database_url: str
+    redis_url: str
+    secret_key: str
+    jwt_secret: str
+
+    @property
+    def embedded(self) -> bool:
+        """Whether Redis is our own child."""
+        return not self.settings.redis_url.get_secret_value()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether we migrate without being asked."""
+        return self.database_url.startswith("sqlite")
+
+    def certificate(self) -> tuple[Path, Path]:
+        """Certificate and key for TLS: the operator's, else our own, made when that is due.
+
+        Raises ConfigurationError.
+        """
+        given = (self.settings.tls_cert, self.settings.tls_key)
+        if given[0] is not None and given[1] is not None:
+            return given[0], given[1]
+        for path, name in zip(given, ("REGISTRAR_TLS_CERT", "REGISTRAR_TLS_KEY"), strict=True):
+            if path is not None:
+                raise ConfigurationError(f"{name} is given, and the other one of the pair is not")
+        try:
+            return certificate.ensure(self.directory, self.names(), clock.epoch_now())
+        except OSError as error:
+            raise ConfigurationError(f"REGISTRAR_DATA_DIR: {error.filename}: {error.strerror}") from error
+        except ConfigurationError as error:
+            raise ConfigurationError(f"REGISTRAR_PUBLIC_HOST: {error}") from None
+
+    def names(self) -> tuple[str, ...]:
+        """The names that clients may use for this machine."""
+        settings = self.settings
+        listeners = (*settings.sip_tls, *settings.sip_wss, *settings.https)
+        addresses = [host for host, _ in listeners] + [local.towards(outside) for outside in OUTSIDE]
+        return certificate.names_served(settings.domain, settings.public_host, addresses)
+
+    def api(self) -> ApiSettings:
+        """What the HTTP side is told."""
+        settings = self.settings
+        udp = settings.sip_udp[0] if settings.sip_udp else ("", 0)
+        return ApiSettings(
+            domain=settings.domain,
+            public_host=settings.public_host,
+            wss_port=settings.sip_wss[0][1] if settings.sip_wss else None,
+            sip_udp=f"{udp[0]}:{udp[1]}",
+            jwt_secret=self.jwt_secret,
+            secrets_level=AccessLevel[settings.secrets_level],
+            cors_origins=settings.cors_origins,
+            trusted_proxies=settings.trusted_proxies,
+        )
+
+    def sip(self) -> SipSettings:
+        """What the SIP side is told."""
+        settings = self.settings
+        return SipSettings(
+            udp=settings.sip_udp,
+            tcp=settings.sip_tcp,
+            tls=settings.sip_tls,
+            ws=settings.sip_ws,
+            wss=settings.sip_wss,
+            ws_origins=settings.ws_origins,
+            domain=settings.domain,
+            public_host=settings.public_host,
+            digest=settings.digest,
+            secret_key=self.secret_key,
+            geoip_database=settings.geoip_database or self.directory / "geoip.mmdb",
+            trusted_proxies=settings.trusted_proxies,
+            lock_ipv6_prefix=settings.lock_ipv6_prefix,
+            pbx_cluster=settings.pbx_cluster,
+            node=settings.node,
+            node_sip=settings.node_sip,
+            redis_url=self.redis_url,
+        )
+
+
+def installed(settings: Settings) -> Installation:
+    """Find or make what lies in the data directory. Raises ConfigurationError."""
+    os.umask(0o077)  # databases, keys and logs are nobody else's
+    try:
+        directory = data_directory(settings.data_dir)
+        secret_key = settings.secret_key.get_secret_value() or secret(directory / "secret.key")
+        jwt_secret = settings.jwt_secret.get_secret_value() or secret(directory / "jwt.key")
+    except OSError as error:
+        raise ConfigurationError(f"REGISTRAR_DATA_DIR: {error.filename}: {error.strerror}") from error
+    return Installation(
+        settings,
+        directory,
+        settings.database_url.get_secret_value() or f"sqlite+aiosqlite:///{directory / 'registrar.sqlite'}",
+        settings.redis_url.get_secret_value() or socket_url(directory),
+        secret_key,
+        jwt_secret,
+    )
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The open stores of one run."""
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+    redis: Redis
+    vault: Vault
+
+
+@asynccontextmanager
+async def opened(installation: Installation, *, upgrade: bool) -> AsyncIterator[Stores]:
+    """Open the stores, with the newest schema. Raises ConfigurationError when they are not usable."""
+    writer = database.connect(installation.database_url)
+    reader = database.connect(installation.database_url, read_only=True)
+    redis = redis_client.connect(installation.redis_url)
+    vault = Vault(installation.secret_key)
+    try:
+        await _prepare(writer, vault, upgrade=upgrade or installation.is_sqlite)
+        yield Stores(writer, reader, redis, vault)
+    finally:
+        await redis.aclose()
+        await reader.dispose()
+        await writer.dispose()
+
+
+async def _prepare(writer: AsyncEngine, vault: Vault, *, upgrade: bool) -> None:
+    try:
+        if upgrade:
+            await migrate(writer)
+        problem = await schema_problem(writer)
+        if problem is not None:
+            raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {problem}")
+        await check_fingerprint(writer, vault)
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {reason}") from error

@@ -1,0 +1,109 @@
+"""`registrar status`: the phones as they are now, and with --watch what happens to them from then on."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config import clock
+from config.live import Live
+from config.operations.phones.overview import Name, Overview, names, overview
+from registrar.errors import ConfigurationError
+from registrar.store import redis_client
+
+from . import events
+from .installation import Installation, Stores, opened
+
+TABLE_WIDTH: Final = 400
+"""Nothing of a table is cut off: a narrow terminal folds its lines, another program reads them whole."""
+
+
+async def show(installation: Installation, phone: str | None, *, as_json: bool) -> None:
+    """The table, or one JSON array. Raises ConfigurationError when there is no such phone."""
+    async with opened(installation, upgrade=False) as stores:
+        rows = await _look(stores, phone)
+    if as_json:
+        print(json.dumps([row.json() for row in rows]))
+    else:
+        _print_table(rows)
+
+
+async def watch(
+    installation: Installation, phone: str | None, *, as_json: bool, tell: Callable[[str], None]
+) -> None:
+    """The table, then a line for each event, until cancelled; `tell` hears of Redis' comings and goings.
+
+    Where the stream ends is asked before the table is read: what happens meanwhile is told afterwards.
+    """
+    async with opened(installation, upgrade=False) as stores:
+        redis = redis_client.connect(installation.redis_url, errors="replace")
+        try:
+            last = await events.newest(redis, clock.epoch_now())
+            rows = await _look(stores, phone)
+            _print_first(rows, as_json=as_json)
+            known = Names(stores.reader, rows)
+            async for entries in events.after(redis, last, tell):
+                await known.learn(entry.phone for entry in entries)
+                for entry in entries:
+                    name = known.of(entry.phone)
+                    if phone is None or phone in (entry.phone, *name):
+                        print(_line(entry, name, as_json=as_json), flush=True)
+        finally:
+            await redis.aclose()
+
+
+class Names:
+    """Username and extension of phones: as they are now, or as they were for a phone that is gone."""
+
+    def __init__(self, reader: AsyncEngine, rows: Iterable[Overview]) -> None:
+        self._reader = reader
+        self._known = {row.id: Name(row.username, row.extension) for row in rows}
+
+    async def learn(self, phones: Iterable[str]) -> None:
+        """Ask for these again; without the database what was known stays."""
+        try:
+            async with asyncio.timeout(events.LOOK_SECONDS):
+                self._known |= await names(self._reader, set(phones))
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return
+
+    def of(self, phone: str) -> Name:
+        """Empty for a phone that was never seen."""
+        return self._known.get(phone, Name("", ""))
+
+
+async def _look(stores: Stores, phone: str | None) -> list[Overview]:
+    rows = await overview(stores.reader, Live(stores.redis, clock.epoch_now), phone)
+    if phone is not None and not rows:
+        raise ConfigurationError(f"there is no phone {phone}")
+    return rows
+
+
+def _line(entry: events.Entry, name: Name, *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(entry.json(name.username, name.extension))
+    return entry.line(name.username, name.extension)
+
+
+def _print_first(rows: list[Overview], *, as_json: bool) -> None:
+    if not as_json:
+        _print_table(rows)
+        print(flush=True)
+        return
+    for row in rows:
+        about: dict[str, Any] = {"event": "status", "phone": row.id}
+        print(json.dumps(about | row.json()), flush=True)
+
+
+def _print_table(rows: list[Overview]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("phone", "extension", "online", "expires", "why", "since", "public", "local", "user agent"):
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*row.cells())
+    Console(width=TABLE_WIDTH).print(table)

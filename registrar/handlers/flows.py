@@ -1,0 +1,183 @@
+"""Which phones live on which connection, and what becomes of their bindings when it closes (decision 11)."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import Binding, EventKind, Flow, Mono, Phone, Reason, Snapshot
+from registrar.ports import Clock, Connections, Location
+from registrar.rules.register import drop
+from registrar.rules.settle import settle
+
+GRACE_SECONDS: Final = 8.0
+"""So long a phone may take to come back over another connection before it is offline."""
+PER_PHONE: Final = 4
+"""Connections of one phone; beyond, the oldest is closed."""
+LOOK_SECONDS: Final = 0.25
+TRIES: Final = 5
+CHUNK: Final = 500
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A phone on a connection."""
+
+    flow: Flow
+    secret_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Farewell:
+    """A phone whose connection closed, and when its bindings on it end."""
+
+    due: Mono
+    phone: str
+    flow: int
+    reason: Reason
+
+
+class Flows:
+    """The phones of this process' connections."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        location: Location,
+        customer_of: Callable[[str], str],
+        clock: Clock,
+        mono: Callable[[], Mono],
+        metrics: Metrics,
+        *,
+        node: str,
+        generation: str,
+    ) -> None:
+        """`customer_of` gives the customer of a phone for the event, empty when unknown."""
+        self._connections = connections
+        self._location = location
+        self._customer_of = customer_of
+        self._clock = clock
+        self._mono = mono
+        self._metrics = metrics
+        self._process = (node, generation)
+        self._held: dict[str, dict[int, Held]] = {}
+        self._phones: dict[int, set[str]] = {}
+        self._farewells: deque[_Farewell] = deque()
+
+    def __len__(self) -> int:
+        return len(self._phones)
+
+    @property
+    def phones(self) -> list[str]:
+        """Every phone on an open connection."""
+        return list(self._held)
+
+    def authenticated(self, flow: Flow, phone: Phone) -> None:
+        """A request of `phone` with a right digest came over `flow`."""
+        if flow.transport == "udp":
+            return
+        if not self._connections.is_open(flow.id):  # it closed while the digest was checked
+            self._part(phone.id, flow.id, Reason.SOCKET_CLOSED)
+            return
+        self._connections.authenticated(flow.id)
+        held = self._held.setdefault(phone.id, {})
+        held[flow.id] = Held(flow, phone.secret_version)
+        self._phones.setdefault(flow.id, set()).add(phone.id)
+        if len(held) > PER_PHONE:
+            still = [number for number in held if self._connections.is_open(number)]
+            for number in still[:-PER_PHONE]:
+                self._connections.hang_up(number, revoked=False)
+
+    def closed(self, flow: Flow, *, silent: bool) -> None:
+        """A connection is gone; `silent`: its peer had not answered for too long."""
+        reason = Reason.PING_TIMEOUT if silent else Reason.SOCKET_CLOSED
+        for phone in self._phones.pop(flow.id, ()):
+            held = self._held[phone]
+            del held[flow.id]
+            if not held:
+                del self._held[phone]
+            self._part(phone, flow.id, reason)
+
+    def is_dead(self, binding: Binding) -> bool:
+        """Whether the connection of `binding` is known to be closed."""
+        node, generation = self._process
+        if not binding.connected or binding.node != node:
+            return False
+        return binding.generation != generation or not self._connections.is_open(binding.flow)
+
+    def enforce(self, phone: str, allowed: Callable[[Held], bool]) -> None:
+        """Close the connections of `phone` that are not `allowed` any more."""
+        for flow, held in list(self._held.get(phone, {}).items()):
+            if not allowed(held):
+                self._connections.hang_up(flow, revoked=True)
+
+    async def run(self) -> None:
+        """End the bindings of closed connections when their grace is over, until cancelled."""
+        while True:
+            try:
+                await self.step()
+            except StoreUnavailable as error:
+                log.debug("closed connections wait: %s", error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def step(self) -> None:
+        """End what is due now. Raises StoreUnavailable; what is left stays noted."""
+        while self._farewells and self._farewells[0].due <= self._mono():
+            await self._end(self._farewells[0])
+            self._farewells.popleft()
+
+    async def disown(self) -> None:
+        """Others may have taken us for dead and ended what is bound here: its phones shall come again.
+
+        Raises StoreUnavailable.
+        """
+        phones = self.phones
+        for chunk in (phones[start : start + CHUNK] for start in range(0, len(phones), CHUNK)):
+            for phone, stands in zip(chunk, await self._location.load(chunk), strict=True):
+                there = {self._place(binding) for binding in stands.bindings}
+                for binding in self._location.known(phone).live(self._clock()):
+                    if self._place(binding) not in there and self._is_here(binding):
+                        self._connections.hang_up(binding.flow, revoked=False)
+
+    def _is_here(self, binding: Binding) -> bool:
+        return binding.connected and (binding.node, binding.generation) == self._process
+
+    @staticmethod
+    def _place(binding: Binding) -> tuple[str, str, int]:
+        return binding.node, binding.generation, binding.flow
+
+    def _part(self, phone: str, flow: int, reason: Reason) -> None:
+        self._farewells.append(_Farewell(Mono(self._mono() + GRACE_SECONDS), phone, flow, reason))
+
+    async def _end(self, farewell: _Farewell) -> None:
+        before = self._location.known(farewell.phone)
+        for number in range(TRIES):
+            if number or not before.version:
+                (before,) = await self._location.load([farewell.phone])
+            gone = self._left_behind(before, farewell.flow)
+            if not gone and number:
+                return
+            if gone and await self._commit(before, gone, farewell):
+                self._metrics.lost(farewell.reason, by=len(gone))
+                return
+        log.error("phone %s changed %d times while its connection was let go", farewell.phone, TRIES)
+
+    def _left_behind(self, before: Snapshot, flow: int) -> list[Binding]:
+        """The bindings that were made over that connection and over no other since."""
+        live = before.live(self._clock())
+        return [binding for binding in live if self._is_here(binding) and binding.flow == flow]
+
+    async def _commit(self, before: Snapshot, gone: list[Binding], farewell: _Farewell) -> bool:
+        now = self._clock()
+        outcome = drop(before, gone, EventKind.LOST, str(farewell.reason), now)
+        customer = self._customer_of(farewell.phone)
+        update = settle(
+            before, outcome.bindings, outcome.events, now, reason=farewell.reason, customer=customer
+        )
+        return await self._location.commit(farewell.phone, before, update) is None

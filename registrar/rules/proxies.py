@@ -1,0 +1,34 @@
+"""Where a connection really comes from when a proxy of ours stands before it (REGISTRAR_TRUSTED_PROXIES)."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from .access import Network
+
+MAX_HOPS: Final = 16
+
+
+def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
+    """The address behind our proxies: the rightmost entry of `hops` that is no proxy of ours, else `peer`.
+
+    `hops` are the values of X-Forwarded-For, joined by commas. Nothing of it is looked at unless `peer` is
+    trusted. IPv4-mapped IPv6 is folded. Raises ValueError when a trusted proxy says what is no address, or
+    names too many.
+    """
+    address = _address(peer)
+    entries = hops.split(",") if hops.strip() else []
+    if entries and _is_trusted(address, trusted) and len(entries) > MAX_HOPS:
+        raise ValueError(f"more than {MAX_HOPS} addresses")
+    while entries and _is_trusted(address, trusted):
+        address = _address(entries.pop().strip())
+    return str(address)
+
+
+def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) -> bool:
+    return any(address in network for network in trusted if network.version == address.version)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    address = ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

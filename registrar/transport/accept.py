@@ -1,0 +1,166 @@
+"""Listening for connections: each is counted before anything of it is read, and TLS has its time."""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from registrar.model import Flow, Mono
+from registrar.rules.access import folded
+
+from .connections import Connection, Connections
+
+BACKLOG: Final = 4_096
+AT_ONCE: Final = 64
+"""Connections taken in one turn of the loop."""
+HANDSHAKES_A_SECOND: Final = 200
+"""TLS handshakes begun; more wait in the kernel's queue, so that those who have a connection are served."""
+HANDSHAKE_SECONDS: Final = 5.0
+SHUTDOWN_SECONDS: Final = 1.0
+EXHAUSTED_SECONDS: Final = 1.0
+"""How long nothing is accepted when the process has no more file descriptors."""
+KEEP_ALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+"""Design decision 11; connections inherit them from the socket that listens."""
+OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
+
+log = logging.getLogger(__name__)
+
+
+class Acceptor:
+    """One listening socket of one transport."""
+
+    def __init__(
+        self,
+        table: Connections,
+        transport: str,
+        make: Callable[[Flow], Connection],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """`transport` is tcp, tls, ws or wss; `make` gives the protocol of one connection."""
+        self._table = table
+        self._transport = transport
+        self._make = make
+        self._tls = tls
+        self._socket: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waits: asyncio.TimerHandle | None = None
+        self._credit = float(HANDSHAKES_A_SECOND)
+        self._credited = Mono(0.0)
+        self.port = 0
+
+    def open(self, host: str, port: int) -> None:
+        """Bind and listen. `::` takes IPv4 too, its peers folded. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+            for level, option, value in KEEP_ALIVE:
+                opened.setsockopt(level, option, value)
+            opened.bind((host, port))
+            opened.listen(BACKLOG)
+            opened.setblocking(False)
+        except OSError:
+            opened.close()
+            raise
+        self._socket, self.port = opened, opened.getsockname()[1]
+        self._resume()
+
+    def close(self) -> None:
+        """Accept nothing more, and give up the handshakes that are under way."""
+        if self._waits is not None:
+            self._waits.cancel()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+        for task in self._tasks:
+            task.cancel()
+
+    def _resume(self) -> None:
+        self._waits = None
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket, self._accept)
+
+    def _pause(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._socket is not None:
+            loop.remove_reader(self._socket)
+        self._waits = loop.call_later(seconds, self._resume)
+
+    def _accept(self) -> None:
+        """Take whoever waits."""
+        for _ in range(AT_ONCE):
+            if self._socket is None or not self._may_begin():
+                return
+            try:
+                accepted, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in OUT_OF_DESCRIPTORS:
+                    raise
+                log.warning("no connection can be accepted for a second: %s", error.strerror)
+                self._pause(EXHAUSTED_SECONDS)
+                return
+            self._take(accepted, peer)
+
+    def _take(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
+        ip = folded(peer[0])
+        if not self._table.admit(ip):
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        host, port = accepted.getsockname()[:2]
+        flow = Flow(self._transport, folded(host), port, ip, peer[1], self._table.number())
+        task = asyncio.get_running_loop().create_task(self._begin(accepted, flow))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _begin(self, accepted: socket.socket, flow: Flow) -> None:
+        """TLS first, where there is TLS; whatever becomes of it, nobody else is stopped by it."""
+        loop = asyncio.get_running_loop()
+        connection = self._make(flow)
+        try:
+            if self._tls is None:
+                await loop.connect_accepted_socket(lambda: connection, accepted)
+            else:
+                await loop.connect_accepted_socket(
+                    lambda: connection,
+                    accepted,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                    ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+                )
+        except FAILED as error:
+            log.debug("no connection with %s: %s", flow.remote_ip, error)
+        finally:
+            if not connection.stood:
+                accepted.close()
+                self._table.release(flow.remote_ip)
+
+    def _may_begin(self) -> bool:
+        """A bucket of tokens for TLS; else always."""
+        if self._tls is None:
+            return True
+        now = self._table.now()
+        earned = (now - self._credited) * HANDSHAKES_A_SECOND
+        self._credit = min(float(HANDSHAKES_A_SECOND), self._credit + earned)
+        self._credited = now
+        if self._credit < 1.0:
+            self._pause(1.0 / HANDSHAKES_A_SECOND)
+            return False
+        self._credit -= 1.0
+        return True

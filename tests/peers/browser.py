@@ -1,0 +1,179 @@
+"""Chromium, a browser that other people wrote: one tab, opened, pressed and looked at from here."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tests.peers import procfs
+from tests.peers.process import CLEAN_ENVIRONMENT, STARTER, PeerFailed, lacking, wait_until
+
+PROGRAM: Final = "chromium"
+FOLDER: Final = Path(sys.prefix) / "node" / "browser"
+"""Where `deploy/page.sh browser` puts playwright-core, and a link to the node that is new enough for it."""
+NODE: Final = FOLDER / "node"
+DRIVER: Final = Path(__file__).parent / "chromium" / "driver.js"
+FLAGS: Final = (
+    "--no-sandbox",  # root may not have one
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+TRUSTING: Final = "--ignore-certificate-errors"
+START_SECONDS: Final = 40.0
+STEP_SECONDS: Final = 20.0
+"""The driver itself gives up each step after 10 s."""
+GONE_SECONDS: Final = 10.0
+
+
+def missing_parts() -> list[str]:
+    """What is not installed of Chromium and its driver, for people."""
+    return lacking(PROGRAM) + ([] if NODE.exists() else ["playwright-core (make browser)"])
+
+
+class Browser:
+    """One Chromium without a window. `trusting` lets it take certificates that nobody vouches for."""
+
+    def __init__(self, tmp: Path, *, trusting: bool = True) -> None:
+        self._tmp = tmp / "browser"
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        self._flags = [*FLAGS, TRUSTING] if trusting else [*FLAGS]
+        self._driver: subprocess.Popen[bytes] | None = None
+        self._received = b""
+
+    def start(self) -> None:
+        """Start it, without a tab."""
+        self._driver = STARTER.submit(self._spawn).result()
+        self._do("launch", START_SECONDS, executable=f"/usr/bin/{PROGRAM}", arguments=self._flags)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with (self._tmp / "driver.err").open("ab") as err:
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", str(NODE), str(DRIVER)],
+                cwd=self._tmp,
+                env={**CLEAN_ENVIRONMENT, "NODE_PATH": str(FOLDER / "node_modules"), "HOME": str(self._tmp)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def open(self, url: str) -> int:
+        """Close the tab if there is one, open a page in a new one; the status of the answer."""
+        return int(self._do("open", url=url))
+
+    def reload(self) -> None:
+        """Load the page of the tab again, and return when it has loaded."""
+        self._do("reload")
+
+    def state(self) -> dict[str, str]:
+        """The data attributes of the page's body."""
+        return dict(self._do("state"))
+
+    def text(self) -> str:
+        """What a reader sees of the page."""
+        return str(self._do("text"))
+
+    def problems(self) -> list[str]:
+        """What the browser complained about since the page was opened."""
+        return list(self._do("problems"))
+
+    def press(self, selector: str) -> None:
+        """Click on a part of the page."""
+        self._do("press", selector=selector)
+
+    def fill(self, selector: str, value: str) -> None:
+        """Write into a field of the page."""
+        self._do("fill", selector=selector, value=value)
+
+    def screenshot(self, path: Path, *, width: int = 1280, height: int = 800, dark: bool = False) -> int:
+        """A PNG of the whole page; how wide the page is, which is more than `width` when it overflows."""
+        return int(self._do("screenshot", path=str(path), width=width, height=height, dark=dark))
+
+    def close_tab(self) -> None:
+        """Close the tab, without asking the page."""
+        self._do("close_tab")
+
+    @property
+    def family(self) -> list[int]:
+        """The driver, the browser and all its helpers."""
+        return procfs.tree(self._driver.pid) if self._driver is not None else []
+
+    def close(self) -> None:
+        """End the browser and its driver, and return when all their processes are gone."""
+        if self._driver is None:
+            return
+        family = self.family
+        with contextlib.suppress(PeerFailed, OSError):
+            self._do("close")
+        for pipe in (self._driver.stdin, self._driver.stdout):
+            if pipe is not None:
+                pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._driver.wait(GONE_SECONDS)
+        _kill(family)
+        self._driver.wait()
+        self._driver = None
+
+    def _do(self, command: str, within: float = STEP_SECONDS, **arguments: object) -> Any:
+        driver = self._driver
+        if driver is None or driver.stdin is None or driver.stdout is None:
+            raise PeerFailed("the browser was not started")
+        driver.stdin.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
+        driver.stdin.flush()
+        answer = json.loads(self._line(driver.stdout.fileno(), command, within))
+        if "error" in answer:
+            raise PeerFailed(f"browser: {command}: {answer['error']}")
+        return answer["value"]
+
+    def _line(self, output: int, command: str, within: float) -> bytes:
+        deadline = time.monotonic() + within
+        while b"\n" not in self._received:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([output], [], [], left)[0]:
+                raise PeerFailed(f"browser: {command}: no answer within {within:g} s\n{self._complaints()}")
+            piece = os.read(output, 65_536)
+            if not piece:
+                raise PeerFailed(f"browser: {command}: its driver ended\n{self._complaints()}")
+            self._received += piece
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _complaints(self) -> str:
+        return "\n".join((self._tmp / "driver.err").read_text(errors="replace").splitlines()[-20:])
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except PeerFailed:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _kill(family: list[int]) -> None:
+    """Wait for them, and kill those that stay."""
+    with contextlib.suppress(PeerFailed):
+        wait_until(lambda: not any(map(procfs.alive, family)), "the browser is gone", GONE_SECONDS)
+    for pid in filter(procfs.alive, family):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

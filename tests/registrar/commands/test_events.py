@@ -1,0 +1,85 @@
+"""registrar/commands/events.py: what one event looks like; the rest is tests/wire/test_watch.py."""
+
+import json
+import re
+
+import pytest
+
+from registrar.commands.events import Entry, visible
+
+FIELDS = {
+    "phone": "5f3a00000000000000000001",
+    "customer": "5f3a00000000000000000002",
+    "event": "registered",
+    "reason": "registered",
+    "time": "1900000000",
+    "ip": "192.0.2.7",
+    "port": "5062",
+    "transport": "udp",
+    "userAgent": "Desk Phone 3.1",
+    "count": "1",
+    "by": "",
+}
+
+
+def line(**fields: str) -> str:
+    return Entry("1-0", FIELDS | fields).line("user1", "100")
+
+
+def test_a_line_says_when_what_who_why_and_where_from() -> None:
+    time, event, *rest = re.split(r"\s{2,}", line())
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", time)
+    assert [event, *rest] == [
+        "registered", "100/user1", "registered", "192.0.2.7:5062", "udp", "Desk Phone 3.1"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        pytest.param({"ip": "2001:db8::7"}, "[2001:db8::7]:5062  udp  Desk Phone 3.1", id="IPv6"),
+        pytest.param({"port": "0", "transport": ""}, "192.0.2.7  Desk Phone 3.1", id="no port"),
+        pytest.param({"count": "7"}, "Desk Phone 3.1  x7", id="several"),
+        pytest.param({"by": "api"}, "Desk Phone 3.1  by api", id="somebody else did it"),
+        pytest.param({"userAgent": "x" * 200}, "udp  " + "x" * 60, id="a long story"),
+        pytest.param({"userAgent": "a\x1b[2Jb\r\n\u202ec"}, "udp  a[2Jbc", id="control characters"),
+        pytest.param(
+            {"reason": "\x07gone", "userAgent": ""}, "100/user1  gone  192.0.2.7:5062  udp", id="bell"
+        ),
+    ],
+)
+def test_a_line_ends(fields: dict[str, str], end: str) -> None:
+    assert line(**fields).endswith("  " + end)
+
+
+def test_a_phone_that_nobody_knows_is_its_id() -> None:
+    assert f"  -/{FIELDS['phone']}  " in Entry("1-0", FIELDS).line("", "")
+
+
+@pytest.mark.parametrize("time", ["", "soon", "9" * 30, "-1e9"])
+def test_what_is_no_time_is_none(time: str) -> None:
+    assert line(time=time).startswith("-  registered")
+
+
+def test_an_entry_of_another_program_is_a_line_too() -> None:
+    assert Entry("1-0", {}).line("", "")
+    assert Entry("1-0", {}).phone == ""
+
+
+def test_json_has_the_fields_of_the_stream_and_whose_phone_it_is() -> None:
+    shown = Entry("7-1", FIELDS | {"userAgent": "a\x1b\nb"}).json("user1", "")
+    assert shown == {
+        **FIELDS,
+        "id": "7-1",
+        "time": 1900000000,
+        "port": 5062,
+        "count": 1,
+        "username": "user1",
+        "extensionNumber": None,
+        "userAgent": "a\x1b\nb",
+    }
+    assert "\n" not in json.dumps(shown) and "\x1b" not in json.dumps(shown)
+
+
+def test_letters_of_all_languages_are_visible() -> None:
+    assert visible("Тел 電話 ü\x00\x85\u2028") == "Тел 電話 ü"
