@@ -32,6 +32,8 @@ from config.operations.demo import demo_tenant
 from config.server import HttpServer
 from registrar import settings as all_settings
 from registrar.app import SipSide
+from registrar.commands import country_file
+from registrar.commands import doctor as checkup
 from registrar.commands import status as phones
 from registrar.commands.installation import Installation, Stores, installed, opened
 from registrar.commands.served_certificate import concerns, served_certificate
@@ -43,6 +45,7 @@ from registrar.store import redis_client
 from registrar.store.valkey import EmbeddedValkey
 from registrar.transport.tls import ServerTls
 
+EXIT_UNFIT: Final = 1
 EXIT_CONFIGURATION: Final = 2
 EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
@@ -55,6 +58,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="SIP registrar and WebRTC gateway: phones register, their live status is in Redis and in the API.",
 )
+geoip = typer.Typer(no_args_is_help=True, help="The country file, which ROAMING phones need.")
+app.add_typer(geoip, name="geoip")
 
 
 class Side(StrEnum):
@@ -355,6 +360,31 @@ def status(
         return
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
         _run(phones.watch(installation, phone, as_json=as_json, tell=_tell))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Look at everything that can keep it from its work, and say what to do about it."""
+    configure("error", terminal=sys.stderr.isatty())
+    findings = _run(checkup.examine(os.environ))
+    checkup.report(findings, as_json=as_json)
+    if not checkup.is_fit(findings):
+        sys.exit(EXIT_UNFIT)
+
+
+@geoip.command(name="update")
+def geoip_update(
+    url: Annotated[
+        str | None, typer.Option(help="Of an .mmdb file or one in gzip; the free file of DB-IP if none.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take it when it is older, too.")] = False,
+) -> None:
+    """Fetch a country file; a running server reads it by itself."""
+    installation = install()
+    configure("error", terminal=sys.stderr.isatty())
+    country_file.update(installation, url, force=force)
 
 
 def _tell(text: str) -> None:

@@ -51,6 +51,7 @@ FAREWELL_SECONDS: Final = 2.0
 SPARE_DESCRIPTORS: Final = 512
 """File descriptors that connections may not take: Redis, the database, logs and UDP need theirs."""
 LEAST_CONNECTIONS: Final = 64
+MOST_DESCRIPTORS: Final = 1_048_576
 DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0
 LAG_SECONDS: Final = 0.1
@@ -455,6 +456,10 @@ def _default_node(settings: SipSettings) -> str:
 
 
 def _places() -> int:
-    """How many connections there may be."""
+    """How many connections there may be, with all the file descriptors that the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(LEAST_CONNECTIONS, soft - SPARE_DESCRIPTORS)

@@ -242,12 +242,18 @@ class Driver:
     def _tag(self, request: Request) -> str:
         """The To-tag of every answer to this request, now and when it is retransmitted."""
         headers = request.headers
-        text = f"{request.via.branch} {headers.get('call-id')} {headers.get('cseq')}"
-        data = text.encode("utf-8", "surrogateescape")
-        return blake2b(data, digest_size=TAG_BYTES, key=self._tag_key).hexdigest()
+        return to_tag(
+            self._tag_key, request.via.branch, headers.get("call-id") or "", headers.get("cseq") or ""
+        )
 
     def _count(self, request: Request, status: int) -> None:
         self._metrics.answered(method_label(request.method), str(status))
+
+
+def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
+    """The To-tag of all stateless answers to one request; only who has the key can tell it beforehand."""
+    data = f"{branch} {call_id} {cseq}".encode("utf-8", "surrogateescape")
+    return blake2b(data, digest_size=TAG_BYTES, key=key).hexdigest()
 
 
 class Work:

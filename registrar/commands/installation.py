@@ -49,6 +49,11 @@ class Installation:
         """Whether we migrate without being asked."""
         return self.database_url.startswith("sqlite")
 
+    @property
+    def country_file(self) -> Path:
+        """Where the country file lies, if there is one."""
+        return self.settings.geoip_database or self.directory / "geoip.mmdb"
+
     def certificate(self) -> tuple[Path, Path]:
         """Certificate and key for TLS: the operator's, else our own, made when that is due.
 
@@ -103,7 +108,7 @@ class Installation:
             public_host=settings.public_host,
             digest=settings.digest,
             secret_key=self.secret_key,
-            geoip_database=settings.geoip_database or self.directory / "geoip.mmdb",
+            geoip_database=self.country_file,
             trusted_proxies=settings.trusted_proxies,
             lock_ipv6_prefix=settings.lock_ipv6_prefix,
             pbx_cluster=settings.pbx_cluster,

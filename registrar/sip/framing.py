@@ -14,7 +14,7 @@ _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*+")
 # The header as `parse` will read it: blanks before the colon and folded lines are legal. The value goes to
 # the end of its line, so that a CR or LF alone is part of it, and makes it none.
 _LENGTH: Final = re.compile(
-    rb"\r\n(?:content-length|l)[ \t]*+:[ \t]*+((?:[^\r]|\r(?!\n)|\r\n[ \t])*+)", re.IGNORECASE
+    rb"\r\n(?:content-length|l)[ \t]*+:[ \t]*+((?:[^\r]++|\r(?!\n)|\r\n[ \t])*+)", re.IGNORECASE
 )
 _CR: Final = 0x0D
 _DIGITS: Final = re.compile(rb"0*([0-9]{1,10})")

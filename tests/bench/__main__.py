@@ -1,4 +1,4 @@
-"""Measure our server and Kamailio one after the other and print both; see `--help`."""
+"""Measure our server and Kamailio one after the other, then our transports, and print all; see `--help`."""
 
 import argparse
 import contextlib
@@ -10,8 +10,8 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import measure, report, sides
-from tests.bench.report import Scale, SideFigures
+from tests.bench import measure, report, sides, transports
+from tests.bench.report import Figures, Scale, SideFigures
 from tests.bench.sides import Side
 
 SIDES: Final[dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Side]]]] = {
@@ -39,8 +39,25 @@ def main() -> None:
         for phones in wanted.scale:
             console.print(f"[dim]registrar with {phones:,} phones ...")
             scales.append(_scale(phones, tmp, wanted))
-    report.show(compared, scales, console)
-    console.print(f"[dim]{report.write(compared, scales)}")
+        figures = Figures(compared, scales, *_transports(tmp, wanted, console))
+    report.show(figures, console)
+    console.print(f"[dim]{report.write(figures)}")
+
+
+def _transports(
+    tmp: Path, wanted: argparse.Namespace, console: Console
+) -> tuple[dict[str, list[transports.Cost]], transports.Idle | None]:
+    costs: dict[str, list[transports.Cost]] = {}
+    for name in wanted.transports:
+        console.print(f"[dim]{name} over {', '.join(transports.COMPARED)} ...")
+        compiled = name == "registrar-compiled"
+        costs[name] = transports.compare(
+            tmp, wanted.connections, wanted.runs, wanted.in_flight, compiled=compiled
+        )
+    if not wanted.idle:
+        return costs, None
+    console.print(f"[dim]registrar with {wanted.idle:,} idle browsers ...")
+    return costs, transports.idle(tmp, wanted.idle, wanted.rate, wanted.seconds)
 
 
 def _side(name: str, tmp: Path, wanted: argparse.Namespace) -> SideFigures:
@@ -86,6 +103,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--scale", nargs="*", type=int, default=[1_000, 100_000], help="our side with so many phones"
     )
+    parser.add_argument(
+        "--transports",
+        nargs="*",
+        choices=("registrar", "registrar-compiled"),
+        default=["registrar", "registrar-compiled"],
+        help="whose UDP, TCP, TLS and WSS are compared",
+    )
+    parser.add_argument("--connections", type=int, default=500, help="phones of that comparison")
+    parser.add_argument("--idle", type=int, default=5_000, help="browsers that only keep their connection")
     return parser.parse_args()
 
 

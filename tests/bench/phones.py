@@ -1,6 +1,7 @@
 """Phones written straight into our SQLite database, as many as a measurement needs."""
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,10 @@ def make_accounts(count: int, domain: str, password: str = "") -> list[Account]:
     return [Account(_credential(), password or _credential(), domain.lower()) for _ in range(count)]
 
 
-def make_phones(database: Path, secret_key: str, domain: str, count: int, address: str) -> list[Account]:
-    """Write `count` phones of the tenant of `domain`, which `registrar demo` made, each locked to `address`.
+def make_phones(
+    database: Path, secret_key: str, domain: str, count: int, addresses: Sequence[str]
+) -> list[Account]:
+    """Write `count` phones of the tenant of `domain`, locked to `addresses` in turn.
 
     Locked, so that a measurement is not one of the first contact, which every phone has once in its life.
     """
@@ -34,8 +37,9 @@ def make_phones(database: Path, secret_key: str, domain: str, count: int, addres
             model = connection.scalars(select(SipPhoneModel.id).limit(1)).one()
             for start in range(0, count, ROWS_AT_ONCE):
                 rows = [
-                    _row(account, vault, address) | {"customer_id": customer, "model_id": model}
-                    for account in accounts[start : start + ROWS_AT_ONCE]
+                    _row(accounts[number], vault, addresses[number % len(addresses)])
+                    | {"customer_id": customer, "model_id": model}
+                    for number in range(start, min(count, start + ROWS_AT_ONCE))
                 ]
                 connection.execute(insert(SipPhone), rows)
     finally:

@@ -15,12 +15,16 @@ from rich.table import Table
 
 from tests.bench.measure import Occupied, Rates
 from tests.bench.sides import PINNED
+from tests.bench.transports import Cost, Idle
 
 RESULTS: Final = Path("bench-results")
 CPU_AIM: Final = 0.4
 SPEED_AIM: Final = 2.5
 BYTES_AIM: Final = 1_300
 GROWTH_AIM: Final = 1.25
+TRANSPORT_AIM: Final = 1.6
+KILOBYTES_AIM: Final = 60
+LAG_AIM_MS: Final = 20
 VERSIONS: Final = {
     "kamailio": ("kamailio", "-v"),
     "redis": ("redis-server", "--version"),
@@ -52,6 +56,17 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """All that was measured."""
+
+    sides: list[SideFigures]
+    scales: list[Scale]
+    transports: dict[str, list[Cost]]
+    """By side; the first of each is UDP."""
+    idle: Idle | None
+
+
+@dataclass(frozen=True)
 class Aim:
     """A figure that was promised, and what came of it."""
 
@@ -60,16 +75,33 @@ class Aim:
     met: bool
 
 
-def aims(sides: list[SideFigures], scales: list[Scale]) -> list[Aim]:
+def aims(figures: Figures) -> list[Aim]:
     """Every aim that these figures can be held against."""
     found: list[Aim] = []
+    sides = figures.sides
     ours = [side for side in sides if side.name.startswith("registrar")]
     for side in ours:
         found += [aim for other in sides if other not in ours for aim in _against(side, other)]
     for side in ours[:1]:
         size = side.occupied.redis_bytes
         found.append(Aim(f"bytes in Redis for a binding: at most {BYTES_AIM:,}", size, size <= BYTES_AIM))
-    return found + _growth(scales)
+    return [*found, *_growth(figures.scales), *_over_transports(figures)]
+
+
+def _over_transports(figures: Figures) -> list[Aim]:
+    found: list[Aim] = []
+    for side, (udp, *others) in figures.transports.items():
+        for cost in others:
+            ratio = cost.cpu_us / udp.cpu_us
+            text = f"{side}, {cost.transport} to UDP: CPU of a registration, at most {TRANSPORT_AIM}"
+            found.append(Aim(text, ratio, ratio <= TRANSPORT_AIM))
+    idle = figures.idle
+    if idle is not None:
+        text = f"{idle.connections:,} idle browsers, kilobytes each: at most {KILOBYTES_AIM}"
+        found.append(Aim(text, idle.kilobytes, idle.kilobytes <= KILOBYTES_AIM))
+        text = f"  lag of the event loop, p99 in ms: at most {LAG_AIM_MS}"
+        found.append(Aim(text, idle.lag_p99_ms, idle.lag_p99_ms <= LAG_AIM_MS))
+    return found
 
 
 def _against(side: SideFigures, other: SideFigures) -> list[Aim]:
@@ -101,13 +133,17 @@ def _growth(scales: list[Scale]) -> list[Aim]:
     ]
 
 
-def show(sides: list[SideFigures], scales: list[Scale], console: Console) -> None:
+def show(figures: Figures, console: Console) -> None:
     """Print the tables and the aims."""
-    if sides:
-        console.print(_sides_table(sides))
-    if scales:
-        console.print(_scales_table(scales))
-    for aim in aims(sides, scales):
+    if figures.sides:
+        console.print(_sides_table(figures.sides))
+    if figures.scales:
+        console.print(_scales_table(figures.scales))
+    if figures.transports:
+        console.print(_transports_table(figures.transports))
+    if figures.idle is not None:
+        console.print(_idle_table(figures.idle))
+    for aim in aims(figures):
         verdict = "met    " if aim.met else "NOT MET"
         console.print(f"{verdict}  {aim.value:10,.2f}   {aim.text}", highlight=False, soft_wrap=True)
 
@@ -165,7 +201,40 @@ def _scales_table(scales: list[Scale]) -> Table:
     return table
 
 
-def write(sides: list[SideFigures], scales: list[Scale]) -> Path:
+def _transports_table(transports: dict[str, list[Cost]]) -> Table:
+    table = Table(title="by transport: one load generator, connections that are kept", title_justify="left")
+    table.add_column("")
+    for name in ("transport", "a second", "server CPU, us each", "to UDP", "p50, ms", "p99, ms"):
+        table.add_column(name, justify="right")
+    for side, costs in transports.items():
+        for cost in costs:
+            table.add_row(
+                side,
+                cost.transport,
+                f"{cost.per_second:,.0f}",
+                f"{cost.cpu_us:,.0f}",
+                f"{cost.cpu_us / costs[0].cpu_us:.2f}",
+                f"{cost.p50_ms:,.1f}",
+                f"{cost.p99_ms:,.1f}",
+            )
+    return table
+
+
+def _idle_table(idle: Idle) -> Table:
+    table = Table(title="browsers that only keep their connection (WSS)", title_justify="left")
+    for name in ("connections", "kilobytes each", "connected a second", "loop lag p99, ms", "p99, ms"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"{idle.connections:,}",
+        f"{idle.kilobytes:,.1f}",
+        f"{idle.connected_per_second:,.0f}",
+        f"{idle.lag_p99_ms:,.0f} at {idle.rate:,.0f}/s",
+        f"{idle.p99_ms:,.1f}",
+    )
+    return table
+
+
+def write(figures: Figures) -> Path:
     """Everything as JSON in bench-results/, with what is needed to read it in a year."""
     now = datetime.now(UTC)
     RESULTS.mkdir(exist_ok=True)
@@ -179,9 +248,8 @@ def write(sides: list[SideFigures], scales: list[Scale]) -> Path:
             **{name: _version(*VERSIONS[name]) for name in VERSIONS},
         },
         "cores": "server on core 0, sipp and Redis on core 1" if PINNED else "not pinned: one core only",
-        "sides": [asdict(side) for side in sides],
-        "scales": [asdict(scale) for scale in scales],
-        "aims": [asdict(aim) for aim in aims(sides, scales)],
+        **asdict(figures),
+        "aims": [asdict(aim) for aim in aims(figures)],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
     return path

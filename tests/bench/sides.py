@@ -3,7 +3,7 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,6 +23,7 @@ PINNED: Final = (os.cpu_count() or 1) >= 2
 SERVER_CORE: Final = "0" if PINNED else ""
 LOAD_CORE: Final = "1" if PINNED else ""
 """sipp, and Redis of either side: so the server's core is its own."""
+LOOPBACK: Final = ("127.0.0.1",)
 PHONE_SECONDS: Final = 60.0
 """A phone read from SQL is fresh for so long (design decision 14)."""
 SECRET_KEY: Final = "bench-" * 8
@@ -73,30 +74,40 @@ class CompiledServer(RegistrarServer):
 
 
 @contextlib.contextmanager
-def compiled(tmp: Path, phones: int) -> Iterator[Side]:
+def compiled(
+    tmp: Path, phones: int, transports: Sequence[str] = (), addresses: Sequence[str] = LOOPBACK
+) -> Iterator[Side]:
     """The same program, compiled as deploy/compile.sh does it."""
     code = tmp / "compiled"
     if not code.exists():
         subprocess.run(["bash", "deploy/compile.sh", str(code)], check=True)
-    with ours(tmp, phones, code, "registrar, compiled") as side:
+    with ours(tmp, phones, transports, addresses, code, "registrar, compiled") as side:
         yield side
 
 
 @contextlib.contextmanager
-def ours(tmp: Path, phones: int, code: Path | None = None, name: str = "registrar") -> Iterator[Side]:
-    """`registrar serve` with `phones` phones in its SQLite database."""
+def ours(
+    tmp: Path,
+    phones: int,
+    transports: Sequence[str] = (),
+    addresses: Sequence[str] = LOOPBACK,
+    code: Path | None = None,
+    name: str = "registrar",
+) -> Iterator[Side]:
+    """`registrar serve` with `phones` phones in its SQLite database, each to call from one of `addresses`."""
     with RedisServer(tmp, cores=LOAD_CORE) as redis:
         database = tmp / f"bench-{redis.port}.sqlite3"
         kind = RegistrarServer if code is None else type("Compiled", (CompiledServer,), {"code": code})
         server = kind(
             tmp / f"registrar-{redis.port}",
             cores=SERVER_CORE,
+            transports=transports,
             redis_url=redis.url,
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,
         )
         server.demo()
-        accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, "127.0.0.1")
+        accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, addresses)
         with server:
             yield Side(name, server, redis, accounts, free_port(), PHONE_SECONDS)
 
