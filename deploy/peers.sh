@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
-#   deploy/peers.sh test     sipp, redis-server, baresip
+#   deploy/peers.sh test     sipp, redis-server, baresip, chromium
 #   deploy/peers.sh bench    sipp, redis-server, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -23,6 +23,7 @@ is_there() {
         sip-tester) command -v sipp ;;
         redis-server) command -v redis-server && command -v redis-cli ;;
         baresip-core) command -v baresip ;;
+        chromium) command -v chromium ;;
         kamailio) command -v kamailio ;;
         kamailio-redis-modules) is_file /usr/lib*/kamailio/modules/db_redis.so /usr/lib/*/kamailio/modules/db_redis.so ;;
     esac >/dev/null 2>&1
@@ -54,7 +55,7 @@ install() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server baresip-core" ;;
+    test) wanted="sip-tester redis-server baresip-core chromium" ;;
     bench) wanted="sip-tester redis-server kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

@@ -86,6 +86,6 @@ def test_the_services_of_the_composition_use_known_settings() -> None:
     assert named <= {f"REGISTRAR_{name.upper()}" for name in settings.Settings.model_fields}
 
 
-@pytest.mark.parametrize("script", ["deploy/peers.sh", "deploy/compile.sh", ".ci/run"])
+@pytest.mark.parametrize("script", ["deploy/peers.sh", "deploy/compile.sh", "deploy/page.sh", ".ci/run"])
 def test_a_script_is_one(script: str) -> None:
     subprocess.run(["bash", "-n", str(ROOT / script)], check=True)

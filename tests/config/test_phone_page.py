@@ -1,4 +1,4 @@
-"""The page at /phone as it is served; what it does is looked at in a browser, in tests/wire/test_browser.py."""
+"""The page at /phone as it is served; what it does in a browser: tests/wire/test_browser.py."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,6 @@ from fastapi import FastAPI
 
 from config.phone import NOT_BUILT, is_built, phone_routes
 from config.phone.routes import LICENCES, SCRIPT
-from config.settings import ApiSettings
 from tests.config.world import SETTINGS, World
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,11 +41,10 @@ def built(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def fetch(path: str, built: Path, *, host: str = "api.test:8080", **settings: object) -> httpx.Response:
+async def fetch(path: str, built: Path, *, host: str = "api.test:8080", **settings: Any) -> httpx.Response:
     """One page of an application that has nothing else."""
     app = FastAPI()
-    chosen: ApiSettings = replace(SETTINGS, **settings)  # type: ignore[arg-type]  # checked by the dataclass
-    app.include_router(phone_routes(chosen, "1.2.3", built))
+    app.include_router(phone_routes(replace(SETTINGS, **settings), "1.2.3", built))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
         return await client.get(path, headers={"Host": host})
@@ -109,9 +108,7 @@ async def test_a_file_of_the_page_says_what_it_is(name: str, built: Path) -> Non
     ],
     ids=["the host of the request", "the public host", "no secure WebSocket"],
 )
-async def test_the_form_knows_domain_and_server(
-    settings: dict[str, object], server: str, built: Path
-) -> None:
+async def test_the_form_knows_domain_and_server(settings: dict[str, Any], server: str, built: Path) -> None:
     page = Elements((await fetch("/phone", built, **settings)).text)
     assert (page.value("domain"), page.value("server")) == ("demo.test", server)
     assert [attrs["data-version"] for tag, attrs in page.found if tag == "body"] == ["1.2.3"]
@@ -135,7 +132,7 @@ async def test_a_page_that_was_not_built_says_how_to_build_it(path: str, tmp_pat
 async def test_the_application_has_the_page(world: World) -> None:
     async with world.client(None) as client:
         page = await client.get("/phone")
-        other = await client.get("/phone/../app.py")
+        other = await client.get("/phone/%2e%2e/app.py")
         schema = (await client.get("/openapi.json")).json()
     assert page.status_code == (200 if is_built() else 503)
     assert page.headers["x-content-type-options"] == "nosniff"

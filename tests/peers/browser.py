@@ -42,7 +42,8 @@ GONE_SECONDS: Final = 10.0
 
 def missing_parts() -> list[str]:
     """What is not installed of Chromium and its driver, for people."""
-    return lacking(PROGRAM) + ([] if NODE.exists() else ["playwright-core (make browser)"])
+    programs = [f"{name} (deploy/peers.sh)" for name in lacking(PROGRAM)]
+    return programs if NODE.exists() else [*programs, "playwright-core (make browser)"]
 
 
 class Browser:

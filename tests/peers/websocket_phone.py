@@ -6,10 +6,12 @@ Both are built on the clients of `websockets`, which answer pings by themselves.
 import asyncio
 import contextlib
 import secrets
+import select
 import ssl
+import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as open_connection
@@ -36,6 +38,46 @@ def url(server: Address, *, secure: bool, path: str = "/") -> str:
     return "{}://{}:{}{}".format("wss" if secure else "ws", *server, path)
 
 
+class SharedTls(ssl.SSLSocket):
+    """TLS that one thread reads while another one writes, as the blocking client below does.
+
+    OpenSSL allows only one of them at a time, and Python 3.11 does not see to it: messages got lost.
+    """
+
+    _turn: threading.Lock
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        made = super().__new__(cls, *arguments, **options)
+        made._turn = threading.Lock()
+        return made
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Wait outside the lock, read inside it."""
+        while True:
+            with self._turn:
+                patience = self.gettimeout()
+                self.settimeout(0.0)
+                try:
+                    return super().recv(buflen, flags)
+                except ssl.SSLWantReadError:
+                    pass
+                finally:
+                    self.settimeout(patience)
+            if not select.select([self], [], [], patience)[0]:
+                raise TimeoutError("nothing came")
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        with self._turn:
+            return super().send(data, flags)
+
+
+def shared() -> ssl.SSLContext:
+    """`trusting`, for two threads."""
+    context = trusting()
+    context.sslsocket_class = SharedTls
+    return context
+
+
 class WsPipe:
     """One WebSocket with the subprotocol `sip`; one SIP message in each of its messages."""
 
@@ -48,7 +90,6 @@ class WsPipe:
         path: str = "/",
         origin: str = "",
         headers: dict[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Raises OSError, or websockets' InvalidHandshake when the server refuses."""
         self._open = ExitStack()
@@ -57,7 +98,7 @@ class WsPipe:
                 url(server, secure=secure, path=path),
                 subprotocols=[SIP],
                 compression=None,
-                ssl=(tls or trusting()) if secure else None,
+                ssl=shared() if secure else None,
                 origin=Origin(origin) if origin else None,
                 additional_headers=headers,
                 proxy=None,

@@ -1,6 +1,7 @@
 """What a torture case is, and how its bytes are put together."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 PARSED: Final = "parsed"
@@ -24,9 +25,26 @@ SDP: Final = "\r\n".join(
 ).encode()
 
 
+class End(StrEnum):
+    """What becomes of the connection that a message came by."""
+
+    STAYS = "stays open"
+    CLOSED = "is closed by the server"
+    WAITS = "waits for the rest of a message, and is closed when none comes"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a server does with a message that comes over a connection."""
+
+    answers: tuple[frozenset[int], ...]
+    """One after the other; SILENCE among the statuses: this answer may be missing."""
+    end: End
+
+
 @dataclass(frozen=True)
 class Case:
-    """One message and what becomes of it."""
+    """One message and what becomes of it when it carries no credentials."""
 
     name: str
     source: str
@@ -35,14 +53,44 @@ class Case:
     verdict: str | int
     """PARSED, RESPONSE, or the status with which `registrar.sip` refuses it."""
     wire: frozenset[int]
-    """Final answers over UDP, one of them, when the request carries no credentials; SILENCE for none."""
+    """Final answers over UDP, one of them; SILENCE for none."""
+    stream: Fate
+    """Over TCP and TLS, where Content-Length says how long a message is."""
+    ws: Fate
+    """Over WebSocket, as one of its messages."""
 
 
-def case(name: str, source: str, data: bytes, verdict: str | int, *wire: int) -> Case:
-    """A case; without `wire` the verdict's own status is the only answer allowed."""
-    return Case(
-        name, source, data, verdict, frozenset(wire or (verdict,) if isinstance(verdict, int) else wire)
-    )
+def stays(*statuses: int) -> Fate:
+    """One answer, and the connection can be used further."""
+    return Fate((frozenset(statuses),), End.STAYS)
+
+
+def closed(*statuses: int) -> Fate:
+    """One answer, and nobody knows where the next message would begin."""
+    return Fate((frozenset(statuses),), End.CLOSED)
+
+
+def waits(*statuses: int) -> Fate:
+    """These answers, or none, and then the beginning of a message that never ends."""
+    return Fate(tuple(frozenset({status}) for status in statuses), End.WAITS)
+
+
+def case(
+    name: str,
+    source: str,
+    data: bytes,
+    verdict: str | int,
+    *wire: int,
+    stream: Fate | None = None,
+    ws: Fate | None = None,
+) -> Case:
+    """A case; without `wire` the verdict's own status is the only answer allowed.
+
+    Over connections it is answered as over UDP and the connection stays, unless `stream` or `ws` says more.
+    """
+    answers = wire or (verdict,) if isinstance(verdict, int) else wire
+    usual = stays(*answers)
+    return Case(name, source, data, verdict, frozenset(answers), stream or usual, ws or usual)
 
 
 def message(start: str, *lines: str, body: bytes = b"") -> bytes:

@@ -2,7 +2,22 @@
 
 from typing import Final
 
-from .build import HOME, PARSED, RESPONSE, SILENCE, Case, case, message, request, response
+from .build import (
+    HOME,
+    PARSED,
+    RESPONSE,
+    SILENCE,
+    Case,
+    End,
+    Fate,
+    case,
+    closed,
+    message,
+    request,
+    response,
+    stays,
+    waits,
+)
 
 MAX_MESSAGE: Final = 16_384
 MAX_HEAD: Final = 8_192
@@ -34,24 +49,40 @@ def lined(size: int) -> bytes:
 TOO_LARGE: Final = (
     case("size-16383", "A5", sized(MAX_MESSAGE - 1), PARSED, 401),
     case("size-16384", "A5", sized(MAX_MESSAGE), PARSED, 401),
-    case("size-16385", "A5", sized(MAX_MESSAGE + 1), 513),
-    case("size-65507", "A5", sized(65_507), 513),
-    case("size-all-headers", "A5", request("OPTIONS", *["X: y"] * 10_000), 513, SILENCE),
+    case("size-16385", "A5", sized(MAX_MESSAGE + 1), 513, stream=closed(513), ws=closed(SILENCE)),
+    case("size-65507", "A5", sized(65_507), 513, stream=closed(513), ws=closed(SILENCE)),
+    case(
+        "size-all-headers",
+        "A5",
+        request("OPTIONS", *["X: y"] * 10_000),
+        513,
+        SILENCE,
+        stream=closed(400, 513, SILENCE),
+        ws=closed(SILENCE),
+    ),
 )
 
 BOMBS: Final = (
     case("head-8191", "A6", headed(MAX_HEAD - 1), PARSED, 401),
     case("head-8192", "A6", headed(MAX_HEAD), PARSED, 401),
-    case("head-8193", "A6", headed(MAX_HEAD + 1), 400, 400, SILENCE),
+    case("head-8193", "A6", headed(MAX_HEAD + 1), 400, 400, SILENCE, stream=closed(400, SILENCE)),
     case("header-2047", "A6", lined(MAX_LINE - 1), PARSED, 401),
     case("header-2048", "A6", lined(MAX_LINE), PARSED, 401),
     case("header-2049", "A6", lined(MAX_LINE + 1), 400, 400, SILENCE),
-    case("header-15000", "A6", lined(15_000), 400, 400, SILENCE),
+    case("header-15000", "A6", lined(15_000), 400, 400, SILENCE, stream=closed(400, SILENCE)),
     case("header-folded-long", "A6", request("OPTIONS", "X: y", *[" " + "z" * 90] * 30), 400, 400, SILENCE),
     case("headers-127", "A6", request("OPTIONS", *["X: y"] * (MAX_HEADERS - COMMON - 1)), PARSED, 401),
     case("headers-128", "A6", request("OPTIONS", *["X: y"] * (MAX_HEADERS - COMMON)), PARSED, 401),
     case("headers-129", "A6", request("OPTIONS", *["X: y"] * (MAX_HEADERS - COMMON + 1)), 400, 400, SILENCE),
-    case("headers-2000", "A6", request("OPTIONS", *["X:"] * 2_000), 400, 400, SILENCE),
+    case(
+        "headers-2000",
+        "A6",
+        request("OPTIONS", *["X:"] * 2_000),
+        400,
+        400,
+        SILENCE,
+        stream=closed(400, SILENCE),
+    ),
     case("folds-2000", "A6", request("OPTIONS", "X: y", *[" z"] * 1_900), 400, 400, SILENCE),
     case("vias-120", "A6", request("OPTIONS", *["v: SIP/2.0/UDP a"] * 120), PARSED, 401),
     case(
@@ -83,7 +114,14 @@ BOMBS: Final = (
 )
 
 FRAMING: Final = (
-    case("length-missing", "A7", request("OPTIONS", without="Content-Length"), PARSED, 401),
+    case(
+        "length-missing",
+        "A7",
+        request("OPTIONS", without="Content-Length"),
+        PARSED,
+        401,
+        stream=closed(400),
+    ),
     case("length-compact", "A7", request("OPTIONS", "l: 0", without="Content-Length"), PARSED, 401),
     case(
         "length-0005",
@@ -98,23 +136,82 @@ FRAMING: Final = (
         request("OPTIONS", "l: 2", body=b"123", without="Content-Length"),
         PARSED,
         401,
+        stream=waits(401),
+        ws=stays(400),
     ),
-    case("length-beyond-body", "A7", request("OPTIONS", "l: 4", body=b"123", without="Content-Length"), 400),
-    case("length-2^31", "A7", request("OPTIONS", f"l: {2**31}", without="Content-Length"), 400),
-    case("length-2^64", "A7", request("OPTIONS", f"l: {2**64}", without="Content-Length"), 400),
-    case("length-1900-digits", "A7", request("OPTIONS", f"l: {'9' * 1_900}", without="Content-Length"), 400),
-    case("length-signed", "A7", request("OPTIONS", "l: +0", without="Content-Length"), 400),
-    case("length-hex", "A7", request("OPTIONS", "l: 0x0", without="Content-Length"), 400),
-    case("length-arabic", "A7", request("OPTIONS", "l: \u0660", without="Content-Length"), 400),
-    case("length-empty", "A7", request("OPTIONS", "l:", without="Content-Length"), 400),
-    case("length-list", "A7", request("OPTIONS", "l: 0, 0", without="Content-Length"), 400),
+    case(
+        "two-messages",
+        "A7",
+        request("OPTIONS") + request("OPTIONS"),
+        PARSED,
+        401,
+        stream=Fate((frozenset({401}), frozenset({401})), End.STAYS),
+        ws=stays(400),
+    ),
+    case(
+        "length-beyond-body",
+        "A7",
+        request("OPTIONS", "l: 4", body=b"123", without="Content-Length"),
+        400,
+        stream=waits(),
+    ),
+    case(
+        "length-2^31",
+        "A7",
+        request("OPTIONS", f"l: {2**31}", without="Content-Length"),
+        400,
+        stream=closed(513),
+    ),
+    case(
+        "length-2^64",
+        "A7",
+        request("OPTIONS", f"l: {2**64}", without="Content-Length"),
+        400,
+        stream=closed(400, 513),
+    ),
+    case(
+        "length-1900-digits",
+        "A7",
+        request("OPTIONS", f"l: {'9' * 1_900}", without="Content-Length"),
+        400,
+        stream=closed(400, 513),
+    ),
+    case(
+        "length-signed", "A7", request("OPTIONS", "l: +0", without="Content-Length"), 400, stream=closed(400)
+    ),
+    case("length-hex", "A7", request("OPTIONS", "l: 0x0", without="Content-Length"), 400, stream=closed(400)),
+    case(
+        "length-arabic",
+        "A7",
+        request("OPTIONS", "l: \u0660", without="Content-Length"),
+        400,
+        stream=closed(400),
+    ),
+    case("length-empty", "A7", request("OPTIONS", "l:", without="Content-Length"), 400, stream=closed(400)),
+    case(
+        "length-list", "A7", request("OPTIONS", "l: 0, 0", without="Content-Length"), 400, stream=closed(400)
+    ),
     case("length-twice-same", "A7", request("OPTIONS", "l: 0"), PARSED, 401),
-    case("length-twice-different", "A7", request("OPTIONS", "l: 3", body=b"1234"), 400),
-    case("cut-before-the-end", "A7", request("OPTIONS")[:-2], 400),
-    case("cut-in-a-header", "A7", request("OPTIONS")[:-7], 400),
-    case("line-feeds-only", "A7", request("OPTIONS").replace(b"\r\n", b"\n"), 400, SILENCE),
-    case("carriage-returns-only", "A7", request("OPTIONS").replace(b"\r\n", b"\r"), 400, SILENCE),
-    case("response-beyond-body", "RFC 3261 18.3", response("SIP/2.0 200 OK", "l: 9"), 400, SILENCE),
+    case("length-twice-different", "A7", request("OPTIONS", "l: 3", body=b"1234"), 400, stream=closed(400)),
+    case("cut-before-the-end", "A7", request("OPTIONS")[:-2], 400, stream=waits()),
+    case("cut-in-a-header", "A7", request("OPTIONS")[:-7], 400, stream=waits()),
+    case("line-feeds-only", "A7", request("OPTIONS").replace(b"\r\n", b"\n"), 400, SILENCE, stream=waits()),
+    case(
+        "carriage-returns-only",
+        "A7",
+        request("OPTIONS").replace(b"\r\n", b"\r"),
+        400,
+        SILENCE,
+        stream=waits(),
+    ),
+    case(
+        "response-beyond-body",
+        "RFC 3261 18.3",
+        response("SIP/2.0 200 OK", "l: 9"),
+        400,
+        SILENCE,
+        stream=closed(SILENCE),
+    ),
     case("response-600", "RFC 3261 7.2", response("SIP/2.0 603 Decline"), RESPONSE, SILENCE),
     case("response-700", "RFC 3261 7.2", response("SIP/2.0 700 Odd"), 400, SILENCE),
 )
@@ -181,10 +278,22 @@ METHODS: Final = (
         401,
     ),
     case("version-without-minor", "RFC 3261 7.1", request("REGISTER").replace(b"SIP/2.0", b"SIP/2", 1), 400),
-    case("http", "RFC 3261 7.1", message("GET / HTTP/1.1", f"Host: {HOME}"), 400, SILENCE),
-    case("nothing", "A4", b"\0\0\0\0", 400, SILENCE),
     case(
-        "tls-hello", "A4", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)), 400, SILENCE
+        "http",
+        "RFC 3261 7.1",
+        message("GET / HTTP/1.1", f"Host: {HOME}"),
+        400,
+        SILENCE,
+        stream=closed(SILENCE),
+    ),
+    case("nothing", "A4", b"\0\0\0\0", 400, SILENCE, stream=closed(SILENCE)),
+    case(
+        "tls-hello",
+        "A4",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+        400,
+        SILENCE,
+        stream=closed(SILENCE),
     ),
 )
 
@@ -230,6 +339,7 @@ CREDENTIALS: Final = (
         400,
         400,
         SILENCE,
+        stream=closed(400, SILENCE),
     ),
     case(
         "digest-unknown-algorithm",

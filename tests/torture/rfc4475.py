@@ -2,7 +2,23 @@
 
 from typing import Final
 
-from .build import HOME, PARSED, RESPONSE, SDP, SILENCE, Case, case, message, request, response
+from .build import (
+    HOME,
+    PARSED,
+    RESPONSE,
+    SDP,
+    SILENCE,
+    Case,
+    End,
+    Fate,
+    case,
+    closed,
+    message,
+    request,
+    response,
+    stays,
+    waits,
+)
 
 LONG: Final = "verylong" * 24
 ODD_METHOD: Final = "*strange.Method-9_+`%like'this~!"
@@ -144,6 +160,8 @@ VALID: Final = (
         request("REGISTER", "Contact: sip:ann@198.51.100.7") + b"\r\n" + request("INVITE", body=SDP),
         PARSED,
         401,
+        stream=Fate((frozenset({401}), frozenset({405})), End.STAYS),
+        ws=stays(400),
     ),
     case(
         "semiuri",
@@ -198,12 +216,14 @@ INVALID: Final = (
         "RFC 4475 3.1.2.2",
         request("INVITE", "Content-Length: 8888", body=SDP, without="Content-Length"),
         400,
+        stream=waits(),
     ),
     case(
         "ncl",
         "RFC 4475 3.1.2.3",
         request("INVITE", "Content-Length: -17", body=SDP, without="Content-Length"),
         400,
+        stream=closed(400),
     ),
     case(
         "scalar02",
@@ -341,6 +361,7 @@ APPLICATION: Final = (
         "RFC 4475 3.3.9",
         request("OPTIONS", "Content-Length: 4", "Content-Type: text/plain", body=b"four or nineteen?.."),
         400,
+        stream=closed(400),
     ),
     case(
         "bcast",
@@ -402,6 +423,7 @@ APPLICATION: Final = (
         PARSED,
         405,
         400,
+        stream=closed(400),
     ),
 )
 

@@ -5,19 +5,20 @@ from time import perf_counter
 import pytest
 
 from registrar.errors import SipError
-from registrar.sip import Request, Response, answer, check, parse
+from registrar.sip import MAX_MESSAGE, Framer, Request, Response, answer, check, parse
 
-from .cases import CASES, PARSED, RESPONSE, RFC4475, RFC5118, Case
+from .build import End
+from .cases import CASES, PARSED, RESPONSE, RFC4475, RFC5118, SILENCE, Case
 
 EACH = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 WORST = 0.020
 """Seconds a single message may take, on a slow machine."""
 
 
-def verdict(data: bytes) -> str | int:
+def verdict(data: bytes, *, exact: bool = False) -> str | int:
     """PARSED, RESPONSE, or the status of the refusal."""
     try:
-        message = parse(data)
+        message = parse(data, exact=exact)
         if isinstance(message, Response):
             return RESPONSE
         assert isinstance(message, Request)
@@ -36,6 +37,26 @@ def test_every_category_of_the_rfcs_is_here_once() -> None:
 @EACH
 def test_the_verdict_is_the_expected_one(case: Case) -> None:
     assert verdict(case.data) == case.verdict
+
+
+@EACH
+def test_a_stream_goes_on_breaks_or_waits_as_the_table_says(case: Case) -> None:
+    framer = Framer()
+    frames = framer.feed(case.data)
+    ends = {(True, False): End.CLOSED, (False, True): End.WAITS, (False, False): End.STAYS}
+    assert ends[framer.broken, framer.partial] is case.stream.end
+    assert len(frames) == len(case.stream.answers)
+
+
+@EACH
+def test_one_message_of_a_websocket_gets_what_the_table_says(case: Case) -> None:
+    (answers,) = case.ws.answers
+    assert case.ws.end is (End.STAYS if len(case.data) <= MAX_MESSAGE else End.CLOSED)
+    match verdict(case.data, exact=True):
+        case int(status):
+            assert answers & {status, SILENCE}
+        case kind:
+            assert kind == RESPONSE or answers - {400}
 
 
 @EACH
@@ -72,6 +93,7 @@ def test_what_was_parsed_is_parsed_again_from_its_own_bytes(case: Case) -> None:
 
 
 @EACH
-def test_the_wire_says_what_may_be_answered(case: Case) -> None:
-    assert case.wire
-    assert all(status == 0 or 200 <= status < 700 for status in case.wire)
+def test_the_table_says_what_may_be_answered(case: Case) -> None:
+    for statuses in (case.wire, *case.stream.answers, *case.ws.answers):
+        assert statuses
+        assert all(status == SILENCE or 200 <= status < 700 for status in statuses)

@@ -9,9 +9,11 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from tests.peers.baresip import Baresip
+from tests.peers.redis import RedisServer
+from tests.peers.registrar import TRANSPORTS
 from tests.wire import waits
 from tests.wire.need import need
-from tests.wire.site import Handset, Site
+from tests.wire.site import Customer, Handset, Site
 from tests.wire.waits import Waits
 
 COUNTRIES: Final = {"127.10.0.0/16": "DK", "127.20.0.0/16": "SE"}
@@ -93,10 +95,56 @@ def second(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         yield other
 
 
+@pytest.fixture(scope="session")
+def streams(tmp_path_factory: pytest.TempPathFactory, country_file: Path) -> Iterator[Site]:
+    """A server with every transport on, and data of its own; shared, like `site`, and left running."""
+    need("redis-cli")
+    folder = tmp_path_factory.mktemp("streams")
+    with Site(folder, transports=TRANSPORTS, geoip_database=str(country_file)) as site:
+        site.demo()
+        yield site
+
+
+@pytest.fixture(scope="session")
+def neighbour(streams: Site) -> Customer:
+    """Another customer, whom `spare` knows from its start."""
+    return streams.new_customer()
+
+
+@pytest.fixture(scope="session")
+def spare_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The Redis of `spare`, to be broken and mended again."""
+    need("redis-server", "redis-cli")
+    with RedisServer(tmp_path_factory.mktemp("spare-redis")) as redis:
+        yield redis
+
+
+@pytest.fixture(scope="session")
+def spare(
+    streams: Site, neighbour: Customer, spare_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A process beside `streams` with both digest algorithms and a Redis of its own, which tests may stop."""
+    with Site(
+        tmp_path_factory.mktemp("spare"),
+        tenant=streams.demo(),
+        transports=("tcp", "ws"),
+        data_dir=streams.settings["data_dir"],
+        redis_url=spare_redis.url,
+        digest="both",
+    ) as other:
+        yield other
+
+
 @pytest.fixture
 def handset(site: Site) -> Handset:
     """A phone of the test's own."""
     return site.new_phone()
+
+
+@pytest.fixture
+def device(streams: Site) -> Handset:
+    """A phone of the test's own, for the server with every transport."""
+    return streams.new_phone()
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,26 @@ import os
 
 import pytest
 
+from config import phone
+from tests.peers import browser
 from tests.peers.process import lacking
 
 
 def need(*programs: str) -> None:
     """Skip the test when a program is missing; where nothing may be missing (CI=true) fail it."""
     missing = ", ".join(lacking(*programs))
-    if not missing:
-        return
-    text = f"not installed: {missing} (deploy/peers.sh installs it)"
+    if missing:
+        _leave_out(f"not installed: {missing} (deploy/peers.sh installs it)")
+
+
+def need_browser() -> None:
+    """The same for Chromium, what drives it, and the page that it opens."""
+    missing = [*browser.missing_parts(), *([] if phone.is_built() else ["the page (make page)"])]
+    if missing:
+        _leave_out(f"not there: {', '.join(missing)}")
+
+
+def _leave_out(text: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)

@@ -32,6 +32,14 @@ class Handset:
     account: Account
 
 
+@dataclass(frozen=True)
+class Customer:
+    """A customer, and the SIP domain of its phones."""
+
+    id: str
+    domain: str
+
+
 class Site(RegistrarServer):
     """A server whose tenant may be known already: then no command is run to ask for it."""
 
@@ -106,18 +114,24 @@ class Site(RegistrarServer):
         account = Account(reply.body["username"], reply.body["password"], tenant["domain"])
         return Handset(reply.body["_id"], account)
 
-    def new_blocked_phone(self) -> Handset:
-        """A phone of a customer who was blocked afterwards, before the SIP side ever read it."""
+    def new_customer(self) -> Customer:
+        """Another customer with a domain of its own; a SIP side that is running already learns it later."""
         oid = f"{time.time_ns():024x}"
+        domain = f"{oid}.example"
         self.sql(
             "INSERT INTO customer "
             "(oid, created_at, updated_at, name, state, is_reseller, sip_domain, version) "
-            "SELECT ?, created_at, updated_at, 'Blocked', 'ACTIVE', 0, ?, 1 FROM customer WHERE id = 1",
+            "SELECT ?, created_at, updated_at, 'Another', 'ACTIVE', 0, ?, 1 FROM customer WHERE id = 1",
             oid,
-            f"{oid}.example",
+            domain,
         )
-        handset = self.new_phone(customer=oid, extension=None)
-        self.sql("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE oid = ?", oid)
+        return Customer(oid, domain)
+
+    def new_blocked_phone(self) -> Handset:
+        """A phone of a customer who was blocked afterwards, before the SIP side ever read it."""
+        customer = self.new_customer()
+        handset = self.new_phone(customer=customer.id, extension=None)
+        self.sql("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE oid = ?", customer.id)
         return handset
 
     def phone(self, handset: Handset) -> dict[str, Any]:

@@ -1,55 +1,17 @@
 """What an eavesdropper has captured opens nothing: nonces are good once, for one address, and only ours."""
 
-import hashlib
-import re
-import secrets
 import time
 
 import pytest
 
-from tests.peers.phone import Answer, UdpPhone, branch_of
+from tests.peers.phone import UdpPhone
 from tests.wire import waits
+from tests.wire.credentials import anew, authorized, signed_again, stale
 from tests.wire.line import Line
 from tests.wire.site import Handset, Site
 from tests.wire.waits import TRANSACTION_SECONDS, Waits
 
 pytestmark = pytest.mark.wire
-
-
-def stale(answer: Answer) -> bool | None:
-    """Whether the 401 says that only the nonce was wrong."""
-    assert answer.status == 401, answer
-    return answer.challenges[0].stale
-
-
-def anew(request: bytes) -> bytes:
-    """The same request under a new branch: everything else is as captured."""
-    return request.replace(branch_of(request), b"z9hG4bK" + secrets.token_hex(8).encode())
-
-
-def with_nonce(phone: UdpPhone, request: bytes, nonce: str) -> bytes:
-    """The authorized request as if it had been challenged with `nonce`."""
-    fields = dict(re.findall(rb'(\w+)="?([^",\r]+)"?', request.partition(b"Authorization: Digest ")[2]))
-    account = phone.caller.account
-    ha1 = _md5(f"{account.username}:{fields[b'realm'].decode()}:{account.password}")
-    ha2 = _md5(f"REGISTER:{fields[b'uri'].decode()}")
-    response = _md5(f"{ha1}:{nonce}:{fields[b'nc'].decode()}:{fields[b'cnonce'].decode()}:auth:{ha2}")
-    return (
-        anew(request)
-        .replace(fields[b"nonce"], nonce.encode(), 1)
-        .replace(fields[b"response"], response.encode(), 1)
-    )
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
-
-
-def authorized(phone: UdpPhone, answer: Answer) -> bytes:
-    """A REGISTER that answers this challenge, not yet sent."""
-    assert phone.caller.learn(answer)
-    line = phone.caller.credentials("REGISTER", f"sip:{phone.caller.account.domain}")
-    return phone.caller.register(extra=[line])
 
 
 def test_a_captured_register_is_refused_under_a_new_branch(site: Site, handset: Handset) -> None:
@@ -176,7 +138,7 @@ def test_a_nonce_that_is_not_ours_is_challenged_plainly(site: Site, handset: Han
         mine = challenge.challenges[0].nonce
         younger = mine[:4] + ("A" if mine[4] != "A" else "B") + mine[5:]
         for forged in ("a" * len(mine), younger, "short"):
-            assert stale(phone.exchange(with_nonce(phone, request, forged))) is False
+            assert stale(phone.exchange(signed_again(phone, request, nonce=forged))) is False
         assert site.stored(handset) == ({}, {})
         assert phone.exchange(request).status == 200, "the real one was not used up"
 

@@ -1,4 +1,4 @@
-"""`registrar status --watch`: what happens to the phones, while it happens, through a restart of Redis too."""
+"""`registrar status --watch`: what happens to the phones, through a restart of Redis too."""
 
 import json
 import signal
@@ -56,11 +56,19 @@ def watching(site: Site, folder: Path, *arguments: str) -> Iterator[Watch]:
         yield watch
 
 
-def register(site: Site, handset: Handset, expires: int = 3600, *, agent: str = "") -> None:
+def register(site: Site, handset: Handset) -> None:
     with UdpPhone(handset.account, site.sip) as phone:
-        if agent:
-            phone.caller.user_agent = agent
-        assert phone.register(expires).status == 200
+        assert phone.register().status == 200
+
+
+def come_and_go(site: Site, handset: Handset, watch: Watch) -> None:
+    name = f"/{handset.account.username}  "
+    with UdpPhone(handset.account, site.sip) as phone:
+        assert phone.register().status == 200
+        end = "registered  {}:{}  udp  phone".format(*phone.pipe.address)
+        within(SOON, lambda: watch.said("  registered ", name + end), "the registration is told")
+        assert phone.register(0).status == 200
+        within(SOON, lambda: watch.said("  unregistered ", name), "the end is told")
 
 
 def test_each_event_is_a_line(site: Site, tmp_path: Path) -> None:
@@ -70,13 +78,7 @@ def test_each_event_is_a_line(site: Site, tmp_path: Path) -> None:
         assert watch.said(before.id, "never registered")
         later = site.new_phone()  # nobody could know it when it began
         for handset in (before, later):
-            with UdpPhone(handset.account, site.sip) as phone:
-                assert phone.register().status == 200
-                where = f"{phone.caller.local[0]}:{phone.caller.local[1]}"
-                name = f"/{handset.account.username}  registered  {where}  udp"
-                within(SOON, lambda: watch.said("  registered ", name), "the registration is told")  # noqa: B023
-                assert phone.register(0).status == 200
-                within(SOON, lambda: watch.said("  unregistered ", name.split()[0]), "the end is told")  # noqa: B023
+            come_and_go(site, handset, watch)
         assert watch.press_ctrl_c() == 0
         assert watch.told == []
 

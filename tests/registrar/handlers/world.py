@@ -93,12 +93,13 @@ class Lines:
     def __init__(self) -> None:
         self.flows: dict[int, Flow] = {}
         self.trusted: set[int] = set()
+        self._numbers = count(1)
         self.hung_up: list[tuple[int, bool]] = []
         """Which were closed, and whether because their phone may not be served."""
 
     def dial(self, transport: str = "wss", address: str = HOME) -> Flow:
         """A new connection."""
-        number = 1 + len(self.flows) + len(self.hung_up)
+        number = next(self._numbers)
         flow = self.flows[number] = Flow(transport, "192.0.2.10", 8443, address, 40_000 + number, number)
         return flow
 

@@ -1,0 +1,57 @@
+"""deploy/page.sh where it cannot do its work: one line says so, and only CI takes it for a failure."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TOOLS: Final = ("bash", "cat", "cp", "dirname", "ln", "mkdir", "mv")
+PARTS: Final = ("deploy/page.sh", "config/phone/package.json", "config/phone/package-lock.json")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree with a Python that has no pip, and a PATH that has no node."""
+    for name in PARTS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / ".venv")], check=True)
+    (tmp_path / "bin").mkdir()
+    for tool in TOOLS:
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or "")
+    return tmp_path
+
+
+def build(tree: Path, path: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", str(tree / "deploy/page.sh"), "page"],
+        env={"PATH": path, "HOME": str(tree), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)], ids=["at home", "in CI"])
+def test_without_node_and_pip_it_says_so(tree: Path, ci: str, code: int) -> None:
+    done = build(tree, str(tree / "bin"), CI=ci)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("the page at /phone is not built: there is no node >= 18 with npm on the PATH")
+    assert line.endswith("; everything else works")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert not (tree / "config/phone/built").exists()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
+def test_without_the_network_it_says_so(tree: Path) -> None:
+    offline = {"npm_config_offline": "true", "npm_config_cache": str(tree / "cache")}
+    done = build(tree, os.environ["PATH"], **offline)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("the page at /phone is not built: npm could not fetch the packages")
+    assert done.returncode == 0
+    assert not (tree / "config/phone/built").exists()
