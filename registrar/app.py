@@ -307,7 +307,9 @@ class SipSide:
 
     def _jobs(self) -> list[Coroutine[None, None, None]]:
         """What runs beside the listeners until the stop."""
-        expiry = Expiry(self._location, self._location, self._customer_of, epoch, self._metrics)
+        expiry = Expiry(
+            self._location, self._location, self._customer_of, self._directory.learn, epoch, self._metrics
+        )
 
         async def changed(change: Change) -> None:
             self._changes.note(change)
@@ -451,7 +453,8 @@ def _resolved(host: str) -> str:
 
 
 def _default_node(settings: SipSettings) -> str:
-    port = settings.udp[0][1] if settings.udp else 0
+    listeners = (*settings.udp, *settings.tcp, *settings.tls, *settings.ws, *settings.wss)
+    port = listeners[0][1] if listeners else 0
     return f"{socket.gethostname()}-{port}"
 
 

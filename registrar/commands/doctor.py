@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-
 from config import clock
 from registrar import settings as all_settings
 from registrar.app import LEAST_CONNECTIONS, MOST_DESCRIPTORS, SPARE_DESCRIPTORS
@@ -77,18 +76,18 @@ def _settings(environment: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
             if left.pop(culprit, None) is None:
                 return Settings(), findings
         else:
-            return settings, findings + _usable(settings)
+            return settings, findings + _effect(settings, readable=not findings)
 
 
-def _usable(settings: Settings) -> list[Finding]:
-    unbuilt = all_settings.unbuilt(settings)
+def _effect(settings: Settings, *, readable: bool) -> list[Finding]:
     chosen = len(settings.model_fields_set)
     found = [ok(SETTINGS, f"{chosen} chosen, {len(Settings.model_fields) - chosen} by default")]
+    unbuilt = all_settings.unbuilt(settings)
     if unbuilt:
         found.append(
             warn(SETTINGS, f"without effect in this version: {', '.join(unbuilt)}", "leave them out")
         )
-    return found
+    return found if readable else found[1:]
 
 
 def _certificate(settings: Settings, directory: Path) -> list[Finding]:

@@ -46,9 +46,10 @@ def data_directory(path: Path) -> list[Finding]:
 
 def _missing(path: Path) -> Finding:
     above = next((parent for parent in path.absolute().parents if parent.exists()), Path("/"))
-    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+    problem = _write_problem(above)
+    if not problem:
         return ok(DATA, f"{path} is not there yet; the first start makes it")
-    return fail(DATA, f"{path} cannot be made in {above}", "make it, or set REGISTRAR_DATA_DIR")
+    return fail(DATA, f"{path} cannot be made in {above}: {problem}", "make it, or set REGISTRAR_DATA_DIR")
 
 
 def _write_problem(path: Path) -> str:

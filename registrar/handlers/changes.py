@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -33,6 +33,9 @@ class Rereader(Protocol):
 
     def by_id(self, phone: str) -> Phone | None:
         """What was last read of a phone."""
+
+    async def learn(self, phones: Sequence[str]) -> None:
+        """Read those that `by_id` does not know, if that can be done now."""
 
 
 class Changes:
@@ -136,16 +139,23 @@ class Changes:
     async def sweep_node(self, name: str, generation: str, phones: frozenset[str]) -> None:
         """End the bindings on connections of a process that died. Raises StoreUnavailable."""
 
+        everyone = list(phones)
+        for start in range(0, len(everyone), CHUNK):
+            chunk = everyone[start : start + CHUNK]
+            await self._directory.learn(chunk)  # a process that has just started knows nobody
+            await asyncio.gather(*(self._bury(phone, name, generation) for phone in chunk))
+
+    async def _bury(self, phone: str, name: str, generation: str) -> None:
         def gone(binding: Binding) -> bool:
             return binding.connected and (binding.node, binding.generation) == (name, generation)
 
-        for phone in phones:
-            for _ in range(TRIES):
-                (before,) = await self._location.load([phone])
-                lost = [binding for binding in before.live(self._clock()) if gone(binding)]
-                customer = _customer(self._directory.by_id(phone))
-                if await self._end(phone, before, lost, EventKind.LOST, Reason.NODE_LOST, customer):
-                    break
+        for _ in range(TRIES):
+            (before,) = await self._location.load([phone])
+            lost = [binding for binding in before.live(self._clock()) if gone(binding)]
+            customer = _customer(self._directory.by_id(phone))
+            if await self._end(phone, before, lost, EventKind.LOST, Reason.NODE_LOST, customer):
+                return
+        raise StoreUnavailable(f"phone {phone} changed {TRIES} times while node {name} was swept")
 
     async def _recheck(
         self, ids: list[str], found: dict[str, Phone], before: dict[str, Phone | None]

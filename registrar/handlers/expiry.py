@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from registrar.errors import StoreUnavailable
@@ -26,10 +26,15 @@ class Expiry:
         location: Location,
         schedule: Schedule,
         customer_of: Callable[[str], str],
+        learn: Callable[[Sequence[str]], Awaitable[None]],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`customer_of` gives the customer of a phone for the event, empty when unknown."""
+        """`customer_of` gives the customer of a phone for the event, empty when unknown.
+
+        `learn` reads those that are unknown, if that can be done now.
+        """
+        self._learn = learn
         self._location = location
         self._schedule = schedule
         self._customer_of = customer_of
@@ -51,6 +56,7 @@ class Expiry:
         due = await self._schedule.due(PER_SHARD)
         moved = self._moved
         self._moved = list({*moved, *(entry.phone for entry in due)})  # until all of this is done
+        await self._learn([entry.phone for entry in due])
         snapshots = await self._location.load([entry.phone for entry in due])
         done = await asyncio.gather(
             *(self._end(entry, snapshot) for entry, snapshot in zip(due, snapshots, strict=True))

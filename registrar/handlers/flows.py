@@ -128,9 +128,16 @@ class Flows:
 
     async def step(self) -> None:
         """End what is due now. Raises StoreUnavailable; what is left stays noted."""
-        while self._farewells and self._farewells[0].due <= self._mono():
-            await self._end(self._farewells[0])
-            self._farewells.popleft()
+        now = self._mono()
+        while self._farewells and self._farewells[0].due <= now:
+            chunk: list[_Farewell] = []
+            while self._farewells and self._farewells[0].due <= now and len(chunk) < CHUNK:
+                chunk.append(self._farewells.popleft())
+            done = await asyncio.gather(*map(self._is_ended, chunk))
+            left = [farewell for farewell, ended in zip(chunk, done, strict=True) if not ended]
+            if left:
+                self._farewells.extendleft(reversed(left))
+                raise StoreUnavailable(f"{len(left)} phones whose connection closed cannot be written")
 
     async def disown(self) -> None:
         """Others may have taken us for dead and ended what is bound here: its phones shall come again.
@@ -154,6 +161,14 @@ class Flows:
 
     def _part(self, phone: str, flow: int, reason: Reason) -> None:
         self._farewells.append(_Farewell(Mono(self._mono() + GRACE_SECONDS), phone, flow, reason))
+
+    async def _is_ended(self, farewell: _Farewell) -> bool:
+        """End one phone's bindings; False: the store is away."""
+        try:
+            await self._end(farewell)
+        except StoreUnavailable:
+            return False
+        return True
 
     async def _end(self, farewell: _Farewell) -> None:
         before = self._location.known(farewell.phone)

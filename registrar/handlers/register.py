@@ -43,7 +43,7 @@ from registrar.rules.register import (
     register,
 )
 from registrar.rules.settle import noted, refuse, settle
-from registrar.sip import Request, Uri
+from registrar.sip import Request
 
 from .answers import BUSY, FORBIDDEN, HERE, STALE, Answer
 from .turns import Turns
@@ -159,14 +159,17 @@ class Register:
 
     def _denied(self, attempt: Attempt) -> Deny | None:
         phone = attempt.phone
-        if attempt.asked is not NOTHING and not self._is_own_address(phone, attempt.request.to.uri):
+        if attempt.asked is not NOTHING and not self._is_own_address(phone, attempt.request):
             return Deny("not-yours")
         decision = self._access.decide(phone, attempt.flow.remote_ip, first_contact=_binds(attempt))
         return decision if isinstance(decision, Deny) else None
 
-    def _is_own_address(self, phone: Phone, to: Uri) -> bool:
-        """Section 10.3 step 4: a phone registers its own address of record and no other."""
-        here = to.host_key == phone.domain or self._is_our_name(to.host_key)
+    def _is_own_address(self, phone: Phone, request: Request) -> bool:
+        """Section 10.3 steps 1, 4 and 5: a phone registers its own address of record here, and no other."""
+        to = request.to.uri
+        here = all(
+            host == phone.domain or self._is_our_name(host) for host in (request.uri.host_key, to.host_key)
+        )
         return here and names_phone(to, phone.username, phone.extension)
 
     def _locks(self, attempt: Attempt) -> bool:

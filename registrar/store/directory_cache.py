@@ -1,8 +1,9 @@
 """The phones this node has read, and how long it may believe them (design decision 14)."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
@@ -95,6 +96,16 @@ class CachedDirectory:
         """What this node last read of a phone, however old."""
         entry = self._entries.get(self._names.get(phone, ""))
         return entry.phone if entry is not None else None
+
+    async def learn(self, phones: Sequence[str]) -> None:
+        """Read those of `phones` that `by_id` does not know; when the database is away they stay unknown."""
+        unknown = [phone for phone in phones if phone not in self._names]
+        if not unknown:
+            return
+        started = self._clock()
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(SELECT_SECONDS):
+                self._take(await self._phones.select("id", unknown), set(), started)
 
     async def reread(self, change: Change) -> list[Phone]:
         """Read again what the config API changed; gives the phones as they are now.

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ class RedisLocation:
         self._flows = keys.flows(node, generation)
         self._listed: set[str] = set()
         """Phones that stand in the set of this process' connections."""
+        self._arriving: Counter[str] = Counter()
+        """Phones that are being bound to a connection here: they stay in that set."""
         self._known: dict[str, Stored] = {}
         self._promised: set[str] = set()
         self._connections = 0
@@ -52,7 +55,10 @@ class RedisLocation:
     async def load(self, phones: Sequence[str]) -> list[Snapshot]:
         """See ports.Location."""
         stored = await self._read(phones)
-        return [_decode(phone, there) for phone, there in zip(phones, stored, strict=True)]
+        found = [_decode(phone, there) for phone, there in zip(phones, stored, strict=True)]
+        for phone, stands in zip(phones, found, strict=True):
+            self._unlist_what_others_ended(phone, stands)
+        return found
 
     async def commit(self, phone: str, before: Snapshot, update: Update) -> Snapshot | None:
         """See ports.Location. The index of expiry is lowered first: an entry too early is harmless."""
@@ -62,11 +68,16 @@ class RedisLocation:
             earliest = min(binding.expires_at for binding in update.after.bindings)
             self.wire.tell("ZADD", keys.expiry(phone), "LT", earliest, phone)
             self._list(phone, update.after)
-        answer = await self._run(
-            COMMIT,
-            (keys.location(phone), keys.status(phone), keys.journal(phone)),
-            *self._arguments(before, update, after, events),
-        )
+        arriving = Counter([phone] if any(map(self._is_here, update.after.bindings)) else [])
+        self._arriving += arriving
+        try:
+            answer = await self._run(
+                COMMIT,
+                (keys.location(phone), keys.status(phone), keys.journal(phone)),
+                *self._arguments(before, update, after, events),
+            )
+        finally:
+            self._arriving -= arriving
         if answer == 1:
             self._remember(phone, after)
             self._unlist(phone, update.after)
@@ -79,6 +90,7 @@ class RedisLocation:
         if lost is not None:  # the store has lost what it had acknowledged: it is told that first
             return await self.commit(phone, stands, lost) or lost.after
         self._remember(phone, stored)
+        self._unlist_what_others_ended(phone, stands)
         return stands
 
     def promise(self, phone: str, update: Update) -> None:
@@ -241,6 +253,12 @@ class RedisLocation:
         if phone in self._listed and not any(map(self._is_here, after.bindings)):
             self._listed.discard(phone)
             self.wire.tell("SREM", self._flows, phone)
+
+    def _unlist_what_others_ended(self, phone: str, stands: Snapshot) -> None:
+        """What we read is the newest that we know, and nothing is being bound: only then it says enough."""
+        if phone in self._arriving or stands.version < _version(self._known.get(phone, EMPTY)):
+            return
+        self._unlist(phone, stands)
 
     def _is_here(self, binding: Binding) -> bool:
         return binding.connected and (binding.node, binding.generation) == self._process

@@ -554,3 +554,23 @@ async def test_over_a_real_database_all_of_it_holds(installation: Installation) 
         clock.now += 1
         assert await directory.reread(Change(phones=(first.id,))) == []
         assert await directory.find(first.username) is None
+
+
+async def test_those_that_nobody_knows_are_learnt_once() -> None:
+    rows = Rows(phone(), phone("bob"))
+    async with believing(rows) as (directory, _):
+        await directory.find("anna")
+        await directory.learn(["id-anna", "id-bob", "id-nobody"])
+        assert directory.by_id("id-bob") == phone("bob")
+        assert directory.by_id("id-nobody") is None
+        asked = len(rows.asked)
+        await directory.learn(["id-anna", "id-bob"])
+        assert len(rows.asked) == asked
+
+
+async def test_without_a_database_nothing_is_learnt_and_nothing_breaks() -> None:
+    rows = Rows(phone())
+    rows.away = True
+    async with believing(rows) as (directory, _):
+        await directory.learn(["id-anna"])
+        assert directory.by_id("id-anna") is None

@@ -119,7 +119,7 @@ class ConnectedPhone(BlockingPhone):
         return time.monotonic()
 
     def ending(self, within: float) -> Ending | None:
-        """How the server ends the connection; None when it has not in this time. What comes is thrown away."""
+        """How the server ends the connection, None when it does not in this time. Messages are lost."""
         until = time.monotonic() + within
         try:
             while (left := until - time.monotonic()) > 0:

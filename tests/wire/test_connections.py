@@ -136,6 +136,7 @@ def _come_back(case: Closed) -> None:
     }
     contact = "<sip:desk@192.168.7.7:5060>"
     assert firsts["same contact"].register(contact=contact).status == 200
+    time.sleep(0.2)  # they are seen to be online
     for name, phone in firsts.items():
         case.at[name] = phone.hang_up()
     time.sleep(AWAY_SECONDS)
@@ -163,7 +164,7 @@ def _leave_and_close(case: Closed) -> None:
 
 
 def _reuse_the_port(case: Closed) -> None:
-    """Somebody else gets the port of a phone that is gone, and its server a connection that looks the same."""
+    """Somebody else gets the port of a phone that is gone."""
     phone = registered(case.site, case.handsets[REUSED], "tcp")
     source = phone.pipe.address
     case.at[REUSED] = phone.reset()
@@ -203,12 +204,12 @@ def test_a_phone_is_offline_eight_seconds_after_its_connection(
 def test_a_phone_that_comes_back_in_time_was_never_offline(name: str, closed: Closed) -> None:
     handset, phone = closed.handsets[name], closed.phones[name]
     seen = closed.timeline.of(handset)
-    registered_at = next(look.at for look in seen if look.online)
-    assert registered_at < closed.at[name]
-    assert closed.timeline.offline(handset, registered_at) is None
+    online_since = next(look.at for look in seen if look.online)
+    assert online_since < closed.at[name]
+    assert closed.timeline.offline(handset, online_since) is None
     assert len(closed.timeline.of(handset, closed.at[name])) > 200, "it was looked at all the time"
-    (binding,) = closed.site.bindings(handset)
-    assert (binding[0], seen[-1].port) == (binding[0], phone.port)
+    assert len(closed.site.bindings(handset)) == 1
+    assert seen[-1].port == phone.port, "it is bound to the new connection"
     assert kinds(closed.site.journal(handset)) == ["locked", "registered"]
 
 
@@ -275,7 +276,7 @@ def flows(site: Site) -> set[str]:
 
 def test_a_process_is_known_before_its_phones(streams: Site) -> None:
     name, generation = process(streams)
-    began = streams.redis("hget", "registrar:nodes", f"{name} {generation}")
+    began = streams.redis("hgetall", "registrar:nodes")[f"{name} {generation}"]
     assert 0 <= time.time() - int(began) < 3600
     assert 0 < streams.redis("pttl", f"registrar:node:{name}") <= 6000
 

@@ -1,4 +1,4 @@
-"""What the public keys in Redis say of phones while something happens to them: looked at each 20 ms, and kept."""
+"""What the public keys in Redis say of phones, looked at each 20 ms while something happens to them."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ class Look:
     at: float
     """Monotonic seconds, after the answer came."""
     online: bool
-    """By the rule that the contract gives to readers: the phone is there, and so is the process of its connection."""
+    """As the contract tells readers: bound, not run out, and the process of its connection lives."""
     state: str
     reason: str
     transport: str

@@ -179,3 +179,12 @@ async def test_a_sweep_that_cannot_be_written_is_not_done() -> None:
     world.location.away = True
     with pytest.raises(StoreUnavailable):
         await world.changes.sweep_node("a", "g-a", frozenset({"id-u"}))
+
+
+async def test_who_is_swept_at_a_start_is_known_with_his_customer() -> None:
+    world = World(LOCKED)
+    await registered(world, transport="wss", node="b", generation="g-b")
+    world.people.known.clear()  # nobody has registered here yet
+    await world.changes.sweep_node("b", "g-b", frozenset({"id-u"}))
+    assert world.location.updates[-1][1].customer == "acme"
+    assert world.events()[-1] == "lost"

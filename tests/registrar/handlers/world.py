@@ -1,6 +1,6 @@
 """A registrar without sockets and servers: real rules, stores in memory, a clock turned by hand, phones."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -81,6 +81,10 @@ class People:
 
     def by_id(self, phone: str) -> Phone | None:
         return self.known.get(phone)
+
+    async def learn(self, phones: Sequence[str]) -> None:
+        if not self.away:
+            self.known |= {phone: self.rows[phone] for phone in phones if phone in self.rows}
 
     def _ask(self) -> None:
         if self.away:
@@ -212,7 +216,9 @@ class World:
         self.dispatch = Dispatch(
             self.guard, self.screen, self.people, self.register, self.flows, self.clock, self.metrics
         )
-        self.expiry = Expiry(self.location, self.location, lambda _: "acme", self.clock, self.metrics)
+        self.expiry = Expiry(
+            self.location, self.location, lambda _: "acme", self.people.learn, self.clock, self.metrics
+        )
         self.changes = Changes(
             self.people, self.location, self.access, self.flows, self.clock, self.metrics, self.everybody
         )
