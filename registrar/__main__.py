@@ -257,15 +257,23 @@ def _say_what_is_unusual(installation: Installation) -> None:
 def _print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
     settings = installation.settings
     phone = tenant["phones"][0]
-    host, port = settings.sip_udp[0] if settings.sip_udp else ("", 0)
     api = _api_url(settings)
     print(f"API          {api}   documentation: {api}/docs")
     print(f"ADMIN token  {tenant['token']}")
     print(f"SIP account  extension {phone['extensionNumber']} of domain {phone['domain']}")
-    print(f"  server     {_shown(host)}:{port} (UDP)")
+    print(f"  server     {_sip_servers(settings)}")
     print(f"  username   {phone['username']}")
     print(f"  password   {phone['password']}")
     _print_webrtc(settings, tenant["webrtc"])
+
+
+def _sip_servers(settings: Settings) -> str:
+    """Where a phone reaches us: `127.0.0.1:5060 (UDP, TCP), 127.0.0.1:5061 (TLS)`."""
+    found: dict[str, list[str]] = {}
+    for name, listeners in (("UDP", settings.sip_udp), ("TCP", settings.sip_tcp), ("TLS", settings.sip_tls)):
+        for host, port in listeners[:1]:
+            found.setdefault(f"{_shown(host)}:{port}", []).append(name)
+    return ", ".join(f"{place} ({', '.join(names)})" for place, names in found.items()) or "none listens"
 
 
 def _print_webrtc(settings: Settings, phone: dict[str, str]) -> None:

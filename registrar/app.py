@@ -329,7 +329,7 @@ class SipSide:
             self._keep_domains(),
             self._housekeeping(),
             self._mend(),
-            self._changes.run(),
+            self._recheck(),
             self._connections.run(),
             self._flows.run(),
             self._measure_lag(),
@@ -404,6 +404,11 @@ class SipSide:
             if written:
                 log.warning("Redis was told again of %d phones", written)
                 self._changes.note(Change(everybody=True))  # some of them may have changed meanwhile
+
+    async def _recheck(self) -> None:
+        """What changed while we were not there is looked at as soon as the bindings can be read."""
+        await self._location.wire.opened.wait()
+        await self._changes.run()
 
     async def _lost_lease(self) -> None:
         """Somebody may have swept us, and the store may have lost more than our lease."""

@@ -43,7 +43,7 @@ class CountryFile:
         try:
             stat = self._path.stat()
         except OSError:
-            self._note("there is no country file", keep=self._reader is not None)
+            self._note("there is none; `registrar geoip update` fetches one", keep=self._reader is not None)
             self._seen = None
             return
         seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -40,8 +39,8 @@ class RedisLocation:
         self._flows = keys.flows(node, generation)
         self._listed: set[str] = set()
         """Phones that stand in the set of this process' connections."""
-        self._arriving: Counter[str] = Counter()
-        """Phones that are being bound to a connection here: they stay in that set."""
+        self._arriving: dict[str, int] = {}
+        """How often a phone is just being bound to a connection here: meanwhile it stays in that set."""
         self._known: dict[str, Stored] = {}
         self._promised: set[str] = set()
         self._connections = 0
@@ -68,8 +67,8 @@ class RedisLocation:
             earliest = min(binding.expires_at for binding in update.after.bindings)
             self.wire.tell("ZADD", keys.expiry(phone), "LT", earliest, phone)
             self._list(phone, update.after)
-        arriving = Counter([phone] if any(map(self._is_here, update.after.bindings)) else [])
-        self._arriving += arriving
+        arrives = any(map(self._is_here, update.after.bindings))
+        self._arrive(phone, arrives)
         try:
             answer = await self._run(
                 COMMIT,
@@ -77,7 +76,7 @@ class RedisLocation:
                 *self._arguments(before, update, after, events),
             )
         finally:
-            self._arriving -= arriving
+            self._arrive(phone, -arrives)
         if answer == 1:
             self._remember(phone, after)
             self._unlist(phone, update.after)
@@ -254,9 +253,15 @@ class RedisLocation:
             self._listed.discard(phone)
             self.wire.tell("SREM", self._flows, phone)
 
+    def _arrive(self, phone: str, by: int) -> None:
+        if by:
+            left = self._arriving.pop(phone, 0) + by
+            if left:
+                self._arriving[phone] = left
+
     def _unlist_what_others_ended(self, phone: str, stands: Snapshot) -> None:
-        """What we read is the newest that we know, and nothing is being bound: only then it says enough."""
-        if phone in self._arriving or stands.version < _version(self._known.get(phone, EMPTY)):
+        """Only what is the newest that we know, while nothing is being bound, says that a phone has left."""
+        if not self.wire.up or phone in self._arriving or stands.version < _version(self._known.get(phone, EMPTY)):
             return
         self._unlist(phone, stands)
 
