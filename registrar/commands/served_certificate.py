@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+from config import clock
 from registrar.errors import ConfigurationError
 from registrar.model import Epoch
 from registrar.transport.tls import ServerTls
@@ -29,10 +31,38 @@ async def served_certificate(installation: Installation, *, wanted: bool) -> Asy
         yield None
         return
     tls = ServerTls(*installation.certificate())
+    for concern in concerns(tls, clock.epoch_now()):
+        log.warning("%s", concern)
+    with _quiet_names():
+        async with _fresh(installation, tls):
+            yield tls
+
+
+@contextmanager
+def _quiet_names() -> Iterator[None]:
+    """A server name that is not ASCII ends its handshake; Python would print a traceback for each of them."""
+    hook = sys.unraisablehook
+
+    def told(unraisable: "sys.UnraisableHookArgs") -> None:  # a type that exists for checkers only
+        if isinstance(unraisable.exc_value, UnicodeDecodeError) and isinstance(unraisable.object, bytes):
+            log.debug("a TLS client asked for a server name that is none")
+            return
+        hook(unraisable)
+
+    sys.unraisablehook = told
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+
+
+@asynccontextmanager
+async def _fresh(installation: Installation, tls: ServerTls) -> AsyncIterator[None]:
+    """Look for new files, and make our own anew, for the length of the block."""
     async with asyncio.TaskGroup() as tasks:
         jobs = [tasks.create_task(tls.run()), tasks.create_task(_renew(installation))]
         try:
-            yield tls
+            yield
         finally:
             for job in jobs:
                 job.cancel()

@@ -261,9 +261,9 @@ class RedisLocation:
 
     def _unlist_what_others_ended(self, phone: str, stands: Snapshot) -> None:
         """Only what is the newest that we know, while nothing is being bound, says that a phone has left."""
-        if not self.wire.up or phone in self._arriving or stands.version < _version(self._known.get(phone, EMPTY)):
-            return
-        self._unlist(phone, stands)
+        known = _version(self._known.get(phone, EMPTY))
+        if self.wire.up and phone not in self._arriving and stands.version >= known:
+            self._unlist(phone, stands)
 
     def _is_here(self, binding: Binding) -> bool:
         return binding.connected and (binding.node, binding.generation) == self._process

@@ -20,6 +20,8 @@ LOOK_SECONDS: Final = 0.25
 FAREWELL_SECONDS: Final = 2.0
 """So long a connection that we end may take to send what is queued."""
 WRITE_HIGH: Final = 16 * 1024
+TURN_OCTETS: Final = 16 * 1024
+"""How much of one connection is read before the others have their turn; one read may bring 256,000."""
 LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
@@ -69,8 +71,8 @@ class Connection(asyncio.Protocol):
     """What TCP, TLS and WebSocket connections have in common."""
 
     __slots__ = (
-        "_blocked_at", "_left", "_table", "_transport", "authenticated", "born", "ended", "flow", "heard",
-        "partial_since", "source", "stood",
+        "_blocked_at", "_left", "_rest", "_table", "_transport", "_turn", "authenticated", "born", "ended",
+        "flow", "heard", "partial_since", "source", "stood",
     )  # fmt: skip
 
     def __init__(self, table: "Connections", flow: Flow) -> None:
@@ -90,6 +92,9 @@ class Connection(asyncio.Protocol):
         self._blocked_at: Mono | None = None
         self._left = 0
         """How much was queued when we last looked at a peer that does not read."""
+        self._rest = bytearray()
+        """Octets that wait for another turn."""
+        self._turn: asyncio.Handle | None = None
 
     # asyncio.Protocol
 
@@ -99,6 +104,33 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=0)
         self.stood = True
         self._table.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets, however they were split on the way; of many at once the rest waits for another turn."""
+        if not self._rest and len(data) <= TURN_OCTETS:
+            self.take(data)
+            return
+        self._rest += data
+        if self._turn is None:
+            self._stop_reading()
+            self._next_turn()
+
+    def take(self, data: bytes) -> None:
+        """Some octets, to be read now."""
+        raise NotImplementedError
+
+    def _next_turn(self) -> None:
+        """Read on, unless the peer does not read what we send."""
+        self._turn = None
+        if self._transport is None or self._blocked_at is not None:
+            return
+        data = bytes(self._rest[:TURN_OCTETS])
+        del self._rest[:TURN_OCTETS]
+        self.take(data)
+        if self._rest:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+        elif self._blocked_at is None:
+            self._go_on_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
@@ -114,13 +146,23 @@ class Connection(asyncio.Protocol):
             self._blocked_at = self._table.now()
             self._left = self._transport.get_write_buffer_size()
             self._table.blocked[self] = None
-            with contextlib.suppress(RuntimeError):  # closing already
-                self._transport.pause_reading()
+            self._stop_reading()
 
     def resume_writing(self) -> None:
         """All that was queued has left."""
         self._blocked_at = None
         self._table.blocked.pop(self, None)
+        if not self._rest:
+            self._go_on_reading()
+        elif self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _stop_reading(self) -> None:
+        if self._transport is not None:
+            with contextlib.suppress(RuntimeError):  # closing already
+                self._transport.pause_reading()
+
+    def _go_on_reading(self) -> None:
         if self._transport is not None:
             with contextlib.suppress(RuntimeError):
                 self._transport.resume_reading()

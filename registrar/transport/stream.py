@@ -20,7 +20,7 @@ class StreamConnection(Connection):
         self._receive = receive
         self._framer = Framer()
 
-    def data_received(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         """Octets, however they were split on the way."""
         if self.ended is not None:
             return

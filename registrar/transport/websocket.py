@@ -69,7 +69,7 @@ class WebSocketConnection(Connection):
         self._pings = 0
         self._pinged = Mono(0.0)
 
-    def data_received(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         """Octets of the upgrade, or of frames."""
         if self.ended is End.PEER or self._protocol.reader.eof:
             return

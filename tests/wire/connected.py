@@ -12,6 +12,7 @@ from tests.peers.pipe import HungUp
 from tests.peers.stream import TcpPipe, trusting
 from tests.peers.websocket_phone import invalid_host
 from tests.wire.frames import BINARY, CLOSE, PING, PONG, TEXT, RawWebSocket, frame
+from tests.wire.site import Handset, Site
 
 STREAMS: Final = ("tcp", "tls", "ws", "wss")
 WEBSOCKETS: Final = ("ws", "wss")
@@ -127,6 +128,40 @@ class ConnectedPhone(BlockingPhone):
         except HungUp as end:
             return Ending(_how(end), getattr(self.pipe, "code", 0), time.monotonic())
         return None
+
+
+def connect(
+    site: Site,
+    handset: Handset,
+    transport: str,
+    *,
+    source: Address = ("127.0.0.1", 0),
+    user_agent: str = "",
+    instance: str = "",
+) -> ConnectedPhone:
+    """A phone that has connected to a server and said nothing yet."""
+    return ConnectedPhone(
+        handset.account,
+        site.listeners[transport],
+        transport,
+        source=source,
+        user_agent=user_agent,
+        instance=instance,
+    )
+
+
+def registered(
+    site: Site,
+    handset: Handset,
+    transport: str,
+    *,
+    source: Address = ("127.0.0.1", 0),
+    instance: str = "",
+) -> ConnectedPhone:
+    """A phone that is online over a connection."""
+    phone = connect(site, handset, transport, source=source, instance=instance)
+    assert phone.register().status == 200
+    return phone
 
 
 def _how(end: HungUp) -> str:

@@ -1,20 +1,21 @@
 """Bindings live and die with their connections: a grace, a replacement, a revocation, an orderly end."""
 
-import json
 import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.peers.phone import Account, UdpPhone
 from tests.wire.conftest import Report
-from tests.wire.connected import STREAMS, WEBSOCKETS, ConnectedPhone
-from tests.wire.need import need, rounds
+from tests.wire.connected import STREAMS, WEBSOCKETS, ConnectedPhone, connect, registered
+from tests.wire.need import rounds
+from tests.wire.nodes import Process, flows, process, rows
 from tests.wire.site import Handset, Site, kinds, within
 from tests.wire.timeline import Timeline
 
@@ -45,18 +46,6 @@ def beside(streams: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield site
 
 
-def connect(site: Site, handset: Handset, transport: str, **options: Any) -> ConnectedPhone:
-    """A phone that has connected and said nothing yet."""
-    return ConnectedPhone(handset.account, site.listeners[transport], transport, **options)
-
-
-def registered(site: Site, handset: Handset, transport: str, **options: Any) -> ConnectedPhone:
-    """A phone that is online over a connection."""
-    phone = connect(site, handset, transport, **options)
-    assert phone.register().status == 200
-    return phone
-
-
 # What becomes of bindings whose connection closes: all of them wait for the same eight seconds
 
 
@@ -73,6 +62,7 @@ class Closed:
     """What is still connected."""
     cut_off: list[Handset] = field(default_factory=list)
     """Phones whose connections closed before their REGISTER was answered."""
+    over: float = 0.0
 
     def offline_after(self, name: str) -> float:
         """How long after the end of its connection the phone was found offline."""
@@ -93,10 +83,9 @@ REUSED: Final = "port reused"
 CUT_OFF: Final = 10
 
 
-@pytest.fixture(scope="module")
-def closed(streams: Site) -> Iterator[Closed]:
-    """Everything that takes the grace, at once."""
-    need("redis-cli")
+@pytest.fixture(scope="module", autouse=True)
+def closing(streams: Site) -> Iterator[Closed]:
+    """Everything that takes the grace, begun at once; other tests run while it passes."""
     handsets = {name: streams.new_phone() for name in (*LOST, *BACK[:2], STAYS, LEFT, REUSED, "stranger")}
     handsets["webrtc"] = webrtc_phone(streams)
     cut_off = [streams.new_phone() for _ in range(CUT_OFF)]
@@ -110,11 +99,17 @@ def closed(streams: Site) -> Iterator[Closed]:
         _leave_and_close(case)
         _reuse_the_port(case)
         _cut_off(case)
-        last = time.monotonic()
-        time.sleep(max(0.0, last + LATEST_SECONDS + 0.2 - time.monotonic()))
-    yield case
+        case.over = time.monotonic() + LATEST_SECONDS + 0.2
+        yield case
     for phone in case.phones.values():
         phone.close()
+
+
+@pytest.fixture(scope="module")
+def closed(closing: Closed) -> Closed:
+    """The same, when nothing happens any more."""
+    time.sleep(max(0.0, closing.over - time.monotonic()))
+    return closing
 
 
 def webrtc_phone(site: Site) -> Handset:
@@ -182,103 +177,13 @@ def _cut_off(case: Closed) -> None:
         ends[number // len(STREAMS) % len(ends)](phone)
 
 
-@pytest.mark.parametrize("name", LOST)
-def test_a_phone_is_offline_eight_seconds_after_its_connection(
-    name: str, closed: Closed, report: Report
-) -> None:
-    took = closed.offline_after(name)
-    report(f"offline after {took:.2f} s")
-    assert GRACE_SECONDS - 0.1 <= took <= LATEST_SECONDS
-    handset = closed.handsets[name]
-    status = closed.site.status(handset)
-    assert (status["online"], status["expires"], status["reason"]) == (False, -1, "socket-closed")
-    assert not closed.site.contacts(handset)
-    assert closed.timeline.back(handset, closed.at[name]) is None
-    journal = closed.site.journal(handset)
-    assert kinds(journal) == ["locked", "registered", "lost"]
-    assert (journal[-1]["reason"], journal[-1]["transport"]) == ("socket-closed", name.split()[0])
-    assert kinds(closed.site.events(handset)) == ["locked", "registered", "lost"]
-
-
-@pytest.mark.parametrize("name", BACK)
-def test_a_phone_that_comes_back_in_time_was_never_offline(name: str, closed: Closed) -> None:
-    handset, phone = closed.handsets[name], closed.phones[name]
-    seen = closed.timeline.of(handset)
-    online_since = next(look.at for look in seen if look.online)
-    assert online_since < closed.at[name]
-    assert closed.timeline.offline(handset, online_since) is None
-    assert len(closed.timeline.of(handset, closed.at[name])) > 200, "it was looked at all the time"
-    assert len(closed.site.bindings(handset)) == 1
-    assert seen[-1].port == phone.port, "it is bound to the new connection"
-    assert kinds(closed.site.journal(handset)) == ["locked", "registered"]
-
-
-def test_a_phone_with_another_connection_stays_and_shows_that(closed: Closed) -> None:
-    handset, phone = closed.handsets[STAYS], closed.phones[STAYS]
-    assert closed.timeline.offline(handset, closed.at[STAYS]) is None
-    status = closed.site.status(handset)
-    assert (status["online"], status["transport"], status["publicPort"]) == (True, "tls", phone.port)
-    assert closed.site.contacts(handset) == {phone.caller.contact}
-    assert kinds(closed.site.journal(handset)) == ["locked", "registered", "registered", "lost"]
-
-
-def test_a_phone_that_says_goodbye_first_is_not_lost(closed: Closed) -> None:
-    handset = closed.handsets[LEFT]
-    assert closed.site.status(handset)["reason"] == "unregistered"
-    assert kinds(closed.site.journal(handset)) == ["locked", "registered", "unregistered"]
-
-
-def test_a_stranger_on_the_same_port_does_not_keep_a_phone_alive(closed: Closed) -> None:
-    assert closed.phones["stranger"].port == closed.timeline.of(closed.handsets[REUSED])[-1].port
-    assert closed.offline_after(REUSED) <= LATEST_SECONDS
-    assert closed.site.status(closed.handsets[REUSED])["reason"] == "socket-closed"
-    assert closed.site.status(closed.handsets["stranger"])["online"] is True
-    assert kinds(closed.site.journal(closed.handsets["stranger"])) == ["locked", "registered"]
-
-
-def test_a_connection_that_closes_before_its_answer_leaves_no_phone_behind(
-    closed: Closed, report: Report
-) -> None:
-    """Whether such a REGISTER was heard is the network's business: then it ends as any other."""
-    journals = [kinds(closed.site.journal(handset)) for handset in closed.cut_off]
-    bound = sum("registered" in journal for journal in journals)
-    report(f"{bound} of {len(journals)} were bound and lost again")
-    assert bound
-    for handset, journal in zip(closed.cut_off, journals, strict=True):
-        assert journal in ([], ["locked"], ["locked", "registered", "lost"])
-        assert not closed.site.contacts(handset)
-        assert closed.site.status(handset)["online"] is False
-
-
-def test_nothing_of_a_closed_connection_is_left_in_the_index(closed: Closed) -> None:
-    gone = [closed.handsets[name] for name in (*LOST, LEFT, REUSED)] + closed.cut_off
-    there = [closed.handsets[name] for name in (*BACK, STAYS, "stranger")]
-    index = flows(closed.site)
-    assert {handset.id for handset in there} <= index
-    assert not {handset.id for handset in gone} & index
-
-
 # The indexes of a process
 
 
-def process(site: Site) -> tuple[str, str]:
-    """The name and the generation of a living process."""
-    names = {row.rpartition(" ")[0] for row in site.redis("hgetall", "registrar:nodes")}
-    (name,) = [name for name in names if name.endswith(f"-{site.sip[1]}")]
-    return name, json.loads(site.redis("get", f"registrar:node:{name}"))["generation"]
-
-
-def flows(site: Site) -> set[str]:
-    """The phones that stand in the index of its connections."""
-    name, generation = process(site)
-    return set(site.redis("smembers", f"registrar:flows:{name}:{generation}"))
-
-
 def test_a_process_is_known_before_its_phones(streams: Site) -> None:
-    name, generation = process(streams)
-    began = streams.redis("hgetall", "registrar:nodes")[f"{name} {generation}"]
-    assert 0 <= time.time() - int(began) < 3600
-    assert 0 < streams.redis("pttl", f"registrar:node:{name}") <= 6000
+    here = process(streams)
+    assert 0 <= time.time() - int(rows(streams)[here.row]) < 3600
+    assert 0 < streams.redis("pttl", here.lease) <= 6000
 
 
 @pytest.mark.parametrize("transport", STREAMS)
@@ -292,7 +197,7 @@ def test_a_phone_stands_in_the_index_as_long_as_it_has_a_connection(transport: s
             assert connected.register(reuse=True).status == 200
             assert handset.id in flows(streams)
             status = streams.status_hash(handset)
-            assert (status["node"], status["generation"]) == process(streams)
+            assert Process(status["node"], status["generation"]) == process(streams)
             assert connected.register(0).status == 200
             within(1, lambda: handset.id not in flows(streams), "it has said goodbye")
         assert streams.status(handset)["online"] is True, "it is still there over UDP"
@@ -318,7 +223,7 @@ def test_a_phone_that_moves_to_another_process_leaves_the_index_there(streams: S
     ):
         assert handset.id in flows(beside)
         assert streams.contacts(handset) == {moved.caller.contact}
-        assert streams.status_hash(handset)["node"] == process(beside)[0]
+        assert streams.status_hash(handset)["node"] == process(beside).name
 
 
 # What may not be served any more is hung up on
@@ -474,9 +379,9 @@ def test_the_contact_on_a_closed_connection_gives_way_first(streams: Site) -> No
         for uri in lasting[2:]:
             assert desk.register(contact=f"<{uri}>").status == 200
         assert streams.contacts(handset) == {*lasting, gone}
+        before = streams.metric("conn_closed_total", reason="peer")
         softphone.hang_up()
-        within(1, lambda: streams.metric("conn_open", transport="wss", state="authenticated") >= 0, "")
-        time.sleep(0.1)  # the server hears of it
+        within(1, lambda: streams.metric("conn_closed_total", reason="peer") > before, "it is noticed")
         assert desk.register(contact="<sip:desk9@192.168.7.9>").status == 200
     assert streams.contacts(handset) == {*lasting, "sip:desk9@192.168.7.9"}
     last = streams.journal(handset)[-1]
@@ -486,22 +391,103 @@ def test_the_contact_on_a_closed_connection_gives_way_first(streams: Site) -> No
 # The end of a process
 
 
-@pytest.mark.parametrize("state", ["registered", "silent"])
-def test_an_orderly_end_says_goodbye_to_everybody(state: str, tmp_path: Path) -> None:
-    need("redis-cli")
+def test_an_orderly_end_says_goodbye_to_everybody(tmp_path: Path, report: Report) -> None:
+    """To phones that are registered, and to connections that have said nothing; some of both do not listen."""
     with Site(tmp_path, transports=STREAMS) as site:
-        handsets = {transport: site.new_phone() for transport in STREAMS}
-        phones = {transport: connect(site, handsets[transport], transport) for transport in STREAMS}
-        if state == "registered":
-            assert {phone.register().status for phone in phones.values()} == {200}
-        began = time.monotonic()
-        assert site.stop() == 0
-        took = time.monotonic() - began
-        for transport, phone in phones.items():
-            ending = phone.ending(1.0)
+        handset = site.new_phone()
+        phones = [(transport, connect(site, handset, transport)) for transport in (*STREAMS, *STREAMS)]
+        for _, phone in phones[: len(STREAMS)]:
+            assert phone.register().status == 200
+        with ThreadPoolExecutor(1) as other:
+            began = time.monotonic()
+            stopping = other.submit(site.stop)
+            endings = [(transport, phone.ending(5.0)) for transport, phone in phones[1:-1]]
+            assert stopping.result() == 0
+        report(f"ended after {time.monotonic() - began:.2f} s")
+        endings += [(transport, phone.ending(1.0)) for transport, phone in (phones[0], phones[-1])]
+        for transport, ending in endings:
             assert ending is not None
             code = GOING_AWAY if transport in WEBSOCKETS else 0
             assert (transport, ending.how, ending.code) == (transport, "fin", code)
+        for _, phone in phones:
             phone.close()
-        assert took < 5
         assert "Traceback" not in site.log_text
+
+
+# What has become of the connections that were closed first of all
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_phone_is_offline_eight_seconds_after_its_connection(
+    name: str, closed: Closed, report: Report
+) -> None:
+    took = closed.offline_after(name)
+    report(f"offline after {took:.2f} s")
+    assert GRACE_SECONDS - 0.1 <= took <= LATEST_SECONDS
+    handset = closed.handsets[name]
+    status = closed.site.status(handset)
+    assert (status["online"], status["expires"], status["reason"]) == (False, -1, "socket-closed")
+    assert not closed.site.contacts(handset)
+    assert closed.timeline.back(handset, closed.at[name]) is None
+    journal = closed.site.journal(handset)
+    assert kinds(journal) == ["locked", "registered", "lost"]
+    assert (journal[-1]["reason"], journal[-1]["transport"]) == ("socket-closed", name.split()[0])
+    assert kinds(closed.site.events(handset)) == ["locked", "registered", "lost"]
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_a_phone_that_comes_back_in_time_was_never_offline(name: str, closed: Closed) -> None:
+    handset, phone = closed.handsets[name], closed.phones[name]
+    seen = closed.timeline.of(handset)
+    online_since = next(look.at for look in seen if look.online)
+    assert online_since < closed.at[name]
+    assert closed.timeline.offline(handset, online_since) is None
+    assert len(closed.timeline.of(handset, closed.at[name])) > 200, "it was looked at all the time"
+    assert len(closed.site.bindings(handset)) == 1
+    assert seen[-1].port == phone.port, "it is bound to the new connection"
+    assert kinds(closed.site.journal(handset)) == ["locked", "registered"]
+
+
+def test_a_phone_with_another_connection_stays_and_shows_that(closed: Closed) -> None:
+    handset, phone = closed.handsets[STAYS], closed.phones[STAYS]
+    assert closed.timeline.offline(handset, closed.at[STAYS]) is None
+    status = closed.site.status(handset)
+    assert (status["online"], status["transport"], status["publicPort"]) == (True, "tls", phone.port)
+    assert closed.site.contacts(handset) == {phone.caller.contact}
+    assert kinds(closed.site.journal(handset)) == ["locked", "registered", "registered", "lost"]
+
+
+def test_a_phone_that_says_goodbye_first_is_not_lost(closed: Closed) -> None:
+    handset = closed.handsets[LEFT]
+    assert closed.site.status(handset)["reason"] == "unregistered"
+    assert kinds(closed.site.journal(handset)) == ["locked", "registered", "unregistered"]
+
+
+def test_a_stranger_on_the_same_port_does_not_keep_a_phone_alive(closed: Closed) -> None:
+    assert closed.phones["stranger"].port == closed.timeline.of(closed.handsets[REUSED])[-1].port
+    assert closed.offline_after(REUSED) <= LATEST_SECONDS
+    assert closed.site.status(closed.handsets[REUSED])["reason"] == "socket-closed"
+    assert closed.site.status(closed.handsets["stranger"])["online"] is True
+    assert kinds(closed.site.journal(closed.handsets["stranger"])) == ["locked", "registered"]
+
+
+def test_a_connection_that_closes_before_its_answer_leaves_no_phone_behind(
+    closed: Closed, report: Report
+) -> None:
+    """Whether such a REGISTER was heard is the network's business: then it ends as any other."""
+    journals = [kinds(closed.site.journal(handset)) for handset in closed.cut_off]
+    bound = sum("registered" in journal for journal in journals)
+    report(f"{bound} of {len(journals)} were bound and lost again")
+    assert bound
+    for handset, journal in zip(closed.cut_off, journals, strict=True):
+        assert journal in ([], ["locked"], ["locked", "registered", "lost"])
+        assert not closed.site.contacts(handset)
+        assert closed.site.status(handset)["online"] is False
+
+
+def test_nothing_of_a_closed_connection_is_left_in_the_index(closed: Closed) -> None:
+    gone = [closed.handsets[name] for name in (*LOST, LEFT, REUSED)] + closed.cut_off
+    there = [closed.handsets[name] for name in (*BACK, STAYS, "stranger")]
+    index = flows(closed.site)
+    assert {handset.id for handset in there} <= index
+    assert not {handset.id for handset in gone} & index

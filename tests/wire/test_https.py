@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -99,6 +100,30 @@ def test_the_end_of_the_certificate_is_a_figure(own: SecureSite) -> None:
 def test_without_tls_there_is_neither_a_figure_nor_a_file(site: Site) -> None:
     assert "tls_certificate" not in site.api("GET", "/metrics", token="").body
     assert not Path(site.settings["data_dir"]).joinpath("tls.crt").exists()
+
+
+def test_what_is_no_handshake_leaves_no_trace(own: SecureSite) -> None:
+    hello = client_hello("a-name-of-a-server.test")
+    odd = hello.replace(b"a-name-of", b"\xff\xfe\x1b[2J\n\n\n")
+    assert len(odd) == len(hello)
+    before = own.log_text
+    for junk in (b"GET / HTTP/1.0\r\n\r\n", b"\0" * 600, hello[:80], odd):
+        with socket.create_connection(("127.0.0.1", own.secure), timeout=5) as peer:
+            peer.sendall(junk)
+            peer.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                while peer.recv(1_000):
+                    pass
+    assert own.served == own.settings["domain"]
+    assert own.log_text == before
+
+
+def client_hello(name: str) -> bytes:
+    """The first words of a client that wants to talk to `name`."""
+    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(theirs, ours, server_hostname=name).do_handshake()
+    return ours.read()
 
 
 @pytest.fixture

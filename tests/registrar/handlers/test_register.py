@@ -114,6 +114,26 @@ async def test_a_phone_registers_its_own_address_and_no_other(to: str, status: i
     assert bool(world.snapshot().bindings) is (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("uri", "status"),
+    [
+        pytest.param(f"sip:{SERVICE}", 200, id="the name of the service"),
+        pytest.param("sip:192.0.2.10:5070", 200, id="the address of the service"),
+        pytest.param(f"sip:someone@{DOMAIN}", 200, id="with a user, who says nothing"),
+        pytest.param("sip:rival.test", 403, id="another tenant's domain"),
+        pytest.param("sip:elsewhere.test", 403, id="a domain of nobody"),
+    ],
+)
+async def test_a_phone_registers_at_its_own_domain_and_at_no_other(uri: str, status: int) -> None:
+    """Section 10.3 step 1: the Request-URI says whose bindings are meant."""
+    world = World()
+    device = Device(world)
+    await device.register(None)
+    device.uri = uri
+    assert (await device.send()).status == status
+    assert bool(world.snapshot().bindings) is (status == 200)
+
+
 async def test_a_wrong_password_is_a_plain_challenge_and_writes_nothing() -> None:
     world = World()
     answer = await Device(world, phone(password="wrong")).register()

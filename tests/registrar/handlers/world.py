@@ -296,6 +296,8 @@ class Device:
         self.nonce = ""
         self.count = 0
         self.to = f"sip:200@{DOMAIN}"
+        self.uri = f"sip:{DOMAIN}"
+        """The Request-URI of a REGISTER."""
         self.flow: Flow | None = None
         """The connection to speak over, None: UDP."""
         self.more: tuple[str, ...] = ()
@@ -326,7 +328,7 @@ class Device:
         if self.nonce:
             self.count += 1
             more.append(self.authorization(method))
-        uri = f"sip:{DOMAIN}" if method == "REGISTER" else f"sip:201@{DOMAIN}"
+        uri = self.uri if method == "REGISTER" else f"sip:201@{DOMAIN}"
         return request(method, uri, to=self.to, call_id=self.call_id, cseq=self.cseq, more=more)
 
     def authorization(self, method: str = "REGISTER") -> str:
