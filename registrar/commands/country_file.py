@@ -13,7 +13,7 @@ def update(installation: Installation, url: str | None, *, force: bool) -> None:
     now = clock.epoch_now()
     target = installation.country_file
     try:
-        fetched = fetch([url] if url else free_files(now), target, now, mono, force=force)
+        fetched = fetch(free_files(now) if url is None else [url], target, now, mono, force=force)
     except StoreUnavailable as error:
         raise StoreUnavailable(f"{error}; {target} is as it was") from None
     print(f"source   {fetched.source}")

@@ -26,9 +26,9 @@ from registrar.ports import Clock, Directory, Location
 from registrar.rules import nonces
 from registrar.rules.access import Access
 from registrar.rules.auth import Claim, nonce_count
+from registrar.rules.outbound import OUTBOUND
 from registrar.rules.register import (
     MAX_USER_AGENT,
-    OUTBOUND,
     WEBSOCKETS,
     Accepted,
     Origin,

@@ -64,7 +64,7 @@ class Screen:
             return Answer(481)  # what it would cancel has no transaction here
         if method not in SERVED:
             return Answer(405, headers=(ALLOW,)) if method in KNOWN else Answer(501, headers=(ALLOW,))
-        unsupported = [tag for tag in _required(request) if tag not in SUPPORTED]
+        unsupported = [tag for tag in _required(request) if tag.lower() not in SUPPORTED]
         if unsupported:
             return Answer(420, headers=(("Unsupported", ", ".join(unsupported)),))
         return None

@@ -71,7 +71,7 @@ class Guard:
     def proves(self, claim: Claim, method: str, phone: Phone | None) -> bool:
         """Whether the digest is the phone's. An unknown phone costs the same work as a known one."""
         credentials = claim.credentials
-        if credentials.algorithm not in self._algorithms or credentials.qop not in ("", "auth"):
+        if credentials.algorithm not in self._algorithms or credentials.qop.lower() not in ("", "auth"):
             return False
         password = phone.password if phone is not None else DUMMY_PASSWORD
         key = ha1(credentials.username, credentials.realm, password, credentials.algorithm)

@@ -17,8 +17,10 @@ def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
     names too many.
     """
     address = _address(peer)
-    entries = hops.split(",") if hops.strip() else []
-    if entries and _is_trusted(address, trusted) and len(entries) > MAX_HOPS:
+    if not hops.strip() or not _is_trusted(address, trusted):
+        return str(address)
+    entries = hops.split(",", MAX_HOPS)
+    if len(entries) > MAX_HOPS:
         raise ValueError(f"more than {MAX_HOPS} addresses")
     while entries and _is_trusted(address, trusted):
         address = _address(entries.pop().strip())

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import ceil, floor
@@ -10,6 +10,8 @@ from typing import Final
 
 from registrar.model import Binding, Epoch, Event, EventKind, Snapshot
 from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, quote, unescape, unquote
+
+from .outbound import came_by_proxy, edge_knows_outbound, supports_outbound
 
 MIN_EXPIRES: Final = 60
 DEFAULT_EXPIRES: Final = 3_600
@@ -19,7 +21,6 @@ MAX_USER_AGENT: Final = 256
 MALFORMED_EXPIRES: Final = 3_600  # RFC 3261 section 10.2
 MAX_STORED_CONTACT: Final = 512
 WEBSOCKETS: Final = frozenset({"ws", "wss"})
-OUTBOUND: Final = "outbound"
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 _Q: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -120,6 +121,10 @@ def read(request: Request) -> Registration | Rejected:
         if isinstance(asked, Rejected):
             return asked
         contacts.append(asked)
+    if outbound and came_by_proxy(request):
+        if any(contact.reg_id for contact in contacts) and not edge_knows_outbound(request):
+            return Rejected(439, "First Hop Lacks Outbound Support")
+        contacts = [replace(contact, reg_id=0) for contact in contacts]  # Path is not used yet
     return Registration(_last_of_each(contacts), False, request.call_id, number)
 
 
@@ -201,11 +206,6 @@ def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
         for position, contact in enumerate(contacts)
         if not any(equivalent(contact.uri, later.uri) for later in contacts[position + 1 :])
     )
-
-
-def supports_outbound(request: Request) -> bool:
-    """Whether the phone knows RFC 5626; a `reg-id` of one that does not says nothing (section 6)."""
-    return any(OUTBOUND in map(str.strip, row.lower().split(",")) for row in request.headers.all("supported"))
 
 
 def _asked(address: NameAddr, header: str | None, *, outbound: bool) -> Asked | Rejected:

@@ -31,6 +31,11 @@ KEEP_ALIVE: Final = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
 )
 """Design decision 11; connections inherit them from the socket that listens."""
+BUFFERS: Final = (
+    (socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536),
+    (socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536),
+)
+"""What the kernel keeps of a connection: left to itself, megabytes for a peer that sends and never reads."""
 OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 
@@ -67,7 +72,7 @@ class Acceptor:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-            for level, option, value in KEEP_ALIVE:
+            for level, option, value in (*KEEP_ALIVE, *BUFFERS):
                 opened.setsockopt(level, option, value)
             opened.bind((host, port))
             opened.listen(BACKLOG)

@@ -16,12 +16,15 @@ from registrar.metrics import Metrics
 from registrar.model import Flow, Mono
 from registrar.rules.access import Network
 
+from .turns import Turns
+
 LOOK_SECONDS: Final = 0.25
 FAREWELL_SECONDS: Final = 2.0
 """So long a connection that we end may take to send what is queued."""
 WRITE_HIGH: Final = 16 * 1024
-TURN_OCTETS: Final = 16 * 1024
-"""How much of one connection is read before the others have their turn; one read may bring 256,000."""
+READ_HIGH: Final = 16 * 1024
+TURN_OCTETS: Final = 2 * 1024
+"""How much of one connection is read before the others have their turn: an ordinary message is smaller."""
 LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
@@ -71,7 +74,7 @@ class Connection(asyncio.Protocol):
     """What TCP, TLS and WebSocket connections have in common."""
 
     __slots__ = (
-        "_blocked_at", "_left", "_rest", "_table", "_transport", "_turn", "authenticated", "born", "ended",
+        "_blocked_at", "_left", "_rest", "_table", "_transport", "_waits", "authenticated", "born", "ended",
         "flow", "heard", "partial_since", "source", "stood",
     )  # fmt: skip
 
@@ -94,7 +97,7 @@ class Connection(asyncio.Protocol):
         """How much was queued when we last looked at a peer that does not read."""
         self._rest = bytearray()
         """Octets that wait for another turn."""
-        self._turn: asyncio.Handle | None = None
+        self._waits = False
 
     # asyncio.Protocol
 
@@ -102,6 +105,9 @@ class Connection(asyncio.Protocol):
         """The connection stands, and its TLS handshake is done."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=0)
+        limit_reading = getattr(transport, "set_read_buffer_limits", None)
+        if limit_reading is not None:  # TLS reads on while nobody takes what it has
+            limit_reading(high=READ_HIGH)
         self.stood = True
         self._table.opened(self)
 
@@ -111,9 +117,13 @@ class Connection(asyncio.Protocol):
             self.take(data)
             return
         self._rest += data
-        if self._turn is None:
-            self._stop_reading()
+        if self._waits:
+            return
+        self._stop_reading()
+        if self._table.turns.idle:
             self._next_turn()
+        else:
+            self._wait()
 
     def take(self, data: bytes) -> None:
         """Some octets, to be read now."""
@@ -121,16 +131,27 @@ class Connection(asyncio.Protocol):
 
     def _next_turn(self) -> None:
         """Read on, unless the peer does not read what we send."""
-        self._turn = None
+        self._waits = False
         if self._transport is None or self._blocked_at is not None:
             return
         data = bytes(self._rest[:TURN_OCTETS])
         del self._rest[:TURN_OCTETS]
         self.take(data)
         if self._rest:
-            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+            self._wait()
         elif self._blocked_at is None:
             self._go_on_reading()
+
+    def _wait(self) -> None:
+        if not self._waits:
+            self._waits = True
+            self._table.turns.wait(self._next_turn)
+
+    def eof_received(self) -> None:
+        """The peer says nothing more: what is queued for it still leaves, if that does not take long."""
+        if self.ended is None:
+            self.ended = End.PEER
+            self._table.closing[self] = self._table.now()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
@@ -152,10 +173,17 @@ class Connection(asyncio.Protocol):
         """All that was queued has left."""
         self._blocked_at = None
         self._table.blocked.pop(self, None)
-        if not self._rest:
+        if self.partial_since is not None:  # it was us who did not read on
+            self.partial_since = self._table.now()
+        if self._rest:
+            self._wait()
+        else:
             self._go_on_reading()
-        elif self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+
+    @property
+    def keeps_us_waiting(self) -> bool:
+        """Whether it is for the peer to say more, and not for us to listen."""
+        return self._blocked_at is None and not self._rest
 
     def _stop_reading(self) -> None:
         if self._transport is not None:
@@ -239,6 +267,7 @@ class Connections:
     ) -> None:
         """`closed` is told of each connection that ended, and whether its peer had fallen silent."""
         self.now = clock
+        self.turns = Turns(clock)
         self.limits = limits or Limits()
         self._metrics = metrics
         self._closed = closed
@@ -380,7 +409,8 @@ class Connections:
                 connection.close(End.SILENT)
         for connection in list(self.partial):
             since = connection.partial_since
-            if since is not None and now - since >= limits.message_seconds:
+            late = since is not None and now - since >= limits.message_seconds
+            if late and connection.keeps_us_waiting:
                 connection.close(End.SLOW)
         for connection in list(self.blocked):
             if connection.is_stuck(now, limits):

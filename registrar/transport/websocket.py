@@ -22,6 +22,8 @@ from .connections import Connection, Connections, End, Receive
 
 SIP: Final = Subprotocol("sip")
 VERSION: Final = "13"
+MAX_UPGRADE: Final = 32 * 1024
+"""Octets of the upgrade: the library would take 128 lines of 8,192 each."""
 MAX_FRAGMENTS: Final = 64
 PINGS_A_SECOND: Final = 10
 PONG: Final = b"\r\n"
@@ -35,6 +37,8 @@ CODES: Final = {
     End.MALFORMED: CloseCode.PROTOCOL_ERROR,
 }
 """What a close frame says; anything not named here is a breach of our policy (RFC 6455 section 7.4.1)."""
+OVERDUE: Final = frozenset({End.SLOW, End.UNAUTHENTICATED})
+"""Whoever has had his time gets no more of it for an answer to our close frame."""
 
 quiet = logging.getLogger("registrar.websocket")
 quiet.setLevel(logging.WARNING)  # one INFO line for each connection is more than anybody reads
@@ -44,8 +48,8 @@ class WebSocketConnection(Connection):
     """One connection, without extensions: a compressed message may unfold to a thousand times its size."""
 
     __slots__ = (
-        "_fragments", "_messages", "_origins", "_pinged", "_pings", "_protocol", "_proxies", "_receive",
-        "_text",
+        "_failed", "_fragments", "_head", "_messages", "_origins", "_pinged", "_pings", "_protocol",
+        "_proxies", "_receive", "_text",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +67,10 @@ class WebSocketConnection(Connection):
         self._origins = origins
         self._proxies = proxies
         self._protocol = ServerProtocol(subprotocols=[SIP], max_size=MAX_MESSAGE, logger=quiet)
+        self._head = 0
+        """How many octets of the upgrade have come."""
+        self._failed = False
+        """We have broken it off: what came with the breach, or after it, is not read."""
         self._fragments: list[bytes] = []
         self._text = False
         self._messages = 0
@@ -71,18 +79,40 @@ class WebSocketConnection(Connection):
 
     def take(self, data: bytes) -> None:
         """Octets of the upgrade, or of frames."""
-        if self.ended is End.PEER or self._protocol.reader.eof:
+        if self.ended is End.PEER:
             return
         self._table.alive(self)
+        if self._protocol.state is State.CONNECTING:
+            data = self._read_head(data)
+        if data:
+            self._read_frames(data)
+        self._flush()
+
+    def _read_head(self, data: bytes) -> bytes:
+        """The upgrade, line by line: what comes behind it is not looked at until it is answered. The rest."""
+        protocol, start = self._protocol, 0
+        while start < len(data) and protocol.state is State.CONNECTING and not protocol.eof_sent:
+            end = data.find(b"\n", start) + 1 or len(data)
+            self._head += end - start
+            if self._head > MAX_UPGRADE:
+                protocol.send_response(protocol.reject(431, f"More than {MAX_UPGRADE} octets.\n"))
+                break
+            protocol.receive_data(data[start:end])
+            start = end
+            for event in protocol.events_received():
+                if isinstance(event, Request):
+                    self._upgrade(event)
+                    self._flush()
+        return data[start:]
+
+    def _read_frames(self, data: bytes) -> None:
         before = self._messages
         self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Request):
-                self._upgrade(event)
-            elif isinstance(event, Frame) and self.ended is None:
+        events = self._protocol.events_received()
+        for event in events:
+            if isinstance(event, Frame) and self.ended is None and not self._failed:
                 self._frame(event)
-        self._note_partial(partial=self._is_partial(), progress=self._messages > before)
-        self._flush()
+        self._note_partial(partial=self._is_partial(bool(events)), progress=self._messages > before)
 
     def send(self, data: bytes) -> None:
         """One SIP message as one text message."""
@@ -102,7 +132,7 @@ class WebSocketConnection(Connection):
             return False
         self._protocol.send_close(CODES.get(end, CloseCode.POLICY_VIOLATION), str(end))
         self._transport.write(b"".join(self._protocol.data_to_send()))
-        return True
+        return end not in OVERDUE
 
     # The upgrade
 
@@ -130,7 +160,7 @@ class WebSocketConnection(Connection):
             return self._protocol.reject(403, "This page may not connect (REGISTRAR_WS_ORIGINS).\n")
         if "Upgrade" not in headers and request.method in ("GET", "HEAD"):
             return _with(self._protocol.reject(426, GREETING), Upgrade="websocket")
-        if headers.get("Sec-WebSocket-Version", VERSION) != VERSION:
+        if any(version != VERSION for version in headers.get_all("Sec-WebSocket-Version")):
             refused = self._protocol.reject(426, "WebSocket version 13 is needed (RFC 6455).\n")
             return _with(refused, Upgrade="websocket", **{"Sec-WebSocket-Version": VERSION})
         return None
@@ -160,8 +190,8 @@ class WebSocketConnection(Connection):
             self._fail(CloseCode.INVALID_DATA, "not UTF-8")
         elif data.strip(b"\r\n"):
             self._receive(data, self.flow, None)
-        elif data.startswith(b"\r\n\r\n"):  # the ping of RFC 5626, which some send here too
-            self._protocol.send_text(PONG)
+        elif data.startswith(b"\r\n\r\n") and self._protocol.state is State.OPEN:
+            self._protocol.send_text(PONG)  # for the ping of RFC 5626, which some send here too
 
     def _count_ping(self) -> None:
         """Each ping has its pong already; who wants more than ten in a second wants something else."""
@@ -173,15 +203,20 @@ class WebSocketConnection(Connection):
             self._protocol.data_to_send()
             self._fail(CloseCode.POLICY_VIOLATION, "too many pings")
 
-    def _is_partial(self) -> bool:
-        """Whether a frame, a message of several frames, or the upgrade has begun and is not complete."""
+    def _is_partial(self, anything_whole: bool) -> bool:
+        """Whether a frame, or a message of several frames, has begun and is not complete.
+
+        The library takes the head of a frame out of its buffer octet by octet: when nothing was completed by
+        what came, a frame is under way although the buffer may be empty.
+        """
         protocol = self._protocol
         if protocol.state is State.CONNECTING:
             return False  # has a limit of its own
-        return bool(self._fragments) or bool(protocol.reader.buffer)
+        return bool(self._fragments) or bool(protocol.reader.buffer) or not anything_whole
 
     def _fail(self, code: CloseCode, reason: str) -> None:
         self._protocol.fail(code, reason)
+        self._failed = True
         self._fragments = []
 
     def _flush(self) -> None:
@@ -194,7 +229,7 @@ class WebSocketConnection(Connection):
         data = b"".join(writes)
         if data:
             self._write(data)
-        if writes[-1] == b"" and self._transport is not None:
+        if self._protocol.eof_sent and self._transport is not None:
             self._finish(self._transport)
 
     def _finish(self, transport: asyncio.Transport) -> None:

@@ -1,5 +1,6 @@
 """Free ports on loopback, below the range from which the kernel takes ports by itself."""
 
+import contextlib
 import random
 import socket
 from typing import Final
@@ -24,6 +25,14 @@ def free_port(host: str = "127.0.0.1") -> int:
             _given.add(port)
             return port
     raise RuntimeError(f"no free port found on {host} in {TRIES} tries")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine's loopback has an IPv6 address."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
+        trial.bind(("::1", 0))
+        return True
+    return False
 
 
 def _free(host: str, port: int, kind: socket.SocketKind) -> bool:

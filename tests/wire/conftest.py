@@ -9,6 +9,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from tests.peers.baresip import Baresip
+from tests.peers.ports import free_port, has_ipv6
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import TRANSPORTS
 from tests.wire import waits
@@ -123,15 +124,22 @@ def spare_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServe
 def spare(
     streams: Site, neighbour: Customer, spare_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A process beside `streams` with both digest algorithms and a Redis of its own, which tests may stop."""
-    with Site(
+    """A process beside `streams` with all that is unusual, which tests may stop if they start it again.
+
+    Both digest algorithms, a Redis of its own, and the port of UDP on ::1 too, where there is one.
+    """
+    port = free_port()
+    other = Site(
         tmp_path_factory.mktemp("spare"),
         tenant=streams.demo(),
         transports=("tcp", "ws"),
         data_dir=streams.settings["data_dir"],
         redis_url=spare_redis.url,
         digest="both",
-    ) as other:
+        sip_udp=f"127.0.0.1:{port},[::1]:{port}" if has_ipv6() else f"127.0.0.1:{port}",
+    )
+    other.sip = other.listeners["udp"] = ("127.0.0.1", port)
+    with other:
         yield other
 
 

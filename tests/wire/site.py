@@ -172,7 +172,7 @@ class Site(RegistrarServer):
             text=True,
             timeout=CLI_SECONDS,
         )
-        lines = done.stdout.splitlines()
+        lines = done.stdout.split("\n")[:-1]  # a value may hold other ends of lines
         if done.returncode != 0 or len(lines) != len(commands):
             raise PeerFailed(f"redis-cli: {done.stderr or done.stdout[-500:]}")
         return [json.loads(line) for line in lines]

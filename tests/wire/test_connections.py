@@ -392,7 +392,7 @@ def test_the_contact_on_a_closed_connection_gives_way_first(streams: Site) -> No
 
 
 def test_an_orderly_end_says_goodbye_to_everybody(tmp_path: Path, report: Report) -> None:
-    """To phones that are registered, and to connections that have said nothing; some of both do not listen."""
+    """To phones, and to connections that have said nothing; some of both do not listen."""
     with Site(tmp_path, transports=STREAMS) as site:
         handset = site.new_phone()
         phones = [(transport, connect(site, handset, transport)) for transport in (*STREAMS, *STREAMS)]

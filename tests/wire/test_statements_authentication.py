@@ -95,11 +95,11 @@ def test_32_the_credentials_of_an_ack_are_not_asked_again(
         assert phone.register().status == 200
         used = re.findall(r"Authorization: .*(?=\r)", phone.sent[-1].decode())
         before, dropped = streams.stored(device), streams.metric("sip_drop_total", reason="ack")
-        refused = streams.metric("auth_total")
+        judged = streams.metric("auth_total")
         phone.send(phone.caller.request("ACK", target, target, used))
         assert phone.exchange(phone.caller.options()).status == 200
         assert streams.metric("sip_drop_total", reason="ack") == dropped + 1
-        assert streams.metric("auth_total") == refused
+        assert streams.metric("auth_total") == judged > 0
         assert streams.stored(device) == before
 
 
@@ -119,7 +119,7 @@ def test_33_a_challenge_is_sent_once(streams: Site, device: Handset) -> None:
 
 
 def test_34_a_realm_belongs_to_one_tenant(spare: Site, neighbour: Customer) -> None:
-    """RFC 3261 section 22.1: the realm is globally unique: the tenant's domain; qop is quoted in challenges."""
+    """RFC 3261 section 22.1: globally unique, the tenant's domain; and qop is quoted in a challenge."""
     own = spare.new_phone()
     other = spare.new_phone(customer=neighbour.id, extension=None).account
     realms = []
@@ -246,7 +246,7 @@ def test_39_authorizations_are_not_joined_by_a_comma(streams: Site, device: Hand
 def test_40_challenges_quote_what_is_quoted_and_answers_may_say_more(
     transport: str, streams: Site, device: Handset
 ) -> None:
-    """RFC 7616 section 3.3 and RFC 3261 section 25.1: algorithm and stale are tokens; the unknown is ignored."""
+    """RFC 7616 section 3.3 and RFC 3261 section 25.1: algorithm and stale are tokens."""
     with phone_on(streams, transport, device.account) as phone:
         first = challenged(phone)
         assert CHALLENGE.fullmatch(first.header("www-authenticate"))

@@ -19,7 +19,7 @@ from tests.wire.conftest import Report
 from tests.wire.line import Line
 from tests.wire.need import rounds
 from tests.wire.site import Handset, Site
-from tests.wire.trial import TOO_BIG, Trial, conduct
+from tests.wire.trial import TOO_BIG, Trial, conduct, line
 
 pytestmark = pytest.mark.wire
 
@@ -109,22 +109,57 @@ def score(seen: dict[str, dict[str, Trial]], names: Sequence[str]) -> tuple[str,
 
 def test_the_49_of_rfc_4475_on_three_transports(sessions: Sessions, report: Report) -> None:
     seen = {transport: sessions(transport).trials for transport in ISSUE}
-    line, faults = score(seen, [case.name for case in RFC4475])
-    report(line)
+    result, faults = score(seen, [case.name for case in RFC4475])
+    report(result)
     assert faults == []
-    assert line == "UDP 49/49, TCP 49/49, WS 49/49"
+    assert result == "UDP 49/49, TCP 49/49, WS 49/49"
 
 
 if RAW:
 
     def test_the_files_of_rfc_4475_themselves(streams: Site, report: Report) -> None:
         seen = {transport: session(streams, transport, RAW) for transport in ISSUE}
-        line, faults = score({transport: one.trials for transport, one in seen.items()}, list(VERDICTS))
-        report(f"as published: {line}")
+        result, faults = score({transport: one.trials for transport, one in seen.items()}, list(VERDICTS))
+        report(f"as published: {result}")
         assert faults == []
-        assert line == "UDP 49/49, TCP 49/49, WS 49/49"
+        assert result == "UDP 49/49, TCP 49/49, WS 49/49"
         for transport, one in seen.items():
             assert one.errors == sum(refused(case, transport) for case in RAW), transport
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "ws"])
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        pytest.param(
+            "<sip:%00@h.example>, <sip:%00%00@h.example>",
+            {"sip:%00@h.example", "sip:%00%00@h.example"},
+            id="escnull",
+        ),
+        pytest.param("sip:+15550100@gw.example;newparam", {"sip:+15550100@gw.example"}, id="cparam01"),
+        pytest.param(
+            "<sip:+15550100@gw.example;newparam>", {"sip:+15550100@gw.example;newparam"}, id="cparam02"
+        ),
+        pytest.param(
+            "<sip:a@h.example?Route=%3Csip:x.example%3E>",
+            {"sip:a@h.example?Route=%3Csip:x.example%3E"},
+            id="regescrt",
+        ),
+    ],
+)
+def test_what_the_valid_ones_register(value: str, stored: set[str], transport: str, streams: Site) -> None:
+    """Table 3.1.1's verdicts with the credentials that RFC 4475's own messages do not carry."""
+    handset = streams.new_phone()
+    with line(streams, transport) as opened:
+        caller = Caller(handset.account, opened.address, transport=transport.upper())
+        assert caller.learn(opened.ask(caller.register(contact=value)))
+        credentials = caller.credentials("REGISTER", f"sip:{handset.account.domain}")
+        answer = opened.ask(caller.register(contact=value, extra=[credentials]))
+    assert answer.status == 200
+    assert streams.contacts(handset) == stored
+    assert answer.header("route") == ""
+    for uri in stored:
+        assert answer.granted(uri) or any(uri in shown for shown in answer.all("contact"))
 
 
 def test_a_message_of_one_octet_too_many_is_too_large(streams: Site) -> None:

@@ -34,6 +34,7 @@ NO_HOPS = "Max-Forwards: 0"
         pytest.param("REGISTER", f"sip:{DOMAIN}", [REQUIRE], 420, id="Require before the challenge"),
         pytest.param("OPTIONS", f"sip:{DOMAIN}", [REQUIRE], 420, id="Require before the answer to OPTIONS"),
         pytest.param("REGISTER", f"sip:{DOMAIN}", ["Proxy-Require: foo"], 420, id="Proxy-Require"),
+        pytest.param("REGISTER", f"sip:{DOMAIN}", ["Require: Outbound"], 401, id="a known one in any case"),
         pytest.param("REGISTER", f"sip:{DOMAIN}", ["Supported: path, foo"], 401, id="Supported is no demand"),
         pytest.param("REGISTER", f"sip:{DOMAIN}", [], 401, id="then the challenge"),
         pytest.param(

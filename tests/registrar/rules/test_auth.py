@@ -142,6 +142,7 @@ def test_a_nonce_from_another_address_is_a_claim_that_says_so() -> None:
     [
         pytest.param(credentials(), id="the plain answer"),
         pytest.param(credentials(qop=""), id="an answer without qop"),
+        pytest.param(credentials(qop="AUTH"), id="a token in another case"),
         pytest.param(credentials(uri="sip:192.0.2.10;transport=udp"), id="the address of the server"),
         pytest.param(credentials(uri="sips:RIVAL.test"), id="any domain of ours"),
         pytest.param(credentials(realm=SERVICE), id="the service realm"),

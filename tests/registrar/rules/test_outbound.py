@@ -1,0 +1,81 @@
+"""registrar/rules/outbound.py, and what `read` makes of it: when a reg-id is a flow (RFC 5626 section 6)."""
+
+import pytest
+
+from registrar.rules.outbound import came_by_proxy, edge_knows_outbound, supports_outbound
+from registrar.rules.register import Registration, Rejected, read
+
+from .words import request
+
+CONTACT = '<sip:200@10.0.0.7>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
+PROXY = "Via: SIP/2.0/TCP 10.0.0.8;branch=z9hG4bKbelow\r\n"
+LACKING = Rejected(439, "First Hop Lacks Outbound Support")
+
+
+def test_a_phone_says_that_it_supports_outbound() -> None:
+    asked = request(CONTACT)
+    assert supports_outbound(asked)
+    asked.headers.replace("supported", "path , OUTBOUND")
+    assert supports_outbound(asked)
+    asked.headers.replace("supported", "path, outbounds")
+    assert not supports_outbound(asked)
+
+
+@pytest.mark.parametrize(
+    ("more", "by_proxy"),
+    [
+        pytest.param("", False, id="one hop"),
+        pytest.param(PROXY, True, id="two, in two rows"),
+        pytest.param('X-Via: "a, b"\r\n', False, id="another header"),
+    ],
+)
+def test_more_than_one_via_is_a_proxy(more: str, by_proxy: bool) -> None:
+    assert came_by_proxy(request(CONTACT, more=more)) is by_proxy
+
+
+def test_two_hops_in_one_row_are_two() -> None:
+    asked = request(CONTACT)
+    asked.headers.replace("via", "SIP/2.0/TCP a;branch=z9hG4bK1, SIP/2.0/TCP b;branch=z9hG4bK2")
+    assert came_by_proxy(asked)
+    asked.headers.replace("via", 'SIP/2.0/TCP a;branch=z9hG4bK1;x="a, b"')
+    assert not came_by_proxy(asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "knows"),
+    [
+        pytest.param("", False, id="no Path"),
+        pytest.param("Path: <sip:edge.test;lr>\r\n", False, id="no ob"),
+        pytest.param("Path: <sip:edge.test;lr;ob>\r\n", True, id="ob"),
+        pytest.param("Path: <sip:edge.test;lr>;ob\r\n", False, id="ob outside the URI"),
+        pytest.param("Path: <sip:inner.test;lr>, <sip:edge.test;lr;OB>\r\n", True, id="the last"),
+        pytest.param("Path: <sip:inner.test;lr>\r\nPath: <sip:edge.test;ob>\r\n", True, id="of the last row"),
+        pytest.param("Path: <sip:inner.test;ob>, <sip:edge.test;lr>\r\n", False, id="another one's"),
+        pytest.param("Path: <<<\r\n", False, id="no Path at all"),
+    ],
+)
+def test_the_edge_says_that_it_knows_outbound(path: str, knows: bool) -> None:
+    assert edge_knows_outbound(request(CONTACT, more=path)) is knows
+
+
+@pytest.mark.parametrize(
+    ("reg_id", "more", "kept"),
+    [
+        pytest.param(";reg-id=1", "", 1, id="directly"),
+        pytest.param(";reg-id=1", PROXY + "Path: <sip:edge.test;lr;ob>\r\n", 0, id="Path is not used"),
+        pytest.param("", PROXY, 0, id="no reg-id, nothing asked"),
+    ],
+)
+def test_a_flow_is_the_phones_own_connection(reg_id: str, more: str, kept: int) -> None:
+    asked = read(request(CONTACT + reg_id, more=more))
+    assert isinstance(asked, Registration)
+    (contact,) = asked.contacts
+    assert (contact.reg_id, bool(contact.instance)) == (kept, True)
+
+
+def test_a_flow_through_a_proxy_that_keeps_none_is_refused() -> None:
+    assert read(request(f"{CONTACT};reg-id=1", more=PROXY)) == LACKING
+    assert read(request("<sip:200@10.0.0.9>", f"{CONTACT};reg-id=1", more=PROXY)) == LACKING
+    without = request(f"{CONTACT};reg-id=1", more=PROXY)
+    without.headers.replace("supported", "path")
+    assert isinstance(read(without), Registration)
