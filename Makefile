@@ -8,7 +8,7 @@ SOURCES := registrar config tests
 PAGE := config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
 
-.PHONY: run test check fmt lint unit wire soak bench page browser lock clean python
+.PHONY: run test check fmt lint unit wire soak fuzz bench page browser lock clean python
 
 run: $(VENV)/run.done $(PAGE)
 	$(BIN)/registrar serve --demo
@@ -49,6 +49,10 @@ $(PAGE): config/phone/package-lock.json deploy/page.sh $(wildcard config/phone/p
 
 $(BROWSER): tests/peers/chromium/package-lock.json | $(BIN)/python
 	@bash deploy/page.sh browser
+
+# 200,000 runs of each target; `.venv/bin/python -m tests.fuzz TARGET --runs N` runs one for longer.
+fuzz: $(VENV)/dev.done
+	SOAK=1 $(BIN)/python -m pytest -q tests/wire/test_fuzz.py
 
 bench: $(VENV)/dev.done
 	bash deploy/peers.sh bench

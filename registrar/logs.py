@@ -12,6 +12,7 @@ from registrar.model import Epoch, Flow, Phone
 from registrar.sip import Request
 
 FLUSH_SECONDS: Final = 0.2
+SELDOM_SECONDS: Final = 1.0
 MAX_LINES: Final = 1_000
 """Finished requests that wait for their line; beyond, they are counted and have none."""
 
@@ -58,6 +59,25 @@ class Lines(logging.Formatter):
         if not trace or self._line is json_line:
             return line
         return "\n".join([line, *map(_visible, trace.split("\n"))])
+
+
+class Seldom(logging.Filter):
+    """Lets one record a second through: what libraries say of connections, peers may cause at any rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = float("-inf")
+        self._held = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may pass; it then says how many did not since the last one."""
+        if self._last <= record.created < self._last + SELDOM_SECONDS:
+            self._held += 1
+            return False
+        if self._held:
+            record.msg, record.args = f"{record.getMessage()} ({self._held} more before it)", None
+        self._last, self._held = record.created, 0
+        return True
 
 
 class RequestLines:
@@ -118,4 +138,6 @@ def configure(level: str, *, terminal: bool) -> RequestLines:
     root.setLevel(level.upper())
     for noisy in ("uvicorn.access", "uvicorn.error", "alembic", "asyncio", "redis", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for provoked in ("asyncio", "uvicorn.error", "registrar.websocket"):
+        logging.getLogger(provoked).filters[:] = [Seldom()]
     return RequestLines(line, enabled=root.isEnabledFor(logging.INFO))

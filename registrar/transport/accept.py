@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from registrar.model import Flow, Mono
@@ -18,10 +19,13 @@ AT_ONCE: Final = 64
 """Connections taken in one turn of the loop."""
 HANDSHAKES_A_SECOND: Final = 200
 """TLS handshakes begun; more wait in the kernel's queue, so that those who have a connection are served."""
-HANDSHAKE_SECONDS: Final = 5.0
+HANDSHAKES_IN_A_ROW: Final = 10
+"""Each takes a millisecond from everybody else."""
 SHUTDOWN_SECONDS: Final = 1.0
 EXHAUSTED_SECONDS: Final = 1.0
 """How long nothing is accepted when the process has no more file descriptors."""
+TOLD_SECONDS: Final = 60.0
+"""How often that is worth a line."""
 KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
@@ -36,7 +40,14 @@ BUFFERS: Final = (
     (socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536),
 )
 """What the kernel keeps of a connection: left to itself, megabytes for a peer that sends and never reads."""
-OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+PASSING: Final = frozenset(
+    {
+        errno.EAGAIN, errno.EINTR, errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP,
+        errno.ENETDOWN, errno.ENONET, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+        errno.EPERM,
+    }
+)  # fmt: skip
+"""Nobody waits any more, or what has become of him: accept(2) says to go on."""
 FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 
 log = logging.getLogger(__name__)
@@ -60,8 +71,9 @@ class Acceptor:
         self._socket: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._waits: asyncio.TimerHandle | None = None
-        self._credit = float(HANDSHAKES_A_SECOND)
+        self._credit = float(HANDSHAKES_IN_A_ROW)
         self._credited = Mono(0.0)
+        self._told = Mono(float("-inf"))
         self.port = 0
 
     def open(self, host: str, port: int) -> None:
@@ -91,8 +103,9 @@ class Acceptor:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-        for task in self._tasks:
-            task.cancel()
+        if self._tls is not None:  # without TLS they are about to stand, and nothing would end them properly
+            for task in self._tasks:
+                task.cancel()
 
     def _resume(self) -> None:
         self._waits = None
@@ -112,32 +125,44 @@ class Acceptor:
                 return
             try:
                 accepted, peer = self._socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
             except OSError as error:
-                if error.errno not in OUT_OF_DESCRIPTORS:
-                    raise
-                log.warning("no connection can be accepted for a second: %s", error.strerror)
-                self._pause(EXHAUSTED_SECONDS)
+                if error.errno not in PASSING:
+                    self._give_up(error)
                 return
             self._take(accepted, peer)
+
+    def _give_up(self, error: OSError) -> None:
+        """For a while: whoever wants to come in waits in the kernel's queue."""
+        now = self._table.now()
+        if now - self._told >= TOLD_SECONDS:
+            self._told = now
+            log.warning("no connection can be accepted for a second: %s", error.strerror)
+        self._pause(EXHAUSTED_SECONDS)
 
     def _take(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         ip = folded(peer[0])
         if not self._table.admit(ip):
             accepted.close()
             return
+        self._credit -= 1.0
         accepted.setblocking(False)
         host, port = accepted.getsockname()[:2]
         flow = Flow(self._transport, folded(host), port, ip, peer[1], self._table.number())
-        task = asyncio.get_running_loop().create_task(self._begin(accepted, flow))
+        connection = self._make(flow)
+        task = asyncio.get_running_loop().create_task(self._begin(accepted, connection))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._begun, accepted, connection))
 
-    async def _begin(self, accepted: socket.socket, flow: Flow) -> None:
+    def _begun(self, accepted: socket.socket, connection: Connection, task: asyncio.Task[None]) -> None:
+        """Also of a task that was cancelled before its first step."""
+        self._tasks.discard(task)
+        if not connection.stood:
+            accepted.close()
+            self._table.release(connection.source)
+
+    async def _begin(self, accepted: socket.socket, connection: Connection) -> None:
         """TLS first, where there is TLS; whatever becomes of it, nobody else is stopped by it."""
         loop = asyncio.get_running_loop()
-        connection = self._make(flow)
         try:
             if self._tls is None:
                 await loop.connect_accepted_socket(lambda: connection, accepted)
@@ -146,26 +171,21 @@ class Acceptor:
                     lambda: connection,
                     accepted,
                     ssl=self._tls,
-                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                    ssl_handshake_timeout=self._table.limits.first_seconds,
                     ssl_shutdown_timeout=SHUTDOWN_SECONDS,
                 )
         except FAILED as error:
-            log.debug("no connection with %s: %s", flow.remote_ip, error)
-        finally:
-            if not connection.stood:
-                accepted.close()
-                self._table.release(flow.remote_ip)
+            log.debug("no connection with %s: %s", connection.source, error)
 
     def _may_begin(self) -> bool:
-        """A bucket of tokens for TLS; else always."""
+        """A bucket of tokens for TLS, of which each connection that is let in takes one; else always."""
         if self._tls is None:
             return True
         now = self._table.now()
         earned = (now - self._credited) * HANDSHAKES_A_SECOND
-        self._credit = min(float(HANDSHAKES_A_SECOND), self._credit + earned)
+        self._credit = min(float(HANDSHAKES_IN_A_ROW), self._credit + earned)
         self._credited = now
         if self._credit < 1.0:
             self._pause(1.0 / HANDSHAKES_A_SECOND)
             return False
-        self._credit -= 1.0
         return True

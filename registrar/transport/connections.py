@@ -48,6 +48,10 @@ class End(StrEnum):
     SHUTDOWN = "shutdown"
 
 
+OVERDUE: Final = frozenset({End.SLOW, End.UNAUTHENTICATED})
+"""Whoever has had his time gets no more of it for an answer to our goodbye."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a connection may take; seconds, octets, connections."""
@@ -211,6 +215,9 @@ class Connection(asyncio.Protocol):
     def close(self, end: End) -> None:
         """End it: what is queued still leaves, if that does not take long."""
         if self.ended is not None or self._transport is None:
+            return
+        if end in OVERDUE and not self.keeps_us_waiting:  # it would not read our goodbye, or not stop
+            self.abort(end)
             return
         self.ended = end
         self._table.closing[self] = self._table.now()

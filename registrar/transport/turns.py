@@ -37,9 +37,11 @@ class Turns:
     def _turn(self) -> None:
         self._scheduled = False
         until = self._now() + TURN_SECONDS
-        for _ in range(len(self._waiting)):
-            self._waiting.popleft()()
-            if self._now() >= until:
-                break
-        if self._waiting:
-            self._schedule()
+        try:
+            for _ in range(len(self._waiting)):
+                self._waiting.popleft()()
+                if self._now() >= until:
+                    break
+        finally:  # whatever becomes of one, the others have their turn
+            if self._waiting:
+                self._schedule()

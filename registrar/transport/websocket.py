@@ -18,7 +18,7 @@ from registrar.rules.access import Network
 from registrar.rules.proxies import forwarded
 from registrar.sip import MAX_MESSAGE
 
-from .connections import Connection, Connections, End, Receive
+from .connections import OVERDUE, Connection, Connections, End, Receive
 
 SIP: Final = Subprotocol("sip")
 VERSION: Final = "13"
@@ -37,8 +37,6 @@ CODES: Final = {
     End.MALFORMED: CloseCode.PROTOCOL_ERROR,
 }
 """What a close frame says; anything not named here is a breach of our policy (RFC 6455 section 7.4.1)."""
-OVERDUE: Final = frozenset({End.SLOW, End.UNAUTHENTICATED})
-"""Whoever has had his time gets no more of it for an answer to our close frame."""
 
 quiet = logging.getLogger("registrar.websocket")
 quiet.setLevel(logging.WARNING)  # one INFO line for each connection is more than anybody reads
@@ -200,7 +198,8 @@ class WebSocketConnection(Connection):
             self._pinged, self._pings = now, 0
         self._pings += 1
         if self._pings > PINGS_A_SECOND:
-            self._protocol.data_to_send()
+            if self._protocol.state is State.OPEN:  # else the last thing that is to be sent is its end
+                self._protocol.data_to_send()
             self._fail(CloseCode.POLICY_VIOLATION, "too many pings")
 
     def _is_partial(self, anything_whole: bool) -> bool:

@@ -5,13 +5,14 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 from zlib import crc32
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import Monitor
 
 from registrar.errors import StoreUnavailable
 from registrar.model import AcceptedNonce, Binding, Epoch, Event, EventKind, Reason, Refusal, Snapshot, Update
@@ -56,8 +57,10 @@ class Location(Protocol):
 
 
 @asynccontextmanager
-async def opened(server: Server, clock: Hands) -> AsyncIterator[RedisLocation]:
-    location = RedisLocation(server.url, clock)
+async def opened(
+    server: Server, clock: Hands, node: str = "", generation: str = ""
+) -> AsyncIterator[RedisLocation]:
+    location = RedisLocation(server.url, clock, node, generation)
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         running_wire = tasks.create_task(location.wire.run())
         await location.wire.opened.wait()
@@ -370,6 +373,178 @@ async def test_everybody_is_who_has_a_binding(server: Server, clock: Hands) -> N
         for phone in (PHONE, OTHER):
             await location.commit(phone, NOBODY, registered(NOBODY, clock, binding(clock)))
         assert sorted(await location.everybody()) == [PHONE, OTHER]
+
+
+# The phones on a process' own connections
+
+
+FLOWS, ROW = "registrar:flows:a:g1", "a g1"
+"""Of the process that the bindings of these tests are bound to."""
+
+
+def over(transport: str, clock: Hands, host: str = "10.0.0.7", **changes: object) -> Binding:
+    """A binding on a connection of the process `a`, `g1`, or over UDP."""
+    return binding(clock, host, 600, transport=transport, flow=0 if transport == "udp" else 7, **changes)
+
+
+@asynccontextmanager
+async def wiretapped(server: Server) -> AsyncIterator[list[str]]:
+    """What clients say to the server, in its order, without what its scripts do."""
+    said: list[str] = []
+
+    async def listen(monitor: Monitor) -> None:
+        async for heard in monitor.listen():
+            if heard["client_type"] != "lua":
+                said.append(str(heard["command"]))
+
+    async with looked_at(server) as redis, redis.monitor() as monitor:
+        listening = asyncio.create_task(listen(monitor))
+        try:
+            yield said
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+
+def place(said: list[str], beginning: str) -> int:
+    """Where the first command stands that begins so."""
+    return next(number for number, command in enumerate(said) if command.startswith(beginning))
+
+
+async def is_said(said: list[str], name: str) -> bool:
+    return any(command.startswith(name) for command in said)
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["the scripts are known", "the scripts are forgotten"])
+async def test_the_index_knows_of_a_connection_before_anything_is_bound_to_it(
+    server: Server, clock: Hands, forgotten: bool
+) -> None:
+    """Whoever sweeps after our death must not find a binding that no index names."""
+    async with wiretapped(server) as said, opened(server, clock, "a", "g1") as location:
+        if forgotten:
+            async with looked_at(server) as redis:
+                await redis.script_flush()
+        await location.commit(PHONE, NOBODY, registered(NOBODY, clock, over("wss", clock)))
+        await until(lambda: is_said(said, "XADD"))
+    assert place(said, f"HSETNX registrar:nodes {ROW} ") < place(said, f"SADD {FLOWS} {PHONE}")
+    assert place(said, f"SADD {FLOWS} {PHONE}") < place(said, "EVAL")
+
+
+async def test_a_process_is_told_of_when_it_connects(server: Server, clock: Hands) -> None:
+    async with opened(server, clock, "a", "g1"), looked_at(server) as redis:
+        assert await redis.hgetall("registrar:nodes") == {ROW: str(int(clock.now))}
+        assert not await redis.exists(FLOWS)
+
+
+async def test_who_has_no_name_is_not_told_of(server: Server, clock: Hands) -> None:
+    async with opened(server, clock) as location, looked_at(server) as redis:
+        await location.commit(PHONE, NOBODY, registered(NOBODY, clock, over("wss", clock)))
+        assert not await redis.exists("registrar:nodes")
+        assert await redis.keys("registrar:flows:*") == []
+
+
+async def test_a_process_began_when_it_began(server: Server, clock: Hands) -> None:
+    began = int(clock.now)
+    async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
+        await asyncio.sleep(1.1)  # appendfsync everysec
+        clock.now += 500
+        server.kill9()
+        server.start()
+        async with asyncio.timeout(3):
+            await location.back.wait()
+        assert await redis.hgetall("registrar:nodes") == {ROW: str(began)}
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws", "wss"])
+async def test_a_phone_stands_in_the_index_as_long_as_it_has_a_connection(
+    server: Server, clock: Hands, transport: str
+) -> None:
+    async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
+        one, other = over(transport, clock), over(transport, clock, "10.0.0.8")
+        before = NOBODY
+        for bindings, listed in [((one,), 1), ((one, other), 1), ((other,), 1), ((), 0), ((one,), 1)]:
+            clock.now += 1
+            update = registered(before, clock, *bindings)
+            assert await location.commit(PHONE, before, update) is None
+            before = update.after
+            await location.load([PHONE])
+            assert await redis.sismember(FLOWS, PHONE) == listed, bindings
+        assert await redis.smembers(FLOWS) == {PHONE}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"transport": "udp", "flow": 0}, id="UDP"),
+        pytest.param({"node": "b"}, id="another process"),
+        pytest.param({"generation": "g0"}, id="one before this one"),
+    ],
+)
+async def test_what_is_bound_to_no_connection_here_is_not_in_the_index(
+    server: Server, clock: Hands, changes: dict[str, object]
+) -> None:
+    async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
+        first = registered(NOBODY, clock, replace(over("tls", clock), **changes))  # type: ignore[arg-type]
+        await location.commit(PHONE, NOBODY, first)
+        assert not await redis.exists(FLOWS)
+        clock.now += 1
+        second = registered(first.after, clock, over("tls", clock))
+        await location.commit(PHONE, first.after, second)
+        assert await redis.smembers(FLOWS) == {PHONE}
+        clock.now += 1
+        await location.commit(PHONE, second.after, registered(second.after, clock, *first.after.bindings))
+        await location.load([PHONE])
+        assert not await redis.exists(FLOWS)
+
+
+async def test_a_phone_that_others_took_over_leaves_the_index(server: Server, clock: Hands) -> None:
+    async with (
+        opened(server, clock, "a", "g1") as here,
+        opened(server, clock, "b", "g2") as there,
+        looked_at(server) as redis,
+    ):
+        first = registered(NOBODY, clock, over("tls", clock))
+        await here.commit(PHONE, NOBODY, first)
+        clock.now += 1
+        moved = registered(first.after, clock, over("tls", clock, node="b", generation="g2"))
+        await there.commit(PHONE, first.after, moved)
+        assert await redis.smembers("registrar:flows:b:g2") == {PHONE}
+        await here.load([PHONE])
+        await here.load([PHONE])
+        assert await redis.smembers(FLOWS) == set()
+
+
+async def test_a_phone_that_is_just_being_bound_does_not_leave_the_index(
+    server: Server, clock: Hands
+) -> None:
+    """What was read before it was bound does not tell anything of it, whichever answer comes first."""
+    async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
+        for number in range(50):
+            phone = f"{number:024x}"
+            update = registered(NOBODY, clock, over("tls", clock))
+            await asyncio.gather(
+                location.load([phone]), location.commit(phone, NOBODY, update), location.load([phone])
+            )
+            assert await redis.sismember(FLOWS, phone)
+
+
+@pytest.mark.parametrize("how", ["it may be lost", "it was lost"])
+async def test_an_index_that_was_lost_is_written_again(server: Server, clock: Hands, how: str) -> None:
+    async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
+        first = registered(NOBODY, clock, over("tls", clock))
+        await location.commit(PHONE, NOBODY, first)
+        if how == "it was lost":
+            await redis.flushall()
+            location.forget_listed()
+            clock.now += 1
+            assert await location.mend() == 1
+        else:
+            await redis.delete(FLOWS)
+            location.forget_listed()
+            clock.now += 1
+            await location.commit(PHONE, first.after, registered(first.after, clock, over("tls", clock)))
+        assert await redis.smembers(FLOWS) == {PHONE}
 
 
 # A store that loses, goes away, or misbehaves

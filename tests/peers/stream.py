@@ -5,12 +5,14 @@ import re
 import socket
 import ssl
 import time
+from types import TracebackType
 from typing import Final, Self, cast
 
 from tests.peers.endpoint import Exchanges
 from tests.peers.phone import Account, BlockingPhone, Caller
 from tests.peers.pipe import Address, HungUp
 
+CLOSE_SECONDS: Final = 2.0
 CONNECT_SECONDS: Final = 10.0
 CHUNK: Final = 65_536
 KEEP_ALIVE: Final = b"\r\n\r\n"
@@ -156,6 +158,7 @@ class StreamEndpoint(Exchanges, asyncio.Protocol):
         super().__init__(transport)
         self._messages = Messages()
         self._stream: asyncio.WriteTransport | None = None
+        self._gone = asyncio.Event()
 
     @classmethod
     async def open(cls, server: Address, *, secure: bool = False, source: Address = ("127.0.0.1", 0)) -> Self:
@@ -179,6 +182,7 @@ class StreamEndpoint(Exchanges, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lose(HungUp())
+        self._gone.set()
 
     def send(self, message: bytes) -> None:
         """Send raw bytes and wait for nothing. Raises HungUp."""
@@ -189,3 +193,16 @@ class StreamEndpoint(Exchanges, asyncio.Protocol):
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """TLS says goodbye first: a loop that ends before would leave the socket open."""
+        if self._stream is None:
+            return
+        self._stream.close()
+        try:
+            await asyncio.wait_for(self._gone.wait(), CLOSE_SECONDS)
+        except TimeoutError:
+            self._stream.abort()
+            await asyncio.sleep(0)

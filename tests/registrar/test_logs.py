@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.logs import MAX_LINES, Lines, RequestLines, json_line, terminal_line
+from registrar.logs import MAX_LINES, SELDOM_SECONDS, Lines, RequestLines, Seldom, json_line, terminal_line
 from registrar.model import Epoch, Flow, IpMode, Phone
 from registrar.sip import Request, parse
 
@@ -104,3 +104,27 @@ async def test_lines_nobody_wants_are_not_made() -> None:
     lines.finished(request(), FLOW, PHONE, 200, Epoch(0), 0.0)
     lines.flush()
     assert stream.getvalue() == ""
+
+
+def test_what_peers_may_cause_is_one_line_a_second() -> None:
+    seldom = Seldom()
+
+    def passes(at: float) -> str | None:
+        said = record("connection %s", "closed")
+        said.created = at
+        return said.getMessage() if seldom.filter(said) else None
+
+    assert passes(1_000.0) == "connection closed"
+    assert [passes(1_000.0 + n / 10) for n in range(10)] == [None] * 10
+    assert passes(1_000.0 + SELDOM_SECONDS) == "connection closed (10 more before it)"
+    assert passes(1_000.5 + SELDOM_SECONDS) is None
+    assert passes(2_000.0) == "connection closed (1 more before it)"
+    assert passes(3_000.0) == "connection closed"
+
+
+def test_a_wall_clock_that_is_set_back_silences_nobody() -> None:
+    seldom = Seldom()
+    for at in (5_000.0, 1_000.0):
+        said = record("x")
+        said.created = at
+        assert seldom.filter(said)

@@ -11,7 +11,7 @@ from tests.peers.phone import Account, Address, BlockingPhone, Caller
 from tests.peers.pipe import HungUp
 from tests.peers.stream import TcpPipe, trusting
 from tests.peers.websocket_phone import invalid_host
-from tests.wire.frames import BINARY, CLOSE, PING, PONG, TEXT, RawWebSocket, frame
+from tests.wire.frames import BINARY, CLOSE, PING, PONG, TEXT, RawWebSocket, Refusal, frame
 from tests.wire.site import Handset, Site
 
 STREAMS: Final = ("tcp", "tls", "ws", "wss")
@@ -32,11 +32,31 @@ class Ending:
     """Monotonic seconds."""
 
 
+class NotUpgraded(Exception):
+    """The server did not want to speak WebSocket."""
+
+    def __init__(self, answer: Refusal) -> None:
+        super().__init__(f"{answer.status} {answer.body!r}")
+        self.status = answer.status
+
+
 class FramePipe:
     """One WebSocket whose frames we make ourselves: it never says goodbye unless it is told to."""
 
-    def __init__(self, server: Address, *, secure: bool = False, source: Address = ("127.0.0.1", 0)) -> None:
-        self._raw = RawWebSocket.opened(server, secure=secure, source=source)
+    def __init__(
+        self,
+        server: Address,
+        *,
+        secure: bool = False,
+        source: Address = ("127.0.0.1", 0),
+        opening: bytes | None = None,
+    ) -> None:
+        """`opening` may be another upgrade than the usual one. Raises NotUpgraded."""
+        self._raw = RawWebSocket(server, opening, secure=secure, source=source)
+        answer = self._raw.http()
+        if answer.status != 101:
+            self._raw.close()
+            raise NotUpgraded(answer)
         self.socket = self._raw.pipe.socket
         self.code = 0
         """Of the close frame that came."""
@@ -87,10 +107,12 @@ class ConnectedPhone(BlockingPhone):
         source: Address = ("127.0.0.1", 0),
         user_agent: str = "",
         instance: str = "",
+        opening: bytes | None = None,
     ) -> None:
+        """`opening` may be another upgrade to WebSocket than the usual one."""
         secure = transport in ("tls", "wss")
         if transport in WEBSOCKETS:
-            self.pipe = FramePipe(server, secure=secure, source=source)
+            self.pipe = FramePipe(server, secure=secure, source=source, opening=opening)
         else:
             self.pipe = TcpPipe(server, source, trusting() if secure else None)
         caller = Caller(

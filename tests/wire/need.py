@@ -1,5 +1,6 @@
 """Which peers a test cannot do without, and how many rounds it runs."""
 
+import importlib.util
 import os
 
 import pytest
@@ -21,6 +22,12 @@ def need_browser() -> None:
     missing = [*browser.missing_parts(), *([] if phone.is_built() else ["the page (make page)"])]
     if missing:
         _leave_out(f"not there: {', '.join(missing)}")
+
+
+def need_module(name: str) -> None:
+    """The same for a package that is not made for every machine."""
+    if importlib.util.find_spec(name) is None:
+        _leave_out(f"not installed: {name} (no wheel for this machine or this Python)")
 
 
 def _leave_out(text: str) -> None:

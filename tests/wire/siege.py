@@ -1,78 +1,104 @@
 """Peers that mean no good, in a process of their own: what each of them did, and when it was thrown out.
 
-    python -m tests.wire.siege '{"attacks": [...], "addresses": {"tcp": ["127.0.0.1", 5060], ...}}'
+    python -m tests.wire.siege '[{"attack": "nothing", "transport": "tcp", "server": ["::1", 5060], "count": 9}]'
 
-prints one JSON list with one list for each attack: the seconds until each of its connections was closed,
-null for those that never were. Every source address has at most `PER_SOURCE` connections.
+prints one JSON list with a list for each order: the seconds until each connection was closed, null for those
+that never were. Every address of loopback that they come from has at most `PER_SOURCE` of them.
 """
 
 import asyncio
+import contextlib
 import json
+import socket
 import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import uvloop
 
 from tests.peers.phone import Address
+from tests.peers.process import Process
 from tests.peers.stream import trusting
 from tests.wire.frames import CONTINUATION, PING, TEXT, frame, upgrade
 
-PER_SOURCE: Final = 100
-GIVE_UP_SECONDS: Final = 30.0
+PER_SOURCE: Final = 50
+GIVE_UP_SECONDS: Final = 40.0
 SLOWLY_SECONDS: Final = 1.0
 SECURE: Final = ("tls", "wss")
-REGISTER: Final = (
-    b"REGISTER sip:registrar.localhost SIP/2.0\r\n"
-    b"Via: SIP/2.0/TCP 192.168.7.9:5060;branch=z9hG4bKslow;rport\r\n"
-    b"Max-Forwards: 70\r\nFrom: <sip:slow@registrar.localhost>;tag=1\r\nTo: <sip:slow@registrar.localhost>\r\n"
-    b"Call-ID: slow\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n"
+WEBSOCKETS: Final = ("ws", "wss")
+DEAF_BUFFER: Final = 4_096
+DEAF_SENDS: Final = 20_000
+"""Requests of a peer that reads no answer: more than anybody keeps for it."""
+ROOT: Final = Path(__file__).parents[2]
+REQUEST: Final = (
+    b"OPTIONS sip:registrar.localhost SIP/2.0\r\n"
+    b"Via: SIP/2.0/TCP 192.168.7.9:5060;branch=z9hG4bKsiege;rport\r\n"
+    b"Max-Forwards: 70\r\nFrom: <sip:siege@registrar.localhost>;tag=1\r\nTo: <sip:registrar.localhost>\r\n"
+    b"Call-ID: siege\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
-"""It has more octets than anybody waits for, one a second."""
+"""With one octet a second it takes longer than anybody waits for."""
 
-Talk = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+@dataclass(frozen=True)
+class Order:
+    """So many connections that all do the same."""
+
+    attack: str
+    transport: str
+    server: Address
+    count: int
+    bare: bool = False
+    """Without the handshake that TLS begins with."""
+    rate: float = 0.0
+    """Connections a second; 0: all at once."""
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return trusting() if self.transport in SECURE and not self.bare else None
 
 
 # What they say once they are connected
 
 
-async def nothing(_writer: asyncio.StreamWriter) -> None:
+async def nothing(writer: asyncio.StreamWriter) -> None:
     """Neither TLS, nor an upgrade, nor SIP."""
 
 
-async def a_register(writer: asyncio.StreamWriter) -> None:
-    await _slowly(writer, REGISTER)
+async def slow_request(writer: asyncio.StreamWriter) -> None:
+    await _slowly(writer, REQUEST)
 
 
-async def an_upgrade(writer: asyncio.StreamWriter) -> None:
+async def slow_upgrade(writer: asyncio.StreamWriter) -> None:
     await _slowly(writer, upgrade())
 
 
-async def a_frame(writer: asyncio.StreamWriter) -> None:
+async def slow_frame(writer: asyncio.StreamWriter) -> None:
     writer.write(upgrade())
-    await asyncio.sleep(0.5)
-    await _slowly(writer, frame(TEXT, REGISTER))
+    await asyncio.sleep(0.2)
+    await _slowly(writer, frame(TEXT, REQUEST))
 
 
-async def fragments(writer: asyncio.StreamWriter) -> None:
+async def slow_fragments(writer: asyncio.StreamWriter) -> None:
     """Each of them is whole, and the message is not."""
     writer.write(upgrade())
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     for number in count():
-        octet = REGISTER[number : number + 1]
-        writer.write(frame(CONTINUATION if number else TEXT, octet, final=False))
+        octet = REQUEST[number : number + 1]
+        writer.write(frame(CONTINUATION if number else TEXT, octet, final=False) + frame(PING))
         await asyncio.sleep(SLOWLY_SECONDS)
 
 
-async def one_octet_of_tls(writer: asyncio.StreamWriter) -> None:
+async def first_octet_of_tls(writer: asyncio.StreamWriter) -> None:
     writer.write(hello()[:1])
 
 
 async def slow_tls(writer: asyncio.StreamWriter) -> None:
-    await _slowly(writer, hello(), 0.2)
+    await _slowly(writer, hello(), 0.1)
 
 
 async def keep_alives(writer: asyncio.StreamWriter) -> None:
@@ -88,10 +114,10 @@ async def ws_keep_alives(writer: asyncio.StreamWriter) -> None:
         writer.write(frame(TEXT, b"\r\n\r\n") + frame(PING))
 
 
-async def strangers_questions(writer: asyncio.StreamWriter) -> None:
+async def questions(writer: asyncio.StreamWriter) -> None:
     """They are answered, and prove nothing."""
     while True:
-        writer.write(REGISTER)
+        writer.write(REQUEST)
         await asyncio.sleep(SLOWLY_SECONDS)
 
 
@@ -104,69 +130,123 @@ async def _slowly(writer: asyncio.StreamWriter, data: bytes, seconds: float = SL
 def hello() -> bytes:
     """A ClientHello."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    with_it = trusting().wrap_bio(incoming, outgoing, server_hostname="registrar.localhost")
-    try:
-        with_it.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
+    with contextlib.suppress(ssl.SSLWantReadError):
+        trusting().wrap_bio(incoming, outgoing, server_hostname="registrar.localhost").do_handshake()
     return outgoing.read()
 
 
+Talk = Callable[[asyncio.StreamWriter], Awaitable[None]]
 TALKS: Final[dict[str, Talk]] = {
     talk.__name__: talk
     for talk in (
         nothing,
-        a_register,
-        an_upgrade,
-        a_frame,
-        fragments,
-        one_octet_of_tls,
+        slow_request,
+        slow_upgrade,
+        slow_frame,
+        slow_fragments,
+        first_octet_of_tls,
         slow_tls,
         keep_alives,
         ws_keep_alives,
-        strangers_questions,
+        questions,
     )
 }
 
 
-# How long it goes on
-
-
-async def besiege(server: Address, talk: Talk, source: str, tls: ssl.SSLContext | None) -> float | None:
-    """Connect, talk, and wait for the end: the seconds until then."""
-    reader, writer = await asyncio.open_connection(*server, ssl=tls, local_addr=(source, 0))
+async def talk(order: Order, source: str) -> float | None:
+    """Connect, talk, and read until the end: the seconds until then."""
+    reader, writer = await asyncio.open_connection(*order.server, ssl=order.tls, local_addr=(source, 0))
     began = time.monotonic()
-    talking = asyncio.ensure_future(talk(writer))
+    talking = asyncio.ensure_future(TALKS[order.attack](writer))
     try:
         async with asyncio.timeout(GIVE_UP_SECONDS):
-            while await reader.read(65_536):
-                pass
-    except ConnectionError:
-        pass
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(65_536):
+                    pass
+        return time.monotonic() - began
     except TimeoutError:
         return None
     finally:
-        took = time.monotonic() - began
         talking.cancel()
         writer.close()
-    return took
 
 
-async def run(attacks: list[dict[str, Any]], addresses: dict[str, Address]) -> list[list[float | None]]:
-    """All attacks at once."""
-    sources = _sources()
-    trusted = trusting()
+# Others
 
-    async def attack(one: dict[str, Any]) -> list[float | None]:
-        transport = one["transport"]
-        tls = trusted if transport in SECURE and not one.get("bare") else None
-        server = addresses[transport]
-        work = [
-            besiege((server[0], server[1]), TALKS[one["talk"]], next(sources), tls) for _ in range(one["count"])
-        ]
-        return list(await asyncio.gather(*work))
 
-    return list(await asyncio.gather(*map(attack, attacks)))
+async def deaf(order: Order, source: str) -> float | None:
+    """Ask and ask, and never read an answer: the seconds until nothing can be asked any more."""
+    plain = _socket(source)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DEAF_BUFFER)
+    await asyncio.get_running_loop().sock_connect(plain, order.server)
+    name = "registrar.localhost" if order.tls else None
+    reader, writer = await asyncio.open_connection(
+        sock=plain, ssl=order.tls, server_hostname=name, limit=1_024
+    )
+    request = REQUEST
+    if order.transport in WEBSOCKETS:
+        writer.write(upgrade())
+        await reader.readuntil(b"\r\n\r\n")
+        request = frame(TEXT, REQUEST)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            for number in count():
+                writer.write(request * 8 if number < DEAF_SENDS / 8 else b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0 if number < DEAF_SENDS / 8 else 0.2)
+    except ConnectionError:
+        return time.monotonic() - began
+    except TimeoutError:
+        return None
+    finally:
+        writer.transport.abort()
+    return None
+
+
+async def come_and_go(order: Order, source: str) -> float | None:
+    """Connect and close."""
+    opened = _socket(source)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            await asyncio.get_running_loop().sock_connect(opened, order.server)
+    except (OSError, TimeoutError):
+        return None
+    finally:
+        opened.close()
+    return time.monotonic() - began
+
+
+def _socket(source: str) -> socket.socket:
+    opened = socket.socket()
+    opened.setblocking(False)
+    opened.bind((source, 0))
+    return opened
+
+
+# All of them
+
+
+async def carry_out(order: Order, sources: Iterator[str]) -> list[float | None]:
+    """Every connection of an order."""
+    attack = {"deaf": deaf, "come_and_go": come_and_go}.get(order.attack, talk)
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    tasks = []
+    for number in range(order.count):
+        if order.rate:
+            await asyncio.sleep(max(0.0, begin + number / order.rate - loop.time()))
+        tasks.append(asyncio.create_task(_tried(attack(order, next(sources)))))
+    return list(await asyncio.gather(*tasks))
+
+
+async def _tried(attack: Awaitable[float | None]) -> float | None:
+    """Nobody let it in: it was closed at once."""
+    try:
+        return await attack
+    except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        return 0.0
 
 
 def _sources() -> Iterator[str]:
@@ -175,11 +255,32 @@ def _sources() -> Iterator[str]:
         yield f"127.0.{100 + host // 250}.{1 + host % 250}"
 
 
+async def carry_out_all(orders: list[Order]) -> list[list[float | None]]:
+    """All at once."""
+    sources = _sources()
+    return list(await asyncio.gather(*(carry_out(order, sources) for order in orders)))
+
+
+class Siege(Process):
+    """The program; it gives way to everybody else, who are measured."""
+
+    def __init__(self, tmp: Path, orders: list[Order]) -> None:
+        text = json.dumps([asdict(order) for order in orders])
+        argv = ["nice", "-n", "10", sys.executable, "-m", "tests.wire.siege", text]
+        super().__init__("siege", argv, tmp, environment={"PYTHONPATH": str(ROOT)})
+
+    def over(self, within: float = 2 * GIVE_UP_SECONDS) -> list[list[float | None]]:
+        """What each order came to."""
+        assert self.wait(within) == 0, self.last_lines()
+        found: list[list[float | None]] = json.loads(self.out.read_text())
+        return found
+
+
 def main() -> None:
-    order = json.loads(sys.argv[1])
-    addresses = {name: (host, port) for name, (host, port) in order["addresses"].items()}
+    orders = [Order(**order) for order in json.loads(sys.argv[1])]
+    orders = [Order(**{**asdict(order), "server": tuple(order.server)}) for order in orders]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(run(order["attacks"], addresses))))
+        print(json.dumps(runner.run(carry_out_all(orders))))
 
 
 if __name__ == "__main__":

@@ -64,8 +64,8 @@ def test_an_empty_folder_is_fit_and_stays_empty(tmp_path: Path) -> None:
     done = run(tmp_path, sip_udp=f"127.0.0.1:{free_port()}", sip_wss=f"127.0.0.1:{free_port()}")
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
-    whats = [line[6:20].strip() for line in lines]
-    assert whats == [
+    looked_at = [line[6:20].strip() for line in lines]
+    assert looked_at == [
         "settings", "data directory", "database", "Redis", "country file", "certificate", "port", "port",
         "open files",
     ]  # fmt: skip

@@ -261,6 +261,14 @@ def test_a_flood_of_pings_is_the_end(count: int, together: bool, socket: RawWebS
     assert socket.ended(2.0)
 
 
+def test_a_flood_and_a_breach_at_once_are_the_end(socket: RawWebSocket) -> None:
+    socket.send(frame(PING) * 20 + frame(CONTINUATION))
+    frames, code = socket.until_closed()
+    assert code in (POLICY, PROTOCOL)
+    assert all(got.opcode == PONG for got in frames)
+    assert socket.ended(2.0)
+
+
 def test_pongs_that_nobody_asked_for_are_ignored(socket: RawWebSocket) -> None:
     socket.send(frame(PONG, b"x") * 100)
     socket.text(SOUND)

@@ -387,6 +387,118 @@ def test_removals_of_the_same_request_make_room_first() -> None:
     assert EventKind.LOST not in kinds(outcome)
 
 
+# Connections: what is bound to one that is closed, and browsers that were reloaded
+
+
+def connected(host: str, **changes: object) -> Binding:
+    """A binding over WSS."""
+    return binding(host, **({"transport": "wss", "flow": 1} | changes))
+
+
+def browser(before: Snapshot, *contacts: str, one_device: bool = True, transport: str = "wss") -> Accepted:
+    """What becomes of a REGISTER over a new connection of a phone that is one browser."""
+    origin = replace(ORIGIN, transport=transport, flow=9, one_device=one_device)
+    outcome = register(before, asked(*contacts, call_id="call-9"), origin, NOW)
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def test_a_binding_is_over_the_connection_its_request_came_by() -> None:
+    (made,) = browser(EMPTY, f"<{A}>").bindings
+    assert (made.transport, made.flow, made.connected) == ("wss", 9, True)
+    (refreshed,) = browser(Snapshot(1, (connected("10.0.0.7"),)), f"<{A}>").bindings
+    assert refreshed.flow == 9, "a refresh moves it there"
+
+
+def test_a_browser_that_was_reloaded_is_where_it_is_now() -> None:
+    """SIP.js makes up another contact, and another instance, at each start."""
+    before = Snapshot(1, (connected("10.0.0.8", instance="urn:uuid:before", registered_at=5),))
+    outcome = browser(before, f"<{A}>;{INSTANCE}")
+    assert at(outcome) == [A]
+    assert outcome.events == (), "neither gone nor new: the same browser at the same place"
+    assert outcome.bindings[0].registered_at == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "contact"),
+    [
+        pytest.param(connected("10.0.0.8"), f"<{A}>", id="neither has an instance"),
+        pytest.param(connected("10.0.0.8", instance=UUID), f"<{A}>", id="it had one"),
+        pytest.param(connected("10.0.0.8"), f"<{A}>;{INSTANCE}", id="it has one now"),
+        pytest.param(connected("10.0.0.8", transport="ws"), f"<{A}>", id="without TLS"),
+        pytest.param(
+            connected("10.0.0.8", instance="urn:uuid:before", reg_id=1),
+            f"<{A}>;{INSTANCE};reg-id=1",
+            id="another instance with the same flow",
+        ),
+    ],
+)
+def test_a_browsers_newest_registration_replaces_its_other(old: Binding, contact: str) -> None:
+    assert at(browser(Snapshot(1, (old,)), contact)) == [A]
+    assert len(browser(Snapshot(1, (old,)), contact, one_device=False).bindings) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "contact"),
+    [
+        pytest.param(binding("10.0.0.8"), f"<{A}>", id="what stands over UDP"),
+        pytest.param(connected("10.0.0.8", transport="tls"), f"<{A}>", id="what stands over TLS"),
+        pytest.param(
+            connected("10.0.0.8", instance=UUID, reg_id=1), f"<{A}>;{INSTANCE};reg-id=2", id="a second flow"
+        ),
+    ],
+)
+def test_a_browsers_newest_registration_leaves_alone(old: Binding, contact: str) -> None:
+    """RFC 5626 section 4.2: two flows of one instance stand beside each other on purpose."""
+    assert len(browser(Snapshot(1, (old,)), contact).bindings) == 2
+
+
+def test_a_browser_that_leaves_takes_nobody_with_it() -> None:
+    """What it says goodbye to may be its last connection, and the newest has come already."""
+    before = Snapshot(1, (connected("10.0.0.8"),))
+    assert at(browser(before, f"<{A}>;expires=0")) == [B]
+
+
+def test_a_browser_may_have_two_contacts_in_one_request() -> None:
+    before = Snapshot(1, (connected("10.0.0.9"),))
+    assert at(browser(before, f"<{A}>", f"<{B}>")) == [A, B]
+
+
+def test_beyond_five_those_on_closed_connections_go_first() -> None:
+    """Decision 10: closed flow first, then the oldest refresh."""
+    numbers = range(1, MAX_CONTACTS + 1)
+    old = tuple(connected(f"10.0.1.{n}", flow=n, refreshed_at=int(NOW) - n) for n in numbers)
+    before, closed = Snapshot(1, old), {1, 3}
+    left: list[int] = []
+    for _ in range(3):
+        what = asked(f"<sip:200@10.0.2.{len(left)}>", call_id="call-9")
+        outcome = register(
+            before, what, ORIGIN, Epoch(NOW + len(left) + 1), lambda binding: binding.flow in closed
+        )
+        assert isinstance(outcome, Accepted)
+        (gone,) = set(before.bindings) - set(outcome.bindings)
+        assert outcome.events[-1].reason == "too-many-contacts"
+        left.append(gone.flow)
+        before = Snapshot(2, outcome.bindings)
+    assert left == [3, 1, 5], "of the closed ones the older first, then the oldest"
+
+
+def test_what_this_request_made_never_goes() -> None:
+    old = tuple(connected(f"10.0.1.{n}", flow=n) for n in range(MAX_CONTACTS))
+    what = asked(*(f"<sip:200@10.0.2.{n}>" for n in range(MAX_CONTACTS)), call_id="call-9")
+    outcome = register(Snapshot(1, old), what, ORIGIN, NOW, lambda binding: binding.flow == 0)
+    assert isinstance(outcome, Accepted)
+    assert at(outcome) == [f"sip:200@10.0.2.{n}" for n in range(MAX_CONTACTS)]
+
+
+def test_a_closed_connection_alone_ends_nothing() -> None:
+    """Its phone has a grace to come back in."""
+    before = Snapshot(1, (connected("10.0.0.8"),))
+    outcome = register(before, asked(f"<{A}>", call_id="call-9"), ORIGIN, NOW, lambda _: True)
+    assert isinstance(outcome, Accepted)
+    assert at(outcome) == [A, B]
+
+
 # What the phone is told
 
 

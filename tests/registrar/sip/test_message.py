@@ -213,6 +213,40 @@ def test_the_body_is_cut_by_content_length(lines: list[str], body: bytes, kept: 
 
 
 @pytest.mark.parametrize(
+    ("lines", "body", "fits"),
+    [
+        pytest.param([], b"abc", True, id="absent: a WebSocket message has its length"),
+        pytest.param(["l: 3"], b"abc", True, id="exact"),
+        pytest.param(["l: 0"], b"", True, id="nothing"),
+        pytest.param(["l: 2"], b"abc", False, id="an octet too many"),
+        pytest.param(["l: 0"], b"\r\n", False, id="an empty line too many"),
+        pytest.param(["l: 0"], b"\r\n" + wire(), False, id="a second message"),
+        pytest.param(["l: 4"], b"abc", False, id="an octet too few"),
+        pytest.param(["l: x"], b"abc", False, id="no length"),
+    ],
+)
+def test_where_the_transport_says_how_long_a_message_is_it_is_so_long(
+    lines: list[str], body: bytes, fits: bool
+) -> None:
+    message = parse(wire(*LINES, *lines, body=body), exact=True)
+    assert isinstance(message, Request)
+    assert message.via.host == "phone.example"
+    assert bool(message.fault) is not fits
+    if fits:
+        assert message.body == body
+    else:
+        with pytest.raises(MalformedMessage):
+            check(message)
+
+
+def test_a_response_that_is_longer_than_it_says_is_none() -> None:
+    data = wire(*LINES, "l: 2", start="SIP/2.0 200 OK", body=b"abc")
+    assert parse(data).body == b"ab"
+    with pytest.raises(MalformedMessage, match="longer than Content-Length"):
+        parse(data, exact=True)
+
+
+@pytest.mark.parametrize(
     "lines",
     [
         ["l: 4"],

@@ -21,7 +21,7 @@ from registrar.transport.connections import (
     Limits,
 )
 
-from .pretend import PROXY, THERE, Pipe, Room
+from .pretend import PROXY, THERE, Pipe, Room, settled
 
 DEFAULTS = Limits()
 BEFORE = 0.001
@@ -737,3 +737,54 @@ async def test_a_connection_that_is_gone_has_no_turn() -> None:
         await asyncio.sleep(0)
     assert len(talk.taken) == 1
     assert room.left() == {}
+
+
+async def test_who_comes_with_much_while_others_wait_waits_too() -> None:
+    room = Room()
+    (one, _), (other, pipe) = room.open(Talk), room.open(Talk)
+    one.data_received(b"x" * (3 * TURN_OCTETS))
+    other.data_received(b"y" * (2 * TURN_OCTETS))
+    assert (len(one.taken), len(other.taken), pipe.reading) == (1, 0, False)
+    await asyncio.sleep(0)
+    assert (len(one.taken), len(other.taken)) == (2, 1)
+    await settled(other)
+    assert (b"".join(other.taken), pipe.reading) == (b"y" * (2 * TURN_OCTETS), True)
+
+
+async def test_a_message_is_not_late_while_it_is_for_us_to_read_on() -> None:
+    room = Room()
+    talk, _ = room.open(Talk)
+    room.table.authenticated(talk.flow.id)
+    talk.begin()
+    talk.data_received(b"x" * (3 * TURN_OCTETS))
+    room.look_after(DEFAULTS.message_seconds)
+    assert talk.ended is None
+    await settled(talk)
+    room.look_after(0)
+    assert talk.ended is End.SLOW
+
+
+async def test_a_message_is_not_late_because_its_peer_did_not_read() -> None:
+    room = Room()
+    talk, pipe = stalled(room)
+    talk.begin()
+    for _ in range(2):
+        room.look_after(DEFAULTS.stuck_seconds - BEFORE)
+        pipe.take(1)
+    assert talk.ended is None
+    pipe.take(pipe.queued)
+    room.look_after(DEFAULTS.message_seconds - BEFORE)
+    assert talk.ended is None
+    room.look_after(BEFORE)
+    assert talk.ended is End.SLOW
+
+
+@pytest.mark.parametrize("end", [End.SLOW, End.UNAUTHENTICATED])
+def test_who_has_had_his_time_and_does_not_read_hears_no_goodbye(end: End) -> None:
+    room = Room()
+    talk, pipe = room.open(Polite)
+    pipe.stalled = True
+    talk.send(b"x" * (WRITE_HIGH + 1))
+    pipe.said()
+    talk.close(end)
+    assert (pipe.said(), pipe.aborted, talk.ended) == (b"", True, end)

@@ -1,0 +1,62 @@
+"""Ordinary phones on every transport, while others misbehave: each of them is answered, and soon."""
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Final, Self, get_args
+
+from tests.peers.load import Acknowledged, Transport
+from tests.peers.sipp import percentile
+from tests.wire.ledger import Load
+from tests.wire.site import Site
+
+TRANSPORTS: Final[tuple[Transport, ...]] = get_args(Transport)
+PHONES: Final = 8
+"""Of each transport."""
+RATE: Final = 40
+"""Registrations a second, of all together."""
+
+
+class Fleet:
+    """Registers again and again for the length of a block; over TCP, TLS, ws and wss connections are kept."""
+
+    def __init__(
+        self, site: Site, *, rate: float = RATE, transports: tuple[Transport, ...] = TRANSPORTS
+    ) -> None:
+        self.loads = [
+            Load(
+                [site.new_phone().account for _ in range(PHONES)],
+                site.listeners[transport],
+                rate=rate / len(transports),
+                transport=transport,
+            )
+            for transport in transports
+        ]
+        self._running = ExitStack()
+
+    def answered(self, since: float, until: float) -> list[Acknowledged]:
+        """The registrations that were begun and answered with 200 between two moments of the wall clock."""
+        done = [one for load in self.loads for one in list(load.result.acknowledged)]
+        return [one for one in done if since <= one.at - one.seconds and one.at <= until]
+
+    def p99(self, since: float, until: float) -> float:
+        """In seconds, from the first request to the 200."""
+        return percentile(sorted(one.seconds for one in self.answered(since, until)), 99)
+
+    @property
+    def failures(self) -> list[object]:
+        """Everything that was not answered with 200."""
+        return [bad for load in self.loads for bad in (*load.result.refused, *load.result.timeouts)]
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(load.acknowledged for load in self.loads)
+
+    def __enter__(self) -> Self:
+        for load in self.loads:
+            self._running.enter_context(load)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
