@@ -53,6 +53,8 @@ SPARE_DESCRIPTORS: Final = 512
 """File descriptors that connections may not take: Redis, the database, logs and UDP need theirs."""
 LEAST_CONNECTIONS: Final = 64
 MOST_DESCRIPTORS: Final = 1_048_576
+MANY_GONE: Final = 500
+"""After so many connections have ended it is worth a look at what memory they left behind."""
 DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0
 LAG_SECONDS: Final = 0.1
@@ -383,7 +385,9 @@ class SipSide:
         """Look whether the country file or the machine's addresses have changed."""
         while True:
             await asyncio.to_thread(self._countries.refresh)
-            await asyncio.to_thread(_give_back_memory)
+            if self._connections.gone >= MANY_GONE:
+                self._connections.gone = 0
+                await asyncio.to_thread(_give_back_memory)
             local.forget()
             up = self._metrics.store_up
             up.labels("redis").set(self._location.wire.up)

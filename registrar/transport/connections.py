@@ -285,6 +285,8 @@ class Connections:
         self._sources: dict[str, int] = {}
         self._authenticated_sources: dict[str, int] = {}
         self._admitted = 0
+        self.gone = 0
+        """How many places were given back since somebody set it to 0."""
         self._pings: OrderedDict[Connection, Mono] = OrderedDict()
         self._awaiting_pong: OrderedDict[Connection, Mono] = OrderedDict()
         self.partial: dict[Connection, None] = {}
@@ -335,6 +337,7 @@ class Connections:
     def release(self, ip: str) -> None:
         """A connection from `ip` was admitted and has come to nothing before it was opened."""
         self._admitted -= 1
+        self.gone += 1
         self._leave(self._sources, ip)
         self._metrics.closed(End.HANDSHAKE)
 
@@ -374,6 +377,7 @@ class Connections:
         if self._open.pop(connection.flow.id, None) is None:
             return
         self._admitted -= 1
+        self.gone += 1
         self._count(connection, -1)
         if connection.authenticated:
             self._leave(self._authenticated_sources, connection.source)
