@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
-#   deploy/peers.sh test     sipp, redis-server, baresip, chromium
+#   deploy/peers.sh test     sipp, redis-server, baresip, chromium, openssl
 #   deploy/peers.sh bench    sipp, redis-server, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -24,6 +24,7 @@ is_there() {
         redis-server) command -v redis-server && command -v redis-cli ;;
         baresip-core) command -v baresip ;;
         chromium) command -v chromium ;;
+        openssl) command -v openssl ;;
         kamailio) command -v kamailio ;;
         kamailio-redis-modules) is_file /usr/lib*/kamailio/modules/db_redis.so /usr/lib/*/kamailio/modules/db_redis.so ;;
     esac >/dev/null 2>&1
@@ -55,7 +56,7 @@ install() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server baresip-core chromium" ;;
+    test) wanted="sip-tester redis-server baresip-core chromium openssl" ;;
     bench) wanted="sip-tester redis-server kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

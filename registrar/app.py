@@ -53,7 +53,7 @@ SPARE_DESCRIPTORS: Final = 512
 """File descriptors that connections may not take: Redis, the database, logs and UDP need theirs."""
 LEAST_CONNECTIONS: Final = 64
 MOST_DESCRIPTORS: Final = 1_048_576
-MANY_GONE: Final = 500
+MANY_GONE: Final = 25
 """After so many connections have ended it is worth a look at what memory they left behind."""
 DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0

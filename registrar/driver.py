@@ -89,8 +89,8 @@ class Driver:
         try:
             try:
                 message = parse(data, exact=flow.transport != "udp")
-            except MessageTooLarge as error:
-                fault = error
+            except MessageTooLarge as large:  # another name than below: compiled, a name has one type
+                fault = large
                 message = parse(data[:MAX_MESSAGE])
         except SipError as error:
             self._metrics.parse_errors(error.label)

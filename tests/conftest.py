@@ -1,11 +1,22 @@
-"""What a run of the tests says about itself before it begins."""
+"""What a run of the tests says about itself before it begins, and which tests may run side by side."""
 
 import os
+from typing import Final
 
 import pytest
 
 from tests.peers.process import lacking
 
+TOGETHER: Final = "servers"
+"""One after the other in one process: tests that share servers, measure time, or kill what others need."""
+APART: Final = frozenset(
+    {
+        "test_browser", "test_commands", "test_doctor", "test_fuzz", "test_https", "test_phones_tcp_tls",
+        "test_statements_register", "test_statements_authentication", "test_statements_transport",
+        "test_statements_websocket", "test_watch",
+    }
+)  # fmt: skip
+"""Of those that start servers: modules that may run beside the others, with servers of their own."""
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio")
 
 
@@ -16,3 +27,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     peers = f"missing: {', '.join(missing)}; {effect}" if missing else "all here"
     size = "in full (SOAK=1)" if os.environ.get("SOAK") == "1" else "reduced (SOAK=1 runs them in full)"
     return [f"peers: {peers}", f"rounds: {size}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n 2 --dist loadgroup`: a module is never split, and most of those with servers are one."""
+    for item in items:
+        apart = item.get_closest_marker("wire") is None or item.path.stem in APART
+        item.add_marker(pytest.mark.xdist_group(str(item.path) if apart else TOGETHER))

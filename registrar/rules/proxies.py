@@ -23,7 +23,10 @@ def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
     if len(entries) > MAX_HOPS:
         raise ValueError(f"more than {MAX_HOPS} addresses")
     while entries and _is_trusted(address, trusted):
-        address = _address(entries.pop().strip())
+        entry = entries.pop().strip()
+        if "%" in entry:
+            raise ValueError("a zone means something on one machine only")
+        address = _address(entry)
     return str(address)
 
 

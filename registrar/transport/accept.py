@@ -18,7 +18,7 @@ BACKLOG: Final = 4_096
 AT_ONCE: Final = 64
 """Connections taken in one turn of the loop."""
 HANDSHAKES_A_SECOND: Final = 200
-"""TLS handshakes begun; more wait in the kernel's queue, so that those who have a connection are served."""
+"""TLS handshakes begun; whoever has begun to speak waits for his, so that those who are in are served."""
 HANDSHAKES_IN_A_ROW: Final = 10
 """Each takes a millisecond from everybody else."""
 SHUTDOWN_SECONDS: Final = 1.0
@@ -73,6 +73,8 @@ class Acceptor:
         self._waits: asyncio.TimerHandle | None = None
         self._credit = float(HANDSHAKES_IN_A_ROW)
         self._credited = Mono(0.0)
+        self._next = asyncio.Lock()
+        """Held by whoever has the next handshake."""
         self._told = Mono(float("-inf"))
         self.port = 0
 
@@ -121,7 +123,7 @@ class Acceptor:
     def _accept(self) -> None:
         """Take whoever waits."""
         for _ in range(AT_ONCE):
-            if self._socket is None or not self._may_begin():
+            if self._socket is None:
                 return
             try:
                 accepted, peer = self._socket.accept()
@@ -144,7 +146,6 @@ class Acceptor:
         if not self._table.admit(ip):
             accepted.close()
             return
-        self._credit -= 1.0
         accepted.setblocking(False)
         host, port = accepted.getsockname()[:2]
         flow = Flow(self._transport, folded(host), port, ip, peer[1], self._table.number())
@@ -163,29 +164,54 @@ class Acceptor:
     async def _begin(self, accepted: socket.socket, connection: Connection) -> None:
         """TLS first, where there is TLS; whatever becomes of it, nobody else is stopped by it."""
         loop = asyncio.get_running_loop()
+        seconds = self._table.limits.first_seconds
         try:
             if self._tls is None:
                 await loop.connect_accepted_socket(lambda: connection, accepted)
-            else:
-                await loop.connect_accepted_socket(
-                    lambda: connection,
-                    accepted,
-                    ssl=self._tls,
-                    ssl_handshake_timeout=self._table.limits.first_seconds,
-                    ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-                )
+                return
+            async with asyncio.timeout(seconds):
+                await _has_spoken(accepted)
+            async with asyncio.timeout(seconds):
+                await self._turn()
+            await loop.connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=seconds,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
         except FAILED as error:
             log.debug("no connection with %s: %s", connection.source, error)
 
+    async def _turn(self) -> None:
+        """Wait for a handshake: they come at a rate, and to those who wait in their order."""
+        async with self._next:
+            while not self._may_begin():  # noqa: ASYNC110  # it is the clock that is waited for
+                await asyncio.sleep(1.0 / HANDSHAKES_A_SECOND)
+
     def _may_begin(self) -> bool:
-        """A bucket of tokens for TLS, of which each connection that is let in takes one; else always."""
-        if self._tls is None:
-            return True
+        """Take one of the handshakes that have been earned since the last look, if there is one."""
         now = self._table.now()
         earned = (now - self._credited) * HANDSHAKES_A_SECOND
         self._credit = min(float(HANDSHAKES_IN_A_ROW), self._credit + earned)
         self._credited = now
         if self._credit < 1.0:
-            self._pause(1.0 / HANDSHAKES_A_SECOND)
             return False
+        self._credit -= 1.0
         return True
+
+
+async def _has_spoken(accepted: socket.socket) -> None:
+    """Wait for the first octet, which stays where it is: who says nothing, or goes, costs no handshake.
+
+    Raises OSError when the peer has gone.
+    """
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    loop.add_reader(accepted, heard.set)
+    try:
+        await heard.wait()
+    finally:
+        loop.remove_reader(accepted)
+    if not accepted.recv(1, socket.MSG_PEEK):
+        raise ConnectionAbortedError("gone without a word")

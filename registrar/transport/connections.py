@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv6Network, ip_address
 from itertools import count
 from typing import Final, cast
 
@@ -25,6 +25,8 @@ WRITE_HIGH: Final = 16 * 1024
 READ_HIGH: Final = 16 * 1024
 TURN_OCTETS: Final = 2 * 1024
 """How much of one connection is read before the others have their turn: an ordinary message is smaller."""
+SOURCE_IPV6_PREFIX: Final = 64
+"""What one customer of a provider has of IPv6: all of it is one source."""
 LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
@@ -309,10 +311,10 @@ class Connections:
         connection.authenticated = True
         self._count(connection, 1)
         del self._unauthenticated[connection]
-        source = connection.source
+        source = _network(connection.source)
         self._leave(self._sources, source)
         there = self._authenticated_sources[source] = self._authenticated_sources.get(source, 0) + 1
-        if there > self.limits.authenticated_per_source and not self._is_proxy(source):
+        if there > self.limits.authenticated_per_source and not self._is_proxy(connection.source):
             connection.close(End.REFUSED)
 
     def hang_up(self, flow: int, *, revoked: bool) -> None:
@@ -325,20 +327,21 @@ class Connections:
 
     def admit(self, ip: str) -> bool:
         """Whether one more connection may come from `ip`; then its place is taken until it ends."""
-        waiting = self._sources.get(ip, 0)
+        source = _network(ip)
+        waiting = self._sources.get(source, 0)
         full = self._admitted >= self.limits.total
         if full or (waiting >= self.limits.unauthenticated_per_source and not self._is_proxy(ip)):
             self._metrics.closed(End.REFUSED)
             return False
         self._admitted += 1
-        self._sources[ip] = waiting + 1
+        self._sources[source] = waiting + 1
         return True
 
     def release(self, ip: str) -> None:
         """A connection from `ip` was admitted and has come to nothing before it was opened."""
         self._admitted -= 1
         self.gone += 1
-        self._leave(self._sources, ip)
+        self._leave(self._sources, _network(ip))
         self._metrics.closed(End.HANDSHAKE)
 
     def number(self) -> int:
@@ -349,9 +352,9 @@ class Connections:
         """A trusted proxy has said where the connection comes from: it counts there now."""
         if address == connection.source:
             return
-        self._leave(self._sources, connection.source)
-        connection.source = address
-        waiting = self._sources[address] = self._sources.get(address, 0) + 1
+        self._leave(self._sources, _network(connection.source))
+        connection.source, source = address, _network(address)
+        waiting = self._sources[source] = self._sources.get(source, 0) + 1
         if waiting > self.limits.unauthenticated_per_source:
             connection.close(End.REFUSED)
 
@@ -380,10 +383,10 @@ class Connections:
         self.gone += 1
         self._count(connection, -1)
         if connection.authenticated:
-            self._leave(self._authenticated_sources, connection.source)
+            self._leave(self._authenticated_sources, _network(connection.source))
         else:
             self._unauthenticated.pop(connection, None)
-            self._leave(self._sources, connection.source)
+            self._leave(self._sources, _network(connection.source))
         self.partial.pop(connection, None)
         self.blocked.pop(connection, None)
         self.closing.pop(connection, None)
@@ -471,9 +474,14 @@ class Connections:
         self._metrics.connections.labels(connection.flow.transport, state).inc(by)
 
     @staticmethod
-    def _leave(places: dict[str, int], ip: str) -> None:
-        left = places.get(ip, 0) - 1
+    def _leave(places: dict[str, int], source: str) -> None:
+        left = places.get(source, 0) - 1
         if left > 0:
-            places[ip] = left
+            places[source] = left
         else:
-            places.pop(ip, None)
+            places.pop(source, None)
+
+
+def _network(ip: str) -> str:
+    """What is counted as one source."""
+    return ip if ":" not in ip else str(IPv6Network((ip, SOURCE_IPV6_PREFIX), strict=False))

@@ -22,8 +22,8 @@ WORDS: Final = (
     "sip: sips: tel: @ : ; , < > ? & = \\ % %00 %41 %zz [ ] [::1] [2001:db8::1] 192.0.2.1 :5060 :65536 * . "
     "lr transport=tcp user=phone maddr= ttl= branch= z9hG4bK received= rport tag= expires= q=0.5 "
     "+sip.instance= Digest username= realm= nonce= uri= response= algorithm= MD5 SHA-256 qop=auth "
-    "nc=00000001 cnonce= opaque= SIP/2.0 SIP/2.0/UDP REGISTER OPTIONS INVITE Via: v: From: To: Call-ID: CSeq: Contact: "
-    "Content-Length: l: Max-Forwards: Authorization: Date:"
+    "nc=00000001 cnonce= opaque= SIP/2.0 SIP/2.0/UDP REGISTER OPTIONS INVITE Via: v: From: To: Call-ID: "
+    "CSeq: Contact: Content-Length: l: Max-Forwards: Authorization: Date:"
 ).split()
 """What these languages are made of; quotes, blanks and ends of lines are added."""
 ESCAPED: Final = ('\\"', " ", "\\x0d\\x0a", "\\x0d\\x0a ", "\\x0d\\x0a\\x0d\\x0a")

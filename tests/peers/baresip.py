@@ -1,4 +1,4 @@
-"""baresip 1.0, a phone that other people wrote: one account over UDP that registers and stays."""
+"""baresip 1.0, a phone that other people wrote: one account over UDP, TCP or TLS that registers and stays."""
 
 import re
 from pathlib import Path
@@ -26,18 +26,38 @@ REGISTERED: Final = re.compile(r"\b200 OK\b")
 
 
 class Baresip:
-    """One account; baresip refreshes by itself, `interval` is what it asks for in seconds."""
+    """One account; baresip refreshes by itself, `interval` is what it asks for in seconds.
 
-    def __init__(self, tmp: Path, account: Account, server: Address, *, interval: int = 60) -> None:
+    Over TLS it reads the certificates in `ca` and goes on with any server: this old version refuses none.
+    """
+
+    def __init__(
+        self,
+        tmp: Path,
+        account: Account,
+        server: Address,
+        *,
+        transport: str = "udp",
+        ca: Path | None = None,
+        interval: int = 60,
+        refresh_percent: int | None = None,
+    ) -> None:
+        """`refresh_percent`, from 5 to 95: how much of the granted time it lets pass, else 90."""
         folder = tmp / f"baresip-{account.username}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config").write_text(CONFIGURATION.format(modules=MODULES))
-        outbound = "sip:{}:{};transport=udp".format(*server)
+        trusted = f"sip_cafile {ca}\n" if ca else ""
+        (folder / "config").write_text(CONFIGURATION.format(modules=MODULES) + trusted)
+        outbound = "sip:{}:{};transport={}".format(*server, transport)
+        wait = f";rwait={refresh_percent}" if refresh_percent else ""
         (folder / "accounts").write_text(
-            f'<{account.uri};transport=udp>;outbound="{outbound}";auth_user={account.username};'
-            f"auth_pass={account.password};regint={interval}\n"
+            f'<{account.uri};transport={transport}>;outbound="{outbound}";auth_user={account.username};'
+            f"auth_pass={account.password};regint={interval}{wait}\n"
         )
         self._process = Process("baresip", ["baresip", "-f", str(folder)], folder)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def output(self) -> str:

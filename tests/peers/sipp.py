@@ -1,4 +1,4 @@
-"""sipp 3.6.1 registers phones in bulk: scenarios, users as CSV, and what came of it."""
+"""sipp 3.6.1 registers phones in bulk, over UDP or TCP: scenarios, users as CSV, and what came of it."""
 
 import csv
 import math
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from tests.peers.phone import Account
 from tests.peers.ports import free_port
@@ -17,6 +18,16 @@ UNLIMITED_RATE: Final = 100_000
 """More calls a second than any server takes: the limit in flight then closes the loop."""
 SOME_FAILED, ALL_GOOD, TIMED_OUT_GLOBALLY = 1, 0, 97
 STOP_SECONDS: Final = 20.0
+
+
+class Sockets(StrEnum):
+    """What sipp sends by, in the words of its option `-t`."""
+
+    UDP = "u1"
+    ONE_TCP = "t1"
+    """One connection for all calls, until sipp ends."""
+    TCP_PER_CALL = "tn"
+    """A connection for each call, closed when the call ends."""
 
 
 class Kind(StrEnum):
@@ -40,6 +51,8 @@ class Scenario:
     user_agent: str = "sipp"
     challenged: bool = True
     """False: the first REGISTER already gets the final answer."""
+    hold: float = 0.0
+    """Seconds that a call goes on after its last answer, and with it a connection of its own."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,7 @@ class Pace:
     local_port: int | None = None
     timeout: float = 120.0
     cores: str = ""
+    sockets: Sockets = Sockets.UDP
 
 
 def run_sipp(
@@ -90,17 +104,57 @@ def run_sipp(
 
     Failed calls are in the result; PeerFailed is for a sipp that did not work at all.
     """
-    port = pace.local_port or free_port(pace.local_ip)
-    folder = tmp / f"sipp-{port}-{len(list(tmp.glob('sipp-*')))}"
-    folder.mkdir(parents=True)
-    (folder / "scenario.xml").write_text(scenario_xml(scenario))
-    (folder / "users.csv").write_text(users_csv(accounts))
-    process = Process("sipp", _arguments(server, pace, port), folder, cores=pace.cores)
-    with process:
-        pid, code = process.pid, process.wait(pace.timeout + STOP_SECONDS)
-    if code not in (ALL_GOOD, SOME_FAILED, TIMED_OUT_GLOBALLY) or not (folder / "stat.csv").exists():
-        raise PeerFailed(f"sipp ended with {code}\n{process.last_lines()}")
-    return _result(folder, scenario, pid)
+    with Sipp(tmp, server, accounts, pace, scenario) as sipp:
+        return sipp.result()
+
+
+class Sipp:
+    """One run of sipp, for tests that look at its phones while it runs."""
+
+    def __init__(
+        self,
+        tmp: Path,
+        server: tuple[str, int],
+        accounts: Sequence[Account],
+        pace: Pace,
+        scenario: Scenario = Scenario(),
+    ) -> None:
+        port = pace.local_port or free_port(pace.local_ip)
+        self._folder = tmp / f"sipp-{port}-{len(list(tmp.glob('sipp-*')))}"
+        self._folder.mkdir(parents=True)
+        (self._folder / "scenario.xml").write_text(scenario_xml(scenario))
+        (self._folder / "users.csv").write_text(users_csv(accounts))
+        self._process = Process("sipp", _arguments(server, pace, port), self._folder, cores=pace.cores)
+        self._pace = pace
+        self._scenario = scenario
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def result(self) -> SippResult:
+        """Wait until all calls have ended, and count them."""
+        code = self._process.wait(self._pace.timeout + STOP_SECONDS)
+        if code not in (ALL_GOOD, SOME_FAILED, TIMED_OUT_GLOBALLY) or not self._statistics.exists():
+            raise PeerFailed(f"sipp ended with {code}\n{self._process.last_lines()}")
+        return _result(self._folder, self._scenario, self.pid)
+
+    @property
+    def _statistics(self) -> Path:
+        return self._folder / "stat.csv"
+
+    def kill9(self) -> None:
+        """End it in the middle of its calls; the kernel closes its sockets."""
+        self._process.kill9()
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.close()
 
 
 def _arguments(server: tuple[str, int], pace: Pace, port: int) -> list[str]:
@@ -110,7 +164,7 @@ def _arguments(server: tuple[str, int], pace: Pace, port: int) -> list[str]:
     speed = ["-r", str(rate)] if float(rate).is_integer() else ["-r", str(round(rate * 10)), "-rp", "10s"]
     return [
         *("sipp", f"{server[0]}:{server[1]}", "-sf", "scenario.xml", "-inf", "users.csv"),
-        *("-t", "u1", "-i", pace.local_ip, "-p", str(port), "-cp", str(free_port())),
+        *("-t", pace.sockets, "-i", pace.local_ip, "-p", str(port), "-cp", str(free_port())),
         *(
             "-m",
             str(pace.calls),
@@ -147,6 +201,8 @@ def scenario_xml(scenario: Scenario) -> str:
     steps += [_send(scenario, 2, authorized=scenario.challenged), _receive(kept)]
     if scenario.kind is Kind.REFRESH:
         steps += [_send(scenario, 3, authorized=True), _receive(scenario.expect)]
+    if scenario.hold:
+        steps.append(f'<pause milliseconds="{round(scenario.hold * 1000)}"/>')
     body = "\n".join(steps)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="{scenario.kind}">\n{body}\n</scenario>\n'
 

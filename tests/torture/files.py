@@ -67,7 +67,7 @@ VERDICTS: Final[dict[str, tuple[str | int, tuple[int, ...]]]] = {
 
 STREAM: Final = {
     # Its INVITE says 150 octets and has 153: what is left over is no message.
-    "dblreq": Fate((frozenset({401}), frozenset(NORMAL)), End.CLOSED),
+    "dblreq": Fate((frozenset({401}), frozenset(NORMAL), frozenset({SILENCE})), End.CLOSED),
     "clerr": waits(),
     "ncl": closed(400),
     "mcl01": closed(400),

@@ -7,10 +7,14 @@ import pytest
 from registrar.errors import SipError
 from registrar.sip import MAX_MESSAGE, Framer, Request, Response, answer, check, parse
 
+from . import files
 from .build import End
 from .cases import CASES, PARSED, RESPONSE, RFC4475, RFC5118, SILENCE, Case
 
-EACH = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+FILES = files.cases()
+EACH = pytest.mark.parametrize(
+    "case", (*CASES, *FILES), ids=[*(case.name for case in CASES), *(f"{case.name}.dat" for case in FILES)]
+)
 WORST = 0.020
 """Seconds a single message may take, on a slow machine."""
 
@@ -32,6 +36,7 @@ def test_every_category_of_the_rfcs_is_here_once() -> None:
     assert len(RFC4475) == len({case.name for case in RFC4475}) == 49
     assert len(RFC5118) == len({case.name for case in RFC5118}) == 12
     assert len(CASES) == len({case.name for case in CASES})
+    assert files.VERDICTS.keys() == {case.name for case in RFC4475}
 
 
 @EACH

@@ -22,31 +22,37 @@ COUNTRIES: Final = {"127.10.0.0/16": "DK", "127.20.0.0/16": "SE"}
 IN_THE_END: Final = "in_the_end"
 """Tests with this in their name run after all others."""
 
-FIGURES: Final = pytest.StashKey[list[str]]()
+LATE: Final = ("test_faults", "test_limits", "test_node_lost")
+"""Modules that measure under load: they run when the tests beside them are done."""
+FIGURE: Final = "figure"
 
 Report = Callable[[str], None]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[FIGURES] = []
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: IN_THE_END in item.name)
+    items.sort(key=lambda item: (IN_THE_END in item.name, item.path.stem in LATE))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[FIGURES]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every figure, from whichever process it came."""
+    outcomes = [outcome for found in terminalreporter.stats.values() for outcome in found]
+    lines = {
+        f"{outcome.nodeid.rpartition('::')[2].partition('@')[0]}: {text}": None
+        for outcome in outcomes
+        if isinstance(outcome, pytest.TestReport)
+        for name, text in outcome.user_properties
+        if name == FIGURE
+    }
+    if lines:
         terminalreporter.section("measured")
-        for line in config.stash[FIGURES]:
+        for line in lines:
             terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest) -> Report:
+def report(record_property: Callable[[str, object], None]) -> Report:
     """Takes a line with a figure; the run prints all of them in its end."""
-    lines = request.config.stash[FIGURES]
-    return lambda text: lines.append(f"{request.node.name}: {text}")
+    return lambda text: record_property(FIGURE, text)
 
 
 @pytest.fixture(scope="session")

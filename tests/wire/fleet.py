@@ -31,6 +31,7 @@ class Fleet:
             )
             for transport in transports
         ]
+        self.size = PHONES * len(transports)
         self._running = ExitStack()
 
     def answered(self, since: float, until: float) -> list[Acknowledged]:

@@ -1,6 +1,6 @@
 """Peers that mean no good, in a process of their own: what each of them did, and when it was thrown out.
 
-    python -m tests.wire.siege '[{"attack": "nothing", "transport": "tcp", "server": ["::1", 5060], "count": 9}]'
+    python -m tests.wire.siege '[{"attack": "nothing", "transport": "tcp", "server": ..., "count": 9}]'
 
 prints one JSON list with a list for each order: the seconds until each connection was closed, null for those
 that never were. Every address of loopback that they come from has at most `PER_SOURCE` of them.
@@ -31,9 +31,9 @@ GIVE_UP_SECONDS: Final = 40.0
 SLOWLY_SECONDS: Final = 1.0
 SECURE: Final = ("tls", "wss")
 WEBSOCKETS: Final = ("ws", "wss")
-DEAF_BUFFER: Final = 4_096
-DEAF_SENDS: Final = 20_000
-"""Requests of a peer that reads no answer: more than anybody keeps for it."""
+DEAF_BUFFER: Final = 16_384
+DEAF_OCTETS: Final = 4_000_000
+"""What a peer asks at most that reads no answer: more than anybody keeps for it."""
 ROOT: Final = Path(__file__).parents[2]
 REQUEST: Final = (
     b"OPTIONS sip:registrar.localhost SIP/2.0\r\n"
@@ -42,6 +42,8 @@ REQUEST: Final = (
     b"Call-ID: siege\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
 """With one octet a second it takes longer than anybody waits for."""
+LONG_REQUEST: Final = REQUEST.replace(b"siege;rport", b"siege" + b"x" * 1_500 + b";rport")
+"""Its answer is as long."""
 
 
 @dataclass(frozen=True)
@@ -174,34 +176,44 @@ async def talk(order: Order, source: str) -> float | None:
 # Others
 
 
-async def deaf(order: Order, source: str) -> float | None:
-    """Ask and ask, and never read an answer: the seconds until nothing can be asked any more."""
+async def deaf(order: Order, source: str, request: bytes = LONG_REQUEST) -> float | None:
+    """Ask and ask, and never read an answer: the seconds from the last word to the end."""
     plain = _socket(source)
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DEAF_BUFFER)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        plain.setsockopt(socket.SOL_SOCKET, option, DEAF_BUFFER)
     await asyncio.get_running_loop().sock_connect(plain, order.server)
     name = "registrar.localhost" if order.tls else None
     reader, writer = await asyncio.open_connection(
         sock=plain, ssl=order.tls, server_hostname=name, limit=1_024
     )
-    request = REQUEST
+    limit_reading = getattr(writer.transport, "set_read_buffer_limits", None)
+    if limit_reading is not None:  # TLS would read a quarter of a megabyte for nobody
+        limit_reading(high=1_024)
     if order.transport in WEBSOCKETS:
         writer.write(upgrade())
         await reader.readuntil(b"\r\n\r\n")
-        request = frame(TEXT, REQUEST)
-    began = time.monotonic()
+        request = frame(TEXT, request)
+    last = time.monotonic()
     try:
         async with asyncio.timeout(GIVE_UP_SECONDS):
-            for number in count():
-                writer.write(request * 8 if number < DEAF_SENDS / 8 else b"\r\n")
+            for _ in range(0, DEAF_OCTETS, len(request)):
+                writer.write(request)
                 await writer.drain()
-                await asyncio.sleep(0 if number < DEAF_SENDS / 8 else 0.2)
+                last = time.monotonic()
+                await asyncio.sleep(0)
+            return None  # it would have listened for ever
     except ConnectionError:
-        return time.monotonic() - began
+        pass
     except TimeoutError:
         return None
     finally:
         writer.transport.abort()
-    return None
+    return time.monotonic() - last
+
+
+async def chatty(order: Order, source: str) -> float | None:
+    """The same with many short requests."""
+    return await deaf(order, source, REQUEST)
 
 
 async def come_and_go(order: Order, source: str) -> float | None:
@@ -230,7 +242,7 @@ def _socket(source: str) -> socket.socket:
 
 async def carry_out(order: Order, sources: Iterator[str]) -> list[float | None]:
     """Every connection of an order."""
-    attack = {"deaf": deaf, "come_and_go": come_and_go}.get(order.attack, talk)
+    attack = {"deaf": deaf, "chatty": chatty, "come_and_go": come_and_go}.get(order.attack, talk)
     loop = asyncio.get_running_loop()
     begin = loop.time()
     tasks = []

@@ -103,7 +103,8 @@ async def outcome(
     except ConnectionError:
         closed = True
     finally:
-        writer.close()
+        writer.transport.abort()
+        await asyncio.sleep(0)  # the loop closes the socket in its next turn
     return Outcome(tuple(parse_answer(raw).status for raw in found), closed, messages.pongs)
 
 

@@ -18,12 +18,13 @@ from tests.torture.files import cases as raw_cases
 from tests.wire.conftest import Report
 from tests.wire.line import Line
 from tests.wire.need import rounds
-from tests.wire.site import Handset, Site
+from tests.wire.site import Site
 from tests.wire.trial import TOO_BIG, Trial, conduct, line
 
 pytestmark = pytest.mark.wire
 
 MUTATIONS: Final = 1_000
+BROKEN_CONNECTIONS: Final = 200
 SEED: Final = 3261
 MAX_MESSAGE: Final = 16_384
 EVERY: Final = ("udp", *TRANSPORTS)
@@ -148,7 +149,7 @@ if RAW:
     ],
 )
 def test_what_the_valid_ones_register(value: str, stored: set[str], transport: str, streams: Site) -> None:
-    """Table 3.1.1's verdicts with the credentials that RFC 4475's own messages do not carry."""
+    """What RFC 4475 says of these, with the credentials that its own messages do not carry."""
     handset = streams.new_phone()
     with line(streams, transport) as opened:
         caller = Caller(handset.account, opened.address, transport=transport.upper())
@@ -163,14 +164,14 @@ def test_what_the_valid_ones_register(value: str, stored: set[str], transport: s
 
 
 def test_a_message_of_one_octet_too_many_is_too_large(streams: Site) -> None:
-    with Line(streams.sip) as line:
+    with Line(streams.sip) as opened:
         for size, status in ((MAX_MESSAGE, 200), (MAX_MESSAGE + 1, 513)):
-            probe = line.next_probe()
+            probe = opened.next_probe()
             head = probe.replace(b"Content-Length: 0", b"Content-Length: 00000")
             body = size - len(head)
             request = head.replace(b"Length: 00000", b"Length: %05d" % body) + b"x" * body
             assert len(request) == size
-            assert line.ask(request).status == status
+            assert opened.ask(request).status == status
 
 
 def _mutated(chance: random.Random, data: bytes) -> bytes:
@@ -201,20 +202,40 @@ def _mutated(chance: random.Random, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("seed", [SEED + number for number in range(rounds(1, 20))])
-def test_random_damage_kills_nothing(seed: int, site: Site, handset: Handset) -> None:
-    chance = random.Random(seed)
-    with Line(site.sip) as line:
-        caller = Caller(handset.account, line.address)
-        challenge = line.ask(caller.register())
+def test_random_damage_kills_nothing(seed: int, streams: Site) -> None:
+    chance, handset = random.Random(seed), streams.new_phone()
+    with Line(streams.sip) as udp:
+        caller = Caller(handset.account, udp.address)
+        challenge = udp.ask(caller.register())
         assert caller.learn(challenge)
         for number in range(MUTATIONS):
             credentials = caller.credentials("REGISTER", f"sip:{handset.account.domain}")
             sound = caller.register(extra=[credentials])
-            line.send(_mutated(chance, sound))
+            udp.send(_mutated(chance, sound))
             if number % 20 == 19:
-                line.alive()
-    assert site.metric("unhandled_exceptions_total") == 0, f"seed {seed}"
-    assert site.health("ready") == 200
+                udp.alive()
+    assert streams.metric("unhandled_exceptions_total") == 0, f"seed {seed}"
+    assert streams.health("ready") == 200
+
+
+@pytest.mark.parametrize("seed", [SEED + number for number in range(rounds(1, 10))])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_random_damage_on_connections_kills_nothing(transport: str, seed: int, streams: Site) -> None:
+    """Each on a connection of its own: most of them end it."""
+    chance, handset = random.Random(seed), streams.new_phone()
+    with line(streams, transport) as first:
+        caller = Caller(handset.account, first.address, transport=transport.upper())
+        assert caller.learn(first.ask(caller.register()))
+    for number in range(BROKEN_CONNECTIONS):
+        credentials = caller.credentials("REGISTER", f"sip:{handset.account.domain}")
+        sound = caller.register(extra=[credentials])
+        with line(streams, transport) as opened:
+            opened.send(_mutated(chance, sound))
+        if number % 20 == 19:
+            with line(streams, transport) as control:
+                control.alive()
+    assert streams.metric("unhandled_exceptions_total") == 0, f"seed {seed}"
+    assert streams.health("ready") == 200
 
 
 def test_nothing_of_it_was_unhandled(streams: Site, sessions: Sessions) -> None:

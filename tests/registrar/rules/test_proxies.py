@@ -50,6 +50,7 @@ def test_the_source_is(peer: str, hops: str, source: str) -> None:
         pytest.param("192.0.2.1 10.0.0.2", id="no comma"),
         pytest.param("192.0.2.256", id="a number too large"),
         pytest.param("192.0.2", id="a number missing"),
+        pytest.param("fe80::1%eth0", id="a zone"),
         pytest.param("junk, 10.0.0.2", id="behind another proxy"),
         pytest.param(",".join(["10.0.0.2"] * (MAX_HOPS + 1)), id="too many"),
         pytest.param("," * 100_000, id="very many"),

@@ -172,6 +172,12 @@ class Secure:
                     continue
                 return await self.flush()
 
+    def hello(self) -> bytes:
+        """The ClientHello."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        return self._out.read()
+
     async def flush(self) -> None:
         await asyncio.get_running_loop().sock_sendall(self.peer, self._out.read())
 
@@ -457,33 +463,78 @@ async def test_renegotiation_is_not_worth_a_line(
     assert not caplog.records
 
 
-async def test_handshakes_are_begun_at_a_rate_and_nobody_pays_twice(tls: ssl.SSLContext) -> None:
+class Greeters:
+    """Peers that have begun TLS, and how many of them were answered."""
+
+    def __init__(self, here: Door) -> None:
+        self._here = here
+        self._peers: list[socket.socket] = []
+        self._answered = 0
+
+    def come(self, count: int, source: str | None = None) -> None:
+        for _ in range(count):
+            peer = self._here.connect(source=source)
+            peer.send(Secure(peer).hello())
+            self._peers.append(peer)
+
+    def has_answer(self, peer: socket.socket) -> bool:
+        try:
+            return bool(peer.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+
+    async def are_answered(self, count: int) -> None:
+        """So many up to now, and not one more a moment later."""
+        await self._here.until(lambda: sum(map(self.has_answer, self._peers)) >= count)
+        await asyncio.sleep(0.03)
+        assert sum(map(self.has_answer, self._peers)) == count
+
+    def __enter__(self) -> "Greeters":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for peer in self._peers:
+            peer.close()
+
+
+async def test_handshakes_are_begun_at_a_rate(tls: ssl.SSLContext) -> None:
     async with door("tls", tls) as here:
         here.room.table.now = here.room.clock
-        with contextlib.ExitStack() as peers:
-            for number in range(HANDSHAKES_IN_A_ROW):
-                peers.enter_context(here.connect())
-                await here.has_places(number + 1)
-            for _ in range(HANDSHAKES_IN_A_ROW + 5):
-                peers.enter_context(here.connect())
-            await here.has_places(HANDSHAKES_IN_A_ROW)
+        with Greeters(here) as peers:
+            peers.come(2 * HANDSHAKES_IN_A_ROW + 5)
+            await peers.are_answered(HANDSHAKES_IN_A_ROW)
+            assert here.places == 2 * HANDSHAKES_IN_A_ROW + 5
             here.room.clock.pass_(3.5 / HANDSHAKES_A_SECOND)
-            await here.has_places(HANDSHAKES_IN_A_ROW + 3)
+            await peers.are_answered(HANDSHAKES_IN_A_ROW + 3)
             here.room.clock.pass_(60)
-            await here.has_places(2 * HANDSHAKES_IN_A_ROW + 3)
+            await peers.are_answered(2 * HANDSHAKES_IN_A_ROW + 3)
             here.room.clock.pass_(60)
-            await here.has_places(2 * HANDSHAKES_IN_A_ROW + 5)
+            await peers.are_answered(2 * HANDSHAKES_IN_A_ROW + 5)
 
 
 async def test_who_is_refused_takes_nobodys_handshake(tls: ssl.SSLContext) -> None:
     async with door("tls", tls, Limits(unauthenticated_per_source=1)) as here:
         here.room.table.now = here.room.clock
-        with contextlib.ExitStack() as peers:
+        with Greeters(here) as peers, contextlib.ExitStack() as refused:
             for _ in range(5 * HANDSHAKES_IN_A_ROW):
-                peers.enter_context(here.connect())
+                refused.enter_context(here.connect())
             await here.until(lambda: here.room.ended(End.REFUSED) == 5 * HANDSHAKES_IN_A_ROW - 1)
-            peers.enter_context(here.connect(source="127.0.0.2"))
-            await here.has_places(2)
+            peers.come(1, source="127.0.0.2")
+            await peers.are_answered(1)
+
+
+async def test_who_says_nothing_takes_nobodys_handshake(tls: ssl.SSLContext) -> None:
+    """Nor does who has gone before he said a word."""
+    async with door("tls", tls) as here:
+        here.room.table.now = here.room.clock
+        with Greeters(here) as peers, contextlib.ExitStack() as silent:
+            for _ in range(5 * HANDSHAKES_IN_A_ROW):
+                silent.enter_context(here.connect())
+                here.connect().close()
+            await here.has_places(5 * HANDSHAKES_IN_A_ROW)
+            assert here.room.ended(End.HANDSHAKE) == 5 * HANDSHAKES_IN_A_ROW
+            peers.come(HANDSHAKES_IN_A_ROW)
+            await peers.are_answered(HANDSHAKES_IN_A_ROW)
 
 
 # Out of file descriptors

@@ -73,6 +73,31 @@ def test_a_source_has_its_places_and_no_more(ip: str) -> None:
     assert room.table.admit(ELSEWHERE), "another source has its own"
 
 
+@pytest.mark.parametrize(
+    ("other", "is_another"),
+    [
+        pytest.param("2001:db9::8", False, id="the next address"),
+        pytest.param("2001:db9:0:0:ffff:ffff:ffff:ffff", False, id="the last of a network"),
+        pytest.param("2001:db9:0:1::", True, id="the next network"),
+        pytest.param("198.51.100.8", True, id="IPv4"),
+    ],
+)
+@pytest.mark.parametrize("authenticated", [False, True])
+def test_a_network_of_ipv6_is_one_source(other: str, is_another: bool, authenticated: bool) -> None:
+    """Whoever has one address of it has all 2^64."""
+    room = Room(Limits(unauthenticated_per_source=1, authenticated_per_source=1))
+    first, pipe = room.open(Talk, "2001:db9::7")
+    if authenticated:
+        room.table.authenticated(first.flow.id)
+        second, _ = room.open(Talk, other)
+        room.table.authenticated(second.flow.id)
+        assert (second.ended is None) is is_another
+    else:
+        assert room.table.admit(other) is is_another
+    pipe.lose()
+    assert room.table.admit("2001:db9::9")
+
+
 def test_there_are_places_in_all_and_no_more() -> None:
     room = Room(Limits(total=3))
     assert [room.table.admit(f"198.51.100.{n}") for n in range(5)] == [True, True, True, False, False]
@@ -92,6 +117,7 @@ def test_a_place_is_given_back_when_nothing_came_of_it() -> None:
         assert not room.table.admit(THERE)
         room.table.release(THERE)
     assert room.ends() == {"refused": 3, "handshake": 3}
+    assert room.table.gone == 3
     assert room.left() == {}
 
 
@@ -106,6 +132,7 @@ def test_a_place_is_given_back_once_when_the_connection_is_gone(authenticated: b
         pipe.lose()
     assert room.gone == [(first.flow.id, False)]
     assert room.ends() == {"peer": 1}
+    assert room.table.gone == 1
     assert room.table.admit(THERE)
     assert not room.table.admit(THERE), "one place, not three"
     assert len(room.table) == 1 and room.table.is_open(other.flow.id)
@@ -337,6 +364,21 @@ def test_a_message_that_was_completed_is_not_waited_for() -> None:
     assert not room.table.partial
 
 
+def test_a_message_that_begins_after_another_has_its_time_too() -> None:
+    room = Room()
+    talk, _ = room.open(Talk)
+    room.table.authenticated(talk.flow.id)
+    for _ in range(3):
+        talk.begin()
+        talk.begin(partial=False)
+        room.look_after(1)
+    talk.begin()
+    room.look_after(DEFAULTS.message_seconds - BEFORE)
+    assert talk.ended is None
+    room.look_after(BEFORE)
+    assert talk.ended is End.SLOW
+
+
 def test_the_next_message_has_its_own_time() -> None:
     room = Room()
     talk, _ = room.open(Talk)
@@ -487,6 +529,14 @@ def test_who_does_not_answer_a_ping_is_given_up(seconds: float, silent: bool) ->
     pipe.lose()
     assert room.gone == [(talk.flow.id, silent)]
     assert room.ends() == {"ping-timeout" if silent else "peer": 1}
+
+
+def test_nobody_waits_for_the_answer_of_who_is_gone() -> None:
+    room = Room()
+    talk, pipe = watched(room)
+    room.look_after(DEFAULTS.ping_seconds)
+    pipe.lose()
+    assert (talk.pings, room.left()) == (1, {})
 
 
 def test_any_sign_of_life_is_one() -> None:
