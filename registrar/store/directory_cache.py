@@ -47,7 +47,9 @@ class CachedDirectory:
         self._heard_since = float("-inf")
         """What was read before may have changed without our hearing of it."""
         self._domains: frozenset[str] = frozenset()
-        self._waiting: dict[str, asyncio.Future[Phone | None]] = {}
+        self._waiting: dict[str, list[asyncio.Future[Phone | None]]] = {}
+        """In the order they came: whoever comes later waits behind them, even if the answer is known by then
+        (RFC 3261 section 10.3: registrations are processed in the order that they are received)."""
         self._wanted = asyncio.Event()
         self._unfinished: set[asyncio.Task[bool]] = set()
 
@@ -58,20 +60,20 @@ class CachedDirectory:
     def peek(self, username: str) -> Phone | None:
         """See ports.Directory."""
         entry = self._entries.get(username)
-        return entry.phone if entry is not None and self._is_fresh(entry) else None
+        known = entry is not None and self._is_fresh(entry) and username not in self._waiting
+        return entry.phone if entry is not None and known else None
 
     async def find(self, username: str) -> Phone | None:
         """See ports.Directory."""
         if len(username) > MAX_USERNAME or not username.isascii() or not username.isprintable():
             return None
         entry = self._last_read(username)
-        if entry is not None and self._is_fresh(entry):
+        if entry is not None and self._is_fresh(entry) and username not in self._waiting:
             return entry.phone
-        waiting = self._waiting.get(username)
-        if waiting is None:
-            waiting = self._waiting[username] = asyncio.get_running_loop().create_future()
-            self._wanted.set()
-        return await asyncio.shield(waiting)
+        mine: asyncio.Future[Phone | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(username, []).append(mine)
+        self._wanted.set()
+        return await mine
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         """See ports.Directory."""
@@ -144,32 +146,34 @@ class CachedDirectory:
                 for username in batch:
                     self._waiting.pop(username, None)
 
-    async def _read(self, batch: dict[str, asyncio.Future[Phone | None]]) -> None:
+    async def _read(self, batch: dict[str, list[asyncio.Future[Phone | None]]]) -> None:
         started = self._clock()
         try:
             async with asyncio.timeout(SELECT_SECONDS):
                 found = await self._phones.select("username", batch)
         except (StoreUnavailable, TimeoutError) as error:
-            for username, future in batch.items():
-                self._settle_without_database(username, future, error)
+            for username, futures in batch.items():
+                self._settle_without_database(username, futures, error)
             return
         self._take(found, set(batch), started)
-        for username, future in batch.items():
+        for username, futures in batch.items():
             entry = self._entries.get(username)
-            if not future.done():
-                future.set_result(entry.phone if entry is not None else None)
+            for future in futures:
+                if not future.done():  # whoever asked may have gone meanwhile
+                    future.set_result(entry.phone if entry is not None else None)
 
     def _settle_without_database(
-        self, username: str, future: asyncio.Future[Phone | None], error: Exception
+        self, username: str, futures: list[asyncio.Future[Phone | None]], error: Exception
     ) -> None:
-        if future.done():
-            return
         entry = self._last_read(username)
-        if entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS:
-            future.set_result(entry.phone)
-        else:
-            future.set_exception(StoreUnavailable(str(error) or "the database does not answer"))
-            future.exception()  # whoever asked may have gone meanwhile
+        believed = entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS
+        for future in futures:
+            if future.done():
+                continue
+            if entry is not None and believed:
+                future.set_result(entry.phone)
+            else:
+                future.set_exception(StoreUnavailable(str(error) or "the database does not answer"))
 
     def _last_read(self, username: str) -> Entry | None:
         return self._entries.get(username) or self._unknown.get(username)

@@ -400,6 +400,33 @@ async def test_who_gave_up_waiting_takes_nobody_with_him() -> None:
         assert await second == phone()
 
 
+async def test_nobody_overtakes_those_who_wait() -> None:
+    """The answer may be known before their own question is answered, and in the very turn that answers it."""
+    rows = Rows(phone())
+    rows.gate = slow = asyncio.Event()
+    order: list[str] = []
+
+    async def ask(name: str) -> None:
+        if directory.peek("anna") is None:
+            await directory.find("anna")
+        order.append(name)
+
+    async with believing(rows) as (directory, _):
+        first = asyncio.create_task(ask("first"))
+        await asyncio.sleep(0.01)
+        rows.gate = None
+        assert await directory.reread(Change(phones=("id-anna",))) == [phone()]
+        second = asyncio.create_task(ask("second"))
+        await asyncio.sleep(0.01)
+        assert order == [], "both wait, although the phone is known by now"
+        slow.set()
+        while not order:
+            third = asyncio.create_task(ask("another"))
+            await asyncio.sleep(0)
+        await asyncio.gather(first, second, third)
+    assert order[:2] == ["first", "second"]
+
+
 async def test_an_older_version_never_overwrites_a_newer_one() -> None:
     rows = Rows(phone(version=5))
     async with believing(rows) as (directory, clock):

@@ -42,7 +42,9 @@ REQUEST: Final = (
     b"Call-ID: siege\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
 """With one octet a second it takes longer than anybody waits for."""
-LONG_REQUEST: Final = REQUEST.replace(b"siege;rport", b"siege" + b"x" * 1_500 + b";rport")
+MESSAGE: Final = REQUEST.replace(b"OPTIONS", b"MESSAGE")
+"""Only those say it who read no answer."""
+LONG_MESSAGE: Final = MESSAGE.replace(b"siege;rport", b"siege" + b"x" * 1_500 + b";rport")
 """Its answer is as long."""
 
 
@@ -176,8 +178,8 @@ async def talk(order: Order, source: str) -> float | None:
 # Others
 
 
-async def deaf(order: Order, source: str, request: bytes = LONG_REQUEST) -> float | None:
-    """Ask and ask, and never read an answer: the seconds from the last word to the end."""
+async def deaf(order: Order, source: str, request: bytes = LONG_MESSAGE) -> float | None:
+    """Ask and ask, and never read an answer: the seconds until it is noticed that nobody listens either."""
     plain = _socket(source)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         plain.setsockopt(socket.SOL_SOCKET, option, DEAF_BUFFER)
@@ -193,13 +195,12 @@ async def deaf(order: Order, source: str, request: bytes = LONG_REQUEST) -> floa
         writer.write(upgrade())
         await reader.readuntil(b"\r\n\r\n")
         request = frame(TEXT, request)
-    last = time.monotonic()
+    began = time.monotonic()
     try:
         async with asyncio.timeout(GIVE_UP_SECONDS):
             for _ in range(0, DEAF_OCTETS, len(request)):
                 writer.write(request)
                 await writer.drain()
-                last = time.monotonic()
                 await asyncio.sleep(0)
             return None  # it would have listened for ever
     except ConnectionError:
@@ -208,12 +209,12 @@ async def deaf(order: Order, source: str, request: bytes = LONG_REQUEST) -> floa
         return None
     finally:
         writer.transport.abort()
-    return time.monotonic() - last
+    return time.monotonic() - began
 
 
 async def chatty(order: Order, source: str) -> float | None:
     """The same with many short requests."""
-    return await deaf(order, source, REQUEST)
+    return await deaf(order, source, MESSAGE)
 
 
 async def come_and_go(order: Order, source: str) -> float | None:

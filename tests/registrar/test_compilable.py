@@ -1,0 +1,47 @@
+"""What compiles and then behaves otherwise: traps of mypyc in the modules that deploy/compile.sh compiles."""
+
+import ast
+import re
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def compiled() -> list[str]:
+    """The files that the script names, its patterns expanded by the shell that runs it."""
+    script = (ROOT / "deploy" / "compile.sh").read_text()
+    found = re.search(r"-m mypyc [^\n]*\\\n(.*?)>", script, re.DOTALL)
+    assert found is not None
+    patterns = found[1].replace("\\\n", " ")
+    done = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {patterns}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def caught(function: ast.AST) -> dict[str, set[str]]:
+    """Under which names a function catches which exceptions."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(function):
+        if isinstance(node, ast.ExceptHandler) and node.name and node.type:
+            names[node.name].add(ast.unparse(node.type))
+    return names
+
+
+def test_the_script_names_what_there_is() -> None:
+    assert len(compiled()) > 40
+    assert all((ROOT / path).is_file() for path in compiled())
+
+
+@pytest.mark.parametrize("path", compiled())
+def test_no_name_stands_for_two_kinds_of_exceptions(path: str) -> None:
+    """Compiled, a local name has one type: the second kind raises TypeError where it is caught."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            twice = {name: kinds for name, kinds in caught(node).items() if len(kinds) > 1}
+            assert not twice, f"{path}: {node.name}"
