@@ -47,9 +47,11 @@ class CachedDirectory:
         self._heard_since = float("-inf")
         """What was read before may have changed without our hearing of it."""
         self._domains: frozenset[str] = frozenset()
-        self._waiting: dict[str, list[asyncio.Future[Phone | None]]] = {}
-        """In the order they came: whoever comes later waits behind them, even if the answer is known by then
-        (RFC 3261 section 10.3: registrations are processed in the order that they are received)."""
+        self._asked: dict[str, list[asyncio.Future[Phone | None]]] = {}
+        """What the next SELECT, or the one under way, will answer."""
+        self._waiting: dict[str, int] = {}
+        """How many have asked and not gone on yet: whoever comes later waits behind them, even if the phone
+        is known by then (RFC 3261 section 10.3: REGISTERs are processed in the order they are received)."""
         self._wanted = asyncio.Event()
         self._unfinished: set[asyncio.Task[bool]] = set()
 
@@ -71,9 +73,15 @@ class CachedDirectory:
         if entry is not None and self._is_fresh(entry) and username not in self._waiting:
             return entry.phone
         mine: asyncio.Future[Phone | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(username, []).append(mine)
+        self._asked.setdefault(username, []).append(mine)
+        self._waiting[username] = self._waiting.get(username, 0) + 1
         self._wanted.set()
-        return await mine
+        try:
+            return await mine
+        finally:
+            self._waiting[username] -= 1
+            if not self._waiting[username]:
+                del self._waiting[username]
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         """See ports.Directory."""
@@ -140,11 +148,11 @@ class CachedDirectory:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._waiting:
-                batch = dict(list(self._waiting.items())[:MAX_BATCH])
+            while self._asked:
+                batch = dict(list(self._asked.items())[:MAX_BATCH])
                 await self._read(batch)
                 for username in batch:
-                    self._waiting.pop(username, None)
+                    del self._asked[username]
 
     async def _read(self, batch: dict[str, list[asyncio.Future[Phone | None]]]) -> None:
         started = self._clock()

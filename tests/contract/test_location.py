@@ -416,7 +416,9 @@ async def is_said(said: list[str], name: str) -> bool:
     return any(command.startswith(name) for command in said)
 
 
-@pytest.mark.parametrize("forgotten", [False, True], ids=["the scripts are known", "the scripts are forgotten"])
+@pytest.mark.parametrize(
+    "forgotten", [False, True], ids=["the scripts are known", "the scripts are forgotten"]
+)
 async def test_the_index_knows_of_a_connection_before_anything_is_bound_to_it(
     server: Server, clock: Hands, forgotten: bool
 ) -> None:

@@ -1,19 +1,25 @@
 """Ordinary phones on every transport, while others misbehave: each of them is answered, and soon."""
 
+import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, get_args
 
 from tests.peers.load import Acknowledged, Transport
 from tests.peers.sipp import percentile
+from tests.wire.conftest import Report
 from tests.wire.ledger import Load
-from tests.wire.site import Site
+from tests.wire.site import Site, within
 
 TRANSPORTS: Final[tuple[Transport, ...]] = get_args(Transport)
 PHONES: Final = 8
 """Of each transport."""
 RATE: Final = 40
 """Registrations a second, of all together."""
+P99_SECONDS: Final = 0.1
+BUSY: Final = 3.0
+CALM_SECONDS: Final = 1.5
 
 
 class Fleet:
@@ -61,3 +67,30 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
+
+
+@dataclass(frozen=True)
+class Calm:
+    """Ordinary phones, and how soon they were answered while nobody misbehaved."""
+
+    fleet: Fleet
+    p99: float
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> "Calm":
+        """Everybody has a connection; from now on it is measured."""
+        within(20, lambda: fleet.acknowledged > fleet.size, "everybody is there")
+        since = time.time()
+        time.sleep(CALM_SECONDS)
+        return cls(fleet, fleet.p99(since, time.time()))
+
+    def nobody_notices(self, since: float, report: Report) -> None:
+        """All that was asked since then was answered, and soon; on a machine that is busy, not much later."""
+        until = time.time()
+        answered, p99 = self.fleet.answered(since, until), self.fleet.p99(since, until)
+        slowest = max((one.seconds for one in answered), default=0.0)
+        took = f"p99 {1000 * p99:.0f} ms (before: {1000 * self.p99:.0f}), slowest {1000 * slowest:.0f} ms"
+        report(f"{len(answered)} registrations of others in {until - since:.1f} s: {took}")
+        assert len(answered) > (until - since) * RATE / 2, "they register all the time"
+        assert self.fleet.failures == []
+        assert p99 <= max(P99_SECONDS, BUSY * self.p99)

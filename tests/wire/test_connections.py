@@ -1,31 +1,27 @@
 """Bindings live and die with their connections: a grace, a replacement, a revocation, an orderly end."""
 
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.peers.phone import Account, UdpPhone
+from tests.wire.closing import BACK, LEFT, LOST, REUSED, STAYS, STRANGER, Closed, closed_at_once
 from tests.wire.conftest import Report
 from tests.wire.connected import STREAMS, WEBSOCKETS, ConnectedPhone, connect, registered
 from tests.wire.need import rounds
 from tests.wire.nodes import Process, flows, process, rows
 from tests.wire.site import Handset, Site, kinds, within
-from tests.wire.timeline import Timeline
 
 pytestmark = pytest.mark.wire
 
 GRACE_SECONDS: Final = 8.0
 LATEST_SECONDS: Final = 10.0
 """By then the phone of a closed connection is offline."""
-AWAY_SECONDS: Final = 0.8
-"""How long the phones stay away that come back."""
 REVOKED_SECONDS: Final = 1.0
 PER_PHONE: Final = 4
 MAX_CONTACTS: Final = 5
@@ -49,132 +45,18 @@ def beside(streams: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 # What becomes of bindings whose connection closes: all of them wait for the same eight seconds
 
 
-@dataclass
-class Closed:
-    """Phones whose connections were closed, and all that was seen of them until it was over."""
-
-    site: Site
-    timeline: Timeline
-    handsets: dict[str, Handset] = field(default_factory=dict)
-    at: dict[str, float] = field(default_factory=dict)
-    """When the connection was closed."""
-    phones: dict[str, ConnectedPhone] = field(default_factory=dict)
-    """What is still connected."""
-    cut_off: list[Handset] = field(default_factory=list)
-    """Phones whose connections closed before their REGISTER was answered."""
-    over: float = 0.0
-
-    def offline_after(self, name: str) -> float:
-        """How long after the end of its connection the phone was found offline."""
-        look = self.timeline.offline(self.handsets[name], self.at[name])
-        assert look is not None, f"{name} is online for ever"
-        return look.at - self.at[name]
-
-
-ENDS: Final[dict[str, Callable[[ConnectedPhone], float]]] = {
-    "FIN": ConnectedPhone.hang_up,
-    "RST": ConnectedPhone.reset,
-}
-LOST: Final = [f"{transport} {end}" for transport in STREAMS for end in ENDS]
-BACK: Final = ["same instance", "same contact", "webrtc"]
-STAYS: Final = "two bindings"
-LEFT: Final = "unregistered"
-REUSED: Final = "port reused"
-CUT_OFF: Final = 10
-
-
 @pytest.fixture(scope="module", autouse=True)
 def closing(streams: Site) -> Iterator[Closed]:
     """Everything that takes the grace, begun at once; other tests run while it passes."""
-    handsets = {name: streams.new_phone() for name in (*LOST, *BACK[:2], STAYS, LEFT, REUSED, "stranger")}
-    handsets["webrtc"] = webrtc_phone(streams)
-    cut_off = [streams.new_phone() for _ in range(CUT_OFF)]
-    with Timeline(streams, [*handsets.values(), *cut_off]) as timeline:
-        case = Closed(streams, timeline, handsets, cut_off=cut_off)
-        for name in LOST:
-            transport, end = name.split()
-            case.at[name] = ENDS[end](registered(streams, handsets[name], transport))
-        _come_back(case)
-        _close_one_of_two(case)
-        _leave_and_close(case)
-        _reuse_the_port(case)
-        _cut_off(case)
-        case.over = time.monotonic() + LATEST_SECONDS + 0.2
+    with closed_at_once(streams) as case:
         yield case
-    for phone in case.phones.values():
-        phone.close()
 
 
 @pytest.fixture(scope="module")
 def closed(closing: Closed) -> Closed:
     """The same, when nothing happens any more."""
-    time.sleep(max(0.0, closing.over - time.monotonic()))
+    time.sleep(max(0.0, closing.begun + LATEST_SECONDS + 0.2 - time.monotonic()))
     return closing
-
-
-def webrtc_phone(site: Site) -> Handset:
-    """The phone of one browser."""
-    reply = site.api("POST", "/pbx/sipphone/webrtc", {"instanceId": secrets.token_hex(8)})
-    assert reply.status == 200, reply
-    phone = reply.body
-    account = Account(phone["username"], phone["password"], site.demo()["domain"])
-    return Handset(phone["_id"], account)
-
-
-def _come_back(case: Closed) -> None:
-    """Three ways to say that a contact is the one before."""
-    instance = str(uuid.uuid4())
-    firsts = {
-        "same instance": registered(case.site, case.handsets["same instance"], "tls", instance=instance),
-        "same contact": connect(case.site, case.handsets["same contact"], "tcp"),
-        "webrtc": registered(case.site, case.handsets["webrtc"], "wss"),
-    }
-    contact = "<sip:desk@192.168.7.7:5060>"
-    assert firsts["same contact"].register(contact=contact).status == 200
-    time.sleep(0.2)  # they are seen to be online
-    for name, phone in firsts.items():
-        case.at[name] = phone.hang_up()
-    time.sleep(AWAY_SECONDS)
-    case.phones["same instance"] = registered(
-        case.site, case.handsets["same instance"], "tls", instance=instance
-    )
-    case.phones["webrtc"] = registered(case.site, case.handsets["webrtc"], "wss")
-    case.phones["same contact"] = again = connect(case.site, case.handsets["same contact"], "tcp")
-    assert again.register(contact=contact).status == 200
-
-
-def _close_one_of_two(case: Closed) -> None:
-    handset = case.handsets[STAYS]
-    case.phones[STAYS] = registered(case.site, handset, "tls", instance=str(uuid.uuid4()))
-    time.sleep(1.1)  # the status shows the newer one, by whole seconds
-    newer = registered(case.site, handset, "wss", instance=str(uuid.uuid4()))
-    assert case.site.status(handset)["transport"] == "wss"
-    case.at[STAYS] = newer.hang_up()
-
-
-def _leave_and_close(case: Closed) -> None:
-    phone = registered(case.site, case.handsets[LEFT], "tcp")
-    assert phone.register(0).status == 200
-    case.at[LEFT] = phone.hang_up()
-
-
-def _reuse_the_port(case: Closed) -> None:
-    """Somebody else gets the port of a phone that is gone."""
-    phone = registered(case.site, case.handsets[REUSED], "tcp")
-    source = phone.pipe.address
-    case.at[REUSED] = phone.reset()
-    case.phones["stranger"] = registered(case.site, case.handsets["stranger"], "tcp", source=source)
-
-
-def _cut_off(case: Closed) -> None:
-    """The connection ends while the right answer to the challenge is on its way."""
-    for number, handset in enumerate(case.cut_off):
-        phone = connect(case.site, handset, STREAMS[number % len(STREAMS)])
-        steps = phone.caller.registration()
-        challenged = phone.exchange(next(steps))
-        phone.send(steps.send(challenged))
-        ends = list(ENDS.values())
-        ends[number // len(STREAMS) % len(ends)](phone)
 
 
 # The indexes of a process
@@ -464,11 +346,11 @@ def test_a_phone_that_says_goodbye_first_is_not_lost(closed: Closed) -> None:
 
 
 def test_a_stranger_on_the_same_port_does_not_keep_a_phone_alive(closed: Closed) -> None:
-    assert closed.phones["stranger"].port == closed.timeline.of(closed.handsets[REUSED])[-1].port
+    assert closed.phones[STRANGER].port == closed.timeline.of(closed.handsets[REUSED])[-1].port
     assert closed.offline_after(REUSED) <= LATEST_SECONDS
     assert closed.site.status(closed.handsets[REUSED])["reason"] == "socket-closed"
-    assert closed.site.status(closed.handsets["stranger"])["online"] is True
-    assert kinds(closed.site.journal(closed.handsets["stranger"])) == ["locked", "registered"]
+    assert closed.site.status(closed.handsets[STRANGER])["online"] is True
+    assert kinds(closed.site.journal(closed.handsets[STRANGER])) == ["locked", "registered"]
 
 
 def test_a_connection_that_closes_before_its_answer_leaves_no_phone_behind(
@@ -487,7 +369,7 @@ def test_a_connection_that_closes_before_its_answer_leaves_no_phone_behind(
 
 def test_nothing_of_a_closed_connection_is_left_in_the_index(closed: Closed) -> None:
     gone = [closed.handsets[name] for name in (*LOST, LEFT, REUSED)] + closed.cut_off
-    there = [closed.handsets[name] for name in (*BACK, STAYS, "stranger")]
+    there = [closed.handsets[name] for name in (*BACK, STAYS, STRANGER)]
     index = flows(closed.site)
     assert {handset.id for handset in there} <= index
     assert not {handset.id for handset in gone} & index

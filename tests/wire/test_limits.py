@@ -1,12 +1,10 @@
 """Peers that mean no good: each is thrown out in its time, and nobody else notices."""
 
-import os
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,20 +17,16 @@ from tests.peers.process import Process
 from tests.peers.registrar import COMMAND
 from tests.peers.stream import TcpPipe, trusting
 from tests.wire.conftest import Report
-from tests.wire.connected import STREAMS, ConnectedPhone, NotUpgraded, connect, registered
-from tests.wire.fleet import RATE, Fleet
-from tests.wire.frames import RawWebSocket, upgrade
-from tests.wire.need import need, rounds
+from tests.wire.connected import STREAMS, registered
+from tests.wire.fleet import Calm, Fleet
+from tests.wire.need import rounds
 from tests.wire.siege import SECURE, Order, Siege, hello
 from tests.wire.site import Site, within
+from tests.wire.usage import Gauge, Usage, ends, files, is_as_before, memory
 
 pytestmark = pytest.mark.wire
 
-P99_SECONDS: Final = 0.1
-BUSY: Final = 3.0
-CALM_SECONDS: Final = 1.5
-GAUGE_SECONDS: Final = 0.2
-COME_SECONDS: Final = rounds(1, 8)
+COME_SECONDS: Final = rounds(2, 8)
 """In this time all of them come."""
 LATE_SECONDS: Final = 1.0
 """So much later than its limit a connection may be closed."""
@@ -40,156 +34,6 @@ FIRST_SECONDS: Final = 5.0
 MESSAGE_SECONDS: Final = 8.0
 STUCK_SECONDS: Final = 10.0
 UNAUTHENTICATED_SECONDS: Final = 20.0
-PER_SOURCE: Final = 256
-BACK_SECONDS: Final = 8.0
-"""Memory is given back every five seconds."""
-MEMORY: Final = 16 * 1024 * 1024
-FILES: Final = 2
-LINES_A_SECOND: Final = 1.0
-
-
-# What a process uses, and what it says
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a server holds of its machine, and has written, at one moment."""
-
-    at: float
-    """Wall clock."""
-    files: int
-    memory: int
-    lines: int
-    """Of its log, without those that tell of an ordinary registration."""
-
-    @classmethod
-    def of(cls, site: Site) -> "Usage":
-        lines = [line for line in site.log_text.splitlines() if '"REGISTER 200"' not in line]
-        return cls(time.time(), files(site), memory(site), len(lines))
-
-
-def files(site: Site) -> int:
-    """The file descriptors it has open."""
-    return len(os.listdir(f"/proc/{site.pid}/fd"))
-
-
-def memory(site: Site) -> int:
-    """The memory it holds, without that of its Redis."""
-    pages = int(Path(f"/proc/{site.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def is_as_before(site: Site, before: Usage) -> None:
-    """Files and memory are back, and the log has not been flooded."""
-    within(BACK_SECONDS, lambda: files(site) <= before.files + FILES, "the file descriptors are back")
-    within(BACK_SECONDS, lambda: memory(site) <= before.memory + MEMORY, "the memory is back")
-    now = Usage.of(site)
-    assert now.lines - before.lines <= LINES_A_SECOND * (now.at - before.at), site.log[-2000:]
-    assert "Traceback" not in site.log_text
-    assert site.metric("unhandled_exceptions_total") == 0
-
-
-@dataclass(frozen=True)
-class Calm:
-    """Ordinary phones, and how soon they were answered while nobody misbehaved."""
-
-    fleet: Fleet
-    p99: float
-
-    @classmethod
-    def of(cls, fleet: Fleet) -> "Calm":
-        """Everybody has a connection; from now on it is measured."""
-        within(20, lambda: fleet.acknowledged > fleet.size, "everybody is there")
-        since = time.time()
-        time.sleep(CALM_SECONDS)
-        return cls(fleet, fleet.p99(since, time.time()))
-
-    def nobody_notices(self, since: float, report: Report) -> None:
-        """All that was asked since then was answered, and soon; on a machine that is busy, not much later."""
-        until = time.time()
-        answered, p99 = self.fleet.answered(since, until), self.fleet.p99(since, until)
-        slowest = max((one.seconds for one in answered), default=0.0)
-        took = f"p99 {1000 * p99:.0f} ms (before: {1000 * self.p99:.0f}), slowest {1000 * slowest:.0f} ms"
-        report(f"{len(answered)} registrations of others in {until - since:.1f} s: {took}")
-        assert len(answered) > (until - since) * RATE / 2, "they register all the time"
-        assert self.fleet.failures == []
-        assert p99 <= max(P99_SECONDS, BUSY * self.p99)
-
-
-def ends(site: Site) -> Counter[str]:
-    """How often a connection has ended, by reason."""
-    reasons = (
-        "silent",
-        "slow",
-        "unauthenticated",
-        "stuck",
-        "handshake",
-        "refused",
-        "malformed",
-        "policy",
-        "peer",
-    )
-    return Counter({reason: int(site.metric("conn_closed_total", reason=reason)) for reason in reasons})
-
-
-class Gauge:
-    """Looks at two figures of a server again and again, in a thread of its own."""
-
-    NAMES: Final = {
-        "asked": 'sip_rx_total{method="MESSAGE",',
-        "stuck": 'conn_closed_total{reason="stuck"}',
-    }
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._seen: dict[str, list[tuple[float, float]]] = {name: [] for name in self.NAMES}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def grew(self, name: str) -> tuple[float, float]:
-        """How much it is now, and when it was first seen to be so much."""
-        seen = self._seen[name]
-        value = seen[-1][1]
-        return value, next(at for at, found in seen if found == value)
-
-    def _run(self) -> None:
-        while not self._stop.wait(GAUGE_SECONDS):
-            lines = self._site.api("GET", "/metrics", token="").body.splitlines()
-            for name, prefix in self.NAMES.items():
-                found = sum(float(line.split()[-1]) for line in lines if line.startswith(prefix))
-                self._seen[name].append((time.monotonic(), found))
-
-    def __enter__(self) -> "Gauge":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
-# Another server, to be looked at meanwhile
-
-
-PROXY: Final = "127.0.0.3"
-PROXIES: Final = f"{PROXY}/32,127.0.0.4/32"
-NOBODY: Final = "127.0.0.2"
-"""No proxy of ours."""
-ORIGINS: Final = "https://phone.example, https://other.example:8443"
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server behind proxies, for pages of two origins."""
-    need("redis-cli")
-    with Site(
-        tmp_path_factory.mktemp("guarded"),
-        transports=STREAMS,
-        trusted_proxies=PROXIES,
-        ws_origins=ORIGINS,
-    ) as site:
-        site.demo()
-        yield site
 
 
 # All at once: peers that waste time
@@ -223,6 +67,11 @@ WASTES: Final = [
     Waste("deaf", STUCK_SECONDS, "stuck", count=rounds(10, 120)),
     Waste("chatty", STUCK_SECONDS, "stuck", count=rounds(3, 5)),
 ]
+GAUGED: Final = {
+    "asked": 'sip_rx_total{method="MESSAGE",',
+    "stuck": 'conn_closed_total{reason="stuck"}',
+}
+"""Only the deaf say MESSAGE."""
 DEAF: Final = tuple(waste for waste in WASTES if waste.reason == "stuck")
 
 
@@ -251,8 +100,8 @@ class Besieged:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def begun(guarded: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
-    """All of them have begun; other tests run while they waste their time."""
+def begun(streams: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    """All of them have begun; garbage goes to the other server while they waste their time."""
     folder = tmp_path_factory.mktemp("besieged")
     with Site(folder, transports=STREAMS) as site, Fleet(site) as fleet:
         calm = Calm.of(fleet)
@@ -269,7 +118,7 @@ def begun(guarded: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
             for transport in waste.transports
         ]
         before, ended = Usage.of(site), ends(site)
-        with Gauge(site) as gauge, Siege(folder, orders) as siege:
+        with Gauge(site, **GAUGED) as gauge, Siege(folder, orders) as siege:
             yield Besieged(site, calm, before, ended, siege, gauge)
 
 
@@ -279,208 +128,6 @@ def besieged(begun: Besieged) -> Besieged:
     if not begun.results:
         begun.results = begun.siege.over()
     return begun
-
-
-# Meanwhile: who may come at all
-
-
-def opening(*headers: tuple[str, str]) -> bytes:
-    """An upgrade with more headers."""
-    head = upgrade().removesuffix(b"\r\n\r\n").decode()
-    return "\r\n".join([head, *(f"{name}: {value}" for name, value in headers), "", ""]).encode()
-
-
-XFF: Final = "X-Forwarded-For"
-FORWARDED: Final[dict[str, tuple[list[tuple[str, str]], str]]] = {
-    "one address": ([(XFF, "192.0.2.1")], "192.0.2.1"),
-    "blanks around": ([(XFF, "  192.0.2.1  ")], "192.0.2.1"),
-    "another case": ([("x-forwarded-FOR", "192.0.2.1")], "192.0.2.1"),
-    "the rightmost counts": ([(XFF, "198.51.100.1, 192.0.2.1")], "192.0.2.1"),
-    "a claim of the client": ([(XFF, "127.0.0.1, 192.0.2.1")], "192.0.2.1"),
-    "junk of the client": ([(XFF, "junk, 192.0.2.1")], "192.0.2.1"),
-    "nothing of the client": ([(XFF, ", 192.0.2.1")], "192.0.2.1"),
-    "over a proxy": ([(XFF, "192.0.2.1, 127.0.0.4")], "192.0.2.1"),
-    "over all proxies": ([(XFF, "192.0.2.1, 127.0.0.4,127.0.0.3")], "192.0.2.1"),
-    "a folded proxy": ([(XFF, "192.0.2.1, ::ffff:127.0.0.4")], "192.0.2.1"),
-    "two rows": ([(XFF, "198.51.100.1"), (XFF, "192.0.2.1")], "192.0.2.1"),
-    "folded": ([(XFF, "::ffff:192.0.2.1")], "192.0.2.1"),
-    "IPv6": ([(XFF, "2001:db8::1")], "2001:db8::1"),
-    "sixteen": ([(XFF, ",".join(["192.0.2.9"] * 15 + ["192.0.2.1"]))], "192.0.2.1"),
-    "beside Forwarded": ([(XFF, "192.0.2.1"), ("Forwarded", "for=192.0.2.8")], "192.0.2.1"),
-}
-"""What a proxy of ours says, and where the phone then is."""
-UNCLEAR: Final[dict[str, str]] = {
-    "junk": "junk",
-    "unknown": "unknown",
-    "a port": "192.0.2.1:5060",
-    "brackets": "[2001:db8::1]",
-    "brackets and port": "[2001:db8::1]:443",
-    "a zone": "2001:db8::1%eth0",
-    "three numbers": "192.0.2",
-    "too large": "192.0.2.256",
-    "leading zeros": "192.0.02.1",
-    "hexadecimal": "0xc0000201",
-    "a number": "3221225985",
-    "a network": "192.0.2.0/24",
-    "nothing at the end": "192.0.2.1,",
-    "a semicolon": "192.0.2.1;198.51.100.1",
-    "a blank between": "192.0.2.1 198.51.100.1",
-    "quotes": '"192.0.2.1"',
-    "seventeen": ",".join(["192.0.2.1"] * 17),
-    "junk behind a proxy": "junk, 127.0.0.4",
-}
-"""What a proxy of ours cannot have meant."""
-
-
-@pytest.mark.parametrize("variant", FORWARDED)
-def test_a_proxy_of_ours_says_where_a_phone_is(variant: str, guarded: Site) -> None:
-    headers, address = FORWARDED[variant]
-    handset = guarded.new_phone()
-    with ConnectedPhone(
-        handset.account, guarded.wss, "wss", source=(PROXY, 0), opening=opening(*headers)
-    ) as phone:
-        assert phone.register().status == 200
-        assert guarded.status(handset)["publicIpAddress"] == address
-        assert guarded.phone(handset)["ip"] == {"mode": "LOCKED", "countries": "", "address": address}
-
-
-@pytest.mark.parametrize("variant", UNCLEAR)
-def test_what_a_proxy_of_ours_cannot_mean_is_refused(variant: str, guarded: Site) -> None:
-    for transport in ("ws", "wss"):
-        with RawWebSocket(
-            guarded.listeners[transport],
-            opening((XFF, UNCLEAR[variant])),
-            secure=transport == "wss",
-            source=(PROXY, 0),
-        ) as refused:
-            assert refused.http().status == 400
-            assert refused.ended(2.0)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [[], [(XFF, "")], [(XFF, "127.0.0.4")], [("X-Real-IP", "192.0.2.1")], [("Forwarded", "for=192.0.2.1")]],
-    ids=["no word", "nothing", "another proxy", "X-Real-IP", "Forwarded"],
-)
-def test_nobody_is_locked_to_a_proxy(headers: list[tuple[str, str]], guarded: Site) -> None:
-    handset = guarded.new_phone()
-    with ConnectedPhone(
-        handset.account, guarded.wss, "wss", source=(PROXY, 0), opening=opening(*headers)
-    ) as phone:
-        assert phone.register().status == 403
-    assert guarded.phone(handset)["ip"]["mode"] == "OPEN"
-    assert guarded.status(handset)["lastRejectedReason"] == "proxy-address"
-
-
-@pytest.mark.parametrize("value", ["192.0.2.1", "junk", f"192.0.2.1, {PROXY}", ",".join(["192.0.2.1"] * 17)])
-def test_what_anybody_else_says_is_not_heard(value: str, guarded: Site) -> None:
-    handset = guarded.new_phone()
-    with ConnectedPhone(
-        handset.account, guarded.wss, "wss", source=(NOBODY, 0), opening=opening((XFF, value))
-    ) as phone:
-        assert phone.register().status == 200
-    assert guarded.phone(handset)["ip"]["address"] == NOBODY
-    assert guarded.status(handset)["publicIpAddress"] == NOBODY
-
-
-ALLOWED: Final[dict[str, list[tuple[str, str]]]] = {
-    "none": [],
-    "the first": [("Origin", "https://phone.example")],
-    "the second": [("Origin", "https://other.example:8443")],
-}
-STRANGE: Final[dict[str, tuple[list[str], int]]] = {
-    "another": (["https://evil.example"], 403),
-    "null": (["null"], 403),
-    "empty": ([""], 403),
-    "a longer name": (["https://phone.example.evil.example"], 403),
-    "a subdomain": (["https://a.phone.example"], 403),
-    "a path": (["https://phone.example/"], 403),
-    "a port": (["https://phone.example:443"], 403),
-    "no port": (["https://other.example"], 403),
-    "http": (["http://phone.example"], 403),
-    "both": (["https://phone.example, https://other.example:8443"], 403),
-    "two of them": (["https://phone.example", "https://phone.example"], 400),
-}
-
-
-@pytest.mark.parametrize("variant", ALLOWED)
-def test_pages_of_our_origins_may_connect(variant: str, guarded: Site) -> None:
-    handset = guarded.new_phone()
-    with ConnectedPhone(handset.account, guarded.wss, "wss", opening=opening(*ALLOWED[variant])) as phone:
-        assert phone.register().status == 200
-
-
-@pytest.mark.parametrize("variant", STRANGE)
-def test_pages_of_other_origins_may_not(variant: str, guarded: Site) -> None:
-    values, status = STRANGE[variant]
-    with pytest.raises(NotUpgraded) as refused:
-        handset = guarded.new_phone()
-        headers = [("Origin", value) for value in values]
-        ConnectedPhone(handset.account, guarded.wss, "wss", opening=opening(*headers))
-    assert refused.value.status == status
-
-
-def test_without_a_list_any_page_may_connect(begun: Besieged) -> None:
-    handset = begun.site.new_phone()
-    headers = ("Origin", "https://evil.example")
-    with ConnectedPhone(handset.account, begun.site.wss, "wss", opening=opening(headers)) as phone:
-        assert phone.register().status == 200
-
-
-# Meanwhile: how many may come from one address
-
-
-@contextmanager
-def crowd(site: Site, source: str, count: int) -> Iterator[list[TcpPipe]]:
-    """So many connections that say nothing."""
-    with ExitStack() as stack:
-        pipes = []
-        for _ in range(count):
-            pipe = TcpPipe(site.tcp, (source, 0))
-            stack.callback(pipe.close)
-            pipes.append(pipe)
-        yield pipes
-
-
-def is_closed(pipe: TcpPipe, within_seconds: float) -> bool:
-    try:
-        while pipe.read(within_seconds) is not None:
-            pass
-    except HungUp:
-        return True
-    return False
-
-
-def test_an_address_has_so_many_places_for_strangers(guarded: Site) -> None:
-    source = "127.0.0.50"
-    handset, late = guarded.new_phone(), guarded.new_phone()
-    refused = guarded.metric("conn_closed_total", reason="refused")
-    with registered(guarded, handset, "tcp", source=(source, 0)), crowd(guarded, source, PER_SOURCE) as pipes:
-        assert not is_closed(pipes[-1], 0.1), "who has proved an identity takes no place"
-        with crowd(guarded, source, 2) as more:
-            assert all(is_closed(pipe, 1.0) for pipe in more)
-        assert guarded.metric("conn_closed_total", reason="refused") == refused + 2
-        with registered(guarded, late, "tcp", source=("127.0.0.51", 0)):
-            assert guarded.status(late)["online"] is True, "other addresses have theirs"
-        left = guarded.metric("conn_closed_total", reason="peer")
-        pipes[0].close()
-        within(1, lambda: guarded.metric("conn_closed_total", reason="peer") > left, "it is noticed")
-        with connect(guarded, handset, "tcp", source=(source, 0)) as again:
-            assert again.register().status == 200, "a place that was left is free"
-
-
-def test_behind_a_proxy_the_places_are_those_of_the_address_it_names(guarded: Site) -> None:
-    def come(address: str) -> RawWebSocket:
-        return RawWebSocket(guarded.ws, opening((XFF, address)), source=(PROXY, 0))
-
-    with ExitStack() as stack:
-        crowd = [stack.enter_context(come("192.0.2.77")) for _ in range(PER_SOURCE)]
-        assert {one.http().status for one in crowd} == {101}
-        assert stack.enter_context(come("192.0.2.77")).ended(1.0), "one too many"
-        assert stack.enter_context(come("192.0.2.78")).http().status == 101
-        crowd[0].close()
-        time.sleep(0.2)
-        assert stack.enter_context(come("192.0.2.77")).http().status == 101
 
 
 # Meanwhile: garbage
@@ -505,27 +152,27 @@ GARBAGE: Final[dict[str, bytes]] = {
 }
 
 
-def test_garbage_is_closed_or_ignored(guarded: Site, report: Report) -> None:
-    before, began = Usage.of(guarded), time.monotonic()
+def test_garbage_is_closed_or_ignored(streams: Site, report: Report) -> None:
+    before, began = Usage.of(streams), time.monotonic()
     with ExitStack() as stack:
         pipes: list[tuple[str, bool, TcpPipe]] = []
         for transport, bare in [(name, False) for name in STREAMS] + [(name, True) for name in SECURE]:
             for number, (name, data) in enumerate(GARBAGE.items()):
                 tls = trusting() if transport in SECURE and not bare else None
-                pipe = TcpPipe(guarded.listeners[transport], (f"127.0.2.{1 + number}", 0), tls)
+                pipe = TcpPipe(streams.listeners[transport], (f"127.0.2.{1 + number}", 0), tls)
                 stack.callback(pipe.close)
                 pipe.send(data)
                 pipes.append((f"{name} over {transport}", transport in STREAMS_OF_SIP and not bare, pipe))
-        _garbage_over_udp(guarded)
+        _garbage_over_udp(streams)
         deadline = began + MESSAGE_SECONDS + LATE_SECONDS
         found = [(what, is_sip, _heard(pipe, deadline)) for what, is_sip, pipe in pipes]
     assert [what for what, _, said in found if said is None] == [], "they are still connected"
     assert [what for what, is_sip, said in found if is_sip and said] == [], "what is no SIP got an answer"
     report(f"{len(found)} connections with garbage were closed within {time.monotonic() - began:.1f} s")
-    is_as_before(guarded, before)
-    handset = guarded.new_phone()
+    is_as_before(streams, before)
+    handset = streams.new_phone()
     for transport in STREAMS:
-        with registered(guarded, handset, transport):
+        with registered(streams, handset, transport):
             pass
 
 
