@@ -366,6 +366,7 @@ def status(
     if not watch:
         _run(phones.show(installation, phone, as_json=as_json))
         return
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
         _run(phones.watch(installation, phone, as_json=as_json, tell=_tell))
 

@@ -79,7 +79,7 @@ class RedisLocation:
             self._arrive(phone, -arrives)
         if answer == 1:
             self._remember(phone, after)
-            self._unlist(phone, update.after)
+            self._unlist(phone, update.after, before)
             if events:
                 self._publish(phone, events)
             return None
@@ -248,8 +248,10 @@ class RedisLocation:
             self.wire.tell("SADD", self._flows, phone)
             self._listed.add(phone)
 
-    def _unlist(self, phone: str, after: Snapshot) -> None:
-        if phone in self._listed and not any(map(self._is_here, after.bindings)):
+    def _unlist(self, phone: str, after: Snapshot, before: Snapshot) -> None:
+        """What was bound here `before` may be listed although we have forgotten that: Redis was away."""
+        listed = phone in self._listed or any(map(self._is_here, before.bindings))
+        if listed and not any(map(self._is_here, after.bindings)):
             self._listed.discard(phone)
             self.wire.tell("SREM", self._flows, phone)
 
@@ -263,7 +265,7 @@ class RedisLocation:
         """Only what is the newest that we know, while nothing is being bound, says that a phone has left."""
         known = _version(self._known.get(phone, EMPTY))
         if self.wire.up and phone not in self._arriving and stands.version >= known:
-            self._unlist(phone, stands)
+            self._unlist(phone, stands, stands)
 
     def _is_here(self, binding: Binding) -> bool:
         return binding.connected and (binding.node, binding.generation) == self._process

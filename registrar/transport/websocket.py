@@ -208,10 +208,7 @@ class WebSocketConnection(Connection):
         The library takes the head of a frame out of its buffer octet by octet: when nothing was completed by
         what came, a frame is under way although the buffer may be empty.
         """
-        protocol = self._protocol
-        if protocol.state is State.CONNECTING:
-            return False  # has a limit of its own
-        return bool(self._fragments) or bool(protocol.reader.buffer) or not anything_whole
+        return bool(self._fragments) or bool(self._protocol.reader.buffer) or not anything_whole
 
     def _fail(self, code: CloseCode, reason: str) -> None:
         self._protocol.fail(code, reason)

@@ -522,12 +522,14 @@ async def test_a_phone_that_is_just_being_bound_does_not_leave_the_index(
 ) -> None:
     """What was read before it was bound does not tell anything of it, whichever answer comes first."""
     async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
-        for number in range(50):
+        for number in range(200):
             phone = f"{number:024x}"
             update = registered(NOBODY, clock, over("tls", clock))
-            await asyncio.gather(
-                location.load([phone]), location.commit(phone, NOBODY, update), location.load([phone])
-            )
+            reading = asyncio.create_task(location.load([phone]))
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            binding_it = asyncio.create_task(location.commit(phone, NOBODY, update))
+            await asyncio.gather(reading, binding_it, location.load([phone]))
             assert await redis.sismember(FLOWS, phone)
 
 
@@ -547,6 +549,18 @@ async def test_an_index_that_was_lost_is_written_again(server: Server, clock: Ha
             clock.now += 1
             await location.commit(PHONE, first.after, registered(first.after, clock, over("tls", clock)))
         assert await redis.smembers(FLOWS) == {PHONE}
+
+
+async def test_a_phone_leaves_an_index_that_we_no_longer_know(server: Server, clock: Hands) -> None:
+    """Redis was away: what stands there is not known, but what was bound here is."""
+    async with opened(server, clock, "a", "g1") as location, looked_at(server) as redis:
+        first = registered(NOBODY, clock, over("tls", clock))
+        await location.commit(PHONE, NOBODY, first)
+        location.forget_listed()
+        clock.now += 1
+        await location.commit(PHONE, first.after, unregistered(first.after, clock))
+        await location.load([PHONE])
+        assert await redis.smembers(FLOWS) == set()
 
 
 # A store that loses, goes away, or misbehaves

@@ -17,6 +17,8 @@ T1: Final = 0.5
 T2: Final = 4.0
 DEADLINE: Final = 64 * T1
 """Timers of RFC 3261 section 17.1.2: first retransmission, longest distance, the end (Timer F)."""
+STALE_TRIES: Final = 4
+"""So often a nonce may be stale: a server may be killed again and again before its answer leaves."""
 COMPACT: Final = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}
 BRANCH: Final = re.compile(rb"branch=([^;,\s]+)", re.IGNORECASE)
 
@@ -182,12 +184,12 @@ class Caller:
     ) -> Generator[bytes, Answer, Answer]:
         """A whole registration: yields requests, takes their answers, returns the last answer.
 
-        `reuse` starts with the challenge kept. A stale nonce is asked again once, any other 401 is final.
+        `reuse` starts with the challenge kept. A stale nonce is asked again, any other 401 is final.
         """
         uri = f"sip:{self.account.domain}"
         authorized = [self.credentials("REGISTER", uri)] if reuse and self._challenge else []
         answer = yield self.register(expires, contact=contact, extra=authorized)
-        for _ in range(2):
+        for _ in range(STALE_TRIES):
             stale = any(challenge.stale for challenge in answer.challenges)
             if answer.status != 401 or (authorized and not stale) or not self.learn(answer):
                 break

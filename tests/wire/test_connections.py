@@ -108,6 +108,17 @@ def test_a_phone_that_moves_to_another_process_leaves_the_index_there(streams: S
         assert streams.status_hash(handset)["node"] == process(beside).name
 
 
+def test_a_phone_leaves_the_index_although_redis_was_away_meanwhile(tmp_path: Path) -> None:
+    with Site(tmp_path, transports=["tcp"]) as site:
+        handset = site.new_phone()
+        with registered(site, handset, "tcp") as phone:
+            assert handset.id in flows(site)
+            site.redis("client", "kill", "type", "normal")
+            within(5, lambda: site.ready() and "Redis is back" in site.log_text, "Redis is back")
+            assert phone.register(0).status == 200
+            within(1, lambda: handset.id not in flows(site), "it has said goodbye")
+
+
 # What may not be served any more is hung up on
 
 

@@ -44,7 +44,8 @@ def test_nothing_is_found(target: str, part: int, done: Counter[str], tmp_path: 
     )
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0, said[-4_000:]
-    assert re.search(rf"Done {RUNS} runs", said), said[-1_000:]
+    ended = re.search(r"Done (\d+) runs", said)  # libFuzzer may do some more
+    assert ended and int(ended[1]) >= RUNS, said[-1_000:]
     done[target] += RUNS
     if part == PARTS - 1:
         report(f"{target}: {done[target]:,} runs, no find")

@@ -20,8 +20,10 @@ POLL_SECONDS: Final = 0.02
 class Look:
     """What was found about one phone at one moment."""
 
+    asked: float
+    """Monotonic seconds, before the question was asked."""
     at: float
-    """Monotonic seconds, after the answer came."""
+    """After the answer came."""
     online: bool
     """As the contract tells readers: bound, not run out, and the process of its connection lives."""
     state: str
@@ -43,8 +45,8 @@ class Timeline:
         self.polls = 0
 
     def of(self, handset: Handset, since: float = 0.0) -> list[Look]:
-        """What was found of it after `since`."""
-        return [look for look in self._seen[handset.id] if look.at >= since]
+        """What was found of it when it was asked for after `since`."""
+        return [look for look in self._seen[handset.id] if look.asked >= since]
 
     def offline(self, handset: Handset, since: float = 0.0) -> Look | None:
         """The first time after `since` that it was offline."""
@@ -65,6 +67,7 @@ class Timeline:
             self._redis.close()
 
     def _look(self) -> None:
+        asked = time.monotonic()
         pipeline = self._redis.pipeline(transaction=False)
         for phone in self._watched:
             pipeline.hgetall(f"registrar:status:{{{phone}}}")
@@ -72,7 +75,7 @@ class Timeline:
         leases = self._leases({fields["node"] for fields in found if fields.get("node")})
         at = time.monotonic()
         for phone, fields in zip(self._watched, found, strict=True):
-            self._seen.setdefault(phone, []).append(_look(at, fields, leases))
+            self._seen.setdefault(phone, []).append(_look(asked, at, fields, leases))
         self.polls += 1
 
     def _leases(self, nodes: set[str]) -> dict[str, str]:
@@ -96,12 +99,12 @@ class Timeline:
             raise self._failure
 
 
-def _look(at: float, fields: dict[str, str], leases: dict[str, str]) -> Look:
+def _look(asked: float, at: float, fields: dict[str, str], leases: dict[str, str]) -> Look:
     transport = fields.get("transport", "")
     alive = transport == "udp" or leases.get(fields.get("node", "")) == fields.get("generation")
     online = fields.get("online") == "1" and int(fields["expiresAt"]) > time.time() and alive
     state, reason = fields.get("state", ""), fields.get("reason", "")
-    return Look(at, online, state, reason, transport, int(fields.get("publicPort", 0)))
+    return Look(asked, at, online, state, reason, transport, int(fields.get("publicPort", 0)))
 
 
 def _client(site: Site) -> Redis:

@@ -176,5 +176,5 @@ class Room:
 
     def left(self) -> dict[str, Sequence[object]]:
         """What the table still remembers of anybody: nothing, when all connections are gone."""
-        kept = {name: list(value) for name, value in vars(self.table).items() if isinstance(value, dict)}
-        return {name: value for name, value in kept.items() if value}
+        everything = ((name, getattr(self.table, name)) for name in dir(self.table) if name[:2] != "__")
+        return {name: list(value) for name, value in everything if isinstance(value, dict) and value}

@@ -574,7 +574,33 @@ async def test_without_file_descriptors_it_waits_and_then_goes_on(caplog: pytest
     assert lines == ["no connection can be accepted for a second: Too many open files"]
 
 
+async def test_a_fault_that_nobody_has_thought_of_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with door() as here:
+        listening = here.acceptor._socket
+        assert listening is not None
+        used = time.process_time()
+        listening.shutdown(socket.SHUT_RDWR)  # from now on each accept is an invalid argument
+        await asyncio.sleep(2 * EXHAUSTED_SECONDS + 0.3)
+        assert time.process_time() - used < 0.5, "nobody turns round in circles"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["no connection can be accepted for a second: Invalid argument"]
+
+
 # The end
+
+
+async def test_a_port_is_free_again_at_once() -> None:
+    """Although connections over it have just been closed by the server."""
+    async with door() as here:
+        with here.connect() as peer:
+            await here.until(lambda: here.standing == 1)
+            here.room.table.close_all()
+            assert await says(peer) == b""
+        port = here.acceptor.port
+        here.acceptor.close()
+        here.acceptor.open("127.0.0.1", port)
+        with here.connect():
+            await here.until(lambda: here.standing == 1)
 
 
 async def test_a_closed_door_is_closed() -> None:

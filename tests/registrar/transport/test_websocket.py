@@ -22,7 +22,7 @@ from registrar.transport.connections import (
     End,
     Limits,
 )
-from registrar.transport.websocket import MAX_FRAGMENTS, PINGS_A_SECOND, WebSocketConnection
+from registrar.transport.websocket import MAX_FRAGMENTS, MAX_UPGRADE, PINGS_A_SECOND, WebSocketConnection
 
 from .pretend import PROXIES, PROXY, THERE, Room, settled
 
@@ -310,6 +310,28 @@ async def test_what_comes_with_a_request_that_is_accepted_is_read_after_it() -> 
     assert phone.heard == [MESSAGE]
 
 
+async def test_what_comes_with_an_upgrade_may_be_a_breach() -> None:
+    phone = Softphone()
+    pings = Frame(Opcode.PING, b"").serialize(mask=True) * (PINGS_A_SECOND + 1)
+    answer = await answered(phone, head() + pings)
+    assert answer.status == 101, "first of all"
+    assert answer.rest.endswith(Frame(Opcode.CLOSE, b"\x03\xf0too many pings").serialize(mask=False))
+    assert phone.ended() == {"policy": 1}
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 101), (1, 431)])
+@pytest.mark.parametrize("size", [1, 1_000, 50_000])
+async def test_an_upgrade_has_its_size(more: int, status: int, size: int) -> None:
+    rows = [f"X: {'x' * 4_000}"] * 8
+    missing = MAX_UPGRADE - len(head(X="\r\n".join(rows))) + more
+    rows[0] += "x" * (missing + len("X: "))
+    data = head(**{"X": "\r\n".join(rows)[3:]})
+    assert len(data) == MAX_UPGRADE + more
+    phone = Softphone()
+    answer = await answered(phone, *(data[n : n + size] for n in range(0, len(data), size)))
+    assert (answer.status, phone.pipe.eof) == (status, status == 431)
+
+
 async def test_what_comes_with_an_upgrade_may_be_its_end() -> None:
     phone = Softphone()
     answer = await answered(phone, head() + Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True))
@@ -436,7 +458,7 @@ async def test_a_message_in_fragments_is_one(count: int) -> None:
         assert phone.heard == []
         await phone.send(frame)
         phone.room.clock.pass_(0.1)
-        await phone.send(Frame(Opcode.PING, b"between"))
+        await phone.send(Frame(Opcode.PING, b"between"), Frame(Opcode.PONG, b"unasked"))
     assert phone.heard == [MESSAGE]
     await phone.send(*fragments(2))
     assert phone.heard == [MESSAGE, MESSAGE]
@@ -621,6 +643,13 @@ async def test_pings_are_answered() -> None:
         await phone.send(*(Frame(Opcode.PING, b"%d" % n) for n in range(PINGS_A_SECOND)))
         assert await phone.pongs() == [b"%d" % n for n in range(PINGS_A_SECOND)]
     assert phone.connection.ended is None
+
+
+async def test_very_many_pings_have_no_pongs() -> None:
+    phone = await Softphone.upgraded()
+    await phone.send(*[Frame(Opcode.PING, b"x" * 100)] * 2_000)
+    assert len(phone.pipe.said()) < 2 * PINGS_A_SECOND * 102
+    assert phone.connection.ended is End.POLICY
 
 
 async def test_the_server_pings_and_takes_an_answer() -> None:
