@@ -17,8 +17,10 @@ from .redis_client import heed_cancellation
 
 LEASE_SECONDS: Final = 6.0
 RENEW_SECONDS: Final = 2.0
-DEAD_SECONDS: Final = 6.0
-"""A lease missing for so long on one unbroken connection belongs to a dead process."""
+DEAD_SECONDS: Final = 2.5
+"""A lease missing for so long on one unbroken connection belongs to a dead process: with the lease's own time
+its phones are offline within 10 s of its death."""
+LOOK_SECONDS: Final = 0.5
 FAULTS: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Nodes:
         sweep: Callable[[str, str, frozenset[str]], Awaitable[None]],
         lease_seconds: float = LEASE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
         dead_seconds: float = DEAD_SECONDS,
     ) -> None:
         """`lost_lease` is called when our lease was gone: others may have swept us.
@@ -54,6 +57,7 @@ class Nodes:
         self._sweep = sweep
         self._lease_ms = round(lease_seconds * 1000)
         self._renew_seconds = renew_seconds
+        self._look_seconds = look_seconds
         self._dead_seconds = dead_seconds
         self._registered = asyncio.Event()
         self._predecessors: list[str] = []
@@ -66,10 +70,11 @@ class Nodes:
         Raises AnotherNode, in an ExceptionGroup, when a living process works under our name.
         """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self._beat))
-            tasks.create_task(self._repeat(self._sweep_the_dead))  # however long it takes, the lease is kept
+            tasks.create_task(self._repeat(self._beat, self._renew_seconds))
+            # however long it takes, the lease is kept
+            tasks.create_task(self._repeat(self._sweep_the_dead, self._look_seconds))
 
-    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
             try:
                 await step()
@@ -77,7 +82,7 @@ class Nodes:
                 self._missing.clear()  # what we have not seen without a break does not count
                 log.debug("no lease renewed, or nothing swept: %s", error)
             heed_cancellation()
-            await asyncio.sleep(self._renew_seconds)
+            await asyncio.sleep(seconds)
 
     async def leave(self) -> None:
         """Give the lease up at an orderly stop."""

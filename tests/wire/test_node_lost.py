@@ -24,8 +24,8 @@ from tests.wire.timeline import Timeline
 pytestmark = pytest.mark.wire
 
 LOST_SECONDS: Final = 10.0
-SWEPT_SECONDS: Final = 20.0
-"""A lease of 6 s, 6 s of certainty that it is gone, and the turns of 2 s of those who look."""
+SWEPT_SECONDS: Final = 10.0
+"""A lease of 6 s, 2.5 s of certainty that it is gone, and the turns of half a second of those who look."""
 FROZEN_SECONDS: Final = 15.0
 THAWED_SECONDS: Final = 3.0
 LOSABLE: Final = ("tcp", "tls", "wss")

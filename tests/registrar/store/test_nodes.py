@@ -55,6 +55,7 @@ class Node:
             sweep=self._sweep,
             lease_seconds=LEASE,
             renew_seconds=RENEW,
+            look_seconds=RENEW,
             dead_seconds=DEAD,
         )
 
