@@ -19,8 +19,7 @@ PHONES: Final = 8
 RATE: Final = 40
 """Registrations a second, of all together."""
 SHARED: Final = "PYTEST_XDIST_WORKER" in os.environ
-"""Other tests run beside these on the same cores, and what they take is not the server's fault. `make soak`, and
-each module alone, holds the server to its figures."""
+"""Other tests run beside these on the same cores; `make soak` and each module alone keep to the figures."""
 P99_SECONDS: Final = 1.5 if SHARED else 0.1
 BUSY: Final = 3.0
 CALM_SECONDS: Final = 1.5
