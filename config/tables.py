@@ -13,10 +13,12 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Numeric,
     String,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -98,27 +100,87 @@ class Customer(Identified, Table):
     is_reseller: Mapped[bool] = mapped_column(default=False)
     sip_domain: Mapped[str | None] = mapped_column(String(SHORT_TEXT), unique=True)
     sip_display_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    call_recording: Mapped[bool] = mapped_column(default=False)
+    features: Mapped[list[str]] = mapped_column(JSON, default=list)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Grows with the state, the domain and the trusted networks: all that the view `phone_v1` shows."""
 
 
 class Employee(Identified, Table):
-    """A person; whoever calls the API with a token of a person."""
+    """A person; whoever calls the API with a login or a token of a person."""
 
     __tablename__ = "employee"
-    __table_args__ = (_NEVER_REUSED,)
+    __table_args__ = (
+        Index("uq_employee_login_email", "login_email", unique=True),
+        _NEVER_REUSED,
+    )
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     name: Mapped[str] = mapped_column(String(SHORT_TEXT))
     access_level: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(16), default="ACTIVE")
+    """ACTIVE, BLOCKED or DELETED"""
     version: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Tokens carry it: a new password, level, state or login voids those made before."""
+    login_email: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    """In lower case."""
+    password_hash: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    """argon2id"""
+    ip_restriction: Mapped[str | None] = mapped_column(String(1_000))
+    """Comma list of networks from which the person may call the API; None: from anywhere."""
+    contact_email: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    first_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    last_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    title: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    department: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    company_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    office_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+
+
+class EmployeeToken(Identified, Table):
+    """A token of a machine, with the rights of the person it was made for."""
+
+    __tablename__ = "employee_token"
+    __table_args__ = (_NEVER_REUSED,)
+
+    employee_id: Mapped[int] = mapped_column(ForeignKey("employee.id", ondelete="CASCADE"), index=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    note: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Number(Table):
+    """Who has a number of a customer's dial plan: extensions, groups and queues share one.
+
+    Every row of those three has its row here, written in the same transaction by `operations.numbers`.
+    """
+
+    __tablename__ = "number"
+    __table_args__ = (CheckConstraint("kind IN ('extension', 'group', 'queue')", name="kind"),)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), primary_key=True)
+    number: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    ref: Mapped[str] = mapped_column(String(OID_LENGTH), unique=True)
+    """The `oid` of the row that has the number."""
 
 
 class Extension(Identified, Table):
-    """A number of a customer's dial plan."""
+    """A number of a customer's dial plan; with `sip_user` and a password also a SIP user that registers."""
 
     __tablename__ = "extension"
-    __table_args__ = (UniqueConstraint("customer_id", "number"), _NEVER_REUSED)
+    __table_args__ = (
+        UniqueConstraint("customer_id", "number"),
+        Index("uq_extension_customer_id_sip_user", "customer_id", "sip_user", unique=True),
+        Index(
+            "uq_extension_primary",
+            "employee_id",
+            unique=True,
+            sqlite_where=text("is_primary"),
+            postgresql_where=text("is_primary"),
+        ),
+        _NEVER_REUSED,
+    )
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"), index=True)
@@ -127,14 +189,130 @@ class Extension(Identified, Table):
     number: Mapped[str] = mapped_column(String(32))
     direct_number: Mapped[str | None] = mapped_column(String(32))
     version: Mapped[int] = mapped_column(BigInteger, default=1)
+    sip_user: Mapped[str | None] = mapped_column(String(64))
+    sip_ha1_md5: Mapped[str | None] = mapped_column(String(64))
+    """HA1 of (sip_user, SIP domain, password); the password itself is kept nowhere."""
+    sip_ha1_sha256: Mapped[str | None] = mapped_column(String(64))
+    sip_secret_version: Mapped[int] = mapped_column(default=1)
+    pin_hash: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    """argon2id"""
+    hotdesk_allowed: Mapped[bool] = mapped_column(default=False)
+    uk_caller_id: Mapped[str | None] = mapped_column(String(32))
+    us_caller_id: Mapped[str | None] = mapped_column(String(32))
+    uk_phone_id: Mapped[int | None]
+    us_phone_id: Mapped[int | None]
+    mobile_number: Mapped[str | None] = mapped_column(String(32))
+    mobile_follow: Mapped[bool] = mapped_column(default=False)
+    dashboard: Mapped[bool] = mapped_column(default=False)
+
+
+class SipGroup(Identified, Table):
+    """Extensions that ring together, and what its members may do with each other's calls."""
+
+    __tablename__ = "sip_group"
+    __table_args__ = (UniqueConstraint("customer_id", "number"), _NEVER_REUSED)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    name: Mapped[str] = mapped_column(String(SHORT_TEXT))
+    display_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    number: Mapped[str] = mapped_column(String(32))
+    ring_retry: Mapped[bool] = mapped_column(default=False)
+    ring_exclusive: Mapped[bool] = mapped_column(default=False)
+    caller_name_format: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    pickup: Mapped[bool] = mapped_column(default=False)
+    steal: Mapped[bool] = mapped_column(default=False)
+    spy: Mapped[bool] = mapped_column(default=False)
+    set_presence: Mapped[bool] = mapped_column(default=False)
+    queue_member: Mapped[bool] = mapped_column(default=False)
+
+
+class SipGroupMember(Table):
+    """An extension of a group."""
+
+    __tablename__ = "sip_group_member"
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("sip_group.id", ondelete="CASCADE"), primary_key=True)
+    extension_id: Mapped[int] = mapped_column(
+        ForeignKey("extension.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
+
+
+class SipGroupController(Table):
+    """An extension that may pick up the calls of a group."""
+
+    __tablename__ = "sip_group_controller"
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("sip_group.id", ondelete="CASCADE"), primary_key=True)
+    extension_id: Mapped[int] = mapped_column(
+        ForeignKey("extension.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class Queue(Identified, Table):
+    """Calls that wait for somebody."""
+
+    __tablename__ = "queue"
+    __table_args__ = (UniqueConstraint("customer_id", "number"), _NEVER_REUSED)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    name: Mapped[str] = mapped_column(String(SHORT_TEXT))
+    display_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    number: Mapped[str] = mapped_column(String(32))
+    caller_name_format: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
+    strategy: Mapped[str | None] = mapped_column(String(32))
+
+
+class QueueMember(Identified, Table):
+    """Who takes the calls of a queue: a group, an extension, or a number outside."""
+
+    __tablename__ = "queue_member"
+    __table_args__ = (
+        CheckConstraint(
+            "(CASE WHEN group_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN extension_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN external_number IS NULL THEN 0 ELSE 1 END) = 1",
+            name="one_target",
+        ),
+        CheckConstraint("ring_strategy IN ('all', 'huntLongestIdle')", name="ring_strategy"),
+        _NEVER_REUSED,
+    )
+
+    queue_id: Mapped[int] = mapped_column(ForeignKey("queue.id", ondelete="CASCADE"), index=True)
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("sip_group.id", ondelete="CASCADE"), index=True)
+    extension_id: Mapped[int | None] = mapped_column(
+        ForeignKey("extension.id", ondelete="CASCADE"), index=True
+    )
+    external_number: Mapped[str | None] = mapped_column(String(32))
+    ring_strategy: Mapped[str] = mapped_column(String(16), default="all")
+    ring_attempts: Mapped[int] = mapped_column(default=1)
+    ring_secs: Mapped[int] = mapped_column(default=20)
+    ring_order: Mapped[int] = mapped_column(default=0)
+    permanent: Mapped[bool] = mapped_column(default=False)
+
+
+class TrustedNetwork(Identified, Table):
+    """From where the SIP users of a customer may register (design decision 3)."""
+
+    __tablename__ = "trusted_network"
+    __table_args__ = (UniqueConstraint("customer_id", "network"), _NEVER_REUSED)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    network: Mapped[str] = mapped_column(String(64))
+    """CIDR in canonical form: host bits are zero."""
+    network_as_sent: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
 
 
 class Product(Identified, Table):
-    """What a phone or a side panel was bought as; kept elsewhere, only its name is known here."""
+    """What a phone or a side panel was bought as."""
 
     __tablename__ = "product"
     __table_args__ = (_NEVER_REUSED,)
 
+    reseller_id: Mapped[int | None] = mapped_column(BigId, index=True)
+    """Id of the customer whose product it is; None: everybody may use it."""
+    price: Mapped[float | None] = mapped_column(Numeric(12, 2, asdecimal=False))
     type: Mapped[str] = mapped_column(String(32))
     product_code: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(SHORT_TEXT))
@@ -219,6 +397,11 @@ class SipPhone(Identified, Table):
     ip_countries: Mapped[str] = mapped_column(String(1_000), default="")
     ip_address: Mapped[str | None] = mapped_column(String(45))
     ip_policy: Mapped[str] = mapped_column(String(8), default="PHONE")
+    """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks do (design decision 3)."""
+    device_token_sha256: Mapped[str | None] = mapped_column(String(64))
+    """Of the `pbxDeviceToken`; None: the device has none."""
+    linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when the device belongs to its extension."""
 
     call_waiting: Mapped[bool | None] = mapped_column(default=False)
     dhsg: Mapped[bool | None] = mapped_column(default=False)

@@ -105,6 +105,9 @@ async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
         2,
         0,
         "",
+        "",
+        "phone",
+        None,
     )
 
 
