@@ -27,6 +27,7 @@ class Scope(Enum):
     PUBLIC = "nobody's: no token needed"
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
+    TOKEN = "the token that the request carries, whatever its level"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,36 @@ class Rule:
 
 _PUBLIC: Final = Rule(AccessLevel.NO_LOGIN, Scope.PUBLIC)
 _READ: Final = Rule(AccessLevel.VIEWER, Scope.CUSTOMERS, query_token=True)
-_RESET: Final = Rule(AccessLevel.VIEWER, Scope.CUSTOMERS)
+_ASK: Final = Rule(AccessLevel.VIEWER, Scope.CUSTOMERS)
 _WRITE: Final = Rule(AccessLevel.MANAGER, Scope.CUSTOMERS)
+_MANAGE_READ: Final = Rule(AccessLevel.MANAGER, Scope.CUSTOMERS, query_token=True)
+_RESELL: Final = Rule(AccessLevel.RESELLER, Scope.CUSTOMERS)
+_OPERATE: Final = Rule(AccessLevel.ADMIN, Scope.CUSTOMERS)
 
-RULES: Final[Mapping[tuple[str, str], Rule]] = {
+Rules = Mapping[tuple[str, str], Rule]
+
+_UPDATES: Final = ("POST", "PUT", "PATCH")
+
+
+def _resource(path: str, read: Rule, write: Rule) -> Rules:
+    """The six routes that every resource of the JSON dialect has."""
+    one = path + "/{id}"
+    changes = {(method, one): write for method in (*_UPDATES, "DELETE")}
+    return {("GET", path): read, ("POST", path): write, ("GET", one): read} | changes
+
+
+def _rows(path: str, one: str, *, update: bool = True) -> Rules:
+    """List, create, read, update and delete in the row dialect, below one SIP domain."""
+    path = f"{DOMAIN}/{path}"
+    one = f"{path}/{{{one}}}"
+    rules = {("GET", path): _ASK, ("POST", path): _WRITE, ("GET", one): _ASK, ("DELETE", one): _WRITE}
+    return rules | ({("POST", one): _WRITE} if update else {})
+
+
+DOMAINS: Final = "/config/v2/sip/domains"
+DOMAIN: Final = DOMAINS + "/{domain}"
+
+RULES: Final[Rules] = {
     ("GET", "/health/live"): _PUBLIC,
     ("GET", "/health/ready"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
@@ -56,16 +83,47 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/phone/style.css"): _PUBLIC,
     ("GET", "/phone/page.js"): _PUBLIC,
     ("GET", "/phone/licences.txt"): _PUBLIC,
-    ("GET", "/pbx/sipphone"): _READ,
-    ("POST", "/pbx/sipphone"): _WRITE,
+    ("POST", "/auth/login"): _PUBLIC,
+    ("GET", "/auth/validateToken"): Rule(AccessLevel.NO_LOGIN, Scope.TOKEN, query_token=True),
+    # Phones
+    **_resource("/pbx/sipphone", _READ, _WRITE),
     ("POST", "/pbx/sipphone/webrtc"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
-    ("GET", "/pbx/sipphone/{id}"): _READ,
-    ("POST", "/pbx/sipphone/{id}"): _WRITE,
-    ("PUT", "/pbx/sipphone/{id}"): _WRITE,
-    ("PATCH", "/pbx/sipphone/{id}"): _WRITE,
-    ("DELETE", "/pbx/sipphone/{id}"): _WRITE,
-    ("GET", "/pbx/sipphone/{id}/resetcredentials"): _RESET,
-    ("POST", "/pbx/sipphone/{id}/resetcredentials"): _RESET,
+    ("POST", "/pbx/sipphone/status"): _ASK,
+    ("GET", "/pbx/sipphone/{id}/status"): _READ,
+    ("GET", "/pbx/sipphone/{id}/events"): _READ,
+    ("GET", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
+    ("POST", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
+    ("GET", "/pbx/sipphonemodels"): _READ,
+    ("GET", "/pbx/sipphonemodels/{id}"): _READ,
+    # What phones refer to
+    **_resource("/pbx/extension", _MANAGE_READ, _WRITE),
+    **_resource("/pbx/group", _MANAGE_READ, _WRITE),
+    **_resource("/pbx/queue", _MANAGE_READ, _WRITE),
+    **_resource("/employee", _MANAGE_READ, _WRITE),
+    ("GET", "/employee/{id}/token"): _MANAGE_READ,
+    ("POST", "/employee/{id}/token"): _WRITE,
+    ("DELETE", "/employee/{id}/token/{token}"): _WRITE,
+    **_resource("/customer", _MANAGE_READ, _RESELL),
+    **_resource("/product", _MANAGE_READ, _RESELL),
+    # The row dialect
+    ("GET", DOMAINS): _ASK,
+    ("POST", DOMAINS): _OPERATE,
+    ("GET", DOMAIN): _ASK,
+    ("POST", DOMAIN): _WRITE,
+    ("DELETE", DOMAIN): _OPERATE,
+    **_rows("users", "user"),
+    **_rows("users/{user}/devices", "device", update=False),
+    ("GET", f"{DOMAIN}/users/{{user}}/groups"): _ASK,
+    ("POST", f"{DOMAIN}/users/{{user}}/groups"): _WRITE,
+    **_rows("groups", "group"),
+    ("GET", f"{DOMAIN}/groups/{{group}}/users"): _ASK,
+    ("POST", f"{DOMAIN}/groups/{{group}}/users"): _WRITE,
+    ("DELETE", f"{DOMAIN}/groups/{{group}}/users"): _WRITE,
+    **_rows("queues", "queue"),
+    ("PUT", f"{DOMAIN}/queues/{{queue}}/members/order"): _WRITE,
+    **_rows("queues/{queue}/members", "member"),
+    **_rows("trustedNetworks", "network"),
+    **_rows("devices", "device"),
 }
 """Every route of the application; a route that is not here answers nobody."""
 

@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from sqlalchemy import event
@@ -15,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 
 from registrar.errors import StoreUnavailable
 from registrar.store.vault import Vault
@@ -23,11 +23,11 @@ from . import clock
 from .access import allowed_methods
 from .changes import Changes
 from .deps import Parts
-from .errors import Problem, Refused, internal_error, unavailable
+from .dialect import refusal
+from .errors import Problem, Refused, unavailable
 from .health import Readiness, health_routes
 from .live import Live
 from .pbx import sipphone
-from .pbx.envelope import error_response, refusal
 from .phone import phone_routes
 from .settings import ApiSettings
 from .web import BodyLimit, OnePath, Outermost
@@ -123,28 +123,31 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
     app.add_middleware(Outermost)
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    return refusal(error) if isinstance(error, Refused) else error_response([internal_error()])
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refused):
+        raise error
+    return refusal(request.url.path, error)
 
 
-async def _store_away(request: Request, error: Exception) -> JSONResponse:
+async def _store_away(request: Request, error: Exception) -> Response:
     log.error("the database did not answer: %s %s: %s", request.method, request.url.path, error)
-    return refusal(unavailable())
+    return refusal(request.url.path, unavailable())
 
 
-async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(_request: Request, error: Exception) -> Response:
     raise error  # `Outermost` logs it
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    path = request.scope["path"]
     if status == 404:
-        return error_response([Problem(404, "not_found", "There is no such route")])
+        return refusal(path, Refused(Problem(404, "not_found", "There is no such route")))
     if status == 405:
-        allowed = ", ".join(allowed_methods(request.scope["path"]))
+        allowed = ", ".join(allowed_methods(path))
         problem = Problem(405, "method_not_allowed", f"Allowed here: {allowed}")
-        return error_response([problem], {"Allow": allowed})
-    return error_response([Problem(status, "bad_request", "The request cannot be read")])
+        return refusal(path, Refused(problem, headers={"Allow": allowed}))
+    return refusal(path, Refused(Problem(status, "bad_request", "The request cannot be read")))
 
 
 def _version() -> str:

@@ -7,13 +7,20 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .dialect import refusal
 from .errors import Problem, Refused, internal_error
-from .pbx.envelope import error_response
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its piece of configuration, needs about half of this."""
-PRIVATE: Final = "/pbx"
-"""Below this path answers hold credentials, and no cache may keep them."""
+PRIVATE: Final = ("/pbx", "/auth", "/customer", "/employee", "/product", "/config")
+"""The paths of both dialects: answers below them hold credentials, and no cache may keep them."""
+SPELLINGS: Final = {
+    "validatetoken": "validateToken",
+    "sipphonemodel": "sipphonemodels",
+    "trustednetwork": "trustedNetworks",
+    "trustednetworks": "trustedNetworks",
+}
+"""A part of a path in lower case -> as the routes spell it, where that differs."""
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +32,30 @@ def too_large() -> Refused:
 
 
 class OnePath:
-    """Folds case and one trailing slash of the dialect's paths; ids are hexadecimal, so nothing is lost."""
+    """Folds case, other spellings and one trailing slash of the dialects' paths.
+
+    Ids are numbers or hexadecimal, so nothing is lost.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path = scope["path"].lower()
-            if path == PRIVATE or path.startswith(f"{PRIVATE}/"):
-                scope = {**scope, "path": path.removesuffix("/")}
+        if scope["type"] == "http" and is_private(scope["path"]):
+            scope = {**scope, "path": one_path(scope["path"])}
         await self._app(scope, receive, send)
+
+
+def is_private(path: str) -> bool:
+    """Whether the path belongs to one of the dialects."""
+    head = path[1:].partition("/")[0].lower()
+    return f"/{head}" in PRIVATE
+
+
+def one_path(path: str) -> str:
+    """The path as the routes spell it."""
+    parts = path.lower().removesuffix("/").split("/")
+    return "/".join(SPELLINGS.get(part, part) for part in parts)
 
 
 class BodyLimit:
@@ -51,7 +71,7 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced[:12]) > MAX_BODY:
             refused = too_large()
-            await error_response(refused.problems, refused.headers)(scope, receive, send)
+            await refusal(scope["path"], refused)(scope, receive, send)
             return
         await self._app(scope, _counted(receive), send)
 
@@ -96,10 +116,10 @@ class Outermost:
         except Exception:  # the last net: 500 without details, one line in the log
             log.exception("unexpected error: %s %s", scope["method"], scope["path"])
             if not started:
-                await error_response([internal_error()])(scope, receive, headed)
+                await refusal(scope["path"], Refused(internal_error()))(scope, receive, headed)
 
 
 def _add_headers(headers: MutableHeaders, path: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
-    if path.lower().startswith(PRIVATE):
+    if is_private(path):
         headers["Cache-Control"] = "no-store"
