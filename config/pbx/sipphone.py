@@ -15,10 +15,10 @@ from ..access import AccessLevel
 from ..database import reading, writing
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..operations.audit import Actor
+from ..operations.checks import boolean
 from ..operations.customers import require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.phones import write
-from ..operations.phones.checks import boolean
 from ..operations.phones.find import FullPhone, Query, find_phone, list_phones
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
 from ..source import request_host
@@ -75,7 +75,7 @@ async def webrtc_route(
         parts.engine, lambda session: open_webrtc_phone(session, actor, instance, parts.vault)
     )
     await parts.changes.publish(Change(phones=(opened.phone.oid,)))
-    is_v2 = boolean("")(_given(document, "v2"), None) is True
+    is_v2 = boolean("")(_given(document, "v2")) is True
     host = parts.settings.public_host or request_host(request)
     return JSONResponse(_webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2))
 

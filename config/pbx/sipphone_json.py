@@ -10,7 +10,7 @@ from registrar.store.vault import Vault
 
 from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
-from ..operations.phones.checks import Value
+from ..operations.checks import Value
 from ..operations.phones.fields import FIELDS
 from ..operations.phones.find import FullPhone, Panel
 from ..tables import SipPhone, SipPhoneSoftkey

@@ -4,10 +4,10 @@ from typing import Final
 
 from registrar.model import IpMode
 
+from ..checks import address, boolean, netmask
 from ..document import NOT_SENT
-from .checks import address, boolean, netmask
 from .countries import COUNTRIES
-from .draft import Draft
+from .draft import PhoneDraft
 
 IP_PATHS: Final = ("ip.mode", "ip.countries", "ip.address")
 NETWORK_PATHS: Final = (
@@ -27,23 +27,19 @@ STATIC: Final = (
 """What a phone without DHCP must have."""
 
 
-def read_restriction(draft: Draft) -> None:
+def read_restriction(draft: PhoneDraft) -> None:
     """`ip.*`: the mode, and what it needs. On a change, what was not sent stays as it is."""
     if draft.stored and not any(draft.was_sent(path) for path in IP_PATHS):
         return
     mode = _mode(draft)
     _read_countries(draft)
     _read_address(draft, mode)
-    if (
-        mode == IpMode.ROAMING
-        and not draft.column("ip_countries", "")
-        and not _is_wrong(draft, "ip.countries")
-    ):
+    if mode == IpMode.ROAMING and not draft.column("ip_countries", "") and not draft.is_wrong("ip.countries"):
         draft.wrong("ip.mode", "ROAMING mode requires countries to be specified", 409, "required")
     draft.values["ip_policy"] = "PHONE"
 
 
-def _mode(draft: Draft) -> str | None:
+def _mode(draft: PhoneDraft) -> str | None:
     sent = draft.sent("ip.mode")
     if sent is NOT_SENT or sent is None:
         mode = draft.column("ip_mode", str(IpMode.OPEN))
@@ -56,7 +52,7 @@ def _mode(draft: Draft) -> str | None:
     return str(mode)
 
 
-def _read_countries(draft: Draft) -> None:
+def _read_countries(draft: PhoneDraft) -> None:
     sent = draft.sent("ip.countries")
     if sent is NOT_SENT:
         draft.values["ip_countries"] = draft.column("ip_countries", "")
@@ -72,7 +68,7 @@ def _read_countries(draft: Draft) -> None:
     draft.values["ip_countries"] = ",".join(dict.fromkeys(codes))
 
 
-def _read_address(draft: Draft, mode: str | None) -> None:
+def _read_address(draft: PhoneDraft, mode: str | None) -> None:
     sent = draft.sent("ip.address")
     if sent is NOT_SENT:
         kept = None if mode == IpMode.OPEN and draft.was_sent("ip.mode") else draft.column("ip_address")
@@ -88,11 +84,7 @@ def _read_address(draft: Draft, mode: str | None) -> None:
     draft.values["ip_address"] = kept
 
 
-def _is_wrong(draft: Draft, code: str) -> bool:
-    return any(problem.code == code for problem in draft.problems)
-
-
-def read_network(draft: Draft) -> None:
+def read_network(draft: PhoneDraft) -> None:
     """`network.*` but the VLAN. Without DHCP the four static values are needed, with it they are not."""
     if draft.stored and not any(draft.was_sent(path) for path in NETWORK_PATHS):
         return
@@ -106,10 +98,10 @@ def read_network(draft: Draft) -> None:
     _read_second_dns(draft)
 
 
-def _dhcp(draft: Draft) -> bool | None:
+def _dhcp(draft: PhoneDraft) -> bool | None:
     sent = draft.sent("network.dhcp")
     given = sent is not NOT_SENT and sent is not None
-    dhcp = boolean("")(sent, None) if given else draft.column("net_dhcp", True)
+    dhcp = boolean("")(sent) if given else draft.column("net_dhcp", True)
     if not isinstance(dhcp, bool):
         draft.wrong("network.dhcp", "network.dhcp must be true or false")
         return None
@@ -117,7 +109,7 @@ def _dhcp(draft: Draft) -> bool | None:
     return dhcp
 
 
-def _read_second_dns(draft: Draft) -> None:
+def _read_second_dns(draft: PhoneDraft) -> None:
     sent = draft.sent("network.dns2")
     if sent is NOT_SENT:
         draft.values["net_dns2"] = draft.column("net_dns2")

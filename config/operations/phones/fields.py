@@ -2,56 +2,60 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from ...tables import SipPhoneModel
+from .. import checks
+from ..checks import Value, Wrong
 from ..document import NOT_SENT
-from . import checks
-from .checks import Check, Value, Wrong
-from .draft import Draft
+from ..fields import Field, JsonType
+from . import ranges
+from .draft import PhoneDraft
+from .ranges import ModelCheck
 
 HEADSET_BUTTONS: Final = ("speaker", "headset", "speaker-headset", "headset-speaker")
 PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
 MAX_PANEL_COUNT: Final = 99
 
-JsonType = Literal["string", "integer", "boolean"]
-
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One setting: where it stands in JSON, where in the table, and what it must look like."""
+class PhoneField(Field):
+    """One setting of a phone, which its model may limit or lack."""
 
-    path: str
-    column: str
-    type: JsonType
-    check: Check
-    about: str
-    default: Value = None
-    """What a new phone has; a null for a setting that has a default means: not sent."""
     of_model: Callable[[SipPhoneModel], bool] | None = None
     """Whether the model has the setting; for one that lacks it, it is ignored."""
-    by_model: bool = False
-    """Whether the model's ranges decide; such a setting is checked again when the model changes."""
+    by_model: ModelCheck | None = None
+    """Where the model's ranges decide; such a setting is checked again when the model changes."""
+
+    def checked(self, value: object, model: SipPhoneModel | None) -> Value | Wrong:
+        """The value to store, or what is wrong with the one that was sent."""
+        return self.check(value) if self.by_model is None else self.by_model(value, model)
 
 
-def _text(path: str, column: str, about: str, limit: int = 255) -> Field:
-    return Field(path, column, "string", checks.text(f"{path} is not a valid text", limit), about)
+def _ranged(path: str, column: str, type: JsonType, by_model: ModelCheck, about: str) -> PhoneField:
+    return PhoneField(path, column, type, lambda value: by_model(value, None), about, by_model=by_model)
 
 
-def _flag(path: str, column: str, about: str, default: Value = False) -> Field:
-    return Field(path, column, "boolean", checks.boolean(f"{path} must be true or false"), about, default)
+def _text(path: str, column: str, about: str, limit: int = 255) -> PhoneField:
+    return PhoneField(path, column, "string", checks.text(f"{path} is not a valid text", limit), about)
 
 
-def _number(path: str, column: str, low: int, high: int, about: str) -> Field:
+def _flag(path: str, column: str, about: str, default: Value = False) -> PhoneField:
+    return PhoneField(
+        path, column, "boolean", checks.boolean(f"{path} must be true or false"), about, default
+    )
+
+
+def _number(path: str, column: str, low: int, high: int, about: str) -> PhoneField:
     message = f"{path} must be a number from {low} to {high}"
-    return Field(path, column, "integer", checks.integer(low, high, message), about)
+    return PhoneField(path, column, "integer", checks.integer(low, high, message), about)
 
 
-def _level(part: str, way: str) -> Field:
+def _level(part: str, way: str) -> PhoneField:
     message = f"{part.capitalize()} {'microphone' if way == 'mic' else way} level is invalid"
-    check = checks.level(f"{part}_{way}", message, message)
+    check = ranges.level(f"{part}_{way}", message, message)
     about = f"{part.capitalize()} {way} level, inside the model's range"
-    return Field(f"volume.{part}.{way}", f"vol_{part}_{way}", "integer", check, about, by_model=True)
+    return _ranged(f"volume.{part}.{way}", f"vol_{part}_{way}", "integer", check, about)
 
 
 def _has_panels(model: SipPhoneModel) -> bool:
@@ -70,8 +74,8 @@ _CONFIG = checks.text("customConfig is not a valid text", checks.CONFIG_TEXT, ke
 _NOTES = checks.text("notes is not a valid text", checks.LONG_TEXT)
 _PANEL_COUNT = f"sidePanelCount must be a number from 0 to {MAX_PANEL_COUNT}"
 
-FIELDS: Final = (
-    Field(
+FIELDS: Final[tuple[PhoneField, ...]] = (
+    PhoneField(
         "pbxCluster",
         "pbx_cluster",
         "integer",
@@ -82,7 +86,7 @@ FIELDS: Final = (
     _text("serial", "serial", "Serial number; some models need it"),
     _text("handsetAddress", "handset_address", "Id of the handset; needed where a model has several"),
     _flag("callWaiting", "call_waiting", "Call waiting"),
-    Field(
+    PhoneField(
         "sidePanel",
         "side_panel",
         "string",
@@ -90,7 +94,7 @@ FIELDS: Final = (
         "Model of the side panels",
         of_model=_has_panels,
     ),
-    Field(
+    PhoneField(
         "sidePanelCount",
         "side_panel_count",
         "integer",
@@ -98,7 +102,7 @@ FIELDS: Final = (
         "How many side panels are attached",
         of_model=_has_panels,
     ),
-    Field(
+    PhoneField(
         "softkeyConfigurationOnDevice",
         "softkey_configuration_on_device",
         "boolean",
@@ -107,7 +111,7 @@ FIELDS: Final = (
         default=False,
         of_model=_has_softkeys,
     ),
-    Field(
+    PhoneField(
         "softkeyBlfBlindTransfer",
         "softkey_blf_blind_transfer",
         "boolean",
@@ -116,7 +120,7 @@ FIELDS: Final = (
         default=False,
         of_model=_has_softkeys,
     ),
-    Field(
+    PhoneField(
         "headsetButton",
         "headset_button",
         "string",
@@ -126,14 +130,14 @@ FIELDS: Final = (
     _flag("dhsg", "dhsg", "A DHSG headset is in use"),
     _number("displayBrightness", "display_brightness", 0, 15, "Brightness of the display"),
     _number("displayBrightnessIdle", "display_brightness_idle", 0, 15, "Brightness when idle"),
-    Field(
+    PhoneField(
         "displayBackground",
         "display_background",
         "string",
         checks.url("displayBackground must be a URL that begins with http: or https:"),
         "URL of a picture",
     ),
-    Field(
+    PhoneField(
         "displayFontColor",
         "display_font_color",
         "string",
@@ -141,28 +145,26 @@ FIELDS: Final = (
         "Colour of the font",
     ),
     _text("instanceId", "instance_id", "WebRTC instance that the phone belongs to"),
-    Field("customConfig", "custom_config", "string", _CONFIG, "Piece of configuration, put in as it is"),
-    Field("notes", "notes", "string", _NOTES, "Free text"),
-    Field(
+    PhoneField("customConfig", "custom_config", "string", _CONFIG, "Piece of configuration, put in as it is"),
+    PhoneField("notes", "notes", "string", _NOTES, "Free text"),
+    _ranged(
         "ringer.volume",
         "ringer_volume",
         "integer",
-        checks.level("ringer_volume", *_VOLUME),
+        ranges.level("ringer_volume", *_VOLUME),
         "Volume, inside the model's range",
-        by_model=True,
     ),
-    Field(
+    _ranged(
         "ringer.tone",
         "ringer_tone",
         "string",
-        checks.ringtone("Ringtone is outside the valid range"),
+        ranges.ringtone("Ringtone is outside the valid range"),
         "Index of a built-in tone, or id of a custom one",
-        by_model=True,
     ),
     *(_level(part, way) for part in ("handset", "headset", "handsfree") for way in ("mic", "speaker")),
     _flag("codec.hdAudio", "codec_hd", "HD audio codecs allowed", default=True),
     _flag("codec.video", "codec_video", "Video codecs allowed"),
-    Field(
+    PhoneField(
         "network.vlanId",
         "vlan_id",
         "integer",
@@ -170,7 +172,7 @@ FIELDS: Final = (
         "VLAN, 0 to 4094",
         default=0,
     ),
-    Field(
+    PhoneField(
         "network.vlanPriority",
         "vlan_priority",
         "integer",
@@ -179,14 +181,14 @@ FIELDS: Final = (
         default=0,
     ),
     _text("purchaseInfo.orderId", "purchase_order_id", "Order id; RESELLER and up"),
-    Field(
+    PhoneField(
         "purchaseInfo.date",
         "purchase_date",
         "string",
         checks.moment("purchaseInfo.date is not a valid date"),
         "When the phone was bought; RESELLER and up",
     ),
-    Field(
+    PhoneField(
         "purchaseInfo.paymentOption",
         "purchase_option",
         "string",
@@ -210,7 +212,7 @@ GROUPS: Final = (
 """What must be an object when it is sent."""
 
 
-def read_fields(draft: Draft) -> None:
+def read_fields(draft: PhoneDraft) -> None:
     """Check every setting that was sent and put it into the draft."""
     for group in draft.document.misshapen(GROUPS):
         draft.wrong(group, f"{group} must be an object")
@@ -220,7 +222,7 @@ def read_fields(draft: Draft) -> None:
         draft.wrong("serial", "Serial number is missing", check="required")
 
 
-def _read(field: Field, draft: Draft) -> None:
+def _read(field: PhoneField, draft: PhoneDraft) -> None:
     value = draft.sent(field.path)
     if value is None or (value == "" and field.type == "string"):
         value = NOT_SENT if field.default is not None else None
@@ -233,8 +235,8 @@ def _read(field: Field, draft: Draft) -> None:
     _store(field, value, draft)
 
 
-def _store(field: Field, value: object, draft: Draft) -> None:
-    checked = None if value is None else field.check(value, draft.model)
+def _store(field: PhoneField, value: object, draft: PhoneDraft) -> None:
+    checked = None if value is None else field.checked(value, draft.model)
     if isinstance(checked, Wrong):
         draft.wrong(field.path, checked.message, check=checked.check)
         return

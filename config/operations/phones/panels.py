@@ -6,11 +6,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...tables import SHORT_TEXT, Product, SipPhoneSidePanel
+from .. import checks
+from ..checks import Value, Wrong
 from ..document import NOT_SENT
 from ..ids import parse_oid
-from . import checks
-from .checks import Value, Wrong
-from .draft import Draft
+from .draft import PhoneDraft
 from .fields import PAYMENT_OPTIONS
 
 PATH = "purchaseInfo.sidePanels"
@@ -18,7 +18,7 @@ MAX_PANELS_READ = 100
 """More than any model has; a longer list is only counted."""
 
 
-async def read_panels(session: AsyncSession, draft: Draft) -> list[SipPhoneSidePanel] | None:
+async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSidePanel] | None:
     """The panels to store, without their phone; None: they stay as they are."""
     sent = draft.sent(PATH)
     if sent is NOT_SENT:
@@ -34,7 +34,7 @@ async def read_panels(session: AsyncSession, draft: Draft) -> list[SipPhoneSideP
     return await _read(session, draft, sent[:MAX_PANELS_READ])
 
 
-async def _read(session: AsyncSession, draft: Draft, sent: list[object]) -> list[SipPhoneSidePanel]:
+async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSidePanel]:
     taken = await _taken_serials(session, draft, sent)
     panels: list[SipPhoneSidePanel] = []
     for position, item in enumerate(sent):
@@ -60,13 +60,13 @@ _ORDER = checks.text("orderId is not a valid text")
 _DATE = checks.moment("date is not a valid date")
 
 
-def _check_count(draft: Draft, count: int) -> None:
+def _check_count(draft: PhoneDraft, count: int) -> None:
     if draft.model and count > draft.model.max_side_panels:
         message = f"More side panels than the model has room for ({draft.model.max_side_panels})"
         draft.wrong(PATH, message, check="range")
 
 
-def _serial(draft: Draft, name: str, sent: object, taken: set[str]) -> str | None:
+def _serial(draft: PhoneDraft, name: str, sent: object, taken: set[str]) -> str | None:
     if not isinstance(sent, str) or not 0 < len(sent) <= SHORT_TEXT or not checks.is_clean(sent):
         draft.wrong(f"{name}.serial", "Serial number is missing or invalid", check="required")
         return None
@@ -76,16 +76,16 @@ def _serial(draft: Draft, name: str, sent: object, taken: set[str]) -> str | Non
     return sent
 
 
-def _read_value(draft: Draft, path: str, item: Mapping[str, object], check: checks.Check) -> Value:
+def _read_value(draft: PhoneDraft, path: str, item: Mapping[str, object], check: checks.Check) -> Value:
     sent = item.get(path.rpartition(".")[2])
-    checked = None if sent in (None, "") else check(sent, None)
+    checked = None if sent in (None, "") else check(sent)
     if isinstance(checked, Wrong):
         draft.wrong(path, checked.message, check=checked.check)
         return None
     return checked
 
 
-async def _taken_serials(session: AsyncSession, draft: Draft, sent: list[object]) -> set[str]:
+async def _taken_serials(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> set[str]:
     wanted = {item.get("serial") for item in sent if isinstance(item, Mapping)}
     texts = [serial for serial in wanted if isinstance(serial, str) and checks.is_clean(serial)]
     statement = select(SipPhoneSidePanel.serial).where(SipPhoneSidePanel.serial.in_(texts))
@@ -94,7 +94,7 @@ async def _taken_serials(session: AsyncSession, draft: Draft, sent: list[object]
     return set(await session.scalars(statement))
 
 
-async def _product(session: AsyncSession, draft: Draft, path: str, sent: object) -> int | None:
+async def _product(session: AsyncSession, draft: PhoneDraft, path: str, sent: object) -> int | None:
     if sent is None or sent == "":
         return None
     product: int | None = await session.scalar(

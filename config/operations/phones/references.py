@@ -7,19 +7,19 @@ from ...tables import Extension, Product, SipPhone, SipPhoneModel
 from ..document import NOT_SENT
 from ..ids import parse_oid
 from ..models import WEBRTC, find_model
-from .draft import Draft
+from .draft import PhoneDraft
 
 PHONE_PRODUCT = "PBX_SIP_PHONE"
 
 
-async def read_references(session: AsyncSession, draft: Draft) -> None:
+async def read_references(session: AsyncSession, draft: PhoneDraft) -> None:
     """Read `sipPhoneModel`, `extension` and `product`; each must exist."""
     await _read_model(session, draft)
     await _read_extension(session, draft)
     await _read_product(session, draft)
 
 
-async def _read_model(session: AsyncSession, draft: Draft) -> None:
+async def _read_model(session: AsyncSession, draft: PhoneDraft) -> None:
     sent = draft.sent("sipPhoneModel")
     if draft.stored and sent is NOT_SENT:
         draft.model = await session.get(SipPhoneModel, draft.stored.model_id)
@@ -32,7 +32,7 @@ async def _read_model(session: AsyncSession, draft: Draft) -> None:
     draft.values["model_id"] = draft.model.id
 
 
-async def _read_extension(session: AsyncSession, draft: Draft) -> None:
+async def _read_extension(session: AsyncSession, draft: PhoneDraft) -> None:
     sent = draft.sent("extension")
     if sent is NOT_SENT:
         if draft.stored and draft.stored.extension_id:
@@ -54,7 +54,7 @@ async def _read_extension(session: AsyncSession, draft: Draft) -> None:
     draft.values["extension_id"] = draft.extension.id
 
 
-async def _read_product(session: AsyncSession, draft: Draft) -> None:
+async def _read_product(session: AsyncSession, draft: PhoneDraft) -> None:
     sent = draft.sent("product")
     if sent is NOT_SENT:
         return
@@ -70,7 +70,7 @@ async def _read_product(session: AsyncSession, draft: Draft) -> None:
     draft.values["product_id"] = product
 
 
-async def read_instance(session: AsyncSession, draft: Draft) -> None:
+async def read_instance(session: AsyncSession, draft: PhoneDraft) -> None:
     """An instance has one phone of an extension. What has an instance is a WebRTC phone."""
     instance = draft.column("instance_id")
     model = draft.model.oid if draft.model else None

@@ -7,13 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...tables import SipPhone, SipPhoneModel
 from ..document import NOT_SENT
-from .draft import Draft
+from .draft import PhoneDraft
 
 Neighbour = Row[int, int, int | None]
 """Customer, model and slot of another phone behind the same address."""
 
 
-async def take_slot(session: AsyncSession, draft: Draft) -> None:
+async def take_slot(session: AsyncSession, draft: PhoneDraft) -> None:
     """Read `macAddress`, and find the phone's place behind it; it keeps the one it has."""
     if draft.stored and not draft.was_sent("macAddress") and not draft.model_changed:
         return
@@ -33,13 +33,13 @@ async def take_slot(session: AsyncSession, draft: Draft) -> None:
     draft.values |= {"mac_slot": slot, "handset_index": slot if model.multiple_handsets else None}
 
 
-def read_handset(draft: Draft) -> None:
+def read_handset(draft: PhoneDraft) -> None:
     """A handset of a base with several must say which one it is."""
     if draft.model and draft.model.multiple_handsets and not draft.column("handset_address"):
         draft.wrong("handsetAddress", "Handset address is missing", check="required")
 
 
-def _mac(draft: Draft) -> str | None:
+def _mac(draft: PhoneDraft) -> str | None:
     sent = draft.sent("macAddress")
     if sent is NOT_SENT:
         stored = draft.column("mac")
@@ -52,19 +52,19 @@ def _mac(draft: Draft) -> str | None:
     return None
 
 
-async def _neighbours(session: AsyncSession, mac: str, draft: Draft) -> list[Neighbour]:
+async def _neighbours(session: AsyncSession, mac: str, draft: PhoneDraft) -> list[Neighbour]:
     statement = select(SipPhone.customer_id, SipPhone.model_id, SipPhone.mac_slot).where(SipPhone.mac == mac)
     if draft.stored:
         statement = statement.where(SipPhone.id != draft.stored.id)
     return list(await session.execute(statement))
 
 
-def _is_foreign(neighbours: list[Neighbour], model: SipPhoneModel, draft: Draft) -> bool:
+def _is_foreign(neighbours: list[Neighbour], model: SipPhoneModel, draft: PhoneDraft) -> bool:
     customer = draft.customer.id if draft.customer else None
     return any(row[0] != customer or row[1] != model.id for row in neighbours)
 
 
-def _free_slot(taken: set[int | None], model: SipPhoneModel, draft: Draft, mac: str) -> int | None:
+def _free_slot(taken: set[int | None], model: SipPhoneModel, draft: PhoneDraft, mac: str) -> int | None:
     stored = draft.stored
     wanted = list(range(model.extensions))
     if stored and stored.mac == mac and stored.mac_slot in wanted:
@@ -72,7 +72,7 @@ def _free_slot(taken: set[int | None], model: SipPhoneModel, draft: Draft, mac: 
     return next((slot for slot in wanted if slot not in taken), None)
 
 
-def _full(model: SipPhoneModel, draft: Draft) -> None:
+def _full(model: SipPhoneModel, draft: PhoneDraft) -> None:
     if model.multiple_handsets:
         draft.wrong("handsetIndex", "The device does not have any free positions", 409, "unique")
     elif model.extensions > 1:

@@ -7,10 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...tables import SHORT_TEXT, Extension, SipPhone, SipPhoneSoftkey
+from ..checks import as_integer, is_clean, is_phone_number, is_url
 from ..document import NOT_SENT
 from ..ids import parse_oid
-from .checks import as_integer, is_clean, is_phone_number, is_url
-from .draft import Draft
+from .draft import PhoneDraft
 
 POINTERS: Final[Mapping[str, str]] = {
     "BLF": "Extension not found",
@@ -21,7 +21,7 @@ POINTERS: Final[Mapping[str, str]] = {
 """Functions whose value is an id, and what is said when nothing has it."""
 
 
-async def read_softkeys(session: AsyncSession, draft: Draft) -> list[SipPhoneSoftkey] | None:
+async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSoftkey] | None:
     """The keys to store, without their phone; None: they stay as they are.
 
     On a change of the model the stored keys are checked as if they were sent.
@@ -39,7 +39,7 @@ async def read_softkeys(session: AsyncSession, draft: Draft) -> list[SipPhoneSof
     return await _read(session, draft, sent)
 
 
-async def _read(session: AsyncSession, draft: Draft, sent: list[object]) -> list[SipPhoneSoftkey]:
+async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSoftkey]:
     known = await _existing(session, draft, sent)
     keys: list[SipPhoneSoftkey] = []
     used: set[int] = set()
@@ -56,7 +56,7 @@ async def _read(session: AsyncSession, draft: Draft, sent: list[object]) -> list
     return keys
 
 
-def _index(draft: Draft, name: str, sent: object, used: set[int]) -> int | None:
+def _index(draft: PhoneDraft, name: str, sent: object, used: set[int]) -> int | None:
     index = as_integer(sent)
     count = draft.model.softkeys if draft.model else None
     if index is None or index < 0:
@@ -70,7 +70,7 @@ def _index(draft: Draft, name: str, sent: object, used: set[int]) -> int | None:
     return index
 
 
-def _function(draft: Draft, name: str, sent: object) -> str | None:
+def _function(draft: PhoneDraft, name: str, sent: object) -> str | None:
     if sent is None or sent == "":
         draft.wrong(f"{name}.function", "Function is missing", check="required")
         return None
@@ -81,7 +81,7 @@ def _function(draft: Draft, name: str, sent: object) -> str | None:
     return sent
 
 
-def _value(draft: Draft, name: str, function: str | None, sent: object, known: set[str]) -> str | None:
+def _value(draft: PhoneDraft, name: str, function: str | None, sent: object, known: set[str]) -> str | None:
     code = f"{name}.value"
     text = sent if isinstance(sent, str) else None
     if function is not None and function in POINTERS:
@@ -98,7 +98,7 @@ def _value(draft: Draft, name: str, function: str | None, sent: object, known: s
     return text or None
 
 
-def _label(draft: Draft, name: str, sent: object) -> str | None:
+def _label(draft: PhoneDraft, name: str, sent: object) -> str | None:
     if sent is None or sent == "":
         return None
     if not isinstance(sent, str) or not _is_short(sent):
@@ -111,7 +111,7 @@ def _is_short(text: str) -> bool:
     return len(text) <= SHORT_TEXT and is_clean(text)
 
 
-async def _existing(session: AsyncSession, draft: Draft, sent: Iterable[object]) -> set[str]:
+async def _existing(session: AsyncSession, draft: PhoneDraft, sent: Iterable[object]) -> set[str]:
     """Those of the ids that something of the same customer has, each behind its function."""
     wanted: dict[str, set[str]] = {function: set() for function in POINTERS}
     for item in sent:

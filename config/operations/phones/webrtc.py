@@ -10,10 +10,10 @@ from registrar.store.vault import Vault
 from ...errors import Problem, Refused
 from ...tables import Extension, SipPhone
 from ..audit import Actor, record
+from ..checks import Wrong, text
 from ..customers import ACTIVE, missing_customer
 from ..models import WEBRTC, find_model
 from ..people import primary_extension
-from .checks import Wrong, text
 from .write import TABLE, new_phone, reopen
 
 _INSTANCE = text("Instance id is not a valid text")
@@ -29,7 +29,7 @@ class WebrtcPhone:
 
 def read_instance_id(sent: object) -> str:
     """The instance that a client names. Raises Refused (422) when it names none."""
-    checked = Wrong("Instance id is missing", "required") if sent in (None, "") else _INSTANCE(sent, None)
+    checked = Wrong("Instance id is missing", "required") if sent in (None, "") else _INSTANCE(sent)
     if isinstance(checked, str):
         return checked
     wrong = checked if isinstance(checked, Wrong) else Wrong("Instance id is missing", "required")

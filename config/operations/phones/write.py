@@ -15,7 +15,7 @@ from ..customers import find_customer, missing_customer, visible
 from ..document import NOT_SENT, Document
 from ..ids import new_credential, new_oid, parse_oid
 from .addresses import read_network, read_restriction
-from .draft import Draft
+from .draft import PhoneDraft
 from .fields import read_fields
 from .panels import read_panels
 from .references import read_instance, read_references
@@ -34,7 +34,7 @@ async def create_phone(session: AsyncSession, actor: Actor, document: Document, 
     _refuse_purchase(actor.caller, document)
     wanted = document.get("customer")
     customer = await find_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
-    draft = Draft(document, customer)
+    draft = PhoneDraft(document, customer)
     if customer is None:
         problem = missing_customer()
         draft.wrong(problem.code, problem.message, problem.status, problem.check)
@@ -52,7 +52,7 @@ async def update_phone(session: AsyncSession, actor: Actor, oid: object, documen
     """Change what was sent; all else stays. Raises Refused as `create_phone` does, and 404 for the phone."""
     _refuse_purchase(actor.caller, document)
     phone, customer = await lock_phone(session, actor.caller, oid)
-    draft = Draft(document, customer, phone)
+    draft = PhoneDraft(document, customer, phone)
     softkeys, panels = await _read(session, draft)
     draft.refuse_problems()
     if "extension_id" in draft.values and draft.values["extension_id"] != phone.extension_id:
@@ -140,7 +140,7 @@ def _refuse_purchase(caller: Caller, document: Document) -> None:
 
 
 async def _read(
-    session: AsyncSession, draft: Draft
+    session: AsyncSession, draft: PhoneDraft
 ) -> tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]:
     await read_references(session, draft)
     read_fields(draft)

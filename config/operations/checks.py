@@ -9,7 +9,7 @@ from typing import Final
 from unicodedata import category
 from urllib.parse import urlsplit
 
-from ...tables import SHORT_TEXT, SipPhoneModel
+from ..tables import SHORT_TEXT
 
 LONG_TEXT: Final = 4_000
 """Notes: some screens of text."""
@@ -30,14 +30,14 @@ class Wrong:
     check: str = "format"
 
 
-Check = Callable[[object, SipPhoneModel | None], Value | Wrong]
-"""Gets the value as sent (never null) and the model, where it is known."""
+Check = Callable[[object], Value | Wrong]
+"""Gets the value as sent, never null."""
 
 
 def text(message: str, limit: int = SHORT_TEXT, keep: str = "") -> Check:
     """A text without control characters, but those in `keep`; an empty one means: none."""
 
-    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+    def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or not is_clean(value, keep):
             return Wrong(message)
         if len(value) > limit:
@@ -55,7 +55,7 @@ def is_clean(value: str, keep: str = "") -> bool:
 def boolean(message: str) -> Check:
     """true, false, 1 or 0."""
 
-    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+    def check(value: object) -> Value | Wrong:
         number = as_integer(value)
         if isinstance(value, bool):
             return value
@@ -76,7 +76,7 @@ def as_integer(value: object) -> int | None:
 def integer(low: int, high: int, message: str, *, as_text: bool = False) -> Check:
     """A whole number from `low` to `high`; `as_text`: also written as a text."""
 
-    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+    def check(value: object) -> Value | Wrong:
         if as_text and isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
             value = int(value)
         number = as_integer(value)
@@ -87,48 +87,10 @@ def integer(low: int, high: int, message: str, *, as_text: bool = False) -> Chec
     return check
 
 
-def level(column: str, invalid: str, outside: str) -> Check:
-    """A whole number inside the range that the model has for `column`; ignored when it has none."""
-
-    def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
-        number = as_integer(value)
-        if number is None:
-            return Wrong(invalid)
-        if model is None:
-            return number
-        low, high = getattr(model, f"{column}_min"), getattr(model, f"{column}_max")
-        if low is None or high is None:
-            return None
-        return number if low <= number <= high else Wrong(outside, "range")
-
-    return check
-
-
-def ringtone(message: str) -> Check:
-    """The index of a built-in tone, or the id of a custom one where the model can play it."""
-
-    def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
-        if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{24}", value):
-            custom = model is None or model.custom_ringtones
-            return value.lower() if custom else Wrong(message, "allowed")
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value):
-            value = int(value)
-        number = as_integer(value)
-        if number is None:
-            return Wrong(message)
-        if model is None:
-            return str(number)
-        if model.ringer_tone_max is None:
-            return None
-        return str(number) if 0 <= number <= model.ringer_tone_max else Wrong(message, "range")
-
-    return check
-
-
 def one_of(options: tuple[str, ...], message: str) -> Check:
     """One of a few words."""
 
-    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+    def check(value: object) -> Value | Wrong:
         return value if isinstance(value, str) and value in options else Wrong(message, "enum")
 
     return check
@@ -137,7 +99,7 @@ def one_of(options: tuple[str, ...], message: str) -> Check:
 def url(message: str) -> Check:
     """A web address."""
 
-    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+    def check(value: object) -> Value | Wrong:
         return value if isinstance(value, str) and is_url(value) else Wrong(message)
 
     return check
@@ -157,7 +119,7 @@ def is_url(value: str) -> bool:
 def moment(message: str) -> Check:
     """A date or a moment in ISO 8601; without a zone it is UTC."""
 
-    def check(value: object, _model: SipPhoneModel | None) -> Value | Wrong:
+    def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or len(value) > 40:
             return Wrong(message)
         try:
@@ -192,6 +154,15 @@ def netmask(value: object) -> str | None:
     bits = int.from_bytes(bytes(int(part) for part in mask.split(".")))
     host_part = bits ^ 0xFFFF_FFFF
     return mask if host_part & (host_part + 1) == 0 else None
+
+
+def dialled(message: str) -> Check:
+    """A number that a phone can dial."""
+
+    def check(value: object) -> Value | Wrong:
+        return value if isinstance(value, str) and is_phone_number(value) else Wrong(message)
+
+    return check
 
 
 def is_phone_number(value: object) -> bool:
