@@ -27,7 +27,8 @@ from .dialect import refusal
 from .errors import Problem, Refused, unavailable
 from .health import Readiness, health_routes
 from .live import Live
-from .pbx import sipphone
+from .operations.passwords import Passwords
+from .pbx import extension, sipphone
 from .phone import phone_routes
 from .settings import ApiSettings
 from .web import BodyLimit, OnePath, Outermost
@@ -73,10 +74,11 @@ def create_app(
         redirect_slashes=False,
     )
     live = Live(redis, clock.epoch_now)
-    app.state.parts = Parts(settings, engine, read_engine, live, Changes(redis), vault)
+    app.state.parts = Parts(settings, engine, read_engine, live, Changes(redis), vault, Passwords())
     fold_all_letters(read_engine)
     app.include_router(health_routes(readiness, exposition))
-    app.include_router(sipphone.routes)
+    for module in (sipphone, extension):
+        app.include_router(module.routes)
     app.include_router(phone_routes(settings, app.version))
     _handle_errors(app)
     _surround(app, settings)

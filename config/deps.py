@@ -19,6 +19,7 @@ from .errors import access_denied, bad_request
 from .live import Live
 from .operations.audit import Actor
 from .operations.document import Document
+from .operations.passwords import Passwords
 from .operations.people import identify
 from .settings import ApiSettings
 from .source import source_address
@@ -37,6 +38,7 @@ class Parts:
     live: Live
     changes: Changes
     vault: Vault
+    passwords: Passwords
 
 
 def parts(request: Request) -> Parts:

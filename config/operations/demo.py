@@ -12,6 +12,7 @@ from ..auth import issue_token
 from ..database import writing
 from ..settings import ApiSettings
 from ..tables import Customer, Employee, Extension, SipPhone
+from . import numbers
 from .ids import new_oid
 from .models import GENERIC, MODELS, WEBRTC, find_model
 from .phones.write import new_phone
@@ -109,6 +110,7 @@ async def _extension(session: AsyncSession, customer: Customer, number: str, nam
     extension = await session.scalar(statement)
     if extension is None:
         extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
+        await numbers.claim(session, customer.id, number, "extension", extension.oid)
         session.add(extension)
         await session.flush()
     return extension

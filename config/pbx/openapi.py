@@ -1,10 +1,15 @@
 """What the documentation of the API shows of bodies and answers, built from the table of fields."""
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+from ..operations.fields import Field
 from ..operations.models import FUNCTIONS
 from ..operations.phones.fields import FIELDS, PAYMENT_OPTIONS
+
+if TYPE_CHECKING:
+    from .resource import Resource
 
 Schema = dict[str, object]
 
@@ -233,3 +238,55 @@ LIST: Final = _operation(
         _query("customer", "string", "Id of the customer; by default one's own"),
     ],
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceDocs:
+    """What the documentation shows of the routes of one resource."""
+
+    list: Schema
+    create: Schema
+    show: Schema
+    update: Schema
+    delete: Schema
+
+
+def resource(resource: "Resource") -> ResourceDocs:
+    """The documentation of a resource, built from its table of fields."""
+    references = {name: _of("string", about) for name, about in resource.references.items()}
+    body = {field.path: _property(field) for field in resource.fields} | references
+    read_only = {name: _of(type) for name, type in resource.read_only.items()}
+    shown: dict[str, Schema] = {"_id": {"type": "string"}, **read_only}
+    shown |= {name: schema for name, schema in body.items() if name not in resource.secrets}
+    answer = _object(_nest(shown))
+    required = [field.path for field in resource.fields if field.required]
+    page = _object(
+        {
+            "offset": {"type": "integer"},
+            "limit": {"type": "integer"},
+            "total": {"type": "integer", "description": "How many match, without offset and limit"},
+            resource.many: {"type": "array", "items": answer},
+        }
+    )
+    sent = _object(_nest(body)) | {"example": dict(resource.examples)}
+    limits = {"default": resource.default_limit, "minimum": 1, "maximum": resource.max_limit}
+    parameters = [
+        _query("offset", "integer", "Index of the first row", default=0, minimum=0),
+        _query("limit", "integer", "How many rows", **limits),
+        _query("filter", "string", f"Text in {resource.searched}"),
+        _query("sort", "string", "Order", enum=list(resource.sorts), default=resource.sorts[0]),
+        _query("customer", "string", "Id of the customer; by default one's own"),
+    ]
+    return ResourceDocs(
+        list=_operation(page, _READ, parameters=parameters),
+        create=_operation(answer, _WRITE, sent | ({"required": required} if required else {})),
+        show=_operation(answer, _READ),
+        update=_operation(answer, _WRITE, sent),
+        delete=DELETE,
+    )
+
+
+def _property(field: Field) -> Schema:
+    default: Schema = {} if field.default is None else {"default": field.default}
+    kind: Schema = {"type": field.type} if field.required else _of(field.type)
+    return kind | {"description": field.about} | default

@@ -16,6 +16,7 @@ from config.app import create_app
 from config.auth import issue_token
 from config.database import migrate, writing
 from config.health import Readiness
+from config.operations import numbers
 from config.operations.ids import new_oid
 from config.operations.models import MODELS
 from config.settings import ApiSettings
@@ -173,6 +174,7 @@ async def _extension(
         direct_number=direct,
         **columns,
     )
+    await numbers.claim(session, customer.id, number, "extension", extension.oid)
     session.add(extension)
     await session.flush()
     return extension

@@ -83,10 +83,11 @@ FROM sip_phone AS phone
 JOIN customer ON customer.id = phone.customer_id
 LEFT JOIN extension ON extension.id = phone.extension_id
 """
+# Each column has the type it has above, or PostgreSQL would read all rows before it looks at a condition.
 USERS: Final = """
 UNION ALL
 SELECT
-    'u' || CAST(extension.id AS VARCHAR(20)) AS id,
+    CAST('u' || CAST(extension.id AS VARCHAR(20)) AS VARCHAR(24)) AS id,
     extension.version + customer.version AS version,
     extension.sip_user AS username,
     customer.sip_domain AS domain,
@@ -97,13 +98,13 @@ SELECT
     customer.state AS customer_state,
     extension.number AS extension,
     extension.sip_secret_version AS secret_version,
-    'OPEN' AS ip_mode,
-    '' AS ip_countries,
-    '' AS ip_address,
-    'DOMAIN' AS ip_policy,
+    CAST('OPEN' AS VARCHAR(8)) AS ip_mode,
+    CAST('' AS VARCHAR(1000)) AS ip_countries,
+    CAST('' AS VARCHAR(45)) AS ip_address,
+    CAST('DOMAIN' AS VARCHAR(8)) AS ip_policy,
     1 AS pbx_cluster,
     0 AS webrtc,
-    '' AS instance_id,
+    CAST('' AS VARCHAR(255)) AS instance_id,
     {networks} AS networks,
     'user' AS kind,
     extension.id AS user_id

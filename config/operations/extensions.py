@@ -1,0 +1,210 @@
+"""Extensions: the numbers of people, and the SIP users that register with a password of their own."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import Change
+from registrar.sip import MD5, SHA256, ha1
+
+from .. import clock
+from ..auth import Caller
+from ..errors import Problem, Refused, not_found
+from ..tables import CREDENTIAL_LENGTH, Customer, Employee, Extension, SipPhone
+from . import numbers
+from .audit import Actor, record
+from .checks import Check, Value, Wrong
+from .customers import visible
+from .ids import new_oid, parse_oid
+from .passwords import Passwords
+
+TABLE: Final = Extension.__tablename__
+MAX_NUMBER: Final = 20
+MAX_SIP_PASSWORD: Final = 128
+SIP_USER: Final = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
+PHONE_USER: Final = re.compile(rf"[a-z0-9]{{{CREDENTIAL_LENGTH}}}")
+
+Columns = Mapping[str, Value]
+"""Checked values by column; beside columns `password` (of the SIP user) and `pin`, which are never kept."""
+
+
+def number_check(message: str) -> Check:
+    """A number of the dial plan: digits, and * and # as phones have them."""
+
+    def check(value: object) -> Value | Wrong:
+        plain = isinstance(value, str) and re.fullmatch(r"[0-9*#]+", value) is not None
+        return value if isinstance(value, str) and plain and len(value) <= MAX_NUMBER else Wrong(message)
+
+    return check
+
+
+def sip_user_check(message: str) -> Check:
+    """The name of a SIP user; what looks like the username of a phone is refused."""
+
+    def check(value: object) -> Value | Wrong:
+        if not isinstance(value, str) or SIP_USER.fullmatch(value) is None:
+            return Wrong(message)
+        return Wrong(f"{message}: it looks like a phone's") if PHONE_USER.fullmatch(value) else value
+
+    return check
+
+
+async def find_extension(session: AsyncSession, caller: Caller, oid: object) -> tuple[Extension, Customer]:
+    """The extension, held against other writers, and its customer. Raises Refused (404)."""
+    statement = (
+        select(Extension, Customer)
+        .join(Customer, Customer.id == Extension.customer_id)
+        .where(Extension.oid == (parse_oid(oid) or ""), visible(caller))
+        .with_for_update(of=Extension)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise not_found("Extension")
+    return found
+
+
+async def create_extension(
+    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
+) -> Extension:
+    """A new extension. Raises Refused: 409 for a number or a name that is taken, 422 for half a SIP user."""
+    extension = Extension(oid=new_oid(), customer_id=customer.id, is_primary=False)
+    await _write(session, customer, extension, columns, passwords)
+    session.add(extension)
+    await session.flush()
+    record(session, actor, "create", TABLE, extension.oid)
+    return extension
+
+
+async def update_extension(
+    session: AsyncSession,
+    actor: Actor,
+    customer: Customer,
+    extension: Extension,
+    columns: Columns,
+    passwords: Passwords,
+) -> Change:
+    """Change what `columns` has. Raises Refused as `create_extension` does."""
+    await _write(session, customer, extension, columns, passwords)
+    extension.version += 1
+    extension.updated_at = clock.utc_now()
+    record(session, actor, "update", TABLE, extension.oid)
+    await session.flush()
+    return Change(phones=await _registering(session, extension))
+
+
+async def delete_extension(session: AsyncSession, actor: Actor, extension: Extension) -> Change:
+    """Remove it; its phones stay, without an extension (D21). Members of groups and queues go with it."""
+    change = Change(phones=await _registering(session, extension))
+    await session.execute(
+        update(SipPhone)
+        .where(SipPhone.extension_id == extension.id)
+        .values(
+            extension_id=None,
+            version=SipPhone.version + extension.version + 1,
+            device_token_sha256=None,
+            linked_at=None,
+            config_saved_at=clock.utc_now(),
+            updated_at=clock.utc_now(),
+        )
+    )
+    await numbers.release(session, extension.oid)
+    await session.delete(extension)
+    record(session, actor, "delete", TABLE, extension.oid)
+    await session.flush()
+    return change
+
+
+def user_id(extension: Extension) -> str:
+    """The id under which the SIP side knows a SIP user."""
+    return f"u{extension.id}"
+
+
+async def _registering(session: AsyncSession, extension: Extension) -> tuple[str, ...]:
+    """Whatever registers for the extension: its phones, and the SIP user."""
+    phones = await session.scalars(select(SipPhone.oid).where(SipPhone.extension_id == extension.id))
+    return (*phones, user_id(extension))
+
+
+async def _write(
+    session: AsyncSession,
+    customer: Customer,
+    extension: Extension,
+    columns: Columns,
+    passwords: Passwords,
+) -> None:
+    plain = {name: value for name, value in columns.items() if name not in ("password", "pin", "is_primary")}
+    renamed = "sip_user" in plain and plain["sip_user"] != extension.sip_user
+    if renamed:
+        await _refuse_taken_name(session, customer, extension, plain["sip_user"])
+    for name, value in plain.items():
+        setattr(extension, name, value)
+    await _write_password(customer, extension, columns.get("password"), renamed=renamed)
+    if "pin" in columns:
+        pin = columns["pin"]
+        extension.pin_hash = await passwords.hashed(pin) if isinstance(pin, str) else None
+    await numbers.claim(session, customer.id, extension.number, "extension", extension.oid)
+    await _write_primary(session, extension, columns.get("is_primary"))
+
+
+async def _refuse_taken_name(
+    session: AsyncSession, customer: Customer, extension: Extension, name: Value
+) -> None:
+    statement = select(Extension.oid).where(
+        Extension.customer_id == customer.id, Extension.sip_user == name, Extension.oid != extension.oid
+    )
+    if name is not None and await session.scalar(statement) is not None:
+        raise Refused(Problem(409, "sipUser", f"The user {name} exists already", "sipUser", "unique"))
+
+
+async def _write_password(
+    customer: Customer, extension: Extension, password: Value, *, renamed: bool
+) -> None:
+    if extension.sip_user is None:
+        if password is not None:
+            raise _half("sipUser", "A password needs a user name")
+        extension.sip_ha1_md5 = extension.sip_ha1_sha256 = None
+        return
+    if not isinstance(password, str):
+        if renamed:
+            raise _half("sipPassword", "A new user name needs a password")
+        return
+    if customer.sip_domain is None:
+        raise _half("sipUser", "The customer has no SIP domain")
+    identity = extension.sip_user, customer.sip_domain, password
+    extension.sip_ha1_md5, extension.sip_ha1_sha256 = ha1(*identity, MD5), ha1(*identity, SHA256)
+    extension.sip_secret_version = (extension.sip_secret_version or 0) + 1
+
+
+def _half(code: str, message: str) -> Refused:
+    return Refused(Problem(422, code, message, code, "required"))
+
+
+async def _write_primary(session: AsyncSession, extension: Extension, wanted: Value) -> None:
+    """A person has at most one primary extension; the first one is it unless something else is said."""
+    if extension.employee_id is None:
+        extension.is_primary = False
+        return
+    others = (
+        Extension.employee_id == extension.employee_id,
+        Extension.is_primary,
+        Extension.oid != extension.oid,
+    )
+    with session.no_autoflush:
+        if wanted is None:
+            has_one = await session.scalar(select(Extension.id).where(*others).with_for_update())
+            wanted = extension.is_primary or has_one is None
+        if wanted:
+            await session.execute(update(Extension).where(*others).values(is_primary=False))
+    extension.is_primary = bool(wanted)
+
+
+async def read_employee(session: AsyncSession, customer: Customer, sent: object) -> Employee | None:
+    """The person of this customer with the id `sent`; None when there is none."""
+    statement = select(Employee).where(
+        Employee.oid == (parse_oid(sent) or ""), Employee.customer_id == customer.id
+    )
+    found: Employee | None = await session.scalar(statement)
+    return found

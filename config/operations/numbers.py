@@ -1,0 +1,35 @@
+"""The numbers of a customer's dial plan: extensions, groups and queues share one table of them."""
+
+from typing import Final, Literal
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..errors import Problem, Refused
+from ..tables import Number
+
+Kind = Literal["extension", "group", "queue"]
+
+PROPERTY: Final = "number"
+
+
+async def claim(session: AsyncSession, customer: int, number: str, kind: Kind, ref: str) -> None:
+    """Give `number` to the row with the oid `ref`, in place of the one it had.
+
+    Raises Refused (409) when another row has it; that it has one at all is the database's rule.
+    """
+    statement = select(Number).where(Number.customer_id == customer, Number.number == number)
+    owner = await session.scalar(statement.with_for_update())
+    if owner is not None and owner.ref == ref:
+        return
+    if owner is not None:
+        message = f"The number {number} is in use by another {owner.kind}"
+        raise Refused(Problem(409, PROPERTY, message, PROPERTY, "unique"))
+    await release(session, ref)
+    session.add(Number(customer_id=customer, number=number, kind=kind, ref=ref))
+    await session.flush()
+
+
+async def release(session: AsyncSession, ref: str) -> None:
+    """The row with the oid `ref` has no number any more."""
+    await session.execute(delete(Number).where(Number.ref == ref))

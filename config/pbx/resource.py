@@ -1,0 +1,134 @@
+"""The six routes that every resource of this dialect has: list, get, create, update, delete."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import Change
+
+from ..auth import Caller
+from ..database import reading, writing
+from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..operations.audit import Actor
+from ..operations.document import Document
+from ..operations.fields import Field
+from ..operations.listing import Page
+from . import openapi
+from .paging import DEFAULT_LIMIT, read_page
+
+Json = dict[str, object]
+
+NOTHING_CHANGED: Final = Change()
+RowId = Annotated[str, Path(description="Id, 24 hex digits")]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a create or an update did."""
+
+    oid: str
+    change: Change = NOTHING_CHANGED
+    """What the SIP side must hear of it."""
+    once: Mapping[str, object] = field(default_factory=dict)
+    """Properties that are shown in this answer and never again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of things: what it is called, its properties, and what is done with it.
+
+    The functions get a session; those that write run inside one write transaction, perhaps more than once.
+    """
+
+    path: str
+    one: str
+    """`extension`: in summaries and messages"""
+    many: str
+    """The property of a list that holds the rows."""
+    fields: Sequence[Field]
+    """The properties that a body may have."""
+    references: Mapping[str, str]
+    """Property -> what the documentation says of it: further ones of a body, ids of other things."""
+    examples: Mapping[str, object]
+    """A body as one may send it."""
+    sorts: Sequence[str]
+    """The words of `sort`, the default first."""
+    searched: str
+    """What `filter` looks at, for people."""
+    page: Callable[[AsyncSession, Caller, Page], Awaitable[tuple[int, list[Json]]]]
+    show: Callable[[AsyncSession, Caller, str], Awaitable[Json]]
+    create: Callable[[AsyncSession, Actor, Document, Parts], Awaitable[Written]]
+    update: Callable[[AsyncSession, Actor, str, Document, Parts], Awaitable[Written]]
+    delete: Callable[[AsyncSession, Actor, str], Awaitable[Change]]
+    secrets: frozenset[str] = frozenset()
+    """Properties of a body that no answer shows."""
+    read_only: Mapping[str, str] = field(default_factory=dict)
+    """Property -> type, of those that only answers have."""
+    max_limit: int = 500
+    default_limit: int = DEFAULT_LIMIT
+
+
+def columns_json(row: object, fields: Iterable[Field], secrets: frozenset[str] = frozenset()) -> Json:
+    """The properties of a row that stand for themselves."""
+    return {item.path: getattr(row, item.column) for item in fields if item.path not in secrets}
+
+
+def routes_of(resource: Resource, tag: str) -> APIRouter:
+    """The router of a resource."""
+    routes = APIRouter(prefix=resource.path, tags=[tag])
+    docs = openapi.resource(resource)
+
+    @routes.get("", summary=f"List {resource.many}", openapi_extra=docs.list)
+    async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+        page = read_page(request.query_params, resource.default_limit, resource.max_limit)
+        async with reading(parts.read_engine) as session:
+            total, rows = await resource.page(session, caller, page)
+        return JSONResponse({"offset": page.offset, "limit": page.limit, "total": total, resource.many: rows})
+
+    @routes.post("", summary=f"Create: {resource.one}", openapi_extra=docs.create)
+    async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> JSONResponse:
+        written = await writing(
+            parts.engine, lambda session: resource.create(session, actor, document, parts)
+        )
+        return await _written(written, actor, parts)
+
+    @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=docs.show)
+    async def show_route(id: RowId, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+        async with reading(parts.read_engine) as session:
+            return JSONResponse(await resource.show(session, caller, id))
+
+    @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
+    @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
+    @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
+    async def update_route(
+        id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep
+    ) -> JSONResponse:
+        """Only what is sent changes, be it a single property."""
+        written = await writing(
+            parts.engine, lambda session: resource.update(session, actor, id, document, parts)
+        )
+        return await _written(written, actor, parts)
+
+    @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=docs.delete)
+    async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
+        change = await writing(parts.engine, lambda session: resource.delete(session, actor, id))
+        await announce(parts, change)
+        return JSONResponse({"success": True})
+
+    async def _written(written: Written, actor: Actor, parts: Parts) -> JSONResponse:
+        await announce(parts, written.change)
+        async with reading(parts.read_engine) as session:
+            shown = await resource.show(session, actor.caller, written.oid)
+        return JSONResponse(shown | dict(written.once))
+
+    return routes
+
+
+async def announce(parts: Parts, change: Change) -> None:
+    """Tell the SIP side what changed, if anything that it knows did."""
+    if change != NOTHING_CHANGED:
+        await parts.changes.publish(change)
