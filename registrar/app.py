@@ -118,7 +118,7 @@ class SipSide:
         self._countries = CountryFile(settings.geoip_database)
         self._location = RedisLocation(settings.redis_url, epoch, self._node, self._generation)
         self._phones = SqlPhones(reader, writer, vault)
-        self._directory = CachedDirectory(self._phones, mono)
+        self._directory = CachedDirectory(self._phones, mono, lambda phone: self._changes.vanished(phone))
         self._access = Access(
             self._countries.country,
             proxies=settings.trusted_proxies,

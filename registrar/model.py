@@ -1,15 +1,32 @@
 """The values that every room speaks about: flows, phones, bindings and what was read of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, NewType
 
 Mono = NewType("Mono", float)
 """Seconds of the event loop's clock: for timers."""
 
 Epoch = NewType("Epoch", float)
 """Seconds since 1970: for whatever other processes must understand."""
+
+
+Network = IPv4Network | IPv6Network
+
+_PHONE_NAME: Final = re.compile(r"[a-z0-9]{32}")
+
+
+def is_phone_name(username: str) -> bool:
+    """Whether a username is of the kind that phones are given; no SIP user may choose one like it."""
+    return _PHONE_NAME.fullmatch(username) is not None
+
+
+def login_name(username: str, realm: str) -> str:
+    """Whom credentials speak of: a phone's username is its own everywhere, a user's in its domain alone."""
+    return username if is_phone_name(username) else f"{username}@{realm}"
 
 
 class IpMode(StrEnum):
@@ -52,6 +69,7 @@ class Phone:
     extension: str
     """Number of the phone's extension, empty when it has none."""
     password: str = field(repr=False)
+    """Empty for a SIP user, of whom only HA1s are known."""
     secret_version: int
     """Grows with each reset of the credentials; bindings made with an older one are void."""
     mode: IpMode
@@ -61,6 +79,25 @@ class Phone:
     webrtc: bool = False
     instance: str = ""
     """`instanceId`: the phone is this one browser, whose newest registration replaces its others."""
+    ha1_md5: str = field(default="", repr=False)
+    """HA1 of a SIP user in its domain, in lower case; as much a secret as a password."""
+    ha1_sha256: str = field(default="", repr=False)
+    by_domain: bool = False
+    """The networks of its domain decide from where it may come, and not `mode` (design decision 3)."""
+    networks: tuple[Network, ...] = ()
+    """The trusted networks of its domain; none: from anywhere."""
+
+    @property
+    def login(self) -> str:
+        """What it is looked up by: see `login_name`. A SIP user is never taken for a phone."""
+        if self.is_user:
+            return f"{self.username}@{self.domain}"
+        return login_name(self.username, self.domain)
+
+    @property
+    def is_user(self) -> bool:
+        """A SIP user with a password of its own, and no phone of ours."""
+        return bool(self.ha1_md5 or self.ha1_sha256)
 
 
 class Reason(StrEnum):

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from registrar.model import Epoch, Phone, Snapshot, Update
 
-Column = Literal["username", "id", "customer"]
+Column = Literal["login", "id"]
 
 
 class Clock(Protocol):
@@ -71,11 +71,14 @@ class Connections(Protocol):
 class Directory(Protocol):
     """Who may register."""
 
-    def peek(self, username: str) -> Phone | None:
-        """The phone, when it is known and fresh without asking anybody."""
+    def peek(self, username: str, realm: str) -> Phone | None:
+        """Whom these credentials name, when that is known and fresh without asking anybody."""
 
-    async def find(self, username: str) -> Phone | None:
-        """The phone with this username, None when there is none. Raises StoreUnavailable."""
+    async def find(self, username: str, realm: str) -> Phone | None:
+        """The phone with this username, else the SIP user of the domain `realm` with it; None: nobody.
+
+        Raises StoreUnavailable.
+        """
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         """Lock an OPEN phone to `address` in one step: the phone as it then stands, and whether we did it.
@@ -91,7 +94,10 @@ class Phones(Protocol):
     """The database behind a directory."""
 
     async def select(self, column: Column, values: Iterable[str]) -> list[Phone]:
-        """The phones whose `column` is one of `values`. Raises StoreUnavailable."""
+        """The phones whose `login` or `id` is one of `values`. Raises StoreUnavailable."""
+
+    async def members(self, customer: str) -> list[str]:
+        """The ids of all phones and SIP users of a customer. Raises StoreUnavailable."""
 
     async def lock(self, phone: str, address: str) -> bool:
         """Whether this call was the one that made the OPEN phone LOCKED. Raises StoreUnavailable."""

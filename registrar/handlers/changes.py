@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
@@ -20,7 +21,7 @@ CHUNK: Final = 200
 TRIES: Final = 5
 RETRY_SECONDS: Final = 0.5
 BREATH_SECONDS: Final = 0.005
-"""Between two chunks of a re-check of everybody, so that registrations go on."""
+"""Between two chunks of a re-check of very many, so that registrations go on."""
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,11 @@ log = logging.getLogger(__name__)
 class Rereader(Protocol):
     """The directory as the re-check needs it."""
 
-    async def reread(self, change: Change) -> list[Phone]:
-        """The changed phones as they are now. Raises StoreUnavailable."""
+    async def reread(self, phones: Sequence[str]) -> list[Phone]:
+        """Those of `phones` that there are, as they are now. Raises StoreUnavailable."""
+
+    async def members(self, customer: str) -> list[str]:
+        """Every phone that is, or was, of a customer that changed. Raises StoreUnavailable."""
 
     def by_id(self, phone: str) -> Phone | None:
         """What was last read of a phone."""
@@ -59,18 +63,27 @@ class Changes:
         self._clock = clock
         self._metrics = metrics
         self._everybody = everybody
-        self._phones: dict[str, None] = {}
+        self._phones: dict[str, str] = {}
+        """Phones that were named -> their customer, where that is known."""
         self._customers: dict[str, None] = {}
+        self._members: dict[str, str] = {}
+        """The phones of customers that changed -> that customer."""
         self._gap = False
         self._backlog: list[str] = []
         self._noted = asyncio.Event()
 
     def note(self, change: Change) -> None:
         """Remember a change; `run` applies it."""
-        self._phones.update(dict.fromkeys(change.phones))
+        for phone in change.phones:
+            self._phones.setdefault(phone, "")
         if change.customer:
             self._customers[change.customer] = None
         self._gap = self._gap or change.everybody
+        self._noted.set()
+
+    def vanished(self, phone: Phone) -> None:
+        """A phone is not there any more, and nobody has said so: what it has bound must go."""
+        self._phones[phone.id] = phone.customer
         self._noted.set()
 
     async def run(self) -> None:
@@ -92,14 +105,17 @@ class Changes:
         Raises StoreUnavailable; the piece stays noted then.
         """
         if self._phones:
-            await self._apply_to_phones()
+            await self._apply_to_chunk(self._phones)
         elif self._customers:
             await self._apply_to_customer(next(iter(self._customers)))
+        elif self._members:
+            await self._apply_to_chunk(self._members)
+            await asyncio.sleep(BREATH_SECONDS)
         elif self._gap:
             self._backlog = list({*await self._everybody(), *self._flows.phones})
             self._gap = False
         elif self._backlog:
-            await self._reread(tuple(self._backlog[-CHUNK:]))
+            await self._reread(dict.fromkeys(self._backlog[-CHUNK:], ""))
             del self._backlog[-CHUNK:]
             await asyncio.sleep(BREATH_SECONDS)
         else:
@@ -112,29 +128,42 @@ class Changes:
         while await self.step():
             pass
 
-    async def _apply_to_phones(self) -> None:
-        chunk = tuple(list(self._phones)[:CHUNK])
+    async def _apply_to_chunk(self, noted: dict[str, str]) -> None:
+        """What is noted of these phones while they are re-checked is a change of its own."""
+        chunk = dict(islice(noted.items(), CHUNK))
         for phone in chunk:
-            del self._phones[phone]
+            del noted[phone]
         try:
             await self._reread(chunk)
         except StoreUnavailable:
-            self._phones.update(dict.fromkeys(chunk))
+            noted.update(chunk | noted)
             raise
 
     async def _apply_to_customer(self, customer: str) -> None:
+        """Note all its phones; those that are bound here go first."""
         del self._customers[customer]
         try:
-            found = await self._directory.reread(Change(customer=customer))
+            members = await self._directory.members(customer)
         except StoreUnavailable:
             self._customers[customer] = None
             raise
-        self._phones.update(dict.fromkeys(phone.id for phone in found))
+        elsewhere: list[str] = []
+        for start in range(0, len(members), CHUNK):
+            for phone in members[start : start + CHUNK]:
+                if self._location.known(phone).bindings:
+                    self._members[phone] = customer
+                else:
+                    elsewhere.append(phone)
+            await asyncio.sleep(0)
+        self._members.update(dict.fromkeys(elsewhere, customer))
 
-    async def _reread(self, phones: tuple[str, ...]) -> None:
-        before = {phone: self._directory.by_id(phone) for phone in phones}
-        found = {phone.id: phone for phone in await self._directory.reread(Change(phones=phones))}
-        await self._recheck(list(phones), found, before)
+    async def _reread(self, phones: Mapping[str, str]) -> None:
+        """Re-check phones; of those that are gone the customer is the one given, or the last one known."""
+        customers = {
+            phone: customer or _customer(self._directory.by_id(phone)) for phone, customer in phones.items()
+        }
+        found = {phone.id: phone for phone in await self._directory.reread(tuple(phones))}
+        await self._recheck(customers, found)
 
     async def sweep_node(self, name: str, generation: str, phones: frozenset[str]) -> None:
         """End the bindings on connections of a process that died. Raises StoreUnavailable."""
@@ -157,15 +186,23 @@ class Changes:
                 return
         raise StoreUnavailable(f"phone {phone} changed {TRIES} times while node {name} was swept")
 
-    async def _recheck(
-        self, ids: list[str], found: dict[str, Phone], before: dict[str, Phone | None]
-    ) -> None:
-        for phone in ids:
+    async def _recheck(self, customers: Mapping[str, str], found: Mapping[str, Phone]) -> None:
+        for phone in customers:
             self._flows.enforce(phone, partial(self._may_stay, found.get(phone)))
-        snapshots = await self._location.load(ids)
-        for phone, snapshot in zip(ids, snapshots, strict=True):
-            self._metrics.rechecked.inc()
-            await self._recheck_one(phone, snapshot, found.get(phone), _customer(before.get(phone)))
+        snapshots = await self._location.load(list(customers))
+        self._metrics.rechecked.inc(len(customers))
+        now = self._clock()
+        offenders = [
+            (phone, snapshot)
+            for phone, snapshot in zip(customers, snapshots, strict=True)
+            if self._violation(snapshot, found.get(phone), now) is not None
+        ]
+        await asyncio.gather(
+            *(
+                self._recheck_one(phone, snapshot, found.get(phone), customers[phone])
+                for phone, snapshot in offenders
+            )
+        )
 
     async def _recheck_one(self, id: str, snapshot: Snapshot, phone: Phone | None, customer: str) -> None:
         for _ in range(TRIES):

@@ -52,9 +52,9 @@ class Dispatch:
     async def serve(self, exchange: Exchange, claim: Claim) -> Phone | None:
         """Answer one request; gives the phone whose it was, None when the digest was not right."""
         request, flow = exchange.request, exchange.flow
-        username = claim.credentials.username
+        username, realm = claim.credentials.username, claim.credentials.realm
         try:
-            phone = self._directory.peek(username) or await self._directory.find(username)
+            phone = self._directory.peek(username, realm) or await self._directory.find(username, realm)
         except StoreUnavailable:
             exchange.reply(BUSY)
             return None

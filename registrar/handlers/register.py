@@ -12,12 +12,12 @@ from registrar.metrics import Metrics
 from registrar.model import (
     AcceptedNonce,
     Binding,
+    Decision,
     Deny,
     Epoch,
     Event,
     EventKind,
     Flow,
-    IpMode,
     Phone,
     Snapshot,
     Update,
@@ -117,10 +117,10 @@ class Register:
             return STALE
         asked = read(request) if request.method == "REGISTER" else NOTHING
         attempt = Attempt(request, flow, phone, claim, asked)
-        await self._turns.take(phone.id)
+        waited = await self._turns.take(phone.id)
         try:
             for number in range(TRIES):
-                if number and not await self._is_still(attempt):
+                if (number or waited) and not await self._is_still(attempt):
                     return STALE
                 answer = await self._try(attempt)
                 if answer is not None:
@@ -134,8 +134,9 @@ class Register:
 
     async def _is_still(self, attempt: Attempt) -> bool:
         """Whether the phone has the same credentials as when its digest was right; it is read again."""
-        phone = await self._directory.find(attempt.phone.username)
-        if phone is None or phone.secret_version != attempt.phone.secret_version:
+        known = attempt.phone
+        phone = await self._directory.find(known.username, known.domain)
+        if phone is None or (phone.id, phone.secret_version) != (known.id, known.secret_version):
             return False
         attempt.phone = phone
         return True
@@ -150,30 +151,31 @@ class Register:
             if used is None:
                 return STALE
             kept = used
-        denied = self._denied(attempt)
-        if denied is not None:
-            return await self._refuse(attempt, before, kept, denied, now)
-        if self._locks(attempt):
+        decision = self._decision(attempt)
+        if isinstance(decision, Deny):
+            return await self._refuse(attempt, before, kept, decision, now)
+        if decision.lock:
             return await self._lock(attempt, before, kept, now)
         return await self._bind(attempt, before, kept, now)
 
-    def _denied(self, attempt: Attempt) -> Deny | None:
+    def _decision(self, attempt: Attempt) -> Decision:
         phone = attempt.phone
         if attempt.asked is not NOTHING and not self._is_own_address(phone, attempt.request):
             return Deny("not-yours")
-        decision = self._access.decide(phone, attempt.flow.remote_ip, first_contact=_binds(attempt))
-        return decision if isinstance(decision, Deny) else None
+        return self._access.decide(phone, attempt.flow.remote_ip, first_contact=_binds(attempt))
 
     def _is_own_address(self, phone: Phone, request: Request) -> bool:
-        """Section 10.3 steps 1, 4 and 5: a phone registers its own address of record here, and no other."""
+        """Section 10.3 steps 1, 4 and 5: a phone registers its own address of record here, and no other.
+
+        A SIP user has one in its domain alone (design decision 1).
+        """
         to = request.to.uri
+        if phone.is_user and to.host_key != phone.domain:
+            return False
         here = all(
             host == phone.domain or self._is_our_name(host) for host in (request.uri.host_key, to.host_key)
         )
         return here and names_phone(to, phone.username, phone.extension)
-
-    def _locks(self, attempt: Attempt) -> bool:
-        return attempt.phone.mode is IpMode.OPEN and _binds(attempt)
 
     async def _refuse(
         self,

@@ -10,11 +10,11 @@ class Turns:
     def __init__(self) -> None:
         self._held: dict[str, deque[asyncio.Future[None]] | None] = {}
 
-    async def take(self, phone: str) -> None:
-        """Wait for the phone's turn; whoever has it must `give` it back."""
+    async def take(self, phone: str) -> bool:
+        """Wait for the phone's turn; whoever has it must `give` it back. Whether there was any wait."""
         if phone not in self._held:
             self._held[phone] = None
-            return
+            return False
         queue = self._held[phone]
         if queue is None:
             queue = self._held[phone] = deque()
@@ -26,6 +26,7 @@ class Turns:
             if mine.done() and not mine.cancelled():
                 self.give(phone)
             raise
+        return True
 
     def give(self, phone: str) -> None:
         """The turn is the next one's."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Allow, Decision, Deny, IpMode, Phone
+from registrar.model import Network as Network
 
-Network = IPv4Network | IPv6Network
+_MAPPED_BITS = 96
 
 
 class Access:
@@ -33,6 +34,8 @@ class Access:
             return Deny("customer-inactive")
         if self._cluster is not None and phone.cluster != self._cluster:
             return Deny("other-cluster")
+        if phone.by_domain:
+            return Allow() if is_trusted(phone, address) else Deny("untrusted-network")
         if phone.mode is IpMode.LOCKED:
             same = same_place(phone.address, address, self._ipv6_prefix)
             return Allow() if same else Deny("ip-locked")
@@ -54,6 +57,26 @@ class Access:
     def _is_proxy(self, address: str) -> bool:
         parsed = _parsed(address)
         return any(parsed in network for network in self._proxies if network.version == parsed.version)
+
+
+def is_trusted(phone: Phone, address: str) -> bool:
+    """Whether `address` is inside one of the networks of the phone's domain; without any, each is."""
+    if not phone.networks:
+        return True
+    try:
+        parsed = _parsed(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in phone.networks if network.version == parsed.version)
+
+
+def network(text: str) -> Network:
+    """A network, host bits cut off, IPv4-mapped IPv6 as IPv4. Raises ValueError."""
+    parsed = ip_network(text, strict=False)
+    mapped = parsed.network_address
+    if isinstance(mapped, IPv6Address) and mapped.ipv4_mapped and parsed.prefixlen >= _MAPPED_BITS:
+        return IPv4Network((mapped.ipv4_mapped, parsed.prefixlen - _MAPPED_BITS))
+    return parsed
 
 
 @lru_cache(4_096)

@@ -14,6 +14,7 @@ REFUSED_AS = {
     "country-unknown": Reason.IP_REJECTED,
     "no-country-file": Reason.IP_REJECTED,
     "proxy-address": Reason.IP_REJECTED,
+    "untrusted-network": Reason.IP_REJECTED,
     "customer-inactive": Reason.REVOKED,
 }
 """Which refusals say why an offline phone stays offline; any other is only noted."""
@@ -32,6 +33,10 @@ class LiveStatus:
     user_agent: str | None = None
     transport: str | None = None
     node: str | None = None
+    generation: str | None = None
+    """Which start of `node` it was."""
+    expires_at: int | None = None
+    """Epoch seconds at which the last binding runs out, or ran out."""
     state: str | None = "offline"
     reason: str | None = None
     """None: the phone has never registered, or not within the last 30 days."""
@@ -75,6 +80,8 @@ def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch
         user_agent=fields.get("userAgent") or None,
         transport=fields.get("transport") or None,
         node=fields.get("node") or None,
+        generation=fields.get("generation") or None,
+        expires_at=expires_at or None,
         state="registered" if online else "offline",
         reason=reason,
         since=since,

@@ -1,10 +1,13 @@
 """Connections to the SQL database: SQLite in the data directory, or PostgreSQL by URL."""
 
+import asyncio
+import contextlib
+import math
 from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from registrar.errors import ConfigurationError
@@ -14,6 +17,10 @@ BUSY_SECONDS: Final = 5.0
 READ_BUSY_SECONDS: Final = 0.25
 """How long a reader waits: what was read before may be believed, or its caller comes back."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 30.0
+"""After so long somebody between us and PostgreSQL may have forgotten a connection."""
+USED: Final = "used"
+"""Where a connection of the pool says when it was given back."""
 
 
 def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
@@ -32,27 +39,56 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
         _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
         return engine
     if parsed.drivername == "postgresql+asyncpg":
-        return _postgresql(url)
+        return _postgresql(url, read_only=read_only)
     raise ConfigurationError(
         "REGISTRAR_DATABASE_URL must begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
         f"not {parsed.drivername}://"
     )
 
 
-def _postgresql(url: str) -> AsyncEngine:
+def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
+    """Readers see what is committed, statement by statement, as they would inside a transaction: so none is
+    begun and ended for them, which is most of the time of a small question.
+    """
     try:
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             hide_parameters=True,
             pool_size=10,
             max_overflow=10,
-            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
             connect_args={"timeout": SQL_TIMEOUT_SECONDS, "command_timeout": SQL_TIMEOUT_SECONDS},
         )
     except ModuleNotFoundError:
         raise ConfigurationError(
             "REGISTRAR_DATABASE_URL names PostgreSQL: install the extra, pip install 'registrar[postgres]'"
         ) from None
+    _look_before_use(engine)
+    return engine
+
+
+def _look_before_use(engine: AsyncEngine) -> None:
+    """Whoever takes a connection from the pool gets one that stands.
+
+    One that the server has closed is known to be; only one that was idle for long is asked.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def look(connection: Any, record: Any, _proxy: object) -> None:
+        idle = asyncio.get_running_loop().time() - record.info.get(USED, math.inf)
+        if connection.driver_connection.is_closed() or (idle > IDLE_SECONDS and not answers(connection)):
+            raise InvalidatePoolError
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(_connection: Any, record: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # no loop any more: the program ends
+            record.info[USED] = asyncio.get_running_loop().time()
+
+    def answers(connection: Any) -> bool:
+        try:
+            return engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            return False
 
 
 def _speak_sqlite(engine: AsyncEngine, begin: str) -> None:

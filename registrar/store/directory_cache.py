@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Change, Mono, Phone
+from registrar.model import Mono, Phone, login_name
 from registrar.ports import Phones
 
 FRESH_SECONDS: Final = 60
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """What was read of a username: the phone, or that there is none."""
+    """What was read of a login: the phone, or that there is none."""
 
     phone: Phone | None
     read_at: float
@@ -35,12 +35,23 @@ class Entry(NamedTuple):
     stale: bool
 
 
+def _nobody_minds(_phone: Phone) -> None:
+    """For callers who look for no changes."""
+
+
 class CachedDirectory:
     """Implements ports.Directory over ports.Phones; all misses of a moment become one SELECT."""
 
-    def __init__(self, phones: Phones, clock: Callable[[], Mono]) -> None:
+    def __init__(
+        self,
+        phones: Phones,
+        clock: Callable[[], Mono],
+        vanished: Callable[[Phone], None] = _nobody_minds,
+    ) -> None:
+        """`vanished` is told of a phone that was there and is not, when nobody had announced it."""
         self._phones = phones
         self._clock = clock
+        self._vanished = vanished
         self._entries: dict[str, Entry] = {}
         self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
@@ -59,36 +70,38 @@ class CachedDirectory:
         """See ports.Directory."""
         return domain in self._domains
 
-    def peek(self, username: str) -> Phone | None:
+    def peek(self, username: str, realm: str) -> Phone | None:
         """See ports.Directory."""
-        entry = self._entries.get(username)
-        known = entry is not None and self._is_fresh(entry) and username not in self._waiting
+        login = login_name(username, realm)
+        entry = self._entries.get(login)
+        known = entry is not None and self._is_fresh(entry) and login not in self._waiting
         return entry.phone if entry is not None and known else None
 
-    async def find(self, username: str) -> Phone | None:
+    async def find(self, username: str, realm: str) -> Phone | None:
         """See ports.Directory."""
         if len(username) > MAX_USERNAME or not username.isascii() or not username.isprintable():
             return None
-        entry = self._last_read(username)
-        if entry is not None and self._is_fresh(entry) and username not in self._waiting:
+        login = login_name(username, realm)
+        entry = self._last_read(login)
+        if entry is not None and self._is_fresh(entry) and login not in self._waiting:
             return entry.phone
         mine: asyncio.Future[Phone | None] = asyncio.get_running_loop().create_future()
-        self._asked.setdefault(username, []).append(mine)
-        self._waiting[username] = self._waiting.get(username, 0) + 1
+        self._asked.setdefault(login, []).append(mine)
+        self._waiting[login] = self._waiting.get(login, 0) + 1
         self._wanted.set()
         try:
             return await mine
         finally:
-            self._waiting[username] -= 1
-            if not self._waiting[username]:
-                del self._waiting[username]
+            self._waiting[login] -= 1
+            if not self._waiting[login]:
+                del self._waiting[login]
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         """See ports.Directory."""
         won = await self._within(LOCK_SECONDS, self._phones.lock(phone.id, address))
         started = self._clock()
         found = await self._phones.select("id", [phone.id])
-        self._take(found, {phone.username}, started)
+        self._announce(self._take(found, {phone.login}, started))
         return (found[0] if found else None), won
 
     async def _within(self, seconds: float, work: Coroutine[None, None, bool]) -> bool:
@@ -117,23 +130,29 @@ class CachedDirectory:
             async with asyncio.timeout(SELECT_SECONDS):
                 self._take(await self._phones.select("id", unknown), set(), started)
 
-    async def reread(self, change: Change) -> list[Phone]:
-        """Read again what the config API changed; gives the phones as they are now.
+    async def reread(self, phones: Sequence[str]) -> list[Phone]:
+        """Read again what the config API changed; gives those of `phones` that there are, as they are now.
 
         Raises StoreUnavailable.
         """
         started = self._clock()
-        before = {self._names[phone] for phone in change.phones if phone in self._names}
-        if change.customer:
-            before |= self._of_customer(change.customer)
-        for username in before:
-            self._entries[username] = self._entries[username]._replace(stale=True)
-        found = await self._phones.select("id", change.phones) if change.phones else []
-        if change.customer:
-            found += await self._phones.select("customer", [change.customer])
-            await self.read_domains()
-        self._take(found, before, started)
+        before = {self._names[phone] for phone in phones if phone in self._names}
+        self._doubt(before)
+        found = await self._phones.select("id", phones)
+        gone = self._take(found, before, started)
+        self._announce([phone for phone in gone if phone.id not in phones])
         return found
+
+    async def members(self, customer: str) -> list[str]:
+        """The ids of all phones of a customer that changed, those that this node knew first.
+
+        They are in doubt until somebody reads them again; one or the other may not be there any more. Raises
+        StoreUnavailable.
+        """
+        known = self._of_customer(customer)
+        self._doubt(known)
+        await self.read_domains()
+        return list(dict.fromkeys([*known.values(), *await self._phones.members(customer)]))
 
     def forget_freshness(self) -> None:
         """Changes may have been missed: every entry is read again at its next use, none is lost."""
@@ -151,29 +170,29 @@ class CachedDirectory:
             while self._asked:
                 batch = dict(list(self._asked.items())[:MAX_BATCH])
                 await self._read(batch)
-                for username in batch:
-                    del self._asked[username]
+                for login in batch:
+                    del self._asked[login]
 
     async def _read(self, batch: dict[str, list[asyncio.Future[Phone | None]]]) -> None:
         started = self._clock()
         try:
             async with asyncio.timeout(SELECT_SECONDS):
-                found = await self._phones.select("username", batch)
+                found = await self._phones.select("login", batch)
         except (StoreUnavailable, TimeoutError) as error:
-            for username, futures in batch.items():
-                self._settle_without_database(username, futures, error)
+            for login, futures in batch.items():
+                self._settle_without_database(login, futures, error)
             return
-        self._take(found, set(batch), started)
-        for username, futures in batch.items():
-            entry = self._entries.get(username)
+        self._announce(self._take(found, set(batch), started))
+        for login, futures in batch.items():
+            entry = self._entries.get(login)
             for future in futures:
                 if not future.done():  # whoever asked may have gone meanwhile
                     future.set_result(entry.phone if entry is not None else None)
 
     def _settle_without_database(
-        self, username: str, futures: list[asyncio.Future[Phone | None]], error: Exception
+        self, login: str, futures: list[asyncio.Future[Phone | None]], error: Exception
     ) -> None:
-        entry = self._last_read(username)
+        entry = self._last_read(login)
         believed = entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS
         for future in futures:
             if future.done():
@@ -183,47 +202,66 @@ class CachedDirectory:
             else:
                 future.set_exception(StoreUnavailable(str(error) or "the database does not answer"))
 
-    def _last_read(self, username: str) -> Entry | None:
-        return self._entries.get(username) or self._unknown.get(username)
+    def _last_read(self, login: str) -> Entry | None:
+        return self._entries.get(login) or self._unknown.get(login)
 
     def _is_fresh(self, entry: Entry) -> bool:
         if entry.stale or entry.read_at < self._heard_since:
             return False
         return self._clock() - entry.read_at <= FRESH_SECONDS
 
-    def _of_customer(self, customer: str) -> set[str]:
+    def _of_customer(self, customer: str) -> dict[str, str]:
+        """The logins that this node knows of a customer -> their ids."""
         return {
-            username
-            for username, entry in self._entries.items()
+            login: entry.phone.id
+            for login, entry in self._entries.items()
             if entry.phone is not None and entry.phone.customer == customer
         }
 
-    def _take(self, found: list[Phone], asked: set[str], started: float) -> None:
-        """Remember what was read since `started`; `asked` usernames that were not found are gone.
+    def _doubt(self, logins: Iterable[str]) -> None:
+        for login in logins:
+            self._entries[login] = self._entries[login]._replace(stale=True)
 
-        An older read never overwrites a newer one, nor an older version of a phone a newer one.
+    def _announce(self, gone: list[Phone]) -> None:
+        for phone in gone:
+            self._vanished(phone)
+
+    def _take(self, found: list[Phone], asked: set[str], started: float) -> list[Phone]:
+        """Remember what was read since `started`; `asked` logins that were not found are gone.
+
+        An older read never overwrites a newer one, nor an older version of a phone a newer one. Gives the
+        phones that were there before and are gone.
         """
+        gone: list[Phone] = []
         for phone in found:
-            unknown = self._unknown.get(phone.username)
-            known = self._entries.get(self._names.get(phone.id, phone.username))
-            if unknown is not None and unknown.read_at > started:
-                continue  # deleted while we read
-            if known is not None and known.phone is not None and known.phone.version > phone.version:
+            login = phone.login
+            known = self.by_id(phone.id)
+            if known is not None and known.version > phone.version:
                 continue
+            there = self._last_read(login)
+            if there is not None and (there.phone is None or there.phone.id != phone.id):
+                if there.read_at > started:
+                    continue  # deleted, or given to another one, while we read
+                if there.phone is not None:
+                    gone.append(there.phone)
+                    self._forget(login)
             self._forget(self._names.get(phone.id))
-            self._entries[phone.username] = Entry(phone, started, stale=False)
-            self._names[phone.id] = phone.username
-            self._unknown.pop(phone.username, None)
-        for username in asked - {phone.username for phone in found}:
-            known = self._entries.get(username)
-            if known is None or known.read_at <= started:
-                self._forget(username)
-                self._unknown.pop(username, None)  # the youngest stand last
-                self._unknown[username] = Entry(None, started, stale=False)
+            self._entries[login] = Entry(phone, started, stale=False)
+            self._names[phone.id] = login
+            self._unknown.pop(login, None)
+        for login in asked - {phone.login for phone in found}:
+            entry = self._entries.get(login)
+            if entry is None or entry.read_at <= started:
+                if entry is not None and entry.phone is not None:
+                    gone.append(entry.phone)
+                self._forget(login)
+                self._unknown.pop(login, None)  # the youngest stand last
+                self._unknown[login] = Entry(None, started, stale=False)
         self._bound()
+        return gone
 
-    def _forget(self, username: str | None) -> None:
-        entry = self._entries.pop(username, None) if username is not None else None
+    def _forget(self, login: str | None) -> None:
+        entry = self._entries.pop(login, None) if login is not None else None
         if entry is not None and entry.phone is not None:
             self._names.pop(entry.phone.id, None)
 

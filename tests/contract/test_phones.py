@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from config.database import migrate, writing
 from config.operations.models import GENERIC, find_model
 from config.operations.phones.write import new_phone
-from config.tables import Customer, Extension, SipPhone
+from config.tables import Customer, Extension, SipPhone, TrustedNetwork
 from registrar.errors import StoreUnavailable
-from registrar.model import Change, IpMode, Mono, Phone
+from registrar.model import IpMode, Mono, Phone
 from registrar.ports import Column, Phones
 from registrar.store.database import connect
 from registrar.store.directory_cache import BELIEVED_SECONDS, FRESH_SECONDS, CachedDirectory
@@ -24,12 +25,13 @@ from registrar.store.directory_sql import SqlPhones
 from registrar.store.vault import Vault
 
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+REALM = "acme.test"
 VAULT = Vault("secret key of the tests, long enough for all")
 
 
 @dataclass
 class Installation:
-    """A database with two customers, the first of which has three phones."""
+    """A database with two customers, the first of which has three phones and two SIP users."""
 
     writer: AsyncEngine
     reader: AsyncEngine
@@ -54,8 +56,9 @@ async def _make(session: AsyncSession) -> list[str]:
     rival = Customer(oid="b" * 24, name="Rival", sip_domain="rival.test")
     session.add_all([acme, rival])
     await session.flush()
-    extension = Extension(oid="e" * 24, customer_id=acme.id, number="200", name="Anna")
-    session.add(extension)
+    extension = _user(acme, "200", "anna", "A" * 32)
+    session.add_all([extension, _user(acme, "201", "200", "b" * 32), _user(rival, "200", "200", "c" * 32)])
+    session.add(Extension(oid="f" * 24, customer_id=acme.id, number="202", name="No password", sip_user="bo"))
     await session.flush()
     model = await find_model(session, GENERIC)
     assert model is not None
@@ -69,15 +72,26 @@ async def _make(session: AsyncSession) -> list[str]:
     return [phone.username for phone in made]
 
 
+def _user(customer: Customer, number: str, name: str, ha1: str) -> Extension:
+    return Extension(
+        oid=ha1[0].lower() * 20 + f"{number}{customer.id % 10}",
+        customer_id=customer.id,
+        number=number,
+        name=name,
+        sip_user=name,
+        sip_ha1_md5=ha1,
+        sip_ha1_sha256=ha1 * 2,
+    )
+
+
 @pytest.fixture
-async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/phones.db"
-    writer, reader = connect(url), connect(url, read_only=True)
+async def installation(database_url: str) -> AsyncIterator[Installation]:
+    writer, reader = connect(database_url), connect(database_url, read_only=True)
     made = Installation(writer, reader)
     try:
         await migrate(writer)
         usernames = await writing(writer, _make)
-        found = {phone.username: phone for phone in await made.sql().select("username", usernames)}
+        found = {phone.username: phone for phone in await made.sql().select("login", usernames)}
         made.phones = [found[username] for username in usernames]
         yield made
     finally:
@@ -98,15 +112,78 @@ async def test_a_phone_is_read_with_all_that_the_rules_need(installation: Instal
     assert first.password not in repr(first)
 
 
+async def test_a_sip_user_is_read_with_all_that_the_rules_need(installation: Installation) -> None:
+    (anna,) = await installation.sql().select("login", ["anna@acme.test"])
+    assert anna.id.startswith("u") and anna.is_user and anna.login == "anna@acme.test"
+    assert (anna.username, anna.domain, anna.extension) == ("anna", "acme.test", "200")
+    assert (anna.customer, anna.active, anna.secret_version) == ("a" * 24, True, 1)
+    assert (anna.password, anna.ha1_md5, anna.ha1_sha256) == ("", "a" * 32, "a" * 64)
+    assert (anna.by_domain, anna.networks) == (True, ())
+    assert "aaa" not in repr(anna).replace("a" * 24, "")
+    assert await installation.sql().select("id", [anna.id]) == [anna]
+
+
+async def test_one_name_may_be_a_user_of_many_domains(installation: Installation) -> None:
+    found = await installation.sql().select("login", ["200@acme.test", "200@rival.test", "200@other.test"])
+    assert sorted((user.login, user.ha1_md5[0]) for user in found) == [
+        ("200@acme.test", "b"),
+        ("200@rival.test", "c"),
+    ]
+    (only,) = await installation.sql().select("login", ["200@rival.test", "anna@rival.test"])
+    assert only.extension == "200"
+
+
+@pytest.mark.parametrize(
+    ("policy", "networks"),
+    [pytest.param("PHONE", 0, id="its own rule"), pytest.param("DOMAIN", 4, id="the rule of its domain")],
+)
+async def test_the_trusted_networks_are_read_with_whom_they_bind(
+    installation: Installation, policy: str, networks: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    listed = ["10.0.20.10/24", "2001:db8::/32", "::ffff:192.0.2.0/120", "nonsense"]
+
+    async def trust(session: AsyncSession) -> None:
+        (acme,) = await session.execute(text("SELECT id FROM customer WHERE sip_domain='acme.test'"))
+        for number, network in enumerate(listed):
+            session.add(
+                TrustedNetwork(
+                    oid=f"{number:024}", customer_id=acme[0], network=network, network_as_sent=network
+                )
+            )
+
+    await writing(installation.writer, trust)
+    phone = installation.phones[0]
+    await installation.execute("UPDATE sip_phone SET ip_policy=:p WHERE oid=:o", p=policy, o=phone.id)
+    (read,) = await installation.sql().select("id", [phone.id])
+    assert (read.by_domain, len(read.networks)) == (policy == "DOMAIN", networks)
+    (anna,) = await installation.sql().select("login", ["anna@acme.test"])
+    assert set(anna.networks) == {
+        ip_network("10.0.20.0/24"),
+        ip_network("2001:db8::/32"),
+        ip_network("192.0.2.0/24"),
+        ip_network("255.255.255.255/32"),
+    }
+    (other,) = await installation.sql().select("login", ["200@rival.test"])
+    assert other.networks == ()
+
+
 @pytest.mark.parametrize(
     ("column", "values", "count"),
     [
-        pytest.param("customer", ["a" * 24], 3, id="all of a customer"),
-        pytest.param("customer", ["a" * 24, "b" * 24, "c" * 24], 4, id="all of several"),
         pytest.param("id", ["0" * 24], 0, id="an id that nothing has"),
-        pytest.param("username", [], 0, id="nobody"),
-        pytest.param("username", ["' OR 1=1 --", "%", "_" * 32], 0, id="names that look like SQL"),
-        pytest.param("username", [f"{n:032}" for n in range(1_200)], 0, id="more than one SELECT holds"),
+        pytest.param(
+            "id", ["u999999999999999999", "u" + "9" * 30, "u0", "u-1", "u"], 0, id="users of nobody"
+        ),
+        pytest.param("id", [f"u{n}" for n in range(1, 1_200)], 3, id="every user there may be"),
+        pytest.param("login", [], 0, id="nobody"),
+        pytest.param(
+            "login", ["' OR 1=1 --", "%", "_" * 32, "%@acme.test", "@", "a@"], 0, id="looks like SQL"
+        ),
+        pytest.param("login", [f"{n:032}" for n in range(1_200)], 0, id="more than one SELECT holds"),
+        pytest.param(
+            "login", [f"200@d{n}.test" for n in range(1_200)], 0, id="one user in very many domains"
+        ),
+        pytest.param("login", ["bo@acme.test", "anna", "anna@rival.test"], 0, id="users without a password"),
     ],
 )
 async def test_phones_are_found_by(
@@ -117,7 +194,15 @@ async def test_phones_are_found_by(
 
 async def test_usernames_are_told_by_case(installation: Installation) -> None:
     username = installation.phones[0].username
-    assert await installation.sql().select("username", [username.upper()]) == []
+    assert await installation.sql().select("login", [username.upper(), "Anna@acme.test"]) == []
+
+
+async def test_the_members_of_a_customer_are_its_phones_and_its_users(installation: Installation) -> None:
+    phones = {phone.id for phone in installation.phones if phone.customer == "a" * 24}
+    users = await installation.sql().select("login", ["anna@acme.test", "200@acme.test"])
+    found = await installation.sql().members("a" * 24)
+    assert sorted(found) == sorted(phones | {user.id for user in users})
+    assert await installation.sql().members("nobody") == []
 
 
 @pytest.mark.parametrize(
@@ -187,6 +272,7 @@ async def test_passwords_under_another_key_fit_nothing(installation: Installatio
     assert phone.password != installation.phones[0].password
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 async def test_a_database_that_is_locked_is_a_store_that_is_away(installation: Installation) -> None:
     impatient = connect(str(installation.writer.url))
     phones = SqlPhones(impatient, impatient, VAULT)
@@ -214,7 +300,12 @@ async def test_a_database_that_is_not_there_is_a_store_that_is_away(tmp_path: Pa
     engine = connect(f"sqlite+aiosqlite:///{path}")
     phones = SqlPhones(engine, engine, VAULT)
     try:
-        for work in (phones.select("id", ["x"]), phones.lock("x", HOME), phones.domains()):
+        for work in (
+            phones.select("id", ["x"]),
+            phones.members("x"),
+            phones.lock("x", HOME),
+            phones.domains(),
+        ):
             with pytest.raises(StoreUnavailable):
                 await work
     finally:
@@ -244,6 +335,11 @@ class Rows:
         if self.gate is not None:
             await self.gate.wait()
         return found
+
+    async def members(self, customer: str) -> list[str]:
+        if self.away:
+            raise StoreUnavailable("the database: away")
+        return [phone.id for phone in self.rows.values() if phone.customer == customer]
 
     async def lock(self, phone: str, address: str) -> bool:
         if self.away:
@@ -285,9 +381,13 @@ def phone(name: str = "anna", **changes: object) -> Phone:
 
 
 @contextlib.asynccontextmanager
-async def believing(rows: Phones) -> AsyncIterator[tuple[CachedDirectory, Hands]]:
+async def believing(
+    rows: Phones, gone: list[str] | None = None
+) -> AsyncIterator[tuple[CachedDirectory, Hands]]:
+    """A directory that runs; `gone` gets the ids of those that it finds gone."""
     clock = Hands()
-    directory = CachedDirectory(rows, clock)
+    told: list[str] = [] if gone is None else gone
+    directory = CachedDirectory(rows, clock, lambda phone: told.append(phone.id))
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         reader = tasks.create_task(directory.run())
         try:
@@ -299,16 +399,16 @@ async def believing(rows: Phones) -> AsyncIterator[tuple[CachedDirectory, Hands]
 async def test_a_phone_is_believed_for_a_minute_and_read_again_at_its_next_use() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, clock):
-        assert directory.peek("anna") is None
-        assert await directory.find("anna") == phone()
+        assert directory.peek("anna", REALM) is None
+        assert await directory.find("anna", REALM) == phone()
         clock.now += FRESH_SECONDS
-        assert directory.peek("anna") == phone() == await directory.find("anna")
+        assert directory.peek("anna", REALM) == phone() == await directory.find("anna", REALM)
         assert len(rows.asked) == 1
         clock.now += 1
         rows.rows["id-anna"] = newer = phone(version=2, password="other")
-        assert directory.peek("anna") is None
-        assert await directory.find("anna") == newer
-        assert directory.peek("anna") == newer
+        assert directory.peek("anna", REALM) is None
+        assert await directory.find("anna", REALM) == newer
+        assert directory.peek("anna", REALM) == newer
         assert len(rows.asked) == 2
 
 
@@ -324,32 +424,32 @@ async def test_a_phone_is_believed_for_a_minute_and_read_again_at_its_next_use()
 async def test_without_a_database_a_phone_is_believed_for_ten_minutes(seconds: float, believed: bool) -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, clock):
-        await directory.find("anna")
-        await directory.find("nobody")
+        await directory.find("anna", REALM)
+        await directory.find("nobody", REALM)
         rows.away = True
         clock.now += seconds
         if believed:
-            assert await directory.find("anna") == phone()
-            assert await directory.find("nobody") is None
+            assert await directory.find("anna", REALM) == phone()
+            assert await directory.find("nobody", REALM) is None
         else:
             for username in ("anna", "nobody"):
                 with pytest.raises(StoreUnavailable):
-                    await directory.find(username)
+                    await directory.find(username, REALM)
         with pytest.raises(StoreUnavailable):
-            await directory.find("never read")
+            await directory.find("never read", REALM)
         rows.away = False
-        assert await directory.find("anna") == phone()
+        assert await directory.find("anna", REALM) == phone()
 
 
 async def test_a_database_that_hangs_is_away_within_half_a_second() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, clock):
-        await directory.find("anna")
+        await directory.find("anna", REALM)
         clock.now += FRESH_SECONDS + 1
         rows.gate = asyncio.Event()
         started = asyncio.get_running_loop().time()
         anna, bent = await asyncio.gather(
-            directory.find("anna"), directory.find("bent"), return_exceptions=True
+            directory.find("anna", REALM), directory.find("bent", REALM), return_exceptions=True
         )
         assert asyncio.get_running_loop().time() - started < 0.6
         assert anna == phone()
@@ -359,13 +459,13 @@ async def test_a_database_that_hangs_is_away_within_half_a_second() -> None:
 async def test_what_is_not_there_is_believed_for_a_minute_too() -> None:
     rows = Rows()
     async with believing(rows) as (directory, clock):
-        assert await directory.find("anna") is None
+        assert await directory.find("anna", REALM) is None
         rows.rows["id-anna"] = phone()
         clock.now += FRESH_SECONDS
-        assert await directory.find("anna") is None
+        assert await directory.find("anna", REALM) is None
         assert len(rows.asked) == 1
         clock.now += 1
-        assert await directory.find("anna") == phone()
+        assert await directory.find("anna", REALM) == phone()
 
 
 @pytest.mark.parametrize(
@@ -376,7 +476,7 @@ async def test_what_is_not_there_is_believed_for_a_minute_too() -> None:
 async def test_a_name_that_no_phone_can_have_is_not_asked_for(username: str) -> None:
     rows = Rows()
     async with believing(rows) as (directory, _):
-        assert await directory.find(username) is None
+        assert await directory.find(username, REALM) is None
     assert rows.asked == []
 
 
@@ -384,7 +484,7 @@ async def test_all_misses_of_a_moment_are_one_select() -> None:
     names = [f"p{number}" for number in range(100)]
     rows = Rows(*(phone(name) for name in names))
     async with believing(rows) as (directory, _):
-        found = await asyncio.gather(*(directory.find(name) for name in names * 3))
+        found = await asyncio.gather(*(directory.find(name, REALM) for name in names * 3))
     assert [one.username for one in found if one is not None] == names * 3
     assert [len(values) for _, values in rows.asked] == [100]
 
@@ -393,7 +493,7 @@ async def test_who_gave_up_waiting_takes_nobody_with_him() -> None:
     rows = Rows(phone())
     rows.gate = asyncio.Event()
     async with believing(rows) as (directory, _):
-        first, second = (asyncio.create_task(directory.find("anna")) for _ in range(2))
+        first, second = (asyncio.create_task(directory.find("anna", REALM)) for _ in range(2))
         await asyncio.sleep(0.01)
         first.cancel()
         rows.gate.set()
@@ -407,15 +507,15 @@ async def test_nobody_overtakes_those_who_wait() -> None:
     order: list[str] = []
 
     async def ask(name: str) -> None:
-        if directory.peek("anna") is None:
-            await directory.find("anna")
+        if directory.peek("anna", REALM) is None:
+            await directory.find("anna", REALM)
         order.append(name)
 
     async with believing(rows) as (directory, _):
         first = asyncio.create_task(ask("first"))
         await asyncio.sleep(0.01)
         rows.gate = None
-        assert await directory.reread(Change(phones=("id-anna",))) == [phone()]
+        assert await directory.reread(["id-anna"]) == [phone()]
         second = asyncio.create_task(ask("second"))
         await asyncio.sleep(0.01)
         assert order == [], "both wait, although the phone is known by now"
@@ -431,27 +531,27 @@ async def test_nobody_overtakes_those_who_wait() -> None:
 async def test_an_older_version_never_overwrites_a_newer_one() -> None:
     rows = Rows(phone(version=5))
     async with believing(rows) as (directory, clock):
-        await directory.find("anna")
+        await directory.find("anna", REALM)
         rows.rows["id-anna"] = phone(version=4, password="old")
         clock.now += FRESH_SECONDS + 1
-        assert await directory.find("anna") == phone(version=5)
+        assert await directory.find("anna", REALM) == phone(version=5)
 
 
 async def test_a_phone_deleted_while_it_was_read_is_gone() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, clock):
-        await directory.find("anna")
+        await directory.find("anna", REALM)
         clock.now += FRESH_SECONDS + 1
         rows.gate = slow = asyncio.Event()
-        reading = asyncio.create_task(directory.find("anna"))
+        reading = asyncio.create_task(directory.find("anna", REALM))
         await asyncio.sleep(0.01)
         rows.gate, clock.now = None, clock.now + 1
         del rows.rows["id-anna"]
-        assert await directory.reread(Change(phones=("id-anna",))) == []
+        assert await directory.reread(["id-anna"]) == []
         clock.now += 1
         slow.set()
         assert await reading is None
-        assert await directory.find("anna") is None
+        assert await directory.find("anna", REALM) is None
         assert directory.by_id("id-anna") is None
 
 
@@ -459,70 +559,146 @@ async def test_a_phone_created_while_it_was_looked_for_is_there() -> None:
     rows = Rows()
     async with believing(rows) as (directory, clock):
         rows.gate = slow = asyncio.Event()
-        looking = asyncio.create_task(directory.find("anna"))
+        looking = asyncio.create_task(directory.find("anna", REALM))
         await asyncio.sleep(0.01)
         rows.gate, clock.now = None, clock.now + 1
         rows.rows["id-anna"] = phone()
-        assert await directory.reread(Change(phones=("id-anna",))) == [phone()]
+        assert await directory.reread(["id-anna"]) == [phone()]
         clock.now += 1
         slow.set()
         await looking
-        assert await directory.find("anna") == phone()
+        assert await directory.find("anna", REALM) == phone()
 
 
 async def test_a_change_is_read_and_believed() -> None:
     rows = Rows(phone(), phone("bent"))
     async with believing(rows) as (directory, _):
-        await asyncio.gather(directory.find("anna"), directory.find("bent"))
+        await asyncio.gather(directory.find("anna", REALM), directory.find("bent", REALM))
         rows.rows["id-anna"] = changed = phone(version=2, username="annas-new-name")
-        assert await directory.reread(Change(phones=("id-anna",))) == [changed]
-        assert directory.peek("anna") is None
-        assert await directory.find("anna") is None, "the old name is nobody's"
-        assert directory.peek("annas-new-name") == changed == directory.by_id("id-anna")
-        assert directory.peek("bent") is not None
+        assert await directory.reread(["id-anna"]) == [changed]
+        assert directory.peek("anna", REALM) is None
+        assert await directory.find("anna", REALM) is None, "the old name is nobody's"
+        assert directory.peek("annas-new-name", REALM) == changed == directory.by_id("id-anna")
+        assert directory.peek("bent", REALM) is not None
         assert len(rows.asked) == 2
 
 
-async def test_a_customers_change_is_read_for_all_its_phones() -> None:
-    rows = Rows(phone(), phone("bent"), phone("carl", customer="rival"))
+async def test_a_customers_change_puts_all_its_phones_in_doubt() -> None:
+    rows = Rows(phone(), phone("bent"), phone("carl", customer="rival"), phone("dora"))
     async with believing(rows) as (directory, clock):
-        await asyncio.gather(*(directory.find(name) for name in ("anna", "bent", "carl")))
+        await asyncio.gather(*(directory.find(name, REALM) for name in ("anna", "bent", "carl")))
         clock.now += 1
         rows.rows["id-anna"] = blocked = phone(version=2, active=False)
         del rows.rows["id-bent"]
-        assert await directory.reread(Change(customer="acme")) == [blocked]
-        assert directory.peek("anna") == blocked
+        members = await directory.members("acme")
+        assert set(members[:2]) == {"id-anna", "id-bent"}, "whom this node knew, be they there or not"
+        assert members[2:] == ["id-dora"]
+        assert directory.peek("anna", REALM) is None
+        assert directory.peek("carl", REALM) is not None
+        assert await directory.reread(members) == [blocked, phone("dora")]
+        assert directory.peek("anna", REALM) == blocked
         assert directory.by_id("id-bent") is None
-        assert directory.peek("carl") is not None
         assert directory.serves("acme.test")
         assert not directory.serves("elsewhere.test")
+
+
+async def test_a_customer_that_cannot_be_read_is_in_doubt() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, _):
+        await directory.find("anna", REALM)
+        rows.away = True
+        with pytest.raises(StoreUnavailable):
+            await directory.members("acme")
+        assert directory.peek("anna", REALM) is None
+
+
+async def test_a_phone_is_known_in_every_realm_and_a_user_in_its_own() -> None:
+    name = "p" * 32
+    rows = Rows(
+        phone(username=name), phone("u7", username="200"), phone("u8", username="200", domain="b.test")
+    )
+    async with believing(rows) as (directory, _):
+        for realm in (REALM, "b.test", "service.test"):
+            found = await directory.find(name, realm)
+            assert found is not None and found.id == "id-anna" and directory.peek(name, realm) == found
+        assert len(rows.asked) == 1
+        ids = [
+            found and found.id for found in [await directory.find("200", r) for r in (REALM, "b.test", "c")]
+        ]
+        assert ids == ["id-u7", "id-u8", None]
+        assert directory.peek("200", "c") is None
+        assert await directory.find("200@acme.test", "acme.test") is None
+        assert await directory.find("", REALM) is None
+
+
+@pytest.mark.parametrize("how", ["by its name", "by its id", "the old one first"])
+async def test_a_name_that_was_given_to_somebody_else_is_his(how: str) -> None:
+    """However often the old one had changed; and what is heard of the old one later does not harm him."""
+    old = phone("u7", username="anna", version=9)
+    new = phone("u8", username="anna", password="another")
+    rows = Rows(old)
+    gone: list[str] = []
+    async with believing(rows, gone) as (directory, clock):
+        assert await directory.find("anna", REALM) == old
+        clock.now += FRESH_SECONDS + 1
+        rows.rows = {"id-u8": new}
+        if how == "by its id":
+            assert await directory.reread(["id-u8"]) == [new]
+        if how == "the old one first":
+            assert await directory.reread(["id-u7"]) == []
+            clock.now += FRESH_SECONDS + 1
+        assert await directory.find("anna", REALM) == new
+        assert gone == ([] if how == "the old one first" else ["id-u7"])
+        assert directory.by_id("id-u7") is None
+        clock.now += 1
+        assert await directory.reread(["id-u7"]) == []
+        assert directory.peek("anna", REALM) == new == directory.by_id("id-u8")
+
+
+async def test_whoever_finds_a_phone_gone_says_so_once() -> None:
+    rows = Rows(phone(), phone("bent"), phone("carl"))
+    gone: list[str] = []
+    async with believing(rows, gone) as (directory, clock):
+        known = [await directory.find(name, REALM) for name in ("anna", "bent", "carl")]
+        clock.now += FRESH_SECONDS + 1
+        rows.rows.clear()
+        assert await directory.find("anna", REALM) is None
+        assert await directory.find("anna", REALM) is None
+        assert gone == ["id-anna"]
+        assert known[1] is not None
+        assert await directory.lock(known[1], HOME) == (None, False)
+        assert gone == ["id-anna", "id-bent"]
+        await directory.reread(["id-carl"])
+        assert gone == ["id-anna", "id-bent"], "who re-reads it knows that it changed"
 
 
 async def test_a_change_that_cannot_be_read_makes_the_phone_stale() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, _):
-        await directory.find("anna")
+        await directory.find("anna", REALM)
         rows.away = True
         with pytest.raises(StoreUnavailable):
-            await directory.reread(Change(phones=("id-anna",)))
-        assert directory.peek("anna") is None
-        assert await directory.find("anna") == phone(), "it is believed as long as there is nothing better"
+            await directory.reread(["id-anna"])
+        assert directory.peek("anna", REALM) is None
+        assert await directory.find("anna", REALM) == phone(), (
+            "it is believed as long as there is nothing better"
+        )
 
 
 async def test_after_a_gap_everything_is_read_again_and_nothing_is_lost() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, clock):
-        await directory.find("anna")
-        await directory.find("nobody")
+        await directory.find("anna", REALM)
+        await directory.find("nobody", REALM)
         clock.now += 1
         directory.forget_freshness()
-        assert directory.peek("anna") is None
+        assert directory.peek("anna", REALM) is None
         rows.away = True
-        assert await directory.find("anna") == phone()
-        assert await directory.find("nobody") is None
+        assert await directory.find("anna", REALM) == phone()
+        assert await directory.find("nobody", REALM) is None
         rows.away = False
-        assert await directory.find("anna") == phone()
-        assert directory.peek("anna") == phone()
+        assert await directory.find("anna", REALM) == phone()
+        assert directory.peek("anna", REALM) == phone()
 
 
 async def test_a_re_check_of_everybody_does_not_hold_the_loop() -> None:
@@ -536,35 +712,35 @@ async def test_a_re_check_of_everybody_does_not_hold_the_loop() -> None:
         for start in range(0, len(many), 200):
             ids = tuple(one.id for one in many[start : start + 200])
             rows.rows = {one.id: one for one in many[start : start + 200]}
-            await directory.reread(Change(phones=ids))
+            await directory.reread(ids)
         assert loop.time() - started < 2
 
 
 async def test_the_first_contact_is_read_back_by_whoever_made_it_and_whoever_lost() -> None:
     rows = Rows(phone())
     async with believing(rows) as (one, _), believing(rows) as (other, _):
-        mine, theirs = await one.find("anna"), await other.find("anna")
+        mine, theirs = await one.find("anna", REALM), await other.find("anna", REALM)
         assert mine is not None and theirs is not None
         won, lost = await one.lock(mine, HOME), await other.lock(theirs, ELSEWHERE)
         assert (won[1], lost[1]) == (True, False)
-        assert won[0] == lost[0] == one.peek("anna") == other.peek("anna")
+        assert won[0] == lost[0] == one.peek("anna", REALM) == other.peek("anna", REALM)
         assert lost[0] is not None and lost[0].address == HOME
 
 
 async def test_a_phone_that_is_gone_cannot_be_locked() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, _):
-        known = await directory.find("anna")
+        known = await directory.find("anna", REALM)
         assert known is not None
         del rows.rows["id-anna"]
         assert await directory.lock(known, HOME) == (None, False)
-        assert directory.peek("anna") is None
+        assert directory.peek("anna", REALM) is None
 
 
 async def test_a_first_contact_that_cannot_be_written_is_no_contact() -> None:
     rows = Rows(phone())
     async with believing(rows) as (directory, _):
-        known = await directory.find("anna")
+        known = await directory.find("anna", REALM)
         assert known is not None
         rows.away = True
         with pytest.raises(StoreUnavailable):
@@ -574,20 +750,20 @@ async def test_a_first_contact_that_cannot_be_written_is_no_contact() -> None:
 async def test_over_a_real_database_all_of_it_holds(installation: Installation) -> None:
     first = installation.phones[0]
     async with believing(installation.sql()) as (directory, clock):
-        assert await directory.find(first.username) == first
+        assert await directory.find(first.username, REALM) == first
         locked, won = await directory.lock(first, HOME)
         assert won and locked is not None and locked.mode is IpMode.LOCKED
-        assert directory.peek(first.username) == locked
+        assert directory.peek(first.username, REALM) == locked
         await installation.execute("DELETE FROM sip_phone WHERE oid=:o", o=first.id)
         clock.now += 1
-        assert await directory.reread(Change(phones=(first.id,))) == []
-        assert await directory.find(first.username) is None
+        assert await directory.reread([first.id]) == []
+        assert await directory.find(first.username, REALM) is None
 
 
 async def test_those_that_nobody_knows_are_learnt_once() -> None:
     rows = Rows(phone(), phone("bob"))
     async with believing(rows) as (directory, _):
-        await directory.find("anna")
+        await directory.find("anna", REALM)
         await directory.learn(["id-anna", "id-bob", "id-nobody"])
         assert directory.by_id("id-bob") == phone("bob")
         assert directory.by_id("id-nobody") is None

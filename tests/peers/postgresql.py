@@ -1,4 +1,4 @@
-"""Debian's PostgreSQL on a port of its own, made anew for the run that uses it, and thrown away afterwards."""
+"""Debian's PostgreSQL on a port of its own, made for the run that uses it and thrown away afterwards."""
 
 import os
 import pwd
@@ -32,6 +32,32 @@ OPTIONS: Final = {
 """Fast, small and private; its own time is not ours, as on many a machine."""
 END_OF_ANSWER: Final = "-- end of answer --"
 
+REMEMBER: Final = """
+CREATE SCHEMA remembered;
+CREATE TABLE remembered."the sequences" AS
+    SELECT format('%I.%I', schemaname, sequencename) AS name, last_value AS last
+    FROM pg_sequences WHERE schemaname = 'public';
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE TABLE remembered.%I AS TABLE public.%I', name, name);
+    END LOOP;
+END $$"""
+REWIND: Final = """
+DO $$
+DECLARE name text;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    SET LOCAL lock_timeout = '5s';
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('DELETE FROM public.%I', name);
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM remembered.%I', name, name);
+    END LOOP;
+    PERFORM setval(r.name, coalesce(r.last, 1), r.last IS NOT NULL) FROM remembered."the sequences" AS r;
+END $$"""
+"""Foreign keys do not matter while rows go back to what they were: hence the role of a replica."""
+
 
 def binaries() -> Path | None:
     """The folder with `initdb` and `postgres`, the newest version there; None when there is none."""
@@ -61,6 +87,7 @@ class PostgresServer:
         argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._process = Process("postgresql", _as_owner(argv), self._home, cores=cores)
         self._psql: subprocess.Popen[str] | None = None
+        self._asked = ""
         self._made = 0
 
     def url(self, database: str = "postgres") -> str:
@@ -115,16 +142,26 @@ class PostgresServer:
         """Remove a database, whoever is still connected to it."""
         self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def remember(self, name: str) -> None:
+        """Keep what is in the tables of a database, so that it can be rewound to it."""
+        self.sql(REMEMBER, name)
+
+    def rewind(self, name: str) -> None:
+        """Put the rows and the counters back that `remember` saw: much cheaper than a new database."""
+        self.sql(REWIND, name)
+
     def sql(self, statement: str, database: str = "postgres") -> list[list[str]]:
         """What psql answers to one statement: rows of texts. PeerFailed when it is refused."""
         if self._psql is None or self._psql.poll() is not None:
-            self._psql = self._start_psql()
+            self._psql, self._asked = self._start_psql(), ""
         asked, answered = self._psql.stdin, self._psql.stdout
         if asked is None or answered is None:
             raise PeerFailed("psql has no pipes")
-        asked.write(f"\\c {database}\n{statement};\n\\echo {END_OF_ANSWER}\n")
+        change = f"\\c {database}\n" if database != self._asked else ""
+        self._asked = database
+        asked.write(f"{change}{statement};\n\\echo {END_OF_ANSWER}\n")
         asked.flush()
-        lines = []
+        lines: list[str] = []
         for line in answered:
             if line == f"{END_OF_ANSWER}\n":
                 return [text.split("\t") for text in lines]
@@ -192,5 +229,4 @@ def _as_owner(argv: list[str]) -> list[str]:
     if os.getuid() != 0:
         return argv
     identity = ["--reuid", OWNER, "--regid", OWNER, "--init-groups"]
-    # Two steps: a change of the user makes the kernel forget whom it is to end.
-    return ["setpriv", *identity, "setpriv", "--pdeathsig", "INT", *argv]
+    return ["setpriv", *identity, "--pdeathsig", "INT", *argv]

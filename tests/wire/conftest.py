@@ -10,9 +10,11 @@ from netaddr import IPSet
 
 from tests.peers.baresip import Baresip
 from tests.peers.ports import free_port, has_ipv6
+from tests.peers.postgresql import PostgresServer
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import TRANSPORTS
 from tests.wire import waits
+from tests.wire.cluster import Cluster, Tenant
 from tests.wire.need import need
 from tests.wire.site import Customer, Handset, Site
 from tests.wire.waits import Waits
@@ -149,6 +151,41 @@ def spare(
         yield other
 
 
+@pytest.fixture(scope="session")
+def api_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The Redis of `api_site`."""
+    need("redis-server", "redis-cli")
+    with RedisServer(tmp_path_factory.mktemp("api-redis")) as redis:
+        yield redis
+
+
+@pytest.fixture(scope="session")
+def api_site(
+    postgres: PostgresServer, api_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """`registrar serve api` on PostgreSQL, shared by the tests of the whole API."""
+    site = Site(
+        tmp_path_factory.mktemp("api"),
+        arguments=("serve", "api"),
+        database_url=postgres.url(postgres.create()),
+        redis_url=api_redis.url,
+        sip_wss="127.0.0.1:8443",  # nobody listens there: it is what softphones are told
+    )
+    site.command("migrate")
+    with site:
+        site.demo()
+        yield site
+
+
+@pytest.fixture(scope="session")
+def second_api(api_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Another process of it, on the same database and Redis and with the same keys."""
+    shared = {name: api_site.settings[name] for name in ("data_dir", "database_url", "redis_url")}
+    folder = tmp_path_factory.mktemp("second-api")
+    with Site(folder, tenant=api_site.demo(), arguments=("serve", "api"), **shared) as other:
+        yield other
+
+
 @pytest.fixture
 def handset(site: Site) -> Handset:
     """A phone of the test's own."""
@@ -170,3 +207,18 @@ def baresip(
     handset = site.new_phone()
     with Baresip(tmp_path_factory.mktemp("baresip"), handset.account, site.sip) as phone:
         yield handset, phone
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two SIP processes and one of the API, over either database."""
+    need("redis-cli")
+    postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    with Cluster(tmp_path_factory.mktemp("cluster"), postgres).running() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def tenant(cluster: Cluster) -> Tenant:
+    """A customer of the test's own."""
+    return cluster.new_tenant()

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from config import phone
-from tests.peers import browser
+from tests.peers import browser, postgresql
 from tests.peers.process import lacking
 
 
@@ -15,6 +15,13 @@ def need(*programs: str) -> None:
     missing = ", ".join(lacking(*programs))
     if missing:
         _leave_out(f"not installed: {missing} (deploy/peers.sh installs it)")
+
+
+def need_postgresql() -> None:
+    """The same for PostgreSQL, which Debian keeps off the path, and the driver of it."""
+    if postgresql.binaries() is None:
+        _leave_out("not installed: postgresql (deploy/peers.sh installs it)")
+    need_module("asyncpg")
 
 
 def need_browser() -> None:

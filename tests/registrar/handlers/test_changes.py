@@ -1,6 +1,9 @@
 """registrar/handlers/changes.py: a change of the configuration reaches what is bound (decision 7)."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from registrar.errors import StoreUnavailable
 from registrar.model import Change, IpMode, Phone
 
-from .world import ELSEWHERE, HOME, Device, World, phone
+from .world import DOMAIN, ELSEWHERE, HOME, Device, World, phone, user
 
 LOCKED = phone(mode=IpMode.LOCKED, address=HOME)
 ONE = Change(phones=("id-u",))
@@ -66,6 +69,134 @@ async def test_a_customers_change_reaches_all_its_phones() -> None:
     assert world.snapshot("id-b").bindings != ()
 
 
+async def online_user(world: World, account: Phone, *, over: str = "udp") -> Device:
+    """A SIP user who has registered."""
+    device = Device(world, replace(account, password="secret"))
+    device.to = f"sip:{account.username}@{DOMAIN}"
+    if over != "udp":
+        device.flow = world.lines.dial(over)
+    assert (await device.register()).status == 200
+    return device
+
+
+INSIDE, OUTSIDE = (ip_network("198.51.100.0/24"),), (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        pytest.param(user(networks=OUTSIDE), "ip-rejected", id="networks that leave it out"),
+        pytest.param(user(networks=OUTSIDE + INSIDE), "registered", id="networks that have it in"),
+        pytest.param(user(networks=()), "registered", id="no networks any more"),
+        pytest.param(user(secret_version=2), "revoked", id="another password"),
+        pytest.param(user(active=False), "revoked", id="its customer was blocked"),
+        pytest.param(user(extension="301"), "registered", id="another number"),
+        pytest.param(None, "revoked", id="it was deleted"),
+    ],
+)
+async def test_after_a_change_of_its_domain_a_sip_user_is_re_checked(now: Phone | None, reason: str) -> None:
+    """Announced as a change of the customer alone, also when the user itself is gone."""
+    world = World(user())
+    device = await online_user(world, user(), over="wss")
+    assert device.flow is not None
+    if now is None:
+        del world.people.rows["u7"]
+    else:
+        world.people.rows["u7"] = replace(now, version=2)
+    await world.changes.apply(Change(customer="acme"))
+    assert world.location.status["u7"]["reason"] == reason
+    stays = reason == "registered"
+    assert world.location.status["u7"]["online"] == ("1" if stays else "0")
+    assert bool(world.snapshot("u7").bindings) is stays
+    assert world.events() == ["registered"] + ([] if stays else ["revoked"])
+    assert world.lines.is_open(device.flow.id) is stays
+    assert world.location.updates[-1][1].customer == "acme"
+
+
+async def test_a_device_of_the_domain_is_bound_to_its_networks_too() -> None:
+    account = phone(by_domain=True, networks=INSIDE)
+    world = World(account)
+    await registered(world)
+    assert world.people.rows["id-u"].mode is IpMode.OPEN, "it is never locked"
+    world.people.rows["id-u"] = replace(account, networks=OUTSIDE, version=2)
+    await world.changes.apply(Change(customer="acme"))
+    assert world.location.status["id-u"]["reason"] == "ip-rejected"
+
+
+async def test_who_vanished_unannounced_is_dropped_with_its_customer() -> None:
+    world = World(LOCKED)
+    await registered(world)
+    del world.people.rows["id-u"], world.people.known["id-u"]
+    world.changes.vanished(LOCKED)
+    assert await world.changes.step()
+    assert world.location.status["id-u"]["reason"] == "revoked"
+    assert world.location.updates[-1][1].customer == "acme"
+
+
+async def test_a_large_customer_waits_for_phones_that_were_named_and_lets_others_go_on() -> None:
+    names = [f"{number:x}" for number in range(1, 16)]
+    many = [replace(phone(names[0]), id=f"id-{number}", username=f"{number:032}") for number in range(500)]
+    world = World(LOCKED, *many)
+    await registered(world)
+    order: list[int] = []
+    reread = world.people.reread
+
+    async def counted(phones: Sequence[str]) -> list[Phone]:
+        order.append(len(phones))
+        return await reread(phones)
+
+    world.people.reread = counted  # type: ignore[method-assign]  # counts
+    world.changes.note(Change(customer="acme"))
+    assert await world.changes.step()
+    assert order == [], "who they are is one step of its own"
+    assert await world.changes.step()
+    world.people.rows["id-u"] = replace(LOCKED, secret_version=2)
+    world.changes.note(ONE)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    assert await world.changes.step()
+    assert order == [200, 1]
+    assert world.snapshot().bindings == ()
+    while await world.changes.step():
+        pass
+    beside.cancel()
+    assert order == [200, 1, 200, 101]
+    assert turns > 10, "between two chunks others have their turn"
+
+
+async def test_what_is_bound_is_re_checked_before_the_rest_of_its_customer() -> None:
+    many = [phone("b", id=f"id-{number}", username=f"{number:032}") for number in range(300)]
+    world = World(*many, LOCKED)
+    await registered(world)
+    world.people.rows["id-u"] = replace(LOCKED, active=False, version=2)
+    world.changes.note(Change(customer="acme"))
+    assert await world.changes.step()
+    assert await world.changes.step()
+    assert world.location.status["id-u"]["reason"] == "revoked"
+
+
+async def test_a_part_of_a_customer_waits_for_a_store_that_is_away() -> None:
+    world = World(user())
+    await online_user(world, user())
+    del world.people.rows["u7"]
+    world.changes.note(Change(customer="acme"))
+    assert await world.changes.step()
+    world.people.away = True
+    with pytest.raises(StoreUnavailable):
+        await world.changes.step()
+    world.people.away = False
+    assert await world.changes.step()
+    assert world.location.status["u7"]["reason"] == "revoked"
+    assert not await world.changes.step()
+
+
 async def test_only_what_was_made_with_the_old_credentials_goes() -> None:
     world = World(LOCKED)
     await registered(world, secret_version=0)
@@ -101,9 +232,9 @@ async def test_a_change_waits_for_a_store_that_is_away() -> None:
     world.people.away = True
     reread = world.people.reread
 
-    async def comes_back(change: Change) -> list[Phone]:
+    async def comes_back(phones: Sequence[str]) -> list[Phone]:
         try:
-            return await reread(change)
+            return await reread(phones)
         finally:
             world.people.away = False
 

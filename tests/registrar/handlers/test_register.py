@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -10,7 +11,7 @@ from registrar.handlers.answers import BUSY, FORBIDDEN, Answer
 from registrar.model import Flow, IpMode, Phone
 from registrar.rules.auth import Claim
 
-from .world import DOMAIN, ELSEWHERE, HOME, SERVICE, Device, Exchange, World, phone
+from .world import DOMAIN, ELSEWHERE, HOME, SERVICE, Device, Exchange, World, phone, user
 
 LOCKED = phone(mode=IpMode.LOCKED, address=HOME)
 ROAMING = phone(mode=IpMode.ROAMING, countries=("DK",))
@@ -155,6 +156,89 @@ async def test_a_twin_of_a_request_that_is_being_served_gets_no_answer() -> None
     assert await world.dispatch.serve(twin, claim) is None
     assert twin.answers == []
     assert world.location.updates == []
+
+
+# SIP users: a name in one domain, a password of their own, of which only HA1s are known
+
+
+def softphone(world: World, name: str = "anna", password: str = "secret") -> Device:
+    """What its owner has set up: name, domain and password."""
+    device = Device(world, user(name, password=password))
+    device.account = replace(device.account, password=password)
+    device.to = f"sip:{name}@{DOMAIN}"
+    return device
+
+
+@pytest.mark.parametrize(
+    ("to", "uri", "status"),
+    [
+        pytest.param(f"sip:anna@{DOMAIN}", f"sip:{DOMAIN}", 200, id="its name"),
+        pytest.param(f"sip:300@{DOMAIN}", f"sip:{DOMAIN}", 200, id="its number"),
+        pytest.param(f"sip:anna@{DOMAIN}", "sip:192.0.2.10:5070", 200, id="by the address of the service"),
+        pytest.param(f"sip:200@{DOMAIN}", f"sip:{DOMAIN}", 403, id="another number"),
+        pytest.param(f"sip:anna@{SERVICE}", f"sip:{DOMAIN}", 403, id="at the name of the service"),
+        pytest.param("sip:anna@192.0.2.10", f"sip:{DOMAIN}", 403, id="at the address of the service"),
+        pytest.param("sip:anna@rival.test", f"sip:{DOMAIN}", 403, id="in another domain"),
+        pytest.param(f"sip:anna@{DOMAIN}", "sip:rival.test", 403, id="at another domain"),
+    ],
+)
+async def test_a_sip_user_registers_itself_in_its_domain(to: str, uri: str, status: int) -> None:
+    world = World(user())
+    device = softphone(world)
+    await device.register(None)
+    device.to, device.uri = to, uri
+    assert (await device.send()).status == status
+    assert bool(world.snapshot("u7").bindings) is (status == 200)
+    assert world.people.locks == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        pytest.param("anna", "wrong", id="a wrong password"),
+        pytest.param("bent", "secret", id="nobody"),
+        pytest.param("u" * 32, "secret", id="a name that only a phone may have"),
+    ],
+)
+async def test_a_sip_user_is_not(name: str, password: str) -> None:
+    world = World(user(), user("u" * 32, id="u8"))
+    answer = await softphone(world, name, password).register()
+    assert answer.status == 401 and not is_stale(answer)
+    assert world.location.updates == []
+
+
+async def test_a_sip_user_of_another_domain_with_the_same_name_is_somebody_else() -> None:
+    world = World(user(), user(id="u8", domain="rival.test", password="other"))
+    assert (await softphone(world, password="other").register()).status == 401
+    assert (await softphone(world).register()).status == 200
+    assert world.snapshot("u8").version == 0
+
+
+@pytest.mark.parametrize("account", [user(), phone(by_domain=True)], ids=["a user", "a device"])
+async def test_the_networks_of_the_domain_decide_and_nothing_is_locked(account: Phone) -> None:
+    inside = replace(account, networks=(ip_network("198.51.100.0/28"), ip_network("2001:db8::/64")))
+    world = World(inside)
+
+    def device(address: str) -> Device:
+        made = softphone(world) if account.is_user else Device(world)
+        made.address = made.call_id = address
+        return made
+
+    assert (await device(HOME).register()).status == 200
+    assert (await device(f"::ffff:{HOME}").register()).status == 200
+    assert await device(ELSEWHERE).register() == FORBIDDEN
+    assert await device("2001:db8:0:1::1").register() == FORBIDDEN
+    assert world.location.status[inside.id]["lastRejectedReason"] == "untrusted-network"
+    assert world.location.status[inside.id]["reason"] == "registered"
+    assert world.people.locks == 0
+    assert world.people.rows[inside.id].mode is IpMode.OPEN
+
+
+async def test_a_sip_user_who_is_refused_and_offline_says_why() -> None:
+    world = World(user(networks=(ip_network("10.0.0.0/8"),)))
+    assert await softphone(world).register() == FORBIDDEN
+    assert world.location.status["u7"]["reason"] == "ip-rejected"
+    assert world.events() == ["rejected"]
 
 
 # Nonces
@@ -351,6 +435,32 @@ async def test_a_later_request_waits_for_the_one_before() -> None:
     answers = await asyncio.gather(*map(world.serve, messages))
     assert [answer.status for answer in answers if isinstance(answer, Answer)] == [200, 200]
     assert world.snapshot().bindings == ()
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(replace(LOCKED, secret_version=2), id="it was reset"),
+        pytest.param(replace(LOCKED, id="id-other"), id="another one has its name"),
+    ],
+)
+async def test_who_changed_while_a_request_waited_for_its_turn_is_asked_again(now: Phone) -> None:
+    """What was re-checked when it changed would otherwise be bound again by a request proved before."""
+    world = World(LOCKED)
+    first, second = Device(world), Device(world, contact="10.0.0.8")
+    for device in (first, second):
+        device.take(await device.send())
+
+    async def changed() -> None:
+        world.location.before_commit = None
+        await asyncio.sleep(0)
+        world.people.known = {now.id: now}
+
+    world.location.before_commit = changed
+    one, other = await asyncio.gather(first.send(), second.send())
+    assert one.status == 200
+    assert is_stale(other)
+    assert [bound.contact for bound in world.snapshot().bindings] == ["sip:200@10.0.0.7"]
 
 
 async def test_one_that_was_cancelled_lets_the_next_go_on() -> None:

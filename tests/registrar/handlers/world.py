@@ -13,7 +13,7 @@ from registrar.handlers.flows import Flows
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen, Silence
 from registrar.metrics import Metrics
-from registrar.model import Change, Epoch, Flow, IpMode, Mono, Phone, Snapshot, Update
+from registrar.model import Change, Epoch, Flow, IpMode, Mono, Phone, Snapshot, Update, login_name
 from registrar.ports import Due
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
@@ -46,12 +46,13 @@ class People:
         self.away = False
         self.locks = 0
 
-    def peek(self, username: str) -> Phone | None:
+    def peek(self, username: str, realm: str) -> Phone | None:
         return None
 
-    async def find(self, username: str) -> Phone | None:
+    async def find(self, username: str, realm: str) -> Phone | None:
         self._ask()
-        return next((phone for phone in self.known.values() if phone.username == username), None)
+        login = login_name(username, realm)
+        return next((phone for phone in self.known.values() if phone.login == login), None)
 
     async def lock(self, phone: Phone, address: str) -> tuple[Phone | None, bool]:
         self._ask()
@@ -67,17 +68,18 @@ class People:
     def serves(self, domain: str) -> bool:
         return domain in (DOMAIN, "rival.test")
 
-    async def reread(self, change: Change) -> list[Phone]:
+    async def reread(self, phones: Sequence[str]) -> list[Phone]:
         self._ask()
-        wanted = [
-            phone
-            for phone in self.rows.values()
-            if phone.id in change.phones or phone.customer == change.customer
-        ]
-        for id in change.phones:
+        wanted = [phone for phone in self.rows.values() if phone.id in phones]
+        for id in phones:
             self.known.pop(id, None)
         self.known |= {phone.id: phone for phone in wanted}
         return wanted
+
+    async def members(self, customer: str) -> list[str]:
+        self._ask()
+        either = [*self.known.values(), *self.rows.values()]
+        return list(dict.fromkeys(phone.id for phone in either if phone.customer == customer))
 
     def by_id(self, phone: str) -> Phone | None:
         return self.known.get(phone)
@@ -155,6 +157,21 @@ def phone(name: str = "u", **changes: object) -> Phone:
         password="p" * 32,
         secret_version=1,
         mode=IpMode.OPEN,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
+
+
+def user(name: str = "anna", password: str = "secret", **changes: object) -> Phone:
+    """A SIP user: HA1s instead of a password, and the networks of its domain instead of a mode."""
+    made = replace(
+        phone(),
+        id="u7",
+        username=name,
+        password="",
+        extension="300",
+        by_domain=True,
+        ha1_md5=ha1(name, DOMAIN, password, "MD5"),
+        ha1_sha256=ha1(name, DOMAIN, password, "SHA-256"),
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
 

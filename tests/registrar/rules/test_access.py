@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Allow, Decision, Deny, IpMode, Phone
-from registrar.rules.access import Access, folded, same_place
+from registrar.rules.access import Access, folded, network, same_place
 
 from .words import PHONE
 
@@ -18,6 +18,11 @@ COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
 PROXIES = (ip_network("192.0.2.0/24"), ip_network("2001:db8:ffff::/48"))
 
 OPEN = PHONE
+DOMAIN = replace(PHONE, by_domain=True)
+"""Bound to its domain's trusted networks, of which there are none."""
+BOUND = replace(
+    DOMAIN, networks=(network("198.51.100.0/28"), network("10.0.20.10/24"), network("2001:db8:a::/48"))
+)
 LOCKED = replace(PHONE, mode=IpMode.LOCKED, address=HOME)
 ROAMING = replace(PHONE, mode=IpMode.ROAMING, countries=("DK", "NO"))
 
@@ -68,6 +73,32 @@ BLIND = Access(without_file, proxies=PROXIES)
             Deny("country-refused"),
             id="ROAMING without countries",
         ),
+        pytest.param(DOMAIN, ELSEWHERE, True, Allow(), id="a domain without networks, and no lock"),
+        pytest.param(DOMAIN, "192.0.2.1", True, Allow(), id="nothing is locked, so a proxy is as good"),
+        pytest.param(DOMAIN, "", False, Allow(), id="without networks nobody asks for the address"),
+        pytest.param(BOUND, HOME, True, Allow(), id="inside a network of the domain"),
+        pytest.param(BOUND, f"::ffff:{HOME}", False, Allow(), id="inside, mapped"),
+        pytest.param(BOUND, "10.0.20.255", True, Allow(), id="inside one that was written with a host"),
+        pytest.param(BOUND, "2001:db8:a:ffff::1", True, Allow(), id="inside one of IPv6"),
+        pytest.param(BOUND, ELSEWHERE, True, Deny("untrusted-network"), id="outside all networks"),
+        pytest.param(BOUND, "198.51.100.16", False, Deny("untrusted-network"), id="just outside"),
+        pytest.param(BOUND, "2001:db8:b::1", True, Deny("untrusted-network"), id="outside, IPv6"),
+        pytest.param(BOUND, "", True, Deny("untrusted-network"), id="from nowhere"),
+        pytest.param(BOUND, "junk", True, Deny("untrusted-network"), id="from what is no address"),
+        pytest.param(
+            replace(BOUND, mode=IpMode.LOCKED, address=ELSEWHERE),
+            HOME,
+            True,
+            Allow(),
+            id="its mode is unused",
+        ),
+        pytest.param(
+            replace(BOUND, active=False),
+            HOME,
+            True,
+            Deny("customer-inactive"),
+            id="a blocked customer, DOMAIN",
+        ),
         pytest.param(
             replace(OPEN, active=False), HOME, True, Deny("customer-inactive"), id="a blocked customer, OPEN"
         ),
@@ -100,6 +131,27 @@ def test_a_service_for_one_cluster_refuses_the_phones_of_others() -> None:
     second = Access(COUNTRIES.get, cluster=2)
     assert second.decide(OPEN, HOME, first_contact=True) == Deny("other-cluster")
     assert second.decide(replace(OPEN, cluster=2), HOME, first_contact=True) == Allow(lock=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        pytest.param("10.0.20.10/24", "10.0.20.0/24", id="with a host"),
+        pytest.param("192.0.2.1", "192.0.2.1/32", id="one address"),
+        pytest.param("::ffff:192.0.2.0/120", "192.0.2.0/24", id="IPv4-mapped"),
+        pytest.param("::ffff:0.0.0.0/96", "0.0.0.0/0", id="all of IPv4, mapped"),
+        pytest.param("::ffff:0:0/95", "::fffe:0:0/95", id="more than IPv4"),
+        pytest.param("2001:DB8::1/32", "2001:db8::/32", id="IPv6"),
+    ],
+)
+def test_a_network_is_read_as(text: str, canonical: str) -> None:
+    assert str(network(text)) == canonical
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "10.0.0.0/33", "10.0.0/8", "::/129"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        network(text)
 
 
 @pytest.mark.parametrize(

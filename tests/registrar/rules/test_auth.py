@@ -183,6 +183,70 @@ def test_nobody_proves_to_be_an_unknown_phone() -> None:
     assert not proves(credentials(password=DUMMY_PASSWORD), phone=None)
 
 
+USER = replace(
+    PHONE,
+    id="u7",
+    username="anna",
+    password="",
+    by_domain=True,
+    ha1_md5=ha1("anna", DOMAIN, "secret", "MD5"),
+    ha1_sha256=ha1("anna", DOMAIN, "secret", "SHA-256"),
+)
+
+
+def anna(password: str = "secret", **changes: str) -> Credentials:
+    """What a SIP user answers, whose password is known to nobody else."""
+    return credentials(username=changes.pop("username", "anna"), password=password, **changes)
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_a_sip_user_proves_with_the_stored_ha1_of_the_algorithm(algorithm: str) -> None:
+    assert proves(anna(algorithm=algorithm), USER, "both")
+    assert not proves(anna("wrong", algorithm=algorithm), USER, "both")
+
+
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [
+        pytest.param(anna(""), USER, id="no password"),
+        pytest.param(anna(DUMMY_PASSWORD), USER, id="the password of nobody"),
+        pytest.param(anna(algorithm="SHA-256"), replace(USER, ha1_sha256=""), id="no HA1 of that algorithm"),
+        pytest.param(
+            anna(DUMMY_PASSWORD, algorithm="SHA-256"), replace(USER, ha1_sha256=""), id="nor anybody's"
+        ),
+        pytest.param(
+            anna(""), replace(USER, ha1_md5="", ha1_sha256=""), id="nothing, where nothing is known"
+        ),
+        pytest.param(
+            anna(DUMMY_PASSWORD), replace(USER, ha1_md5="", ha1_sha256=""), id="nor what nobody has"
+        ),
+        pytest.param(anna(), None, id="nobody"),
+    ],
+)
+def test_a_sip_user_does_not_prove_with(value: Credentials, user: Phone | None) -> None:
+    assert not proves(value, user, "both")
+
+
+@pytest.mark.parametrize(
+    ("realm", "username"),
+    [
+        pytest.param("rival.test", "anna", id="another domain"),
+        pytest.param(SERVICE, "anna", id="the service realm"),
+        pytest.param(DOMAIN, "Anna", id="another name"),
+    ],
+)
+def test_an_ha1_says_nothing_outside_its_domain(realm: str, username: str) -> None:
+    """Whoever has a stored HA1 could answer any challenge with it, if the realm were not looked at."""
+    value = credentials(realm=realm, username=username)
+    forged = replace(value, response=expected(value, "REGISTER", USER.ha1_md5))
+    assert not proves(forged, USER)
+
+
+def test_the_secrets_of_a_sip_user_are_in_no_text_about_it() -> None:
+    assert USER.ha1_md5 not in repr(USER) and USER.ha1_sha256 not in repr(USER)
+    assert PHONE.password not in repr(PHONE)
+
+
 @pytest.mark.parametrize(
     ("value", "count"),
     [

@@ -1,0 +1,349 @@
+"""Why a phone is offline, or how it is online, in a sentence for the operator of a house."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from registrar.model import IpMode, Reason
+
+from .status import LiveStatus
+
+CREDENTIALS: Final = "credentials"
+"""What somebody did to a phone: a new username and password."""
+SETTINGS: Final = "settings"
+"""Any other change of a phone by somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is configured for a phone that bears upon whether it may register."""
+
+    customer_active: bool = True
+    mode: IpMode = IpMode.OPEN
+    countries: str = ""
+    address: str = ""
+    by_domain: bool = False
+    """The customer's trusted networks decide, not `ip.*` (design decision 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What somebody did to the phone through the API."""
+
+    what: str
+    """CREDENTIALS or SETTINGS"""
+    by: str
+    at: int
+    """Epoch seconds."""
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a sentence may tell about."""
+
+    live: LiveStatus
+    rule: Circumstances
+    deeds: Sequence[Deed] = ()
+    """The newest first."""
+
+
+Sentence = Callable[[Case], str]
+
+SLACK_SECONDS: Final = 5
+"""A binding ends within a second of the change that ends it; clocks of two machines may differ by more."""
+
+
+def diagnose(live: LiveStatus, rule: Circumstances, deeds: Sequence[Deed]) -> str:
+    """One or two sentences in plain English: how it is, since when, why, and what to do about it.
+
+    `deeds` are what people did to the phone, the newest first.
+    """
+    case = Case(live, rule, deeds)
+    if live.online is None:
+        return "Unknown: the store of the live status does not answer."
+    if live.online:
+        return f"Online since {moment(live.since)}: {_connection(live)}.{_still_refused(case)}"
+    head = f"Offline since {moment(live.since)}" if live.since is not None else "Offline"
+    if not rule.customer_active:
+        return f"{head}: {_BLOCKED}."
+    if live.reason is None and live.last_rejected_at is None:
+        return f"Never registered (or not within the last 30 days): {_never(case)}."
+    if live.since is None:
+        head = "Never registered"
+    why = _refusal_since(case) or OFFLINE.get(live.reason or "", _for_no_known_reason)(case)
+    return f"{head}: {why}.{_reset_since(case)}"
+
+
+def moment(seconds: int | None) -> str:
+    """The moment as the API writes it."""
+    if seconds is None:
+        return "an unknown moment"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# How it is online
+
+
+def _connection(live: LiveStatus) -> str:
+    over = f" over {live.transport.upper()}" if live.transport else ""
+    agent = f" with {live.user_agent}" if live.user_agent else ""
+    left = f"; its registration has {live.expires} seconds left" if live.expires is not None else ""
+    return f"the phone is registered from {_source(live)}{over}{agent}{left}"
+
+
+def _source(live: LiveStatus) -> str:
+    ip = live.public_ip_address
+    if not ip:
+        return "an unknown address"
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"{host}:{live.public_port}" if live.public_port else ip
+
+
+def _still_refused(case: Case) -> str:
+    """A device that tries the same credentials from elsewhere while this one is online."""
+    live = case.live
+    if live.last_rejected_at is None or live.since is None or live.last_rejected_at < live.since:
+        return ""
+    what = REFUSALS.get(live.last_rejected_reason or "", _refused_somehow)
+    return f" Beside it, at {moment(live.last_rejected_at)}, {what(case)}."
+
+
+# Why it is offline
+
+_BLOCKED: Final = (
+    "the customer is not active, so none of its phones may register. Set the customer's state to ACTIVE"
+)
+_CREDENTIALS: Final = "Give the phone the username and password that it has now"
+
+
+def _never(case: Case) -> str:
+    rule = case.rule
+    seen = "no REGISTER with its username and password has come in"
+    advice = "Check that the phone has exactly these credentials and reaches the registrar's address and port"
+    if rule.by_domain:
+        return f"{seen}. {advice}, from one of the customer's trusted networks if there are any"
+    match rule.mode:
+        case IpMode.LOCKED:
+            return f"{seen}. {advice}; it is let in from {rule.address} alone"
+        case IpMode.ROAMING:
+            return f"{seen}. {advice}; it is let in from {rule.countries} alone"
+        case IpMode.OPEN:
+            return f"{seen}. {advice}; its first registration locks it to the address it comes from"
+
+
+def _unregistered(_case: Case) -> str:
+    return (
+        "the phone took its registration back, as phones do that are switched off or logged out. "
+        "It comes back by itself when it is switched on"
+    )
+
+
+def _expired(case: Case) -> str:
+    return (
+        "the phone did not refresh its registration in time; "
+        f"it was last heard from {_source(case.live)}{_last_seen(case)}. "
+        "Check its power and its network"
+    )
+
+
+def _socket_closed(case: Case) -> str:
+    return (
+        f"its connection{_over(case)} from {_source(case.live)} was closed and it did not come back. "
+        "Check its network, or open the page or program of the softphone again"
+    )
+
+
+def _ping_timeout(case: Case) -> str:
+    return (
+        f"its connection{_over(case)} from {_source(case.live)} stood, but it stopped to answer. "
+        "Check its network; a computer that sleeps does this too"
+    )
+
+
+def _node_lost(case: Case) -> str:
+    node = f" ({case.live.node})" if case.live.node else ""
+    return (
+        f"the process of the registrar that held its connection{node} is gone. "
+        "The phone comes back by itself once it notices; see that the process runs again"
+    )
+
+
+def _revoked(case: Case) -> str:
+    deed = _deed_that_ended_it(case)
+    if deed is None:
+        return (
+            "its registration was revoked: its credentials, its extension or its customer changed. "
+            f"{_CREDENTIALS}, if they changed"
+        )
+    if deed.what == CREDENTIALS:
+        return f"its credentials were reset {_by(deed)}. {_CREDENTIALS}"
+    return f"its registration was revoked when its settings were changed {_by(deed)}"
+
+
+def _ip_rejected(case: Case) -> str:
+    """No refusal since then: a change of the rule has ended it."""
+    deed = _deed_that_ended_it(case)
+    when = f"was changed {_by(deed)}" if deed is not None else "was changed"
+    return f"the rule from where it may connect {when}, and {_source(case.live)} {_rule_now(case)}"
+
+
+def _rule_now(case: Case) -> str:
+    rule = case.rule
+    if rule.by_domain:
+        return "is in none of the customer's trusted networks"
+    match rule.mode:
+        case IpMode.LOCKED:
+            return f"is not {rule.address}, to which it is locked now. Open it again with ip.mode OPEN"
+        case IpMode.ROAMING:
+            return f"is not in one of its countries, {rule.countries}. Add the country to ip.countries"
+        case IpMode.OPEN:
+            return "was not allowed then. It is open now: its next registration locks it to its address"
+
+
+def _for_no_known_reason(case: Case) -> str:
+    return f"{case.live.reason or 'no reason is known'}; it was last heard from {_source(case.live)}"
+
+
+OFFLINE: Final[Mapping[str, Sentence]] = {
+    Reason.UNREGISTERED: _unregistered,
+    Reason.EXPIRED: _expired,
+    Reason.SOCKET_CLOSED: _socket_closed,
+    Reason.PING_TIMEOUT: _ping_timeout,
+    Reason.NODE_LOST: _node_lost,
+    Reason.REVOKED: _revoked,
+    Reason.IP_REJECTED: _ip_rejected,
+}
+"""`reason` of the status of an offline phone -> what it means; one row for each."""
+
+
+# Why it was refused
+
+
+def _ip_locked(case: Case) -> str:
+    refused = f"the phone's address {case.live.last_rejected_ip} was refused because the phone"
+    match case.rule.mode:
+        case IpMode.LOCKED:
+            return f"{refused} is locked to {case.rule.address}. Open it again with ip.mode OPEN"
+        case IpMode.OPEN:
+            return f"{refused} was locked to another one. It is open now: its next registration locks it"
+        case IpMode.ROAMING:
+            return f"{refused} was locked to another one. It may roam now, in {case.rule.countries}"
+
+
+def _country_refused(case: Case) -> str:
+    return (
+        f"the phone's address {case.live.last_rejected_ip} was refused because its country is none of "
+        f"{case.rule.countries or 'its countries'}. Add the country to ip.countries"
+    )
+
+
+def _country_unknown(case: Case) -> str:
+    return (
+        f"the phone's address {case.live.last_rejected_ip} was refused because nobody knows its country "
+        "(private addresses have none). Use ip.mode LOCKED or OPEN for this phone"
+    )
+
+
+def _no_country_file(case: Case) -> str:
+    return (
+        f"the phone's address {case.live.last_rejected_ip} was refused because the phone may roam in "
+        f"{case.rule.countries or 'some countries'} and the registrar has no country file. "
+        "Give it one (REGISTRAR_GEOIP_DATABASE)"
+    )
+
+
+def _proxy_address(case: Case) -> str:
+    return (
+        f"it came from {case.live.last_rejected_ip}, a proxy of the registrar's own to which no phone is "
+        "locked. See that the proxy tells the phone's address (X-Forwarded-For)"
+    )
+
+
+def _untrusted_network(case: Case) -> str:
+    return (
+        f"the phone's address {case.live.last_rejected_ip} was refused because it is in none of the "
+        "customer's trusted networks. Add its network to them"
+    )
+
+
+def _customer_inactive(case: Case) -> str:
+    return (
+        f"it was refused at {moment(case.live.last_rejected_at)} because its customer was not active. "
+        "The customer is active now: the phone gets in with its next try"
+    )
+
+
+def _other_cluster(case: Case) -> str:
+    return (
+        f"it was refused when it came from {case.live.last_rejected_ip} because it belongs to another PBX "
+        "cluster than this registrar. Send it to the other one, or change pbxCluster"
+    )
+
+
+def _not_yours(case: Case) -> str:
+    return (
+        f"it was refused when it came from {case.live.last_rejected_ip} because it asked for an address that "
+        "is not its own. Its SIP user must be its username or the number of its extension, at its own domain"
+    )
+
+
+def _refused_somehow(case: Case) -> str:
+    return f"it was refused from {case.live.last_rejected_ip} ({case.live.last_rejected_reason})"
+
+
+REFUSALS: Final[Mapping[str, Sentence]] = {
+    "ip-locked": _ip_locked,
+    "country-refused": _country_refused,
+    "country-unknown": _country_unknown,
+    "no-country-file": _no_country_file,
+    "proxy-address": _proxy_address,
+    "untrusted-network": _untrusted_network,
+    "customer-inactive": _customer_inactive,
+    "other-cluster": _other_cluster,
+    "not-yours": _not_yours,
+}
+"""Why a right password was refused -> what it means; one row for each."""
+
+
+def _refusal_since(case: Case) -> str | None:
+    """The last refusal, when it came after the phone went offline and so is why it stays so."""
+    live = case.live
+    if live.last_rejected_at is None or (live.since is not None and live.last_rejected_at < live.since):
+        return None
+    return REFUSALS.get(live.last_rejected_reason or "", _refused_somehow)(case)
+
+
+def _reset_since(case: Case) -> str:
+    """A wrong password leaves no trace, so what may be wrong now is told with what was wrong before."""
+    live = case.live
+    newest = max(live.since or 0, live.last_rejected_at or 0)
+    deed = next((deed for deed in case.deeds if deed.what == CREDENTIALS), None)
+    if deed is None or deed.at <= newest:
+        return ""
+    return f" Since then its credentials were reset {_by(deed)}. {_CREDENTIALS}."
+
+
+# Parts of sentences
+
+
+def _deed_that_ended_it(case: Case) -> Deed | None:
+    """What somebody did at the moment it went offline, or a moment before."""
+    since = case.live.since
+    if since is None:
+        return None
+    return next((deed for deed in case.deeds if abs(since - deed.at) <= SLACK_SECONDS), None)
+
+
+def _by(deed: Deed) -> str:
+    place = f" from {deed.ip}" if deed.ip else ""
+    return f"by {deed.by}{place} at {moment(deed.at)}"
+
+
+def _over(case: Case) -> str:
+    return f" over {case.live.transport.upper()}" if case.live.transport else ""
+
+
+def _last_seen(case: Case) -> str:
+    return f" at {moment(case.live.last_seen)}" if case.live.last_seen is not None else ""
