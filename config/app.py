@@ -24,13 +24,26 @@ from .access import allowed_methods
 from .changes import Changes
 from .deps import Parts
 from .dialect import refusal
+from .documentation import describe
 from .errors import Problem, Refused, unavailable
 from .health import Readiness, health_routes
 from .live import Live
 from .operations.passwords import Passwords
-from .pbx import extension, sipphone
+from .pbx import (
+    auth,
+    customer,
+    employee,
+    extension,
+    group,
+    product,
+    queue,
+    sipphone,
+    sipphone_status,
+    sipphonemodels,
+)
 from .phone import phone_routes
 from .settings import ApiSettings
+from .v2.routes import ROUTES
 from .web import BodyLimit, OnePath, Outermost
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
@@ -77,9 +90,14 @@ def create_app(
     app.state.parts = Parts(settings, engine, read_engine, live, Changes(redis), vault, Passwords())
     fold_all_letters(read_engine)
     app.include_router(health_routes(readiness, exposition))
-    for module in (sipphone, extension):
+    for module in (auth, customer, employee, product, extension, group, queue, sipphonemodels):
+        app.include_router(module.routes)
+    for router in ROUTES:
+        app.include_router(router)
+    for module in (sipphone_status, sipphone):  # /pbx/sipphone/status is no phone's id
         app.include_router(module.routes)
     app.include_router(phone_routes(settings, app.version))
+    describe(app)
     _handle_errors(app)
     _surround(app, settings)
     return app
@@ -120,7 +138,7 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["X-Status", "Retry-After"],
+            expose_headers=["X-Status", "Retry-After", "Location"],
         )
     app.add_middleware(Outermost)
 
@@ -132,7 +150,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _store_away(request: Request, error: Exception) -> Response:
-    log.error("the database did not answer: %s %s: %s", request.method, request.url.path, error)
+    log.error("a store did not answer: %s %s: %s", request.method, request.url.path, error)
     return refusal(request.url.path, unavailable())
 
 

@@ -16,6 +16,16 @@ def utc_now() -> datetime:
     return datetime.fromtimestamp(int(time.time()), UTC)
 
 
+def exact_now() -> datetime:
+    """The present moment in UTC, for what must be put in order."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def utc_exact(seconds: float) -> datetime:
+    """The moment `seconds` after 1970, with its fraction."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def utc(seconds: float) -> datetime:
     """The moment `seconds` after 1970."""
     return datetime.fromtimestamp(int(seconds), UTC)

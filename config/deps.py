@@ -12,13 +12,14 @@ from registrar.store.vault import Vault
 
 from . import auth
 from .access import RULES, Rule, Scope
-from .auth import Caller
+from .auth import Caller, Credentials, Login
 from .changes import Changes
-from .database import reading
+from .dialect import speaks_rows
 from .errors import access_denied, bad_request
 from .live import Live
 from .operations.audit import Actor
 from .operations.document import Document
+from .operations.logins import log_in
 from .operations.passwords import Passwords
 from .operations.people import identify
 from .settings import ApiSettings
@@ -59,9 +60,14 @@ async def caller(
 ) -> Caller:
     """Who calls, allowed to use this route by the table of `access`. Raises Refused (401, 403)."""
     rule = RULES[request.method, request.scope["route"].path]
-    claims = auth.verify(_token(request, rule), parts.settings.jwt_secret)
-    async with reading(parts.read_engine) as session:
-        found = await identify(session, claims)
+    credentials = _credentials(request, rule, parts.settings.jwt_secret)
+    address = source_address(request, parts.settings.trusted_proxies)
+    if isinstance(credentials, Login):
+        person = await log_in(parts.read_engine, parts.passwords, credentials, address, remember=True)
+        found = person.caller()
+    else:
+        async with parts.read_engine.connect() as connection:
+            found = await identify(connection, credentials, address)
     if rule.scope is not Scope.PUBLIC and found.level < rule.level:
         raise access_denied()
     return found
@@ -99,12 +105,12 @@ def parse_object(body: bytes) -> dict[str, object]:
     return value
 
 
-def _token(request: Request, rule: Rule) -> str:
+def _credentials(request: Request, rule: Rule, secret: str) -> Credentials:
     header = request.headers.get("authorization")
     query = request.query_params.get("token")
     if header is None and query and rule.query_token:
-        return query
-    return auth.bearer(header)
+        return auth.read_token(query, secret)
+    return auth.read_header(header, secret, rows=speaks_rows(request.scope["path"]))
 
 
 def _no_constant(name: str) -> NoReturn:

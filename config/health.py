@@ -7,6 +7,41 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from .pbx.schema import answer, array, content, sure
+
+READINESS = answer(
+    "Readiness",
+    {
+        "ready": sure("boolean", example=True),
+        "parts": sure(
+            "object",
+            "Part: `up`, or `down: why`",
+            additionalProperties={"type": "string"},
+            example={"redis": "up", "sql": "up"},
+        ),
+        "degraded": array(sure("string"), "What is missing without stopping the work", example=[]),
+    },
+)
+LIVE: dict[str, object] = {
+    "responses": {
+        "200": {"description": "Up"} | content(answer("Alive", {"status": sure("string", example="up")}))
+    }
+}
+READY: dict[str, object] = {
+    "responses": {
+        "200": {"description": "Ready"} | content(READINESS),
+        "503": {"description": "Not ready"} | content(READINESS),
+    }
+}
+METRICS: dict[str, object] = {
+    "responses": {
+        "200": {
+            "description": "Text of Prometheus",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": "registrar_up 1.0\n"}},
+        }
+    }
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -25,17 +60,19 @@ def health_routes(
     """The routes that need no token."""
     routes = APIRouter(tags=["health"])
 
-    @routes.get("/health/live", summary="The process answers")
+    @routes.get("/health/live", summary="The process answers", openapi_extra=LIVE)
     async def live() -> dict[str, str]:
         return {"status": "up"}
 
-    @routes.get("/health/ready", summary="Listeners, Redis and SQL work; 503 when one does not")
+    @routes.get(
+        "/health/ready", summary="Listeners, Redis and SQL work; 503 when one does not", openapi_extra=READY
+    )
     async def ready() -> JSONResponse:
         state = await readiness()
         body = {"ready": state.ready, "parts": dict(state.parts), "degraded": list(state.degraded)}
         return JSONResponse(body, status_code=200 if state.ready else 503)
 
-    @routes.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+    @routes.get("/metrics", summary="Counters for Prometheus", response_class=Response, openapi_extra=METRICS)
     async def metrics() -> Response:
         return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 

@@ -3,15 +3,19 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from registrar.errors import StoreUnavailable
 from registrar.model import Epoch
 from registrar.rules.status import UNKNOWN, LiveStatus, live_status, needed_lease
 from registrar.store import keys
+from registrar.store.many import ask, command
 
 READ_SECONDS: Final = 2.0
 """No answer waits longer for Redis; its client gives up sooner."""
@@ -22,7 +26,18 @@ Fields = Mapping[str, str]
 Leases = dict[str, str]
 """Name of a living node -> its generation."""
 
+_HGETALL: Final = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n"
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a phone's journal; docs/redis.md says what its fields are."""
+
+    at_ms: int
+    """Milliseconds since 1970, by the clock of Redis."""
+    fields: Fields
 
 
 class Live:
@@ -35,34 +50,54 @@ class Live:
 
     async def statuses(self, phones: Sequence[str]) -> list[LiveStatus]:
         """The status of each phone, in order; UNKNOWN for what Redis did not tell."""
-        if not phones:
-            return []
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                hashes, leases = await self._read(phones)
+            return (await self._read(phones))[0]
         except (RedisError, OSError) as error:
             log.warning("live status is unknown, Redis is away: %s", type(error).__name__)
             return [UNKNOWN] * len(phones)
-        now = self._now()
-        return [UNKNOWN if fields is None else live_status(fields, leases, now) for fields in hashes]
 
-    async def _read(self, phones: Sequence[str]) -> tuple[list[Fields | None], Leases]:
-        nodes = list(self._nodes)
-        pipeline = self._redis.pipeline(transaction=False)
-        for phone in phones:
-            pipeline.hgetall(keys.status(phone))
-        for node in nodes:
-            pipeline.get(keys.node(node))
-        answers = await pipeline.execute(raise_on_error=False)
-        hashes: list[Fields | None] = [
-            answer if isinstance(answer, dict) else None for answer in answers[: len(phones)]
-        ]
-        leases = _generations(nodes, answers[len(phones) :])
-        return hashes, leases | await self._unasked(hashes, nodes)
+    async def told(self, phones: Sequence[str]) -> list[LiveStatus]:
+        """Like `statuses`, for who asks for nothing else. Raises StoreUnavailable while Redis is away."""
+        with _away_is_unavailable():
+            return (await self._read(phones))[0]
+
+    async def history(self, phone: str, limit: int) -> tuple[LiveStatus, list[Entry]]:
+        """The status of a phone and its newest events. Raises StoreUnavailable while Redis is away."""
+        with _away_is_unavailable():
+            (status,), (answer,) = await self._read(
+                [phone], command("XREVRANGE", keys.journal(phone), "+", "-", "COUNT", limit)
+            )
+        rows = answer if isinstance(answer, list) else []
+        return status, [Entry(int(str(number).partition("-")[0]), _pairs(words)) for number, words in rows]
+
+    async def _read(self, phones: Sequence[str], *more: bytes) -> tuple[list[LiveStatus], Sequence[object]]:
+        """The statuses, and the answers to `more` commands."""
+        if not phones:
+            return [], []
+        async with asyncio.timeout(READ_SECONDS):
+            nodes = list(self._nodes)
+            answers = await ask(
+                self._redis,
+                [
+                    *(
+                        _HGETALL % (len(key), key)
+                        for key in (keys.status(phone).encode() for phone in phones)
+                    ),
+                    *(command("GET", keys.node(node)) for node in nodes),
+                    *more,
+                ],
+            )
+            found, told = answers[: len(phones)], answers[len(phones) :]
+            hashes = [_hash(answer) for answer in found]
+            leases = _generations(nodes, told[: len(nodes)])
+            leases |= await self._unasked(hashes, nodes)
+        now = self._now()
+        statuses = [UNKNOWN if fields is None else live_status(fields, leases, now) for fields in hashes]
+        return statuses, told[len(nodes) :]
 
     async def _unasked(self, hashes: Sequence[Fields | None], asked: Sequence[str]) -> Leases:
         """The leases of nodes that turned up only now; they are asked for in advance from now on."""
-        needed = {needed_lease(fields) for fields in hashes if fields is not None}
+        needed = {needed_lease(fields) for fields in hashes if fields}
         new = sorted(node for node in needed if node and node not in asked)
         if not new:
             return {}
@@ -70,10 +105,27 @@ class Live:
             self._nodes[node] = None
         while len(self._nodes) > MAX_NODES:
             self._nodes.pop(next(iter(self._nodes)))
-        pipeline = self._redis.pipeline(transaction=False)
-        for node in new:
-            pipeline.get(keys.node(node))
-        return _generations(new, await pipeline.execute())
+        return _generations(new, await ask(self._redis, [command("GET", keys.node(node)) for node in new]))
+
+
+@contextmanager
+def _away_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+
+
+def _hash(answer: object) -> Fields | None:
+    """A hash as either version of the protocol tells it; None: the answer is an error."""
+    if isinstance(answer, list):
+        return _pairs(answer)
+    return answer if isinstance(answer, dict) else None
+
+
+def _pairs(words: Sequence[str]) -> Fields:
+    """Names and values in turn, as Redis answers a hash."""
+    return dict(zip(words[::2], words[1::2], strict=False))
 
 
 def _generations(nodes: Sequence[str], answers: Sequence[object]) -> Leases:

@@ -475,13 +475,15 @@ class AuditLog(Table):
     """Who changed what, from where."""
 
     __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_row_oid_id", "row_oid", "id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now, index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.exact_now, index=True)
+    """Finer than a second: the journal of a phone is told together with these."""
     actor: Mapped[str | None] = mapped_column(String(OID_LENGTH))
     """Id of the employee; None: a token of no person."""
     actor_level: Mapped[str] = mapped_column(String(16))
     action: Mapped[str] = mapped_column(String(32))
     table_name: Mapped[str] = mapped_column(String(64))
-    row_oid: Mapped[str] = mapped_column(String(OID_LENGTH), index=True)
+    row_oid: Mapped[str] = mapped_column(String(OID_LENGTH))
     source_ip: Mapped[str] = mapped_column(String(45))

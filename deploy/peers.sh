@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
-#   deploy/peers.sh test     sipp, redis-server, baresip, chromium, openssl
-#   deploy/peers.sh bench    sipp, redis-server, kamailio with its Redis modules
+#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl
+#   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
 # need it are then left out. With CI=true a peer that is missing at the end is a failure.
@@ -22,6 +22,7 @@ is_there() {
     case $1 in
         sip-tester) command -v sipp ;;
         redis-server) command -v redis-server && command -v redis-cli ;;
+        postgresql) is_file /usr/lib/postgresql/*/bin/initdb && command -v psql ;;
         baresip-core) command -v baresip ;;
         chromium) command -v chromium ;;
         openssl) command -v openssl ;;
@@ -36,8 +37,8 @@ missing() {
     done
 }
 
-# Debian starts a service when its package is installed; these would take ports 5060 and 6379. A policy that
-# forbids it stands for as long as the installation runs, unless the machine has one of its own.
+# Debian starts a service when its package is installed; these would take ports 5060, 5432 and 6379. A policy
+# that forbids it stands for as long as the installation runs, unless the machine has one of its own.
 forbid_services() {
     [ -e "$POLICY" ] && return
     printf '#!/bin/sh\nexit 101\n' >"$POLICY"
@@ -56,8 +57,8 @@ install() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server baresip-core chromium openssl" ;;
-    bench) wanted="sip-tester redis-server kamailio kamailio-redis-modules" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl" ;;
+    bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2
         exit 2

@@ -1,24 +1,32 @@
 """What a run of the tests says about itself before it begins, and which tests may run side by side."""
 
 import os
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
+from tests.peers.postgresql import PostgresServer
 from tests.peers.process import lacking
+from tests.wire.need import need_postgresql
 
 TOGETHER: Final = "servers"
 """One after the other in one process: tests that share servers, measure time, or kill what others need."""
 APART: Final = frozenset(
     {
-        "test_browser", "test_certificate_under_load", "test_commands", "test_connections", "test_doctor",
+        "test_browser", "test_certificate_under_load", "test_commands", "test_connections", "test_create_errors",
+        "test_doctor",
         "test_framing", "test_fuzz", "test_https", "test_injection", "test_phones_tcp_tls",
         "test_statements_register", "test_statements_authentication", "test_statements_transport",
         "test_statements_websocket", "test_torture", "test_watch", "test_websocket_frames",
     }
 )  # fmt: skip
 """Of those that start servers: modules that may run beside the others, with servers of their own."""
-PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio")
+API: Final = frozenset({"test_access_matrix", "test_checklist", "test_generated", "test_races"})
+"""Modules that share one server of the API on PostgreSQL."""
+PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql")
+ON_POSTGRESQL: Final = "postgresql"
+"""The name of that half of the tests that run on both databases."""
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -33,5 +41,21 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `pytest -n 2 --dist loadgroup`: a module is never split, and most of those with servers are one."""
     for item in items:
-        apart = item.get_closest_marker("wire") is None or item.path.stem in APART
-        item.add_marker(pytest.mark.xdist_group(str(item.path) if apart else TOGETHER))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("wire") is None or item.path.stem in APART:
+        return str(item.path)
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and callspec.params.get("backend") == ON_POSTGRESQL:
+        return f"{item.path} on {ON_POSTGRESQL}"
+    return "api" if item.path.stem in API else TOGETHER
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL of this process of the run; each test makes a database of its own in it."""
+    need_postgresql()
+    with PostgresServer() as server:
+        yield server

@@ -16,10 +16,12 @@ LONG_TEXT: Final = 4_000
 CONFIG_TEXT: Final = 32_000
 """A piece of a configuration file; the whole body has 64 KiB."""
 MAX_URL: Final = 2_000
+PLACEHOLDERS: Final = ("{displayName}", "{srcPhoneNumber}", "{dgrpName}")
+"""What the name of a caller can be made of."""
 MAX_NUMBER: Final = 1_000_000_000
 """No setting of a phone is larger; the database's integers end at twice that."""
 
-Value = str | int | bool | datetime | None
+Value = str | int | float | bool | datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +170,19 @@ def dialled(message: str) -> Check:
 def is_phone_number(value: object) -> bool:
     """Whether a phone can dial this."""
     return isinstance(value, str) and re.fullmatch(r"\+?[0-9*#]{1,20}", value) is not None
+
+
+def caller_name_format(message: str) -> Check:
+    """How a group or a queue shows who calls: text, and no other placeholders than those we know."""
+    plain = text(message)
+
+    def check(value: object) -> Value | Wrong:
+        checked = plain(value)
+        if isinstance(checked, str) and re.search(r"[{}]", _PLACEHOLDER.sub("", checked)):
+            return Wrong(f"{message}: the placeholders are {', '.join(PLACEHOLDERS)}", "enum")
+        return checked
+
+    return check
+
+
+_PLACEHOLDER: Final = re.compile("|".join(re.escape(known) for known in PLACEHOLDERS))

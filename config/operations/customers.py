@@ -1,15 +1,36 @@
-"""Which customers a caller may see, and how one is found."""
+"""Customers: which of them a caller may see, and how they are made, changed and deleted."""
 
-from sqlalchemy import ColumnElement, select, true
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import ColumnElement, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
+from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..errors import Problem, Refused, access_denied
-from ..tables import Customer
-from .ids import parse_oid
+from ..errors import Problem, Refused, access_denied, not_found
+from ..tables import Customer, Employee, EmployeeToken, Extension, SipPhone
+from .audit import Actor, record
+from .checks import Check, Value, Wrong
+from .ids import new_oid, parse_oid
 
-ACTIVE = "ACTIVE"
+TABLE: Final = Customer.__tablename__
+ACTIVE: Final = "ACTIVE"
+DELETED: Final = "DELETED"
+ON_THE_SIP_SIDE: Final = ("state", "sip_domain")
+"""Columns that the view `phone_v1` shows."""
+MAX_DOMAIN: Final = 253
+LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+HOST_NAME: Final = re.compile(rf"(?:{LABEL}\.)*{LABEL}")
+TREE_LOCK: Final = 7_225_202
+"""Number of the advisory lock of PostgreSQL under which one request moves customers to another parent."""
+
+Columns = Mapping[str, Value | list[str]]
+"""Checked values by column of the table."""
 
 
 def visible(caller: Caller) -> ColumnElement[bool]:
@@ -23,6 +44,15 @@ def visible(caller: Caller) -> ColumnElement[bool]:
     tree = select(Customer.id).where(own).cte("tree", recursive=True)
     below = select(Customer.id).join(tree, Customer.parent_customer_id == tree.c.id)
     return Customer.id.in_(select(tree.union(below).c.id))
+
+
+def above(customer: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition on `Customer`: the one that `customer` describes, or one in the chain of its parents."""
+    chain = select(Customer.id, Customer.parent_customer_id).where(customer).cte("chain", recursive=True)
+    parents = select(Customer.id, Customer.parent_customer_id).join(
+        chain, Customer.id == chain.c.parent_customer_id
+    )
+    return Customer.id.in_(select(chain.union(parents).c.id))
 
 
 def missing_customer() -> Problem:
@@ -52,3 +82,159 @@ async def require_customer(session: AsyncSession, caller: Caller, wanted: object
     if customer is None:
         raise Refused(missing_customer())
     return customer
+
+
+async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> Customer:
+    """The customer with this id, active or not, held against other writers. Raises Refused (404)."""
+    statement = (
+        select(Customer)
+        .where(Customer.oid == (parse_oid(oid) or ""), Customer.state != DELETED, visible(caller))
+        .with_for_update(of=Customer)
+    )
+    customer: Customer | None = await session.scalar(statement)
+    if customer is None:
+        raise not_found("Customer")
+    return customer
+
+
+async def lock_tree(session: AsyncSession) -> None:
+    """Let nobody else move a customer before this transaction ends; SQLite has one writer anyway.
+
+    Two moves at once could make a circle that neither of them sees.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TREE_LOCK})
+
+
+async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> Customer | None:
+    """The reseller with this id, which cannot be deleted before this transaction ends; None: none in sight.
+
+    The own customer of somebody with the level RESELLER is one, whatever its properties say.
+    """
+    is_one: ColumnElement[bool] = Customer.is_reseller.is_(True)
+    if caller.level == AccessLevel.RESELLER:
+        is_one = or_(is_one, Customer.oid == caller.customer)
+    statement = (
+        select(Customer)
+        .where(Customer.oid == (parse_oid(sent) or ""), Customer.state != DELETED, is_one, visible(caller))
+        .with_for_update(read=True, of=Customer)
+    )
+    found: Customer | None = await session.scalar(statement)
+    return found
+
+
+def host_name_check(message: str) -> Check:
+    """A host name in lower case, whatever case it was sent in; an address is none."""
+
+    def check(value: object) -> Value | Wrong:
+        name = value.lower() if isinstance(value, str) else ""
+        last = name.rpartition(".")[2]
+        fits = len(name) <= MAX_DOMAIN and HOST_NAME.fullmatch(name) is not None
+        return name if fits and not last.isdigit() else Wrong(message)
+
+    return check
+
+
+async def create_customer(session: AsyncSession, actor: Actor, columns: Columns) -> Customer:
+    """A new customer. Raises Refused (409) when the SIP domain is taken."""
+    await _refuse_taken_domain(session, columns.get("sip_domain"))
+    customer = Customer(oid=new_oid(), **columns)
+    session.add(customer)
+    await session.flush()
+    record(session, actor, "create", TABLE, customer.oid)
+    return customer
+
+
+async def update_customer(
+    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
+) -> Change:
+    """Change what `columns` has; the customer is held already, and so is the tree when it gets a parent.
+
+    Raises Refused (409) for a domain that is taken or that SIP users registered with, for the state of one's
+    own customer, for a parent that is below the customer, and for a reseller that has customers.
+    """
+    new = {name: value for name, value in columns.items() if getattr(customer, name) != value}
+    if "sip_domain" in new:
+        await _refuse_renaming(session, customer)
+        await _refuse_taken_domain(session, new["sip_domain"])
+    if "state" in new:
+        _refuse_own(actor.caller, customer, "state", "You cannot change the state of your own customer")
+    if new.get("parent_customer_id") is not None:
+        await _refuse_circle(session, customer, new["parent_customer_id"])
+    if new.get("is_reseller") is False:
+        await _refuse_children(session, customer, "isReseller", "The reseller has customers")
+    for name, value in new.items():
+        setattr(customer, name, value)
+    shown = any(name in new for name in ON_THE_SIP_SIDE)
+    if shown:
+        customer.version += 1
+    customer.updated_at = clock.utc_now()
+    record(session, actor, "update", TABLE, customer.oid)
+    await session.flush()
+    return Change(customer=customer.oid) if shown else Change()
+
+
+async def delete_customer(session: AsyncSession, actor: Actor, customer: Customer) -> Change:
+    """Take everything from it that others may want, and shut its people and phones out; the customer is held.
+
+    Raises Refused (409) for one's own customer, and for a reseller that has customers.
+    """
+    _refuse_own(actor.caller, customer, "id", "You cannot delete your own customer")
+    await _refuse_children(session, customer, "id", "The reseller has customers: delete them first")
+    customer.state, customer.sip_domain = DELETED, None
+    customer.version += 1
+    customer.updated_at = now = clock.utc_now()
+    phones = update(SipPhone).where(SipPhone.customer_id == customer.id, SipPhone.mac.is_not(None))
+    await session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
+    people = select(Employee.id).where(Employee.customer_id == customer.id)
+    tokens = update(EmployeeToken).where(
+        EmployeeToken.employee_id.in_(people), EmployeeToken.revoked_at.is_(None)
+    )
+    await session.execute(tokens.values(revoked_at=now, updated_at=now))
+    await session.execute(
+        update(Employee)
+        .where(Employee.customer_id == customer.id)
+        .values(state=DELETED, login_email=None, version=Employee.version + 1, updated_at=now)
+    )
+    record(session, actor, "delete", TABLE, customer.oid)
+    await session.flush()
+    return Change(customer=customer.oid)
+
+
+async def _refuse_taken_domain(session: AsyncSession, domain: object) -> None:
+    statement = select(Customer.id).where(Customer.sip_domain == domain)
+    if isinstance(domain, str) and await session.scalar(statement) is not None:
+        raise _conflict("sipDomain", f"The domain {domain} belongs to a customer already", "unique")
+
+
+async def _refuse_renaming(session: AsyncSession, customer: Customer) -> None:
+    """Passwords of SIP users are kept as hashes that have the domain in them (design decision 1)."""
+    statement = select(func.count()).where(
+        Extension.customer_id == customer.id, Extension.sip_ha1_md5.is_not(None)
+    )
+    users = await session.scalar(statement)
+    if users:
+        raise _conflict("sipDomain", f"{users} SIP users register with this domain", "allowed")
+
+
+async def _refuse_circle(session: AsyncSession, customer: Customer, parent: object) -> None:
+    statement = select(Customer.id).where(above(Customer.id == parent), Customer.id == customer.id)
+    if await session.scalar(statement) is not None:
+        raise _conflict("parentReseller", "The reseller is the customer itself, or below it", "allowed")
+
+
+async def _refuse_children(session: AsyncSession, customer: Customer, code: str, message: str) -> None:
+    statement = select(func.count()).where(
+        Customer.parent_customer_id == customer.id, Customer.state != DELETED
+    )
+    if await session.scalar(statement):
+        raise _conflict(code, message, "allowed")
+
+
+def _refuse_own(caller: Caller, customer: Customer, code: str, message: str) -> None:
+    if caller.level < AccessLevel.RESELLER_ADMIN and customer.oid == caller.customer:
+        raise _conflict(code, message, "allowed")
+
+
+def _conflict(code: str, message: str, check: str) -> Refused:
+    return Refused(Problem(409, code, message, code, check))

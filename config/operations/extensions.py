@@ -1,7 +1,7 @@
 """Extensions: the numbers of people, and the SIP users that register with a password of their own."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import select, update
@@ -87,7 +87,8 @@ async def update_extension(
     passwords: Passwords,
 ) -> Change:
     """Change what `columns` has. Raises Refused as `create_extension` does."""
-    await _write(session, customer, extension, columns, passwords)
+    with session.no_autoflush:  # what is taken is found by looking, not by running into it
+        await _write(session, customer, extension, columns, passwords)
     extension.version += 1
     extension.updated_at = clock.utc_now()
     record(session, actor, "update", TABLE, extension.oid)
@@ -141,7 +142,7 @@ async def _write(
         await _refuse_taken_name(session, customer, extension, plain["sip_user"])
     for name, value in plain.items():
         setattr(extension, name, value)
-    await _write_password(customer, extension, columns.get("password"), renamed=renamed)
+    await _write_password(session, customer, extension, columns.get("password"), renamed=renamed)
     if "pin" in columns:
         pin = columns["pin"]
         extension.pin_hash = await passwords.hashed(pin) if isinstance(pin, str) else None
@@ -160,7 +161,7 @@ async def _refuse_taken_name(
 
 
 async def _write_password(
-    customer: Customer, extension: Extension, password: Value, *, renamed: bool
+    session: AsyncSession, customer: Customer, extension: Extension, password: Value, *, renamed: bool
 ) -> None:
     if extension.sip_user is None:
         if password is not None:
@@ -171,9 +172,12 @@ async def _write_password(
         if renamed:
             raise _half("sipPassword", "A new user name needs a password")
         return
-    if customer.sip_domain is None:
+    # Held until the end: the hash is of this domain, and `customers.update_customer` counts who has one.
+    statement = select(Customer.sip_domain).where(Customer.id == customer.id)
+    domain = await session.scalar(statement.with_for_update(read=True))
+    if domain is None:
         raise _half("sipUser", "The customer has no SIP domain")
-    identity = extension.sip_user, customer.sip_domain, password
+    identity = extension.sip_user, domain, password
     extension.sip_ha1_md5, extension.sip_ha1_sha256 = ha1(*identity, MD5), ha1(*identity, SHA256)
     extension.sip_secret_version = (extension.sip_secret_version or 0) + 1
 
@@ -208,3 +212,14 @@ async def read_employee(session: AsyncSession, customer: Customer, sent: object)
     )
     found: Employee | None = await session.scalar(statement)
     return found
+
+
+async def read_extensions(
+    session: AsyncSession, customer: Customer, sent: Iterable[object]
+) -> dict[str, int]:
+    """Those of the ids `sent` that extensions of this customer have: id -> our number of the row."""
+    wanted = {oid for item in sent if (oid := parse_oid(item))}
+    statement = select(Extension.oid, Extension.id).where(
+        Extension.oid.in_(wanted), Extension.customer_id == customer.id
+    )
+    return dict((await session.execute(statement)).all())

@@ -1,16 +1,19 @@
 """Properties that stand for themselves: one row each, to read, check, answer and document them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
 from . import checks
 from .checks import Check, Value, Wrong
 from .document import NOT_SENT
 from .draft import Draft
+from .extensions import MAX_NUMBER, number_check
 
 JsonType = Literal["string", "integer", "boolean", "number"]
 NAME_CHARACTERS: Final = 255
+DIALLED: Final = r"^\+?[0-9*#]{1,20}$"
+DIAL_PLAN: Final = r"^[0-9*#]{1,20}$"
 
 Row = TypeVar("Row")
 
@@ -28,30 +31,32 @@ class Field:
     """What a new row has; a null for a property that has a default means: not sent."""
     required: bool = False
     """A new row must have it, and no row can lose it."""
+    limits: Mapping[str, object] = field(default_factory=dict)
+    """What the documentation says beyond the type, in the words of JSON Schema: enum, maxLength, minimum."""
 
 
 def read_fields(draft: Draft[Row], fields: Iterable[Field]) -> None:
     """Check every property that was sent and put it into the draft."""
-    for field in fields:
-        value = draft.sent(field.path)
-        if value is None or (value == "" and field.type == "string"):
-            value = NOT_SENT if field.default is not None else None
-        if value is NOT_SENT and draft.stored is None and not field.required:
-            draft.values[field.column] = field.default
-        elif field.required and (value is None or (value is NOT_SENT and draft.stored is None)):
-            draft.wrong(field.path, f"{field.path} is missing", check="required")
+    for one in fields:
+        value = draft.sent(one.path)
+        if value is None or (value == "" and one.type == "string"):
+            value = NOT_SENT if one.default is not None else None
+        if value is NOT_SENT and draft.stored is None and not one.required:
+            draft.values[one.column] = one.default
+        elif one.required and (value is None or (value is NOT_SENT and draft.stored is None)):
+            draft.wrong(one.path, f"{one.path} is missing", check="required")
         elif value is not NOT_SENT:
-            _store(draft, field, value)
+            _store(draft, one, value)
 
 
-def _store(draft: Draft[Row], field: Field, value: object) -> None:
-    checked = None if value is None else field.check(value)
+def _store(draft: Draft[Row], one: Field, value: object) -> None:
+    checked = None if value is None else one.check(value)
     if isinstance(checked, Wrong):
-        draft.wrong(field.path, checked.message, check=checked.check)
-    elif checked is None and field.required:
-        draft.wrong(field.path, f"{field.path} is missing", check="required")
+        draft.wrong(one.path, checked.message, check=checked.check)
+    elif checked is None and one.required:
+        draft.wrong(one.path, f"{one.path} is missing", check="required")
     else:
-        draft.values[field.column] = checked
+        draft.values[one.column] = checked
 
 
 def text(
@@ -59,7 +64,7 @@ def text(
 ) -> Field:
     """A line of text."""
     check = checks.text(f"{path} is not a valid text", limit)
-    return Field(path, column, "string", check, about, required=required)
+    return Field(path, column, "string", check, about, required=required, limits={"maxLength": limit})
 
 
 def flag(path: str, column: str, about: str) -> Field:
@@ -70,10 +75,42 @@ def flag(path: str, column: str, about: str) -> Field:
 def number(path: str, column: str, low: int, high: int, about: str) -> Field:
     """A whole number from `low` to `high`."""
     message = f"{path} must be a number from {low} to {high}"
-    return Field(path, column, "integer", checks.integer(low, high, message), about)
+    check = checks.integer(low, high, message)
+    return Field(path, column, "integer", check, about, limits={"minimum": low, "maximum": high})
+
+
+def word(path: str, column: str, options: tuple[str, ...], about: str, default: Value = None) -> Field:
+    """One of a few words."""
+    check = checks.one_of(options, f"{path} must be one of {', '.join(options)}")
+    return Field(path, column, "string", check, about, default, limits={"enum": list(options)})
 
 
 def dialled(path: str, column: str, about: str, *, required: bool = False) -> Field:
     """A number that a phone can dial."""
     check = checks.dialled(f"{path} is not a valid phone number")
-    return Field(path, column, "string", check, about, required=required)
+    return Field(path, column, "string", check, about, required=required, limits={"pattern": DIALLED})
+
+
+def caller_name_format() -> Field:
+    """How a group or a queue shows who calls."""
+    return Field(
+        "callerNameFormat",
+        "caller_name_format",
+        "string",
+        checks.caller_name_format("callerNameFormat is not a valid text"),
+        f"How the caller is shown: text and {', '.join(checks.PLACEHOLDERS)}",
+        limits={"maxLength": NAME_CHARACTERS},
+    )
+
+
+def dial_plan_number() -> Field:
+    """A number of the dial plan, which extensions, groups and queues share."""
+    return Field(
+        "number",
+        "number",
+        "string",
+        number_check(f"number must be digits, * or #, at most {MAX_NUMBER}"),
+        "Unique among the extensions, groups and queues of the customer",
+        required=True,
+        limits={"pattern": DIAL_PLAN},
+    )

@@ -1,15 +1,26 @@
 """Passwords and pins of people: kept as argon2id, worked on beside the event loop."""
 
 import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from .. import clock
+from ..errors import unavailable
+
 MAX_PASSWORD: Final = 1_024
 """More is no password but work for us."""
 AT_ONCE: Final = 2
 """Each takes 64 MiB and some 50 ms of a core; more at once would only wait for each other."""
+MAX_WAITING: Final = 100
+"""So many logins wait for their turn, some seconds; whoever comes then is told to come back."""
+REMEMBER_SECONDS: Final = 60
+MAX_REMEMBERED: Final = 10_000
 NOBODYS: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$rNnn0WIOolrw4wBD6McXCg$tSWLwRAYEkkcp5mrNjfjJkHJw5vB91qbchtbS+iSMAQ"
 )
@@ -19,26 +30,64 @@ _hasher: Final = PasswordHasher()
 
 
 class Passwords:
-    """Makes and checks hashes; one object per process, so that there are never more than two at work."""
+    """Makes and checks hashes; one object per process, so that only a few are ever at work."""
 
-    def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, now: Callable[[], float] = clock.epoch_now) -> None:
+        self._checks = asyncio.Semaphore(AT_ONCE)
+        self._hashes = asyncio.Semaphore(1)
+        """Its own: who hashes may hold the database, and must not queue behind a flood of logins."""
+        self._waiting = 0
+        self._now = now
+        self._key = secrets.token_bytes(32)
+        self._remembered: dict[bytes, float] = {}
+        """Right passwords of a moment ago -> until when; in the order they came."""
 
     async def hashed(self, password: str) -> str:
         """What is stored of a password."""
-        async with self._turns:
+        async with self._hashes:
             return await asyncio.to_thread(_hasher.hash, password)
 
     async def matches(self, stored: str | None, password: str) -> bool:
-        """Whether `password` is the one `stored` was made of; None: nobody's, which takes as long."""
+        """Whether `password` is the one `stored` was made of; None: nobody's, which takes as long.
+
+        Raises Refused (503) when too many wait.
+        """
         if len(password) > MAX_PASSWORD:
             return False
-        async with self._turns:
-            return await asyncio.to_thread(_matches, stored or NOBODYS, password) and stored is not None
+        if self._waiting >= MAX_WAITING:
+            raise unavailable()
+        self._waiting += 1
+        try:
+            async with self._checks:
+                return await asyncio.to_thread(_matches, stored or NOBODYS, password) and stored is not None
+        finally:
+            self._waiting -= 1
+
+    async def matches_again(self, stored: str | None, password: str, about: str) -> bool:
+        """Like `matches`, but what was right a minute ago is right: for those who send it with each request.
+
+        `about` names whose password it is, and in which state; with another one nothing is remembered.
+        What is kept tells nobody the password: it is a HMAC under a key that this process made up.
+        """
+        mark = hmac.digest(self._key, _bytes(f"{about}\n{stored}\n{password}"), hashlib.sha256)
+        if self._remembered.get(mark, 0.0) > self._now():
+            return True
+        if not await self.matches(stored, password):
+            return False
+        self._remembered.pop(mark, None)
+        while len(self._remembered) >= MAX_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[mark] = self._now() + REMEMBER_SECONDS
+        return True
 
 
 def _matches(stored: str, password: str) -> bool:
     try:
-        return _hasher.verify(stored, password)
+        return _hasher.verify(stored, _bytes(password))
     except (VerificationError, InvalidHashError):
         return False
+
+
+def _bytes(text: str) -> bytes:
+    """Also of a text that is none: JSON can hold half a character."""
+    return text.encode("utf-8", "surrogatepass")

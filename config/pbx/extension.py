@@ -16,24 +16,18 @@ from ..operations.checks import Wrong, boolean, text
 from ..operations.customers import require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft
-from ..operations.fields import Field, dialled, flag, number, read_fields
+from ..operations.fields import Field, dial_plan_number, dialled, flag, number, read_fields
 from ..operations.fields import text as text_field
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer, Employee, Extension
 from .resource import Json, Resource, Written, columns_json, routes_of
+from .schema import sure
 
 MAX_PIN: Final = 16
 SECRETS: Final = frozenset({"sipPassword", "pin"})
 FIELDS: Final = (
-    Field(
-        "number",
-        "number",
-        "string",
-        extensions.number_check("number must be digits, * or #, at most 20"),
-        "Unique among the extensions, groups and queues of the customer",
-        required=True,
-    ),
+    dial_plan_number(),
     text_field("name", "name", "Name of the person or the place", required=True),
     dialled("direct", "direct_number", "Number outside"),
     Field(
@@ -160,7 +154,9 @@ routes = routes_of(
         references={
             "customer": "Id of the customer, by default one's own; read only after the creation",
             "employee": "Id of the person whose extension it is",
-            "primary": "Whether it is the person's primary extension; the first one is by itself",
+        },
+        more={
+            "primary": sure("boolean", "Whether it is the person's primary one; the first one is by itself")
         },
         examples={"number": "200", "name": "Anna", "direct": "+4570305050"},
         sorts=tuple(SORTS),

@@ -1,292 +1,373 @@
-"""What the documentation of the API shows of bodies and answers, built from the table of fields."""
+"""What the documentation shows of phones, their status, logins and tokens, built from the table of fields."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ..operations.fields import Field
+from ..access import AccessLevel
 from ..operations.models import FUNCTIONS
 from ..operations.phones.fields import FIELDS, PAYMENT_OPTIONS
-
-if TYPE_CHECKING:
-    from .resource import Resource
-
-Schema = dict[str, object]
-
-
-def _of(type: str, about: str = "", **more: object) -> Schema:
-    return {"type": [type, "null"]} | ({"description": about} if about else {}) | more
-
-
-def _object(properties: Mapping[str, object], **more: object) -> Schema:
-    return {"type": "object", "properties": dict(properties)} | more
-
-
-def _nest(flat: Mapping[str, Schema]) -> dict[str, object]:
-    """Properties with dotted names as objects in objects."""
-    nested: dict[str, object] = {}
-    for path, schema in flat.items():
-        head, _, rest = path.partition(".")
-        if not rest:
-            nested[head] = schema
-    groups = dict.fromkeys(path.partition(".")[0] for path in flat if "." in path)
-    for group in groups:
-        inner = {path.removeprefix(f"{group}."): flat[path] for path in flat if path.startswith(f"{group}.")}
-        nested[group] = _object(_nest(inner))
-    return nested
-
-
-_SOFTKEY: Final = _object(
-    {
-        "index": {"type": "integer", "minimum": 0, "description": "Position, unique in the phone"},
-        "function": {
-            "type": "string",
-            "enum": list(FUNCTIONS),
-            "description": "What the model can do of these",
-        },
-        "value": _of(
-            "string",
-            "SPEEDDIAL number; BLF extension id; URL http(s); PICKUPGROUP group id; QUEUE queue id; "
-            "SWITCH name; DNDOTHER device id",
-        ),
-        "label": _of("string", "Shown beside the key, where the model can"),
-    },
-    required=["index", "function"],
+from .resource_docs import DELETE as DELETE
+from .resource_docs import shown, written
+from .schema import (
+    AN_ID,
+    MOMENT,
+    READ,
+    WRITE,
+    Schema,
+    an_id,
+    answer,
+    array,
+    form,
+    moment,
+    of,
+    operation,
+    page,
+    paging,
+    query,
+    some_id,
+    sure,
 )
-_PANEL: Final = _object(
-    {
-        "serial": {"type": "string", "description": "Unique across all phones"},
-        "paymentOption": _of("string", enum=[*PAYMENT_OPTIONS, None]),
-        "orderId": _of("string"),
-        "date": _of("string", format="date-time"),
-        "product": _of("string", "Id of a product"),
-    },
-    required=["serial"],
-)
-_SETTINGS: Final[dict[str, Schema]] = {
-    "sipPhoneModel": {"type": "string", "description": "Id of the model"},
-    "extension": _of("string", "Id of the extension; null: not assigned"),
-    "customer": {"type": "string", "description": "Id of the customer; read only after the creation"},
-    "product": _of("string", "Id of a product"),
-    "macAddress": _of("string", "12 hexadecimal digits"),
-    **{field.path: _of(field.type, field.about, default=field.default) for field in FIELDS},
-    "ringer.tone": {"type": ["integer", "string", "null"], "description": "Built-in index, or id"},
-    "ip.mode": {"type": "string", "enum": ["OPEN", "LOCKED", "ROAMING"], "default": "OPEN"},
-    "ip.countries": _of(
-        "string", "Comma list of ISO 3166-1 alpha-2 codes; needed for ROAMING", example="DK,SE"
+
+# Phones
+
+_SOFTKEY: Final[Mapping[str, Schema]] = {
+    "index": sure("integer", "Position, unique in the phone", minimum=0, maximum=1_000, example=0),
+    "function": sure("string", "What the model can do of these", enum=list(FUNCTIONS), example="SPEEDDIAL"),
+    "value": of(
+        "string",
+        "SPEEDDIAL number; BLF extension id; URL http(s); PICKUPGROUP group id; QUEUE queue id; "
+        "SWITCH name; DNDOTHER device id",
+        example="112",
     ),
-    "ip.address": _of("string", "Needed for LOCKED"),
-    "softkeys": {"type": "array", "items": _SOFTKEY},
-    "network.dhcp": {"type": "boolean", "default": True},
-    "network.ipAddress": _of("string", "Needed without DHCP"),
-    "network.subnet": _of("string", "Needed without DHCP"),
-    "network.gateway": _of("string", "Needed without DHCP"),
-    "network.dns1": _of("string", "Needed without DHCP"),
-    "network.dns2": _of("string"),
-    "purchaseInfo.sidePanels": {"type": "array", "items": _PANEL},
+    "label": of("string", "Shown beside the key, where the model can", example="Emergency"),
 }
-_READ_ONLY: Final[dict[str, Schema]] = {
-    "_id": {"type": "string"},
-    "handsetIndex": _of("integer", "Given by the system"),
-    "username": {"type": "string", "description": "32 characters, made by the system"},
-    "password": _of("string", "32 characters, made by the system; null: cannot be opened, see the log"),
-    "status.configLoaded": _of("string", format="date-time"),
-    "status.configSaved": _of("string", format="date-time"),
-    "status.online": _of("boolean", "null: unknown, the live store is away"),
-    "status.expires": _of("integer", "Seconds left; -1 when offline; null: unknown"),
-    "status.localIpAddress": _of("string"),
-    "status.publicIpAddress": _of("string"),
-    "status.userAgent": _of("string"),
-    "status.state": _of("string", "registered or offline; null: unknown"),
-    "status.reason": _of("string", "Why it is in this state"),
-    "status.since": _of("string", "Since when it is in this state", format="date-time"),
-    "status.transport": _of("string"),
-    "status.publicPort": _of("integer"),
-    "status.lastSeen": _of("string", format="date-time"),
-    "status.rttMs": _of("number"),
-    "status.lastRejectedAt": _of("string", format="date-time"),
-    "status.lastRejectedIp": _of("string"),
-    "status.lastRejectedReason": _of("string"),
+_PANEL: Final[Mapping[str, Schema]] = {
+    "serial": sure("string", "Unique across all phones", example="1234"),
+    "paymentOption": of("string", enum=[*PAYMENT_OPTIONS, None]),
+    "orderId": of("string"),
+    "date": moment(),
+    "product": some_id("Id of a product"),
 }
-_LISTED: Final = _object(
-    _nest(
+_NEEDED: Final = "Needed without DHCP"
+_OWN: Final[Mapping[str, Schema]] = {
+    "sipPhoneModel": an_id("Id of the model"),
+    "extension": some_id("Id of the extension; null: not assigned"),
+    "customer": an_id("Id of the customer, by default one's own; read only after the creation"),
+    "product": some_id("Id of a product of the type PBX_SIP_PHONE"),
+    "macAddress": of("string", "12 hexadecimal digits", pattern="^[0-9A-Fa-f]{12}$", example="4EE8A34B56F3"),
+    "ringer.tone": {
+        "type": ["integer", "string", "null"],
+        "description": "Index of a built-in tone, or id of a custom one",
+    },
+    "ip.mode": sure(
+        "string",
+        "OPEN: the next registration locks; LOCKED: only from ip.address; ROAMING: only from ip.countries",
+        enum=["OPEN", "LOCKED", "ROAMING"],
+        default="OPEN",
+    ),
+    "ip.countries": sure("string", "Comma list of ISO 3166-1 alpha-2 codes; needed for ROAMING", default=""),
+    "ip.address": of("string", "Needed for LOCKED"),
+    "network.dhcp": sure("boolean", default=True),
+    "network.ipAddress": of("string", _NEEDED),
+    "network.subnet": of("string", _NEEDED),
+    "network.gateway": of("string", _NEEDED),
+    "network.dns1": of("string", _NEEDED),
+    "network.dns2": of("string"),
+}
+_PANELS: Final = "purchaseInfo.sidePanels"
+_SENT: Final[Mapping[str, Schema]] = {
+    **{field.path: written(field) for field in FIELDS},
+    **_OWN,
+    "softkeys": array(form("New softkey", _SOFTKEY, ("index", "function"))),
+    _PANELS: array(form("New side panel", _PANEL, ("serial",)), "RESELLER and up"),
+}
+_STATUS_FIELDS: Final[Mapping[str, Schema]] = {
+    "configLoaded": moment("When it last fetched its configuration"),
+    "configSaved": moment("When its configuration was last changed"),
+    "online": of("boolean", "null: unknown, the live store is away", example=True),
+    "expires": of("integer", "Seconds left; -1 when offline; null: unknown", example=2543),
+    "localIpAddress": of("string", example="192.168.1.10"),
+    "publicIpAddress": of("string", example="192.0.2.7"),
+    "userAgent": of("string", example="Yealink SIP-T46U 108.86.0.20"),
+    "state": of("string", "null: unknown", enum=["registered", "offline", None], example="registered"),
+    "reason": of("string", "Why it is in this state", example="registered"),
+    "since": of("string", "Since when it is in this state", format="date-time", example=MOMENT["example"]),
+}
+_EXTRAS: Final[Mapping[str, Schema]] = {
+    "transport": of("string", example="udp"),
+    "publicPort": of("integer", example=5060),
+    "lastSeen": moment(),
+    "rttMs": of("number"),
+    "lastRejectedAt": moment(),
+    "lastRejectedIp": of("string"),
+    "lastRejectedReason": of("string"),
+}
+"""In the status of a phone only when they hold something."""
+_MADE: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "handsetIndex": of("integer", "Given by the system"),
+    "username": sure(
+        "string", "32 characters, made by the system", example="0f3k9x2m7q5w8r1t6y4u0p3a9s2d7g5h"
+    ),
+    "password": of(
+        "string",
+        "32 characters, made by the system; null: cannot be opened, see the log",
+        example="c6v1b8n3m0k5j2h9g4f7d1s8a3q6w0e5",
+    ),
+}
+FULL: Final = answer(
+    "SIP phone",
+    {
+        **_MADE,
+        **{field.path: shown(field) for field in FIELDS},
+        **_OWN,
+        "softkeys": array(answer("Softkey", _SOFTKEY)),
+        _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
+        **{f"status.{name}": schema for name, schema in {**_STATUS_FIELDS, **_EXTRAS}.items()},
+    },
+    optional=(
+        "password",
+        *(path for path in _SENT if path.startswith("purchaseInfo.")),
+        *(f"status.{name}" for name in _EXTRAS),
+    ),
+)
+_LISTED: Final = answer(
+    "Listed SIP phone",
+    {
+        "_id": an_id(),
+        "macAddress": of("string", example="4EE8A34B56F3"),
+        "handsetIndex": of("integer"),
+        "handsetAddress": of("string"),
+        "sipPhoneModel._id": an_id(),
+        "sipPhoneModel.brand": sure("string", example="YEALINK"),
+        "sipPhoneModel.brandName": sure("string", example="Yealink"),
+        "sipPhoneModel.model": sure("string", example="T46U"),
+        "sipPhoneModel.picture": of("string"),
+        "extension": {
+            **answer(
+                "Extension of a phone",
+                {
+                    "_id": an_id(),
+                    "number": sure("string", example="200"),
+                    "direct": of("string", example="+4570305050"),
+                },
+            ),
+            "type": ["object", "null"],
+        },
+        "employee": {
+            **answer(
+                "Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")}
+            ),
+            "type": ["object", "null"],
+        },
+        "ip.mode": sure("string", enum=["OPEN", "LOCKED", "ROAMING"]),
+        "ip.countries": sure("string", example=""),
+        "ip.address": of("string"),
+        "notes": of("string"),
+        "online": of("boolean", "null: unknown, the live store is away", example=True),
+    },
+)
+_X_STATUS: Final[Schema] = {
+    "X-Status": {
+        "schema": {"type": "string", "enum": ["unavailable"]},
+        "description": "Present when the live store is away: what is live is null",
+    }
+}
+_NEW_EXAMPLE: Final[Schema] = {
+    "sipPhoneModel": AN_ID,
+    "extension": AN_ID,
+    "macAddress": "4EE8A34B56F3",
+    "notes": "Reception",
+    "ip": {"mode": "ROAMING", "countries": "DK,SE"},
+    "softkeys": [{"index": 0, "function": "SPEEDDIAL", "value": "112", "label": "Emergency"}],
+}
+
+
+def _with_live(documented: Schema) -> Schema:
+    """The same, with the header that says that nothing live is known."""
+    responses = documented["responses"]
+    done: object = responses["200"] if isinstance(responses, dict) else {}
+    if isinstance(responses, dict) and isinstance(done, dict):
+        return documented | {"responses": {**responses, "200": {**done, "headers": _X_STATUS}}}
+    return documented
+
+
+PHONE: Final = _with_live(operation(FULL, READ))
+CREATE: Final = _with_live(
+    operation(FULL, WRITE, form("New SIP phone", _SENT, ("sipPhoneModel",), example=_NEW_EXAMPLE))
+)
+UPDATE: Final = _with_live(
+    operation(
+        FULL,
+        WRITE,
+        form("SIP phone change", _SENT, example={"notes": "Reception", "ip": {"mode": "OPEN"}}),
+    )
+)
+WEBRTC: Final = operation(
+    answer(
+        "WebRTC phone",
         {
-            "_id": {"type": "string"},
-            "macAddress": _of("string"),
-            "handsetIndex": _of("integer"),
-            "handsetAddress": _of("string"),
-            "sipPhoneModel._id": {"type": "string"},
-            "sipPhoneModel.brand": {"type": "string"},
-            "sipPhoneModel.brandName": {"type": "string"},
-            "sipPhoneModel.model": {"type": "string"},
-            "sipPhoneModel.picture": _of("string"),
-            "extension._id": {"type": "string"},
-            "extension.number": {"type": "string"},
-            "extension.direct": _of("string"),
-            "employee._id": {"type": "string"},
-            "employee.name": {"type": "string"},
-            "ip.mode": {"type": "string"},
-            "ip.countries": {"type": "string"},
-            "ip.address": _of("string"),
-            "notes": _of("string"),
-            "online": _of("boolean", "null: unknown, the live store is away"),
-        }
+            "_id": an_id(),
+            "servers": array(sure("string", example="sip.example.com:8443"), "host or host:port"),
+            "server": sure("string", "URL, when v2 was asked for", example="wss://sip.example.com:8443"),
+            "username": sure("string"),
+            "password": sure("string"),
+            "extensionNumber": sure("string", example="200"),
+            "extensionName": sure("string", example="Anna"),
+        },
+        optional=("servers", "server"),
+    ),
+    WRITE,
+    form(
+        "WebRTC client",
+        {
+            "instanceId": sure(
+                "string", "Names this client; the same one gets the same phone", maxLength=255
+            ),
+            "v2": sure("boolean", "true: `server`, false: `servers`", default=False),
+        },
+        ("instanceId",),
+        example={"instanceId": "browser-1", "v2": True},
+    ),
+)
+LIST: Final = _with_live(
+    operation(
+        page("SIP phones", "sipPhones", {"anyOf": [_LISTED, FULL]}),
+        READ,
+        parameters=[
+            *paging(50, 1_000),
+            query(
+                "filter",
+                "string",
+                "Text in macAddress, ip.address, handsetAddress, notes, extension number, direct number or "
+                "employee name",
+            ),
+            query("full", "boolean", "All settings of each phone", default=False),
+            query("available", "boolean", "Only phones without an extension", default=False),
+            query("customer", "string", "Id of the customer; by default one's own"),
+        ],
     )
 )
 
-_FULL: Final = _object(_nest(_READ_ONLY | _SETTINGS))
-_WRITTEN: Final = _object(_nest(_SETTINGS))
-_PAGE: Final = _object(
+# Status of phones
+
+_STATUS: Final = answer(
+    "Status",
     {
-        "offset": {"type": "integer"},
-        "limit": {"type": "integer"},
-        "total": {"type": "integer", "description": "How many match, without offset and limit"},
-        "sipPhones": {"type": "array", "items": {"anyOf": [_LISTED, _FULL]}},
-    }
-)
-_PROBLEM: Final = {
-    "code": {"type": "string", "description": "The property, or the kind of error"},
-    "status": {"type": "integer"},
-    "message": {"type": "string"},
-    "path": {"type": "string", "description": "The property to blame"},
-    "check": {
-        "type": "string",
-        "enum": ["required", "format", "range", "enum", "unique", "exists", "allowed"],
+        "_id": an_id(),
+        **_STATUS_FIELDS,
+        **_EXTRAS,
+        "expiresAt": moment("When its registration runs out, or ran out"),
+        "node": of("string", "The process that holds it", example="sip-1-5060"),
+        "generation": of("string", "Which start of that process"),
     },
-}
-_ERROR: Final = _object(
+)
+_EVENT: Final = answer(
+    "Event",
     {
-        "error": _object(
-            _PROBLEM | {"inner": {"type": "array", "items": _object(_PROBLEM)}},
-            required=["code", "status", "message"],
-        )
-    }
-)
-_ERRORS: Final = {
-    "400": "The body cannot be read",
-    "401": "No token, or not a good one",
-    "403": "Insufficient access level",
-    "404": "Not found, or not yours",
-    "409": "In conflict with another phone",
-    "413": "The body is longer than 64 KiB",
-    "422": "A property is not valid; `multiple` holds several errors in `inner`",
-    "500": "Internal error",
-    "503": "A store is away; try again after Retry-After seconds",
-}
-
-
-def _json(schema: Schema) -> Schema:
-    return {"content": {"application/json": {"schema": schema}}}
-
-
-def _operation(answer: Schema, errors: str, body: Schema | None = None, **more: object) -> Schema:
-    responses: Schema = {"200": {"description": "Done"} | _json(answer)}
-    responses |= {code: {"description": _ERRORS[code]} | _json(_ERROR) for code in errors.split()}
-    request: Schema = {"requestBody": {"required": True} | _json(body)} if body else {}
-    return {"responses": responses} | request | more
-
-
-def _query(name: str, type: str, about: str, **more: object) -> Schema:
-    return {"name": name, "in": "query", "description": about, "schema": {"type": type} | more}
-
-
-_READ: Final = "401 403 404 500 503"
-_WRITE: Final = "400 401 403 404 409 413 422 500 503"
-
-PHONE: Final = _operation(_FULL, _READ)
-CREATE: Final = _operation(_FULL, _WRITE, _WRITTEN | {"required": ["sipPhoneModel"]})
-UPDATE: Final = _operation(_FULL, _WRITE, _WRITTEN)
-DELETE: Final = _operation(_object({"success": {"type": "boolean"}}), _READ)
-WEBRTC: Final = _operation(
-    _object(
-        {
-            "_id": {"type": "string"},
-            "servers": {"type": "array", "items": {"type": "string"}, "description": "host or host:port"},
-            "server": {"type": "string", "description": "URL, when v2 was asked for"},
-            "username": {"type": "string"},
-            "password": {"type": "string"},
-            "extensionNumber": {"type": "string"},
-            "extensionName": {"type": "string"},
-        }
-    ),
-    _WRITE,
-    _object(
-        {
-            "instanceId": {
-                "type": "string",
-                "description": "Names this client; the same one gets the same phone",
-            },
-            "v2": {"type": "boolean", "default": False, "description": "true: `server`, false: `servers`"},
-        },
-        required=["instanceId"],
-    ),
-)
-LIST: Final = _operation(
-    _PAGE,
-    _READ,
-    parameters=[
-        _query("offset", "integer", "Index of the first phone", default=0, minimum=0),
-        _query("limit", "integer", "How many phones", default=50, minimum=1, maximum=1000),
-        _query(
-            "filter",
+        "time": MOMENT,
+        "event": sure(
             "string",
-            "Text in macAddress, ip.address, handsetAddress, notes, extension number, direct number or "
-            "employee name",
+            "registered, moved, unregistered, expired, lost, rejected, locked, revoked; "
+            "created, updated, reset",
+            example="registered",
         ),
-        _query("full", "boolean", "All settings of each phone", default=False),
-        _query("available", "boolean", "Only phones without an extension", default=False),
-        _query("customer", "string", "Id of the customer; by default one's own"),
+        "source": sure("string", "Journal, or deed of a person", enum=["sip", "api"]),
+        "reason": of("string"),
+        "ip": of("string", "Where it came from", example="192.0.2.7"),
+        "port": of("integer"),
+        "transport": of("string"),
+        "userAgent": of("string"),
+        "count": sure("integer", "How often, where equal ones are told once", example=1),
+        "by": of("string", "Who did it"),
+        "level": of("string", "Access level of that person"),
+        "employee": some_id("Id of that person"),
+    },
+)
+STATUS: Final = operation(_STATUS, READ)
+STATUSES: Final = operation(
+    answer(
+        "Statuses",
+        {
+            "sipPhones": array(_STATUS),
+            "notFound": array({"example": "0123456789abcdef01234567"}, "As they were sent"),
+        },
+    ),
+    WRITE,
+    form(
+        "Ids",
+        {"ids": array(sure("string", "Id of a phone"), maxItems=1_000)},
+        ("ids",),
+        example={"ids": [AN_ID]},
+    ),
+)
+EVENTS: Final = operation(
+    answer(
+        "Events",
+        {
+            "_id": an_id(),
+            "summary": sure("string", "Why it is offline, or how it is online", example="Online by UDP."),
+            "limit": sure("integer", minimum=1),
+            "status": _STATUS,
+            "events": array(_EVENT, "The newest first"),
+        },
+    ),
+    READ,
+    parameters=[query("limit", "integer", "How many events", default=50, minimum=1, maximum=100)],
+)
+
+# Logins and tokens
+
+_LEVEL: Final = sure("string", enum=[level.name for level in AccessLevel], example="MANAGER")
+LOGIN: Final = operation(
+    answer(
+        "Login",
+        {
+            "token": sure("string", "For `Authorization: Bearer`"),
+            "expiresInMinutes": sure("integer", "-1: until the employee changes", example=15),
+            "employee": an_id(),
+            "customer": an_id(),
+            "accessLevel": _LEVEL,
+            "name": sure("string", example="Anna Andersen"),
+        },
+    ),
+    "400 401 413 500 503",
+    form(
+        "Credentials",
+        {
+            "username": sure("string", "E-mail address"),
+            "password": sure("string"),
+            "persist": sure("boolean", "A token without an end", default=False),
+        },
+        ("username", "password"),
+        example={"username": "anna@example.com", "password": "correct horse"},
+    ),
+)
+VALIDATE: Final = operation(
+    answer(
+        "Token owner",
+        {
+            "success": sure("boolean", example=True),
+            "employee": some_id("null: a token of no person"),
+            "customer": some_id("null: a token of no person"),
+            "accessLevel": _LEVEL,
+            "expiresAt": {**MOMENT, "description": "Absent: it has no end"},
+        },
+        optional=("expiresAt",),
+    ),
+    "401 403 413 422 500 503",
+    parameters=[
+        query("token", "string", "The token; by default the one in the header"),
+        query("ip", "string", "Where its owner calls from; by default the address of this request"),
+        query("simple", "boolean", "Answer 200 or 403 without a body", default=False),
     ],
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceDocs:
-    """What the documentation shows of the routes of one resource."""
-
-    list: Schema
-    create: Schema
-    show: Schema
-    update: Schema
-    delete: Schema
-
-
-def resource(resource: "Resource") -> ResourceDocs:
-    """The documentation of a resource, built from its table of fields."""
-    references = {name: _of("string", about) for name, about in resource.references.items()}
-    body = {field.path: _property(field) for field in resource.fields} | references
-    read_only = {name: _of(type) for name, type in resource.read_only.items()}
-    shown: dict[str, Schema] = {"_id": {"type": "string"}, **read_only}
-    shown |= {name: schema for name, schema in body.items() if name not in resource.secrets}
-    answer = _object(_nest(shown))
-    required = [field.path for field in resource.fields if field.required]
-    page = _object(
-        {
-            "offset": {"type": "integer"},
-            "limit": {"type": "integer"},
-            "total": {"type": "integer", "description": "How many match, without offset and limit"},
-            resource.many: {"type": "array", "items": answer},
-        }
-    )
-    sent = _object(_nest(body)) | {"example": dict(resource.examples)}
-    limits = {"default": resource.default_limit, "minimum": 1, "maximum": resource.max_limit}
-    parameters = [
-        _query("offset", "integer", "Index of the first row", default=0, minimum=0),
-        _query("limit", "integer", "How many rows", **limits),
-        _query("filter", "string", f"Text in {resource.searched}"),
-        _query("sort", "string", "Order", enum=list(resource.sorts), default=resource.sorts[0]),
-        _query("customer", "string", "Id of the customer; by default one's own"),
-    ]
-    return ResourceDocs(
-        list=_operation(page, _READ, parameters=parameters),
-        create=_operation(answer, _WRITE, sent | ({"required": required} if required else {})),
-        show=_operation(answer, _READ),
-        update=_operation(answer, _WRITE, sent),
-        delete=DELETE,
-    )
-
-
-def _property(field: Field) -> Schema:
-    default: Schema = {} if field.default is None else {"default": field.default}
-    kind: Schema = {"type": field.type} if field.required else _of(field.type)
-    return kind | {"description": field.about} | default
+_NOTE: Final = of("string", "What it is for", example="nightly import")
+_TOKEN: Final[Mapping[str, Schema]] = {"_id": an_id(), "note": _NOTE, "createdAt": MOMENT}
+_SECRET: Final = sure("string", "48 characters, shown this once")
+TOKENS: Final = operation(array(answer("Employee token", _TOKEN)), READ)
+NEW_TOKEN: Final = operation(
+    answer("New employee token", {**_TOKEN, "token": _SECRET}),
+    WRITE,
+    form("Token note", {"note": _NOTE}, example={"note": "nightly import"}),
+)

@@ -17,7 +17,7 @@ from ..operations.audit import Actor
 from ..operations.document import Document
 from ..operations.fields import Field
 from ..operations.listing import Page
-from . import openapi
+from . import resource_docs
 from .paging import DEFAULT_LIMIT, read_page
 
 Json = dict[str, object]
@@ -66,8 +66,12 @@ class Resource:
     delete: Callable[[AsyncSession, Actor, str], Awaitable[Change]]
     secrets: frozenset[str] = frozenset()
     """Properties of a body that no answer shows."""
+    more: Mapping[str, Json] = field(default_factory=dict)
+    """Property -> schema, of those that a body may have and that are neither a field nor an id."""
     read_only: Mapping[str, str] = field(default_factory=dict)
     """Property -> type, of those that only answers have."""
+    customer: str = "Id of the customer; by default one's own"
+    """What `customer` means in the query of a list."""
     max_limit: int = 500
     default_limit: int = DEFAULT_LIMIT
 
@@ -80,7 +84,7 @@ def columns_json(row: object, fields: Iterable[Field], secrets: frozenset[str] =
 def routes_of(resource: Resource, tag: str) -> APIRouter:
     """The router of a resource."""
     routes = APIRouter(prefix=resource.path, tags=[tag])
-    docs = openapi.resource(resource)
+    docs = resource_docs.resource(resource)
 
     @routes.get("", summary=f"List {resource.many}", openapi_extra=docs.list)
     async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> JSONResponse:

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import QueryParams
 
 from registrar.model import Change
@@ -19,11 +20,12 @@ from ..operations.checks import boolean
 from ..operations.customers import require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.phones import write
-from ..operations.phones.find import FullPhone, Query, find_phone, list_phones
+from ..operations.phones.find import Found, Query, find_phone, list_phones
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
 from ..source import request_host
 from . import openapi
-from .sipphone_json import Json, Reader, full_phone, listed_phone
+from .answer import json_answer
+from .sipphone_json import Json, Reader, full_phones, listed_phones
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 1_000
@@ -37,27 +39,24 @@ routes = APIRouter(prefix="/pbx/sipphone", tags=["SIP phones"])
 
 
 @routes.get("", summary="List phones", openapi_extra=openapi.LIST)
-async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """Phones of a customer, oldest first; `full=true` shows all settings of each."""
     query = _query(request.query_params)
     wanted = request.query_params.get("customer")
     async with reading(parts.read_engine) as session:
         if wanted or caller.customer:
             customer = (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
-            query = Query(query.offset, query.limit, query.text, query.available, customer, query.full)
+            query = replace(query, customer=customer)
         total, phones = await list_phones(session, caller, query)
-    statuses = await parts.live.statuses([full.phone.oid for full in phones])
-    reader = _reader(caller.level, parts)
-    rows = [
-        full_phone(full, live, reader) if query.full else listed_phone(full, live)
-        for full, live in zip(phones, statuses, strict=True)
-    ]
+    statuses = await parts.live.statuses([phone.oid for phone in phones])
+    write_json = full_phones if query.full else listed_phones
+    rows = write_json(phones, statuses, _reader(caller.level, parts))
     page = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
     return _answer(page, statuses)
 
 
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
-async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> JSONResponse:
+async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """A new phone; its username and password are made here and cannot be chosen."""
     phone = await writing(
         parts.engine, lambda session: write.create_phone(session, actor, document, parts.vault)
@@ -81,17 +80,17 @@ async def webrtc_route(
 
 
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
-async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
     """All settings of a phone and its live status."""
     async with reading(parts.read_engine) as session:
-        full = await find_phone(session, caller, id)
-    return await _full_answer(full, _reader(caller.level, parts), parts)
+        phone = await find_phone(session, caller, id)
+    return await _full_answer(phone, _reader(caller.level, parts), parts)
 
 
 @routes.post("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 @routes.put("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
-async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> JSONResponse:
+async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Only what is sent changes, be it a single property; the customer of a phone never does."""
     phone = await writing(parts.engine, lambda session: write.update_phone(session, actor, id, document))
     return await _changed(phone.oid, actor, parts)
@@ -112,7 +111,7 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
     openapi_extra=openapi.PHONE,
     deprecated=True,
 )
-async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
+async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """A new username and password; registrations made with the old ones end at once."""
     phone = await writing(
         parts.engine, lambda session: write.reset_credentials(session, actor, id, parts.vault)
@@ -120,22 +119,22 @@ async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResp
     return await _changed(phone.oid, actor, parts)
 
 
-async def _changed(oid: str, actor: Actor, parts: Parts) -> JSONResponse:
+async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
     """Announce the change of a phone, then answer with what it is now."""
     await parts.changes.publish(Change(phones=(oid,)))
     async with reading(parts.read_engine) as session:
-        full = await find_phone(session, actor.caller, oid)
-    return await _full_answer(full, _reader(actor.caller.level, parts), parts)
+        phone = await find_phone(session, actor.caller, oid)
+    return await _full_answer(phone, _reader(actor.caller.level, parts), parts)
 
 
-async def _full_answer(full: FullPhone, reader: Reader, parts: Parts) -> JSONResponse:
-    statuses = await parts.live.statuses([full.phone.oid])
-    return _answer(full_phone(full, statuses[0], reader), statuses)
+async def _full_answer(phone: Found, reader: Reader, parts: Parts) -> Response:
+    statuses = await parts.live.statuses([phone.oid])
+    return _answer(full_phones([phone], statuses, reader)[0], statuses)
 
 
-def _answer(body: Json, statuses: Sequence[LiveStatus]) -> JSONResponse:
+def _answer(body: Json, statuses: Sequence[LiveStatus]) -> Response:
     unknown = any(live.online is None for live in statuses)
-    return JSONResponse(body, headers={"X-Status": "unavailable"} if unknown else None)
+    return json_answer(body, {"X-Status": "unavailable"} if unknown else None)
 
 
 def _reader(level: AccessLevel, parts: Parts) -> Reader:

@@ -1,8 +1,15 @@
-"""A phone as JSON: one writer for create, get, update, reset and the full list, one for the normal list."""
+"""A phone as JSON: one writer for create, get, update, reset and the full list, one for the normal list.
+
+What an answer looks like is planned once: a tree of names, with places in the row at its leaves.
+"""
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
+from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.rules.status import LiveStatus
@@ -10,10 +17,8 @@ from registrar.store.vault import Vault
 
 from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
-from ..operations.checks import Value
 from ..operations.phones.fields import FIELDS
-from ..operations.phones.find import FullPhone, Panel
-from ..tables import SipPhone, SipPhoneSoftkey
+from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
 
 Json = dict[str, object]
 
@@ -29,70 +34,57 @@ class Reader:
     vault: Vault
 
 
-def full_phone(full: FullPhone, live: LiveStatus, reader: Reader) -> Json:
-    """All settings of a phone and its live status."""
-    phone = full.phone
-    answer: Json = {
-        "_id": phone.oid,
-        "sipPhoneModel": full.model.oid,
-        "extension": full.extension.oid if full.extension else None,
-        "customer": full.customer,
-        "product": full.product,
-        "macAddress": phone.mac,
-        "handsetIndex": phone.handset_index,
-        "ip": ip_json(phone),
-        **_credentials(phone, reader),
-        "network": _network(phone),
-        "softkeys": [_softkey(key) for key in full.softkeys],
-    }
-    for field in FIELDS:
-        _put(answer, field.path, plain(getattr(phone, field.column), field.path))
-    if reader.level >= PURCHASE_LEVEL:
-        _put(answer, "purchaseInfo.sidePanels", [_panel(panel) for panel in full.panels])
-    else:
-        del answer["purchaseInfo"]
-    return answer | {"status": status_json(phone, live)}
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One phone that is being written."""
+
+    phone: Found
+    live: LiveStatus
+    vault: Vault
 
 
-def listed_phone(full: FullPhone, live: LiveStatus) -> Json:
-    """A row of the normal list."""
-    phone, model, extension, employee = full.phone, full.model, full.extension, full.employee
-    answer: Json = {
-        "_id": phone.oid,
-        "macAddress": phone.mac,
-        "handsetIndex": phone.handset_index,
-        "handsetAddress": phone.handset_address,
-        "sipPhoneModel": {
-            "_id": model.oid,
-            "brand": model.brand,
-            "brandName": model.brand_name,
-            "model": model.model,
-            "picture": model.picture_oid,
-        },
-        "extension": None,
-        "employee": None,
-        "ip": ip_json(phone),
-        "notes": phone.notes,
-        "online": live.online,
-    }
-    if extension:
-        number = {"number": extension.number, "direct": extension.direct_number}
-        answer["extension"] = {"_id": extension.oid} | number
-    if employee:
-        answer["employee"] = {"_id": employee.oid, "name": employee.name}
-    return answer
+Make = Callable[[Shown], object]
+Leaf = int | Make
+"""A place in the row, or what makes the value."""
 
 
-def ip_json(phone: SipPhone) -> Json:
-    """Where the phone may connect from."""
-    return {"mode": phone.ip_mode, "countries": phone.ip_countries, "address": phone.ip_address}
+class Plan:
+    """An object of JSON: what stands under each name. Columns are taken from the row all at once."""
+
+    def __init__(self, parts: Mapping[str, "Leaf | Plan"]) -> None:
+        self._names = tuple(parts)
+        places = [part if isinstance(part, int) else 0 for part in parts.values()]
+        self._take = itemgetter(*places, 0)  # with one place alone it would give no tuple
+        self._made: list[tuple[str, Make]] = []
+        """What does not come from the row as it is; its name holds a place until then."""
+        for name, part in parts.items():
+            if isinstance(part, Plan):
+                self._made.append((name, part.write))
+            elif not isinstance(part, int):
+                self._made.append((name, part))
+
+    def write(self, shown: Shown) -> Json:
+        """The object for one phone."""
+        answer: Json = dict(zip(self._names, self._take(shown.phone.values), strict=False))
+        for name, make in self._made:
+            answer[name] = make(shown)
+        return answer
 
 
-def status_json(phone: SipPhone, live: LiveStatus) -> Json:
-    """The documented fields always, the others when they hold something."""
+def full_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
+    """All settings of each phone and its live status."""
+    plan = _full_plan(reader.level >= PURCHASE_LEVEL, reader.level >= reader.secrets_level)
+    return _written(plan, phones, statuses, reader.vault)
+
+
+def listed_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
+    """Rows of the normal list."""
+    return _written(_LISTED, phones, statuses, reader.vault)
+
+
+def status_json(live: LiveStatus) -> Json:
+    """The documented fields of a live status, and the others when they hold something."""
     status: Json = {
-        "configLoaded": plain(phone.config_loaded_at),
-        "configSaved": plain(phone.config_saved_at),
         "online": live.online,
         "expires": live.expires,
         "localIpAddress": live.local_ip_address,
@@ -100,74 +92,162 @@ def status_json(phone: SipPhone, live: LiveStatus) -> Json:
         "userAgent": live.user_agent,
         "state": live.state,
         "reason": live.reason,
-        "since": _moment(live.since),
+        "since": moment(live.since),
     }
     extras: Json = {
         "transport": live.transport,
         "publicPort": live.public_port,
-        "lastSeen": _moment(live.last_seen),
+        "lastSeen": moment(live.last_seen),
         "rttMs": live.rtt_ms,
-        "lastRejectedAt": _moment(live.last_rejected_at),
+        "lastRejectedAt": moment(live.last_rejected_at),
         "lastRejectedIp": live.last_rejected_ip,
         "lastRejectedReason": live.last_rejected_reason,
     }
-    return status | {name: value for name, value in extras.items() if value is not None}
+    for name, value in extras.items():
+        if value is not None:
+            status[name] = value
+    return status
 
 
-def plain(value: Value, path: str = "") -> object:
-    """A column as JSON knows it; the index of a built-in ringtone is a number."""
-    if isinstance(value, datetime):
-        return clock.iso(value)
-    if path == "ringer.tone" and isinstance(value, str) and len(value) <= 3:
-        return int(value)
-    return value
+def moment(seconds: int | None) -> datetime | None:
+    """Epoch seconds as `json_answer` takes them."""
+    return None if seconds is None else clock.utc(seconds)
 
 
-def _moment(seconds: int | None) -> str | None:
-    return None if seconds is None else clock.iso(clock.utc(seconds))
+def _written(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
+    return [plan.write(Shown(phone, live, vault)) for phone, live in zip(phones, statuses, strict=True)]
 
 
-def _credentials(phone: SipPhone, reader: Reader) -> Json:
-    if reader.level < reader.secrets_level:
-        return {"username": phone.username}
-    return {"username": phone.username, "password": _password(phone, reader.vault)}
+# Values that are more than a column
 
 
-def _password(phone: SipPhone, vault: Vault) -> str | None:
+def _password(shown: Shown) -> str | None:
     """None when it cannot be opened: one broken row must not take the others of its list with it."""
+    phone = shown.phone
     try:
-        return vault.open(phone.password_enc, phone.oid)
+        return shown.vault.open(str(phone.values[_PASSWORD]), phone.oid)
     except StoreUnavailable:
         log.error("the stored password of phone %s cannot be opened", phone.oid)
         return None
 
 
-def _network(phone: SipPhone) -> Json:
-    return {
-        "dhcp": phone.net_dhcp,
-        "ipAddress": phone.net_ip,
-        "subnet": phone.net_subnet,
-        "gateway": phone.net_gateway,
-        "dns1": phone.net_dns1,
-        "dns2": phone.net_dns2,
+def _tone(shown: Shown) -> object:
+    """The index of a built-in ringtone is a number."""
+    value = shown.phone.values[_TONE]
+    return int(value) if isinstance(value, str) and len(value) <= 3 else value
+
+
+def _status(shown: Shown) -> Json:
+    values = shown.phone.values
+    saved: Json = {"configLoaded": values[_LOADED], "configSaved": values[_SAVED]}
+    return saved | status_json(shown.live)
+
+
+def _softkeys(shown: Shown) -> list[Json]:
+    return _objects(SOFTKEY, shown.phone.softkeys)
+
+
+def _panels(shown: Shown) -> list[Json]:
+    return _objects(PANEL, shown.phone.panels)
+
+
+def _objects(columns: Mapping[str, object], rows: Sequence[Values]) -> list[Json]:
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _when(place: int, plan: Plan) -> Callable[[Shown], Json | None]:
+    """The object, where the column says that there is one."""
+    return lambda shown: None if shown.phone.values[place] is None else plan.write(shown)
+
+
+# Plans
+
+_WHOLE_PLACES: Final = {name: place for place, name in enumerate(WHOLE)}
+_LISTED_PLACES: Final = {name: place for place, name in enumerate(LISTED)}
+_PASSWORD: Final = _WHOLE_PLACES["password_enc"]
+_TONE: Final = _WHOLE_PLACES["ringer_tone"]
+_LOADED: Final = _WHOLE_PLACES["config_loaded_at"]
+_SAVED: Final = _WHOLE_PLACES["config_saved_at"]
+
+Leaves = Mapping[str, Leaf]
+"""Dotted name -> leaf."""
+
+
+@lru_cache(4)
+def _full_plan(purchase: bool, secrets: bool) -> Plan:
+    columns = {
+        "_id": "oid",
+        "sipPhoneModel": "model",
+        "extension": "extension",
+        "customer": "customer",
+        "product": "product",
+        "macAddress": "mac",
+        "handsetIndex": "handset_index",
+        "ip.mode": "ip_mode",
+        "ip.countries": "ip_countries",
+        "ip.address": "ip_address",
+        "username": "username",
+        "network.dhcp": "net_dhcp",
+        "network.ipAddress": "net_ip",
+        "network.subnet": "net_subnet",
+        "network.gateway": "net_gateway",
+        "network.dns1": "net_dns1",
+        "network.dns2": "net_dns2",
+    } | {field.path: field.column for field in FIELDS}
+    leaves: dict[str, Leaf] = {path: _WHOLE_PLACES[column] for path, column in columns.items()}
+    leaves |= {"softkeys": _softkeys, "ringer.tone": _tone, "purchaseInfo.sidePanels": _panels}
+    if secrets:
+        leaves["password"] = _password
+    if not purchase:
+        leaves = {path: leaf for path, leaf in leaves.items() if not path.startswith("purchaseInfo.")}
+    return _plan(leaves | {"status": _status})
+
+
+def _plan(leaves: Leaves) -> Plan:
+    """Dotted names as plans in plans."""
+    parts: dict[str, Leaf | Plan] = {}
+    for path, leaf in leaves.items():
+        head, _, rest = path.partition(".")
+        if not rest:
+            parts[head] = leaf
+        elif head not in parts:
+            prefix = f"{head}."
+            inner = {name.removeprefix(prefix): leaves[name] for name in leaves if name.startswith(prefix)}
+            parts[head] = _plan(inner)
+    return Plan(parts)
+
+
+def _listed_plan() -> Plan:
+    at = _LISTED_PLACES
+    model = ("brand", "model_brand"), ("brandName", "model_brand_name"), ("model", "model_model")
+    leaves: dict[str, Leaf] = {
+        "_id": at["oid"],
+        "macAddress": at["mac"],
+        "handsetIndex": at["handset_index"],
+        "handsetAddress": at["handset_address"],
+        "sipPhoneModel._id": at["model"],
+        **{f"sipPhoneModel.{name}": at[column] for name, column in model},
+        "sipPhoneModel.picture": at["model_picture"],
+        "extension": _when(at["extension"], _part(extension=("_id", "number", "direct"))),
+        "employee": _when(at["employee"], _part(employee=("_id", "name"))),
+        "ip.mode": at["ip_mode"],
+        "ip.countries": at["ip_countries"],
+        "ip.address": at["ip_address"],
+        "notes": at["notes"],
+        "online": lambda shown: shown.live.online,
     }
+    return _plan(leaves)
 
 
-def _softkey(key: SipPhoneSoftkey) -> Json:
-    return {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
+def _part(**group: Sequence[str]) -> Plan:
+    """The plan of an object whose columns are called after it."""
+    return Plan(
+        {
+            name: _LISTED_PLACES[table if name == "_id" else f"{table}_{name}"]
+            for table, names in group.items()
+            for name in names
+        }
+    )
 
 
-def _panel(panel: Panel) -> Json:
-    row = panel.row
-    payment = {"paymentOption": row.payment_option, "orderId": row.order_id, "date": plain(row.date)}
-    return {"serial": row.serial} | payment | {"product": panel.product}
-
-
-def _put(answer: Json, path: str, value: object) -> None:
-    *groups, name = path.split(".")
-    place = answer
-    for group in groups:
-        inner = place.setdefault(group, {})
-        if isinstance(inner, dict):
-            place = inner
-    place[name] = value
+_LISTED: Final = _listed_plan()

@@ -1,4 +1,4 @@
-"""Measure our server and Kamailio one after the other, then our transports, and print all; see `--help`."""
+"""Measure our server and Kamailio one after the other, our transports, our API; print all. See `--help`."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import measure, report, sides, transports
+from tests.bench import api, measure, report, sides, transports
 from tests.bench.report import Figures, Scale, SideFigures
 from tests.bench.sides import Side
 
@@ -39,7 +39,10 @@ def main() -> None:
         for phones in wanted.scale:
             console.print(f"[dim]registrar with {phones:,} phones ...")
             scales.append(_scale(phones, tmp, wanted))
-        figures = Figures(compared, scales, *_transports(tmp, wanted, console))
+        costs, idle = _transports(tmp, wanted, console)
+        if wanted.api:
+            console.print(f"[dim]config API with {api.PHONES:,} phones ...")
+        figures = Figures(compared, scales, costs, idle, api.measure(tmp) if wanted.api else None)
     report.show(figures, console)
     console.print(f"[dim]{report.write(figures)}")
 
@@ -112,7 +115,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--connections", type=int, default=500, help="phones of that comparison")
     parser.add_argument("--idle", type=int, default=5_000, help="browsers that only keep their connection")
-    return parser.parse_args()
+    parser.add_argument(
+        "--api", action=argparse.BooleanOptionalAction, help="the config API alone; --no-api: all else"
+    )
+    wanted = parser.parse_args()
+    if wanted.api:
+        wanted.sides, wanted.scale, wanted.transports, wanted.idle = [], [], [], 0
+    wanted.api = wanted.api is not False
+    return wanted
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.api import ApiFigures
 from tests.bench.measure import Occupied, Rates
 from tests.bench.sides import PINNED
 from tests.bench.transports import Cost, Idle
@@ -25,8 +26,10 @@ GROWTH_AIM: Final = 1.25
 TRANSPORT_AIM: Final = 1.6
 KILOBYTES_AIM: Final = 60
 LAG_AIM_MS: Final = 20
+PAGE_GROWTH_AIM: Final = 1.5
 VERSIONS: Final = {
     "kamailio": ("kamailio", "-v"),
+    "postgresql": ("psql", "--version"),
     "redis": ("redis-server", "--version"),
     "sipp": ("sipp", "-v"),
 }
@@ -64,6 +67,7 @@ class Figures:
     transports: dict[str, list[Cost]]
     """By side; the first of each is UDP."""
     idle: Idle | None
+    api: ApiFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,20 @@ def aims(figures: Figures) -> list[Aim]:
     for side in ours[:1]:
         size = side.occupied.redis_bytes
         found.append(Aim(f"bytes in Redis for a binding: at most {BYTES_AIM:,}", size, size <= BYTES_AIM))
-    return [*found, *_growth(figures.scales), *_over_transports(figures)]
+    return [*found, *_growth(figures.scales), *_over_transports(figures), *_of_the_api(figures.api)]
+
+
+def _of_the_api(api: ApiFigures | None) -> list[Aim]:
+    if api is None:
+        return []
+    found = [
+        Aim(f"API, {row.name}: p95 in ms, at most {row.aim_ms:g}", row.p95_ms, row.p95_ms <= row.aim_ms)
+        for row in api.latencies
+        if row.aim_ms is not None
+    ]
+    ratio = api.latencies[0].p50_ms / api.few.p50_ms
+    text = f"API, full page, {api.phones:,} phones to {api.few_phones:,}: at most {PAGE_GROWTH_AIM}"
+    return [*found, Aim(text, ratio, ratio <= PAGE_GROWTH_AIM)]
 
 
 def _over_transports(figures: Figures) -> list[Aim]:
@@ -143,6 +160,8 @@ def show(figures: Figures, console: Console) -> None:
         console.print(_transports_table(figures.transports))
     if figures.idle is not None:
         console.print(_idle_table(figures.idle))
+    if figures.api is not None:
+        console.print(_api_table(figures.api))
     for aim in aims(figures):
         verdict = "met    " if aim.met else "NOT MET"
         console.print(f"{verdict}  {aim.value:10,.2f}   {aim.text}", highlight=False, soft_wrap=True)
@@ -231,6 +250,26 @@ def _idle_table(idle: Idle) -> Table:
         f"{idle.lag_p99_ms:,.0f} at {idle.rate:,.0f}/s",
         f"{idle.p99_ms:,.1f}",
     )
+    return table
+
+
+def _api_table(api: ApiFigures) -> Table:
+    title = f"config API, one process, PostgreSQL with {api.phones:,} phones, {api.online:,} online"
+    table = Table(title=title, title_justify="left")
+    table.add_column("(a page: full=true)", no_wrap=True)
+    for name in ("at once", "a second", "p50, ms", "p95", "p99", "CPU, ms", "kB"):
+        table.add_column(name, justify="right")
+    for row in (*api.latencies, api.few):
+        table.add_row(
+            row.name,
+            str(row.concurrency),
+            f"{row.per_second:,.1f}",
+            *(f"{value:,.1f}" for value in (row.p50_ms, row.p95_ms, row.p99_ms, row.cpu_ms)),
+            f"{row.kilobytes:,.1f}",
+        )
+    ratio = api.latencies[0].p50_ms / api.rows_alone_ms
+    rows = f"the rows of the page alone, by asyncpg: {api.rows_alone_ms:.1f} ms"
+    table.caption = f"{rows}; the whole page takes {ratio:.1f} times that"
     return table
 
 

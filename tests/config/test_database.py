@@ -1,7 +1,7 @@
 """The schema, the views of the SIP side, and the demo tenant."""
 
 import asyncio
-from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -46,7 +46,12 @@ async def test_several_processes_may_migrate_at_once(database_url: str) -> None:
 
 async def test_the_migrations_make_what_the_tables_say(world: World) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), Table.metadata))
+        found = compare_metadata(MigrationContext.configure(connection), Table.metadata)
+        return [difference for difference in found if not is_of_trigrams(difference)]
+
+    def is_of_trigrams(difference: tuple[Any, ...]) -> bool:
+        """Those indexes are PostgreSQL's alone, where it has the extension."""
+        return difference[0] == "remove_index" and str(difference[1].name).endswith("_trigrams")
 
     async with world.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
@@ -130,7 +135,8 @@ async def test_domains_are_those_of_customers_that_are_not_deleted(
 async def test_an_error_does_not_tell_the_parameters(world: World) -> None:
     with pytest.raises(IntegrityError) as caught:
         await world.execute(
-            "INSERT INTO installation (id, secret_fingerprint, created_at) VALUES (2, :mark, :mark)",
+            "INSERT INTO installation (id, secret_fingerprint, created_at)"
+            " VALUES (2, :mark, CURRENT_TIMESTAMP)",
             mark="the value of a parameter",
         )
     assert "INSERT INTO installation" in str(caught.value)
@@ -162,8 +168,8 @@ async def test_the_first_contact_of_the_sip_side_locks_once(world: World) -> Non
     assert rows == [("LOCKED", "192.0.2.1", 3)]
 
 
-async def test_the_demo_tenant_is_made_once(tmp_path: Path) -> None:
-    engines: list[AsyncEngine] = [connect(f"sqlite+aiosqlite:///{tmp_path}/demo.db") for _ in range(3)]
+async def test_the_demo_tenant_is_made_once(database_url: str) -> None:
+    engines: list[AsyncEngine] = [connect(database_url) for _ in range(3)]
     await migrate(engines[0])
     vault = Vault(SECRET_KEY)
     found = await asyncio.gather(*(demo_tenant(engine, SETTINGS, vault) for engine in engines))

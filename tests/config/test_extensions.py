@@ -123,6 +123,19 @@ async def test_a_user_name_is_unique_in_its_customer_only(world: World) -> None:
         await made(client, sipUser="joe", sipPassword="x", customer=world.ids["rival"])
 
 
+async def test_a_change_finds_a_number_and_a_name_that_are_taken(world: World) -> None:
+    async with world.client(AccessLevel.MANAGER) as client:
+        await made(client, number="301", sipUser="joe", sipPassword="x")
+        created = await made(client, sipUser="jim", sipPassword="x")
+        for body, code in (
+            ({"number": "200", "sipPassword": "y"}, "number"),
+            ({"sipUser": "joe", "sipPassword": "y"}, "sipUser"),
+        ):
+            answer = await client.post(f"/pbx/extension/{created['_id']}", json=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, code)
+        assert (await client.get(f"/pbx/extension/{created['_id']}")).json() == created
+
+
 async def test_a_list_is_paged_sorted_and_filtered(world: World) -> None:
     async with world.client(AccessLevel.MANAGER) as client:
         for number, name in (("300", "Cilla"), ("301", "Bo"), ("302", "100%")):

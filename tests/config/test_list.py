@@ -3,7 +3,7 @@
 import pytest
 
 from config.access import AccessLevel
-from tests.config.world import World
+from tests.config.world import MODEL, World
 
 
 async def listed(world: World, **params: str) -> tuple[int, list[str]]:
@@ -18,7 +18,8 @@ async def listed(world: World, **params: str) -> tuple[int, list[str]]:
 async def phones(world: World) -> World:
     await world.create(notes="desk", macAddress="4EE8A34B56F3", extension=world.ids["ext200"])
     await world.create(notes="100% Ærlig_", ip={"mode": "LOCKED", "address": "192.0.2.77"})
-    await world.create(notes="spare", handsetAddress="HSET-9", extension=world.ids["ext201"])
+    base = {"sipPhoneModel": MODEL["dect"], "handsetAddress": "HSET-9"}
+    await world.create(notes="spare", extension=world.ids["ext201"], **base)
     return world
 
 
@@ -110,4 +111,4 @@ async def test_a_page_costs_the_same_few_queries_however_long_it_is(phones: Worl
     async with phones.client() as client:
         page = await client.get("/pbx/sipphone", params={"full": full})
     assert len(page.json()["sipPhones"]) == 8
-    assert len([line for line in statements if line.startswith("SELECT")]) == (4 if full == "true" else 2)
+    assert len([line for line in statements if line.startswith("SELECT")]) == (5 if full == "true" else 3)

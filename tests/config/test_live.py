@@ -1,14 +1,17 @@
 """The live status, from hashes in Redis as the SIP side writes them."""
 
+import asyncio
 import json
 import time
 
+import pytest
 from redis.asyncio import Redis
 
 from config.live import MAX_NODES, Live
 from registrar.model import Epoch
 from registrar.rules.status import UNKNOWN
 from registrar.store import keys
+from registrar.store.many import ask, command
 from tests.config.world import Json, World
 
 NOW = int(time.time())
@@ -159,3 +162,11 @@ async def test_the_names_of_nodes_are_forgotten_before_they_are_too_many(redis: 
     for _ in range(2):
         assert all(status.online for status in await live.statuses(phones))
     assert len(live._nodes) <= MAX_NODES
+
+
+async def test_an_answer_that_came_too_late_is_not_taken_for_another(redis: Redis) -> None:
+    await write_status(redis, "a", online())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await ask(redis, [command("BLPOP", "nothing", 1)])
+    assert (await Live(redis, lambda: Epoch(NOW)).statuses(["a"]))[0].online is True

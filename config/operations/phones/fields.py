@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ...tables import SipPhoneModel
+from ...tables import SHORT_TEXT, SipPhoneModel
 from .. import checks
 from ..checks import Value, Wrong
 from ..document import NOT_SENT
@@ -14,8 +14,8 @@ from .draft import PhoneDraft
 from .ranges import ModelCheck
 
 HEADSET_BUTTONS: Final = ("speaker", "headset", "speaker-headset", "headset-speaker")
+FONT_COLORS: Final = ("LIGHT", "DARK")
 PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
-MAX_PANEL_COUNT: Final = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ def _ranged(path: str, column: str, type: JsonType, by_model: ModelCheck, about:
     return PhoneField(path, column, type, lambda value: by_model(value, None), about, by_model=by_model)
 
 
-def _text(path: str, column: str, about: str, limit: int = 255) -> PhoneField:
-    return PhoneField(path, column, "string", checks.text(f"{path} is not a valid text", limit), about)
+def _text(path: str, column: str, about: str, limit: int = SHORT_TEXT) -> PhoneField:
+    check = checks.text(f"{path} is not a valid text", limit)
+    return PhoneField(path, column, "string", check, about, limits={"maxLength": limit})
 
 
 def _flag(path: str, column: str, about: str, default: Value = False) -> PhoneField:
@@ -48,7 +49,20 @@ def _flag(path: str, column: str, about: str, default: Value = False) -> PhoneFi
 
 def _number(path: str, column: str, low: int, high: int, about: str) -> PhoneField:
     message = f"{path} must be a number from {low} to {high}"
-    return PhoneField(path, column, "integer", checks.integer(low, high, message), about)
+    check = checks.integer(low, high, message)
+    return PhoneField(path, column, "integer", check, about, limits={"minimum": low, "maximum": high})
+
+
+def _word(path: str, column: str, options: tuple[str, ...], about: str) -> PhoneField:
+    check = checks.one_of(options, f"{path} must be one of {', '.join(options)}")
+    return PhoneField(path, column, "string", check, about, limits={"enum": list(options)})
+
+
+def _vlan(path: str, column: str, high: int, message: str, about: str) -> PhoneField:
+    check = checks.integer(0, high, message, as_text=True)
+    return PhoneField(
+        path, column, "integer", check, about, default=0, limits={"minimum": 0, "maximum": high}
+    )
 
 
 def _level(part: str, way: str) -> PhoneField:
@@ -62,17 +76,16 @@ def _has_panels(model: SipPhoneModel) -> bool:
     return model.max_side_panels > 0
 
 
+def _has_handsets(model: SipPhoneModel) -> bool:
+    return model.multiple_handsets
+
+
 def _has_softkeys(model: SipPhoneModel) -> bool:
     return model.softkeys > 0
 
 
 _CLUSTER = "PBX cluster id not valid, only 1 or 2 is permitted"
 _VOLUME = ("Ringer volume is invalid", "Ringer volume is outside the valid range")
-_HEADSET = f"headsetButton must be one of {', '.join(HEADSET_BUTTONS)}"
-_PAYMENT = f"purchaseInfo.paymentOption must be one of {', '.join(PAYMENT_OPTIONS)}"
-_CONFIG = checks.text("customConfig is not a valid text", checks.CONFIG_TEXT, keep="\r\n\t")
-_NOTES = checks.text("notes is not a valid text", checks.LONG_TEXT)
-_PANEL_COUNT = f"sidePanelCount must be a number from 0 to {MAX_PANEL_COUNT}"
 
 FIELDS: Final[tuple[PhoneField, ...]] = (
     PhoneField(
@@ -82,9 +95,18 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         checks.integer(1, 2, _CLUSTER),
         "1 production, 2 development",
         1,
+        limits={"minimum": 1, "maximum": 2},
     ),
     _text("serial", "serial", "Serial number; some models need it"),
-    _text("handsetAddress", "handset_address", "Id of the handset; needed where a model has several"),
+    PhoneField(
+        "handsetAddress",
+        "handset_address",
+        "string",
+        checks.text("handsetAddress is not a valid text"),
+        "Id of the handset; needed where a model has several, and null where it has not",
+        of_model=_has_handsets,
+        limits={"maxLength": SHORT_TEXT},
+    ),
     _flag("callWaiting", "call_waiting", "Call waiting"),
     PhoneField(
         "sidePanel",
@@ -93,14 +115,14 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         checks.text("sidePanel is not a valid text"),
         "Model of the side panels",
         of_model=_has_panels,
+        limits={"maxLength": SHORT_TEXT},
     ),
-    PhoneField(
+    _ranged(
         "sidePanelCount",
         "side_panel_count",
         "integer",
-        checks.integer(0, MAX_PANEL_COUNT, _PANEL_COUNT),
+        ranges.panel_count("sidePanelCount must be a number from 0 to what the model has room for"),
         "How many side panels are attached",
-        of_model=_has_panels,
     ),
     PhoneField(
         "softkeyConfigurationOnDevice",
@@ -120,13 +142,7 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         default=False,
         of_model=_has_softkeys,
     ),
-    PhoneField(
-        "headsetButton",
-        "headset_button",
-        "string",
-        checks.one_of(HEADSET_BUTTONS, _HEADSET),
-        "What the headset button does",
-    ),
+    _word("headsetButton", "headset_button", HEADSET_BUTTONS, "What the headset button does"),
     _flag("dhsg", "dhsg", "A DHSG headset is in use"),
     _number("displayBrightness", "display_brightness", 0, 15, "Brightness of the display"),
     _number("displayBrightnessIdle", "display_brightness_idle", 0, 15, "Brightness when idle"),
@@ -136,17 +152,19 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         "string",
         checks.url("displayBackground must be a URL that begins with http: or https:"),
         "URL of a picture",
+        limits={"maxLength": checks.MAX_URL},
     ),
-    PhoneField(
-        "displayFontColor",
-        "display_font_color",
-        "string",
-        checks.one_of(("LIGHT", "DARK"), "displayFontColor must be LIGHT or DARK"),
-        "Colour of the font",
-    ),
+    _word("displayFontColor", "display_font_color", FONT_COLORS, "Colour of the font"),
     _text("instanceId", "instance_id", "WebRTC instance that the phone belongs to"),
-    PhoneField("customConfig", "custom_config", "string", _CONFIG, "Piece of configuration, put in as it is"),
-    PhoneField("notes", "notes", "string", _NOTES, "Free text"),
+    PhoneField(
+        "customConfig",
+        "custom_config",
+        "string",
+        checks.text("customConfig is not a valid text", checks.CONFIG_TEXT, keep="\r\n\t"),
+        "Piece of configuration, put in as it is",
+        limits={"maxLength": checks.CONFIG_TEXT},
+    ),
+    _text("notes", "notes", "Free text", checks.LONG_TEXT),
     _ranged(
         "ringer.volume",
         "ringer_volume",
@@ -164,22 +182,8 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
     *(_level(part, way) for part in ("handset", "headset", "handsfree") for way in ("mic", "speaker")),
     _flag("codec.hdAudio", "codec_hd", "HD audio codecs allowed", default=True),
     _flag("codec.video", "codec_video", "Video codecs allowed"),
-    PhoneField(
-        "network.vlanId",
-        "vlan_id",
-        "integer",
-        checks.integer(0, 4094, "Vlan ID is invalid", as_text=True),
-        "VLAN, 0 to 4094",
-        default=0,
-    ),
-    PhoneField(
-        "network.vlanPriority",
-        "vlan_priority",
-        "integer",
-        checks.integer(0, 7, "Vlan priority is invalid", as_text=True),
-        "VLAN priority, 0 to 7",
-        default=0,
-    ),
+    _vlan("network.vlanId", "vlan_id", 4094, "Vlan ID is invalid", "VLAN, 0 to 4094"),
+    _vlan("network.vlanPriority", "vlan_priority", 7, "Vlan priority is invalid", "VLAN priority, 0 to 7"),
     _text("purchaseInfo.orderId", "purchase_order_id", "Order id; RESELLER and up"),
     PhoneField(
         "purchaseInfo.date",
@@ -187,12 +191,12 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         "string",
         checks.moment("purchaseInfo.date is not a valid date"),
         "When the phone was bought; RESELLER and up",
+        limits={"format": "date-time"},
     ),
-    PhoneField(
+    _word(
         "purchaseInfo.paymentOption",
         "purchase_option",
-        "string",
-        checks.one_of(PAYMENT_OPTIONS, _PAYMENT),
+        PAYMENT_OPTIONS,
         "How the phone is paid for; RESELLER and up",
     ),
 )

@@ -1,14 +1,31 @@
-"""Reading phones with all that belongs to them: one query for a page, two more for keys and panels."""
+"""Reading phones for answers: ids first, then the columns of one page, all without objects of the ORM."""
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeVarTuple
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    any_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    union,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
+from ...access import AccessLevel
 from ...auth import Caller
 from ...errors import not_found
 from ...tables import (
@@ -23,44 +40,85 @@ from ...tables import (
 )
 from ..customers import visible
 from ..ids import parse_oid
+from ..listing import MAX_FILTER
 
-MAX_FILTER: Final = 256
-"""No property that a filter looks at is searched for more."""
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
-SEARCHED: Final[tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...]] = (
-    SipPhone.mac,
-    SipPhone.ip_address,
-    SipPhone.handset_address,
-    SipPhone.notes,
-    Extension.number,
-    Extension.direct_number,
-    Employee.name,
-)
 
-Columns = TypeVarTuple("Columns")
-Joined = tuple[SipPhone, SipPhoneModel, str, Extension | None, Employee | None, str | None]
+Values = Sequence[object]
+"""One row of the database, its columns in the order that was asked for."""
+
+Columns = Mapping[str, ColumnElement[Any]]  # of any type of SQL
+
+_phone = SipPhone.__table__.c
+_model = SipPhoneModel.__table__.c
+_customer = Customer.__table__.c
+_extension = Extension.__table__.c
+_employee = Employee.__table__.c
+_product = Product.__table__.c
+_key = SipPhoneSoftkey.__table__.c
+_panel = SipPhoneSidePanel.__table__.c
+
+WHOLE: Final[Columns] = {
+    "id": _phone.id,
+    "oid": _phone.oid,
+    **{column.key: column for column in SipPhone.__table__.columns if column.key not in ("id", "oid")},
+    "model": _model.oid,
+    "customer": _customer.oid,
+    "extension": _extension.oid,
+    "product": _product.oid,
+}
+"""Name -> column of a phone as it is shown whole."""
+
+LISTED: Final[Columns] = {
+    "id": _phone.id,
+    "oid": _phone.oid,
+    **{
+        name: _phone[name]
+        for name in "mac handset_index handset_address ip_mode ip_countries ip_address notes".split()
+    },
+    "model": _model.oid,
+    "model_brand": _model.brand,
+    "model_brand_name": _model.brand_name,
+    "model_model": _model.model,
+    "model_picture": _model.picture_oid,
+    "extension": _extension.oid,
+    "extension_number": _extension.number,
+    "extension_direct": _extension.direct_number,
+    "employee": _employee.oid,
+    "employee_name": _employee.name,
+}
+"""Name -> column of a row of the normal list."""
+
+SOFTKEY: Final[Columns] = {
+    "index": _key.key_index,
+    "function": _key.function,
+    "value": _key.value,
+    "label": _key.label,
+}
+PANEL: Final[Columns] = {
+    "serial": _panel.serial,
+    "paymentOption": _panel.payment_option,
+    "orderId": _panel.order_id,
+    "date": _panel.date,
+    "product": _product.oid,
+}
+"""Property -> column, both as they are shown."""
+
+ID, OID = 0, 1
+"""Where those two stand in either."""
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """A side panel, and the id of its product."""
+class Found:
+    """One phone of an answer."""
 
-    row: SipPhoneSidePanel
-    product: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class FullPhone:
-    """A phone, and what it points to."""
-
-    phone: SipPhone
-    model: SipPhoneModel
-    customer: str
-    extension: Extension | None
-    employee: Employee | None
-    product: str | None
-    softkeys: Sequence[SipPhoneSoftkey] = field(default=())
-    panels: Sequence[Panel] = field(default=())
+    oid: str
+    values: Values
+    """In the order of WHOLE, or of LISTED."""
+    softkeys: Sequence[Values] = ()
+    """In the order of SOFTKEY."""
+    panels: Sequence[Values] = ()
+    """In the order of PANEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,83 +134,156 @@ class Query:
     full: bool = False
 
 
-async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> FullPhone:
-    """One phone. Raises Refused (404) when it is unknown or out of sight."""
-    statement = _joined().where(SipPhone.oid == (parse_oid(oid) or ""), visible(caller))
+async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Found:
+    """One phone, whole. Raises Refused (404) when it is unknown or out of sight."""
+    statement = _whole().where(_phone.oid == (parse_oid(oid) or ""), visible(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found()
     return (await _with_parts(session, [found]))[0]
 
 
-async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[FullPhone]]:
+async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
     """How many phones match, and one page of them by age."""
-    conditions = _conditions(caller, query)
-    count = select(func.count(SipPhone.id)).select_from(SipPhone)
-    total = await session.scalar(_linked(count).where(*conditions)) or 0
-    page = _joined().where(*conditions).order_by(SipPhone.id).offset(query.offset).limit(query.limit)
-    rows: list[Joined] = list(await session.execute(page))
-    return total, await _with_parts(session, rows) if query.full else [FullPhone(*row) for row in rows]
+    scope = await _scope(session, caller, query.customer)
+    async with _plans_for_this_text(session, query.text):
+        total, ids = await _count_and_page(session, _matching(scope, query), query)
+    if not ids:
+        return total, []
+    statement = (_whole() if query.full else _listed()).where(one_of(session, _phone.id, ids))
+    rows = list(await session.execute(statement.order_by(_phone.id)))
+    return total, await _with_parts(session, rows) if query.full else [_found(row) for row in rows]
 
 
-def _joined() -> Select[SipPhone, SipPhoneModel, str, Extension | None, Employee | None, str | None]:
-    columns: Select[SipPhone, SipPhoneModel, str, Extension | None, Employee | None, str | None] = select(
-        SipPhone, SipPhoneModel, Customer.oid, Extension, Employee, Product.oid
-    )
-    return _linked(columns.select_from(SipPhone)).outerjoin(Product, Product.id == SipPhone.product_id)
+def one_of(
+    session: AsyncSession, column: ColumnElement[int] | ColumnElement[str], values: Iterable[object]
+) -> ColumnElement[bool]:
+    """Whether `column` is one of many values: where the database can, they are one parameter, one plan."""
+    wanted = list(values)
+    if session.get_bind().dialect.name != "postgresql":
+        return column.in_(wanted)
+    kind = BigInteger() if wanted and isinstance(wanted[0], int) else String()
+    return column == any_(literal(wanted, ARRAY(kind)))
 
 
-def _linked(statement: Select[*Columns]) -> Select[*Columns]:
+# Which phones
+
+Scope = Callable[[ColumnElement[int]], ColumnElement[bool]]
+
+
+async def _scope(session: AsyncSession, caller: Caller, customer: str | None) -> Scope:
+    """The condition on the column `customer_id` of phones and of their extensions.
+
+    The customer's number is looked up first: then the plan is made for a customer of that size.
+    """
+    sight = visible(caller)
+    if customer is not None:
+        number = await session.scalar(select(_customer.id).where(_customer.oid == customer, sight))
+        return lambda column: false() if number is None else column == number
+    if caller.level >= AccessLevel.RESELLER_ADMIN:
+        return lambda _column: true()
+    return lambda column: column.in_(select(_customer.id).where(sight))
+
+
+def _matching(scope: Scope, query: Query) -> Select[int]:
+    """The ids of all phones that match."""
+    conditions = [scope(_phone.customer_id), *([_phone.extension_id.is_(None)] if query.available else [])]
+    phones: Select[int] = select(_phone.id).where(*conditions)
+    if not query.text:
+        return phones
+    if len(query.text) > MAX_FILTER or "\0" in query.text:
+        return phones.where(false())
+    # One branch for each table: each is served by its own indexes of trigrams (migration 0004).
+    extensions = select(_extension.id).where(scope(_extension.customer_id))
+    people = extensions.join(Employee.__table__, _employee.id == _extension.employee_id)
+    people = people.where(_has(query.text, _employee.name))
+    numbers = extensions.where(_has(query.text, _extension.number, _extension.direct_number))
+    own = (_phone.ip_address, _phone.handset_address, _phone.notes)
+    found = union(
+        phones.where(or_(_has(query.text, *own), _has_mac(query.text))),
+        phones.where(_phone.extension_id.in_(numbers)),
+        phones.where(_phone.extension_id.in_(people)),
+    ).cte("found")
+    return select(found.c.id)
+
+
+def _has(wanted: str, *columns: ColumnElement[str] | ColumnElement[str | None]) -> ColumnElement[bool]:
+    """Whether any column has the text in it; what means something to LIKE is taken literally."""
+    escaped = re.sub(r"([/%_])", r"/\1", wanted)
+    pattern = func.lower(f"%{escaped}%")
+    return or_(*(func.lower(column).like(pattern, escape="/") for column in columns))
+
+
+def _has_mac(wanted: str) -> ColumnElement[bool]:
+    texts = dict.fromkeys([wanted, wanted.translate(MAC_SEPARATORS)])
+    return or_(*(_has(text, _phone.mac) for text in texts if text))
+
+
+@asynccontextmanager
+async def _plans_for_this_text(session: AsyncSession, wanted: str) -> AsyncIterator[None]:
+    """PostgreSQL: a plan for any text reads whole tables; the one for this text takes the indexes."""
+    if not wanted or session.get_bind().dialect.name != "postgresql":
+        yield
+        return
+    await session.execute(text("SET plan_cache_mode = force_custom_plan"))
+    yield
+    await session.execute(text("RESET plan_cache_mode"))
+
+
+async def _count_and_page(
+    session: AsyncSession, matching: Select[int], query: Query
+) -> tuple[int, list[int]]:
+    """Both in one statement: the count stands in each of its rows, of which there is at least one."""
+    counted = select(func.count().label("total")).select_from(matching.subquery()).subquery("counted")
+    inner = matching.subquery()
+    page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
+    statement = select(counted.c.total, page.c.id).select_from(counted.outerjoin(page, true()))
+    rows = list(await session.execute(statement))
+    return rows[0].total, [row.id for row in rows if row.id is not None]
+
+
+# What is shown of them
+
+
+def _whole() -> Select[*tuple[object, ...]]:
+    return _linked(select(*WHOLE.values())).outerjoin(Product.__table__, _product.id == _phone.product_id)
+
+
+def _listed() -> Select[*tuple[object, ...]]:
+    linked = _linked(select(*LISTED.values()))
+    return linked.outerjoin(Employee.__table__, _employee.id == _extension.employee_id)
+
+
+def _linked(statement: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
     return (
-        statement.join(SipPhoneModel, SipPhoneModel.id == SipPhone.model_id)
-        .join(Customer, Customer.id == SipPhone.customer_id)
-        .outerjoin(Extension, Extension.id == SipPhone.extension_id)
-        .outerjoin(Employee, Employee.id == Extension.employee_id)
+        statement.select_from(SipPhone.__table__)
+        .join(SipPhoneModel.__table__, _model.id == _phone.model_id)
+        .join(Customer.__table__, _customer.id == _phone.customer_id)
+        .outerjoin(Extension.__table__, _extension.id == _phone.extension_id)
     )
 
 
-def _conditions(caller: Caller, query: Query) -> list[ColumnElement[bool]]:
-    conditions = [visible(caller)]
-    if query.customer:
-        conditions.append(Customer.oid == query.customer)
-    if query.available:
-        conditions.append(SipPhone.extension_id.is_(None))
-    if query.text:
-        conditions.append(_matches(query.text))
-    return conditions
-
-
-def _matches(text: str) -> ColumnElement[bool]:
-    """Whether any searched property has `text` in it; what means something to LIKE is taken literally."""
-    if len(text) > MAX_FILTER or "\0" in text:
-        return false()
-    wanted = [column.icontains(text, autoescape=True) for column in SEARCHED]
-    mac = text.translate(MAC_SEPARATORS)
-    if mac:
-        wanted.append(SipPhone.mac.icontains(mac, autoescape=True))
-    return or_(*wanted)
-
-
-async def _with_parts(session: AsyncSession, rows: Sequence[Joined]) -> list[FullPhone]:
-    ids = [row[0].id for row in rows]
-    softkeys: dict[int, list[SipPhoneSoftkey]] = defaultdict(list)
-    keys = (
-        select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id.in_(ids)).order_by(SipPhoneSoftkey.key_index)
+async def _with_parts(session: AsyncSession, rows: Sequence[Values]) -> list[Found]:
+    ids = [row[ID] for row in rows]
+    keys = select(_key.phone_id, *SOFTKEY.values()).order_by(_key.phone_id, _key.key_index)
+    panels = (
+        select(_panel.phone_id, *PANEL.values())
+        .select_from(SipPhoneSidePanel.__table__)
+        .outerjoin(Product.__table__, _product.id == _panel.product_id)
+        .order_by(_panel.phone_id, _panel.position)
     )
-    for key in await session.scalars(keys):
-        softkeys[key.phone_id].append(key)
-    panels = await _panels(session, ids)
-    return [FullPhone(*row, softkeys=softkeys[row[0].id], panels=panels[row[0].id]) for row in rows]
+    softkeys = _by_phone(await session.execute(keys.where(one_of(session, _key.phone_id, ids))))
+    side_panels = _by_phone(await session.execute(panels.where(one_of(session, _panel.phone_id, ids))))
+    return [_found(row, softkeys.get(row[ID], ()), side_panels.get(row[ID], ())) for row in rows]
 
 
-async def _panels(session: AsyncSession, ids: list[int]) -> dict[int, list[Panel]]:
-    panels: dict[int, list[Panel]] = defaultdict(list)
-    statement = (
-        select(SipPhoneSidePanel, Product.oid)
-        .outerjoin(Product, Product.id == SipPhoneSidePanel.product_id)
-        .where(SipPhoneSidePanel.phone_id.in_(ids))
-        .order_by(SipPhoneSidePanel.position)
-    )
-    for row, product in await session.execute(statement):
-        panels[row.phone_id].append(Panel(row, product))
-    return panels
+def _found(row: Values, softkeys: Sequence[Values] = (), panels: Sequence[Values] = ()) -> Found:
+    return Found(str(row[OID]), row, softkeys, panels)
+
+
+def _by_phone(rows: Iterable[Values]) -> dict[object, list[Values]]:
+    """What belongs to each phone, whose number stands first in each row."""
+    grouped: dict[object, list[Values]] = defaultdict(list)
+    for phone, *values in rows:
+        grouped[phone].append(values)
+    return grouped

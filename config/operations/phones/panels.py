@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...tables import SHORT_TEXT, Product, SipPhoneSidePanel
+from ...tables import SHORT_TEXT, SipPhoneSidePanel
 from .. import checks
 from ..checks import Value, Wrong
 from ..document import NOT_SENT
-from ..ids import parse_oid
+from ..products import find_usable
 from .draft import PhoneDraft
 from .fields import PAYMENT_OPTIONS
 
@@ -97,9 +97,9 @@ async def _taken_serials(session: AsyncSession, draft: PhoneDraft, sent: list[ob
 async def _product(session: AsyncSession, draft: PhoneDraft, path: str, sent: object) -> int | None:
     if sent is None or sent == "":
         return None
-    product: int | None = await session.scalar(
-        select(Product.id).where(Product.oid == (parse_oid(sent) or ""))
-    )
+    if draft.customer is None:
+        return None  # whose product it could be is not known, and that is said already
+    product = await find_usable(session, draft.customer, sent)
     if product is None:
         draft.wrong(path, "Product not found", 404, "exists")
     return product

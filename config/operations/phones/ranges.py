@@ -46,3 +46,18 @@ def ringtone(message: str) -> ModelCheck:
         return str(number) if 0 <= number <= model.ringer_tone_max else Wrong(message, "range")
 
     return check
+
+
+def panel_count(message: str) -> ModelCheck:
+    """How many side panels are attached: no more than the model has room for; ignored when it has none."""
+
+    def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
+        number = as_integer(value)
+        if number is None:
+            return Wrong(message)
+        room = None if model is None else model.max_side_panels
+        if room == 0:
+            return None
+        return number if number >= 0 and (room is None or number <= room) else Wrong(message, "range")
+
+    return check

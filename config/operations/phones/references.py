@@ -3,10 +3,11 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...tables import Extension, Product, SipPhone, SipPhoneModel
+from ...tables import Extension, SipPhone, SipPhoneModel
 from ..document import NOT_SENT
 from ..ids import parse_oid
 from ..models import WEBRTC, find_model
+from ..products import find_usable
 from .draft import PhoneDraft
 
 PHONE_PRODUCT = "PBX_SIP_PHONE"
@@ -61,10 +62,9 @@ async def _read_product(session: AsyncSession, draft: PhoneDraft) -> None:
     if sent is None or sent == "":
         draft.values["product_id"] = None
         return
-    statement = select(Product.id).where(
-        Product.oid == (parse_oid(sent) or ""), Product.type == PHONE_PRODUCT
-    )
-    product = await session.scalar(statement)
+    if draft.customer is None:
+        return  # whose product it could be is not known, and that is said already
+    product = await find_usable(session, draft.customer, sent, PHONE_PRODUCT)
     if product is None:
         draft.wrong("product", "Product not found", 404, "exists")
     draft.values["product_id"] = product

@@ -1,12 +1,21 @@
 """The softkeys of a phone: what each may be, and what it may point to."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...tables import SHORT_TEXT, Extension, SipPhone, SipPhoneSoftkey
+from ...tables import (
+    SHORT_TEXT,
+    Extension,
+    Queue,
+    SipGroup,
+    SipGroupController,
+    SipPhone,
+    SipPhoneSoftkey,
+)
 from ..checks import as_integer, is_clean, is_phone_number, is_url
 from ..document import NOT_SENT
 from ..ids import parse_oid
@@ -19,12 +28,29 @@ POINTERS: Final[Mapping[str, str]] = {
     "QUEUE": "Queue not found",
 }
 """Functions whose value is an id, and what is said when nothing has it."""
+POINTED_AT: Final[Mapping[str, type[Extension] | type[SipPhone] | type[SipGroup] | type[Queue]]] = {
+    "BLF": Extension,
+    "DNDOTHER": SipPhone,
+    "PICKUPGROUP": SipGroup,
+    "QUEUE": Queue,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Which of the ids that were sent something of the same customer has."""
+
+    existing: frozenset[tuple[str, str]] = frozenset()
+    """Function and id."""
+    controlled: frozenset[str] = frozenset()
+    """Ids of the groups that the phone's extension controls."""
 
 
 async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSoftkey] | None:
     """The keys to store, without their phone; None: they stay as they are.
 
-    On a change of the model the stored keys are checked as if they were sent.
+    On a change of the model the stored keys are checked as if they were sent. Nothing else has them checked
+    again: what a key points to may go, and so may the right of the phone's extension to control a group.
     """
     sent = draft.sent("softkeys")
     if sent is NOT_SENT:
@@ -40,7 +66,7 @@ async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPho
 
 
 async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSoftkey]:
-    known = await _existing(session, draft, sent)
+    known = await _known(session, draft, sent)
     keys: list[SipPhoneSoftkey] = []
     used: set[int] = set()
     for position, item in enumerate(sent):
@@ -81,13 +107,12 @@ def _function(draft: PhoneDraft, name: str, sent: object) -> str | None:
     return sent
 
 
-def _value(draft: PhoneDraft, name: str, function: str | None, sent: object, known: set[str]) -> str | None:
+def _value(draft: PhoneDraft, name: str, function: str | None, sent: object, known: _Known) -> str | None:
     code = f"{name}.value"
     text = sent if isinstance(sent, str) else None
     if function is not None and function in POINTERS:
         oid = parse_oid(sent)
-        if draft.customer and (oid is None or f"{function}:{oid}" not in known):
-            draft.wrong(code, POINTERS[function], 404, "exists")
+        _check_pointer(draft, code, function, oid, known)
         return oid
     if function == "SPEEDDIAL" and not is_phone_number(sent):
         draft.wrong(code, "Not a valid phone number")
@@ -111,8 +136,16 @@ def _is_short(text: str) -> bool:
     return len(text) <= SHORT_TEXT and is_clean(text)
 
 
-async def _existing(session: AsyncSession, draft: PhoneDraft, sent: Iterable[object]) -> set[str]:
-    """Those of the ids that something of the same customer has, each behind its function."""
+def _check_pointer(draft: PhoneDraft, code: str, function: str, oid: str | None, known: _Known) -> None:
+    if draft.customer is None:
+        return  # whose it had to be is not known, and that is said already
+    if oid is None or (function, oid) not in known.existing:
+        draft.wrong(code, POINTERS[function], 404, "exists")
+    elif function == "PICKUPGROUP" and oid not in known.controlled and not draft.is_wrong("extension"):
+        draft.wrong(code, "The extension has no controller rights on the group", 409, "allowed")
+
+
+async def _known(session: AsyncSession, draft: PhoneDraft, sent: Iterable[object]) -> _Known:
     wanted: dict[str, set[str]] = {function: set() for function in POINTERS}
     for item in sent:
         function = item.get("function") if isinstance(item, Mapping) else None
@@ -120,14 +153,24 @@ async def _existing(session: AsyncSession, draft: PhoneDraft, sent: Iterable[obj
         if isinstance(function, str) and function in wanted and oid:
             wanted[function].add(oid)
     if draft.customer is None:
-        return set()
-    customer = draft.customer.id
-    known: set[str] = set()
-    for function, table in (("BLF", Extension), ("DNDOTHER", SipPhone)):  # there are no groups and queues yet
+        return _Known()
+    existing: set[tuple[str, str]] = set()
+    for function, table in POINTED_AT.items():
         if wanted[function]:
-            owned = table.oid.in_(wanted[function]), table.customer_id == customer
-            known |= {f"{function}:{oid}" for oid in await session.scalars(select(table.oid).where(*owned))}
-    return known
+            owned = table.oid.in_(wanted[function]), table.customer_id == draft.customer.id
+            existing |= {(function, oid) for oid in await session.scalars(select(table.oid).where(*owned))}
+    return _Known(frozenset(existing), await _controlled(session, draft, wanted["PICKUPGROUP"]))
+
+
+async def _controlled(session: AsyncSession, draft: PhoneDraft, groups: set[str]) -> frozenset[str]:
+    if draft.extension is None or not groups:
+        return frozenset()
+    statement = (
+        select(SipGroup.oid)
+        .join(SipGroupController, SipGroupController.group_id == SipGroup.id)
+        .where(SipGroup.oid.in_(groups), SipGroupController.extension_id == draft.extension.id)
+    )
+    return frozenset(await session.scalars(statement))
 
 
 async def _stored(session: AsyncSession, phone: int) -> list[object]:

@@ -112,11 +112,12 @@ async def lock_phone(session: AsyncSession, caller: Caller, oid: object) -> tupl
 
 
 async def leave_extension(session: AsyncSession, phone: SipPhone) -> None:
-    """Raise the phone's version by that of the extension it leaves.
+    """Raise the phone's version by that of the extension it leaves, and void its `pbxDeviceToken` (D27).
 
     The view `phone_v1` shows the sum of the versions of phone, customer and extension. Without this leap the
     sum would shrink with the extension, and the SIP side would take the new row for an older one.
     """
+    phone.device_token_sha256 = phone.linked_at = None
     if phone.extension_id is None:
         return
     statement = select(Extension.version).where(Extension.id == phone.extension_id).with_for_update()

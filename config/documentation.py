@@ -1,0 +1,128 @@
+"""The description of the whole API, /openapi.json: what the routes say of themselves, finished.
+
+The framework collects the routes. Here they get names of their own, what each accepts as proof of who
+calls, and one place for every schema that has a title.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from .access import RULES, Rule, Scope
+from .dialect import speaks_rows
+
+Json = dict[str, object]
+Said = Mapping[tuple[str, str], Json]
+"""Method and path -> what the route says of itself."""
+
+PREFIX: Final = "#/components/schemas/"
+SECURITY: Final[dict[str, Json]] = {
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The token of a login, or a token of an employee",
+    },
+    "QueryToken": {"type": "apiKey", "in": "query", "name": "token", "description": "The same, in the query"},
+    "HTTPBasic": {"type": "http", "scheme": "basic", "description": "E-mail address and password"},
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`ApiKey` and a token of an employee",
+    },
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Have the application describe itself in this way; done once, when somebody first asks for it."""
+    collect = app.openapi
+
+    def openapi() -> Json:
+        if app.openapi_schema is None:
+            app.openapi_schema = finished(collect(), _said(app))
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI wants it replaced
+
+
+def _said(app: FastAPI) -> Said:
+    """What each route says of itself: the framework drops the nulls in it, and mixes in what it would do."""
+    return {
+        (method, str(context.path)): getattr(context, "openapi_extra", None) or {}
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or ()
+    }
+
+
+def finished(document: Json, said: Said) -> Json:
+    """The description as the framework makes it, put right."""
+    paths: Json = {
+        path: {
+            method: _operation(path, method, _dict(operation), said[method.upper(), path])
+            for method, operation in _dict(item).items()
+        }
+        for path, item in _dict(document["paths"]).items()
+    }
+    schemas: Json = {}
+    hoisted = _hoisted(paths, schemas)
+    components = {"schemas": dict(sorted(schemas.items())), "securitySchemes": SECURITY}
+    return {**document, "paths": hoisted, "components": components}
+
+
+def operation_id(method: str, path: str) -> str:
+    """`get_pbx_sipphone_by_id`"""
+    words = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")]
+    return "_".join([method, *(re.sub(r"\W", "_", word) for word in words)])
+
+
+def _operation(path: str, method: str, found: Json, said: Json) -> Json:
+    named: Json = {
+        "operationId": operation_id(method, path),
+        "security": _security(path, RULES[method.upper(), path]),
+    }
+    parameters: Json = {"parameters": _parameters(found["parameters"])} if "parameters" in found else {}
+    return found | said | parameters | named
+
+
+def _parameters(found: object) -> list[object]:
+    """Each once: where a route and its documentation both name one, the documentation knows more."""
+    rows = [_dict(row) for row in found] if isinstance(found, list) else []
+    return list({(row["in"], row["name"]): row for row in rows}.values())
+
+
+def _security(path: str, rule: Rule) -> list[Json]:
+    if rule.scope is Scope.PUBLIC:
+        return []
+    names = ["HTTPBearer"]
+    names += ["HTTPBasic", "ApiKey"] if speaks_rows(path) else []
+    names += ["QueryToken"] if rule.query_token else []
+    return [{name: []} for name in names]
+
+
+def _hoisted(node: object, schemas: dict[str, object]) -> object:
+    """The same, with every object schema that has a title put into `schemas` and referred to."""
+    if isinstance(node, list):
+        return [_hoisted(item, schemas) for item in node]
+    if not isinstance(node, dict):
+        return node
+    inner = {name: value if _is_data(name) else _hoisted(value, schemas) for name, value in node.items()}
+    title = inner.get("title")
+    if not isinstance(title, str) or inner.get("type") != "object":
+        return inner
+    name = re.sub(r"\W+", " ", title).title().replace(" ", "")
+    if schemas.setdefault(name, inner) != inner:
+        raise ValueError(f"two schemas have the title {title!r}")
+    return {"$ref": PREFIX + name}
+
+
+def _is_data(name: str) -> bool:
+    """Whether what stands under this word is no schema, but a value."""
+    return name in ("example", "examples", "default", "enum")
+
+
+def _dict(value: object) -> Json:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,118 @@
+"""PBX devices as the row dialect knows them: phones with a name and an address, and whose they are."""
+
+import hashlib
+import re
+import secrets
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import Change
+from registrar.store.vault import Vault
+
+from .. import clock
+from ..errors import Problem, Refused
+from ..tables import Customer, Extension, SipPhone
+from .audit import Actor, record
+from .checks import Check, Value, Wrong
+from .models import GENERIC, find_model
+from .phones.write import leave_extension, new_phone
+
+TABLE: Final = SipPhone.__tablename__
+TOKEN_LENGTH: Final = 25
+"""Of a `pbxDeviceToken`: 100 bits."""
+MAC: Final = re.compile(r"([0-9A-Fa-f]{2})([:-]?)([0-9A-Fa-f]{2}\2){4}[0-9A-Fa-f]{2}")
+
+
+def mac_check(message: str) -> Check:
+    """A MAC address with colons, with dashes, or without; stored as twelve digits in capitals."""
+
+    def check(value: object) -> Value | Wrong:
+        if not isinstance(value, str) or MAC.fullmatch(value) is None:
+            return Wrong(message)
+        return re.sub("[:-]", "", value).upper()
+
+    return check
+
+
+async def create_device(
+    session: AsyncSession, actor: Actor, customer: Customer, name: Value, mac: Value, vault: Vault
+) -> SipPhone:
+    """A new device of the generic model; the trusted networks of its domain are its source rule (D7).
+
+    Raises Refused (409) when another phone has the address, be it of whatever customer.
+    """
+    if await session.scalar(select(SipPhone.id).where(SipPhone.mac == mac).limit(1)) is not None:
+        message = "A device with the same MAC address exists already"
+        raise Refused(Problem(409, "deviceMacAddress", message, "deviceMacAddress", "unique"))
+    model = await find_model(session, GENERIC)
+    if model is None:
+        raise LookupError("the generic model is not in the database")
+    device = new_phone(
+        vault,
+        customer_id=customer.id,
+        model_id=model.id,
+        device_name=name,
+        mac=mac,
+        mac_slot=0,
+        ip_policy="DOMAIN",
+    )
+    session.add(device)
+    await session.flush()
+    record(session, actor, "create", TABLE, device.oid)
+    return device
+
+
+async def rename_device(session: AsyncSession, actor: Actor, device: SipPhone, name: Value) -> None:
+    """Call it something else."""
+    device.device_name = name if isinstance(name, str) else None
+    await _changed(session, actor, device)
+
+
+async def link_device(session: AsyncSession, actor: Actor, device: SipPhone, user: Extension) -> str:
+    """Give the device to the user; answers its new token, which is kept nowhere (D27, D28).
+
+    Raises Refused (409) when it is another user's, or the user has one with the same WebRTC instance.
+    """
+    if device.extension_id not in (None, user.id):
+        raise _taken("The device belongs to another user")
+    if device.extension_id is None and await _has_instance(session, user, device.instance_id):
+        raise _taken("Another device of the user belongs to the same instance")
+    token = secrets.token_hex(TOKEN_LENGTH)[:TOKEN_LENGTH]
+    device.extension_id = user.id
+    device.device_token_sha256 = token_digest(token)
+    device.linked_at = clock.utc_now()
+    await _changed(session, actor, device)
+    return token
+
+
+async def unlink_device(session: AsyncSession, actor: Actor, device: SipPhone) -> Change:
+    """The device is nobody's any more, and its token opens nothing."""
+    await leave_extension(session, device)
+    device.extension_id = None
+    await _changed(session, actor, device)
+    return Change(phones=(device.oid,))
+
+
+def token_digest(token: str) -> str:
+    """What is stored of a `pbxDeviceToken`."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def _has_instance(session: AsyncSession, user: Extension, instance: str | None) -> bool:
+    if instance is None:
+        return False
+    statement = select(SipPhone.id).where(SipPhone.extension_id == user.id, SipPhone.instance_id == instance)
+    return await session.scalar(statement) is not None
+
+
+async def _changed(session: AsyncSession, actor: Actor, device: SipPhone) -> None:
+    device.version += 1
+    device.updated_at = clock.utc_now()
+    record(session, actor, "update", TABLE, device.oid)
+    await session.flush()
+
+
+def _taken(message: str) -> Refused:
+    return Refused(Problem(409, "pbxDeviceId", message, "pbxDeviceId", "unique"))

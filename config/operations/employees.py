@@ -1,0 +1,184 @@
+"""Employees: the people of a customer, their logins, and the tokens of machines that act for them."""
+
+import re
+import secrets
+import string
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .. import clock
+from ..access import AccessLevel
+from ..auth import Caller, hash_token
+from ..errors import Problem, Refused, access_denied, not_found
+from ..tables import Customer, Employee, EmployeeToken, Extension
+from .audit import Actor, record
+from .checks import Check, Value, Wrong, is_clean
+from .customers import ACTIVE, DELETED, missing_customer, visible
+from .ids import new_oid, parse_oid
+from .logins import as_email
+from .passwords import MAX_PASSWORD, Passwords
+
+TABLE: Final = Employee.__tablename__
+TOKEN_TABLE: Final = EmployeeToken.__tablename__
+MIN_PASSWORD: Final = 8
+MAX_TOKENS: Final = 100
+"""More machines of one person nobody keeps apart."""
+TOKEN_ALPHABET: Final = string.ascii_lowercase + string.digits
+TOKEN_LENGTH: Final = 48
+EMAIL: Final = re.compile(r"[^@:,;\s]+@[^@:,;\s]+")
+"""No colon: a login with one cannot be sent by HTTP Basic."""
+VOIDS_TOKENS: Final = ("access_level", "state", "login_email", "ip_restriction", "password_hash")
+"""A change of these ends every token that was made before."""
+
+Columns = Mapping[str, Value]
+"""Checked values by column; beside columns `password`, which is kept as a hash."""
+
+
+def email_check(message: str) -> Check:
+    """An e-mail address in lower case, whatever case it was sent in."""
+
+    def check(value: object) -> Value | Wrong:
+        email = as_email(value) if isinstance(value, str) else ""
+        return email if EMAIL.fullmatch(email) else Wrong(message)
+
+    return check
+
+
+def password_check(message: str) -> Check:
+    """A password that is worth one."""
+
+    def check(value: object) -> Value | Wrong:
+        if not isinstance(value, str) or not is_clean(value):
+            return Wrong(message)
+        return value if MIN_PASSWORD <= len(value) <= MAX_PASSWORD else Wrong(message, "range")
+
+    return check
+
+
+async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> Employee:
+    """The employee, held against other writers. Raises Refused (404)."""
+    statement = (
+        select(Employee)
+        .join(Customer, Customer.id == Employee.customer_id)
+        .where(Employee.oid == (parse_oid(oid) or ""), Employee.state != DELETED, visible(caller))
+        .with_for_update(of=Employee)
+    )
+    employee: Employee | None = await session.scalar(statement)
+    if employee is None:
+        raise not_found("Employee")
+    return employee
+
+
+async def create_employee(
+    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
+) -> Employee:
+    """A new person. Raises Refused: 403 for a level above one's own, 409 for a login that is taken."""
+    _refuse_level(actor.caller, columns.get("access_level"))
+    state = select(Customer.state).where(Customer.id == customer.id).with_for_update(read=True)
+    if await session.scalar(state) != ACTIVE:  # deleted a moment ago: nobody would take the login back
+        raise Refused(missing_customer())
+    employee = Employee(oid=new_oid(), customer_id=customer.id)
+    await _write(session, employee, columns, passwords)
+    session.add(employee)
+    await session.flush()
+    record(session, actor, "create", TABLE, employee.oid)
+    return employee
+
+
+async def update_employee(
+    session: AsyncSession, actor: Actor, employee: Employee, columns: Columns, passwords: Passwords
+) -> None:
+    """Change what `columns` has; the employee is held already. Raises Refused as `create_employee` does."""
+    _refuse_level(actor.caller, employee.access_level)
+    _refuse_level(actor.caller, columns.get("access_level"))
+    before = [getattr(employee, name) for name in VOIDS_TOKENS]
+    await _write(session, employee, columns, passwords)
+    if before != [getattr(employee, name) for name in VOIDS_TOKENS]:
+        employee.version += 1
+    employee.updated_at = clock.utc_now()
+    record(session, actor, "update", TABLE, employee.oid)
+    await session.flush()
+
+
+async def delete_employee(session: AsyncSession, actor: Actor, employee: Employee) -> None:
+    """Remove the person, which is held already, and its tokens; its extensions stay, and are nobody's.
+
+    Raises Refused: 403 for somebody above one's own level, 409 for oneself.
+    """
+    _refuse_level(actor.caller, employee.access_level)
+    if employee.oid == actor.caller.employee:
+        raise Refused(Problem(409, "id", "You cannot delete yourself", "id", "allowed"))
+    now = clock.utc_now()
+    await session.execute(
+        update(Extension)
+        .where(Extension.employee_id == employee.id)
+        .values(employee_id=None, is_primary=False, version=Extension.version + 1, updated_at=now)
+    )
+    await session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
+    await session.delete(employee)
+    record(session, actor, "delete", TABLE, employee.oid)
+    await session.flush()
+
+
+async def create_token(
+    session: AsyncSession, actor: Actor, employee: Employee, note: str | None
+) -> tuple[EmployeeToken, str]:
+    """A token with all the rights of the person, which is held already; and its text, which is kept nowhere.
+
+    Raises Refused: 403 for somebody above one's own level, 409 when there are too many.
+    """
+    _refuse_level(actor.caller, employee.access_level)
+    there = select(func.count()).where(
+        EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
+    )
+    if (await session.scalar(there) or 0) >= MAX_TOKENS:
+        raise Refused(Problem(409, "token", f"The employee has {MAX_TOKENS} tokens", "token", "range"))
+    text = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
+    token = EmployeeToken(oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note)
+    session.add(token)
+    await session.flush()
+    record(session, actor, "create", TOKEN_TABLE, token.oid)
+    return token, text
+
+
+async def revoke_token(session: AsyncSession, actor: Actor, employee: Employee, oid: object) -> None:
+    """End a token. Raises Refused: 403 for somebody above one's own level, 404 when there is none."""
+    _refuse_level(actor.caller, employee.access_level)
+    statement = select(EmployeeToken).where(
+        EmployeeToken.oid == (parse_oid(oid) or ""),
+        EmployeeToken.employee_id == employee.id,
+        EmployeeToken.revoked_at.is_(None),
+    )
+    token = await session.scalar(statement.with_for_update())
+    if token is None:
+        raise not_found("Token")
+    token.revoked_at = token.updated_at = clock.utc_now()
+    record(session, actor, "delete", TOKEN_TABLE, token.oid)
+
+
+async def _write(session: AsyncSession, employee: Employee, columns: Columns, passwords: Passwords) -> None:
+    email = columns.get("login_email")
+    if email is not None and email != employee.login_email:
+        await _refuse_taken_login(session, email)
+    for name, value in columns.items():
+        if name != "password":
+            setattr(employee, name, value)
+    if "password" in columns:
+        password = columns["password"]
+        employee.password_hash = await passwords.hashed(password) if isinstance(password, str) else None
+
+
+async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:
+    with session.no_autoflush:
+        if await session.scalar(select(Employee.id).where(Employee.login_email == email)) is not None:
+            message = "Another employee logs in with this address"
+            raise Refused(Problem(409, "emailAddress", message, "emailAddress", "unique"))
+
+
+def _refuse_level(caller: Caller, level: object) -> None:
+    """Nobody reaches above himself, neither for others nor through them."""
+    if isinstance(level, str) and AccessLevel[level] > caller.level:
+        raise access_denied()

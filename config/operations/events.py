@@ -1,0 +1,174 @@
+"""What happened to a phone: its journal in Redis and what people did to it in SQL, told as one story."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import IpMode
+from registrar.rules.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
+
+from .. import clock
+from ..auth import Caller
+from ..errors import not_found
+from ..live import Entry
+from ..tables import AuditLog, Customer, Employee, SipPhone
+from .customers import ACTIVE, visible
+from .ids import parse_oid
+from .phones.find import one_of
+
+DONE: Final[Mapping[str, str]] = {
+    "create": "created",
+    "update": "updated",
+    "delete": "deleted",
+    "resetcredentials": "reset",
+}
+"""Action of the audit log -> name of the event."""
+SIP: Final = "sip"
+API: Final = "api"
+
+_phone = SipPhone.__table__.c
+_customer = Customer.__table__.c
+_audit = AuditLog.__table__.c
+_employee = Employee.__table__.c
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A phone as far as its status is concerned."""
+
+    oid: str
+    config_loaded: datetime | None
+    config_saved: datetime | None
+    rule: Circumstances
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event of a phone."""
+
+    at: datetime
+    event: str
+    source: str
+    """SIP: what the phone did and what was done to its registration; API: what somebody did to the phone."""
+    reason: str | None = None
+    ip: str | None = None
+    port: int | None = None
+    transport: str | None = None
+    user_agent: str | None = None
+    count: int = 1
+    by: str | None = None
+    """Name of the person, else its level; of the journal: `api`, or the node that did it."""
+    level: str | None = None
+    employee: str | None = None
+
+
+async def find_watched(session: AsyncSession, caller: Caller, oid: object) -> Watched:
+    """One phone. Raises Refused (404) when it is unknown or out of sight."""
+    found = await find_all_watched(session, caller, [oid])
+    if not found:
+        raise not_found()
+    return next(iter(found.values()))
+
+
+async def find_all_watched(
+    session: AsyncSession, caller: Caller, oids: Iterable[object]
+) -> dict[str, Watched]:
+    """Those of the phones that exist and are in sight, by id; one statement for all of them."""
+    wanted = [parsed for parsed in map(parse_oid, oids) if parsed is not None]
+    if not wanted:
+        return {}
+    statement = (
+        select(
+            _phone.oid,
+            _phone.config_loaded_at,
+            _phone.config_saved_at,
+            _customer.state,
+            _phone.ip_mode,
+            _phone.ip_countries,
+            _phone.ip_address,
+            _phone.ip_policy,
+        )
+        .join(Customer.__table__, _customer.id == _phone.customer_id)
+        .where(one_of(session, _phone.oid, wanted), visible(caller))
+    )
+    return {row[0]: _watched(*row) for row in await session.execute(statement)}
+
+
+async def deeds(session: AsyncSession, oid: str, limit: int) -> list[Happening]:
+    """What people did to the phone through the API, the newest first."""
+    statement = (
+        select(_audit.at, _audit.action, _audit.source_ip, _audit.actor, _audit.actor_level, _employee.name)
+        .select_from(AuditLog.__table__)
+        .outerjoin(Employee.__table__, _employee.oid == _audit.actor)
+        .where(_audit.row_oid == oid, _audit.table_name == SipPhone.__tablename__)
+        .order_by(_audit.row_oid.desc(), _audit.id.desc())
+        .limit(limit)
+    )
+    return [
+        Happening(
+            at, DONE.get(action, action), API, ip=ip or None, by=name or level, level=level, employee=actor
+        )
+        for at, action, ip, actor, level, name in await session.execute(statement)
+    ]
+
+
+def happened(entries: Iterable[Entry]) -> list[Happening]:
+    """The entries of a journal as events; nothing in them is believed."""
+    return [_of_journal(entry) for entry in entries]
+
+
+def story(one: Sequence[Happening], other: Sequence[Happening], limit: int) -> list[Happening]:
+    """Both as one, the newest first."""
+    return sorted([*one, *other], key=lambda happening: happening.at, reverse=True)[:limit]
+
+
+def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
+    """What people did to the phone, as the diagnosis needs it."""
+    return [
+        Deed(
+            CREDENTIALS if happening.event == DONE["resetcredentials"] else SETTINGS,
+            happening.by or "",
+            int(happening.at.timestamp()),
+            happening.ip or "",
+        )
+        for happening in happenings
+        if happening.event != DONE["create"]
+    ]
+
+
+def _watched(
+    oid: str,
+    loaded: datetime | None,
+    saved: datetime | None,
+    state: str,
+    mode: str,
+    countries: str,
+    address: str | None,
+    policy: str,
+) -> Watched:
+    rule = Circumstances(state == ACTIVE, IpMode(mode), countries, address or "", policy == "DOMAIN")
+    return Watched(oid, loaded, saved, rule)
+
+
+def _of_journal(entry: Entry) -> Happening:
+    get = entry.fields.get
+    return Happening(
+        clock.utc_exact(entry.at_ms / 1_000),
+        get("event", ""),
+        SIP,
+        reason=get("reason") or None,
+        ip=get("ip") or None,
+        port=_number(get("port", "")) or None,
+        transport=get("transport") or None,
+        user_agent=get("userAgent") or None,
+        count=_number(get("count", "")) or 1,
+        by=get("by") or None,
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

@@ -1,0 +1,135 @@
+"""Groups: extensions that ring together, and who controls them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .. import clock
+from ..auth import Caller
+from ..errors import not_found
+from ..tables import Customer, SipGroup, SipGroupController, SipGroupMember
+from . import numbers
+from .audit import Actor, record
+from .checks import Value
+from .customers import visible
+from .ids import new_oid, parse_oid
+
+TABLE: Final = SipGroup.__tablename__
+
+Columns = Mapping[str, Value]
+"""Checked values by column."""
+Link = TypeVar("Link", SipGroupMember, SipGroupController)
+
+
+async def find_group(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipGroup, Customer]:
+    """The group, held against other writers, and its customer. Raises Refused (404)."""
+    statement = (
+        select(SipGroup, Customer)
+        .join(Customer, Customer.id == SipGroup.customer_id)
+        .where(SipGroup.oid == (parse_oid(oid) or ""), visible(caller))
+        .with_for_update(of=SipGroup)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise not_found("Group")
+    return found
+
+
+async def read_groups(session: AsyncSession, customer: Customer, sent: Iterable[object]) -> dict[str, int]:
+    """Those of the ids `sent` that groups of this customer have: id -> our number of the row."""
+    wanted = {oid for item in sent if (oid := parse_oid(item))}
+    statement = select(SipGroup.oid, SipGroup.id).where(
+        SipGroup.oid.in_(wanted), SipGroup.customer_id == customer.id
+    )
+    return dict((await session.execute(statement)).all())
+
+
+async def create_group(session: AsyncSession, actor: Actor, customer: Customer, columns: Columns) -> SipGroup:
+    """A new group without members. Raises Refused (409) for a number that is taken."""
+    group = SipGroup(oid=new_oid(), customer_id=customer.id)
+    await _write(session, group, columns)
+    session.add(group)
+    await session.flush()
+    record(session, actor, "create", TABLE, group.oid)
+    return group
+
+
+async def update_group(session: AsyncSession, actor: Actor, group: SipGroup, columns: Columns) -> None:
+    """Change what `columns` has. Raises Refused (409) for a number that is taken."""
+    await _write(session, group, columns)
+    _touch(group)
+    record(session, actor, "update", TABLE, group.oid)
+    await session.flush()
+
+
+async def delete_group(session: AsyncSession, actor: Actor, group: SipGroup) -> None:
+    """Remove it; its extensions stay. Queues lose it as a member, keys that point to it do nothing more."""
+    await numbers.release(session, group.oid)
+    await session.delete(group)
+    record(session, actor, "delete", TABLE, group.oid)
+    await session.flush()
+
+
+async def add_members(
+    session: AsyncSession, actor: Actor, group: SipGroup, extension_ids: Sequence[int]
+) -> None:
+    """Make these extensions of the same customer members; who is one already stays as it was."""
+    await _link(session, SipGroupMember, group, extension_ids)
+    await _changed(session, actor, group)
+
+
+async def remove_members(
+    session: AsyncSession, actor: Actor, group: SipGroup, extension_ids: Sequence[int]
+) -> None:
+    """These extensions are members no more; who is none is passed over."""
+    await _unlink(session, SipGroupMember, group, extension_ids)
+    await _changed(session, actor, group)
+
+
+async def set_members(session: AsyncSession, group: SipGroup, extension_ids: Sequence[int]) -> None:
+    """These extensions of the same customer are the members, and no others."""
+    await _set(session, SipGroupMember, group, extension_ids)
+
+
+async def set_controllers(session: AsyncSession, group: SipGroup, extension_ids: Sequence[int]) -> None:
+    """These extensions of the same customer control the group, and no others."""
+    await _set(session, SipGroupController, group, extension_ids)
+
+
+async def _write(session: AsyncSession, group: SipGroup, columns: Columns) -> None:
+    number = columns.get("number")
+    if isinstance(number, str) and number != group.number:
+        await numbers.claim(session, group.customer_id, number, "group", group.oid)
+    for column, value in columns.items():
+        setattr(group, column, value)
+
+
+async def _set(session: AsyncSession, table: type[Link], group: SipGroup, wanted: Sequence[int]) -> None:
+    there = set(await session.scalars(select(table.extension_id).where(table.group_id == group.id)))
+    await _unlink(session, table, group, there - set(wanted))
+    await _link(session, table, group, wanted)
+
+
+async def _link(session: AsyncSession, table: type[Link], group: SipGroup, wanted: Sequence[int]) -> None:
+    there = set(await session.scalars(select(table.extension_id).where(table.group_id == group.id)))
+    fresh = [extension for extension in dict.fromkeys(wanted) if extension not in there]
+    session.add_all(table(group_id=group.id, extension_id=extension) for extension in fresh)
+    await session.flush()
+
+
+async def _unlink(session: AsyncSession, table: type[Link], group: SipGroup, gone: Iterable[int]) -> None:
+    ids = list(gone)
+    if ids:
+        await session.execute(delete(table).where(table.group_id == group.id, table.extension_id.in_(ids)))
+
+
+async def _changed(session: AsyncSession, actor: Actor, group: SipGroup) -> None:
+    _touch(group)
+    record(session, actor, "update", TABLE, group.oid)
+    await session.flush()
+
+
+def _touch(group: SipGroup) -> None:
+    group.updated_at = clock.utc_now()

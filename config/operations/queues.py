@@ -1,0 +1,172 @@
+"""Queues: calls that wait, and who takes them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .. import clock
+from ..auth import Caller
+from ..errors import Problem, Refused, not_found
+from ..tables import Customer, Queue, QueueMember
+from . import numbers
+from .audit import Actor, record
+from .checks import Value
+from .customers import visible
+from .ids import new_oid, parse_oid
+
+TABLE: Final = Queue.__tablename__
+MEMBERS: Final = QueueMember.__tablename__
+TARGETS: Final = ("group_id", "extension_id", "external_number")
+"""Whom a member rings: exactly one of these."""
+RING_STRATEGIES: Final = ("all", "huntLongestIdle")
+MAX_ATTEMPTS: Final = 100
+MAX_RING_SECONDS: Final = 3_600
+MAX_ORDER: Final = 10_000
+LAST_PRIORITY: Final = 20
+
+Columns = Mapping[str, Value]
+"""Checked values by column."""
+Target = tuple[Value, ...]
+
+
+async def find_queue(session: AsyncSession, caller: Caller, oid: object) -> tuple[Queue, Customer]:
+    """The queue, held against other writers, and its customer. Raises Refused (404)."""
+    statement = (
+        select(Queue, Customer)
+        .join(Customer, Customer.id == Queue.customer_id)
+        .where(Queue.oid == (parse_oid(oid) or ""), visible(caller))
+        .with_for_update(of=Queue)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise not_found("Queue")
+    return found
+
+
+async def create_queue(session: AsyncSession, actor: Actor, customer: Customer, columns: Columns) -> Queue:
+    """A new queue without members. Raises Refused (409) for a number that is taken."""
+    queue = Queue(oid=new_oid(), customer_id=customer.id)
+    await _write(session, queue, columns)
+    session.add(queue)
+    await session.flush()
+    record(session, actor, "create", TABLE, queue.oid)
+    return queue
+
+
+async def update_queue(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> None:
+    """Change what `columns` has. Raises Refused (409) for a number that is taken."""
+    await _write(session, queue, columns)
+    queue.updated_at = clock.utc_now()
+    record(session, actor, "update", TABLE, queue.oid)
+    await session.flush()
+
+
+async def delete_queue(session: AsyncSession, actor: Actor, queue: Queue) -> None:
+    """Remove it, and with it what its members were in it."""
+    await numbers.release(session, queue.oid)
+    await session.delete(queue)
+    record(session, actor, "delete", TABLE, queue.oid)
+    await session.flush()
+
+
+async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> QueueMember:
+    """A new member. Raises Refused (422) unless it has exactly one target."""
+    member = _new_member(queue, columns)
+    session.add(member)
+    await session.flush()
+    record(session, actor, "create", MEMBERS, member.oid)
+    return member
+
+
+async def update_member(session: AsyncSession, actor: Actor, member: QueueMember, columns: Columns) -> None:
+    """Change what `columns` has. Raises Refused (422) unless it has exactly one target then."""
+    _refuse_targets({target: columns.get(target, getattr(member, target)) for target in TARGETS})
+    for column, value in columns.items():
+        setattr(member, column, value)
+    member.updated_at = clock.utc_now()
+    record(session, actor, "update", MEMBERS, member.oid)
+    await session.flush()
+
+
+async def delete_member(session: AsyncSession, actor: Actor, member: QueueMember) -> None:
+    """It takes the calls of the queue no more."""
+    await session.delete(member)
+    record(session, actor, "delete", MEMBERS, member.oid)
+    await session.flush()
+
+
+async def order_members(session: AsyncSession, actor: Actor, queue: Queue, member_ids: Sequence[int]) -> None:
+    """Ring the groups of the queue in this order; its other members keep their place (C11: only groups are
+    known where members are ordered).
+
+    Raises Refused (400) unless every one of them is named exactly once.
+    """
+    members = {member.id: member for member in await members_of(session, queue) if member.group_id}
+    if sorted(member_ids) != sorted(members):
+        message = "Every member of the queue must be named exactly once"
+        raise Refused(Problem(400, "queueMemberId", message, "queueMemberId", "allowed"))
+    for position, number in enumerate(member_ids):
+        members[number].ring_order = position
+        members[number].updated_at = clock.utc_now()
+    record(session, actor, "update", TABLE, queue.oid)
+    await session.flush()
+
+
+async def set_members(session: AsyncSession, queue: Queue, wanted: Sequence[Columns]) -> None:
+    """These are the members, and no others; who stays keeps its id.
+
+    Raises Refused (422) unless each has exactly one target.
+    """
+    there: dict[Target, list[QueueMember]] = defaultdict(list)
+    for member in await members_of(session, queue):
+        there[tuple(getattr(member, target) for target in TARGETS)].append(member)
+    for columns in wanted:
+        same = there[tuple(columns.get(target) for target in TARGETS)]
+        if same:
+            _keep(same.pop(0), columns)
+        else:
+            session.add(_new_member(queue, columns))
+    for gone in there.values():
+        for member in gone:
+            await session.delete(member)
+    await session.flush()
+
+
+async def members_of(session: AsyncSession, queue: Queue) -> Sequence[QueueMember]:
+    """All members of a queue in the order in which they ring, held against other writers."""
+    statement = select(QueueMember).where(QueueMember.queue_id == queue.id).with_for_update()
+    return (await session.scalars(statement.order_by(QueueMember.ring_order, QueueMember.id))).all()
+
+
+def priority(ring_order: int) -> int:
+    """The place of a member on the scale from 1 to 20."""
+    return min(max(ring_order, 1), LAST_PRIORITY)
+
+
+def _new_member(queue: Queue, columns: Columns) -> QueueMember:
+    _refuse_targets(columns)
+    return QueueMember(oid=new_oid(), queue_id=queue.id, **columns)
+
+
+def _keep(member: QueueMember, columns: Columns) -> None:
+    """A place that the scale from 1 to 20 cannot tell from the stored one leaves that one alone."""
+    for column, value in columns.items():
+        if column != "ring_order" or value != priority(member.ring_order):
+            setattr(member, column, value)
+
+
+def _refuse_targets(columns: Columns) -> None:
+    if sum(columns.get(target) is not None for target in TARGETS) != 1:
+        message = "A member is exactly one of a group, an extension and a number"
+        raise Refused(Problem(422, "members", message, "members", "allowed"))
+
+
+async def _write(session: AsyncSession, queue: Queue, columns: Columns) -> None:
+    number = columns.get("number")
+    if isinstance(number, str) and number != queue.number:
+        await numbers.claim(session, queue.customer_id, number, "queue", queue.oid)
+    for column, value in columns.items():
+        setattr(queue, column, value)

@@ -1,0 +1,106 @@
+"""SIP users as the row dialect knows them: an extension, and the person behind it (C8)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import Change
+
+from ..access import AccessLevel
+from ..tables import Customer, Employee, Extension
+from .audit import Actor
+from .checks import Value
+from .employees import create_employee, delete_employee, update_employee
+from .extensions import create_extension, delete_extension, update_extension
+from .passwords import Passwords
+
+PERSON: Final = (
+    "contact_email",
+    "first_name",
+    "last_name",
+    "title",
+    "department",
+    "company_name",
+    "office_name",
+)
+"""Columns of the person; all others are the extension's."""
+
+Columns = Mapping[str, Value]
+"""Checked values by column, of both."""
+
+
+async def create_user(
+    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
+) -> Extension:
+    """A new user, and a person who cannot log in. Raises Refused as `create_extension` does."""
+    person = await _create_person(session, actor, customer, columns, passwords)
+    own = _extension_columns(columns) | {"employee_id": person.id}
+    return await create_extension(session, actor, customer, own, passwords)
+
+
+async def update_user(
+    session: AsyncSession,
+    actor: Actor,
+    customer: Customer,
+    user: Extension,
+    columns: Columns,
+    passwords: Passwords,
+) -> Change:
+    """Change what `columns` has; the user is held already. Raises Refused as `update_extension` does.
+
+    A user of the other dialect may be of nobody: the first that is said of the person makes one.
+    """
+    own = _extension_columns(columns)
+    person = await _person(session, user)
+    said = {name: value for name, value in columns.items() if name in PERSON}
+    if person is not None:
+        if "name" in columns and _made_here(person):
+            said["name"] = columns["name"]
+        new = {name: value for name, value in said.items() if getattr(person, name) != value}
+        if new:
+            await update_employee(session, actor, person, new, passwords)
+    elif any(value is not None for value in said.values()):
+        known = {"name": user.name, **columns}
+        own["employee_id"] = (await _create_person(session, actor, customer, known, passwords)).id
+    return await update_extension(session, actor, customer, user, own, passwords)
+
+
+async def delete_user(session: AsyncSession, actor: Actor, user: Extension) -> Change:
+    """Remove the user, which is held already; and the person, who was made for it and has nothing else."""
+    person = await _person(session, user)
+    change = await delete_extension(session, actor, user)
+    if person is not None and _made_here(person) and not await _has_extension(session, person):
+        await delete_employee(session, actor, person)
+    return change
+
+
+async def _create_person(
+    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
+) -> Employee:
+    person = {name: columns[name] for name in ("name", *PERSON) if name in columns}
+    level: Columns = {"access_level": AccessLevel.NO_LOGIN.name}
+    return await create_employee(session, actor, customer, {**person, **level}, passwords)
+
+
+async def _person(session: AsyncSession, user: Extension) -> Employee | None:
+    if user.employee_id is None:
+        return None
+    statement = select(Employee).where(Employee.id == user.employee_id).with_for_update()
+    found: Employee | None = await session.scalar(statement)
+    return found
+
+
+async def _has_extension(session: AsyncSession, person: Employee) -> bool:
+    statement = select(Extension.id).where(Extension.employee_id == person.id).limit(1)
+    return await session.scalar(statement) is not None
+
+
+def _made_here(person: Employee) -> bool:
+    """Whether it looks like one of ours: nobody can log in as it."""
+    return person.access_level == AccessLevel.NO_LOGIN.name and person.login_email is None
+
+
+def _extension_columns(columns: Columns) -> dict[str, Value]:
+    return {name: value for name, value in columns.items() if name not in PERSON}

@@ -1,0 +1,94 @@
+"""The routes below /auth: a login for a token, and what a token is worth."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from .. import clock
+from ..auth import MINUTES, Claims, Login, issue_token, read_header, read_token, wrong_login
+from ..deps import Parts, PartsDep, parse_object
+from ..errors import Problem, Refused
+from ..operations.checks import address as parse_address
+from ..operations.checks import boolean
+from ..operations.logins import log_in
+from ..operations.people import identify
+from ..source import source_address
+from . import openapi
+from .paging import is_true
+
+Json = dict[str, object]
+
+FOR_EVER: Final = -1
+"""What `expiresInMinutes` says of a token that is good until its person changes."""
+
+routes = APIRouter(prefix="/auth", tags=["authentication"])
+
+
+@routes.post("/login", summary="Log in", openapi_extra=openapi.LOGIN)
+async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
+    """A token for an e-mail address and a password."""
+    body = parse_object(await request.body())
+    email, password = body.get("username"), body.get("password")
+    if not isinstance(email, str) or not isinstance(password, str):
+        raise wrong_login()
+    address = source_address(request, parts.settings.trusted_proxies)
+    person = await log_in(parts.read_engine, parts.passwords, Login(email, password), address)
+    persist = boolean("")(body.get("persist")) is True
+    minutes = None if persist else MINUTES
+    token = issue_token(
+        parts.settings.jwt_secret, person.level, person.customer, person.employee, minutes, person.version
+    )
+    return JSONResponse(
+        {
+            "token": token,
+            "expiresInMinutes": minutes or FOR_EVER,
+            "employee": person.employee,
+            "customer": person.customer,
+            "accessLevel": person.level.name,
+            "name": person.name,
+        }
+    )
+
+
+@routes.get("/validateToken", summary="Check a token", openapi_extra=openapi.VALIDATE)
+async def validate_route(
+    request: Request,
+    parts: PartsDep,
+    token: Annotated[str | None, Query()] = None,
+    ip: Annotated[str | None, Query()] = None,
+    simple: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Whose token it is; for other services, which pass on what their users show them."""
+    try:
+        answer = await _validate(request, parts, token, ip)
+    except Refused as refused:
+        if is_true(simple) and all(problem.status < 500 for problem in refused.problems):
+            return Response(status_code=403)
+        raise
+    return Response() if is_true(simple) else JSONResponse(answer)
+
+
+async def _validate(request: Request, parts: Parts, token: str | None, ip: str | None) -> Json:
+    secret = parts.settings.jwt_secret
+    header = request.headers.get("authorization")
+    shown = read_token(token, secret) if token else read_header(header, secret, rows=False)
+    if isinstance(shown, Login):  # no header of this dialect is one
+        raise wrong_login()
+    address = source_address(request, parts.settings.trusted_proxies)
+    if ip:
+        parsed = parse_address(ip)
+        if parsed is None:
+            raise Refused(Problem(422, "ip", "ip is not an IP address", "ip", "format"))
+        address = parsed
+    async with parts.read_engine.connect() as connection:
+        caller = await identify(connection, shown, address)
+    expires_at = shown.expires_at if isinstance(shown, Claims) else None
+    answer: Json = {
+        "success": True,
+        "employee": caller.employee,
+        "customer": caller.customer,
+        "accessLevel": caller.level.name,
+    }
+    return answer | ({"expiresAt": clock.iso(expires_at)} if expires_at else {})

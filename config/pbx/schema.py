@@ -1,0 +1,218 @@
+"""What the documentation of the API is made of: schemas, examples of them, parameters, answers and errors."""
+
+from collections.abc import Collection, Mapping
+from typing import Final, TypeVar
+
+Schema = dict[str, object]
+
+ID: Final = "^[0-9a-fA-F]{24}$"
+AN_ID: Final = "5f0c2e9b7a1d4c3e8b6f0a12"
+A_MOMENT: Final = "2026-01-31T12:00:00Z"
+MOMENT: Final[Schema] = {"type": "string", "format": "date-time", "example": A_MOMENT}
+READ: Final = "401 403 404 413 500 503"
+WRITE: Final = "400 401 403 404 409 413 422 500 503"
+REMOVE: Final = "401 403 404 409 413 500 503"
+
+Value = TypeVar("Value")
+
+
+def of(type: str, about: str = "", **more: object) -> Schema:
+    """A value that may be null."""
+    return {"type": [type, "null"]} | ({"description": about} if about else {}) | more
+
+
+def sure(type: str, about: str = "", **more: object) -> Schema:
+    """A value that is never null."""
+    return {"type": type} | ({"description": about} if about else {}) | more
+
+
+def an_id(about: str = "") -> Schema:
+    """The id of something that is always there."""
+    return sure("string", about, pattern=ID, example=AN_ID)
+
+
+def some_id(about: str) -> Schema:
+    """The id of something, or null."""
+    return of("string", about, pattern=ID)
+
+
+def moment(about: str = "") -> Schema:
+    """A moment in UTC, or null."""
+    return of("string", about, format="date-time")
+
+
+def array(items: Schema, about: str = "", **more: object) -> Schema:
+    """A list."""
+    return sure("array", about, items=items, **more)
+
+
+def form(title: str, flat: Mapping[str, Schema], required: Collection[str] = (), **more: object) -> Schema:
+    """An object of a body: properties with dotted names are objects in objects."""
+    return {"title": title, **_nested(flat, required), **more}
+
+
+def answer(title: str, flat: Mapping[str, Schema], optional: Collection[str] = ()) -> Schema:
+    """An object of an answer, which has all its properties but the `optional` ones."""
+    return {"title": title, **_nested(flat, [path for path in flat if path not in optional])}
+
+
+def _nested(flat: Mapping[str, Schema], required: Collection[str]) -> Schema:
+    properties: dict[str, object] = {}
+    for path, schema in flat.items():
+        head, _, rest = path.partition(".")
+        if not rest:
+            properties[head] = schema
+        elif head not in properties:
+            properties[head] = _nested(_below(head, flat), [*_below(head, dict.fromkeys(required))])
+    names = list(dict.fromkeys(path.partition(".")[0] for path in required))
+    nested: Schema = {"type": "object", "properties": properties}
+    return nested | ({"required": names} if names else {})
+
+
+def _below(head: str, flat: Mapping[str, Value]) -> dict[str, Value]:
+    prefix = f"{head}."
+    return {path.removeprefix(prefix): flat[path] for path in flat if path.startswith(prefix)}
+
+
+def sample(schema: Schema) -> object:
+    """A value that the schema allows: its example, its default, null, or the simplest there is."""
+    for word in ("example", "default"):
+        if word in schema:
+            return schema[word]
+    choices = schema.get("anyOf") or schema.get("enum")
+    if isinstance(choices, list):
+        return sample(choices[0]) if isinstance(choices[0], dict) else choices[0]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return None
+    if kind == "object":
+        properties = schema.get("properties")
+        return (
+            {name: sample(inner) for name, inner in properties.items()}
+            if isinstance(properties, dict)
+            else {}
+        )
+    if kind == "array":
+        items = schema.get("items")
+        return [sample(items)] if isinstance(items, dict) else []
+    return {"integer": schema.get("minimum", 1), "boolean": True, "number": 1}.get(str(kind), "text")
+
+
+_PROBLEM: Final[Mapping[str, Schema]] = {
+    "code": sure("string", "The property, or the kind of error"),
+    "status": sure("integer"),
+    "message": sure("string"),
+    "path": sure("string", "The property to blame"),
+    "check": sure("string", enum=["required", "format", "range", "enum", "unique", "exists", "allowed"]),
+}
+_SOMETIMES: Final = ("path", "check")
+_ERROR: Final = answer(
+    "Error",
+    {
+        "error": answer(
+            "Problem",
+            {
+                **_PROBLEM,
+                "inner": array(
+                    answer("Inner problem", _PROBLEM, _SOMETIMES), "All, where `code` is multiple"
+                ),
+            },
+            (*_SOMETIMES, "inner"),
+        )
+    },
+)
+
+
+def _problem(code: str, status: int, message: str, path: str = "", check: str = "") -> Schema:
+    problem: Schema = {"code": code, "status": status, "message": message}
+    return problem | ({"path": path, "check": check} if path else {})
+
+
+_NUMBER: Final = _problem("number", 409, "The number 200 is in use by another group", "number", "unique")
+_NAME: Final = _problem("name", 422, "name is missing", "name", "required")
+_SEVERAL: Final = _problem("multiple", 422, "Multiple errors") | {"inner": [_NAME, _NUMBER]}
+_AWAY: Final = "The service is temporarily unavailable, please try again"
+_ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
+    "400": (
+        "The request cannot be read",
+        {"bad_request": _problem("bad_request", 400, "The body is not valid JSON")},
+    ),
+    "401": (
+        "No token, or not a good one",
+        {
+            "credentials_invalid": _problem("credentials_invalid", 401, "No credentials"),
+            "expired": _problem("expired", 401, "The token has expired"),
+            "invalid_token": _problem("invalid_token", 401, "Please login"),
+        },
+    ),
+    "403": ("Not allowed", {"access_denied": _problem("access_denied", 403, "Insufficient access level")}),
+    "404": (
+        "It, or what a property names, is not found or not yours",
+        {
+            "not_found": _problem("not_found", 404, "SIP phone not found"),
+            "extension": _problem("extension", 404, "Extension not found", "extension", "exists"),
+        },
+    ),
+    "409": ("In conflict with something else", {"number": _NUMBER}),
+    "413": (
+        "The body is longer than 64 KiB",
+        {"too_large": _problem("too_large", 413, "The body is longer than 65536 bytes")},
+    ),
+    "422": (
+        "A property is not valid; `multiple` holds several errors in `inner`",
+        {"name": _NAME, "multiple": _SEVERAL},
+    ),
+    "500": ("Internal error", {"internal_error": _problem("internal_error", 500, "Internal error")}),
+    "503": ("A store is away; try again later", {"unavailable": _problem("unavailable", 503, _AWAY)}),
+}
+"""Status -> what it means, and examples by code."""
+_HEADERS: Final[Mapping[str, Schema]] = {
+    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
+}
+
+
+def operation(shown: Schema, errors: str, body: Schema | None = None, **more: object) -> Schema:
+    """A route that answers 200 with `shown`, or one of the `errors`; `body` is what it takes."""
+    responses: Schema = {"200": {"description": "Done"} | content(shown)}
+    responses |= {code: _error(code) for code in errors.split()}
+    request: Schema = {"requestBody": {"required": True} | content(body)} if body else {}
+    return {"responses": responses} | request | more
+
+
+def content(schema: Schema) -> Schema:
+    """JSON, with an example."""
+    return {"content": {"application/json": {"schema": schema, "example": sample(schema)}}}
+
+
+def _error(code: str) -> Schema:
+    about, examples = _ERRORS[code]
+    shown = {name: {"value": {"error": problem}} for name, problem in examples.items()}
+    headers: Schema = {"headers": _HEADERS[code]} if code in _HEADERS else {}
+    body = {"application/json": {"schema": _ERROR, "examples": shown}}
+    return {"description": about, "content": body} | headers
+
+
+def query(name: str, type: str, about: str, **more: object) -> Schema:
+    """A word of the query string."""
+    return {"name": name, "in": "query", "description": about, "schema": {"type": type} | more}
+
+
+def paging(default: int, maximum: int) -> list[Schema]:
+    """`offset` and `limit`; what is outside is moved into these limits."""
+    return [
+        query("offset", "integer", "Index of the first row", default=0, minimum=0),
+        query("limit", "integer", "How many rows", default=default, minimum=1, maximum=maximum),
+    ]
+
+
+def page(title: str, many: str, rows: Schema) -> Schema:
+    """One page of a list."""
+    return answer(
+        title,
+        {
+            "offset": sure("integer", minimum=0),
+            "limit": sure("integer", minimum=1),
+            "total": sure("integer", "How many match, without offset and limit", minimum=0),
+            many: array(rows),
+        },
+    )

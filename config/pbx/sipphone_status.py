@@ -1,0 +1,132 @@
+"""The routes below /pbx/sipphone that only ask for the live status, and why a phone is as it is."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from registrar.rules.diagnosis import diagnose
+from registrar.rules.status import LiveStatus
+
+from ..database import reading
+from ..deps import CallerDep, DocumentDep, PartsDep
+from ..errors import Problem, Refused
+from ..operations.document import NOT_SENT, Document
+from ..operations.events import (
+    Happening,
+    Watched,
+    deeds,
+    find_all_watched,
+    find_watched,
+    for_diagnosis,
+    happened,
+    story,
+)
+from ..operations.ids import parse_oid
+from . import openapi
+from .answer import json_answer
+from .paging import clamped
+from .sipphone_json import Json, moment
+
+MAX_IDS: Final = 1_000
+DEFAULT_EVENTS: Final = 50
+MAX_EVENTS: Final = 100
+"""The journal holds no more."""
+RENAMED: Final = {"at": "time", "user_agent": "userAgent"}
+
+PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
+
+routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
+
+
+@routes.post("/status", summary="Show the status of many phones", openapi_extra=openapi.STATUSES)
+async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Up to 1,000 phones in one call; `notFound` has the ids that are none of the caller's phones."""
+    asked = _read_ids(document)
+    async with reading(parts.read_engine) as session:
+        found = await find_all_watched(session, caller, asked)
+    there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
+    lives = await parts.live.told([phone.oid for phone in there])
+    rows = [_status(phone, live) for phone, live in zip(there, lives, strict=True)]
+    missing = [sent for sent in _once(asked) if parse_oid(sent) not in found]
+    return json_answer({"sipPhones": rows, "notFound": missing})
+
+
+@routes.get("/{id}/status", summary="Show the status of a phone", openapi_extra=openapi.STATUS)
+async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+    """Whether it is online, since when and why, and where it is."""
+    async with reading(parts.read_engine) as session:
+        phone = await find_watched(session, caller, id)
+    (live,) = await parts.live.told([phone.oid])
+    return json_answer(_status(phone, live))
+
+
+@routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
+async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+    """What the phone did and what was done to it, the newest first, with a sentence that sums it up."""
+    limit = clamped(request.query_params.get("limit"), DEFAULT_EVENTS, 1, MAX_EVENTS)
+    async with reading(parts.read_engine) as session:
+        phone = await find_watched(session, caller, id)
+        done = await deeds(session, phone.oid, MAX_EVENTS)
+    live, entries = await parts.live.history(phone.oid, limit)
+    return json_answer(
+        {
+            "_id": phone.oid,
+            "summary": diagnose(live, phone.rule, for_diagnosis(done)),
+            "limit": limit,
+            "status": _status(phone, live),
+            "events": [_event(happening) for happening in story(happened(entries), done, limit)],
+        }
+    )
+
+
+def _read_ids(document: Document) -> list[object]:
+    """Raises Refused (422) for what is no list of at most 1,000."""
+    sent = document.get("ids")
+    if sent is NOT_SENT or not isinstance(sent, list):
+        message = "ids must be a list of ids of phones"
+        raise Refused(Problem(422, "ids", message, "ids", "required" if sent is NOT_SENT else "format"))
+    if len(sent) > MAX_IDS:
+        raise Refused(Problem(422, "ids", f"ids may have at most {MAX_IDS} entries", "ids", "range"))
+    return sent
+
+
+def _once(asked: Iterable[object]) -> list[object]:
+    """Each id once, in either case of its letters; what is no text at all may stand there, too."""
+    seen: dict[str, object] = {}
+    for sent in asked:
+        seen.setdefault(parse_oid(sent) or repr(sent), sent)
+    return list(seen.values())
+
+
+def _status(phone: Watched, live: LiveStatus) -> Json:
+    """Every field of the status, empty ones as null."""
+    return {
+        "_id": phone.oid,
+        "online": live.online,
+        "expires": live.expires,
+        "expiresAt": moment(live.expires_at),
+        "state": live.state,
+        "reason": live.reason,
+        "since": moment(live.since),
+        "lastSeen": moment(live.last_seen),
+        "userAgent": live.user_agent,
+        "localIpAddress": live.local_ip_address,
+        "publicIpAddress": live.public_ip_address,
+        "publicPort": live.public_port,
+        "transport": live.transport,
+        "node": live.node,
+        "generation": live.generation,
+        "rttMs": live.rtt_ms,
+        "lastRejectedAt": moment(live.last_rejected_at),
+        "lastRejectedIp": live.last_rejected_ip,
+        "lastRejectedReason": live.last_rejected_reason,
+        "configLoaded": phone.config_loaded,
+        "configSaved": phone.config_saved,
+    }
+
+
+def _event(happening: Happening) -> Json:
+    return {RENAMED.get(name, name): value for name, value in asdict(happening).items()}

@@ -1,0 +1,143 @@
+"""The routes below /pbx/sipphonemodels: what each model of phone can do."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import select
+
+from ..database import reading
+from ..deps import CallerDep, PartsDep
+from ..errors import not_found
+from ..operations.listing import Sorts, read_page
+from ..operations.models import FUNCTIONS, SPEAKING_PARTS, find_model
+from ..tables import SipPhoneModel
+from . import paging
+from .resource import Json
+from .schema import READ, Schema, an_id, answer, array, of, operation, page, query, some_id, sure
+from .schema import paging as paged
+
+MAX_LIMIT: Final = 500
+SEARCHED: Final = (SipPhoneModel.brand_name, SipPhoneModel.model, SipPhoneModel.description)
+SORTS: Final[Sorts] = {"age": (SipPhoneModel.id,)}
+CAPABILITIES: Final = {
+    "provision": "provision",
+    "macRedirect": "mac_redirect",
+    "customRingtones": "custom_ringtones",
+    "multipleHandsets": "multiple_handsets",
+    "sipConfigReload": "sip_config_reload",
+}
+"""Property of `capabilities` -> column."""
+
+
+def _bounds(about: str) -> Schema:
+    bounds = answer("Range", {"min": sure("integer", example=0), "max": sure("integer", example=15)})
+    return {**bounds, "type": ["object", "null"], "description": about}
+
+
+_MODEL: Final = answer(
+    "SIP phone model",
+    {
+        "_id": an_id(),
+        "brand": sure("string", example="GENERIC"),
+        "brandName": sure("string", example="Generic"),
+        "model": sure("string", example="SIP device"),
+        "extensions": sure("integer", "How many phones may share one MAC address", example=1),
+        "softkeys": sure("integer", "How many keys it has", example=128),
+        "softkeyLabels": sure("boolean"),
+        "softkeyCapabilities": array(sure("string", enum=list(FUNCTIONS))),
+        "picture": some_id("Id of a picture"),
+        "description": of("string"),
+        "configurationTemplate": of("string"),
+        "capabilities.provision": sure("boolean"),
+        "capabilities.macRedirect": sure("boolean"),
+        "capabilities.customRingtones": sure("boolean"),
+        "capabilities.multipleHandsets": sure("boolean"),
+        "capabilities.sipConfigReload": sure("boolean"),
+        "capabilities.sidePanels": sure("boolean"),
+        "ranges.ringerVolume": _bounds("null: cannot be set"),
+        "ranges.ringerTone": _bounds("Indexes of the built-in tones; null: there are none"),
+        **{
+            f"ranges.volume.{part}.{way}": _bounds("null: cannot be set")
+            for part in SPEAKING_PARTS
+            for way in ("mic", "speaker")
+        },
+        "maxSidePanels": sure("integer", example=3),
+        "requiresSerial": sure("boolean"),
+    },
+)
+_SHOW: Final = operation(_MODEL, READ)
+_LIST: Final = operation(
+    page("SIP phone models", "sipPhoneModels", _MODEL),
+    READ,
+    parameters=[
+        *paged(paging.DEFAULT_LIMIT, MAX_LIMIT),
+        query("filter", "string", "Text in brandName, model or description"),
+    ],
+)
+
+
+ModelId = Annotated[str, Path(description="Id of the model, 24 hex digits")]
+
+routes = APIRouter(prefix="/pbx/sipphonemodels", tags=["SIP phone models"])
+
+
+@routes.get("", summary="List models", openapi_extra=_LIST)
+async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> JSONResponse:
+    """All models, those that every installation has first."""
+    page = paging.read_page(request.query_params, paging.DEFAULT_LIMIT, MAX_LIMIT)
+    async with reading(parts.read_engine) as session:
+        total, rows = await read_page(session, select(SipPhoneModel), page, SEARCHED, SORTS, SipPhoneModel.id)
+    models = [model_json(model) for (model,) in rows]
+    return JSONResponse(
+        {"offset": page.offset, "limit": page.limit, "total": total, "sipPhoneModels": models}
+    )
+
+
+@routes.get("/{id}", summary="Show a model", openapi_extra=_SHOW)
+async def show_route(id: ModelId, _caller: CallerDep, parts: PartsDep) -> JSONResponse:
+    """One model."""
+    async with reading(parts.read_engine) as session:
+        model = await find_model(session, id)
+    if model is None:
+        raise not_found("SIP phone model")
+    return JSONResponse(model_json(model))
+
+
+def model_json(model: SipPhoneModel) -> Json:
+    """A model as JSON; a range of null: the model does not have it."""
+    capabilities: Json = {name: getattr(model, column) for name, column in CAPABILITIES.items()}
+    return {
+        "_id": model.oid,
+        "brand": model.brand,
+        "brandName": model.brand_name,
+        "model": model.model,
+        "extensions": model.extensions,
+        "softkeys": model.softkeys,
+        "softkeyLabels": model.softkey_labels,
+        "softkeyCapabilities": model.softkey_capabilities,
+        "picture": model.picture_oid,
+        "description": model.description,
+        "configurationTemplate": model.configuration_template,
+        "capabilities": capabilities | {"sidePanels": model.max_side_panels > 0},
+        "ranges": _ranges(model),
+        "maxSidePanels": model.max_side_panels,
+        "requiresSerial": model.requires_serial,
+    }
+
+
+def _ranges(model: SipPhoneModel) -> Json:
+    volume = {
+        part: {way: _range(model, f"{part}_{way}") for way in ("mic", "speaker")} for part in SPEAKING_PARTS
+    }
+    tone = model.ringer_tone_max
+    return {
+        "ringerVolume": _range(model, "ringer_volume"),
+        "ringerTone": None if tone is None else {"min": 0, "max": tone},
+        "volume": volume,
+    }
+
+
+def _range(model: SipPhoneModel, column: str) -> Json | None:
+    low, high = getattr(model, f"{column}_min"), getattr(model, f"{column}_max")
+    return None if low is None or high is None else {"min": low, "max": high}

@@ -1,0 +1,109 @@
+"""What a list asks for: `filter[]`, `sort[]`, `limit`, `offset`, `display[]` and `format`."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, UnaryExpression
+
+from ..errors import bad_request
+from ..operations.checks import is_clean
+from .params import Params
+from .rows import Column, Part, Shape, condition, order
+
+MAX_ROWS: Final = 10_000
+"""In one answer; whoever wants more asks again with an offset."""
+MAX_OFFSET: Final = 2**31 - 1
+MAX_CONDITIONS: Final = 50
+"""Filters, and fields to sort by; no list has half as many fields."""
+MAX_ALIAS: Final = 64
+FORMATS: Final = ("json", "jsonarray", "csv")
+DIRECTIONS: Final = ("asc", "desc")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A list that was asked for: which part of it, under which names, in which format."""
+
+    part: Part
+    names: tuple[str, ...]
+    """What the columns of the part are called in the answer."""
+    format: str = "json"
+
+
+def read_list(params: Params, shape: Shape) -> Asked:
+    """What a list asks for. Raises Refused (400) for a field, an operand or a format that there is not."""
+    names, columns, format = _shown(params, shape)
+    part = Part(
+        columns,
+        conditions=[_condition(text, shape) for text in _few(params, "filter")],
+        order=[_order(text, shape) for text in _few(params, "sort")],
+        offset=_number(params, "offset", 0, MAX_OFFSET),
+        limit=_number(params, "limit", MAX_ROWS, MAX_ROWS),
+    )
+    return Asked(part, names, format)
+
+
+def read_one(params: Params, shape: Shape) -> Asked:
+    """What a single row asks for: `display[]` and `format`."""
+    names, columns, format = _shown(params, shape)
+    return Asked(Part(columns), names, format)
+
+
+def _shown(params: Params, shape: Shape) -> tuple[tuple[str, ...], list[Column], str]:
+    format = params.one("format") or "json"
+    if format not in FORMATS:
+        raise bad_request(f"There is no format {format[:64]!r}; there are {', '.join(FORMATS)}")
+    display = params.many("display")
+    if format == "csv" and not display:
+        raise bad_request("The format csv needs display[]")
+    if not display:
+        return shape.names, list(shape.columns), format
+    names, columns = [], []
+    for text in display:
+        field, _, alias = text.partition("-")
+        names.append(_alias(alias) or field)
+        columns.append(shape.column(field))
+    if len(set(names)) < len(names):
+        raise bad_request("display[] has one name twice")
+    return tuple(names), columns, format
+
+
+def _alias(alias: str) -> str:
+    if len(alias) > MAX_ALIAS or not is_clean(alias):
+        raise bad_request(
+            f"An alias in display[] has at most {MAX_ALIAS} characters, none of them a control character"
+        )
+    return alias
+
+
+def _condition(text: str, shape: Shape) -> ColumnElement[bool]:
+    field, operand, marker, value = (text.split("-", 3) + [""] * 3)[:4]
+    dashes = text.count("-")
+    if dashes < 1 or (dashes >= 2 and marker != "value") or dashes == 2:
+        raise bad_request(
+            f"A filter is field-operand-value-..., field-null or field-notnull, not {text[:64]!r}"
+        )
+    return condition(shape.column(field), operand, value if dashes > 2 else None)
+
+
+def _order(text: str, shape: Shape) -> UnaryExpression[Any]:
+    field, _, direction = text.partition("-")
+    if direction not in DIRECTIONS:
+        raise bad_request(f"A field to sort by is field-asc or field-desc, not {text[:64]!r}")
+    return order(shape.column(field), direction)
+
+
+def _few(params: Params, name: str) -> tuple[str, ...]:
+    given = params.many(name)
+    if len(given) > MAX_CONDITIONS:
+        raise bad_request(f"There are more than {MAX_CONDITIONS} of {name}[]")
+    return given
+
+
+def _number(params: Params, name: str, default: int, highest: int) -> int:
+    text = params.one(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= highest):
+        raise bad_request(f"{name} must be a number from 0 to {highest}")
+    return int(text)

@@ -1,0 +1,119 @@
+"""The routes below /config/v2/sip/domains: the SIP domains themselves."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import Change
+
+from ..access import DOMAINS
+from ..database import reading
+from ..deps import ActorDep, CallerDep, PartsDep
+from ..operations import customers
+from ..operations.customers import ACTIVE, visible
+from ..operations.fields import Field
+from ..tables import Customer
+from . import openapi
+from .answers import created, nothing, row_answer, rows_answer
+from .asking import read_list, read_one
+from .fields import flag as flag_field
+from .fields import text as text_field
+from .params import ParamsDep
+from .places import DomainId, find_domain
+from .rows import Shape, flag, moment, read_row, read_rows, text, whole
+from .work import Done, carry_out, read_columns
+
+SHAPE: Final = Shape(
+    "SIP domain",
+    (
+        whole("domainId", Customer.id, "Number of the SIP domain"),
+        text("domain", Customer.sip_domain, "Host name with which its users register", "sip.company.com"),
+        text("displayName", Customer.sip_display_name, "Name", "Company"),
+        flag("rec", Customer.call_recording, "Calls are recorded"),
+        moment("createDatetime", Customer.created_at, "When it was made"),
+        moment("updateDatetime", Customer.updated_at, "When it was changed"),
+    ),
+    Customer.__table__,
+    (Customer.id,),
+)
+UPDATE_FIELDS: Final = (
+    text_field("displayName", "sip_display_name", "Name"),
+    flag_field("rec", "call_recording", "Calls are recorded"),
+)
+CREATE_FIELDS: Final = (
+    Field(
+        "domain",
+        "sip_domain",
+        "string",
+        customers.host_name_check("domain must be a host name"),
+        "Host name, unique on the whole platform",
+        required=True,
+    ),
+    *UPDATE_FIELDS,
+)
+EXAMPLE: Final = {"displayName": "Company", "rec": 1}
+
+routes = APIRouter(prefix=DOMAINS, tags=["SIP domains"])
+
+
+@routes.get("", summary="List SIP domains", openapi_extra=openapi.rows(SHAPE))
+async def list_domains(caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+    """The SIP domains you have access to."""
+    asked = read_list(params, SHAPE)
+    scope = visible(caller), Customer.state == ACTIVE, Customer.sip_domain.is_not(None)
+    async with reading(parts.read_engine) as session:
+        found = await read_rows(session, SHAPE, asked.part, *scope)
+    return await rows_answer(asked, found)
+
+
+@routes.post(
+    "",
+    summary="Create a SIP domain",
+    openapi_extra=openapi.create(CREATE_FIELDS, {"domain": "sip.company.com", **EXAMPLE}, "domainId"),
+)
+async def create_domain(request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
+    """A new customer, of no reseller, with this SIP domain."""
+
+    async def work(session: AsyncSession) -> Done:
+        columns = read_columns(params, CREATE_FIELDS)
+        name = columns["sip_display_name"] or columns["sip_domain"]
+        row = await customers.create_customer(session, actor, {**columns, "name": name})
+        return Done(row.id, Change(customer=row.oid))
+
+    done = await carry_out(parts, work)
+    return created(request, domainId=str(done.id))
+
+
+@routes.get("/{domain}", summary="Show a SIP domain", openapi_extra=openapi.row(SHAPE))
+async def show_domain(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+    """One SIP domain."""
+    async with reading(parts.read_engine) as session:
+        customer = await find_domain(session, caller, domain)
+        asked = read_one(params, SHAPE)
+        return row_answer(asked, await read_row(session, SHAPE, asked.part, Customer.id == customer.id))
+
+
+@routes.post("/{domain}", summary="Change a SIP domain", openapi_extra=openapi.update(UPDATE_FIELDS, EXAMPLE))
+async def update_domain(domain: DomainId, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
+    """Only what is sent changes; the host name never does."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain, lock=True)
+        columns = read_columns(params, UPDATE_FIELDS, customer)
+        return Done(change=await customers.update_customer(session, actor, customer, columns))
+
+    await carry_out(parts, work)
+    return nothing()
+
+
+@routes.delete("/{domain}", summary="Delete a SIP domain", openapi_extra=openapi.delete())
+async def delete_domain(domain: DomainId, actor: ActorDep, parts: PartsDep) -> Response:
+    """The customer is deleted with all its services; its host name is free again."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain, lock=True)
+        return Done(change=await customers.delete_customer(session, actor, customer))
+
+    await carry_out(parts, work)
+    return nothing()

@@ -1,0 +1,118 @@
+"""The routes below /config/v2/sip/domains/{domain}/groups, but for their users."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..access import DOMAIN
+from ..database import reading
+from ..deps import ActorDep, CallerDep, PartsDep
+from ..operations import groups
+from ..tables import SipGroup
+from . import openapi
+from .answers import created, nothing, row_answer, rows_answer
+from .asking import read_list, read_one
+from .fields import caller_name_format, extension_number
+from .fields import flag as flag_field
+from .fields import text as text_field
+from .params import ParamsDep
+from .places import DomainId, GroupId, find_below, find_domain
+from .rows import Shape, flag, moment, read_row, read_rows, text, whole
+from .work import Done, carry_out, read_columns
+
+SHAPE: Final = Shape(
+    "SIP group",
+    (
+        whole("groupId", SipGroup.id, "Number of the group"),
+        whole("domainId", SipGroup.customer_id, "Number of the SIP domain"),
+        text("groupName", SipGroup.name, "Name of the group", "sales"),
+        text("displayName", SipGroup.display_name, "Name that phones show", "Sales Dept"),
+        text("extensionNumber", SipGroup.number, "Number in the domain", "600"),
+        flag("ringRetry", SipGroup.ring_retry, "Ring again when nobody took the call"),
+        flag("ringExclusive", SipGroup.ring_exclusive, "Calls queue for the group"),
+        text("callerNameFormat", SipGroup.caller_name_format, "How the caller is shown", "{displayName}"),
+        moment("createDatetime", SipGroup.created_at, "When it was made"),
+        moment("updateDatetime", SipGroup.updated_at, "When it was changed"),
+    ),
+    SipGroup.__table__,
+    (SipGroup.id,),
+)
+FIELDS: Final = (
+    text_field("groupName", "name", "Name of the group", required=True),
+    text_field("displayName", "display_name", "Name that phones show", required=True),
+    extension_number(),
+    flag_field("ringRetry", "ring_retry", "Ring again when nobody took the call"),
+    flag_field("ringExclusive", "ring_exclusive", "Calls queue for the group"),
+    caller_name_format(),
+)
+EXAMPLE: Final = {"groupName": "sales", "displayName": "Sales Dept", "extensionNumber": "600", "ringRetry": 1}
+
+routes = APIRouter(prefix=f"{DOMAIN}/groups", tags=["SIP groups"])
+
+
+@routes.get("", summary="List groups", openapi_extra=openapi.rows(SHAPE))
+async def list_groups(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+    """The groups of the domain."""
+    async with reading(parts.read_engine) as session:
+        customer = await find_domain(session, caller, domain)
+        asked = read_list(params, SHAPE)
+        found = await read_rows(session, SHAPE, asked.part, SipGroup.customer_id == customer.id)
+    return await rows_answer(asked, found)
+
+
+@routes.get("/{group}", summary="Show a group", openapi_extra=openapi.row(SHAPE))
+async def show_group(
+    domain: DomainId, group: GroupId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
+    """One group."""
+    async with reading(parts.read_engine) as session:
+        customer = await find_domain(session, caller, domain)
+        row = await find_below(session, SipGroup, customer, group)
+        asked = read_one(params, SHAPE)
+        return row_answer(asked, await read_row(session, SHAPE, asked.part, SipGroup.id == row.id))
+
+
+@routes.post("", summary="Create a group", openapi_extra=openapi.create(FIELDS, EXAMPLE, "groupId"))
+async def create_group(
+    domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
+) -> Response:
+    """A group without users."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain)
+        return Done((await groups.create_group(session, actor, customer, read_columns(params, FIELDS))).id)
+
+    done = await carry_out(parts, work)
+    return created(request, groupId=str(done.id))
+
+
+@routes.post("/{group}", summary="Change a group", openapi_extra=openapi.update(FIELDS, EXAMPLE))
+async def update_group(
+    domain: DomainId, group: GroupId, actor: ActorDep, params: ParamsDep, parts: PartsDep
+) -> Response:
+    """Only what is sent changes."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain)
+        row = await find_below(session, SipGroup, customer, group, lock=True)
+        await groups.update_group(session, actor, row, read_columns(params, FIELDS, row))
+        return Done()
+
+    await carry_out(parts, work)
+    return nothing()
+
+
+@routes.delete("/{group}", summary="Delete a group", openapi_extra=openapi.delete())
+async def delete_group(domain: DomainId, group: GroupId, actor: ActorDep, parts: PartsDep) -> Response:
+    """Its users stay; queues lose it as a member."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain)
+        await groups.delete_group(
+            session, actor, await find_below(session, SipGroup, customer, group, lock=True)
+        )
+        return Done()
+
+    await carry_out(parts, work)
+    return nothing()

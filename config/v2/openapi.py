@@ -1,0 +1,176 @@
+"""What the documentation shows of this dialect, built from the tables of columns and fields."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from ..operations.fields import Field
+from .answers import MEDIA
+from .asking import FORMATS, MAX_OFFSET, MAX_ROWS
+from .params import JSON, MULTIPART, URLENCODED
+from .rows import COMPARISONS, LIKES, Column, Shape
+
+Schema = dict[str, object]
+
+ERRORS: Final = {
+    "400": ("The request cannot be read, or a parameter is not valid", "displayName is missing"),
+    "401": ("No credentials, or not good ones", "auth required"),
+    "403": ("Not allowed", "access denied"),
+    "404": ("Not there, or not yours", "not found"),
+    "409": ("In conflict with another row", "The number 200 is in use by another extension"),
+    "413": ("The body is longer than 64 KiB", "The body is longer than 65536 bytes"),
+    "500": ("Internal error", "Internal error"),
+    "503": (
+        "A store is away; try again after Retry-After seconds",
+        "The service is temporarily unavailable, please try again",
+    ),
+}
+READ: Final = "400 401 403 404 500 503"
+WRITE: Final = "400 401 403 404 409 413 500 503"
+DONE: Final = {"204": {"description": "Done"}}
+
+
+def rows(shape: Shape) -> Schema:
+    """A list: one JSON object per line, or as `format` says."""
+    row = _row(shape)
+    content = {
+        MEDIA["json"]: {"schema": {"type": "string"}, "example": _line(shape)},
+        MEDIA["jsonarray"]: {"schema": {"type": "array", "items": row}, "example": [_example(shape)]},
+        "text/csv": _csv(shape),
+    }
+    parameters = [
+        _array("filter[]", _filters(shape), f"{shape.names[0]}-gte-value-1"),
+        _array("sort[]", "field-asc or field-desc, applied in turn", f"{shape.names[0]}-desc"),
+        _query("limit", "integer", "How many rows", default=MAX_ROWS, minimum=0, maximum=MAX_ROWS),
+        _query("offset", "integer", "How many rows to pass over", default=0, minimum=0, maximum=MAX_OFFSET),
+        *_shown(shape),
+    ]
+    answer = {"200": {"description": f"{shape.title} rows", "content": content}}
+    return {"parameters": parameters, "responses": answer | _errors(READ)}
+
+
+def row(shape: Shape) -> Schema:
+    """A single row."""
+    content = {
+        MEDIA["jsonarray"]: {"schema": _row(shape), "example": _example(shape)},
+        "text/csv": _csv(shape),
+    }
+    answer = {"200": {"description": f"{shape.title} row", "content": content}}
+    return {"parameters": _shown(shape), "responses": answer | _errors(READ)}
+
+
+def create(fields: Sequence[Field], example: Mapping[str, object], *ids: str) -> Schema:
+    """A 201 with the ids of what was made."""
+    required = [field.path for field in fields if field.required]
+    answer: Schema = {
+        "type": "object",
+        "properties": {id: {"type": "string"} for id in ids},
+        "required": list(ids),
+    }
+    response = {
+        "description": "Created",
+        "headers": {"Location": {"schema": {"type": "string"}, "description": "Path of what was made"}},
+        "content": {JSON: {"schema": answer, "example": dict.fromkeys(ids, "7")}},
+    }
+    body = _body(_properties(fields), example, required)
+    return {"requestBody": body, "responses": {"201": response} | _errors(WRITE)}
+
+
+def update(fields: Iterable[Field], example: Mapping[str, object]) -> Schema:
+    """A 204; only what is sent changes."""
+    body = _body(_properties(fields), example)
+    return {"requestBody": body, "responses": DONE | _errors(WRITE)}
+
+
+def ids(name: str, about: str) -> Schema:
+    """A 204; the body is a list of numbers."""
+    array: Schema = {"type": "array", "items": {"type": "integer"}, "minItems": 1, "description": about}
+    body = _body({name: array}, {name: [1, 2]}, [name])
+    return {"requestBody": body, "responses": DONE | _errors(WRITE)}
+
+
+def delete() -> Schema:
+    """A 204; what was deleted answers 404 from now on."""
+    return {"responses": DONE | _errors(READ)}
+
+
+def _row(shape: Shape) -> Schema:
+    properties = {column.name: _column(column) for column in shape.columns}
+    return {"title": f"{shape.title} row", "type": "object", "properties": properties}
+
+
+def _column(column: Column) -> Schema:
+    about = {"flag": " (1 or 0)", "moment": " (UTC)"}.get(column.kind, "")
+    return {"type": ["string", "null"], "description": column.about + about}
+
+
+def _example(shape: Shape) -> Schema:
+    return {column.name: column.example or None for column in shape.columns}
+
+
+def _line(shape: Shape) -> str:
+    pairs = (f'"{name}":' + (f'"{value}"' if value else "null") for name, value in _example(shape).items())
+    return "{" + ",".join(pairs) + "}\n"
+
+
+def _csv(shape: Shape) -> Schema:
+    name, value = next(iter(_example(shape).items()))
+    return {"schema": {"type": "string"}, "example": f"{name}\r\n{value}\r\n"}
+
+
+def _filters(shape: Shape) -> str:
+    return (
+        f"field-operand-value-..., field-null or field-notnull; all must hold. Operands: "
+        f"{', '.join((*COMPARISONS, *LIKES))}. Fields: {', '.join(shape.names)}"
+    )
+
+
+def _shown(shape: Shape) -> list[Schema]:
+    return [
+        _array("display[]", "Fields to show, in this order; field-alias shows it as alias", shape.names[0]),
+        _query("format", "string", "csv needs display[]", enum=list(FORMATS), default=FORMATS[0]),
+    ]
+
+
+def _properties(fields: Iterable[Field]) -> dict[str, Schema]:
+    return {field.path: _property(field) for field in fields}
+
+
+def _property(field: Field) -> Schema:
+    about: Schema = {"description": field.about}
+    if isinstance(field.default, bool):
+        return {"type": "integer", "enum": [0, 1], "default": int(field.default)} | about
+    return {"type": field.type} | about
+
+
+def _body(
+    properties: Mapping[str, Schema], example: Mapping[str, object], required: Sequence[str] = ()
+) -> Schema:
+    schema: Schema = {"type": "object", "properties": dict(properties)}
+    schema |= {"required": list(required)} if required else {}
+    content = {"schema": schema, "example": dict(example)}
+    return {
+        "description": "Parameters may stand in the query string as well; those of the body win",
+        "content": dict.fromkeys((URLENCODED, MULTIPART, JSON), content),
+    }
+
+
+def _errors(codes: str) -> dict[str, object]:
+    return {
+        code: {
+            "description": ERRORS[code][0],
+            "content": {JSON: {"schema": {"type": "string"}, "example": ERRORS[code][1]}},
+        }
+        for code in codes.split()
+    }
+
+
+def _query(name: str, type: str, about: str, **more: object) -> Schema:
+    return {"name": name, "in": "query", "description": about, "schema": {"type": type} | more}
+
+
+def _array(name: str, about: str, example: str) -> Schema:
+    schema = {"type": "array", "items": {"type": "string"}}
+    return {
+        "name": name, "in": "query", "description": about, "schema": schema, "explode": True,
+        "example": [example],
+    }  # fmt: skip

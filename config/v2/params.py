@@ -1,0 +1,149 @@
+"""What a request of this dialect says, in its query string, form or JSON object: the body wins."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
+
+from ..deps import CallerDep, parse_object
+from ..errors import Refused, bad_request
+from ..operations.document import Document
+
+MAX_KEYS: Final = 512
+"""Of the query string, and of the body; the longest list of parameters we know has 20, without arrays."""
+MAX_INDEX_DIGITS: Final = 9
+NAME: Final = re.compile(rf"([^\[\]]+)(?:\[([0-9]{{0,{MAX_INDEX_DIGITS}}})\])?")
+"""`name`, `name[]` or `name[7]`"""
+BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+JSON: Final = "application/json"
+
+Value = str | None
+Pairs = Iterable[tuple[str, object]]
+
+
+class Params:
+    """The parameters of a request by name, whatever way they came."""
+
+    def __init__(self, values: Mapping[str, tuple[Value, ...]]) -> None:
+        self._values = values
+        last = {name: given[-1] for name, given in values.items() if given}
+        self.document: Final = Document(last)
+        """Each parameter as a single one: of several values the last counts."""
+
+    def one(self, name: str) -> Value:
+        """The value of a parameter; None when it was not sent, or is empty."""
+        given = self._values.get(name)
+        return given[-1] if given else None
+
+    def many(self, name: str) -> tuple[str, ...]:
+        """All values of an array, in order and without empty ones."""
+        return tuple(value for value in self._values.get(name, ()) if value is not None)
+
+
+async def params(request: Request, _first: CallerDep) -> Params:
+    """The parameters; read only after the caller was let in. Raises Refused (400, 413)."""
+    query = _gathered(_decoded(request.scope["query_string"], "query string"))
+    return Params(query | _gathered(await _body(request)))
+
+
+ParamsDep = Annotated[Params, Depends(params)]
+
+
+async def _body(request: Request) -> Pairs:
+    body = await request.body()
+    if not body:
+        return ()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == JSON or (not kind and body.lstrip()[:1] == b"{"):
+        return _flat(parse_object(body))
+    if kind in (URLENCODED, ""):
+        return _decoded(body, "body")
+    if kind == MULTIPART:
+        return await _multipart(request, body)
+    raise bad_request(f"The body must be {URLENCODED}, {MULTIPART} or {JSON}")
+
+
+def _decoded(text: bytes, what: str) -> Pairs:
+    """Pairs of the form `a=b&c=d`."""
+    try:
+        plain = text.decode()
+        if BROKEN_ESCAPE.search(plain):
+            raise ValueError
+        return parse_qsl(plain, keep_blank_values=True, errors="strict", max_num_fields=MAX_KEYS)
+    except UnicodeDecodeError:
+        raise bad_request(f"The {what} is not in UTF-8") from None
+    except ValueError:
+        if text.count(b"&") >= MAX_KEYS:
+            raise _too_many() from None
+        raise bad_request(
+            f"The {what} has a percent sign that is not followed by two hexadecimal digits"
+        ) from None
+
+
+async def _multipart(request: Request, body: bytes) -> Pairs:
+    try:
+        body.decode()  # there are no files in it, so all of it is text
+    except UnicodeDecodeError:
+        raise bad_request("The body is not in UTF-8") from None
+    # The parser drops a last part that is cut off without a word.
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    if b"--" + options.get(b"boundary", b"") + b"--" not in body:
+        raise bad_request("The body ends before its last boundary")
+    form: FormData = await request.form(max_files=0, max_fields=MAX_KEYS, max_part_size=len(body))
+    return form.multi_items()
+
+
+def _flat(body: Mapping[str, object]) -> Pairs:
+    """A JSON object as pairs: an array gives one for each of its values."""
+    for name, value in body.items():
+        if isinstance(value, list):
+            bare = name.removesuffix("[]")
+            yield f"{bare}[]", _NOTHING
+            yield from ((f"{bare}[]", item) for item in value)
+        else:
+            yield name, value
+
+
+_NOTHING: Final = object()
+"""An array begins here, be it empty."""
+
+
+def _gathered(pairs: Pairs) -> dict[str, tuple[Value, ...]]:
+    """Values by name; those of an array by their index, each without one behind the highest before it."""
+    found: dict[str, dict[int, Value]] = {}
+    for spelled, value in pairs:
+        match = NAME.fullmatch(spelled)
+        if match is None:
+            if not spelled:
+                continue
+            raise bad_request(f"A parameter has a name that cannot be read: {spelled[:64]!r}")
+        if match[1] not in found and len(found) >= MAX_KEYS:
+            raise _too_many()
+        places = found.setdefault(match[1], {})
+        if value is not _NOTHING:
+            place = int(match[2]) if match[2] else max(places, default=-1) + 1
+            places[place] = _text(match[1], value)
+    return {name: tuple(places[place] for place in sorted(places)) for name, places in found.items()}
+
+
+def _text(name: str, value: object) -> Value:
+    """A value as a text; an empty one is none."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | int | float):
+        return str(value) or None
+    if value is None:
+        return None
+    raise bad_request(f"{name[:64]} must be a text, a number or an array of them")
+
+
+def _too_many() -> Refused:
+    return bad_request(f"There are more than {MAX_KEYS} parameters")

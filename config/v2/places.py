@@ -1,0 +1,99 @@
+"""What the numbers in a path mean. Unknown, foreign, of a customer that is not active, or no number: 404."""
+
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Path
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..auth import Caller
+from ..errors import Problem, Refused, not_found
+from ..operations.customers import ACTIVE, visible
+from ..tables import Customer, Extension, Queue, QueueMember, SipGroup, SipPhone, TrustedNetwork
+
+MAX_DIGITS: Final = 18
+"""Every number of so many digits fits into the database's."""
+
+DomainId = Annotated[str, Path(description="Number of the SIP domain")]
+UserId = Annotated[str, Path(description="Number of the user")]
+GroupId = Annotated[str, Path(description="Number of the group")]
+QueueId = Annotated[str, Path(description="Number of the queue")]
+MemberId = Annotated[str, Path(description="Number of the member of the queue")]
+NetworkId = Annotated[str, Path(description="Number of the trusted network")]
+DeviceId = Annotated[str, Path(description="Number of the device")]
+
+Below = TypeVar("Below", Extension, SipGroup, Queue, SipPhone, TrustedNetwork)
+"""What belongs to a customer."""
+
+
+def number(text: str) -> int:
+    """The number in a path or a body; -1, which nothing has, when there is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1
+
+
+async def find_domain(session: AsyncSession, caller: Caller, domain: str, *, lock: bool = False) -> Customer:
+    """The customer whose SIP domain has this number; `lock` holds it against other writers."""
+    statement = select(Customer).where(
+        Customer.id == number(domain),
+        Customer.sip_domain.is_not(None),
+        Customer.state == ACTIVE,
+        visible(caller),
+    )
+    return await _one(session, statement.with_for_update() if lock else statement, "SIP domain")
+
+
+async def find_below(
+    session: AsyncSession, table: type[Below], customer: Customer, id: str, *, lock: bool = False
+) -> Below:
+    """The row of this customer with the number `id`; `lock` holds it against other writers."""
+    statement = select(table).where(table.id == number(id), table.customer_id == customer.id)
+    return await _one(session, statement.with_for_update() if lock else statement, table.__tablename__)
+
+
+async def find_member(session: AsyncSession, queue: Queue, member: str, *, lock: bool = False) -> QueueMember:
+    """The group of a queue; members of other kinds are not known here (C11)."""
+    statement = select(QueueMember).where(
+        QueueMember.id == number(member), QueueMember.queue_id == queue.id, QueueMember.group_id.is_not(None)
+    )
+    return await _one(session, statement.with_for_update() if lock else statement, "Queue member")
+
+
+async def find_device_of(
+    session: AsyncSession, user: Extension, device: str, *, lock: bool = False
+) -> SipPhone:
+    """The device of this user with the number `device`."""
+    statement = select(SipPhone).where(SipPhone.id == number(device), SipPhone.extension_id == user.id)
+    return await _one(session, statement.with_for_update() if lock else statement, "Device")
+
+
+async def find_named(
+    session: AsyncSession,
+    table: type[Below],
+    customer: Customer,
+    ids: tuple[str, ...],
+    name: str,
+    *,
+    lock: bool = False,
+) -> list[Below]:
+    """The rows of this customer that a body names by their numbers, each once.
+
+    Raises Refused: 400 when none is named, 404 when one of them is not there (D31).
+    """
+    if not ids:
+        raise Refused(Problem(400, name, f"{name} is missing", name, "required"))
+    wanted = {number(id) for id in ids}
+    statement = select(table).where(table.id.in_(wanted), table.customer_id == customer.id).order_by(table.id)
+    found = list(await session.scalars(statement.with_for_update() if lock else statement))
+    if len(found) < len(wanted):
+        raise Refused(Problem(404, name, f"{name}: not found", name, "exists"))
+    return found
+
+
+Found = TypeVar("Found")
+
+
+async def _one(session: AsyncSession, statement: Select[Found, *tuple[Any, ...]], what: str) -> Found:
+    found: Found | None = await session.scalar(statement)
+    if found is None:
+        raise not_found(what)
+    return found

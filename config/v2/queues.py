@@ -1,0 +1,113 @@
+"""The routes below /config/v2/sip/domains/{domain}/queues, but for their members."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..access import DOMAIN
+from ..database import reading
+from ..deps import ActorDep, CallerDep, PartsDep
+from ..operations import queues
+from ..tables import Queue
+from . import openapi
+from .answers import created, nothing, row_answer, rows_answer
+from .asking import read_list, read_one
+from .fields import caller_name_format, extension_number
+from .fields import text as text_field
+from .params import ParamsDep
+from .places import DomainId, QueueId, find_below, find_domain
+from .rows import Shape, moment, read_row, read_rows, text, whole
+from .work import Done, carry_out, read_columns
+
+SHAPE: Final = Shape(
+    "SIP queue",
+    (
+        whole("queueId", Queue.id, "Number of the queue"),
+        whole("domainId", Queue.customer_id, "Number of the SIP domain"),
+        text("queueName", Queue.name, "Name of the queue", "sales"),
+        text("displayName", Queue.display_name, "Name that phones show", "Sales Dept"),
+        text("extensionNumber", Queue.number, "Number in the domain", "700"),
+        text("callerNameFormat", Queue.caller_name_format, "How the caller is shown", "{displayName}"),
+        moment("createDatetime", Queue.created_at, "When it was made"),
+        moment("updateDatetime", Queue.updated_at, "When it was changed"),
+    ),
+    Queue.__table__,
+    (Queue.id,),
+)
+FIELDS: Final = (
+    text_field("queueName", "name", "Name of the queue", required=True),
+    text_field("displayName", "display_name", "Name that phones show", required=True),
+    extension_number(),
+    caller_name_format(),
+)
+EXAMPLE: Final = {"queueName": "sales", "displayName": "Sales Dept", "extensionNumber": "700"}
+
+routes = APIRouter(prefix=f"{DOMAIN}/queues", tags=["SIP queues"])
+
+
+@routes.get("", summary="List queues", openapi_extra=openapi.rows(SHAPE))
+async def list_queues(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+    """The queues of the domain."""
+    async with reading(parts.read_engine) as session:
+        customer = await find_domain(session, caller, domain)
+        asked = read_list(params, SHAPE)
+        found = await read_rows(session, SHAPE, asked.part, Queue.customer_id == customer.id)
+    return await rows_answer(asked, found)
+
+
+@routes.get("/{queue}", summary="Show a queue", openapi_extra=openapi.row(SHAPE))
+async def show_queue(
+    domain: DomainId, queue: QueueId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
+    """One queue."""
+    async with reading(parts.read_engine) as session:
+        customer = await find_domain(session, caller, domain)
+        row = await find_below(session, Queue, customer, queue)
+        asked = read_one(params, SHAPE)
+        return row_answer(asked, await read_row(session, SHAPE, asked.part, Queue.id == row.id))
+
+
+@routes.post("", summary="Create a queue", openapi_extra=openapi.create(FIELDS, EXAMPLE, "queueId"))
+async def create_queue(
+    domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
+) -> Response:
+    """A queue without members."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain)
+        return Done((await queues.create_queue(session, actor, customer, read_columns(params, FIELDS))).id)
+
+    done = await carry_out(parts, work)
+    return created(request, queueId=str(done.id))
+
+
+@routes.post("/{queue}", summary="Change a queue", openapi_extra=openapi.update(FIELDS, EXAMPLE))
+async def update_queue(
+    domain: DomainId, queue: QueueId, actor: ActorDep, params: ParamsDep, parts: PartsDep
+) -> Response:
+    """Only what is sent changes."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain)
+        row = await find_below(session, Queue, customer, queue, lock=True)
+        await queues.update_queue(session, actor, row, read_columns(params, FIELDS, row))
+        return Done()
+
+    await carry_out(parts, work)
+    return nothing()
+
+
+@routes.delete("/{queue}", summary="Delete a queue", openapi_extra=openapi.delete())
+async def delete_queue(domain: DomainId, queue: QueueId, actor: ActorDep, parts: PartsDep) -> Response:
+    """The queue is gone, and its members are members no more."""
+
+    async def work(session: AsyncSession) -> Done:
+        customer = await find_domain(session, actor.caller, domain)
+        await queues.delete_queue(
+            session, actor, await find_below(session, Queue, customer, queue, lock=True)
+        )
+        return Done()
+
+    await carry_out(parts, work)
+    return nothing()

@@ -1,0 +1,261 @@
+"""The rows of a list in SQL: which columns there are, and how they are filtered, sorted and cut."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Row,
+    String,
+    UnaryExpression,
+    asc,
+    bindparam,
+    case,
+    cast,
+    desc,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from ..errors import Refused, bad_request, not_found
+from ..operations.checks import is_clean
+from ..tables import UtcDateTime
+from .fields import FLAGS
+
+Kind = Literal["integer", "flag", "text", "moment", "mac"]
+Expression = ColumnElement[Any]
+Source = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+MOMENT: Final = "%Y-%m-%d %H:%M:%S"
+MAC: Final = re.compile(r"([0-9A-Fa-f]{2})[:-]?" * 5 + r"([0-9A-Fa-f]{2})")
+
+
+class TextOfMoment(FunctionElement[str]):
+    """A moment as this dialect writes it."""
+
+    name = "text_of_moment"
+    inherit_cache = True
+    type = String()
+
+
+@compiles(TextOfMoment, "sqlite")
+def _sqlite_moment(element: TextOfMoment, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strftime('{MOMENT}', {compiler.process(element.clauses, **options)})"
+
+
+@compiles(TextOfMoment, "postgresql")
+def _postgresql_moment(element: TextOfMoment, compiler: SQLCompiler, **options: Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+
+
+class ByCodePoint(FunctionElement[str]):
+    """A text that is compared and sorted by its code points, whatever the locale of the database."""
+
+    name = "by_code_point"
+    inherit_cache = True
+    type = String()
+
+
+@compiles(ByCodePoint, "sqlite")
+def _sqlite_text(element: ByCodePoint, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(ByCodePoint, "postgresql")
+def _postgresql_text(element: ByCodePoint, compiler: SQLCompiler, **options: Any) -> str:
+    return f'({compiler.process(element.clauses, **options)} COLLATE "C")'
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of a row: its name, where it comes from, and how it compares."""
+
+    name: str
+    value: Expression
+    kind: Kind
+    about: str
+    example: str
+
+    @property
+    def ordered(self) -> Expression:
+        """The value as it is compared and sorted."""
+        return ByCodePoint(self.value) if self.kind in ("text", "mac") else self.value
+
+
+def whole(name: str, source: Source, about: str, example: str = "1") -> Column:
+    """A whole number."""
+    return Column(name, cast(source, BigInteger), "integer", about, example)
+
+
+def flag(name: str, source: Source, about: str) -> Column:
+    """1 or 0."""
+    return Column(name, case((source, 1), else_=0), "flag", about, "0")
+
+
+def text(name: str, source: Source, about: str, example: str = "") -> Column:
+    """A text."""
+    return Column(name, type_coerce(source, String), "text", about, example)
+
+
+def moment(name: str, source: Source, about: str) -> Column:
+    """A moment in UTC."""
+    return Column(name, type_coerce(source, UtcDateTime), "moment", about, "2026-01-31 12:00:00")
+
+
+def mac(name: str, source: Source, about: str) -> Column:
+    """A MAC address, stored as twelve digits, shown as six pairs."""
+    pairs: Expression = func.substr(source, 1, 2)
+    for start in range(3, 12, 2):
+        pairs = pairs.concat(":").concat(func.substr(source, start, 2))
+    return Column(name, pairs, "mac", about, "10:20:30:1A:2B:3C")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One kind of row: its columns, the tables they come from, and what decides between equal rows."""
+
+    title: str
+    columns: Sequence[Column]
+    source: FromClause
+    last: Sequence[InstrumentedAttribute[int]]
+
+    def column(self, name: str) -> Column:
+        """The column with this name. Raises Refused (400) when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise bad_request(f"There is no field {name[:64]!r}; there are {', '.join(self.names)}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a list asks for, in SQL."""
+
+    columns: Sequence[Column]
+    conditions: Sequence[ColumnElement[bool]] = ()
+    order: Sequence[UnaryExpression[Any]] = ()
+    offset: int = 0
+    limit: int | None = None
+
+
+async def read_rows(
+    session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Those rows within `scope` that the part asks for."""
+    columns = [column.value.label(f"c{number}") for number, column in enumerate(part.columns)]
+    statement = select(*columns).select_from(shape.source).where(*scope, *part.conditions)
+    statement = statement.order_by(*part.order, *shape.last).offset(part.offset or None).limit(part.limit)
+    return (await session.execute(statement)).all()
+
+
+async def read_row(
+    session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]
+) -> Row[*tuple[Any, ...]]:
+    """The one row within `scope`. Raises Refused (404) when it is not there any more."""
+    found = await read_rows(session, shape, part, *scope)
+    if not found:
+        raise not_found(shape.title)
+    return found[0]
+
+
+def condition(column: Column, operand: str, text: str | None) -> ColumnElement[bool]:
+    """What `{field}-{operand}-value-{text}` says. Raises Refused (400)."""
+    unary = NULLS.get(operand)
+    if unary is not None:
+        if text is not None:
+            raise bad_request(f"{operand} takes no value: {column.name}-{operand}")
+        return unary(column.value)
+    if text is None:
+        raise bad_request(f"A value is missing: {column.name}-{operand}-value-...")
+    if not is_clean(text):
+        raise bad_request(f"The value for {column.name} has control characters")
+    if operand in LIKES:
+        found = _written(column).icontains(text, autoescape=True)
+        return found if operand == "like" else or_(column.value.is_(None), ~found)
+    compare = COMPARISONS.get(operand)
+    if compare is None:
+        raise bad_request(f"There is no operand {operand[:64]!r}; there are {', '.join(OPERANDS)}")
+    return compare(column.ordered, _bound(column, text))
+
+
+def order(column: Column, direction: str) -> UnaryExpression[Any]:
+    """Rows without a value come first, and last when the direction is turned round."""
+    if direction == "asc":
+        return asc(column.ordered).nulls_first()
+    return desc(column.ordered).nulls_last()
+
+
+NULLS: Final[Mapping[str, Callable[[Expression], ColumnElement[bool]]]] = {
+    "null": lambda value: value.is_(None),
+    "notnull": lambda value: value.is_not(None),
+}
+LIKES: Final = ("like", "nlike")
+COMPARISONS: Final[Mapping[str, Callable[[Expression, Expression], ColumnElement[bool]]]] = {
+    "eq": lambda left, right: left == right,
+    "ne": lambda left, right: left.is_distinct_from(right),
+    "neq": lambda left, right: left.is_distinct_from(right),
+    "gt": lambda left, right: left > right,
+    "gte": lambda left, right: left >= right,
+    "lt": lambda left, right: left < right,
+    "lte": lambda left, right: left <= right,
+}
+OPERANDS: Final = (*COMPARISONS, *LIKES, *NULLS)
+
+
+def _written(column: Column) -> Expression:
+    """The value as it is shown, for a search in its text."""
+    if column.kind == "moment":
+        return TextOfMoment(column.value)
+    return column.value if column.kind in ("text", "mac") else cast(column.value, String)
+
+
+def _bound(column: Column, text: str) -> Expression:
+    """The value to compare with, of the column's own type. Raises Refused (400)."""
+    if column.kind == "integer":
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise _unreadable(column, "a whole number")
+        return bindparam(None, int(text), BigInteger)
+    if column.kind == "flag":
+        if text.lower() not in FLAGS:
+            raise _unreadable(column, "1 or 0")
+        return bindparam(None, int(FLAGS[text.lower()]), BigInteger)
+    if column.kind == "moment":
+        return bindparam(None, _moment(column, text), UtcDateTime)
+    return bindparam(None, _pairs(text) if column.kind == "mac" else text, String)
+
+
+def _moment(column: Column, text: str) -> datetime:
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?", text):
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    raise _unreadable(column, "a moment YYYY-MM-DD HH:MM:SS")
+
+
+def _pairs(text: str) -> str:
+    """A whole MAC address in the form in which it is shown; of a part only the letters are made large."""
+    match = MAC.fullmatch(text)
+    return ":".join(match.groups()).upper() if match else text.upper()
+
+
+def _unreadable(column: Column, wanted: str) -> Refused:
+    return bad_request(f"The value for {column.name} must be {wanted}")

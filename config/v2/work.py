@@ -1,0 +1,44 @@
+"""How every change of this dialect is done: read what was sent, write it, then tell the SIP side."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from registrar.model import Change
+
+from ..database import writing
+from ..deps import Parts
+from ..operations.checks import Value
+from ..operations.draft import Draft
+from ..operations.fields import Field, read_fields
+from .params import Params
+
+NO_CHANGE: Final = Change()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a request did: the number of the row it made, and what the SIP side must hear of it."""
+
+    id: int = 0
+    change: Change = NO_CHANGE
+    secret: str = ""
+    """What is shown in this answer and never again."""
+
+
+async def carry_out(parts: Parts, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
+    """Do `work` in one transaction, perhaps more than once; afterwards announce what it changed."""
+    done = await writing(parts.engine, work)
+    if done.change != NO_CHANGE:
+        await parts.changes.publish(done.change)
+    return done
+
+
+def read_columns(params: Params, fields: Iterable[Field], stored: object = None) -> dict[str, Value]:
+    """The checked values by column; `stored` is the row to change, None: a new one. Raises Refused (400)."""
+    draft = Draft(params.document, stored)
+    read_fields(draft, fields)
+    draft.refuse_problems()
+    return draft.values

@@ -1,0 +1,175 @@
+"""/openapi.json: whether a program that believes it gets on with the API."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+
+from config.access import RULES, AccessLevel, Scope
+from tests.config.world import MODEL, Json, World
+
+Operation = tuple[str, str, Json]
+
+
+@pytest.fixture
+async def document(world: World) -> Json:
+    async with world.client(None) as client:
+        found: Json = (await client.get("/openapi.json")).json()
+    return found
+
+
+def operations(document: Json) -> Iterator[Operation]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def contents(operation: Json) -> Iterator[tuple[str, str, Json]]:
+    """Each body of an operation: `body` or the status, the media type, and what is said of it."""
+    bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
+    for name, body in bodies.items():
+        for media, said in body.get("content", {}).items():
+            yield name, media, said
+
+
+def violations(document: Json, schema: Json, value: Any) -> list[str]:
+    whole = {"components": document["components"], **schema}
+    validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+    return [f"{error.message} at {list(error.instance_path)}" for error in validator.iter_errors(value)]
+
+
+def schema_of(document: Json, path: str, method: str, status: str = "200") -> Json:
+    found: Json = document["paths"][path][method]["responses"][status]["content"]["application/json"][
+        "schema"
+    ]
+    return found
+
+
+async def test_it_is_valid_and_has_every_route(document: Json) -> None:
+    schemathesis.openapi.from_dict(document).validate()
+    assert document["openapi"].startswith("3.1")
+    hidden = {route for route in RULES if route[1].startswith(("/docs", "/phone", "/openapi.json"))}
+    assert {(method, path) for method, path, _ in operations(document)} == set(RULES) - hidden
+
+
+async def test_what_is_not_valid_is_noticed(document: Json) -> None:
+    del document["paths"]["/customer"]["get"]["responses"]["200"]["description"]
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schemathesis.openapi.from_dict(document).validate()
+
+
+async def test_every_operation_has_a_name_of_its_own_and_a_summary(document: Json) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]\w+", name) for name in names)
+    assert all(operation["summary"] and operation["tags"] for _, _, operation in operations(document))
+
+
+async def test_every_reference_leads_somewhere(document: Json) -> None:
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', str(document).replace("'", '"')))
+    assert names <= set(document["components"]["schemas"])
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_every_part_of_a_path_is_a_parameter_and_each_stands_once(document: Json) -> None:
+    for method, path, operation in operations(document):
+        places = [(row["in"], row["name"]) for row in operation.get("parameters", [])]
+        assert len(set(places)) == len(places), (method, path)
+        assert set(re.findall(r"{(\w+)}", path)) == {name for place, name in places if place == "path"}
+
+
+async def test_every_body_has_an_example_that_is_allowed(document: Json) -> None:
+    wrong = []
+    for method, path, operation in operations(document):
+        for name, media, said in contents(operation):
+            examples = [example["value"] for example in said.get("examples", {}).values()]
+            examples += [said["example"]] if "example" in said else []
+            if not examples:
+                wrong.append(f"{method} {path} {name} {media}: no example")
+            for example in examples:
+                found = violations(document, said["schema"], example)
+                wrong += [f"{method} {path} {name}: {line}" for line in found]
+    assert not wrong, "\n".join(wrong[:20])
+
+
+async def test_who_needs_which_proof_is_said(document: Json) -> None:
+    schemes = document["components"]["securitySchemes"]
+    for method, path, operation in operations(document):
+        rule = RULES[method, path]
+        names = {name for row in operation["security"] for name in row}
+        assert names <= set(schemes)
+        assert bool(names) == (rule.scope is not Scope.PUBLIC), (method, path)
+        assert ("QueryToken" in names) == rule.query_token
+        assert ("HTTPBasic" in names) == path.startswith("/config/")
+        if names:
+            assert {"401", "403"} <= set(operation["responses"])
+
+
+async def test_a_refusal_is_documented_as_it_is(world: World, document: Json) -> None:
+    async with world.client(AccessLevel.ADMIN) as client:
+        one = await client.post("/pbx/sipphone", json={"sipPhoneModel": MODEL["generic"], "dhsg": "x"})
+        many = await client.post("/pbx/sipphone", json={"pbxCluster": 9})
+    schema = schema_of(document, "/pbx/sipphone", "post", "422")
+    for answer in (one, many):
+        assert violations(document, schema, answer.json()) == []
+    assert violations(document, schema, {"detail": "x"}) != []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/pbx/extension", {"number": "800", "name": "x"}),
+        ("/pbx/group", {"number": "800", "name": "x", "members": ["$ext200"]}),
+        ("/pbx/queue", {"number": "800", "name": "x", "members": [{"extension": "$ext200"}]}),
+        ("/customer", {"name": "x"}),
+        ("/employee", {"name": "x"}),
+        ("/product", {"type": "PBX_SIP_PHONE", "productCode": "x", "name": "x"}),
+    ],
+)
+async def test_answers_are_as_they_are_documented(
+    world: World, document: Json, path: str, body: Json
+) -> None:
+    sent = json.loads(json.dumps(body).replace("$ext200", world.ids["ext200"]))
+    async with world.client(AccessLevel.ADMIN) as client:
+        created = await client.post(path, json=sent)
+        listed = await client.get(path)
+    assert violations(document, schema_of(document, path, "post"), created.json()) == []
+    assert violations(document, schema_of(document, path, "get"), listed.json()) == []
+    assert violations(document, schema_of(document, path, "post"), created.json() | {"_id": None}) != []
+
+
+async def test_phones_and_models_are_as_they_are_documented(world: World, document: Json) -> None:
+    phone = await world.create()
+    await world.create(extension=world.ids["ext200"], softkeys=[{"index": 0, "function": "DND"}])
+    async with world.client(AccessLevel.VIEWER) as client:
+        for end in ("", "/status", "/events"):
+            answer = (await client.get(f"/pbx/sipphone/{phone['_id']}{end}")).json()
+            assert violations(document, schema_of(document, "/pbx/sipphone/{id}" + end, "get"), answer) == []
+        for path in ("/pbx/sipphone", "/pbx/sipphone?full=true", "/pbx/sipphonemodels"):
+            answer = (await client.get(path)).json()
+            schema = schema_of(document, path.partition("?")[0], "get")
+            assert violations(document, schema, answer) == [], path
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [("/pbx/sipphone", "post"), ("/pbx/group", "post"), ("/pbx/queue", "post")]
+)
+async def test_the_example_of_a_new_thing_makes_one(
+    world: World, document: Json, path: str, method: str
+) -> None:
+    """Ids in examples are nobody's: they are replaced by ids of things that are there."""
+    media = document["paths"][path][method]["requestBody"]["content"]["application/json"]
+    body = media["example"] | {"customer": world.ids["acme"]}
+    body |= {"sipPhoneModel": MODEL["generic"], "extension": world.ids["ext200"]} if "phone" in path else {}
+    body |= {"members": [world.ids["ext200"]]} if "group" in path else {}
+    async with world.client(AccessLevel.ADMIN) as client:
+        answer = await client.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert {name: shown[name] for name in body if name not in ("ip", "members")} == {
+        name: body[name] for name in body if name not in ("ip", "members")
+    }

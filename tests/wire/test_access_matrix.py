@@ -1,0 +1,300 @@
+"""Every route, every level, own, foreign, below and unknown: `tests/access_matrix.csv`, walked over HTTP."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.peers.api import Answer, ApiClient
+from tests.wire.conftest import Report
+from tests.wire.site import Site
+from tests.wire.tenancy import DOMAINS, LEVELS, PASSWORD, Ids, Json, Tenant, mac, network, number, pairs, word
+
+pytestmark = pytest.mark.wire
+
+FILE: Final = Path(__file__).parent.parent / "access_matrix.csv"
+PLACE: Final = re.compile(r"{(\w+)}")
+ROWS_UNKNOWN: Final = "999999999"
+JSON_UNKNOWN: Final = "0123456789abcdef01234567"
+SEES_ALL: Final = ("RESELLER_ADMIN", "ADMIN")
+SEES_BELOW: Final = ("RESELLER", *SEES_ALL)
+PAGES: Final = ("/docs/oauth2-redirect", "/phone", "/phone/")
+"""Public pages that the documentation of the API leaves out or may leave out."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the file: a route, its lowest level, and what each kind of caller is answered."""
+
+    nr: str
+    method: str
+    path: str
+    level: str
+    below: str
+    own: str
+    foreign: str
+    reseller: str
+    unknown: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def places(self) -> list[str]:
+        """The names of the ids in the path, else of the one that the query or the body has."""
+        named = "id" if self.path.endswith("/status") else "customer"
+        return PLACE.findall(self.path) or [named]
+
+    def expected(self, level: str, scope: str) -> int | None:
+        """What a caller of this level is to be answered; None: this is not asked.
+
+        `a|b` in the file: below RESELLER_ADMIN a, from it on b. Whoever sees nobody below is answered
+        about a customer below as about a foreign one.
+        """
+        if self.level != "NO_LOGIN" and LEVELS.index(level) < LEVELS.index(self.level):
+            return int(self.below)
+        if scope == "reseller" and level not in SEES_BELOW:
+            scope = "foreign"
+        cell: str = getattr(self, scope)
+        first, _, second = cell.partition("|")
+        chosen = second if "|" in cell and level in SEES_ALL else first
+        return int(chosen) if chosen else None
+
+
+with FILE.open(newline="") as lines:
+    ROWS: Final = [Row(**line) for line in csv.DictReader(lines)]
+PUBLIC: Final = [row for row in ROWS if not row.level]
+PRIVATE: Final = [row for row in ROWS if row.level]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who plays: a customer and its people, a stranger, and the people of the reseller above the customer."""
+
+    own: Tenant
+    rival: Tenant
+    people: Mapping[str, ApiClient]
+    resellers: Mapping[str, ApiClient]
+
+
+@pytest.fixture(scope="module")
+def cast(api_site: Site) -> Iterator[Cast]:
+    demo = api_site.demo()
+    root = ApiClient(api_site.http, demo["token"])
+    top = Tenant(root, demo["models"])
+    own = Tenant(root, demo["models"], parent=top.ids["customer"])
+    rival = Tenant(root, demo["models"])
+    people = {level: own.client(level) for level in LEVELS}
+    resellers = {level: top.client(level) for level in LEVELS}
+    yield Cast(own, rival, people, resellers)
+    for client in (root, *people.values(), *resellers.values()):
+        client.close()
+
+
+def test_the_matrix_has_the_47_routes_of_the_seeds_and_every_other(api_site: Site) -> None:
+    assert [int(row.nr) for row in ROWS if row.nr] == list(range(1, 48))
+    documented = api_site.api("GET", "/openapi.json", token="").body["paths"]
+    served = {(method.upper(), _spelled(path)) for path, methods in documented.items() for method in methods}
+    written = {(row.method, _spelled(row.path)) for row in ROWS}
+    pages = {(method, path) for method, path in served if path in PAGES or path.startswith("/phone/")}
+    assert served - pages <= written
+    assert {route for route in written if _dialect(route[1])} <= served
+
+
+@pytest.mark.parametrize("row", PUBLIC, ids=lambda row: row.name)
+def test_a_public_route_asks_for_no_token(api_site: Site, cast: Cast, row: Row) -> None:
+    client = ApiClient(api_site.http)
+    body = None
+    if row.method == "POST":
+        body = cast.own.login("PERSONAL")[1]
+    assert client.ask(row.method, row.path, body).status == int(row.own)
+    client.close()
+
+
+def test_whoever_has_no_login_does_not_get_in(api_site: Site, cast: Cast) -> None:
+    client = ApiClient(api_site.http)
+    _, login = cast.own.login("NO_LOGIN")
+    assert login["password"] == PASSWORD
+    assert client.ask("POST", "/auth/login", login).status == 401
+    client.close()
+
+
+def test_every_private_route_refuses_a_stranger(api_site: Site, cast: Cast) -> None:
+    client = ApiClient(api_site.http)
+    for row in PRIVATE:
+        answer = client.ask(row.method, _filled(row, cast.own.ids), {})
+        assert answer.status == 401, row.name
+    client.close()
+
+
+def test_the_whole_matrix(cast: Cast, report: Report) -> None:
+    walk = Walk(cast)
+    for row in PRIVATE:
+        walk.row(row)
+    assert not walk.wrong, "\n".join(walk.wrong)
+    assert walk.same_bytes > len(PRIVATE)
+    report(f"{len(PRIVATE)} routes x {len(LEVELS)} levels: {walk.checked} cells as the matrix says")
+    report(f"foreign = unknown, byte for byte, in {walk.same_bytes} cells")
+
+
+class Walk:
+    """Goes through the cells and remembers what is not as the file says."""
+
+    def __init__(self, cast: Cast) -> None:
+        self._cast = cast
+        self.checked = 0
+        self.same_bytes = 0
+        self.wrong: list[str] = []
+
+    def row(self, row: Row) -> None:
+        for level in LEVELS:
+            self._level(row, level)
+
+    def _level(self, row: Row, level: str) -> None:
+        own, rival = self._cast.own, self._cast.rival
+        client = self._cast.people[level]
+        self._ask(row, level, "own", client, own)
+        foreign = self._ask(row, level, "foreign", client, rival)
+        self._unknown(row, level, client, foreign)
+        self._ask(row, level, "reseller", self._cast.resellers[level], own)
+
+    def _ask(self, row: Row, level: str, scope: str, client: ApiClient, tenant: Tenant) -> Answer | None:
+        expected = row.expected(level, scope)
+        if expected is None:
+            return None
+        ids = tenant.ids | (self._fresh(row, tenant) if expected < 300 else {})
+        return self._check(row, level, scope, client, ids, expected)
+
+    def _unknown(self, row: Row, level: str, client: ApiClient, foreign: Answer | None) -> None:
+        """One id of the path after the other is one that nobody has, then one that somebody else has.
+
+        Who asks cannot tell them apart; nor, by the first of the ids, the path with nothing but foreign ones.
+        """
+        expected = row.expected(level, "unknown")
+        if expected is None:
+            return
+        own, rival = self._cast.own.ids, self._cast.rival.ids
+        nobodys = ROWS_UNKNOWN if row.path.startswith(DOMAINS) else JSON_UNKNOWN
+        for place in row.places:
+            unknown = self._check(row, level, f"unknown {place}", client, own | {place: nobodys}, expected)
+            if len(row.places) > 1:
+                mixed = own | {place: rival[place]}
+                self._same(
+                    row,
+                    level,
+                    unknown,
+                    self._check(row, level, f"{place} of another", client, mixed, expected),
+                )
+            if foreign and place == row.places[0]:
+                self._same(row, level, unknown, foreign)
+
+    def _same(self, row: Row, level: str, unknown: Answer, foreign: Answer) -> None:
+        if level in SEES_ALL or unknown.status != foreign.status or unknown.status < 400:
+            return
+        self.same_bytes += 1
+        if foreign.raw != unknown.raw:
+            self.wrong.append(f"{row.name} {level}: foreign {foreign.text}, unknown {unknown.text}")
+
+    def _check(self, row: Row, level: str, scope: str, client: ApiClient, ids: Ids, expected: int) -> Answer:
+        body, query = _body(row, ids), None
+        if row.method == "GET" and "{" not in row.path and row.unknown:
+            body, query = None, {"customer": ids["customer"]}
+        answer = client.ask(row.method, _filled(row, ids), body, query=query)
+        self.checked += 1
+        if answer.status != expected:
+            self.wrong.append(
+                f"{row.name} {level} {scope}: {answer.status} instead of {expected}: {answer.text[:200]}"
+            )
+        return answer
+
+    def _fresh(self, row: Row, tenant: Tenant) -> Ids:
+        """New victims for what destroys, or makes new what others must still know."""
+        if row.path.endswith("/order"):
+            return tenant.one_member()
+        if row.method != "DELETE" or not row.path.endswith("}"):
+            return {}
+        if row.path.endswith("{u}/devices/{dev}"):
+            return tenant.linked()
+        return tenant.fresh(row.places[-1])
+
+
+def _filled(row: Row, ids: Ids) -> str:
+    return PLACE.sub(lambda place: ids[place[1]], row.path)
+
+
+def _body(row: Row, ids: Ids) -> Json | None:
+    """A good body for the route: it changes nothing that the other routes need."""
+    if row.method == "GET" or (row.method == "DELETE" and not row.path.endswith("/users")):
+        return None
+    if row.method != "POST" or row.path.endswith("}"):
+        return _change(row, ids)
+    return _creation(row.path, ids)
+
+
+def _change(row: Row, ids: Ids) -> Json:
+    """What an update says, by the last word of its path."""
+    bodies: dict[str, Json] = {
+        "{id}": {"notes": word()},
+        "{extension}": {"name": word()},
+        "{group}": {"name": word()},
+        "{queue}": {"name": word()},
+        "{employee}": {"title": word()},
+        "{customer}": {"sipDisplayName": word()},
+        "{product}": {"name": word()},
+        "{d}": {"displayName": word()},
+        "{u}": {"displayName": word()},
+        "{g}": {"displayName": word()},
+        "{q}": {"displayName": word()},
+        "{m}": {"ringSecs": 30},
+        "{t}": {"description": word()},
+        "{dev}": {"pbxDeviceName": word()},
+        "order": {"queueMemberId": [ids["m"]]},
+        "users": {"userSpec": [ids["u"]]},
+    }
+    return bodies[row.path.rpartition("/")[2]]
+
+
+def _creation(path: str, ids: Ids) -> Json:
+    customer = {"customer": ids["customer"]}
+    plan = {"displayName": word(), "extensionNumber": number()}
+    rings = {"ringStrategy": "all", "ringAttempts": 1, "ringSecs": 20, "ringOrder": 0}
+    group = {"groupName": word(), "ringRetry": 0, "ringExclusive": 0, "callerNameFormat": "{displayName}"}
+    bodies: dict[str, Json] = {
+        "/pbx/sipphone": customer | {"sipPhoneModel": ids["model"], "macAddress": mac()},
+        "/pbx/sipphone/webrtc": {"instanceId": "matrix"},
+        "/pbx/sipphone/{id}/resetcredentials": {},
+        "/pbx/sipphone/status": {"ids": [ids["id"]]},
+        "/pbx/extension": customer | {"name": word(), "number": number()},
+        "/pbx/group": customer | {"name": word(), "number": number()},
+        "/pbx/queue": customer | {"name": word(), "number": number()},
+        "/employee": customer | {"name": word(), "accessLevel": "PERSONAL"},
+        "/employee/{employee}/token": {"note": word()},
+        "/customer": {"name": word()},
+        "/product": {"type": "PBX_SIP_PHONE", "productCode": word(), "name": word()},
+        "": {"domain": f"{word()}.example", "displayName": word()},
+        "/{d}/users": {"user": word(), "password": "a secret of theirs", **plan},
+        "/{d}/groups": {**group, **plan},
+        "/{d}/groups/{g}/users": {"userSpec": [ids["u"]]},
+        "/{d}/users/{u}/devices": {"pbxDeviceId": ids["dev"]},
+        "/{d}/users/{u}/groups": {"groupSpec": [ids["g"]]},
+        "/{d}/queues": {"queueName": word(), **plan},
+        "/{d}/queues/{q}/members": {"groupId": ids["g"], **rings},
+        "/{d}/trustedNetworks": {"network": network()},
+        "/{d}/devices": {"pbxDeviceName": word(), "deviceMacAddress": pairs(mac())},
+    }
+    return bodies[path.removeprefix(DOMAINS)]
+
+
+def _spelled(path: str) -> str:
+    """A path without the names of its ids, in one of the spellings that the routes know."""
+    plain = PLACE.sub("{}", path).lower()
+    return re.sub("/trustednetworks?", "/trustednetworks", plain)
+
+
+def _dialect(path: str) -> bool:
+    return path.startswith(("/pbx", "/auth", "/customer", "/employee", "/product", "/config"))
