@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -114,9 +115,26 @@ _NOTHING: Final = object()
 """An array begins here, be it empty."""
 
 
+@dataclass(slots=True)
+class _Array:
+    """The values of one parameter by their place; a single one has the place 0."""
+
+    places: dict[int, Value] = field(default_factory=dict)
+    end: int = 0
+    """Behind the highest place."""
+
+    def put(self, place: int | None, value: Value) -> None:
+        place = self.end if place is None else place
+        self.places[place] = value
+        self.end = max(self.end, place + 1)
+
+    def values(self) -> tuple[Value, ...]:
+        return tuple(self.places[place] for place in sorted(self.places))
+
+
 def _gathered(pairs: Pairs) -> dict[str, tuple[Value, ...]]:
     """Values by name; those of an array by their index, each without one behind the highest before it."""
-    found: dict[str, dict[int, Value]] = {}
+    found: dict[str, _Array] = {}
     for spelled, value in pairs:
         match = NAME.fullmatch(spelled)
         if match is None:
@@ -125,11 +143,10 @@ def _gathered(pairs: Pairs) -> dict[str, tuple[Value, ...]]:
             raise bad_request(f"A parameter has a name that cannot be read: {spelled[:64]!r}")
         if match[1] not in found and len(found) >= MAX_KEYS:
             raise _too_many()
-        places = found.setdefault(match[1], {})
+        array = found.setdefault(match[1], _Array())
         if value is not _NOTHING:
-            place = int(match[2]) if match[2] else max(places, default=-1) + 1
-            places[place] = _text(match[1], value)
-    return {name: tuple(places[place] for place in sorted(places)) for name, places in found.items()}
+            array.put(int(match[2]) if match[2] else None, _text(match[1], value))
+    return {name: array.values() for name, array in found.items()}
 
 
 def _text(name: str, value: object) -> Value:

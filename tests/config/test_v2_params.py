@@ -1,6 +1,7 @@
 """Parameters: query string, forms and JSON, arrays in every spelling, and what cannot be read."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -143,3 +144,18 @@ async def test_unknown_parameters_are_ignored_and_of_several_values_the_last_cou
         group = await made(client, path, **SALES, unknown="x", groupId="7")
         await client.post(f"{path}/{group}?groupName=a&groupName=b")
         assert row(await client.get(f"{path}/{group}"))["groupName"] == "b"
+
+
+async def test_the_longest_array_costs_no_more_than_its_length(world: World) -> None:
+    path = await domain(world)
+    async with world.client(AccessLevel.MANAGER) as client:
+        group = await made(client, f"{path}/groups", **SALES)
+        for values in ("1," * 32_000 + "1", ",".join(map(str, range(20_000, 30_500)))):
+            body = f'{{"userSpec":[{values}]}}'
+            assert len(body) > 63_000
+            started = time.perf_counter()
+            answer = await client.post(
+                f"{path}/groups/{group}/users", content=body, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status_code in (204, 404)
+            assert time.perf_counter() - started < 5, "as many steps as there are pairs of values"

@@ -74,7 +74,8 @@ async def test_who_has_no_primary_extension_gets_no_phone(world: World, person: 
 
 
 async def test_a_blocked_customer_gets_no_phone(world: World) -> None:
+    """Nor do those who still get in when their customer is blocked."""
     await world.execute("UPDATE customer SET state = 'BLOCKED' WHERE name = 'Acme'")
-    async with world.client(AccessLevel.PERSONAL, person="anna") as client:
+    async with world.client(AccessLevel.ADMIN, person="anna") as client:
         answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "customer")

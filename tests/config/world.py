@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -33,6 +33,12 @@ MODEL = {name: str(row["oid"]) for name, row in MODELS.items()}
 NOBODY = "0123456789abcdef01234567"
 """A well-formed id that nothing has."""
 
+_ROUTERS: Final[dict[str, APIRouter]] = {}
+"""Settings -> the routes of an application with them: all of its parts hang on the application, none on them.
+
+FastAPI makes each route ready at its first use, which takes longer than most tests.
+"""
+
 Json = dict[str, Any]  # what a test reads of an answer is checked by the test itself
 
 
@@ -51,9 +57,11 @@ class World:
         async def ready() -> Readiness:
             return Readiness(True, {"redis": "up"})
 
-        return create_app(
+        app = create_app(
             self.settings, self.engine, self.read_engine, self.redis, self.vault, ready, lambda: b"up 1\n"
         )
+        app.router = _ROUTERS.setdefault(repr(self.settings), app.router)
+        return app
 
     def but(self, **changes: Any) -> "World":
         """The same world with another part, or with other settings."""
