@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from registrar.errors import ConfigurationError
@@ -24,6 +24,8 @@ ATTEMPTS: Final = 10
 """How often a writer tries that lost a race for a unique value: the next try finds the winner's row."""
 PAUSE_SECONDS: Final = 0.02
 """Times a random number, times the tries so far: losers that all come back at once would all lose again."""
+LOST_RACES: Final = ("40P01", "40001")
+"""What PostgreSQL calls a deadlock, and a transaction that cannot be put in line with another one."""
 MIGRATION_LOCK: Final = 7_225_201
 """Number of the advisory lock of PostgreSQL under which one process migrates."""
 
@@ -90,14 +92,21 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 async def writing(engine: AsyncEngine, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
     """Do `work` in one transaction; it is done again when another writer took a unique value meanwhile.
 
-    So `work` must check for itself what is taken: its second try finds it and can say so.
+    So `work` must check for itself what is taken: its second try finds it and can say so. It is done again,
+    too, when PostgreSQL gave it up so that two writers need not wait for each other forever.
     """
     for attempt in range(1, ATTEMPTS):
         try:
             return await _write_once(engine, work)
-        except IntegrityError:
+        except DBAPIError as error:
+            if not _is_lost_race(error):
+                raise
             await asyncio.sleep(PAUSE_SECONDS * attempt * random.random())
     return await _write_once(engine, work)
+
+
+def _is_lost_race(error: DBAPIError) -> bool:
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in LOST_RACES
 
 
 async def _write_once(engine: AsyncEngine, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:

@@ -1,6 +1,8 @@
 """The schema, the views of the SIP side, and the demo tenant."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -83,6 +85,32 @@ async def test_a_writer_that_always_loses_gives_up(world: World) -> None:
 
     with pytest.raises(IntegrityError):
         await writing(world.engine, work)
+
+
+async def test_writers_that_wait_for_each_other_both_get_their_way(world: World) -> None:
+    both_hold_one = asyncio.Event()
+    held: set[str] = set()
+
+    def crossing(first: str, second: str) -> Callable[[AsyncSession], Awaitable[str]]:
+        async def work(session: AsyncSession) -> str:
+            lock = text("UPDATE customer SET version = version + 1 WHERE name = :name")
+            await session.execute(lock, {"name": first})
+            held.add(first)
+            if len(held) == 2:
+                both_hold_one.set()
+            with contextlib.suppress(TimeoutError):  # SQLite has one writer at a time: nobody can cross it
+                await asyncio.wait_for(both_hold_one.wait(), 0.5)
+            await session.execute(lock, {"name": second})
+            return first
+
+        return work
+
+    done = await asyncio.gather(
+        writing(world.engine, crossing("Acme", "Rival")), writing(world.engine, crossing("Rival", "Acme"))
+    )
+    assert sorted(done) == ["Acme", "Rival"]
+    versions = await world.rows("SELECT version FROM customer WHERE name IN ('Acme', 'Rival')")
+    assert versions == [(3,), (3,)]
 
 
 async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
