@@ -57,11 +57,9 @@ class World:
         async def ready() -> Readiness:
             return Readiness(True, {"redis": "up"})
 
-        app = create_app(
+        return create_app(
             self.settings, self.engine, self.read_engine, self.redis, self.vault, ready, lambda: b"up 1\n"
         )
-        app.router = _ROUTERS.setdefault(repr(self.settings), app.router)
-        return app
 
     def but(self, **changes: Any) -> "World":
         """The same world with another part, or with other settings."""
@@ -88,6 +86,7 @@ class World:
             {"Authorization": f"Bearer {self.token(level, customer, person)}"} if level is not None else {}
         )
         app = self.app()
+        app.router = _ROUTERS.setdefault(repr(self.settings), app.router)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://api.test:8080", headers=headers
