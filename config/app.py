@@ -89,13 +89,14 @@ def create_app(
     live = Live(redis, clock.epoch_now)
     app.state.parts = Parts(settings, engine, read_engine, live, Changes(redis), vault, Passwords())
     fold_all_letters(read_engine)
-    app.include_router(health_routes(readiness, exposition))
-    for module in (auth, customer, employee, product, extension, group, queue, sipphonemodels):
+    # Routes are tried in turn: the most asked for stand first, and /pbx/sipphone/status is no phone's id.
+    for module in (sipphone_status, sipphone, sipphonemodels, extension, group, queue):
+        app.include_router(module.routes)
+    for module in (auth, customer, employee, product):
         app.include_router(module.routes)
     for router in ROUTES:
         app.include_router(router)
-    for module in (sipphone_status, sipphone):  # /pbx/sipphone/status is no phone's id
-        app.include_router(module.routes)
+    app.include_router(health_routes(readiness, exposition))
     app.include_router(phone_routes(settings, app.version))
     describe(app)
     _handle_errors(app)

@@ -14,8 +14,8 @@ TOGETHER: Final = "servers"
 """One after the other in one process: tests that share servers, measure time, or kill what others need."""
 APART: Final = frozenset(
     {
-        "test_browser", "test_certificate_under_load", "test_commands", "test_connections", "test_create_errors",
-        "test_doctor",
+        "test_browser", "test_certificate_under_load", "test_commands", "test_connections",
+        "test_create_errors", "test_doctor", "test_postgresql",
         "test_framing", "test_fuzz", "test_https", "test_injection", "test_phones_tcp_tls",
         "test_statements_register", "test_statements_authentication", "test_statements_transport",
         "test_statements_websocket", "test_torture", "test_watch", "test_websocket_frames",

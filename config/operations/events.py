@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registrar.model import IpMode
 from registrar.rules.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
 
 from .. import clock
+from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import not_found
 from ..live import Entry
@@ -27,6 +28,8 @@ DONE: Final[Mapping[str, str]] = {
     "resetcredentials": "reset",
 }
 """Action of the audit log -> name of the event."""
+MAX_EVENTS: Final = 100
+"""The journal holds no more."""
 SIP: Final = "sip"
 API: Final = "api"
 
@@ -34,6 +37,28 @@ _phone = SipPhone.__table__.c
 _customer = Customer.__table__.c
 _audit = AuditLog.__table__.c
 _employee = Employee.__table__.c
+
+_WATCHED: Final = select(
+    _phone.oid,
+    _phone.config_loaded_at,
+    _phone.config_saved_at,
+    _customer.state,
+    _phone.ip_mode,
+    _phone.ip_countries,
+    _phone.ip_address,
+    _phone.ip_policy,
+).join(Customer.__table__, _customer.id == _phone.customer_id)
+"""The columns of a Watched. These statements are built once: to build one costs more than to ask it."""
+_ONE: Final = _WATCHED.where(_phone.oid == bindparam("oid"))
+_ONE_OF_OWN: Final = _ONE.where(_customer.oid == bindparam("customer"))
+_DEEDS: Final = (
+    select(_audit.at, _audit.action, _audit.source_ip, _audit.actor, _audit.actor_level, _employee.name)
+    .select_from(AuditLog.__table__)
+    .outerjoin(Employee.__table__, _employee.oid == _audit.actor)
+    .where(_audit.row_oid == bindparam("oid"), _audit.table_name == SipPhone.__tablename__)
+    .order_by(_audit.row_oid.desc(), _audit.id.desc())
+    .limit(MAX_EVENTS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,54 +91,46 @@ class Happening:
     employee: str | None = None
 
 
-async def find_watched(session: AsyncSession, caller: Caller, oid: object) -> Watched:
+async def find_watched(connection: AsyncConnection, caller: Caller, oid: object) -> Watched:
     """One phone. Raises Refused (404) when it is unknown or out of sight."""
-    found = await find_all_watched(session, caller, [oid])
-    if not found:
+    statement, values = _in_sight(_ONE, caller)
+    row = (await connection.execute(statement, values | {"oid": parse_oid(oid) or ""})).one_or_none()
+    if row is None:
         raise not_found()
-    return next(iter(found.values()))
+    return _watched(*row)
 
 
 async def find_all_watched(
-    session: AsyncSession, caller: Caller, oids: Iterable[object]
+    connection: AsyncConnection, caller: Caller, oids: Iterable[object]
 ) -> dict[str, Watched]:
     """Those of the phones that exist and are in sight, by id; one statement for all of them."""
     wanted = [parsed for parsed in map(parse_oid, oids) if parsed is not None]
     if not wanted:
         return {}
-    statement = (
-        select(
-            _phone.oid,
-            _phone.config_loaded_at,
-            _phone.config_saved_at,
-            _customer.state,
-            _phone.ip_mode,
-            _phone.ip_countries,
-            _phone.ip_address,
-            _phone.ip_policy,
-        )
-        .join(Customer.__table__, _customer.id == _phone.customer_id)
-        .where(one_of(session, _phone.oid, wanted), visible(caller))
-    )
-    return {row[0]: _watched(*row) for row in await session.execute(statement)}
+    statement, values = _in_sight(_WATCHED, caller)
+    some = statement.where(one_of(connection.dialect, _phone.oid, wanted))
+    return {row[0]: _watched(*row) for row in await connection.execute(some, values)}
 
 
-async def deeds(session: AsyncSession, oid: str, limit: int) -> list[Happening]:
-    """What people did to the phone through the API, the newest first."""
-    statement = (
-        select(_audit.at, _audit.action, _audit.source_ip, _audit.actor, _audit.actor_level, _employee.name)
-        .select_from(AuditLog.__table__)
-        .outerjoin(Employee.__table__, _employee.oid == _audit.actor)
-        .where(_audit.row_oid == oid, _audit.table_name == SipPhone.__tablename__)
-        .order_by(_audit.row_oid.desc(), _audit.id.desc())
-        .limit(limit)
-    )
+async def deeds(connection: AsyncConnection, oid: str) -> list[Happening]:
+    """What people did last to the phone through the API, the newest first."""
     return [
         Happening(
             at, DONE.get(action, action), API, ip=ip or None, by=name or level, level=level, employee=actor
         )
-        for at, action, ip, actor, level, name in await session.execute(statement)
+        for at, action, ip, actor, level, name in await connection.execute(_DEEDS, {"oid": oid})
     ]
+
+
+def _in_sight(
+    statement: Select[*tuple[Any, ...]], caller: Caller
+) -> tuple[Select[*tuple[Any, ...]], dict[str, str]]:
+    """The phones that the caller may see, and what to fill in; for most callers it was built in advance."""
+    if caller.level >= AccessLevel.RESELLER_ADMIN:
+        return statement, {}
+    if caller.level < AccessLevel.RESELLER and statement is _ONE:
+        return _ONE_OF_OWN, {"customer": caller.customer or ""}
+    return statement.where(visible(caller)), {}
 
 
 def happened(entries: Iterable[Entry]) -> list[Happening]:

@@ -10,11 +10,11 @@ from fastapi.responses import Response
 from registrar.rules.diagnosis import diagnose
 from registrar.rules.status import LiveStatus
 
-from ..database import reading
 from ..deps import CallerDep, DocumentDep, PartsDep
 from ..errors import Problem, Refused
 from ..operations.document import NOT_SENT, Document
 from ..operations.events import (
+    MAX_EVENTS,
     Happening,
     Watched,
     deeds,
@@ -32,8 +32,6 @@ from .sipphone_json import Json, moment
 
 MAX_IDS: Final = 1_000
 DEFAULT_EVENTS: Final = 50
-MAX_EVENTS: Final = 100
-"""The journal holds no more."""
 RENAMED: Final = {"at": "time", "user_agent": "userAgent"}
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
@@ -45,8 +43,8 @@ routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
 async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Up to 1,000 phones in one call; `notFound` has the ids that are none of the caller's phones."""
     asked = _read_ids(document)
-    async with reading(parts.read_engine) as session:
-        found = await find_all_watched(session, caller, asked)
+    async with parts.read_engine.connect() as connection:
+        found = await find_all_watched(connection, caller, asked)
     there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
     lives = await parts.live.told([phone.oid for phone in there])
     rows = [_status(phone, live) for phone, live in zip(there, lives, strict=True)]
@@ -57,8 +55,8 @@ async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsD
 @routes.get("/{id}/status", summary="Show the status of a phone", openapi_extra=openapi.STATUS)
 async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
     """Whether it is online, since when and why, and where it is."""
-    async with reading(parts.read_engine) as session:
-        phone = await find_watched(session, caller, id)
+    async with parts.read_engine.connect() as connection:
+        phone = await find_watched(connection, caller, id)
     (live,) = await parts.live.told([phone.oid])
     return json_answer(_status(phone, live))
 
@@ -67,9 +65,9 @@ async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respo
 async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """What the phone did and what was done to it, the newest first, with a sentence that sums it up."""
     limit = clamped(request.query_params.get("limit"), DEFAULT_EVENTS, 1, MAX_EVENTS)
-    async with reading(parts.read_engine) as session:
-        phone = await find_watched(session, caller, id)
-        done = await deeds(session, phone.oid, MAX_EVENTS)
+    async with parts.read_engine.connect() as connection:
+        phone = await find_watched(connection, caller, id)
+        done = await deeds(connection, phone.oid)
     live, entries = await parts.live.history(phone.oid, limit)
     return json_answer(
         {

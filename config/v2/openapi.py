@@ -49,9 +49,11 @@ def rows(shape: Shape) -> Schema:
 
 
 def row(shape: Shape) -> Schema:
-    """A single row."""
+    """A single row; `format=jsonarray` makes it an array of one."""
+    row = _row(shape)
+    schema = {"anyOf": [row, {"type": "array", "items": row, "minItems": 1, "maxItems": 1}]}
     content = {
-        MEDIA["jsonarray"]: {"schema": _row(shape), "example": _example(shape)},
+        MEDIA["jsonarray"]: {"schema": schema, "example": _example(shape)},
         "text/csv": _csv(shape),
     }
     answer = {"200": {"description": f"{shape.title} row", "content": content}}

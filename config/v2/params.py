@@ -159,7 +159,7 @@ def _text(name: str, value: object) -> Value:
         return str(value) or None
     if value is None:
         return None
-    raise bad_request(f"{name[:64]} must be a text, a number or an array of them")
+    raise bad_request(f"{name[:64]!r} must be a text, a number or an array of them")
 
 
 def _too_many() -> Refused:

@@ -23,7 +23,6 @@ OPTIONS: Final = {
     "unix_socket_directories": "",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "64MB",
     "max_connections": "200",
     "autovacuum": "off",

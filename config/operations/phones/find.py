@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Dialect,
     Select,
     String,
     any_,
@@ -150,17 +151,19 @@ async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tu
         total, ids = await _count_and_page(session, _matching(scope, query), query)
     if not ids:
         return total, []
-    statement = (_whole() if query.full else _listed()).where(one_of(session, _phone.id, ids))
+    statement = (_whole() if query.full else _listed()).where(
+        one_of(session.get_bind().dialect, _phone.id, ids)
+    )
     rows = list(await session.execute(statement.order_by(_phone.id)))
     return total, await _with_parts(session, rows) if query.full else [_found(row) for row in rows]
 
 
 def one_of(
-    session: AsyncSession, column: ColumnElement[int] | ColumnElement[str], values: Iterable[object]
+    dialect: Dialect, column: ColumnElement[int] | ColumnElement[str], values: Iterable[object]
 ) -> ColumnElement[bool]:
     """Whether `column` is one of many values: where the database can, they are one parameter, one plan."""
     wanted = list(values)
-    if session.get_bind().dialect.name != "postgresql":
+    if dialect.name != "postgresql":
         return column.in_(wanted)
     kind = BigInteger() if wanted and isinstance(wanted[0], int) else String()
     return column == any_(literal(wanted, ARRAY(kind)))
@@ -272,8 +275,12 @@ async def _with_parts(session: AsyncSession, rows: Sequence[Values]) -> list[Fou
         .outerjoin(Product.__table__, _product.id == _panel.product_id)
         .order_by(_panel.phone_id, _panel.position)
     )
-    softkeys = _by_phone(await session.execute(keys.where(one_of(session, _key.phone_id, ids))))
-    side_panels = _by_phone(await session.execute(panels.where(one_of(session, _panel.phone_id, ids))))
+    softkeys = _by_phone(
+        await session.execute(keys.where(one_of(session.get_bind().dialect, _key.phone_id, ids)))
+    )
+    side_panels = _by_phone(
+        await session.execute(panels.where(one_of(session.get_bind().dialect, _panel.phone_id, ids)))
+    )
     return [_found(row, softkeys.get(row[ID], ()), side_panels.get(row[ID], ())) for row in rows]
 
 

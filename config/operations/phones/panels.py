@@ -86,9 +86,9 @@ def _read_value(draft: PhoneDraft, path: str, item: Mapping[str, object], check:
 
 
 async def _taken_serials(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> set[str]:
-    wanted = {item.get("serial") for item in sent if isinstance(item, Mapping)}
-    texts = [serial for serial in wanted if isinstance(serial, str) and checks.is_clean(serial)]
-    statement = select(SipPhoneSidePanel.serial).where(SipPhoneSidePanel.serial.in_(texts))
+    serials = [item.get("serial") for item in sent if isinstance(item, Mapping)]
+    wanted = {serial for serial in serials if isinstance(serial, str) and checks.is_clean(serial)}
+    statement = select(SipPhoneSidePanel.serial).where(SipPhoneSidePanel.serial.in_(wanted))
     if draft.stored:
         statement = statement.where(SipPhoneSidePanel.phone_id != draft.stored.id)
     return set(await session.scalars(statement))
