@@ -71,7 +71,12 @@ async def dead_redis(tmp_path: Path) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.wire)])
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.api),
+        pytest.param("postgresql", marks=[pytest.mark.api, pytest.mark.wire]),
+    ]
+)
 def backend(request: pytest.FixtureRequest) -> str:
     """Whatever touches a database runs on both; the half on PostgreSQL starts a real server."""
     return str(request.param)

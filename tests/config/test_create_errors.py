@@ -99,6 +99,13 @@ ERRORS = [
     ("DNDOTHER", key(function="DNDOTHER", value=NOBODY), 404, "softkeys[0].value", "exists"),
     ("E34 serial twice", panels("1", "1"), 409, "purchaseInfo.sidePanels.serial", "unique"),
     ("E35 panels", panels("1", "2", "3", "4"), 422, "purchaseInfo.sidePanels", "range"),
+    (
+        "a panel without a serial that is one",
+        {"purchaseInfo": {"sidePanels": [{"serial": []}]}},
+        422,
+        "purchaseInfo.sidePanels[0].serial",
+        "required",
+    ),
     ("E36 address missing", without("ipAddress"), 422, "network.ipAddress", "required"),
     ("E37 subnet missing", without("subnet"), 422, "network.subnet", "required"),
     ("E37 subnet", {"network": STATIC | {"subnet": "255.0.255.0"}}, 422, "network.subnet", "format"),

@@ -91,6 +91,7 @@ async def test_arrays_come_in_every_spelling(world: World) -> None:
         pytest.param("application/json", b"[]", id="a JSON array"),
         pytest.param("application/json", b'{"a": {"b": 1}}', id="an object in JSON"),
         pytest.param("application/json", b'{"a": [["b"]]}', id="an array in an array"),
+        pytest.param("application/json", b'{"\\ud800": {}}', id="an object under half a character"),
         pytest.param("application/json", b'{"a":', id="half a JSON"),
         pytest.param("application/json", b'{"a": "\xff"}', id="JSON that is not UTF-8"),
         pytest.param(FORM, b"displayName=%ff", id="a form that is not UTF-8"),
