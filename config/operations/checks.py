@@ -138,7 +138,7 @@ def address(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        read = ip_address(value.strip())
+        read = ip_address(value.strip(" "))
     except ValueError:
         return None
     if isinstance(read, IPv6Address):

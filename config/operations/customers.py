@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -34,7 +34,15 @@ Columns = Mapping[str, Value | list[str]]
 
 
 def visible(caller: Caller) -> ColumnElement[bool]:
-    """The condition on `Customer` under which the caller may see what belongs to it."""
+    """The condition on `Customer` under which the caller may see what belongs to it.
+
+    Nothing that belonged to a deleted customer is there any more.
+    """
+    return and_(Customer.state != DELETED, _in_sight(caller))
+
+
+def _in_sight(caller: Caller) -> ColumnElement[bool]:
+    """The condition on `Customer` under which the caller may know of it, deleted or not."""
     if caller.level >= AccessLevel.RESELLER_ADMIN:
         return true()
     own = Customer.oid == caller.customer
@@ -69,7 +77,7 @@ async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -
         if caller.customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
             raise access_denied()
         wanted = caller.customer
-    statement = select(Customer).where(Customer.oid == (parse_oid(wanted) or ""), visible(caller))
+    statement = select(Customer).where(Customer.oid == (parse_oid(wanted) or ""), _in_sight(caller))
     customer: Customer | None = await session.scalar(statement)
     if customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
         raise access_denied()
@@ -88,7 +96,7 @@ async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> C
     """The customer with this id, active or not, held against other writers. Raises Refused (404)."""
     statement = (
         select(Customer)
-        .where(Customer.oid == (parse_oid(oid) or ""), Customer.state != DELETED, visible(caller))
+        .where(Customer.oid == (parse_oid(oid) or ""), visible(caller))
         .with_for_update(of=Customer)
     )
     customer: Customer | None = await session.scalar(statement)
@@ -116,7 +124,7 @@ async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> 
         is_one = or_(is_one, Customer.oid == caller.customer)
     statement = (
         select(Customer)
-        .where(Customer.oid == (parse_oid(sent) or ""), Customer.state != DELETED, is_one, visible(caller))
+        .where(Customer.oid == (parse_oid(sent) or ""), is_one, visible(caller))
         .with_for_update(read=True, of=Customer)
     )
     found: Customer | None = await session.scalar(statement)

@@ -41,7 +41,7 @@ def email_check(message: str) -> Check:
     """An e-mail address in lower case, whatever case it was sent in."""
 
     def check(value: object) -> Value | Wrong:
-        email = as_email(value) if isinstance(value, str) else ""
+        email = as_email(value) if isinstance(value, str) and is_clean(value) else ""
         return email if EMAIL.fullmatch(email) else Wrong(message)
 
     return check

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registrar.model import IpMode
@@ -17,7 +17,7 @@ from ..auth import Caller
 from ..errors import not_found
 from ..live import Entry
 from ..tables import AuditLog, Customer, Employee, SipPhone
-from .customers import ACTIVE, visible
+from .customers import ACTIVE, DELETED, visible
 from .ids import parse_oid
 from .phones.find import one_of
 
@@ -47,7 +47,7 @@ _WATCHED: Final = select(
     _phone.ip_countries,
     _phone.ip_address,
     _phone.ip_policy,
-).join(Customer.__table__, _customer.id == _phone.customer_id)
+).join(Customer.__table__, and_(_customer.id == _phone.customer_id, _customer.state != DELETED))
 """The columns of a Watched. These statements are built once: to build one costs more than to ask it."""
 _ONE: Final = _WATCHED.where(_phone.oid == bindparam("oid"))
 _ONE_OF_OWN: Final = _ONE.where(_customer.oid == bindparam("customer"))

@@ -30,7 +30,7 @@ def network_check(message: str) -> Check:
     """A network in CIDR form; host bits may be set, they do not count (D33). All addresses are no network."""
 
     def check(value: object) -> Value | Wrong:
-        text = value.strip() if isinstance(value, str) else ""
+        text = value.strip(" ") if isinstance(value, str) else ""
         if CIDR.fullmatch(text) is None:
             return Wrong(message)
         try:

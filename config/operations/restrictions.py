@@ -19,7 +19,7 @@ def restriction_check(message: str) -> Check:
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or len(value) > MAX_RESTRICTION:
             return Wrong(message)
-        parts = [part.strip() for part in value.split(",")]
+        parts = [part.strip(" ") for part in value.split(",")]
         try:
             _networks(",".join(parts))
         except ValueError:

@@ -165,7 +165,7 @@ async def _is_parent(session: AsyncSession, customer: Customer | None, sent: obj
 def _joined(caller: Caller) -> Select[Customer, str | None]:
     columns: Select[Customer, str | None] = select(Customer, _Parent.oid)
     joined = columns.outerjoin(_Parent, _Parent.id == Customer.parent_customer_id)
-    return joined.where(Customer.state != customers.DELETED, customers.visible(caller))
+    return joined.where(customers.visible(caller))
 
 
 def _json(customer: Customer, parent: str | None) -> Json:

@@ -12,6 +12,7 @@ from registrar.rules.status import LiveStatus
 
 from ..deps import CallerDep, DocumentDep, PartsDep
 from ..errors import Problem, Refused
+from ..operations.checks import is_clean
 from ..operations.document import NOT_SENT, Document
 from ..operations.events import (
     MAX_EVENTS,
@@ -80,22 +81,26 @@ async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: 
     )
 
 
-def _read_ids(document: Document) -> list[object]:
-    """Raises Refused (422) for what is no list of at most 1,000."""
+def _read_ids(document: Document) -> list[str]:
+    """Raises Refused (422) for what is no list of at most 1,000 texts."""
     sent = document.get("ids")
     if sent is NOT_SENT or not isinstance(sent, list):
         message = "ids must be a list of ids of phones"
         raise Refused(Problem(422, "ids", message, "ids", "required" if sent is NOT_SENT else "format"))
     if len(sent) > MAX_IDS:
         raise Refused(Problem(422, "ids", f"ids may have at most {MAX_IDS} entries", "ids", "range"))
+    for position, one in enumerate(sent):
+        if not isinstance(one, str) or not is_clean(one):
+            code = f"ids[{position}]"
+            raise Refused(Problem(422, code, f"{code} is not a valid text", code, "format"))
     return sent
 
 
-def _once(asked: Iterable[object]) -> list[object]:
-    """Each id once, in either case of its letters; what is no text at all may stand there, too."""
-    seen: dict[str, object] = {}
+def _once(asked: Iterable[str]) -> list[str]:
+    """Each id once, in either case of its letters."""
+    seen: dict[str, str] = {}
     for sent in asked:
-        seen.setdefault(parse_oid(sent) or repr(sent), sent)
+        seen.setdefault(parse_oid(sent) or sent, sent)
     return list(seen.values())
 
 

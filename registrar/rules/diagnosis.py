@@ -7,7 +7,7 @@ from typing import Final
 
 from registrar.model import IpMode, Reason
 
-from .status import LiveStatus
+from .status import REFUSED_AS, LiveStatus
 
 CREDENTIALS: Final = "credentials"
 """What somebody did to a phone: a new username and password."""
@@ -224,6 +224,8 @@ OFFLINE: Final[Mapping[str, Sentence]] = {
 def _ip_locked(case: Case) -> str:
     refused = f"the phone's address {case.live.last_rejected_ip} was refused because the phone"
     match case.rule.mode:
+        case IpMode.LOCKED if case.rule.address == case.live.last_rejected_ip:
+            return f"{refused} was locked to another one. It is locked to this one now: its next try gets in"
         case IpMode.LOCKED:
             return f"{refused} is locked to {case.rule.address}. Open it again with ip.mode OPEN"
         case IpMode.OPEN:
@@ -308,11 +310,22 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
 
 
 def _refusal_since(case: Case) -> str | None:
-    """The last refusal, when it came after the phone went offline and so is why it stays so."""
+    """The last refusal, when it came after the phone went offline and so is why it stays so.
+
+    Of the same second it did when the status says so: a refusal of an offline phone becomes its reason.
+    """
     live = case.live
-    if live.last_rejected_at is None or (live.since is not None and live.last_rejected_at < live.since):
+    at, why = live.last_rejected_at, live.last_rejected_reason or ""
+    if at is None:
         return None
-    return REFUSALS.get(live.last_rejected_reason or "", _refused_somehow)(case)
+    if live.since is not None and (at < live.since or (at == live.since and live.reason != _reason_of(why))):
+        return None
+    return REFUSALS.get(why, _refused_somehow)(case)
+
+
+def _reason_of(refusal: str) -> str | None:
+    why = REFUSED_AS.get(refusal)
+    return None if why is None else str(why)
 
 
 def _reset_since(case: Case) -> str:

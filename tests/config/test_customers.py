@@ -312,6 +312,31 @@ async def test_a_deleted_customer_takes_what_is_its_own_and_frees_what_others_wa
     assert await world.rows(audit, id=world.ids["acme"]) == [("delete", "RESELLER")]
 
 
+@pytest.mark.parametrize("level", [AccessLevel.RESELLER, AccessLevel.ADMIN])
+async def test_what_belonged_to_a_deleted_customer_is_there_no_more(world: World, level: AccessLevel) -> None:
+    things: dict[str, Json] = {
+        "/pbx/sipphone": {"sipPhoneModel": MODEL["generic"], "macAddress": "AABBCCDDEEFF"},
+        "/pbx/extension": {"number": "200", "name": "Anna"},
+        "/pbx/group": {"number": "600", "name": "Sales"},
+        "/pbx/queue": {"number": "700", "name": "Help"},
+        "/employee": {"name": "Anna"},
+    }
+    async with world.client(level, "reseller") as client:
+        customer = (await made(client, sipDomain="gone.test"))["_id"]
+        paths = []
+        for path, body in things.items():
+            created = (await client.post(path, json=body | {"customer": customer})).json()
+            paths.append(f"{path}/{created['_id']}")
+        assert (await client.delete(f"/customer/{customer}")).status_code == 200
+        for path in paths:
+            for method in ("GET", "PATCH", "DELETE"):
+                answer = await client.request(method, path, json={"macAddress": "AABBCCDDEEFF"})
+                assert code_of(answer) == (404, "not_found"), (method, path)
+        assert code_of(await client.post(f"{paths[0]}/resetcredentials")) == (404, "not_found")
+        phone = {"sipPhoneModel": MODEL["generic"], "customer": customer}
+        assert code_of(await client.post("/pbx/sipphone", json=phone)) == (404, "customer")
+
+
 async def test_a_reseller_with_customers_stays_one(world: World) -> None:
     path = f"/customer/{world.ids['reseller']}"
     async with world.client(AccessLevel.ADMIN) as client:

@@ -69,12 +69,12 @@ async def test_many_phones_are_told_in_one_call(world: World) -> None:
     here, away = [(await world.create())["_id"] for _ in range(2)]
     foreign = (await world.create(customer=world.ids["rival"]))["_id"]
     await write_status(world.redis, here, online())
-    asked = [away, NOBODY, here, foreign, "x", here.upper(), away, 5, None, {"a": []}, 5, NOBODY.upper()]
+    asked = [away, NOBODY, here, foreign, "x", here.upper(), away, "", "x", NOBODY.upper()]
     async with world.client(AccessLevel.VIEWER) as client:
         answer = (await client.post("/pbx/sipphone/status", json={"ids": asked})).json()
     assert [(phone["_id"], phone["online"]) for phone in answer["sipPhones"]] == [(away, False), (here, True)]
     assert all(set(phone) == EVERY_FIELD for phone in answer["sipPhones"])
-    assert answer["notFound"] == [NOBODY, foreign, "x", 5, None, {"a": []}]
+    assert answer["notFound"] == [NOBODY, foreign, "x", ""]
 
 
 async def test_a_thousand_ids_are_the_most(world: World) -> None:
@@ -105,6 +105,15 @@ async def test_what_is_no_list_of_at_most_a_thousand_is_refused(
         answer = await client.post("/pbx/sipphone/status", json=body)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["check"]) == (422, "ids", check)
+
+
+@pytest.mark.parametrize(
+    "entry", ["5", "null", '{"a": []}', "[]", '"\\ud800"', '"a\\u0000b"', "9" * 40, '{"\\ud800": 1}']
+)
+async def test_an_entry_that_is_no_text_is_refused(world: World, entry: str) -> None:
+    async with world.client(AccessLevel.VIEWER) as client:
+        answer = await client.post("/pbx/sipphone/status", content=f'{{"ids": ["{NOBODY}", {entry}]}}')
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "ids[1]")
 
 
 @pytest.mark.parametrize("page", ["status", "events"])

@@ -60,7 +60,7 @@ def _read_countries(draft: PhoneDraft) -> None:
     if sent is not None and not isinstance(sent, str):
         draft.wrong("ip.countries", "Country codes must be a comma separated text")
         return
-    codes = [code.strip().upper() for code in (sent or "").split(",") if code.strip()]
+    codes = [code.strip(" ").upper() for code in (sent or "").split(",") if code.strip(" ")]
     unknown = [code for code in codes if code not in COUNTRIES]
     if unknown:
         draft.wrong("ip.countries", f"Country code {unknown[0][:8]!r} is not valid", check="enum")

@@ -39,7 +39,7 @@ from ...tables import (
     SipPhoneSidePanel,
     SipPhoneSoftkey,
 )
-from ..customers import visible
+from ..customers import DELETED, visible
 from ..ids import parse_oid
 from ..listing import MAX_FILTER
 
@@ -184,7 +184,8 @@ async def _scope(session: AsyncSession, caller: Caller, customer: str | None) ->
         number = await session.scalar(select(_customer.id).where(_customer.oid == customer, sight))
         return lambda column: false() if number is None else column == number
     if caller.level >= AccessLevel.RESELLER_ADMIN:
-        return lambda _column: true()
+        deleted = select(_customer.id).where(_customer.state == DELETED)
+        return lambda column: column.not_in(deleted)
     return lambda column: column.in_(select(_customer.id).where(sight))
 
 

@@ -25,7 +25,7 @@ DOMAIN = Circumstances(by_domain=True)
 BLOCKED = Circumstances(customer_active=False)
 
 
-def offline(reason: str | None, **changes: object) -> LiveStatus:
+def offline(reason: object, **changes: object) -> LiveStatus:
     """A phone that went offline at noon."""
     fields = {
         "reason": reason,
@@ -39,14 +39,14 @@ def offline(reason: str | None, **changes: object) -> LiveStatus:
     return LiveStatus(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def refused(reason: str, **changes: object) -> LiveStatus:
+def refused(why: str, **changes: object) -> LiveStatus:
     """A phone that was refused a minute after it had gone offline."""
     return offline(
-        str(REFUSED_AS.get(reason, Reason.EXPIRED)),
         **{
+            "reason": str(REFUSED_AS.get(why, Reason.EXPIRED)),
             "last_rejected_at": AT + 60,
             "last_rejected_ip": "10.0.0.9",
-            "last_rejected_reason": reason,
+            "last_rejected_reason": why,
             **changes,
         },
     )
@@ -198,6 +198,38 @@ SENTENCES = [
         (),
         f"Offline since {T}: the phone's address 10.0.0.9 was refused because the phone was locked to "
         "another one. It is open now: its next registration locks it.",
+    ),
+    (
+        "locked elsewhere then, here now",
+        refused("ip-locked", last_rejected_ip="10.0.0.1"),
+        LOCKED,
+        (),
+        f"Offline since {T}: the phone's address 10.0.0.1 was refused because the phone was locked to "
+        "another one. It is locked to this one now: its next try gets in.",
+    ),
+    (
+        "refused, and reset in the same second",
+        refused("ip-locked", last_rejected_at=AT, reason="revoked"),
+        LOCKED,
+        (RESET,),
+        f"Offline since {T}: its credentials were reset by Anna from 192.0.2.1 at {T}. Give the phone the "
+        "username and password that it has now.",
+    ),
+    (
+        "offline, and refused in the same second",
+        refused("ip-locked", last_rejected_at=AT),
+        LOCKED,
+        (),
+        f"Offline since {T}: the phone's address 10.0.0.9 was refused because the phone is locked to "
+        "10.0.0.1. Open it again with ip.mode OPEN.",
+    ),
+    (
+        "refused by something else in the second of its end",
+        refused("not-yours", last_rejected_at=AT),
+        OPEN,
+        (),
+        f"Offline since {T}: the phone did not refresh its registration in time; it was last heard from "
+        "10.0.0.1:5060 at 2026-11-21T11:59:00Z. Check its power and its network.",
     ),
     (
         "locked then, roaming now",
