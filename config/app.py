@@ -82,7 +82,7 @@ def create_app(
     app = FastAPIOffline(
         title="SIP registrar: config API",
         version=_version(),
-        description="Phones, their credentials and their live status.",
+        description="Customers, people, numbers and phones, and live status, in two dialects",
         redoc_url=None,
         redirect_slashes=False,
     )

@@ -63,9 +63,11 @@ def above(customer: ColumnElement[bool]) -> ColumnElement[bool]:
     return Customer.id.in_(select(chain.union(parents).c.id))
 
 
-def missing_customer() -> Problem:
-    """There is no such customer, or all its services are disabled."""
-    return Problem(404, "customer", "Customer not found or not active", "customer", "exists")
+def missing_customer(*, is_named: bool = True) -> Problem:
+    """There is no such customer, or all its services are disabled; or nobody has said which one."""
+    if is_named:
+        return Problem(404, "customer", "Customer not found or not active", "customer", "exists")
+    return Problem(404, "customer", "Say which customer: the token belongs to none", "customer", "required")
 
 
 async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -> Customer | None:
@@ -88,8 +90,23 @@ async def require_customer(session: AsyncSession, caller: Caller, wanted: object
     """Like `find_customer`, but raises Refused (404) where there is none."""
     customer = await find_customer(session, caller, wanted)
     if customer is None:
-        raise Refused(missing_customer())
+        raise Refused(missing_customer(is_named=is_named(caller, wanted)))
     return customer
+
+
+def is_named(caller: Caller, wanted: object) -> bool:
+    """Whether it is clear which customer is meant."""
+    return wanted is not None or caller.customer is not None
+
+
+async def listed(session: AsyncSession, caller: Caller, wanted: object) -> ColumnElement[bool]:
+    """The condition on `Customer` of a list: the one that is wanted, by default the caller's own.
+
+    A token of no customer that sees all of them gets all. Raises Refused as `require_customer` does.
+    """
+    if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
+        return visible(caller)
+    return Customer.id == (await require_customer(session, caller, wanted)).id
 
 
 async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> Customer:

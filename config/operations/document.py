@@ -29,6 +29,11 @@ class Document:
             value = value[name]
         return value
 
+    def given(self, path: str) -> object:
+        """The value at `path`; None also when it was not sent."""
+        value = self.get(path)
+        return None if value is NOT_SENT else value
+
     def sent(self, path: str) -> bool:
         """Whether the property was sent with a value other than null."""
         return self.get(path) not in (NOT_SENT, None)

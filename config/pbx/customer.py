@@ -201,5 +201,5 @@ routes = routes_of(
         customer="Id of a reseller: only those directly below it; by default all that one sees",
         default_limit=100,
     ),
-    "customers",
+    "Customers",
 )

@@ -19,7 +19,7 @@ from ..operations import employees
 from ..operations.audit import Actor
 from ..operations.checks import Wrong
 from ..operations.checks import text as text_check
-from ..operations.customers import ACTIVE, DELETED, require_customer, visible
+from ..operations.customers import ACTIVE, DELETED, listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft
 from ..operations.fields import Field, read_fields, text, word
@@ -87,8 +87,8 @@ TokenId = Annotated[str, Path(description="Id of the token, 24 hex digits")]
 
 
 async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
-    customer = await require_customer(session, caller, page.customer)
-    statement = _joined().where(Employee.customer_id == customer.id)
+    scope = await listed(session, caller, page.customer)
+    statement = _joined().where(scope)
     total, rows = await read_page(session, statement, page, SEARCHED, SORTS, Employee.id)
     return total, [_json(*row) for row in rows]
 
@@ -106,8 +106,7 @@ async def _find(session: AsyncSession, caller: Caller, oid: str) -> tuple[Employ
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
-    wanted = document.get("customer")
-    customer = await require_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
+    customer = await require_customer(session, actor.caller, document.given("customer"))
     columns = _read(Draft(document))
     employee = await employees.create_employee(session, actor, customer, columns, parts.passwords)
     return Written(employee.oid)
@@ -170,7 +169,7 @@ routes = routes_of(
         read_only={"createdAt": "string", "updatedAt": "string"},
         default_limit=100,
     ),
-    "employees",
+    "Employees",
 )
 
 

@@ -13,7 +13,7 @@ from ..errors import not_found
 from ..operations import extensions
 from ..operations.audit import Actor
 from ..operations.checks import Wrong, boolean, text
-from ..operations.customers import require_customer, visible
+from ..operations.customers import listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft
 from ..operations.fields import Field, dial_plan_number, dialled, flag, number, read_fields
@@ -70,8 +70,8 @@ SEARCHED: Final = (Extension.number, Extension.name, Extension.direct_number, Em
 
 
 async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
-    customer = await require_customer(session, caller, page.customer)
-    statement = _joined().where(Extension.customer_id == customer.id)
+    scope = await listed(session, caller, page.customer)
+    statement = _joined().where(scope)
     total, rows = await read_page(session, statement, page, SEARCHED, SORTS, Extension.id)
     return total, [_json(*row) for row in rows]
 
@@ -85,8 +85,7 @@ async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
-    wanted = document.get("customer")
-    customer = await require_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
+    customer = await require_customer(session, actor.caller, document.given("customer"))
     columns = await _read(session, Draft(document), customer)
     extension = await extensions.create_extension(session, actor, customer, columns, parts.passwords)
     return Written(extension.oid)
@@ -169,5 +168,5 @@ routes = routes_of(
         secrets=SECRETS,
         max_limit=1_000,
     ),
-    "extensions",
+    "Extensions",
 )

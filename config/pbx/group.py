@@ -15,7 +15,7 @@ from ..deps import Parts
 from ..errors import not_found
 from ..operations import groups
 from ..operations.audit import Actor
-from ..operations.customers import require_customer, visible
+from ..operations.customers import listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft
 from ..operations.extensions import read_extensions
@@ -58,8 +58,8 @@ class _Sent:
 
 
 async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
-    customer = await require_customer(session, caller, page.customer)
-    statement = _joined().where(SipGroup.customer_id == customer.id)
+    scope = await listed(session, caller, page.customer)
+    statement = _joined().where(scope)
     total, rows = await read_page(session, statement, page, SEARCHED, SORTS, SipGroup.id)
     linked = await _linked(session, [group.id for group, _ in rows])
     return total, [_json(group, owner, linked[group.id]) for group, owner in rows]
@@ -75,8 +75,7 @@ async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
-    wanted = document.get("customer")
-    customer = await require_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
+    customer = await require_customer(session, actor.caller, document.given("customer"))
     sent = await _read(session, Draft(document), customer)
     group = await groups.create_group(session, actor, customer, sent.columns)
     await _link(session, group, sent)
@@ -185,5 +184,5 @@ routes = routes_of(
         delete=_delete,
         max_limit=1_000,
     ),
-    "groups",
+    "Groups",
 )

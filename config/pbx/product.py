@@ -142,5 +142,5 @@ routes = routes_of(
         customer="Id of a customer: only what it may use; by default all that one sees",
         default_limit=100,
     ),
-    "products",
+    "Products",
 )

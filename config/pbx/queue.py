@@ -23,7 +23,7 @@ from ..operations.checks import (
     integer,
     one_of,
 )
-from ..operations.customers import require_customer, visible
+from ..operations.customers import listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft
 from ..operations.extensions import read_extensions
@@ -66,8 +66,8 @@ Known = Mapping[str, Mapping[str, int]]
 
 
 async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
-    customer = await require_customer(session, caller, page.customer)
-    statement = _joined().where(Queue.customer_id == customer.id)
+    scope = await listed(session, caller, page.customer)
+    statement = _joined().where(scope)
     total, rows = await read_page(session, statement, page, SEARCHED, SORTS, Queue.id)
     members = await _members(session, [queue.id for queue, _ in rows])
     return total, [_json(queue, owner, members[queue.id]) for queue, owner in rows]
@@ -83,8 +83,7 @@ async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
-    wanted = document.get("customer")
-    customer = await require_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
+    customer = await require_customer(session, actor.caller, document.given("customer"))
     draft: Draft[Queue] = Draft(document)
     members = await _read(session, draft, customer)
     queue = await queues.create_queue(session, actor, customer, draft.values)
@@ -253,5 +252,5 @@ routes = routes_of(
         delete=_delete,
         max_limit=1_000,
     ),
-    "queues",
+    "Queues",
 )

@@ -18,7 +18,6 @@ from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..operations.audit import Actor
 from ..operations.checks import boolean
 from ..operations.customers import require_customer
-from ..operations.document import NOT_SENT, Document
 from ..operations.phones import write
 from ..operations.phones.find import Found, Query, find_phone, list_phones
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
@@ -69,12 +68,12 @@ async def webrtc_route(
     request: Request, actor: ActorDep, document: DocumentDep, parts: PartsDep
 ) -> JSONResponse:
     """The phone of the caller's primary extension for this instance, open for its next registration."""
-    instance = read_instance_id(_given(document, "instanceId"))
+    instance = read_instance_id(document.given("instanceId"))
     opened = await writing(
         parts.engine, lambda session: open_webrtc_phone(session, actor, instance, parts.vault)
     )
     await parts.changes.publish(Change(phones=(opened.phone.oid,)))
-    is_v2 = boolean("")(_given(document, "v2")) is True
+    is_v2 = boolean("")(document.given("v2")) is True
     host = parts.settings.public_host or request_host(request)
     return JSONResponse(_webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2))
 
@@ -161,11 +160,6 @@ def _clamped(text: str | None, default: int, low: int, high: int) -> int:
 
 def _is_true(text: str | None) -> bool:
     return (text or "").lower() in ("true", "1")
-
-
-def _given(document: Document, name: str) -> object:
-    value = document.get(name)
-    return None if value is NOT_SENT else value
 
 
 def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:

@@ -155,3 +155,17 @@ async def test_a_foreign_extension_is_an_unknown_one(world: World) -> None:
                 answer = await client.request(method, f"/pbx/extension/{oid}", json={"name": "x"})
                 answers.add((answer.status_code, answer.text))
     assert answers == {(404, '{"error":{"code":"not_found","status":404,"message":"Extension not found"}}')}
+
+
+async def test_a_token_of_no_customer_lists_all_and_says_for_whom_it_makes_something(
+    world: World,
+) -> None:
+    async with world.client(AccessLevel.ADMIN, None) as client:
+        listed = (await client.get("/pbx/extension?sort=number")).json()
+        refused = await client.post("/pbx/extension", json={"number": "300", "name": "Front"})
+        await made(client, customer=world.ids["rival"])
+    assert {row["customer"] for row in listed["extensions"]} == {world.ids["acme"], world.ids["rival"]}
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["check"]) == (404, "customer", "required")
+    async with world.client(AccessLevel.OWNER, None) as client:
+        assert (await client.get("/pbx/extension")).status_code == 403

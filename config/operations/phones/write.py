@@ -11,7 +11,7 @@ from ...auth import Caller
 from ...errors import access_denied, not_found
 from ...tables import Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from ..audit import Actor, record
-from ..customers import find_customer, missing_customer, visible
+from ..customers import find_customer, is_named, missing_customer, visible
 from ..document import NOT_SENT, Document
 from ..ids import new_credential, new_oid, parse_oid
 from .addresses import read_network, read_restriction
@@ -32,11 +32,11 @@ async def create_phone(session: AsyncSession, actor: Actor, document: Document, 
     everything that is wrong with the document.
     """
     _refuse_purchase(actor.caller, document)
-    wanted = document.get("customer")
-    customer = await find_customer(session, actor.caller, None if wanted is NOT_SENT else wanted)
+    wanted = document.given("customer")
+    customer = await find_customer(session, actor.caller, wanted)
     draft = PhoneDraft(document, customer)
     if customer is None:
-        problem = missing_customer()
+        problem = missing_customer(is_named=is_named(actor.caller, wanted))
         draft.wrong(problem.code, problem.message, problem.status, problem.check)
     softkeys, panels = await _read(session, draft)
     draft.refuse_problems()
