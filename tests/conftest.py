@@ -38,10 +38,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"peers: {peers}", f"rounds: {size}"]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook of this name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `pytest -n 2 --dist loadgroup`: a module is never split, and most of those with servers are one."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say so when the groups have no effect: the tests would disturb each other."""
+    config = session.config
+    grouped = hasattr(config, "workerinput") and config.getoption("loadgroup", False)
+    if grouped and session.items and "@" not in session.items[0].nodeid:
+        raise pytest.UsageError("pytest-xdist does not keep the groups of tests together")
 
 
 def _group(item: pytest.Item) -> str:
