@@ -160,7 +160,7 @@ async def test_who_sees_all_is_told_that_a_customer_is_not_there(world: World, c
 
 def token(secret: str = JWT_SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     now = int(time.time())
-    claims = {"lvl": "ADMIN", "iat": now, "exp": now + 60} | changes
+    claims = {"lvl": "ADMIN", "iat": now, "exp": now + 86_400} | changes
     claims = {name: value for name, value in claims.items() if value != "absent"}
     return jwt.encode(claims, secret, algorithm=algorithm)
 
