@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.figures import figures
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import lacking
 from tests.wire.need import need_postgresql
@@ -36,6 +37,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     peers = f"missing: {', '.join(missing)}; {effect}" if missing else "all here"
     size = "in full (SOAK=1)" if os.environ.get("SOAK") == "1" else "reduced (SOAK=1 runs them in full)"
     return [f"peers: {peers}", f"rounds: {size}"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every figure, from whichever process it came; only this folder's hook is heard in all of them."""
+    lines = figures(outcome for found in terminalreporter.stats.values() for outcome in found)
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook of this name

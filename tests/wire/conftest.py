@@ -8,6 +8,7 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from tests.figures import FIGURE
 from tests.peers.baresip import Baresip
 from tests.peers.ports import free_port, has_ipv6
 from tests.peers.postgresql import PostgresServer
@@ -26,29 +27,12 @@ IN_THE_END: Final = "in_the_end"
 
 LATE: Final = ("test_faults", "test_limits", "test_node_lost")
 """Modules that measure under load: they run when the tests beside them are done."""
-FIGURE: Final = "figure"
 
 Report = Callable[[str], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (IN_THE_END in item.name, item.path.stem in LATE))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Every figure, from whichever process it came."""
-    outcomes = [outcome for found in terminalreporter.stats.values() for outcome in found]
-    lines = {
-        f"{outcome.nodeid.rpartition('::')[2].partition('@')[0]}: {text}": None
-        for outcome in outcomes
-        if isinstance(outcome, pytest.TestReport)
-        for name, text in outcome.user_properties
-        if name == FIGURE
-    }
-    if lines:
-        terminalreporter.section("measured")
-        for line in lines:
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture
