@@ -36,7 +36,7 @@ wire: $(VENV)/dev.done $(PAGE) $(BROWSER)
 # The large rounds that make test runs in small.
 soak: $(VENV)/dev.done $(PAGE) $(BROWSER)
 	bash deploy/peers.sh test
-	SOAK=1 $(BIN)/python -m pytest -s tests/wire
+	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/wire
 
 # The page at /phone, and what drives the browser of its tests. Both come from npm, once; where they cannot be made
 # that is told in one line, and everything else works.
