@@ -1,14 +1,16 @@
 """Phones whose connections are closed in every way, all at once, and what is seen of them then."""
 
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from tests.peers.phone import Account
+from tests.peers.pipe import HungUp
 from tests.wire.connected import STREAMS, ConnectedPhone, connect, registered
 from tests.wire.site import Handset, Site
 from tests.wire.timeline import Timeline
@@ -70,9 +72,29 @@ def closed_at_once(site: Site) -> Iterator[Closed]:
         _reuse_the_port(case)
         _cut_off(case)
         case.begun = time.monotonic()
-        yield case
+        with _awake(case.phones["webrtc"]):
+            yield case
     for phone in case.phones.values():
         phone.close()
+
+
+@contextmanager
+def _awake(phone: ConnectedPhone) -> Iterator[None]:
+    """Answer the pings of the server, for however long the tests beside it take."""
+    over = threading.Event()
+
+    def listen() -> None:
+        with suppress(HungUp):
+            while not over.is_set():
+                phone.pipe.receive(0.2)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        yield
+    finally:
+        over.set()
+        listener.join()
 
 
 def webrtc_phone(site: Site) -> Handset:
