@@ -27,7 +27,7 @@ class Scope(Enum):
     PUBLIC = "nobody's: no token needed"
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
-    TOKEN = "the token that the request carries, whatever its level"  # noqa: S105
+    TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Changes:
         tried again in the background until Redis takes it. It may be heard twice, which is harmless.
         """
         messages = announce.encode(change)
+        if not messages:
+            return  # nothing that the SIP side knows
         try:
             await self._say(messages)
         except FAULTS as error:

@@ -28,8 +28,8 @@ from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen
 from registrar.logs import RequestLines
 from registrar.metrics import Metrics
-from registrar.model import Change, Flow
-from registrar.rules.access import Access, Network
+from registrar.model import Change, Flow, Network
+from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.store.directory_cache import CachedDirectory

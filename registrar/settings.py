@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from registrar.errors import ConfigurationError
-from registrar.rules.access import Network
+from registrar.model import Network
 
 PREFIX: Final = "REGISTRAR_"
 CONFIG: Final = "REGISTRAR_CONFIG"

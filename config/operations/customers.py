@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -13,7 +13,7 @@ from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import Problem, Refused, access_denied, not_found
-from ..tables import Customer, Employee, EmployeeToken, Extension, SipPhone
+from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone
 from .audit import Actor, record
 from .checks import Check, Value, Wrong
 from .ids import new_oid, parse_oid
@@ -29,6 +29,7 @@ HOST_NAME: Final = re.compile(rf"(?:{LABEL}\.)*{LABEL}")
 TREE_LOCK: Final = 7_225_202
 """Number of the advisory lock of PostgreSQL under which one request moves customers to another parent."""
 
+Owned = TypeVar("Owned", Extension, SipGroup, Queue, SipPhone)
 Columns = Mapping[str, Value | list[str]]
 """Checked values by column of the table."""
 
@@ -107,6 +108,25 @@ async def listed(session: AsyncSession, caller: Caller, wanted: object) -> Colum
     if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
         return visible(caller)
     return Customer.id == (await require_customer(session, caller, wanted)).id
+
+
+async def lock_owned(
+    session: AsyncSession, caller: Caller, table: type[Owned], oid: object, what: str
+) -> tuple[Owned, Customer]:
+    """A row of a customer's, held against other writers, and that customer.
+
+    Raises Refused (404: `what` is not found) when it is unknown, malformed or out of sight.
+    """
+    statement: Select[Owned, Customer] = (
+        select(table, Customer)
+        .join(Customer, Customer.id == table.customer_id)
+        .where(table.oid == (parse_oid(oid) or ""), visible(caller))
+        .with_for_update(of=table)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise not_found(what)
+    return found
 
 
 async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> Customer:

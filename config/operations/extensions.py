@@ -7,17 +7,17 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registrar.model import Change
+from registrar.model import Change, is_phone_name
 from registrar.sip import MD5, SHA256, ha1
 
 from .. import clock
 from ..auth import Caller
-from ..errors import Problem, Refused, not_found
-from ..tables import CREDENTIAL_LENGTH, Customer, Employee, Extension, SipPhone
+from ..errors import Problem, Refused
+from ..tables import Customer, Employee, Extension, SipPhone
 from . import numbers
 from .audit import Actor, record
 from .checks import Check, Value, Wrong
-from .customers import visible
+from .customers import lock_owned
 from .ids import new_oid, parse_oid
 from .passwords import Passwords
 
@@ -25,7 +25,6 @@ TABLE: Final = Extension.__tablename__
 MAX_NUMBER: Final = 20
 MAX_SIP_PASSWORD: Final = 128
 SIP_USER: Final = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
-PHONE_USER: Final = re.compile(rf"[a-z0-9]{{{CREDENTIAL_LENGTH}}}")
 
 Columns = Mapping[str, Value]
 """Checked values by column; beside columns `password` (of the SIP user) and `pin`, which are never kept."""
@@ -47,23 +46,14 @@ def sip_user_check(message: str) -> Check:
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or SIP_USER.fullmatch(value) is None:
             return Wrong(message)
-        return Wrong(f"{message}: it looks like a phone's") if PHONE_USER.fullmatch(value) else value
+        return Wrong(f"{message}: it looks like a phone's") if is_phone_name(value) else value
 
     return check
 
 
 async def find_extension(session: AsyncSession, caller: Caller, oid: object) -> tuple[Extension, Customer]:
     """The extension, held against other writers, and its customer. Raises Refused (404)."""
-    statement = (
-        select(Extension, Customer)
-        .join(Customer, Customer.id == Extension.customer_id)
-        .where(Extension.oid == (parse_oid(oid) or ""), visible(caller))
-        .with_for_update(of=Extension)
-    )
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found("Extension")
-    return found
+    return await lock_owned(session, caller, Extension, oid, "Extension")
 
 
 async def create_extension(

@@ -8,13 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .. import clock
 from ..auth import Caller
-from ..errors import not_found
 from ..tables import Customer, SipGroup, SipGroupController, SipGroupMember
-from . import numbers
 from .audit import Actor, record
 from .checks import Value
-from .customers import visible
-from .ids import new_oid, parse_oid
+from .customers import lock_owned
+from .ids import parse_oid
 
 TABLE: Final = SipGroup.__tablename__
 
@@ -25,16 +23,7 @@ Link = TypeVar("Link", SipGroupMember, SipGroupController)
 
 async def find_group(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipGroup, Customer]:
     """The group, held against other writers, and its customer. Raises Refused (404)."""
-    statement = (
-        select(SipGroup, Customer)
-        .join(Customer, Customer.id == SipGroup.customer_id)
-        .where(SipGroup.oid == (parse_oid(oid) or ""), visible(caller))
-        .with_for_update(of=SipGroup)
-    )
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found("Group")
-    return found
+    return await lock_owned(session, caller, SipGroup, oid, "Group")
 
 
 async def read_groups(session: AsyncSession, customer: Customer, sent: Iterable[object]) -> dict[str, int]:
@@ -44,32 +33,6 @@ async def read_groups(session: AsyncSession, customer: Customer, sent: Iterable[
         SipGroup.oid.in_(wanted), SipGroup.customer_id == customer.id
     )
     return dict((await session.execute(statement)).all())
-
-
-async def create_group(session: AsyncSession, actor: Actor, customer: Customer, columns: Columns) -> SipGroup:
-    """A new group without members. Raises Refused (409) for a number that is taken."""
-    group = SipGroup(oid=new_oid(), customer_id=customer.id)
-    await _write(session, group, columns)
-    session.add(group)
-    await session.flush()
-    record(session, actor, "create", TABLE, group.oid)
-    return group
-
-
-async def update_group(session: AsyncSession, actor: Actor, group: SipGroup, columns: Columns) -> None:
-    """Change what `columns` has. Raises Refused (409) for a number that is taken."""
-    await _write(session, group, columns)
-    _touch(group)
-    record(session, actor, "update", TABLE, group.oid)
-    await session.flush()
-
-
-async def delete_group(session: AsyncSession, actor: Actor, group: SipGroup) -> None:
-    """Remove it; its extensions stay. Queues lose it as a member, keys that point to it do nothing more."""
-    await numbers.release(session, group.oid)
-    await session.delete(group)
-    record(session, actor, "delete", TABLE, group.oid)
-    await session.flush()
 
 
 async def add_members(
@@ -96,14 +59,6 @@ async def set_members(session: AsyncSession, group: SipGroup, extension_ids: Seq
 async def set_controllers(session: AsyncSession, group: SipGroup, extension_ids: Sequence[int]) -> None:
     """These extensions of the same customer control the group, and no others."""
     await _set(session, SipGroupController, group, extension_ids)
-
-
-async def _write(session: AsyncSession, group: SipGroup, columns: Columns) -> None:
-    number = columns.get("number")
-    if isinstance(number, str) and number != group.number:
-        await numbers.claim(session, group.customer_id, number, "group", group.oid)
-    for column, value in columns.items():
-        setattr(group, column, value)
 
 
 async def _set(session: AsyncSession, table: type[Link], group: SipGroup, wanted: Sequence[int]) -> None:

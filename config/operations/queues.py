@@ -9,13 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .. import clock
 from ..auth import Caller
-from ..errors import Problem, Refused, not_found
+from ..errors import Problem, Refused
 from ..tables import Customer, Queue, QueueMember
-from . import numbers
 from .audit import Actor, record
 from .checks import Value
-from .customers import visible
-from .ids import new_oid, parse_oid
+from .customers import lock_owned
+from .ids import new_oid
 
 TABLE: Final = Queue.__tablename__
 MEMBERS: Final = QueueMember.__tablename__
@@ -34,42 +33,7 @@ Target = tuple[Value, ...]
 
 async def find_queue(session: AsyncSession, caller: Caller, oid: object) -> tuple[Queue, Customer]:
     """The queue, held against other writers, and its customer. Raises Refused (404)."""
-    statement = (
-        select(Queue, Customer)
-        .join(Customer, Customer.id == Queue.customer_id)
-        .where(Queue.oid == (parse_oid(oid) or ""), visible(caller))
-        .with_for_update(of=Queue)
-    )
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found("Queue")
-    return found
-
-
-async def create_queue(session: AsyncSession, actor: Actor, customer: Customer, columns: Columns) -> Queue:
-    """A new queue without members. Raises Refused (409) for a number that is taken."""
-    queue = Queue(oid=new_oid(), customer_id=customer.id)
-    await _write(session, queue, columns)
-    session.add(queue)
-    await session.flush()
-    record(session, actor, "create", TABLE, queue.oid)
-    return queue
-
-
-async def update_queue(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> None:
-    """Change what `columns` has. Raises Refused (409) for a number that is taken."""
-    await _write(session, queue, columns)
-    queue.updated_at = clock.utc_now()
-    record(session, actor, "update", TABLE, queue.oid)
-    await session.flush()
-
-
-async def delete_queue(session: AsyncSession, actor: Actor, queue: Queue) -> None:
-    """Remove it, and with it what its members were in it."""
-    await numbers.release(session, queue.oid)
-    await session.delete(queue)
-    record(session, actor, "delete", TABLE, queue.oid)
-    await session.flush()
+    return await lock_owned(session, caller, Queue, oid, "Queue")
 
 
 async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> QueueMember:
@@ -162,11 +126,3 @@ def _refuse_targets(columns: Columns) -> None:
     if sum(columns.get(target) is not None for target in TARGETS) != 1:
         message = "A member is exactly one of a group, an extension and a number"
         raise Refused(Problem(422, "members", message, "members", "allowed"))
-
-
-async def _write(session: AsyncSession, queue: Queue, columns: Columns) -> None:
-    number = columns.get("number")
-    if isinstance(number, str) and number != queue.number:
-        await numbers.claim(session, queue.customer_id, number, "queue", queue.oid)
-    for column, value in columns.items():
-        setattr(queue, column, value)

@@ -13,7 +13,7 @@ from registrar.model import Change
 from ..auth import Caller
 from ..deps import Parts
 from ..errors import not_found
-from ..operations import groups
+from ..operations import groups, numbered
 from ..operations.audit import Actor
 from ..operations.customers import listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
@@ -77,7 +77,7 @@ async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
     customer = await require_customer(session, actor.caller, document.given("customer"))
     sent = await _read(session, Draft(document), customer)
-    group = await groups.create_group(session, actor, customer, sent.columns)
+    group = await numbered.create(session, actor, SipGroup, customer, sent.columns)
     await _link(session, group, sent)
     return Written(group.oid)
 
@@ -85,14 +85,14 @@ async def _create(session: AsyncSession, actor: Actor, document: Document, parts
 async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:
     group, customer = await groups.find_group(session, actor.caller, oid)
     sent = await _read(session, Draft(document, group), customer)
-    await groups.update_group(session, actor, group, sent.columns)
+    await numbered.update(session, actor, group, sent.columns)
     await _link(session, group, sent)
     return Written(group.oid)
 
 
 async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
     group, _ = await groups.find_group(session, actor.caller, oid)
-    await groups.delete_group(session, actor, group)
+    await numbered.delete(session, actor, group)
     return NOTHING_CHANGED
 
 

@@ -12,7 +12,7 @@ from registrar.model import Change
 from ..auth import Caller
 from ..deps import Parts
 from ..errors import not_found
-from ..operations import queues
+from ..operations import numbered, queues
 from ..operations.audit import Actor
 from ..operations.checks import (
     Check,
@@ -86,7 +86,7 @@ async def _create(session: AsyncSession, actor: Actor, document: Document, parts
     customer = await require_customer(session, actor.caller, document.given("customer"))
     draft: Draft[Queue] = Draft(document)
     members = await _read(session, draft, customer)
-    queue = await queues.create_queue(session, actor, customer, draft.values)
+    queue = await numbered.create(session, actor, Queue, customer, draft.values)
     if members is not None:
         await queues.set_members(session, queue, members)
     return Written(queue.oid)
@@ -96,7 +96,7 @@ async def _update(session: AsyncSession, actor: Actor, oid: str, document: Docum
     queue, customer = await queues.find_queue(session, actor.caller, oid)
     draft = Draft(document, queue)
     members = await _read(session, draft, customer)
-    await queues.update_queue(session, actor, queue, draft.values)
+    await numbered.update(session, actor, queue, draft.values)
     if members is not None:
         await queues.set_members(session, queue, members)
     return Written(queue.oid)
@@ -104,7 +104,7 @@ async def _update(session: AsyncSession, actor: Actor, oid: str, document: Docum
 
 async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
     queue, _ = await queues.find_queue(session, actor.caller, oid)
-    await queues.delete_queue(session, actor, queue)
+    await numbered.delete(session, actor, queue)
     return NOTHING_CHANGED
 
 

@@ -120,19 +120,13 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=docs.delete)
     async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
         change = await writing(parts.engine, lambda session: resource.delete(session, actor, id))
-        await announce(parts, change)
+        await parts.changes.publish(change)
         return JSONResponse({"success": True})
 
     async def _written(written: Written, actor: Actor, parts: Parts) -> JSONResponse:
-        await announce(parts, written.change)
+        await parts.changes.publish(written.change)
         async with reading(parts.read_engine) as session:
             shown = await resource.show(session, actor.caller, written.oid)
         return JSONResponse(shown | dict(written.once))
 
     return routes
-
-
-async def announce(parts: Parts, change: Change) -> None:
-    """Tell the SIP side what changed, if anything that it knows did."""
-    if change != NOTHING_CHANGED:
-        await parts.changes.publish(change)

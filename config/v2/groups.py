@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..access import DOMAIN
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
-from ..operations import groups
+from ..operations import numbered
 from ..tables import SipGroup
 from . import openapi
 from .answers import created, nothing, row_answer, rows_answer
@@ -81,7 +81,9 @@ async def create_group(
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
-        return Done((await groups.create_group(session, actor, customer, read_columns(params, FIELDS))).id)
+        return Done(
+            (await numbered.create(session, actor, SipGroup, customer, read_columns(params, FIELDS))).id
+        )
 
     done = await carry_out(parts, work)
     return created(request, groupId=str(done.id))
@@ -96,7 +98,7 @@ async def update_group(
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, SipGroup, customer, group, lock=True)
-        await groups.update_group(session, actor, row, read_columns(params, FIELDS, row))
+        await numbered.update(session, actor, row, read_columns(params, FIELDS, row))
         return Done()
 
     await carry_out(parts, work)
@@ -109,9 +111,7 @@ async def delete_group(domain: DomainId, group: GroupId, actor: ActorDep, parts:
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
-        await groups.delete_group(
-            session, actor, await find_below(session, SipGroup, customer, group, lock=True)
-        )
+        await numbered.delete(session, actor, await find_below(session, SipGroup, customer, group, lock=True))
         return Done()
 
     await carry_out(parts, work)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..access import DOMAIN
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
-from ..operations import queues
+from ..operations import numbered
 from ..tables import Queue
 from . import openapi
 from .answers import created, nothing, row_answer, rows_answer
@@ -76,7 +76,7 @@ async def create_queue(
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
-        return Done((await queues.create_queue(session, actor, customer, read_columns(params, FIELDS))).id)
+        return Done((await numbered.create(session, actor, Queue, customer, read_columns(params, FIELDS))).id)
 
     done = await carry_out(parts, work)
     return created(request, queueId=str(done.id))
@@ -91,7 +91,7 @@ async def update_queue(
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, Queue, customer, queue, lock=True)
-        await queues.update_queue(session, actor, row, read_columns(params, FIELDS, row))
+        await numbered.update(session, actor, row, read_columns(params, FIELDS, row))
         return Done()
 
     await carry_out(parts, work)
@@ -104,9 +104,7 @@ async def delete_queue(domain: DomainId, queue: QueueId, actor: ActorDep, parts:
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
-        await queues.delete_queue(
-            session, actor, await find_below(session, Queue, customer, queue, lock=True)
-        )
+        await numbered.delete(session, actor, await find_below(session, Queue, customer, queue, lock=True))
         return Done()
 
     await carry_out(parts, work)

@@ -31,8 +31,7 @@ class Done:
 async def carry_out(parts: Parts, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
     """Do `work` in one transaction, perhaps more than once; afterwards announce what it changed."""
     done = await writing(parts.engine, work)
-    if done.change != NO_CHANGE:
-        await parts.changes.publish(done.change)
+    await parts.changes.publish(done.change)
     return done
 
 

@@ -5,8 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Allow, Decision, Deny, IpMode, Phone
-from registrar.model import Network as Network
+from registrar.model import Allow, Decision, Deny, IpMode, Network, Phone
 
 _MAPPED_BITS = 96
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from .access import Network
+from registrar.model import Network
 
 MAX_HOPS: Final = 16
 

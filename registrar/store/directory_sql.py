@@ -51,7 +51,9 @@ _SELECT: Final = {
 _PAIRS: Final = "unnest(CAST(:names AS text[]), CAST(:domains AS text[])) AS wanted (name, host)"
 _USER: Final = "kind = 'user' AND domain = wanted.host AND username = wanted.name OFFSET 0"
 _ONE_USER: Final = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {_USER}"  # noqa: S608  # words of ours
-_USERS_BY_NAME: Final = text(f"SELECT found.* FROM {_PAIRS}, LATERAL ({_ONE_USER}) AS found")  # noqa: S608
+_USERS_BY_NAME: Final = text(
+    f"SELECT found.* FROM {_PAIRS}, LATERAL ({_ONE_USER}) AS found"  # noqa: S608  # words of ours
+)
 _USERS_OF_DOMAIN: Final = "kind = 'user' AND domain = ? AND username IN"
 _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
@@ -124,6 +126,7 @@ class SqlPhones:
                 driver = await self._driver()
                 for condition, wanted, before in asked:
                     marks = ",".join("?" * len(wanted))
+                    # Words and question marks of ours; what was sent stands in their places.
                     statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} ({marks})"  # noqa: S608
                     rows += await driver.execute_fetchall(statement, [*before, *wanted])
             except FAULTS:

@@ -24,7 +24,7 @@ async def ask(redis: Redis, commands: Iterable[bytes]) -> list[object]:
     """
     sent: Sequence[bytes] = list(commands)
     pool = redis.connection_pool
-    connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+    connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py
     answers: list[object] = []
     try:
         await connection.send_packed_command([b"".join(sent)])

@@ -13,8 +13,7 @@ from typing import Final, cast
 
 from registrar.errors import SipError
 from registrar.metrics import Metrics
-from registrar.model import Flow, Mono
-from registrar.rules.access import Network
+from registrar.model import Flow, Mono, Network
 
 from .turns import Turns
 

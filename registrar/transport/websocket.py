@@ -13,8 +13,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from registrar.model import Flow, Mono
-from registrar.rules.access import Network
+from registrar.model import Flow, Mono, Network
 from registrar.rules.proxies import forwarded
 from registrar.sip import MAX_MESSAGE
 

@@ -8,12 +8,12 @@ from registrar.store.vault import Vault
 from ... import clock
 from ...access import PURCHASE_LEVEL
 from ...auth import Caller
-from ...errors import access_denied, not_found
+from ...errors import access_denied
 from ...tables import Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from ..audit import Actor, record
-from ..customers import find_customer, is_named, missing_customer, visible
+from ..customers import find_customer, is_named, lock_owned, missing_customer
 from ..document import NOT_SENT, Document
-from ..ids import new_credential, new_oid, parse_oid
+from ..ids import new_credential, new_oid
 from .addresses import read_network, read_restriction
 from .draft import PhoneDraft
 from .fields import read_fields
@@ -99,16 +99,7 @@ def new_phone(vault: Vault, **columns: object) -> SipPhone:
 
 async def lock_phone(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipPhone, Customer]:
     """The phone, held against other writers, and its customer. Raises Refused (404)."""
-    statement = (
-        select(SipPhone, Customer)
-        .join(Customer, Customer.id == SipPhone.customer_id)
-        .where(SipPhone.oid == (parse_oid(oid) or ""), visible(caller))
-        .with_for_update(of=SipPhone)
-    )
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found()
-    return found
+    return await lock_owned(session, caller, SipPhone, oid, "SIP phone")
 
 
 async def leave_extension(session: AsyncSession, phone: SipPhone) -> None:

@@ -1,0 +1,56 @@
+"""Groups and queues alike: what has a number of its own in the dial plan is made, changed and removed."""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .. import clock
+from ..tables import Customer, Queue, SipGroup
+from . import numbers
+from .audit import Actor, record
+from .checks import Value
+from .ids import new_oid
+from .numbers import Kind
+
+Columns = Mapping[str, Value]
+"""Checked values by column."""
+Numbered = TypeVar("Numbered", SipGroup, Queue)
+
+KINDS: Final[Mapping[type[SipGroup] | type[Queue], Kind]] = {SipGroup: "group", Queue: "queue"}
+
+
+async def create(
+    session: AsyncSession, actor: Actor, table: type[Numbered], customer: Customer, columns: Columns
+) -> Numbered:
+    """A new one without members. Raises Refused (409) for a number that is taken."""
+    row = table(oid=new_oid(), customer_id=customer.id)
+    await _write(session, row, columns)
+    session.add(row)
+    await session.flush()
+    record(session, actor, "create", table.__tablename__, row.oid)
+    return row
+
+
+async def update(session: AsyncSession, actor: Actor, row: SipGroup | Queue, columns: Columns) -> None:
+    """Change what `columns` has. Raises Refused (409) for a number that is taken."""
+    await _write(session, row, columns)
+    row.updated_at = clock.utc_now()
+    record(session, actor, "update", row.__tablename__, row.oid)
+    await session.flush()
+
+
+async def delete(session: AsyncSession, actor: Actor, row: SipGroup | Queue) -> None:
+    """Remove it, and with it what its members were in it; keys that point to it do nothing more."""
+    await numbers.release(session, row.oid)
+    await session.delete(row)
+    record(session, actor, "delete", row.__tablename__, row.oid)
+    await session.flush()
+
+
+async def _write(session: AsyncSession, row: SipGroup | Queue, columns: Columns) -> None:
+    number = columns.get("number")
+    if isinstance(number, str) and number != row.number:
+        await numbers.claim(session, row.customer_id, number, KINDS[type(row)], row.oid)
+    for column, value in columns.items():
+        setattr(row, column, value)
