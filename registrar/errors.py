@@ -4,6 +4,7 @@ SipError                    a message of a peer that cannot be served: carries t
   MalformedMessage          400
   UnsupportedVersion        505
   MessageTooLarge           513
+MediaRefused                488, of the media relay
 StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
                                 (without a country file ROAMING phones are refused, design decision 2)
 ConfigurationError          a setting that cannot be used: one line, exit code 2
@@ -41,6 +42,10 @@ class MessageTooLarge(SipError):
     status: ClassVar[int] = 513
     reason: ClassVar[str] = "Message Too Large"
     label: ClassVar[str] = "too_large"
+
+
+class MediaRefused(Exception):
+    """The media relay cannot make anything of this SDP: 488, and the text says why."""
 
 
 class StoreUnavailable(Exception):

@@ -86,6 +86,12 @@ class Phone:
     """The networks of its domain decide from where it may come, and not `mode` (design decision 3)."""
     networks: tuple[Network, ...] = ()
     """The trusted networks of its domain; none: from anywhere."""
+    name: str = ""
+    """What others see beside its number when it calls; empty when nothing was given."""
+    hd_audio: bool = True
+    """`codec.hdAudio`: wideband codecs may be negotiated."""
+    video: bool = False
+    """`codec.video`: video may be negotiated."""
 
     @property
     def login(self) -> str:
@@ -253,3 +259,117 @@ class Change:
     customer: str = ""
     everybody: bool = False
     """Something was not announced: any phone may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Who is reached by what a phone dialled, inside its own customer."""
+
+    number: str
+    """What the others see of it: the extension's number, or a SIP user's name when it has none."""
+    name: str
+    """What stands beside the number on a display; empty when nothing was given."""
+    phones: tuple[Phone, ...] = ()
+    """All phones of the extension; none: there is nobody to ring."""
+
+
+class LegKind(StrEnum):
+    """What media one party of a call speaks."""
+
+    WEBRTC = "webrtc"
+    """UDP/TLS/RTP/SAVPF with ICE, DTLS and rtcp-mux."""
+    PLAIN = "plain"
+    """RTP/AVP."""
+
+
+class MediaPolicy(StrEnum):
+    """REGISTRAR_MEDIA: when a call goes through the media relay."""
+
+    AUTO = "auto"
+    """When its legs differ."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class CallState(StrEnum):
+    """Where a call stands while it is there."""
+
+    RINGING = "ringing"
+    ANSWERED = "answered"
+
+
+class Cause(StrEnum):
+    """Why a call ended: the `reason` of its `call-ended` event."""
+
+    HUNG_UP = "hung-up"
+    """One of the two said BYE."""
+    CANCELLED = "cancelled"
+    """The caller gave up before anybody answered."""
+    NO_ANSWER = "no-answer"
+    """Nobody answered in time."""
+    BUSY = "busy"
+    DECLINED = "declined"
+    UNREACHABLE = "unreachable"
+    """No phone could be reached (480, 408 without a ring)."""
+    FAILED = "failed"
+    """Any other refusal."""
+    API = "api"
+    """Somebody ended it through the API."""
+    LOST = "lost"
+    """A party is gone, or its session timer ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side of a call."""
+
+    phone: str
+    """Its id; of a callee empty until one phone has answered."""
+    number: str
+    name: str = ""
+    transport: str = ""
+    """Empty until a phone has answered."""
+    tag: str = ""
+    """Of its side of the dialog; empty until there is one."""
+    target: str = ""
+    """Where a request to it goes, sealed (rules.tokens); private to the SIP side."""
+    cseq: int = 0
+    """The highest that it has sent in this dialog, as far as we saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that is there: what Redis keeps of it (docs/redis.md), enough to end it on any node."""
+
+    id: str
+    """32 hex digits, ours."""
+    call_id: str
+    """The Call-ID of its dialog."""
+    customer: str
+    domain: str
+    caller: Party
+    callee: Party
+    state: CallState
+    started_at: float
+    """Epoch seconds of the INVITE."""
+    answered_at: float = 0.0
+    """Epoch seconds of the 2xx, 0 before."""
+    node: str = ""
+    generation: str = ""
+    relay: str = ""
+    """`<engine> <session>` of the media relay, empty when media goes from phone to phone."""
+    expires_at: float = 0.0
+    """Epoch seconds when the session timer runs out (RFC 4028), 0 without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended."""
+
+    cause: Cause
+    at: float
+    """Epoch seconds."""
+    status: int = 0
+    """The final answer to the INVITE when nobody took the call, else 0."""
+    by: str = ""
+    """Who did it: the number of a party, `api`, or a node's name."""

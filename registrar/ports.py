@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from registrar.model import Epoch, Phone, Snapshot, Update
+from registrar.model import Call, Callee, Ending, Epoch, LegKind, Phone, Snapshot, Update
 
 Column = Literal["login", "id"]
 
@@ -90,6 +90,65 @@ class Directory(Protocol):
         """Whether `domain` (lower case) is the SIP domain of a customer."""
 
 
+class DialPlan(Protocol):
+    """Who is reached by what."""
+
+    async def called(self, customer: str, user: str) -> Callee | None:
+        """Whom `user` reaches inside a customer: an extension's number, a SIP user's name or a phone's username.
+
+        None: nobody has that name there. Raises StoreUnavailable.
+        """
+
+    async def phone(self, id: str) -> Phone | None:
+        """One phone by its id; None: it is gone. Raises StoreUnavailable."""
+
+
+class Media(Protocol):
+    """A relay between two legs of a call (docs/media.md); all times are short, nothing waits for people."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is any engine to ask."""
+
+    async def offer(
+        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+    ) -> tuple[bytes, str]:
+        """The offer as the other leg, of kind `to`, must see it, and the engine that has the session.
+
+        `from_tag` is the offerer's; `to_tag` the other one's, empty while unknown. `engine`: the one that has
+        the session already, empty for a new one. Raises MediaRefused for an SDP that the engine does not
+        take, StoreUnavailable when no engine answers.
+        """
+
+    async def answer(self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, engine: str) -> bytes:
+        """The answer as the offerer must see it; `from_tag` is still the offerer's. Raises like `offer`."""
+
+    def delete(self, session: str, engine: str) -> None:
+        """End a session; nobody waits for it, and one that is gone already is no fault."""
+
+
+class Calls(Protocol):
+    """The calls that are there, for people and for other nodes. Written beside the path: nobody waits."""
+
+    def put(self, call: Call) -> None:
+        """Write a call as it stands now; again at least each `REFRESH_SECONDS` of the store, or it is forgotten."""
+
+    def started(self, call: Call) -> None:
+        """Write it, and the event `call-started`."""
+
+    def answered(self, call: Call) -> None:
+        """Write it, and the event `call-answered`."""
+
+    def ended(self, call: Call, ending: Ending) -> None:
+        """Remove it, and write the event `call-ended`; once, however many nodes say so."""
+
+    async def load(self, ids: Sequence[str]) -> list[Call | None]:
+        """Those calls as they stand. Raises StoreUnavailable."""
+
+    async def of_node(self, node: str, generation: str) -> list[Call]:
+        """The calls that a process has left behind. Raises StoreUnavailable."""
+
+
 class Phones(Protocol):
     """The database behind a directory."""
 
@@ -101,6 +160,9 @@ class Phones(Protocol):
 
     async def lock(self, phone: str, address: str) -> bool:
         """Whether this call was the one that made the OPEN phone LOCKED. Raises StoreUnavailable."""
+
+    async def callee(self, customer: str, user: str) -> Callee | None:
+        """See DialPlan.called. Raises StoreUnavailable."""
 
     async def domains(self) -> frozenset[str]:
         """Every SIP domain that is served, in lower case. Raises StoreUnavailable."""
