@@ -95,6 +95,10 @@ RULES: Final[Rules] = {
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
     ("GET", "/pbx/sipphonemodels"): _READ,
     ("GET", "/pbx/sipphonemodels/{id}"): _READ,
+    # Calls
+    ("GET", "/pbx/call"): _READ,
+    ("GET", "/pbx/call/{id}"): _READ,
+    ("DELETE", "/pbx/call/{id}"): _WRITE,
     # What phones refer to
     **_resource("/pbx/extension", _MANAGE_READ, _WRITE),
     **_resource("/pbx/group", _MANAGE_READ, _WRITE),

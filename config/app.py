@@ -21,6 +21,7 @@ from registrar.store.vault import Vault
 
 from . import clock
 from .access import allowed_methods
+from .calls import LiveCalls
 from .changes import Changes
 from .deps import Parts
 from .dialect import refusal
@@ -31,6 +32,7 @@ from .live import Live
 from .operations.passwords import Passwords
 from .pbx import (
     auth,
+    call,
     customer,
     employee,
     extension,
@@ -87,10 +89,11 @@ def create_app(
         redirect_slashes=False,
     )
     live = Live(redis, clock.epoch_now)
-    app.state.parts = Parts(settings, engine, read_engine, live, Changes(redis), vault, Passwords())
+    calls = LiveCalls(redis, clock.epoch_now)
+    app.state.parts = Parts(settings, engine, read_engine, live, calls, Changes(redis), vault, Passwords())
     fold_all_letters(read_engine)
     # Routes are tried in turn: the most asked for stand first, and /pbx/sipphone/status is no phone's id.
-    for module in (sipphone_status, sipphone, sipphonemodels, extension, group, queue):
+    for module in (sipphone_status, sipphone, sipphonemodels, call, extension, group, queue):
         app.include_router(module.routes)
     for module in (auth, customer, employee, product):
         app.include_router(module.routes)

@@ -13,6 +13,7 @@ from registrar.store.vault import Vault
 from . import auth
 from .access import RULES, Rule, Scope
 from .auth import Caller, Credentials, Login
+from .calls import LiveCalls
 from .changes import Changes
 from .dialect import speaks_rows
 from .errors import access_denied, bad_request
@@ -37,6 +38,7 @@ class Parts:
     engine: AsyncEngine
     read_engine: AsyncEngine
     live: Live
+    calls: LiveCalls
     changes: Changes
     vault: Vault
     passwords: Passwords

@@ -58,12 +58,12 @@ class Live:
 
     async def told(self, phones: Sequence[str]) -> list[LiveStatus]:
         """Like `statuses`, for who asks for nothing else. Raises StoreUnavailable while Redis is away."""
-        with _away_is_unavailable():
+        with away_is_unavailable():
             return (await self._read(phones))[0]
 
     async def history(self, phone: str, limit: int) -> tuple[LiveStatus, list[Entry]]:
         """The status of a phone and its newest events. Raises StoreUnavailable while Redis is away."""
-        with _away_is_unavailable():
+        with away_is_unavailable():
             (status,), (answer,) = await self._read(
                 [phone], command("XREVRANGE", keys.journal(phone), "+", "-", "COUNT", limit)
             )
@@ -109,7 +109,8 @@ class Live:
 
 
 @contextmanager
-def _away_is_unavailable() -> Iterator[None]:
+def away_is_unavailable() -> Iterator[None]:
+    """What redis-py raises becomes StoreUnavailable."""
     try:
         yield
     except (RedisError, OSError) as error:

@@ -29,6 +29,11 @@ class ApiSettings:
     """From this level on a token reads the passwords of phones."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    turn_urls: tuple[str, ...] = ()
+    """STUN and TURN servers that browsers are told of."""
+    turn_secret: str = field(default="", repr=False)
+    """What the TURN servers check credentials with."""
+    turn_ttl_seconds: int = 3_600
 
     def __post_init__(self) -> None:
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:

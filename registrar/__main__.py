@@ -242,9 +242,6 @@ async def _valkey(installation: Installation) -> AsyncIterator[None]:
 
 
 def _say_what_is_unusual(installation: Installation) -> None:
-    unbuilt = all_settings.unbuilt(installation.settings)
-    if unbuilt:
-        log.warning("accepted, but not built yet in this version: %s", ", ".join(unbuilt))
     hosts = [host for host, _ in installation.settings.http]
     exposed = [host for host in hosts if not (host.startswith("127.") or host == "::1")]
     if exposed and not installation.settings.trusted_proxies:
@@ -276,7 +273,7 @@ def _sip_servers(settings: Settings) -> str:
     return ", ".join(f"{place} ({', '.join(names)})" for place, names in found.items()) or "none listens"
 
 
-def _print_webrtc(settings: Settings, phone: dict[str, str]) -> None:
+def _print_webrtc(settings: Settings, phone: dict[str, Any]) -> None:
     if not settings.sip_wss:
         print("WebRTC       off: no secure WebSocket listens (REGISTRAR_SIP_WSS)", flush=True)
         return
@@ -287,6 +284,8 @@ def _print_webrtc(settings: Settings, phone: dict[str, str]) -> None:
     print(f"  username   {phone['username']}")
     print(f"  password   {phone['password']}")
     account = {name: phone[name] for name in ("username", "password", "domain")} | {"server": server}
+    if "iceServers" in phone:
+        account["ice"] = json.dumps(phone["iceServers"], separators=(",", ":"))
     link = f"{_api_url(settings)}/phone#{urlencode(account, safe=':/')}"
     print(f"  page       {link if phone_page.is_built() else phone_page.NOT_BUILT}", flush=True)
 

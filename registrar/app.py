@@ -24,14 +24,16 @@ from registrar.handlers.changes import Changes
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
 from registrar.handlers.flows import Flows
+from registrar.handlers.pings import Pings
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen
 from registrar.logs import RequestLines
 from registrar.metrics import Metrics
-from registrar.model import Change, Flow, Network
+from registrar.model import Binding, Change, Flow, MediaPolicy, Network
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
+from registrar.rules.tokens import Target
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.geoip import CountryFile
@@ -39,6 +41,7 @@ from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
 from registrar.store.vault import Vault, derive
+from registrar.telephony import CHANNELS, CallSettings, Surroundings, Telephony, make_seal
 from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.accept import Acceptor
@@ -89,6 +92,10 @@ class SipSettings:
     node: str
     node_sip: str
     redis_url: str
+    ping_seconds: int
+    ring_seconds: int
+    rtpengine: tuple[Address, ...]
+    media: MediaPolicy
 
 
 class SipSide:
@@ -138,6 +145,18 @@ class SipSide:
             node=self._node,
             generation=self._generation,
         )
+        self._pings = Pings(
+            self._location,
+            self._ping,
+            self._udp_flow,
+            self._customer_of,
+            epoch,
+            mono,
+            metrics,
+            node=self._node,
+            seconds=settings.ping_seconds,
+            salt=os.urandom(KEY_BYTES),
+        )
         self._changes = Changes(
             self._directory,
             self._location,
@@ -154,7 +173,9 @@ class SipSide:
             self._directory.serves,
             self._is_ours,
         )
-        self._screen = Screen(self._guard, self._is_our_address, lambda: os.urandom(SALT_BYTES))
+        self._seal = make_seal(settings.secret_key)
+        self._screen = Screen(self._guard, self._seal, self._is_our_address, lambda: os.urandom(SALT_BYTES))
+        self._telephony: Telephony | None = None
         self._nodes = self._lease()
         self._lines = lines
         self._udp: list[UdpListener] = []
@@ -188,6 +209,8 @@ class SipSide:
                 for task in running:
                     task.cancel()
         self._lines.flush()
+        if self._telephony is not None:
+            await self._telephony.close()
         await self._phones.close()
         await self._nodes.leave()
         self._location.wire.close()
@@ -214,21 +237,60 @@ class SipSide:
             is_our_name=self._is_our_name,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
             is_dead=self._flows.is_dead,
+            bound=lambda phone, stands: self._pings.bound(phone.id, stands),
         )
-        dispatch = Dispatch(
-            self._guard, self._screen, self._directory, register, self._flows, epoch, self._metrics
-        )
-        tag_key = derive(self._settings.secret_key, "to-tags")
-        return Driver(
+        driver = Driver(
             requests,
             Layer(),
             self._screen,
-            dispatch,
             self._metrics,
-            tag_key,
+            derive(self._settings.secret_key, "to-tags"),
             self._send,
             self._lines.finished,
+            self._pings.answered,
         )
+        calls = self._telephony = self._make_telephony(driver, requests)
+        dispatch = Dispatch(
+            self._guard,
+            self._screen,
+            self._directory,
+            register,
+            calls.calling,
+            calls.dialogs,
+            calls.hops,
+            self._flows,
+            epoch,
+            self._metrics,
+        )
+        driver.serve_with(dispatch)
+        return driver
+
+    def _make_telephony(self, driver: Driver, requests: asyncio.TaskGroup) -> Telephony:
+        settings = self._settings
+        calls = CallSettings(
+            rtpengine=settings.rtpengine,
+            media=settings.media,
+            ring_seconds=settings.ring_seconds,
+            public_host=settings.public_host,
+            secret_key=settings.secret_key,
+        )
+        around = Surroundings(
+            network=driver,
+            location=self._location,
+            dial_plan=self._directory,
+            flows=self._flows,
+            clock=epoch,
+            metrics=self._metrics,
+            node=self._node,
+            generation=self._generation,
+            open_flow=self._open_flow,
+            node_flow=self._node_flow,
+            neighbour=self._nodes.neighbour,
+            is_ours=self._is_ours,
+            is_our_name=self._is_our_name,
+            start_task=requests.create_task,
+        )
+        return Telephony(calls, self._seal, around)
 
     async def _open(self, driver: Driver) -> None:
         def kept_alive() -> None:
@@ -283,11 +345,12 @@ class SipSide:
                 raise ConfigurationError(f"{name}: {host}:{port}: {error.strerror}") from error
             log.info("SIP over %s on %s:%d", transport.upper(), host, acceptor.port)
 
-    def _send(self, data: bytes, flow: Flow) -> None:
+    def _send(self, data: bytes, flow: Flow) -> bool:
+        """False: the connection is gone."""
         if flow.transport == "udp":
             self._udp[flow.id].send(data, flow)
-        else:
-            self._connections.send(data, flow)
+            return True
+        return self._connections.send(data, flow)
 
     def _closed(self, flow: Flow, silent: bool) -> None:
         if self._driver is not None:
@@ -325,6 +388,8 @@ class SipSide:
             changed=changed,
             missed=self._directory.forget_freshness,
             subscribed=subscribed,
+            channels=CHANNELS,
+            heard=self._heard,
         )
         return [
             self._location.wire.run(),
@@ -335,11 +400,18 @@ class SipSide:
             self._recheck(),
             self._connections.run(),
             self._flows.run(),
+            self._pings.run(),
+            self._adopt(),
             self._measure_lag(),
             expiry.run(),
             self._nodes.run(),
             listener.run(),
+            *(self._telephony.jobs() if self._telephony is not None else ()),
         ]
+
+    async def _heard(self, channel: str, data: str) -> None:
+        if self._telephony is not None:
+            await self._telephony.hear(channel, data)
 
     def _lease(self) -> Nodes:
         return Nodes(
@@ -349,8 +421,14 @@ class SipSide:
             self._settings.node_sip or self._default_node_sip(),
             epoch,
             lost_lease=self._lost_lease,
-            sweep=self._changes.sweep_node,
+            sweep=self._sweep,
         )
+
+    async def _sweep(self, node: str, generation: str, phones: frozenset[str]) -> None:
+        """A process is dead: end what was bound to its connections, and the calls that it had."""
+        await self._changes.sweep_node(node, generation, phones)
+        if self._telephony is not None:
+            await self._telephony.calls.bury(node, generation)
 
     async def _ready_to_listen(self, stop: asyncio.Event) -> bool:
         """Without domains and countries every answer would be a wrong refusal; Redis may still be away.
@@ -415,6 +493,43 @@ class SipSide:
         """What changed while we were not there is looked at as soon as the bindings can be read."""
         await self._location.wire.opened.wait()
         await self._changes.run()
+
+    async def _adopt(self) -> None:
+        """Phones that an earlier start of this node has left bound over UDP are pinged too."""
+        while True:
+            await self._location.wire.opened.wait()
+            try:
+                self._pings.adopt(await self._location.everybody())
+            except StoreUnavailable:
+                await asyncio.sleep(MEND_SECONDS)
+                continue
+            return
+
+    def _udp_flow(self, binding: Binding) -> Flow | None:
+        """The way to a phone over UDP, out of the socket that its REGISTER came to."""
+        if binding.flow >= len(self._udp):
+            return None
+        return self._udp[binding.flow].flow_to(binding.public_ip, binding.public_port)
+
+    def _open_flow(self, target: Target) -> Flow | None:
+        """The flow of a target that is here; None: it is gone."""
+        if target.transport != "udp":
+            return self._connections.flow(target.flow)
+        if not self._udp:
+            return None
+        listener = self._udp[target.flow] if target.flow < len(self._udp) else self._udp[0]
+        return listener.flow_to(target.ip, target.port)
+
+    def _node_flow(self, address: str) -> Flow | None:
+        """The way to another node, `host:port`, over UDP."""
+        host, _, port = address.rpartition(":")
+        if not self._udp or not port.isdigit():
+            return None
+        return self._udp[0].flow_to(host.strip("[]"), int(port))
+
+    def _ping(self, data: bytes, flow: Flow) -> bool:
+        self._udp[flow.id].send(data, flow)
+        return True
 
     async def _lost_lease(self) -> None:
         """Somebody may have swept us, and the store may have lost more than our lease."""

@@ -11,16 +11,30 @@ from typing import Final
 from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import Answer
 from registrar.handlers.dispatch import Dispatch
-from registrar.handlers.screen import Screen, Silence
+from registrar.handlers.network import Asker, Served
+from registrar.handlers.pings import PREFIX
+from registrar.handlers.screen import Screen, Silence, Verdict
 from registrar.metrics import Metrics, method_label
 from registrar.model import Epoch, Flow, Mono, Phone
-from registrar.rules.auth import Claim
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse
-from registrar.transaction import Action, Key, Layer, Send, TableFull
+from registrar.transaction import (
+    Action,
+    Answered,
+    Deliver,
+    Ended,
+    Failed,
+    Key,
+    Layer,
+    Send,
+    TableFull,
+    TimedOut,
+)
 
 MAX_TASKS: Final = 5_000
 """Requests worked on at once; beyond, 503 without one."""
 TAG_BYTES: Final = 8
+FINISHING: Final = frozenset({"ACK", "BYE", "CANCEL"})
+"""Requests that end something: they are served until the very end."""
 
 log = logging.getLogger(__name__)
 trace = logging.getLogger("registrar.trace")
@@ -44,20 +58,28 @@ class Driver:
         tasks: asyncio.TaskGroup,
         layer: Layer,
         screen: Screen,
-        dispatch: Dispatch,
         metrics: Metrics,
         tag_key: bytes,
-        send: Callable[[bytes, Flow], None],
+        send: Callable[[bytes, Flow], bool],
         finished: Callable[[Request, Flow, Phone, int, Epoch, float], None],
+        pinged: Callable[[str, Flow], bool],
     ) -> None:
-        """`tag_key` makes the To-tags of stateless answers (section 8.2.7); `send` is the transport.
+        """`tag_key` makes the To-tags of stateless answers (section 8.2.7).
+
+        `send` is the transport; False: the flow is gone.
 
         `finished` is told of every request of a phone: its answer's status, when, after how many seconds.
+        `pinged` takes the branch of an answer to a ping, and says whether one waits for it.
         """
+        self._pinged = pinged
         self._tasks = tasks
         self._layer = layer
         self._screen = screen
-        self._dispatch = dispatch
+        self._dispatch: Dispatch | None = None
+        self._askers: dict[Key, Asker] = {}
+        """Who waits for what becomes of a request of ours."""
+        self._works: dict[Key, Work] = {}
+        """The INVITEs that are there, by their server transaction."""
         self._metrics = metrics
         self._tag_key = tag_key
         self._send = send
@@ -71,6 +93,10 @@ class Driver:
         self._due = float("inf")
         self.draining = False
         """True while stopping: new requests get 503, those under way are finished."""
+
+    def serve_with(self, dispatch: Dispatch) -> None:
+        """Who serves requests; it may want to send some of its own, so it is told of us first."""
+        self._dispatch = dispatch
 
     def receive(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         """One datagram, or one message of a connection. Never raises.
@@ -104,6 +130,9 @@ class Driver:
         """To the request of ours that it answers; any other is dropped (RFC 4475 section 3.1.2.19)."""
         unmatched = self._layer.unmatched
         try:
+            if response.via.branch.startswith(PREFIX):
+                self._metrics.dropped("response", by=not self._pinged(response.via.branch, flow))
+                return
             self._perform(self._layer.receive(response, flow, mono()))
         except SipError as error:
             self._metrics.parse_errors(error.label)
@@ -126,12 +155,14 @@ class Driver:
 
     def _serve(self, request: Request, flow: Flow) -> None:
         request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
-        if self.draining and request.method != "ACK":
+        if self.draining and request.method not in FINISHING:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "2"),)))
+            return
+        if request.method == "CANCEL" and self._cancel(request, flow):
             return
         verdict = self._screen.sort(request, flow, epoch())
         if isinstance(verdict, Answer):
-            if verdict.status == 401:
+            if verdict.status in (401, 407):
                 self._metrics.auth("challenge")
             self._reply(request, flow, verdict)
         elif isinstance(verdict, Silence):
@@ -143,38 +174,86 @@ class Driver:
             self._idle.clear()
             self._tasks.create_task(self._work(request, flow, verdict))
 
-    async def _work(self, request: Request, flow: Flow, claim: Claim) -> None:
-        started = mono()
+    def _cancel(self, request: Request, flow: Flow) -> bool:
+        """A CANCEL of an INVITE that is there, from where that came: 200, never a challenge (section 9.2)."""
+        key = self._layer.cancel_target(request)
+        work = self._works.get(key) if key is not None else None
+        if work is None or not work.came_by(flow):
+            return False
+        self._reply(request, flow, Answer(200))
+        work.cancel()
+        return True
+
+    async def _work(self, request: Request, flow: Flow, verdict: Verdict) -> None:
         work = Work(self, request, flow)
         try:
-            phone = await self._dispatch.serve(work, claim)
+            if self._dispatch is not None:
+                await self._dispatch.serve(work, verdict)
         except TableFull:
             work.reply(Answer(503, headers=(("Retry-After", "5"),)))
-            return
         except Exception:  # a fault of ours is the caller's 500, one line, and no end of the listener
             self._metrics.unhandled.inc()
             log.exception("a %s could not be served", method_label(request.method))
             with contextlib.suppress(Exception):  # nothing that a message causes ends the process
                 work.reply(Answer(500))
-            return
         finally:
             self._open -= 1
             if not self._open:
                 self._idle.set()
-        seconds = mono() - started
-        self._metrics.register_seconds.observe(seconds)
-        if phone is not None:
-            self._finished(request, flow, phone, work.status, epoch(), seconds)
+
+    def finished(self, work: "Work") -> None:
+        """The final answer to a request has gone out."""
+        if work.phone is not None:
+            seconds = mono() - work.started
+            if work.request.method == "REGISTER":
+                self._metrics.register_seconds.observe(seconds)
+            self._finished(work.request, work.flow, work.phone, work.status, epoch(), seconds)
 
     def closed(self, flow: Flow) -> None:
         """The connection `flow` is gone: nothing more is sent on it, and nobody waits for it."""
         self._perform(self._layer.closed(flow, mono()))
 
-    def accept(self, request: Request, flow: Flow) -> Key | None:
+    def accept(self, work: "Work") -> Key | None:
         """Make the server transaction; None when a twin has one. Raises TableFull."""
-        key = self._layer.accept(request, flow, mono())
+        key = self._layer.accept(work.request, work.flow, mono())
+        if key is not None and work.request.method == "INVITE":
+            self._works[key] = work
         self._arm()
         return key
+
+    # handlers.network.Network
+
+    def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
+        """See Network."""
+        key, actions = self._layer.request(request, flow, mono())
+        if asker is not None:
+            self._askers[key] = asker
+        self._metrics.requested(method_label(request.method))
+        self._send_first(actions)
+        return key
+
+    def send(self, message: Request | Response, flow: Flow) -> None:
+        """See Network."""
+        self._transmit(bytes(message), flow)
+
+    def forget(self, key: Key) -> None:
+        """See Network."""
+        self._askers.pop(key, None)
+        self._layer.forget(key)
+
+    def respond(self, response: Response, key: Key) -> None:
+        """Send a response that somebody else gave."""
+        self._metrics.answered(method_label(response.cseq[1]), str(response.status))
+        self._perform(self._layer.respond(key, response, mono()))
+
+    def _send_first(self, actions: list[Action]) -> None:
+        """Send at once; what fails is told in the next turn, when the asker knows its key."""
+        failed = [action.key for action in actions if isinstance(action, Send) and not self._sent(action)]
+        if failed:
+            loop = asyncio.get_running_loop()
+            for key in failed:
+                loop.call_soon(self._has_failed, key)
+        self._arm()
 
     def reply(self, request: Request, flow: Flow, given: Answer, key: Key | None) -> None:
         """Send an answer by its transaction, or statelessly without one."""
@@ -204,16 +283,53 @@ class Driver:
             return
         self._reply(request, flow, Answer(error.status))
 
+    def _has_failed(self, key: Key) -> None:
+        self._perform(self._layer.failed(key, mono()))
+
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Send):
-                self._transmit(action.data, action.flow)
+                if not self._sent(action):
+                    self._has_failed(action.key)
+            else:
+                self._tell(action)
         self._arm()
 
-    def _transmit(self, data: bytes, flow: Flow) -> None:
+    def _sent(self, action: Send) -> bool:
+        return self._transmit(action.data, action.flow)
+
+    def _tell(self, action: Answered | Deliver | TimedOut | Failed | Ended) -> None:
+        """Whose action it is hears of it; a fault in there must not stop anybody else's."""
+        try:
+            self._tell_whom_it_concerns(action)
+        except Exception:
+            self._metrics.unhandled.inc()
+            log.exception("what became of a request could not be dealt with")
+
+    def _tell_whom_it_concerns(self, action: Answered | Deliver | TimedOut | Failed | Ended) -> None:
+        key = action.key
+        if isinstance(action, Answered):
+            asker = self._askers.get(key)
+            if asker is None:
+                return
+            if action.response.status >= 200 and action.response.cseq[1] != "INVITE":
+                del self._askers[key]
+            asker.answered(key, action.response)
+        elif isinstance(action, Deliver):
+            work = self._works.get(key)
+            if work is not None:
+                work.acknowledge(action.request)
+        else:
+            asker, work = self._askers.pop(key, None), self._works.pop(key, None)
+            if asker is not None and not isinstance(action, Ended):
+                asker.gave_up(key, timed_out=isinstance(action, TimedOut))
+            if work is not None and isinstance(action, Failed):
+                work.gone()
+
+    def _transmit(self, data: bytes, flow: Flow) -> bool:
         if trace.isEnabledFor(logging.DEBUG):
             _trace("sent", data, flow)
-        self._send(data, flow)
+        return self._send(data, flow)
 
     def _arm(self) -> None:
         """One timer for all transactions: at the earliest deadline."""
@@ -257,26 +373,73 @@ def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
 
 
 class Work:
-    """One request on its way through the handlers; implements handlers.dispatch.Exchange."""
+    """One request on its way through the handlers; implements handlers.network.Exchange."""
 
-    __slots__ = ("_driver", "_key", "flow", "request", "status")
+    __slots__ = ("_cancelled", "_driver", "_key", "_served", "flow", "phone", "request", "started", "status")
 
     def __init__(self, driver: Driver, request: Request, flow: Flow) -> None:
         self._driver = driver
         self._key: Key | None = None
+        self._served: Served | None = None
+        self._cancelled = False
         self.request = request
         self.flow = flow
+        self.phone: Phone | None = None
+        self.started = mono()
         self.status = 0
 
     def accept(self) -> bool:
         """See Exchange."""
-        self._key = self._driver.accept(self.request, self.flow)
+        self._key = self._driver.accept(self)
         return self._key is not None
+
+    def serve(self, served: Served) -> None:
+        """See Exchange."""
+        self._served = served
+        if self._cancelled:
+            served.cancel()
 
     def reply(self, answer: Answer) -> None:
         """See Exchange."""
-        self.status = answer.status
         self._driver.reply(self.request, self.flow, answer, self._key)
+        self._note(answer.status)
+
+    def respond(self, response: Response) -> None:
+        """See Exchange."""
+        if self._key is not None:
+            self._driver.respond(response, self._key)
+        self._note(response.status)
+
+    def came_by(self, flow: Flow) -> bool:
+        """Whether another request came from where this one came from."""
+        ours, theirs = self.flow, flow
+        return (ours.transport, ours.id, ours.remote_ip, ours.remote_port) == (
+            theirs.transport,
+            theirs.id,
+            theirs.remote_ip,
+            theirs.remote_port,
+        )
+
+    def cancel(self) -> None:
+        """The caller has cancelled it."""
+        self._cancelled = True
+        if self._served is not None:
+            self._served.cancel()
+
+    def gone(self) -> None:
+        """The caller's connection is closed."""
+        if self._served is not None:
+            self._served.caller_gone()
+
+    def acknowledge(self, ack: Request) -> None:
+        """See handlers.network.Served."""
+        if self._served is not None:
+            self._served.acknowledge(ack)
+
+    def _note(self, status: int) -> None:
+        if status >= 200 and not self.status:
+            self.status = status
+            self._driver.finished(self)
 
 
 def _trace(direction: str, data: bytes, flow: Flow) -> None:

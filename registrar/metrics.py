@@ -31,6 +31,15 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.received = Labelled("sip_rx", "SIP requests received", ["transport", "method"], registry)
         self.answered = Labelled("sip_resp", "SIP answers sent", ["method", "code"], registry)
+        self.requested = Labelled("sip_tx", "SIP requests sent", ["method"], registry)
+        self.calls_open = Gauge("calls_open", "Calls routed by this process", registry=registry)
+        self.calls = Labelled("calls", "Calls that ended, and why", ["cause"], registry)
+        self.call_setup_seconds = Histogram(
+            "call_setup_seconds",
+            "From an authenticated INVITE to its 2xx",
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0),
+            registry=registry,
+        )
         self.dropped = Labelled("sip_drop", "Datagrams and messages that got no answer", ["reason"], registry)
         self.parse_errors = Labelled(
             "sip_parse_error", "Messages that are not SIP as we read it", ["layer"], registry
@@ -49,7 +58,18 @@ class Metrics:
             "conn_open", "Connections that are open", ["transport", "state"], registry=registry
         )
         self.closed = Labelled("conn_closed", "Connections that ended, and why", ["reason"], registry)
-        self.lost = Labelled("reg_lost", "Bindings that ended with their connection", ["reason"], registry)
+        self.lost = Labelled(
+            "reg_lost", "Bindings that ended with their connection or fell silent", ["reason"], registry
+        )
+        self.pings = Labelled(
+            "sip_ping", "OPTIONS to phones over UDP, and what came of them", ["result"], registry
+        )
+        self.ping_seconds = Histogram(
+            "sip_ping_seconds",
+            "From a ping over UDP to its answer",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
+            registry=registry,
+        )
         self.store_up = Gauge("store_up", "1 when the store answers", ["store"], registry=registry)
         self.tasks = Gauge("tasks_open", "Requests being worked on", registry=registry)
         self.transactions = Gauge("transactions_open", "Server transactions kept", registry=registry)
@@ -62,6 +82,22 @@ class Metrics:
         self.register_seconds = Histogram(
             "register_seconds",
             "From an authenticated REGISTER to its answer",
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+            registry=registry,
+        )
+
+        self.media_commands = Labelled(
+            "media_command", "Commands to media engines", ["command", "result"], registry
+        )
+        self.media_sessions = Labelled(
+            "media_session", "Relayed sessions begun and ended", ["event"], registry
+        )
+        self.media_engine_up = Gauge(
+            "media_engine_up", "1 when the engine of the configuration answers", ["engine"], registry=registry
+        )
+        self.media_seconds = Histogram(
+            "media_command_seconds",
+            "From a command to the media engine's answer",
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
             registry=registry,
         )

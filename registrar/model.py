@@ -159,7 +159,7 @@ class Binding:
     refreshed_at: int = 0
     secret_version: int = 0
     flow: int = 0
-    """Which connection of that process it came over (`Flow.id`), 0 over UDP."""
+    """Which connection of that process it came over (`Flow.id`); over UDP which of its listeners."""
 
     @property
     def connected(self) -> bool:

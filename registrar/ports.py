@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from registrar.model import Call, Callee, Ending, Epoch, LegKind, Phone, Snapshot, Update
+from registrar.model import Binding, Call, Callee, Ending, Epoch, LegKind, Phone, Snapshot, Update
 
 Column = Literal["login", "id"]
 
@@ -53,6 +53,26 @@ class Schedule(Protocol):
 
     async def lower(self, phone: str, earliest: int) -> None:
         """Set the entry unless it is earlier. Raises StoreUnavailable."""
+
+
+class Sighting(NamedTuple):
+    """A ping that a phone answered."""
+
+    phone: str
+    binding: Binding
+    rtt_ms: float | None
+    """None: the round trip is not known, what is stored stays."""
+    at: Epoch
+
+
+class Sightings(Protocol):
+    """What pings tell about phones."""
+
+    async def seen(self, sightings: Sequence[Sighting]) -> list[bool]:
+        """Write them into the status of each phone that is online with just that binding: which ones were.
+
+        Raises StoreUnavailable.
+        """
 
 
 class Connections(Protocol):

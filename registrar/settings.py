@@ -17,12 +17,16 @@ from pydantic_settings import (
 )
 
 from registrar.errors import ConfigurationError
-from registrar.model import Network
+from registrar.model import MediaPolicy, Network
 
 PREFIX: Final = "REGISTRAR_"
 CONFIG: Final = "REGISTRAR_CONFIG"
 MIN_SECRET: Final = 32
 
+_ICE_URL: Final = re.compile(
+    r"(?:stuns?|turns?):(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:\?transport=(?:udp|tcp))?"
+)
+"""RFC 7064 and RFC 7065."""
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?")
 Listener = tuple[str, int]
 
@@ -36,16 +40,45 @@ def listeners(text: str) -> tuple[Listener, ...]:
 
 def _listener(text: str) -> Listener:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) <= 65_535 or not host:
+    if not colon or not _is_port(port) or not host:
         raise ValueError(f"{text!r} is not host:port")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"{text!r}: an IPv6 address needs brackets, [::]:5060")
+    if not _is_address(host):
+        raise ValueError(f"{text!r}: the host must be an IP address")
+    return host, int(port)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535
+
+
+def _is_address(text: str) -> bool:
     try:
-        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
-    except OSError:
-        raise ValueError(f"{text!r}: the host must be an IP address") from None
+        socket.getaddrinfo(text, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def engines(text: str) -> tuple[Listener, ...]:
+    """The same, where the host may be a name and `udp:` may stand before it. Raises ValueError."""
+    return tuple(_engine(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _engine(text: str) -> Listener:
+    host, colon, port = text.removeprefix("udp:").rpartition(":")
+    if not colon or not _is_port(port) or int(port) == 0:
+        raise ValueError(f"{text!r} is not host:port")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if not _is_address(host):
+            raise ValueError(f"{text!r}: {host!r} is not an IPv6 address")
+        return host, int(port)
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{text!r}: {host!r} is neither a host name nor an address")
     return host, int(port)
 
 
@@ -103,8 +136,9 @@ class Settings(BaseSettings):
     secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above, once
     pbx_cluster: int | None = None
     ping_seconds: int = Field(30, ge=0, le=3_600)
-    rtpengine: str = ""
-    media: Literal["auto", "always", "never"] = "auto"
+    ring_seconds: int = Field(185, ge=1, le=3_600)
+    rtpengine: Listeners = ()
+    media: MediaPolicy = MediaPolicy.AUTO
     turn_urls: Names = ()
     turn_secret: SecretStr = SecretStr("")
     turn_ttl: int = Field(3_600, ge=60)
@@ -115,10 +149,23 @@ class Settings(BaseSettings):
     def _read_listeners(cls, value: object) -> object:
         return _listening(value)
 
+    @field_validator("rtpengine", mode="before")
+    @classmethod
+    def _read_engines(cls, value: object) -> object:
+        return engines(value) if isinstance(value, str) else value
+
     @field_validator("ws_origins", "cors_origins", "turn_urls", mode="before")
     @classmethod
     def _read_list(cls, value: object) -> object:
         return _split(value)
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _check_turn_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not _ICE_URL.fullmatch(url) or (url.startswith("stun") and "?" in url):
+                raise ValueError(f"{url!r} is not stun:host:port or turn:host:port?transport=udp")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -158,14 +205,7 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-UNBUILT: Final = {
-    "ping_seconds": "OPTIONS pings",
-    "rtpengine": "media",
-    "media": "media",
-    "turn_urls": "TURN",
-    "turn_secret": "TURN",
-    "turn_ttl": "TURN",
-}
+UNBUILT: Final[dict[str, str]] = {}
 """Settings that are checked and accepted while the part they steer is not there yet."""
 
 
@@ -179,17 +219,20 @@ def read(environment: Mapping[str, str]) -> Settings:
         name: environment[_variable(name)] for name in Settings.model_fields if _variable(name) in environment
     }
     try:
-        return Settings(**(_from_file(environment.get(CONFIG, "")) | given))
+        settings = Settings(**(_from_file(environment.get(CONFIG, "")) | given))
     except ValidationError as error:
         first = error.errors()[0]
         name = _variable(str(first["loc"][0])) if first["loc"] else "a setting"
         raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    _refuse_turn_without_secret(settings)
+    return settings
 
 
-def unbuilt(settings: Settings) -> list[str]:
-    """Settings that somebody chose and that have no effect yet."""
-    chosen = settings.model_fields_set & UNBUILT.keys()
-    return sorted(_variable(name) for name in chosen if getattr(settings, name))
+def _refuse_turn_without_secret(settings: Settings) -> None:
+    """A TURN server wants credentials; STUN does not."""
+    relays = [url for url in settings.turn_urls if url.startswith("turn")]
+    if relays and not settings.turn_secret.get_secret_value():
+        raise ConfigurationError(f"REGISTRAR_TURN_URLS: {relays[0]} needs REGISTRAR_TURN_SECRET")
 
 
 def _variable(name: str) -> str:

@@ -27,12 +27,6 @@ def test_every_setting_is_documented_and_no_other() -> None:
     assert named - {settings.CONFIG} == known
 
 
-def test_the_settings_without_effect_are_named_as_such() -> None:
-    passage = text("docs/settings.md").partition("without effect")[2]
-    named = set(VARIABLE.findall(passage))
-    assert named == {f"REGISTRAR_{name.upper()}" for name in settings.UNBUILT}
-
-
 def test_the_example_environment_can_be_used() -> None:
     lines = re.findall(r"^#?(REGISTRAR_[A-Z_]+)=(.*)$", text("deploy/env.example"), re.MULTILINE)
     assert settings.read(dict(lines)).domain == "registrar.localhost"

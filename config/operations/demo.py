@@ -7,9 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from registrar.store.vault import Vault
 
+from .. import clock
 from ..access import AccessLevel
 from ..auth import issue_token
 from ..database import writing
+from ..ice import ice_servers
 from ..settings import ApiSettings
 from ..tables import Customer, Employee, Extension, SipPhone
 from . import numbers
@@ -52,6 +54,8 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
         minutes=TOKEN_MINUTES,
         employee_version=employee.version,
     )
+    ice = ice_servers(settings, browser.oid, clock.epoch_now())
+    webrtc = _phone_json(browser, extensions[0], customer, vault)
     return {
         "token": token,
         "customer": customer.oid,
@@ -63,7 +67,7 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
             _phone_json(phone, extension, customer, vault)
             for phone, extension in zip(phones, extensions, strict=True)
         ],
-        "webrtc": _phone_json(browser, extensions[0], customer, vault),
+        "webrtc": webrtc | ({"iceServers": ice} if ice else {}),
     }
 
 

@@ -114,7 +114,10 @@ def user_id(extension: Extension) -> str:
 
 
 async def _registering(session: AsyncSession, extension: Extension) -> tuple[str, ...]:
-    """Whatever registers for the extension: its phones, and the SIP user."""
+    """Whatever registers for the extension: its phones, and the SIP user.
+
+    The user is named even if there is none, for the dial plan has changed: any word on the channel says so.
+    """
     phones = await session.scalars(select(SipPhone.oid).where(SipPhone.extension_id == extension.id))
     return (*phones, user_id(extension))
 

@@ -88,7 +88,7 @@ async def _create(session: AsyncSession, actor: Actor, document: Document, parts
     customer = await require_customer(session, actor.caller, document.given("customer"))
     columns = await _read(session, Draft(document), customer)
     extension = await extensions.create_extension(session, actor, customer, columns, parts.passwords)
-    return Written(extension.oid)
+    return Written(extension.oid, Change(phones=(extensions.user_id(extension),)))
 
 
 async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:

@@ -203,6 +203,15 @@ UPDATE: Final = _with_live(
         form("SIP phone change", _SENT, example={"notes": "Reception", "ip": {"mode": "OPEN"}}),
     )
 )
+_ICE_SERVER: Final = answer(
+    "ICE server",
+    {
+        "urls": array(sure("string", example="turn:turn.example.com:3478?transport=udp")),
+        "username": sure("string", "TURN: good until the moment that it begins with, epoch seconds"),
+        "credential": sure("string", "TURN"),
+    },
+    optional=("username", "credential"),
+)
 WEBRTC: Final = operation(
     answer(
         "WebRTC phone",
@@ -214,8 +223,9 @@ WEBRTC: Final = operation(
             "password": sure("string"),
             "extensionNumber": sure("string", example="200"),
             "extensionName": sure("string", example="Anna"),
+            "iceServers": array(_ICE_SERVER, "For `RTCPeerConnection`, where STUN or TURN is configured"),
         },
-        optional=("servers", "server"),
+        optional=("servers", "server", "iceServers"),
     ),
     WRITE,
     form(

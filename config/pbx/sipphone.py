@@ -14,8 +14,10 @@ from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
 from ..access import AccessLevel
+from ..clock import epoch_now
 from ..database import reading, writing
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..ice import ice_servers
 from ..operations.audit import Actor
 from ..operations.checks import boolean
 from ..operations.customers import require_customer
@@ -82,7 +84,9 @@ async def webrtc_route(
     await parts.changes.publish(Change(phones=(opened.phone.oid,)))
     is_v2 = boolean("")(document.given("v2")) is True
     host = parts.settings.public_host or request_host(request)
-    return JSONResponse(_webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2))
+    ice = ice_servers(parts.settings, opened.phone.oid, epoch_now())
+    answer = _webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2)
+    return JSONResponse(answer | ({"iceServers": ice} if ice else {}))
 
 
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)

@@ -22,6 +22,7 @@ HEADERS: Final = {
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src ws: wss:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }

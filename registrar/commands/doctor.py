@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from config import clock
 from registrar import settings as all_settings
 from registrar.app import LEAST_CONNECTIONS, MOST_DESCRIPTORS, SPARE_DESCRIPTORS
-from registrar.doctor import Finding, Level, fail, ok, warn
+from registrar.doctor import Finding, Level, fail, ok
 from registrar.doctor.certificate import given_certificate, own_certificate
 from registrar.doctor.files import country_file, data_directory
 from registrar.doctor.machine import open_files
@@ -82,11 +82,6 @@ def _settings(environment: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
 def _effect(settings: Settings, *, readable: bool) -> list[Finding]:
     chosen = len(settings.model_fields_set)
     found = [ok(SETTINGS, f"{chosen} chosen, {len(Settings.model_fields) - chosen} by default")]
-    unbuilt = all_settings.unbuilt(settings)
-    if unbuilt:
-        found.append(
-            warn(SETTINGS, f"without effect in this version: {', '.join(unbuilt)}", "leave them out")
-        )
     return found if readable else found[1:]
 
 

@@ -1,7 +1,8 @@
 """The stream of all events, followed from a place in it; none is missed while Redis is away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +20,8 @@ BATCH: Final = 500
 RETRY_SECONDS: Final = 0.3
 LOOK_SECONDS: Final = 2.0
 MAX_USER_AGENT: Final = 60
-NUMBERS: Final = ("time", "port", "count")
+NUMBERS: Final = ("time", "port", "count", "status", "ringSeconds", "talkSeconds")
+DECIMAL: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,3}")
 
 FAULTS: Final = (RedisError, OSError, TimeoutError)
 
@@ -38,21 +40,41 @@ class Entry:
         """The id of the phone that it is about."""
         return self.fields.get("phone", "")
 
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """The ids of all phones that it is about: of a call the caller's, then that of who answered."""
+        return tuple(filter(None, (self.phone, self.fields.get("calleePhone", ""))))
+
+    def concerns(self, words: Iterable[str]) -> bool:
+        """Whether it is about a phone or a number among `words`."""
+        named = {*self.phones, self.fields.get("caller"), self.fields.get("callee")}
+        return not named.isdisjoint(words)
+
     def json(self, username: str, extension: str) -> dict[str, object]:
         """The fields of the stream, numbers as numbers, and whose phone it is."""
         about = {"id": self.id, "username": username, "extensionNumber": extension or None}
         return about | {name: _value(name, text) for name, text in self.fields.items()}
 
     def line(self, username: str, extension: str) -> str:
-        """Local time, event, phone, reason, where it came from and how, what it says it is."""
+        """Local time, event, phone, reason, where it came from and how, what it says it is.
+
+        Of a call whom it was to reach, and how long it rang and was talked.
+        """
         get = self.fields.get
         count = "" if get("count", "1") in ("", "1") else f"x{get('count')}"
         by = f"by {get('by')}" if get("by") else ""
+        callee = f"to {get('callee') or '?'}" if "callee" in self.fields else ""
+        rang = f"rang {get('ringSeconds')} s" if get("ringSeconds") else ""
+        talked = f"talked {get('talkSeconds')} s" if get("talkSeconds") else ""
         words = (
             _local(get("time", "")),
             f"{get('event', ''):<12}",
             f"{extension or '-'}/{username or self.phone}",
+            callee,
             get("reason", ""),
+            get("status", ""),
+            rang,
+            talked,
             _place(get("ip", ""), get("port", "")),
             get("transport", ""),
             visible(get("userAgent", ""))[:MAX_USER_AGENT],
@@ -98,7 +120,11 @@ async def after(redis: Redis, last: str, tell: Callable[[str], None]) -> AsyncIt
 
 
 def _value(name: str, text: str) -> object:
-    return int(text) if name in NUMBERS and text.isdecimal() else text
+    if name not in NUMBERS:
+        return text
+    if DECIMAL.fullmatch(text):
+        return float(text)
+    return int(text) if text.isdecimal() else text
 
 
 def _local(time: str) -> str:

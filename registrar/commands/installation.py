@@ -92,6 +92,9 @@ class Installation:
             secrets_level=AccessLevel[settings.secrets_level],
             cors_origins=settings.cors_origins,
             trusted_proxies=settings.trusted_proxies,
+            turn_urls=settings.turn_urls,
+            turn_secret=settings.turn_secret.get_secret_value(),
+            turn_ttl_seconds=settings.turn_ttl,
         )
 
     def sip(self) -> SipSettings:
@@ -115,6 +118,10 @@ class Installation:
             node=settings.node,
             node_sip=settings.node_sip,
             redis_url=self.redis_url,
+            ping_seconds=settings.ping_seconds,
+            ring_seconds=settings.ring_seconds,
+            rtpengine=settings.rtpengine,
+            media=settings.media,
         )
 
 

@@ -48,10 +48,10 @@ async def watch(
             _print_first(rows, as_json=as_json)
             known = Names(stores.reader, rows)
             async for entries in events.after(redis, last, tell):
-                await known.learn(entry.phone for entry in entries)
+                await known.learn(one for entry in entries for one in entry.phones)
                 for entry in entries:
                     name = known.of(entry.phone)
-                    if phone is None or phone in (entry.phone, *name):
+                    if phone is None or _concerns(entry, phone, known):
                         print(_line(entry, name, as_json=as_json), flush=True)
         finally:
             await redis.aclose()
@@ -82,6 +82,11 @@ async def _look(stores: Stores, phone: str | None) -> list[Overview]:
     if phone is not None and not rows:
         raise ConfigurationError(f"there is no phone {phone}")
     return rows
+
+
+def _concerns(entry: events.Entry, phone: str, known: Names) -> bool:
+    """Whether it is about this phone, however that is named."""
+    return entry.concerns([phone]) or any(phone in known.of(one) for one in entry.phones)
 
 
 def _line(entry: events.Entry, name: Name, *, as_json: bool) -> str:

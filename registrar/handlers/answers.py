@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-SERVED: Final = ("REGISTER", "OPTIONS")
+OUTSIDE: Final = ("INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH")
+"""What a phone may begin with another one: challenged with 407, under the same access rule as REGISTER."""
+INSIDE: Final = ("ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "NOTIFY")
+"""What belongs to a call or subscription that is there."""
+SERVED: Final = ("REGISTER", "OPTIONS", *OUTSIDE, *INSIDE)
 ALLOW: Final = ("Allow", ", ".join(SERVED))
 RETRY_AFTER: Final = 5
 
@@ -19,7 +23,7 @@ class Answer:
 
 BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
 FORBIDDEN: Final = Answer(403)
-HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound")))
+HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound, timer")))
 """To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
 STALE: Final = Answer(401)
 """A right digest with a nonce that may not be used: replaced by a challenge that says so."""

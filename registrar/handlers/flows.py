@@ -94,6 +94,10 @@ class Flows:
             for number in still[:-PER_PHONE]:
                 self._connections.hang_up(number, revoked=False)
 
+    def holds(self, flow: Flow, phone: str) -> bool:
+        """Whether `phone` has proved its digest on this connection."""
+        return flow.id in self._held.get(phone, {})
+
     def closed(self, flow: Flow, *, silent: bool) -> None:
         """A connection is gone; `silent`: its peer had not answered for too long."""
         reason = Reason.PING_TIMEOUT if silent else Reason.SOCKET_CLOSED
@@ -147,7 +151,7 @@ class Flows:
         phones = self.phones
         for chunk in (phones[start : start + CHUNK] for start in range(0, len(phones), CHUNK)):
             for phone, stands in zip(chunk, await self._location.load(chunk), strict=True):
-                there = {self._place(binding) for binding in stands.bindings}
+                there = {self._place(binding) for binding in stands.bindings if binding.connected}
                 for binding in self._location.known(phone).live(self._clock()):
                     if self._place(binding) not in there and self._is_here(binding):
                         self._connections.hang_up(binding.flow, revoked=False)

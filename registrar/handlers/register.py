@@ -45,7 +45,7 @@ from registrar.rules.register import (
 from registrar.rules.settle import noted, refuse, settle
 from registrar.sip import Request
 
-from .answers import BUSY, FORBIDDEN, HERE, STALE, Answer
+from .answers import BUSY, FORBIDDEN, HERE, OUTSIDE, STALE, Answer
 from .turns import Turns
 
 TRIES: Final = 3
@@ -90,12 +90,15 @@ class Register:
         is_our_name: Callable[[str], bool],
         recheck: Callable[[str], None],
         is_dead: Callable[[Binding], bool],
+        bound: Callable[[Phone, Snapshot], None],
     ) -> None:
         """`is_our_name` tells a name or address of this service that is no customer's domain.
 
         `recheck` is told of a phone that was locked: what it has bound elsewhere must go. `is_dead` tells a
-        binding whose connection is known to be closed.
+        binding whose connection is known to be closed. `bound` is told of the bindings of a phone when they
+        have changed.
         """
+        self._bound = bound
         self._is_dead = is_dead
         self._recheck = recheck
         self._directory = directory
@@ -234,6 +237,8 @@ class Register:
                 return None
         except StoreUnavailable:
             return self._promise(attempt, before, kept, now)
+        if changes:
+            self._bound(attempt.phone, update.after)
         if isinstance(outcome, Rejected):
             return Answer(outcome.status, outcome.reason, outcome.headers)
         return HERE if asked is NOTHING else _granted(outcome, attempt, now)
@@ -260,7 +265,7 @@ class Register:
             node=self._node,
             generation=self._generation,
             secret_version=attempt.phone.secret_version,
-            flow=flow.id if flow.transport != "udp" else 0,
+            flow=flow.id,
             one_device=bool(attempt.phone.instance) and flow.transport in WEBSOCKETS,
         )
         return register(before, asked, origin, now, self._is_dead)
@@ -292,7 +297,9 @@ class Register:
         held = {binding.contact for binding in before.live(now) if binding.node == self._node}
         if not outcome.touched <= held:
             return BUSY
-        self._location.promise(attempt.phone.id, self._settled(attempt, before, outcome, kept, now))
+        update = self._settled(attempt, before, outcome, kept, now)
+        self._location.promise(attempt.phone.id, update)
+        self._bound(attempt.phone, update.after)
         self._metrics.promises.inc()
         return _granted(outcome, attempt, now)
 
@@ -308,6 +315,9 @@ def _lock_event(attempt: Attempt, now: Epoch) -> tuple[Event, ...]:
 
 
 def _binds(attempt: Attempt) -> bool:
+    """Whether this is a first contact in the sense of decision 2: a registration, or a call."""
+    if attempt.request.method in OUTSIDE:
+        return True
     return isinstance(attempt.asked, Registration) and attempt.asked.binds
 
 

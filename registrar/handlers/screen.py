@@ -6,36 +6,45 @@ Everything here is stateless: a refusal is one message, and nothing of the reque
 from collections.abc import Callable
 from typing import Final
 
+from registrar.errors import MalformedMessage
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim, Guard
-from registrar.sip import Request
+from registrar.rules.tokens import Hop, Leg, Seal
+from registrar.sip import Request, parse_name_addr, split
 
-from .answers import ALLOW, HERE, SERVED, Answer
+from .answers import ALLOW, HERE, INSIDE, OUTSIDE, SERVED, Answer
 
-KNOWN: Final = frozenset(
-    "INVITE ACK BYE CANCEL UPDATE PRACK INFO MESSAGE SUBSCRIBE NOTIFY REFER PUBLISH".split()
-)
 SUPPORTED: Final = frozenset({"outbound"})
 """Option tags that may stand in Require; Path is ignored until an edge proxy exists."""
+NO_SUCH_CALL: Final = Answer(481)
 
 
 class Silence:
     """No answer at all."""
 
 
+Verdict = Claim | Leg | Hop
+"""Who must be asked for: a phone by its digest, or by the token of a call; or another node's leave."""
+
+
 class Screen:
     """Sorts requests into those that are answered at once and those whose sender must be asked for."""
 
     def __init__(
-        self, guard: Guard, is_our_address: Callable[[str], bool], salt: Callable[[], bytes]
+        self, guard: Guard, seal: Seal, is_our_address: Callable[[str], bool], salt: Callable[[], bytes]
     ) -> None:
         """`salt` gives random bytes for a nonce."""
         self._guard = guard
+        self._seal = seal
         self._is_our_address = is_our_address
         self._salt = salt
 
-    def sort(self, request: Request, flow: Flow, now: Epoch) -> Answer | Silence | Claim:
-        """The answer, or the claim that a handler must verify."""
+    def sort(self, request: Request, flow: Flow, now: Epoch) -> Answer | Silence | Verdict:
+        """The answer, or what a handler must verify."""
+        if request.method != "REGISTER" and "route" in request.headers:
+            recorded = self._recorded(request, now)
+            if recorded is not None:
+                return recorded
         if request.method == "ACK":
             return Silence()  # never answered, never challenged
         refused = self._refused(request)
@@ -47,30 +56,62 @@ class Screen:
         return claim if claim is not None else self.challenge(request, flow, now)
 
     def challenge(self, request: Request, flow: Flow, now: Epoch, *, stale: bool = False) -> Answer:
-        """401 with a new nonce, the same for everybody (design decision 1)."""
+        """401 or 407 with a new nonce, the same for everybody (design decision 1; section 22.1)."""
         realm = self._guard.realm(request)
         values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
-        return Answer(401, "", tuple([("WWW-Authenticate", value) for value in values]))
+        proxy = request.method in OUTSIDE
+        name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
+        return Answer(407 if proxy else 401, "", tuple([(name, value) for value in values]))
+
+    def _recorded(self, request: Request, now: Epoch) -> Leg | Hop | None:
+        """What our token in the topmost Route says; None: there is none of ours."""
+        token = _token(request)
+        if token is None:
+            return None
+        hop = self._seal.read_hop(token, request.call_id, request.headers.get("cseq") or "", now)
+        if hop is not None:
+            return hop
+        return self._seal.read_leg(token, request.call_id) if request.to.tag else None
 
     def _refused(self, request: Request) -> Answer | None:
         uri, method = request.uri, request.method
         if not uri.is_sip:
             return Answer(416)
-        out_of_hops = request.headers.get("max-forwards") in ("0", "00", "000")
-        passes_by = uri.user is not None and not self._is_our_address(uri.host_key)
-        if out_of_hops and method != "REGISTER" and passes_by:
+        if self._is_out_of_hops(request):
             return Answer(483)
-        if method == "CANCEL":
-            return Answer(481)  # what it would cancel has no transaction here
         if method not in SERVED:
-            return Answer(405, headers=(ALLOW,)) if method in KNOWN else Answer(501, headers=(ALLOW,))
+            return Answer(501, headers=(ALLOW,))
+        if method in INSIDE or (request.to.tag is not None and _may_be_inside(request)):
+            return NO_SUCH_CALL  # it carries no token of ours
         unsupported = [tag for tag in _required(request) if tag.lower() not in SUPPORTED]
         if unsupported:
             return Answer(420, headers=(("Unsupported", ", ".join(unsupported)),))
         return None
 
+    def _is_out_of_hops(self, request: Request) -> bool:
+        if request.headers.get("max-forwards") not in ("0", "00", "000") or request.method == "REGISTER":
+            return False
+        uri = request.uri
+        return uri.user is not None and (request.method in OUTSIDE or not self._is_our_address(uri.host_key))
+
+
+def _token(request: Request) -> str | None:
+    """The user of the topmost Route."""
+    try:
+        return parse_name_addr(split(request.headers.get("route") or "", ",")[0]).uri.user
+    except MalformedMessage:
+        return None
+
+
+def _may_be_inside(request: Request) -> bool:
+    """A To-tag in a REGISTER says nothing (section 10.2), nor in an OPTIONS that asks about ourselves."""
+    return request.method != "REGISTER" and (request.method != "OPTIONS" or request.uri.user is not None)
+
 
 def _required(request: Request) -> list[str]:
-    rows = request.headers.all("require") + request.headers.all("proxy-require")
+    """The option tags that we must know: of what is passed on, only those for proxies (section 16.3 step 5)."""
+    rows = request.headers.all("proxy-require")
+    if request.method not in OUTSIDE:
+        rows = request.headers.all("require") + rows
     tags = [tag.strip() for row in rows for tag in row.split(",")]
     return [tag for tag in tags if tag]

@@ -156,6 +156,12 @@ def _socket_closed(case: Case) -> str:
 
 
 def _ping_timeout(case: Case) -> str:
+    if case.live.transport == "udp":
+        return (
+            f"it does not answer pings any more at {_source(case.live)} over UDP, where it was last heard "
+            f"from{_last_seen(case)}. Check its power and its network; it comes back with its next "
+            "registration, at once when it is started anew"
+        )
     return (
         f"its connection{_over(case)} from {_source(case.live)} stood, but it stopped to answer. "
         "Check its network; a computer that sleeps does this too"

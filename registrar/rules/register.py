@@ -94,7 +94,7 @@ class Origin:
     generation: str
     secret_version: int
     flow: int = 0
-    """Id of the connection, 0 over UDP."""
+    """Id of the connection; over UDP of the listener."""
     one_device: bool = False
     """The phone is one browser: what it registers replaces what it had registered before it was reloaded."""
 

@@ -163,9 +163,10 @@ class Request(Message):
 
     @property
     def credentials(self) -> tuple[Credentials, ...]:
-        """Every Authorization with the Digest scheme, in wire order (section 22)."""
+        """Every Authorization and Proxy-Authorization with the Digest scheme (section 22)."""
         if self._credentials is None:
-            parsed = [parse_credentials(value) for value in self.headers.all("authorization")]
+            rows = self.headers.all("authorization") + self.headers.all("proxy-authorization")
+            parsed = [parse_credentials(value) for value in rows]
             self._credentials = tuple([found for found in parsed if found is not None])
         return self._credentials
 

@@ -7,15 +7,12 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Mono, Phone, login_name
+from registrar.model import Callee, Mono, Phone, login_name
 from registrar.ports import Phones
 
-FRESH_SECONDS: Final = 60
-"""So long an entry is used without asking."""
-BELIEVED_SECONDS: Final = 600
-"""So long it may still be used while the database cannot be reached."""
-SELECT_SECONDS: Final = 0.4
-"""A database that has not answered by then is away: a phone that waits sends its request again."""
+from .callee_cache import CachedCallees
+from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
+
 LOCK_SECONDS: Final = 5.0
 """How long a first contact waits for its turn at the database: hundreds may come at once."""
 MAX_PHONES: Final = 250_000
@@ -40,7 +37,10 @@ def _nobody_minds(_phone: Phone) -> None:
 
 
 class CachedDirectory:
-    """Implements ports.Directory over ports.Phones; all misses of a moment become one SELECT."""
+    """Implements ports.Directory and ports.DialPlan over ports.Phones.
+
+    All logins that are missed in one moment become one SELECT.
+    """
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class CachedDirectory:
         self._phones = phones
         self._clock = clock
         self._vanished = vanished
+        self._callees = CachedCallees(phones, clock)
         self._entries: dict[str, Entry] = {}
         self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
@@ -104,6 +105,31 @@ class CachedDirectory:
         self._announce(self._take(found, {phone.login}, started))
         return (found[0] if found else None), won
 
+    async def called(self, customer: str, user: str) -> Callee | None:
+        """See ports.DialPlan.
+
+        A callee may be a minute old, or ten without a database: nobody is to be authenticated by the phones
+        in it. They say who is to ring, and with which codecs.
+        """
+        return await self._callees.called(customer, user)
+
+    async def phone(self, id: str) -> Phone | None:
+        """See ports.DialPlan."""
+        login = self._names.get(id)
+        entry = self._entries.get(login) if login is not None else None
+        if entry is not None and self._is_fresh(entry):
+            return entry.phone
+        started = self._clock()
+        try:
+            async with asyncio.timeout(SELECT_SECONDS):
+                found = await self._phones.select("id", [id])
+        except (StoreUnavailable, TimeoutError) as error:
+            if entry is not None and self._is_believed(entry):
+                return entry.phone
+            raise StoreUnavailable(str(error) or "the database does not answer") from error
+        self._announce(self._take(found, {login} if login is not None else set(), started))
+        return self.by_id(id)
+
     async def _within(self, seconds: float, work: Coroutine[None, None, bool]) -> bool:
         """The outcome of `work`, or StoreUnavailable when it takes longer; it is finished all the same."""
         task = asyncio.create_task(work)
@@ -135,6 +161,7 @@ class CachedDirectory:
 
         Raises StoreUnavailable.
         """
+        self._callees.doubt()
         started = self._clock()
         before = {self._names[phone] for phone in phones if phone in self._names}
         self._doubt(before)
@@ -149,6 +176,7 @@ class CachedDirectory:
         They are in doubt until somebody reads them again; one or the other may not be there any more. Raises
         StoreUnavailable.
         """
+        self._callees.doubt()
         known = self._of_customer(customer)
         self._doubt(known)
         await self.read_domains()
@@ -157,6 +185,7 @@ class CachedDirectory:
     def forget_freshness(self) -> None:
         """Changes may have been missed: every entry is read again at its next use, none is lost."""
         self._heard_since = self._clock()
+        self._callees.doubt()
 
     async def read_domains(self) -> None:
         """Read the served domains again. Raises StoreUnavailable."""
@@ -193,11 +222,10 @@ class CachedDirectory:
         self, login: str, futures: list[asyncio.Future[Phone | None]], error: Exception
     ) -> None:
         entry = self._last_read(login)
-        believed = entry is not None and self._clock() - entry.read_at <= BELIEVED_SECONDS
         for future in futures:
             if future.done():
                 continue
-            if entry is not None and believed:
+            if entry is not None and self._is_believed(entry):
                 future.set_result(entry.phone)
             else:
                 future.set_exception(StoreUnavailable(str(error) or "the database does not answer"))
@@ -209,6 +237,10 @@ class CachedDirectory:
         if entry.stale or entry.read_at < self._heard_since:
             return False
         return self._clock() - entry.read_at <= FRESH_SECONDS
+
+    def _is_believed(self, entry: Entry) -> bool:
+        """Whether it may be used while the database is away."""
+        return self._clock() - entry.read_at <= BELIEVED_SECONDS
 
     def _of_customer(self, customer: str) -> dict[str, str]:
         """The logins that this node knows of a customer -> their ids."""
@@ -223,6 +255,8 @@ class CachedDirectory:
             self._entries[login] = self._entries[login]._replace(stale=True)
 
     def _announce(self, gone: list[Phone]) -> None:
+        if gone:
+            self._callees.doubt()
         for phone in gone:
             self._vanished(phone)
 

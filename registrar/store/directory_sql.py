@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registrar.errors import StoreUnavailable
-from registrar.model import IpMode, Network, Phone
+from registrar.model import Callee, IpMode, Network, Phone
 from registrar.ports import Column
 from registrar.rules.access import network
 
@@ -34,18 +34,22 @@ _NOWHERE: Final = network("255.255.255.255/32")
 
 _COLUMNS: Final = (
     "id, version, username, domain, password_enc, ha1_md5, ha1_sha256, customer, customer_state, extension, "
-    "secret_version, ip_mode, ip_countries, ip_address, ip_policy, networks, pbx_cluster, webrtc, instance_id"
+    "secret_version, ip_mode, ip_countries, ip_address, ip_policy, networks, pbx_cluster, webrtc, "
+    "instance_id, name, codec_hd, codec_video"
 )
 # Each condition is one that the view's own tables have an index for: `kind` leaves one half of the view.
 _PHONES_BY_NAME: Final = "kind = 'phone' AND username IN"
 _PHONES_BY_ID: Final = "kind = 'phone' AND id IN"
 _USERS_BY_ID: Final = "kind = 'user' AND user_id IN"
+_OF_EXTENSION: Final = "extension_id IN"
+"""The one condition that both halves have an index for: the phones of an extension, and its SIP user."""
 _SELECT: Final = {
     condition: text(
         f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} :wanted"  # noqa: S608  # words of ours
     ).bindparams(bindparam("wanted", expanding=True))
-    for condition in (_PHONES_BY_NAME, _PHONES_BY_ID, _USERS_BY_ID)
+    for condition in (_PHONES_BY_NAME, _PHONES_BY_ID, _USERS_BY_ID, _OF_EXTENSION)
 }
+_Row = tuple[Any, ...]
 # "200" may be a user of every domain: each pair is one probe of two indexes. OFFSET keeps PostgreSQL from
 # reading all users to join them.
 _PAIRS: Final = "unnest(CAST(:names AS text[]), CAST(:domains AS text[])) AS wanted (name, host)"
@@ -55,6 +59,12 @@ _USERS_BY_NAME: Final = text(
     f"SELECT found.* FROM {_PAIRS}, LATERAL ({_ONE_USER}) AS found"  # noqa: S608  # words of ours
 )
 _USERS_OF_DOMAIN: Final = "kind = 'user' AND domain = ? AND username IN"
+_DIALLED: Final = (
+    "SELECT number, name, extension_id, phone FROM callee_v1 "
+    "WHERE customer = {customer} AND dialled = {user} ORDER BY rank LIMIT 1"
+)
+_CALLEE: Final = text(_DIALLED.format(customer=":customer", user=":user"))
+_CALLEE_SQLITE: Final = _DIALLED.format(customer="?", user="?")
 _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
 _LOCK: Final = text(
@@ -64,7 +74,7 @@ _LOCK: Final = text(
 
 
 class SqlPhones:
-    """Implements ports.Phones: SELECTs from two views, and one conditional UPDATE."""
+    """Implements ports.Phones: SELECTs from three views, and one conditional UPDATE."""
 
     def __init__(self, reader: AsyncEngine, writer: AsyncEngine, vault: Vault) -> None:
         """`reader` never waits for writers; both may be one engine."""
@@ -95,6 +105,43 @@ class SqlPhones:
                 return [str(row[0]) for row in rows]
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
+
+    async def callee(self, customer: str, user: str) -> Callee | None:
+        """See ports.Phones: one SELECT of who is meant, one of all that ring for it."""
+        read = self._read_callee_sqlite if self._reader.dialect.name == "sqlite" else self._read_callee
+        try:
+            dialled, rows = await read(customer, user)
+        except FAULTS as error:
+            raise StoreUnavailable(f"the database: {type(error).__name__}") from error
+        if dialled is None:
+            return None
+        number, name, *_ = dialled
+        return Callee(str(number), str(name), tuple(self._phone(row) for row in rows))
+
+    async def _read_callee(self, customer: str, user: str) -> tuple[_Row | None, Iterable[Any]]:
+        async with self._reader.connect() as connection:
+            found = (await connection.execute(_CALLEE, {"customer": customer, "user": user})).first()
+            if found is None:
+                return None, ()
+            dialled = tuple(found)
+            condition, wanted = _who_rings(dialled)
+            return dialled, (await connection.execute(_SELECT[condition], {"wanted": [wanted]})).all()
+
+    async def _read_callee_sqlite(self, customer: str, user: str) -> tuple[_Row | None, Iterable[Any]]:
+        """The same by the driver alone, as `_read_sqlite` is."""
+        async with self._turn:
+            try:
+                driver = await self._driver()
+                found = list(await driver.execute_fetchall(_CALLEE_SQLITE, [customer, user]))
+                if not found:
+                    return None, ()
+                condition, wanted = _who_rings(found[0])
+                # Words of ours; what was read stands in the place of the question mark.
+                statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} (?)"  # noqa: S608
+                return tuple(found[0]), await driver.execute_fetchall(statement, [wanted])
+            except FAULTS:
+                await self.close()
+                raise
 
     async def _read(self, column: Column, values: list[str]) -> Iterable[Any]:
         rows: list[Any] = []
@@ -168,6 +215,7 @@ class SqlPhones:
         (
             oid, version, username, domain, sealed, ha1_md5, ha1_sha256, customer, state, extension,
             secret_version, mode, countries, address, policy, networks, cluster, webrtc, instance,
+            name, hd_audio, video,
         ) = row  # fmt: skip
         by_domain = policy == "DOMAIN"
         return Phone(
@@ -190,6 +238,9 @@ class SqlPhones:
             ha1_sha256=(ha1_sha256 or "").lower(),
             by_domain=by_domain,
             networks=_networks(networks or "") if by_domain else (),
+            name=name or "",
+            hd_audio=bool(hd_audio),
+            video=bool(video),
         )
 
     def _password(self, sealed: str, phone: str) -> str:
@@ -199,6 +250,12 @@ class SqlPhones:
         except StoreUnavailable as error:
             log.error("%s: it cannot register until its credentials are reset", error)
             return secrets.token_hex(32)
+
+
+def _who_rings(dialled: Sequence[Any]) -> tuple[str, object]:
+    """The condition for who rings for a row of `callee_v1`: all of the extension, else that one phone."""
+    _, _, extension, phone = dialled
+    return (_PHONES_BY_ID, phone) if extension is None else (_OF_EXTENSION, extension)
 
 
 def _simple(column: Column, values: Sequence[str]) -> Mapping[str, list[object]]:

@@ -11,10 +11,17 @@ SHARDS: Final = 64
 EVENTS: Final = "registrar:events"
 CHANGED: Final = "registrar:changed"
 NODES: Final = "registrar:nodes"
+HANGUP: Final = "registrar:hangup"
+CALL_NEWS: Final = "registrar:call-news"
+"""What a node tells the one that has a call; nobody else's business."""
+CALLS: Final = "registrar:calls"
+"""Every customer's calls, as `calls` has those of one."""
 STATUS_SECONDS: Final = 30 * 86_400
 """How long the status and the journal outlive the phone's last registration."""
 JOURNAL_LENGTH: Final = 100
 EVENTS_LENGTH: Final = 100_000
+CALL_SECONDS: Final = 90
+"""How long a call is kept after the last word of the process that has it."""
 
 
 def status(phone: str) -> str:
@@ -51,3 +58,18 @@ def flows(node: str, generation: str) -> str:
 def node(name: str) -> str:
     """The lease of a living process."""
     return f"registrar:node:{name}"
+
+
+def call(number: str) -> str:
+    """A call that is there; no braces: it shares its slot with nothing."""
+    return f"registrar:call:{number}"
+
+
+def calls(customer: str) -> str:
+    """The calls of a customer, by the moment at which each will be forgotten."""
+    return f"registrar:calls:{customer}"
+
+
+def node_calls(node: str, generation: str) -> str:
+    """The calls that one process has."""
+    return f"registrar:node-calls:{node}:{generation}"

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -34,12 +34,19 @@ class Listener:
         changed: Callable[[Change], Awaitable[None]],
         missed: Callable[[], None],
         subscribed: Callable[[], Awaitable[None]],
+        channels: Sequence[str] = (),
+        heard: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
-        """`missed`: nothing is heard from now on. `subscribed`: all is heard again, time to re-check."""
+        """`heard` is told what is said on `channels`, besides.
+
+        `missed`: nothing is heard from now on. `subscribed`: all is heard again, time to re-check.
+        """
         self._redis = redis
         self._changed = changed
         self._missed = missed
         self._subscribed = subscribed
+        self._channels = tuple(channels)
+        self._heard = heard
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -55,7 +62,7 @@ class Listener:
     async def _listen(self) -> None:
         subscription = self._redis.pubsub()
         try:
-            await subscription.subscribe(keys.CHANGED)
+            await subscription.subscribe(keys.CHANGED, *self._channels)
             await self._hear(subscription)
         finally:
             with contextlib.suppress(*FAULTS):  # or it would take the place of our own cancellation
@@ -79,7 +86,11 @@ class Listener:
                 asked = now
 
     async def _hand_on(self, message: dict[str, object]) -> None:
-        if message["type"] == "subscribe":
+        channel = str(message["channel"])
+        if channel in self._channels:
+            if message["type"] == "message" and self._heard is not None:
+                await self._heard(channel, str(message["data"]))
+        elif message["type"] == "subscribe":
             self._missed()
             await self._subscribed()
         elif message["type"] == "message":

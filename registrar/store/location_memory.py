@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Snapshot, Update
-from registrar.ports import Clock, Due
+from registrar.ports import Clock, Due, Sighting
 
 
 class MemoryLocation:
-    """Implements ports.Location and ports.Schedule. Set `away` to make it fail like a store that is down."""
+    """Implements ports.Location, ports.Schedule and ports.Sightings.
+
+    Set `away` to make it fail like a store that is down.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.stored: dict[str, Snapshot] = {}
@@ -64,6 +67,23 @@ class MemoryLocation:
         """See ports.Schedule."""
         self._ask()
         self.index[phone] = min(self.index.get(phone, earliest), earliest)
+
+    async def seen(self, sightings: Sequence[Sighting]) -> list[bool]:
+        """See ports.Sightings."""
+        self._ask()
+        return [self._seen(sighting) for sighting in sightings]
+
+    def _seen(self, sighting: Sighting) -> bool:
+        status, binding = self.status.get(sighting.phone, {}), sighting.binding
+        shown = [
+            status.get(name) for name in ("online", "transport", "node", "publicIpAddress", "publicPort")
+        ]
+        if shown != ["1", "udp", binding.node, binding.public_ip, str(binding.public_port)]:
+            return False
+        status["lastSeen"] = str(int(sighting.at))
+        if sighting.rtt_ms is not None:
+            status["rttMs"] = f"{sighting.rtt_ms:.1f}"
+        return True
 
     def _ask(self) -> None:
         if self.away:

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Binding, Event, Snapshot, Update
-from registrar.ports import Clock, Due
+from registrar.ports import Clock, Due, Sighting
 from registrar.rules import nonces
 from registrar.rules.reconcile import reconcile
 
 from . import keys
 from .redis_wire import Argument, Wire
-from .scripts import ALL, COMMIT, KEEP, PUBLISHED, RESCHEDULE, Script
+from .scripts import ALL, COMMIT, KEEP, PINGED, PUBLISHED, RESCHEDULE, Script
 from .snapshot_codec import EMPTY, Stored, decode, encode
 
 AFTERLIFE_SECONDS: Final = 600
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class RedisLocation:
-    """Implements ports.Location and ports.Schedule over one wire."""
+    """Implements ports.Location, ports.Schedule and ports.Sightings over one wire."""
 
     def __init__(self, url: str, clock: Clock, node: str = "", generation: str = "") -> None:
         """`node` and `generation` name this process: its connections are its own."""
@@ -129,6 +129,11 @@ class RedisLocation:
     async def lower(self, phone: str, earliest: int) -> None:
         """See ports.Schedule."""
         await self.wire.send("ZADD", keys.expiry(phone), "LT", earliest, phone)
+
+    async def seen(self, sightings: Sequence[Sighting]) -> list[bool]:
+        """See ports.Sightings."""
+        answers = await asyncio.gather(*map(self._seen, sightings))
+        return [answer == 1 for answer in answers]
 
     async def everybody(self) -> list[str]:
         """Every phone in the index of expiry: at a start, never on a request or a timer."""
@@ -231,6 +236,12 @@ class RedisLocation:
         except StoreUnavailable:
             return
         asyncio.gather(*futures).add_done_callback(done)
+
+    async def _seen(self, sighting: Sighting) -> Any:
+        phone, binding, rtt_ms, at = sighting
+        place = (binding.node, binding.public_ip, binding.public_port)
+        rtt = "" if rtt_ms is None else f"{rtt_ms:.1f}"
+        return await self._run(PINGED, (keys.status(phone),), *place, int(at), rtt)
 
     async def _run(self, script: Script, names: tuple[str, ...], *arguments: Argument) -> Any:
         try:

@@ -63,6 +63,7 @@ class Nodes:
         self._predecessors: list[str] = []
         """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
+        self._neighbours: dict[str, tuple[str, str]] = {}
 
     async def run(self) -> None:
         """Take the name over, keep the lease, sweep the dead, until cancelled.
@@ -73,6 +74,10 @@ class Nodes:
             tasks.create_task(self._repeat(self._beat, self._renew_seconds))
             # however long it takes, the lease is kept
             tasks.create_task(self._repeat(self._sweep_the_dead, self._look_seconds))
+
+    def neighbour(self, name: str) -> tuple[str, str] | None:
+        """Generation and SIP address of another living process, as seen in the last half second."""
+        return self._neighbours.get(name)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
@@ -125,15 +130,18 @@ class Nodes:
         now = asyncio.get_running_loop().time()
         others = [(name, generation) for name, generation in await self._rows() if name != self._name]
         seen: set[str] = set()
+        neighbours: dict[str, tuple[str, str]] = {}
         for name, generation in others:
             lease = await self._redis.get(keys.node(name))
             if _generation(lease) == generation:
+                neighbours[name] = (generation, _sip(lease))
                 continue
             row = f"{name} {generation}"
             seen.add(row)
             since = self._missing.setdefault(row, now)
             if now - since >= self._dead_seconds:
                 await self._bury(name, generation)
+        self._neighbours = neighbours
         self._missing = {row: since for row, since in self._missing.items() if row in seen}
 
     async def _bury(self, name: str, generation: str) -> None:
@@ -157,6 +165,14 @@ def _generation(lease: object) -> str:
     try:
         return str(json.loads(str(lease))["generation"])
     except (ValueError, TypeError, KeyError):
+        return ""
+
+
+def _sip(lease: object) -> str:
+    """Where that process takes requests of other nodes; empty: nowhere."""
+    try:
+        return str(json.loads(str(lease)).get("sip", ""))
+    except (ValueError, AttributeError):
         return ""
 
 

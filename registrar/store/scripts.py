@@ -74,4 +74,14 @@ else redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1]) end
 return 1
 """)
 
-ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE)
+PINGED: Final = Script("""
+-- KEYS status; ARGV node, address, port, when it was seen, round trip or nothing
+local shown = redis.call('HMGET', KEYS[1], 'online', 'transport', 'node', 'publicIpAddress', 'publicPort')
+if shown[1] ~= '1' or shown[2] ~= 'udp' or shown[3] ~= ARGV[1] or shown[4] ~= ARGV[2] or shown[5] ~= ARGV[3]
+then return 0 end
+redis.call('HSET', KEYS[1], 'lastSeen', ARGV[4])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'rttMs', ARGV[5]) end
+return 1
+""")
+
+ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE, PINGED)

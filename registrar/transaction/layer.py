@@ -126,6 +126,13 @@ class Layer:
         self._deadlines.set(key, transaction.deadline)
         return key, transaction.start()
 
+    def forget(self, key: Key) -> None:
+        """End a request of ours for which nobody waits any more: an INVITE may else ring for ever."""
+        transaction = self._clients.get(key)
+        if transaction is not None:
+            transaction.closed()
+            self._settle(transaction)
+
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
         """A response: to the request it answers, or counted as unmatched. Raises MalformedMessage."""
         transaction = self._clients.get(client_key(response))

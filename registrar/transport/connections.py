@@ -397,13 +397,22 @@ class Connections:
 
     # The SIP side
 
-    def send(self, data: bytes, flow: Flow) -> None:
-        """One message over the connection it belongs to; never over another one (RFC 3261 section 18.2.2)."""
+    def send(self, data: bytes, flow: Flow) -> bool:
+        """One message over the connection it belongs to; never over another one (RFC 3261 section 18.2.2).
+
+        False: it is gone.
+        """
         connection = self._open.get(flow.id)
-        if connection is None:
+        if connection is None or connection.ended is not None:
             self._metrics.dropped("connection_closed")
-            return
+            return False
         connection.send(data)
+        return True
+
+    def flow(self, id: int) -> Flow | None:
+        """The flow of an open connection."""
+        connection = self._open.get(id)
+        return connection.flow if connection is not None and connection.ended is None else None
 
     async def run(self) -> None:
         """Look after all limits until cancelled."""

@@ -78,6 +78,11 @@ class UdpListener(asyncio.DatagramProtocol):
             host = f"::ffff:{host}"
         self._transport.sendto(data, (host, flow.remote_port))
 
+    def flow_to(self, ip: str, port: int) -> Flow:
+        """The way from this socket to a peer, that of what comes from there."""
+        ours = local.towards(ip) if self._host in WILDCARDS else self._host
+        return Flow("udp", ours, self.port, ip, port, self._id)
+
     def close(self) -> None:
         """Stop listening."""
         if self._transport is not None:
@@ -88,9 +93,7 @@ class UdpListener(asyncio.DatagramProtocol):
         if flow is None:
             if len(self._peers) >= MAX_PEERS:
                 self._peers.clear()
-            ip = folded(host)
-            ours = local.towards(ip) if self._host in WILDCARDS else self._host
-            flow = self._peers[host, port] = Flow("udp", ours, self.port, ip, port, self._id)
+            flow = self._peers[host, port] = self.flow_to(folded(host), port)
         return flow
 
 

@@ -1,4 +1,4 @@
-"""Measure our server and Kamailio one after the other, our transports, our API; print all. See `--help`."""
+"""Measure our server and Kamailio one after the other, transports, calls, API; print all. See `--help`."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import api, measure, report, sides, transports
+from tests.bench import api, calls, calls_sides, measure, report, sides, transports
 from tests.bench.report import Figures, Scale, SideFigures
 from tests.bench.sides import Side
 
@@ -42,9 +42,22 @@ def main() -> None:
         costs, idle = _transports(tmp, wanted, console)
         if wanted.api:
             console.print(f"[dim]config API with {api.PHONES:,} phones ...")
-        figures = Figures(compared, scales, costs, idle, api.measure(tmp) if wanted.api else None)
+        of_api = api.measure(tmp) if wanted.api else None
+        of_calls = calls.measure(tmp, _calls(wanted), console) if wanted.calls else []
+        figures = Figures(compared, scales, costs, idle, of_api, of_calls)
     report.show(figures, console)
     console.print(f"[dim]{report.write(figures)}")
+
+
+def _calls(wanted: argparse.Namespace) -> calls.Wanted:
+    return calls.Wanted(
+        sides=wanted.call_sides,
+        calls=wanted.call_count,
+        in_flight=wanted.in_flight,
+        runs=wanted.runs,
+        seconds=wanted.seconds,
+        held=wanted.held,
+    )
 
 
 def _transports(
@@ -118,10 +131,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--api", action=argparse.BooleanOptionalAction, help="the config API alone; --no-api: all else"
     )
-    wanted = parser.parse_args()
-    if wanted.api:
+    parser.add_argument(
+        "--calls", action=argparse.BooleanOptionalAction, help="calls alone; --no-calls: all else"
+    )
+    parser.add_argument(
+        "--call-sides",
+        nargs="*",
+        choices=calls_sides.SIDES,
+        default=list(calls_sides.SIDES),
+        help="whose calls",
+    )
+    parser.add_argument("--call-count", type=int, default=5_000, help="calls of a run")
+    parser.add_argument("--held", type=int, default=2_000, help="calls at once, on our side")
+    return _alone(parser.parse_args())
+
+
+def _alone(wanted: argparse.Namespace) -> argparse.Namespace:
+    """`--api` or `--calls`: nothing but what was named."""
+    if wanted.api or wanted.calls:
         wanted.sides, wanted.scale, wanted.transports, wanted.idle = [], [], [], 0
-    wanted.api = wanted.api is not False
+        wanted.api, wanted.calls = wanted.api is True, wanted.calls is True
+    wanted.api, wanted.calls = wanted.api is not False, wanted.calls is not False
     return wanted
 
 

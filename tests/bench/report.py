@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,9 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import calls_report
 from tests.bench.api import ApiFigures
+from tests.bench.calls import CallFigures
 from tests.bench.measure import Occupied, Rates
 from tests.bench.sides import PINNED
 from tests.bench.transports import Cost, Idle
@@ -68,6 +70,7 @@ class Figures:
     """By side; the first of each is UDP."""
     idle: Idle | None
     api: ApiFigures | None = None
+    calls: list[CallFigures] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def aims(figures: Figures) -> list[Aim]:
     for side in ours[:1]:
         size = side.occupied.redis_bytes
         found.append(Aim(f"bytes in Redis for a binding: at most {BYTES_AIM:,}", size, size <= BYTES_AIM))
-    return [*found, *_growth(figures.scales), *_over_transports(figures), *_of_the_api(figures.api)]
+    found += [*_growth(figures.scales), *_over_transports(figures), *_of_the_api(figures.api)]
+    return [*found, *(Aim(*aim) for aim in calls_report.aims(figures.calls))]
 
 
 def _of_the_api(api: ApiFigures | None) -> list[Aim]:
@@ -162,6 +166,8 @@ def show(figures: Figures, console: Console) -> None:
         console.print(_idle_table(figures.idle))
     if figures.api is not None:
         console.print(_api_table(figures.api))
+    if figures.calls:
+        calls_report.show(figures.calls, console)
     for aim in aims(figures):
         verdict = "met    " if aim.met else "NOT MET"
         console.print(f"{verdict}  {aim.value:10,.2f}   {aim.text}", highlight=False, soft_wrap=True)

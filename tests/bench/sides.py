@@ -73,14 +73,20 @@ class CompiledServer(RegistrarServer):
         return super().environment | {"PYTHONPATH": str(self.code)}
 
 
+def compiled_code(tmp: Path) -> Path:
+    """The program compiled as deploy/compile.sh does it, once in `tmp`."""
+    code = tmp / "compiled"
+    if not code.exists():
+        subprocess.run(["bash", "deploy/compile.sh", str(code)], check=True)
+    return code
+
+
 @contextlib.contextmanager
 def compiled(
     tmp: Path, phones: int, transports: Sequence[str] = (), addresses: Sequence[str] = LOOPBACK
 ) -> Iterator[Side]:
-    """The same program, compiled as deploy/compile.sh does it."""
-    code = tmp / "compiled"
-    if not code.exists():
-        subprocess.run(["bash", "deploy/compile.sh", str(code)], check=True)
+    """The same program, compiled."""
+    code = compiled_code(tmp)
     with ours(tmp, phones, transports, addresses, code, "registrar, compiled") as side:
         yield side
 

@@ -39,6 +39,27 @@ async def test_each_change_of_a_phone_is_announced(world: World) -> None:
     assert words == [f"phone {phone['_id']}"] * 4 + [f"phone {webrtc['_id']}"]
 
 
+async def test_each_change_of_an_extension_is_announced_also_when_it_has_no_phone(world: World) -> None:
+    """Whoever dialled its number in vain, or reached it, must hear of it."""
+    async with heard(world.redis) as words, world.client(AccessLevel.MANAGER) as client:
+        created = (await client.post("/pbx/extension", json={"number": "300", "name": "Front"})).json()
+        path = f"/pbx/extension/{created['_id']}"
+        ((id,),) = await world.rows("SELECT id FROM extension WHERE oid = :oid", oid=created["_id"])
+        for change in ({"number": "301"}, {"name": "Back"}):
+            assert (await client.patch(path, json=change)).status_code == 200
+        assert (await client.delete(path)).status_code == 200
+    assert words == [f"phone u{id}"] * 4
+
+
+async def test_a_phone_that_moves_to_another_extension_is_announced(world: World) -> None:
+    phone = await world.create(extension=world.ids["ext200"])
+    async with heard(world.redis) as words, world.client() as client:
+        for extension in (world.ids["ext201"], None):
+            path = f"/pbx/sipphone/{phone['_id']}"
+            assert (await client.patch(path, json={"extension": extension})).status_code == 200
+    assert words == [f"phone {phone['_id']}"] * 2
+
+
 async def test_a_refused_change_is_not_announced(world: World) -> None:
     phone = await world.create()
     async with heard(world.redis) as words, world.client() as client:

@@ -141,7 +141,17 @@ async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
         "",
         "phone",
         None,
+        "Ext 200",
+        1,
+        0,
+        await number_of(world, "ext200"),
     )
+
+
+async def number_of(world: World, extension: str) -> int:
+    ((found,),) = await world.rows("SELECT id FROM extension WHERE oid = :oid", oid=world.ids[extension])
+    assert isinstance(found, int)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
 """The phone of a WebRTC client: create or update."""
 
 import asyncio
+import base64
+import hmac
+import time
+from dataclasses import replace
 
 import pytest
 
 from config.access import AccessLevel
-from tests.config.world import Json, World
+from config.ice import ice_servers
+from registrar.model import Epoch
+from tests.config.world import SETTINGS, Json, World
 
 
 async def opened(world: World, instance: str = "i", **body: object) -> Json:
@@ -79,3 +85,39 @@ async def test_a_blocked_customer_gets_no_phone(world: World) -> None:
     async with world.client(AccessLevel.ADMIN, person="anna") as client:
         answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "customer")
+
+
+CREDENTIAL = "+LVgm2sko0YIRTodFyPMzZS5wFE="
+TURN = "turn:turn.example.com:3478?transport=udp"
+
+
+async def test_without_ice_servers_none_are_named(world: World) -> None:
+    assert "iceServers" not in await opened(world)
+
+
+async def test_stun_is_named_as_it_is(world: World) -> None:
+    phone = await opened(world.but(turn_urls=("stun:stun.example.com:3478", "stuns:s.example.com")))
+    assert phone["iceServers"] == [{"urls": ["stun:stun.example.com:3478", "stuns:s.example.com"]}]
+
+
+@pytest.mark.parametrize("v2", [False, True])
+async def test_turn_comes_with_credentials_that_run_out(world: World, v2: bool) -> None:
+    turn = world.but(turn_urls=(TURN, "stun:stun.example.com"), turn_secret="S", turn_ttl_seconds=600)
+    before = int(time.time())
+    phone = await opened(turn, v2=v2)
+    stun, relay = phone["iceServers"]
+    end, _, owner = relay["username"].partition(":")
+    assert before + 600 <= int(end) <= time.time() + 600
+    assert owner == phone["_id"]
+    digest = hmac.new(b"S", relay["username"].encode(), "sha1").digest()
+    assert relay["credential"] == base64.b64encode(digest).decode()
+    assert relay["urls"] == [TURN]
+    assert stun == {"urls": ["stun:stun.example.com"]}
+
+
+def test_credentials_are_those_that_openssl_makes() -> None:
+    """printf 1900000600:abc | openssl dgst -sha1 -hmac S3cret -binary | base64"""
+    settings = replace(SETTINGS, turn_urls=(TURN,), turn_secret="S3cret", turn_ttl_seconds=600)
+    (relay,) = ice_servers(settings, "abc", Epoch(1_900_000_000.9))
+    assert relay == {"urls": [TURN], "username": "1900000600:abc", "credential": CREDENTIAL}
+    assert "S3cret" not in repr(settings)

@@ -16,7 +16,7 @@ from redis.asyncio.client import Monitor
 
 from registrar.errors import StoreUnavailable
 from registrar.model import AcceptedNonce, Binding, Epoch, Event, EventKind, Reason, Refusal, Snapshot, Update
-from registrar.ports import Due
+from registrar.ports import Due, Sighting
 from registrar.rules.settle import noted, settle
 from registrar.store import keys
 from registrar.store.location_memory import MemoryLocation
@@ -54,6 +54,7 @@ class Location(Protocol):
     async def due(self, limit: int) -> list[Due]: ...
     async def reschedule(self, due: Due, earliest: int | None) -> None: ...
     async def lower(self, phone: str, earliest: int) -> None: ...
+    async def seen(self, sightings: Sequence[Sighting]) -> list[bool]: ...
 
 
 @asynccontextmanager
@@ -740,6 +741,65 @@ async def test_a_store_that_was_never_there_is_away(
             await work
 
 
+# Answered pings
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        pytest.param({}, True, id="the binding that the status shows"),
+        pytest.param({"node": "b"}, False, id="it has moved to another node"),
+        pytest.param({"public_ip": "198.51.100.8"}, False, id="another address"),
+        pytest.param({"public_port": 5061}, False, id="another port"),
+    ],
+)
+async def test_an_answered_ping_is_noted_for_the_binding_that_the_status_shows(
+    pair: tuple[Location, Location], clock: Hands, changes: dict[str, object], shown: bool
+) -> None:
+    one, other = pair
+    assert await one.commit(PHONE, NOBODY, registered(NOBODY, clock, binding(clock))) is None
+    pinged = Sighting(PHONE, binding(clock, **changes), 12.3, clock())  # type: ignore[arg-type]
+    assert await other.seen([pinged, replaced_phone(pinged)]) == [shown, False]
+
+
+async def test_a_phone_that_is_offline_or_on_a_connection_is_not_seen_by_a_ping(
+    pair: tuple[Location, Location], clock: Hands
+) -> None:
+    one, _ = pair
+    connected = registered(NOBODY, clock, binding(clock, transport="tcp"))
+    assert await one.commit(PHONE, NOBODY, connected) is None
+    pinged = Sighting(PHONE, binding(clock), 12.3, clock())
+    assert await one.seen([pinged]) == [False]
+    back = registered(connected.after, clock, binding(clock))
+    assert await one.commit(PHONE, connected.after, back) is None
+    assert await one.seen([pinged]) == [True]
+    assert await one.commit(PHONE, back.after, unregistered(back.after, clock)) is None
+    assert await one.seen([pinged]) == [False]
+
+
+async def test_an_answered_ping_writes_its_round_trip_and_leaves_the_rest(
+    server: Server, clock: Hands
+) -> None:
+    key = keys.status(PHONE)
+    async with opened(server, clock) as location, looked_at(server) as redis:
+        assert await location.commit(PHONE, NOBODY, registered(NOBODY, clock, binding(clock))) is None
+        before, ends = await redis.hgetall(key), await redis.ttl(key)
+        now = Epoch(clock() + 30.7)
+        assert await location.seen([Sighting(PHONE, binding(clock), 12.34, now)]) == [True]
+        after = await redis.hgetall(key)
+        assert after == before | {"rttMs": "12.3", "lastSeen": str(int(now))}
+        assert await location.seen([Sighting(PHONE, binding(clock), None, Epoch(now + 60))]) == [True]
+        assert await redis.hgetall(key) == after | {"lastSeen": str(int(now + 60))}
+        assert abs(await redis.ttl(key) - ends) <= 1
+        assert await location.seen([Sighting(OTHER, binding(clock), 1.0, now)]) == [False]
+        assert not await redis.exists(keys.status(OTHER))
+
+
+def replaced_phone(sighting: Sighting) -> Sighting:
+    """The same of a phone that never registered."""
+    return sighting._replace(phone=OTHER)
+
+
 # The memory of tests can be away too
 
 
@@ -752,6 +812,8 @@ async def test_memory_that_is_away_fails_like_a_store(clock: Hands) -> None:
         await location.commit(PHONE, NOBODY, registered(NOBODY, clock))
     with pytest.raises(StoreUnavailable):
         await location.due(5)
+    with pytest.raises(StoreUnavailable):
+        await location.seen([])
     update = registered(NOBODY, clock, binding(clock))
     location.promise(PHONE, update)
     assert location.promised == {PHONE: update}

@@ -1,11 +1,11 @@
 """What a lookup costs the database: it touches the rows that it gives, by an index, and hardly any others."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -13,6 +13,7 @@ from config.database import migrate, writing
 from config.operations.models import GENERIC, find_model
 from config.operations.phones.write import new_phone
 from config.tables import Customer, Extension, SipPhone
+from registrar.model import Phone
 from registrar.ports import Column
 from registrar.store.database import connect
 from registrar.store.directory_sql import SqlPhones
@@ -43,10 +44,14 @@ async def _fill(session: AsyncSession) -> None:
         for user, row in enumerate(users):
             row["sip_user"] = str(200 + user)
         await session.execute(insert(Extension), users)
+        ids = dict((await session.execute(select(Extension.number, Extension.id))).all())
         sealed = {"customer_id": customer.id, "model_id": model.id, "password_enc": phone.password_enc}
-        await session.execute(
-            insert(SipPhone), [sealed | {"oid": f"{n:024}", "username": f"p{n:031}"} for n in numbers]
-        )
+        rows = [
+            sealed | {"oid": f"{n:024}", "username": f"p{n:031}", "extension_id": ids[str(n)]}
+            for n in numbers
+        ]
+        rows[-1]["extension_id"] = None
+        await session.execute(insert(SipPhone), rows)
 
 
 @pytest.fixture
@@ -70,18 +75,28 @@ LOOKUPS = [
 ]
 
 
-@pytest.mark.parametrize("backend", [pytest.param("postgresql", marks=pytest.mark.wire)])
-@pytest.mark.parametrize(("column", "values", "count"), LOOKUPS)
-async def test_postgresql_touches_few_rows(
-    engine: AsyncEngine, column: Column, values: list[str], count: int
-) -> None:
+DIALLED = [
+    pytest.param("3000", 2, id="a number"),
+    pytest.param("200", 2, id="a user of every domain"),
+    pytest.param(f"p{3_000:031}", 2, id="a phone of an extension"),
+    pytest.param(f"p{3_099:031}", 1, id="a phone of no extension"),
+    pytest.param("100", 0, id="a number of somebody else"),
+    pytest.param("99999", 0, id="a number of nobody"),
+]
+"""What is dialled inside the last customer, and how many ring."""
+LAST = f"{CUSTOMERS:024}"
+
+
+@pytest.fixture
+def plans(engine: AsyncEngine) -> list[dict[str, Any]]:
+    """How PostgreSQL did what it was asked of the views."""
     plans: list[dict[str, Any]] = []
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
     def explain(
         _connection: Connection, _cursor: object, statement: str, parameters: object, *_more: object
     ) -> tuple[str, object]:
-        if "phone_v1" in statement and not statement.startswith("EXPLAIN"):
+        if "_v1" in statement and not statement.startswith("EXPLAIN"):
             answer = _connection.exec_driver_sql(
                 "EXPLAIN (ANALYZE, FORMAT JSON) " + statement,
                 parameters,  # type: ignore[arg-type]  # as the driver has them
@@ -89,9 +104,28 @@ async def test_postgresql_touches_few_rows(
             plans.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
         return statement, parameters
 
+    return plans
+
+
+@pytest.mark.parametrize("backend", [pytest.param("postgresql", marks=pytest.mark.wire)])
+@pytest.mark.parametrize(("column", "values", "count"), LOOKUPS)
+async def test_postgresql_touches_few_rows(
+    engine: AsyncEngine, plans: list[dict[str, Any]], column: Column, values: list[str], count: int
+) -> None:
     phones = SqlPhones(engine, engine, VAULT)
     assert len(await phones.select(column, values)) == count
     assert plans
+    assert max(_touched(node) for plan in plans for node in _nodes(plan)) < TOUCHED
+
+
+@pytest.mark.parametrize("backend", [pytest.param("postgresql", marks=pytest.mark.wire)])
+@pytest.mark.parametrize(("user", "count"), DIALLED)
+async def test_postgresql_touches_few_rows_for_a_callee(
+    engine: AsyncEngine, plans: list[dict[str, Any]], user: str, count: int
+) -> None:
+    callee = await SqlPhones(engine, engine, VAULT).callee(LAST, user)
+    assert len(callee.phones if callee is not None else ()) == count
+    assert len(plans) == (2 if count else 1)
     assert max(_touched(node) for plan in plans for node in _nodes(plan)) < TOUCHED
 
 
@@ -113,6 +147,27 @@ async def test_sqlite_takes_few_steps(
     engine: AsyncEngine, column: Column, values: list[str], count: int
 ) -> None:
     phones = SqlPhones(engine, engine, VAULT)
+
+    async def look_up() -> Sequence[Phone]:
+        return await phones.select(column, values)
+
+    assert 0 < await _steps(phones, look_up, count) < STEPS
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+@pytest.mark.parametrize(("user", "count"), DIALLED)
+async def test_sqlite_takes_few_steps_for_a_callee(engine: AsyncEngine, user: str, count: int) -> None:
+    phones = SqlPhones(engine, engine, VAULT)
+
+    async def look_up() -> Sequence[Phone]:
+        callee = await phones.callee(LAST, user)
+        return callee.phones if callee is not None else ()
+
+    assert 0 < await _steps(phones, look_up, count) < STEPS
+
+
+async def _steps(phones: SqlPhones, look_up: Callable[[], Awaitable[Sequence[Phone]]], count: int) -> int:
+    """Of SQLite's machine, for a lookup that gives `count` phones."""
     steps = 0
 
     def stepped() -> None:
@@ -120,11 +175,11 @@ async def test_sqlite_takes_few_steps(
         steps += 10
 
     try:
-        await phones.select(column, values)
+        await look_up()
         driver = await phones._driver()
         await driver.set_progress_handler(stepped, 10)
-        assert len(await phones.select(column, values)) == count
+        assert len(await look_up()) == count
         await driver.set_progress_handler(None, 0)
-        assert 0 < steps < STEPS
     finally:
         await phones.close()
+    return steps

@@ -17,11 +17,12 @@ from config.operations.models import GENERIC, find_model
 from config.operations.phones.write import new_phone
 from config.tables import Customer, Extension, SipPhone, TrustedNetwork
 from registrar.errors import StoreUnavailable
-from registrar.model import IpMode, Mono, Phone
+from registrar.model import Callee, IpMode, Mono, Phone
 from registrar.ports import Column, Phones
 from registrar.store.database import connect
-from registrar.store.directory_cache import BELIEVED_SECONDS, FRESH_SECONDS, CachedDirectory
+from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
+from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
 from registrar.store.vault import Vault
 
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
@@ -108,6 +109,7 @@ async def test_a_phone_is_read_with_all_that_the_rules_need(installation: Instal
     assert (first.domain, first.customer, first.active) == ("acme.test", "a" * 24, True)
     assert (first.extension, second.extension) == ("200", "")
     assert (first.mode, first.address, first.countries) == (IpMode.OPEN, "", ())
+    assert (first.name, second.name, first.hd_audio, first.video) == ("anna", "", True, False)
     assert len(first.username) == len(first.password) == 32
     assert first.password not in repr(first)
 
@@ -119,6 +121,7 @@ async def test_a_sip_user_is_read_with_all_that_the_rules_need(installation: Ins
     assert (anna.customer, anna.active, anna.secret_version) == ("a" * 24, True, 1)
     assert (anna.password, anna.ha1_md5, anna.ha1_sha256) == ("", "a" * 32, "a" * 64)
     assert (anna.by_domain, anna.networks) == (True, ())
+    assert (anna.name, anna.hd_audio, anna.video) == ("anna", True, False)
     assert "aaa" not in repr(anna).replace("a" * 24, "")
     assert await installation.sql().select("id", [anna.id]) == [anna]
 
@@ -214,6 +217,9 @@ async def test_the_members_of_a_customer_are_its_phones_and_its_users(installati
         pytest.param("ip_mode='LOCKED', ip_address='2001:db8::1'", {"address": "2001:db8::1"}, id="locks"),
         pytest.param("secret_version=7", {"secret_version": 7}, id="resets"),
         pytest.param("pbx_cluster=3", {"cluster": 3}, id="clusters"),
+        pytest.param(
+            "codec_hd=false, codec_video=true", {"hd_audio": False, "video": True}, id="other codecs"
+        ),
     ],
 )
 async def test_a_row_is_read(installation: Installation, change: str, reads: dict[str, object]) -> None:
@@ -304,6 +310,7 @@ async def test_a_database_that_is_not_there_is_a_store_that_is_away(tmp_path: Pa
             phones.select("id", ["x"]),
             phones.members("x"),
             phones.lock("x", HOME),
+            phones.callee("x", "200"),
             phones.domains(),
         ):
             with pytest.raises(StoreUnavailable):
@@ -322,6 +329,7 @@ class Rows:
     def __init__(self, *phones: Phone) -> None:
         self.rows = {phone.id: phone for phone in phones}
         self.asked: list[tuple[Column, list[str]]] = []
+        self.dialled: list[tuple[str, str]] = []
         self.away = False
         self.gate: asyncio.Event | None = None
         """When set, a read takes its rows at once and gives them when the gate opens."""
@@ -349,6 +357,17 @@ class Rows:
             return False
         self.rows[phone] = replace(row, mode=IpMode.LOCKED, address=address, version=row.version + 1)
         return True
+
+    async def callee(self, customer: str, user: str) -> Callee | None:
+        self.dialled.append((customer, user))
+        if self.away:
+            raise StoreUnavailable("the database: away")
+        own = [phone for phone in self.rows.values() if phone.customer == customer]
+        meant = next((one for one in own if user in (one.extension, one.username)), None)
+        ring = [one for one in own if meant is not None and one.extension == meant.extension]
+        if self.gate is not None:
+            await self.gate.wait()
+        return None if meant is None else Callee(meant.extension, meant.name, tuple(ring))
 
     async def domains(self) -> frozenset[str]:
         return frozenset(phone.domain for phone in self.rows.values())
@@ -778,3 +797,45 @@ async def test_without_a_database_nothing_is_learnt_and_nothing_breaks() -> None
     async with believing(rows) as (directory, _):
         await directory.learn(["id-anna"])
         assert directory.by_id("id-anna") is None
+
+
+async def test_a_phone_is_known_by_its_id_and_read_when_it_is_not_fresh() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        assert await directory.phone("id-anna") == phone() == await directory.phone("id-anna")
+        assert await directory.find("anna", REALM) == phone()
+        assert len(rows.asked) == 1
+        clock.now += FRESH_SECONDS + 1
+        rows.rows["id-anna"] = newer = phone(version=2, username="annette")
+        assert await directory.phone("id-anna") == newer == directory.peek("annette", REALM)
+        assert directory.peek("anna", REALM) is None
+
+
+async def test_a_phone_that_is_gone_is_not_known_by_its_id_and_that_is_told() -> None:
+    rows = Rows(phone())
+    gone: list[str] = []
+    async with believing(rows, gone) as (directory, clock):
+        assert await directory.phone("id-nobody") is None
+        await directory.find("anna", REALM)
+        rows.rows.clear()
+        assert await directory.phone("id-anna") == phone()
+        clock.now += FRESH_SECONDS + 1
+        assert await directory.phone("id-anna") is None
+        assert await directory.phone("id-anna") is None
+    assert gone == ["id-anna"]
+
+
+async def test_without_a_database_a_phone_is_known_by_its_id_for_ten_minutes() -> None:
+    rows = Rows(phone(), phone("bent"))
+    async with believing(rows) as (directory, clock):
+        await directory.phone("id-anna")
+        rows.away = True
+        clock.now += BELIEVED_SECONDS
+        assert await directory.phone("id-anna") == phone()
+        clock.now += 1
+        for id in ("id-anna", "id-bent"):
+            with pytest.raises(StoreUnavailable):
+                await directory.phone(id)
+        rows.away, rows.gate = False, asyncio.Event()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await directory.phone("id-bent")

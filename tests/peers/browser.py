@@ -1,4 +1,4 @@
-"""Chromium, a browser that other people wrote: one tab, opened, pressed and looked at from here."""
+"""Chromium, a browser that other people wrote: tabs, opened, pressed and looked at from here."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.peers import procfs
+from tests.peers import netns, procfs
 from tests.peers.process import CLEAN_ENVIRONMENT, STARTER, PeerFailed, lacking, wait_until
 
 PROGRAM: Final = "chromium"
@@ -32,7 +32,11 @@ FLAGS: Final = (
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",  # where there is no network but loopback
 )
+ASKING: Final = ("--use-fake-ui-for-media-stream",)
+"""What is left out of them where the browser is to ask before it opens a microphone: without a window, it refuses."""
 TRUSTING: Final = "--ignore-certificate-errors"
 START_SECONDS: Final = 40.0
 STEP_SECONDS: Final = 20.0
@@ -46,36 +50,19 @@ def missing_parts() -> list[str]:
     return programs if NODE.exists() else [*programs, "playwright-core (make browser)"]
 
 
-class Browser:
-    """One Chromium without a window. `trusting` lets it take certificates that nobody vouches for."""
+class Tab:
+    """One page of a browser, by its name."""
 
-    def __init__(self, tmp: Path, *, trusting: bool = True) -> None:
-        self._tmp = tmp / "browser"
-        self._tmp.mkdir(parents=True, exist_ok=True)
-        self._flags = [*FLAGS, TRUSTING] if trusting else [*FLAGS]
-        self._driver: subprocess.Popen[bytes] | None = None
-        self._received = b""
+    def __init__(self, browser: "Browser", name: str) -> None:
+        self._browser = browser
+        self._name = name
 
-    def start(self) -> None:
-        """Start it, without a tab."""
-        self._driver = STARTER.submit(self._spawn).result()
-        self._do("launch", START_SECONDS, executable=f"/usr/bin/{PROGRAM}", arguments=self._flags)
+    def open(self, url: str, *, script: str = "", files: dict[str, dict[str, Any]] | None = None) -> int:
+        """Close the tab if there is one, open a page in a new one; the status of the answer.
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        with (self._tmp / "driver.err").open("ab") as err:
-            return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", str(NODE), str(DRIVER)],
-                cwd=self._tmp,
-                env={**CLEAN_ENVIRONMENT, "NODE_PATH": str(FOLDER / "node_modules"), "HOME": str(self._tmp)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    def open(self, url: str) -> int:
-        """Close the tab if there is one, open a page in a new one; the status of the answer."""
-        return int(self._do("open", url=url))
+        `script` runs first of all in the page; `files` come instead of what any server has.
+        """
+        return int(self._do("open", url=url, script=script, files=files))
 
     def reload(self) -> None:
         """Load the page of the tab again, and return when it has loaded."""
@@ -101,6 +88,14 @@ class Browser:
         """Write into a field of the page."""
         self._do("fill", selector=selector, value=value)
 
+    def key(self, selector: str, key: str) -> None:
+        """Press a key of the keyboard while a part of the page has the focus."""
+        self._do("key", selector=selector, key=key)
+
+    def evaluate(self, expression: str) -> Any:
+        """What a JavaScript expression is worth in the page, as JSON; a promise is waited for."""
+        return self._do("evaluate", expression=expression)
+
     def screenshot(self, path: Path, *, width: int = 1280, height: int = 800, dark: bool = False) -> int:
         """A PNG of the whole page; how wide the page is, which is more than `width` when it overflows."""
         return int(self._do("screenshot", path=str(path), width=width, height=height, dark=dark))
@@ -108,6 +103,46 @@ class Browser:
     def close_tab(self) -> None:
         """Close the tab, without asking the page."""
         self._do("close_tab")
+
+    def _do(self, command: str, **arguments: object) -> Any:
+        return self._browser.do(command, tab=self._name, **arguments)
+
+
+class Browser(Tab):
+    """One Chromium without a window, which is its own first tab.
+
+    `trusting` lets it take certificates that nobody vouches for; `asking` refuses every microphone.
+    """
+
+    def __init__(self, tmp: Path, *, trusting: bool = True, asking: bool = False) -> None:
+        super().__init__(self, "")
+        self._tmp = tmp / "browser"
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        flags = [flag for flag in FLAGS if not (asking and flag in ASKING)]
+        self._flags = [*flags, TRUSTING] if trusting else flags
+        self._driver: subprocess.Popen[bytes] | None = None
+        self._received = b""
+
+    def tab(self, name: str) -> Tab:
+        """Another tab beside the first one."""
+        return Tab(self, name)
+
+    def start(self) -> None:
+        """Start it, without a tab."""
+        self._driver = STARTER.submit(netns.here(self._spawn)).result()
+        self.do("launch", START_SECONDS, executable=f"/usr/bin/{PROGRAM}", arguments=self._flags)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with (self._tmp / "driver.err").open("ab") as err:
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", str(NODE), str(DRIVER)],
+                cwd=self._tmp,
+                env={**CLEAN_ENVIRONMENT, "NODE_PATH": str(FOLDER / "node_modules"), "HOME": str(self._tmp)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=err,
+                start_new_session=True,
+            )
 
     @property
     def family(self) -> list[int]:
@@ -120,7 +155,7 @@ class Browser:
             return
         family = self.family
         with contextlib.suppress(PeerFailed, OSError):
-            self._do("close")
+            self.do("close")
         for pipe in (self._driver.stdin, self._driver.stdout):
             if pipe is not None:
                 pipe.close()
@@ -130,7 +165,8 @@ class Browser:
         self._driver.wait()
         self._driver = None
 
-    def _do(self, command: str, within: float = STEP_SECONDS, **arguments: object) -> Any:
+    def do(self, command: str, within: float = STEP_SECONDS, **arguments: object) -> Any:
+        """One command of the driver. Raises PeerFailed."""
         driver = self._driver
         if driver is None or driver.stdin is None or driver.stdout is None:
             raise PeerFailed("the browser was not started")

@@ -4,6 +4,7 @@ The reference that `tests/bench` measures beside us: one SIP worker, one contact
 password for everybody, the location table in Redis by `db_redis` with `db_mode` 1 (write-through).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -64,19 +65,19 @@ TUNED: Final = (*PACKAGED, "-x", "tlsf", "-X", "tlsf")
 its list of free fragments, TLSF has no such list."""
 
 
-class Kamailio:
-    """One Kamailio on a free UDP port, with its location table in `redis`."""
+class KamailioServer:
+    """One Kamailio on a free UDP port, with a script that answers OPTIONS by 405."""
 
     def __init__(
-        self, tmp: Path, redis: RedisServer, *, memory: tuple[str, ...] = PACKAGED, cores: str = ""
+        self, tmp: Path, script: Callable[[int], str], *, memory: tuple[str, ...] = PACKAGED, cores: str = ""
     ) -> None:
+        """`script` gives the configuration file for a port."""
         port = free_port()
         self.sip: phone.Address = ("127.0.0.1", port)
         self._folder = tmp / f"kamailio-{port}"
         self._folder.mkdir(parents=True)
-        self._redis = redis
         file = self._folder / "kamailio.cfg"
-        file.write_text(CONFIGURATION.format(port=port, redis_url=redis.url, realm=REALM, password=PASSWORD))
+        file.write_text(script(port))
         argv = ["kamailio", "-f", str(file), "-DD", "-E", *memory]
         argv += ["-P", str(self._folder / "kamailio.pid"), "-Y", str(self._folder)]
         self._process = Process("kamailio", argv, self._folder, cores=cores)
@@ -92,12 +93,11 @@ class Kamailio:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        self._redis.cli("hset", "version:entry::location", "table_version", "9", "table_name", "location")
         self._process.start()
         self._process.wait_ready(self._answers)
 
     def _answers(self) -> bool:
-        """Whether it answers anything at all: OPTIONS gets 405 from the script above."""
+        """Whether it answers anything at all."""
         with phone.UdpPhone(phone.Account("ready", "", REALM), self.sip) as client:
             try:
                 return client.exchange(client.caller.options(), deadline=0.2).status == 405
@@ -121,3 +121,20 @@ class Kamailio:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.close()
+
+
+class Kamailio(KamailioServer):
+    """A registrar with its location table in `redis`."""
+
+    def __init__(
+        self, tmp: Path, redis: RedisServer, *, memory: tuple[str, ...] = PACKAGED, cores: str = ""
+    ) -> None:
+        self._redis = redis
+        super().__init__(tmp, self._script, memory=memory, cores=cores)
+
+    def _script(self, port: int) -> str:
+        return CONFIGURATION.format(port=port, redis_url=self._redis.url, realm=REALM, password=PASSWORD)
+
+    def start(self) -> None:
+        self._redis.cli("hset", "version:entry::location", "table_version", "9", "table_name", "location")
+        super().start()

@@ -113,7 +113,8 @@ class Caller:
         self.cseq = 0
         self.contact = ""
         """Its URI."""
-        self._sent_by = ""
+        self.sent_by = ""
+        """How its Vias begin."""
         self._transport = transport
         self._about = f';+sip.instance="<urn:uuid:{instance}>"' if instance else ""
         self.move(address)
@@ -131,7 +132,7 @@ class Caller:
         self.contact = f"sip:{self.account.username or 'nobody'}@{here}"
         if self._transport != "UDP":  # RFC 7118 section 5.2: `ws` also over TLS
             self.contact += f";transport={self._transport.lower().replace('wss', 'ws')}"
-        self._sent_by = f"SIP/2.0/{self._transport} {here}"
+        self.sent_by = f"SIP/2.0/{self._transport} {here}"
 
     def register(
         self, expires: int | None = 3600, *, contact: str | None = None, extra: Sequence[str] = ()
@@ -152,7 +153,7 @@ class Caller:
         self.cseq += 1
         head = [
             f"{method} {uri} SIP/2.0",
-            f"Via: {self._sent_by};branch=z9hG4bK{secrets.token_hex(8)};rport",
+            f"Via: {self.sent_by};branch=z9hG4bK{secrets.token_hex(8)};rport",
             "Max-Forwards: 70",
             f"From: <{self.account.uri}>;tag={self._tag}",
             f"To: <{to}>",

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.peers import procfs
+from tests.peers import netns, procfs
 
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
@@ -87,7 +87,7 @@ class Process:
         """Start the program, in a session of its own so that a Ctrl-C at the terminal does not reach it."""
         if self.running:
             raise PeerFailed(f"{self._name} runs already")
-        self._child = STARTER.submit(self._spawn).result()
+        self._child = STARTER.submit(netns.here(self._spawn)).result()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self.out.open("ab") as out, self.err.open("ab") as err:

@@ -35,6 +35,7 @@ class Stage:
             b"k" * 32,
             self._send,
             self._finish,
+            self.world.pings.answered,
         )
 
     def _send(self, data: bytes, flow: Flow) -> None:

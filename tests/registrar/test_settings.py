@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registrar.errors import ConfigurationError
-from registrar.settings import Settings, read, unbuilt
+from registrar.settings import Settings, read
 
 """Listeners that are on unless somebody turns them off."""
 
@@ -26,7 +26,6 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert settings.pbx_cluster is None
     assert settings.ping_seconds == 30
     assert settings.turn_ttl == 3_600
-    assert unbuilt(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -161,6 +160,48 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, named: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_setting_that_has_no_effect_yet_is_named() -> None:
-    chosen = {"REGISTRAR_TURN_URLS": "turn:a", "REGISTRAR_RTPENGINE": "", "REGISTRAR_SIP_WS": ""}
-    assert unbuilt(read(chosen)) == ["REGISTRAR_TURN_URLS"]
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "stun:stun.example.com",
+        "stun:192.0.2.7:3478, stuns:[2001:db8::7]:5349",
+        "",
+    ],
+)
+def test_stun_needs_no_secret(urls: str) -> None:
+    assert read({"REGISTRAR_TURN_URLS": urls}).turn_urls == tuple(
+        url.strip() for url in urls.split(",") if url
+    )
+
+
+def test_turn_needs_a_secret() -> None:
+    urls = "stun:stun.example.com, turn:turn.example.com:3478?transport=udp,turns:[2001:db8::7]"
+    with pytest.raises(ConfigurationError) as caught:
+        read({"REGISTRAR_TURN_URLS": urls})
+    assert str(caught.value) == (
+        "REGISTRAR_TURN_URLS: turn:turn.example.com:3478?transport=udp needs REGISTRAR_TURN_SECRET"
+    )
+    settings = read({"REGISTRAR_TURN_URLS": urls, "REGISTRAR_TURN_SECRET": "hidden"})
+    assert len(settings.turn_urls) == 3
+    assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "turn.example.com",
+        "turn://turn.example.com",
+        "turn:",
+        "turn:user@turn.example.com",
+        "turn:turn.example.com:",
+        "turn:turn.example.com?transport=tls",
+        "stun:stun.example.com?transport=udp",
+        "http://turn.example.com",
+        "TURN:turn.example.com",
+    ],
+)
+def test_what_is_no_ice_server_is_one_line(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read({"REGISTRAR_TURN_URLS": url, "REGISTRAR_TURN_SECRET": "S"})
+    assert str(caught.value).startswith(f"REGISTRAR_TURN_URLS: {url!r} is not ")
+    assert "\n" not in str(caught.value)

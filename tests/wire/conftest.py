@@ -1,6 +1,6 @@
 """The servers that many tests share, and the figures that a run prints in its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from tests.peers.postgresql import PostgresServer
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import TRANSPORTS
 from tests.wire import waits
+from tests.wire.callers import Callers
 from tests.wire.cluster import Cluster, Tenant
 from tests.wire.need import need
 from tests.wire.site import Customer, Handset, Site
@@ -168,6 +169,22 @@ def second_api(api_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("second-api")
     with Site(folder, tenant=api_site.demo(), arguments=("serve", "api"), **shared) as other:
         yield other
+
+
+@pytest.fixture(scope="session")
+def switchboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with every transport, for the tests of calls; left running."""
+    need("redis-cli")
+    with Site(tmp_path_factory.mktemp("switchboard"), transports=TRANSPORTS) as site:
+        site.demo()
+        yield site
+
+
+@pytest.fixture
+async def callers(switchboard: Site) -> AsyncIterator[Callers]:
+    """The phones of the test's own."""
+    async with Callers(switchboard) as callers:
+        yield callers
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from config import phone
-from tests.peers import browser, postgresql
+from tests.peers import browser, netns, postgresql
 from tests.peers.process import lacking
 
 
@@ -27,6 +27,13 @@ def need_postgresql() -> None:
 def need_browser() -> None:
     """The same for Chromium, what drives it, and the page that it opens."""
     missing = [*browser.missing_parts(), *([] if phone.is_built() else ["the page (make page)"])]
+    if missing:
+        _leave_out(f"not there: {', '.join(missing)}")
+
+
+def need_namespace() -> None:
+    """The same for a network of the test's own, which only root can make."""
+    missing = netns.missing_parts()
     if missing:
         _leave_out(f"not there: {', '.join(missing)}")
 

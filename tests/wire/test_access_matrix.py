@@ -4,14 +4,17 @@ import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.peers.api import Answer, ApiClient
+from tests.peers.redis import RedisServer
 from tests.wire.conftest import Report
 from tests.wire.site import Site
+from tests.wire.switchboard import Switchboard
 from tests.wire.tenancy import DOMAINS, LEVELS, PASSWORD, Ids, Json, Tenant, mac, network, number, pairs, word
 
 pytestmark = pytest.mark.wire
@@ -83,12 +86,21 @@ class Cast:
 
 
 @pytest.fixture(scope="module")
-def cast(api_site: Site) -> Iterator[Cast]:
+def board(api_redis: RedisServer, api_site: Site) -> Iterator[Switchboard]:
+    """Who has the calls: no process with SIP runs here."""
+    with Switchboard.running(api_redis.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cast(api_site: Site, board: Switchboard) -> Iterator[Cast]:
     demo = api_site.demo()
     root = ApiClient(api_site.http, demo["token"])
     top = Tenant(root, demo["models"])
     own = Tenant(root, demo["models"], parent=top.ids["customer"])
     rival = Tenant(root, demo["models"])
+    for tenant in (own, rival):
+        tenant.add("call", partial(board.call, tenant.ids["customer"]))
     people = {level: own.client(level) for level in LEVELS}
     resellers = {level: top.client(level) for level in LEVELS}
     yield Cast(own, rival, people, resellers)

@@ -1,4 +1,6 @@
 // The account: out of the link's fragment, which no server ever sees, or out of the form.
+//
+// A link may also name ICE servers for the sound: `ice`, a JSON list as RTCPeerConnection takes it.
 
 export const FIELDS = ['username', 'password', 'domain', 'server'];
 const KEPT = 'registrar-phone-account';
@@ -7,7 +9,7 @@ const KEPT = 'registrar-phone-account';
 export function find() {
   const named = new URLSearchParams(location.hash.slice(1));
   if (named.has('username')) {
-    return Object.fromEntries(FIELDS.map((name) => [name, (named.get(name) ?? '').trim()]));
+    return Object.fromEntries([...FIELDS, 'ice'].map((name) => [name, (named.get(name) ?? '').trim()]));
   }
   try {
     return JSON.parse(sessionStorage.getItem(KEPT));
@@ -35,7 +37,20 @@ export function problem(account) {
   if (location.protocol === 'https:' && account.server.startsWith('ws:')) {
     return 'A page that came by https may only use wss.';
   }
+  if (iceServers(account) === null) return 'The ICE servers (ice) are no JSON list of {urls, username, credential}.';
   return '';
+}
+
+// The servers that help the sound to find its way; null when the link names something else.
+export function iceServers({ ice = '' }) {
+  if (!ice) return [];
+  try {
+    const servers = JSON.parse(ice);
+    new RTCPeerConnection({ iceServers: servers }).close();
+    return servers;
+  } catch {
+    return null;
+  }
 }
 
 function isWebSocket(text) {

@@ -1,22 +1,83 @@
-// A WebRTC account registered from this page, and what becomes of it.
+// A WebRTC account registered from this page, its calls, and what becomes of them.
 //
-// Nothing is taken back when the page goes away: its connection closes, and the server waits a few seconds for
-// the next one of the same device. So a reload leaves no gap.
+// The registration is not taken back when the page goes away: its connection closes, and the server waits a few
+// seconds for the next one of the same device. So a reload leaves no gap. Calls end with the page.
 
-import { find, FIELDS, forget, keep, problem } from './account.js';
+import { find, FIELDS, forget, iceServers, keep, problem } from './account.js';
+import { CallCards } from './call_view.js';
+import { Calls } from './calls.js';
 import { Phone, START } from './phone.js';
-import { countDown, showAccount, showForm, showState } from './view.js';
+import { Ringer, wake } from './sound.js';
+import { addLine, countDown, showAccount, showDialProblem, showForm, showSilence, showState } from './view.js';
+
+const METER_MS = 100;
+const NUMBER = /^[\w.+*#-]+$/;
 
 function run(account) {
   const show = (state, line) => showState(state, account.server, line);
+  const calls = new Calls(iceServers(account), showCalls);
   showAccount(account);
   show(START, '');
-  const phone = new Phone(account, document.body.dataset.version, show);
+  const phone = new Phone(account, document.body.dataset.version, show, (event) => calls.called(event));
+  calls.use(phone);
+
+  const cards = new CallCards((action, call, detail) => {
+    const actions = {
+      answer: () => calls.answer(call),
+      resume: () => calls.resume(call),
+      decline: () => call.hangUp(),
+      transfer: () => NUMBER.test(detail) && call.transfer(detail),
+    };
+    (actions[action] ?? (() => call[action](detail)))();
+  });
+  const ringer = new Ringer();
+
+  function showCalls(shown, line) {
+    cards.show(shown);
+    ringer.play(toneFor(shown.map((call) => call.state)));
+    document.title = titleFor(shown.map((call) => call.state));
+    if (line) addLine(line);
+  }
+
+  document.querySelector('#dial').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const number = event.target.elements.number.value.replaceAll(/\s/g, '');
+    const wrong = dialProblem(number, phone, calls);
+    showDialProblem(wrong);
+    if (!wrong) calls.dial(number);
+  });
   document.querySelector('#register').addEventListener('click', () => phone.register());
   document.querySelector('#unregister').addEventListener('click', () => phone.unregister());
   document.querySelector('#other').addEventListener('click', leave);
-  setInterval(countDown, 1000);
+  for (const touched of ['pointerdown', 'keydown']) addEventListener(touched, wake);
+  addEventListener('pagehide', () => calls.hangUpAll());
+  setInterval(() => {
+    countDown();
+    cards.tick();
+    showSilence(ringer.heldBack);
+  }, 1000);
+  setInterval(() => cards.measure(), METER_MS);
   phone.start();
+}
+
+function dialProblem(number, phone, calls) {
+  if (!NUMBER.test(number)) return 'A number has letters, digits and + * # . - _ alone.';
+  if (!phone.registered) return 'The phone is not registered: it cannot call.';
+  if (calls.full) return 'There are two calls already: hang up one of them.';
+  return '';
+}
+
+// What is to be heard of calls that nobody has answered yet.
+function toneFor(states) {
+  const incoming = states.some(({ state }) => state === 'incoming');
+  const talking = states.some(({ state }) => state === 'talking');
+  if (incoming) return talking ? 'waiting' : 'ring';
+  return states.some(({ state, early }) => state === 'ringing' && !early) ? 'ringback' : '';
+}
+
+function titleFor(states) {
+  const caller = states.find(({ state }) => state === 'incoming');
+  return caller ? `${caller.name || caller.number} calls` : 'Phone';
 }
 
 function leave() {

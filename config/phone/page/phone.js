@@ -1,4 +1,4 @@
-// The phone: JsSIP, what it does turned into one state.
+// The phone: JsSIP, and its registration turned into one state. Its calls are told to whoever keeps them.
 
 import JsSIP from 'jssip';
 
@@ -7,6 +7,7 @@ import { passesByItself } from './words.js';
 
 const AGAIN_SECONDS = 10; // when an answer that passes by itself names no Retry-After
 const LONGEST_SECONDS = 3600;
+const RING_SECONDS = 180; // the server ends earlier what nobody answers
 
 export const START = {
   connection: 'idle', // idle, connecting, connected, disconnected
@@ -21,14 +22,15 @@ export const START = {
   againAt: null, // ms of the clock
 };
 
-// One phone for one account. `show(state, line)` is called after each change, with a line for the log or none.
+// One phone for one account. `show(state, line)` is called after each change, with a line for the log or none;
+// `called({ session, request })` for each call that comes in.
 export class Phone {
   #state = START;
   #show;
   #again = null;
   #ua;
 
-  constructor(account, version, show) {
+  constructor(account, version, show, called) {
     this.#show = show;
     this.#ua = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(account.server)],
@@ -36,8 +38,15 @@ export class Phone {
       password: account.password,
       instance_id: instanceId(account.username),
       user_agent: `registrar-phone/${version} JsSIP/${JsSIP.version}`,
+      no_answer_timeout: RING_SECONDS,
+      session_timers_refresh_method: 'INVITE', // not every phone knows UPDATE
     });
     this.#listen(account.server);
+    this.#ua.on('newRTCSession', (event) => event.originator === 'remote' && called(event));
+  }
+
+  get registered() {
+    return this.#ua.isRegistered();
   }
 
   start() {
@@ -56,6 +65,11 @@ export class Phone {
     const registration = registered ? 'unregistering' : 'unregistered';
     this.#change({ registration, status: null, reason: '', until: null });
     this.#ua.unregister();
+  }
+
+  // A call on its way to a number, as JsSIP's session.
+  call(number, options) {
+    return this.#ua.call(number, options);
   }
 
   #listen(server) {

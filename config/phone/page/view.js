@@ -26,7 +26,8 @@ export function showForm(account, problem) {
   find('#form').hidden = false;
   find('#phone').hidden = true;
   for (const [name, value] of Object.entries(account ?? {})) {
-    if (value) find('#form').elements[name].value = value;
+    const field = find('#form').elements[name];
+    if (field && value) field.value = value;
   }
   find('#problem').textContent = problem;
 }
@@ -108,7 +109,19 @@ function left(until) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
-function addLine(line) {
+// What is wrong with the number that was dialled.
+export function showDialProblem(text) {
+  find('#dial .problem').textContent = text;
+}
+
+// Whether the browser keeps the ring tone back.
+export function showSilence(silent) {
+  const text = silent ? 'It rings: click on the page to hear it, the browser waits for that.' : '';
+  if (find('#silent').textContent !== text) find('#silent').textContent = text;
+}
+
+// One line more of what happened.
+export function addLine(line) {
   const log = find('#log');
   const item = document.createElement('li');
   const time = document.createElement('time');

@@ -1,11 +1,16 @@
 // Drives one Chromium: reads a JSON command a line on standard input, answers each with one JSON line.
 //
 //   {"do": "launch", "executable": "/usr/bin/chromium", "arguments": ["--flag"]}
-//   {"do": "open", "url": "http://..."}     {"do": "reload"}      {"do": "text"}      {"do": "state"}
+//   {"do": "open", "url": "http://...", "script": "run first in the page", "files": {"/path": {...}}}
+//   {"do": "reload"}     {"do": "text"}     {"do": "state"}    {"do": "problems"}
 //   {"do": "press", "selector": "#button"}  {"do": "fill", "selector": "input", "value": "text"}
+//   {"do": "key", "selector": "input", "key": "Enter"}
+//   {"do": "evaluate", "expression": "window.something()"}     a promise is waited for
 //   {"do": "screenshot", "path": "x.png", "width": 360, "height": 740, "dark": true}
 //   {"do": "close_tab"}  {"do": "close"}
 //
+// A command may name a tab: {"tab": "second"}; without a name it is about the first one. `files` are what the tab gets
+// instead of any server: {"/path": {"contentType": "text/html", "headers": {...}, "body": "..."}}; 404 for the rest.
 // The answer is {"value": ...} or {"error": "one line"}. The end of standard input closes the browser.
 'use strict';
 
@@ -17,8 +22,13 @@ const STEP_MS = 10_000;
 
 let browser = null;
 let context = null;
-let tab = null;
-let problems = [];
+const tabs = new Map();
+const problems = new Map();
+
+const page = (name) => {
+  if (!tabs.has(name)) throw new Error('no page is open');
+  return tabs.get(name);
+};
 
 const commands = {
   async launch({ executable, arguments: flags }) {
@@ -28,37 +38,50 @@ const commands = {
     return browser.version();
   },
 
-  async open({ url }) {
-    await close_tab();
-    problems = [];
-    tab = await context.newPage();
-    tab.on('pageerror', (error) => problems.push(`error: ${error.message}`));
+  async open({ tab: name, url, script, files }) {
+    await close_tab({ tab: name });
+    const tab = await context.newPage();
+    tabs.set(name, tab);
+    const found = [];
+    problems.set(name, found);
+    tab.on('pageerror', (error) => found.push(`error: ${error.message}`));
     tab.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) problems.push(`${message.type()}: ${message.text()}`);
+      if (['error', 'warning'].includes(message.type())) found.push(`${message.type()}: ${message.text()}`);
     });
+    if (script) await tab.addInitScript({ content: script });
+    if (files) await give(tab, new URL(url).origin, files);
     const answer = await tab.goto(url, { waitUntil: 'load' });
     return answer ? answer.status() : 0;
   },
 
-  async reload() {
-    await tab.reload({ waitUntil: 'load' });
+  async reload({ tab }) {
+    await page(tab).reload({ waitUntil: 'load' });
   },
 
-  text: () => tab.innerText('body'),
+  text: ({ tab }) => page(tab).innerText('body'),
 
-  state: () => tab.evaluate(() => ({ ...document.body.dataset })),
+  state: ({ tab }) => page(tab).evaluate(() => ({ ...document.body.dataset })),
 
-  problems: () => problems,
+  problems: ({ tab }) => problems.get(tab) ?? [],
 
-  async press({ selector }) {
-    await tab.click(selector);
+  async press({ tab, selector }) {
+    await page(tab).bringToFront(); // one behind another is painted once a second, and a click waits for that
+    await page(tab).click(selector);
   },
 
-  async fill({ selector, value }) {
-    await tab.fill(selector, value);
+  async fill({ tab, selector, value }) {
+    await page(tab).fill(selector, value);
   },
 
-  async screenshot({ path, width, height, dark }) {
+  async key({ tab, selector, key }) {
+    await page(tab).press(selector, key);
+  },
+
+  evaluate: ({ tab, expression }) => page(tab).evaluate(expression),
+
+  async screenshot({ tab: name, path, width, height, dark }) {
+    const tab = page(name);
+    await tab.bringToFront();
     await tab.setViewportSize({ width, height });
     await tab.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
     await tab.screenshot({ path, fullPage: true });
@@ -72,16 +95,22 @@ const commands = {
   },
 };
 
-async function close_tab() {
-  await tab?.close();
-  tab = null;
+// A page that came from no address counts as one of the public network: it may not connect to ours unless allowed.
+async function give(tab, origin, files) {
+  await tab.route('**/*', (route) => route.fulfill(files[new URL(route.request().url()).pathname] ?? { status: 404 }));
+  await context.grantPermissions(['local-network-access'], { origin });
+}
+
+async function close_tab({ tab: name }) {
+  await tabs.get(name)?.close();
+  tabs.delete(name);
 }
 
 async function answer(line) {
   try {
-    const { do: name, ...rest } = JSON.parse(line);
+    const { do: name, tab = '', ...rest } = JSON.parse(line);
     if (name !== 'launch' && browser === null) throw new Error('no browser was launched');
-    return { value: (await commands[name](rest)) ?? null };
+    return { value: (await commands[name]({ tab, ...rest })) ?? null };
   } catch (error) {
     return { error: String(error.message).split('\n')[0] };
   }

@@ -83,3 +83,75 @@ def test_json_has_the_fields_of_the_stream_and_whose_phone_it_is() -> None:
 
 def test_letters_of_all_languages_are_visible() -> None:
     assert visible("Тел 電話 ü\x00\x85\u2028") == "Тел 電話 ü"
+
+
+CALL = {
+    "event": "call-ended",
+    "reason": "hung-up",
+    "time": "1900000000",
+    "customer": "5f3a00000000000000000002",
+    "phone": "5f3a00000000000000000001",
+    "call": "ab" * 16,
+    "callId": "dialog@phone",
+    "caller": "100",
+    "callee": "101",
+    "calleePhone": "5f3a00000000000000000003",
+    "status": "",
+    "ringSeconds": "4.500",
+    "talkSeconds": "59.750",
+    "by": "100",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(
+            {},
+            ["to 101", "hung-up", "rang 4.500 s", "talked 59.750 s", "by 100"],
+            id="a call that was answered",
+        ),
+        pytest.param(
+            {"reason": "busy", "status": "486", "talkSeconds": "", "by": "", "calleePhone": ""},
+            ["to 101", "busy", "486", "rang 4.500 s"],
+            id="a call that nobody took",
+        ),
+        pytest.param(
+            {"reason": "", "ringSeconds": "", "talkSeconds": "", "by": "", "callee": ""},
+            ["to ?"],
+            id="a call that begins",
+        ),
+    ],
+)
+def test_a_line_says_how_a_call_went(fields: dict[str, str], expected: list[str]) -> None:
+    _, event, who, *rest = re.split(r"\s{2,}", Entry("1-0", CALL | fields).line("user1", "100"))
+    assert (event, who) == ("call-ended", "100/user1")
+    assert rest == expected
+
+
+def test_json_has_the_times_of_a_call_as_numbers() -> None:
+    shown = Entry("1-0", CALL | {"status": "486"}).json("user1", "100")
+    assert (shown["status"], shown["ringSeconds"], shown["talkSeconds"]) == (486, 4.5, 59.75)
+    assert (
+        Entry("1-0", CALL | {"ringSeconds": "9" * 40 + ".1"}).json("", "")["ringSeconds"] == "9" * 40 + ".1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "is_about"),
+    [
+        ("100", True),
+        ("101", True),
+        (CALL["phone"], True),
+        (CALL["calleePhone"], True),
+        ("10", False),
+        ("", False),
+    ],
+)
+def test_a_call_concerns_both_of_its_sides(word: str, is_about: bool) -> None:
+    assert Entry("1-0", CALL).concerns([word]) is is_about
+
+
+def test_nothing_concerns_a_phone_without_a_name() -> None:
+    assert not Entry("1-0", CALL | {"calleePhone": ""}).concerns([""])
+    assert Entry("1-0", CALL | {"calleePhone": ""}).phones == (CALL["phone"],)

@@ -261,6 +261,23 @@ async def test_who_was_taken_for_dead_lets_his_phones_come_again() -> None:
     assert world.lines.hung_up == [(flow_of(device).id, False)]
 
 
+async def test_a_listener_of_udp_is_not_taken_for_the_connection_with_its_number() -> None:
+    """Both are called `flow` in a binding."""
+    world = World(LOCKED)
+    device = await on_a_connection(world)
+    known = world.location.known("id-u")
+    (lost,) = known.bindings
+    stands = replace(known, bindings=(replace(lost, contact="sip:200@10.0.0.7", transport="udp"),))
+
+    async def load(phones: Sequence[str]) -> list[Snapshot]:
+        return [stands]
+
+    world.location.load = load  # type: ignore[method-assign]  # what is stored: over UDP alone
+    assert not world.flows.is_dead(stands.bindings[0])
+    await world.flows.disown()
+    assert world.lines.hung_up == [(flow_of(device).id, False)]
+
+
 async def test_a_predecessors_connection_is_dead_and_a_neighbours_is_not() -> None:
     world = World(LOCKED)
     await on_a_connection(world)

@@ -10,10 +10,11 @@ from registrar.handlers.changes import Changes
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
 from registrar.handlers.flows import Flows
+from registrar.handlers.pings import Pings
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen, Silence
 from registrar.metrics import Metrics
-from registrar.model import Change, Epoch, Flow, IpMode, Mono, Phone, Snapshot, Update, login_name
+from registrar.model import Binding, Change, Epoch, Flow, IpMode, Mono, Phone, Snapshot, Update, login_name
 from registrar.ports import Due
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
@@ -229,6 +230,26 @@ class World:
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
             is_dead=self.flows.is_dead,
+            bound=self._bound,
+        )
+        self.bound: list[tuple[str, Snapshot]] = []
+        """What the registrar said of whose bindings."""
+        self.sent: list[bytes] = []
+        """The pings, and whether more can be sent."""
+        self.can_send = True
+        self.roll = 0.5
+        self.pings = Pings(
+            self.location,
+            self._send,
+            self.flow_of,
+            lambda _: "acme",
+            self.clock,
+            lambda: Mono(self.clock.now),
+            self.metrics,
+            node=node,
+            seconds=30,
+            salt=KEY,
+            roll=lambda: self.roll,
         )
         self.dispatch = Dispatch(
             self.guard, self.screen, self.people, self.register, self.flows, self.clock, self.metrics
@@ -255,6 +276,21 @@ class World:
         await self.dispatch.serve(exchange, verdict)
         assert len(exchange.answers) <= 1
         return exchange.answers[0] if exchange.answers else None
+
+    def flow_of(self, binding: Binding) -> Flow | None:
+        """This world has one UDP listener, number 0."""
+        if binding.flow:
+            return None
+        return Flow("udp", "192.0.2.10", 5060, binding.public_ip, binding.public_port)
+
+    def _send(self, data: bytes, flow: Flow) -> bool:
+        if self.can_send:
+            self.sent.append(data)
+        return self.can_send
+
+    def _bound(self, phone: Phone, stands: Snapshot) -> None:
+        self.bound.append((phone.id, stands))
+        self.pings.bound(phone.id, stands)
 
     async def everybody(self) -> list[str]:
         """Every phone that has a binding."""

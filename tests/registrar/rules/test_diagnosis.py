@@ -98,6 +98,15 @@ SENTENCES = [
         "Check its network; a computer that sleeps does this too.",
     ),
     (
+        "silent over UDP",
+        offline("ping-timeout", transport="udp"),
+        OPEN,
+        (),
+        f"Offline since {T}: it does not answer pings any more at 10.0.0.1:5060 over UDP, where it was last "
+        "heard from at 2026-11-21T11:59:00Z. Check its power and its network; it comes back with its next "
+        "registration, at once when it is started anew.",
+    ),
+    (
         "process gone",
         offline("node-lost"),
         OPEN,

@@ -1,0 +1,152 @@
+"""The routes below /pbx/call: who is talking to whom just now, and to end that."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, Response
+
+from ..auth import Caller
+from ..calls import LiveCall, LiveParty
+from ..clock import epoch_now, utc
+from ..database import reading, writing
+from ..deps import ActorDep, CallerDep, Parts, PartsDep
+from ..errors import Problem, Refused, not_found
+from ..operations.calls import record_hangup, require_sight, whose
+from .answer import json_answer
+from .paging import DEFAULT_LIMIT, read_page
+from .resource import Json
+from .resource_docs import DELETE
+from .schema import (
+    MOMENT,
+    READ,
+    Schema,
+    an_id,
+    answer,
+    moment,
+    of,
+    operation,
+    page,
+    paging,
+    query,
+    some_id,
+    sure,
+)
+
+MAX_LIMIT: Final = 1_000
+SIDES: Final = ("caller", "callee")
+CallId = Annotated[str, Path(description="Id of the call, 32 hex digits")]
+
+_CALL: Final = answer(
+    "Call",
+    {
+        "_id": sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"),
+        "callId": sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7"),
+        "customer": an_id("Id of the customer"),
+        "state": sure("string", "`ringing` or `answered`", example="answered"),
+        **{
+            path: schema
+            for side in SIDES
+            for path, schema in {
+                f"{side}.phone": some_id("Id of the phone; of a callee null until one has answered"),
+                f"{side}.number": of("string", "Extension", example="200"),
+                f"{side}.name": of("string", example="Anna"),
+                f"{side}.transport": of("string", "udp, tcp, tls, ws or wss", example="wss"),
+            }.items()
+        },
+        "media": sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed"),
+        "node": sure("string", "The process that has it", example="sip-1-5060"),
+        "startedAt": MOMENT,
+        "answeredAt": moment("null: not yet"),
+        "duration": of("integer", "Seconds since it was answered; null: not yet", example=12),
+    },
+)
+LIST: Final = operation(
+    page("Calls", "calls", _CALL),
+    READ,
+    parameters=[
+        *paging(DEFAULT_LIMIT, MAX_LIMIT),
+        query("extension", "string", "Only calls from or to the extension with this number"),
+        query("state", "string", "Only calls in this state", enum=["ringing", "answered"]),
+        query("customer", "string", "Id of the customer; by default one's own"),
+    ],
+)
+SHOW: Final = operation(_CALL, READ)
+
+
+def _with_patience(documented: Schema) -> Schema:
+    """The same, with the answer that nobody has ended the call."""
+    responses = documented["responses"]
+    late = {"504": {"description": "The process that has the call has not ended it within 2 seconds"}}
+    return documented | {"responses": {**responses, **late}} if isinstance(responses, dict) else documented
+
+
+routes = APIRouter(prefix="/pbx/call", tags=["Calls"])
+
+
+@routes.get("", summary="List calls", openapi_extra=LIST)
+async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+    """The calls of a customer that are there now, those that began first at the top."""
+    params = request.query_params
+    asked = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
+    async with reading(parts.read_engine) as session:
+        customer = await whose(session, caller, asked.customer)
+    number, state = params.get("extension", "").strip(), params.get("state", "").strip().lower()
+    calls = [
+        call
+        for call in await parts.calls.all_of(customer)
+        if (not number or call.has(number)) and (not state or call.state == state)
+    ]
+    rows = [_json(call) for call in calls[asked.offset : asked.offset + asked.limit]]
+    return json_answer({"offset": asked.offset, "limit": asked.limit, "total": len(calls), "calls": rows})
+
+
+@routes.get("/{id}", summary="Show a call", openapi_extra=SHOW)
+async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response:
+    """One call, as long as it is there."""
+    return json_answer(_json(await _find(caller, id, parts)))
+
+
+@routes.delete("/{id}", summary="End a call", openapi_extra=_with_patience(DELETE))
+async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
+    """Both sides are hung up on; whoever is still being called stops to ring."""
+    call = await _find(actor.caller, id, parts)
+    await writing(parts.engine, lambda session: record_hangup(session, actor, call.id))
+    if not await parts.calls.hang_up(call):
+        raise Refused(Problem(504, "timeout", "The call is still there: its process has not ended it yet"))
+    return JSONResponse({"success": True})
+
+
+async def _find(caller: Caller, id: str, parts: Parts) -> LiveCall:
+    """Raises Refused (404) when it is unknown, over, or of somebody out of sight."""
+    call = await parts.calls.find(id)
+    if call is None:
+        raise not_found("Call")
+    async with reading(parts.read_engine) as session:
+        await require_sight(session, caller, call.customer)
+    return call
+
+
+def _json(call: LiveCall) -> Json:
+    answered = call.answered_at
+    return {
+        "_id": call.id,
+        "callId": call.call_id,
+        "customer": call.customer,
+        "state": call.state,
+        "caller": _party(call.caller),
+        "callee": _party(call.callee),
+        "media": call.media,
+        "node": call.node,
+        "startedAt": utc(call.started_at),
+        "answeredAt": None if answered is None else utc(answered),
+        "duration": None if answered is None else max(int(epoch_now() - answered), 0),
+    }
+
+
+def _party(party: LiveParty) -> Json:
+    return {
+        "phone": party.phone,
+        "number": party.number,
+        "name": party.name,
+        "transport": party.transport,
+    }

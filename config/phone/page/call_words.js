@@ -1,0 +1,73 @@
+// How a call ended, in plain words: answers to INVITE (RFC 3261 section 21) and the causes of JsSIP.
+
+const ANSWERED = {
+  401: 'Username or password is wrong, or somebody has made new ones.',
+  403: 'The server does not allow this call.',
+  404: 'There is no such number.',
+  407: 'Username or password is wrong, or somebody has made new ones.',
+  408: 'Nobody answered in time.',
+  410: 'There is no such number any more.',
+  415: 'The other side does not understand the call.',
+  480: 'No phone with this number is online.',
+  482: 'The call went round in a circle.',
+  483: 'The call was passed on too often.',
+  484: 'The number is not complete.',
+  486: 'Busy.',
+  487: 'The call was taken back.',
+  488: 'The two phones have no kind of sound in common.',
+  500: 'The server met an error of its own.',
+  503: 'The server cannot put calls through at the moment.',
+  513: 'The call was too large for the server.',
+  600: 'Busy.',
+  603: 'The call was declined.',
+  604: 'There is no such number.',
+  606: 'The two phones have no kind of sound in common.',
+};
+
+const CAUSES = {
+  'Connection Error': 'There is no connection to the server.',
+  'Request Timeout': 'The server did not answer in time.',
+  'No Answer': 'Nobody answered in time.',
+  'No ACK': 'The other side answered, but was not heard of again.',
+  'RTP Timeout': 'The sound found no way between the two sides: a firewall may be in between.',
+  'WebRTC Error': 'The browser could not set the sound up.',
+  'Bad Media Description': 'The browser does not understand the sound that the other side wants.',
+  'Missing SDP': 'The other side did not say what sound it wants.',
+  Expires: 'Nobody answered in time.',
+};
+
+// Why no call came about; the event is JsSIP's `failed`.
+export function whyFailed({ originator, message, cause }, incoming) {
+  if (cause === 'Canceled') return incoming ? whyTakenBack(message) : 'You hung up before somebody answered.';
+  if (cause === 'Rejected' && originator === 'local') return 'You declined the call.';
+  const status = message?.status_code;
+  if (!status) return CAUSES[cause] ?? `The call failed: ${cause}.`;
+  return `${whyAnswered(status, message.reason_phrase)}${warning(message)}`;
+}
+
+// Why a call is over; the event is JsSIP's `ended`.
+export function whyEnded({ originator, message, cause }) {
+  if (cause !== 'Terminated') return CAUSES[cause] ?? `The call ended: ${cause}.`;
+  if (originator === 'local') return 'You hung up.';
+  const said = /\btext="([^"]+)"/.exec(message?.getHeader('reason') ?? '')?.[1];
+  return said ? `The call was ended: ${said}.` : 'The other side hung up.';
+}
+
+// What a final answer means.
+export function whyAnswered(status, reason) {
+  if (status in ANSWERED) return ANSWERED[status];
+  if (status >= 600) return `The call was declined (${status} ${reason}).`;
+  return status >= 500 ? `The server has a problem of its own (${status} ${reason}).` : `${status} ${reason}.`;
+}
+
+// RFC 3326: the other phones of a number are told when one of them has answered.
+function whyTakenBack(cancel) {
+  const elsewhere = /\bcause\s*=\s*200\b/.test(cancel?.getHeader('reason') ?? '');
+  return elsewhere ? 'Another phone of yours answered.' : 'A missed call: the caller hung up.';
+}
+
+// What the server says about it itself: the text of its Warning header.
+function warning(answer) {
+  const said = /"([^"]+)"/.exec(answer.getHeader('warning') ?? '')?.[1];
+  return said ? ` The server says: ${said}.` : '';
+}

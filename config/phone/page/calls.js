@@ -1,0 +1,108 @@
+// The calls of the phone: one that is talked in, others on hold or waiting.
+
+import { Call } from './call.js';
+
+const MOST_CALLS = 2; // a third caller hears that we are busy
+const BUSY = { status_code: 486, reason_phrase: 'Busy Here' };
+
+// `show(calls, line)` is called after each change, with a line for the log or none.
+export class Calls {
+  #phone = null;
+  #iceServers;
+  #show;
+  #calls = [];
+  #told = new Map(); // the state of each call that the log knows
+
+  constructor(iceServers, show) {
+    this.#iceServers = iceServers;
+    this.#show = show;
+  }
+
+  get live() {
+    return this.#calls.filter((call) => call.live);
+  }
+
+  get full() {
+    return this.live.length >= MOST_CALLS;
+  }
+
+  // The phone to call out with.
+  use(phone) {
+    this.#phone = phone;
+  }
+
+  dial(number) {
+    this.#holdAllBut(null);
+    const call = this.#add({ number });
+    call.start((options) => this.#watched(this.#phone.call(number, options)));
+  }
+
+  // JsSIP tells of a call that comes in.
+  called({ session, request }) {
+    if (this.full && !request.hasHeader('replaces')) {
+      session.terminate(BUSY);
+      return;
+    }
+    const { display_name: name, uri } = session.remote_identity;
+    const call = this.#add({ incoming: true, state: 'incoming', number: uri.user ?? '', name: name ?? '' });
+    call.adopt(this.#watched(session));
+    if (request.hasHeader('replaces')) call.answer(); // it goes on with a call that was answered already
+  }
+
+  answer(call) {
+    this.#holdAllBut(call);
+    call.answer();
+  }
+
+  resume(call) {
+    this.#holdAllBut(call);
+    call.resume();
+  }
+
+  hangUpAll() {
+    this.live.forEach((call) => call.hangUp());
+  }
+
+  #add(known) {
+    const call = new Call(this.#iceServers, (changed) => this.#changed(changed), known);
+    this.#calls = [...this.live, call];
+    return call;
+  }
+
+  #holdAllBut(chosen) {
+    this.live.filter((call) => call !== chosen).forEach((call) => call.hold());
+  }
+
+  // A session whose other side may send us on.
+  #watched(session) {
+    session.on('refer', ({ request, accept }) => this.#follow(request.refer_to.uri, accept));
+    session.on('replaces', ({ accept }) => accept());
+    return session;
+  }
+
+  // RFC 3515: the other side transfers us. Its call ends when it hears that the new one was answered.
+  #follow(uri, accept) {
+    this.#add({ number: uri.user ?? '' }).start((options) => {
+      let made = null;
+      accept((session) => {
+        made = session;
+      }, options);
+      return this.#watched(made ?? this.#phone.call(uri, options)); // it may have hung up already
+    });
+  }
+
+  #changed(call) {
+    const { state } = call.state;
+    const news = this.#told.get(call) === state ? '' : line(call.state);
+    if (call.live) this.#told.set(call, state);
+    else this.#told.delete(call);
+    this.#calls = this.#calls.filter((other) => other.live || other === call); // the last that ended may be read
+    this.#show(this.#calls, news);
+  }
+}
+
+function line({ state, incoming, name, number, why }) {
+  const who = name ? `${name} (${number})` : number;
+  const kind = incoming ? `call from ${who}` : `call to ${who}`;
+  return { asking: '', answering: '', incoming: kind, ended: `${kind}: ${why}` }[state] ?? `${kind}: ${state}`;
+}

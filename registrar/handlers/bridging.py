@@ -1,0 +1,85 @@
+"""The session descriptions of a call on their way: what is taken out of them, and what the relay makes of them."""
+
+from registrar.errors import MediaRefused
+from registrar.model import MediaPolicy
+from registrar.ports import Media
+from registrar.rules import media as rules
+from registrar.rules import sdp as sdp_rules
+from registrar.rules.legs import Legs
+from registrar.sip import Message
+
+ANY_ENGINE = "-"
+
+
+class Bridge:
+    """Asks the media relay, where a call needs one."""
+
+    def __init__(self, media: Media, policy: MediaPolicy) -> None:
+        self._media = media
+        self._policy = policy
+
+    def relay(self, call: str, branch: int, legs: Legs) -> str:
+        """The session that the media of a branch needs, empty when it needs none. Raises MediaRefused."""
+        plan = rules.plan(self._policy, legs.mine, legs.other, self._media.configured)
+        if isinstance(plan, rules.Impossible):
+            raise MediaRefused(plan.text)
+        return f"{ANY_ENGINE} {call}.{branch}" if isinstance(plan, rules.Relayed) else ""
+
+    async def offer(
+        self, sdp: bytes, legs: Legs, relay: str, *, from_tag: str, to_tag: str, secret: str
+    ) -> tuple[bytes, str]:
+        """An offer of the side that `legs` calls `mine`, as the other shall see it; and the relay's session.
+
+        Raises MediaRefused, StoreUnavailable.
+        """
+        sdp = offered(sdp, legs, secret)
+        if not relay:
+            return sdp, relay
+        engine, session = relay.split(" ")
+        made, engine = await self._media.offer(
+            session,
+            sdp_rules.without_hidden_candidates(sdp),
+            from_tag=from_tag,
+            to_tag=to_tag,
+            to=legs.other,
+            engine="" if engine == ANY_ENGINE else engine,
+        )
+        return made, f"{engine} {session}"
+
+    async def answer(self, sdp: bytes, relay: str, *, from_tag: str, to_tag: str, secret: str) -> bytes:
+        """An answer, as the offerer shall see it; `from_tag` is the offerer's. Raises like `offer`."""
+        sdp = sdp_rules.without_names(sdp, secret)
+        if not relay:
+            return sdp
+        engine, session = relay.split(" ")
+        return await self._media.answer(
+            session,
+            sdp_rules.without_hidden_candidates(sdp),
+            from_tag=from_tag,
+            to_tag=to_tag,
+            engine="" if engine == ANY_ENGINE else engine,
+        )
+
+    def delete(self, relay: str) -> None:
+        """The session is not needed any more."""
+        if relay:
+            engine, session = relay.split(" ")
+            self._media.delete(session, "" if engine == ANY_ENGINE else engine)
+
+
+def has_sdp(message: Message) -> bool:
+    """Whether the body is a session description."""
+    return bool(message.body) and sdp_rules.is_sdp(message.headers.get("content-type"))
+
+
+def offered(sdp: bytes, legs: Legs, secret: str) -> bytes:
+    """An offer without the sender's name, and without what one of the two may not use."""
+    sdp = sdp_rules.without_names(sdp, secret)
+    if not legs.video:
+        sdp = sdp_rules.without_video(sdp)
+    return sdp if legs.hd_audio else sdp_rules.narrowband(sdp)
+
+
+def other_body(body: bytes, secret: str, shown: str) -> bytes:
+    """A body that is no session description, without the sender's name."""
+    return body.replace(secret.encode(), shown.encode()) if secret and body else body

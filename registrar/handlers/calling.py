@@ -1,0 +1,419 @@
+"""A request from one phone to another outside a dialog: INVITE, MESSAGE, SUBSCRIBE, REFER (section 16)."""
+
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Final
+
+from registrar.errors import MalformedMessage, StoreUnavailable
+from registrar.model import Call, Callee, CallState, Flow, Party, Phone
+from registrar.ports import Clock, DialPlan, Location
+from registrar.rules import forward, session
+from registrar.rules import legs as leg_rules
+from registrar.rules.identity import (
+    Person,
+    View,
+    escape,
+    hops_left,
+    person,
+    plain,
+    secret_of,
+    shown_request,
+    shown_response,
+)
+from registrar.rules.legs import Legs
+from registrar.rules.routing import DIALOG_MAKERS, ROUTED, devices, is_on
+from registrar.rules.sdp import leg_kind, without_names
+from registrar.rules.tokens import Leg, Line, Seal, Target
+from registrar.sip import Request, Response, param, parse_name_addr, unescape
+
+from .answers import BUSY, Answer
+from .bridging import Bridge, has_sdp, offered, other_body
+from .calls import CallTable
+from .forwarding import Forwarding
+from .network import Exchange, Network
+from .reach import Reach, Way
+
+DEVICES: Final = 20
+"""So many devices ring at once; more is no extension but a flood."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What requests between phones need."""
+
+    network: Network
+    reach: Reach
+    seal: Seal
+    salt: Callable[[], bytes]
+    bridge: Bridge
+    calls: CallTable
+    dial_plan: DialPlan
+    location: Location
+    clock: Clock
+    node: str
+    generation: str
+    ring_seconds: float
+    loop_key: bytes
+    is_ours: Callable[[str], bool]
+    """Whether a host is a name or an address of ours, a customer's domain included."""
+    is_our_name: Callable[[str], bool]
+    """Whether it is one that is no customer's domain."""
+    start_task: Callable[[Coroutine[None, None, None]], object]
+    new_id: Callable[[], str]
+
+
+class Calling:
+    """Finds out who is called, and forwards."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def serve(self, exchange: Exchange, caller: Phone) -> None:
+        """A request whose digest is right and whose phone may come from where it came."""
+        parts = self._parts
+        request = exchange.request
+        if request.method not in ROUTED:  # PUBLISH: no event package is kept here (RFC 3903 section 6)
+            exchange.reply(Answer(489))
+            return
+        refused = self._refused(request)
+        if refused is not None:
+            exchange.reply(refused)
+            return
+        try:
+            callee, targets = await self._find(exchange, caller)
+        except StoreUnavailable:
+            exchange.reply(BUSY)
+            return
+        if callee is None or not targets:
+            exchange.reply(Answer(404 if callee is None else 480))
+            return
+        case = Invitation(parts, exchange, caller, callee, self._caller_target(exchange, caller))
+        forwarding = Forwarding(
+            parts.network,
+            parts.reach,
+            exchange,
+            case,
+            caller.id,
+            parts.ring_seconds,
+            parts.start_task,
+        )
+        exchange.serve(forwarding)
+        case.begin(forwarding)
+        await forwarding.start(targets[:DEVICES])
+
+    def _refused(self, request: Request) -> Answer | None:
+        if forward.is_loop(forward.loop_mark(self._parts.loop_key, request), request):
+            return Answer(482)
+        if hops_left(request) < 1:
+            return Answer(483)
+        if session.is_too_brief(request):
+            return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
+        if request.method != "MESSAGE" and not request.contacts:
+            return Answer(400, "Contact Is Missing")  # section 8.1.1.8
+        return None
+
+    async def _find(self, exchange: Exchange, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
+        """Who is called, and the devices to ring. Raises StoreUnavailable."""
+        parts = self._parts
+        uri = exchange.request.uri
+        gr = param(uri.params, "gr")
+        if gr and parts.is_ours(uri.host_key):
+            return await self._device(gr, caller)
+        host = uri.host_key
+        if uri.user is None or not (host == caller.domain or parts.is_our_name(host)):
+            return None, []
+        callee = await parts.dial_plan.called(caller.customer, unescape(uri.user))
+        if callee is None:
+            return None, []
+        here = self._caller_target(exchange, caller)
+        phones = [phone.id for phone in callee.phones if phone.active]
+        snapshots = await parts.location.load(phones) if phones else []
+        return callee, devices(zip(phones, snapshots, strict=True), parts.clock(), here)
+
+    async def _device(self, gr: str, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
+        """One device, by the address that a call with it was shown: for transfers (RFC 5627)."""
+        parts = self._parts
+        target = parts.seal.read_target(gr)
+        phone = await parts.dial_plan.phone(target.phone) if target is not None else None
+        if target is None or phone is None or phone.customer != caller.customer:
+            return None, []
+        (snapshot,) = await parts.location.load([phone.id])
+        live = devices([(phone.id, snapshot)], parts.clock(), None)
+        same = [row for row in live if any(_is_device(one, target) for one in row)]
+        shown = person(phone)
+        return Callee(shown.number, shown.name, (phone,)), same or live
+
+    def _caller_target(self, exchange: Exchange, caller: Phone) -> Target:
+        return sender_target(self._parts, exchange.request, exchange.flow, caller.id)
+
+
+def _is_device(one: Target, other: Target) -> bool:
+    if one.instance or other.instance:
+        return one.instance == other.instance
+    return one.contact == other.contact
+
+
+def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Target:
+    """The way back to whoever has sent a request: the flow it came by, the Contact that it names."""
+    contact = str(request.contacts[0].uri) if request.contacts else ""
+    process = (parts.node, parts.generation)
+    instance = next(
+        (b.instance for b in parts.location.known(phone).bindings if b.instance and is_on(b, flow, process)),
+        "",
+    )
+    return Target(
+        phone,
+        contact,
+        flow.transport,
+        parts.node,
+        parts.generation,
+        flow.id,
+        flow.remote_ip,
+        flow.remote_port,
+        instance,
+    )
+
+
+class Invitation:
+    """What is particular to one request outside a dialog; implements forwarding.Case."""
+
+    def __init__(
+        self, parts: Parts, exchange: Exchange, caller: Phone, callee: Callee, caller_target: Target
+    ) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._asked = exchange.request
+        self._caller = caller
+        self._callee = callee
+        self._caller_target = caller_target
+        self._phones = {phone.id: phone for phone in callee.phones}
+        self._own = plain(self._asked.from_)
+        """The caller as it knows itself."""
+        self._dialled = plain(self._asked.to)
+        self._shown = str(person(caller))
+        self._user = person(caller).user
+        self._callee_user = escape(callee.number) or "anonymous"
+        self._callee_person = str(_callee_person(callee, caller.domain))
+        self._mark = forward.loop_mark(parts.loop_key, self._asked)
+        self._extra = session.asked(self._asked)
+        self._offers = has_sdp(self._asked)
+        self._id = parts.new_id() if self._asked.method == "INVITE" else ""
+        self._relays: dict[int, str] = {}
+        self._legs: dict[int, Legs] = {}
+        self._ways: dict[int, Way] = {}
+        self._winner: int | None = None
+        self._call: Call | None = None
+
+    def begin(self, forwarding: Forwarding) -> None:
+        """Write down that there is a call."""
+        if not self._id:
+            return
+        parts, asked, caller = self._parts, self._asked, self._caller
+        salt = parts.salt()
+        self._call = Call(
+            id=self._id,
+            call_id=asked.call_id,
+            customer=caller.customer,
+            domain=caller.domain,
+            caller=Party(
+                caller.id,
+                caller.extension or self._user,
+                caller.name,
+                self._exchange.flow.transport,
+                asked.from_.tag or "",
+                parts.seal.line(Line(self._caller_target, self._dialled, self._own), asked.call_id, salt),
+                asked.cseq[0],
+            ),
+            callee=Party("", self._callee.number, self._callee.name),
+            state=CallState.RINGING,
+            started_at=parts.clock(),
+            node=parts.node,
+            generation=parts.generation,
+        )
+        parts.calls.begin(self._call, forwarding)
+
+    # forwarding.Case
+
+    async def request(self, number: int, way: Way) -> Request:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        phone = self._phones.get(way.target.phone)
+        view = View(
+            from_=self._shown,
+            to=f"<sip:{self._callee_user}@{self._caller.domain}>",
+            place=parts.reach.place(way),
+            contact=self._user,
+            gr=parts.seal.target(self._caller_target, parts.salt()) if asked.contacts else "",
+            secret=secret_of(self._caller),
+            asserted=True,
+        )
+        body, relay = await self._request_body(number, way, phone)
+        self._ways[number] = way
+        if asked.method in DIALOG_MAKERS:
+            leg = Leg(
+                self._id,
+                sender=way.target.phone,
+                receiver=self._caller.id,
+                from_=self._dialled,
+                to=self._own,
+                is_caller=False,
+                media=str(leg_rules.turned(self._legs[number])) if number in self._legs else "",
+                relay=relay,
+            )
+            view = replace(view, route=parts.seal.leg(leg, asked.call_id, parts.salt()))
+        extra = (*self._extra, *parts.reach.leave(way, self._caller.id, asked))
+        via = parts.reach.via(way, self._mark)
+        return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
+
+    async def _request_body(self, number: int, way: Way, phone: Phone | None) -> tuple[bytes, str]:
+        asked = self._asked
+        secret = secret_of(self._caller)
+        if asked.method != "INVITE":
+            return other_body(asked.body, secret, self._user), ""
+        mine = leg_kind(asked.body) if self._offers else None
+        mine = mine or leg_rules.kind_of(self._exchange.flow.transport)
+        other = leg_rules.kind_of(way.target.transport)
+        if phone is None:
+            phone = self._caller
+        both = self._legs[number] = leg_rules.legs(self._caller, mine, phone, other)
+        relay = self._relays[number] = self._parts.bridge.relay(self._id, number, both)
+        if not self._offers:
+            return other_body(asked.body, secret, self._user), relay
+        body, relay = await self._parts.bridge.offer(
+            asked.body, both, relay, from_tag=asked.from_.tag or "", to_tag="", secret=secret
+        )
+        self._relays[number] = relay
+        return body, relay
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        return bool(self._relays.get(number)) and has_sdp(response) and 100 < response.status < 300
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """See forwarding.Case."""
+        relay, bridge = self._relays[number], self._parts.bridge
+        secret = secret_of(self._phones.get(self._ways[number].target.phone))
+        caller_tag, callee_tag = self._asked.from_.tag or "", response.to.tag or ""
+        if self._offers:
+            return await bridge.answer(
+                response.body, relay, from_tag=caller_tag, to_tag=callee_tag, secret=secret
+            )
+        body, self._relays[number] = await bridge.offer(
+            response.body,
+            leg_rules.turned(self._legs[number]),
+            relay,
+            from_tag=callee_tag,
+            to_tag=caller_tag,
+            secret=secret,
+        )
+        return body
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        target = self._reached(number, response)
+        secret = secret_of(self._phones.get(target.phone))
+        makes_dialog = asked.method in DIALOG_MAKERS and 100 < response.status < 300
+        route = ""
+        if makes_dialog and response.to.tag:
+            route = parts.seal.leg(self._callers_leg(number, target), asked.call_id, parts.salt())
+        view = View(
+            from_=self._callee_person,
+            to=self._own,
+            place=parts.reach.place_on(self._exchange.flow),
+            contact=self._callee_user,
+            gr=parts.seal.target(target, parts.salt()) if "contact" in response.headers else "",
+            secret=secret,
+            route=route,
+            asserted=100 < response.status < 300,
+        )
+        if body is None:
+            body = (
+                self._quick_body(number, response, secret)
+                if has_sdp(response)
+                else other_body(response.body, secret, self._callee_user)
+            )
+        extra, _ = session.granted(asked, response)
+        return shown_response(asked, response, view, body, extra)
+
+    def relayed(self, number: int, response: Response) -> None:
+        """See forwarding.Case."""
+        if self._call is None or response.status < 200 or self._winner is not None:
+            return
+        self._winner = number
+        parts, asked = self._parts, self._asked
+        target = self._reached(number, response)
+        line = Line(target, self._shown, f"<sip:{self._callee_user}@{self._caller.domain}>")
+        callee = Party(
+            target.phone,
+            self._callee.number,
+            self._callee.name,
+            target.transport,
+            response.to.tag or "",
+            parts.seal.line(line, asked.call_id, parts.salt()),
+        )
+        _, seconds = session.granted(asked, response)
+        parts.calls.answered(self._id, callee, self._relays.get(number, ""), seconds)
+        for other in list(self._relays):
+            if other != number:
+                self.unwanted(other)
+
+    def refused(self, status: int) -> None:
+        """See forwarding.Case."""
+        for number in list(self._relays):
+            self.unwanted(number)
+        if self._call is not None:
+            self._parts.calls.refused(self._id, status)
+
+    def unwanted(self, number: int) -> None:
+        """See forwarding.Case."""
+        if number != self._winner:
+            self._parts.bridge.delete(self._relays.pop(number, ""))
+
+    def _reached(self, number: int, response: Response) -> Target:
+        """The callee's way back, by the Contact that it gave."""
+        target = self._ways[number].target
+        contact = response_contact(response)
+        return replace(target, contact=contact) if contact else target
+
+    def _callers_leg(self, number: int, target: Target) -> Leg:
+        flow = self._exchange.flow
+        return Leg(
+            self._id,
+            sender=self._caller.id,
+            receiver=target.phone,
+            from_=self._shown,
+            to=f"<sip:{self._callee_user}@{self._caller.domain}>",
+            is_caller=True,
+            media=str(self._legs[number]) if number in self._legs else "",
+            relay=self._relays.get(number, ""),
+            origin=f"{flow.remote_ip}:{flow.remote_port}" if flow.transport == "udp" else "",
+        )
+
+    def _quick_body(self, number: int, response: Response, secret: str) -> bytes:
+        both = self._legs.get(number)
+        turned = leg_rules.turned(both) if both is not None else None
+        return quick_sdp(response.body, turned, secret, is_offer=not self._offers)
+
+
+def _callee_person(callee: Callee, domain: str) -> Person:
+    return Person(callee.number, callee.name, domain)
+
+
+def response_contact(response: Response) -> str:
+    """The URI of the Contact in a response, empty when there is none that can be read."""
+    value = response.headers.get("contact")
+    try:
+        return str(parse_name_addr(value).uri) if value else ""
+    except MalformedMessage:
+        return ""
+
+
+def quick_sdp(sdp: bytes, both: Legs | None, secret: str, *, is_offer: bool) -> bytes:
+    """A session description that passes no relay; `both` as its sender sees them."""
+    if is_offer and both is not None:
+        return offered(sdp, both, secret)
+    return without_names(sdp, secret)

@@ -1,0 +1,324 @@
+"""The calls of this process: written down beside the path, watched, and ended when somebody wants them ended."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from registrar.errors import StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Snapshot
+from registrar.ports import Calls, Clock, Location
+from registrar.rules import forward
+from registrar.rules.routing import again
+from registrar.rules.tokens import Leg, Line, Seal, Target
+from registrar.transaction import TableFull
+
+from .bridging import Bridge
+from .network import Network
+from .reach import Reach
+
+PUT_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 1.0
+PARTIES_SECONDS: Final = 5.0
+"""How often it is looked whether the parties of each call are still there."""
+GRACE_SECONDS: Final = 9.0
+"""So long a party may be away: a browser that is reloaded comes back (decision 11)."""
+SESSION_GRACE_SECONDS: Final = 5.0
+CHUNK: Final = 200
+CSEQ_MARGIN: Final = 10_000
+"""A BYE in a party's name must be newer than whatever it has sent, also by ways that we did not see."""
+CAUSES: Final = {
+    486: Cause.BUSY,
+    600: Cause.BUSY,
+    603: Cause.DECLINED,
+    408: Cause.NO_ANSWER,
+    480: Cause.UNREACHABLE,
+    430: Cause.UNREACHABLE,
+    487: Cause.CANCELLED,
+    0: Cause.CANCELLED,
+}
+
+log = logging.getLogger(__name__)
+
+
+class Ringing(Protocol):
+    """A call that nobody has answered."""
+
+    def end(self, status: int) -> None:
+        """Give it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a node tells the one that has the call, because a request of it came another way."""
+
+    call: str
+    ended: str = ""
+    """Who ended it, empty: it goes on."""
+    expires_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    call: Call
+    ringing: Ringing | None
+    put_at: float
+    looked_at: float
+    missed_at: float = 0.0
+    """Since when a party is missing, 0 while both are there."""
+    cause: Cause | None = None
+    """Why it is being ended, when that is known before the answer."""
+    by: str = ""
+
+
+class CallTable:
+    """The calls whose INVITE this process has routed."""
+
+    def __init__(
+        self,
+        store: Calls,
+        bridge: Bridge,
+        reach: Reach,
+        network: Network,
+        location: Location,
+        seal: Seal,
+        clock: Clock,
+        metrics: Metrics,
+        tell: Callable[[News], None],
+        *,
+        node: str,
+        generation: str,
+    ) -> None:
+        """`tell` hands news to all nodes."""
+        self._store = store
+        self._bridge = bridge
+        self._reach = reach
+        self._network = network
+        self._location = location
+        self._seal = seal
+        self._clock = clock
+        self._metrics = metrics
+        self._tell = tell
+        self._process = (node, generation)
+        self._entries: dict[str, _Entry] = {}
+        metrics.calls_open.set_function(lambda: len(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    # What happens to a call
+
+    def begin(self, call: Call, ringing: Ringing) -> None:
+        """An INVITE goes out."""
+        now = self._clock()
+        self._entries[call.id] = _Entry(call, ringing, now, now)
+        self._store.started(call)
+
+    def answered(self, id: str, callee: Party, relay: str, seconds: int) -> None:
+        """Somebody took the call; its session runs out after `seconds`, 0: never."""
+        entry = self._entries.get(id)
+        if entry is None:
+            return
+        now = self._clock()
+        entry.ringing = None
+        entry.put_at = now
+        entry.call = replace(
+            entry.call,
+            callee=callee,
+            state=CallState.ANSWERED,
+            answered_at=now,
+            relay=relay,
+            expires_at=now + seconds if seconds else 0.0,
+        )
+        self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
+        self._store.answered(entry.call)
+
+    def refused(self, id: str, status: int) -> None:
+        """Nobody took it; 0: the caller has gone."""
+        entry = self._entries.get(id)
+        if entry is not None:
+            cause = entry.cause or CAUSES.get(status, Cause.FAILED)
+            self._end(entry, Ending(cause, self._clock(), status, entry.by))
+
+    def hung_up(self, leg: Leg, call_id: str) -> None:
+        """One party has said BYE."""
+        entry = self._entries.get(leg.call)
+        if entry is None:
+            self._bridge.delete(leg.relay)
+            self._tell(News(leg.call, ended="caller" if leg.is_caller else "callee"))
+            return
+        self._ended_by(entry, "caller" if leg.is_caller else "callee")
+
+    def seen(self, leg: Leg, call_id: str, cseq: int, target: Target | None) -> None:
+        """A party has sent a request: how far it has counted, and where it is now."""
+        entry = self._entries.get(leg.call)
+        if entry is None:
+            return
+        party = entry.call.caller if leg.is_caller else entry.call.callee
+        line = self._seal.read_line(party.target, call_id)
+        if line is not None and target is not None and target != line.target:
+            salt = self._reach.salt()
+            party = replace(party, target=self._seal.line(replace(line, target=target), call_id, salt))
+        party = replace(party, cseq=max(party.cseq, cseq))
+        entry.call = replace(entry.call, caller=party) if leg.is_caller else replace(entry.call, callee=party)
+
+    def refreshed(self, leg: Leg, seconds: int) -> None:
+        """The session goes on for `seconds` from now."""
+        entry = self._entries.get(leg.call)
+        expires_at = self._clock() + seconds
+        if entry is None:
+            self._tell(News(leg.call, expires_at=expires_at))
+        else:
+            entry.call = replace(entry.call, expires_at=expires_at)
+
+    def heard(self, news: News) -> None:
+        """Another node tells of a call; most are not ours."""
+        entry = self._entries.get(news.call)
+        if entry is None:
+            return
+        if news.ended:
+            self._ended_by(entry, news.ended)
+        elif entry.call.expires_at:
+            entry.call = replace(entry.call, expires_at=max(entry.call.expires_at, news.expires_at))
+
+    # Ending one
+
+    async def hang_up(self, id: str, by: str) -> None:
+        """Somebody wants a call to be over."""
+        entry = self._entries.get(id)
+        if entry is not None:
+            await self._terminate(entry, Cause.API, by)
+
+    async def bury(self, node: str, generation: str) -> int:
+        """End the calls of a process that died: nobody looks after them. Gives how many there were.
+
+        Raises StoreUnavailable.
+        """
+        calls = await self._store.of_node(node, generation)
+        for call in calls:
+            await self._say_bye(call, 'SIP;cause=503;text="Node lost"')
+            self._bridge.delete(call.relay)
+            self._store.ended(call, Ending(Cause.LOST, self._clock(), by=self._process[0]))
+            self._metrics.calls(Cause.LOST)
+        return len(calls)
+
+    async def run(self) -> None:
+        """Keep what is written fresh, and look after every call, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                log.debug("the parties of calls cannot be looked at: %s", error)
+
+    async def look(self) -> None:
+        """One round. Raises StoreUnavailable."""
+        now = self._clock()
+        for entry in list(self._entries.values()):
+            if now - entry.put_at >= PUT_SECONDS:
+                entry.put_at = now
+                self._store.put(entry.call)
+            expires_at = entry.call.expires_at
+            if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
+                await self._terminate(entry, Cause.LOST, "session timer")
+        due = [entry for entry in self._entries.values() if now - entry.looked_at >= PARTIES_SECONDS]
+        for start in range(0, len(due), CHUNK):
+            await self._look_at_parties(due[start : start + CHUNK], now)
+
+    async def _look_at_parties(self, entries: list[_Entry], now: Epoch) -> None:
+        """Whoever has neither a flow nor a registration is gone."""
+        asked: dict[str, None] = {}
+        doubtful: list[_Entry] = []
+        for entry in entries:
+            entry.looked_at = now
+            missing = [
+                party.phone for party in self._parties(entry.call) if not self._is_connected(entry, party)
+            ]
+            if missing:
+                doubtful.append(entry)
+                asked |= dict.fromkeys(missing)
+            else:
+                entry.missed_at = 0.0
+        if not doubtful:
+            return
+        phones = list(asked)
+        found = dict(zip(phones, await self._location.load(phones), strict=True))
+        for entry in doubtful:
+            if all(self._is_there(entry, party, found, now) for party in self._parties(entry.call)):
+                entry.missed_at = 0.0
+            elif not entry.missed_at:
+                entry.missed_at = now
+            elif now - entry.missed_at >= GRACE_SECONDS and entry.call.id in self._entries:
+                await self._terminate(entry, Cause.LOST, "")
+
+    def _parties(self, call: Call) -> tuple[Party, ...]:
+        """Those that must be there; while it rings the transactions look after it."""
+        return (call.caller, call.callee) if call.state is CallState.ANSWERED else ()
+
+    def _is_connected(self, entry: _Entry, party: Party) -> bool:
+        """Whether a connection of its own stands; over UDP there is none."""
+        line = self._seal.read_line(party.target, entry.call.call_id)
+        return (
+            line is not None and line.target.transport != "udp" and self._reach.way(line.target) is not None
+        )
+
+    def _is_there(self, entry: _Entry, party: Party, found: dict[str, Snapshot], now: Epoch) -> bool:
+        snapshot = found.get(party.phone)
+        return snapshot is None or bool(snapshot.live(now)) or self._is_connected(entry, party)
+
+    def _ended_by(self, entry: _Entry, side: str) -> None:
+        party = entry.call.caller if side == "caller" else entry.call.callee
+        self._end(entry, Ending(Cause.HUNG_UP, self._clock(), by=party.number or side))
+
+    async def _terminate(self, entry: _Entry, cause: Cause, by: str) -> None:
+        if entry.ringing is not None:
+            entry.cause, entry.by = cause, by
+            entry.ringing.end(480 if cause is Cause.LOST else 487)
+            return
+        self._end(entry, Ending(cause, self._clock(), by=by))
+        text = "Lost" if cause is Cause.LOST else "Ended by the operator"
+        reason = f'SIP;cause=480;text="{text}"'
+        await self._say_bye(entry.call, reason)
+
+    def _end(self, entry: _Entry, ending: Ending) -> None:
+        if self._entries.pop(entry.call.id, None) is None:
+            return
+        self._bridge.delete(entry.call.relay)
+        self._metrics.calls(ending.cause)
+        self._store.ended(entry.call, ending)
+
+    async def _say_bye(self, call: Call, reason: str) -> None:
+        """To both, each in the name of the other."""
+        for party, other in ((call.caller, call.callee), (call.callee, call.caller)):
+            line = self._seal.read_line(party.target, call.call_id) if party.target else None
+            if line is not None:
+                await self._say_bye_to(call, party, other, line, reason)
+
+    async def _say_bye_to(self, call: Call, party: Party, other: Party, line: Line, reason: str) -> None:
+        for target in await self._ways_to(line.target):
+            way = self._reach.way(target)
+            if way is None:
+                continue
+            from_, to = f"{line.from_};tag={other.tag}", f"{line.to};tag={party.tag}"
+            number = other.cseq + CSEQ_MARGIN
+            request = forward.bye(
+                line.target.contact, self._reach.via(way), from_, to, call.call_id, number, reason
+            )
+            for name, value in self._reach.leave(way, other.phone, request):
+                request.headers.add(name, value)
+            try:
+                self._network.request(request, way.flow, None)
+            except TableFull:
+                log.warning("a BYE could not be sent: too many transactions")
+            return
+
+    async def _ways_to(self, lost: Target) -> list[Target]:
+        if self._reach.way(lost) is not None:
+            return [lost]
+        try:
+            (snapshot,) = await self._location.load([lost.phone])
+        except StoreUnavailable:
+            return []
+        return again(snapshot.live(self._clock()), lost.phone, lost)

@@ -1,0 +1,294 @@
+"""A request inside a dialog: not challenged, but it must carry our token and come from the phone it was given to.
+
+It goes to where its Contact leads; no store is asked while that flow lives (RFC 3261 section 16.4, RFC 5626).
+"""
+
+import logging
+from dataclasses import replace
+from typing import Final
+
+from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
+from registrar.model import Flow, Phone
+from registrar.rules import legs as leg_rules
+from registrar.rules import session
+from registrar.rules.identity import View, hops_left, secret_of, shown_request, shown_response
+from registrar.rules.legs import Legs
+from registrar.rules.routing import again, is_on
+from registrar.rules.tokens import Leg, Target
+from registrar.sip import Request, Response, param, parse_name_addr
+
+from .answers import BUSY, FORBIDDEN, Answer
+from .bridging import has_sdp, other_body
+from .calling import Parts, quick_sdp, response_contact, sender_target
+from .flows import Flows
+from .forwarding import Forwarding
+from .network import Exchange
+from .reach import Way
+
+TRICKLE: Final = "application/trickle-ice-sdpfrag"
+OFFERING: Final = frozenset({"INVITE", "UPDATE", "PRACK"})
+
+log = logging.getLogger(__name__)
+
+
+class Dialogs:
+    """Serves requests that carry a token of ours."""
+
+    def __init__(self, parts: Parts, flows: Flows) -> None:
+        self._parts = parts
+        self._flows = flows
+
+    async def serve(self, exchange: Exchange, leg: Leg) -> None:
+        """Forward it, or refuse it statelessly."""
+        request = exchange.request
+        is_ack = request.method == "ACK"
+        try:
+            sender = await self._sender(exchange.flow, leg)
+        except StoreUnavailable:
+            if not is_ack:
+                exchange.reply(BUSY)
+            return
+        if sender is None:
+            log.debug("a request of a dialog came over a flow that is not its phone's: %s", request.call_id)
+            if not is_ack:
+                exchange.reply(FORBIDDEN)
+            return
+        if hops_left(request) < 1:
+            if not is_ack:
+                exchange.reply(Answer(483))
+            return
+        exchange.phone = sender
+        receiver = await self._phone(leg.receiver)
+        message = InDialog(self._parts, exchange, leg, sender, receiver)
+        if is_ack:
+            await self._acknowledge(message)
+            return
+        if session.is_too_brief(request) and request.method in session.METHODS:
+            exchange.reply(Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),)))
+            return
+        if not exchange.accept():
+            return
+        if leg.relay and request.method == "INFO" and _is_trickle(request):
+            exchange.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
+            return
+        await self._forward(exchange, message)
+
+    async def _forward(self, exchange: Exchange, message: "InDialog") -> None:
+        parts, request = self._parts, exchange.request
+        targets = await self._targets(message)
+        message.note()
+        forwarding = Forwarding(
+            parts.network,
+            parts.reach,
+            exchange,
+            message,
+            message.leg.sender,
+            parts.ring_seconds,
+            parts.start_task,
+        )
+        exchange.serve(forwarding)
+        await forwarding.start([targets])
+        if request.method == "BYE" and message.leg.call:
+            parts.calls.hung_up(message.leg, request.call_id)
+
+    async def _acknowledge(self, message: "InDialog") -> None:
+        """The ACK of a 2xx: forwarded once, answered by nobody."""
+        for target in await self._targets(message):
+            way = self._parts.reach.way(target)
+            if way is not None:
+                try:
+                    ack = await message.request(0, way)
+                except (MediaRefused, StoreUnavailable) as error:
+                    log.warning("the answer in an ACK: %s", error)
+                    return
+                self._parts.network.send(ack, way.flow)
+                return
+
+    async def _sender(self, flow: Flow, leg: Leg) -> Phone | None:
+        """The phone that the token was given to, when this is its flow. Raises StoreUnavailable."""
+        phone = await self._phone(leg.sender)
+        if phone is None:
+            return None
+        if flow.transport != "udp":
+            return phone if self._flows.holds(flow, leg.sender) else None
+        if leg.origin == f"{flow.remote_ip}:{flow.remote_port}":
+            return phone
+        parts = self._parts
+        process, now = (parts.node, parts.generation), parts.clock()
+        if any(is_on(binding, flow, process) for binding in parts.location.known(leg.sender).live(now)):
+            return phone
+        (snapshot,) = await parts.location.load([leg.sender])
+        return phone if any(is_on(binding, flow, process) for binding in snapshot.live(now)) else None
+
+    async def _phone(self, id: str) -> Phone | None:
+        try:
+            return await self._parts.dial_plan.phone(id)
+        except StoreUnavailable:
+            return None
+
+    async def _targets(self, message: "InDialog") -> list[Target]:
+        """Where it goes: the flow in the Request-URI's token, else where that phone is now."""
+        parts = self._parts
+        lost = message.target
+        if lost is not None and parts.reach.way(lost) is not None:
+            return [lost]
+        try:
+            (snapshot,) = await parts.location.load([message.leg.receiver])
+        except StoreUnavailable:
+            return [lost] if lost is not None else []
+        live = snapshot.live(parts.clock())
+        if lost is None:
+            lost = Target(message.leg.receiver, "", "", "", "", 0, "", 0)
+        # A browser that came back is another connection, but its dialog knows it by the Contact it gave.
+        found = again(live, message.leg.receiver, lost)
+        return [replace(target, contact=lost.contact) if lost.contact else target for target in found]
+
+
+class InDialog:
+    """What is particular to one request inside a dialog; implements forwarding.Case."""
+
+    def __init__(
+        self, parts: Parts, exchange: Exchange, leg: Leg, sender: Phone, receiver: Phone | None
+    ) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._asked = exchange.request
+        self.leg = leg
+        self._sender_secret = secret_of(sender)
+        self._receiver_secret = secret_of(receiver)
+        self.target = self._named_target()
+        self._legs = _legs(leg)
+        self._extra = session.asked(self._asked)
+        self._offers = has_sdp(self._asked)
+        self._reached: Target | None = None
+
+    def note(self) -> None:
+        """The call is told how far its parties have counted, and where they are."""
+        if not self.leg.call:
+            return
+        asked = self._asked
+        target = None
+        if asked.contacts:
+            target = sender_target(self._parts, asked, self._exchange.flow, self.leg.sender)
+        self._parts.calls.seen(self.leg, asked.call_id, asked.cseq[0], target)
+
+    async def request(self, number: int, way: Way) -> Request:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        self._reached = way.target
+        gr = ""
+        if asked.contacts:
+            own = sender_target(parts, asked, self._exchange.flow, self.leg.sender)
+            gr = parts.seal.target(own, parts.salt())
+        view = View(
+            from_=self.leg.from_,
+            to=self.leg.to,
+            place=parts.reach.place(way),
+            contact=_user(self.leg.from_),
+            gr=gr,
+            secret=self._sender_secret,
+        )
+        extra = (*self._extra, *parts.reach.leave(way, self.leg.sender, asked))
+        body = await self._request_body(view.contact)
+        uri = way.target.contact or asked.target
+        return shown_request(asked, uri, parts.reach.via(way), view, body, parts.is_ours, extra)
+
+    async def _request_body(self, shown: str) -> bytes:
+        asked, relay = self._asked, self.leg.relay
+        if not self._offers:
+            return other_body(asked.body, self._sender_secret, shown)
+        mine, theirs = asked.from_.tag or "", asked.to.tag or ""
+        bridge = self._parts.bridge
+        if asked.method == "ACK":
+            return await bridge.answer(
+                asked.body, relay, from_tag=theirs, to_tag=mine, secret=self._sender_secret
+            )
+        if self._legs is None:
+            return quick_sdp(asked.body, None, self._sender_secret, is_offer=True)
+        body, _ = await bridge.offer(
+            asked.body, self._legs, relay, from_tag=mine, to_tag=theirs, secret=self._sender_secret
+        )
+        return body
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        return bool(self.leg.relay) and has_sdp(response) and 100 < response.status < 300
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """See forwarding.Case."""
+        asked, relay, bridge = self._asked, self.leg.relay, self._parts.bridge
+        mine, theirs = asked.from_.tag or "", asked.to.tag or ""
+        if self._offers or self._legs is None:
+            return await bridge.answer(
+                response.body, relay, from_tag=mine, to_tag=theirs, secret=self._receiver_secret
+            )
+        body, _ = await bridge.offer(
+            response.body,
+            leg_rules.turned(self._legs),
+            relay,
+            from_tag=theirs,
+            to_tag=mine,
+            secret=self._receiver_secret,
+        )
+        return body
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        user = asked.to.uri.user or "anonymous"
+        gr = ""
+        if "contact" in response.headers and self._reached is not None:
+            contact = response_contact(response) or self._reached.contact
+            gr = parts.seal.target(replace(self._reached, contact=contact), parts.salt())
+        view = View(
+            from_=self.leg.to,
+            to=self.leg.from_,
+            place=parts.reach.place_on(self._exchange.flow),
+            contact=user,
+            gr=gr,
+            secret=self._receiver_secret,
+        )
+        if body is None:
+            turned = leg_rules.turned(self._legs) if self._legs is not None else None
+            body = (
+                quick_sdp(response.body, turned, self._receiver_secret, is_offer=not self._offers)
+                if has_sdp(response)
+                else other_body(response.body, self._receiver_secret, user)
+            )
+        extra, _ = session.granted(asked, response)
+        return shown_response(asked, response, view, body, extra)
+
+    def relayed(self, number: int, response: Response) -> None:
+        """See forwarding.Case."""
+        _, seconds = session.granted(self._asked, response)
+        if seconds and self.leg.call:
+            self._parts.calls.refreshed(self.leg, seconds)
+
+    def refused(self, status: int) -> None:
+        """See forwarding.Case: the dialog goes on without it."""
+
+    def unwanted(self, number: int) -> None:
+        """See forwarding.Case: the session of the relay belongs to the dialog."""
+
+    def _named_target(self) -> Target | None:
+        """The way that the Request-URI names, when it is to the other party of this dialog."""
+        gr = param(self._asked.uri.params, "gr")
+        target = self._parts.seal.read_target(gr) if gr else None
+        return target if target is not None and target.phone == self.leg.receiver else None
+
+
+def _legs(leg: Leg) -> Legs | None:
+    return leg_rules.parse_legs(leg.media) if leg.media else None
+
+
+def _user(address: str) -> str:
+    """The user that an address of ours names."""
+    try:
+        return parse_name_addr(address).uri.user or "anonymous"
+    except MalformedMessage:
+        return "anonymous"
+
+
+def _is_trickle(request: Request) -> bool:
+    media_type = request.headers.get("content-type") or ""
+    return media_type.partition(";")[0].strip().lower() == TRICKLE

@@ -1,0 +1,350 @@
+"""One request forwarded on one or several ways, from its server transaction to the answer that goes back.
+
+The rules of the choice are rules.forking; what the messages say is a Case (RFC 3261 sections 16.6 to 16.10).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
+from registrar.rules import forward
+from registrar.rules.forking import Best, Cancel, Fork, Relay, Step
+from registrar.rules.tokens import Target
+from registrar.sip import Request, Response, parse_name_addr, quote
+from registrar.transaction import Key, TableFull
+
+from .answers import RETRY_AFTER, Answer
+from .network import Exchange, Network
+from .reach import Reach, Way
+
+CANCEL_SECONDS: Final = 32.0
+"""64*T1: a cancelled branch that is silent for so long is over (section 9.1)."""
+UNREACHED: Final = 430
+"""Flow Failed (RFC 5626 section 11.6): the next flow of that phone is tried."""
+
+log = logging.getLogger(__name__)
+
+
+class Case(Protocol):
+    """What is particular to a request: how it reads for the other side, and what its answers mean."""
+
+    async def request(self, number: int, way: Way) -> Request:
+        """The request for one branch. Raises MediaRefused, StoreUnavailable."""
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """Whether the response's body must be asked for elsewhere."""
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """That body. Raises MediaRefused, StoreUnavailable."""
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """The response as the asker gets it; None: the body is the response's own."""
+
+    def relayed(self, number: int, response: Response) -> None:
+        """A 2xx or a provisional answer has gone back."""
+
+    def refused(self, status: int) -> None:
+        """A final answer that is no 2xx has gone back; 0: nobody was there to hear it."""
+
+    def unwanted(self, number: int) -> None:
+        """A branch has come to nothing."""
+
+
+@dataclass(slots=True)
+class _Branch:
+    left: deque[Target]
+    way: Way | None = None
+    sent: Request | None = None
+    key: Key | None = None
+    final: Response | None = None
+    warning: str = ""
+    retry_after: bool = False
+
+
+@dataclass(slots=True)
+class Refused:
+    """Why a body could not be made."""
+
+    status: int
+    warning: str
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """Implements network.Asker and network.Served."""
+
+    network: Network
+    reach: Reach
+    exchange: Exchange
+    case: Case
+    caller: str
+    """Id of the phone whose request it is."""
+    ring_seconds: float
+    """Timer C."""
+    start_task: Callable[[Coroutine[None, None, None]], object]
+    fork: Fork = field(init=False)
+    _branches: list[_Branch] = field(default_factory=list)
+    _numbers: dict[Key, int] = field(default_factory=dict)
+    _backlog: deque[tuple[int, Response]] = field(default_factory=deque)
+    _timer: asyncio.TimerHandle | None = None
+    _gone: bool = False
+
+    def __post_init__(self) -> None:
+        self.fork = Fork(is_invite=self._is_invite)
+
+    @property
+    def _is_invite(self) -> bool:
+        return self.exchange.request.method == "INVITE"
+
+    async def start(self, devices: Sequence[Sequence[Target]]) -> None:
+        """Send the request to every device at once, and of each over its best flow first."""
+        for targets in devices:
+            self.fork.add()
+            self._branches.append(_Branch(deque(targets)))
+        if self._is_invite:
+            self._ring()
+        for number in range(len(self._branches)):
+            if not self.fork.over:
+                await self._try(number)
+
+    # The caller's side
+
+    def cancel(self) -> None:
+        """See network.Served."""
+        self._perform(self.fork.give_up(487))
+
+    def caller_gone(self) -> None:
+        """See network.Served."""
+        self._gone = True
+        self._perform(self.fork.give_up(487))
+
+    def acknowledge(self, ack: Request) -> None:
+        """See network.Served: such a caller ignored our Record-Route, and its ACK ends here."""
+        log.debug("an ACK with the branch of its INVITE: %s", ack.call_id)
+
+    def end(self, status: int) -> None:
+        """Give up for a reason of ours: nobody has answered yet, and nobody shall."""
+        self._perform(self.fork.give_up(status))
+
+    # The callees' side
+
+    def answered(self, key: Key, response: Response) -> None:
+        """See network.Asker."""
+        number = self._numbers[key]
+        if self._backlog or self.case.takes_time(number, response):
+            self._backlog.append((number, response))
+            if len(self._backlog) == 1:
+                self.start_task(self._work_off())
+            return
+        self._hear(number, response, None)
+
+    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+        """See network.Asker."""
+        number = self._numbers[key]
+        if timed_out:
+            self._finish(number, 408)
+        elif not self._branches[number].final:
+            self._again(number, UNREACHED)
+
+    async def _work_off(self) -> None:
+        """Answers whose bodies take time, one after the other, as they came."""
+        while self._backlog:
+            number, response = self._backlog[0]
+            body: bytes | Refused | None = None
+            try:
+                if self.case.takes_time(number, response):
+                    body = await self.case.body(number, response)
+            except (MediaRefused, StoreUnavailable) as error:
+                log.warning("the media of a call: %s", error)
+                body = _refused(error)
+            self._hear(number, response, body)
+            self._backlog.popleft()
+
+    def _hear(self, number: int, response: Response, body: bytes | None | Refused) -> None:
+        branch = self._branches[number]
+        status = response.status
+        if status < 200:
+            self._perform(self.fork.provisional(number))
+            if status > 100 and not self.fork.over:
+                if self._is_invite:
+                    self._ring()
+                if not isinstance(body, Refused):
+                    self._pass(number, response, body)
+            return
+        if status == UNREACHED and not self.fork.over:
+            self._again(number, status)
+            return
+        branch.final = response
+        for step in self.fork.final(number, status):
+            if isinstance(step, Relay):
+                self._accept(number, response, body)
+            else:
+                self._perform([step])
+
+    def _accept(self, number: int, response: Response, body: bytes | None | Refused) -> None:
+        """A 2xx goes back; one whose media cannot be had is ended at once."""
+        self._stop_ringing()
+        if isinstance(body, Refused):
+            self._hang_up(number)
+            self._reply(Answer(body.status, headers=_warning(body.warning)))
+            self.case.refused(body.status)
+        elif self._gone:
+            self._hang_up(number)
+        else:
+            self._pass(number, response, body)
+
+    def _pass(self, number: int, response: Response, body: bytes | None) -> None:
+        try:
+            shown = self.case.response(number, response, body)
+        except MalformedMessage as error:
+            log.debug("a response that cannot be read: %s", error)
+            return
+        self.exchange.respond(shown)
+        self.case.relayed(number, response)
+
+    # Steps
+
+    def _perform(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Cancel):
+                self._cancel(step)
+            elif isinstance(step, Best):
+                self._best(step)
+            elif isinstance(step, Relay):
+                raise AssertionError("a 2xx is relayed where it came in")
+            else:
+                self._hang_up(step.branch)
+
+    def _best(self, step: Best) -> None:
+        self._stop_ringing()
+        if step.branch is not None:
+            response = self._branches[step.branch].final
+            if response is not None:
+                self._pass(step.branch, response, None)
+                self.case.refused(step.status)
+                return
+        warnings = [branch.warning for branch in self._branches if branch.warning]
+        headers = _warning(warnings[0]) if warnings and step.status == 488 else ()
+        if any(branch.retry_after for branch in self._branches) and step.status == 503:
+            headers = (*headers, ("Retry-After", str(RETRY_AFTER)))
+        self._reply(Answer(step.status, headers=headers))
+        self.case.refused(0 if self._gone else step.status)
+
+    def _reply(self, answer: Answer) -> None:
+        if not self._gone:
+            self.exchange.reply(answer)
+
+    def _cancel(self, step: Cancel) -> None:
+        branch = self._branches[step.branch]
+        if branch.sent is None or branch.way is None:
+            return
+        reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else ""
+        request = forward.cancel(branch.sent, reason)
+        try:
+            self.network.request(request, branch.way.flow, None)
+        except TableFull:
+            log.warning("a CANCEL could not be sent: too many transactions")
+        loop = asyncio.get_running_loop()
+        loop.call_later(CANCEL_SECONDS, self._cancelled_in_vain, step.branch)
+
+    def _cancelled_in_vain(self, number: int) -> None:
+        branch = self._branches[number]
+        if branch.final is None and branch.key is not None:
+            self.network.forget(branch.key)
+            self._finish(number, 487)
+
+    def _hang_up(self, number: int) -> None:
+        """End the dialog that a 2xx has made: acknowledge it, and say BYE."""
+        branch = self._branches[number]
+        response, sent, way = branch.final, branch.sent, branch.way
+        self.case.unwanted(number)
+        if response is None or sent is None or way is None:
+            return
+        try:
+            contact = str(parse_name_addr(response.headers.get("contact") or "").uri)
+        except MalformedMessage:
+            contact = sent.target
+        acknowledge = forward.acknowledge(sent, response, contact, self.reach.via(way))
+        self.network.send(self._addressed(acknowledge, way), way.flow)
+        bye = forward.hang_up(sent, response, contact, self.reach.via(way), forward.COMPLETED_ELSEWHERE)
+        try:
+            self.network.request(self._addressed(bye, way), way.flow, None)
+        except TableFull:
+            log.warning("a BYE could not be sent: too many transactions")
+
+    def _addressed(self, request: Request, way: Way) -> Request:
+        """With the leave that another node asks for, when it holds the flow."""
+        for name, value in self.reach.leave(way, self.caller, request):
+            request.headers.add(name, value)
+        return request
+
+    # Branches
+
+    async def _try(self, number: int) -> None:
+        """Send the request over the first way of a device that is there; without one the branch is over."""
+        branch = self._branches[number]
+        while branch.left:
+            way = self.reach.way(branch.left.popleft())
+            if way is None:
+                continue
+            try:
+                request = await self.case.request(number, way)
+            except (MediaRefused, StoreUnavailable) as error:
+                refused = _refused(error)
+                branch.warning, branch.retry_after = refused.warning, refused.status == 503
+                self._finish(number, refused.status)
+                return
+            if self.fork.over or self._gone:  # the caller went while the media was asked for
+                self._finish(number, 487)
+                return
+            branch.way, branch.sent = way, request
+            try:
+                branch.key = self.network.request(request, way.flow, self)
+            except TableFull:
+                branch.retry_after = True
+                self._finish(number, 503)
+                return
+            self._numbers[branch.key] = number
+            return
+        self._finish(number, UNREACHED)
+
+    def _again(self, number: int, status: int) -> None:
+        """A flow has failed: the next one of that device, or the branch is over."""
+        if self._branches[number].left and not self.fork.over and not self._gone:
+            self.start_task(self._try(number))
+        else:
+            self._finish(number, status)
+
+    def _finish(self, number: int, status: int) -> None:
+        """A branch has come to nothing, by no answer of its own."""
+        self.case.unwanted(number)
+        self._perform(self.fork.final(number, status))
+
+    def _ring(self) -> None:
+        """Timer C (section 16.7 step 2): begins again with each sign that it rings."""
+        self._stop_ringing()
+        self._timer = asyncio.get_running_loop().call_later(self.ring_seconds, self._rung_out)
+
+    def _stop_ringing(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rung_out(self) -> None:
+        self._timer = None
+        self._perform(self.fork.give_up(408))
+
+
+def _refused(error: MediaRefused | StoreUnavailable) -> Refused:
+    if isinstance(error, MediaRefused):
+        return Refused(488, str(error))
+    return Refused(503, str(error))
+
+
+def _warning(text: str) -> tuple[tuple[str, str], ...]:
+    """RFC 3261 section 20.43, code 399: miscellaneous."""
+    return (("Warning", f"399 registrar {quote(text)}"),) if text else ()

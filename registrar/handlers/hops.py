@@ -1,0 +1,101 @@
+"""A request that another node sends over a flow of ours: it has its leave in the Route, and is passed as it is."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from registrar.rules.forward import COOKIE
+from registrar.rules.identity import hops_left
+from registrar.rules.tokens import Hop
+from registrar.sip import Headers, Request, Response
+
+from .answers import Answer
+from .calling import Parts
+from .forwarding import Forwarding
+from .network import Exchange
+from .reach import PLACE, Way
+
+PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
+"""Headers in which the other node has left room for the address that the phone sees us by."""
+
+
+class Hops:
+    """Serves requests with a leave."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def serve(self, exchange: Exchange, hop: Hop) -> None:
+        """Send it over the flow that it names; 430 when that is gone (RFC 5626 section 11.6)."""
+        parts, request = self._parts, exchange.request
+        way = parts.reach.way(hop.target) if hop.target.node == parts.node else None
+        if request.method == "ACK":
+            if way is not None:
+                parts.network.send(
+                    _placed(request, way, parts.reach.via(way), parts.reach.place(way)), way.flow
+                )
+            return
+        if way is None or hops_left(request) < 1:
+            exchange.reply(Answer(483 if way is not None else 430))
+            return
+        if not exchange.accept():
+            return
+        forwarding = Forwarding(
+            parts.network,
+            parts.reach,
+            exchange,
+            _Passing(parts, exchange.request),
+            hop.caller,
+            parts.ring_seconds,
+            parts.start_task,
+        )
+        exchange.serve(forwarding)
+        await forwarding.start([[hop.target]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """Nothing is particular to it; implements forwarding.Case."""
+
+    parts: Parts
+    asked: Request
+
+    async def request(self, number: int, way: Way) -> Request:
+        """See forwarding.Case."""
+        reach = self.parts.reach
+        return _placed(self.asked, way, reach.via(way, COOKIE), reach.place(way))
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        return False
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """See forwarding.Case."""
+        return response.body
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """Without our Via; the other node makes of the rest what the asker sees."""
+        rows = [("via", "Via", value) for value in self.asked.headers.all("via")]
+        rows += [row for row in response.headers.rows if row[0] != "via"]
+        return Response(response.status, response.reason, Headers(rows), response.body)
+
+    def relayed(self, number: int, response: Response) -> None:
+        """See forwarding.Case."""
+
+    def refused(self, status: int) -> None:
+        """See forwarding.Case."""
+
+    def unwanted(self, number: int) -> None:
+        """See forwarding.Case."""
+
+
+def _placed(request: Request, way: Way, via: str, place: str) -> Request:
+    rows = [("via", "Via", via)]
+    for key, name, value in request.headers.rows:
+        if key == "route":
+            continue
+        if key in PLACED and PLACE in value:
+            value = value.replace(PLACE, place)
+        elif key == "max-forwards":
+            value = str(hops_left(request) - 1)
+        rows.append((key, name, value))
+    return Request(request.method, way.target.contact or request.target, Headers(rows), request.body)

@@ -1,0 +1,224 @@
+"""What one party of a call sees of the other: a number and a name, never a username, address or claim.
+
+Both parties are shown our own address in Contact and Record-Route; what a phone says of itself is dropped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from registrar.errors import MalformedMessage
+from registrar.model import Flow, Phone, is_phone_name
+from registrar.sip import Headers, NameAddr, Request, Response, parse_name_addr, quote
+
+MAX_FORWARDS: Final = 70
+ANONYMOUS: Final = "anonymous"
+
+CLAIMS: Final = frozenset(
+    "authorization proxy-authorization route record-route path p-asserted-identity p-preferred-identity "
+    "remote-party-id diversion history-info p-called-party-id p-associated-uri p-charging-vector "
+    "p-access-network-info identity identity-info reply-to proxy-require".split()
+)
+"""Headers of a request that say who somebody is, or where it shall go: we know better."""
+_OURS: Final = frozenset({"contact", "content-length", "max-forwards"})
+_KEPT_BACK: Final = frozenset(
+    "via from to call-id cseq record-route contact content-length www-authenticate proxy-authenticate "
+    "authentication-info proxy-authentication-info p-asserted-identity p-preferred-identity remote-party-id "
+    "p-associated-uri identity identity-info reply-to service-route".split()
+)
+"""Headers of a response that are made anew, or that would let one phone ask another for its digest."""
+_UNRESERVED: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"
+)
+
+TRANSPORT_PARAM: Final = {"udp": "", "tcp": ";transport=tcp", "tls": ";transport=tls"}
+WEBSOCKET_PARAM: Final = ";transport=ws"  # RFC 7118 section 5.2: over TLS too
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody as others see him."""
+
+    number: str
+    name: str
+    domain: str
+
+    @property
+    def user(self) -> str:
+        """The user of a URI that names him."""
+        return escape(self.number) or ANONYMOUS
+
+    def __str__(self) -> str:
+        display = f"{quote(self.name)} " if self.name else ""
+        return f"{display}<sip:{self.user}@{self.domain}>"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the receiver of one message is shown of its sender."""
+
+    from_: str
+    """The sender, a name-addr without tag."""
+    to: str
+    """The receiver as it knows itself, a name-addr without tag."""
+    place: str
+    """Our address as the receiver reaches it, `host:port` and transport parameter."""
+    contact: str
+    """The user of our Contact."""
+    gr: str
+    """The token in it, that finds the sender."""
+    secret: str
+    """The sender's username, when nobody may see it."""
+    route: str = ""
+    """The token of our Record-Route; empty: none is added."""
+    asserted: bool = False
+    """Whether P-Asserted-Identity is added."""
+
+    def contact_header(self) -> str:
+        """The Contact that leads back to the sender."""
+        return f"<sip:{self.contact}@{self.place};gr={self.gr}>"
+
+    def record_route(self) -> str:
+        """The Record-Route by which the receiver's own requests come to us."""
+        return f"<sip:{self.route}@{self.place};lr>"
+
+
+def person(phone: Phone) -> Person:
+    """A phone as others see it: its extension, or the name of a SIP user that has none."""
+    number = phone.extension or (phone.username if phone.is_user else "")
+    return Person(number, phone.name, phone.domain)
+
+
+def secret_of(phone: Phone | None) -> str:
+    """The username that no other phone may see: a generated one, not a name that people chose."""
+    return phone.username if phone is not None and is_phone_name(phone.username) else ""
+
+
+def place(flow: Flow, public_host: str) -> str:
+    """Our address as whoever is at the other end of `flow` reaches it, with the transport as a parameter."""
+    host = public_host or flow.local_ip
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{host}:{flow.local_port}{TRANSPORT_PARAM.get(flow.transport, WEBSOCKET_PARAM)}"
+
+
+def plain(address: NameAddr) -> str:
+    """A name-addr without its header parameters: the tag is the message's own business."""
+    return str(NameAddr(address.uri, (), address.display))
+
+
+def escape(user: str) -> str:
+    """`user` as the user part of a URI (RFC 3261 section 25.1)."""
+    return "".join(
+        character if character in _UNRESERVED else "".join(f"%{octet:02X}" for octet in character.encode())
+        for character in user
+    )
+
+
+def shown_request(
+    request: Request,
+    uri: str,
+    via: str,
+    view: View,
+    body: bytes,
+    is_here: Callable[[str], bool],
+    extra: tuple[tuple[str, str], ...] = (),
+) -> Request:
+    """`request` as the other party gets it, with `uri` as its Request-URI and our `via` on top.
+
+    `is_here` tells a name or address of ours: a Refer-To that leads to us must lead there from the receiver's
+    side too. `extra` replaces or adds headers.
+    """
+    replaced = {name.lower() for name, _ in extra}
+    headers = Headers([("via", "Via", via)])
+    rows = headers.rows
+    for key, name, value in request.headers.rows:
+        if key == "from":
+            value = _tagged(view.from_, request.from_.tag)
+        elif key == "to":
+            value = _tagged(view.to, request.to.tag)
+        elif key in CLAIMS or key in _OURS or key in replaced:
+            continue
+        elif key == "refer-to":
+            value = _refer_to(value, view.place, is_here)
+        elif key == "referred-by":
+            value = view.from_
+        rows.append((key, name, _without(view, key, value)))
+    rows.append(("max-forwards", "Max-Forwards", str(hops_left(request) - 1)))
+    if view.route:
+        rows.append(("record-route", "Record-Route", view.record_route()))
+    if "contact" in request.headers:
+        rows.append(("contact", "Contact", view.contact_header()))
+    if view.asserted:
+        rows.append(("p-asserted-identity", "P-Asserted-Identity", view.from_))
+    rows.extend((name.lower(), name, value) for name, value in extra)
+    rows.append(("content-length", "Content-Length", str(len(body))))
+    return Request(request.method, uri, headers, body)
+
+
+def shown_response(
+    asked: Request,
+    response: Response,
+    view: View,
+    body: bytes,
+    extra: tuple[tuple[str, str], ...] = (),
+) -> Response:
+    """`response` as whoever `asked` gets it: with the asker's own Via, From, To, Call-ID and CSeq.
+
+    A redirection keeps its Contact (section 16.7 step 4 leaves it to the caller), without the username.
+    """
+    replaced = {name.lower() for name, _ in extra}
+    rows = [("via", "Via", value) for value in asked.headers.all("via")]
+    for key, name in (("from", "From"), ("to", "To"), ("call-id", "Call-ID"), ("cseq", "CSeq")):
+        value = asked.headers.get(key) or ""
+        if key == "to" and asked.to.tag is None:
+            value = _tagged(value, response.to.tag)
+        rows.append((key, name, value))
+    if view.route:
+        rows.append(("record-route", "Record-Route", view.record_route()))
+    redirects = 300 <= response.status < 400
+    if "contact" in response.headers and not redirects:
+        rows.append(("contact", "Contact", view.contact_header()))
+    if view.asserted:
+        rows.append(("p-asserted-identity", "P-Asserted-Identity", view.from_))
+    for key, name, value in response.headers.rows:
+        if (key in _KEPT_BACK and not (redirects and key == "contact")) or key in replaced:
+            continue
+        rows.append((key, name, _without(view, key, value)))
+    rows.extend((name.lower(), name, value) for name, value in extra)
+    rows.append(("content-length", "Content-Length", str(len(body))))
+    reason = response.reason.replace(view.secret, view.contact) if view.secret else response.reason
+    return Response(response.status, reason, Headers(rows), body)
+
+
+def hops_left(request: Request) -> int:
+    """Max-Forwards; 70 when it is absent (section 16.6 step 3)."""
+    value = request.headers.get("max-forwards")
+    return int(value) if value is not None else MAX_FORWARDS
+
+
+def _tagged(address: str, tag: str | None) -> str:
+    return f"{address};tag={tag}" if tag else address
+
+
+def _without(view: View, key: str, value: str) -> str:
+    """The value without the sender's username; what holds the dialog together stays as it is."""
+    if not view.secret or view.secret not in value or key in ("via", "call-id", "cseq", "to"):
+        return value
+    return value.replace(view.secret, view.contact)
+
+
+def _refer_to(value: str, place: str, is_here: Callable[[str], bool]) -> str:
+    """A Refer-To to somebody here, by an address of ours that the receiver can reach."""
+    try:
+        address = parse_name_addr(value)
+    except MalformedMessage:
+        return value
+    uri = address.uri
+    if not uri.is_sip or not is_here(uri.host_key):
+        return value
+    gr = "".join(f";{name}={given}" for name, given in uri.params if name == "gr")
+    headers = f"?{uri.headers}" if uri.headers is not None else ""
+    user = f"{uri.user}@" if uri.user is not None else ""
+    display = f"{address.display} " if address.display else ""
+    return f"{display}<sip:{user}{place}{gr}{headers}>"

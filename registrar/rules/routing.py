@@ -1,0 +1,70 @@
+"""Where a request goes: from the bindings of the called phones to devices, each with its flows, best first.
+
+What follows later (groups, queues, trunks, forwarding) are further kinds of target for the same lists.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from registrar.model import Binding, Epoch, Flow, Snapshot
+
+from .tokens import Target, target_of
+
+DIALOG_MAKERS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+"""Methods that make a dialog, or an implicit subscription (RFC 3515): they are recorded."""
+ROUTED = DIALOG_MAKERS | {"MESSAGE"}
+"""What goes from phone to phone outside a dialog."""
+
+
+def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | None) -> list[list[Target]]:
+    """The devices to ring, each as its flows from the youngest to the oldest (RFC 5626 section 6).
+
+    Several flows of one `+sip.instance` are one device: only one of them is tried at a time. The caller's own
+    device is none.
+    """
+    order: dict[tuple[str, str], list[Binding]] = {}
+    phones: dict[tuple[str, str], str] = {}
+    for phone, snapshot in found:
+        for binding in snapshot.live(now):
+            key = (phone, binding.instance or binding.contact)
+            order.setdefault(key, []).append(binding)
+            phones[key] = phone
+    rows = []
+    for key, bindings in order.items():
+        targets = [target_of(phones[key], binding) for binding in sorted(bindings, key=_youngest_first)]
+        if caller is None or not any(is_same_flow(target, caller) for target in targets):
+            rows.append(targets)
+    return rows
+
+
+def is_same_flow(one: Target, other: Target) -> bool:
+    """Whether two targets are one phone on one flow."""
+    return _place(one) == _place(other)
+
+
+def again(targets: Sequence[Binding], phone: str, lost: Target) -> list[Target]:
+    """The ways to a phone whose flow is gone: where it has registered since, the same device first."""
+
+    def likeness(binding: Binding) -> tuple[bool, bool, int]:
+        same_device = bool(lost.instance) and binding.instance == lost.instance
+        return not same_device, binding.contact != lost.contact, -binding.refreshed_at
+
+    return [target_of(phone, binding) for binding in sorted(targets, key=likeness)]
+
+
+def is_on(binding: Binding, flow: Flow, process: tuple[str, str]) -> bool:
+    """Whether a binding was made over this flow of this process."""
+    if binding.connected != (flow.transport != "udp"):
+        return False
+    if binding.connected:
+        return (binding.node, binding.generation) == process and binding.flow == flow.id
+    return (binding.public_ip, binding.public_port) == (flow.remote_ip, flow.remote_port)
+
+
+def _youngest_first(binding: Binding) -> tuple[int, int]:
+    return -binding.refreshed_at, -binding.flow
+
+
+def _place(target: Target) -> tuple[str, str, str, int, str, int]:
+    if target.transport == "udp":
+        return target.phone, "", "", 0, target.ip, target.port
+    return target.phone, target.node, target.generation, target.flow, "", 0

@@ -1,0 +1,223 @@
+"""What a session description says of its party, and what is taken out of it (RFC 8866): line by line.
+
+Every function takes any bytes, touches only lines that it knows, and gives the others back as they were.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from registrar.model import LegKind
+
+CONTENT_TYPE: Final = "application/sdp"
+
+MIN_UNIQUE: Final = 16
+"""A username of so many octets (ours have 32) is no word that stands there by chance."""
+_FILLERS: Final = (b"-", b"_", b".", b"~", b"*", b"+", b"!", b"?")
+
+_DTLS: Final = re.compile(rb"(?:(?:UDP|TCP)/TLS/RTP/|(?:(?:UDP|TCP)/)?DTLS/)", re.IGNORECASE)
+_FEEDBACK_OVER_SRTP: Final = b"RTP/SAVPF"
+"""What the first browsers called it; with a fingerprint it is DTLS all the same (RFC 8842 section 5)."""
+_REJECTED: Final = b"0"
+
+_NARROW_RATE: Final = b"8000"
+_WIDE_AT_8000: Final = frozenset({b"g722"})
+"""Sampled at 16 kHz, but its clock is 8 kHz for historical reasons (RFC 3551 section 4.5.2)."""
+_WIDE_STATIC: Final = frozenset({b"6", b"9", b"10", b"11", b"14", b"16", b"17"})
+"""Payload types that need no rtpmap (RFC 3551 table 4): DVI4 above 8 kHz, G722, L16, MPA."""
+_NO_SPEECH: Final = frozenset({b"telephone-event", b"cn", b"red"})
+_NO_SPEECH_STATIC: Final = frozenset({b"13", b"19"})
+_REPAIR: Final = frozenset({b"rtx", b"red", b"ulpfec", b"flexfec-03"})
+"""Video that repairs other video: half of what a browser lists, and nothing that a desk phone takes."""
+
+_OF_BROWSERS: Final = frozenset(
+    b"extmap extmap-allow-mixed msid msid-semantic ssrc ssrc-group rtcp-fb rtcp-rsize rid simulcast mid "
+    b"bundle-only group:bundle".split()
+)
+_KEPT_WHEN_REJECTED: Final = (b"m=", b"c=", b"a=mid:")
+
+Lines = list[bytes]
+
+
+def is_sdp(content_type: str | None) -> bool:
+    """Whether a Content-Type names a session description."""
+    return content_type is not None and content_type.partition(";")[0].strip().lower() == CONTENT_TYPE
+
+
+def leg_kind(sdp: bytes) -> LegKind | None:
+    """What media its party speaks; None when it is no session description or has no media."""
+    if not sdp.startswith(b"v="):
+        return None
+    media = [line for line in sdp.splitlines() if line.startswith(b"m=")]
+    protocols = [words[2] for words in map(bytes.split, media) if len(words) > 3]
+    if not protocols:
+        return None
+    if any(_DTLS.match(protocol) for protocol in protocols):
+        return LegKind.WEBRTC
+    older = any(protocol.upper() == _FEEDBACK_OVER_SRTP for protocol in protocols)
+    return LegKind.WEBRTC if older and b"\na=fingerprint:" in sdp.lower() else LegKind.PLAIN
+
+
+def without_names(sdp: bytes, *usernames: str) -> bytes:
+    """Without any of `usernames`, in whatever letters: the o= line then names nobody (RFC 8866 section 5.2).
+
+    A short one is looked for there only: `1001` may be a port as well.
+    """
+    for username in usernames:
+        name = username.encode(errors="replace")
+        if name and name.lower() in sdp.lower():
+            sdp = b"".join(_nobody(line, name) for line in sdp.splitlines(keepends=True))
+            sdp = _without_name(sdp, name) if len(name) >= MIN_UNIQUE else sdp
+    return sdp
+
+
+def _without_name(sdp: bytes, name: bytes) -> bytes:
+    # A filler that is no part of the name: nothing that stands around it can make the name anew.
+    filler = next((letter for letter in _FILLERS if letter not in name), b"")
+    return re.sub(re.escape(name), filler, sdp, flags=re.IGNORECASE)
+
+
+def _nobody(line: bytes, name: bytes) -> bytes:
+    user, space, rest = line.partition(b" ")
+    if line.startswith(b"o=") and space and name.lower() in user.lower():
+        return b"o=-" + space + rest
+    return line
+
+
+def without_video(sdp: bytes) -> bytes:
+    """Every video stream refused (RFC 3264 section 6), and out of its bundle (RFC 8843 section 7.3.3)."""
+    session, media = _sections(sdp)
+    refused: set[bytes] = set()
+    for number, section in enumerate(media):
+        words = section[0].split(b" ", 2)
+        if words[0].lower() == b"m=video" and len(words) == 3:
+            refused |= {line[len(b"a=mid:") :].strip() for line in section if line.startswith(b"a=mid:")}
+            kept = [line for line in section[1:] if line.startswith(_KEPT_WHEN_REJECTED)]
+            media[number] = [b" ".join((words[0], _REJECTED, words[2])), *kept]
+    if refused:
+        session = [line for line in (_unbundled(line, refused) for line in session) if line]
+    return _joined(session, media)
+
+
+def _unbundled(line: bytes, refused: set[bytes]) -> bytes:
+    """A line a=group without some streams; empty when none is left."""
+    if not line.startswith(b"a=group:"):
+        return line
+    semantics, *mids = line.split()
+    if refused.isdisjoint(mids):
+        return line
+    left = [mid for mid in mids if mid not in refused]
+    return b" ".join((semantics, *left)) + _line_end(line) if left else b""
+
+
+def narrowband(sdp: bytes) -> bytes:
+    """Audio without the codecs above telephone quality; untouched where nothing else would be left."""
+    session, media = _sections(sdp)
+    for number, section in enumerate(media):
+        if section[0].lower().startswith(b"m=audio "):
+            narrow = _without_codecs(section, _is_wide)
+            media[number] = narrow if any(_is_speech(codec) for codec in _codecs(narrow)) else section
+    return _joined(session, media)
+
+
+def without_hidden_candidates(sdp: bytes) -> bytes:
+    """Without the ICE candidates whose address only the browser's own network can tell (mDNS names)."""
+    lines = sdp.splitlines(keepends=True)
+    return b"".join(line for line in lines if not _is_hidden(line))
+
+
+def _is_hidden(line: bytes) -> bool:
+    if not line.startswith(b"a=candidate:"):
+        return False
+    words = line.split(None, 5)
+    return len(words) > 4 and words[4].lower().endswith(b".local")
+
+
+def for_plain(sdp: bytes) -> bytes:
+    """Without what only browsers read: a desk phone has no use for it, and a datagram no room."""
+    session, media = _sections(sdp)
+    for number, section in enumerate(media):
+        if section[0].lower().startswith(b"m=video "):
+            media[number] = _without_codecs(section, _is_repair)
+    lines = [*session, *(line for section in media for line in section)]
+    return b"".join(line for line in lines if not _is_of_browsers(line))
+
+
+def _is_of_browsers(line: bytes) -> bool:
+    if not line.startswith(b"a="):
+        return False
+    words = line[2:].strip().lower().split(None, 1)
+    name = words[0] if words else b""
+    return name in _OF_BROWSERS or name.partition(b":")[0] in _OF_BROWSERS
+
+
+# The codecs of one stream
+
+Codec = tuple[bytes, bytes, bytes]
+"""Payload type, name in small letters, clock rate; name and rate are empty where no rtpmap tells them."""
+
+
+def _codecs(section: Lines) -> list[Codec]:
+    mapped: dict[bytes, tuple[bytes, bytes]] = {}
+    for line in section:
+        if line.lower().startswith(b"a=rtpmap:"):
+            payload, _, encoding = line[len(b"a=rtpmap:") :].strip().partition(b" ")
+            name, rate, *_ = (*encoding.strip().lower().split(b"/"), b"")
+            mapped[payload] = (name, rate)
+    return [(payload, *mapped.get(payload, (b"", b""))) for payload in section[0].split()[3:]]
+
+
+def _is_wide(codec: Codec) -> bool:
+    payload, name, rate = codec
+    if not name:
+        return payload in _WIDE_STATIC
+    return name in _WIDE_AT_8000 or rate != _NARROW_RATE
+
+
+def _is_speech(codec: Codec) -> bool:
+    payload, name, _ = codec
+    return name not in _NO_SPEECH and payload not in _NO_SPEECH_STATIC
+
+
+def _is_repair(codec: Codec) -> bool:
+    return codec[1] in _REPAIR
+
+
+def _without_codecs(section: Lines, is_unwanted: Callable[[Codec], bool]) -> Lines:
+    """A stream without some codecs; as it is when all of them are unwanted or none."""
+    codecs = _codecs(section)
+    unwanted = {codec[0] for codec in codecs if is_unwanted(codec)}
+    left = [codec[0] for codec in codecs if codec[0] not in unwanted]
+    if not unwanted or not left:
+        return section
+    head = b" ".join((*section[0].split()[:3], *left)) + _line_end(section[0])
+    return [head, *(line for line in section[1:] if _payload(line) not in unwanted)]
+
+
+_PAYLOAD: Final = re.compile(rb"a=(?:rtpmap|fmtp|rtcp-fb):[ \t]*([^\s]+)", re.IGNORECASE)
+
+
+def _payload(line: bytes) -> bytes | None:
+    """Of which payload type a line speaks."""
+    found = _PAYLOAD.match(line)
+    return found[1] if found else None
+
+
+# Lines
+
+
+def _sections(sdp: bytes) -> tuple[Lines, list[Lines]]:
+    """The lines of the session, and those of each stream, which begin with its m= line."""
+    lines = sdp.splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if line.startswith(b"m=")]
+    ends = [*starts[1:], len(lines)]
+    session = lines[: starts[0]] if starts else lines
+    return session, [lines[start:end] for start, end in zip(starts, ends, strict=True)] if starts else []
+
+
+def _joined(session: Lines, media: Sequence[Lines]) -> bytes:
+    return b"".join((*session, *(line for section in media for line in section)))
+
+
+def _line_end(line: bytes) -> bytes:
+    return line[len(line.rstrip(b"\r\n")) :]

@@ -1,0 +1,63 @@
+"""Session timers as a proxy sees them: asked for where nobody did, kept where the other side knows none (RFC 4028)."""
+
+import re
+from typing import Final
+
+from registrar.sip import Request, Response
+
+SESSION_SECONDS: Final = 1_800
+LEAST_SECONDS: Final = 90
+"""RFC 4028 section 4: less would be too many refreshes."""
+TIMER: Final = "timer"
+METHODS: Final = frozenset({"INVITE", "UPDATE"})
+
+_DELTA: Final = re.compile(r"[ \t]*+([0-9]{1,9})[ \t]*+(;.*+)?+", re.DOTALL)
+
+Extra = tuple[tuple[str, str], ...]
+
+
+def is_too_brief(request: Request) -> bool:
+    """Whether to refuse with 422 and `Min-SE: 90` (section 8.1): only who knows the extension can be told."""
+    seconds = _seconds(request.headers.get("session-expires"))
+    return seconds is not None and seconds < LEAST_SECONDS and _supports(request)
+
+
+def asked(request: Request) -> Extra:
+    """The headers that an INVITE or UPDATE gets on its way (section 8.1)."""
+    if request.method not in METHODS:
+        return ()
+    seconds = _seconds(request.headers.get("session-expires"))
+    least = _seconds(request.headers.get("min-se"))
+    if seconds is None:
+        return (("Session-Expires", str(max(SESSION_SECONDS, least or 0))),)
+    if seconds < LEAST_SECONDS:  # from a caller that does not know the extension
+        return (("Session-Expires", str(LEAST_SECONDS)), ("Min-SE", str(LEAST_SECONDS)))
+    return ()
+
+
+def granted(request: Request, response: Response) -> tuple[Extra, int]:
+    """The headers that a 2xx gets on its way back, and after how many seconds the session is over (section 8.2).
+
+    0: nobody refreshes it, so it does not run out.
+    """
+    if request.method not in METHODS or not 200 <= response.status < 300:
+        return (), 0
+    seconds = _seconds(response.headers.get("session-expires"))
+    if seconds is not None:
+        return (), seconds
+    if not _supports(request):
+        return (), 0
+    seconds = _seconds(request.headers.get("session-expires")) or SESSION_SECONDS
+    required = ", ".join([*response.headers.all("require"), TIMER])
+    return (("Session-Expires", f"{seconds};refresher=uac"), ("Require", required)), seconds
+
+
+def _supports(request: Request) -> bool:
+    return any(
+        TIMER in (tag.strip().lower() for tag in row.split(",")) for row in request.headers.all("supported")
+    )
+
+
+def _seconds(value: str | None) -> int | None:
+    found = _DELTA.fullmatch(value) if value is not None else None
+    return int(found[1]) if found is not None else None

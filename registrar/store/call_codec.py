@@ -1,0 +1,144 @@
+"""How a call lies in Redis: fields that other services may read, and one private field with the rest."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from registrar.model import Call, CallState, Cause, Ending, Party
+
+Fields = dict[str, str]
+PRIVATE: Final = "d"
+STARTED: Final = "call-started"
+ANSWERED: Final = "call-answered"
+ENDED: Final = "call-ended"
+UNREADABLE: Final = (ValueError, TypeError, KeyError)
+"""What it looks like when somebody else has written there."""
+
+_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+
+
+def encode(call: Call) -> Fields:
+    """The fields to store; what is not known yet is empty. Moments are kept to the millisecond."""
+    return {
+        "id": call.id,
+        "callId": call.call_id,
+        "customer": call.customer,
+        "domain": call.domain,
+        "state": call.state,
+        **_party("caller", call.caller),
+        **_party("callee", call.callee),
+        "startedAt": _moment(call.started_at),
+        "answeredAt": _moment(call.answered_at),
+        "media": "relayed" if call.relay else "direct",
+        "node": call.node,
+        "generation": call.generation,
+        PRIVATE: _dump([call.relay, call.expires_at, *_private(call.caller), *_private(call.callee)]),
+    }
+
+
+def decode(fields: Mapping[str, str]) -> Call:
+    """The call that was stored. Raises one of UNREADABLE when it was not stored by us."""
+    relay, expires_at, *rest = json.loads(fields[PRIVATE])
+    caller, callee = rest[:3], rest[3:6]  # a newer version may append
+    return Call(
+        id=fields["id"],
+        call_id=fields["callId"],
+        customer=fields["customer"],
+        domain=fields["domain"],
+        caller=_read_party("caller", fields, *caller),
+        callee=_read_party("callee", fields, *callee),
+        state=CallState(fields["state"]),
+        started_at=float(fields["startedAt"] or 0),
+        answered_at=float(fields["answeredAt"] or 0),
+        node=fields["node"],
+        generation=fields["generation"],
+        relay=relay,
+        expires_at=expires_at,
+    )
+
+
+def started_event(call: Call) -> Fields:
+    """The entry `call-started` of the stream of all events."""
+    return _event(STARTED, call, at=call.started_at)
+
+
+def answered_event(call: Call) -> Fields:
+    """The entry `call-answered` of the stream of all events."""
+    return _event(ANSWERED, call, at=call.answered_at, rings_until=call.answered_at)
+
+
+def ended_event(call: Call, ending: Ending) -> Fields:
+    """The entry `call-ended` of the stream of all events."""
+    return _event(
+        ENDED,
+        call,
+        at=ending.at,
+        rings_until=call.answered_at or ending.at,
+        talks_until=ending.at if call.answered_at else 0.0,
+        cause=ending.cause,
+        status=ending.status,
+        by=ending.by,
+    )
+
+
+def _event(
+    kind: str,
+    call: Call,
+    *,
+    at: float,
+    rings_until: float = 0.0,
+    talks_until: float = 0.0,
+    cause: Cause | None = None,
+    status: int = 0,
+    by: str = "",
+) -> Fields:
+    return {
+        "event": kind,
+        "reason": cause or "",
+        "time": str(int(at)),
+        "customer": call.customer,
+        "phone": call.caller.phone,
+        "call": call.id,
+        "callId": call.call_id,
+        "caller": call.caller.number,
+        "callee": call.callee.number,
+        "calleePhone": call.callee.phone,
+        "status": str(status) if status else "",
+        "ringSeconds": _seconds(call.started_at, rings_until),
+        "talkSeconds": _seconds(call.answered_at, talks_until),
+        "by": by,
+    }
+
+
+def _seconds(begin: float, end: float) -> str:
+    """How long it took; empty when it has not come to that. A clock that was set back makes no time."""
+    return f"{max(end - begin, 0.0):.3f}" if end else ""
+
+
+def _moment(at: float) -> str:
+    return f"{at:.3f}" if at else ""
+
+
+def _party(side: str, party: Party) -> Fields:
+    return {
+        f"{side}Phone": party.phone,
+        f"{side}Number": party.number,
+        f"{side}Name": party.name,
+        f"{side}Transport": party.transport,
+    }
+
+
+def _private(party: Party) -> tuple[str, str, int]:
+    return party.tag, party.target, party.cseq
+
+
+def _read_party(side: str, fields: Mapping[str, str], tag: str, target: str, cseq: int) -> Party:
+    return Party(
+        phone=fields[f"{side}Phone"],
+        number=fields[f"{side}Number"],
+        name=fields[f"{side}Name"],
+        transport=fields[f"{side}Transport"],
+        tag=tag,
+        target=target,
+        cseq=cseq,
+    )

@@ -1,0 +1,115 @@
+"""Who was reached by what, and how long that may be believed: one entry for each word that was dialled."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Callee, Mono
+from registrar.ports import Phones
+
+from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
+
+NOBODY_SECONDS: Final = 2
+"""So long a number that nobody had is not asked for again: it may have been given to somebody."""
+MAX_CALLEES: Final = 20_000
+"""So many words that reach somebody are kept, and as many that do not."""
+MAX_SELECTS: Final = 4
+"""So many are asked for at once: registrations need connections to the database too."""
+MAX_DIALLED: Final = 128
+
+Key = tuple[str, str]
+"""Id of the customer, and what was dialled."""
+
+
+class Entry(NamedTuple):
+    """What was read."""
+
+    callee: Callee | None
+    read_at: Mono
+    """When the read began."""
+    changes: int
+    """How many changes had been heard of then."""
+
+
+class CachedCallees:
+    """Callees over ports.Phones. Any change puts all of them in doubt: changes are rare, calls are many."""
+
+    def __init__(self, phones: Phones, clock: Callable[[], Mono]) -> None:
+        self._phones = phones
+        self._clock = clock
+        self._found: dict[Key, Entry] = {}
+        self._nobody: dict[Key, Entry] = {}
+        self._reading: dict[tuple[Key, int], asyncio.Task[Callee | None]] = {}
+        """The SELECTs under way, and how many changes had been heard of when they began."""
+        self._changes = 0
+        self._turns = asyncio.Semaphore(MAX_SELECTS)
+
+    def doubt(self) -> None:
+        """Something has changed, or may have: every entry is read again at its next use, none is lost."""
+        self._changes += 1
+
+    async def called(self, customer: str, user: str) -> Callee | None:
+        """See ports.DialPlan."""
+        if not user or len(user) > MAX_DIALLED or not user.isascii() or not user.isprintable():
+            return None
+        key = customer, user
+        entry = self._last_read(key)
+        if entry is not None and self._is_fresh(entry):
+            return entry.callee
+        try:
+            return await asyncio.shield(self._read(key))
+        except StoreUnavailable:
+            entry = self._last_read(key)
+            if entry is not None and self._is_believed(entry):
+                return entry.callee
+            raise
+
+    def _last_read(self, key: Key) -> Entry | None:
+        return self._found.get(key) or self._nobody.get(key)
+
+    def _is_fresh(self, entry: Entry) -> bool:
+        seconds = NOBODY_SECONDS if entry.callee is None else FRESH_SECONDS
+        return entry.changes == self._changes and self._clock() - entry.read_at <= seconds
+
+    def _is_believed(self, entry: Entry) -> bool:
+        """While the database is away: a callee whatever was heard, nobody only if no change was heard of."""
+        if entry.callee is None and entry.changes != self._changes:
+            return False
+        return self._clock() - entry.read_at <= BELIEVED_SECONDS
+
+    def _read(self, key: Key) -> asyncio.Task[Callee | None]:
+        """The SELECT that answers `key`: the one under way, unless something has changed since it began."""
+        asked = key, self._changes
+        task = self._reading.get(asked)
+        if task is None:
+            task = self._reading[asked] = asyncio.create_task(self._select(key))
+            task.add_done_callback(lambda done: self._finish(asked, done))
+        return task
+
+    def _finish(self, asked: tuple[Key, int], done: asyncio.Task[Callee | None]) -> None:
+        del self._reading[asked]
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone meanwhile
+
+    async def _select(self, key: Key) -> Callee | None:
+        changes, started = self._changes, self._clock()
+        try:
+            async with asyncio.timeout(SELECT_SECONDS), self._turns:
+                callee = await self._phones.callee(*key)
+        except TimeoutError:
+            raise StoreUnavailable("the database does not answer") from None
+        self._keep(key, Entry(callee, started, changes))
+        return callee
+
+    def _keep(self, key: Key, entry: Entry) -> None:
+        """The youngest stand last; an older read never overwrites a newer one."""
+        there = self._last_read(key)
+        if there is not None and (there.changes, there.read_at) > (entry.changes, entry.read_at):
+            return
+        self._found.pop(key, None)
+        self._nobody.pop(key, None)
+        entries = self._nobody if entry.callee is None else self._found
+        entries[key] = entry
+        if len(entries) > MAX_CALLEES:
+            del entries[next(iter(entries))]

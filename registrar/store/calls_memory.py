@@ -1,0 +1,92 @@
+"""The calls that are there, in memory: what the port means, without a server; for tests of handlers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Call, Ending
+from registrar.ports import Clock
+
+from . import keys
+from .call_codec import Fields, answered_event, ended_event, started_event
+
+
+class MemoryCalls:
+    """Implements ports.Calls. Set `away` to make it fail like a store that is down."""
+
+    def __init__(self, clock: Clock, node: str = "", generation: str = "") -> None:
+        self.events: list[Fields] = []
+        """What the stream of all events would hold."""
+        self.endings: list[tuple[Call, Ending]] = []
+        """The endings among them, as they were told."""
+        self.away = False
+        self._stored: dict[str, tuple[Call, float]] = {}
+        """Id -> the call, and when it is forgotten."""
+        self._untold: dict[str, tuple[Call, Ending]] = {}
+        self._clock = clock
+        self._process = (node, generation)
+
+    @property
+    def there(self) -> dict[str, Call]:
+        """The calls that are there, by id."""
+        now = self._clock()
+        return {id: call for id, (call, end) in self._stored.items() if end > now}
+
+    def put(self, call: Call) -> None:
+        """See ports.Calls."""
+        if not self.away:
+            self._stored[call.id] = (self._owned(call), self._clock() + keys.CALL_SECONDS)
+
+    def started(self, call: Call) -> None:
+        """See ports.Calls."""
+        self.put(call)
+        self._tell(started_event(call))
+
+    def answered(self, call: Call) -> None:
+        """See ports.Calls."""
+        self.put(call)
+        self._tell(answered_event(call))
+
+    def ended(self, call: Call, ending: Ending) -> None:
+        """See ports.Calls."""
+        if self.away:
+            self._untold[call.id] = (call, ending)
+        elif call.id in self.there:
+            self._end(call, ending)
+
+    async def load(self, ids: Sequence[str]) -> list[Call | None]:
+        """See ports.Calls."""
+        self._ask()
+        there = self.there
+        return [there.get(id) for id in ids]
+
+    async def of_node(self, node: str, generation: str) -> list[Call]:
+        """See ports.Calls."""
+        self._ask()
+        return [call for call in self.there.values() if (call.node, call.generation) == (node, generation)]
+
+    async def mend(self) -> int:
+        """Tell what ended while the store was away; gives the number of endings that were news."""
+        self._ask()
+        untold, self._untold = self._untold, {}
+        news = [(call, ending) for call, ending in untold.values() if call.id in self._stored]
+        for call, ending in news:
+            self._end(call, ending)
+        return len(news)
+
+    def _end(self, call: Call, ending: Ending) -> None:
+        del self._stored[call.id]
+        self.endings.append((call, ending))
+        self._tell(ended_event(call, ending))
+
+    def _owned(self, call: Call) -> Call:
+        node, generation = self._process
+        return call if call.node else replace(call, node=node, generation=generation)
+
+    def _tell(self, event: Fields) -> None:
+        if not self.away:
+            self.events.append(event)
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")

@@ -1,0 +1,212 @@
+"""The calls that are there, in Redis (docs/redis.md): written beside the path, no call waits for it."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Call, Ending
+from registrar.ports import Clock
+
+from . import keys
+from .call_codec import UNREADABLE, Fields, answered_event, decode, encode, ended_event, started_event
+from .redis_wire import Argument, Wire
+
+REFRESH_SECONDS: Final = 30
+"""A call that nobody has put again for `keys.CALL_SECONDS` is forgotten: two of these may get lost."""
+INDEX_SECONDS: Final = 86_400
+"""How long a process' list of calls outlives its last call; a day is longer than anybody is away."""
+MAX_UNTOLD: Final = 10_000
+"""Endings that wait for Redis; the oldest go first."""
+CHUNK: Final = 500
+
+Item = TypeVar("Item")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An ending of which Redis has not heard, or not all."""
+
+    call: Call
+    ending: Ending
+    ours: bool = False
+    """It was we who removed the hash: the event is ours to write."""
+
+
+class RedisCalls:
+    """Implements ports.Calls. Nothing but `load`, `of_node` and `mend` ever raises: Redis may be away."""
+
+    def __init__(self, wire: Wire, clock: Clock, node: str, generation: str) -> None:
+        """`node` and `generation` name this process: calls of no process are its own."""
+        self._wire = wire
+        self._clock = clock
+        self._node = node
+        self._generation = generation
+        self._untold: dict[str, Untold] = {}
+        """By the id of the call."""
+
+    def put(self, call: Call) -> None:
+        """See ports.Calls."""
+        self._tell(*self._written(self._owned(call)))
+
+    def started(self, call: Call) -> None:
+        """See ports.Calls."""
+        now = f"({self._clock():.3f}"
+        self._tell(
+            *(("ZREMRANGEBYSCORE", key, "-inf", now) for key in _lists(call)),
+            *self._written(self._owned(call)),
+            _appended(started_event(call)),
+        )
+
+    def answered(self, call: Call) -> None:
+        """See ports.Calls."""
+        self._tell(*self._written(self._owned(call)), _appended(answered_event(call)))
+
+    def ended(self, call: Call, ending: Ending) -> None:
+        """See ports.Calls. Whoever removes the hash is the one that writes the event."""
+        call = self._owned(call)
+        try:
+            removed = self._wire.send("DEL", keys.call(call.id))
+        except StoreUnavailable:
+            self._remember(Untold(call, ending))
+        else:
+            removed.add_done_callback(lambda answer: self._removed(call, ending, answer))
+
+    async def load(self, ids: Sequence[str]) -> list[Call | None]:
+        """See ports.Calls."""
+        found: list[Call | None] = []
+        for chunk in _chunks(ids):
+            answers = await asyncio.gather(*[self._wire.send("HGETALL", keys.call(id)) for id in chunk])
+            found += [_decode(id, answer) for id, answer in zip(chunk, answers, strict=True)]
+        return found
+
+    async def of_node(self, node: str, generation: str) -> list[Call]:
+        """See ports.Calls. What is listed and not there any more is taken from the list."""
+        key = keys.node_calls(node, generation)
+        ids = [id.decode(errors="replace") for id in await self._wire.send("SMEMBERS", key)]
+        found = await self.load(ids)
+        gone = [id for id, call in zip(ids, found, strict=True) if call is None]
+        for chunk in _chunks(gone):
+            self._tell(("SREM", key, *chunk))
+        return [call for call in found if call is not None]
+
+    @property
+    def untold(self) -> int:
+        """How many endings wait for `mend`."""
+        return len(self._untold)
+
+    async def mend(self) -> int:
+        """Tell Redis, which is back, what ended meanwhile; gives the number of endings that were news.
+
+        Raises StoreUnavailable; what is left then waits for the next time.
+        """
+        news = 0
+        for chunk in _chunks(list(self._untold.values())):
+            news += sum(await asyncio.gather(*[self._mend_one(untold) for untold in chunk]))
+        return news
+
+    async def _mend_one(self, untold: Untold) -> bool:
+        """The hash may have run out meanwhile: the call still listed says that nobody else has ended it."""
+        call, ending = untold.call, untold.ending
+        removed = self._wire.send("DEL", keys.call(call.id))
+        left = self._wire.send("SREM", keys.node_calls(call.node, call.generation), call.id)
+        self._tell(*(("ZREM", key, call.id) for key in _lists(call)))
+        is_news = any(await asyncio.gather(removed, left)) or untold.ours
+        if is_news:
+            self._untold[call.id] = replace(untold, ours=True)
+            await self._wire.send(*_appended(ended_event(call, ending)))
+        self._untold.pop(call.id, None)
+        return is_news
+
+    def _removed(self, call: Call, ending: Ending, answer: asyncio.Future[Any]) -> None:
+        """The hash is gone, and whose deed it was is known; or the answer is lost."""
+        if answer.cancelled():
+            return
+        if answer.exception() is not None:
+            self._remember(Untold(call, ending))
+        elif answer.result():
+            self._publish(call, ending)
+        else:
+            self._unlist(call)
+
+    def _publish(self, call: Call, ending: Ending) -> None:
+        """The lists forget the call only afterwards: until then they say that its ending may be untold."""
+
+        def done(answer: asyncio.Future[Any]) -> None:
+            if answer.cancelled():
+                return
+            if answer.exception() is not None:
+                self._remember(Untold(call, ending, ours=True))
+            else:
+                self._unlist(call)
+
+        try:
+            self._wire.send(*_appended(ended_event(call, ending))).add_done_callback(done)
+        except StoreUnavailable:
+            self._remember(Untold(call, ending, ours=True))
+
+    def _unlist(self, call: Call) -> None:
+        self._tell(
+            *(("ZREM", key, call.id) for key in _lists(call)),
+            ("SREM", keys.node_calls(call.node, call.generation), call.id),
+        )
+
+    def _owned(self, call: Call) -> Call:
+        return call if call.node else replace(call, node=self._node, generation=self._generation)
+
+    def _written(self, call: Call) -> list[tuple[Argument, ...]]:
+        end = self._clock() + keys.CALL_SECONDS
+        listed = keys.node_calls(call.node, call.generation)
+        return [
+            ("SADD", listed, call.id),
+            ("EXPIRE", listed, INDEX_SECONDS),
+            *(("ZADD", key, f"{end:.3f}", call.id) for key in _lists(call)),
+            *(("EXPIRE", key, keys.CALL_SECONDS) for key in _lists(call)),
+            ("HSET", keys.call(call.id), *_words(encode(call))),
+            ("EXPIRE", keys.call(call.id), keys.CALL_SECONDS),
+        ]
+
+    def _tell(self, *commands: tuple[Argument, ...]) -> None:
+        """While Redis is away nobody is told: a call goes on without being seen."""
+        if self._wire.up:
+            for command in commands:
+                self._wire.tell(*command)
+
+    def _remember(self, untold: Untold) -> None:
+        self._untold[untold.call.id] = untold
+        while len(self._untold) > MAX_UNTOLD:
+            del self._untold[next(iter(self._untold))]
+
+
+def _lists(call: Call) -> tuple[str, str]:
+    """The lists that people read."""
+    return keys.calls(call.customer), keys.CALLS
+
+
+def _appended(event: Fields) -> tuple[Argument, ...]:
+    return ("XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *_words(event))
+
+
+def _words(fields: Mapping[str, str]) -> list[bytes]:
+    """Names and values in turn; what cannot be written in UTF-8 must not stop a call."""
+    return [word.encode(errors="replace") for pair in fields.items() for word in pair]
+
+
+def _decode(id: str, answer: list[bytes]) -> Call | None:
+    """None: there is no such call, or nothing that we can read."""
+    words = [word.decode(errors="replace") for word in answer]
+    if not words:
+        return None
+    try:
+        return decode(dict(zip(words[::2], words[1::2], strict=True)))
+    except UNREADABLE as error:
+        log.error("call %s cannot be read: %s", id, error)
+        return None
+
+
+def _chunks(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

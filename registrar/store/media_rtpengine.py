@@ -1,0 +1,185 @@
+"""The media relay rtpengine, one or several of them: sessions by the ng protocol (docs/media.md)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+from zlib import crc32
+
+from registrar.errors import MediaRefused, StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import LegKind
+from registrar.rules import media, sdp
+
+from .media_engine import Engine, Exhausted
+from .ng import Encodable
+
+MAX_TRIES: Final = 3
+"""Engines that one offer is given to; each that does not answer costs the caller a second."""
+LIST_LIMIT: Final = 500
+"""Sessions of one look: the list has to fit into a datagram."""
+SECOND_LOOK_SECONDS: Final = 2.0
+"""A session stands before its call is written down: one that is dead both times is."""
+NO_MEDIA: Final = "the body is no session description with media"
+
+IsAlive = Callable[[Sequence[str]], Awaitable[Sequence[bool]]]
+"""Which of some sessions belong to a call that is there."""
+
+log = logging.getLogger(__name__)
+
+
+class RtpengineMedia:
+    """Implements ports.Media. An engine is named by its `host:port`; `run` watches them and deletes sessions.
+
+    The names of all our sessions begin with `prefix`: others may use the engines too.
+    """
+
+    def __init__(
+        self,
+        engines: Iterable[tuple[str, int]],
+        prefix: str,
+        metrics: Metrics,
+        *,
+        second_look_seconds: float = SECOND_LOOK_SECONDS,
+    ) -> None:
+        self._engines = [Engine(host, port, metrics) for host, port in dict.fromkeys(engines)]
+        self._by_name = {engine.name: engine for engine in self._engines}
+        self._prefix = prefix
+        self._metrics = metrics
+        self._second_look_seconds = second_look_seconds
+
+    @property
+    def configured(self) -> bool:
+        """See ports.Media."""
+        return bool(self._engines)
+
+    @property
+    def engines_up(self) -> list[str]:
+        """Those that answered lately."""
+        return [engine.name for engine in self._engines if engine.up]
+
+    async def run(self) -> None:
+        """Ping the engines and delete what is to be deleted, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for engine in self._engines:
+                tasks.create_task(engine.watch())
+                tasks.create_task(engine.delete_all())
+
+    async def close(self) -> None:
+        """Delete what is still to be deleted, as far as a second allows, and let go of the engines."""
+        await asyncio.gather(*(engine.close() for engine in self._engines))
+
+    async def offer(
+        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+    ) -> tuple[bytes, str]:
+        """See ports.Media. A session whose engine is dead is made anew elsewhere: the answer names it."""
+        offerer, body = _readable(sdp)
+        arguments: dict[str, Encodable] = {
+            "call_id": session,
+            "from_tag": from_tag,
+            "sdp": body,
+        }
+        arguments |= {"to_tag": to_tag} if to_tag else {}
+        flags = media.offer_flags(offerer, to)
+        silent: list[Engine] = []
+        for chosen in self._chosen(session, engine):
+            try:
+                relayed = await chosen.described("offer", **arguments, **flags)
+            except Exhausted as error:
+                log.warning("%s", error)
+                continue
+            except StoreUnavailable:
+                silent.append(chosen)  # it may have made the session all the same
+                continue
+            chosen.keep(session)
+            self._forget(session, silent)
+            if not engine:
+                self._metrics.media_sessions("opened")
+            return _for(to, offerer, relayed), chosen.name
+        if not engine:
+            self._forget(session, silent)
+        raise StoreUnavailable("no media engine takes the call")
+
+    async def answer(self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, engine: str) -> bytes:
+        """See ports.Media."""
+        answerer, body = _readable(sdp)
+        chosen = self._by_name.get(engine)
+        if chosen is None:
+            raise StoreUnavailable(f"there is no media engine {engine}")
+        relayed = await chosen.described(
+            "answer",
+            call_id=session,
+            from_tag=from_tag,
+            to_tag=to_tag,
+            sdp=body,
+            **media.HIDE_ADDRESSES,
+        )
+        return _for(_kind(relayed), answerer, relayed)
+
+    def delete(self, session: str, engine: str) -> None:
+        """See ports.Media. While the engine is away it is remembered."""
+        chosen = self._by_name.get(engine)
+        if chosen is not None:
+            chosen.forget(session)
+
+    async def leftovers(self, is_alive: IsAlive) -> int:
+        """Delete the sessions of ours that no call has any more; how many there were.
+
+        Of an engine with very many sessions only the first are seen; it ends the others by itself, a minute
+        after their last packet. Raises what `is_alive` raises; an engine that is away is passed over.
+        """
+        suspects = [(engine, session) for engine in self._engines for session in await self._sessions(engine)]
+        suspects = await _dead(suspects, is_alive)
+        if suspects:
+            await asyncio.sleep(self._second_look_seconds)
+            suspects = await _dead(suspects, is_alive)
+        for engine, session in suspects:
+            engine.forget(session)
+        return len(suspects)
+
+    async def _sessions(self, engine: Engine) -> list[str]:
+        """Ours on one engine."""
+        try:
+            answer = await engine.command("list", limit=LIST_LIMIT)
+        except StoreUnavailable as error:
+            log.debug("no leftovers looked for: %s", error)
+            return []
+        calls = answer.get(b"calls", [])
+        found = calls if isinstance(calls, list) else []
+        names = [call.decode(errors="replace") for call in found if isinstance(call, bytes)]
+        return [name for name in names if name.startswith(self._prefix)]
+
+    def _chosen(self, session: str, engine: str) -> list[Engine]:
+        """Whom to ask, in order: of those that are up the one that has the session, then the others."""
+        by_weight = sorted(self._engines, key=lambda one: crc32(f"{session} {one.name}".encode()))
+        up = [one for one in by_weight if one.up]
+        return sorted(up, key=lambda one: one.name != engine)[:MAX_TRIES]
+
+    def _forget(self, session: str, engines: Iterable[Engine]) -> None:
+        for engine in engines:
+            engine.forget(session)
+
+
+async def _dead(sessions: list[tuple[Engine, str]], is_alive: IsAlive) -> list[tuple[Engine, str]]:
+    if not sessions:
+        return []
+    alive = await is_alive([session for _, session in sessions])
+    return [one for one, lives in zip(sessions, alive, strict=True) if not lives]
+
+
+def _kind(text: bytes) -> LegKind:
+    """What is answered in is what was offered in."""
+    return sdp.leg_kind(text) or LegKind.PLAIN
+
+
+def _readable(text: bytes) -> tuple[LegKind, bytes]:
+    """Whose description it is, and what of it an engine can use: what is none would come back as it is."""
+    kind = sdp.leg_kind(text)
+    if kind is None:
+        raise MediaRefused(NO_MEDIA)
+    return kind, sdp.without_hidden_candidates(text)
+
+
+def _for(to: LegKind, sender: LegKind, text: bytes) -> bytes:
+    """The engine leaves what only browsers read in what it makes for a desk phone."""
+    return sdp.for_plain(text) if (sender, to) == (LegKind.WEBRTC, LegKind.PLAIN) else text

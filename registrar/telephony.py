@@ -1,0 +1,203 @@
+"""Joins the parts that calls need, and runs the jobs beside them."""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.handlers.bridging import Bridge
+from registrar.handlers.calling import Calling, Parts
+from registrar.handlers.calls import CallTable, News
+from registrar.handlers.dialogs import Dialogs
+from registrar.handlers.flows import Flows
+from registrar.handlers.hops import Hops
+from registrar.handlers.network import Network
+from registrar.handlers.reach import Neighbour, Reach
+from registrar.metrics import Metrics
+from registrar.model import Flow, MediaPolicy
+from registrar.ports import Clock, DialPlan
+from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
+from registrar.store import keys
+from registrar.store.calls_redis import RedisCalls
+from registrar.store.location_redis import RedisLocation
+from registrar.store.media_none import NoMedia
+from registrar.store.media_rtpengine import RtpengineMedia
+from registrar.store.vault import derive
+
+MEND_SECONDS: Final = 0.5
+LEFTOVER_SECONDS: Final = 300.0
+"""How often sessions of the relay that no call has any more are looked for, after the start."""
+ID_BYTES: Final = 16
+PREFIX_BYTES: Final = 3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What calls are told; see design.md 4.2 for each."""
+
+    rtpengine: tuple[tuple[str, int], ...]
+    media: MediaPolicy
+    ring_seconds: float
+    public_host: str
+    secret_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the SIP side has already."""
+
+    network: Network
+    location: RedisLocation
+    dial_plan: DialPlan
+    flows: Flows
+    clock: Clock
+    metrics: Metrics
+    node: str
+    generation: str
+    open_flow: Callable[[Target], Flow | None]
+    node_flow: Callable[[str], Flow | None]
+    neighbour: Callable[[str], Neighbour | None]
+    is_ours: Callable[[str], bool]
+    is_our_name: Callable[[str], bool]
+    start_task: Callable[[Coroutine[None, None, None]], object]
+
+
+class Telephony:
+    """Calls between phones: handlers, and what goes on beside them."""
+
+    def __init__(self, settings: CallSettings, seal: Seal, around: Surroundings) -> None:
+        self._location = around.location
+        key = settings.secret_key
+        prefix = f"registrar-{derive(key, 'media', PREFIX_BYTES).hex()}-"
+        self._media: RtpengineMedia | NoMedia = (
+            RtpengineMedia(settings.rtpengine, prefix, around.metrics) if settings.rtpengine else NoMedia()
+        )
+        self._store = RedisCalls(around.location.wire, around.clock, around.node, around.generation)
+        bridge = Bridge(self._media, settings.media)
+        reach = Reach(
+            around.open_flow,
+            around.node_flow,
+            around.neighbour,
+            seal,
+            _salt,
+            around.clock,
+            node=around.node,
+            generation=around.generation,
+            public_host=settings.public_host,
+        )
+        self.calls = CallTable(
+            self._store,
+            bridge,
+            reach,
+            around.network,
+            around.location,
+            seal,
+            around.clock,
+            around.metrics,
+            self._publish,
+            node=around.node,
+            generation=around.generation,
+        )
+        parts = Parts(
+            network=around.network,
+            reach=reach,
+            seal=seal,
+            salt=_salt,
+            bridge=bridge,
+            calls=self.calls,
+            dial_plan=around.dial_plan,
+            location=around.location,
+            clock=around.clock,
+            node=around.node,
+            generation=around.generation,
+            ring_seconds=settings.ring_seconds,
+            loop_key=derive(key, "loops"),
+            is_ours=around.is_ours,
+            is_our_name=around.is_our_name,
+            start_task=around.start_task,
+            new_id=lambda: secrets.token_hex(ID_BYTES),
+        )
+        self.calling = Calling(parts)
+        self.dialogs = Dialogs(parts, around.flows)
+        self.hops = Hops(parts)
+
+    @property
+    def engines(self) -> str | None:
+        """Whether the media relay answers; None: there is none to answer."""
+        if not isinstance(self._media, RtpengineMedia):
+            return None
+        return "up" if self._media.engines_up else "down: no media engine answers"
+
+    def jobs(self) -> list[Coroutine[None, None, None]]:
+        """What runs until the stop."""
+        jobs = [self.calls.run(), self._mend()]
+        if isinstance(self._media, RtpengineMedia):
+            jobs += [self._media.run(), self._look_for_leftovers(self._media)]
+        return jobs
+
+    async def close(self) -> None:
+        """Let go of the media relay."""
+        if isinstance(self._media, RtpengineMedia):
+            await self._media.close()
+
+    async def hear(self, channel: str, data: str) -> None:
+        """What came on one of `CHANNELS`; nothing in it is believed."""
+        try:
+            told = json.loads(data)
+            if channel == keys.HANGUP:
+                await self.calls.hang_up(str(told["call"]), str(told.get("by", "")))
+            else:
+                news = News(str(told["call"]), str(told["ended"]), float(told["expires_at"]))
+                self.calls.heard(news)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            log.warning("news of a call that cannot be read: %s", type(error).__name__)
+
+    def _publish(self, news: News) -> None:
+        if self._location.wire.up:
+            self._location.wire.tell("PUBLISH", keys.CALL_NEWS, json.dumps(asdict(news)))
+
+    async def _mend(self) -> None:
+        """Tell Redis, when it is back, which calls have ended meanwhile."""
+        while True:
+            await asyncio.sleep(MEND_SECONDS)
+            if self._store.untold and self._location.wire.up:
+                try:
+                    await self._store.mend()
+                except StoreUnavailable as error:
+                    log.debug("endings of calls wait: %s", error)
+
+    async def _look_for_leftovers(self, media: RtpengineMedia) -> None:
+        while True:
+            await self._location.wire.opened.wait()
+            try:
+                found = await media.leftovers(self._are_alive)
+                if found:
+                    log.warning("%d sessions of the media relay belonged to no call", found)
+            except StoreUnavailable as error:
+                log.debug("no leftovers looked for: %s", error)
+            await asyncio.sleep(LEFTOVER_SECONDS)
+
+    async def _are_alive(self, sessions: Sequence[str]) -> list[bool]:
+        """Whether the call of each session is there; its id is what stands before the dot."""
+        ids = [session.rpartition("-")[2].partition(".")[0] for session in sessions]
+        return [call is not None for call in await self._store.load(ids)]
+
+
+CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
+SEAL_BYTES: Final = KEY_BYTES
+
+
+def make_seal(secret_key: str) -> Seal:
+    """The seal of tokens, the same on all nodes."""
+    return Seal(derive(secret_key, "tokens", SEAL_BYTES))
+
+
+def _salt() -> bytes:
+    return os.urandom(SALT_BYTES)

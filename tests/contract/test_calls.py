@@ -1,0 +1,384 @@
+"""The calls that are there: one suite over memory, Valkey and Redis, and what only a server can do wrong."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import pytest
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Party
+from registrar.store import keys
+from registrar.store.call_codec import Fields, encode
+from registrar.store.calls_memory import MemoryCalls
+from registrar.store.calls_redis import MAX_UNTOLD, RedisCalls
+from registrar.store.redis_wire import Wire
+from tests.contract.conftest import KINDS
+from tests.contract.servers import Server, client, frozen, running
+
+ID, OTHER = "ab" * 16, "cd" * 16
+CUSTOMER = "c" * 24
+
+
+@dataclass
+class Hands:
+    """A wall clock that is turned by hand; it starts at the true time, for the server keeps its own."""
+
+    now: float
+
+    def __call__(self) -> Epoch:
+        return Epoch(self.now)
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands(float(int(time.time())))
+
+
+class Calls(Protocol):
+    """The port as the suite uses it."""
+
+    def put(self, call: Call) -> None: ...
+    def started(self, call: Call) -> None: ...
+    def answered(self, call: Call) -> None: ...
+    def ended(self, call: Call, ending: Ending) -> None: ...
+    async def load(self, ids: Sequence[str]) -> list[Call | None]: ...
+    async def of_node(self, node: str, generation: str) -> list[Call]: ...
+
+
+@dataclass
+class Store:
+    """Two nodes over one store, and the stream of all events."""
+
+    one: Calls
+    other: Calls
+    events: Callable[[], Awaitable[list[Fields]]]
+
+
+@asynccontextmanager
+async def opened(server: Server, clock: Hands, node: str) -> AsyncIterator[tuple[RedisCalls, Wire]]:
+    wire = Wire(server.url)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        running_wire = tasks.create_task(wire.run())
+        await wire.opened.wait()
+        try:
+            yield RedisCalls(wire, clock, node, "g1"), wire
+        finally:
+            running_wire.cancel()
+            wire.close()
+
+
+async def events_of(server: Server) -> list[Fields]:
+    redis = client(server)
+    try:
+        entries = await redis.xrange(keys.EVENTS) or []
+        return [{str(name): str(text) for name, text in (fields or {}).items()} for _, fields in entries]
+    finally:
+        await redis.aclose()
+
+
+async def settle(calls: RedisCalls) -> None:
+    """What was told before has been done: the wire keeps the order, and events follow one answer later."""
+    for _ in range(3):
+        await calls.load([ID])
+
+
+@pytest.fixture(params=[pytest.param("memory", id="memory"), *KINDS])
+async def store(request: pytest.FixtureRequest, clock: Hands) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        memory = MemoryCalls(clock, "a", "g1")
+
+        async def told() -> list[Fields]:
+            return memory.events
+
+        yield Store(memory, memory, told)
+        return
+    with running(request.param) as server:
+        async with AsyncExitStack() as stack:
+            one, _ = await stack.enter_async_context(opened(server, clock, "a"))
+            other, _ = await stack.enter_async_context(opened(server, clock, "b"))
+
+            async def read() -> list[Fields]:
+                await settle(one)
+                await settle(other)
+                return await events_of(server)
+
+            yield Store(one, other, read)
+
+
+def call(clock: Hands, id: str = ID, **changes: object) -> Call:
+    made = Call(
+        id=id,
+        call_id=f"dialog-{id[:2]}",
+        customer=CUSTOMER,
+        domain="acme.test",
+        caller=Party("1" * 24, "200", "Anna Østergård", "wss", "tag-a", "sealed-a", 7),
+        callee=Party("", "201", "Bent"),
+        state=CallState.RINGING,
+        started_at=clock.now - 5,
+        node="a",
+        generation="g1",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
+
+
+def taken(ringing: Call, clock: Hands) -> Call:
+    """The call once a phone has answered."""
+    callee = replace(ringing.callee, phone="2" * 24, transport="udp", tag="tag-b", target="sealed-b")
+    return replace(ringing, callee=callee, state=CallState.ANSWERED, answered_at=clock.now)
+
+
+def kinds(events: list[Fields]) -> list[str]:
+    return [event["event"] for event in events]
+
+
+async def test_a_call_is_written_answered_and_gone(store: Store, clock: Hands) -> None:
+    ringing = call(clock)
+    store.one.started(ringing)
+    assert await store.one.load([ID, OTHER]) == [ringing, None]
+    answered = taken(ringing, clock)
+    store.one.answered(answered)
+    assert await store.one.load([ID]) == [answered]
+    store.one.ended(answered, Ending(Cause.HUNG_UP, clock.now + 3, by="200"))
+    assert await store.one.load([ID]) == [None]
+    events = await store.events()
+    assert kinds(events) == ["call-started", "call-answered", "call-ended"]
+    assert {event["call"] for event in events} == {ID}
+    assert {event["customer"] for event in events} == {CUSTOMER}
+    assert (events[2]["reason"], events[2]["by"], events[2]["talkSeconds"]) == ("hung-up", "200", "3.000")
+
+
+async def test_to_put_a_call_again_is_no_event(store: Store, clock: Hands) -> None:
+    store.one.put(call(clock))
+    store.one.put(call(clock, expires_at=clock.now + 1_800))
+    assert await store.one.load([ID]) == [call(clock, expires_at=clock.now + 1_800)]
+    assert await store.events() == []
+
+
+async def test_a_call_of_no_process_belongs_to_the_one_that_writes_it(store: Store, clock: Hands) -> None:
+    store.one.started(call(clock, node="", generation=""))
+    assert await store.one.load([ID]) == [call(clock)]
+    assert await store.one.of_node("a", "g1") == [call(clock)]
+
+
+async def test_an_end_is_told_once_however_many_say_so(store: Store, clock: Hands) -> None:
+    store.one.started(call(clock))
+    await store.one.load([ID])
+    for _ in range(3):
+        store.one.ended(call(clock), Ending(Cause.CANCELLED, clock.now))
+        store.other.ended(call(clock), Ending(Cause.LOST, clock.now, by="b"))
+    events = await store.events()
+    assert kinds(events) == ["call-started", "call-ended"]
+
+
+async def test_what_never_was_there_does_not_end(store: Store, clock: Hands) -> None:
+    store.one.ended(call(clock), Ending(Cause.BUSY, clock.now, 486))
+    assert await store.events() == []
+
+
+async def test_another_node_finds_what_a_process_left_behind(store: Store, clock: Hands) -> None:
+    store.one.started(call(clock))
+    store.one.started(call(clock, OTHER))
+    store.one.started(call(clock, "ef" * 16, generation="g0"))
+    await store.one.load([ID])
+    store.one.ended(call(clock), Ending(Cause.DECLINED, clock.now, 603))
+    await store.events()
+    (left,) = await store.other.of_node("a", "g1")
+    assert left == call(clock, OTHER)
+    store.other.ended(left, Ending(Cause.LOST, clock.now, by="b"))
+    events = await store.events()
+    assert (events[-1]["event"], events[-1]["reason"], events[-1]["by"]) == ("call-ended", "lost", "b")
+    assert await store.other.of_node("a", "g1") == []
+    assert [left.generation for left in await store.other.of_node("a", "g0")] == ["g0"]
+    assert await store.other.of_node("nobody", "g1") == []
+
+
+async def test_memory_forgets_a_call_that_nobody_puts_again(clock: Hands) -> None:
+    calls = MemoryCalls(clock, "a", "g1")
+    calls.put(call(clock))
+    clock.now += keys.CALL_SECONDS - 1
+    assert await calls.load([ID])
+    clock.now += 2
+    assert await calls.load([ID]) == [None]
+
+
+async def test_memory_that_is_away_fails_as_a_server_does(clock: Hands) -> None:
+    calls = MemoryCalls(clock, "a", "g1")
+    calls.started(call(clock))
+    calls.away = True
+    calls.started(call(clock, OTHER))
+    calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
+    for asked in (calls.load([ID]), calls.of_node("a", "g1"), calls.mend()):
+        with pytest.raises(StoreUnavailable):
+            await asked
+    calls.away = False
+    assert await calls.mend() == 1
+    assert [ending.cause for _, ending in calls.endings] == [Cause.HUNG_UP]
+    assert kinds(calls.events) == ["call-started", "call-ended"]
+
+
+# What only a server can do wrong
+
+
+async def test_nothing_stays_in_redis(server: Server, clock: Hands) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, _):
+        for number in range(20):
+            one = call(clock, f"{number:032x}")
+            calls.started(one)
+            calls.answered(taken(one, clock))
+        listed = await calls.of_node("a", "g1")
+        assert len(listed) == 20
+        assert await redis.zcard(keys.calls(CUSTOMER)) == 20
+        for one in listed:
+            calls.ended(one, Ending(Cause.HUNG_UP, clock.now))
+        await settle(calls)
+        left = await redis.keys("*")
+    await redis.aclose()
+    assert left == [keys.EVENTS]
+
+
+async def test_the_keys_end_by_themselves(server: Server, clock: Hands) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, _):
+        calls.started(call(clock))
+        await settle(calls)
+        names = [keys.call(ID), keys.calls(CUSTOMER), keys.CALLS, keys.node_calls("a", "g1")]
+        seconds = [await redis.ttl(name) for name in names]
+        scores = [await redis.zscore(name, ID) for name in (keys.calls(CUSTOMER), keys.CALLS)]
+        stored = await redis.hgetall(keys.call(ID))
+    await redis.aclose()
+    assert [0 < left <= limit for left, limit in zip(seconds, (90, 90, 90, 86_400), strict=True)] == [
+        True
+    ] * 4
+    assert scores == [clock.now + 90] * 2
+    assert stored == encode(call(clock))
+
+
+async def test_who_starts_a_call_drops_what_has_run_out(server: Server, clock: Hands) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, _):
+        calls.started(call(clock))
+        clock.now += keys.CALL_SECONDS + 1
+        calls.started(call(clock, OTHER))
+        await settle(calls)
+        listed = [await redis.zrange(name, 0, -1) for name in (keys.calls(CUSTOMER), keys.CALLS)]
+    await redis.aclose()
+    assert listed == [[OTHER], [OTHER]]
+
+
+async def test_a_list_forgets_what_has_run_out(server: Server, clock: Hands) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, _):
+        calls.started(call(clock))
+        await settle(calls)
+        await redis.delete(keys.call(ID))
+        assert await calls.of_node("a", "g1") == []
+        await settle(calls)
+        assert not await redis.exists(keys.node_calls("a", "g1"))
+    await redis.aclose()
+
+
+async def test_one_spoiled_hash_leaves_the_others(server: Server, clock: Hands) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, _):
+        calls.started(call(clock))
+        calls.started(call(clock, OTHER))
+        await settle(calls)
+        await redis.hset(keys.call(ID), "d", "rubbish")
+        assert await calls.load([ID, OTHER]) == [None, call(clock, OTHER)]
+    await redis.aclose()
+
+
+async def away(wire: Wire) -> None:
+    while wire.up:
+        await asyncio.sleep(0.01)
+
+
+async def back(wire: Wire) -> None:
+    while not wire.up:
+        await asyncio.sleep(0.01)
+
+
+async def test_an_end_that_redis_did_not_hear_is_told_later(server: Server, clock: Hands) -> None:
+    async with opened(server, clock, "a") as (calls, wire):
+        calls.started(call(clock))
+        await settle(calls)
+        server.kill9()
+        await away(wire)
+        calls.started(call(clock, OTHER))
+        calls.put(call(clock))
+        calls.answered(taken(call(clock), clock))
+        calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now, by="201"))
+        calls.ended(call(clock, OTHER), Ending(Cause.BUSY, clock.now, 486))
+        with pytest.raises(StoreUnavailable):
+            await calls.load([ID])
+        with pytest.raises(StoreUnavailable):
+            await calls.mend()
+        assert calls.untold == 2
+        server.start()
+        await back(wire)
+        assert await calls.mend() == 1
+        assert calls.untold == 0
+        assert await calls.of_node("a", "g1") == []
+    events = await events_of(server)
+    assert kinds(events) == ["call-started", "call-ended"]
+    assert (events[1]["call"], events[1]["by"]) == (ID, "201")
+
+
+async def test_an_end_whose_answer_is_lost_is_told_once(server: Server, clock: Hands) -> None:
+    async with opened(server, clock, "a") as (calls, wire):
+        calls.started(call(clock))
+        await settle(calls)
+        with frozen(server):
+            calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
+            await away(wire)
+        await back(wire)
+        await calls.mend()
+        assert calls.untold == 0
+    assert kinds(await events_of(server)) == ["call-started", "call-ended"]
+
+
+async def test_an_end_is_told_though_the_call_ran_out_meanwhile(server: Server, clock: Hands) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, wire):
+        calls.started(call(clock))
+        await settle(calls)
+        wire.close()
+        calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
+        await redis.delete(keys.call(ID))
+        await back(wire)
+        assert await calls.mend() == 1
+        assert await calls.mend() == 0
+    await redis.aclose()
+    assert kinds(await events_of(server)) == ["call-started", "call-ended"]
+
+
+async def test_what_another_node_has_ended_meanwhile_is_not_told_again(server: Server, clock: Hands) -> None:
+    async with opened(server, clock, "a") as (calls, wire), opened(server, clock, "b") as (others, _):
+        calls.started(call(clock))
+        await settle(calls)
+        wire.close()
+        calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
+        others.ended(call(clock), Ending(Cause.LOST, clock.now, by="b"))
+        await settle(others)
+        await back(wire)
+        assert await calls.mend() == 0
+    assert [event["reason"] for event in await events_of(server)] == ["", "lost"]
+
+
+async def test_only_so_many_ends_wait(clock: Hands) -> None:
+    calls = RedisCalls(Wire("redis://127.0.0.1:1"), clock, "a", "g1")
+    for number in range(MAX_UNTOLD + 5):
+        calls.ended(call(clock, f"{number:032x}"), Ending(Cause.HUNG_UP, clock.now))
+    assert calls.untold == MAX_UNTOLD
+
+
+async def test_what_is_no_text_does_not_disturb_a_call(server: Server, clock: Hands) -> None:
+    async with opened(server, clock, "a") as (calls, _):
+        calls.started(call(clock, call_id="\ud800"))
+        (found,) = await calls.load([ID])
+    assert found is not None and found.call_id == "?"

@@ -1,0 +1,250 @@
+"""Who is seen in a call: number and name of the extension, never a username, and never what a phone claims."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.peers.calling import CallingPhone
+from tests.peers.calling_message import Message, display_of, host_of, uri_of, uri_param, user_of
+from tests.peers.calling_session import sdp
+from tests.wire.callers import Callers, Extension, saw, talk
+
+pytestmark = pytest.mark.wire
+
+
+class Trap(asyncio.DatagramProtocol):
+    """A socket to which nobody may send anything."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.port = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.port = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        self.heard.append(data)
+
+
+@pytest.fixture
+async def trap() -> AsyncIterator[Trap]:
+    """Where spoofed headers point to."""
+    loop = asyncio.get_running_loop()
+    transport, trap = await loop.create_datagram_endpoint(Trap, local_addr=("127.0.0.1", 0))
+    yield trap
+    transport.close()
+    await asyncio.sleep(0)
+    assert trap.heard == []
+
+
+def shows(value: str, whom: Extension, domain: str) -> None:
+    """A From or P-Asserted-Identity: the number in the domain, and the name."""
+    assert user_of(uri_of(value)) == whom.number
+    assert host_of(uri_of(value)) == domain
+    assert display_of(value) == whom.name
+
+
+def is_ours(contact: str, whom: Extension, address: tuple[str, int]) -> None:
+    """A Contact as others see it: `<sip:<number>@host:port;gr=token>`, and the host is the server's."""
+    uri = uri_of(contact)
+    assert user_of(uri) == whom.number
+    assert re.match("sip:[^@]+@{}:{}[;]".format(*address), uri), uri
+    assert uri_param(uri, "gr")
+
+
+@pytest.mark.parametrize(("first", "second"), [("udp", "udp"), ("tcp", "tls"), ("wss", "wss")])
+async def test_both_see_number_and_name(callers: Callers, first: str, second: str) -> None:
+    a, b, anna, bert = await callers.pair(first, second)
+    outgoing, incoming = await talk(a, b, bert.number)
+    domain = a.account.domain
+    shows(incoming.invite.header("from"), anna, domain)
+    shows(incoming.invite.header("p-asserted-identity"), anna, domain)
+    is_ours(incoming.invite.header("contact"), anna, callers.site.listeners[second])
+    for response in outgoing.invite.responses[1:]:
+        is_ours(response.header("contact"), bert, callers.site.listeners[first])
+    assert (await incoming.request("INFO")).status == 200
+    assert (await outgoing.bye()).status == 200
+    for phone, other in ((a, b), (b, a)):
+        assert not saw(phone, other.account.username)
+        assert not saw(phone, "{}:{}".format(*other.line.address)) or first == "wss"
+
+
+CLAIMS = [
+    "P-Asserted-Identity: <sip:9999@evil.example>",
+    "P-Preferred-Identity: <sip:9999@evil.example>",
+    'Remote-Party-ID: "The Boss" <sip:9999@evil.example>;party=calling;id-type=subscriber',
+    "Diversion: <sip:9999@evil.example>;reason=unconditional",
+    "History-Info: <sip:9999@evil.example>;index=1",
+    "Reply-To: <sip:9999@evil.example>",
+    "Identity: evil.example",
+    "P-Charging-Vector: icid-value=9999;orig-ioi=evil.example",
+]
+
+
+async def test_what_a_caller_claims_to_be_is_dropped(callers: Callers) -> None:
+    a, b, anna, bert = await callers.pair()
+    outgoing = await a.call(bert.number, lines=CLAIMS, sender='"The Boss" <sip:9999@evil.example>')
+    incoming = await b.incoming()
+    shows(incoming.invite.header("from"), anna, a.account.domain)
+    shows(incoming.invite.header("p-asserted-identity"), anna, a.account.domain)
+    assert not saw(b, "9999")
+    assert not saw(b, "evil")
+    assert not saw(b, "boss")
+    incoming.refuse(486)
+    assert (await outgoing.final()).status == 486
+
+
+async def test_what_a_callee_claims_to_be_is_dropped(callers: Callers, trap: Trap) -> None:
+    a, b, _, bert = await callers.pair()
+    outgoing = await a.call(bert.number)
+    incoming = await b.incoming()
+    incoming.ring(lines=CLAIMS)
+    incoming.server.respond(
+        200,
+        [
+            f"Contact: <sip:victim@127.0.0.1:{trap.port}>",
+            f"Record-Route: <sip:127.0.0.1:{trap.port};lr>",
+            *CLAIMS,
+            "Content-Type: application/sdp",
+        ],
+        sdp(b.media_port),
+    )
+    answered = await outgoing.answered()
+    is_ours(answered.header("contact"), bert, callers.site.sip)
+    assert len(answered.listed("record-route")) == 1
+    assert (await outgoing.bye()).status == 200
+    for word in ("9999", "evil", "victim", f":{trap.port}"):
+        assert not saw(a, word), word
+
+
+async def test_where_a_caller_says_that_it_is_has_no_effect(callers: Callers, trap: Trap) -> None:
+    """Contact, Route and Record-Route lead nowhere: not the call, and not what belongs to it."""
+    a, b, _, bert = await callers.pair()
+    lines = [
+        f"Contact: <sip:victim@127.0.0.1:{trap.port}>",
+        f"Route: <sip:127.0.0.1:{trap.port};lr>",
+        f"Record-Route: <sip:127.0.0.1:{trap.port};lr>",
+        f"Path: <sip:127.0.0.1:{trap.port};lr>",
+    ]
+    outgoing = await a.call(bert.number, lines=lines)
+    incoming = await b.incoming()
+    incoming.answer()
+    await outgoing.answered()
+    assert not saw(b, "victim")
+    assert not saw(b, f":{trap.port}")
+    said = incoming.begin("INFO")
+    assert (await said.final(5)).status == 200
+    a.forget("the Request-URI is")  # its Contact was a lie: it is found all the same
+    assert (await incoming.bye()).status == 200
+    a.forget("the Request-URI is")
+    assert len(methods(a)) == 2
+
+
+def methods(phone: CallingPhone) -> list[str]:
+    """The requests that came in its calls."""
+    return [one.request.method for one in phone.requests]
+
+
+async def test_a_target_with_headers_in_it_gets_none_of_them(callers: Callers) -> None:
+    a, b, _, bert = await callers.pair()
+    target = f"sip:{bert.number}@{a.account.domain}?Route=%3Csip:evil.example%3E&Subject=evil"
+    outgoing = await a.call(target)
+    status = (await outgoing.invite.find(lambda one: one.status >= 100, 5, "answer")).status
+    if status >= 400:
+        return  # a Request-URI may not hold headers (RFC 3261 section 19.1.1)
+    (await b.incoming()).refuse(486)
+    assert (await outgoing.final()).status == 486
+    assert not saw(b, "evil")
+
+
+async def test_names_in_other_headers_and_in_the_sdp_are_hidden(callers: Callers) -> None:
+    a, b, _, bert = await callers.pair()
+    name, other = a.account.username, b.account.username
+    lines = [f"Subject: {name}", f"Organization: x-{name}", f"User-Agent: phone/{name}", f"X-Me: {name}"]
+    outgoing = await a.call(bert.number, sdp(a.media_port, user=name), lines)
+    incoming = await b.incoming()
+    assert incoming.invite.body.startswith(b"v=0\r\no=")
+    assert incoming.invite.body.partition(b"s=")[2] == sdp(a.media_port).partition(b"s=")[2]
+    incoming.ring(lines=[f"Server: phone/{other}", f"X-Me: {other}"])
+    incoming.answer(sdp(b.media_port, user=other), [f"Server: phone/{other}", f"X-Me: <sip:{other}@x>"])
+    await outgoing.answered()
+    info = [f"X-Me: {name}", "Content-Type: application/x"]
+    assert (await outgoing.request("INFO", info, f"I am {name}".encode())).status in (200, 415)
+    assert (await outgoing.bye()).status == 200
+    assert not saw(b, name)
+    assert not saw(a, other)
+
+
+async def test_a_refusal_hides_the_name_too(callers: Callers) -> None:
+    a, b, _, bert = await callers.pair()
+    outgoing = await a.call(bert.number)
+    incoming = await b.incoming()
+    name = b.account.username
+    incoming.refuse(486, [f"Warning: 399 {name} \"{name}\"", f"Contact: <{b.contact}>"], reason=f"Busy {name}")
+    assert (await outgoing.final()).status == 486
+    assert not saw(a, name)
+
+
+async def test_a_redirection_hides_the_name_too(callers: Callers) -> None:
+    a, b, _, bert = await callers.pair()
+    outgoing = await a.call(bert.number)
+    (await b.incoming()).refuse(302, [f"Contact: <{b.contact}>"])
+    assert (await outgoing.final()).status >= 300
+    assert not saw(a, b.account.username)
+
+
+async def test_a_challenge_of_a_callee_never_reaches_the_caller(callers: Callers) -> None:
+    """C11: the caller would answer it with a digest of its own password."""
+    a, b, _, bert = await callers.pair()
+    realm = a.account.domain
+    for status, name in ((407, "Proxy-Authenticate"), (401, "WWW-Authenticate")):
+        before = len(b.calls)
+        outgoing = await a.call(bert.number)
+        challenge = f'{name}: Digest realm="{realm}", nonce="chosen", algorithm=MD5, qop="auth"'
+        (await b.incoming(nth=before)).refuse(status, [challenge])
+        final = await outgoing.final()
+        assert final.status >= 400
+        assert final.status not in (401, 407)
+        assert not saw(a, "chosen")
+    assert all(not has_credentials(message) for _, message in b.received)
+
+
+def has_credentials(message: Message) -> bool:
+    """Whether somebody answered a challenge in it."""
+    return message.method != "REGISTER" and bool(
+        message.all("authorization") + message.all("proxy-authorization")
+    )
+
+
+@pytest.mark.parametrize("refers", ["caller", "callee"])
+async def test_who_refers_is_not_believed_either(callers: Callers, refers: str) -> None:
+    a, b, anna, bert = await callers.pair()
+    outgoing, incoming = await talk(a, b, bert.number)
+    session, referred, who = (outgoing, b, anna) if refers == "caller" else (incoming, a, bert)
+    target = f"sip:2999@{a.account.domain}"
+    lines = [f"Refer-To: <{target}>", 'Referred-By: "The Boss" <sip:9999@evil.example>']
+    assert (await session.request("REFER", lines)).status == 202
+    refer = (await referred.asked("REFER")).request
+    assert user_of(uri_of(refer.header("refer-to"))) == "2999"
+    if refer.header("referred-by"):
+        assert user_of(uri_of(refer.header("referred-by"))) == who.number
+    assert not saw(referred, "evil")
+    assert not saw(referred, "9999")
+    assert (await (await referred.call(uri_of(refer.header("refer-to")))).final()).status == 404
+    assert (await session.bye()).status == 200
+
+
+async def test_a_name_dialled_is_not_told_to_others(callers: Callers) -> None:
+    """A caller may know the username of a phone it calls; what it hears back is what it said itself."""
+    a, b, anna, bert = await callers.pair()
+    outgoing = await a.call(bert.handset.account.username)
+    incoming = await b.incoming()
+    shows(incoming.invite.header("from"), anna, a.account.domain)
+    incoming.answer()
+    answered = await outgoing.answered()
+    is_ours(answered.header("contact"), bert, callers.site.sip)
+    assert b.account.username.encode() not in answered.raw.partition(b"To:")[0]
+    assert (await outgoing.bye()).status == 200
+    callers.told(b.account.username)
