@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
-#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl
+#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl, rtpengine, coturn, iproute2
 #   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -26,6 +26,9 @@ is_there() {
         baresip-core) command -v baresip ;;
         chromium) command -v chromium ;;
         openssl) command -v openssl ;;
+        rtpengine-daemon) command -v rtpengine ;;
+        coturn) command -v turnserver ;;
+        iproute2) command -v ip ;;
         kamailio) command -v kamailio ;;
         kamailio-redis-modules) is_file /usr/lib*/kamailio/modules/db_redis.so /usr/lib/*/kamailio/modules/db_redis.so ;;
     esac >/dev/null 2>&1
@@ -37,7 +40,7 @@ missing() {
     done
 }
 
-# Debian starts a service when its package is installed; these would take ports 5060, 5432 and 6379. A policy
+# Debian starts a service when its package is installed; these would take ports 2223, 3478, 5060, 5432 and 6379. A policy
 # that forbids it stands for as long as the installation runs, unless the machine has one of its own.
 forbid_services() {
     [ -e "$POLICY" ] && return
@@ -57,7 +60,7 @@ install() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl rtpengine-daemon coturn iproute2" ;;
     bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

@@ -181,7 +181,7 @@ class Driver:
         if work is None or not work.came_by(flow):
             return False
         self._reply(request, flow, Answer(200))
-        work.cancel()
+        work.cancel(request.headers.get("reason") or "")
         return True
 
     async def _work(self, request: Request, flow: Flow, verdict: Verdict) -> None:
@@ -397,7 +397,7 @@ class Work:
         """See Exchange."""
         self._served = served
         if self._cancelled:
-            served.cancel()
+            served.cancel("")
 
     def reply(self, answer: Answer) -> None:
         """See Exchange."""
@@ -420,11 +420,11 @@ class Work:
             theirs.remote_port,
         )
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str) -> None:
         """The caller has cancelled it."""
         self._cancelled = True
         if self._served is not None:
-            self._served.cancel()
+            self._served.cancel(reason)
 
     def gone(self) -> None:
         """The caller's connection is closed."""

@@ -332,7 +332,7 @@ class Party:
     tag: str = ""
     """Of its side of the dialog; empty until there is one."""
     target: str = ""
-    """Where a request to it goes, sealed (rules.tokens); private to the SIP side."""
+    """How to say something to it (rules.tokens.Line); private to the SIP side."""
     cseq: int = 0
     """The highest that it has sent in this dialog, as far as we saw."""
 

@@ -33,6 +33,7 @@ MEND_SECONDS: Final = 0.5
 LEFTOVER_SECONDS: Final = 300.0
 """How often sessions of the relay that no call has any more are looked for, after the start."""
 ID_BYTES: Final = 16
+SALTS: Final = 256
 PREFIX_BYTES: Final = 3
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,14 @@ class Telephony:
             RtpengineMedia(settings.rtpengine, prefix, around.metrics) if settings.rtpengine else NoMedia()
         )
         self._store = RedisCalls(around.location.wire, around.clock, around.node, around.generation)
-        bridge = Bridge(self._media, settings.media)
+        salt = Salts()
+        bridge = Bridge(self._media, settings.media, prefix)
         reach = Reach(
             around.open_flow,
             around.node_flow,
             around.neighbour,
             seal,
-            _salt,
+            salt,
             around.clock,
             node=around.node,
             generation=around.generation,
@@ -98,7 +100,6 @@ class Telephony:
             reach,
             around.network,
             around.location,
-            seal,
             around.clock,
             around.metrics,
             self._publish,
@@ -109,7 +110,7 @@ class Telephony:
             network=around.network,
             reach=reach,
             seal=seal,
-            salt=_salt,
+            salt=salt,
             bridge=bridge,
             calls=self.calls,
             dial_plan=around.dial_plan,
@@ -199,5 +200,14 @@ def make_seal(secret_key: str) -> Seal:
     return Seal(derive(secret_key, "tokens", SEAL_BYTES))
 
 
-def _salt() -> bytes:
-    return os.urandom(SALT_BYTES)
+class Salts:
+    """Random bytes of one length; the system is asked for many at a time, as each question is a system call."""
+
+    def __init__(self) -> None:
+        self._left: list[bytes] = []
+
+    def __call__(self) -> bytes:
+        if not self._left:
+            drawn = os.urandom(SALT_BYTES * SALTS)
+            self._left = [drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES)]
+        return self._left.pop()

@@ -16,7 +16,7 @@ TOGETHER: Final = "servers"
 APART: Final = frozenset(
     {
         "test_browser", "test_certificate_under_load", "test_commands", "test_connections",
-        "test_create_errors", "test_doctor", "test_postgresql",
+        "test_create_errors", "test_doctor", "test_media_engine", "test_netns", "test_postgresql",
         "test_framing", "test_fuzz", "test_https", "test_injection", "test_phones_tcp_tls",
         "test_statements_register", "test_statements_authentication", "test_statements_transport",
         "test_statements_websocket", "test_torture", "test_watch", "test_websocket_frames",
@@ -25,7 +25,7 @@ APART: Final = frozenset(
 """Of those that start servers: modules that may run beside the others, with servers of their own."""
 API: Final = frozenset({"test_access_matrix", "test_checklist", "test_generated", "test_races"})
 """Modules that share one server of the API on PostgreSQL."""
-PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql")
+PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
 ON_POSTGRESQL: Final = "postgresql"
 """The name of that half of the tests that run on both databases."""
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from registrar import settings
-from registrar.model import Binding, Epoch, EventKind, Reason
+from registrar.model import Binding, Call, CallState, Cause, Ending, Epoch, EventKind, Party, Reason
 from registrar.rules import status
+from registrar.store import call_codec
 
 ROOT = Path(__file__).parent.parent
 VARIABLE = re.compile(r"REGISTRAR_[A-Z0-9_]+")
@@ -42,6 +43,15 @@ def test_the_redis_contract_names_every_field_of_the_status() -> None:
     fields = status.online_fields((binding,), 1) | status.rejected_fields("ip", "r", Epoch(1), online=True)
     page = text("docs/redis.md")
     assert [name for name in fields if f"`{name}`" not in page] == []
+
+
+def test_the_redis_contract_names_everything_that_is_written_of_a_call() -> None:
+    call = Call("i", "c", "u", "d", Party("p", "200"), Party("", "201"), CallState.RINGING, 1.0)
+    ended = call_codec.ended_event(call, Ending(Cause.LOST, 1.0))
+    kinds = (call_codec.STARTED, call_codec.ANSWERED, call_codec.ENDED)
+    page = text("docs/redis.md").partition("## Calls")[2].partition("\n## ")[0]
+    words = [*call_codec.encode(call), *ended, *kinds, *CallState, *Cause]
+    assert [word for word in words if f"`{word}`" not in page] == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
-"""deploy/page.sh where it cannot do its work: one line says so, and only CI takes it for a failure."""
+"""How the script of the page is built and written.
+
+Where deploy/page.sh cannot do its work one line says so, and only CI takes it for a failure.
+"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +16,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TOOLS: Final = ("bash", "cat", "cp", "dirname", "ln", "mkdir", "mv")
 PARTS: Final = ("deploy/page.sh", "config/phone/package.json", "config/phone/package-lock.json")
+MODULES: Final = sorted((ROOT / "config/phone/page").glob("*.js"))
+LONGEST_LINE: Final = 120
+LONGEST_MODULE: Final = 250
+MAKES_MARKUP: Final = (
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|\beval\b|Function\("
+)
+"""What could turn text from the network into elements or code."""
 
 
 @pytest.fixture
@@ -55,3 +66,23 @@ def test_without_the_network_it_says_so(tree: Path) -> None:
     assert line.startswith("the page at /phone is not built: npm could not fetch the packages")
     assert done.returncode == 0
     assert not (tree / "config/phone/built").exists()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_a_module_of_the_page_is_small_and_says_what_it_is(module: Path) -> None:
+    lines = module.read_text().splitlines()
+    assert lines[0].startswith("// ")
+    assert len(lines) <= LONGEST_MODULE
+    assert max(map(len, lines)) <= LONGEST_LINE
+    assert not [line for line in lines if line != line.rstrip() or "\t" in line]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_no_text_becomes_markup_or_code(module: Path) -> None:
+    assert not re.findall(MAKES_MARKUP, module.read_text())
+
+
+def test_every_module_of_the_page_is_used() -> None:
+    texts = {path.name: path.read_text() for path in MODULES}
+    named = {name for text in texts.values() for name in re.findall(r"from '\./(\w+\.js)'", text)}
+    assert named | {"page.js"} == set(texts)

@@ -1,4 +1,4 @@
-"""The session descriptions of a call on their way: what is taken out of them, and what the relay makes of them."""
+"""The session descriptions of a call on their way: what is taken out, and what the relay makes of them."""
 
 from registrar.errors import MediaRefused
 from registrar.model import MediaPolicy
@@ -14,7 +14,9 @@ ANY_ENGINE = "-"
 class Bridge:
     """Asks the media relay, where a call needs one."""
 
-    def __init__(self, media: Media, policy: MediaPolicy) -> None:
+    def __init__(self, media: Media, policy: MediaPolicy, prefix: str) -> None:
+        """`prefix` begins the name of every session of this installation at the relay."""
+        self._prefix = prefix
         self._media = media
         self._policy = policy
 
@@ -23,7 +25,7 @@ class Bridge:
         plan = rules.plan(self._policy, legs.mine, legs.other, self._media.configured)
         if isinstance(plan, rules.Impossible):
             raise MediaRefused(plan.text)
-        return f"{ANY_ENGINE} {call}.{branch}" if isinstance(plan, rules.Relayed) else ""
+        return f"{ANY_ENGINE} {self._prefix}{call}.{branch}" if isinstance(plan, rules.Relayed) else ""
 
     async def offer(
         self, sdp: bytes, legs: Legs, relay: str, *, from_tag: str, to_tag: str, secret: str

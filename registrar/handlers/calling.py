@@ -83,14 +83,15 @@ class Calling:
             exchange.reply(refused)
             return
         try:
-            callee, targets = await self._find(exchange, caller)
+            here = sender_target(self._parts, request, exchange.flow, caller.id)
+            callee, targets = await self._find(request, caller, here)
         except StoreUnavailable:
             exchange.reply(BUSY)
             return
         if callee is None or not targets:
             exchange.reply(Answer(404 if callee is None else 480))
             return
-        case = Invitation(parts, exchange, caller, callee, self._caller_target(exchange, caller))
+        case = Invitation(parts, exchange, caller, callee, here)
         forwarding = Forwarding(
             parts.network,
             parts.reach,
@@ -115,10 +116,12 @@ class Calling:
             return Answer(400, "Contact Is Missing")  # section 8.1.1.8
         return None
 
-    async def _find(self, exchange: Exchange, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
+    async def _find(
+        self, request: Request, caller: Phone, here: Target
+    ) -> tuple[Callee | None, list[list[Target]]]:
         """Who is called, and the devices to ring. Raises StoreUnavailable."""
         parts = self._parts
-        uri = exchange.request.uri
+        uri = request.uri
         gr = param(uri.params, "gr")
         if gr and parts.is_ours(uri.host_key):
             return await self._device(gr, caller)
@@ -128,7 +131,6 @@ class Calling:
         callee = await parts.dial_plan.called(caller.customer, unescape(uri.user))
         if callee is None:
             return None, []
-        here = self._caller_target(exchange, caller)
         phones = [phone.id for phone in callee.phones if phone.active]
         snapshots = await parts.location.load(phones) if phones else []
         return callee, devices(zip(phones, snapshots, strict=True), parts.clock(), here)
@@ -145,9 +147,6 @@ class Calling:
         same = [row for row in live if any(_is_device(one, target) for one in row)]
         shown = person(phone)
         return Callee(shown.number, shown.name, (phone,)), same or live
-
-    def _caller_target(self, exchange: Exchange, caller: Phone) -> Target:
-        return sender_target(self._parts, exchange.request, exchange.flow, caller.id)
 
 
 def _is_device(one: Target, other: Target) -> bool:
@@ -212,7 +211,6 @@ class Invitation:
         if not self._id:
             return
         parts, asked, caller = self._parts, self._asked, self._caller
-        salt = parts.salt()
         self._call = Call(
             id=self._id,
             call_id=asked.call_id,
@@ -224,8 +222,7 @@ class Invitation:
                 caller.name,
                 self._exchange.flow.transport,
                 asked.from_.tag or "",
-                parts.seal.line(Line(self._caller_target, self._dialled, self._own), asked.call_id, salt),
-                asked.cseq[0],
+                cseq=asked.cseq[0],
             ),
             callee=Party("", self._callee.number, self._callee.name),
             state=CallState.RINGING,
@@ -233,7 +230,7 @@ class Invitation:
             node=parts.node,
             generation=parts.generation,
         )
-        parts.calls.begin(self._call, forwarding)
+        parts.calls.begin(self._call, Line(self._caller_target, self._dialled, self._own), forwarding)
 
     # forwarding.Case
 
@@ -353,10 +350,9 @@ class Invitation:
             self._callee.name,
             target.transport,
             response.to.tag or "",
-            parts.seal.line(line, asked.call_id, parts.salt()),
         )
         _, seconds = session.granted(asked, response)
-        parts.calls.answered(self._id, callee, self._relays.get(number, ""), seconds)
+        parts.calls.answered(self._id, callee, line, self._relays.get(number, ""), seconds)
         for other in list(self._relays):
             if other != number:
                 self.unwanted(other)

@@ -1,4 +1,4 @@
-"""The calls of this process: written down beside the path, watched, and ended when somebody wants them ended."""
+"""The calls of this process: written down beside the path, watched, and ended when somebody wants it."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Snapsh
 from registrar.ports import Calls, Clock, Location
 from registrar.rules import forward
 from registrar.rules.routing import again
-from registrar.rules.tokens import Leg, Line, Seal, Target
+from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
 from registrar.transaction import TableFull
 
 from .bridging import Bridge
@@ -63,6 +63,10 @@ class News:
 @dataclass(slots=True)
 class _Entry:
     call: Call
+    """As it is written, but for the lines."""
+    caller: Line
+    callee: Line | None
+    """None: nobody has answered."""
     ringing: Ringing | None
     put_at: float
     looked_at: float
@@ -71,6 +75,9 @@ class _Entry:
     cause: Cause | None = None
     """Why it is being ended, when that is known before the answer."""
     by: str = ""
+    caller_cseq: int = 0
+    callee_cseq: int = 0
+    """The highest that each has sent since."""
 
 
 class CallTable:
@@ -83,7 +90,6 @@ class CallTable:
         reach: Reach,
         network: Network,
         location: Location,
-        seal: Seal,
         clock: Clock,
         metrics: Metrics,
         tell: Callable[[News], None],
@@ -97,7 +103,6 @@ class CallTable:
         self._reach = reach
         self._network = network
         self._location = location
-        self._seal = seal
         self._clock = clock
         self._metrics = metrics
         self._tell = tell
@@ -110,19 +115,19 @@ class CallTable:
 
     # What happens to a call
 
-    def begin(self, call: Call, ringing: Ringing) -> None:
+    def begin(self, call: Call, caller: Line, ringing: Ringing) -> None:
         """An INVITE goes out."""
         now = self._clock()
-        self._entries[call.id] = _Entry(call, ringing, now, now)
+        self._entries[call.id] = _Entry(call, caller, None, ringing, now, now)
         self._store.started(call)
 
-    def answered(self, id: str, callee: Party, relay: str, seconds: int) -> None:
+    def answered(self, id: str, callee: Party, line: Line, relay: str, seconds: int) -> None:
         """Somebody took the call; its session runs out after `seconds`, 0: never."""
         entry = self._entries.get(id)
         if entry is None:
             return
         now = self._clock()
-        entry.ringing = None
+        entry.ringing, entry.callee = None, line
         entry.put_at = now
         entry.call = replace(
             entry.call,
@@ -133,7 +138,7 @@ class CallTable:
             expires_at=now + seconds if seconds else 0.0,
         )
         self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
-        self._store.answered(entry.call)
+        self._store.answered(_whole(entry))
 
     def refused(self, id: str, status: int) -> None:
         """Nobody took it; 0: the caller has gone."""
@@ -142,7 +147,7 @@ class CallTable:
             cause = entry.cause or CAUSES.get(status, Cause.FAILED)
             self._end(entry, Ending(cause, self._clock(), status, entry.by))
 
-    def hung_up(self, leg: Leg, call_id: str) -> None:
+    def hung_up(self, leg: Leg) -> None:
         """One party has said BYE."""
         entry = self._entries.get(leg.call)
         if entry is None:
@@ -151,18 +156,25 @@ class CallTable:
             return
         self._ended_by(entry, "caller" if leg.is_caller else "callee")
 
-    def seen(self, leg: Leg, call_id: str, cseq: int, target: Target | None) -> None:
+    def seen(self, leg: Leg, cseq: int, target: Target | None) -> None:
         """A party has sent a request: how far it has counted, and where it is now."""
         entry = self._entries.get(leg.call)
         if entry is None:
             return
-        party = entry.call.caller if leg.is_caller else entry.call.callee
-        line = self._seal.read_line(party.target, call_id)
-        if line is not None and target is not None and target != line.target:
-            salt = self._reach.salt()
-            party = replace(party, target=self._seal.line(replace(line, target=target), call_id, salt))
-        party = replace(party, cseq=max(party.cseq, cseq))
-        entry.call = replace(entry.call, caller=party) if leg.is_caller else replace(entry.call, callee=party)
+        if target is not None and leg.is_caller:
+            entry.caller = replace(entry.caller, target=target)
+        elif target is not None and entry.callee is not None:
+            entry.callee = replace(entry.callee, target=target)
+        if leg.is_caller:
+            entry.caller_cseq = max(entry.caller_cseq, cseq)
+        else:
+            entry.callee_cseq = max(entry.callee_cseq, cseq)
+
+    def relayed_by(self, leg: Leg, relay: str) -> None:
+        """The media goes another way now: the engine that had it is dead."""
+        entry = self._entries.get(leg.call)
+        if entry is not None:
+            entry.call = replace(entry.call, relay=relay)
 
     def refreshed(self, leg: Leg, seconds: int) -> None:
         """The session goes on for `seconds` from now."""
@@ -219,7 +231,7 @@ class CallTable:
         for entry in list(self._entries.values()):
             if now - entry.put_at >= PUT_SECONDS:
                 entry.put_at = now
-                self._store.put(entry.call)
+                self._store.put(_whole(entry))
             expires_at = entry.call.expires_at
             if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
                 await self._terminate(entry, Cause.LOST, "session timer")
@@ -233,9 +245,7 @@ class CallTable:
         doubtful: list[_Entry] = []
         for entry in entries:
             entry.looked_at = now
-            missing = [
-                party.phone for party in self._parties(entry.call) if not self._is_connected(entry, party)
-            ]
+            missing = [line.target.phone for line in self._lines(entry) if not self._is_connected(line)]
             if missing:
                 doubtful.append(entry)
                 asked |= dict.fromkeys(missing)
@@ -246,27 +256,24 @@ class CallTable:
         phones = list(asked)
         found = dict(zip(phones, await self._location.load(phones), strict=True))
         for entry in doubtful:
-            if all(self._is_there(entry, party, found, now) for party in self._parties(entry.call)):
+            if all(self._is_there(line, found, now) for line in self._lines(entry)):
                 entry.missed_at = 0.0
             elif not entry.missed_at:
                 entry.missed_at = now
             elif now - entry.missed_at >= GRACE_SECONDS and entry.call.id in self._entries:
                 await self._terminate(entry, Cause.LOST, "")
 
-    def _parties(self, call: Call) -> tuple[Party, ...]:
-        """Those that must be there; while it rings the transactions look after it."""
-        return (call.caller, call.callee) if call.state is CallState.ANSWERED else ()
+    def _lines(self, entry: _Entry) -> tuple[Line, ...]:
+        """To those that must be there; while it rings the transactions look after it."""
+        return (entry.caller, entry.callee) if entry.callee is not None else ()
 
-    def _is_connected(self, entry: _Entry, party: Party) -> bool:
+    def _is_connected(self, line: Line) -> bool:
         """Whether a connection of its own stands; over UDP there is none."""
-        line = self._seal.read_line(party.target, entry.call.call_id)
-        return (
-            line is not None and line.target.transport != "udp" and self._reach.way(line.target) is not None
-        )
+        return line.target.transport != "udp" and self._reach.way(line.target) is not None
 
-    def _is_there(self, entry: _Entry, party: Party, found: dict[str, Snapshot], now: Epoch) -> bool:
-        snapshot = found.get(party.phone)
-        return snapshot is None or bool(snapshot.live(now)) or self._is_connected(entry, party)
+    def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch) -> bool:
+        snapshot = found.get(line.target.phone)
+        return snapshot is None or bool(snapshot.live(now)) or self._is_connected(line)
 
     def _ended_by(self, entry: _Entry, side: str) -> None:
         party = entry.call.caller if side == "caller" else entry.call.callee
@@ -280,7 +287,7 @@ class CallTable:
         self._end(entry, Ending(cause, self._clock(), by=by))
         text = "Lost" if cause is Cause.LOST else "Ended by the operator"
         reason = f'SIP;cause=480;text="{text}"'
-        await self._say_bye(entry.call, reason)
+        await self._say_bye(_whole(entry), reason)
 
     def _end(self, entry: _Entry, ending: Ending) -> None:
         if self._entries.pop(entry.call.id, None) is None:
@@ -292,7 +299,7 @@ class CallTable:
     async def _say_bye(self, call: Call, reason: str) -> None:
         """To both, each in the name of the other."""
         for party, other in ((call.caller, call.callee), (call.callee, call.caller)):
-            line = self._seal.read_line(party.target, call.call_id) if party.target else None
+            line = read_line(party.target)
             if line is not None:
                 await self._say_bye_to(call, party, other, line, reason)
 
@@ -322,3 +329,15 @@ class CallTable:
         except StoreUnavailable:
             return []
         return again(snapshot.live(self._clock()), lost.phone, lost)
+
+
+def _whole(entry: _Entry) -> Call:
+    """The call with all that another node needs to end it."""
+    call = entry.call
+    caller = replace(
+        call.caller, target=dump_line(entry.caller), cseq=max(call.caller.cseq, entry.caller_cseq)
+    )
+    callee = call.callee
+    if entry.callee is not None:
+        callee = replace(callee, target=dump_line(entry.callee), cseq=max(callee.cseq, entry.callee_cseq))
+    return replace(call, caller=caller, callee=callee)

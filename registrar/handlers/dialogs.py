@@ -1,4 +1,4 @@
-"""A request inside a dialog: not challenged, but it must carry our token and come from the phone it was given to.
+"""A request inside a dialog: not challenged, but it carries our token and comes from the phone that has it.
 
 It goes to where its Contact leads; no store is asked while that flow lives (RFC 3261 section 16.4, RFC 5626).
 """
@@ -39,39 +39,39 @@ class Dialogs:
         self._flows = flows
 
     async def serve(self, exchange: Exchange, leg: Leg) -> None:
-        """Forward it, or refuse it statelessly."""
+        """Forward it, or refuse it statelessly; an ACK is never answered."""
         request = exchange.request
-        is_ack = request.method == "ACK"
+        sender, refused = await self._let_in(exchange, leg)
+        if sender is None or refused is not None:
+            if request.method != "ACK" and refused is not None:
+                exchange.reply(refused)
+            return
+        exchange.phone = sender
+        message = InDialog(self._parts, exchange, leg, sender, await self._phone(leg.receiver))
+        if request.method == "ACK":
+            await self._acknowledge(message)
+        elif not exchange.accept():
+            return
+        elif leg.relay and request.method == "INFO" and _is_trickle(request):
+            exchange.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
+        else:
+            await self._forward(exchange, message)
+
+    async def _let_in(self, exchange: Exchange, leg: Leg) -> tuple[Phone | None, Answer | None]:
+        """Whose request it is, and why it is refused if it is."""
+        request = exchange.request
         try:
             sender = await self._sender(exchange.flow, leg)
         except StoreUnavailable:
-            if not is_ack:
-                exchange.reply(BUSY)
-            return
+            return None, BUSY
         if sender is None:
             log.debug("a request of a dialog came over a flow that is not its phone's: %s", request.call_id)
-            if not is_ack:
-                exchange.reply(FORBIDDEN)
-            return
+            return None, FORBIDDEN
         if hops_left(request) < 1:
-            if not is_ack:
-                exchange.reply(Answer(483))
-            return
-        exchange.phone = sender
-        receiver = await self._phone(leg.receiver)
-        message = InDialog(self._parts, exchange, leg, sender, receiver)
-        if is_ack:
-            await self._acknowledge(message)
-            return
-        if session.is_too_brief(request) and request.method in session.METHODS:
-            exchange.reply(Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),)))
-            return
-        if not exchange.accept():
-            return
-        if leg.relay and request.method == "INFO" and _is_trickle(request):
-            exchange.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
-            return
-        await self._forward(exchange, message)
+            return sender, Answer(483)
+        if request.method in session.METHODS and session.is_too_brief(request):
+            return sender, Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
+        return sender, None
 
     async def _forward(self, exchange: Exchange, message: "InDialog") -> None:
         parts, request = self._parts, exchange.request
@@ -89,7 +89,7 @@ class Dialogs:
         exchange.serve(forwarding)
         await forwarding.start([targets])
         if request.method == "BYE" and message.leg.call:
-            parts.calls.hung_up(message.leg, request.call_id)
+            parts.calls.hung_up(message.leg)
 
     async def _acknowledge(self, message: "InDialog") -> None:
         """The ACK of a 2xx: forwarded once, answered by nobody."""
@@ -161,6 +161,7 @@ class InDialog:
         self._extra = session.asked(self._asked)
         self._offers = has_sdp(self._asked)
         self._reached: Target | None = None
+        self._relay = leg.relay
 
     def note(self) -> None:
         """The call is told how far its parties have counted, and where they are."""
@@ -170,7 +171,7 @@ class InDialog:
         target = None
         if asked.contacts:
             target = sender_target(self._parts, asked, self._exchange.flow, self.leg.sender)
-        self._parts.calls.seen(self.leg, asked.call_id, asked.cseq[0], target)
+        self._parts.calls.seen(self.leg, asked.cseq[0], target)
 
     async def request(self, number: int, way: Way) -> Request:
         """See forwarding.Case."""
@@ -194,7 +195,7 @@ class InDialog:
         return shown_request(asked, uri, parts.reach.via(way), view, body, parts.is_ours, extra)
 
     async def _request_body(self, shown: str) -> bytes:
-        asked, relay = self._asked, self.leg.relay
+        asked, relay = self._asked, self._relay
         if not self._offers:
             return other_body(asked.body, self._sender_secret, shown)
         mine, theirs = asked.from_.tag or "", asked.to.tag or ""
@@ -205,9 +206,10 @@ class InDialog:
             )
         if self._legs is None:
             return quick_sdp(asked.body, None, self._sender_secret, is_offer=True)
-        body, _ = await bridge.offer(
+        body, moved = await bridge.offer(
             asked.body, self._legs, relay, from_tag=mine, to_tag=theirs, secret=self._sender_secret
         )
+        self._note_relay(moved)
         return body
 
     def takes_time(self, number: int, response: Response) -> bool:
@@ -216,13 +218,13 @@ class InDialog:
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
-        asked, relay, bridge = self._asked, self.leg.relay, self._parts.bridge
+        asked, relay, bridge = self._asked, self._relay, self._parts.bridge
         mine, theirs = asked.from_.tag or "", asked.to.tag or ""
         if self._offers or self._legs is None:
             return await bridge.answer(
                 response.body, relay, from_tag=mine, to_tag=theirs, secret=self._receiver_secret
             )
-        body, _ = await bridge.offer(
+        body, moved = await bridge.offer(
             response.body,
             leg_rules.turned(self._legs),
             relay,
@@ -230,7 +232,14 @@ class InDialog:
             to_tag=mine,
             secret=self._receiver_secret,
         )
+        self._note_relay(moved)
         return body
+
+    def _note_relay(self, relay: str) -> None:
+        """The engine that had the session may be dead, and another one has it now."""
+        if relay != self._relay:
+            self._relay = relay
+            self._parts.calls.relayed_by(self.leg, relay)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """See forwarding.Case."""

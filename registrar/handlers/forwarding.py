@@ -92,6 +92,8 @@ class Forwarding:
     _backlog: deque[tuple[int, Response]] = field(default_factory=deque)
     _timer: asyncio.TimerHandle | None = None
     _gone: bool = False
+    _reason: str = ""
+    """Why the caller gave up, in its own words."""
 
     def __post_init__(self) -> None:
         self.fork = Fork(is_invite=self._is_invite)
@@ -113,8 +115,9 @@ class Forwarding:
 
     # The caller's side
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str) -> None:
         """See network.Served."""
+        self._reason = reason
         self._perform(self.fork.give_up(487))
 
     def caller_gone(self) -> None:
@@ -164,7 +167,7 @@ class Forwarding:
             self._hear(number, response, body)
             self._backlog.popleft()
 
-    def _hear(self, number: int, response: Response, body: bytes | None | Refused) -> None:
+    def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         branch = self._branches[number]
         status = response.status
         if status < 200:
@@ -185,7 +188,7 @@ class Forwarding:
             else:
                 self._perform([step])
 
-    def _accept(self, number: int, response: Response, body: bytes | None | Refused) -> None:
+    def _accept(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         """A 2xx goes back; one whose media cannot be had is ended at once."""
         self._stop_ringing()
         if isinstance(body, Refused):
@@ -242,7 +245,7 @@ class Forwarding:
         branch = self._branches[step.branch]
         if branch.sent is None or branch.way is None:
             return
-        reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else ""
+        reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else self._reason
         request = forward.cancel(branch.sent, reason)
         try:
             self.network.request(request, branch.way.flow, None)

@@ -1,4 +1,4 @@
-"""A request that another node sends over a flow of ours: it has its leave in the Route, and is passed as it is."""
+"""A request that another node sends over a flow of ours: it has its leave in the Route, and is passed on."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -35,8 +35,8 @@ class Network(Protocol):
 class Served(Protocol):
     """Whoever serves an INVITE, and must know what its caller does meanwhile."""
 
-    def cancel(self) -> None:
-        """The caller has cancelled it; the CANCEL is answered already."""
+    def cancel(self, reason: str) -> None:
+        """The caller has cancelled it, for this Reason (RFC 3326) if any; the CANCEL is answered already."""
 
     def caller_gone(self) -> None:
         """The caller's connection is closed: no answer reaches it."""

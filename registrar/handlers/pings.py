@@ -199,8 +199,8 @@ class Pings:
     def _ping(self, target: _Target, now: Mono) -> None:
         binding = target.binding
         flow = self._flow_of(binding)
-        if flow is None or binding.expires_at <= self._clock():  # the sweep ends it, or has done so
-            self._unsure[target.phone] = None
+        if flow is None or not flow.local_ip or binding.expires_at <= self._clock():
+            self._unsure[target.phone] = None  # it has no way from here, or the sweep has ended it
             self._calm(target, since=now)
             return
         if not target.branch:

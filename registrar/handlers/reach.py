@@ -1,4 +1,4 @@
-"""How a request gets to a phone: over its own flow here, or by the node that holds it (RFC 5626 section 5.3)."""
+"""How a request gets to a phone: over its flow here, or by the node that holds it (RFC 5626 section 5.3)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

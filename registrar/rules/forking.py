@@ -135,6 +135,8 @@ class Fork:
         return steps
 
     def _accepted(self, number: int, *, again: bool) -> list[Step]:
+        if not self.is_invite and (again or self._over):
+            return []  # one answer is enough, and makes nothing that must be ended
         if again and not self._branches[number].unwanted:
             return [Relay(number)]  # the 2xx, sent again until its ACK comes
         if self._over:

@@ -25,7 +25,7 @@ _KEPT_BACK: Final = frozenset(
     "via from to call-id cseq record-route contact content-length www-authenticate proxy-authenticate "
     "authentication-info proxy-authentication-info p-asserted-identity p-preferred-identity remote-party-id "
     "p-associated-uri identity identity-info reply-to service-route".split()
-)
+) | (CLAIMS - {"proxy-require"})
 """Headers of a response that are made anew, or that would let one phone ask another for its digest."""
 _UNRESERVED: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"

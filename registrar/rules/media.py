@@ -45,8 +45,11 @@ def plan(policy: MediaPolicy, offerer: LegKind, answerer: LegKind, configured: b
 Flags = Mapping[str, str | tuple[str, ...]]
 """Of the ng protocol of rtpengine."""
 
-HIDE_ADDRESSES: Final[Flags] = {"replace": ("origin", "session-connection")}
-"""The addresses in o= and c= become the relay's: nobody learns in which network the other one sits."""
+ALWAYS: Final[Flags] = {
+    "replace": ("origin", "session-connection"),  # nobody learns in which network the other one sits
+    "flags": ("strict-source",),  # once a party is heard, packets of strangers are dropped (CVE-2025-53399)
+}
+"""For every offer and every answer."""
 
 TO_PLAIN: Final[Flags] = {
     "ICE": "remove",
@@ -70,7 +73,7 @@ def offer_flags(offerer: LegKind, to: LegKind) -> Flags:
     Between two plain phones nothing is changed but addresses, so that SRTP by SDES stays what it was.
     """
     if to is LegKind.WEBRTC:
-        return {**HIDE_ADDRESSES, **TO_WEBRTC}
+        return {**ALWAYS, **TO_WEBRTC}
     if offerer is LegKind.WEBRTC:
-        return {**HIDE_ADDRESSES, **TO_PLAIN}
-    return HIDE_ADDRESSES
+        return {**ALWAYS, **TO_PLAIN}
+    return ALWAYS

@@ -7,8 +7,9 @@ It is AES-GCM over JSON; the Call-ID, where it belongs to one call, is bound to 
 import base64
 import binascii
 import json
-from dataclasses import astuple, dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,6 +19,8 @@ from registrar.model import Binding
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 12
 MAX_TOKEN: Final = 1_500
+MAX_KEPT: Final = 4_096
+"""Tokens of each kind that need not be sealed, or opened, once more."""
 HOP_SECONDS: Final = 32
 """How long a request may be on its way between two nodes: 64*T1."""
 
@@ -85,7 +88,11 @@ class Line:
     to: str
 
 
-Token = Target | Leg | Hop | Line
+_TARGET: Final = attrgetter(*(field.name for field in fields(Target)))
+_LEG: Final = attrgetter(*(field.name for field in fields(Leg)))
+_dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Seal:
@@ -93,39 +100,58 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        # A phone is shown to many, and a token comes back with each request of its call.
+        self._shown: dict[Target, str] = {}
+        self._read_legs: dict[tuple[str, str], Leg] = {}
+        self._read_targets: dict[str, Target] = {}
 
     def target(self, target: Target, salt: bytes) -> str:
         """For a URI parameter: parameters are compared without case, so it has none (base32)."""
-        sealed = self._seal("gr", target, "", salt)
-        return base64.b32encode(sealed).decode().rstrip("=").lower()
+        shown = self._shown.get(target)
+        if shown is None:
+            sealed = self._seal("gr", _TARGET(target), "", salt)
+            shown = base64.b32encode(sealed).decode().rstrip("=").lower()
+            _keep(self._shown, target, shown)
+        return shown
 
     def leg(self, leg: Leg, call_id: str, salt: bytes) -> str:
         """For the user of a URI, good in requests with this Call-ID only."""
-        return "r" + _text(self._seal("leg", leg, call_id, salt))
+        return "r" + _text(self._seal("leg", _LEG(leg), call_id, salt))
 
     def hop(self, hop: Hop, call_id: str, salt: bytes) -> str:
         """For the user of a URI, good for this one request for `HOP_SECONDS`."""
-        return "h" + _text(self._seal("hop", hop, call_id, salt))
-
-    def line(self, line: Line, call_id: str, salt: bytes) -> str:
-        """For the store."""
-        return _text(self._seal("line", line, call_id, salt))
+        fields = (_TARGET(hop.target), hop.caller, hop.cseq, hop.issued)
+        return "h" + _text(self._seal("hop", fields, call_id, salt))
 
     def read_target(self, token: str) -> Target | None:
         """The target in a `gr`; None: it is not ours."""
+        known = self._read_targets.get(token)
+        if known is not None:
+            return known
         if len(token) > MAX_TOKEN:
             return None
         try:
             sealed = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
         except (binascii.Error, ValueError):
             return None
-        fields = self._open("gr", sealed, "")
-        return None if fields is None else Target(*fields)
+        found = self._open("gr", sealed, "")
+        if found is None:
+            return None
+        target = Target(*found)
+        _keep(self._read_targets, token, target)
+        return target
 
     def read_leg(self, token: str, call_id: str) -> Leg | None:
         """The leg in the user of a Route; None: it is not ours, or of another call."""
+        known = self._read_legs.get((token, call_id))
+        if known is not None:
+            return known
         fields = self._read("r", "leg", token, call_id)
-        return None if fields is None else Leg(*fields)
+        if fields is None:
+            return None
+        leg = Leg(*fields)
+        _keep(self._read_legs, (token, call_id), leg)
+        return leg
 
     def read_hop(self, token: str, call_id: str, cseq: str, now: float) -> Hop | None:
         """The leave in the user of a Route; None: it is not ours, of another request, or too old."""
@@ -137,16 +163,8 @@ class Seal:
             return None
         return Hop(Target(*target), caller, named, issued)
 
-    def read_line(self, token: str, call_id: str) -> Line | None:
-        """What `line` sealed; None: it was not ours."""
-        fields = self._read("", "line", token, call_id)
-        if fields is None:
-            return None
-        target, from_, to = fields
-        return Line(Target(*target), from_, to)
-
-    def _seal(self, kind: str, token: Token, context: str, salt: bytes) -> bytes:
-        text = json.dumps(astuple(token), separators=(",", ":"), ensure_ascii=False).encode()
+    def _seal(self, kind: str, fields: tuple[Any, ...], context: str, salt: bytes) -> bytes:
+        text = _dump(fields).encode()
         return salt + self._cipher.encrypt(salt, text, f"{kind} {context}".encode())
 
     def _read(self, prefix: str, kind: str, token: str, call_id: str) -> list[Any] | None:
@@ -181,6 +199,26 @@ def target_of(phone: str, binding: Binding) -> Target:
         binding.public_port,
         binding.instance,
     )
+
+
+def dump_line(line: Line) -> str:
+    """A line as text, for the store that keeps the call."""
+    return _dump((_TARGET(line.target), line.from_, line.to))
+
+
+def read_line(text: str) -> Line | None:
+    """What `dump_line` made; None: it is something else."""
+    try:
+        target, from_, to = json.loads(text)
+        return Line(Target(*target), from_, to)
+    except (ValueError, TypeError):
+        return None
+
+
+def _keep(known: dict[_K, _V], key: _K, value: _V) -> None:
+    known[key] = value
+    if len(known) > MAX_KEPT:
+        del known[next(iter(known))]
 
 
 def _text(sealed: bytes) -> str:

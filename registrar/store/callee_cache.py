@@ -16,6 +16,8 @@ MAX_CALLEES: Final = 20_000
 """So many words that reach somebody are kept, and as many that do not."""
 MAX_SELECTS: Final = 4
 """So many are asked for at once: registrations need connections to the database too."""
+TURN_SECONDS: Final = 2.0
+"""How long a caller waits for a turn: hundreds may dial at once what nobody has dialled before."""
 MAX_DIALLED: Final = 128
 
 Key = tuple[str, str]
@@ -93,12 +95,19 @@ class CachedCallees:
             done.exception()  # whoever asked may have gone meanwhile
 
     async def _select(self, key: Key) -> Callee | None:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("too many wait for the database") from None
         changes, started = self._changes, self._clock()
         try:
-            async with asyncio.timeout(SELECT_SECONDS), self._turns:
+            async with asyncio.timeout(SELECT_SECONDS):
                 callee = await self._phones.callee(*key)
         except TimeoutError:
             raise StoreUnavailable("the database does not answer") from None
+        finally:
+            self._turns.release()
         self._keep(key, Entry(callee, started, changes))
         return callee
 

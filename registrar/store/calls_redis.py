@@ -50,21 +50,25 @@ class RedisCalls:
         """By the id of the call."""
 
     def put(self, call: Call) -> None:
-        """See ports.Calls."""
-        self._tell(*self._written(self._owned(call)))
+        """See ports.Calls. Whoever puts a call again drops what has run out in the lists."""
+        call = self._owned(call)
+        now = f"({self._clock():.3f}"
+        self._tell(
+            *_kept(call),
+            *self._listed(call),
+            *(("ZREMRANGEBYSCORE", key, "-inf", now) for key in _lists(call)),
+            ("EXPIRE", keys.CALLS, keys.CALL_SECONDS),
+            ("EXPIRE", keys.node_calls(call.node, call.generation), INDEX_SECONDS),
+        )
 
     def started(self, call: Call) -> None:
         """See ports.Calls."""
-        now = f"({self._clock():.3f}"
-        self._tell(
-            *(("ZREMRANGEBYSCORE", key, "-inf", now) for key in _lists(call)),
-            *self._written(self._owned(call)),
-            _appended(started_event(call)),
-        )
+        call = self._owned(call)
+        self._tell(*self._listed(call), *_kept(call), _appended(started_event(call)))
 
     def answered(self, call: Call) -> None:
-        """See ports.Calls."""
-        self._tell(*self._written(self._owned(call)), _appended(answered_event(call)))
+        """See ports.Calls. The lists have it already."""
+        self._tell(*_kept(self._owned(call)), _appended(answered_event(call)))
 
     def ended(self, call: Call, ending: Ending) -> None:
         """See ports.Calls. Whoever removes the hash is the one that writes the event."""
@@ -158,16 +162,14 @@ class RedisCalls:
     def _owned(self, call: Call) -> Call:
         return call if call.node else replace(call, node=self._node, generation=self._generation)
 
-    def _written(self, call: Call) -> list[tuple[Argument, ...]]:
-        end = self._clock() + keys.CALL_SECONDS
-        listed = keys.node_calls(call.node, call.generation)
+    def _listed(self, call: Call) -> list[tuple[Argument, ...]]:
+        end = f"{self._clock() + keys.CALL_SECONDS:.3f}"
+        own, everybodys = _lists(call)
         return [
-            ("SADD", listed, call.id),
-            ("EXPIRE", listed, INDEX_SECONDS),
-            *(("ZADD", key, f"{end:.3f}", call.id) for key in _lists(call)),
-            *(("EXPIRE", key, keys.CALL_SECONDS) for key in _lists(call)),
-            ("HSET", keys.call(call.id), *_words(encode(call))),
-            ("EXPIRE", keys.call(call.id), keys.CALL_SECONDS),
+            ("SADD", keys.node_calls(call.node, call.generation), call.id),
+            ("ZADD", own, end, call.id),
+            ("EXPIRE", own, keys.CALL_SECONDS),
+            ("ZADD", everybodys, end, call.id),
         ]
 
     def _tell(self, *commands: tuple[Argument, ...]) -> None:
@@ -180,6 +182,11 @@ class RedisCalls:
         self._untold[untold.call.id] = untold
         while len(self._untold) > MAX_UNTOLD:
             del self._untold[next(iter(self._untold))]
+
+
+def _kept(call: Call) -> list[tuple[Argument, ...]]:
+    key = keys.call(call.id)
+    return [("HSET", key, *_words(encode(call))), ("EXPIRE", key, keys.CALL_SECONDS)]
 
 
 def _lists(call: Call) -> tuple[str, str]:

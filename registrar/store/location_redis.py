@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from registrar.errors import StoreUnavailable
@@ -21,6 +22,7 @@ AFTERLIFE_SECONDS: Final = 600
 """How long a location outlives its last binding and nonce; readers go by the expiry inside."""
 MAX_KNOWN: Final = 250_000
 CHUNK: Final = 500
+DECODED: Final = 512
 UNPUBLISHED_SECONDS: Final = 5
 """Events that nobody has published for so long have lost their author: whoever sees them publishes them."""
 FIELDS: Final = ("v", "b", "n", "r", "e")
@@ -298,10 +300,16 @@ class RedisLocation:
             self.back.set()
 
 
+@lru_cache(DECODED)
+def _decoded(stored: Stored) -> Snapshot:
+    """One request looks at the same snapshot several times, and a call at that of two phones."""
+    return decode(stored)
+
+
 def _decode(phone: str, stored: Stored) -> Snapshot:
     """What is stored; when it was not written by us, its version alone, so that it can be written anew."""
     try:
-        return decode(stored)
+        return _decoded(stored)
     except (ValueError, TypeError) as error:
         log.error("the location of phone %s cannot be read: %s", phone, error)
         return Snapshot(_version(stored))

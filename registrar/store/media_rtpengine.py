@@ -112,7 +112,7 @@ class RtpengineMedia:
             from_tag=from_tag,
             to_tag=to_tag,
             sdp=body,
-            **media.HIDE_ADDRESSES,
+            **media.ALWAYS,
         )
         return _for(_kind(relayed), answerer, relayed)
 

@@ -73,6 +73,8 @@ async def test_the_page_may_do_little(path: str, built: Path) -> None:
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
     assert policy == POLICY
     assert answer.headers["referrer-policy"] == "no-referrer"
+    allowed = answer.headers["permissions-policy"].split(", ")
+    assert [feature for feature in allowed if not feature.endswith("=()")] == ["microphone=(self)"]
 
 
 async def test_the_page_obeys_its_own_policy(built: Path) -> None:

@@ -245,6 +245,7 @@ async def test_the_keys_end_by_themselves(server: Server, clock: Hands) -> None:
     redis = client(server)
     async with opened(server, clock, "a") as (calls, _):
         calls.started(call(clock))
+        calls.put(call(clock))
         await settle(calls)
         names = [keys.call(ID), keys.calls(CUSTOMER), keys.CALLS, keys.node_calls("a", "g1")]
         seconds = [await redis.ttl(name) for name in names]
@@ -258,12 +259,12 @@ async def test_the_keys_end_by_themselves(server: Server, clock: Hands) -> None:
     assert stored == encode(call(clock))
 
 
-async def test_who_starts_a_call_drops_what_has_run_out(server: Server, clock: Hands) -> None:
+async def test_who_puts_a_call_again_drops_what_has_run_out(server: Server, clock: Hands) -> None:
     redis = client(server)
     async with opened(server, clock, "a") as (calls, _):
         calls.started(call(clock))
         clock.now += keys.CALL_SECONDS + 1
-        calls.started(call(clock, OTHER))
+        calls.put(call(clock, OTHER))
         await settle(calls)
         listed = [await redis.zrange(name, 0, -1) for name in (keys.calls(CUSTOMER), keys.CALLS)]
     await redis.aclose()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -36,7 +37,7 @@ FLAGS: Final = (
     "--allow-loopback-in-peer-connection",  # where there is no network but loopback
 )
 ASKING: Final = ("--use-fake-ui-for-media-stream",)
-"""What is left out of them where the browser is to ask before it opens a microphone: without a window, it refuses."""
+"""Left out where the browser is to ask before it opens a microphone: without a window, it refuses."""
 TRUSTING: Final = "--ignore-certificate-errors"
 START_SECONDS: Final = 40.0
 STEP_SECONDS: Final = 20.0
@@ -57,12 +58,20 @@ class Tab:
         self._browser = browser
         self._name = name
 
-    def open(self, url: str, *, script: str = "", files: dict[str, dict[str, Any]] | None = None) -> int:
+    def open(
+        self,
+        url: str,
+        *,
+        script: str = "",
+        files: dict[str, dict[str, Any]] | None = None,
+        permissions: Sequence[str] = (),
+    ) -> int:
         """Close the tab if there is one, open a page in a new one; the status of the answer.
 
-        `script` runs first of all in the page; `files` come instead of what any server has.
+        `script` runs first of all in the page; `files` come instead of what any server has; `permissions` are
+        what the user has allowed already.
         """
-        return int(self._do("open", url=url, script=script, files=files))
+        return int(self._do("open", url=url, script=script, files=files, permissions=permissions or None))
 
     def reload(self) -> None:
         """Load the page of the tab again, and return when it has loaded."""
@@ -105,7 +114,7 @@ class Tab:
         self._do("close_tab")
 
     def _do(self, command: str, **arguments: object) -> Any:
-        return self._browser.do(command, tab=self._name, **arguments)
+        return self._browser.do(command, tab=self._name, arguments=arguments)
 
 
 class Browser(Tab):
@@ -130,7 +139,8 @@ class Browser(Tab):
     def start(self) -> None:
         """Start it, without a tab."""
         self._driver = STARTER.submit(netns.here(self._spawn)).result()
-        self.do("launch", START_SECONDS, executable=f"/usr/bin/{PROGRAM}", arguments=self._flags)
+        flags = {"executable": f"/usr/bin/{PROGRAM}", "arguments": self._flags}
+        self.do("launch", START_SECONDS, arguments=flags)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self._tmp / "driver.err").open("ab") as err:
@@ -165,12 +175,19 @@ class Browser(Tab):
         self._driver.wait()
         self._driver = None
 
-    def do(self, command: str, within: float = STEP_SECONDS, **arguments: object) -> Any:
+    def do(
+        self,
+        command: str,
+        within: float = STEP_SECONDS,
+        *,
+        tab: str = "",
+        arguments: Mapping[str, object] | None = None,
+    ) -> Any:
         """One command of the driver. Raises PeerFailed."""
         driver = self._driver
         if driver is None or driver.stdin is None or driver.stdout is None:
             raise PeerFailed("the browser was not started")
-        driver.stdin.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
+        driver.stdin.write(json.dumps({"do": command, "tab": tab, **(arguments or {})}).encode() + b"\n")
         driver.stdin.flush()
         answer = json.loads(self._line(driver.stdout.fileno(), command, within))
         if "error" in answer:

@@ -1,8 +1,7 @@
-"""The page at /phone as a phone that calls: its buttons are pressed, its microphone is a tone, what it hears is
-measured.
+"""The page at /phone as a phone that calls: buttons are pressed, a tone is spoken, sound is measured.
 
-The page comes from the source tree without any web server, as a page of http://127.0.0.1, which browsers trust
-with a microphone; so it works in a network namespace too. Two phones on two tabs of one browser call each other:
+The page comes from the source tree without any web server, as a page of http://127.0.0.1, which browsers
+trust with a microphone; so it works in a network namespace too. Two phones in two tabs call each other:
 
     with Browser(tmp) as browser:
         anna, bert = BrowserPhone(browser.tab("anna"), tone=1000), BrowserPhone(browser.tab("bert"), tone=700)
@@ -13,6 +12,7 @@ with a microphone; so it works in a network namespace too. Two phones on two tab
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -27,6 +27,10 @@ from tests.peers.process import PeerFailed
 
 ORIGIN: Final = "http://127.0.0.1:9"
 """Nobody listens there: the browser is given the files instead."""
+NEAR: Final = "local-network-access"
+"""A page that came from no address counts as one of the public network, and may not connect to ours."""
+MICROPHONE: Final = "microphone"
+"""A page that may not listen is not told the addresses of the machine: ICE finds nothing in a namespace."""
 SOUND: Final = DRIVER.parent / "sound.js"
 STEP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.05
@@ -66,7 +70,9 @@ class BrowserPhone:
         fields = {"username": account.username, "password": account.password, "domain": account.domain}
         link = {**fields, "server": server, **({"ice": json.dumps(ice)} if ice else {})}
         script = f"window.toneHertz = {self.tone};\n{SOUND.read_text()}"
-        self.tab.open(f"{ORIGIN}/phone#{urlencode(link)}", script=script, files=page_files())
+        allowed = [NEAR, MICROPHONE] if self.tone else [NEAR]
+        page = f"{ORIGIN}/phone#{urlencode(link)}"
+        self.tab.open(page, script=script, files=page_files(), permissions=allowed)
         self._until("registered", lambda: self.tab.state()["registration"] == "registered")
 
     def call(self, number: str) -> None:
@@ -77,7 +83,7 @@ class BrowserPhone:
     def wait_incoming(self) -> str:
         """Wait until somebody calls: who, as the page shows it."""
         self.wait("incoming")
-        return str(self.tab.evaluate("document.querySelector('[data-state=incoming] .headline span').textContent"))
+        return self._part("[data-state=incoming] .headline span")
 
     def answer(self) -> None:
         """Answer, and return when the call is up."""
@@ -127,7 +133,7 @@ class BrowserPhone:
     @property
     def why(self) -> str:
         """How the last call ended, as the page says it."""
-        return str(self.tab.evaluate("document.querySelector('[data-state=ended] .words').textContent"))
+        return self._part("[data-state=ended] .words")
 
     def heard(self) -> Heard:
         """What it hears now."""
@@ -157,10 +163,13 @@ class BrowserPhone:
                 return True
         return False
 
+    def _part(self, selector: str) -> str:
+        return str(self.tab.evaluate(f"document.querySelector({json.dumps(selector)}).textContent"))
+
     def _press(self, action: str) -> None:
         self.tab.press(f"#calls [data-do={action}]:visible")
 
-    def _until(self, what: str, holds: Any, within: float = STEP_SECONDS) -> None:
+    def _until(self, what: str, holds: Callable[[], bool], within: float = STEP_SECONDS) -> None:
         deadline = time.monotonic() + within
         while not holds():
             if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ from tests.peers import calling_message
 from tests.peers.calling_dialog import Dialog, Key, joined
 from tests.peers.calling_line import LOCAL, Line, open_line, quiet
 from tests.peers.calling_message import Message, NotSip, read
-from tests.peers.calling_session import SOON, Incoming, Outgoing, Session, fresh_branch, sdp
+from tests.peers.calling_session import SOON, Incoming, Outgoing, Session, fresh_branch, sdp, web_sdp
 from tests.peers.calling_transactions import Client, News, Server
 from tests.peers.phone import Account, Address, Answer, Caller, final, parse_answer
 
@@ -87,6 +87,11 @@ class CallingPhone:
     def octets(self) -> bytes:
         """All that it ever received."""
         return b"\n".join(message.raw for _, message in self.received)
+
+    def sdp(self, *, user: str = "-", version: int = 1, direction: str = "sendrecv") -> bytes:
+        """What it says about its sound: as a browser over a WebSocket, else as a desk phone."""
+        make = web_sdp if self.line.transport in ("WS", "WSS") else sdp
+        return make(self.media_port, user=user, version=version, direction=direction)
 
     def via(self, branch: str = "") -> str:
         """A Via of ours."""
@@ -215,7 +220,7 @@ class CallingPhone:
         within: float = SOON,
     ) -> Outgoing:
         """Call somebody: the INVITE has left, with credentials when it was challenged."""
-        said = sdp(self.media_port) if body is None else body
+        said = self.sdp() if body is None else body
         client, challenge = await self.send("INVITE", to, lines, said, sender=sender, within=within)
         outgoing = self._outgoing(client)
         outgoing.challenge = challenge
@@ -232,6 +237,13 @@ class CallingPhone:
     def keep(self, session: Session, dialog: Dialog) -> None:
         """Requests in that dialog are for that session from now on."""
         self._sessions[dialog.key] = session
+
+    def adopt(self, session: Session, before: "CallingPhone") -> None:
+        """Go on with a call of the same phone over another line; its Contact is the old one still."""
+        for key in [key for key, one in before._sessions.items() if one is session]:
+            self._sessions[key] = session
+        self.caller.contact = before.contact
+        session.phone = self
 
     # What it hears
 
@@ -419,7 +431,8 @@ class CallingPhone:
         if not status:
             return
         accepted = status < 300
-        body = sdp(self.media_port, version=2) if accepted and method == "INVITE" else b""
+        offered = method == "INVITE" or (method == "UPDATE" and server.request.body)
+        body = self.sdp(version=2) if accepted and offered else b""
         typed = ["Content-Type: application/sdp"] if body else []
         server.respond(status, [*(self.about(method) if accepted else []), *typed], body)
 

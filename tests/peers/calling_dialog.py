@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from tests.peers.calling_message import Message, uri_of
@@ -30,8 +30,6 @@ class Dialog:
     """The highest number that we used."""
     remote_cseq: int = 0
     """The highest number that the other side used; 0 before it sent any."""
-    seen: list[str] = field(default_factory=list)
-    """The methods that came in it."""
 
     @property
     def key(self) -> Key:

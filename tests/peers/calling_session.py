@@ -27,6 +27,20 @@ def sdp(port: int = 40_000, *, user: str = "-", version: int = 1, direction: str
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
+def web_sdp(port: int = 9, *, user: str = "-", version: int = 1, direction: str = "sendrecv") -> bytes:
+    """What a browser says about its sound, in short."""
+    print_of = ":".join(["A7"] * 32)
+    lines = [
+        "v=0", f"o={user} 4711 {version} IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0",
+        f"m=audio {port} UDP/TLS/RTP/SAVPF 111 8 0 126", "c=IN IP4 127.0.0.1", "a=rtcp:9 IN IP4 0.0.0.0",
+        f"a=candidate:1 1 udp 2122260223 127.0.0.1 {port} typ host", "a=ice-ufrag:aB3d",
+        "a=ice-pwd:0123456789abcdefghijklmn", f"a=fingerprint:sha-256 {print_of}", "a=setup:actpass",
+        "a=mid:0", f"a={direction}", "a=rtcp-mux", "a=rtpmap:111 opus/48000/2", "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:0 PCMU/8000", "a=rtpmap:126 telephone-event/8000",
+    ]  # fmt: skip
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
 class Session:
     """One side of a dialog. Its number of the dialog is there once both sides have a tag."""
 
@@ -124,10 +138,14 @@ class Outgoing(Session):
         return response
 
     def cancel(self, lines: Sequence[str] = ()) -> Client:
-        """Give up (section 9.1): the INVITE's own Via, Route and number."""
+        """Give up."""
+        return self.phone.ask(self.cancellation(lines))
+
+    def cancellation(self, lines: Sequence[str] = ()) -> bytes:
+        """The CANCEL (section 9.1): the INVITE's own Via, Route and number."""
         asked = self.invite.request
         head = acknowledgement(asked, asked).decode().replace("ACK", "CANCEL").split("\r\n")[:-3]
-        return self.phone.ask(joined([*head, *lines]))
+        return joined([*head, *lines])
 
     async def prack(self, response: Message, within: float = SOON) -> Message:
         """Acknowledge a provisional response (RFC 3262)."""
@@ -167,7 +185,7 @@ class Incoming(Session):
     def answer(self, body: bytes | None = None, lines: Sequence[str] = ()) -> None:
         """Take the call."""
         self._tag()
-        said = sdp(self.phone.media_port) if body is None else body
+        said = self.phone.sdp() if body is None else body
         self.server.respond(200, [*self.phone.about("INVITE"), *_typed(lines, said)], said)
 
     def refuse(self, status: int, lines: Sequence[str] = (), *, reason: str = "") -> None:

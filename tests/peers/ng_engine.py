@@ -32,7 +32,7 @@ class NgEngine(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self.peer = addr
         cookie, _, body = data.partition(b" ")
-        self.heard.append((cookie, ng.decode(body)))
+        self.heard.append((cookie, decode(body)))
         answer = self.answer(*self.heard[-1])
         if answer is not None:
             self.transport.sendto(answer, addr)

@@ -1,4 +1,4 @@
-"""The other side of a browser's WebSocket, played by a test: it registers whoever asks, all else the test answers."""
+"""The other side of a browser's WebSocket: it registers whoever asks, all else the test says itself."""
 
 import queue
 import secrets
@@ -67,9 +67,10 @@ class OtherSide:
 
     def answer(self, request: Message, status: str, *rows: str) -> None:
         """Answer a request, with headers beside those that every answer has."""
-        echoed = [f"{name}: {value}" for name, value in request.rows if name in ECHOED]
-        tagged = [f"{row};tag=other" if row.startswith("To:") and ";tag=" not in row else row for row in echoed]
-        self._send(f"SIP/2.0 {status}", *tagged, *rows)
+        echoed = dict.fromkeys(ECHOED, "") | {name: value for name, value in request.rows if name in ECHOED}
+        if ";tag=" not in echoed["To"]:
+            echoed["To"] += ";tag=other"
+        self._send(f"SIP/2.0 {status}", *(f"{name}: {value}" for name, value in echoed.items()), *rows)
 
     def invite(self, caller: str) -> "Call":
         """Call the page without an offer; `caller` is what From names: `"Name" <sip:number@host>`."""

@@ -263,9 +263,9 @@ def _result(folder: Path, pace: CallPace) -> CallResult:
             if words[0] == "INVITE":
                 _invite(calls.setdefault(call_id, _Seen()), number, float(epoch))
             sent[call_id, f"{number} {words[0]}"] += 1
-        elif words[0] == "SIP/2.0":
+        elif words[0] == "SIP/2.0" and call_id in calls:  # not what still comes to the run before this one
             codes[int(words[1])] += 1
-            _note(calls.setdefault(call_id, _Seen()), int(words[1]), number, float(epoch))
+            _note(calls[call_id], int(words[1]), number, float(epoch))
     setups = sorted(call.answered - call.invited for call in calls.values() if call.answered)
     succeeded = sum(call.ended for call in calls.values())
     return CallResult(

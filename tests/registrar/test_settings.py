@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from registrar.errors import ConfigurationError
+from registrar.model import MediaPolicy
 from registrar.settings import Settings, read
 
 """Listeners that are on unless somebody turns them off."""
@@ -25,6 +26,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert settings.secrets_level == "VIEWER"
     assert settings.pbx_cluster is None
     assert settings.ping_seconds == 30
+    assert (settings.rtpengine, settings.media) == ((), MediaPolicy.AUTO)
     assert settings.turn_ttl == 3_600
 
 
@@ -58,6 +60,15 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("TLS_CERT", "", "tls_cert", None, id="an empty certificate is none"),
         pytest.param("LOCK_IPV6_PREFIX", "128", "lock_ipv6_prefix", 128, id="a prefix"),
         pytest.param("DIGEST", "both", "digest", "both", id="algorithms"),
+        pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),
+        pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
+        pytest.param(
+            "RTPENGINE",
+            "10.0.0.1:2223, udp:relay.example.org:2224,[2001:db8::1]:22222",
+            "rtpengine",
+            (("10.0.0.1", 2223), ("relay.example.org", 2224), ("2001:db8::1", 22_222)),
+            id="engines",
+        ),
     ],
 )
 def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> None:
@@ -91,6 +102,14 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("PING_SECONDS", "often", id="seconds that are no number"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
+        pytest.param("RTPENGINE", "relay.example.org", id="an engine without a port"),
+        pytest.param("RTPENGINE", "10.0.0.1:0", id="an engine at no port"),
+        pytest.param("RTPENGINE", "10.0.0.1:65536", id="an engine at a port too high"),
+        pytest.param("RTPENGINE", "10.0.0.1:²", id="an engine at a port that is no number"),
+        pytest.param("RTPENGINE", "tcp:10.0.0.1:2223", id="an engine over TCP"),
+        pytest.param("RTPENGINE", "::1:2223", id="an engine with IPv6 without brackets"),
+        pytest.param("RTPENGINE", "[relay]:2223", id="an engine with a name in brackets"),
+        pytest.param("RTPENGINE", "10.0.0.1:2223;10.0.0.2:2223", id="engines with another separator"),
         pytest.param("DATA_DIR", "", id="no folder"),
         pytest.param("CONFIG", "/nowhere/at/all.toml", id="a file that is not there"),
     ],

@@ -38,9 +38,9 @@ class Extension:
 
 
 class Callers:
-    """The phones of one test over one server. In its end all are closed, and the usernames are looked for.
+    """The phones of one test over one server. In its end all are closed, and names are looked for.
 
-    Nobody ever receives a byte sequence that is the username of somebody else: each test with calls proves it.
+    Nobody ever receives a byte sequence that is the username of somebody else: each test proves it.
     """
 
     def __init__(self, site: Site) -> None:
@@ -102,9 +102,7 @@ class Callers:
         site: Site | None = None,
     ) -> CallingPhone:
         """A phone that is registered."""
-        phone = await self.connect(
-            handset, transport, source=source, instance=instance, name=name, site=site
-        )
+        phone = await self.connect(handset, transport, source=source, instance=instance, name=name, site=site)
         answer = await phone.register()
         assert answer.status == 200, answer
         return phone
@@ -196,4 +194,4 @@ def is_served(site: Site, domain: str) -> None:
 
 def stranger(dialog: Dialog, **changes: object) -> Dialog:
     """The dialog as somebody may forge it."""
-    return Dialog(**{**vars(dialog), "seen": [], **changes})  # type: ignore[arg-type]
+    return Dialog(**{**vars(dialog), **changes})

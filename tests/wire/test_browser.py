@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ import pytest
 
 from tests.peers import procfs
 from tests.peers.browser import Browser
+from tests.peers.browser_phone import BrowserPhone
 from tests.peers.phone import Account
 from tests.wire.conftest import Report
 from tests.wire.need import need, need_browser, rounds
@@ -29,6 +31,9 @@ BACK_SECONDS: Final = 40.0
 POLL_SECONDS: Final = 0.05
 ELSEWHERE: Final = "192.0.2.7"
 NARROW: Final = 360
+NUMBERS: Final = count(3001)
+TONES: Final = (1000, 700, 1500)
+"""What the pages that call speak: different, so that nobody hears an echo for the other one."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +221,10 @@ def test_a_phone_that_is_locked_elsewhere_is_told(wss: Site, browser: Browser, s
         ({"username": ""}, "The account has no username"),
         ({"username": "<b>x</b>"}, "The username has odd characters"),
         ({"domain": "a b"}, "The domain is no host name"),
+        ({"ice": "[{"}, "The ICE servers (ice) are no JSON list"),
+        ({"ice": '[{"urls": "http://x"}]'}, "The ICE servers (ice) are no JSON list"),
     ],
-    ids=["server", "no username", "username", "domain"],
+    ids=["server", "no username", "username", "domain", "no JSON", "no ICE server"],
 )
 def test_an_account_that_is_none_is_told(
     wss: Site, browser: Browser, change: dict[str, str], told: str
@@ -267,3 +274,125 @@ def test_it_is_back_by_itself_after_the_server_was_away(
     report(f"registered {time.monotonic() - begun:.1f} s after the server was back")
     assert wss.status(softphone)["online"] is True
     assert len(wss.bindings(softphone)) == 1
+
+
+# Calls
+
+
+@dataclass(frozen=True)
+class Line:
+    """A page that is registered as a phone of an extension of its own."""
+
+    number: str
+    name: str
+    username: str
+    phone: BrowserPhone
+
+
+@pytest.fixture
+def lines(wss: Site, browser: Browser) -> Iterator[list[Line]]:
+    """Three pages, each with an extension that no other phone rings for."""
+    made = []
+    for tone, number in zip(TONES, NUMBERS, strict=False):
+        name = f"Person {number}"
+        extension = wss.api("POST", "/pbx/extension", {"number": str(number), "name": name})
+        assert extension.status == 200, extension
+        account = wss.new_phone(extension=extension.body["_id"]).account
+        phone = BrowserPhone(browser.tab(name), tone=tone)
+        phone.register(account, "wss://{}:{}".format(*wss.wss))
+        made.append(Line(str(number), name, account.username, phone))
+    yield made
+    for line in made:
+        line.phone.tab.close_tab()
+
+
+def talking(caller: Line, callee: Line) -> None:
+    """Let one call the other, and return when they hear each other."""
+    caller.phone.call(callee.number)
+    assert callee.phone.wait_incoming() == f"{caller.name} ({caller.number}) calls"
+    caller.phone.wait("ringing")
+    callee.phone.answer()
+    caller.phone.wait("talking")
+    assert callee.phone.listens_to(caller.phone.tone)
+    assert caller.phone.listens_to(callee.phone.tone)
+
+
+def test_two_pages_hear_each_other(lines: list[Line]) -> None:
+    anna, bert, *_ = lines
+    talking(anna, bert)
+    assert anna.username not in bert.phone.tab.evaluate("document.documentElement.outerHTML")
+    anna.phone.hang_up()
+    bert.phone.wait("ended")
+    assert (anna.phone.why, bert.phone.why) == ("You hung up.", "The other side hung up.")
+    assert anna.phone.tab.problems() == bert.phone.tab.problems() == []
+
+
+def test_who_is_muted_or_on_hold_is_not_heard(lines: list[Line]) -> None:
+    anna, bert, *_ = lines
+    talking(anna, bert)
+    anna.phone.mute()
+    assert bert.phone.is_silent()
+    assert anna.phone.listens_to(bert.phone.tone)
+    anna.phone.mute()
+    anna.phone.hold()
+    assert bert.phone.is_silent() and anna.phone.is_silent()
+    assert "The other side has put you on hold." in bert.phone.tab.text()
+    anna.phone.resume()
+    assert bert.phone.listens_to(anna.phone.tone)
+    assert anna.phone.listens_to(bert.phone.tone)
+    bert.phone.hang_up()
+    anna.phone.wait("ended")
+
+
+def test_a_second_caller_waits(lines: list[Line]) -> None:
+    anna, bert, carl = lines
+    talking(anna, bert)
+    carl.phone.call(anna.number)
+    anna.phone.wait("talking", "incoming")
+    anna.phone.decline()
+    carl.phone.wait("ended")
+    assert carl.phone.why == "Busy."
+    carl.phone.call(anna.number)
+    anna.phone.wait("talking", "incoming")
+    anna.phone.tab.press("#calls [data-do=answer]:visible")
+    anna.phone.wait("held", "talking")
+    assert carl.phone.listens_to(anna.phone.tone)
+    assert bert.phone.is_silent()
+    anna.phone.hang_up()
+    carl.phone.wait("ended")
+
+
+def test_a_call_is_transferred(lines: list[Line]) -> None:
+    anna, bert, carl = lines
+    talking(anna, bert)
+    anna.phone.refer(carl.number)
+    assert carl.phone.wait_incoming() == f"{bert.name} ({bert.number}) calls"
+    carl.phone.answer()
+    anna.phone.wait("ended")
+    assert anna.phone.why == f"Transferred to {carl.number}."
+    assert carl.phone.listens_to(bert.phone.tone)
+    assert bert.phone.listens_to(carl.phone.tone)
+    carl.phone.hang_up()
+
+
+def test_a_page_that_is_left_hangs_up(lines: list[Line]) -> None:
+    anna, bert, *_ = lines
+    talking(anna, bert)
+    anna.phone.tab.reload()
+    bert.phone.wait("ended")
+    assert bert.phone.why == "The other side hung up."
+
+
+def test_a_number_that_nobody_has_is_told(lines: list[Line]) -> None:
+    anna, *_ = lines
+    anna.phone.call("9999")
+    anna.phone.wait("ended")
+    assert anna.phone.why == "There is no such number."
+
+
+def test_a_page_in_a_call_fits_a_small_screen(lines: list[Line], tmp_path: Path) -> None:
+    anna, bert, *_ = lines
+    talking(anna, bert)
+    assert anna.phone.tab.screenshot(tmp_path / "light.png", width=NARROW) == NARROW
+    assert bert.phone.tab.screenshot(tmp_path / "dark.png", width=NARROW, dark=True) == NARROW
+    anna.phone.hang_up()

@@ -23,8 +23,8 @@ UNLIKE: Final = [("udp", "wss"), ("wss", "udp"), ("tls", "ws")]
 async def test_two_phones_call_each_other(callers: Callers, first: str, second: str) -> None:
     a, b, anna, bert = await callers.pair(first, second)
     outgoing, incoming = await talk(a, b, bert.number)
-    assert incoming.invite.body == sdp(a.media_port), "the offer came as it was sent"
-    assert outgoing.invite.responses[-1].body == sdp(b.media_port), "and so did the answer"
+    assert incoming.invite.body == a.sdp(), "the offer came as it was sent"
+    assert outgoing.invite.responses[-1].body == b.sdp(), "and so did the answer"
     assert (await outgoing.bye()).status == 200
     assert (await incoming.asked("BYE")).copies == 0
     back, there = await talk(b, a, anna.number)
@@ -41,6 +41,7 @@ async def test_who_is_called_may_hang_up(callers: Callers, first: str, second: s
 
 async def test_an_extension_is_called_by_its_number_and_by_the_name_of_its_phone(callers: Callers) -> None:
     a, b, _, bert = await callers.pair()
+    callers.told(bert.handset.account.username)
     for dialled in (bert.number, bert.handset.account.username):
         outgoing, incoming = await talk(a, b, dialled)
         assert user_of(uri_of(incoming.invite.header("to"))) in (bert.number, bert.handset.account.username)
@@ -57,8 +58,8 @@ async def test_early_media_is_passed(callers: Callers) -> None:
     a, b, _, bert = await callers.pair()
     outgoing = await a.call(bert.number)
     incoming = await b.incoming()
-    incoming.ring(183, body=sdp(b.media_port))
-    assert (await outgoing.provisional(183)).body == sdp(b.media_port)
+    incoming.ring(183, body=b.sdp())
+    assert (await outgoing.provisional(183)).body == b.sdp()
     incoming.answer()
     await outgoing.answered()
     assert (await outgoing.bye()).status == 200
@@ -71,13 +72,13 @@ async def test_a_late_offer_is_answered_in_the_ack(callers: Callers) -> None:
     outgoing.acks = False
     incoming = await b.incoming()
     assert incoming.invite.body == b""
-    incoming.answer(sdp(b.media_port))
+    incoming.answer(b.sdp())
     answered = await outgoing.answered()
-    assert answered.body == sdp(b.media_port)
-    outgoing.acknowledge(outgoing.invite, body=sdp(a.media_port))
+    assert answered.body == b.sdp()
+    outgoing.acknowledge(outgoing.invite, body=a.sdp())
     await incoming.acknowledged()
     (ack,) = [message for _, message in b.received if message.method == "ACK"]
-    assert ack.body == sdp(a.media_port)
+    assert ack.body == a.sdp()
     outgoing.acks = True
     assert (await outgoing.bye()).status == 200
 
@@ -105,12 +106,24 @@ async def test_without_a_relay_a_browser_and_a_desk_phone_are_told_why_they_cann
 
 
 @pytest.mark.parametrize(
-    ("line", "status"), [("Max-Forwards: 0", 483), ("Require: nonsense", 420), ("Proxy-Require: nonsense", 420)]
+    ("line", "status"),
+    [("Max-Forwards: 0", 483), ("Proxy-Require: nonsense", 420)],
 )
 async def test_what_cannot_be_served_is_refused(callers: Callers, line: str, status: int) -> None:
     a, b, _, bert = await callers.pair()
     assert (await (await a.call(bert.number, lines=[line])).final()).status == status
     assert b.calls == []
+
+
+async def test_what_the_other_phone_must_understand_is_its_own_business(callers: Callers) -> None:
+    """Require is passed (section 16.6); Proxy-Require is for us."""
+    a, b, _, bert = await callers.pair()
+    outgoing = await a.call(bert.number, lines=["Require: nonsense"])
+    incoming = await b.incoming()
+    assert incoming.invite.listed("require") == ["nonsense"]
+    incoming.refuse(420, ["Unsupported: nonsense"])
+    refused = await outgoing.final()
+    assert (refused.status, refused.listed("unsupported")) == (420, ["nonsense"])
 
 
 async def test_an_invite_that_is_too_large_is_refused(callers: Callers) -> None:
@@ -128,7 +141,11 @@ async def test_a_call_stands_in_redis_while_it_is_there(callers: Callers) -> Non
     incoming.ring()
     await eventually(lambda: calls_of(callers.site, call_id), "the call is there")
     (call,) = calls_of(callers.site, call_id)
-    assert (call["state"], call["callerNumber"], call["calleeNumber"]) == ("ringing", anna.number, bert.number)
+    assert (call["state"], call["callerNumber"], call["calleeNumber"]) == (
+        "ringing",
+        anna.number,
+        bert.number,
+    )
     assert call["callerPhone"] == anna.handset.id
     incoming.answer()
     await outgoing.answered()

@@ -21,6 +21,8 @@ from tests.wire.need import need, need_namespace
 pytestmark = pytest.mark.wire
 
 PREFIX: Final = "test:"
+LEARNING_SECONDS: Final = 3.5
+"""For so long after an offer or answer the engine looks from where a party sends."""
 WEBRTC, PLAIN = LegKind.WEBRTC, LegKind.PLAIN
 
 BROWSER: Final = b"""v=0\r
@@ -133,6 +135,19 @@ async def test_two_plain_phones_hear_each_other(
     media.delete(f"{PREFIX}talk", engine.name)
     await until_gone(engine)
     assert (await asyncio.to_thread(caller.hear, 0.3)).packets == 0
+
+
+async def test_a_stranger_is_not_heard(
+    media: RtpengineMedia, network: Namespace, engine: Rtpengine, phones: tuple[RtpParty, RtpParty]
+) -> None:
+    where = await call(media, "quiet", *phones)
+    await asyncio.to_thread(assert_talk, *phones, LEARNING_SECONDS)
+    with RtpParty(network.address, 1500) as stranger:
+        stranger.remote = phones[0].remote
+        await asyncio.to_thread(assert_talk, *phones)
+        assert (await asyncio.to_thread(stranger.hear, 0.1)).packets == 0
+    media.delete(f"{PREFIX}quiet", where)
+    await until_gone(engine)
 
 
 async def test_the_desk_phone_gets_an_offer_that_it_understands(

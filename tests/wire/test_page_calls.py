@@ -107,7 +107,7 @@ def test_the_offer_does_not_wait_for_an_address_that_nobody_tells(browser: Brows
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun:
         stun.bind(("127.0.0.1", 0))
         stun.settimeout(OFFER_SECONDS)
-        phone = registered(browser, other, ice="stun:127.0.0.1:{}".format(stun.getsockname()[1]))
+        phone = registered(browser, other, ice=f"stun:127.0.0.1:{stun.getsockname()[1]}")
         begun = time.monotonic()
         phone.call("1002")
         assert stun.recv(1500)[4:8] == STUN_MAGIC, "the ICE servers of the link are asked"

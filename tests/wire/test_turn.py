@@ -35,10 +35,15 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
 @pytest.fixture(scope="module")
 def site(coturn: Coturn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The API alone; no browser connects to it, it only says where one would."""
-    settings = {"turn_urls": coturn.url, "turn_secret": SECRET, "turn_ttl": "600"}
-    wss = f"127.0.0.1:{free_port()}"
-    folder = tmp_path_factory.mktemp("turn-site")
-    with Site(folder, arguments=("serve", "api", "--demo"), sip_wss=wss, **settings) as running:
+    running = Site(
+        tmp_path_factory.mktemp("turn-site"),
+        arguments=("serve", "api", "--demo"),
+        sip_wss=f"127.0.0.1:{free_port()}",
+        turn_urls=coturn.url,
+        turn_secret=SECRET,
+        turn_ttl="600",
+    )
+    with running:
         yield running
 
 

@@ -8,6 +8,7 @@ const GATHERING_MS = 500; // what the browser knows by then of its addresses has
 const SESSION_SECONDS = 1800; // RFC 4028
 const KEY_MS = 160;
 const KEY_GAP_MS = 60;
+const KEPT_BACK = 'The browser keeps the sound back: hang up, click on the page, and call again.';
 const LOST = 'The sound does not get through at the moment.';
 const BUSY = { status_code: 486, reason_phrase: 'Busy Here' };
 
@@ -82,7 +83,8 @@ export class Call {
     this.#session = session;
     session.on('icecandidate', ({ ready }) => setTimeout(ready, GATHERING_MS));
     session.on('progress', ({ originator, response }) => {
-      if (originator === 'remote') this.#change({ state: 'ringing', early: this.#state.early || Boolean(response.body) });
+      if (originator !== 'remote') return;
+      this.#change({ state: 'ringing', early: this.#state.early || Boolean(response.body) });
     });
     session.on('accepted', () => this.#change({ state: 'talking', since: Date.now() }));
     session.on('hold', ({ originator }) => this.#held(originator, true));
@@ -194,7 +196,7 @@ export class Call {
   #hear(stream) {
     this.#speaker.srcObject = stream;
     this.#speaker.play().catch(({ name }) => {
-      if (name === 'NotAllowedError') this.#change({ trouble: 'Click on the page: the browser waits for it with the sound.' });
+      if (name === 'NotAllowedError') this.#change({ trouble: KEPT_BACK });
     });
     this.#meters.speaker?.close();
     this.#meters.speaker = new Meter(stream);

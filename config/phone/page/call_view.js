@@ -104,6 +104,7 @@ function fill(card, call) {
     const { do: action } = button.dataset;
     button.hidden = !offered.includes(action) || (call.state !== 'talking' && ['hold', 'resume'].includes(action));
   }
+  if (document.activeElement.hidden) card.focus(); // the button that was pressed is gone: stay in this call
   const mute = card.querySelector('[data-do=mute]');
   mute.setAttribute('aria-pressed', call.muted);
   card.querySelector('.tools').hidden = call.state !== 'talking';

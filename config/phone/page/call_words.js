@@ -47,6 +47,7 @@ export function whyFailed({ originator, message, cause }, incoming) {
 
 // Why a call is over; the event is JsSIP's `ended`.
 export function whyEnded({ originator, message, cause }) {
+  if (cause === 'WebRTC Error') return 'Hold or resume did not work, and the call ended with it.';
   if (cause !== 'Terminated') return CAUSES[cause] ?? `The call ended: ${cause}.`;
   if (originator === 'local') return 'You hung up.';
   const said = /\btext="([^"]+)"/.exec(message?.getHeader('reason') ?? '')?.[1];

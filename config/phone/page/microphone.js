@@ -1,7 +1,8 @@
 // The microphone: a stream, or one sentence that says why there is none.
 
 const REFUSED = {
-  NotAllowedError: 'The browser does not let this page use the microphone. Allow it in the address bar, then try again.',
+  NotAllowedError:
+    'The browser does not let this page use the microphone. Allow it in the address bar, then try again.',
   NotFoundError: 'No microphone was found. Plug one in, then try again.',
   NotReadableError: 'The microphone does not work, or another program holds it.',
   AbortError: 'The microphone could not be started.',

@@ -44,7 +44,9 @@ function run(account) {
     const number = event.target.elements.number.value.replaceAll(/\s/g, '');
     const wrong = dialProblem(number, phone, calls);
     showDialProblem(wrong);
-    if (!wrong) calls.dial(number);
+    if (wrong) return;
+    event.target.reset(); // Enter once more is no second call
+    calls.dial(number);
   });
   document.querySelector('#register').addEventListener('click', () => phone.register());
   document.querySelector('#unregister').addEventListener('click', () => phone.unregister());

@@ -51,7 +51,8 @@ export function whyRefused(status) {
 // Whether the server took the end of the registration; null: it was not asked, nothing was registered.
 export function whyUnregistered(status) {
   if (status === null || status === 200) return 'It stays so until you press Register.';
-  return `The server did not confirm the end (${status || 'no answer'}): it may list this phone until its time is over.`;
+  const answer = status || 'no answer';
+  return `The server did not confirm the end (${answer}): it may list this phone until its time is over.`;
 }
 
 // Whether the same request may well succeed a little later.

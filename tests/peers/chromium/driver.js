@@ -1,7 +1,8 @@
 // Drives one Chromium: reads a JSON command a line on standard input, answers each with one JSON line.
 //
 //   {"do": "launch", "executable": "/usr/bin/chromium", "arguments": ["--flag"]}
-//   {"do": "open", "url": "http://...", "script": "run first in the page", "files": {"/path": {...}}}
+//   {"do": "open", "url": "http://...", "script": "run first in the page", "files": {"/path": {...}},
+//    "permissions": ["microphone"]}
 //   {"do": "reload"}     {"do": "text"}     {"do": "state"}    {"do": "problems"}
 //   {"do": "press", "selector": "#button"}  {"do": "fill", "selector": "input", "value": "text"}
 //   {"do": "key", "selector": "input", "key": "Enter"}
@@ -38,7 +39,7 @@ const commands = {
     return browser.version();
   },
 
-  async open({ tab: name, url, script, files }) {
+  async open({ tab: name, url, script, files, permissions }) {
     await close_tab({ tab: name });
     const tab = await context.newPage();
     tabs.set(name, tab);
@@ -49,7 +50,8 @@ const commands = {
       if (['error', 'warning'].includes(message.type())) found.push(`${message.type()}: ${message.text()}`);
     });
     if (script) await tab.addInitScript({ content: script });
-    if (files) await give(tab, new URL(url).origin, files);
+    if (files) await give(tab, files);
+    if (permissions) await context.grantPermissions(permissions, { origin: new URL(url).origin });
     const answer = await tab.goto(url, { waitUntil: 'load' });
     return answer ? answer.status() : 0;
   },
@@ -95,10 +97,8 @@ const commands = {
   },
 };
 
-// A page that came from no address counts as one of the public network: it may not connect to ours unless allowed.
-async function give(tab, origin, files) {
+async function give(tab, files) {
   await tab.route('**/*', (route) => route.fulfill(files[new URL(route.request().url()).pathname] ?? { status: 404 }));
-  await context.grantPermissions(['local-network-access'], { origin });
 }
 
 async function close_tab({ tab: name }) {

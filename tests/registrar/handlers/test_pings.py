@@ -392,6 +392,14 @@ async def test_who_cannot_be_reached_by_us_is_not_silent() -> None:
     assert answer(world, pings(world)[0])
 
 
+async def test_without_a_way_from_here_nobody_is_silent() -> None:
+    world = world_of()
+    world.local_ip = ""
+    await registered(world)
+    await pass_time(world, 120)
+    assert (pings(world), status(world)["online"]) == ([], "1")
+
+
 async def test_a_listener_that_is_gone_is_not_sent_by() -> None:
     world = world_of()
     device = Device(world)

@@ -238,6 +238,7 @@ class World:
         """The pings, and whether more can be sent."""
         self.can_send = True
         self.roll = 0.5
+        self.local_ip = "192.0.2.10"
         self.pings = Pings(
             self.location,
             self._send,
@@ -281,7 +282,7 @@ class World:
         """This world has one UDP listener, number 0."""
         if binding.flow:
             return None
-        return Flow("udp", "192.0.2.10", 5060, binding.public_ip, binding.public_port)
+        return Flow("udp", self.local_ip, 5060, binding.public_ip, binding.public_port)
 
     def _send(self, data: bytes, flow: Flow) -> bool:
         if self.can_send:

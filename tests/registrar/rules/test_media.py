@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from registrar.model import LegKind, MediaPolicy
+from registrar.rules import media
 from registrar.rules.media import Direct, Impossible, Relayed, offer_flags, plan
 
 WEBRTC, PLAIN = LegKind.WEBRTC, LegKind.PLAIN
@@ -58,4 +59,10 @@ def test_a_browser_gets_ice_and_dtls_whoever_calls_it(offerer: LegKind) -> None:
 
 
 def test_between_plain_phones_only_addresses_change() -> None:
-    assert set(offer_flags(PLAIN, PLAIN)) == {"replace"}
+    assert offer_flags(PLAIN, PLAIN) == media.ALWAYS
+
+
+@pytest.mark.parametrize(("offerer", "to"), list(itertools.product(LegKind, repeat=2)))
+def test_every_offer_hides_addresses_and_shuts_strangers_out(offerer: LegKind, to: LegKind) -> None:
+    flags = offer_flags(offerer, to)
+    assert (flags["replace"], flags["flags"]) == (("origin", "session-connection"), ("strict-source",))

@@ -1,0 +1,202 @@
+"""Two nodes with one Redis and one database: phones of one call phones of the other, and one node dies."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tests.peers.calling import CallingPhone
+from tests.peers.calling_dialog import joined
+from tests.peers.redis import RedisServer
+from tests.wire.callers import Callers, Extension, call_events, calls_of, eventually, talk
+from tests.wire.need import need
+from tests.wire.site import Handset, Site
+
+pytestmark = pytest.mark.wire
+
+TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
+PAIRS: Final = [("udp", "udp"), ("tcp", "udp"), ("udp", "tcp"), ("tls", "tls"), ("wss", "wss"), ("ws", "wss")]
+LOST_SECONDS: Final = 10.0
+ENDED_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Both of them, and the phones of one test."""
+
+    a: Site
+    b: Site
+    callers: Callers
+
+    async def pair(self, first: str, second: str) -> tuple[CallingPhone, CallingPhone, Extension, Extension]:
+        """A phone on node A, one on node B, and their extensions."""
+        anna, bert = self.callers.extension(), self.callers.extension()
+        a = await self.callers.phone(anna.handset, first, site=self.a)
+        b = await self.callers.phone(bert.handset, second, site=self.b)
+        return a, b, anna, bert
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
+    """Their processes."""
+    need("redis-server", "redis-cli")
+    folder = tmp_path_factory.mktemp("nodes")
+    with RedisServer(folder / "redis") as redis:
+        first = Site(folder / "a", transports=TRANSPORTS, data_dir=str(folder / "data"), redis_url=redis.url)
+        with first as a:
+            second = Site(
+                folder / "b",
+                tenant=a.demo(),
+                transports=TRANSPORTS,
+                data_dir=str(folder / "data"),
+                redis_url=redis.url,
+            )
+            with second as b:
+                yield a, b
+
+
+@pytest.fixture
+async def nodes(sites: tuple[Site, Site]) -> AsyncIterator[Nodes]:
+    """The phones are made through the API of node B, which lives longer."""
+    a, b = sites
+    async with Callers(b) as callers:
+        yield Nodes(a, b, callers)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+async def test_phones_of_two_nodes_call_each_other(nodes: Nodes, first: str, second: str) -> None:
+    a, b, anna, bert = await nodes.pair(first, second)
+    for caller, callee, number in ((a, b, bert.number), (b, a, anna.number)):
+        outgoing, incoming = await talk(caller, callee, number)
+        assert incoming.invite.body == caller.sdp()
+        assert (await outgoing.request("INFO")).status == 200
+        assert (await incoming.request("INFO")).status == 200
+        assert (await incoming.reinvite(callee.sdp(version=2, direction="sendonly"))).status == 200
+        assert (await outgoing.reinvite(caller.sdp(version=2))).status == 200
+        assert (await outgoing.bye()).status == 200
+        callee.requests.clear()
+        caller.requests.clear()
+        await eventually(
+            lambda one=outgoing: not calls_of(nodes.b, one.dialog.call_id),  # type: ignore[misc]
+            "the call is gone",
+        )
+
+
+async def test_the_other_side_hangs_up(nodes: Nodes) -> None:
+    a, b, _, bert = await nodes.pair("tcp", "udp")
+    outgoing, incoming = await talk(a, b, bert.number)
+    assert (await incoming.bye()).status == 200
+    await outgoing.asked("BYE")
+
+
+async def test_a_call_to_the_other_node_is_cancelled(nodes: Nodes) -> None:
+    a, b, _, bert = await nodes.pair("tcp", "tls")
+    outgoing = await a.call(bert.number)
+    incoming = await b.incoming()
+    incoming.ring()
+    await outgoing.provisional(180)
+    assert (await outgoing.cancel().final(5)).status == 200
+    await incoming.cancelled()
+    assert (await outgoing.final()).status == 487
+
+
+async def test_a_refusal_of_the_other_node(nodes: Nodes) -> None:
+    a, b, _, bert = await nodes.pair("udp", "tcp")
+    outgoing = await a.call(bert.number)
+    (await b.incoming()).refuse(486)
+    assert (await outgoing.final()).status == 486
+
+
+async def test_phones_of_one_extension_on_both_nodes(nodes: Nodes) -> None:
+    caller = await nodes.callers.phone(nodes.callers.extension().handset, "udp", site=nodes.a)
+    called = nodes.callers.extension(3)
+    places = ((nodes.a, "tcp"), (nodes.b, "udp"), (nodes.b, "tls"))
+    theirs = [
+        await nodes.callers.phone(handset, transport, site=site)
+        for handset, (site, transport) in zip(called.handsets, places, strict=True)
+    ]
+    outgoing = await caller.call(called.number)
+    rung = [await phone.incoming() for phone in theirs]
+    for one in rung:
+        one.ring()
+    rung[2].answer()
+    await outgoing.answered()
+    for one in rung[:2]:
+        assert any("cause=200" in value for value in (await one.cancelled()).listed("reason"))
+    assert (await outgoing.bye()).status == 200
+
+
+async def test_a_message_to_the_other_node(nodes: Nodes) -> None:
+    a, b, anna, bert = await nodes.pair("wss", "udp")
+    assert (await a.request("MESSAGE", bert.number, body=b"hello")).status == 200
+    assert (await b.asked("MESSAGE")).request.body == b"hello"
+    assert (await b.request("MESSAGE", anna.number, body=b"you too")).status == 200
+    assert (await a.asked("MESSAGE")).request.body == b"you too"
+
+
+@pytest.mark.parametrize("user", ["", "nonsense@", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA@"])
+async def test_nobody_else_passes_for_a_node(nodes: Nodes, user: str) -> None:
+    """A request without a valid token is one from outside, whatever its Route says: it is challenged."""
+    a, b, _, bert = await nodes.pair("udp", "tcp")
+    route = "Route: <sip:{}{}:{};lr>".format(user, *nodes.b.sip)
+    stranger = await nodes.callers.connect(nodes.callers.extension().handset, site=nodes.b)
+    for target in (bert.number, b.contact):
+        answer = await stranger.ask(stranger.outside("INVITE", target, [route])).final(5)
+        assert answer.status in (403, 404, 407, 481), answer
+    assert b.calls == []
+    nodes.callers.told(b.account.username)  # somebody may know where a phone is: it does not help
+    assert a.faults == []
+
+
+async def test_what_one_node_tells_the_other_is_no_use_to_a_thief(nodes: Nodes) -> None:
+    """A token of a call is good over the flow of its phone only, on any node."""
+    a, b, _, bert = await nodes.pair("tcp", "tcp")
+    outgoing, incoming = await talk(a, b, bert.number)
+    nodes.callers.told(a.account.username)
+    for site in (nodes.a, nodes.b):
+        thief = await nodes.callers.phone(nodes.callers.extension().handset, "tcp", site=site)
+        forged = outgoing.dialog.head("BYE", outgoing.dialog.cseq + 10, thief.via())
+        assert (await thief.ask(joined(forged)).final(5)).status == 403
+    assert (await incoming.bye()).status == 200
+
+
+async def test_in_the_end_a_node_is_killed_and_the_other_goes_on(nodes: Nodes) -> None:
+    """Its phones on connections are offline within 10 s; calls among the others are not disturbed."""
+    a, b, anna, bert = await nodes.pair("tcp", "udp")
+    web = nodes.callers.extension()
+    browser = await nodes.callers.phone(web.handset, "wss", site=nodes.a)
+    first, second = nodes.callers.extension(), nodes.callers.extension()
+    c = await nodes.callers.phone(first.handset, "udp", site=nodes.b)
+    d = await nodes.callers.phone(second.handset, "tcp", site=nodes.b)
+    staying, _ = await talk(c, d, second.number)
+    torn, at_b = await talk(a, b, bert.number)
+    call_id = torn.dialog.call_id
+    nodes.a.kill9()
+    at = time.monotonic()
+    assert (await staying.request("INFO")).status == 200
+    assert (await staying.reinvite(c.sdp(version=2))).status == 200
+    other, _ = await talk(d, c, first.number)
+    assert (await other.bye()).status == 200
+    for lost in (anna, web):
+        await eventually(
+            lambda one=lost.handset: is_offline(nodes.b, one),  # type: ignore[misc]
+            "it is offline",
+            LOST_SECONDS - (time.monotonic() - at),
+        )
+        assert nodes.b.status_hash(lost.handset)["reason"] == "node-lost"
+    assert (await (await c.call(anna.number)).final()).status == 480
+    assert (await (await c.call(web.number)).final()).status == 480
+    await eventually(lambda: not calls_of(nodes.b, call_id), "the call of both nodes is over", ENDED_SECONDS)
+    assert call_events(nodes.b, call_id)[-1]["reason"] == "lost"
+    await at_b.asked("BYE")
+    assert (await staying.bye()).status == 200
+    await asyncio.sleep(0)
+    assert browser.calls == []
+
+
+def is_offline(site: Site, handset: Handset) -> bool:
+    """As the API says it."""
+    return not site.status(handset)["online"]
