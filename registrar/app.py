@@ -278,7 +278,6 @@ class SipSide:
             network=driver,
             location=self._location,
             dial_plan=self._directory,
-            flows=self._flows,
             clock=epoch,
             metrics=self._metrics,
             node=self._node,

@@ -114,7 +114,7 @@ class DialPlan(Protocol):
     """Who is reached by what."""
 
     async def called(self, customer: str, user: str) -> Callee | None:
-        """Whom `user` reaches inside a customer: an extension's number, a SIP user's name, a phone's username.
+        """Whom `user` reaches inside a customer: a number, a SIP user's name, or a phone's username.
 
         None: nobody has that name there. Raises StoreUnavailable.
         """
@@ -151,7 +151,7 @@ class Calls(Protocol):
     """The calls that are there, for people and for other nodes. Written beside the path: nobody waits."""
 
     def put(self, call: Call) -> None:
-        """Write a call as it stands; again at least each `REFRESH_SECONDS` of the store, or it is forgotten."""
+        """Write a call as it stands; again each `REFRESH_SECONDS` of the store, or it is forgotten."""
 
     def started(self, call: Call) -> None:
         """Write it, and the event `call-started`."""

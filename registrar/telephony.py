@@ -14,7 +14,6 @@ from registrar.handlers.bridging import Bridge
 from registrar.handlers.calling import Calling, Parts
 from registrar.handlers.calls import CallTable, News
 from registrar.handlers.dialogs import Dialogs
-from registrar.handlers.flows import Flows
 from registrar.handlers.hops import Hops
 from registrar.handlers.network import Network
 from registrar.handlers.reach import Neighbour, Reach
@@ -57,7 +56,6 @@ class Surroundings:
     network: Network
     location: RedisLocation
     dial_plan: DialPlan
-    flows: Flows
     clock: Clock
     metrics: Metrics
     node: str
@@ -126,7 +124,7 @@ class Telephony:
             new_id=lambda: secrets.token_hex(ID_BYTES),
         )
         self.calling = Calling(parts)
-        self.dialogs = Dialogs(parts, around.flows)
+        self.dialogs = Dialogs(parts)
         self.hops = Hops(parts)
 
     @property
@@ -201,7 +199,7 @@ def make_seal(secret_key: str) -> Seal:
 
 
 class Salts:
-    """Random bytes of one length; the system is asked for many at a time, as each question is a system call."""
+    """Random bytes of one length, drawn many at a time: each question to the system is a system call."""
 
     def __init__(self) -> None:
         self._left: list[bytes] = []

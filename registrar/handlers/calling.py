@@ -189,6 +189,7 @@ class Invitation:
         self._callee = callee
         self._caller_target = caller_target
         self._phones = {phone.id: phone for phone in callee.phones}
+        self._is_registered = is_registered(parts, exchange.flow, caller.id)
         self._own = plain(self._asked.from_)
         """The caller as it knows itself."""
         self._dialled = plain(self._asked.to)
@@ -386,13 +387,26 @@ class Invitation:
             is_caller=True,
             media=str(self._legs[number]) if number in self._legs else "",
             relay=self._relays.get(number, ""),
-            origin=f"{flow.remote_ip}:{flow.remote_port}" if flow.transport == "udp" else "",
+            origin="" if self._is_registered else origin(flow),
         )
 
     def _quick_body(self, number: int, response: Response, secret: str) -> bytes:
         both = self._legs.get(number)
         turned = leg_rules.turned(both) if both is not None else None
         return quick_sdp(response.body, turned, secret, is_offer=not self._offers)
+
+
+def is_registered(parts: Parts, flow: Flow, phone: str) -> bool:
+    """Whether a phone is registered on this flow, as far as we know without asking."""
+    process, now = (parts.node, parts.generation), parts.clock()
+    return any(is_on(binding, flow, process) for binding in parts.location.known(phone).live(now))
+
+
+def origin(flow: Flow) -> str:
+    """A flow of this process as a word of a token."""
+    return (
+        f"{flow.remote_ip}:{flow.remote_port}" if flow.transport == "udp" else f"{flow.transport} {flow.id}"
+    )
 
 
 def _callee_person(callee: Callee, domain: str) -> Person:

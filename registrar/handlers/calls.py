@@ -224,6 +224,9 @@ class CallTable:
                 await self.look()
             except StoreUnavailable as error:
                 log.debug("the parties of calls cannot be looked at: %s", error)
+            except Exception:  # a fault of ours in here must not end the calls it looks after
+                self._metrics.unhandled.inc()
+                log.exception("the calls could not be looked after")
 
     async def look(self) -> None:
         """One round. Raises StoreUnavailable."""

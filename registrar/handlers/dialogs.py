@@ -19,14 +19,13 @@ from registrar.sip import Request, Response, param, parse_name_addr
 
 from .answers import BUSY, FORBIDDEN, Answer
 from .bridging import has_sdp, other_body
-from .calling import Parts, quick_sdp, response_contact, sender_target
-from .flows import Flows
+from .calling import Parts, is_registered, origin, quick_sdp, response_contact, sender_target
 from .forwarding import Forwarding
 from .network import Exchange
 from .reach import Way
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
-OFFERING: Final = frozenset({"INVITE", "UPDATE", "PRACK"})
+MAX_MOVED: Final = 4_096
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +33,10 @@ log = logging.getLogger(__name__)
 class Dialogs:
     """Serves requests that carry a token of ours."""
 
-    def __init__(self, parts: Parts, flows: Flows) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._flows = flows
+        self._moved: dict[Target, Target] = {}
+        """Where phones are now whose flow is gone."""
 
     async def serve(self, exchange: Exchange, leg: Leg) -> None:
         """Forward it, or refuse it statelessly; an ACK is never answered."""
@@ -109,15 +109,13 @@ class Dialogs:
         phone = await self._phone(leg.sender)
         if phone is None:
             return None
-        if flow.transport != "udp":
-            return phone if self._flows.holds(flow, leg.sender) else None
-        if leg.origin == f"{flow.remote_ip}:{flow.remote_port}":
-            return phone
         parts = self._parts
-        process, now = (parts.node, parts.generation), parts.clock()
-        if any(is_on(binding, flow, process) for binding in parts.location.known(leg.sender).live(now)):
+        if is_registered(parts, flow, leg.sender) or (leg.origin and leg.origin == origin(flow)):
             return phone
-        (snapshot,) = await parts.location.load([leg.sender])
+        if flow.transport != "udp":
+            return None  # its connection is ours, and so we know
+        process, now = (parts.node, parts.generation), parts.clock()
+        (snapshot,) = await parts.location.load([leg.sender])  # it may have registered by another node
         return phone if any(is_on(binding, flow, process) for binding in snapshot.live(now)) else None
 
     async def _phone(self, id: str) -> Phone | None:
@@ -130,8 +128,9 @@ class Dialogs:
         """Where it goes: the flow in the Request-URI's token, else where that phone is now."""
         parts = self._parts
         lost = message.target
-        if lost is not None and parts.reach.way(lost) is not None:
-            return [lost]
+        for known in (lost, self._moved.get(lost)) if lost is not None else ():
+            if known is not None and parts.reach.way(known) is not None:
+                return [known]
         try:
             (snapshot,) = await parts.location.load([message.leg.receiver])
         except StoreUnavailable:
@@ -141,7 +140,12 @@ class Dialogs:
             lost = Target(message.leg.receiver, "", "", "", "", 0, "", 0)
         # A browser that came back is another connection, but its dialog knows it by the Contact it gave.
         found = again(live, message.leg.receiver, lost)
-        return [replace(target, contact=lost.contact) if lost.contact else target for target in found]
+        targets = [replace(target, contact=lost.contact or target.contact) for target in found]
+        if targets:
+            self._moved[lost] = targets[0]
+            while len(self._moved) > MAX_MOVED:
+                del self._moved[next(iter(self._moved))]
+        return targets
 
 
 class InDialog:

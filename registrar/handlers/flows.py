@@ -94,10 +94,6 @@ class Flows:
             for number in still[:-PER_PHONE]:
                 self._connections.hang_up(number, revoked=False)
 
-    def holds(self, flow: Flow, phone: str) -> bool:
-        """Whether `phone` has proved its digest on this connection."""
-        return flow.id in self._held.get(phone, {})
-
     def closed(self, flow: Flow, *, silent: bool) -> None:
         """A connection is gone; `silent`: its peer had not answered for too long."""
         reason = Reason.PING_TIMEOUT if silent else Reason.SOCKET_CLOSED

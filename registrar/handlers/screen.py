@@ -109,7 +109,7 @@ def _may_be_inside(request: Request) -> bool:
 
 
 def _required(request: Request) -> list[str]:
-    """The option tags that we must know; of what is passed on only those for proxies (section 16.3 step 5)."""
+    """The option tags we must know; of what is passed on only those for proxies (section 16.3 step 5)."""
     rows = request.headers.all("proxy-require")
     if request.method not in OUTSIDE:
         rows = request.headers.all("require") + rows

@@ -25,8 +25,8 @@ _PREFERENCE: Final = {
 """Among answers of one class: what tells the caller most comes first; 5 is whatever is not named."""
 _LAST: Final = {430: 20, 481: 19, 487: 9}
 _REWRITTEN: Final = {401: 502, 407: 502, 503: 500, 430: 480}
-"""A phone's challenge is no challenge of ours and would ask for the caller's digest; 503 would keep the caller
-away from us (section 16.7 step 6)."""
+"""A phone's challenge would ask for the caller's digest; 503 would keep the caller away from us (section 16.7
+step 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class _Branch:
     unwanted: bool = False
     elsewhere: bool = False
     cancelled: bool = False
+    abandoned: bool = False
+    """Timer C ran out before it had said anything: it counts as 408, and whatever it says yet is ended."""
 
 
 @dataclass(slots=True)
@@ -129,6 +131,10 @@ class Fork:
             return []
         self._override = status
         steps = self._cancel_all(elsewhere=False)
+        if status == TIMEOUT:  # section 16.8
+            for branch in self._branches:
+                if not branch.status and not branch.heard:
+                    branch.status, branch.abandoned = TIMEOUT, True
         if not self.pending:
             self._over = True
             steps.append(self._best())
@@ -158,7 +164,9 @@ class Fork:
         return steps
 
     def _cancel(self, number: int, branch: _Branch) -> list[Step]:
-        if not branch.unwanted or not branch.heard or branch.cancelled or branch.status:
+        if not branch.unwanted or not branch.heard or branch.cancelled:
+            return []
+        if branch.status and not branch.abandoned:
             return []
         branch.cancelled = True
         return [Cancel(number, branch.elsewhere)]

@@ -1,4 +1,4 @@
-"""What a proxy makes of a request beside its content: Via, branch, CANCEL, ACK, BYE (RFC 3261 section 16.6)."""
+"""What a proxy makes beside what it passes on: Via, branch, CANCEL, ACK, BYE (RFC 3261 section 16.6)."""
 
 from hashlib import blake2b
 from typing import Final

@@ -1,4 +1,4 @@
-"""Session timers as a proxy sees them: asked for where nobody did, kept where the other side knows none (RFC 4028)."""
+"""Session timers as a proxy sees them: asked for where nobody did, kept where one knows none (RFC 4028)."""
 
 import re
 from typing import Final
@@ -36,9 +36,9 @@ def asked(request: Request) -> Extra:
 
 
 def granted(request: Request, response: Response) -> tuple[Extra, int]:
-    """The headers that a 2xx gets on its way back, and after how many seconds the session is over (section 8.2).
+    """The headers that a 2xx gets on its way back, and after how many seconds the session is over.
 
-    0: nobody refreshes it, so it does not run out.
+    Section 8.2. 0: nobody refreshes it, so it does not run out.
     """
     if request.method not in METHODS or not 200 <= response.status < 300:
         return (), 0

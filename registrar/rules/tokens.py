@@ -63,7 +63,8 @@ class Leg:
     relay: str = ""
     """`<engine> <session>`, empty when no relay is between them."""
     origin: str = ""
-    """`ip:port` from which the caller proved its digest over UDP: as good as being registered there."""
+    """Where a caller that was registered nowhere has proved its digest: it may go on from there, and only
+    there. Empty: the sender must be registered on the flow it uses."""
 
 
 @dataclass(frozen=True, slots=True)

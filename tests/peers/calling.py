@@ -454,6 +454,10 @@ class CallingPhone:
         """Lose power."""
         self.line.vanish()
 
+    def reset(self) -> None:
+        """Lose the connection by a reset: its port is free at once."""
+        self.line.reset()
+
     def forget(self, fault: str) -> None:
         """Faults with these words were expected."""
         self.faults = [one for one in self.faults if fault not in one]

@@ -1,6 +1,8 @@
 """What a calling phone speaks over: one socket of its own, from which it hears all that comes."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -30,6 +32,10 @@ class Line(Exchanges):
         """End without a word, as a power cut does."""
         self.close()
 
+    def reset(self) -> None:
+        """End a connection with RST, so that its port is free at once."""
+        raise NotImplementedError
+
 
 class UdpLine(Line, Endpoint):
     """Where packets of anybody but the server are not heard."""
@@ -40,6 +46,12 @@ class StreamLine(Line, StreamEndpoint):
 
     def vanish(self) -> None:
         if self._stream is not None:
+            self._stream.abort()
+
+    def reset(self) -> None:
+        if self._stream is not None:
+            connection = self._stream.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._stream.abort()
 
 

@@ -30,18 +30,19 @@ class Stage:
             tasks,
             Layer(),
             self.world.screen,
-            self.world.dispatch,
             self.world.metrics,
             b"k" * 32,
             self._send,
             self._finish,
             self.world.pings.answered,
         )
+        self.driver.serve_with(self.world.dispatch)
 
-    def _send(self, data: bytes, flow: Flow) -> None:
+    def _send(self, data: bytes, flow: Flow) -> bool:
         message = parse(data, exact=True)
         assert isinstance(message, Response)
         self.sent.append((message, flow))
+        return True
 
     def _finish(self, _: Request, flow: Flow, phone: Phone, status: int, at: Epoch, seconds: float) -> None:
         self.finished.append(status)

@@ -9,12 +9,12 @@ from .build import PARSED, RESPONSE, SILENCE, Case, End, Fate, case, closed, sta
 FOLDER: Final = Path(os.environ.get("TORTURE_FILES", Path(__file__).parents[3] / "shared" / "rfc4475"))
 """One file a message, as `wsinv.dat`."""
 
-NORMAL: Final = (401, 405, 407)
-"""A request that is sound: asked for credentials, or not served yet."""
+NORMAL: Final = (407,)
+"""A request to somebody else that is sound: asked for credentials."""
 
 # By name: what the language says, and what is answered.
 VERDICTS: Final[dict[str, tuple[str | int, tuple[int, ...]]]] = {
-    "wsinv": (PARSED, NORMAL),
+    "wsinv": (PARSED, (481,)),
     "intmeth": (PARSED, (501,)),
     "esc01": (PARSED, NORMAL),
     "escnull": (PARSED, (401,)),
@@ -52,7 +52,7 @@ VERDICTS: Final[dict[str, tuple[str | int, tuple[int, ...]]]] = {
     "novelsc": (PARSED, (416,)),
     "unksm2": (400, (400,)),
     "bext01": (PARSED, (420,)),
-    "invut": (PARSED, (*NORMAL, 415)),
+    "invut": (PARSED, NORMAL),
     "regaut01": (PARSED, (401,)),
     "multi01": (400, (400,)),
     "mcl01": (400, (400,)),

@@ -60,7 +60,7 @@ VALID: Final = (
             body=SDP,
         ),
         PARSED,
-        405,
+        481,
     ),
     case(
         "intmeth",
@@ -94,7 +94,7 @@ VALID: Final = (
             without="To From",
         ),
         PARSED,
-        405,
+        407,
     ),
     case(
         "escnull",
@@ -152,7 +152,7 @@ VALID: Final = (
             without="To From Call-ID",
         ),
         PARSED,
-        405,
+        407,
     ),
     case(
         "dblreq",
@@ -160,7 +160,7 @@ VALID: Final = (
         request("REGISTER", "Contact: sip:ann@198.51.100.7") + b"\r\n" + request("INVITE", body=SDP),
         PARSED,
         401,
-        stream=Fate((frozenset({401}), frozenset({405})), End.STAYS),
+        stream=Fate((frozenset({401}), frozenset({407})), End.STAYS),
         ws=stays(400),
     ),
     case(
@@ -191,7 +191,7 @@ VALID: Final = (
             + b"\r\n--cut--",
         ),
         PARSED,
-        405,
+        407,
     ),
     case("unreason", "RFC 4475 3.1.1.12", response("SIP/2.0 200 = 3**2 * 5 всё хорошо"), RESPONSE, SILENCE),
     case("noreason", "RFC 4475 3.1.1.13", response("SIP/2.0 180 "), RESPONSE, SILENCE),
@@ -338,7 +338,7 @@ APPLICATION: Final = (
         "RFC 4475 3.3.6",
         request("INVITE", "Content-Type: application/unheard-of", body=b"<call/>"),
         PARSED,
-        405,
+        407,
     ),
     case("regaut01", "RFC 4475 3.3.7", request("REGISTER", "Authorization: Handshake firm=yes"), PARSED, 401),
     case(
@@ -404,7 +404,7 @@ APPLICATION: Final = (
         "RFC 4475 3.3.15",
         request("INVITE", "Accept: text/unheard-of", "Content-Type: application/sdp", body=SDP),
         PARSED,
-        405,
+        407,
     ),
     case(
         "inv2543",
@@ -421,7 +421,7 @@ APPLICATION: Final = (
             body=SDP,
         ),
         PARSED,
-        405,
+        407,
         400,
         stream=closed(400),
     ),

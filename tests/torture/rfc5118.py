@@ -60,7 +60,7 @@ RFC5118: Final[tuple[Case, ...]] = (
         "RFC 5118 4.6",
         request("INVITE", VIA6, "Content-Type: application/sdp", body=SDP6, without="Via"),
         PARSED,
-        405,
+        407,
     ),
     case(
         "mult-ip-in-header",
@@ -85,7 +85,7 @@ RFC5118: Final[tuple[Case, ...]] = (
             without="Via",
         ),
         PARSED,
-        405,
+        407,
     ),
     case(
         "ipv4-mapped-ipv6",
@@ -99,7 +99,7 @@ RFC5118: Final[tuple[Case, ...]] = (
             without="Via",
         ),
         PARSED,
-        405,
+        407,
     ),
     case(
         "ipv6-bug-abnf-3-colons",

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.wire
 TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
 PAIRS: Final = [("udp", "udp"), ("tcp", "udp"), ("udp", "tcp"), ("tls", "tls"), ("wss", "wss"), ("ws", "wss")]
 LOST_SECONDS: Final = 10.0
+SWEPT_SECONDS: Final = 5.0
 ENDED_SECONDS: Final = 30.0
 
 
@@ -186,7 +187,12 @@ async def test_in_the_end_a_node_is_killed_and_the_other_goes_on(nodes: Nodes) -
             "it is offline",
             LOST_SECONDS - (time.monotonic() - at),
         )
-        assert nodes.b.status_hash(lost.handset)["reason"] == "node-lost"
+        assert nodes.b.status(lost.handset)["reason"] == "node-lost"
+        await eventually(
+            lambda one=lost.handset: nodes.b.bindings(one) == [],  # type: ignore[misc]
+            "its bindings are ended",
+            SWEPT_SECONDS,
+        )
     assert (await (await c.call(anna.number)).final()).status == 480
     assert (await (await c.call(web.number)).final()).status == 480
     await eventually(lambda: not calls_of(nodes.b, call_id), "the call of both nodes is over", ENDED_SECONDS)

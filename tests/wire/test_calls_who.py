@@ -1,6 +1,7 @@
 """Who may call: only who proves who it is, from where it may be, and inside its own customer."""
 
 import asyncio
+import json
 import time
 from contextlib import closing
 from typing import Final
@@ -11,12 +12,14 @@ from tests.peers.calling import CallingPhone
 from tests.peers.calling_message import param
 from tests.peers.phone import Account, parse_answer
 from tests.peers.pipe import UdpPipe
-from tests.wire.callers import Callers, eventually, is_served, talk
+from tests.peers.ports import free_port
+from tests.wire.callers import Callers, is_served, talk
 from tests.wire.site import Handset
 
 pytestmark = pytest.mark.wire
 
 FLOOD: Final = 2_000
+FEW: Final = 300
 ELSEWHERE: Final = ("127.0.0.2", 0)
 NOBODY: Final = "2999"
 SILENCE_SECONDS: Final = 2.5
@@ -206,11 +209,57 @@ async def test_a_new_call_with_the_same_nonce(callers: Callers) -> None:
 async def test_a_phone_that_expired_is_not_called(callers: Callers) -> None:
     """D13: what Redis still has of it is read with the clock in hand."""
     a, b, _, bert = await callers.pair()
-    key = f"registrar:loc:{{{bert.handset.id}}}"
-    before = callers.site.location(bert.handset)
-    assert before["b"]
-    assert (await b.register(0)).status == 200
-    await eventually(lambda: not callers.site.bindings(bert.handset), f"{key} is empty")
-    begin = time.monotonic()
+    rows = callers.site.bindings(bert.handset)
+    (row,) = rows
+    past = json.dumps([[row[0], int(time.time()) - 1, *row[2:]]], separators=(",", ":"))
+    callers.site.redis("hset", f"registrar:loc:{{{bert.handset.id}}}", "b", f"'{past}'")
     assert (await (await a.call(bert.number)).final()).status == 480
-    assert time.monotonic() - begin < 2
+    assert b.calls == []
+
+
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+async def test_a_flood_for_nothing_leaves_nothing(callers: Callers, method: str) -> None:
+    """B14: ACK is never answered, CANCEL by one 481; neither is kept."""
+    called = callers.extension()
+    b = await callers.phone(called.handset)
+    kept = callers.site.metric("transactions_open")
+    with closing(UdpPipe(callers.site.sip)) as pipe:
+        phone = await callers.connect(callers.extension().handset)
+        here, there = b":%d;" % phone.line.address[1], b":%d;" % pipe.address[1]
+        answers = 0
+        for _ in range(FEW):
+            pipe.send(phone.outside(method, called.number).replace(here, there))
+            if method == "CANCEL":
+                raw = await asyncio.to_thread(pipe.receive, 5.0)
+                assert raw is not None
+                assert parse_answer(raw).status == 481
+                answers += 1
+        assert await asyncio.to_thread(pipe.receive, 1.0) is None
+        assert answers == (FEW if method == "CANCEL" else 0)
+    assert callers.site.metric("transactions_open") <= kept
+    assert b.calls == []
+
+
+async def test_who_takes_over_a_port_takes_no_calls(callers: Callers) -> None:
+    """D9: the connection is gone, and another client has its address and port within the grace."""
+    a, bert = await callers.phone(callers.extension().handset), callers.extension()
+    source = ("127.0.0.1", free_port())
+    b = await callers.phone(bert.handset, "tcp", source=source)
+    b.reset()
+    await asyncio.sleep(0.2)
+    stranger = await callers.connect(callers.extension().handset, "tcp", source=source)
+    assert (await (await a.call(bert.number)).final()).status == 480
+    assert stranger.calls == []
+
+
+async def test_a_call_goes_where_the_phone_is_and_not_where_it_says(callers: Callers) -> None:
+    """D2: the flow of the registration decides, never the Contact."""
+    a, bert = await callers.phone(callers.extension().handset), callers.extension()
+    with closing(UdpPipe(("127.0.0.1", 9))) as trap:
+        b = await callers.connect(bert.handset)
+        b.caller.contact = f"sip:{bert.number}@127.0.0.1:{trap.address[1]}"
+        assert (await b.register()).status == 200
+        outgoing, incoming = await talk(a, b, bert.number)
+        assert incoming.invite.uri == b.contact
+        assert (await outgoing.bye()).status == 200
+        assert trap.receive(0.2) is None

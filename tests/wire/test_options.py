@@ -10,7 +10,8 @@ from tests.wire.site import Handset, Site
 
 pytestmark = pytest.mark.wire
 
-KNOWN: Final = "INVITE BYE UPDATE PRACK INFO MESSAGE SUBSCRIBE NOTIFY REFER PUBLISH".split()
+TO_OTHERS: Final = "INVITE MESSAGE SUBSCRIBE REFER PUBLISH".split()
+OF_CALLS: Final = "BYE UPDATE PRACK INFO NOTIFY CANCEL".split()
 UNKNOWN: Final = ("FOO", "register", "*strange.Method")
 SILENCE_SECONDS: Final = 0.5
 
@@ -62,16 +63,23 @@ def test_options_with_no_hops_left_is_answered_by_us(site: Site) -> None:
         assert line.ask(others).status == 483
 
 
-@pytest.mark.parametrize("method", KNOWN)
-def test_what_is_known_and_not_served_says_what_is(method: str, site: Site) -> None:
-    answer = ask(site, method, f"sip:anybody@{site.demo()['domain']}")
-    assert answer.status == 405
-    assert "REGISTER" in answer.header("allow")
+@pytest.mark.parametrize("method", TO_OTHERS)
+def test_what_is_for_another_phone_is_challenged(method: str, site: Site) -> None:
+    answer = ask(site, method, f"sip:anybody@{site.demo()['domain']}", "Require: never-heard-of")
+    assert answer.status == 407
+    assert answer.challenges[0].realm == site.demo()["domain"]
+
+
+@pytest.mark.parametrize("method", OF_CALLS)
+def test_what_belongs_to_no_call_is_refused(method: str, site: Site) -> None:
+    assert ask(site, method, f"sip:anybody@{site.demo()['domain']}").status == 481
 
 
 @pytest.mark.parametrize("method", UNKNOWN)
 def test_an_unknown_method_is_not_implemented(method: str, site: Site) -> None:
-    assert ask(site, method, f"sip:anybody@{site.demo()['domain']}").status == 501
+    answer = ask(site, method, f"sip:anybody@{site.demo()['domain']}")
+    assert answer.status == 501
+    assert {"REGISTER", "INVITE", "BYE"} <= set(answer.header("allow").replace(",", " ").split())
 
 
 @pytest.mark.parametrize("lines", [(), ("Require: never-heard-of",)], ids=["alone", "with Require"])
@@ -96,8 +104,17 @@ def test_keep_alives_are_never_answered(keep_alive: bytes, site: Site) -> None:
         assert line.alive() == []
 
 
-@pytest.mark.parametrize("method", ["REGISTER", "OPTIONS"])
-@pytest.mark.parametrize("header", ["Require", "Proxy-Require"])
+@pytest.mark.parametrize(
+    ("method", "header"),
+    [
+        ("REGISTER", "Require"),
+        ("REGISTER", "Proxy-Require"),
+        ("OPTIONS", "Require"),
+        ("OPTIONS", "Proxy-Require"),
+        ("INVITE", "Proxy-Require"),
+        ("MESSAGE", "Proxy-Require"),
+    ],
+)
 def test_what_is_required_and_unknown_is_named(method: str, header: str, site: Site) -> None:
     answer = ask(site, method, f"sip:{site.demo()['domain']}", f"{header}: never-heard-of, nor-of-this")
     assert answer.status == 420

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from registrar.handlers.answers import OUTSIDE
 from registrar.model import Epoch
 from registrar.rules import nonces
 from registrar.store.vault import derive
@@ -44,10 +45,10 @@ def stranger(account: Account) -> Account:
 
 
 @on_every_transport
-def test_29_a_registrar_challenges_with_401_and_never_with_407(
+def test_29_a_registrar_challenges_with_401_and_a_proxy_with_407(
     transport: str, streams: Site, device: Handset
 ) -> None:
-    """RFC 3261 section 22.1: 401 and WWW-Authenticate; 407 is for proxies, and nothing is proxied yet."""
+    """RFC 3261 section 22.1: 401 and WWW-Authenticate for us, 407 and Proxy-Authenticate for another phone."""
     domain = device.account.domain
     with phone_on(streams, transport, device.account) as phone:
         answers = [challenged(phone), phone.exchange(phone.caller.options(f"sip:somebody@{domain}"))]
@@ -55,8 +56,13 @@ def test_29_a_registrar_challenges_with_401_and_never_with_407(
         for answer in answers:
             assert len(answer.all("www-authenticate")) == 1
             assert answer.all("proxy-authenticate") == []
-        call = phone.caller.request("INVITE", f"sip:somebody@{domain}", f"sip:somebody@{domain}")
-        assert phone.exchange(call).status == 405
+        for method in OUTSIDE:
+            answer = phone.exchange(
+                phone.caller.request(method, f"sip:somebody@{domain}", f"sip:somebody@{domain}")
+            )
+            assert answer.status == 407
+            assert len(answer.all("proxy-authenticate")) == 1
+            assert answer.all("www-authenticate") == []
 
 
 @on_every_transport
@@ -88,7 +94,7 @@ def test_32_the_credentials_of_an_ack_are_not_asked_again(
 ) -> None:
     """RFC 3261 section 22.1: an ACK repeats the credentials of its INVITE; they are neither checked nor used.
 
-    An INVITE is not served yet: the credentials are those that a REGISTER has used up.
+    These are credentials that a REGISTER has used up.
     """
     target = f"sip:somebody@{device.account.domain}"
     with phone_on(streams, transport, device.account) as phone:

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from registrar.handlers.answers import INSIDE, SERVED
 from tests.peers.phone import Account, Answer, BlockingPhone, Caller, UdpPhone, branch_of, parse_answer
 from tests.peers.ports import has_ipv6
 from tests.peers.redis import RedisServer
@@ -48,6 +49,20 @@ def without_hops(request: bytes) -> bytes:
     return request.replace(b"Max-Forwards: 70", b"Max-Forwards: 0")
 
 
+def invitation(phone: BlockingPhone, target: str, method: str = "INVITE") -> bytes:
+    """A request to another phone, with a right digest."""
+    lines = [f"Contact: <{phone.caller.contact}>"]
+    assert phone.caller.learn(phone.exchange(phone.caller.request(method, target, target, lines)))
+    return phone.caller.request(method, target, target, [*lines, phone.caller.credentials(method, target)])
+
+
+def ringing(phone: BlockingPhone) -> bytes:
+    """What comes to a phone that waits."""
+    message = phone.pipe.receive(5)
+    assert message is not None
+    return message
+
+
 # Answers and transactions
 
 
@@ -63,7 +78,7 @@ def test_42_every_answer_has_the_same_tag_each_time(transport: str, streams: Sit
                 200: caller.options(),
                 400: caller.options().replace(b"Max-Forwards: 70", b"Max-Forwards: x"),
                 401: caller.register(),
-                405: caller.request("INVITE", target, target),
+                407: caller.request("INVITE", target, target),
                 416: caller.request("REGISTER", "tel:200", target),
                 420: caller.register(extra=["Require: never-heard-of"]),
                 481: caller.request("CANCEL", target, target),
@@ -364,11 +379,14 @@ def test_50_the_value_of_qop_is_a_token(streams: Site, device: Handset) -> None:
 def test_51_without_hops_only_what_has_arrived_is_served(transport: str, streams: Site) -> None:
     """RFC 3261 section 16.3: Max-Forwards 0 is 483 when it is for another; the header may be absent."""
     here = "sip:{}:{}".format(*streams.listeners[transport])
+    inside = f"sip:somebody@{ANYBODY.domain}"
     with line(streams, transport) as opened:
         caller = Caller(ANYBODY, opened.address, transport=transport.upper())
         for request, status in (
             (without_hops(caller.options(BEYOND)), 483),
-            (without_hops(caller.options(f"sip:somebody@{ANYBODY.domain}")), 483),
+            (without_hops(caller.options(inside)), 483),
+            (without_hops(caller.request("INVITE", BEYOND, BEYOND)), 483),
+            (without_hops(caller.request("MESSAGE", inside, inside)), 483),
             (without_hops(caller.options()), 200),
             (without_hops(caller.options(here)), 200),
             (without_hops(caller.register()), 401),
@@ -379,17 +397,22 @@ def test_51_without_hops_only_what_has_arrived_is_served(transport: str, streams
 
 
 @on_every_transport
-def test_52_a_method_is_unknown_or_not_served_here(transport: str, streams: Site) -> None:
-    """RFC 3261 sections 8.2.1, 21.4.6 and 21.5.2: 501, or 405 with Allow."""
+def test_52_a_method_is_unknown_or_belongs_to_a_call(transport: str, streams: Site) -> None:
+    """RFC 3261 sections 8.2.1, 12.2.2 and 21.5.2: 501 with Allow; 481 for what belongs to no call of ours."""
     target = f"sip:somebody@{ANYBODY.domain}"
     with line(streams, transport) as opened:
         caller = Caller(ANYBODY, opened.address, transport=transport.upper())
-        for method in ("INVITE", "MESSAGE", "SUBSCRIBE", "BYE"):
-            answer = opened.ask(caller.request(method, target, target))
-            assert answer.status == 405
-            assert set(answer.header("allow").split(", ")) == {"REGISTER", "OPTIONS"}
+        for method in INSIDE:
+            if method != "ACK":
+                assert opened.ask(caller.request(method, target, target)).status == 481
+        for method in ("INVITE", "MESSAGE", "SUBSCRIBE"):
+            outside = caller.request(method, target, target)
+            inside = outside.replace(b"To: <%s>" % target.encode(), b"To: <%s>;tag=own" % target.encode())
+            assert opened.ask(inside).status == 481
         for method in ("FOO", "RE%GISTER", "Register"):
-            assert opened.ask(caller.request(method, target, target)).status == 501
+            answer = opened.ask(caller.request(method, target, target))
+            assert answer.status == 501
+            assert set(answer.header("allow").split(", ")) == set(SERVED)
 
 
 @pytest.mark.parametrize("version", [b"SIP/7.0", b"SIP/1.0", b"SIP/2.1"])
@@ -452,6 +475,30 @@ def test_55_options_tell_what_this_server_can(transport: str, streams: Site, dev
             assert set(answer.header("allow").split(", ")) == {"REGISTER", "OPTIONS"}
             assert (answer.header("accept"), answer.header("supported")) == ("application/sdp", "outbound")
             assert answer.raw.endswith(b"\r\nContent-Length: 0\r\n\r\n")
+
+
+@on_every_transport
+def test_56_too_many_contacts_are_403_and_never_503(transport: str, streams: Site, device: Handset) -> None:
+    """RFC 3261 section 21.5.4: a 503 would send the phone away, and means that a part of ours is down."""
+    many = ", ".join(contact("a", port=port) for port in range(1, 7))
+    with phone_on(streams, transport, device.account) as phone:
+        answer = send(phone, f"Contact: {many}")
+        assert (answer.status, answer.header("retry-after")) == (403, "")
+
+
+@on_every_transport
+def test_57_who_is_unknown_and_who_is_away(transport: str, streams: Site, device: Handset) -> None:
+    """RFC 3261 sections 21.4.5 and 21.4.18: 404 and 480; before the password is right all are alike."""
+    number = str(time.time_ns())[-8:]
+    assert streams.api("POST", "/pbx/extension", {"number": number, "name": "Away"}).status == 200
+    with phone_on(streams, transport, device.account) as phone:
+        assert phone.register().status == 200
+        for user, status in (("nobody-has-this-name", 404), (number, 480)):
+            target = f"sip:{user}@{device.account.domain}"
+            bare = phone.caller.request("MESSAGE", target, target)
+            assert phone.exchange(bare).status == 407
+            assert phone.exchange(invitation(phone, target, "MESSAGE")).status == status
+            assert phone.exchange(invitation(phone, target)).status == status
 
 
 # Outbound
@@ -535,6 +582,28 @@ def test_59_another_reg_id_is_another_flow_of_the_same_phone(
         answer = send(again, f"{flows[2]};reg-id=1", supported)
         assert uris(answer).keys() == {"sip:a@192.168.7.10:2", "sip:a@192.168.7.10:3"}
         assert streams.contacts(device) == uris(answer).keys()
+
+
+@on_connections
+def test_59_an_invite_tries_one_flow_at_a_time(transport: str, streams: Site, device: Handset) -> None:
+    """RFC 5626 section 5.3: never two flows of one instance at once; the newest first, then the other."""
+    supported = "Supported: outbound"
+    flows = [f"Contact: {contact('a', port=port, params=f';{INSTANCE.format(1)}')}" for port in (1, 2)]
+    with (
+        phone_on(streams, transport, device.account) as one,
+        phone_on(streams, transport, device.account) as other,
+        phone_on(streams, "udp", streams.new_phone().account) as caller,
+    ):
+        assert len(uris(send(one, f"{flows[0]};reg-id=1", supported))) == 1
+        time.sleep(1.1)  # a second is the finest that bindings are ordered by
+        assert len(uris(send(other, f"{flows[1]};reg-id=2", supported))) == 2
+        assert caller.register().status == 200
+        target = f"sip:{device.account.username}@{device.account.domain}"
+        caller.send(invitation(caller, target))
+        assert ringing(other).startswith(b"INVITE sip:a@192.168.7.10:2 ")
+        assert one.pipe.receive(SILENCE_SECONDS) is None
+        other.close()
+        assert ringing(one).startswith(b"INVITE sip:a@192.168.7.10:1 ")
 
 
 @on_streams

@@ -1,25 +1,50 @@
 """A registrar without sockets and servers: real rules, stores in memory, a clock turned by hand, phones."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
 from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import Answer
+from registrar.handlers.bridging import Bridge
+from registrar.handlers.calling import Calling, Parts
+from registrar.handlers.calls import CallTable, News
 from registrar.handlers.changes import Changes
+from registrar.handlers.dialogs import Dialogs
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
 from registrar.handlers.flows import Flows
+from registrar.handlers.hops import Hops
+from registrar.handlers.network import Asker, Served
 from registrar.handlers.pings import Pings
+from registrar.handlers.reach import Neighbour, Reach
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen, Silence
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Epoch, Flow, IpMode, Mono, Phone, Snapshot, Update, login_name
-from registrar.ports import Due
+from registrar.model import (
+    Binding,
+    Callee,
+    Change,
+    Epoch,
+    Flow,
+    IpMode,
+    MediaPolicy,
+    Mono,
+    Phone,
+    Snapshot,
+    Update,
+    login_name,
+)
+from registrar.ports import Due, Media
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
-from registrar.sip import Credentials, Request, check, expected, ha1, parse
+from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
+from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
+from registrar.store.calls_memory import MemoryCalls
 from registrar.store.location_memory import MemoryLocation
+from registrar.store.media_none import NoMedia
+from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
@@ -38,7 +63,7 @@ class Hands:
 
 
 class People:
-    """Implements ports.Directory and the re-check's Rereader over a dictionary."""
+    """Implements ports.Directory, ports.DialPlan and the re-check's Rereader over a dictionary."""
 
     def __init__(self, *phones: Phone) -> None:
         self.rows = {phone.id: phone for phone in phones}
@@ -81,6 +106,19 @@ class People:
         self._ask()
         either = [*self.known.values(), *self.rows.values()]
         return list(dict.fromkeys(phone.id for phone in either if phone.customer == customer))
+
+    async def called(self, customer: str, user: str) -> Callee | None:
+        self._ask()
+        mine = [phone for phone in self.known.values() if phone.customer == customer]
+        found = next((phone for phone in mine if user in (phone.extension, phone.username)), None)
+        if found is None:
+            return None
+        together = tuple(phone for phone in mine if phone.extension == found.extension)
+        return Callee(found.extension, found.name, together)
+
+    async def phone(self, id: str) -> Phone | None:
+        self._ask()
+        return self.known.get(id)
 
     def by_id(self, phone: str) -> Phone | None:
         return self.known.get(phone)
@@ -179,24 +217,117 @@ def user(name: str = "anna", password: str = "secret", **changes: object) -> Pho
 
 @dataclass
 class Exchange:
-    """Implements handlers.dispatch.Exchange: keeps what was answered."""
+    """Implements handlers.network.Exchange: keeps what was answered."""
 
     request: Request
     flow: Flow
     is_twin: bool = False
     answers: list[Answer] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+    """What others answered."""
+    phone: Phone | None = None
+    served: Served | None = None
+    accepted: bool = False
+    is_cancelled: bool = False
+    """The CANCEL came before anybody served the INVITE."""
 
     def accept(self) -> bool:
-        return not self.is_twin
+        self.accepted = not self.is_twin
+        return self.accepted
+
+    def serve(self, served: Served) -> None:
+        self.served = served
+        if self.is_cancelled:
+            served.cancel("")
 
     def reply(self, answer: Answer) -> None:
         self.answers.append(answer)
+
+    def respond(self, response: Response) -> None:
+        self.responses.append(read_response(response))
+
+    def cancel(self, reason: str = "") -> None:
+        """The caller sends a CANCEL."""
+        assert self.served is not None
+        self.served.cancel(reason)
+
+    @property
+    def statuses(self) -> list[int]:
+        """Of what the asker got: first what others said, then what we did."""
+        return [response.status for response in self.responses] + [answer.status for answer in self.answers]
+
+
+def read_response(response: Response) -> Response:
+    """As it comes out at the other end of the wire."""
+    read = parse(bytes(response), exact=True)
+    assert isinstance(read, Response)
+    return read
+
+
+@dataclass
+class Sent:
+    """One request that left."""
+
+    request: Request
+    flow: Flow
+    key: Key | None = None
+    """None: without a transaction."""
+    asker: Asker | None = None
+    forgotten: bool = False
+
+
+class Wire:
+    """Implements handlers.network.Network: keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self.is_full = False
+
+    def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
+        if self.is_full:
+            raise TableFull("enough")
+        key = Key(f"{request.cseq[1]} {request.via.branch}")
+        self.sent.append(Sent(_read_request(request), flow, key, asker))
+        return key
+
+    def send(self, message: Request | Response, flow: Flow) -> None:
+        assert isinstance(message, Request)
+        self.sent.append(Sent(_read_request(message), flow))
+
+    def forget(self, key: Key) -> None:
+        for sent in self.sent:
+            sent.forgotten = sent.forgotten or sent.key == key
+
+    def take(self) -> list[Sent]:
+        """What was sent since the last time."""
+        sent, self.sent = self.sent, []
+        return sent
+
+    @property
+    def methods(self) -> list[str]:
+        return [sent.request.method for sent in self.sent]
+
+
+def _read_request(request: Request) -> Request:
+    """As it comes out at the other end of the wire, where it must be sound."""
+    read = parse(bytes(request), exact=True)
+    assert isinstance(read, Request)
+    check(read)
+    return read
 
 
 class World:
     """One node, or two over the same stores."""
 
-    def __init__(self, *phones: Phone, node: str = "a", beside: "World | None" = None) -> None:
+    def __init__(
+        self,
+        *phones: Phone,
+        node: str = "a",
+        beside: "World | None" = None,
+        media: Media | None = None,
+        policy: MediaPolicy = MediaPolicy.AUTO,
+        ring_seconds: float = 185.0,
+    ) -> None:
         self.clock: Hands = beside.clock if beside else Hands()
         self.people: People = beside.people if beside else People(*(phones or (phone(),)))
         self.location: Contested = beside.location if beside else Contested(self.clock)
@@ -205,8 +336,12 @@ class World:
         self.access = Access(lambda address: self.country(address), ipv6_prefix=64)
         serial = count(ord(node) << 32)  # no two nodes draw the same
         self.guard = Guard(KEY, OFFERED["md5"], SERVICE, self.people.serves, self._is_ours)
+        self.seal = Seal(KEY[:KEY_BYTES])
         self.screen = Screen(
-            self.guard, lambda host: host == "192.0.2.10", lambda: next(serial).to_bytes(8, "big")
+            self.guard,
+            self.seal,
+            lambda host: host == "192.0.2.10",
+            lambda: next(serial).to_bytes(8, "big"),
         )
         self.lines = Lines()
         self.flows = Flows(
@@ -252,8 +387,27 @@ class World:
             salt=KEY,
             roll=lambda: self.roll,
         )
+        self.neighbours: dict[str, Neighbour] = {}
+        """Generation and address of the other nodes, by name."""
+        self.wire = Wire()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.news: list[News] = []
+        self.store = MemoryCalls(self.clock, node, f"g-{node}")
+        self.parts = self._parts(
+            node, media or NoMedia(), policy, ring_seconds, lambda: next(serial).to_bytes(SALT_BYTES, "big")
+        )
+        self.calls = self.parts.calls
         self.dispatch = Dispatch(
-            self.guard, self.screen, self.people, self.register, self.flows, self.clock, self.metrics
+            self.guard,
+            self.screen,
+            self.people,
+            self.register,
+            Calling(self.parts),
+            Dialogs(self.parts),
+            Hops(self.parts),
+            self.flows,
+            self.clock,
+            self.metrics,
         )
         self.expiry = Expiry(
             self.location, self.location, lambda _: "acme", self.people.learn, self.clock, self.metrics
@@ -261,6 +415,73 @@ class World:
         self.changes = Changes(
             self.people, self.location, self.access, self.flows, self.clock, self.metrics, self.everybody
         )
+
+    def _parts(
+        self, node: str, media: Media, policy: MediaPolicy, ring_seconds: float, salt: Callable[[], bytes]
+    ) -> Parts:
+        generation = f"g-{node}"
+        bridge = Bridge(media, policy, "pre-")
+        reach = Reach(
+            self._open_flow,
+            self._node_flow,
+            lambda name: self.neighbours.get(name),
+            self.seal,
+            salt,
+            self.clock,
+            node=node,
+            generation=generation,
+            public_host="",
+        )
+        calls = CallTable(
+            self.store,
+            bridge,
+            reach,
+            self.wire,
+            self.location,
+            self.clock,
+            self.metrics,
+            self.news.append,
+            node=node,
+            generation=generation,
+        )
+        numbers = count(1)
+        return Parts(
+            network=self.wire,
+            reach=reach,
+            seal=self.seal,
+            salt=salt,
+            bridge=bridge,
+            calls=calls,
+            dial_plan=self.people,
+            location=self.location,
+            clock=self.clock,
+            node=node,
+            generation=generation,
+            ring_seconds=ring_seconds,
+            loop_key=KEY,
+            is_ours=self._is_ours,
+            is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
+            start_task=self.start_task,
+            new_id=lambda: f"{next(numbers):032x}",
+        )
+
+    def start_task(self, job: Coroutine[None, None, None]) -> None:
+        self.tasks.append(asyncio.get_running_loop().create_task(job))
+
+    async def settle(self) -> None:
+        """Until nothing is under way any more."""
+        while self.tasks:
+            await self.tasks.pop()
+
+    def _open_flow(self, target: Target) -> Flow | None:
+        """One UDP listener, and the connections that are open."""
+        if target.transport != "udp":
+            return self.lines.flows.get(target.flow)
+        return Flow("udp", self.local_ip, 5060, target.ip, target.port)
+
+    def _node_flow(self, address: str) -> Flow | None:
+        host, _, port = address.rpartition(":")
+        return Flow("udp", self.local_ip, 5060, host, int(port))
 
     def _is_ours(self, host: str) -> bool:
         return self.people.serves(host) or host in (SERVICE, "192.0.2.10")
@@ -271,12 +492,21 @@ class World:
         """What the driver does with one request: None is no answer at all. Without a `flow` over UDP."""
         flow = flow or Flow("udp", "192.0.2.10", 5060, address, 5060)
         verdict = self.screen.sort(request, flow, self.clock())
-        if isinstance(verdict, Answer | Silence):
+        if isinstance(verdict, Silence):
             return verdict
-        exchange = Exchange(request, flow)
-        await self.dispatch.serve(exchange, verdict)
+        exchange = await self.ask(Exchange(request, flow))
         assert len(exchange.answers) <= 1
         return exchange.answers[0] if exchange.answers else None
+
+    async def ask(self, exchange: Exchange) -> Exchange:
+        """The same for who wants to see all that becomes of it."""
+        verdict = self.screen.sort(exchange.request, exchange.flow, self.clock())
+        if isinstance(verdict, Answer):
+            exchange.reply(verdict)
+        elif not isinstance(verdict, Silence):
+            await self.dispatch.serve(exchange, verdict)
+            await self.settle()
+        return exchange
 
     def flow_of(self, binding: Binding) -> Flow | None:
         """This world has one UDP listener, number 0."""

@@ -20,11 +20,11 @@ def test_the_invite_is_passed_to_the_handler() -> None:
     assert book.layer.accept(INVITE, book.flow, book.now) is None
 
 
-def test_proceeding_a_silent_handler_gets_a_100_sent_after_200_ms() -> None:
+def test_proceeding_a_silent_handler_gets_a_100_within_200_ms() -> None:
     book = Playbook()
     book.accept(INVITE)
     assert book.comes(INVITE) == []
-    assert book.wait(100) == [(0.2, "send 100")]
+    assert book.wait(100) == [(0.15, "send 100")]
     assert book.comes(INVITE) == ["send 100"]
 
 
@@ -83,7 +83,7 @@ def test_proceeding_to_completed_a_refusal_is_sent(status: int) -> None:
 def test_completed_timer_g_repeats_the_refusal_and_timer_h_gives_up() -> None:
     book = Playbook()
     key = book.accept(INVITE)
-    assert book.wait(10) == [(0.2, "send 100")]
+    assert book.wait(10) == [(0.15, "send 100")]
     book.respond(key, 486)
     assert book.wait(1000) == [*((10 + at, "send 486") for at in G), (10 + 64 * T1, "timed out")]
     assert book.empty
