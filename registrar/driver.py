@@ -439,6 +439,7 @@ class Work:
     def _note(self, status: int) -> None:
         if status >= 200 and not self.status:
             self.status = status
+            self._served = None  # nothing that the caller does matters any more; and no ring keeps both alive
             self._driver.finished(self)
 
 

@@ -23,6 +23,8 @@ from .reach import Reach, Way
 
 CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for so long is over (section 9.1)."""
+HOP_SECONDS: Final = 2.0
+"""So long a node may take to say that it has an INVITE."""
 UNREACHED: Final = 430
 """Flow Failed (RFC 5626 section 11.6): the next flow of that phone is tried."""
 
@@ -312,8 +314,18 @@ class Forwarding:
                 self._finish(number, 503)
                 return
             self._numbers[branch.key] = number
+            if way.node and self._is_invite:
+                loop = asyncio.get_running_loop()
+                loop.call_later(HOP_SECONDS, self._looked_for_node, number, branch.key)
             return
         self._finish(number, UNREACHED)
+
+    def _looked_for_node(self, number: int, key: Key) -> None:
+        """A living node has said 100 long ago: that one is dead, whatever its lease says."""
+        branch = self._branches[number]
+        if branch.key == key and branch.final is None and not self.fork.has_heard(number):
+            self.network.forget(key)
+            self._again(number, UNREACHED)
 
     def _again(self, number: int, status: int) -> None:
         """A flow has failed: the next one of that device, or the branch is over."""

@@ -98,6 +98,11 @@ class Fork:
         """Whether a branch has not answered yet."""
         return any(not branch.status for branch in self._branches)
 
+    def has_heard(self, number: int) -> bool:
+        """Whether a branch has said anything."""
+        branch = self._branches[number]
+        return branch.heard or bool(branch.status)
+
     def add(self) -> int:
         """One more way; its number."""
         self._branches.append(_Branch())

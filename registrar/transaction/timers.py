@@ -15,8 +15,8 @@ class Timers:
     d: float = 32.0
     """Wait for retransmissions of a final answer to an INVITE (at least 32 s over UDP)."""
     trying: float = 0.15
-    """After this an INVITE that its handler has said nothing about gets a 100, which must be there within 200 ms
-    (section 17.2.1)."""
+    """After this an INVITE that its handler has said nothing about gets a 100: section 17.2.1 wants it there
+    within 200 ms."""
 
     @property
     def timeout(self) -> float:

@@ -48,7 +48,7 @@ def stranger(account: Account) -> Account:
 def test_29_a_registrar_challenges_with_401_and_a_proxy_with_407(
     transport: str, streams: Site, device: Handset
 ) -> None:
-    """RFC 3261 section 22.1: 401 and WWW-Authenticate for us, 407 and Proxy-Authenticate for another phone."""
+    """RFC 3261 section 22.1: 401 for us, 407 and Proxy-Authenticate for another phone."""
     domain = device.account.domain
     with phone_on(streams, transport, device.account) as phone:
         answers = [challenged(phone), phone.exchange(phone.caller.options(f"sip:somebody@{domain}"))]
