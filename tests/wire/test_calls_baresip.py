@@ -1,6 +1,7 @@
 """Two baresip, phones that other people wrote, call each other: both hear the other one's tone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -54,8 +55,6 @@ def hears(phone: BaresipCaller, call: int, tone: float) -> None:
 
 def connect(a: BaresipCaller, b: BaresipCaller, number: Extension) -> tuple[int, int]:
     """A calls B, who answers."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         calling = pool.submit(a.call, uri(number))
         there = b.wait_incoming()
@@ -63,17 +62,56 @@ def connect(a: BaresipCaller, b: BaresipCaller, number: Extension) -> tuple[int,
         return calling.result(), there
 
 
-def test_both_hear_each_other_through_hold_and_transfer(three: Trio) -> None:
+def test_both_hear_each_other_and_hold_and_resume(three: Trio) -> None:
     a, b, c, whose = three
     call, there = connect(a, b, whose[1])
     hears(a, call, B)
     hears(b, there, A)
     a.hold(call)
     within(3, lambda: b.state(there) == "held", "B is on hold")
-    assert b.heard(there, A).level < SILENCE
+    within(4, lambda: b.heard(there, A).level < SILENCE, "and hears nothing")
     a.resume(call)
     within(3, lambda: b.state(there) == "established", "B is not on hold any more")
     hears(b, there, A)
     b.hang_up(there)
     within(3, lambda: a.state(call) == "closed", "A knows that it is over")
     assert c.output
+
+
+def test_blind_transfer(three: Trio) -> None:
+    """B sends A to C: A and C hear each other."""
+    a, b, c, whose = three
+    _, there = connect(a, b, whose[1])
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(b.transfer, there, uri(whose[2]))
+        rung = c.wait_incoming()
+        c.answer(rung)
+        sent.result()
+    new = a.wait_incoming()
+    hears(a, new, C)
+    hears(c, rung, A)
+    c.hang_up(rung)
+    within(3, lambda: a.state(new) == "closed", "A knows that it is over")
+    within(3, lambda: b.state(there) == "closed", "B has left")
+
+
+def test_attended_transfer(three: Trio) -> None:
+    """A talks to B and to C, and leaves them to each other."""
+    a, b, c, whose = three
+    first, with_b = connect(a, b, whose[1])
+    a.hold(first)
+    second, with_c = connect(a, c, whose[2])
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(a.attended_transfer, first, second)
+        rung = c.wait_incoming()
+        c.answer(rung)
+        sent.result()
+    new = b.wait_incoming()
+    hears(b, new, C)
+    hears(c, rung, B)
+    b.hang_up(new)
+    within(3, lambda: c.state(rung) == "closed", "C knows that it is over")
+    within(3, lambda: a.state(first) == "closed", "A has left")
+    for phone, call in ((a, second), (b, with_b), (c, with_c)):
+        if phone.state(call) != "closed":
+            phone.hang_up(call)
