@@ -64,6 +64,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _group(item: pytest.Item) -> str:
+    if item.path.stem.startswith("test_calls_"):
+        return "calls"
     if item.get_closest_marker("wire") is None or item.path.stem in APART:
         return str(item.path)
     callspec = getattr(item, "callspec", None)

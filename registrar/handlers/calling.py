@@ -78,7 +78,8 @@ class Calling:
         if request.method not in ROUTED:  # PUBLISH: no event package is kept here (RFC 3903 section 6)
             exchange.reply(Answer(489))
             return
-        refused = self._refused(request)
+        mark = forward.loop_mark(parts.loop_key, request)
+        refused = _refused(request, mark)
         if refused is not None:
             exchange.reply(refused)
             return
@@ -91,7 +92,7 @@ class Calling:
         if callee is None or not targets:
             exchange.reply(Answer(404 if callee is None else 480))
             return
-        case = Invitation(parts, exchange, caller, callee, here)
+        case = Invitation(parts, exchange, caller, callee, here, mark)
         forwarding = Forwarding(
             parts.network,
             parts.reach,
@@ -104,17 +105,6 @@ class Calling:
         exchange.serve(forwarding)
         case.begin(forwarding)
         await forwarding.start(targets[:DEVICES])
-
-    def _refused(self, request: Request) -> Answer | None:
-        if forward.is_loop(forward.loop_mark(self._parts.loop_key, request), request):
-            return Answer(482)
-        if hops_left(request) < 1:
-            return Answer(483)
-        if session.is_too_brief(request):
-            return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
-        if request.method != "MESSAGE" and not request.contacts:
-            return Answer(400, "Contact Is Missing")  # section 8.1.1.8
-        return None
 
     async def _find(
         self, request: Request, caller: Phone, here: Target
@@ -149,6 +139,19 @@ class Calling:
         return Callee(shown.number, shown.name, (phone,)), same or live
 
 
+def _refused(request: Request, mark: str) -> Answer | None:
+    """What is wrong with a request whoever it is for; `mark` is that of our branches for it."""
+    if forward.is_loop(mark, request):
+        return Answer(482)
+    if hops_left(request) < 1:
+        return Answer(483)
+    if session.is_too_brief(request):
+        return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
+    if request.method != "MESSAGE" and not request.contacts:
+        return Answer(400, "Contact Is Missing")  # section 8.1.1.8
+    return None
+
+
 def _is_device(one: Target, other: Target) -> bool:
     if one.instance or other.instance:
         return one.instance == other.instance
@@ -180,8 +183,15 @@ class Invitation:
     """What is particular to one request outside a dialog; implements forwarding.Case."""
 
     def __init__(
-        self, parts: Parts, exchange: Exchange, caller: Phone, callee: Callee, caller_target: Target
+        self,
+        parts: Parts,
+        exchange: Exchange,
+        caller: Phone,
+        callee: Callee,
+        caller_target: Target,
+        mark: str,
     ) -> None:
+        """`mark` begins the branches of this request (rules.forward.loop_mark)."""
         self._parts = parts
         self._exchange = exchange
         self._asked = exchange.request
@@ -196,8 +206,10 @@ class Invitation:
         self._shown = str(person(caller))
         self._user = person(caller).user
         self._callee_user = escape(callee.number) or "anonymous"
+        self._callee_address = f"<sip:{self._callee_user}@{caller.domain}>"
+        """The callee as it knows itself, and as the caller knows it."""
         self._callee_person = str(_callee_person(callee, caller.domain))
-        self._mark = forward.loop_mark(parts.loop_key, self._asked)
+        self._mark = mark
         self._extra = session.asked(self._asked)
         self._offers = has_sdp(self._asked)
         self._id = parts.new_id() if self._asked.method == "INVITE" else ""
@@ -239,29 +251,21 @@ class Invitation:
         """See forwarding.Case."""
         parts, asked = self._parts, self._asked
         phone = self._phones.get(way.target.phone)
+        body, relay = await self._request_body(number, way, phone)
+        self._ways[number] = way
+        route = ""
+        if asked.method in DIALOG_MAKERS:
+            route = parts.seal.leg(self._callees_leg(number, way, relay), asked.call_id, parts.salt())
         view = View(
             from_=self._shown,
-            to=f"<sip:{self._callee_user}@{self._caller.domain}>",
+            to=self._callee_address,
             place=parts.reach.place(way),
             contact=self._user,
             gr=parts.seal.target(self._caller_target, parts.salt()) if asked.contacts else "",
             secret=secret_of(self._caller),
+            route=route,
             asserted=True,
         )
-        body, relay = await self._request_body(number, way, phone)
-        self._ways[number] = way
-        if asked.method in DIALOG_MAKERS:
-            leg = Leg(
-                self._id,
-                sender=way.target.phone,
-                receiver=self._caller.id,
-                from_=self._dialled,
-                to=self._own,
-                is_caller=False,
-                media=str(leg_rules.turned(self._legs[number])) if number in self._legs else "",
-                relay=relay,
-            )
-            view = replace(view, route=parts.seal.leg(leg, asked.call_id, parts.salt()))
         extra = (*self._extra, *parts.reach.leave(way, self._caller.id, asked))
         via = parts.reach.via(way, self._mark)
         return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
@@ -344,7 +348,7 @@ class Invitation:
         self._winner = number
         parts, asked = self._parts, self._asked
         target = self._reached(number, response)
-        line = Line(target, self._shown, f"<sip:{self._callee_user}@{self._caller.domain}>")
+        line = Line(target, self._shown, self._callee_address)
         callee = Party(
             target.phone,
             self._callee.number,
@@ -374,7 +378,20 @@ class Invitation:
         """The callee's way back, by the Contact that it gave."""
         target = self._ways[number].target
         contact = response_contact(response)
-        return replace(target, contact=contact) if contact else target
+        return replace(target, contact=contact) if contact and contact != target.contact else target
+
+    def _callees_leg(self, number: int, way: Way, relay: str) -> Leg:
+        both = self._legs.get(number)
+        return Leg(
+            self._id,
+            sender=way.target.phone,
+            receiver=self._caller.id,
+            from_=self._dialled,
+            to=self._own,
+            is_caller=False,
+            media=str(leg_rules.turned(both)) if both is not None else "",
+            relay=relay,
+        )
 
     def _callers_leg(self, number: int, target: Target) -> Leg:
         flow = self._exchange.flow
@@ -383,7 +400,7 @@ class Invitation:
             sender=self._caller.id,
             receiver=target.phone,
             from_=self._shown,
-            to=f"<sip:{self._callee_user}@{self._caller.domain}>",
+            to=self._callee_address,
             is_caller=True,
             media=str(self._legs[number]) if number in self._legs else "",
             relay=self._relays.get(number, ""),

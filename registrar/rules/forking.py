@@ -70,6 +70,8 @@ class _Branch:
     """A provisional answer came: only then may it be cancelled (section 9.1)."""
     status: int = 0
     """Its final answer, 0 while there is none."""
+    relayed: bool = False
+    """Its 2xx has gone back."""
     unwanted: bool = False
     elsewhere: bool = False
     cancelled: bool = False
@@ -145,16 +147,20 @@ class Fork:
             steps.append(self._best())
         return steps
 
+    def disown(self, number: int) -> None:
+        """Its 2xx was not passed on, and shall not be when it comes again."""
+        self._branches[number].relayed = False
+
     def _accepted(self, number: int, *, again: bool) -> list[Step]:
         if not self.is_invite and (again or self._over):
             return []  # one answer is enough, and makes nothing that must be ended
-        if again and not self._branches[number].unwanted:
+        branch = self._branches[number]
+        if branch.relayed:
             return [Relay(number)]  # the 2xx, sent again until its ACK comes
         if self._over:
-            self._branches[number].unwanted = True
             return [Unwanted(number)]
-        self._over = True
-        self._branches[number].unwanted = False
+        self._over = branch.relayed = True
+        branch.unwanted = False
         steps: list[Step] = [Relay(number)]
         return steps + self._cancel_all(elsewhere=True)
 

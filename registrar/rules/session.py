@@ -18,7 +18,7 @@ Extra = tuple[tuple[str, str], ...]
 
 def is_too_brief(request: Request) -> bool:
     """Whether to refuse with 422 and `Min-SE: 90` (section 8.1): only who knows the extension can be told."""
-    seconds = _seconds(request.headers.get("session-expires"))
+    seconds = _seconds(request.headers.get("session-expires")) if request.method in METHODS else None
     return seconds is not None and seconds < LEAST_SECONDS and _supports(request)
 
 
@@ -27,9 +27,8 @@ def asked(request: Request) -> Extra:
     if request.method not in METHODS:
         return ()
     seconds = _seconds(request.headers.get("session-expires"))
-    least = _seconds(request.headers.get("min-se"))
     if seconds is None:
-        return (("Session-Expires", str(max(SESSION_SECONDS, least or 0))),)
+        return (("Session-Expires", str(_usual(request))),)
     if seconds < LEAST_SECONDS:  # from a caller that does not know the extension
         return (("Session-Expires", str(LEAST_SECONDS)), ("Min-SE", str(LEAST_SECONDS)))
     return ()
@@ -47,9 +46,14 @@ def granted(request: Request, response: Response) -> tuple[Extra, int]:
         return (), seconds
     if not _supports(request):
         return (), 0
-    seconds = _seconds(request.headers.get("session-expires")) or SESSION_SECONDS
+    seconds = _seconds(request.headers.get("session-expires")) or _usual(request)
     required = ", ".join([*response.headers.all("require"), TIMER])
     return (("Session-Expires", f"{seconds};refresher=uac"), ("Require", required)), seconds
+
+
+def _usual(request: Request) -> int:
+    """How long a session lasts for which nobody has said it; never less than the caller's least time."""
+    return max(SESSION_SECONDS, _seconds(request.headers.get("min-se")) or 0)
 
 
 def _supports(request: Request) -> bool:

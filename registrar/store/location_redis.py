@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from registrar.errors import StoreUnavailable
@@ -44,6 +43,8 @@ class RedisLocation:
         self._arriving: dict[str, int] = {}
         """How often a phone is just being bound to a connection here: meanwhile it stays in that set."""
         self._known: dict[str, Stored] = {}
+        self._lately: dict[Stored, Snapshot] = {}
+        """What the snapshots of late say: to decode one costs more than all else that is done with it."""
         self._promised: set[str] = set()
         self._connections = 0
         self.back = asyncio.Event()
@@ -51,12 +52,12 @@ class RedisLocation:
 
     def known(self, phone: str) -> Snapshot:
         """See ports.Location."""
-        return _decode(phone, self._known.get(phone, EMPTY))
+        return self._decoded(phone, self._known.get(phone, EMPTY))
 
     async def load(self, phones: Sequence[str]) -> list[Snapshot]:
         """See ports.Location."""
         stored = await self._read(phones)
-        found = [_decode(phone, there) for phone, there in zip(phones, stored, strict=True)]
+        found = [self._decoded(phone, there) for phone, there in zip(phones, stored, strict=True)]
         for phone, stands in zip(phones, found, strict=True):
             self._unlist_what_others_ended(phone, stands)
         return found
@@ -81,6 +82,7 @@ class RedisLocation:
             self._arrive(phone, -arrives)
         if answer == 1:
             self._remember(phone, after)
+            self._note(after, update.after)
             self._unlist(phone, update.after, before)
             if events:
                 self._publish(phone, events)
@@ -215,6 +217,19 @@ class RedisLocation:
             self._publish(phone, events.decode())
         return Stored(*snapshot)
 
+    def _decoded(self, phone: str, stored: Stored) -> Snapshot:
+        """One request looks at the same snapshot several times, and a call at those of two phones."""
+        snapshot = self._lately.get(stored)
+        if snapshot is None:
+            snapshot = _decode(phone, stored)
+            self._note(stored, snapshot)
+        return snapshot
+
+    def _note(self, stored: Stored, snapshot: Snapshot) -> None:
+        self._lately[stored] = snapshot
+        if len(self._lately) > DECODED:
+            del self._lately[next(iter(self._lately))]
+
     def _remember(self, phone: str, stored: Stored) -> None:
         self._known.pop(phone, None)
         self._known[phone] = stored
@@ -300,16 +315,10 @@ class RedisLocation:
             self.back.set()
 
 
-@lru_cache(DECODED)
-def _decoded(stored: Stored) -> Snapshot:
-    """One request looks at the same snapshot several times, and a call at that of two phones."""
-    return decode(stored)
-
-
 def _decode(phone: str, stored: Stored) -> Snapshot:
     """What is stored; when it was not written by us, its version alone, so that it can be written anew."""
     try:
-        return _decoded(stored)
+        return decode(stored)
     except (ValueError, TypeError) as error:
         log.error("the location of phone %s cannot be read: %s", phone, error)
         return Snapshot(_version(stored))

@@ -17,7 +17,7 @@ from tests.peers.calling_line import LOCAL, Line, open_line, quiet
 from tests.peers.calling_message import Message, NotSip, read
 from tests.peers.calling_session import SOON, Incoming, Outgoing, Session, fresh_branch, sdp, web_sdp
 from tests.peers.calling_transactions import Client, News, Server
-from tests.peers.phone import Account, Address, Answer, Caller, final, parse_answer
+from tests.peers.phone import Account, Address, Answer, Caller, parse_answer
 
 ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE, SUBSCRIBE, OPTIONS"
 ACK_GRACE: Final = 1.0
@@ -113,16 +113,17 @@ class CallingPhone:
         self._clients[client.request.branch, client.request.method] = client
         return client
 
-    async def register(self, expires: int | None = 3600, *, contact: str | None = None) -> Answer:
+    async def register(
+        self, expires: int | None = 3600, *, contact: str | None = None, lines: Sequence[str] = ()
+    ) -> Answer:
         """A whole registration: the final answer. Raises TimeoutError, ConnectionError."""
-        steps = self.caller.registration(expires, contact=contact)
-        request = next(steps)
-        while True:
-            response = await self.ask(request).final(SOON)
-            try:
-                request = steps.send(parse_answer(response.raw))
-            except StopIteration as done:
-                return final(done)
+        first = self.caller.register(expires, contact=contact, extra=lines)
+        answer = parse_answer((await self.ask(first).final(SOON)).raw)
+        if answer.status != 401 or not self.caller.learn(answer):
+            return answer
+        proof = self.caller.credentials("REGISTER", f"sip:{self.account.domain}")
+        again = self.caller.register(expires, contact=contact, extra=[*lines, proof])
+        return parse_answer((await self.ask(again).final(SOON)).raw)
 
     def outside(
         self,

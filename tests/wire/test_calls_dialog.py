@@ -221,6 +221,23 @@ async def test_a_phone_that_left_has_no_call(callers: Callers) -> None:
     assert (await outgoing.bye()).status == 200
 
 
+async def test_an_ack_may_carry_the_credentials_of_its_invite(callers: Callers) -> None:
+    """Statement 32 (section 22.1): they are taken as they are, and go no further."""
+    a, b, _, bert = await callers.pair()
+    outgoing = await a.call(bert.number)
+    outgoing.acks = False
+    incoming = await b.incoming()
+    incoming.answer()
+    await outgoing.answered()
+    proof = outgoing.invite.request.header("proxy-authorization")
+    number = outgoing.invite.request.cseq[0]
+    ack = [*outgoing.dialog.head("ACK", number, a.via()), f"Proxy-Authorization: {proof}"]
+    a.say(joined(ack))
+    await incoming.acknowledged()
+    outgoing.acks = True
+    assert (await outgoing.bye()).status == 200
+
+
 async def test_in_dialog_requests_are_never_challenged(callers: Callers) -> None:
     outgoing, incoming, a, b = await callers.talking()
     for session in (outgoing, incoming):

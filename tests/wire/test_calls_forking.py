@@ -148,6 +148,32 @@ async def test_a_phone_that_came_back_is_called_once(callers: Callers) -> None:
     assert (await outgoing.final()).status == 486
 
 
+async def test_two_flows_of_one_device_are_tried_one_after_the_other(callers: Callers) -> None:
+    """Statement 59: another reg-id is a second way to the same phone (RFC 5626), not a second phone."""
+    a = await callers.phone(callers.extension().handset)
+    called = callers.extension()
+    about = '+sip.instance="<urn:uuid:00000000-0000-4000-8000-0000000000c4>"'
+    flows = [await callers.connect(called.handset, "tcp") for _ in range(2)]
+    for number, flow in enumerate(flows):
+        contact = f"<{flow.contact}>;reg-id={number + 1};{about}"
+        answer = await flow.register(contact=contact, lines=["Supported: outbound"])
+        assert answer.status == 200
+    assert len(callers.site.bindings(called.handset)) == 2
+    outgoing = await a.call(called.number)
+    await eventually(lambda: flows[0].calls or flows[1].calls, "it rings")
+    await asyncio.sleep(0.3)
+    (first,) = [flow for flow in flows if flow.calls]
+    (second,) = [flow for flow in flows if not flow.calls]
+    first.calls[0].refuse(486)
+    assert (await outgoing.final()).status == 486
+    assert second.calls == []
+    first.vanish()
+    await asyncio.sleep(0.2)
+    outgoing = await a.call(called.number)
+    (await second.incoming()).refuse(486)
+    assert (await outgoing.final()).status == 486
+
+
 async def test_two_devices_of_one_account_both_ring(callers: Callers) -> None:
     a = await callers.phone(callers.extension().handset)
     called = callers.extension()

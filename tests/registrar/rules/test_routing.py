@@ -1,0 +1,142 @@
+"""registrar/rules/routing.py: from bindings to devices, each with its flows, best first."""
+
+from dataclasses import replace
+
+import pytest
+
+from registrar.model import Binding, Flow, Snapshot
+from registrar.rules.routing import again, devices, is_on, is_same_flow
+from registrar.rules.tokens import Target, target_of
+
+from .words import NOW
+
+LATER = int(NOW) + 60
+UDP = Binding(
+    "sip:a@10.0.0.7",
+    LATER,
+    "c",
+    1,
+    public_ip="198.51.100.7",
+    public_port=5060,
+    node="n",
+    generation="g",
+    refreshed_at=10,
+)
+TCP = replace(UDP, contact="sip:b@10.0.0.7", transport="tcp", flow=3)
+FLOW_UDP = Flow("udp", "192.0.2.10", 5060, "198.51.100.7", 5060)
+FLOW_TCP = Flow("tcp", "192.0.2.10", 5060, "198.51.100.7", 40_000, 3)
+
+
+def rung(*found: tuple[str, Snapshot], caller: Target | None = None) -> list[list[tuple[str, str]]]:
+    """The devices, each as phone and contact of its flows."""
+    return [[(one.phone, one.contact) for one in row] for row in devices(found, NOW, caller)]
+
+
+def test_every_device_of_every_phone_is_rung() -> None:
+    one, other = Snapshot(1, (UDP, TCP)), Snapshot(1, (UDP,))
+    assert rung(("p", one), ("q", other)) == [
+        [("p", "sip:a@10.0.0.7")],
+        [("p", "sip:b@10.0.0.7")],
+        [("q", "sip:a@10.0.0.7")],
+    ]
+
+
+def test_what_has_run_out_is_not() -> None:
+    assert rung(("p", Snapshot(1, (replace(UDP, expires_at=int(NOW)),)))) == []
+
+
+def test_the_flows_of_one_instance_are_one_device_the_youngest_first() -> None:
+    """RFC 5626 section 5.3: never two flows of one instance at once."""
+    flows = tuple(
+        replace(
+            TCP, instance="urn:uuid:1", reg_id=number, contact=f"sip:{number}@a", refreshed_at=at, flow=flow
+        )
+        for number, at, flow in ((1, 10, 5), (2, 30, 6), (3, 30, 7))
+    )
+    assert rung(("p", Snapshot(1, flows))) == [[("p", "sip:3@a"), ("p", "sip:2@a"), ("p", "sip:1@a")]]
+
+
+def test_one_instance_of_two_phones_is_two_devices() -> None:
+    same = Snapshot(1, (replace(TCP, instance="urn:uuid:1"),))
+    assert len(rung(("p", same), ("q", same))) == 2
+
+
+def test_the_device_that_calls_does_not_ring() -> None:
+    both = Snapshot(1, (UDP, TCP))
+    assert rung(("p", both), caller=target_of("p", TCP)) == [[("p", "sip:a@10.0.0.7")]]
+    assert rung(("p", both), caller=target_of("p", UDP)) == [[("p", "sip:b@10.0.0.7")]]
+    assert len(rung(("p", both), caller=target_of("q", UDP))) == 2
+
+
+def test_the_device_that_calls_does_not_ring_by_its_other_flow_either() -> None:
+    older = replace(TCP, instance="urn:uuid:1", refreshed_at=1)
+    newer = replace(older, reg_id=2, flow=4, refreshed_at=2)
+    assert rung(("p", Snapshot(1, (older, newer))), caller=target_of("p", older)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        pytest.param({}, True, id="the same"),
+        pytest.param({"contact": "sip:x@y"}, True, id="by another name"),
+        pytest.param({"node": "m"}, True, id="over UDP, to another node"),
+        pytest.param({"public_port": 5061}, False, id="another port"),
+        pytest.param({"public_ip": "198.51.100.8"}, False, id="another address"),
+        pytest.param({"transport": "tcp"}, False, id="a connection"),
+    ],
+)
+def test_one_flow_over_udp_is_an_address(changes: dict[str, object], same: bool) -> None:
+    other = replace(UDP, **changes)  # type: ignore[arg-type]  # the table names fields that exist
+    assert is_same_flow(target_of("p", UDP), target_of("p", other)) is same
+    assert not is_same_flow(target_of("p", UDP), target_of("q", other))
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        pytest.param({"public_port": 5061}, True, id="whatever its address"),
+        pytest.param({"flow": 4}, False, id="another connection"),
+        pytest.param({"node": "m"}, False, id="of another node"),
+        pytest.param({"generation": "h"}, False, id="of an earlier process"),
+    ],
+)
+def test_one_flow_of_a_connection_is_its_number_in_its_process(
+    changes: dict[str, object], same: bool
+) -> None:
+    other = replace(TCP, **changes)  # type: ignore[arg-type]  # the table names fields that exist
+    assert is_same_flow(target_of("p", TCP), target_of("p", other)) is same
+
+
+@pytest.mark.parametrize(
+    ("binding", "flow", "process", "on"),
+    [
+        pytest.param(UDP, FLOW_UDP, ("n", "g"), True, id="UDP"),
+        pytest.param(UDP, FLOW_UDP, ("m", "h"), True, id="UDP, registered by another node"),
+        pytest.param(UDP, replace(FLOW_UDP, remote_port=1), ("n", "g"), False, id="UDP, another port"),
+        pytest.param(UDP, replace(FLOW_UDP, remote_ip="a"), ("n", "g"), False, id="UDP, another address"),
+        pytest.param(UDP, replace(FLOW_UDP, transport="tcp"), ("n", "g"), False, id="UDP, from a connection"),
+        pytest.param(TCP, FLOW_TCP, ("n", "g"), True, id="TCP"),
+        pytest.param(TCP, replace(FLOW_TCP, id=4), ("n", "g"), False, id="TCP, another connection"),
+        pytest.param(TCP, FLOW_TCP, ("n", "h"), False, id="TCP, of an earlier process"),
+        pytest.param(TCP, FLOW_TCP, ("m", "g"), False, id="TCP, of another node"),
+        pytest.param(TCP, FLOW_UDP, ("n", "g"), False, id="TCP, a datagram"),
+    ],
+)
+def test_on_which_flow_a_phone_is_registered(
+    binding: Binding, flow: Flow, process: tuple[str, str], on: bool
+) -> None:
+    assert is_on(binding, flow, process) is on
+
+
+def test_a_lost_device_is_looked_for_by_its_instance_then_by_its_contact_then_by_age() -> None:
+    lost = replace(target_of("p", TCP), instance="urn:uuid:1", contact="sip:old@a")
+    there = [
+        replace(TCP, contact="sip:1@a", refreshed_at=5),
+        replace(TCP, contact="sip:2@a", refreshed_at=9),
+        replace(TCP, contact="sip:old@a", refreshed_at=1),
+        replace(TCP, contact="sip:4@a", refreshed_at=1, instance="urn:uuid:1"),
+    ]
+    assert [one.contact for one in again(there, "p", lost)] == ["sip:4@a", "sip:old@a", "sip:2@a", "sip:1@a"]
+    without = replace(lost, instance="")
+    assert again(there, "p", without)[0].contact == "sip:old@a"
+    assert again([], "p", lost) == []

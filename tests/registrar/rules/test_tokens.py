@@ -1,0 +1,171 @@
+"""registrar/rules/tokens.py: what we write for ourselves, nobody else reads or makes."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.model import Binding
+from registrar.rules.tokens import (
+    HOP_SECONDS,
+    KEY_BYTES,
+    MAX_KEPT,
+    SALT_BYTES,
+    Hop,
+    Leg,
+    Line,
+    Seal,
+    Target,
+    dump_line,
+    read_line,
+    target_of,
+)
+
+KEY = bytes(range(KEY_BYTES))
+SALT = bytes(SALT_BYTES)
+NOW = 1_790_000_000.0
+
+WORDS = st.text(max_size=40)
+TARGETS = st.builds(
+    Target, WORDS, WORDS, WORDS, WORDS, WORDS, st.integers(0, 2**31), WORDS, st.integers(0, 65_535), WORDS
+)
+LEGS = st.builds(Leg, WORDS, WORDS, WORDS, WORDS, WORDS, st.booleans(), WORDS, WORDS, WORDS)
+SALTS = st.binary(min_size=SALT_BYTES, max_size=SALT_BYTES)
+
+TARGET = Target("id-b", "sip:201@10.0.0.8", "tcp", "a", "g", 7, "10.0.0.8", 5070, "urn:uuid:1")
+LEG = Leg("call", "id-a", "id-b", "<sip:200@acme.test>", "<sip:201@acme.test>", is_caller=True)
+HOP = Hop(TARGET, "id-a", "7 INVITE", int(NOW))
+
+
+def fresh() -> Seal:
+    """Another process with the same key: it remembers nothing."""
+    return Seal(KEY)
+
+
+@given(TARGETS, SALTS)
+def test_a_target_is_read_by_whoever_has_the_key(target: Target, salt: bytes) -> None:
+    token = fresh().target(target, salt)
+    assert token == token.lower() and token.isalnum(), "parameters of URIs are compared without case"
+    assert fresh().read_target(token) == fresh().read_target(token.upper()) == target
+    assert Seal(KEY[::-1]).read_target(token) is None
+
+
+@given(LEGS, st.text(max_size=30), SALTS)
+def test_a_leg_is_read_in_its_own_call(leg: Leg, call_id: str, salt: bytes) -> None:
+    token = fresh().leg(leg, call_id, salt)
+    assert fresh().read_leg(token, call_id) == leg
+    assert fresh().read_leg(token, call_id + "x") is None
+    assert Seal(KEY[::-1]).read_leg(token, call_id) is None
+
+
+@given(TARGETS, WORDS, SALTS)
+def test_a_hop_is_read_for_its_own_request(target: Target, cseq: str, salt: bytes) -> None:
+    hop = Hop(target, "id-a", cseq, int(NOW))
+    token = fresh().hop(hop, "call-1", salt)
+    assert fresh().read_hop(token, "call-1", cseq, NOW) == hop
+    assert fresh().read_hop(token, "call-2", cseq, NOW) is None
+    assert fresh().read_hop(token, "call-1", cseq + "x", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "good"),
+    [
+        (0, True),
+        (HOP_SECONDS - 1, True),
+        (HOP_SECONDS, False),
+        (-HOP_SECONDS, True),
+        (-HOP_SECONDS - 1, False),
+    ],
+)
+def test_a_hop_is_good_for_a_while(seconds: int, good: bool) -> None:
+    """Clocks of nodes differ: what comes from the future is read for as long."""
+    token = fresh().hop(HOP, "c", SALT)
+    assert (fresh().read_hop(token, "c", HOP.cseq, NOW + seconds) is not None) is good
+
+
+@given(TARGETS, WORDS, WORDS)
+def test_a_line_is_kept_as_text(target: Target, from_: str, to: str) -> None:
+    assert read_line(dump_line(Line(target, from_, to))) == Line(target, from_, to)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "[[],1,2]", "{}", '[["a"],"b","c"]', "x", "1", "[1,2,3]"])
+def test_what_is_no_line_is_none(text: str) -> None:
+    assert read_line(text) is None
+
+
+def test_a_token_of_one_kind_is_none_of_another() -> None:
+    seal = fresh()
+    target, leg, hop = seal.target(TARGET, SALT), seal.leg(LEG, "", SALT), seal.hop(HOP, "", SALT)
+    bare = (
+        base64.urlsafe_b64encode(base64.b32decode(target.upper() + "=" * (-len(target) % 8)))
+        .decode()
+        .rstrip("=")
+    )
+    for token in (target, hop, bare, "r" + bare, "r" + hop[1:]):
+        assert fresh().read_leg(token, "") is None
+    for token in (target, leg, bare, "h" + bare, "h" + leg[1:]):
+        assert fresh().read_hop(token, "", HOP.cseq, NOW) is None
+    for token in (leg, hop, base64.b32encode(base64.urlsafe_b64decode(leg[1:] + "==")).decode()):
+        assert fresh().read_target(token) is None
+
+
+@given(st.data())
+def test_with_one_bit_changed_nothing_is_read(data: st.DataObject) -> None:
+    sealed = bytearray(base64.urlsafe_b64decode((token := fresh().leg(LEG, "c", SALT))[1:] + "=="))
+    bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
+    sealed[bit // 8] ^= 1 << bit % 8
+    changed = "r" + base64.urlsafe_b64encode(bytes(sealed)).decode().rstrip("=")
+    assert changed != token
+    assert fresh().read_leg(changed, "c") is None
+
+
+@given(st.text(max_size=200))
+def test_anything_may_stand_where_a_token_belongs(text: str) -> None:
+    seal = fresh()
+    assert seal.read_target(text) is None
+    for token in (text, "r" + text, "h" + text):
+        assert seal.read_leg(token, "c") is None
+        assert seal.read_hop(token, "c", "1 BYE", NOW) is None
+
+
+def test_what_is_too_long_is_not_even_tried() -> None:
+    seal, long = fresh(), Leg("x" * 4_000, "a", "b", "c", "d", is_caller=False)
+    assert seal.read_leg(seal.leg(long, "c", SALT), "c") is None
+    assert seal.read_target(seal.target(Target("x" * 4_000, "", "", "", "", 0, "", 0), SALT)) is None
+
+
+def test_who_is_shown_again_is_shown_alike_and_not_for_ever() -> None:
+    """A token is made once for each way; so many are remembered, and the oldest is forgotten."""
+    seal = fresh()
+    first = seal.target(TARGET, SALT)
+    assert seal.target(TARGET, b"x" * SALT_BYTES) == first
+    for number in range(MAX_KEPT):
+        seal.target(Target("id", "", "udp", "", "", number, "", 0), SALT)
+    assert seal.target(TARGET, b"x" * SALT_BYTES) != first
+
+
+def test_what_was_read_once_is_remembered_with_its_call() -> None:
+    seal = fresh()
+    token = seal.leg(LEG, "c", SALT)
+    assert seal.read_leg(token, "c") is seal.read_leg(token, "c")
+    assert seal.read_leg(token, "d") is None
+    gr = seal.target(TARGET, SALT)
+    assert seal.read_target(gr) is seal.read_target(gr)
+
+
+def test_the_way_to_a_binding() -> None:
+    binding = Binding(
+        "sip:201@10.0.0.8",
+        9,
+        "c",
+        1,
+        instance="urn:uuid:1",
+        public_ip="10.0.0.8",
+        public_port=5070,
+        transport="tcp",
+        node="a",
+        generation="g",
+        flow=7,
+    )
+    assert target_of("id-b", binding) == TARGET
