@@ -11,11 +11,12 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.handlers.bridging import Bridge
-from registrar.handlers.calling import Calling, Parts
+from registrar.handlers.calling import Calling
 from registrar.handlers.calls import CallTable, News
 from registrar.handlers.dialogs import Dialogs
 from registrar.handlers.hops import Hops
 from registrar.handlers.network import Network
+from registrar.handlers.parts import Parts
 from registrar.handlers.reach import Neighbour, Reach
 from registrar.metrics import Metrics
 from registrar.model import Flow, MediaPolicy

@@ -85,3 +85,10 @@ def offered(sdp: bytes, legs: Legs, secret: str) -> bytes:
 def other_body(body: bytes, secret: str, shown: str) -> bytes:
     """A body that is no session description, without the sender's name."""
     return body.replace(secret.encode(), shown.encode()) if secret and body else body
+
+
+def quick_sdp(sdp: bytes, both: Legs | None, secret: str, *, is_offer: bool) -> bytes:
+    """A session description that passes no relay; `both` as its sender sees them."""
+    if is_offer and both is not None:
+        return offered(sdp, both, secret)
+    return sdp_rules.without_names(sdp, secret)

@@ -18,10 +18,10 @@ from registrar.rules.tokens import Leg, Target
 from registrar.sip import Request, Response, param, parse_name_addr
 
 from .answers import BUSY, FORBIDDEN, Answer
-from .bridging import has_sdp, other_body
-from .calling import Parts, is_registered, origin, quick_sdp, response_contact, sender_target
+from .bridging import has_sdp, other_body, quick_sdp
 from .forwarding import Forwarding
 from .network import Exchange
+from .parts import Parts, is_registered, origin, response_contact, sender_target
 from .reach import Way
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"

@@ -9,9 +9,9 @@ from registrar.rules.tokens import Hop
 from registrar.sip import Headers, Request, Response
 
 from .answers import Answer
-from .calling import Parts
 from .forwarding import Forwarding
 from .network import Exchange
+from .parts import Parts
 from .reach import PLACE, Way
 
 PLACED: Final = frozenset({"contact", "record-route", "refer-to"})

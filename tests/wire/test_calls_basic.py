@@ -7,7 +7,7 @@ import pytest
 
 from tests.peers.calling_message import display_of, uri_of, user_of
 from tests.peers.calling_session import sdp
-from tests.wire.callers import Callers, call_events, call_keys, calls_of, eventually, talk
+from tests.wire.callers import Callers, call_events, calls_of, eventually, talk
 
 pytestmark = pytest.mark.wire
 
@@ -174,7 +174,3 @@ async def test_a_name_is_shown_as_it_was_given(callers: Callers) -> None:
     assert display_of(incoming.invite.header("from")) == 'Zoë "Z" \\ Ørsted, K'
     incoming.refuse(486)
     assert a.calls == []
-
-
-async def test_in_the_end_of_these_no_call_is_left(callers: Callers) -> None:
-    await eventually(lambda: not call_keys(callers.site), "no call is left", 10)

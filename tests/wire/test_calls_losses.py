@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.peers.calling_message import Message
-from tests.wire.callers import Callers, call_keys, eventually, talk
+from tests.wire.callers import Callers, talk
 
 pytestmark = pytest.mark.wire
 
@@ -129,7 +129,3 @@ async def test_a_bye_that_is_lost_is_sent_again(callers: Callers, lost: str) -> 
     assert (await outgoing.bye()).status == 200
     await incoming.asked("BYE")
     assert len([one for one in b.requests if one.request.method == "BYE"]) == 1
-
-
-async def test_in_the_end_of_these_no_call_is_left(callers: Callers) -> None:
-    await eventually(lambda: not call_keys(callers.site), "no call is left", 40)

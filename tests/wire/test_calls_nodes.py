@@ -22,6 +22,8 @@ PAIRS: Final = [("udp", "udp"), ("tcp", "udp"), ("udp", "tcp"), ("tls", "tls"), 
 LOST_SECONDS: Final = 10.0
 SWEPT_SECONDS: Final = 5.0
 ENDED_SECONDS: Final = 30.0
+ACQUAINTED_SECONDS: Final = 1.0
+"""Each looks for its neighbours twice a second."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site
                 redis_url=redis.url,
             )
             with second as b:
+                time.sleep(ACQUAINTED_SECONDS)
                 yield a, b
 
 

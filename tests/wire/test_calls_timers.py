@@ -198,5 +198,6 @@ async def test_in_the_end_a_session_that_nobody_refreshed_is_lost(switchboard: S
         assert events[-1]["reason"] == "lost"
 
 
-async def test_in_the_end_of_these_no_call_is_left(switchboard: Site) -> None:
+async def test_in_the_end_no_call_is_left(switchboard: Site) -> None:
+    """Of all that the tests of calls have made, and left lying about."""
     await eventually(lambda: not call_keys(switchboard), "no call is left", 40)

@@ -1,0 +1,84 @@
+"""What requests between phones need, and what they have in common."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from registrar.errors import MalformedMessage
+from registrar.model import Flow
+from registrar.ports import Clock, DialPlan, Location
+from registrar.rules.routing import is_on
+from registrar.rules.tokens import Seal, Target
+from registrar.sip import Request, Response, parse_name_addr
+
+from .bridging import Bridge
+from .calls import CallTable
+from .network import Network
+from .reach import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What requests between phones need."""
+
+    network: Network
+    reach: Reach
+    seal: Seal
+    salt: Callable[[], bytes]
+    bridge: Bridge
+    calls: CallTable
+    dial_plan: DialPlan
+    location: Location
+    clock: Clock
+    node: str
+    generation: str
+    ring_seconds: float
+    loop_key: bytes
+    is_ours: Callable[[str], bool]
+    """Whether a host is a name or an address of ours, a customer's domain included."""
+    is_our_name: Callable[[str], bool]
+    """Whether it is one that is no customer's domain."""
+    start_task: Callable[[Coroutine[None, None, None]], object]
+    new_id: Callable[[], str]
+
+
+def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Target:
+    """The way back to whoever has sent a request: the flow it came by, the Contact that it names."""
+    contact = str(request.contacts[0].uri) if request.contacts else ""
+    process = (parts.node, parts.generation)
+    instance = next(
+        (b.instance for b in parts.location.known(phone).bindings if b.instance and is_on(b, flow, process)),
+        "",
+    )
+    return Target(
+        phone,
+        contact,
+        flow.transport,
+        parts.node,
+        parts.generation,
+        flow.id,
+        flow.remote_ip,
+        flow.remote_port,
+        instance,
+    )
+
+
+def is_registered(parts: Parts, flow: Flow, phone: str) -> bool:
+    """Whether a phone is registered on this flow, as far as we know without asking."""
+    process, now = (parts.node, parts.generation), parts.clock()
+    return any(is_on(binding, flow, process) for binding in parts.location.known(phone).live(now))
+
+
+def origin(flow: Flow) -> str:
+    """A flow of this process as a word of a token."""
+    return (
+        f"{flow.remote_ip}:{flow.remote_port}" if flow.transport == "udp" else f"{flow.transport} {flow.id}"
+    )
+
+
+def response_contact(response: Response) -> str:
+    """The URI of the Contact in a response, empty when there is none that can be read."""
+    value = response.headers.get("contact")
+    try:
+        return str(parse_name_addr(value).uri) if value else ""
+    except MalformedMessage:
+        return ""

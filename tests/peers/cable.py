@@ -1,0 +1,80 @@
+"""A cable between TCP clients and a server: it carries what they say, and can be cut while they talk."""
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+from tests.peers.phone import Address
+
+PIECE: Final = 65_536
+
+
+class Cable:
+    """Clients connect to `address` instead of the server. It is where the thread that starts it is."""
+
+    def __init__(self, server: Address, host: str = "127.0.0.1") -> None:
+        self._server = server
+        self._listener = socket.create_server((host, 0))
+        self._ends: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def address(self) -> Address:
+        host, port = self._listener.getsockname()
+        return host, port
+
+    def cut(self) -> int:
+        """End every connection; how many there were. New ones are carried."""
+        with self._lock:
+            ends, self._ends = self._ends, set()
+        for end in ends:
+            _end(end)
+        return len(ends) // 2
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self._server)
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._ends |= {client, server}
+            for one, other in ((client, server), (server, client)):
+                self._run(lambda one=one, other=other: self._carry(one, other))  # type: ignore[misc]
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(PIECE):
+                other.sendall(piece)
+        _end(other)
+
+    def _run(self, work: object) -> None:
+        thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def __enter__(self) -> Self:
+        self._run(self._accept)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _end(self._listener)
+        self.cut()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+
+def _end(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
