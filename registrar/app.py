@@ -249,7 +249,7 @@ class SipSide:
             self._lines.finished,
             self._pings.answered,
         )
-        calls = self._telephony = self._make_telephony(driver, requests)
+        calls = self._telephony = self._make_telephony(driver)
         dispatch = Dispatch(
             self._guard,
             self._screen,
@@ -265,7 +265,7 @@ class SipSide:
         driver.serve_with(dispatch)
         return driver
 
-    def _make_telephony(self, driver: Driver, requests: asyncio.TaskGroup) -> Telephony:
+    def _make_telephony(self, driver: Driver) -> Telephony:
         settings = self._settings
         calls = CallSettings(
             rtpengine=settings.rtpengine,
@@ -287,7 +287,7 @@ class SipSide:
             neighbour=self._nodes.neighbour,
             is_ours=self._is_ours,
             is_our_name=self._is_our_name,
-            start_task=requests.create_task,
+            start_task=driver.start,
         )
         return Telephony(calls, self._seal, around)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from hashlib import blake2b
 from typing import Final
 
@@ -200,6 +200,17 @@ class Driver:
             self._open -= 1
             if not self._open:
                 self._idle.set()
+
+    def start(self, job: Coroutine[None, None, None]) -> None:
+        """Let a handler go on in a task of its own; a fault of ours in it ends nothing else."""
+        self._tasks.create_task(self._guarded(job))
+
+    async def _guarded(self, job: Coroutine[None, None, None]) -> None:
+        try:
+            await job
+        except Exception:
+            self._metrics.unhandled.inc()
+            log.exception("a handler could not go on")
 
     def finished(self, work: "Work") -> None:
         """The final answer to a request has gone out."""

@@ -63,8 +63,8 @@ class Calling:
             parts.ring_seconds,
             parts.start_task,
         )
-        exchange.serve(forwarding)
         case.begin(forwarding)
+        exchange.serve(forwarding)  # which may end it at once: its CANCEL may have been faster
         await forwarding.start(targets[:DEVICES])
 
     async def _find(

@@ -106,10 +106,10 @@ class Dialogs:
 
     async def _sender(self, flow: Flow, leg: Leg) -> Phone | None:
         """The phone that the token was given to, when this is its flow. Raises StoreUnavailable."""
-        phone = await self._phone(leg.sender)
+        parts = self._parts
+        phone = await parts.dial_plan.phone(leg.sender)
         if phone is None:
             return None
-        parts = self._parts
         if is_registered(parts, flow, leg.sender) or (leg.origin and leg.origin == origin(flow)):
             return phone
         if flow.transport != "udp":

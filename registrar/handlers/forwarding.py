@@ -25,6 +25,7 @@ CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for so long is over (section 9.1)."""
 HOP_SECONDS: Final = 2.0
 """So long a node may take to say that it has an INVITE."""
+UNREADABLE: Final = 502
 UNREACHED: Final = 430
 """Flow Failed (RFC 5626 section 11.6): the next flow of that phone is tried."""
 
@@ -106,6 +107,8 @@ class Forwarding:
 
     async def start(self, devices: Sequence[Sequence[Target]]) -> None:
         """Send the request to every device at once, and of each over its best flow first."""
+        if self.fork.over:  # cancelled before it was known who is called
+            return
         for targets in devices:
             self.fork.add()
             self._branches.append(_Branch(deque(targets)))
@@ -194,22 +197,30 @@ class Forwarding:
         """A 2xx goes back; one whose media cannot be had is ended at once."""
         self._stop_ringing()
         if isinstance(body, Refused):
-            self._hang_up(number)
-            self._reply(Answer(body.status, headers=_warning(body.warning)))
-            self.case.refused(body.status)
+            self._reject(number, Answer(body.status, headers=_warning(body.warning)))
         elif self._gone:
-            self._hang_up(number)
-        else:
-            self._pass(number, response, body)
+            self._reject(number, None)
+        elif not self._pass(number, response, body):
+            self._reject(number, Answer(UNREADABLE))
 
-    def _pass(self, number: int, response: Response, body: bytes | None) -> None:
+    def _reject(self, number: int, answer: Answer | None) -> None:
+        """End what a 2xx has made, now and each time that it comes again; None: nobody hears our answer."""
+        self.fork.disown(number)
+        self._hang_up(number)
+        if answer is not None:
+            self._reply(answer)
+        self.case.refused(answer.status if answer is not None else 0)
+
+    def _pass(self, number: int, response: Response, body: bytes | None) -> bool:
+        """Whether it could be passed back."""
         try:
             shown = self.case.response(number, response, body)
         except MalformedMessage as error:
             log.debug("a response that cannot be read: %s", error)
-            return
+            return False
         self.exchange.respond(shown)
         self.case.relayed(number, response)
+        return True
 
     # Steps
 
@@ -229,7 +240,8 @@ class Forwarding:
         if step.branch is not None:
             response = self._branches[step.branch].final
             if response is not None:
-                self._pass(step.branch, response, None)
+                if not self._pass(step.branch, response, None):
+                    self._reply(Answer(UNREADABLE))
                 self.case.refused(step.status)
                 return
         warnings = [branch.warning for branch in self._branches if branch.warning]

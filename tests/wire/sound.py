@@ -80,6 +80,10 @@ class Voice(ABC):
         """Return when the call that the other side sent it to was answered."""
 
     @abstractmethod
+    def take_over(self) -> None:
+        """Take the call that comes in the place of another one."""
+
+    @abstractmethod
     def hang_up(self) -> None: ...
 
     @abstractmethod
@@ -135,6 +139,9 @@ class Web(Voice):
 
     def wait_moved(self) -> None:
         self.wait_talking()
+
+    def take_over(self) -> None:
+        """It does by itself."""
 
     def hang_up(self) -> None:
         self.page.hang_up()
@@ -205,6 +212,10 @@ class Desk(Voice):
     def wait_moved(self) -> None:
         self.current = self.phone.wait_incoming(SOON)
         self._until("established")
+
+    def take_over(self) -> None:
+        self.wait_ring()
+        self.answer()
 
     def hang_up(self) -> None:
         self.phone.hang_up(self.current)

@@ -8,7 +8,8 @@ from itertools import count
 from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import Answer
 from registrar.handlers.bridging import Bridge
-from registrar.handlers.calling import Calling, Parts
+from registrar.handlers.calling import Calling
+from registrar.handlers.parts import Parts
 from registrar.handlers.calls import CallTable, News
 from registrar.handlers.changes import Changes
 from registrar.handlers.dialogs import Dialogs
