@@ -115,8 +115,7 @@ class Forwarding:
         if self._is_invite:
             self._ring()
         for number in range(len(self._branches)):
-            if not self.fork.over:
-                await self._try(number)
+            await self._try(number)
 
     # The caller's side
 
@@ -169,8 +168,10 @@ class Forwarding:
             except (MediaRefused, StoreUnavailable) as error:
                 log.warning("the media of a call: %s", error)
                 body = _refused(error)
-            self._hear(number, response, body)
-            self._backlog.popleft()
+            try:
+                self._hear(number, response, body)
+            finally:
+                self._backlog.popleft()
 
     def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         branch = self._branches[number]
@@ -304,7 +305,7 @@ class Forwarding:
     async def _try(self, number: int) -> None:
         """Send the request over the first way of a device that is there; without one the branch is over."""
         branch = self._branches[number]
-        while branch.left:
+        while branch.left and self.fork.is_wanted(number):
             way = self.reach.way(branch.left.popleft())
             if way is None:
                 continue
@@ -315,7 +316,7 @@ class Forwarding:
                 branch.warning, branch.retry_after = refused.warning, refused.status == 503
                 self._finish(number, refused.status)
                 return
-            if self.fork.over or self._gone:  # the caller went while the media was asked for
+            if not self.fork.is_wanted(number):  # the caller gave up while the media was asked for
                 self._finish(number, 487)
                 return
             branch.way, branch.sent = way, request
@@ -330,7 +331,7 @@ class Forwarding:
                 loop = asyncio.get_running_loop()
                 loop.call_later(HOP_SECONDS, self._looked_for_node, number, branch.key)
             return
-        self._finish(number, UNREACHED)
+        self._finish(number, UNREACHED if self.fork.is_wanted(number) else 487)
 
     def _looked_for_node(self, number: int, key: Key) -> None:
         """A living node has said 100 long ago: that one is dead, whatever its lease says."""

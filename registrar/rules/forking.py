@@ -105,6 +105,10 @@ class Fork:
         branch = self._branches[number]
         return branch.heard or bool(branch.status)
 
+    def is_wanted(self, number: int) -> bool:
+        """Whether an answer of that branch can still be the call's."""
+        return not self._over and not self._branches[number].unwanted
+
     def add(self) -> int:
         """One more way; its number."""
         self._branches.append(_Branch())

@@ -73,6 +73,15 @@ class Callers:
         assert reply.status == 200, reply
         return reply.body["_id"], domain
 
+    def user(self, domain: str, name: str, number: str, password: str = "a secret of theirs") -> Handset:
+        """A SIP user of that domain, who has no phone of ours."""
+        rows = self.site.api("GET", f"/config/v2/sip/domains?filter[]=domain-eq-value-{domain}")
+        assert rows.status == 200, rows
+        about = {"user": name, "password": password, "displayName": name.title(), "extensionNumber": number}
+        reply = self.site.api("POST", f"/config/v2/sip/domains/{rows.body['domainId']}/users", about)
+        assert reply.status in (200, 201), reply
+        return Handset(f"u{reply.body['userId']}", Account(name, password, domain))
+
     async def connect(
         self,
         handset: Handset,

@@ -1,5 +1,6 @@
 """A registered phone calls another one over any pair of transports, without a media relay."""
 
+import asyncio
 import re
 from typing import Final
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.peers.calling_message import display_of, uri_of, user_of
 from tests.peers.calling_session import sdp
-from tests.wire.callers import Callers, call_events, calls_of, eventually, talk
+from tests.wire.callers import Callers, call_events, calls_of, eventually, is_served, talk
 
 pytestmark = pytest.mark.wire
 
@@ -45,6 +46,23 @@ async def test_an_extension_is_called_by_its_number_and_by_the_name_of_its_phone
     for dialled in (bert.number, bert.handset.account.username):
         outgoing, incoming = await talk(a, b, dialled)
         assert user_of(uri_of(incoming.invite.header("to"))) in (bert.number, bert.handset.account.username)
+        assert (await outgoing.bye()).status == 200
+
+
+async def test_sip_users_call_each_other_and_phones(callers: Callers) -> None:
+    """They are known by number and name too, and reached by the name that they chose as well."""
+    customer, domain = callers.customer()
+    await asyncio.to_thread(is_served, callers.site, domain)
+    anna, bert = callers.user(domain, "anna", "301"), callers.user(domain, "bert", "302")
+    third = callers.extension(customer=customer, domain=domain)
+    a, b = await callers.phone(anna), await callers.phone(bert, "tcp")
+    c = await callers.phone(third.handset)
+    for name in ("anna", "bert"):
+        callers.told(name)
+    for caller, callee, dialled, number in ((a, b, "302", "301"), (b, a, "anna", "302"), (a, c, "", "301")):
+        outgoing, incoming = await talk(caller, callee, dialled or third.number)
+        assert incoming.number == number
+        assert incoming.name == caller.account.username.title()
         assert (await outgoing.bye()).status == 200
 
 
