@@ -78,6 +78,8 @@ class _Entry:
     caller_cseq: int = 0
     callee_cseq: int = 0
     """The highest that each has sent since."""
+    media: str = ""
+    """What both sides speak, as the caller sees them: see rules.legs."""
 
 
 class CallTable:
@@ -121,13 +123,13 @@ class CallTable:
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now)
         self._store.started(call)
 
-    def answered(self, id: str, callee: Party, line: Line, relay: str, seconds: int) -> None:
+    def answered(self, id: str, callee: Party, line: Line, media: str, relay: str, seconds: int) -> None:
         """Somebody took the call; its session runs out after `seconds`, 0: never."""
         entry = self._entries.get(id)
         if entry is None:
             return
         now = self._clock()
-        entry.ringing, entry.callee = None, line
+        entry.ringing, entry.callee, entry.media = None, line, media
         entry.put_at = now
         entry.call = replace(
             entry.call,
@@ -139,6 +141,19 @@ class CallTable:
         )
         self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
         self._store.answered(_whole(entry))
+
+    def leg_of_answer(self, leg: Leg, tag: str) -> Leg:
+        """The caller's leg to whoever answered with that tag.
+
+        A baresip goes on by the route of the phone that rang first, also when another one has answered.
+        """
+        entry = self._entries.get(leg.call)
+        if entry is None or entry.callee is None or not leg.is_caller:
+            return leg
+        callee, relay = entry.call.callee, entry.call.relay
+        if callee.tag != tag or (leg.receiver == callee.phone and leg.relay == relay):
+            return leg
+        return replace(leg, receiver=callee.phone, media=entry.media, relay=relay)
 
     def refused(self, id: str, status: int) -> None:
         """Nobody took it; 0: the caller has gone."""

@@ -47,6 +47,7 @@ class Dialogs:
                 exchange.reply(refused)
             return
         exchange.phone = sender
+        leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
         message = InDialog(self._parts, exchange, leg, sender, await self._phone(leg.receiver))
         if request.method == "ACK":
             await self._acknowledge(message)

@@ -12,12 +12,12 @@ from typing import Final, Protocol
 
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.rules import forward
-from registrar.rules.forking import Best, Cancel, Fork, Relay, Step
+from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, parse_name_addr, quote
 from registrar.transaction import Key, TableFull
 
-from .answers import RETRY_AFTER, Answer
+from .answers import BUSY, Answer
 from .network import Exchange, Network
 from .reach import Reach, Way
 
@@ -238,6 +238,9 @@ class Forwarding:
 
     def _best(self, step: Best) -> None:
         self._stop_ringing()
+        if step.status == TIMEOUT and not self._is_invite:
+            self.case.refused(step.status)  # RFC 4320 section 4.2: it would come too late, and be sent again
+            return
         if step.branch is not None:
             response = self._branches[step.branch].final
             if response is not None:
@@ -245,12 +248,18 @@ class Forwarding:
                     self._reply(Answer(UNREADABLE))
                 self.case.refused(step.status)
                 return
+        answer = self._own_answer(step.status)
+        self._reply(answer)
+        self.case.refused(0 if self._gone else answer.status)
+
+    def _own_answer(self, status: int) -> Answer:
+        """An answer that nobody gave, with what our own troubles add to it."""
         warnings = [branch.warning for branch in self._branches if branch.warning]
-        headers = _warning(warnings[0]) if warnings and step.status == 488 else ()
-        if any(branch.retry_after for branch in self._branches) and step.status == 503:
-            headers = (*headers, ("Retry-After", str(RETRY_AFTER)))
-        self._reply(Answer(step.status, headers=headers))
-        self.case.refused(0 if self._gone else step.status)
+        if warnings and status == 488:
+            return Answer(status, headers=_warning(warnings[0]))
+        if status == 500 and any(branch.retry_after for branch in self._branches):
+            return BUSY
+        return Answer(status)
 
     def _reply(self, answer: Answer) -> None:
         if not self._gone:
@@ -280,7 +289,7 @@ class Forwarding:
         branch = self._branches[number]
         response, sent, way = branch.final, branch.sent, branch.way
         self.case.unwanted(number)
-        if response is None or sent is None or way is None:
+        if response is None or sent is None or way is None or not _is_readable(response):
             return
         try:
             contact = str(parse_name_addr(response.headers.get("contact") or "").uri)
@@ -365,6 +374,14 @@ class Forwarding:
     def _rung_out(self) -> None:
         self._timer = None
         self._perform(self.fork.give_up(408))
+
+
+def _is_readable(response: Response) -> bool:
+    """Whether it can be told which dialog it has made."""
+    try:
+        return bool(response.to)
+    except MalformedMessage:
+        return False
 
 
 def _refused(error: MediaRefused | StoreUnavailable) -> Refused:

@@ -1,14 +1,15 @@
 """A request that another node sends over a flow of ours: it has its leave in the Route, and is passed on."""
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
 from registrar.rules.forward import COOKIE
 from registrar.rules.identity import hops_left
-from registrar.rules.tokens import Hop
+from registrar.rules.tokens import HOP_SECONDS, Hop
 from registrar.sip import Headers, Request, Response
 
-from .answers import Answer
+from .answers import FORBIDDEN, Answer
 from .forwarding import Forwarding
 from .network import Exchange
 from .parts import Parts
@@ -17,16 +18,25 @@ from .reach import PLACE, Way
 PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
 """Headers in which the other node has left room for the address that the phone sees us by."""
 
+log = logging.getLogger(__name__)
+
 
 class Hops:
     """Serves requests with a leave."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._used: dict[str, int] = {}
+        """The leaves that were taken lately, oldest first, and when each was issued."""
 
     async def serve(self, exchange: Exchange, hop: Hop) -> None:
         """Send it over the flow that it names; 430 when that is gone (RFC 5626 section 11.6)."""
         parts, request = self._parts, exchange.request
+        if not self._is_first(hop):
+            log.warning("a leave of another node was used twice: %s", request.call_id)
+            if request.method != "ACK":
+                exchange.reply(FORBIDDEN)
+            return
         way = parts.reach.way(hop.target) if hop.target.node == parts.node else None
         if request.method == "ACK":
             if way is not None:
@@ -50,6 +60,16 @@ class Hops:
         )
         exchange.serve(forwarding)
         await forwarding.start([[hop.target]])
+
+    def _is_first(self, hop: Hop) -> bool:
+        """Whether nobody has used this leave; a retransmission has a transaction and does not come here."""
+        oldest = self._parts.clock() - 2 * HOP_SECONDS
+        while self._used and next(iter(self._used.values())) < oldest:
+            del self._used[next(iter(self._used))]
+        if hop.mark in self._used:
+            return False
+        self._used[hop.mark] = hop.issued
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Invitation:
         self._relays: dict[int, str] = {}
         self._legs: dict[int, Legs] = {}
         self._ways: dict[int, Way] = {}
+        self._routes: dict[int, tuple[Leg, str]] = {}
         self._winner: int | None = None
         self._call: Call | None = None
 
@@ -170,7 +171,7 @@ class Invitation:
         makes_dialog = asked.method in DIALOG_MAKERS and 100 < response.status < 300
         route = ""
         if makes_dialog and response.to.tag:
-            route = parts.seal.leg(self._callers_leg(number, target), asked.call_id, parts.salt())
+            route = self._callers_route(number, target)
         view = View(
             from_=self._callee_person,
             to=self._own,
@@ -206,7 +207,8 @@ class Invitation:
             response.to.tag or "",
         )
         _, seconds = session.granted(asked, response)
-        parts.calls.answered(self._id, callee, line, self._relays.get(number, ""), seconds)
+        media = str(self._legs[number]) if number in self._legs else ""
+        parts.calls.answered(self._id, callee, line, media, self._relays.get(number, ""), seconds)
         for other in list(self._relays):
             if other != number:
                 self.unwanted(other)
@@ -241,6 +243,15 @@ class Invitation:
             media=str(leg_rules.turned(both)) if both is not None else "",
             relay=relay,
         )
+
+    def _callers_route(self, number: int, target: Target) -> str:
+        """The same in all answers of a branch: a phone keeps that of the first (RFC 3261 section 12.1.2)."""
+        leg = self._callers_leg(number, target)
+        known = self._routes.get(number)
+        if known is None or known[0] != leg:
+            known = leg, self._parts.seal.leg(leg, self._asked.call_id, self._parts.salt())
+            self._routes[number] = known
+        return known[1]
 
     def _callers_leg(self, number: int, target: Target) -> Leg:
         flow = self._exchange.flow

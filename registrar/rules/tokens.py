@@ -19,6 +19,8 @@ from registrar.model import Binding
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 12
 MAX_TOKEN: Final = 1_500
+MARK: Final = 1 + SALT_BYTES * 4 // 3
+"""So much of a leave is its prefix and its salt."""
 MAX_KEPT: Final = 4_096
 """Tokens of each kind that need not be sealed, or opened, once more."""
 HOP_SECONDS: Final = 32
@@ -78,6 +80,8 @@ class Hop:
     """Number and method of the request."""
     issued: int
     """Epoch seconds."""
+    mark: str = ""
+    """Tells one leave from another, as each is good once; no part of what is sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class Seal:
         target, caller, named, issued = fields
         if named != cseq or not -HOP_SECONDS <= now - issued < HOP_SECONDS:
             return None
-        return Hop(Target(*target), caller, named, issued)
+        return Hop(Target(*target), caller, named, issued, token[:MARK])
 
     def _seal(self, kind: str, fields: tuple[Any, ...], context: str, salt: bytes) -> bytes:
         text = _dump(fields).encode()

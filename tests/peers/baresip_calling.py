@@ -288,4 +288,5 @@ async def _be_a_phone(order: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
+    logging.getLogger("baresip.native.sip").setLevel(logging.DEBUG)
     asyncio.run(_be_a_phone(json.loads(Path(sys.argv[1]).read_text())))

@@ -18,6 +18,7 @@ class Cable:
         self._server = server
         self._listener = socket.create_server((host, 0))
         self._ends: set[socket.socket] = set()
+        self._all: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
@@ -47,6 +48,7 @@ class Cable:
                 continue
             with self._lock:
                 self._ends |= {client, server}
+                self._all |= {client, server}
             for one, other in ((client, server), (server, client)):
                 self._run(lambda one=one, other=other: self._carry(one, other))  # type: ignore[misc]
 
@@ -72,7 +74,8 @@ class Cable:
         self.cut()
         for thread in self._threads:
             thread.join()
-        self._listener.close()
+        for end in (self._listener, *self._all):
+            end.close()
 
 
 def _end(end: socket.socket) -> None:

@@ -1,10 +1,14 @@
 """Two nodes with one Redis and one database: phones of one call phones of the other, and one node dies."""
 
 import asyncio
+import os
+import re
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import pytest
 
@@ -12,7 +16,7 @@ from tests.peers.calling import CallingPhone
 from tests.peers.calling_dialog import joined
 from tests.peers.redis import RedisServer
 from tests.wire.callers import Callers, Extension, call_events, calls_of, eventually, talk
-from tests.wire.need import need
+from tests.wire.need import need, rounds
 from tests.wire.site import Handset, Site
 
 pytestmark = pytest.mark.wire
@@ -22,8 +26,42 @@ PAIRS: Final = [("udp", "udp"), ("tcp", "udp"), ("udp", "tcp"), ("tls", "tls"), 
 LOST_SECONDS: Final = 10.0
 SWEPT_SECONDS: Final = 5.0
 ENDED_SECONDS: Final = 30.0
+ETHERNET_IP: Final = 0x0800
+LATE_SECONDS: Final = 33.0
+"""The token has run out then."""
+CHANGED: Final = ["Call-ID", "CSeq", "method", *["late"] * rounds(0, 1)]
 ACQUAINTED_SECONDS: Final = 1.0
 """Each looks for its neighbours twice a second."""
+
+
+class Sniffer:
+    """Hears what goes over loopback to a UDP port."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port.to_bytes(2)
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETHERNET_IP))
+        self._socket.bind(("lo", 0))
+        self._socket.settimeout(2.0)
+
+    def find(self, *words: bytes) -> bytes:
+        """The first datagram with all of these words. Raises TimeoutError."""
+        while True:
+            packet = self._socket.recv(65_536)
+            udp = packet[(packet[0] & 15) * 4 :]
+            if (
+                packet[9] == socket.IPPROTO_UDP
+                and udp[2:4] == self._port
+                and all(one in udp for one in words)
+            ):
+                return udp[8:]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
 
 
 @dataclass(frozen=True)
@@ -153,6 +191,37 @@ async def test_nobody_else_passes_for_a_node(nodes: Nodes, user: str) -> None:
     assert b.calls == []
     nodes.callers.told(b.account.username)  # somebody may know where a phone is: it does not help
     assert a.faults == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sees what others send")
+@pytest.mark.parametrize("changed", CHANGED)
+async def test_the_token_between_nodes_is_for_one_request(nodes: Nodes, changed: str) -> None:
+    """Who has seen it on its way cannot call with it: it names the request, and 32 s later it is void."""
+    a, b, _, bert = await nodes.pair("tcp", "tcp")
+    with Sniffer(nodes.b.sip[1]) as sniffer:
+        outgoing = await a.call(bert.number)
+        (await b.incoming()).refuse(486)
+        assert (await outgoing.final()).status == 486
+        seen = await asyncio.to_thread(sniffer.find, b"INVITE ", outgoing.invite.request.call_id.encode())
+    stranger = await nodes.callers.connect(nodes.callers.extension().handset, site=nodes.b)
+    nodes.callers.told(a.account.username)
+    nodes.callers.told(b.account.username)
+    head, _, body = seen.partition(b"\r\n\r\n")
+    via = re.compile(rb"\r\nVia: [^\r]*")
+    head = via.sub(b"", head).replace(b" SIP/2.0", f" SIP/2.0\r\nVia: {stranger.via()}".encode(), 1)
+    replaced = {
+        "Call-ID": (outgoing.invite.request.call_id.encode(), b"another-call"),
+        "CSeq": (b"CSeq: 2 INVITE", b"CSeq: 3 INVITE"),
+        "method": (b"INVITE", b"MESSAGE"),
+        "late": (b"", b""),
+    }[changed]
+    if changed == "late":
+        await asyncio.sleep(LATE_SECONDS)
+    assert replaced[0] in head
+    answer = await stranger.ask(head.replace(*replaced) + b"\r\n\r\n" + body).final(5)
+    assert answer.status in (403, 407, 481)
+    assert len(b.calls) == 1
+    assert b.requests == []
 
 
 async def test_what_one_node_tells_the_other_is_no_use_to_a_thief(nodes: Nodes) -> None:

@@ -9,7 +9,6 @@ from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import Answer
 from registrar.handlers.bridging import Bridge
 from registrar.handlers.calling import Calling
-from registrar.handlers.parts import Parts
 from registrar.handlers.calls import CallTable, News
 from registrar.handlers.changes import Changes
 from registrar.handlers.dialogs import Dialogs
@@ -18,6 +17,7 @@ from registrar.handlers.expiry import Expiry
 from registrar.handlers.flows import Flows
 from registrar.handlers.hops import Hops
 from registrar.handlers.network import Asker, Served
+from registrar.handlers.parts import Parts
 from registrar.handlers.pings import Pings
 from registrar.handlers.reach import Neighbour, Reach
 from registrar.handlers.register import Register

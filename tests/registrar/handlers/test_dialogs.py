@@ -1,0 +1,287 @@
+"""registrar/handlers/dialogs.py: requests inside a dialog, who may send them and where they go."""
+
+from dataclasses import replace
+
+import pytest
+
+from registrar.model import Flow
+
+from .handsets import ANN, BOB, CAT, Handset, pair, talk
+from .world import DOMAIN, HOME, Exchange, World
+
+
+def world_of(**more: object) -> World:
+    return World(ANN, BOB, CAT, **more)  # type: ignore[arg-type]  # as World takes them
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "PRACK", "INFO", "NOTIFY", "REFER", "MESSAGE", "FOO"])
+async def test_both_sides_reach_each_other_unchallenged(method: str) -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    for mine, other, number, number_there in ((hers, his, "200", "201"), (his, hers, "201", "200")):
+        exchange = await mine.send(method)
+        (sent,) = world.wire.take()
+        asked = sent.request
+        assert sent.flow == replace(other.handset.flow)
+        assert (asked.method, asked.target) == (method, other.handset.contact)
+        assert asked.from_.uri.user == number
+        assert asked.contacts[0].uri.user == number
+        assert "route" not in asked.headers and "record-route" not in asked.headers
+        assert asked.headers.get("max-forwards") == "69"
+        assert asked.headers.get("cseq") == exchange.request.headers.get("cseq")
+        assert mine.handset.account.username.encode() not in bytes(asked)
+        await other.handset.reply(sent, 200, tag="")
+        (response,) = exchange.responses
+        assert response.status == 200
+        assert (response.headers.get("from"), response.headers.get("to")) == (
+            exchange.request.headers.get("from"),
+            exchange.request.headers.get("to"),
+        )
+        assert response.headers.get(
+            "contact",
+        ).startswith(f"<sip:{number_there}@192.0.2.10")  # type: ignore[union-attr]
+        assert other.handset.account.username.encode() not in bytes(response)
+
+
+async def test_each_knows_itself_as_it_said() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    await his.send("INFO")
+    (sent,) = world.wire.take()
+    assert sent.request.headers.get("to") == hers.local
+    assert sent.request.headers.get("from") == hers.remote
+    await hers.send("INFO")
+    (sent,) = world.wire.take()
+    assert sent.request.headers.get("to") == his.local
+    assert sent.request.headers.get("from") == his.remote
+
+
+async def test_an_ack_is_passed_once_and_answered_by_nobody() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    exchange = await hers.send("ACK")
+    (sent,) = world.wire.take()
+    assert (sent.request.method, sent.flow, sent.key) == ("ACK", his.handset.flow, None)
+    assert exchange.statuses == [] and not exchange.accepted
+
+
+# Who may
+
+
+async def strangers(world: World) -> list[Flow]:
+    cat = await Handset(world, CAT, port=5099).register()
+    return [cat.flow, Flow("udp", "192.0.2.10", 5060, HOME, 4444), world.lines.dial("tcp")]
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "REFER", "ACK"])
+async def test_a_token_on_another_flow_is_worth_nothing(method: str) -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    for flow in (*await strangers(world), his.handset.flow):
+        exchange = await world.ask(Exchange(hers.request(method), flow))
+        assert exchange.statuses == ([] if method == "ACK" else [403])
+        assert not exchange.accepted
+    assert world.wire.sent == []
+    assert len(world.calls) == 1
+
+
+async def test_a_phone_that_is_registered_there_no_more_is_403() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    await hers.handset.register(0)
+    assert (await hers.send("BYE")).statuses == [403]
+
+
+async def test_a_phone_that_has_registered_from_elsewhere_goes_on_from_there() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    hers.handset.flow = replace(hers.handset.flow, remote_port=5066)
+    assert (await hers.send("INFO")).statuses == [403]
+    await hers.handset.register()
+    await hers.send("INFO")
+    assert world.wire.methods == ["INFO"]
+
+
+async def test_a_caller_that_never_registered_goes_on_from_where_it_called() -> None:
+    """Its digest was right there; but from nowhere else."""
+    world = world_of()
+    bob = await Handset(world, BOB, port=5070).register()
+    ann = Handset(world, ANN)
+    exchange = await ann.call()
+    await bob.take(world.wire.take()[0])
+    hers = ann.dialog(exchange)
+    await hers.send("INFO")
+    assert world.wire.methods == ["INFO"]
+    ann.flow = replace(ann.flow, remote_port=5066)
+    assert (await hers.send("INFO")).statuses == [403]
+
+
+async def test_a_phone_that_is_deleted_may_nothing() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    del world.people.known[ANN.id]
+    assert (await hers.send("BYE")).statuses == [403]
+
+
+async def test_without_the_database_it_is_503_and_not_403() -> None:
+    """Design decision 4."""
+    world = world_of()
+    hers, _ = await talk(world)
+    world.people.away = True
+    assert (await hers.send("BYE")).statuses == [503]
+    assert (await hers.send("ACK")).statuses == []
+
+
+async def test_without_redis_it_goes_on_while_the_flows_live() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    world.location.away = True
+    exchange = await hers.send("BYE")
+    (sent,) = world.wire.take()
+    await his.handset.reply(sent, 200)
+    assert exchange.statuses == [200]
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "INFO", "OPTIONS"])
+async def test_without_our_token_there_is_no_such_call(method: str) -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    good = hers.routes
+    for routes in (
+        [],
+        ["<sip:192.0.2.10;lr>"],
+        [good[0].replace("<sip:r", "<sip:rA")],
+        ["<sip:elsewhere.test;lr>"],
+    ):
+        hers.routes = routes
+        assert (await hers.send(method)).statuses == [481]
+    hers.routes, hers.call_id = good, "another-call"
+    assert (await hers.send(method)).statuses == [481]
+    assert world.wire.sent == []
+
+
+async def test_a_cancel_for_nothing_is_481_and_an_ack_silence() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    hers.routes = []
+    assert (await hers.send("CANCEL")).statuses == [481]
+    assert (await hers.send("ACK")).statuses == []
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        pytest.param(("Max-Forwards: 0",), 483, id="no hops"),
+        pytest.param(("Supported: timer", "Session-Expires: 30"), 422, id="a session too brief"),
+    ],
+)
+async def test_what_is_refused(more: tuple[str, ...], status: int) -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    asked = hers.request("UPDATE", *[line for line in more if "Max" not in line])
+    if status == 483:
+        asked.headers.replace("max-forwards", "0")
+    exchange = await hers.handset.ask(asked)
+    assert exchange.statuses == [status]
+    assert world.wire.sent == []
+
+
+async def test_a_twin_is_not_sent_again() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    exchange = await world.ask(Exchange(hers.request("BYE"), hers.handset.flow, is_twin=True))
+    assert exchange.statuses == [] and world.wire.sent == []
+
+
+# Where it goes
+
+
+async def test_a_browser_that_came_back_is_found_by_its_instance() -> None:
+    """RFC 5626: its flow is gone; what it registered since with the same instance is the same device."""
+    world = world_of()
+    bob = await Handset(world, BOB, transport="tcp", instance="urn:uuid:1").register()
+    await Handset(world, BOB, transport="tcp", instance="urn:uuid:2").register()
+    ann = await Handset(world, ANN, transport="tcp").register()
+    exchange = await ann.call()
+    sent = next(sent for sent in world.wire.take() if sent.flow == bob.flow)
+    await bob.take(sent)
+    world.wire.take()
+    hers = ann.dialog(exchange)
+    contact = bob.contact
+    del world.lines.flows[bob.flow.id]
+    bob.flow = world.lines.dial("tcp")
+    bob.contact = "sip:new@10.0.0.7"
+    await bob.register()
+    await hers.send("INFO")
+    (sent,) = world.wire.take()
+    assert sent.flow == bob.flow
+    assert sent.request.target == contact, "its dialog knows it by the Contact it gave"
+
+
+async def test_who_is_gone_is_480_and_the_call_is_over() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    ann = hers.handset
+    bob = await Handset(world, BOB, transport="tcp").register()
+    await his.handset.register(0)
+    del world.lines.flows[bob.flow.id]
+    await bob.register(0) if bob.flow.id in world.lines.flows else None
+    hers.uri = f"sip:201@{DOMAIN}"
+    exchange = await hers.send("BYE")
+    assert exchange.statuses == [480]
+    assert len(world.calls) == 0
+    assert ann.account == ANN
+
+
+async def test_a_bye_ends_the_call() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    exchange = await his.send("BYE")
+    (sent,) = world.wire.take()
+    await hers.handset.reply(sent, 200)
+    assert exchange.statuses == [200]
+    assert len(world.calls) == 0
+    (ended,) = [event for event in world.store.events if event["event"] == "call-ended"]
+    assert (ended["reason"], ended["by"]) == ("hung-up", "201")
+
+
+async def test_a_new_address_of_a_party_is_learnt() -> None:
+    """A re-INVITE with another Contact: the other side's next request goes there (section 12.2.1.2)."""
+    world = world_of()
+    hers, his = await talk(world)
+    hers.handset.contact = "sip:moved@10.0.0.9:5062"
+    await hers.send("INVITE")
+    (sent,) = world.wire.take()
+    his.uri = str(sent.request.contacts[0].uri)
+    await his.handset.reply(sent, 200)
+    await his.send("INFO")
+    (sent,) = world.wire.take()
+    assert sent.request.target == "sip:moved@10.0.0.9:5062"
+
+
+async def test_a_subscription_of_one_phone_at_another_is_a_dialog_too() -> None:
+    world = world_of()
+    ann, bob, exchange, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
+    his = await bob.take(sent)
+    notified = await his.send("NOTIFY", "Event: presence")
+    (sent,) = world.wire.take()
+    assert (sent.request.method, sent.flow) == ("NOTIFY", ann.flow)
+    await ann.reply(sent, 200)
+    assert notified.statuses == [200]
+    assert exchange.statuses == [200]
+
+
+async def test_a_refresh_of_the_session_is_noted() -> None:
+    world = world_of()
+    ann, bob, exchange, sent = await pair(world, more=("Supported: timer",))
+    await bob.take(sent)
+    hers = ann.dialog(exchange)
+    world.clock.now += 1_000
+    await hers.send("UPDATE", "Supported: timer", "Session-Expires: 1800;refresher=uac")
+    (sent,) = world.wire.take()
+    await bob.reply(sent, 200, ("Session-Expires", "1800;refresher=uac"))
+    world.clock.now += 1_500
+    await bob.register()
+    await ann.register()
+    await world.calls.look()
+    assert len(world.calls) == 1
