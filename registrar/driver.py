@@ -386,13 +386,26 @@ def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
 class Work:
     """One request on its way through the handlers; implements handlers.network.Exchange."""
 
-    __slots__ = ("_cancelled", "_driver", "_key", "_served", "flow", "phone", "request", "started", "status")
+    __slots__ = (
+        "_cancelled",
+        "_driver",
+        "_gone",
+        "_key",
+        "_served",
+        "flow",
+        "phone",
+        "request",
+        "started",
+        "status",
+    )
 
     def __init__(self, driver: Driver, request: Request, flow: Flow) -> None:
         self._driver = driver
         self._key: Key | None = None
         self._served: Served | None = None
-        self._cancelled = False
+        self._cancelled: str | None = None
+        """Why, if at all, before anybody served it."""
+        self._gone = False
         self.request = request
         self.flow = flow
         self.phone: Phone | None = None
@@ -407,8 +420,10 @@ class Work:
     def serve(self, served: Served) -> None:
         """See Exchange."""
         self._served = served
-        if self._cancelled:
-            served.cancel("")
+        if self._gone:
+            served.caller_gone()
+        elif self._cancelled is not None:
+            served.cancel(self._cancelled)
 
     def reply(self, answer: Answer) -> None:
         """See Exchange."""
@@ -433,12 +448,13 @@ class Work:
 
     def cancel(self, reason: str) -> None:
         """The caller has cancelled it."""
-        self._cancelled = True
+        self._cancelled = reason
         if self._served is not None:
             self._served.cancel(reason)
 
     def gone(self) -> None:
         """The caller's connection is closed."""
+        self._gone = True
         if self._served is not None:
             self._served.caller_gone()
 

@@ -154,7 +154,8 @@ class Telephony:
             if channel == keys.HANGUP:
                 await self.calls.hang_up(str(told["call"]), str(told.get("by", "")))
             else:
-                news = News(str(told["call"]), str(told["ended"]), float(told["expires_at"]))
+                tag = str(told.get("tag", ""))
+                news = News(str(told["call"]), str(told["ended"]), float(told["expires_at"]), tag)
                 self.calls.heard(news)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("news of a call that cannot be read: %s", type(error).__name__)

@@ -93,6 +93,8 @@ class Calling:
         phone = await parts.dial_plan.phone(target.phone) if target is not None else None
         if target is None or phone is None or phone.customer != caller.customer:
             return None, []
+        if not phone.active:
+            return Callee("", "", (phone,)), []
         (snapshot,) = await parts.location.load([phone.id])
         live = devices([(phone.id, snapshot)], parts.clock(), None)
         same = [row for row in live if any(_is_device(one, target) for one in row)]

@@ -27,8 +27,7 @@ GRACE_SECONDS: Final = 9.0
 """So long a party may be away: a browser that is reloaded comes back (decision 11)."""
 SESSION_GRACE_SECONDS: Final = 5.0
 CHUNK: Final = 200
-CSEQ_MARGIN: Final = 10_000
-"""A BYE in a party's name must be newer than whatever it has sent, also by ways that we did not see."""
+CSEQ_MARGIN: Final = forward.CSEQ_MARGIN
 CAUSES: Final = {
     486: Cause.BUSY,
     600: Cause.BUSY,
@@ -58,6 +57,8 @@ class News:
     ended: str = ""
     """Who ended it, empty: it goes on."""
     expires_at: float = 0.0
+    tag: str = ""
+    """The callee's, of the dialog that it is about."""
 
 
 @dataclass(slots=True)
@@ -70,6 +71,8 @@ class _Entry:
     ringing: Ringing | None
     put_at: float
     looked_at: float
+    is_watched: bool = True
+    """Whether it can be told that the caller is gone: not when it is on UDP and registered nowhere."""
     missed_at: float = 0.0
     """Since when a party is missing, 0 while both are there."""
     cause: Cause | None = None
@@ -117,10 +120,10 @@ class CallTable:
 
     # What happens to a call
 
-    def begin(self, call: Call, caller: Line, ringing: Ringing) -> None:
+    def begin(self, call: Call, caller: Line, ringing: Ringing, *, is_watched: bool = True) -> None:
         """An INVITE goes out."""
         now = self._clock()
-        self._entries[call.id] = _Entry(call, caller, None, ringing, now, now)
+        self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
         self._store.started(call)
 
     def answered(self, id: str, callee: Party, line: Line, media: str, relay: str, seconds: int) -> None:
@@ -162,19 +165,20 @@ class CallTable:
             cause = entry.cause or CAUSES.get(status, Cause.FAILED)
             self._end(entry, Ending(cause, self._clock(), status, entry.by))
 
-    def hung_up(self, leg: Leg) -> None:
-        """One party has said BYE."""
+    def hung_up(self, leg: Leg, tag: str) -> None:
+        """One party has said BYE in the dialog where the callee has this tag: there may be others."""
+        side = "caller" if leg.is_caller else "callee"
         entry = self._entries.get(leg.call)
         if entry is None:
             self._bridge.delete(leg.relay)
-            self._tell(News(leg.call, ended="caller" if leg.is_caller else "callee"))
-            return
-        self._ended_by(entry, "caller" if leg.is_caller else "callee")
+            self._tell(News(leg.call, ended=side, tag=tag))
+        elif _is_about(entry, tag):
+            self._ended_by(entry, side)
 
-    def seen(self, leg: Leg, cseq: int, target: Target | None) -> None:
+    def seen(self, leg: Leg, tag: str, cseq: int, target: Target | None) -> None:
         """A party has sent a request: how far it has counted, and where it is now."""
         entry = self._entries.get(leg.call)
-        if entry is None:
+        if entry is None or not _is_about(entry, tag):
             return
         if target is not None and leg.is_caller:
             entry.caller = replace(entry.caller, target=target)
@@ -185,30 +189,30 @@ class CallTable:
         else:
             entry.callee_cseq = max(entry.callee_cseq, cseq)
 
-    def relayed_by(self, leg: Leg, relay: str) -> None:
+    def relayed_by(self, leg: Leg, tag: str, relay: str) -> None:
         """The media goes another way now: the engine that had it is dead."""
         entry = self._entries.get(leg.call)
-        if entry is not None:
+        if entry is not None and _is_about(entry, tag):
             entry.call = replace(entry.call, relay=relay)
 
-    def refreshed(self, leg: Leg, seconds: int) -> None:
-        """The session goes on for `seconds` from now."""
+    def refreshed(self, leg: Leg, tag: str, seconds: int) -> None:
+        """The session goes on for `seconds` from now; 0: it does not run out any more (RFC 4028 section 7.2)."""
         entry = self._entries.get(leg.call)
-        expires_at = self._clock() + seconds
+        expires_at = self._clock() + seconds if seconds else 0.0
         if entry is None:
-            self._tell(News(leg.call, expires_at=expires_at))
-        else:
+            self._tell(News(leg.call, expires_at=expires_at, tag=tag))
+        elif _is_about(entry, tag):
             entry.call = replace(entry.call, expires_at=expires_at)
 
     def heard(self, news: News) -> None:
         """Another node tells of a call; most are not ours."""
         entry = self._entries.get(news.call)
-        if entry is None:
+        if entry is None or not _is_about(entry, news.tag):
             return
         if news.ended:
             self._ended_by(entry, news.ended)
-        elif entry.call.expires_at:
-            entry.call = replace(entry.call, expires_at=max(entry.call.expires_at, news.expires_at))
+        else:
+            entry.call = replace(entry.call, expires_at=news.expires_at)
 
     # Ending one
 
@@ -283,7 +287,9 @@ class CallTable:
 
     def _lines(self, entry: _Entry) -> tuple[Line, ...]:
         """To those that must be there; while it rings the transactions look after it."""
-        return (entry.caller, entry.callee) if entry.callee is not None else ()
+        if entry.callee is None:
+            return ()
+        return (entry.caller, entry.callee) if entry.is_watched else (entry.callee,)
 
     def _is_connected(self, line: Line) -> bool:
         """Whether a connection of its own stands; over UDP there is none."""
@@ -327,7 +333,7 @@ class CallTable:
             if way is None:
                 continue
             from_, to = f"{line.from_};tag={other.tag}", f"{line.to};tag={party.tag}"
-            number = other.cseq + CSEQ_MARGIN
+            number = forward.newer(other.cseq)
             request = forward.bye(
                 line.target.contact, self._reach.via(way), from_, to, call.call_id, number, reason
             )
@@ -347,6 +353,11 @@ class CallTable:
         except StoreUnavailable:
             return []
         return again(snapshot.live(self._clock()), lost.phone, lost)
+
+
+def _is_about(entry: _Entry, tag: str) -> bool:
+    """Whether the dialog with this tag of the callee is that of the call: who only rang has no say in it."""
+    return entry.callee is not None and entry.call.callee.tag == tag
 
 
 def _whole(entry: _Entry) -> Call:

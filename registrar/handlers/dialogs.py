@@ -13,7 +13,7 @@ from registrar.rules import legs as leg_rules
 from registrar.rules import session
 from registrar.rules.identity import View, hops_left, secret_of, shown_request, shown_response
 from registrar.rules.legs import Legs
-from registrar.rules.routing import again, is_on
+from registrar.rules.routing import again, has_moved, is_on
 from registrar.rules.tokens import Leg, Target
 from registrar.sip import Request, Response, param, parse_name_addr
 
@@ -90,7 +90,7 @@ class Dialogs:
         exchange.serve(forwarding)
         await forwarding.start([targets])
         if request.method == "BYE" and message.leg.call:
-            parts.calls.hung_up(message.leg)
+            parts.calls.hung_up(message.leg, message.callee_tag)
 
     async def _acknowledge(self, message: "InDialog") -> None:
         """The ACK of a 2xx: forwarded once, answered by nobody."""
@@ -111,7 +111,7 @@ class Dialogs:
         phone = await parts.dial_plan.phone(leg.sender)
         if phone is None:
             return None
-        if is_registered(parts, flow, leg.sender) or (leg.origin and leg.origin == origin(flow)):
+        if is_registered(parts, flow, leg.sender) or (leg.origin and leg.origin == origin(parts, flow)):
             return phone
         if flow.transport != "udp":
             return None  # its connection is ours, and so we know
@@ -130,7 +130,7 @@ class Dialogs:
         parts = self._parts
         lost = message.target
         for known in (lost, self._moved.get(lost)) if lost is not None else ():
-            if known is not None and parts.reach.way(known) is not None:
+            if known is not None and not self._has_left(known) and parts.reach.way(known) is not None:
                 return [known]
         try:
             (snapshot,) = await parts.location.load([message.leg.receiver])
@@ -147,6 +147,11 @@ class Dialogs:
             while len(self._moved) > MAX_MOVED:
                 del self._moved[next(iter(self._moved))]
         return targets
+
+    def _has_left(self, target: Target) -> bool:
+        """A datagram goes anywhere; that nobody is there any more only a later registration can tell."""
+        parts = self._parts
+        return has_moved(parts.location.known(target.phone).live(parts.clock()), target)
 
 
 class InDialog:
@@ -168,6 +173,12 @@ class InDialog:
         self._reached: Target | None = None
         self._relay = leg.relay
 
+    @property
+    def callee_tag(self) -> str:
+        """Which dialog of its call it belongs to: several phones may have answered."""
+        asked = self._asked
+        return (asked.to.tag if self.leg.is_caller else asked.from_.tag) or ""
+
     def note(self) -> None:
         """The call is told how far its parties have counted, and where they are."""
         if not self.leg.call:
@@ -176,7 +187,7 @@ class InDialog:
         target = None
         if asked.contacts:
             target = sender_target(self._parts, asked, self._exchange.flow, self.leg.sender)
-        self._parts.calls.seen(self.leg, asked.cseq[0], target)
+        self._parts.calls.seen(self.leg, self.callee_tag, asked.cseq[0], target)
 
     async def request(self, number: int, way: Way) -> Request:
         """See forwarding.Case."""
@@ -244,7 +255,7 @@ class InDialog:
         """The engine that had the session may be dead, and another one has it now."""
         if relay != self._relay:
             self._relay = relay
-            self._parts.calls.relayed_by(self.leg, relay)
+            self._parts.calls.relayed_by(self.leg, self.callee_tag, relay)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """See forwarding.Case."""
@@ -274,9 +285,9 @@ class InDialog:
 
     def relayed(self, number: int, response: Response) -> None:
         """See forwarding.Case."""
-        _, seconds = session.granted(self._asked, response)
-        if seconds and self.leg.call:
-            self._parts.calls.refreshed(self.leg, seconds)
+        if self._asked.method in session.METHODS and 200 <= response.status < 300 and self.leg.call:
+            _, seconds = session.granted(self._asked, response)
+            self._parts.calls.refreshed(self.leg, self.callee_tag, seconds)
 
     def refused(self, status: int) -> None:
         """See forwarding.Case: the dialog goes on without it."""

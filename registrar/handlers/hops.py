@@ -34,7 +34,7 @@ class Hops:
         parts, request = self._parts, exchange.request
         if not self._is_first(hop):
             log.warning("a leave of another node was used twice: %s", request.call_id)
-            if request.method != "ACK":
+            if request.method != "ACK" and exchange.accept():  # else the network has doubled it
                 exchange.reply(FORBIDDEN)
             return
         way = parts.reach.way(hop.target) if hop.target.node == parts.node else None

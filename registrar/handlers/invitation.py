@@ -1,4 +1,4 @@
-"""What is particular to a request outside a dialog: how each callee sees it, how the caller sees the answers."""
+"""What is particular to a request outside a dialog: how callees see it, how the caller sees the answers."""
 
 from dataclasses import replace
 
@@ -93,7 +93,9 @@ class Invitation:
             node=parts.node,
             generation=parts.generation,
         )
-        parts.calls.begin(self._call, Line(self._caller_target, self._dialled, self._own), forwarding)
+        line = Line(self._caller_target, self._dialled, self._own)
+        is_watched = self._is_registered or self._exchange.flow.transport != "udp"
+        parts.calls.begin(self._call, line, forwarding, is_watched=is_watched)
 
     # forwarding.Case
 
@@ -193,7 +195,7 @@ class Invitation:
 
     def relayed(self, number: int, response: Response) -> None:
         """See forwarding.Case."""
-        if self._call is None or response.status < 200 or self._winner is not None:
+        if self._call is None or not 200 <= response.status < 300 or self._winner is not None:
             return
         self._winner = number
         parts, asked = self._parts, self._asked
@@ -264,7 +266,7 @@ class Invitation:
             is_caller=True,
             media=str(self._legs[number]) if number in self._legs else "",
             relay=self._relays.get(number, ""),
-            origin="" if self._is_registered else origin(flow),
+            origin="" if self._is_registered else origin(self._parts, flow),
         )
 
     def _quick_body(self, number: int, response: Response, secret: str) -> bytes:

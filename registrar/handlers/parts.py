@@ -68,11 +68,11 @@ def is_registered(parts: Parts, flow: Flow, phone: str) -> bool:
     return any(is_on(binding, flow, process) for binding in parts.location.known(phone).live(now))
 
 
-def origin(flow: Flow) -> str:
-    """A flow of this process as a word of a token."""
-    return (
-        f"{flow.remote_ip}:{flow.remote_port}" if flow.transport == "udp" else f"{flow.transport} {flow.id}"
-    )
+def origin(parts: Parts, flow: Flow) -> str:
+    """A flow as a word of a token: an address, or a connection of this very process."""
+    if flow.transport == "udp":
+        return f"{flow.remote_ip}:{flow.remote_port}"
+    return f"{flow.transport} {flow.id} {parts.node} {parts.generation}"
 
 
 def response_contact(response: Response) -> str:

@@ -41,7 +41,7 @@ class Screen:
 
     def sort(self, request: Request, flow: Flow, now: Epoch) -> Answer | Silence | Verdict:
         """The answer, or what a handler must verify."""
-        if request.method != "REGISTER" and "route" in request.headers:
+        if request.method not in ("REGISTER", "CANCEL") and "route" in request.headers:
             recorded = self._recorded(request, now)
             if recorded is not None:
                 return recorded

@@ -5,10 +5,12 @@ from typing import Final
 
 from registrar.errors import MalformedMessage
 from registrar.model import Flow
-from registrar.sip import Headers, Request, Response, parse_via, split
+from registrar.sip import MAX_CSEQ, Headers, Request, Response, parse_via, split
 
 COOKIE: Final = "z9hG4bK"
 LOOP_BYTES: Final = 8
+CSEQ_MARGIN: Final = 10_000
+"""A BYE in a party's name must be newer than whatever it has sent, also by ways that we did not see."""
 COMPLETED_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
 """RFC 3326 with the cause of RFC 4538's ecosystem: a phone then shows no missed call."""
 
@@ -43,7 +45,7 @@ def is_loop(mark: str, request: Request) -> bool:
 
 def cancel(sent: Request, reason: str = "") -> Request:
     """The CANCEL of a request that we sent (section 9.1)."""
-    headers = _of_dialog(sent, "CANCEL", sent.headers.get("to") or "", sent.cseq[0], top_via=True)
+    headers = _of_dialog(sent, "CANCEL", sent.headers.get("to") or "", sent.cseq[0], of_hop=True)
     if reason:
         headers.add("Reason", reason)
     return _closed("CANCEL", sent.target, headers)
@@ -58,7 +60,7 @@ def acknowledge(sent: Request, response: Response, contact: str, via: str) -> Re
 
 def hang_up(sent: Request, response: Response, contact: str, via: str, reason: str) -> Request:
     """The BYE of a dialog that a 2xx made and nobody wants (section 15.1.1)."""
-    headers = _of_dialog(sent, "BYE", response.headers.get("to") or "", sent.cseq[0] + 1)
+    headers = _of_dialog(sent, "BYE", response.headers.get("to") or "", newer(sent.cseq[0]))
     headers.rows.insert(0, ("via", "Via", via))
     headers.add("Reason", reason)
     return _closed("BYE", contact, headers)
@@ -80,12 +82,18 @@ def bye(uri: str, via: str, from_: str, to: str, call_id: str, cseq: int, reason
     return _closed("BYE", uri, headers)
 
 
-def _of_dialog(sent: Request, method: str, to: str, number: int, *, top_via: bool = False) -> Headers:
+def newer(cseq: int) -> int:
+    """A number for a request of ours in somebody's name, who has counted to `cseq` as far as we know."""
+    return min(cseq + CSEQ_MARGIN, MAX_CSEQ)
+
+
+def _of_dialog(sent: Request, method: str, to: str, number: int, *, of_hop: bool = False) -> Headers:
+    """`of_hop`: it goes where the request went; its Route is a leave for that request alone."""
     headers = Headers()
-    if top_via:
+    if of_hop:
         headers.add("Via", str(sent.via))
-    for value in sent.headers.all("route"):
-        headers.add("Route", value)
+        for value in sent.headers.all("route"):
+            headers.add("Route", value)
     headers.add("From", sent.headers.get("from") or "")
     headers.add("To", to)
     headers.add("Call-ID", sent.call_id)

@@ -133,6 +133,8 @@ def shown_request(
     headers = Headers([("via", "Via", via)])
     rows = headers.rows
     for key, name, value in request.headers.rows:
+        if key == "via":
+            continue  # the way back to the sender is its address: we keep it, as RFC 3323 section 5.1 wants it
         if key == "from":
             value = _tagged(view.from_, request.from_.tag)
         elif key == "to":

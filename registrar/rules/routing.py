@@ -51,6 +51,19 @@ def again(targets: Sequence[Binding], phone: str, lost: Target) -> list[Target]:
     return [target_of(phone, binding) for binding in sorted(targets, key=likeness)]
 
 
+def has_moved(live: Sequence[Binding], target: Target) -> bool:
+    """Whether a device on UDP has registered from elsewhere since, and from there no more."""
+    if target.transport != "udp":
+        return False
+    place = (target.ip, target.port)
+    if any(not binding.connected and (binding.public_ip, binding.public_port) == place for binding in live):
+        return False
+    return any(
+        binding.instance == target.instance if target.instance else binding.contact == target.contact
+        for binding in live
+    )
+
+
 def is_on(binding: Binding, flow: Flow, process: tuple[str, str]) -> bool:
     """Whether a binding was made over this flow of this process."""
     if binding.connected != (flow.transport != "udp"):

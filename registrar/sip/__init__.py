@@ -10,11 +10,12 @@ from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_cr
 from .framing import Frame, Framer
 from .grammar import Params, format_params, param, parse_params, quote, split, unquote
 from .headers import Headers, canonical
-from .message import MAX_MESSAGE, Message, Request, Response, parse
+from .message import MAX_CSEQ, MAX_MESSAGE, Message, Request, Response, parse
 from .uri import Uri, equivalent, parse_uri, unescape
 from .via import Via, parse_via
 
 __all__ = [
+    "MAX_CSEQ",
     "MAX_MESSAGE",
     "MD5",
     "SHA256",

@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -50,7 +52,7 @@ class Cable:
                 self._ends |= {client, server}
                 self._all |= {client, server}
             for one, other in ((client, server), (server, client)):
-                self._run(lambda one=one, other=other: self._carry(one, other))  # type: ignore[misc]
+                self._run(partial(self._carry, one, other))
 
     def _carry(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -58,8 +60,8 @@ class Cable:
                 other.sendall(piece)
         _end(other)
 
-    def _run(self, work: object) -> None:
-        thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+    def _run(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -71,6 +73,7 @@ class Cable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _end(self._listener)
+        self._threads[0].join()  # it accepts nobody any more
         self.cut()
         for thread in self._threads:
             thread.join()

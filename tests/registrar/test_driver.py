@@ -4,15 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from registrar.driver import Driver
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError, UnsupportedVersion
 from registrar.model import Epoch, Flow, Phone
-from registrar.sip import Request, Response, parse
-from registrar.transaction import Layer
-from tests.registrar.handlers.world import DOMAIN, Device, World
+from registrar.sip import Request, Response, answer, parse
+from registrar.transaction import Key, Layer
+from tests.registrar.handlers.handsets import ANN, BOB, Handset
+from tests.registrar.handlers.world import DOMAIN, Device, Sent, World
 
 UDP = Flow("udp", "192.0.2.10", 5060, "198.51.100.7", 5060)
 
@@ -20,11 +22,15 @@ UDP = Flow("udp", "192.0.2.10", 5060, "198.51.100.7", 5060)
 class Stage:
     """A driver between a world and a transport that keeps what is sent."""
 
-    def __init__(self, tasks: asyncio.TaskGroup) -> None:
-        self.world = World()
+    def __init__(self, tasks: asyncio.TaskGroup, *phones: Phone) -> None:
+        self.world = World(*phones)
         self.world.clock.now = time.time()  # the driver has the true one
         self.flow = self.world.lines.dial("tcp")
         self.sent: list[tuple[Response, Flow]] = []
+        self.asked: list[Request] = []
+        """The requests that the driver has sent."""
+        self.dead: set[int] = set()
+        """Connections that take nothing any more."""
         self.finished: list[int] = []
         self.driver = Driver(
             tasks,
@@ -39,9 +45,13 @@ class Stage:
         self.driver.serve_with(self.world.dispatch)
 
     def _send(self, data: bytes, flow: Flow) -> bool:
+        if flow.id in self.dead:
+            return False
         message = parse(data, exact=True)
-        assert isinstance(message, Response)
-        self.sent.append((message, flow))
+        if isinstance(message, Request):
+            self.asked.append(message)
+        elif isinstance(message, Response):
+            self.sent.append((message, flow))
         return True
 
     def _finish(self, _: Request, flow: Flow, phone: Phone, status: int, at: Epoch, seconds: float) -> None:
@@ -70,10 +80,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(*phones: Phone) -> AsyncIterator[Stage]:
     """In the end nothing is under way, and nothing was a fault of ours."""
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        made = Stage(tasks)
+        made = Stage(tasks, *phones)
         yield made
         await made.driver.idle()
         made.driver.close()
@@ -215,3 +225,203 @@ async def test_a_connection_may_close_twice_and_a_message_may_come_after_it() ->
         on.driver.closed(on.flow)
         on.driver.receive(options("Content-Length: 0"), on.flow)
         assert on.statuses == [200], "the transport knows that nobody is there"
+
+
+# INVITEs that are there
+
+
+class Calls:
+    """Ann calls Bob through the driver; what the handlers send is kept by the world's wire."""
+
+    def __init__(self, on: Stage) -> None:
+        self.on = on
+        self.ann = Handset(on.world, ANN)
+        self.bob = Handset(on.world, BOB, port=5070)
+        self.invite = b""
+
+    async def ring(self) -> Sent:
+        """Bob's phone has got the INVITE."""
+        await self.bob.register()
+        bare = self.ann.request("INVITE", f"sip:201@{DOMAIN}")
+        self.on.driver.receive(bytes(bare), self.ann.flow)
+        (challenge, _) = self.on.sent.pop()
+        assert challenge.status == 407
+        value = challenge.headers.get("proxy-authenticate") or ""
+        realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
+        proof = self.ann.credentials("INVITE", realm, nonce)
+        self.invite = bytes(self.ann.request("INVITE", f"sip:201@{DOMAIN}", more=(proof,)))
+        self.on.driver.receive(self.invite, self.ann.flow)
+        await self.on.driver.idle()
+        (sent,) = self.on.world.wire.take()
+        return sent
+
+    def cancel(self) -> bytes:
+        head = self.invite.partition(b"\r\nProxy-Authorization")[0]
+        lines = [line for line in head.split(b"\r\n") if not line.startswith((b"Contact", b"Max-"))]
+        text = b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])
+        return text.replace(b"INVITE sip", b"CANCEL sip").replace(b" INVITE\r\n", b" CANCEL\r\n")
+
+
+async def test_an_invite_rings_is_answered_and_forgotten() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        on.driver.receive(calls.invite, calls.ann.flow)
+        await on.driver.idle()
+        assert on.world.wire.sent == [], "a retransmission is another one to nobody"
+        await calls.bob.reply(sent, 180)
+        await calls.bob.reply(sent, 200)
+        assert [status for status in on.statuses if status != 100] == [180, 200]
+        assert on.finished == [200]
+
+
+async def test_a_cancel_from_where_the_invite_came_is_answered_and_carried_out() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 180)
+        on.sent.clear()
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        ((response, flow),) = on.sent
+        assert (response.status, response.cseq[1], flow) == (200, "CANCEL", calls.ann.flow)
+        assert on.world.wire.methods == ["CANCEL"]
+        await calls.bob.reply(sent, 487)
+        assert on.statuses == [200, 487]
+        assert on.finished == [487]
+
+
+@pytest.mark.parametrize("other", ["port", "address", "connection"])
+async def test_a_cancel_from_elsewhere_is_of_nothing(other: str) -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 180)
+        on.sent.clear()
+        ann = calls.ann.flow
+        flow = {
+            "port": replace(ann, remote_port=4444),
+            "address": replace(ann, remote_ip="203.0.113.9"),
+            "connection": on.flow,
+        }[other]
+        on.driver.receive(calls.cancel(), flow)
+        assert on.statuses == [481]
+        assert on.world.wire.sent == []
+        await calls.bob.reply(sent, 486)
+        assert on.statuses == [481, 486]
+
+
+async def test_a_cancel_after_the_answer_changes_nothing() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 200)
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        assert on.statuses[-1] == 200 and on.sent[-1][0].cseq[1] == "CANCEL"
+        assert on.world.wire.sent == []
+        assert len(on.world.calls) == 1
+
+
+async def test_a_caller_whose_connection_closes_is_gone() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        calls.ann = Handset(on.world, ANN, transport="tcp")
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 180)
+        on.driver.closed(calls.ann.flow)
+        assert on.world.wire.methods == ["CANCEL"]
+        await calls.bob.reply(sent, 487)
+        assert len(on.world.calls) == 0
+        assert on.gauge("transactions_open") == 0
+
+
+async def test_while_stopping_only_what_ends_something_is_served() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 180)
+        on.driver.draining = True
+        on.sent.clear()
+        on.driver.receive(options(method="INVITE"), on.flow)
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        assert on.statuses == [503, 200]
+        await calls.bob.reply(sent, 487)
+
+
+# Requests of ours
+
+
+class Listener:
+    """Implements handlers.network.Asker."""
+
+    def __init__(self) -> None:
+        self.heard: list[int | str] = []
+
+    def answered(self, key: Key, response: Response) -> None:
+        self.heard.append(response.status)
+
+    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+        self.heard.append("timed out" if timed_out else "failed")
+
+
+def ours(method: str = "MESSAGE", branch: str = "z9hG4bKours") -> Request:
+    lines = options(method=method).decode().replace("z9hG4bK1", branch).replace("\r\n\r\n", "\r\n")
+    made = parse((lines + "Content-Length: 0\r\n\r\n").encode())
+    assert isinstance(made, Request)
+    return made
+
+
+async def test_who_asks_hears_each_answer_and_only_one_final_one() -> None:
+    async with stage() as on:
+        asker, request = Listener(), ours()
+        on.driver.request(request, on.flow, asker)
+        assert [asked.method for asked in on.asked] == ["MESSAGE"]
+        for status in (180, 200, 200):
+            on.driver.receive(bytes(answer(request, status, to_tag="x")), on.flow)
+        assert asker.heard == [180, 200]
+
+
+async def test_who_invites_hears_a_2xx_each_time() -> None:
+    async with stage() as on:
+        asker, request = Listener(), ours("INVITE")
+        on.driver.request(request, on.flow, asker)
+        for status in (180, 200, 200):
+            on.driver.receive(bytes(answer(request, status, to_tag="x")), on.flow)
+        assert asker.heard == [180, 200, 200]
+
+
+async def test_who_forgets_a_request_hears_nothing_more() -> None:
+    async with stage() as on:
+        asker, request = Listener(), ours("INVITE")
+        key = on.driver.request(request, on.flow, asker)
+        on.driver.forget(key)
+        on.driver.receive(bytes(answer(request, 200, to_tag="x")), on.flow)
+        assert asker.heard == []
+        assert on.dropped("response") == 1
+
+
+async def test_a_request_that_cannot_be_sent_has_failed_in_the_next_turn() -> None:
+    """Whoever asked must know its key first."""
+    async with stage() as on:
+        on.dead.add(on.flow.id)
+        asker = Listener()
+        on.driver.request(ours(), on.flow, asker)
+        assert asker.heard == []
+        await asyncio.sleep(0)
+        assert asker.heard == ["failed"]
+
+
+async def test_a_request_on_a_connection_that_closes_has_failed() -> None:
+    async with stage() as on:
+        asker = Listener()
+        on.driver.request(ours("INVITE"), on.flow, asker)
+        on.driver.closed(on.flow)
+        assert asker.heard == ["failed"]
+
+
+async def test_nobody_need_wait_for_a_request() -> None:
+    async with stage() as on:
+        request = ours("BYE")
+        on.driver.request(request, on.flow, None)
+        on.driver.receive(bytes(answer(request, 200, to_tag="x")), on.flow)
+        on.driver.send(ours("ACK"), on.flow)
+        assert [asked.method for asked in on.asked] == ["BYE", "ACK"]

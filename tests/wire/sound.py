@@ -138,7 +138,7 @@ class Web(Voice):
         self.page.refer(number)
 
     def wait_moved(self) -> None:
-        within(SOON, lambda: sorted(self.page.states) == ["ended", "talking"], "one call took another's place")
+        within(SOON, lambda: sorted(self.page.states) == ["ended", "talking"], "it has moved")
 
     def take_over(self) -> None:
         """It does by itself."""
@@ -262,24 +262,28 @@ class Studio:
         need_module("baresip")
         need_browser()
         need_namespace()
-        with Namespace() as network, network.entered(), Rtpengine(tmp, network.address) as engine:
-            with Browser(tmp) as browser:
-                yield cls(tmp, network, engine, browser)
+        with (
+            Namespace() as network,
+            network.entered(),
+            Rtpengine(tmp, network.address) as engine,
+            Browser(tmp) as browser,
+        ):
+            yield cls(tmp, network, engine, browser)
 
     def site(self, name: str, *, tenant: dict[str, Any] | None = None, **settings: str) -> Site:
         """A server on every transport that phones of the tests use, which has not been started."""
         host = self.network.address
         places = {transport: (host, free_port(host)) for transport in TRANSPORTS}
         listeners = {f"sip_{transport}": "{}:{}".format(*place) for transport, place in places.items()}
-        about = {**listeners, "rtpengine": self.engine.name, **settings}
-        site = Site(self.tmp / name, tenant=tenant, **about)
+        settings = {**listeners, "rtpengine": self.engine.name, **settings}
+        site = Site(self.tmp / name, tenant=tenant, transports=(), arguments=("serve",), **settings)
         site.sip = places["udp"]
         site.listeners = dict(places)
         return site
 
 
 class Room:
-    """The phones of one test over one server. In its end the phones are gone, and nothing of calls is left."""
+    """The phones of one test over one server. In its end nothing is left of their calls."""
 
     def __init__(self, studio: Studio, site: Site, tmp: Path) -> None:
         self.studio = studio
@@ -372,6 +376,8 @@ class Room:
             except (PeerFailed, OSError) as silent:
                 print(f"{voice.number}: {silent}")
         print(f"{self.site.log}\n{self.studio.engine.log}")
+        for key in call_keys(self.site):  # the next test shall find nothing
+            self.site.api("DELETE", f"/pbx/call/{key.rpartition(':')[2]}")
 
 
 def connect(caller: Voice, callee: Voice) -> None:

@@ -197,3 +197,26 @@ async def test_a_phone_that_is_not_there_does_not_stop_the_others(callers: Calle
     rung.answer()
     await outgoing.answered()
     assert (await outgoing.bye()).status == 200
+
+
+async def test_a_caller_that_goes_on_by_the_route_of_another_phone_reaches_the_one_that_answered(
+    callers: Callers,
+) -> None:
+    """As baresip does: it keeps the Record-Route of the first 180, and takes the Contact of the 200."""
+    caller = await callers.phone(callers.extension().handset)
+    called = callers.extension(2)
+    phones = [await callers.phone(handset) for handset in called.handsets]
+    outgoing = await caller.call(called.number)
+    outgoing.acks = False
+    rung, answering = [await phone.incoming() for phone in phones]
+    rung.ring()
+    early = await outgoing.provisional(180)
+    answering.answer()
+    await outgoing.answered()
+    outgoing.dialog.routes = tuple(reversed(early.listed("record-route")))
+    outgoing.acknowledge(outgoing.invite)
+    await answering.acknowledged()
+    await rung.cancelled()
+    assert (await outgoing.request("INFO")).status == 200
+    assert (await outgoing.bye()).status == 200
+    await answering.asked("BYE")

@@ -1,4 +1,4 @@
-"""Pairs of real phones call each other, and each hears the tone of the other: direct and through the relay."""
+"""Pairs of real phones call each other, and each hears the other one's tone: direct and through the relay."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -104,11 +104,11 @@ class Handset:
         assert bare.statuses == [407], bare.statuses
         value = dict(bare.answers[0].headers)["Proxy-Authenticate"]
         realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
-        said["more"] = (*said.get("more", ()), self._credentials(method, realm, nonce))  # type: ignore[misc]
+        said["more"] = (*said.get("more", ()), self.credentials(method, realm, nonce))  # type: ignore[misc]
         request = self.request(method, uri, **said)  # type: ignore[arg-type]  # as `request` takes them
         return await self.world.ask(Exchange(request, self.flow, is_cancelled=cancelled))
 
-    def _credentials(self, method: str, realm: str, nonce: str) -> str:
+    def credentials(self, method: str, realm: str, nonce: str) -> str:
         name, password = self.account.username, self.account.password
         bare = Credentials(name, realm, nonce, f"sip:{DOMAIN}", "", "MD5", "c", "auth", "00000001")
         response = expected(bare, method, ha1(name, realm, password, "MD5"))
@@ -137,9 +137,7 @@ class Handset:
         await self.world.settle()
         return response
 
-    async def take(
-        self, sent: Sent, *, body: bytes = b"", headers: tuple[tuple[str, str], ...] = ()
-    ) -> "Dialog":
+    async def take(self, sent: Sent, *headers: tuple[str, str], body: bytes = b"") -> "Dialog":
         """Answer an INVITE with 200: what it then knows of the call."""
         await self.reply(sent, 200, *headers, body=body)
         asked = sent.request

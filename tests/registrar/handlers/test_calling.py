@@ -145,7 +145,7 @@ async def test_without_the_database_it_is_503() -> None:
         world.people.away = True
         await found(customer, user)
 
-    world.people.called = away  # type: ignore[assignment,method-assign]  # it goes while it is asked
+    world.people.called = away  # type: ignore[method-assign]  # it goes while it is asked
     exchange = await ann.call()
     assert exchange.statuses == [503]
     assert dict(exchange.answers[0].headers) == {"Retry-After": "5"}

@@ -94,7 +94,7 @@ async def test_a_phone_that_is_registered_there_no_more_is_403() -> None:
 
 async def test_a_phone_that_has_registered_from_elsewhere_goes_on_from_there() -> None:
     world = world_of()
-    hers, his = await talk(world)
+    hers, _ = await talk(world)
     hers.handset.flow = replace(hers.handset.flow, remote_port=5066)
     assert (await hers.send("INFO")).statuses == [403]
     await hers.handset.register()
@@ -147,13 +147,9 @@ async def test_without_our_token_there_is_no_such_call(method: str) -> None:
     world = world_of()
     hers, _ = await talk(world)
     good = hers.routes
-    for routes in (
-        [],
-        ["<sip:192.0.2.10;lr>"],
-        [good[0].replace("<sip:r", "<sip:rA")],
-        ["<sip:elsewhere.test;lr>"],
-    ):
-        hers.routes = routes
+    forged = good[0].replace("<sip:r", "<sip:rA")
+    for route in (None, "<sip:192.0.2.10;lr>", forged, "<sip:elsewhere.test;lr>"):
+        hers.routes = [route] if route else []
         assert (await hers.send(method)).statuses == [481]
     hers.routes, hers.call_id = good, "another-call"
     assert (await hers.send(method)).statuses == [481]
@@ -220,17 +216,37 @@ async def test_a_browser_that_came_back_is_found_by_its_instance() -> None:
 
 async def test_who_is_gone_is_480_and_the_call_is_over() -> None:
     world = world_of()
-    hers, his = await talk(world)
-    ann = hers.handset
     bob = await Handset(world, BOB, transport="tcp").register()
-    await his.handset.register(0)
+    ann = await Handset(world, ANN).register()
+    exchange = await ann.call()
+    await bob.take(world.wire.take()[0])
     del world.lines.flows[bob.flow.id]
-    await bob.register(0) if bob.flow.id in world.lines.flows else None
-    hers.uri = f"sip:201@{DOMAIN}"
-    exchange = await hers.send("BYE")
-    assert exchange.statuses == [480]
+    gone = await ann.dialog(exchange).send("BYE")
+    assert gone.statuses == [480]
     assert len(world.calls) == 0
-    assert ann.account == ANN
+    assert world.wire.sent == []
+
+
+async def test_without_a_token_in_its_target_it_goes_to_where_the_phone_is() -> None:
+    """A phone may keep the address and drop the parameter: ours says who, the store says where."""
+    world = world_of()
+    hers, his = await talk(world)
+    hers.uri = f"sip:201@{DOMAIN}"
+    await hers.send("BYE")
+    assert [sent.flow for sent in world.wire.take()] == [his.handset.flow]
+
+
+async def test_the_token_of_somebody_else_leads_nowhere_else() -> None:
+    """A target that is not the other party of this dialog does not count."""
+    world = world_of()
+    hers, his = await talk(world)
+    cat = await Handset(world, CAT, port=5072).register()
+    exchange = await cat.call("201", call_id="call-2")
+    (sent,) = world.wire.take()
+    his.uri = str(sent.request.contacts[0].uri)
+    await his.send("INFO")
+    assert [sent.flow for sent in world.wire.take()] == [hers.handset.flow]
+    assert exchange.statuses == []
 
 
 async def test_a_bye_ends_the_call() -> None:

@@ -398,6 +398,7 @@ class World:
             node, media or NoMedia(), policy, ring_seconds, lambda: next(serial).to_bytes(SALT_BYTES, "big")
         )
         self.calls = self.parts.calls
+        self.hops = Hops(self.parts)
         self.dispatch = Dispatch(
             self.guard,
             self.screen,
@@ -405,7 +406,7 @@ class World:
             self.register,
             Calling(self.parts),
             Dialogs(self.parts),
-            Hops(self.parts),
+            self.hops,
             self.flows,
             self.clock,
             self.metrics,

@@ -1,6 +1,7 @@
 """registrar/rules/tokens.py: what we write for ourselves, nobody else reads or makes."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from registrar.model import Binding
 from registrar.rules.tokens import (
     HOP_SECONDS,
     KEY_BYTES,
+    MARK,
     MAX_KEPT,
     SALT_BYTES,
     Hop,
@@ -63,7 +65,7 @@ def test_a_leg_is_read_in_its_own_call(leg: Leg, call_id: str, salt: bytes) -> N
 def test_a_hop_is_read_for_its_own_request(target: Target, cseq: str, salt: bytes) -> None:
     hop = Hop(target, "id-a", cseq, int(NOW))
     token = fresh().hop(hop, "call-1", salt)
-    assert fresh().read_hop(token, "call-1", cseq, NOW) == hop
+    assert fresh().read_hop(token, "call-1", cseq, NOW) == replace(hop, mark=token[:MARK])
     assert fresh().read_hop(token, "call-2", cseq, NOW) is None
     assert fresh().read_hop(token, "call-1", cseq + "x", NOW) is None
 
@@ -82,6 +84,12 @@ def test_a_hop_is_good_for_a_while(seconds: int, good: bool) -> None:
     """Clocks of nodes differ: what comes from the future is read for as long."""
     token = fresh().hop(HOP, "c", SALT)
     assert (fresh().read_hop(token, "c", HOP.cseq, NOW + seconds) is not None) is good
+
+
+@given(SALTS, SALTS)
+def test_each_leave_has_a_mark_of_its_own(salt: bytes, other: bytes) -> None:
+    marks = {fresh().hop(HOP, "c", each)[:MARK] for each in (salt, other)}
+    assert len(marks) == len({salt, other})
 
 
 @given(TARGETS, WORDS, WORDS)

@@ -197,3 +197,29 @@ def test_whatever_happens_nothing_is_left_after_all_deadlines(seed: int) -> None
     assert book.empty
     assert not book.layer._by_connection
     assert not book.layer._answered
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_request_that_nobody_waits_for_is_forgotten(method: str, heard: bool, transport: str) -> None:
+    book = Playbook(transport)
+    key = book.ask(request(method))
+    if heard:
+        book.answered(key, 180)
+    book.layer.forget(key)
+    assert len(book.layer) == 0
+    assert book.wait(200) == []
+    assert book.layer.receive(response(request(method), 200), book.flow, book.now) == []
+    assert book.layer.unmatched == 1
+    assert book.layer.closed(book.flow, book.now) == []
+
+
+def test_what_is_not_there_can_be_forgotten() -> None:
+    book = Playbook()
+    key = book.ask(request("OPTIONS"))
+    book.layer.forget(key)
+    book.layer.forget(key)
+    server = book.accept(request("REGISTER", branch="z9hG4bK2"))
+    book.layer.forget(server)
+    assert len(book.layer) == 1, "only requests of ours are"

@@ -1,0 +1,346 @@
+"""registrar/handlers/calls.py: the calls of this process, from the first INVITE to their end."""
+
+import pytest
+
+from registrar.handlers.calls import CSEQ_MARGIN, GRACE_SECONDS, PARTIES_SECONDS, PUT_SECONDS, News
+from registrar.model import CallState, Cause
+from registrar.store.call_codec import encode
+
+from .handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
+from .world import World
+
+
+def world_of(**more: object) -> World:
+    return World(ANN, BOB, CAT, **more)  # type: ignore[arg-type]  # as World takes them
+
+
+def told(world: World) -> list[tuple[str, str]]:
+    """The events, each with its reason."""
+    return [(event["event"], event.get("reason", "")) for event in world.store.events]
+
+
+def ended(world: World) -> tuple[Cause, int, str]:
+    ((_, ending),) = world.store.endings
+    return ending.cause, ending.status, ending.by
+
+
+async def pass_time(world: World, seconds: float) -> None:
+    """Time passes in steps of a second."""
+    for _ in range(int(seconds)):
+        world.clock.now += 1
+        await world.calls.look()
+
+
+# From the beginning to the answer
+
+
+async def test_a_call_is_written_down_when_it_rings_and_when_it_is_answered() -> None:
+    world = world_of()
+    ann, bob, _, sent = await pair(world)
+    (ringing,) = world.store.there.values()
+    assert (ringing.state, ringing.customer, ringing.domain) == (CallState.RINGING, "acme", "acme.test")
+    assert (ringing.caller.number, ringing.caller.name, ringing.caller.phone) == ("200", "Ann", ANN.id)
+    assert (ringing.callee.number, ringing.callee.name, ringing.callee.phone) == ("201", "Bob", "")
+    world.clock.now += 3
+    await bob.take(sent)
+    (answered,) = world.store.there.values()
+    assert (answered.state, answered.answered_at - answered.started_at) == (CallState.ANSWERED, 3)
+    assert (answered.callee.phone, answered.callee.transport, answered.callee.tag) == (
+        BOB.id,
+        "udp",
+        "tag-id-b",
+    )
+    assert [event for event, _ in told(world)] == ["call-started", "call-answered"]
+    assert not any("a" * 32 in value for name, value in encode(answered).items() if name != "d")
+    assert len(world.calls) == 1 and ann.account == ANN
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (486, Cause.BUSY),
+        (600, Cause.BUSY),
+        (603, Cause.DECLINED),
+        (408, Cause.NO_ANSWER),
+        (480, Cause.UNREACHABLE),
+        (487, Cause.CANCELLED),
+        (404, Cause.FAILED),
+        (500, Cause.FAILED),
+    ],
+)
+async def test_why_nobody_took_it(status: int, cause: Cause) -> None:
+    world = world_of()
+    _, bob, _, sent = await pair(world)
+    await bob.reply(sent, status)
+    assert ended(world) == (cause, status, "")
+    assert len(world.calls) == 0 and world.store.there == {}
+    assert world.metrics.registry.get_sample_value("calls_total", {"cause": str(cause)}) in (1.0, None)
+
+
+async def test_a_cancelled_call() -> None:
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    await bob.reply(sent, 180)
+    exchange.cancel()
+    await bob.reply(sent, 487)
+    assert ended(world) == (Cause.CANCELLED, 487, "")
+
+
+@pytest.mark.parametrize("side", ["caller", "callee"])
+async def test_who_says_bye_has_hung_up(side: str) -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    await (hers if side == "caller" else his).send("BYE")
+    assert ended(world) == (Cause.HUNG_UP, 0, "200" if side == "caller" else "201")
+
+
+async def test_a_call_is_written_again_before_it_is_forgotten() -> None:
+    world = world_of()
+    await talk(world)
+    (before,) = world.store.there
+    await pass_time(world, PUT_SECONDS * 5)
+    assert list(world.store.there) == [before]
+
+
+# Somebody wants it to be over
+
+
+async def test_both_are_told_when_the_operator_hangs_up() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "carol")
+    assert ended(world) == (Cause.API, 0, "carol")
+    to_her, to_him = world.wire.take()
+    for sent, mine in ((to_her, hers), (to_him, his)):
+        bye = sent.request
+        assert (bye.method, sent.flow, bye.target) == ("BYE", mine.handset.flow, mine.handset.contact)
+        assert (bye.headers.get("from"), bye.headers.get("to")) == (mine.remote, mine.local)
+        assert bye.call_id == mine.call_id
+        assert bye.cseq[0] >= CSEQ_MARGIN
+        assert "Ended by the operator" in (bye.headers.get("reason") or "")
+    assert b"b" * 32 not in bytes(to_her.request)
+    assert b"a" * 32 not in bytes(to_him.request)
+    await world.calls.hang_up(id, "carol")
+    assert world.wire.sent == [], "once"
+
+
+async def test_a_bye_counts_on_from_what_a_party_has_sent() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    hers.handset.cseq = 70_000
+    await hers.send("INFO")
+    world.wire.take()
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "x")
+    _, to_him = world.wire.take()
+    assert to_him.request.cseq[0] == 70_001 + CSEQ_MARGIN
+
+
+async def test_a_call_that_rings_is_ended_too() -> None:
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    await bob.reply(sent, 180)
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "carol")
+    assert world.wire.methods == ["CANCEL"]
+    await bob.reply(sent, 487)
+    assert exchange.statuses == [180, 487]
+    assert ended(world) == (Cause.API, 487, "carol")
+
+
+async def test_a_bye_goes_to_where_a_party_is_now() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    hers.handset.contact = "sip:moved@10.0.0.9"
+    await hers.send("INVITE")
+    (sent,) = world.wire.take()
+    await his.handset.reply(sent, 200)
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "x")
+    assert world.wire.take()[0].request.target == "sip:moved@10.0.0.9"
+
+
+async def test_whom_nobody_can_reach_is_told_nothing() -> None:
+    world = world_of()
+    bob = await Handset(world, BOB, transport="tcp").register()
+    ann = await Handset(world, ANN).register()
+    await ann.call()
+    await bob.take(world.wire.take()[0])
+    del world.lines.flows[bob.flow.id]
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "x")
+    assert [sent.flow for sent in world.wire.take()] == [ann.flow]
+    assert ended(world)[0] is Cause.API
+
+
+async def test_too_many_transactions_do_not_keep_a_call() -> None:
+    world = world_of()
+    await talk(world)
+    (id,) = world.store.there
+    world.wire.is_full = True
+    await world.calls.hang_up(id, "x")
+    assert ended(world)[0] is Cause.API
+
+
+async def test_nobody_knows_that_call() -> None:
+    world = world_of()
+    await world.calls.hang_up("nonsense", "x")
+    world.calls.refused("nonsense", 486)
+    assert told(world) == [] and world.wire.sent == []
+
+
+# What runs out, and who is gone
+
+
+async def talk_with_timer(world: World) -> tuple[Dialog, Handset, Handset]:
+    ann, bob, exchange, sent = await pair(world, more=("Supported: timer", "Session-Expires: 90"))
+    await bob.take(sent, ("Session-Expires", "90;refresher=uac"))
+    return ann.dialog(exchange), ann, bob
+
+
+async def test_a_session_that_nobody_refreshes_is_lost() -> None:
+    world = world_of()
+    await talk_with_timer(world)
+    await pass_time(world, 95)
+    assert len(world.calls) == 1
+    await pass_time(world, 1)
+    assert ended(world) == (Cause.LOST, 0, "session timer")
+    assert world.wire.methods == ["BYE", "BYE"]
+
+
+async def test_a_session_that_is_refreshed_goes_on() -> None:
+    world = world_of()
+    hers, _, bob = await talk_with_timer(world)
+    for _ in range(3):
+        await pass_time(world, 80)
+        await hers.send("UPDATE", "Supported: timer", "Session-Expires: 90;refresher=uac")
+        await bob.reply(world.wire.take()[0], 200, ("Session-Expires", "90;refresher=uac"))
+    assert len(world.calls) == 1
+
+
+async def test_a_session_without_a_timer_has_no_end() -> None:
+    world = world_of()
+    await talk(world)
+    await pass_time(world, 3_000)
+    assert len(world.calls) == 1
+
+
+async def test_a_party_that_is_gone_has_a_while_to_come_back() -> None:
+    world = world_of()
+    _, his = await talk(world)
+    await his.handset.register(0)
+    await pass_time(world, PARTIES_SECONDS + GRACE_SECONDS - 2)
+    assert len(world.calls) == 1
+    await pass_time(world, PARTIES_SECONDS * 2)
+    assert ended(world) == (Cause.LOST, 0, "")
+    assert len(world.wire.take()) >= 1
+
+
+async def test_a_party_that_comes_back_in_time_is_not_lost() -> None:
+    world = world_of()
+    _, his = await talk(world)
+    for _ in range(3):
+        await his.handset.register(0)
+        await pass_time(world, PARTIES_SECONDS + 2)
+        await his.handset.register()
+        await pass_time(world, PARTIES_SECONDS + 2)
+    assert len(world.calls) == 1
+
+
+async def test_a_connection_that_stands_is_enough() -> None:
+    """Its registration may have run out: who is connected is there."""
+    world = world_of()
+    bob = await Handset(world, BOB, transport="tcp").register()
+    ann = await Handset(world, ANN).register()
+    await ann.call()
+    await bob.take(world.wire.take()[0])
+    world.location.stored.pop(BOB.id)
+    await pass_time(world, 60)
+    assert len(world.calls) == 1
+
+
+async def test_without_redis_nobody_is_lost() -> None:
+    world = world_of()
+    _, his = await talk(world)
+    await his.handset.register(0)
+    world.location.away = True
+    for _ in range(30):
+        world.clock.now += 1
+        try:
+            await world.calls.look()
+        except Exception as error:  # whatever it is, it must be this one
+            assert type(error).__name__ == "StoreUnavailable"
+    assert len(world.calls) == 1
+
+
+async def test_who_rings_is_not_looked_for() -> None:
+    world = world_of()
+    _, bob, _, _ = await pair(world)
+    await bob.register(0)
+    await pass_time(world, 60)
+    assert len(world.calls) == 1
+
+
+# Other nodes
+
+
+async def test_news_of_a_bye_by_another_node_end_the_call() -> None:
+    world = world_of()
+    await talk(world)
+    (id,) = world.store.there
+    world.calls.heard(News("another"))
+    world.calls.heard(News(id))
+    assert len(world.calls) == 1
+    world.calls.heard(News(id, ended="callee", tag="tag-id-b"))
+    assert ended(world) == (Cause.HUNG_UP, 0, "201")
+    assert world.wire.sent == [], "the other node has passed the BYE"
+
+
+async def test_news_of_a_refresh_by_another_node_prolong_the_session() -> None:
+    world = world_of()
+    await talk_with_timer(world)
+    (id,) = world.store.there
+    await pass_time(world, 80)
+    world.calls.heard(News(id, expires_at=world.clock.now + 90, tag="tag-id-b"))
+    await pass_time(world, 80)
+    assert len(world.calls) == 1
+
+
+async def test_a_node_that_has_not_the_call_tells_the_one_that_has() -> None:
+    here = world_of()
+    there = World(node="b", beside=here)
+    hers, ann, bob = await talk_with_timer(here)
+    (id,) = here.store.there
+    hers.handset.world = there
+    await hers.send("UPDATE", "Supported: timer", "Session-Expires: 90;refresher=uac")
+    await bob.reply(there.wire.take()[0], 200, ("Session-Expires", "90;refresher=uac"))
+    await hers.send("BYE")
+    assert there.news == [
+        News(id, expires_at=here.clock.now + 90, tag="tag-id-b"),
+        News(id, ended="caller", tag="tag-id-b"),
+    ]
+    assert ann.account == ANN
+
+
+async def test_the_calls_of_a_node_that_died_are_ended_by_another() -> None:
+    here = world_of()
+    _, his = await talk(here)
+    there = World(node="b", beside=here)
+    there.parts.calls._store = here.store  # both have one
+    assert await there.calls.bury("a", "another") == 0
+    assert await there.calls.bury("a", "g-a") == 1
+    assert ended(here) == (Cause.LOST, 0, "b")
+    assert [sent.request.method for sent in there.wire.sent] == ["BYE", "BYE"]
+    assert there.wire.sent[1].flow == his.handset.flow
+    assert there.wire.sent[1].request.headers.get("to") == his.local
+
+
+async def test_a_caller_that_never_registered_is_not_looked_for() -> None:
+    """Over UDP nothing can be told of it but its requests: the session timer looks after it."""
+    world = world_of()
+    bob = await Handset(world, BOB, port=5070).register()
+    await Handset(world, ANN).call()
+    await bob.take(world.wire.take()[0])
+    await pass_time(world, 60)
+    assert len(world.calls) == 1
