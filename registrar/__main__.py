@@ -49,6 +49,8 @@ EXIT_UNFIT: Final = 1
 EXIT_CONFIGURATION: Final = 2
 EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
+RTPENGINE: Final = "13.4.1.1"
+"""Older ones can be brought to send a call's sound to strangers (CVE-2025-53399)."""
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 log = logging.getLogger("registrar")
@@ -249,11 +251,18 @@ def _say_what_is_unusual(installation: Installation) -> None:
             "the API listens on %s without TLS and without a trusted proxy before it (REGISTRAR_HTTP)",
             ", ".join(exposed),
         )
+    if installation.settings.rtpengine:
+        engines = ", ".join(f"{host}:{port}" for host, port in installation.settings.rtpengine)
+        log.info("media relay: %s; production wants rtpengine >= %s (docs/media.md)", engines, RTPENGINE)
 
 
 def _print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
     settings = installation.settings
-    phone = tenant["phones"][0]
+    # Another extension than the browser's, so that the two can call each other.
+    phone = next(
+        (one for one in tenant["phones"] if one["extensionNumber"] != tenant["webrtc"]["extensionNumber"]),
+        tenant["phones"][0],
+    )
     api = _api_url(settings)
     print(f"API          {api}   documentation: {api}/docs")
     print(f"ADMIN token  {tenant['token']}")

@@ -223,7 +223,10 @@ class SipSide:
             "directory": "up" if self._domains_known.is_set() else "down: the SIP domains could not be read",
         }
         problem = self._countries.problem
-        return parts, (f"country file: {problem}",) if problem else ()
+        concerns = [f"country file: {problem}"] if problem else []
+        if self._telephony is not None and self._telephony.concern:
+            concerns.append(self._telephony.concern)
+        return parts, tuple(concerns)
 
     def _make_driver(self, requests: asyncio.TaskGroup) -> Driver:
         register = Register(

@@ -129,11 +129,11 @@ class Telephony:
         self.hops = Hops(parts)
 
     @property
-    def engines(self) -> str | None:
-        """Whether the media relay answers; None: there is none to answer."""
-        if not isinstance(self._media, RtpengineMedia):
-            return None
-        return "up" if self._media.engines_up else "down: no media engine answers"
+    def concern(self) -> str:
+        """What is wrong with the media relay, empty when nothing is, or when there is none."""
+        if not isinstance(self._media, RtpengineMedia) or self._media.engines_up:
+            return ""
+        return "media: no rtpengine answers, browsers and desk phones cannot call each other"
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
         """What runs until the stop."""

@@ -196,7 +196,7 @@ class CallTable:
             entry.call = replace(entry.call, relay=relay)
 
     def refreshed(self, leg: Leg, tag: str, seconds: int) -> None:
-        """The session goes on for `seconds` from now; 0: it does not run out any more (RFC 4028 section 7.2)."""
+        """The session goes on for `seconds` from now; 0: it runs out no more (RFC 4028 section 7.2)."""
         entry = self._entries.get(leg.call)
         expires_at = self._clock() + seconds if seconds else 0.0
         if entry is None:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.rules import forward
 from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
+from registrar.rules.identity import person, secret_of
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, parse_name_addr, quote
 from registrar.transaction import Key, TableFull
@@ -121,7 +122,9 @@ class Forwarding:
 
     def cancel(self, reason: str) -> None:
         """See network.Served."""
-        self._reason = reason
+        phone = self.exchange.phone
+        secret = secret_of(phone)
+        self._reason = reason.replace(secret, person(phone).user) if phone is not None and secret else reason
         self._perform(self.fork.give_up(487))
 
     def caller_gone(self) -> None:
@@ -168,10 +171,17 @@ class Forwarding:
             except (MediaRefused, StoreUnavailable) as error:
                 log.warning("the media of a call: %s", error)
                 body = _refused(error)
+            except MalformedMessage as error:
+                log.debug("a response that cannot be read: %s", error)
+                body = Refused(UNREADABLE, "")
+            except Exception:  # a fault of ours: what comes after it must not wait for ever
+                log.exception("a response could not be made")
+                body = Refused(500, "")
             try:
                 self._hear(number, response, body)
-            finally:
-                self._backlog.popleft()
+            except Exception:
+                log.exception("a response could not be passed on")
+            self._backlog.popleft()
 
     def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         branch = self._branches[number]
@@ -198,7 +208,8 @@ class Forwarding:
         """A 2xx goes back; one whose media cannot be had is ended at once."""
         self._stop_ringing()
         if isinstance(body, Refused):
-            self._reject(number, Answer(body.status, headers=_warning(body.warning)))
+            headers = _warning(body.warning) if body.warning else ()
+            self._reject(number, Answer(body.status, headers=headers))
         elif self._gone:
             self._reject(number, None)
         elif not self._pass(number, response, body):
@@ -285,11 +296,16 @@ class Forwarding:
             self._finish(number, 487)
 
     def _hang_up(self, number: int) -> None:
-        """End the dialog that a 2xx has made: acknowledge it, and say BYE."""
+        """End the dialog that a 2xx has made: acknowledge it, and say BYE.
+
+        One that stood before goes on: the 2xx of a re-INVITE gets its ACK, no other request has one.
+        """
         branch = self._branches[number]
         response, sent, way = branch.final, branch.sent, branch.way
         self.case.unwanted(number)
         if response is None or sent is None or way is None or not _is_readable(response):
+            return
+        if not self._is_invite:
             return
         try:
             contact = str(parse_name_addr(response.headers.get("contact") or "").uri)
@@ -297,6 +313,8 @@ class Forwarding:
             contact = sent.target
         acknowledge = forward.acknowledge(sent, response, contact, self.reach.via(way))
         self.network.send(self._addressed(acknowledge, way), way.flow)
+        if self.exchange.request.to.tag is not None:
+            return
         bye = forward.hang_up(sent, response, contact, self.reach.via(way), forward.COMPLETED_ELSEWHERE)
         try:
             self.network.request(self._addressed(bye, way), way.flow, None)
@@ -324,6 +342,10 @@ class Forwarding:
                 refused = _refused(error)
                 branch.warning, branch.retry_after = refused.warning, refused.status == 503
                 self._finish(number, refused.status)
+                return
+            except Exception:  # a fault of ours: nobody shall ring, or wait, because of it
+                log.exception("a request could not be made")
+                self._finish(number, 500)
                 return
             if not self.fork.is_wanted(number):  # the caller gave up while the media was asked for
                 self._finish(number, 487)

@@ -20,7 +20,9 @@ CLAIMS: Final = frozenset(
     "p-access-network-info identity identity-info reply-to proxy-require".split()
 )
 """Headers of a request that say who somebody is, or where it shall go: we know better."""
-_OURS: Final = frozenset({"contact", "content-length", "max-forwards"})
+_WITHHELD: Final = CLAIMS | {"via", "contact", "content-length", "max-forwards"}
+"""Headers of a request that do not pass as they are. The Vias are the sender's addresses: they come back into
+the answers, and need not be seen for that (RFC 3323 section 5.1)."""
 _KEPT_BACK: Final = frozenset(
     "via from to call-id cseq record-route contact content-length www-authenticate proxy-authenticate "
     "authentication-info proxy-authentication-info p-asserted-identity p-preferred-identity remote-party-id "
@@ -133,13 +135,11 @@ def shown_request(
     headers = Headers([("via", "Via", via)])
     rows = headers.rows
     for key, name, value in request.headers.rows:
-        if key == "via":
-            continue  # the way back to the sender is its address: we keep it, as RFC 3323 section 5.1 wants it
         if key == "from":
             value = _tagged(view.from_, request.from_.tag)
         elif key == "to":
             value = _tagged(view.to, request.to.tag)
-        elif key in CLAIMS or key in _OURS or key in replaced:
+        elif key in _WITHHELD or key in replaced:
             continue
         elif key == "refer-to":
             value = _refer_to(value, view.place, is_here)

@@ -90,7 +90,7 @@ def test_what_a_request_becomes() -> None:
     made = shown(invite("Max-Forwards: 7", "Subject: lunch", "Route: <sip:rleg@192.0.2.10;lr>"))
     assert (made.method, made.target) == ("INVITE", "sip:201@10.0.0.8")
     assert dict(made.headers) == {
-        "Via": "SIP/2.0/UDP 10.0.0.7:5062;branch=z9hG4bK1",
+        "Via": "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK2",
         "From": '"Ann" <sip:200@acme.test>;tag=a',
         "To": "<sip:201@acme.test>",
         "Call-ID": "call-1",
@@ -102,7 +102,7 @@ def test_what_a_request_becomes() -> None:
         "P-Asserted-Identity": '"Ann" <sip:200@acme.test>',
         "Content-Length": "0",
     }
-    assert made.headers.all("via")[0] == "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK2"
+    assert len(made.headers.all("via")) == 1, "where it came from is nobody's business"
 
 
 def test_without_a_route_none_is_recorded_and_nobody_is_asserted() -> None:
