@@ -9,6 +9,7 @@ from registrar.rules import forward, session
 from registrar.rules.identity import (
     hops_left,
     person,
+    plain,
 )
 from registrar.rules.routing import ROUTED, devices
 from registrar.rules.tokens import Target
@@ -22,6 +23,8 @@ from .parts import Parts, sender_target
 
 DEVICES: Final = 20
 """So many devices ring at once; more is no extension but a flood."""
+MAX_NAMES: Final = 640
+"""Octets of From and To: our tokens hold both, and must come back in a header of a phone."""
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +113,8 @@ def _refused(request: Request, mark: str) -> Answer | None:
         return Answer(483)
     if session.is_too_brief(request):
         return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
+    if len(plain(request.from_)) + len(plain(request.to)) > MAX_NAMES:
+        return Answer(400, "Names Too Long")
     if request.method != "MESSAGE" and not request.contacts:
         return Answer(400, "Contact Is Missing")  # section 8.1.1.8
     return None

@@ -171,8 +171,8 @@ class Forwarding:
             except (MediaRefused, StoreUnavailable) as error:
                 log.warning("the media of a call: %s", error)
                 body = _refused(error)
-            except MalformedMessage as error:
-                log.debug("a response that cannot be read: %s", error)
+            except MalformedMessage as fault:  # another name: compiled, a name has one type
+                log.debug("a response that cannot be read: %s", fault)
                 body = Refused(UNREADABLE, "")
             except Exception:  # a fault of ours: what comes after it must not wait for ever
                 log.exception("a response could not be made")

@@ -21,7 +21,7 @@ MAX_MESSAGE: Final = 16_384  # RFC 4475 needs 3,361; more is an attack, or a bod
 MAX_HEAD: Final = 8_192
 MAX_HEADERS: Final = 128  # lines of folded ones count each
 MAX_METHOD: Final = 64
-MAX_REQUEST_URI: Final = 512
+MAX_REQUEST_URI: Final = 1_024  # of any URI: our own Contacts have a token that holds another Contact
 MAX_CSEQ: Final = 2**31 - 1  # section 8.1.1.5
 
 # What may not stand in a header at all: control bytes, and CR or LF that is not part of CRLF. Deleting all

@@ -99,8 +99,8 @@ BOMBS: Final = (
     case("method-64", "A6", request("M" * 64), PARSED, 501),
     case("method-65", "A6", request("M" * 65), 400, 400, SILENCE),
     case("method-7000", "A6", request("OPTIONS").replace(b"OPTIONS", b"M" * 7_000, 1), 400, 400, SILENCE),
-    case("request-uri-512", "A6", request("OPTIONS", uri=f"sip:{'a' * (512 - 17)}@{HOME}"), PARSED, 401),
-    case("request-uri-513", "A6", request("OPTIONS", uri=f"sip:{'a' * (513 - 17)}@{HOME}"), 400),
+    case("request-uri-1024", "A6", request("OPTIONS", uri=f"sip:{'a' * (1_024 - 17)}@{HOME}"), PARSED, 401),
+    case("request-uri-1025", "A6", request("OPTIONS", uri=f"sip:{'a' * (1_025 - 17)}@{HOME}"), 400),
     case("contact-uri-1024", "A6", request("REGISTER", f"Contact: <sip:{'a' * 1_018}@b>"), PARSED, 401),
     case("contact-uri-1025", "A6", request("REGISTER", f"Contact: <sip:{'a' * 1_019}@b>"), 400),
     case(

@@ -5,7 +5,7 @@ import pytest
 from registrar.handlers.bridging import has_sdp, offered, other_body
 from registrar.model import LegKind, MediaPolicy
 from registrar.rules.legs import Legs
-from registrar.sip import Request
+from registrar.sip import Request, Response
 
 from .handsets import ANN, BOB, CAT, SDP, SDP_TYPE, WEB_SDP, Dialog, Handset, Relay
 from .world import Exchange, Sent, World, request
@@ -263,3 +263,32 @@ def test_what_neither_may_use_is_taken_out() -> None:
 def test_another_body_names_nobody() -> None:
     assert other_body(b"I am abc", "abc", "200") == b"I am 200"
     assert other_body(b"I am abc", "", "200") == b"I am abc"
+
+
+async def test_an_answer_in_the_call_that_is_refused_is_acknowledged_and_ends_nothing() -> None:
+    """The dialog stood before; without its ACK the 2xx of a re-INVITE would come again and again."""
+    on = Stage()
+    hers, his = await on.talk()
+    exchange = await hers.send("INVITE", body=WEB_SDP)
+    sent = on.sent
+    on.relay.refuses = {"answer"}
+    await his.handset.reply(sent, 200, body=SDP)
+    assert exchange.statuses == [488]
+    assert on.world.wire.methods == ["ACK"]
+    assert len(on.world.calls) == 1 and on.relay.deleted == []
+
+
+async def test_an_answer_with_a_body_that_cannot_be_read_is_a_502() -> None:
+    on = Stage()
+    exchange = await on.call()
+    sent = on.sent
+    response = await on.bob.reply(sent, 180)
+    broken = Response(200, "OK", response.headers, SDP)
+    broken.headers.replace("to", '"broken <sip:x')
+    broken.headers.add("Content-Type", "application/sdp")
+    assert sent.asker is not None and sent.key is not None
+    sent.asker.answered(sent.key, broken)
+    await on.world.settle()
+    assert exchange.statuses == [180, 502]
+    assert on.relay.deleted == [(SESSION, "e1")]
+    assert on.world.store.there == {}

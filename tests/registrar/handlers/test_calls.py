@@ -344,3 +344,40 @@ async def test_a_caller_that_never_registered_is_not_looked_for() -> None:
     await bob.take(world.wire.take()[0])
     await pass_time(world, 60)
     assert len(world.calls) == 1
+
+
+async def test_a_dialog_that_did_not_become_the_call_does_not_end_it() -> None:
+    """Two phones have answered; the caller says BYE to the one that was slower (section 13.2.2.4)."""
+    world = world_of()
+    hers, his = await talk(world)
+    hers.remote = hers.remote.replace("tag=tag-id-b", "tag=slower")
+    await hers.send("BYE")
+    assert len(world.calls) == 1
+    (id,) = world.store.there
+    world.calls.heard(News(id, ended="callee", tag="slower"))
+    assert len(world.calls) == 1
+    await his.send("BYE")
+    assert len(world.calls) == 0
+
+
+async def test_a_session_that_is_refreshed_without_a_timer_has_no_end_any_more() -> None:
+    """RFC 4028 section 7.2."""
+    world = world_of()
+    hers, _, bob = await talk_with_timer(world)
+    await hers.send("UPDATE")
+    await bob.reply(world.wire.take()[0], 200)
+    await pass_time(world, 200)
+    assert len(world.calls) == 1
+
+
+async def test_a_caller_over_a_connection_is_looked_for_whether_it_registered_or_not() -> None:
+    world = world_of()
+    bob = await Handset(world, BOB, port=5070).register()
+    ann = Handset(world, ANN, transport="tcp")
+    await ann.call()
+    await bob.take(world.wire.take()[0])
+    await pass_time(world, 30)
+    assert len(world.calls) == 1
+    del world.lines.flows[ann.flow.id]
+    await pass_time(world, 30)
+    assert ended(world) == (Cause.LOST, 0, "")

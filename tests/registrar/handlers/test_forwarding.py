@@ -289,3 +289,12 @@ async def test_an_ack_with_the_branch_of_its_invite_ends_here() -> None:
     assert exchange.served is not None
     exchange.served.acknowledge(ann.request("ACK", "sip:201@acme.test"))
     assert world.wire.sent == []
+
+
+async def test_the_reason_of_a_cancel_names_nobody() -> None:
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    await bob.reply(sent, 180)
+    exchange.cancel(f'SIP;cause=200;text="{ANN.username}"')
+    (cancel,) = world.wire.take()
+    assert cancel.request.headers.get("reason") == 'SIP;cause=200;text="200"'

@@ -13,9 +13,10 @@ from registrar.rules.forward import (
     hang_up,
     is_loop,
     loop_mark,
+    newer,
     via,
 )
-from registrar.sip import Request, Response, answer, check, parse, parse_via
+from registrar.sip import MAX_CSEQ, Request, Response, answer, check, parse, parse_via
 
 from .words import request
 
@@ -144,3 +145,8 @@ def test_a_bye_in_somebodys_name() -> None:
     )
     assert (made.method, made.target, made.cseq) == ("BYE", "sip:x@10.0.0.8", (9, "BYE"))
     assert (made.from_.tag, made.to.tag, made.call_id, made.headers.get("reason")) == ("1", "2", "i", "r")
+
+
+@pytest.mark.parametrize(("cseq", "number"), [(1, 10_001), (MAX_CSEQ - 1, MAX_CSEQ), (MAX_CSEQ, MAX_CSEQ)])
+def test_a_number_of_ours_is_higher_than_any_of_theirs_and_a_number(cseq: int, number: int) -> None:
+    assert newer(cseq) == number

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from registrar.model import Binding, Flow, Snapshot
-from registrar.rules.routing import again, devices, is_on, is_same_flow
+from registrar.rules.routing import again, devices, has_moved, is_on, is_same_flow
 from registrar.rules.tokens import Target, target_of
 
 from .words import NOW
@@ -140,3 +140,28 @@ def test_a_lost_device_is_looked_for_by_its_instance_then_by_its_contact_then_by
     without = replace(lost, instance="")
     assert again(there, "p", without)[0].contact == "sip:old@a"
     assert again([], "p", lost) == []
+
+
+MOVED = replace(UDP, public_port=6000)
+OTHER = replace(UDP, public_port=6001, contact="sip:other@a", instance="urn:uuid:2")
+KNOWN = replace(UDP, instance="urn:uuid:1")
+
+
+@pytest.mark.parametrize(
+    ("live", "binding", "moved"),
+    [
+        pytest.param([UDP], UDP, False, id="it is where it was"),
+        pytest.param([], UDP, False, id="nobody knows"),
+        pytest.param([MOVED], UDP, True, id="its contact has another address"),
+        pytest.param([UDP, MOVED], UDP, False, id="it is still there too"),
+        pytest.param([OTHER], UDP, False, id="somebody else"),
+        pytest.param(
+            [replace(MOVED, instance="urn:uuid:1")], KNOWN, True, id="its instance has another one"
+        ),
+        pytest.param([replace(MOVED, instance="urn:uuid:2")], KNOWN, False, id="another instance"),
+        pytest.param([TCP], TCP, False, id="a connection is there or not"),
+        pytest.param([replace(TCP, contact=UDP.contact)], UDP, True, id="it came back by a connection"),
+    ],
+)
+def test_whether_a_device_on_udp_has_moved(live: list[Binding], binding: Binding, moved: bool) -> None:
+    assert has_moved(live, target_of("p", binding)) is moved
