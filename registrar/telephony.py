@@ -74,6 +74,7 @@ class Telephony:
 
     def __init__(self, settings: CallSettings, seal: Seal, around: Surroundings) -> None:
         self._location = around.location
+        self._metrics = around.metrics
         key = settings.secret_key
         prefix = f"registrar-{derive(key, 'media', PREFIX_BYTES).hex()}-"
         self._media: RtpengineMedia | NoMedia = (
@@ -159,6 +160,9 @@ class Telephony:
                 self.calls.heard(news)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("news of a call that cannot be read: %s", type(error).__name__)
+        except Exception:  # who listens here listens for all that the API says
+            self._metrics.unhandled.inc()
+            log.exception("news of a call could not be dealt with")
 
     def _publish(self, news: News) -> None:
         if self._location.wire.up:

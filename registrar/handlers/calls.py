@@ -229,8 +229,12 @@ class CallTable:
         """
         calls = await self._store.of_node(node, generation)
         for call in calls:
-            await self._say_bye(call, 'SIP;cause=503;text="Node lost"')
-            self._bridge.delete(call.relay)
+            try:
+                await self._say_bye(call, 'SIP;cause=503;text="Node lost"')
+                self._bridge.delete(call.relay)
+            except Exception:  # what somebody else has written there must not end us
+                self._metrics.unhandled.inc()
+                log.exception("the parties of a call could not be told that it is over")
             self._store.ended(call, Ending(Cause.LOST, self._clock(), by=self._process[0]))
             self._metrics.calls(Cause.LOST)
         return len(calls)

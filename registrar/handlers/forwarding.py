@@ -90,6 +90,8 @@ class Forwarding:
     ring_seconds: float
     """Timer C."""
     start_task: Callable[[Coroutine[None, None, None]], object]
+    between_nodes: bool = False
+    """Another node asks, and sees every answer as it is."""
     fork: Fork = field(init=False)
     _branches: list[_Branch] = field(default_factory=list)
     _numbers: dict[Key, int] = field(default_factory=dict)
@@ -100,7 +102,7 @@ class Forwarding:
     """Why the caller gave up, in its own words."""
 
     def __post_init__(self) -> None:
-        self.fork = Fork(is_invite=self._is_invite)
+        self.fork = Fork(is_invite=self._is_invite, rewrites=not self.between_nodes)
 
     @property
     def _is_invite(self) -> bool:

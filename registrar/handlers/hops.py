@@ -57,6 +57,7 @@ class Hops:
             hop.caller,
             parts.ring_seconds,
             parts.start_task,
+            between_nodes=True,
         )
         exchange.serve(forwarding)
         await forwarding.start([[hop.target]])

@@ -133,7 +133,9 @@ class Invitation:
         if phone is None:
             phone = self._caller
         both = self._legs[number] = leg_rules.legs(self._caller, mine, phone, other)
-        relay = self._relays[number] = self._parts.bridge.relay(self._id, number, both)
+        relay = self._parts.bridge.relay(self._id, number, both)
+        if relay:  # another flow of a device that was tried already goes on with its session
+            relay = self._relays.setdefault(number, relay)
         if not self._offers:
             return other_body(asked.body, secret, self._user), relay
         body, relay = await self._parts.bridge.offer(

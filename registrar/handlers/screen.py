@@ -14,7 +14,7 @@ from registrar.sip import Request, parse_name_addr, split
 
 from .answers import ALLOW, HERE, INSIDE, OUTSIDE, SERVED, Answer
 
-SUPPORTED: Final = frozenset({"outbound"})
+SUPPORTED: Final = frozenset({"outbound", "timer"})
 """Option tags that may stand in Require; Path is ignored until an edge proxy exists."""
 NO_SUCH_CALL: Final = Answer(481)
 
@@ -44,7 +44,7 @@ class Screen:
         if request.method not in ("REGISTER", "CANCEL") and "route" in request.headers:
             recorded = self._recorded(request, now)
             if recorded is not None:
-                return recorded
+                return _unsupported(request.headers.all("proxy-require"), request) or recorded
         if request.method == "ACK":
             return Silence()  # never answered, never challenged
         refused = self._refused(request)
@@ -83,10 +83,7 @@ class Screen:
             return Answer(501, headers=(ALLOW,))
         if method in INSIDE or (request.to.tag is not None and _may_be_inside(request)):
             return NO_SUCH_CALL  # it carries no token of ours
-        unsupported = [tag for tag in _required(request) if tag.lower() not in SUPPORTED]
-        if unsupported:
-            return Answer(420, headers=(("Unsupported", ", ".join(unsupported)),))
-        return None
+        return _unsupported(_required(request), request)
 
     def _is_out_of_hops(self, request: Request) -> bool:
         if request.headers.get("max-forwards") not in ("0", "00", "000") or request.method == "REGISTER":
@@ -108,10 +105,18 @@ def _may_be_inside(request: Request) -> bool:
     return request.method != "REGISTER" and (request.method != "OPTIONS" or request.uri.user is not None)
 
 
+def _unsupported(rows: list[str], request: Request) -> Answer | None:
+    """420 when one of the option tags is unknown here; an ACK is never answered."""
+    tags = [tag.strip() for row in rows for tag in row.split(",")]
+    unknown = [tag for tag in tags if tag and tag.lower() not in SUPPORTED]
+    if not unknown or request.method == "ACK":
+        return None
+    return Answer(420, headers=(("Unsupported", ", ".join(unknown)),))
+
+
 def _required(request: Request) -> list[str]:
     """The option tags we must know; of what is passed on only those for proxies (section 16.3 step 5)."""
     rows = request.headers.all("proxy-require")
     if request.method not in OUTSIDE:
         rows = request.headers.all("require") + rows
-    tags = [tag.strip() for row in rows for tag in row.split(",")]
-    return [tag for tag in tags if tag]
+    return rows

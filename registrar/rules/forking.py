@@ -84,6 +84,8 @@ class Fork:
     """The response context of one request."""
 
     is_invite: bool = True
+    rewrites: bool = True
+    """False between nodes: whoever asked makes of the answers what its own caller may see."""
     _branches: list[_Branch] = field(default_factory=list)
     _over: bool = False
     """A final answer has gone back."""
@@ -193,7 +195,7 @@ class Fork:
             return Best(480, None)
         number = min(range(len(self._branches)), key=self._rank)
         status = self._branches[number].status
-        rewritten = _REWRITTEN.get(status, status)
+        rewritten = _REWRITTEN.get(status, status) if self.rewrites else status
         return Best(rewritten, number if rewritten == status else None)
 
     def _rank(self, number: int) -> tuple[int, int]:

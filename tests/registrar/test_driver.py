@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ import pytest
 
 from registrar.driver import Driver
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError, UnsupportedVersion
-from registrar.model import Epoch, Flow, Phone
+from registrar.model import Epoch, Flow, Phone, Snapshot
 from registrar.sip import Request, Response, answer, parse
 from registrar.transaction import Key, Layer
 from tests.registrar.handlers.handsets import ANN, BOB, Handset
@@ -332,6 +332,25 @@ async def test_a_caller_whose_connection_closes_is_gone() -> None:
         await calls.bob.reply(sent, 487)
         assert len(on.world.calls) == 0
         assert on.gauge("transactions_open") == 0
+
+
+async def test_a_caller_that_is_gone_before_anybody_is_called_rings_nobody() -> None:
+    """Its connection closes while the store is asked: who serves the INVITE hears of it when it begins."""
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        calls.ann = Handset(on.world, ANN, transport="tcp")
+        location = on.world.location
+        asked = location.load
+
+        async def load(phones: Sequence[str]) -> list[Snapshot]:
+            if BOB.id in phones and calls.invite:
+                on.driver.closed(calls.ann.flow)
+            return await asked(phones)
+
+        location.load = load  # type: ignore[method-assign]  # for this moment alone
+        with pytest.raises(ValueError, match="not enough values"):
+            await calls.ring()
+        assert on.world.wire.sent == [] and len(on.world.calls) == 0
 
 
 async def test_while_stopping_only_what_ends_something_is_served() -> None:

@@ -16,8 +16,6 @@ PUSHED: Final = (
     "pn-provider=apns;pn-prid=" + "f0" * 32 + ":remote&" + "0f" * 32 + ":voip;pn-param=AB12.org.example.phone"
 )
 """What a telephone that is woken by push says in its Contact (RFC 8599)."""
-MISSED_SECONDS: Final = 18.0
-"""After so long a party that is gone has been missed."""
 
 
 async def rung(callers: Callers) -> tuple[Outgoing, Incoming, Incoming]:
@@ -108,21 +106,6 @@ async def test_where_a_caller_is_is_not_told(callers: Callers, first: str) -> No
     assert (await outgoing.final()).status == 486
 
 
-async def test_a_caller_without_registration_goes_on_talking(callers: Callers) -> None:
-    """It has proved its digest, and over UDP nothing else tells whether it is there."""
-    bert = callers.extension()
-    a, b = await callers.connect(callers.extension().handset), await callers.phone(bert.handset)
-    outgoing = await a.call(bert.number)
-    incoming = await b.incoming()
-    incoming.answer()
-    await outgoing.answered()
-    await incoming.acknowledged()
-    await asyncio.sleep(MISSED_SECONDS)
-    assert (await outgoing.request("INFO")).status == 200
-    assert len(calls_of(callers.site, outgoing.dialog.call_id)) == 1
-    assert (await outgoing.bye()).status == 200
-
-
 async def test_a_long_contact_makes_a_call_as_well(callers: Callers) -> None:
     a, b = callers.extension(), callers.extension()
     phones: list[CallingPhone] = []
@@ -155,36 +138,6 @@ async def test_a_phone_that_moves_on_udp_keeps_its_call(callers: Callers) -> Non
     moved.adopt(incoming, b)
     assert (await outgoing.request("INFO")).status == 200
     assert (await incoming.bye()).status == 200
-
-
-async def test_a_late_answer_is_hung_up_on_with_a_number_that_is_new(callers: Callers) -> None:
-    """The caller has counted on in the early dialog: a BYE with the INVITE's number and one would be old."""
-    a, b, _, bert = await callers.pair()
-    outgoing = await a.call(bert.number, lines=["Supported: 100rel"])
-    incoming = await b.incoming()
-    incoming.ring(sequence=1)
-    ringing = await outgoing.provisional(180)
-    assert (await outgoing.prack(ringing)).status == 200
-    assert (await outgoing.request("UPDATE", body=a.sdp(version=2))).status == 200
-    b.automatic["CANCEL"] = 0
-    outgoing.acks = False
-    outgoing.cancel()
-    await incoming.cancelled()
-    number = incoming.dialog.remote_cseq
-    assert number > outgoing.invite.request.cseq[0]
-
-
-async def test_a_session_without_a_timer_runs_out_no_more(callers: Callers) -> None:
-    """RFC 4028 section 7.2: an answer without Session-Expires turns it off."""
-    a, b, _, bert = await callers.pair()
-    outgoing = await a.call(bert.number, lines=["Supported: timer", "Session-Expires: 90;refresher=uac"])
-    incoming = await b.incoming()
-    incoming.answer(lines=["Session-Expires: 90;refresher=uac", "Require: timer"])
-    await outgoing.answered()
-    await incoming.acknowledged()
-    again = await incoming.reinvite(b.sdp(version=2))
-    assert (again.status, again.all("session-expires")) == (200, [])
-    assert (await outgoing.bye()).status == 200
 
 
 async def test_a_dialog_is_its_tags(callers: Callers) -> None:

@@ -155,9 +155,7 @@ KNOWN = replace(UDP, instance="urn:uuid:1")
         pytest.param([MOVED], UDP, True, id="its contact has another address"),
         pytest.param([UDP, MOVED], UDP, False, id="it is still there too"),
         pytest.param([OTHER], UDP, False, id="somebody else"),
-        pytest.param(
-            [replace(MOVED, instance="urn:uuid:1")], KNOWN, True, id="its instance has another one"
-        ),
+        pytest.param([replace(MOVED, instance="urn:uuid:1")], KNOWN, True, id="its instance has another one"),
         pytest.param([replace(MOVED, instance="urn:uuid:2")], KNOWN, False, id="another instance"),
         pytest.param([TCP], TCP, False, id="a connection is there or not"),
         pytest.param([replace(TCP, contact=UDP.contact)], UDP, True, id="it came back by a connection"),
