@@ -168,6 +168,12 @@ class Calls(Protocol):
     async def of_node(self, node: str, generation: str) -> list[Call]:
         """The calls that a process has left behind. Raises StoreUnavailable."""
 
+    async def claim(self, call: Call) -> bool:
+        """Whether a call that a process has left behind is ours from now on: one asks for it in time.
+
+        Raises StoreUnavailable.
+        """
+
 
 class Phones(Protocol):
     """The database behind a directory."""

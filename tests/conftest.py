@@ -65,7 +65,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _group(item: pytest.Item) -> str:
     if item.path.stem.startswith("test_calls_"):
-        return "calls"
+        return "sound" if item.path.stem.startswith("test_calls_sound") else "calls"
     if item.get_closest_marker("wire") is None or item.path.stem in APART:
         return str(item.path)
     callspec = getattr(item, "callspec", None)

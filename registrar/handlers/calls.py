@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from registrar.errors import StoreUnavailable
+from registrar.errors import MalformedMessage, StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Snapshot
 from registrar.ports import Calls, Clock, Location
@@ -223,21 +223,30 @@ class CallTable:
             await self._terminate(entry, Cause.API, by)
 
     async def bury(self, node: str, generation: str) -> int:
-        """End the calls of a process that died: nobody looks after them. Gives how many there were.
+        """Take over the calls of a process that died: they go on as long as their parties are there.
 
-        Raises StoreUnavailable.
+        What nobody had answered ends with that process. Gives how many were taken. Raises StoreUnavailable.
         """
-        calls = await self._store.of_node(node, generation)
-        for call in calls:
-            try:
-                await self._say_bye(call, 'SIP;cause=503;text="Node lost"')
-                self._bridge.delete(call.relay)
-            except Exception:  # what somebody else has written there must not end us
-                self._metrics.unhandled.inc()
-                log.exception("the parties of a call could not be told that it is over")
-            self._store.ended(call, Ending(Cause.LOST, self._clock(), by=self._process[0]))
+        taken = 0
+        for call in await self._store.of_node(node, generation):
+            if await self._store.claim(call):
+                taken += 1
+                self._take_over(call)
+        return taken
+
+    def _take_over(self, call: Call) -> None:
+        now = self._clock()
+        ours = replace(call, node=self._process[0], generation=self._process[1])
+        caller, callee = read_line(call.caller.target), read_line(call.callee.target)
+        if caller is None or callee is None:
+            self._bridge.delete(call.relay)
             self._metrics.calls(Cause.LOST)
-        return len(calls)
+            self._store.ended(ours, Ending(Cause.LOST, now, by=self._process[0]))
+            return
+        entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
+        if call.node != self._process[0]:  # that it is dead took longer to find out than parties may be away
+            entry.missed_at = now - GRACE_SECONDS
+        self._store.put(ours)
 
     async def run(self) -> None:
         """Keep what is written fresh, and look after every call, until cancelled."""
@@ -258,6 +267,9 @@ class CallTable:
             if now - entry.put_at >= PUT_SECONDS:
                 entry.put_at = now
                 self._store.put(_whole(entry))
+            if entry.cause is not None and entry.ringing is None:  # an answer was faster than its end
+                await self._terminate(entry, entry.cause, entry.by)
+                continue
             expires_at = entry.call.expires_at
             if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
                 await self._terminate(entry, Cause.LOST, "session timer")
@@ -286,7 +298,7 @@ class CallTable:
                 entry.missed_at = 0.0
             elif not entry.missed_at:
                 entry.missed_at = now
-            elif now - entry.missed_at >= GRACE_SECONDS and entry.call.id in self._entries:
+            if entry.missed_at and now - entry.missed_at >= GRACE_SECONDS and entry.call.id in self._entries:
                 await self._terminate(entry, Cause.LOST, "")
 
     def _lines(self, entry: _Entry) -> tuple[Line, ...]:
@@ -328,8 +340,12 @@ class CallTable:
         """To both, each in the name of the other."""
         for party, other in ((call.caller, call.callee), (call.callee, call.caller)):
             line = read_line(party.target)
-            if line is not None:
+            if line is None:
+                continue
+            try:
                 await self._say_bye_to(call, party, other, line, reason)
+            except MalformedMessage as error:  # of a call of another node, and who knows who wrote it
+                log.warning("a party of a call could not be told that it is over: %s", error)
 
     async def _say_bye_to(self, call: Call, party: Party, other: Party, line: Line, reason: str) -> None:
         for target in await self._ways_to(line.target):

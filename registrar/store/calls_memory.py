@@ -22,6 +22,7 @@ class MemoryCalls:
         self.away = False
         self._stored: dict[str, tuple[Call, float]] = {}
         """Id -> the call, and when it is forgotten."""
+        self._claimed: set[tuple[str, str, str]] = set()
         self._untold: dict[str, tuple[Call, Ending]] = {}
         self._clock = clock
         self._process = (node, generation)
@@ -63,7 +64,20 @@ class MemoryCalls:
     async def of_node(self, node: str, generation: str) -> list[Call]:
         """See ports.Calls."""
         self._ask()
-        return [call for call in self.there.values() if (call.node, call.generation) == (node, generation)]
+        return [
+            call
+            for call in self.there.values()
+            if (call.node, call.generation) == (node, generation)
+            and (call.id, node, generation) not in self._claimed
+        ]
+
+    async def claim(self, call: Call) -> bool:
+        """See ports.Calls."""
+        self._ask()
+        left = call.id, call.node, call.generation
+        is_first = left not in self._claimed
+        self._claimed.add(left)
+        return is_first
 
     async def mend(self) -> int:
         """Tell what ended while the store was away; gives the number of endings that were news."""

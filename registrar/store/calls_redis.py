@@ -98,6 +98,11 @@ class RedisCalls:
             self._tell(("SREM", key, *chunk))
         return [call for call in found if call is not None]
 
+    async def claim(self, call: Call) -> bool:
+        """See ports.Calls."""
+        removed: int = await self._wire.send("SREM", keys.node_calls(call.node, call.generation), call.id)
+        return bool(removed)
+
     @property
     def untold(self) -> int:
         """How many endings wait for `mend`."""

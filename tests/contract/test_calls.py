@@ -47,6 +47,7 @@ class Calls(Protocol):
     def ended(self, call: Call, ending: Ending) -> None: ...
     async def load(self, ids: Sequence[str]) -> list[Call | None]: ...
     async def of_node(self, node: str, generation: str) -> list[Call]: ...
+    async def claim(self, call: Call) -> bool: ...
 
 
 @dataclass
@@ -194,6 +195,14 @@ async def test_another_node_finds_what_a_process_left_behind(store: Store, clock
     assert await store.other.of_node("a", "g1") == []
     assert [left.generation for left in await store.other.of_node("a", "g0")] == ["g0"]
     assert await store.other.of_node("nobody", "g1") == []
+
+
+async def test_one_of_two_takes_over_what_a_process_left_behind(store: Store, clock: Hands) -> None:
+    store.one.started(call(clock))
+    await store.one.load([ID])
+    (left,) = await store.other.of_node("a", "g1")
+    assert [await store.other.claim(left), await store.other.claim(left)] == [True, False]
+    assert await store.other.of_node("a", "g1") == []
 
 
 async def test_memory_forgets_a_call_that_nobody_puts_again(clock: Hands) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_dialog import joined
 from tests.peers.calling_session import Incoming, Outgoing
-from tests.wire.callers import Callers, call_events, calls_of, eventually, stranger
+from tests.wire.callers import Callers, call_events, call_keys, calls_of, eventually, stranger
 
 pytestmark = pytest.mark.wire
 
@@ -91,6 +91,7 @@ async def test_a_cancel_in_a_dialog_is_for_nothing_too(callers: Callers) -> None
     assert (await cancel.final(5)).status == 481
     await asyncio.sleep(0.2)
     assert len(b.received) == before
+    assert (await outgoing.bye()).status == 200
 
 
 @pytest.mark.parametrize("first", ["udp", "tcp", "wss"])
@@ -149,3 +150,7 @@ async def test_a_dialog_is_its_tags(callers: Callers) -> None:
     b.forget("a dialog that we do not know")
     assert len(calls_of(callers.site, outgoing.dialog.call_id)) == 1
     assert (await outgoing.bye()).status == 200
+
+
+async def test_in_the_end_no_call_is_left(callers: Callers) -> None:
+    await eventually(lambda: not call_keys(callers.site), "no call is left")

@@ -323,17 +323,47 @@ async def test_a_node_that_has_not_the_call_tells_the_one_that_has() -> None:
     assert ann.account == ANN
 
 
-async def test_the_calls_of_a_node_that_died_are_ended_by_another() -> None:
-    here = world_of()
-    _, his = await talk(here)
+def beside(here: World) -> World:
+    """Another node with the same stores."""
     there = World(node="b", beside=here)
-    there.parts.calls._store = here.store  # both have one
+    there.parts.calls._store = here.store
+    here.store._process = ("b", "g-b")
+    return there
+
+
+async def test_the_calls_of_a_node_that_died_go_on_with_another() -> None:
+    here = world_of()
+    await talk(here)
+    there = beside(here)
     assert await there.calls.bury("a", "another") == 0
     assert await there.calls.bury("a", "g-a") == 1
-    assert ended(here) == (Cause.LOST, 0, "b")
-    assert [sent.request.method for sent in there.wire.sent] == ["BYE", "BYE"]
-    assert there.wire.sent[1].flow == his.handset.flow
-    assert there.wire.sent[1].request.headers.get("to") == his.local
+    assert await there.calls.bury("a", "g-a") == 0
+    await pass_time(there, PARTIES_SECONDS + GRACE_SECONDS + 2)
+    (call,) = here.store.there.values()
+    assert (call.node, call.generation, here.store.endings) == ("b", "g-b", [])
+    assert there.wire.sent == []
+
+
+async def test_a_call_of_a_dead_node_whose_party_is_gone_with_it_is_ended() -> None:
+    here = world_of()
+    hers, his = await talk(here)
+    await hers.handset.register(0)
+    there = beside(here)
+    assert await there.calls.bury("a", "g-a") == 1
+    await pass_time(there, 1)
+    assert ended(here)[0] is Cause.LOST
+    assert [sent.request.method for sent in there.wire.sent][-1] == "BYE"
+    assert there.wire.sent[-1].flow == his.handset.flow
+    assert there.wire.sent[-1].request.headers.get("to") == his.local
+
+
+async def test_a_call_that_rang_at_a_dead_node_is_ended() -> None:
+    here = world_of()
+    await pair(here)
+    there = beside(here)
+    assert await there.calls.bury("a", "g-a") == 1
+    assert ended(here)[0] is Cause.LOST
+    assert len(there.calls) == 0
 
 
 async def test_a_caller_that_never_registered_is_not_looked_for() -> None:

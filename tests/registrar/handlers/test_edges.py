@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from registrar.handlers.parts import origin
-from registrar.model import MediaPolicy
+from registrar.model import Cause, MediaPolicy
 from registrar.rules.forward import CSEQ_MARGIN
-from registrar.rules.tokens import Hop
+from registrar.rules.tokens import Hop, Line, Target, dump_line
 from registrar.sip import MAX_CSEQ, Response, answer, parse
 
 from .handsets import ANN, BOB, CAT, SDP, SDP_TYPE, Dialog, Handset, Relay, pair, talk
@@ -58,6 +58,39 @@ async def test_a_late_2xx_is_ended_with_a_number_that_is_new() -> None:
     ack, bye = world.wire.take()
     assert ack.request.cseq == (sent.request.cseq[0], "ACK")
     assert bye.request.cseq == (sent.request.cseq[0] + CSEQ_MARGIN, "BYE")
+
+
+async def test_an_answer_that_crosses_the_end_by_the_operator_makes_no_call() -> None:
+    world = world_of()
+    _, bob, _, sent = await pair(world)
+    (id,) = world.store.there
+    await bob.reply(sent, 180)
+    await world.calls.hang_up(id, "carol")
+    assert world.wire.methods == ["CANCEL"]
+    await bob.take(sent)
+    assert len(world.calls) == 1
+    await pass_time(world, 1)
+    assert world.wire.methods == ["CANCEL", "BYE", "BYE"]
+    ((_, ending),) = world.store.endings
+    assert (ending.cause, ending.by) == (Cause.API, "carol")
+
+
+async def test_a_call_of_a_dead_node_that_cannot_be_ended_does_not_stop_the_others() -> None:
+    """What lies in Redis may have been written by somebody else."""
+    here = world_of()
+    await talk(here)
+    (call,) = here.store.there.values()
+    bad = Line(
+        Target("id-b", "sip:b@x\r\nX: 1", "udp", "b", "g-b", 0, "192.0.2.9", 5070), "<sip:a@b>", "<sip:b@b>"
+    )
+    here.store.put(replace(call, id="0" * 31 + "9", callee=replace(call.callee, target=dump_line(bad))))
+    there = World(node="b", beside=here)
+    there.parts.calls._store = here.store
+    here.store._process = ("b", "g-b")
+    assert await there.calls.bury("a", "g-a") == 2
+    for id in list(here.store.there):
+        await there.calls.hang_up(id, "x")
+    assert here.store.there == {}
 
 
 async def test_a_number_has_an_end() -> None:
