@@ -35,7 +35,7 @@ SOUND: Final = DRIVER.parent / "sound.js"
 STEP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.05
 WINDOW_SECONDS: Final = 1.0
-PACKETS_A_SECOND: Final = 40
+PACKETS_A_SECOND: Final = 25
 """Of 50 that are sent."""
 NEAR_HERTZ: Final = 12.0
 """One bin of the analyser is 11 to 12 Hz wide."""

@@ -24,6 +24,9 @@ RTCP: Final = range(192, 224)
 """The second octet of RTCP; of RTP it is never one of these (RFC 5761 section 4)."""
 TRIES: Final = 50
 
+PACKETS_A_SECOND: Final = 25
+"""Half of what is sent: sound comes, however busy the machine is."""
+
 
 def _ulaw(sample: int) -> int:
     """ITU-T G.711, table 2a."""
@@ -188,7 +191,9 @@ def assert_talk(one: RtpParty, other: RtpParty, seconds: float = 1.0) -> None:
     other.wait_heard()
     heard = _both(one, other, seconds)
     for party, peer, sound in ((one, other, heard[0]), (other, one, heard[1])):
-        assert sound.packets > seconds * 40, f"{party.address} got {sound.packets} packets in {seconds:g} s"
+        assert sound.packets > seconds * PACKETS_A_SECOND, (
+            f"{party.address} got {sound.packets} packets in {seconds:g} s"
+        )
         assert len(sound.ssrcs) == 1, sound.ssrcs
         assert sound.sources == {party.remote}, f"{sound.sources}, not from {party.remote}"
         assert level(sound.samples) > 1000, level(sound.samples)

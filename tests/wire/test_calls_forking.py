@@ -8,7 +8,7 @@ import pytest
 
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_session import Incoming, Outgoing
-from tests.wire.callers import Callers, call_events, call_keys, calls_of, eventually
+from tests.wire.callers import Callers, call_events, calls_of, eventually
 
 pytestmark = pytest.mark.wire
 
@@ -129,7 +129,7 @@ async def test_two_that_answer_at_once_make_one_call(callers: Callers) -> None:
     for tag in passed:
         outgoing.dialog = outgoing.dialogs[tag]
         assert (await outgoing.bye()).status == 200
-    await eventually(lambda: not call_keys(callers.site), "no call is left", 10)
+    await eventually(lambda: not calls_of(callers.site, outgoing.invite.request.call_id), "the call is gone")
 
 
 async def test_a_phone_that_came_back_is_called_once(callers: Callers) -> None:

@@ -1,6 +1,7 @@
 """Calls that move: to another phone by REFER, to one of three that ring, to a new connection; with sound."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from tests.wire.site import Site, within
 from tests.wire.sound import LOUD, SOON, Room, Studio, Voice, assert_talk, connect, end
 
 pytestmark = pytest.mark.wire
+SETTLE_SECONDS = 0.5
 
 BACK_SECONDS: Final = 10.0
 OWN_TONE: Final = 1_900
@@ -70,6 +72,7 @@ def test_attended_transfer(room: Room, kinds: str) -> None:
     assert_talk(desk, second)
     desk.hold()  # JsSIP refuses to be taken over while it is being put on hold
     second.wait_held()
+    time.sleep(SETTLE_SECONDS)  # until the ACK of that is there, too
     consulted, desk.current = desk.current, before
     desk.join(consulted)
     second.take_over()
