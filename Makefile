@@ -15,7 +15,7 @@ run: $(VENV)/run.done $(PAGE)
 
 test: $(VENV)/dev.done $(PAGE) $(BROWSER)
 	bash deploy/peers.sh test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: $(VENV)/dev.done lint unit
 

@@ -8,7 +8,7 @@ import pytest
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_dialog import joined
 from tests.peers.calling_session import Incoming, Outgoing
-from tests.wire.callers import Callers, call_events, call_keys, calls_of, eventually, stranger
+from tests.wire.callers import Callers, call_events, calls_of, eventually, stranger
 
 pytestmark = pytest.mark.wire
 
@@ -150,7 +150,3 @@ async def test_a_dialog_is_its_tags(callers: Callers) -> None:
     b.forget("a dialog that we do not know")
     assert len(calls_of(callers.site, outgoing.dialog.call_id)) == 1
     assert (await outgoing.bye()).status == 200
-
-
-async def test_in_the_end_no_call_is_left(callers: Callers) -> None:
-    await eventually(lambda: not call_keys(callers.site), "no call is left")

@@ -21,8 +21,8 @@ from tests.wire.need import need, need_namespace
 pytestmark = pytest.mark.wire
 
 PREFIX: Final = "test:"
-LEARNING_SECONDS: Final = 3.5
-"""For so long after an offer or answer the engine looks from where a party sends."""
+LEARNING_SECONDS: Final = 6.0
+"""For three seconds after an offer or answer the engine looks from where a party sends; longer when it is busy."""
 WEBRTC, PLAIN = LegKind.WEBRTC, LegKind.PLAIN
 
 BROWSER: Final = b"""v=0\r

@@ -14,10 +14,12 @@ from tests.peers.pipe import UdpPipe
 from tests.peers.ports import free_port
 from tests.peers.process import Process
 from tests.peers.sipp import Pace, run_sipp
-from tests.wire.need import need
+from tests.wire.need import need, rounds
 from tests.wire.site import Handset, Site, kinds, within
 
 pytestmark = pytest.mark.wire
+IN_FULL = rounds(False, True)
+"""What takes twenty seconds is for make soak."""
 
 INTERVAL = 2
 SEEN_WITHIN = 4 * INTERVAL
@@ -141,14 +143,16 @@ def test_an_answer_from_another_port_is_none(pinging: Site) -> None:
         assert not has_round_trip(pinging, phone.handset)()
 
 
-def test_baresip_answers_pings_until_its_power_is_cut(pinging: Site, tmp_path: Path) -> None:
-    need("baresip")
-    handset = pinging.new_phone()
-    with Baresip(tmp_path, handset.account, pinging.sip, interval=3_600) as phone:
-        within(SEEN_WITHIN, has_round_trip(pinging, handset), "a round trip")
-        phone.kill9()
-        within(SILENT_WITHIN, is_offline(pinging, handset), "offline")
-        assert timed_out(pinging, handset)
+if IN_FULL:
+
+    def test_baresip_answers_pings_until_its_power_is_cut(pinging: Site, tmp_path: Path) -> None:
+        need("baresip")
+        handset = pinging.new_phone()
+        with Baresip(tmp_path, handset.account, pinging.sip, interval=3_600) as phone:
+            within(SEEN_WITHIN, has_round_trip(pinging, handset), "a round trip")
+            phone.kill9()
+            within(SILENT_WITHIN, is_offline(pinging, handset), "offline")
+            assert timed_out(pinging, handset)
 
 
 def test_sipp_answers_pings(pinging: Site, tmp_path: Path) -> None:
@@ -166,16 +170,18 @@ def test_sipp_answers_pings(pinging: Site, tmp_path: Path) -> None:
         assert pinging.status(handset)["online"] is True
 
 
-def test_a_new_start_finds_out_who_has_fallen_silent(tmp_path: Path) -> None:
-    with Site(tmp_path, ping_seconds=str(INTERVAL)) as site, Listening(site) as alive:
-        silent = Listening(site, "")
-        silent.phone.close()
-        site.kill9()
-        site.start()
-        within(SILENT_WITHIN, is_offline(site, silent.handset), "offline")
-        assert timed_out(site, silent.handset)
-        within(SEEN_WITHIN, has_round_trip(site, alive.handset), "a round trip")
-        assert site.status(alive.handset)["online"] is True
+if IN_FULL:
+
+    def test_a_new_start_finds_out_who_has_fallen_silent(tmp_path: Path) -> None:
+        with Site(tmp_path, ping_seconds=str(INTERVAL)) as site, Listening(site) as alive:
+            silent = Listening(site, "")
+            silent.phone.close()
+            site.kill9()
+            site.start()
+            within(SILENT_WITHIN, is_offline(site, silent.handset), "offline")
+            assert timed_out(site, silent.handset)
+            within(SEEN_WITHIN, has_round_trip(site, alive.handset), "a round trip")
+            assert site.status(alive.handset)["online"] is True
 
 
 def test_without_an_interval_nobody_is_pinged(tmp_path: Path) -> None:
