@@ -22,7 +22,7 @@ pytestmark = pytest.mark.wire
 
 PREFIX: Final = "test:"
 LEARNING_SECONDS: Final = 6.0
-"""For three seconds after an offer or answer the engine looks from where a party sends; twice that is safe."""
+"""Three seconds after an offer or answer the engine looks where a party sends from; twice that is safe."""
 WEBRTC, PLAIN = LegKind.WEBRTC, LegKind.PLAIN
 
 BROWSER: Final = b"""v=0\r
