@@ -51,7 +51,7 @@ EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
 """Older ones can be brought to send a call's sound to strangers (CVE-2025-53399)."""
-GC_THRESHOLDS: Final = (50_000, 20, 100)
+GC_THRESHOLDS: Final = (5_000, 500, 100)
 
 log = logging.getLogger("registrar")
 app = typer.Typer(
