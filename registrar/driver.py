@@ -208,7 +208,7 @@ class Driver:
     async def _guarded(self, job: Coroutine[None, None, None]) -> None:
         try:
             await job
-        except Exception:
+        except Exception:  # it would end the group of tasks, and with it the process
             self._metrics.unhandled.inc()
             log.exception("a handler could not go on")
 
@@ -313,7 +313,7 @@ class Driver:
         """Whose action it is hears of it; a fault in there must not stop anybody else's."""
         try:
             self._tell_whom_it_concerns(action)
-        except Exception:
+        except Exception:  # a timer or a listener carries this, and goes on for all others
             self._metrics.unhandled.inc()
             log.exception("what became of a request could not be dealt with")
 

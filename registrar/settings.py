@@ -205,10 +205,6 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-UNBUILT: Final[dict[str, str]] = {}
-"""Settings that are checked and accepted while the part they steer is not there yet."""
-
-
 def read(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`. Raises ConfigurationError, one line that names the culprit."""
     known = {_variable(name) for name in Settings.model_fields} | {CONFIG}

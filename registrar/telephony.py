@@ -196,12 +196,11 @@ class Telephony:
 
 
 CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
-SEAL_BYTES: Final = KEY_BYTES
 
 
 def make_seal(secret_key: str) -> Seal:
     """The seal of tokens, the same on all nodes."""
-    return Seal(derive(secret_key, "tokens", SEAL_BYTES))
+    return Seal(derive(secret_key, "tokens", KEY_BYTES))
 
 
 class Salts:

@@ -1,5 +1,7 @@
 """The session descriptions of a call on their way: what is taken out, and what the relay makes of them."""
 
+from typing import Final
+
 from registrar.errors import MediaRefused
 from registrar.model import MediaPolicy
 from registrar.ports import Media
@@ -8,7 +10,8 @@ from registrar.rules import sdp as sdp_rules
 from registrar.rules.legs import Legs
 from registrar.sip import Message
 
-ANY_ENGINE = "-"
+ANY_ENGINE: Final = "-"
+"""In place of an engine while none has the session."""
 
 
 class Bridge:
@@ -37,14 +40,14 @@ class Bridge:
         sdp = offered(sdp, legs, secret)
         if not relay:
             return sdp, relay
-        engine, session = relay.split(" ")
+        engine, session = _parted(relay)
         made, engine = await self._media.offer(
             session,
             sdp_rules.without_hidden_candidates(sdp),
             from_tag=from_tag,
             to_tag=to_tag,
             to=legs.other,
-            engine="" if engine == ANY_ENGINE else engine,
+            engine=engine,
         )
         return made, f"{engine} {session}"
 
@@ -53,20 +56,26 @@ class Bridge:
         sdp = sdp_rules.without_names(sdp, secret)
         if not relay:
             return sdp
-        engine, session = relay.split(" ")
+        engine, session = _parted(relay)
         return await self._media.answer(
             session,
             sdp_rules.without_hidden_candidates(sdp),
             from_tag=from_tag,
             to_tag=to_tag,
-            engine="" if engine == ANY_ENGINE else engine,
+            engine=engine,
         )
 
     def delete(self, relay: str) -> None:
         """The session is not needed any more."""
         if relay:
-            engine, session = relay.split(" ")
-            self._media.delete(session, "" if engine == ANY_ENGINE else engine)
+            engine, session = _parted(relay)
+            self._media.delete(session, engine)
+
+
+def _parted(relay: str) -> tuple[str, str]:
+    """Engine, empty when none has it yet, and session of a relay as tokens carry it."""
+    engine, _, session = relay.partition(" ")
+    return "" if engine == ANY_ENGINE else engine, session
 
 
 def has_sdp(message: Message) -> bool:

@@ -58,13 +58,10 @@ class Calling:
             return
         case = Invitation(parts, exchange, caller, callee, here, mark)
         forwarding = Forwarding(
-            parts.network,
-            parts.reach,
+            parts,
             exchange,
             case,
             caller.id,
-            parts.ring_seconds,
-            parts.start_task,
         )
         case.begin(forwarding)
         exchange.serve(forwarding)  # which may end it at once: its CANCEL may have been faster

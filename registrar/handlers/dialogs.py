@@ -79,13 +79,10 @@ class Dialogs:
         targets = await self._targets(message)
         message.note()
         forwarding = Forwarding(
-            parts.network,
-            parts.reach,
+            parts,
             exchange,
             message,
             message.leg.sender,
-            parts.ring_seconds,
-            parts.start_task,
         )
         exchange.serve(forwarding)
         await forwarding.start([targets])
@@ -170,6 +167,10 @@ class InDialog:
         self._legs = _legs(leg)
         self._extra = session.asked(self._asked)
         self._offers = has_sdp(self._asked)
+        self._own = (
+            sender_target(parts, self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
+        )
+        """The way back to the sender, when it names itself in a Contact."""
         self._reached: Target | None = None
         self._relay = leg.relay
 
@@ -184,19 +185,13 @@ class InDialog:
         if not self.leg.call:
             return
         asked = self._asked
-        target = None
-        if asked.contacts:
-            target = sender_target(self._parts, asked, self._exchange.flow, self.leg.sender)
-        self._parts.calls.seen(self.leg, self.callee_tag, asked.cseq[0], target)
+        self._parts.calls.seen(self.leg, self.callee_tag, asked.cseq[0], self._own)
 
     async def request(self, number: int, way: Way) -> Request:
         """See forwarding.Case."""
         parts, asked = self._parts, self._asked
         self._reached = way.target
-        gr = ""
-        if asked.contacts:
-            own = sender_target(parts, asked, self._exchange.flow, self.leg.sender)
-            gr = parts.seal.target(own, parts.salt())
+        gr = parts.seal.target(self._own, parts.salt()) if self._own is not None else ""
         view = View(
             from_=self.leg.from_,
             to=self.leg.to,

@@ -6,7 +6,7 @@ The rules of the choice are rules.forking; what the messages say is a Case (RFC 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -15,12 +15,13 @@ from registrar.rules import forward
 from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
 from registrar.rules.identity import person, secret_of
 from registrar.rules.tokens import Target
-from registrar.sip import Request, Response, parse_name_addr, quote
+from registrar.sip import Request, Response, quote
 from registrar.transaction import Key, TableFull
 
 from .answers import BUSY, Answer
-from .network import Exchange, Network
-from .reach import Reach, Way
+from .network import Exchange
+from .parts import Parts, response_contact
+from .reach import Way
 
 CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for so long is over (section 9.1)."""
@@ -81,15 +82,11 @@ class Refused:
 class Forwarding:
     """Implements network.Asker and network.Served."""
 
-    network: Network
-    reach: Reach
+    parts: Parts
     exchange: Exchange
     case: Case
     caller: str
     """Id of the phone whose request it is."""
-    ring_seconds: float
-    """Timer C."""
-    start_task: Callable[[Coroutine[None, None, None]], object]
     between_nodes: bool = False
     """Another node asks, and sees every answer as it is."""
     fork: Fork = field(init=False)
@@ -150,7 +147,7 @@ class Forwarding:
         if self._backlog or self.case.takes_time(number, response):
             self._backlog.append((number, response))
             if len(self._backlog) == 1:
-                self.start_task(self._work_off())
+                self.parts.start_task(self._work_off())
             return
         self._hear(number, response, None)
 
@@ -181,7 +178,7 @@ class Forwarding:
                 body = Refused(500, "")
             try:
                 self._hear(number, response, body)
-            except Exception:
+            except Exception:  # the same: those that wait behind it have their turn
                 log.exception("a response could not be passed on")
             self._backlog.popleft()
 
@@ -285,7 +282,7 @@ class Forwarding:
         reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else self._reason
         request = forward.cancel(branch.sent, reason)
         try:
-            self.network.request(request, branch.way.flow, None)
+            self.parts.network.request(request, branch.way.flow, None)
         except TableFull:
             log.warning("a CANCEL could not be sent: too many transactions")
         loop = asyncio.get_running_loop()
@@ -294,7 +291,7 @@ class Forwarding:
     def _cancelled_in_vain(self, number: int) -> None:
         branch = self._branches[number]
         if branch.final is None and branch.key is not None:
-            self.network.forget(branch.key)
+            self.parts.network.forget(branch.key)
             self._finish(number, 487)
 
     def _hang_up(self, number: int) -> None:
@@ -309,23 +306,20 @@ class Forwarding:
             return
         if not self._is_invite:
             return
-        try:
-            contact = str(parse_name_addr(response.headers.get("contact") or "").uri)
-        except MalformedMessage:
-            contact = sent.target
-        acknowledge = forward.acknowledge(sent, response, contact, self.reach.via(way))
-        self.network.send(self._addressed(acknowledge, way), way.flow)
+        contact = response_contact(response) or sent.target
+        acknowledge = forward.acknowledge(sent, response, contact, self.parts.reach.via(way))
+        self.parts.network.send(self._addressed(acknowledge, way), way.flow)
         if self.exchange.request.to.tag is not None:
             return
-        bye = forward.hang_up(sent, response, contact, self.reach.via(way), forward.COMPLETED_ELSEWHERE)
+        bye = forward.hang_up(sent, response, contact, self.parts.reach.via(way), forward.COMPLETED_ELSEWHERE)
         try:
-            self.network.request(self._addressed(bye, way), way.flow, None)
+            self.parts.network.request(self._addressed(bye, way), way.flow, None)
         except TableFull:
             log.warning("a BYE could not be sent: too many transactions")
 
     def _addressed(self, request: Request, way: Way) -> Request:
         """With the leave that another node asks for, when it holds the flow."""
-        for name, value in self.reach.leave(way, self.caller, request):
+        for name, value in self.parts.reach.leave(way, self.caller, request):
             request.headers.add(name, value)
         return request
 
@@ -335,7 +329,7 @@ class Forwarding:
         """Send the request over the first way of a device that is there; without one the branch is over."""
         branch = self._branches[number]
         while branch.left and self.fork.is_wanted(number):
-            way = self.reach.way(branch.left.popleft())
+            way = self.parts.reach.way(branch.left.popleft())
             if way is None:
                 continue
             try:
@@ -354,7 +348,7 @@ class Forwarding:
                 return
             branch.way, branch.sent = way, request
             try:
-                branch.key = self.network.request(request, way.flow, self)
+                branch.key = self.parts.network.request(request, way.flow, self)
             except TableFull:
                 branch.retry_after = True
                 self._finish(number, 503)
@@ -370,13 +364,13 @@ class Forwarding:
         """A living node has said 100 long ago: that one is dead, whatever its lease says."""
         branch = self._branches[number]
         if branch.key == key and branch.final is None and not self.fork.has_heard(number):
-            self.network.forget(key)
+            self.parts.network.forget(key)
             self._again(number, UNREACHED)
 
     def _again(self, number: int, status: int) -> None:
         """A flow has failed: the next one of that device, or the branch is over."""
         if self._branches[number].left and not self.fork.over and not self._gone:
-            self.start_task(self._try(number))
+            self.parts.start_task(self._try(number))
         else:
             self._finish(number, status)
 
@@ -388,7 +382,7 @@ class Forwarding:
     def _ring(self) -> None:
         """Timer C (section 16.7 step 2): begins again with each sign that it rings."""
         self._stop_ringing()
-        self._timer = asyncio.get_running_loop().call_later(self.ring_seconds, self._rung_out)
+        self._timer = asyncio.get_running_loop().call_later(self.parts.ring_seconds, self._rung_out)
 
     def _stop_ringing(self) -> None:
         if self._timer is not None:

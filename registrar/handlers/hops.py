@@ -50,13 +50,10 @@ class Hops:
         if not exchange.accept():
             return
         forwarding = Forwarding(
-            parts.network,
-            parts.reach,
+            parts,
             exchange,
             _Passing(parts, exchange.request),
             hop.caller,
-            parts.ring_seconds,
-            parts.start_task,
             between_nodes=True,
         )
         exchange.serve(forwarding)

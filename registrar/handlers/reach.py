@@ -85,14 +85,11 @@ class Reach:
 
     def leave(self, way: Way, caller: str, request: Request) -> tuple[tuple[str, str], ...]:
         """The Route for another node, which it takes for this request alone; none when the flow is here."""
-        return self.leave_for(way, caller, request.call_id, request.headers.get("cseq") or "")
-
-    def leave_for(self, way: Way, caller: str, call_id: str, cseq: str) -> tuple[tuple[str, str], ...]:
-        """The same for a request with that Call-ID and CSeq."""
         if not way.node:
             return ()
-        hop = Hop(way.target, caller, cseq, int(self._clock()))
-        return (("Route", f"<sip:{self._seal.hop(hop, call_id, self.salt())}@{way.node};lr>"),)
+        hop = Hop(way.target, caller, request.headers.get("cseq") or "", int(self._clock()))
+        token = self._seal.hop(hop, request.call_id, self.salt())
+        return (("Route", f"<sip:{token}@{way.node};lr>"),)
 
     def _here(self, target: Target) -> Way | None:
         flow = self._open_flow(target)

@@ -5,9 +5,10 @@ from typing import Final
 
 from registrar.model import LegKind, Phone
 
+from .register import WEBSOCKETS
+
 _LETTERS: Final = {LegKind.WEBRTC: "w", LegKind.PLAIN: "p"}
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
-_WEBSOCKETS: Final = frozenset({"ws", "wss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +43,4 @@ def legs(caller: Phone, mine: LegKind, callee: Phone, other: LegKind) -> Legs:
 
 def kind_of(transport: str) -> LegKind:
     """What a phone on that transport speaks: a browser is on a WebSocket, and nobody else."""
-    return LegKind.WEBRTC if transport in _WEBSOCKETS else LegKind.PLAIN
+    return LegKind.WEBRTC if transport in WEBSOCKETS else LegKind.PLAIN
