@@ -1,8 +1,6 @@
 """Real servers for the contracts: Valkey on a private unix socket, Debian's Redis on a port of its own."""
 
 import contextlib
-import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,16 +71,6 @@ def running(kind: str) -> Iterator[Server]:
             yield valkey
         finally:
             valkey.close()
-
-
-@contextlib.contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """The server does nothing, and its connections stay open."""
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 def client(server: Server) -> Redis:

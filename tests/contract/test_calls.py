@@ -17,7 +17,8 @@ from registrar.store.calls_memory import MemoryCalls
 from registrar.store.calls_redis import MAX_UNTOLD, RedisCalls
 from registrar.store.redis_wire import Wire
 from tests.contract.conftest import KINDS
-from tests.contract.servers import Server, client, frozen, running
+from tests.contract.servers import Server, client, running
+from tests.peers.process import frozen
 
 ID, OTHER = "ab" * 16, "cd" * 16
 CUSTOMER = "c" * 24
@@ -343,7 +344,7 @@ async def test_an_end_whose_answer_is_lost_is_told_once(server: Server, clock: H
     async with opened(server, clock, "a") as (calls, wire):
         calls.started(call(clock))
         await settle(calls)
-        with frozen(server):
+        with frozen(server.pid):
             calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
             await away(wire)
         await back(wire)

@@ -22,7 +22,8 @@ from registrar.store import keys
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.location_redis import AFTERLIFE_SECONDS, UNPUBLISHED_SECONDS, RedisLocation
 from tests.contract.conftest import KINDS
-from tests.contract.servers import Server, client, frozen, running
+from tests.contract.servers import Server, client, running
+from tests.peers.process import frozen
 
 PHONE, OTHER = "0123456789abcdef01234567", "0123456789abcdef01234568"
 NOBODY = Snapshot()
@@ -685,7 +686,7 @@ async def test_a_hung_server_fails_within_half_a_second_and_is_found_again(
     async with opened(server, clock) as location:
         first = registered(NOBODY, clock, binding(clock))
         await location.commit(PHONE, NOBODY, first)
-        with frozen(server):
+        with frozen(server.pid):
             for _ in range(2):
                 started = time.monotonic()
                 with pytest.raises(StoreUnavailable):

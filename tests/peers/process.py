@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,27 @@ def wait_until(holds: Callable[[], bool], what: str, within: float = START_SECON
         if time.monotonic() > deadline:
             raise PeerFailed(f"not within {within:g} s: {what}")
         time.sleep(POLL_SECONDS)
+
+
+def freeze(pid: int) -> None:
+    """A process does nothing from here on, and its sockets stay open; until `thaw`."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: procfs.stopped(pid), f"process {pid} stands still")
+
+
+def thaw(pid: int) -> None:
+    """It goes on."""
+    os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process does nothing, and its sockets stay open."""
+    freeze(pid)
+    try:
+        yield
+    finally:
+        thaw(pid)
 
 
 class Process:

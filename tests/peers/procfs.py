@@ -10,12 +10,15 @@ PARENT, SESSION, USER_TICKS, SYSTEM_TICKS = 1, 3, 11, 12
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name, which may hold spaces and brackets; empty when the process is gone."""
+    return _fields(Path(f"/proc/{pid}/stat"))
+
+
+def _fields(stat: Path) -> list[str]:
+    """What stands after the name, which may hold spaces and brackets; empty when process or thread is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        return stat.read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return text.rpartition(")")[2].split()
 
 
 def name(pid: int) -> str:
@@ -30,6 +33,12 @@ def alive(pid: int) -> bool:
     """Whether the process runs. A dead one that nobody has collected yet does not."""
     fields = _stat(pid)
     return bool(fields) and fields[0] not in "ZX"
+
+
+def stopped(pid: int) -> bool:
+    """Whether none of the process' threads runs any more: a signal stops them one by one."""
+    threads = map(_fields, Path(f"/proc/{pid}/task").glob("*/stat"))
+    return all(not fields or fields[0] in "TtZX" for fields in threads)
 
 
 def session(leader: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import signal
 import socket
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +9,7 @@ from typing import Final, Self
 
 from registrar.store.ng import Decoded, Encodable, decode, encode
 from tests.peers.ports import free_port
-from tests.peers.process import PeerFailed, Process
+from tests.peers.process import PeerFailed, Process, freeze, thaw
 
 PROGRAM: Final = "rtpengine"
 ASK_SECONDS: Final = 1.0
@@ -82,10 +81,10 @@ class Rtpengine:
 
     def pause(self) -> None:
         """It is there, and answers nothing, until `resume`."""
-        self._process.send(signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
-        self._process.send(signal.SIGCONT)
+        thaw(self.pid)
 
     def ask(self, command: str, **arguments: Encodable) -> dict[bytes, Decoded]:
         """One command of the ng protocol. PeerFailed when nobody answers."""

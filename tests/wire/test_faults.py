@@ -18,6 +18,7 @@ import pytest
 
 from tests.peers import procfs
 from tests.peers.phone import Account
+from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
 from tests.wire.conftest import Report
 from tests.wire.ledger import Book, Load, Promise
@@ -208,13 +209,10 @@ def test_redis_hangs_under_load(fleet: Fleet, tmp_path: Path, report: Report) ->
     with RedisServer(tmp_path) as redis, fleet.site(tmp_path, redis) as site:
         with Load(fleet.accounts, site.sip, rate=RATE) as load:
             serve_a_spell(load)
-            os.kill(redis.pid, signal.SIGSTOP)
-            try:
+            with frozen(redis.pid):
                 stopped = load.acknowledged
                 time.sleep(3)  # the length of the fault
                 during = load.acknowledged - stopped
-            finally:
-                os.kill(redis.pid, signal.SIGCONT)
             report(f"{during} refreshes were granted in the 3 s")
             took = within(2, site.ready, "ready again")
             report(f"ready {took:.2f} s after it went on")

@@ -1,7 +1,5 @@
 """A process dies or freezes: the phones on its connections are offline for that, and no others."""
 
-import os
-import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ import pytest
 
 from tests.peers.phone import UdpPhone
 from tests.peers.pipe import HungUp
+from tests.peers.process import freeze, thaw
 from tests.peers.redis import RedisServer
 from tests.wire.conftest import Report
 from tests.wire.connected import ConnectedPhone, registered
@@ -191,8 +190,8 @@ def struck(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Str
         here = process(victim), process(frozen)
         time.sleep(0.2)  # they are seen to be online
         victim.kill9()
-        os.kill(frozen.pid, signal.SIGSTOP)
-        stack.callback(os.kill, frozen.pid, signal.SIGCONT)
+        freeze(frozen.pid)
+        stack.callback(thaw, frozen.pid)
         case = Struck(*here, frozen, witness, fleet, handsets, phones, timeline, time.monotonic())
         case.phones["moved"] = registered(witness, handsets[MOVES], "tcp", instance=instance)
         phones[HANGS_UP].hang_up()
@@ -217,7 +216,7 @@ def thawed(swept: Struck) -> Struck:
     phone = swept.phones[REFRESHES]
     uri = f"sip:{phone.caller.account.domain}"
     phone.send(phone.caller.register(extra=[phone.caller.credentials("REGISTER", uri)]))
-    os.kill(swept.frozen.pid, signal.SIGCONT)
+    thaw(swept.frozen.pid)
     swept.thawed_at = time.monotonic()
     time.sleep(THAWED_SECONDS)
     return swept

@@ -1,8 +1,6 @@
 """Statements 42 to 60, 66 and 67 of docs/rfc.md: messages, transactions and transports (RFC 3261, 5626)."""
 
-import os
 import re
-import signal
 import socket
 import struct
 import time
@@ -13,6 +11,7 @@ import pytest
 from registrar.handlers.answers import INSIDE, SERVED
 from tests.peers.phone import Account, Answer, BlockingPhone, Caller, UdpPhone, branch_of, parse_answer
 from tests.peers.ports import has_ipv6
+from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
 from tests.wire.credentials import anew, authorized, signed_again, stale
 from tests.wire.line import Line, TcpLine
@@ -442,15 +441,11 @@ def test_54_a_store_that_hangs_makes_no_408(
     transport: str, spare: Site, spare_redis: RedisServer, device: Handset
 ) -> None:
     """RFC 4320 section 4.2: never a 408 to what is no INVITE; 503 while the client still listens."""
-    os.kill(spare_redis.pid, signal.SIGSTOP)
-    try:
-        with phone_on(spare, transport, device.account) as phone:
-            began = time.monotonic()
-            answer = phone.register()
-            assert (answer.status, answer.header("retry-after")) == (503, "5")
-            assert time.monotonic() - began < 4
-    finally:
-        os.kill(spare_redis.pid, signal.SIGCONT)
+    with frozen(spare_redis.pid), phone_on(spare, transport, device.account) as phone:
+        began = time.monotonic()
+        answer = phone.register()
+        assert (answer.status, answer.header("retry-after")) == (503, "5")
+        assert time.monotonic() - began < 4
     within(5, spare.ready, "ready again")
 
 

@@ -12,7 +12,8 @@ from registrar.model import Change
 from registrar.store import announce, keys
 from registrar.store.listener import RETRY_SECONDS, SILENCE_SECONDS, Listener
 from registrar.store.redis_client import connect
-from tests.contract.servers import Server, client, frozen, running
+from tests.contract.servers import Server, client, running
+from tests.peers.process import frozen
 
 pytestmark = pytest.mark.wire
 
@@ -117,7 +118,7 @@ async def test_a_server_that_was_killed_is_listened_to_when_it_is_back() -> None
 async def test_a_server_that_hangs_is_a_loss_after_three_seconds() -> None:
     async with listening() as (server, ears):
         started = time.monotonic()
-        with frozen(server):
+        with frozen(server.pid):
             await ears.until("missed", within=SILENCE_SECONDS + 2.5)
             assert time.monotonic() - started > SILENCE_SECONDS - 1
         await ears.until(*AGAIN, within=5)

@@ -13,7 +13,8 @@ from registrar.model import Epoch
 from registrar.store import keys
 from registrar.store.nodes import Nodes
 from registrar.store.redis_client import connect
-from tests.contract.servers import Server, client, frozen, running
+from tests.contract.servers import Server, client, running
+from tests.peers.process import frozen
 
 pytestmark = pytest.mark.wire
 
@@ -184,7 +185,7 @@ async def test_a_break_in_what_was_seen_starts_the_count_anew(server: Server, re
     await dead(redis, "b", "g9", "x")
     async with living(server) as node:
         await asyncio.sleep(DEAD - 0.2)
-        with frozen(server):
+        with frozen(server.pid):
             await asyncio.sleep(1.3)  # longer than the client waits
         await asyncio.sleep(DEAD - 0.3)
         assert node.swept == []
