@@ -86,6 +86,9 @@ class RedisLocation:
             self._unlist(phone, update.after, before)
             if events:
                 self._publish(phone, events)
+                # Whoever hears of it, and does something on another node, shall come later in the stream.
+                self.wire.flush()
+                await asyncio.sleep(0)  # uvloop writes when all that is ready has run
             return None
         stored = self._stored(phone, answer)
         stands = _decode(phone, stored)

@@ -145,6 +145,10 @@ class Wire:
         # hiredis' stub says a tuple of one; it takes any number.
         self._out.append(hiredis.pack_command(arguments))  # type: ignore[arg-type]
 
+    def flush(self) -> None:
+        """What is queued leaves before the next turn of the loop begins."""
+        self._flush()
+
     def _flush(self) -> None:
         if self._transport is not None and self._out:
             self._transport.write(b"".join(self._out))

@@ -11,6 +11,7 @@ from typing import Protocol
 from zlib import crc32
 
 import pytest
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from redis.asyncio.client import Monitor
 
@@ -330,6 +331,18 @@ async def test_the_journal_keeps_a_hundred_events(server: Server, clock: Hands) 
             before = update.after
         assert await redis.xlen(keys.journal(PHONE)) == 100
         await until(lambda: _has_length(redis, keys.EVENTS, 110))
+
+
+async def test_an_event_is_on_its_way_into_the_stream_before_anybody_hears_of_it(
+    server: Server, clock: Hands
+) -> None:
+    """Else what another node does because of it may come earlier there."""
+    async with opened(server, clock) as location:
+        await location.commit(PHONE, NOBODY, registered(NOBODY, clock, binding(clock)))
+        deadline = time.monotonic() + 2
+        with BlockingRedis.from_url(server.url) as redis:  # the loop does not turn meanwhile
+            while not redis.xlen(keys.EVENTS):
+                assert time.monotonic() < deadline, "the event has not left"
 
 
 async def _stream(redis: Redis, name: str) -> list[dict[str, str]]:
