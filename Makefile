@@ -27,7 +27,7 @@ lint: $(VENV)/dev.done
 	$(BIN)/codespell registrar config tests docs deploy README.md Makefile
 
 unit: $(VENV)/dev.done $(PAGE)
-	$(BIN)/python -m pytest -q -m "not wire and not api" -n auto
+	$(BIN)/python -m pytest -q -m "not wire and not api" -n 3 --dist worksteal --ignore=tests/wire
 
 wire: $(VENV)/dev.done $(PAGE) $(BROWSER)
 	bash deploy/peers.sh test

@@ -1,7 +1,6 @@
 """The command line, and the one place where both sides meet (design.md 4.1)."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from config.auth import issue_token
 from config.health import Readiness
 from config.operations.demo import demo_tenant
 from config.server import HttpServer
+from registrar import memory
 from registrar import settings as all_settings
 from registrar.app import SipSide
 from registrar.commands import country_file
@@ -51,7 +51,6 @@ EXIT_ANOTHER_NODE: Final = 3
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
 """Older ones can be brought to send a call's sound to strangers (CVE-2025-53399)."""
-GC_THRESHOLDS: Final = (5_000, 500, 100)
 
 log = logging.getLogger("registrar")
 app = typer.Typer(
@@ -118,7 +117,8 @@ async def _serve(installation: Installation, side: Side, lines: RequestLines, *,
                 await _started(sip.started, running)
             if demo:
                 _print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
-            _settle_memory()
+            memory.settle()
+            tasks.create_task(memory.tidy(stop))
             log.info("ready")
 
 
@@ -133,17 +133,6 @@ def _http_servers(settings: Settings, pages: FastAPI, tls: ServerTls | None) -> 
     if settings.https and tls is not None:
         servers.append(HttpServer(settings.https, pages, tls.context))
     return servers
-
-
-def _settle_memory() -> None:
-    """What is there now stays: the collector need not look at it again, and rarely at the rest.
-
-    A registration leaves no cycles behind; with 100,000 phones in the caches every full look would cost
-    a pause that phones notice.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -78,7 +79,7 @@ class Driver:
         self._dispatch: Dispatch | None = None
         self._askers: dict[Key, Asker] = {}
         """Who waits for what becomes of a request of ours."""
-        self._works: dict[Key, Work] = {}
+        self._works: dict[Key, Work | Settled] = {}
         """The INVITEs that are there, by their server transaction."""
         self._metrics = metrics
         self._tag_key = tag_key
@@ -212,8 +213,10 @@ class Driver:
             self._metrics.unhandled.inc()
             log.exception("a handler could not go on")
 
-    def finished(self, work: "Work") -> None:
-        """The final answer to a request has gone out."""
+    def finished(self, work: "Work", key: Key | None) -> None:
+        """The final answer to a request has gone out; of an INVITE no more is kept than a CANCEL asks for."""
+        if key is not None and key in self._works:
+            self._works[key] = Settled(work.flow)
         if work.phone is not None:
             seconds = mono() - work.started
             if work.request.method == "REGISTER":
@@ -251,6 +254,23 @@ class Driver:
         """See Network."""
         self._askers.pop(key, None)
         self._layer.forget(key)
+
+    def entrust(self, key: Key, asker: Asker | None) -> None:
+        """See Network."""
+        if asker is None:
+            self._askers.pop(key, None)
+        elif key in self._askers:
+            self._askers[key] = asker
+
+    def original(self, key: Key) -> Request | None:
+        """See Network."""
+        data = self._layer.sent(key)
+        message = parse(data) if data else None
+        return message if isinstance(message, Request) else None
+
+    def repeat(self, key: Key) -> None:
+        """Send the 2xx of an INVITE once more."""
+        self._perform(self._layer.repeat(key))
 
     def respond(self, response: Response, key: Key) -> None:
         """Send a response that somebody else gave."""
@@ -436,15 +456,13 @@ class Work:
             self._driver.respond(response, self._key)
         self._note(response.status)
 
+    def repeater(self) -> Callable[[], None]:
+        """See Exchange."""
+        return partial(self._driver.repeat, self._key) if self._key is not None else _nothing
+
     def came_by(self, flow: Flow) -> bool:
         """Whether another request came from where this one came from."""
-        ours, theirs = self.flow, flow
-        return (ours.transport, ours.id, ours.remote_ip, ours.remote_port) == (
-            theirs.transport,
-            theirs.id,
-            theirs.remote_ip,
-            theirs.remote_port,
-        )
+        return _is_same_way(self.flow, flow)
 
     def cancel(self, reason: str) -> None:
         """The caller has cancelled it."""
@@ -467,7 +485,42 @@ class Work:
         if status >= 200 and not self.status:
             self.status = status
             self._served = None  # nothing that the caller does matters any more; and no ring keeps both alive
-            self._driver.finished(self)
+            self._driver.finished(self, self._key)
+
+
+class Settled:
+    """What is left of the work for an INVITE that is answered: nothing that its caller does matters."""
+
+    __slots__ = ("_flow",)
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def came_by(self, flow: Flow) -> bool:
+        """See Work."""
+        return _is_same_way(self._flow, flow)
+
+    def cancel(self, reason: str) -> None:
+        """See Work."""
+
+    def gone(self) -> None:
+        """See Work."""
+
+    def acknowledge(self, ack: Request) -> None:
+        """See Work."""
+
+
+def _is_same_way(ours: Flow, theirs: Flow) -> bool:
+    return (ours.transport, ours.id, ours.remote_ip, ours.remote_port) == (
+        theirs.transport,
+        theirs.id,
+        theirs.remote_ip,
+        theirs.remote_port,
+    )
+
+
+def _nothing() -> None:
+    """There is nothing to repeat."""
 
 
 def _trace(direction: str, data: bytes, flow: Flow) -> None:

@@ -18,9 +18,10 @@ from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, quote
 from registrar.transaction import Key, TableFull
 
+from .accepted import Accepted, hang_up, readable_tag
 from .answers import BUSY, Answer
-from .network import Exchange
-from .parts import Parts, response_contact
+from .network import Asker, Exchange
+from .parts import Parts
 from .reach import Way
 
 CANCEL_SECONDS: Final = 32.0
@@ -181,6 +182,7 @@ class Forwarding:
             except Exception:  # the same: those that wait behind it have their turn
                 log.exception("a response could not be passed on")
             self._backlog.popleft()
+        self._let_go()
 
     def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         branch = self._branches[number]
@@ -202,6 +204,7 @@ class Forwarding:
                 self._accept(number, response, body)
             else:
                 self._perform([step])
+        self._let_go()
 
     def _accept(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         """A 2xx goes back; one whose media cannot be had is ended at once."""
@@ -295,33 +298,40 @@ class Forwarding:
             self._finish(number, 487)
 
     def _hang_up(self, number: int) -> None:
-        """End the dialog that a 2xx has made: acknowledge it, and say BYE.
-
-        One that stood before goes on: the 2xx of a re-INVITE gets its ACK, no other request has one.
-        """
+        """End the dialog that a 2xx has made; no request but INVITE makes one."""
         branch = self._branches[number]
         response, sent, way = branch.final, branch.sent, branch.way
         self.case.unwanted(number)
-        if response is None or sent is None or way is None or not _is_readable(response):
+        if response is None or sent is None or way is None or readable_tag(response) is None:
             return
-        if not self._is_invite:
-            return
-        contact = response_contact(response) or sent.target
-        acknowledge = forward.acknowledge(sent, response, contact, self.parts.reach.via(way))
-        self.parts.network.send(self._addressed(acknowledge, way), way.flow)
-        if self.exchange.request.to.tag is not None:
-            return
-        bye = forward.hang_up(sent, response, contact, self.parts.reach.via(way), forward.COMPLETED_ELSEWHERE)
-        try:
-            self.parts.network.request(self._addressed(bye, way), way.flow, None)
-        except TableFull:
-            log.warning("a BYE could not be sent: too many transactions")
+        if self._is_invite:
+            hang_up(self.parts, self.caller, way, sent, response, is_new_dialog=self._is_new_dialog)
 
-    def _addressed(self, request: Request, way: Way) -> Request:
-        """With the leave that another node asks for, when it holds the flow."""
-        for name, value in self.parts.reach.leave(way, self.caller, request):
-            request.headers.add(name, value)
-        return request
+    @property
+    def _is_new_dialog(self) -> bool:
+        return self.exchange.request.to.tag is None
+
+    def _let_go(self) -> None:
+        """Keep of an INVITE that is answered no more than what may still come needs."""
+        if not self._is_invite or not self.fork.is_settled or self._backlog:
+            return
+        for number, branch in enumerate(self._branches):
+            if branch.key is not None:
+                self.parts.network.entrust(branch.key, self._heir(number, branch))
+
+    def _heir(self, number: int, branch: _Branch) -> Asker | None:
+        """Who hears of what a way that has answered says yet; None: nobody need."""
+        response, way = branch.final, branch.way
+        if response is None or way is None or not self.fork.has_relayed(number):
+            return None
+        return Accepted(
+            self.parts,
+            self.caller,
+            way,
+            readable_tag(response) or "",
+            self._is_new_dialog,
+            self.exchange.repeater(),
+        )
 
     # Branches
 
@@ -378,6 +388,7 @@ class Forwarding:
         """A branch has come to nothing, by no answer of its own."""
         self.case.unwanted(number)
         self._perform(self.fork.final(number, status))
+        self._let_go()
 
     def _ring(self) -> None:
         """Timer C (section 16.7 step 2): begins again with each sign that it rings."""
@@ -392,14 +403,6 @@ class Forwarding:
     def _rung_out(self) -> None:
         self._timer = None
         self._perform(self.fork.give_up(408))
-
-
-def _is_readable(response: Response) -> bool:
-    """Whether it can be told which dialog it has made."""
-    try:
-        return bool(response.to)
-    except MalformedMessage:
-        return False
 
 
 def _refused(error: MediaRefused | StoreUnavailable) -> Refused:

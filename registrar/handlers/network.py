@@ -1,5 +1,6 @@
 """What handlers may ask of the driver, and what it tells them: requests of ours, and requests to us."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from registrar.model import Flow, Phone
@@ -30,6 +31,12 @@ class Network(Protocol):
 
     def forget(self, key: Key) -> None:
         """End a transaction of ours that waits for nothing any more."""
+
+    def entrust(self, key: Key, asker: Asker | None) -> None:
+        """From now on `asker` hears what becomes of a request of ours; None: nobody."""
+
+    def original(self, key: Key) -> Request | None:
+        """A request of ours as it was sent; None when its transaction is over."""
 
 
 class Served(Protocol):
@@ -64,3 +71,6 @@ class Exchange(Protocol):
 
     def respond(self, response: Response) -> None:
         """Send a response that somebody else gave, by the transaction."""
+
+    def repeater(self) -> Callable[[], None]:
+        """What sends the 2xx of an INVITE once more; it keeps nothing of the request."""

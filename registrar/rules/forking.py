@@ -102,6 +102,17 @@ class Fork:
         """Whether a branch has not answered yet."""
         return any(not branch.status for branch in self._branches)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is open: every branch has answered, and no 2xx but the one that went back."""
+        if not self._over or self.pending:
+            return False
+        return all(branch.relayed or branch.status >= 300 for branch in self._branches)
+
+    def has_relayed(self, number: int) -> bool:
+        """Whether it is the 2xx of that branch that has gone back."""
+        return self._branches[number].relayed
+
     def has_heard(self, number: int) -> bool:
         """Whether a branch has said anything."""
         branch = self._branches[number]

@@ -74,7 +74,7 @@ class RedisCalls:
         """See ports.Calls. Whoever removes the hash is the one that writes the event."""
         call = self._owned(call)
         try:
-            removed = self._wire.send("DEL", keys.call(call.id))
+            removed = self._wire.post("DEL", keys.call(call.id))
         except StoreUnavailable:
             self._remember(Untold(call, ending))
         else:
@@ -154,7 +154,7 @@ class RedisCalls:
                 self._unlist(call)
 
         try:
-            self._wire.send(*_appended(ended_event(call, ending))).add_done_callback(done)
+            self._wire.post(*_appended(ended_event(call, ending))).add_done_callback(done)
         except StoreUnavailable:
             self._remember(Untold(call, ending, ours=True))
 

@@ -22,6 +22,8 @@ ANSWER_SECONDS: Final = 0.4
 """A command that Redis has not answered by then has failed."""
 MERCY_SECONDS: Final = 0.02
 """When our own loop was late, the answer may lie in the socket: it is read before the verdict."""
+LINGER_SECONDS: Final = 0.005
+"""So long a command that nobody waits for may stay, to leave with others: alone it costs far more."""
 CONNECT_SECONDS: Final = 2.0
 RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
 MAX_WAITING: Final = 20_000
@@ -77,6 +79,9 @@ class Wire:
         self._protocol: _Protocol | None = None
         self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
         self._out: list[bytes] = []
+        self._soon = False
+        """Whether what is queued leaves with the next turn of the loop."""
+        self._later: asyncio.TimerHandle | None = None
         self._reader = hiredis.Reader()
         self._watch: asyncio.TimerHandle | None = None
         self._broken = asyncio.Event()
@@ -110,7 +115,8 @@ class Wire:
             told = self.why
 
     def close(self) -> None:
-        """Give the connection up; what still waits fails."""
+        """Give the connection up; what is queued leaves yet, what waits for an answer fails."""
+        self.flush()
         self._drop("closing")
 
     def send(self, *arguments: Argument) -> asyncio.Future[Any]:
@@ -122,34 +128,44 @@ class Wire:
             raise StoreUnavailable(self.why)
         return self._queue(arguments)
 
-    def tell(self, *arguments: Argument) -> None:
-        """Queue one command whose answer nobody needs; errors are counted."""
+    def post(self, *arguments: Argument) -> asyncio.Future[Any]:
+        """Like `send`, for what no request waits for: it leaves within `LINGER_SECONDS`."""
         if not self.up:
             raise StoreUnavailable(self.why)
-        self._write(arguments)
+        return self._queue(arguments, linger=True)
+
+    def tell(self, *arguments: Argument) -> None:
+        """Queue one command whose answer nobody needs; it lingers like `post`. Errors are counted."""
+        if not self.up:
+            raise StoreUnavailable(self.why)
+        self._write(arguments, linger=True)
         self._waiting.append((None, self._now()))
 
-    def _queue(self, arguments: tuple[Argument, ...]) -> asyncio.Future[Any]:
+    def _queue(self, arguments: tuple[Argument, ...], *, linger: bool = False) -> asyncio.Future[Any]:
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable(f"{MAX_WAITING} commands wait for Redis")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._write(arguments)
+        self._write(arguments, linger=linger)
         self._waiting.append((future, self._now()))
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._look)
         return future
 
-    def _write(self, arguments: tuple[Argument, ...]) -> None:
-        if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
+    def _write(self, arguments: tuple[Argument, ...], *, linger: bool) -> None:
+        if linger and not self._soon and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.flush)
+        elif not linger and not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self.flush)
         # hiredis' stub says a tuple of one; it takes any number.
         self._out.append(hiredis.pack_command(arguments))  # type: ignore[arg-type]
 
     def flush(self) -> None:
         """What is queued leaves before the next turn of the loop begins."""
-        self._flush()
-
-    def _flush(self) -> None:
+        self._soon = False
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._transport is not None and self._out:
             self._transport.write(b"".join(self._out))
         self._out.clear()

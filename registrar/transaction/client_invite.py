@@ -17,16 +17,17 @@ class ClientInvite:
     """One INVITE of ours. It acknowledges a refusal itself; the ACK of a 2xx is the caller's."""
 
     __slots__ = (
-        "_data", "_interval", "_over", "_request", "_timers", "_unreliable",
-        "deadline", "flow", "key", "state",
+        "_interval", "_over", "_request", "_timers", "_unreliable",
+        "data", "deadline", "flow", "key", "state",
     )  # fmt: skip
 
     def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
         self.key = key
         self.flow = flow
         self.state = State.CALLING
-        self._request = request
-        self._data = bytes(request)
+        self._request: Request | None = request
+        """Until a 2xx: for the ACK of a refusal."""
+        self.data = bytes(request)
         self._unreliable = flow.transport == "udp"
         self._timers = timers
         self._interval = timers.t1
@@ -36,7 +37,7 @@ class ClientInvite:
 
     def start(self) -> list[Action]:
         """Send the INVITE for the first time."""
-        return [Send(self._data, self.flow, self.key)]
+        return [Send(self.data, self.flow, self.key)]
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
         """A response came."""
@@ -47,7 +48,7 @@ class ClientInvite:
             case State.ACCEPTED if 200 <= status < 300:  # one from each phone that a fork reached, and again
                 return [Answered(response, flow, self.key)]
             case State.COMPLETED if status >= 300:
-                return [self._ack(response)]
+                return self._ack(response)
             case _:
                 return []
 
@@ -59,7 +60,7 @@ class ClientInvite:
             return self._end(TimedOut(self.key))
         self._interval *= 2
         self.deadline = self._next(now)
-        return [Send(self._data, self.flow, self.key)]
+        return [Send(self.data, self.flow, self.key)]
 
     def failed(self) -> list[Action]:
         """The INVITE or an ACK could not be sent (section 17.1.4)."""
@@ -77,18 +78,21 @@ class ClientInvite:
             return [answered]
         if response.status < 300:
             self.state = State.ACCEPTED
+            self._request = None
             self.deadline = Mono(now + self._timers.timeout)  # timer M
             return [answered]
-        actions: list[Action] = [self._ack(response), answered]
+        actions = [*self._ack(response), answered]
         if self._unreliable:
             self.state = State.COMPLETED
             self.deadline = Mono(now + self._timers.d)
             return actions
         return actions + self._end(Ended(self.key))
 
-    def _ack(self, response: Response) -> Send:
+    def _ack(self, response: Response) -> list[Action]:
         """The ACK of a refusal (section 17.1.1.3): the INVITE's, but for the To of the response."""
         request = self._request
+        if request is None:
+            return []
         headers = Headers()
         headers.add("Via", str(request.via))
         headers.add("Max-Forwards", MAX_FORWARDS)
@@ -99,7 +103,7 @@ class ClientInvite:
                 headers.add(name, response.headers.get("to") or value)
         headers.add("CSeq", f"{request.cseq[0]} ACK")
         headers.add("Content-Length", "0")
-        return Send(bytes(Request("ACK", request.target, headers)), self.flow, self.key)
+        return [Send(bytes(Request("ACK", request.target, headers)), self.flow, self.key)]
 
     def _next(self, now: Mono) -> Mono:
         """When timer A fires, which only an unreliable transport has, or B when that comes first."""

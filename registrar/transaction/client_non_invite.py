@@ -13,14 +13,14 @@ class ClientNonInvite:
     """One request of ours, sent again until its answer comes."""
 
     __slots__ = (
-        "_data", "_interval", "_over", "_timers", "_unreliable", "deadline", "flow", "key", "state",
+        "_interval", "_over", "_timers", "_unreliable", "data", "deadline", "flow", "key", "state",
     )  # fmt: skip
 
     def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
         self.key = key
         self.flow = flow
         self.state = State.TRYING
-        self._data = bytes(request)
+        self.data = bytes(request)
         self._unreliable = flow.transport == "udp"
         self._timers = timers
         self._interval = timers.t1
@@ -30,7 +30,7 @@ class ClientNonInvite:
 
     def start(self) -> list[Action]:
         """Send the request for the first time."""
-        return [Send(self._data, self.flow, self.key)]
+        return [Send(self.data, self.flow, self.key)]
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
         """A response came; those after the first final one are absorbed."""
@@ -56,7 +56,7 @@ class ClientNonInvite:
         slow = self.state is State.PROCEEDING
         self._interval = self._timers.t2 if slow else min(2 * self._interval, self._timers.t2)
         self.deadline = self._next(now)
-        return [Send(self._data, self.flow, self.key)]
+        return [Send(self.data, self.flow, self.key)]
 
     def failed(self) -> list[Action]:
         """The request could not be sent (section 17.1.4)."""

@@ -126,6 +126,16 @@ class Layer:
         self._deadlines.set(key, transaction.deadline)
         return key, transaction.start()
 
+    def sent(self, key: Key) -> bytes:
+        """A request of ours as it went out; empty when its transaction is over."""
+        transaction = self._clients.get(key)
+        return transaction.data if transaction is not None else b""
+
+    def repeat(self, key: Key) -> list[Action]:
+        """The 2xx of an INVITE once more, until timer L (RFC 6026 section 7.1)."""
+        invite = self._invites.get(key)
+        return invite.repeat() if invite is not None else []
+
     def forget(self, key: Key) -> None:
         """End a request of ours for which nobody waits any more: an INVITE may else ring for ever."""
         transaction = self._clients.get(key)

@@ -31,6 +31,7 @@ class ServerInvite:
         self._unreliable = flow.transport == "udp"
         self._timers = timers
         self._answer = b""
+        """What was sent last."""
         self._to_tag: str | None = None
         self._interval = timers.t1
         self._over = now
@@ -41,7 +42,8 @@ class ServerInvite:
             case State.PROCEEDING:
                 return self._first_answers(response, now)
             case State.ACCEPTED if 200 <= response.status < 300:
-                return [Send(bytes(response), self.flow, self.key)]
+                self._answer = bytes(response)
+                return [Send(self._answer, self.flow, self.key)]
             case _:
                 return []
 
@@ -50,6 +52,10 @@ class ServerInvite:
         if self._answer and (self.state is State.PROCEEDING or self.state is State.COMPLETED):
             return [Send(self._answer, self.flow, self.key)]
         return []
+
+    def repeat(self) -> list[Action]:
+        """The callee has sent its 2xx again."""
+        return [Send(self._answer, self.flow, self.key)] if self.state is State.ACCEPTED else []
 
     def acknowledged_by(self, ack: Request) -> bool:
         """Whether `ack` is for this INVITE: an RFC 2543 peer says so by our To tag (section 17.2.3)."""
@@ -94,7 +100,6 @@ class ServerInvite:
             self.deadline = None
         elif response.status < 300:
             self.state = State.ACCEPTED
-            self._answer = b""
             self.deadline = Mono(now + self._timers.timeout)  # timer L
         else:
             self.state = State.COMPLETED

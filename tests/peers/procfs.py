@@ -14,7 +14,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def _fields(stat: Path) -> list[str]:
-    """What stands after the name, which may hold spaces and brackets; empty when process or thread is gone."""
+    """What stands after the name, which may hold spaces and brackets; empty when the process is gone."""
     try:
         return stat.read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -247,6 +247,9 @@ class Exchange:
     def respond(self, response: Response) -> None:
         self.responses.append(read_response(response))
 
+    def repeater(self) -> Callable[[], None]:
+        return lambda: self.responses.append(self.responses[-1])
+
     def cancel(self, reason: str = "") -> None:
         """The caller sends a CANCEL."""
         assert self.served is not None
@@ -283,12 +286,14 @@ class Wire:
     def __init__(self) -> None:
         self.sent: list[Sent] = []
         self.is_full = False
+        self._asked: dict[Key, Sent] = {}
 
     def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
         if self.is_full:
             raise TableFull("enough")
         key = Key(f"{request.cseq[1]} {request.via.branch}")
-        self.sent.append(Sent(_read_request(request), flow, key, asker))
+        self._asked[key] = Sent(_read_request(request), flow, key, asker)
+        self.sent.append(self._asked[key])
         return key
 
     def send(self, message: Request | Response, flow: Flow) -> None:
@@ -298,6 +303,12 @@ class Wire:
     def forget(self, key: Key) -> None:
         for sent in self.sent:
             sent.forgotten = sent.forgotten or sent.key == key
+
+    def entrust(self, key: Key, asker: Asker | None) -> None:
+        self._asked[key].asker = asker
+
+    def original(self, key: Key) -> Request | None:
+        return self._asked[key].request
 
     def take(self) -> list[Sent]:
         """What was sent since the last time."""

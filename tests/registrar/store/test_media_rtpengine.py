@@ -126,12 +126,12 @@ async def test_what_only_browsers_read_is_kept_from_phones_alone(
 async def test_new_sessions_are_spread_and_each_stays_where_it_is(
     media: RtpengineMedia, engines: list[NgEngine], metrics: Metrics
 ) -> None:
-    wheres = {n: (await offer(media, f"our:{n}"))[1] for n in range(60)}
-    assert all(10 <= list(wheres.values()).count(engine.name) <= 30 for engine in engines)
-    assert {n: (await offer(media, f"our:{n}"))[1] for n in range(60)} == wheres
+    wheres = {n: (await offer(media, f"our:{n}"))[1] for n in range(600)}
+    assert all(140 <= list(wheres.values()).count(engine.name) <= 260 for engine in engines)
+    assert {n: (await offer(media, f"our:{n}"))[1] for n in range(600)} == wheres
     other = next(engine.name for engine in engines if engine.name != wheres[0])
     assert (await offer(media, "our:0", engine=other))[1] == other
-    assert counted(metrics, "media_session_total", event="opened") == 120
+    assert counted(metrics, "media_session_total", event="opened") == 1_200
 
 
 async def test_another_stands_in_for_an_engine_that_is_away(
