@@ -1,7 +1,7 @@
 """When Python looks for rings of objects that nobody reaches: by the clock, in steps that no call notices.
 
 By itself it counts what was made and not freed. A server that keeps of every call something for half a minute
-frees as much as it makes: it would look late, and then at everything at once, for a tenth of a second and more.
+frees as much as it makes: it would look late, and then at everything at once, for a tenth of a second.
 """
 
 import asyncio

@@ -78,6 +78,8 @@ class Wire:
         self._transport: asyncio.WriteTransport | None = None
         self._protocol: _Protocol | None = None
         self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
+        self._now: Callable[[], float] = lambda: 0.0
+        """The time of the loop that connects: it is asked for with every command."""
         self._out: list[bytes] = []
         self._soon = False
         """Whether what is queued leaves with the next turn of the loop."""
@@ -217,6 +219,7 @@ class Wire:
         self._reader = hiredis.Reader()
         self._broken.clear()
         loop = asyncio.get_running_loop()
+        self._now = loop.time
         address = self._address
 
         protocol = self._protocol = _Protocol(self)
@@ -269,10 +272,6 @@ class Wire:
             if future is not None and not future.done():
                 future.set_exception(StoreUnavailable(why))
         self._broken.set()
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
 
 class _Protocol(asyncio.Protocol):
