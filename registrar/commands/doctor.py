@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from config import clock
 from registrar import settings as all_settings
 from registrar.app import LEAST_CONNECTIONS, MOST_DESCRIPTORS, SPARE_DESCRIPTORS
-from registrar.doctor import Finding, Level, fail, ok
+from registrar.doctor import Finding, Level, fail, media, ok
 from registrar.doctor.certificate import given_certificate, own_certificate
 from registrar.doctor.files import country_file, data_directory
 from registrar.doctor.machine import open_files
@@ -42,6 +42,7 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
     findings.append(country_file(settings.geoip_database or directory / "geoip.mmdb", now))
     findings += _certificate(settings, directory)
     findings += await _ports(settings, directory)
+    findings += await media.check(settings.rtpengine, settings.media)
     findings.append(_open_files())
     return [_without(_secrets(settings), finding) for finding in findings]
 

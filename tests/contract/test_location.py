@@ -333,6 +333,26 @@ async def test_the_journal_keeps_a_hundred_events(server: Server, clock: Hands) 
         await until(lambda: _has_length(redis, keys.EVENTS, 110))
 
 
+async def test_what_nobody_waits_for_leaves_soon_or_with_what_somebody_does(
+    server: Server, clock: Hands
+) -> None:
+    async with opened(server, clock) as location, looked_at(server) as redis:
+        location.wire.tell("SET", "told", "1")
+        await until(lambda: redis.exists("told"), within=1)
+        location.wire.tell("SET", "told", "2")
+        answer = await location.wire.send("GET", "told")
+        assert answer == b"2", "in the order of their being said"
+        later = location.wire.post("GET", "told")
+        assert await asyncio.wait_for(later, 1) == b"2"
+        location.wire.tell("SET", "told", "3")
+        location.wire.close()
+        await until(lambda: _is(redis, "told", "3"), within=1)
+
+
+async def _is(redis: Redis, key: str, value: str) -> bool:
+    return bool(await redis.get(key) == value)
+
+
 async def test_an_event_is_on_its_way_into_the_stream_before_anybody_hears_of_it(
     server: Server, clock: Hands
 ) -> None:

@@ -310,6 +310,28 @@ async def test_a_cancel_from_elsewhere_is_of_nothing(other: str) -> None:
         assert on.statuses == [481, 486]
 
 
+async def test_a_2xx_that_comes_again_goes_back_again() -> None:
+    """Also when nothing else is left of the call's beginning."""
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 200)
+        before = on.sent[-1][0]
+        await calls.bob.reply(sent, 200)
+        assert bytes(on.sent[-1][0]) == bytes(before) and len(on.statuses) >= 2
+        assert on.statuses[-2:] == [200, 200]
+        assert on.finished == [200]
+
+
+async def test_a_cancel_from_elsewhere_after_the_answer_is_of_nothing() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 200)
+        on.driver.receive(calls.cancel(), on.flow)
+        assert on.statuses[-1] == 481
+
+
 async def test_a_cancel_after_the_answer_changes_nothing() -> None:
     async with stage(ANN, BOB) as on:
         calls = Calls(on)
@@ -406,6 +428,25 @@ async def test_who_invites_hears_a_2xx_each_time() -> None:
         for status in (180, 200, 200):
             on.driver.receive(bytes(answer(request, status, to_tag="x")), on.flow)
         assert asker.heard == [180, 200, 200]
+
+
+async def test_another_may_listen_from_now_on_and_read_what_was_sent() -> None:
+    async with stage() as on:
+        asker, other, request = Listener(), Listener(), ours("INVITE")
+        key = on.driver.request(request, on.flow, asker)
+        on.driver.receive(bytes(answer(request, 200, to_tag="x")), on.flow)
+        on.driver.entrust(key, other)
+        on.driver.receive(bytes(answer(request, 200, to_tag="y")), on.flow)
+        assert (asker.heard, other.heard) == ([200], [200])
+        assert bytes(on.driver.original(key) or request) == bytes(request)
+        on.driver.entrust(key, None)
+        on.driver.receive(bytes(answer(request, 200, to_tag="z")), on.flow)
+        assert (asker.heard, other.heard) == ([200], [200])
+        on.driver.forget(key)
+        assert on.driver.original(key) is None
+        on.driver.entrust(key, other)  # too late: nobody waits any more
+        on.driver.receive(bytes(answer(request, 200, to_tag="z")), on.flow)
+        assert other.heard == [200]
 
 
 async def test_who_forgets_a_request_hears_nothing_more() -> None:

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from registrar.handlers.accepted import Accepted
+from registrar.handlers.forwarding import Forwarding
 from registrar.rules.forward import COMPLETED_ELSEWHERE
 from registrar.sip import Response
 
@@ -53,6 +55,33 @@ async def test_the_2xx_is_passed_each_time_it_comes() -> None:
     _, bob, exchange, sent = await pair(world)
     await bob.reply(sent, 200)
     await bob.reply(sent, 200)
+    assert exchange.statuses == [200, 200]
+
+
+async def test_a_2xx_of_another_dialog_of_the_same_device_is_acknowledged_and_hung_up() -> None:
+    """Behind one address there may be several phones; the caller has taken one of them."""
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    await bob.reply(sent, 200)
+    world.wire.take()
+    for _ in range(2):
+        await bob.reply(sent, 200, tag="another")
+        ack, bye = world.wire.take()
+        assert said([ack, bye]) == [("ACK", 5070), ("BYE", 5070)]
+        assert (ack.key, ack.request.to.tag, bye.request.to.tag) == (None, "another", "another")
+        assert ack.request.cseq[0] == sent.request.cseq[0] < bye.request.cseq[0]
+    assert exchange.statuses == [200]
+    assert len(world.calls) == 1
+
+
+async def test_what_is_left_of_an_answered_invite_holds_nothing_of_it() -> None:
+    world = world_of()
+    exchange, one, other, first, second = await fork(world)
+    await one.reply(first, 200)
+    assert isinstance(first.asker, Forwarding), "another one may still say anything"
+    await other.reply(second, 487)
+    assert isinstance(first.asker, Accepted) and second.asker is None
+    await one.reply(first, 200)
     assert exchange.statuses == [200, 200]
 
 

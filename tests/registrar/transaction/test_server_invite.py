@@ -4,7 +4,7 @@ import pytest
 
 from registrar.transaction import Deliver, Failed, Send
 
-from .playbook import BRANCH, T1, T4, TICK, Playbook, flow, request, response, said
+from .playbook import BRANCH, T1, T4, TICK, Playbook, flow, request, response, said, words
 
 INVITE = request("INVITE")
 ACK = request("ACK", to_tag="b")
@@ -78,6 +78,24 @@ def test_proceeding_to_completed_a_refusal_is_sent(status: int) -> None:
     assert book.comes(INVITE) == [f"send {status}"]
     assert book.respond(key, 500) == []
     assert book.respond(key, 200) == []
+
+
+def test_accepted_the_2xx_is_repeated_when_its_sender_says_it_again() -> None:
+    book = Playbook()
+    key = book.accept(INVITE)
+    assert book.layer.repeat(key) == []
+    book.respond(key, 200)
+    for _ in range(2):
+        assert [words(action) for action in book.layer.repeat(key)] == ["send 200"]
+    book.wait(64 * T1)
+    assert book.layer.repeat(key) == []
+
+
+def test_completed_a_refusal_is_no_2xx_to_repeat() -> None:
+    book = Playbook()
+    key = book.accept(INVITE)
+    book.respond(key, 486)
+    assert book.layer.repeat(key) == []
 
 
 def test_completed_timer_g_repeats_the_refusal_and_timer_h_gives_up() -> None:
