@@ -267,9 +267,6 @@ class CallTable:
             if now - entry.put_at >= PUT_SECONDS:
                 entry.put_at = now
                 self._store.put(_whole(entry))
-            if entry.cause is not None and entry.ringing is None:  # an answer was faster than its end
-                await self._terminate(entry, entry.cause, entry.by)
-                continue
             expires_at = entry.call.expires_at
             if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
                 await self._terminate(entry, Cause.LOST, "session timer")

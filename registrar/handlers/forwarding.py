@@ -138,7 +138,7 @@ class Forwarding:
 
     def end(self, status: int) -> None:
         """Give up for a reason of ours: nobody has answered yet, and nobody shall."""
-        self._perform(self.fork.give_up(status))
+        self._perform(self.fork.give_up(status, at_once=True))
 
     # The callees' side
 
@@ -315,14 +315,14 @@ class Forwarding:
         """Keep of an INVITE that is answered no more than what may still come needs."""
         if not self._is_invite or not self.fork.is_settled or self._backlog:
             return
-        for number, branch in enumerate(self._branches):
-            if branch.key is not None:
-                self.parts.network.entrust(branch.key, self._heir(number, branch))
+        for key, number in self._numbers.items():
+            self.parts.network.entrust(key, self._heir(number, key))
 
-    def _heir(self, number: int, branch: _Branch) -> Asker | None:
+    def _heir(self, number: int, key: Key) -> Asker | None:
         """Who hears of what a way that has answered says yet; None: nobody need."""
+        branch = self._branches[number]
         response, way = branch.final, branch.way
-        if response is None or way is None or not self.fork.has_relayed(number):
+        if response is None or way is None or branch.key != key or not self.fork.has_relayed(number):
             return None
         return Accepted(
             self.parts,

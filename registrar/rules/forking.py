@@ -76,7 +76,7 @@ class _Branch:
     elsewhere: bool = False
     cancelled: bool = False
     abandoned: bool = False
-    """Timer C ran out before it had said anything: it counts as 408, and whatever it says yet is ended."""
+    """It counts as over although it has not answered: whatever it says yet is ended."""
 
 
 @dataclass(slots=True)
@@ -105,9 +105,11 @@ class Fork:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is open: every branch has answered, and no 2xx but the one that went back."""
-        if not self._over or self.pending:
+        if not self._over:
             return False
-        return all(branch.relayed or branch.status >= 300 for branch in self._branches)
+        return all(
+            not branch.abandoned and (branch.relayed or branch.status >= 300) for branch in self._branches
+        )
 
     def has_relayed(self, number: int) -> bool:
         """Whether it is the 2xx of that branch that has gone back."""
@@ -137,6 +139,7 @@ class Fork:
         """A branch has answered, or has come to nothing (408, 430, 5xx of our own making)."""
         branch = self._branches[number]
         if branch.status and not 200 <= status < 300:
+            branch.abandoned = False
             return []
         again, branch.status = bool(branch.status), status
         if 200 <= status < 300:
@@ -149,16 +152,19 @@ class Fork:
             steps.append(self._best())
         return steps
 
-    def give_up(self, status: int) -> list[Step]:
-        """The caller wants no answer any more (487), or has waited too long (408)."""
+    def give_up(self, status: int, *, at_once: bool = False) -> list[Step]:
+        """The caller wants no answer any more (487), or has waited too long (408).
+
+        `at_once`: nobody waits until those that ring have said so.
+        """
         if self._over:
             return []
         self._override = status
         steps = self._cancel_all(elsewhere=False)
-        if status == TIMEOUT:  # section 16.8
+        if at_once or status == TIMEOUT:  # section 16.8
             for branch in self._branches:
-                if not branch.status and not branch.heard:
-                    branch.status, branch.abandoned = TIMEOUT, True
+                if not branch.status and (at_once or not branch.heard):
+                    branch.status, branch.abandoned = status, True
         if not self.pending:
             self._over = True
             steps.append(self._best())

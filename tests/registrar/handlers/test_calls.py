@@ -144,9 +144,22 @@ async def test_a_call_that_rings_is_ended_too() -> None:
     (id,) = world.store.there
     await world.calls.hang_up(id, "carol")
     assert world.wire.methods == ["CANCEL"]
+    assert exchange.statuses == [180, 487], "at once, whatever the phone says to it"
+    assert ended(world) == (Cause.API, 487, "carol")
     await bob.reply(sent, 487)
     assert exchange.statuses == [180, 487]
-    assert ended(world) == (Cause.API, 487, "carol")
+
+
+async def test_a_call_to_a_silent_phone_is_ended_at_once_and_its_phone_when_it_speaks() -> None:
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    world.wire.take()
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "carol")
+    assert (exchange.statuses, ended(world)) == ([487], (Cause.API, 487, "carol"))
+    assert world.wire.sent == [], "what has said nothing cannot be cancelled (RFC 3261 section 9.1)"
+    await bob.reply(sent, 180)
+    assert world.wire.methods == ["CANCEL"]
 
 
 async def test_a_bye_goes_to_where_a_party_is_now() -> None:

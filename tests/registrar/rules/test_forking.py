@@ -166,6 +166,38 @@ def test_timer_c_with_nobody_ringing_answers_at_once() -> None:
     assert on.over
 
 
+def test_ended_at_once_nobody_is_waited_for_and_everybody_is_ended_yet() -> None:
+    on = fork(3)
+    on.provisional(0)
+    assert on.give_up(487, at_once=True) == [Cancel(0), Best(487, None)]
+    assert on.over and not on.is_settled
+    assert on.provisional(1) == [Cancel(1)]
+    assert on.final(0, 487) == []
+    assert on.final(1, 487) == []
+    assert not on.is_settled, "the third may still say anything"
+    assert on.final(2, 200) == [Unwanted(2)]
+
+
+def test_it_is_settled_when_no_way_is_open_any_more() -> None:
+    on = fork(2)
+    on.provisional(1)
+    on.final(0, 200)
+    assert not on.is_settled
+    on.final(1, 487)
+    assert on.is_settled and on.has_relayed(0) and not on.has_relayed(1)
+    on.final(1, 200)
+    assert not on.is_settled, "its dialog is to be ended each time it says so"
+
+
+def test_after_timer_c_it_is_settled_when_the_silent_have_spoken() -> None:
+    on = fork(2)
+    assert on.give_up(408) == [Best(408, None)]
+    on.final(0, 408)
+    assert not on.is_settled
+    on.final(1, 487)
+    assert on.is_settled
+
+
 def test_what_a_branch_has_said() -> None:
     on = fork(3)
     on.provisional(0)
