@@ -247,6 +247,7 @@ async def test_in_the_end_a_node_is_killed_and_the_other_goes_on(nodes: Nodes) -
     staying, _ = await talk(c, d, second.number)
     torn, at_b = await talk(a, b, bert.number)
     call_id = torn.dialog.call_id
+    await eventually(lambda: len(call_events(nodes.b, call_id)) == 2, "it is written down")
     nodes.a.kill9()
     at = time.monotonic()
     assert (await staying.request("INFO")).status == 200
