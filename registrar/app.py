@@ -213,6 +213,7 @@ class SipSide:
             await self._telephony.close()
         await self._phones.close()
         await self._nodes.leave()
+        await self._location.wire.drain()
         self._location.wire.close()
 
     def state(self) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -265,7 +265,10 @@ class Driver:
     def original(self, key: Key) -> Request | None:
         """See Network."""
         data = self._layer.sent(key)
-        message = parse(data) if data else None
+        try:
+            message = parse(data) if data else None
+        except SipError:  # what we made of it is longer than what we would take
+            return None
         return message if isinstance(message, Request) else None
 
     def repeat(self, key: Key) -> None:
@@ -439,10 +442,11 @@ class Work:
 
     def serve(self, served: Served) -> None:
         """See Exchange."""
-        self._served = served
         if self._gone:
             served.caller_gone()
-        elif self._cancelled is not None:
+            return
+        self._served = served
+        if self._cancelled is not None:
             served.cancel(self._cancelled)
 
     def reply(self, answer: Answer) -> None:
@@ -473,8 +477,9 @@ class Work:
     def gone(self) -> None:
         """The caller's connection is closed."""
         self._gone = True
-        if self._served is not None:
-            self._served.caller_gone()
+        served, self._served = self._served, None  # nothing comes from there any more: no ring is left
+        if served is not None:
+            served.caller_gone()
 
     def acknowledge(self, ack: Request) -> None:
         """See handlers.network.Served."""

@@ -20,7 +20,7 @@ from registrar.transaction import Key, TableFull
 
 from .accepted import Accepted, hang_up, readable_tag
 from .answers import BUSY, Answer
-from .network import Asker, Exchange
+from .network import Exchange
 from .parts import Parts
 from .reach import Way
 
@@ -67,6 +67,10 @@ class _Branch:
     sent: Request | None = None
     key: Key | None = None
     final: Response | None = None
+    heir: Accepted | None = None
+    """Since its 2xx has gone back: who deals with each that follows."""
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    """What is to be done when it does not answer."""
     warning: str = ""
     retry_after: bool = False
 
@@ -145,7 +149,11 @@ class Forwarding:
     def answered(self, key: Key, response: Response) -> None:
         """See network.Asker."""
         number = self._numbers[key]
+        if self._has_followed(number, response):
+            return
         if self._backlog or self.case.takes_time(number, response):
+            if response.status < 200:
+                self._perform(self.fork.provisional(number))  # that it lives is told at once
             self._backlog.append((number, response))
             if len(self._backlog) == 1:
                 self.parts.start_task(self._work_off())
@@ -166,6 +174,9 @@ class Forwarding:
             number, response = self._backlog[0]
             body: bytes | Refused | None = None
             try:
+                if self._has_followed(number, response):
+                    self._backlog.popleft()
+                    continue
                 if self.case.takes_time(number, response):
                     body = await self.case.body(number, response)
             except (MediaRefused, StoreUnavailable) as error:
@@ -198,7 +209,7 @@ class Forwarding:
         if status == UNREACHED and not self.fork.over:
             self._again(number, status)
             return
-        branch.final = response
+        self._final(branch, response)
         for step in self.fork.final(number, status):
             if isinstance(step, Relay):
                 self._accept(number, response, body)
@@ -216,6 +227,8 @@ class Forwarding:
             self._reject(number, None)
         elif not self._pass(number, response, body):
             self._reject(number, Answer(UNREADABLE))
+        elif self._is_invite:
+            self._branches[number].heir = self._heir(number, response)
 
     def _reject(self, number: int, answer: Answer | None) -> None:
         """End what a 2xx has made, now and each time that it comes again; None: nobody hears our answer."""
@@ -289,7 +302,7 @@ class Forwarding:
         except TableFull:
             log.warning("a CANCEL could not be sent: too many transactions")
         loop = asyncio.get_running_loop()
-        loop.call_later(CANCEL_SECONDS, self._cancelled_in_vain, step.branch)
+        branch.timers.append(loop.call_later(CANCEL_SECONDS, self._cancelled_in_vain, step.branch))
 
     def _cancelled_in_vain(self, number: int) -> None:
         branch = self._branches[number]
@@ -316,13 +329,28 @@ class Forwarding:
         if not self._is_invite or not self.fork.is_settled or self._backlog:
             return
         for key, number in self._numbers.items():
-            self.parts.network.entrust(key, self._heir(number, key))
+            branch = self._branches[number]
+            self.parts.network.entrust(key, branch.heir if branch.key == key else None)
 
-    def _heir(self, number: int, key: Key) -> Asker | None:
-        """Who hears of what a way that has answered says yet; None: nobody need."""
+    def _has_followed(self, number: int, response: Response) -> bool:
+        """Whether it is a 2xx after the one that went back: no relay is asked, and no call made of it."""
         branch = self._branches[number]
-        response, way = branch.final, branch.way
-        if response is None or way is None or branch.key != key or not self.fork.has_relayed(number):
+        if branch.heir is None or branch.key is None or not 200 <= response.status < 300:
+            return False
+        branch.heir.answered(branch.key, response)
+        return True
+
+    @staticmethod
+    def _final(branch: _Branch, response: Response | None) -> None:
+        """It has answered, or come to nothing: nothing is to be done any more because it has not."""
+        branch.final = response or branch.final
+        for timer in branch.timers:
+            timer.cancel()
+        branch.timers.clear()
+
+    def _heir(self, number: int, response: Response) -> Accepted | None:
+        way = self._branches[number].way
+        if way is None:
             return None
         return Accepted(
             self.parts,
@@ -366,7 +394,7 @@ class Forwarding:
             self._numbers[branch.key] = number
             if way.node and self._is_invite:
                 loop = asyncio.get_running_loop()
-                loop.call_later(HOP_SECONDS, self._looked_for_node, number, branch.key)
+                branch.timers.append(loop.call_later(HOP_SECONDS, self._looked_for_node, number, branch.key))
             return
         self._finish(number, UNREACHED if self.fork.is_wanted(number) else 487)
 
@@ -387,6 +415,7 @@ class Forwarding:
     def _finish(self, number: int, status: int) -> None:
         """A branch has come to nothing, by no answer of its own."""
         self.case.unwanted(number)
+        self._final(self._branches[number], None)
         self._perform(self.fork.final(number, status))
         self._let_go()
 

@@ -154,7 +154,7 @@ class RedisCalls:
                 self._unlist(call)
 
         try:
-            self._wire.post(*_appended(ended_event(call, ending))).add_done_callback(done)
+            self._wire.send(*_appended(ended_event(call, ending))).add_done_callback(done)
         except StoreUnavailable:
             self._remember(Untold(call, ending, ours=True))
 

@@ -122,7 +122,7 @@ class Ng:
                 try:
                     async with asyncio.timeout(CONNECT_SECONDS):
                         _, self._wire = await loop.create_datagram_endpoint(_Wire, remote_addr=self._address)
-                except (OSError, TimeoutError) as error:
+                except (OSError, TimeoutError, UnicodeError) as error:  # a name that cannot be one
                     raise StoreUnavailable(f"media engine: {error or 'no address in time'}") from None
             return self._wire
 

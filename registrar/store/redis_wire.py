@@ -24,6 +24,7 @@ MERCY_SECONDS: Final = 0.02
 """When our own loop was late, the answer may lie in the socket: it is read before the verdict."""
 LINGER_SECONDS: Final = 0.005
 """So long a command that nobody waits for may stay, to leave with others: alone it costs far more."""
+DRAIN_SECONDS: Final = 0.5
 CONNECT_SECONDS: Final = 2.0
 RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
 MAX_WAITING: Final = 20_000
@@ -81,6 +82,7 @@ class Wire:
         self._now: Callable[[], float] = lambda: 0.0
         """The time of the loop that connects: it is asked for with every command."""
         self._out: list[bytes] = []
+        self._answered = 0
         self._soon = False
         """Whether what is queued leaves with the next turn of the loop."""
         self._later: asyncio.TimerHandle | None = None
@@ -120,6 +122,13 @@ class Wire:
         """Give the connection up; what is queued leaves yet, what waits for an answer fails."""
         self.flush()
         self._drop("closing")
+
+    async def drain(self) -> None:
+        """Wait until everything is answered, as far as `DRAIN_SECONDS` allow."""
+        end = self._now() + DRAIN_SECONDS
+        while self.up and (self._waiting or self._out) and self._now() < end:
+            self.flush()
+            await asyncio.sleep(0.001)
 
     def send(self, *arguments: Argument) -> asyncio.Future[Any]:
         """Queue one command; the future gives its answer or raises StoreUnavailable.
@@ -178,6 +187,7 @@ class Wire:
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not False:
                 future, _ = self._waiting.popleft()
+                self._answered += 1
                 self._resolve(future, answer)
         except (hiredis.ProtocolError, IndexError) as error:
             self._drop(f"not Redis: {error}")
@@ -206,11 +216,12 @@ class Wire:
         if left > 0:
             self._watch = loop.call_later(left, self._look)
         else:
-            self._watch = loop.call_later(MERCY_SECONDS, self._condemn, self._waiting[0])
+            self._watch = loop.call_later(MERCY_SECONDS, self._condemn, self._answered)
 
-    def _condemn(self, oldest: tuple[asyncio.Future[Any] | None, float]) -> None:
+    def _condemn(self, answered: int) -> None:
+        """Unless there was an answer since; compiled, a tuple in a queue has no identity to go by."""
         self._watch = None
-        if self._waiting and self._waiting[0] is oldest:
+        if self._waiting and self._answered == answered:
             self._drop(f"no answer within {ANSWER_SECONDS} s")
         else:
             self._look()

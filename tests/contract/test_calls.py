@@ -340,6 +340,21 @@ async def test_an_end_that_redis_did_not_hear_is_told_later(server: Server, cloc
     assert (events[1]["call"], events[1]["by"]) == (ID, "201")
 
 
+@pytest.mark.parametrize("milliseconds", [0, 1, 4, 7])
+async def test_an_end_right_before_the_stop_is_told(server: Server, clock: Hands, milliseconds: int) -> None:
+    redis = client(server)
+    async with opened(server, clock, "a") as (calls, wire):
+        calls.started(call(clock))
+        await settle(calls)
+        calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
+        await asyncio.sleep(milliseconds / 1000)
+        await wire.drain()
+        wire.close()
+    assert kinds(await events_of(server)) == ["call-started", "call-ended"]
+    assert await redis.keys("registrar:call*") == []
+    await redis.aclose()
+
+
 async def test_an_end_whose_answer_is_lost_is_told_once(server: Server, clock: Hands) -> None:
     async with opened(server, clock, "a") as (calls, wire):
         calls.started(call(clock))

@@ -1,7 +1,9 @@
 """registrar/driver.py: messages of connections, faults of their framing, and connections that are gone."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +12,7 @@ import pytest
 
 from registrar.driver import Driver
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError, UnsupportedVersion
+from registrar.handlers.forwarding import Forwarding
 from registrar.model import Epoch, Flow, Phone, Snapshot
 from registrar.sip import Request, Response, answer, parse
 from registrar.transaction import Key, Layer
@@ -354,6 +357,27 @@ async def test_a_caller_whose_connection_closes_is_gone() -> None:
         await calls.bob.reply(sent, 487)
         assert len(on.world.calls) == 0
         assert on.gauge("transactions_open") == 0
+
+
+async def test_of_a_caller_that_hangs_up_its_connection_while_it_rings_nothing_stays() -> None:
+    """No ring of objects: an INVITE and the end of its connection cost too little for one."""
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        calls.ann = Handset(on.world, ANN, transport="tcp")
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 180)
+        assert isinstance(sent.asker, Forwarding)
+        left = weakref.ref(sent.asker.case)
+        gc.disable()
+        try:
+            on.driver.closed(calls.ann.flow)
+            await calls.bob.reply(sent, 487)
+            sent.asker = None
+            on.world.wire.forget_all()
+            await asyncio.sleep(0)
+            assert left() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_caller_that_is_gone_before_anybody_is_called_rings_nobody() -> None:

@@ -66,3 +66,20 @@ def test_what_is_there_at_the_start_is_not_looked_at_again() -> None:
     memory.settle()
     assert gc.get_freeze_count() >= len(kept)
     assert gc.get_count()[2] == 0
+
+
+async def test_steps_bring_no_whole_look_forward() -> None:
+    memory.settle()
+    looks: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        looks.append(info["generation"])
+
+    gc.callbacks.append(note)
+    try:
+        for _ in range(1_500):
+            gc.collect(1)
+        made = [[number] for number in range(100_000)]
+    finally:
+        gc.callbacks.remove(note)
+    assert len(made) and 2 not in looks and 0 in looks

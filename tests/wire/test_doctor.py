@@ -12,6 +12,7 @@ from tests.peers.ports import free_port
 from tests.peers.process import CLEAN_ENVIRONMENT
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import COMMAND
+from tests.peers.rtpengine import Rtpengine
 from tests.wire.need import need
 from tests.wire.site import Site
 
@@ -67,7 +68,7 @@ def test_an_empty_folder_is_fit_and_stays_empty(tmp_path: Path) -> None:
     looked_at = [line[6:20].strip() for line in lines]
     assert looked_at == [
         "settings", "data directory", "database", "Redis", "country file", "certificate", "port", "port",
-        "open files",
+        "media relay", "open files",
     ]  # fmt: skip
     warned = [line for line in lines if not line.startswith("ok ")]
     assert [line.partition(" -> ")[2] for line in warned] == ["registrar geoip update"]
@@ -172,6 +173,16 @@ def test_a_running_site_on_all_transports_is_fit(tmp_path: Path) -> None:
         assert "Traceback" not in site.log_text
         foreign = about(ask(site, secret_key=SECRET), "port")
         assert [level for level, _ in foreign[:3]] == ["FAIL"] * 3, "another installation's SIP is not ours"
+
+
+def test_the_media_relay_is_asked(tmp_path: Path) -> None:
+    need("rtpengine")
+    with Rtpengine(tmp_path) as engine:
+        assert examined(tmp_path, "media relay", rtpengine=engine.name) == [("ok", f"{engine.name} answers")]
+    ((level, line),) = examined(tmp_path, "media relay", rtpengine=engine.name)
+    assert (level, line.startswith(engine.name)) == ("FAIL", True)
+    ((level, line),) = examined(tmp_path, "media relay", rtpengine="a..b:2223")
+    assert (level, line.startswith("a..b:2223: ")) == ("FAIL", True)
 
 
 def test_a_redis_of_somebody_else_is_judged(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import pytest
 from registrar.handlers.bridging import has_sdp, offered, other_body
 from registrar.model import LegKind, MediaPolicy
 from registrar.rules.legs import Legs
-from registrar.sip import Request, Response
+from registrar.sip import Request, Response, answer
 
 from .handsets import ANN, BOB, CAT, SDP, SDP_TYPE, WEB_SDP, Dialog, Handset, Relay
-from .world import Exchange, Sent, World, request
+from .world import Exchange, Sent, World, read_response, request
 
 SESSION = "pre-" + f"{1:032x}" + ".0"
 MARK = b"a=relayed\r\n"
@@ -56,6 +56,36 @@ async def test_unlike_legs_are_bridged() -> None:
     (call,) = on.world.store.there.values()
     assert call.relay == f"e1 {SESSION}"
     assert on.relay.deleted == []
+
+
+async def test_an_answer_that_comes_again_asks_no_relay_and_ends_no_call() -> None:
+    on = Stage()
+    exchange = await on.call()
+    sent = on.sent
+    await on.bob.take(sent, body=SDP)
+    on.relay.away = True
+    asked = list(on.relay.asked)
+    await on.bob.reply(sent, 200, body=SDP)
+    assert exchange.statuses == [200, 200]
+    assert [response.body for response in exchange.responses] == [SDP + MARK] * 2
+    assert on.relay.asked == asked and on.world.wire.sent == []
+    assert len(on.world.calls) == 1
+
+
+async def test_an_answer_that_comes_again_while_the_relay_thinks_asks_it_once() -> None:
+    on = Stage()
+    exchange = await on.call()
+    sent = on.sent
+    again = answer(
+        sent.request, 200, headers=[("Contact", f"<{on.bob.contact}>"), ("Content-Type", "application/sdp")],
+        to_tag="b", body=SDP,
+    )  # fmt: skip
+    assert sent.asker is not None and sent.key is not None
+    for _ in range(3):
+        sent.asker.answered(sent.key, read_response(again))
+    await on.world.settle()
+    assert exchange.statuses == [200, 200, 200]
+    assert [asked[0] for asked in on.relay.asked] == ["offer", "answer"]
 
 
 @pytest.mark.parametrize(

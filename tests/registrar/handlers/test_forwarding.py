@@ -74,6 +74,22 @@ async def test_a_2xx_of_another_dialog_of_the_same_device_is_acknowledged_and_hu
     assert len(world.calls) == 1
 
 
+async def test_a_second_dialog_of_the_winner_is_ended_while_another_device_is_still_being_cancelled() -> None:
+    """And what the first says again goes back again: it is the call."""
+    world = world_of()
+    exchange, one, other, first, second = await fork(world)
+    await other.reply(second, 180)
+    await one.reply(first, 200)
+    world.wire.take()
+    await one.reply(first, 200, tag="another")
+    assert [sent.request.to.tag for sent in world.wire.take()] == ["another", "another"]
+    await other.reply(second, 487)
+    await one.reply(first, 200)
+    assert world.wire.sent == [], "no BYE to the call"
+    assert exchange.statuses == [180, 200, 200]
+    assert len(world.calls) == 1
+
+
 async def test_what_is_left_of_an_answered_invite_holds_nothing_of_it() -> None:
     world = world_of()
     exchange, one, other, first, second = await fork(world)

@@ -307,6 +307,11 @@ class Wire:
     def entrust(self, key: Key, asker: Asker | None) -> None:
         self._asked[key].asker = asker
 
+    def forget_all(self) -> None:
+        """Keep nobody that has asked."""
+        self.sent.clear()
+        self._asked.clear()
+
     def original(self, key: Key) -> Request | None:
         return self._asked[key].request
 
