@@ -45,3 +45,18 @@ def test_no_name_stands_for_two_kinds_of_exceptions(path: str) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             twice = {name: kinds for name, kinds in caught(node).items() if len(kinds) > 1}
             assert not twice, f"{path}: {node.name}"
+
+
+def singleton(node: ast.expr) -> bool:
+    """None, True, False, or a constant of ours."""
+    return ast.unparse(node).rpartition(".")[2] in ("None", "True", "False") or ast.unparse(node).isupper()
+
+
+@pytest.mark.parametrize("path", compiled())
+def test_no_item_of_a_container_is_known_by_its_identity(path: str) -> None:
+    """Compiled, a tuple is no object: each time that one is taken out of a list or a queue another is made."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot):
+            sides = [node.left, node.comparators[0]]
+            taken_out = any(isinstance(side, ast.Subscript) for side in sides)
+            assert not taken_out or any(map(singleton, sides)), f"{path}:{node.lineno}: {ast.unparse(node)}"
