@@ -54,7 +54,7 @@ def singleton(node: ast.expr) -> bool:
 
 @pytest.mark.parametrize("path", compiled())
 def test_no_item_of_a_container_is_known_by_its_identity(path: str) -> None:
-    """Compiled, a tuple is no object: each time that one is taken out of a list or a queue another is made."""
+    """Compiled, a tuple is no object: each time that one is taken out of a queue another is made."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot):
             sides = [node.left, node.comparators[0]]
