@@ -74,7 +74,7 @@ class RedisCalls:
         """See ports.Calls. Whoever removes the hash is the one that writes the event."""
         call = self._owned(call)
         try:
-            removed = self._wire.post("DEL", keys.call(call.id))
+            removed = self._wire.send("DEL", keys.call(call.id))
         except StoreUnavailable:
             self._remember(Untold(call, ending))
         else:
@@ -162,6 +162,7 @@ class RedisCalls:
         self._tell(
             *(("ZREM", key, call.id) for key in _lists(call)),
             ("SREM", keys.node_calls(call.node, call.generation), call.id),
+            linger=True,
         )
 
     def _owned(self, call: Call) -> Call:
@@ -177,11 +178,11 @@ class RedisCalls:
             ("ZADD", everybodys, end, call.id),
         ]
 
-    def _tell(self, *commands: tuple[Argument, ...]) -> None:
+    def _tell(self, *commands: tuple[Argument, ...], linger: bool = False) -> None:
         """While Redis is away nobody is told: a call goes on without being seen."""
         if self._wire.up:
             for command in commands:
-                self._wire.tell(*command)
+                self._wire.tell(*command, linger=linger)
 
     def _remember(self, untold: Untold) -> None:
         self._untold[untold.call.id] = untold

@@ -246,7 +246,7 @@ class RedisLocation:
 
         def done(future: asyncio.Future[Any]) -> None:
             if not future.cancelled() and future.exception() is None and self.wire.up:
-                self.wire.tell("EVALSHA", PUBLISHED.sha, 1, keys.location(phone), events)
+                self.wire.tell("EVALSHA", PUBLISHED.sha, 1, keys.location(phone), events, linger=True)
 
         try:
             futures = [

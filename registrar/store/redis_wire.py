@@ -23,7 +23,7 @@ ANSWER_SECONDS: Final = 0.4
 MERCY_SECONDS: Final = 0.02
 """When our own loop was late, the answer may lie in the socket: it is read before the verdict."""
 LINGER_SECONDS: Final = 0.005
-"""So long a command that nobody waits for may stay, to leave with others: alone it costs far more."""
+"""So long a command that only tidies up may stay, to leave with others: alone it costs far more."""
 DRAIN_SECONDS: Final = 0.5
 CONNECT_SECONDS: Final = 2.0
 RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
@@ -139,30 +139,27 @@ class Wire:
             raise StoreUnavailable(self.why)
         return self._queue(arguments)
 
-    def post(self, *arguments: Argument) -> asyncio.Future[Any]:
-        """Like `send`, for what no request waits for: it leaves within `LINGER_SECONDS`."""
-        if not self.up:
-            raise StoreUnavailable(self.why)
-        return self._queue(arguments, linger=True)
+    def tell(self, *arguments: Argument, linger: bool = False) -> None:
+        """Queue one command whose answer nobody needs; errors are counted.
 
-    def tell(self, *arguments: Argument) -> None:
-        """Queue one command whose answer nobody needs; it lingers like `post`. Errors are counted."""
+        `linger`: nor does anybody look at what it does. It leaves within `LINGER_SECONDS`, with others.
+        """
         if not self.up:
             raise StoreUnavailable(self.why)
-        self._write(arguments, linger=True)
+        self._write(arguments, linger=linger)
         self._waiting.append((None, self._now()))
 
-    def _queue(self, arguments: tuple[Argument, ...], *, linger: bool = False) -> asyncio.Future[Any]:
+    def _queue(self, arguments: tuple[Argument, ...]) -> asyncio.Future[Any]:
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable(f"{MAX_WAITING} commands wait for Redis")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._write(arguments, linger=linger)
+        self._write(arguments)
         self._waiting.append((future, self._now()))
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._look)
         return future
 
-    def _write(self, arguments: tuple[Argument, ...], *, linger: bool) -> None:
+    def _write(self, arguments: tuple[Argument, ...], *, linger: bool = False) -> None:
         if linger and not self._soon and self._later is None:
             self._later = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.flush)
         elif not linger and not self._soon:
