@@ -442,6 +442,8 @@ class Work:
 
     def serve(self, served: Served) -> None:
         """See Exchange."""
+        if self.request.method != "INVITE":
+            return  # nobody cancels it, and a ring of the two would stay when no answer ends it (RFC 4320)
         if self._gone:
             served.caller_gone()
             return

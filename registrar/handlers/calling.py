@@ -1,5 +1,6 @@
 """A request from one phone to another outside a dialog: INVITE, MESSAGE, SUBSCRIBE, REFER (section 16)."""
 
+import json
 import logging
 from typing import Final
 
@@ -10,6 +11,7 @@ from registrar.rules.identity import (
     hops_left,
     person,
     plain,
+    secret_of,
 )
 from registrar.rules.routing import ROUTED, devices
 from registrar.rules.tokens import Target
@@ -19,7 +21,7 @@ from .answers import BUSY, Answer
 from .forwarding import Forwarding
 from .invitation import Invitation
 from .network import Exchange
-from .parts import Parts, sender_target
+from .parts import TOO_LONG, Parts, has_long_contact, sender_target
 
 DEVICES: Final = 20
 """So many devices ring at once; more is no extension but a flood."""
@@ -43,7 +45,7 @@ class Calling:
             exchange.reply(Answer(489))
             return
         mark = forward.loop_mark(parts.loop_key, request)
-        refused = _refused(request, mark)
+        refused = _refused(request, mark, secret_of(caller))
         if refused is not None:
             exchange.reply(refused)
             return
@@ -102,19 +104,32 @@ class Calling:
         return Callee(shown.number, shown.name, (phone,)), same or live
 
 
-def _refused(request: Request, mark: str) -> Answer | None:
-    """What is wrong with a request whoever it is for; `mark` is that of our branches for it."""
+def _refused(request: Request, mark: str, secret: str) -> Answer | None:
+    """What is wrong with a request whoever it is for.
+
+    `mark` is that of our branches for it, `secret` the caller's username: what holds a dialog together passes
+    as it is, so it must not stand there.
+    """
     if forward.is_loop(mark, request):
         return Answer(482)
     if hops_left(request) < 1:
         return Answer(483)
     if session.is_too_brief(request):
         return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
-    if len(plain(request.from_)) + len(plain(request.to)) > MAX_NAMES:
+    if _sealed_octets(plain(request.from_)) + _sealed_octets(plain(request.to)) > MAX_NAMES:
         return Answer(400, "Names Too Long")
+    if secret and (secret in request.call_id or secret in (request.from_.tag or "")):
+        return Answer(400, "Username In Call-ID Or Tag")
+    if has_long_contact(request):
+        return TOO_LONG
     if request.method != "MESSAGE" and not request.contacts:
         return Answer(400, "Contact Is Missing")  # section 8.1.1.8
     return None
+
+
+def _sealed_octets(text: str) -> int:
+    """How much of a token a text takes."""
+    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def _is_device(one: Target, other: Target) -> bool:

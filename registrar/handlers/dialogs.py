@@ -17,15 +17,24 @@ from registrar.rules.routing import again, has_moved, is_on
 from registrar.rules.tokens import Leg, Target
 from registrar.sip import Request, Response, param, parse_name_addr
 
-from .answers import BUSY, FORBIDDEN, Answer
+from .answers import BUSY, FORBIDDEN, NO_SUCH_CALL, Answer
 from .bridging import has_sdp, other_body, quick_sdp
 from .forwarding import Forwarding
 from .network import Exchange
-from .parts import Parts, is_registered, origin, response_contact, sender_target
+from .parts import (
+    TOO_LONG,
+    Parts,
+    has_long_contact,
+    is_registered,
+    origin,
+    response_contact,
+    sender_target,
+)
 from .reach import Way
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_MOVED: Final = 4_096
+ENDING: Final = frozenset({"ACK", "BYE"})
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +57,11 @@ class Dialogs:
             return
         exchange.phone = sender
         leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
-        message = InDialog(self._parts, exchange, leg, sender, await self._phone(leg.receiver))
+        receiver, refused = await self._receiver(request, leg, sender)
+        if refused is not None:
+            exchange.reply(refused)
+            return
+        message = InDialog(self._parts, exchange, leg, sender, receiver)
         if request.method == "ACK":
             await self._acknowledge(message)
         elif not exchange.accept():
@@ -70,6 +83,8 @@ class Dialogs:
             return None, FORBIDDEN
         if hops_left(request) < 1:
             return sender, Answer(483)
+        if has_long_contact(request):
+            return sender, TOO_LONG
         if request.method in session.METHODS and session.is_too_brief(request):
             return sender, Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
         return sender, None
@@ -106,9 +121,9 @@ class Dialogs:
         """The phone that the token was given to, when this is its flow. Raises StoreUnavailable."""
         parts = self._parts
         phone = await parts.dial_plan.phone(leg.sender)
-        if phone is None:
+        if phone is None or not phone.active:
             return None
-        if is_registered(parts, flow, leg.sender) or (leg.origin and leg.origin == origin(parts, flow)):
+        if is_registered(parts, flow, leg.sender) or leg.origin == origin(parts, flow, phone):
             return phone
         if flow.transport != "udp":
             return None  # its connection is ours, and so we know
@@ -116,11 +131,18 @@ class Dialogs:
         (snapshot,) = await parts.location.load([leg.sender])  # it may have registered by another node
         return phone if any(is_on(binding, flow, process) for binding in snapshot.live(now)) else None
 
-    async def _phone(self, id: str) -> Phone | None:
+    async def _receiver(
+        self, request: Request, leg: Leg, sender: Phone
+    ) -> tuple[Phone | None, Answer | None]:
+        """Whose answers will be passed back, and why there shall be none: what it says cannot be cleaned of a
+        name that we do not know. What ends a dialog, or acknowledges, passes all the same."""
+        ends = request.method in ENDING
         try:
-            return await self._parts.dial_plan.phone(id)
+            receiver = await self._parts.dial_plan.phone(leg.receiver)
         except StoreUnavailable:
-            return None
+            return None, None if ends else BUSY
+        is_there = receiver is not None and receiver.active and receiver.customer == sender.customer
+        return receiver, None if ends or is_there else NO_SUCH_CALL
 
     async def _targets(self, message: "InDialog") -> list[Target]:
         """Where it goes: the flow in the Request-URI's token, else where that phone is now."""

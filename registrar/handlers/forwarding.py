@@ -177,6 +177,11 @@ class Forwarding:
                 if self._has_followed(number, response):
                     self._backlog.popleft()
                     continue
+            except Exception:  # the call that stands is not to end by it
+                log.exception("a response that came again could not be dealt with")
+                self._backlog.popleft()
+                continue
+            try:
                 if self.case.takes_time(number, response):
                     body = await self.case.body(number, response)
             except (MediaRefused, StoreUnavailable) as error:
@@ -210,6 +215,8 @@ class Forwarding:
             self._again(number, status)
             return
         self._final(branch, response)
+        if status >= 300 and self.fork.over:
+            self.case.unwanted(number)  # what was asked of the relay meanwhile
         for step in self.fork.final(number, status):
             if isinstance(step, Relay):
                 self._accept(number, response, body)
@@ -227,6 +234,8 @@ class Forwarding:
             self._reject(number, None)
         elif not self._pass(number, response, body):
             self._reject(number, Answer(UNREADABLE))
+        elif self._gone:  # its connection closed while this was sent
+            self._reject(number, None)
         elif self._is_invite:
             self._branches[number].heir = self._heir(number, response)
 
@@ -407,6 +416,7 @@ class Forwarding:
 
     def _again(self, number: int, status: int) -> None:
         """A flow has failed: the next one of that device, or the branch is over."""
+        self._final(self._branches[number], None)
         if self._branches[number].left and not self.fork.over and not self._gone:
             self.parts.start_task(self._try(number))
         else:

@@ -44,10 +44,10 @@ class Hops:
                     _placed(request, way, parts.reach.via(way), parts.reach.place(way)), way.flow
                 )
             return
+        if not exchange.accept():  # a lost refusal is asked for again, and the leave is used up
+            return
         if way is None or hops_left(request) < 1:
             exchange.reply(Answer(483 if way is not None else 430))
-            return
-        if not exchange.accept():
             return
         forwarding = Forwarding(
             parts,

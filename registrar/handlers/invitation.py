@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from registrar.errors import MediaRefused
 from registrar.model import Call, Callee, CallState, Party, Phone
 from registrar.rules import legs as leg_rules
 from registrar.rules import session
@@ -136,6 +137,8 @@ class Invitation:
         relay = self._parts.bridge.relay(self._id, number, both)
         if relay:  # another flow of a device that was tried already goes on with its session
             relay = self._relays.setdefault(number, relay)
+        if relay and asked.body and not self._offers:
+            raise MediaRefused("the media relay reads application/sdp alone")
         if not self._offers:
             return other_body(asked.body, secret, self._user), relay
         body, relay = await self._parts.bridge.offer(
@@ -268,7 +271,7 @@ class Invitation:
             is_caller=True,
             media=str(self._legs[number]) if number in self._legs else "",
             relay=self._relays.get(number, ""),
-            origin="" if self._is_registered else origin(self._parts, flow),
+            origin="" if self._is_registered else origin(self._parts, flow, self._caller),
         )
 
     def _quick_body(self, number: int, response: Response, secret: str) -> bytes:

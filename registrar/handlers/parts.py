@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Final
 
 from registrar.errors import MalformedMessage
-from registrar.model import Flow
+from registrar.model import Flow, Phone
 from registrar.ports import Clock, DialPlan, Location
 from registrar.rules.routing import is_on
 from registrar.rules.tokens import Seal, Target
 from registrar.sip import Request, Response, parse_name_addr
 
+from .answers import Answer
 from .bridging import Bridge
 from .calls import CallTable
 from .network import Network
 from .reach import Reach
+
+MAX_CONTACT: Final = 400
+"""Of the URI: sealed in the `gr` of a Contact of ours it must fit into a URI, of 1,024 characters."""
+TOO_LONG: Final = Answer(400, "Contact Too Long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +74,27 @@ def is_registered(parts: Parts, flow: Flow, phone: str) -> bool:
     return any(is_on(binding, flow, process) for binding in parts.location.known(phone).live(now))
 
 
-def origin(parts: Parts, flow: Flow) -> str:
-    """A flow as a word of a token: an address, or a connection of this very process."""
-    if flow.transport == "udp":
-        return f"{flow.remote_ip}:{flow.remote_port}"
-    return f"{flow.transport} {flow.id} {parts.node} {parts.generation}"
+def origin(parts: Parts, flow: Flow, phone: Phone) -> str:
+    """Where a phone has proved who it is, as words of a token: nothing of it holds with other credentials.
+
+    An address, or a connection of this very process.
+    """
+    place = f"{flow.remote_ip}:{flow.remote_port}"
+    if flow.transport != "udp":
+        place = f"{flow.transport} {flow.id} {parts.node} {parts.generation}"
+    return f"{place} {phone.secret_version}"
 
 
 def response_contact(response: Response) -> str:
-    """The URI of the Contact in a response, empty when there is none that can be read."""
+    """The URI of the Contact in a response, empty when there is none that can be read, or kept in a token."""
     value = response.headers.get("contact")
     try:
-        return str(parse_name_addr(value).uri) if value else ""
+        contact = str(parse_name_addr(value).uri) if value else ""
     except MalformedMessage:
         return ""
+    return contact if len(contact) <= MAX_CONTACT else ""
+
+
+def has_long_contact(request: Request) -> bool:
+    """Whether a request names itself by a URI that we could not give back in one of ours."""
+    return bool(request.contacts) and len(str(request.contacts[0].uri)) > MAX_CONTACT

@@ -12,11 +12,10 @@ from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg, Seal
 from registrar.sip import Request, parse_name_addr, split
 
-from .answers import ALLOW, HERE, INSIDE, OUTSIDE, SERVED, Answer
+from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUTSIDE, SERVED, Answer
 
 SUPPORTED: Final = frozenset({"outbound", "timer"})
 """Option tags that may stand in Require; Path is ignored until an edge proxy exists."""
-NO_SUCH_CALL: Final = Answer(481)
 
 
 class Silence:

@@ -33,6 +33,9 @@ _UNRESERVED: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"
 )
 
+_UNTOUCHED: Final = frozenset({"via", "call-id", "cseq", "from", "to"})
+"""They hold the dialog together."""
+
 TRANSPORT_PARAM: Final = {"udp": "", "tcp": ";transport=tcp", "tls": ";transport=tls"}
 WEBSOCKET_PARAM: Final = ";transport=ws"  # RFC 7118 section 5.2: over TLS too
 
@@ -139,7 +142,7 @@ def shown_request(
             value = _tagged(view.from_, request.from_.tag)
         elif key == "to":
             value = _tagged(view.to, request.to.tag)
-        elif key in _WITHHELD or key in replaced:
+        elif key in _WITHHELD or key in replaced or _names(view, key):
             continue
         elif key == "refer-to":
             value = _refer_to(value, view.place, is_here)
@@ -186,6 +189,8 @@ def shown_response(
     for key, name, value in response.headers.rows:
         if (key in _KEPT_BACK and not (redirects and key == "contact")) or key in replaced:
             continue
+        if _names(view, key):
+            continue
         rows.append((key, name, _without(view, key, value)))
     rows.extend((name.lower(), name, value) for name, value in extra)
     rows.append(("content-length", "Content-Length", str(len(body))))
@@ -205,9 +210,14 @@ def _tagged(address: str, tag: str | None) -> str:
 
 def _without(view: View, key: str, value: str) -> str:
     """The value without the sender's username; what holds the dialog together stays as it is."""
-    if not view.secret or view.secret not in value or key in ("via", "call-id", "cseq", "to"):
+    if not view.secret or view.secret not in value or key in _UNTOUCHED:
         return value
     return value.replace(view.secret, view.contact)
+
+
+def _names(view: View, header: str) -> bool:
+    """Whether a header is called as nobody may be."""
+    return bool(view.secret) and view.secret in header
 
 
 def _refer_to(value: str, place: str, is_here: Callable[[str], bool]) -> str:

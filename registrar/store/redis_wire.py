@@ -148,6 +148,7 @@ class Wire:
             raise StoreUnavailable(self.why)
         self._write(arguments, linger=linger)
         self._waiting.append((None, self._now()))
+        self._watch_answers()
 
     def _queue(self, arguments: tuple[Argument, ...]) -> asyncio.Future[Any]:
         if len(self._waiting) >= MAX_WAITING:
@@ -155,9 +156,12 @@ class Wire:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._write(arguments)
         self._waiting.append((future, self._now()))
+        self._watch_answers()
+        return future
+
+    def _watch_answers(self) -> None:
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._look)
-        return future
 
     def _write(self, arguments: tuple[Argument, ...], *, linger: bool = False) -> None:
         if linger and not self._soon and self._later is None:

@@ -242,17 +242,17 @@ class Calls:
         self.bob = Handset(on.world, BOB, port=5070)
         self.invite = b""
 
-    async def ring(self) -> Sent:
-        """Bob's phone has got the INVITE."""
+    async def ring(self, method: str = "INVITE") -> Sent:
+        """Bob's phone has got the INVITE, or whatever it is."""
         await self.bob.register()
-        bare = self.ann.request("INVITE", f"sip:201@{DOMAIN}")
+        bare = self.ann.request(method, f"sip:201@{DOMAIN}")
         self.on.driver.receive(bytes(bare), self.ann.flow)
         (challenge, _) = self.on.sent.pop()
         assert challenge.status == 407
         value = challenge.headers.get("proxy-authenticate") or ""
         realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
-        proof = self.ann.credentials("INVITE", realm, nonce)
-        self.invite = bytes(self.ann.request("INVITE", f"sip:201@{DOMAIN}", more=(proof,)))
+        proof = self.ann.credentials(method, realm, nonce)
+        self.invite = bytes(self.ann.request(method, f"sip:201@{DOMAIN}", more=(proof,)))
         self.on.driver.receive(self.invite, self.ann.flow)
         await self.on.driver.idle()
         (sent,) = self.on.world.wire.take()
@@ -374,6 +374,25 @@ async def test_of_a_caller_that_hangs_up_its_connection_while_it_rings_nothing_s
             await calls.bob.reply(sent, 487)
             sent.asker = None
             on.world.wire.forget_all()
+            await asyncio.sleep(0)
+            assert left() is None
+        finally:
+            gc.enable()
+
+
+async def test_of_a_message_that_nobody_answers_nothing_stays() -> None:
+    """It gets no 408 (RFC 4320), so no answer of ours lets go of it."""
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring("MESSAGE")
+        assert isinstance(sent.asker, Forwarding) and sent.key is not None
+        left = weakref.ref(sent.asker.case)
+        gc.disable()
+        try:
+            sent.asker.gave_up(sent.key, timed_out=True)
+            sent.asker = None
+            on.world.wire.forget_all()
+            await on.driver.idle()
             await asyncio.sleep(0)
             assert left() is None
         finally:

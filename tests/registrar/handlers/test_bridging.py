@@ -116,6 +116,16 @@ async def test_unlike_legs_that_may_not_be_bridged_are_488_and_why(configured: b
     assert on.world.wire.sent == [] and on.world.store.there == {}
 
 
+async def test_a_description_that_the_relay_cannot_read_is_488() -> None:
+    on = Stage()
+    await on.bob.register()
+    await on.ann.register()
+    exchange = await on.ann.call(body=WEB_SDP, more=("Content-Type: multipart/mixed;boundary=x",))
+    assert exchange.statuses == [488]
+    assert "application/sdp" in dict(exchange.answers[0].headers)["Warning"]
+    assert on.relay.asked == [] and on.world.wire.sent == []
+
+
 async def test_an_offer_that_the_engine_does_not_take_is_488() -> None:
     on = Stage()
     on.relay.refuses = {"offer"}

@@ -109,6 +109,43 @@ async def test_what_is_refused(method: str, more: tuple[str, ...], status: int) 
     assert status != 422 or dict(exchange.answers[0].headers) == {"Min-SE": "90"}
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        pytest.param({"call_id": f"{'a' * 32}@10.0.0.7"}, "Username In Call-ID Or Tag", id="call-id"),
+        pytest.param(
+            {"from_": f"<sip:{'a' * 32}@acme.test>;tag=x{'a' * 32}"}, "Username In Call-ID Or Tag", id="tag"
+        ),
+        pytest.param(
+            {"from_": f'"{"漢" * 250}" <sip:{"a" * 32}@acme.test>;tag=x'}, "Names Too Long", id="octets"
+        ),
+        pytest.param(
+            {"from_": f'"{chr(92) * 300}" <sip:{"a" * 32}@acme.test>;tag=x'}, "Names Too Long", id="escapes"
+        ),
+    ],
+)
+async def test_what_cannot_be_kept_from_the_other_or_given_back_is_400(
+    said: dict[str, str], reason: str
+) -> None:
+    world = world_of()
+    await Handset(world, BOB, port=5070).register()
+    ann = await Handset(world, ANN).register()
+    exchange = await ann.call(**said)  # type: ignore[arg-type]  # as `call` takes them
+    assert [(answer.status, answer.reason) for answer in exchange.answers] == [(400, reason)]
+    assert world.wire.sent == []
+
+
+async def test_a_header_that_is_called_like_the_caller_does_not_pass() -> None:
+    world = world_of()
+    bob = await Handset(world, BOB, port=5070).register()
+    exchange = await (await Handset(world, ANN).register()).call(more=(f"X-{'A' * 32}: 1", "X-Other: 2"))
+    (sent,) = world.wire.take()
+    assert "x-other" in sent.request.headers and f"x-{'a' * 32}" not in sent.request.headers
+    await bob.reply(sent, 200, (f"X-{'b' * 32}", "1"), ("X-Other", "2"))
+    (response,) = exchange.responses
+    assert "x-other" in response.headers and f"x-{'b' * 32}" not in response.headers
+
+
 async def test_a_loop_is_seen() -> None:
     """Section 16.3 step 4: what we sent comes back as it was."""
     world = world_of()

@@ -1,10 +1,12 @@
 """registrar/handlers/dialogs.py: requests inside a dialog, who may send them and where they go."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from registrar.model import Flow
+from registrar.sip import Request, parse
 
 from .handsets import ANN, BOB, CAT, Handset, pair, talk
 from .world import DOMAIN, HOME, Exchange, World
@@ -114,6 +116,45 @@ async def test_a_caller_that_never_registered_goes_on_from_where_it_called() -> 
     assert world.wire.methods == ["INFO"]
     ann.flow = replace(ann.flow, remote_port=5066)
     assert (await hers.send("INFO")).statuses == [403]
+
+
+@pytest.mark.parametrize("change", [{"active": False}, {"secret_version": 2}], ids=["blocked", "reset"])
+async def test_a_caller_that_never_registered_may_nothing_any_more(change: dict[str, Any]) -> None:
+    world = world_of()
+    bob = await Handset(world, BOB, port=5070).register()
+    ann = Handset(world, ANN)
+    exchange = await ann.call()
+    await bob.take(world.wire.take()[0])
+    world.people.known[ANN.id] = replace(ANN, **change)
+    assert (await ann.dialog(exchange).send("INFO")).statuses == [403]
+    assert world.wire.sent == []
+
+
+@pytest.mark.parametrize("receiver", ["deleted", "blocked", "of another customer"])
+async def test_to_whom_is_not_there_any_more_only_the_end_is_passed(receiver: str) -> None:
+    """What it answers could not be cleaned of its username."""
+    world = world_of()
+    hers, _ = await talk(world)
+    if receiver == "deleted":
+        del world.people.known[BOB.id]
+    else:
+        change: dict[str, Any] = {"active": False} if receiver == "blocked" else {"customer": "rival"}
+        world.people.known[BOB.id] = replace(BOB, **change)
+    assert (await hers.send("INFO")).statuses == [481]
+    assert world.wire.sent == []
+    await hers.send("BYE")
+    assert world.wire.methods == ["BYE"]
+
+
+async def test_a_contact_that_no_token_can_hold_is_refused() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    asked = hers.request("UPDATE")
+    asked.headers.replace("contact", f"<sip:ann@10.0.0.7;x={'y' * 400}>")
+    read = parse(bytes(asked), exact=True)
+    assert isinstance(read, Request)
+    exchange = await hers.handset.ask(read)
+    assert [(answer.status, answer.reason) for answer in exchange.answers] == [(400, "Contact Too Long")]
 
 
 async def test_a_phone_that_is_deleted_may_nothing() -> None:

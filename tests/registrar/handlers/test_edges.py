@@ -175,7 +175,7 @@ async def test_a_connection_of_another_process_proves_nothing() -> None:
     here = world_of()
     there = World(node="b", beside=here)
     flow = here.lines.dial("wss")
-    assert origin(here.parts, flow) != origin(there.parts, flow)
+    assert origin(here.parts, flow, ANN) != origin(there.parts, flow, ANN)
 
 
 async def test_the_reason_of_a_cancel_names_nobody() -> None:

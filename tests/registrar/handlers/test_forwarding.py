@@ -153,6 +153,23 @@ async def test_an_answer_that_cannot_be_read_is_a_502(status: int) -> None:
     assert world.store.there == {}
 
 
+async def test_a_caller_that_goes_while_its_2xx_is_sent_has_no_call() -> None:
+    """Its connection fails in the very moment: whoever answered is told at once, not by the next look."""
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    respond = exchange.respond
+
+    def failing(response: Response) -> None:
+        respond(response)
+        if response.status == 200 and exchange.served is not None:
+            exchange.served.caller_gone()
+
+    exchange.respond = failing  # type: ignore[method-assign]  # for this moment alone
+    await bob.reply(sent, 200)
+    assert world.wire.methods == ["ACK", "BYE"]
+    assert len(world.calls) == 0
+
+
 # Who gives up
 
 

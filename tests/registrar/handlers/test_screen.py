@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from registrar.handlers.answers import INSIDE, OUTSIDE, SERVED, Answer
-from registrar.handlers.screen import NO_SUCH_CALL, Silence
+from registrar.handlers.answers import INSIDE, NO_SUCH_CALL, OUTSIDE, SERVED, Answer
+from registrar.handlers.screen import Silence
 from registrar.handlers.screen import Verdict as Claimed
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim
