@@ -1,6 +1,6 @@
 """What the language says of every torture case (RFC 4475, RFC 5118, and hostile ones)."""
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -68,9 +68,9 @@ def test_one_message_of_a_websocket_gets_what_the_table_says(case: Case) -> None
 def test_no_message_takes_long(case: Case) -> None:
     best = WORST
     for _ in range(3):
-        started = perf_counter()
+        started = thread_time()
         verdict(case.data)
-        best = min(best, perf_counter() - started)
+        best = min(best, thread_time() - started)
     assert best < WORST
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -28,7 +28,7 @@ LIMITED = 480
 """A URI has at most 1,024 characters."""
 RATIO = 3.0
 """Quadratic time gives 4."""
-ATTEMPTS = 6
+ATTEMPTS = 20
 HEAD = b"OPTIONS sip:h SIP/2.0\r\n"
 
 
@@ -108,11 +108,11 @@ def test_twice_the_text_takes_twice_the_time(
 
 
 def seconds(work: Callable[[str], object], text: str) -> float:
-    """What one call costs at best."""
+    """What CPU time one call takes at best: what else the machine does is not counted."""
     best = float("inf")
     for _ in range(7):
-        started = perf_counter()
+        started = thread_time()
         with suppress(SipError):
             work(text)
-        best = min(best, perf_counter() - started)
+        best = min(best, thread_time() - started)
     return best

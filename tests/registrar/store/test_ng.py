@@ -170,7 +170,8 @@ async def test_a_host_that_nobody_knows_is_an_engine_that_is_away() -> None:
 async def test_more_commands_than_can_be_waited_for_are_refused(engine: NgEngine, client: ng.Ng) -> None:
     engine.answer = lambda cookie, _: None
     tasks = [asyncio.create_task(client.command("ping")) for _ in range(ng.MAX_OUTSTANDING)]
-    await asyncio.sleep(0.05)
+    while client._wire is None or len(client._wire._waiting) < ng.MAX_OUTSTANDING:
+        await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable, match="too many"):
         await client.command("ping")
     client.close()
