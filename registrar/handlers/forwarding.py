@@ -230,14 +230,19 @@ class Forwarding:
         if isinstance(body, Refused):
             headers = _warning(body.warning) if body.warning else ()
             self._reject(number, Answer(body.status, headers=headers))
-        elif self._gone:
+        elif not self._is_heard():
             self._reject(number, None)
         elif not self._pass(number, response, body):
             self._reject(number, Answer(UNREADABLE))
-        elif self._gone:  # its connection closed while this was sent
+        elif not self._is_heard():  # its connection closed while this was sent
             self._reject(number, None)
         elif self._is_invite:
             self._branches[number].heir = self._heir(number, response)
+
+    def _is_heard(self) -> bool:
+        """Whether the caller is still there. A question, no attribute: a type checker, and the compiler that
+        believes it, take an attribute that was looked at for what it was."""
+        return not self._gone
 
     def _reject(self, number: int, answer: Answer | None) -> None:
         """End what a 2xx has made, now and each time that it comes again; None: nobody hears our answer."""
