@@ -74,6 +74,12 @@ class _Branch:
     warning: str = ""
     retry_after: bool = False
 
+    def stop_waiting(self) -> None:
+        """It has answered, or come to nothing: nothing is to be done any more because it has not."""
+        for timer in self.timers:
+            timer.cancel()
+        self.timers.clear()
+
 
 @dataclass(slots=True)
 class Refused:
@@ -149,9 +155,7 @@ class Forwarding:
     def answered(self, key: Key, response: Response) -> None:
         """See network.Asker."""
         number = self._numbers[key]
-        if self._has_followed(number, response):
-            return
-        if self._backlog or self.case.takes_time(number, response):
+        if self._backlog or self._takes_time(number, response):
             if response.status < 200:
                 self._perform(self.fork.provisional(number))  # that it lives is told at once
             self._backlog.append((number, response))
@@ -174,15 +178,7 @@ class Forwarding:
             number, response = self._backlog[0]
             body: bytes | Refused | None = None
             try:
-                if self._has_followed(number, response):
-                    self._backlog.popleft()
-                    continue
-            except Exception:  # the call that stands is not to end by it
-                log.exception("a response that came again could not be dealt with")
-                self._backlog.popleft()
-                continue
-            try:
-                if self.case.takes_time(number, response):
+                if self._takes_time(number, response):
                     body = await self.case.body(number, response)
             except (MediaRefused, StoreUnavailable) as error:
                 log.warning("the media of a call: %s", error)
@@ -203,6 +199,9 @@ class Forwarding:
     def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         branch = self._branches[number]
         status = response.status
+        if branch.heir is not None and branch.key is not None and 200 <= status < 300:
+            branch.heir.answered(branch.key, response)
+            return
         if status < 200:
             self._perform(self.fork.provisional(number))
             if status > 100 and not self.fork.over:
@@ -214,7 +213,8 @@ class Forwarding:
         if status == UNREACHED and not self.fork.over:
             self._again(number, status)
             return
-        self._final(branch, response)
+        branch.final = response
+        branch.stop_waiting()
         if status >= 300 and self.fork.over:
             self.case.unwanted(number)  # what was asked of the relay meanwhile
         for step in self.fork.final(number, status):
@@ -346,21 +346,9 @@ class Forwarding:
             branch = self._branches[number]
             self.parts.network.entrust(key, branch.heir if branch.key == key else None)
 
-    def _has_followed(self, number: int, response: Response) -> bool:
-        """Whether it is a 2xx after the one that went back: no relay is asked, and no call made of it."""
-        branch = self._branches[number]
-        if branch.heir is None or branch.key is None or not 200 <= response.status < 300:
-            return False
-        branch.heir.answered(branch.key, response)
-        return True
-
-    @staticmethod
-    def _final(branch: _Branch, response: Response | None) -> None:
-        """It has answered, or come to nothing: nothing is to be done any more because it has not."""
-        branch.final = response or branch.final
-        for timer in branch.timers:
-            timer.cancel()
-        branch.timers.clear()
+    def _takes_time(self, number: int, response: Response) -> bool:
+        """Whether the relay must be asked: not about a 2xx after the one that went back."""
+        return self._branches[number].heir is None and self.case.takes_time(number, response)
 
     def _heir(self, number: int, response: Response) -> Accepted | None:
         way = self._branches[number].way
@@ -421,7 +409,7 @@ class Forwarding:
 
     def _again(self, number: int, status: int) -> None:
         """A flow has failed: the next one of that device, or the branch is over."""
-        self._final(self._branches[number], None)
+        self._branches[number].stop_waiting()
         if self._branches[number].left and not self.fork.over and not self._gone:
             self.parts.start_task(self._try(number))
         else:
@@ -430,7 +418,7 @@ class Forwarding:
     def _finish(self, number: int, status: int) -> None:
         """A branch has come to nothing, by no answer of its own."""
         self.case.unwanted(number)
-        self._final(self._branches[number], None)
+        self._branches[number].stop_waiting()
         self._perform(self.fork.final(number, status))
         self._let_go()
 

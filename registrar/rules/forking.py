@@ -111,10 +111,6 @@ class Fork:
             not branch.abandoned and (branch.relayed or branch.status >= 300) for branch in self._branches
         )
 
-    def has_relayed(self, number: int) -> bool:
-        """Whether it is the 2xx of that branch that has gone back."""
-        return self._branches[number].relayed
-
     def has_heard(self, number: int) -> bool:
         """Whether a branch has said anything."""
         branch = self._branches[number]
