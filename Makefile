@@ -32,13 +32,11 @@ lint: $(VENV)/dev.done
 unit: $(VENV)/dev.done $(PAGE)
 	$(BIN)/python -m pytest -q -m "not wire and not api" -n 3 --dist worksteal --ignore=tests/wire
 
-wire: $(VENV)/dev.done $(PAGE) $(BROWSER)
-	bash deploy/peers.sh test
+wire: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 	$(BIN)/python -m pytest -q -m wire
 
 # The large rounds that make test runs in small.
-soak: $(VENV)/dev.done $(PAGE) $(BROWSER)
-	bash deploy/peers.sh test
+soak: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/wire
 
 # The page at /phone, and what drives the browser of its tests. Both come from npm, once; where they cannot be made

@@ -42,6 +42,7 @@ from registrar.logs import RequestLines, configure
 from registrar.metrics import Metrics
 from registrar.settings import Settings
 from registrar.store import redis_client
+from registrar.store.media_engine import engine_name
 from registrar.store.valkey import EmbeddedValkey
 from registrar.transport.tls import ServerTls
 
@@ -241,7 +242,7 @@ def _say_what_is_unusual(installation: Installation) -> None:
             ", ".join(exposed),
         )
     if installation.settings.rtpengine:
-        engines = ", ".join(f"{host}:{port}" for host, port in installation.settings.rtpengine)
+        engines = ", ".join(engine_name(host, port) for host, port in installation.settings.rtpengine)
         log.info("media relay: %s; production wants rtpengine >= %s (docs/media.md)", engines, RTPENGINE)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.model import MediaPolicy
+from registrar.store.media_engine import engine_name
 from registrar.store.ng import Ng
 
 from .finding import Finding, fail, ok, warn
@@ -20,7 +21,7 @@ async def check(engines: Sequence[tuple[str, int]], policy: MediaPolicy) -> list
     """A finding for each engine; with one that answers the silence of the others is a warning."""
     if not engines:
         return [_none(policy)]
-    names = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in engines]
+    names = [engine_name(host, port) for host, port in engines]
     problems = await asyncio.gather(*(_problem(host, port) for host, port in engines))
     silent = warn if "" in problems else fail
     return [

@@ -24,6 +24,7 @@ class Answer:
 BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
 FORBIDDEN: Final = Answer(403)
 NO_SUCH_CALL: Final = Answer(481)
+CONTACT_TOO_LONG: Final = Answer(400, "Contact Too Long")
 HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound, timer")))
 """To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
 STALE: Final = Answer(401)

@@ -1,6 +1,5 @@
 """A request from one phone to another outside a dialog: INVITE, MESSAGE, SUBSCRIBE, REFER (section 16)."""
 
-import json
 import logging
 from typing import Final
 
@@ -14,14 +13,14 @@ from registrar.rules.identity import (
     secret_of,
 )
 from registrar.rules.routing import ROUTED, devices
-from registrar.rules.tokens import Target
+from registrar.rules.tokens import Target, octets
 from registrar.sip import Request, param, unescape
 
-from .answers import BUSY, Answer
+from .answers import BUSY, CONTACT_TOO_LONG, Answer
 from .forwarding import Forwarding
 from .invitation import Invitation
 from .network import Exchange
-from .parts import TOO_LONG, Parts, has_long_contact, sender_target
+from .parts import Parts, has_long_contact, sender_target
 
 DEVICES: Final = 20
 """So many devices ring at once; more is no extension but a flood."""
@@ -116,20 +115,15 @@ def _refused(request: Request, mark: str, secret: str) -> Answer | None:
         return Answer(483)
     if session.is_too_brief(request):
         return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
-    if _sealed_octets(plain(request.from_)) + _sealed_octets(plain(request.to)) > MAX_NAMES:
+    if octets(plain(request.from_)) + octets(plain(request.to)) > MAX_NAMES:
         return Answer(400, "Names Too Long")
     if secret and (secret in request.call_id or secret in (request.from_.tag or "")):
         return Answer(400, "Username In Call-ID Or Tag")
     if has_long_contact(request):
-        return TOO_LONG
+        return CONTACT_TOO_LONG
     if request.method != "MESSAGE" and not request.contacts:
         return Answer(400, "Contact Is Missing")  # section 8.1.1.8
     return None
-
-
-def _sealed_octets(text: str) -> int:
-    """How much of a token a text takes."""
-    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def _is_device(one: Target, other: Target) -> bool:

@@ -17,19 +17,11 @@ from registrar.rules.routing import again, has_moved, is_on
 from registrar.rules.tokens import Leg, Target
 from registrar.sip import Request, Response, param, parse_name_addr
 
-from .answers import BUSY, FORBIDDEN, NO_SUCH_CALL, Answer
+from .answers import BUSY, CONTACT_TOO_LONG, FORBIDDEN, NO_SUCH_CALL, Answer
 from .bridging import has_sdp, other_body, quick_sdp
 from .forwarding import Forwarding
 from .network import Exchange
-from .parts import (
-    TOO_LONG,
-    Parts,
-    has_long_contact,
-    is_registered,
-    origin,
-    response_contact,
-    sender_target,
-)
+from .parts import Parts, has_long_contact, is_registered, origin, response_contact, sender_target
 from .reach import Way
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
@@ -84,7 +76,7 @@ class Dialogs:
         if hops_left(request) < 1:
             return sender, Answer(483)
         if has_long_contact(request):
-            return sender, TOO_LONG
+            return sender, CONTACT_TOO_LONG
         if request.method in session.METHODS and session.is_too_brief(request):
             return sender, Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
         return sender, None

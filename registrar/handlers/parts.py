@@ -11,7 +11,6 @@ from registrar.rules.routing import is_on
 from registrar.rules.tokens import Seal, Target
 from registrar.sip import Request, Response, parse_name_addr
 
-from .answers import Answer
 from .bridging import Bridge
 from .calls import CallTable
 from .network import Network
@@ -19,7 +18,6 @@ from .reach import Reach
 
 MAX_CONTACT: Final = 400
 """Of the URI: sealed in the `gr` of a Contact of ours it must fit into a URI, of 1,024 characters."""
-TOO_LONG: Final = Answer(400, "Contact Too Long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +95,6 @@ def response_contact(response: Response) -> str:
 
 def has_long_contact(request: Request) -> bool:
     """Whether a request names itself by a URI that we could not give back in one of ours."""
+    if len(request.headers.get("contact") or "") <= MAX_CONTACT:
+        return False  # as nearly always: no URI need be written for it
     return bool(request.contacts) and len(str(request.contacts[0].uri)) > MAX_CONTACT

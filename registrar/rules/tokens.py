@@ -208,6 +208,11 @@ def target_of(phone: str, binding: Binding) -> Target:
     )
 
 
+def octets(text: str) -> int:
+    """How much of a token a text takes."""
+    return len(_dump(text).encode())
+
+
 def dump_line(line: Line) -> str:
     """A line as text, for the store that keeps the call."""
     return _dump((_TARGET(line.target), line.from_, line.to))

@@ -25,6 +25,11 @@ PRINTABLE: Final = frozenset(string.ascii_letters + string.digits + string.punct
 log = logging.getLogger(__name__)
 
 
+def engine_name(host: str, port: int) -> str:
+    """As it stands in REGISTRAR_RTPENGINE, in metrics and in logs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Exhausted(StoreUnavailable):
     """The engine lives, and has no room for another session."""
 
@@ -33,7 +38,7 @@ class Engine:
     """One engine of the configuration. It counts as up until it fails, and again when it answers a ping."""
 
     def __init__(self, host: str, port: int, metrics: Metrics) -> None:
-        self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.name = engine_name(host, port)
         self.up = True
         self._ng = Ng(host, port)
         self._metrics = metrics

@@ -359,6 +359,23 @@ async def test_a_caller_whose_connection_closes_is_gone() -> None:
         assert on.gauge("transactions_open") == 0
 
 
+@asynccontextmanager
+async def nothing_stays_of(on: Stage, sent: Sent) -> AsyncIterator[None]:
+    """When the block is over what was particular to the request is gone, though nobody looks for rings."""
+    assert isinstance(sent.asker, Forwarding)
+    left = weakref.ref(sent.asker.case)
+    gc.disable()
+    try:
+        yield
+        sent.asker = None
+        on.world.wire.forget_all()
+        await on.driver.idle()
+        await asyncio.sleep(0)
+        assert left() is None
+    finally:
+        gc.enable()
+
+
 async def test_of_a_caller_that_hangs_up_its_connection_while_it_rings_nothing_stays() -> None:
     """No ring of objects: an INVITE and the end of its connection cost too little for one."""
     async with stage(ANN, BOB) as on:
@@ -366,37 +383,18 @@ async def test_of_a_caller_that_hangs_up_its_connection_while_it_rings_nothing_s
         calls.ann = Handset(on.world, ANN, transport="tcp")
         sent = await calls.ring()
         await calls.bob.reply(sent, 180)
-        assert isinstance(sent.asker, Forwarding)
-        left = weakref.ref(sent.asker.case)
-        gc.disable()
-        try:
+        async with nothing_stays_of(on, sent):
             on.driver.closed(calls.ann.flow)
             await calls.bob.reply(sent, 487)
-            sent.asker = None
-            on.world.wire.forget_all()
-            await asyncio.sleep(0)
-            assert left() is None
-        finally:
-            gc.enable()
 
 
 async def test_of_a_message_that_nobody_answers_nothing_stays() -> None:
     """It gets no 408 (RFC 4320), so no answer of ours lets go of it."""
     async with stage(ANN, BOB) as on:
-        calls = Calls(on)
-        sent = await calls.ring("MESSAGE")
-        assert isinstance(sent.asker, Forwarding) and sent.key is not None
-        left = weakref.ref(sent.asker.case)
-        gc.disable()
-        try:
+        sent = await Calls(on).ring("MESSAGE")
+        async with nothing_stays_of(on, sent):
+            assert sent.asker is not None and sent.key is not None
             sent.asker.gave_up(sent.key, timed_out=True)
-            sent.asker = None
-            on.world.wire.forget_all()
-            await on.driver.idle()
-            await asyncio.sleep(0)
-            assert left() is None
-        finally:
-            gc.enable()
 
 
 async def test_a_caller_that_is_gone_before_anybody_is_called_rings_nobody() -> None:
