@@ -349,10 +349,8 @@ class Driver:
             if action.response.status >= 200 and action.response.cseq[1] != "INVITE":
                 del self._askers[key]
             asker.answered(key, action.response)
-        elif isinstance(action, Deliver):
-            work = self._works.get(key)
-            if work is not None:
-                work.acknowledge(action.request)
+        elif isinstance(action, Deliver):  # such a caller ignored our Record-Route, and its ACK ends here
+            log.debug("an ACK with the branch of its INVITE: %s", action.request.call_id)
         else:
             asker, work = self._askers.pop(key, None), self._works.pop(key, None)
             if asker is not None and not isinstance(action, Ended):
@@ -483,11 +481,6 @@ class Work:
         if served is not None:
             served.caller_gone()
 
-    def acknowledge(self, ack: Request) -> None:
-        """See handlers.network.Served."""
-        if self._served is not None:
-            self._served.acknowledge(ack)
-
     def _note(self, status: int) -> None:
         if status >= 200 and not self.status:
             self.status = status
@@ -511,9 +504,6 @@ class Settled:
         """See Work."""
 
     def gone(self) -> None:
-        """See Work."""
-
-    def acknowledge(self, ack: Request) -> None:
         """See Work."""
 
 

@@ -142,10 +142,6 @@ class Forwarding:
         self._gone = True
         self._perform(self.fork.give_up(487))
 
-    def acknowledge(self, ack: Request) -> None:
-        """See network.Served: such a caller ignored our Record-Route, and its ACK ends here."""
-        log.debug("an ACK with the branch of its INVITE: %s", ack.call_id)
-
     def end(self, status: int) -> None:
         """Give up for a reason of ours: nobody has answered yet, and nobody shall."""
         self._perform(self.fork.give_up(status, at_once=True))

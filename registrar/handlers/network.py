@@ -48,9 +48,6 @@ class Served(Protocol):
     def caller_gone(self) -> None:
         """The caller's connection is closed: no answer reaches it."""
 
-    def acknowledge(self, ack: Request) -> None:
-        """The ACK of a 2xx, by a caller that gave it the branch of the INVITE (RFC 6026 section 7.1)."""
-
 
 class Exchange(Protocol):
     """One request on its way, as the driver sees it."""

@@ -326,6 +326,17 @@ async def test_a_2xx_that_comes_again_goes_back_again() -> None:
         assert on.finished == [200]
 
 
+async def test_an_ack_with_the_branch_of_its_invite_ends_here() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 200)
+        answered = list(on.statuses)
+        on.driver.receive(calls.cancel().replace(b"CANCEL", b"ACK"), calls.ann.flow)
+        assert on.statuses == answered and on.world.wire.sent == []
+        assert len(on.world.calls) == 1
+
+
 async def test_a_cancel_from_elsewhere_after_the_answer_is_of_nothing() -> None:
     async with stage(ANN, BOB) as on:
         calls = Calls(on)

@@ -346,15 +346,6 @@ async def test_with_too_many_transactions_it_is_503() -> None:
     assert len(world.calls) == 0
 
 
-async def test_an_ack_with_the_branch_of_its_invite_ends_here() -> None:
-    world = world_of()
-    ann, bob, exchange, sent = await pair(world)
-    await bob.reply(sent, 200)
-    assert exchange.served is not None
-    exchange.served.acknowledge(ann.request("ACK", "sip:201@acme.test"))
-    assert world.wire.sent == []
-
-
 async def test_the_reason_of_a_cancel_names_nobody() -> None:
     world = world_of()
     _, bob, exchange, sent = await pair(world)
