@@ -104,14 +104,20 @@ class EmbeddedValkey:
         alive = os.open(self._directory / "valkey.alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             await _until_free(alive)
-            self._process = await asyncio.create_subprocess_exec(
-                get_binary_path(),
-                *self._arguments(),
-                stdin=asyncio.subprocess.DEVNULL,
-                preexec_fn=_die_with_parent(),
-                start_new_session=True,  # Ctrl-C of a terminal reaches the parent only
-                pass_fds=(alive,),
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(
+                    get_binary_path(),
+                    *self._arguments(),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    preexec_fn=_die_with_parent(),
+                    start_new_session=True,  # Ctrl-C of a terminal reaches the parent only
+                    pass_fds=(alive,),
+                )
             )
+            try:
+                await asyncio.shield(starting)
+            finally:
+                self._process = await starting  # also when we are cancelled: whoever runs must be stopped
         finally:
             os.close(alive)
 

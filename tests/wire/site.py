@@ -21,6 +21,8 @@ from tests.peers.registrar import RegistrarServer
 
 POLL_SECONDS: Final = 0.01
 CLI_SECONDS: Final = 30.0
+PUBLISHED_SECONDS: Final = 5.0
+"""The events of a request leave its location a moment after the answer."""
 Fields = dict[str, str]
 
 
@@ -191,7 +193,8 @@ class Site(RegistrarServer):
         return dict(self.redis("hgetall", _key("loc", handset)))
 
     def stored(self, handset: Handset) -> tuple[Fields, Fields]:
-        """All that a request may change of a phone."""
+        """All that a request may change of a phone, as soon as no event waits for the stream any more."""
+        within(PUBLISHED_SECONDS, lambda: "e" not in self.location(handset), "its events are published")
         location, status = self.redis_all(
             [("hgetall", _key("loc", handset)), ("hgetall", _key("status", handset))]
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -135,6 +136,20 @@ async def test_a_dead_server_is_started_again_within_a_second(folder: Path) -> N
                 await asyncio.sleep(0.01)
             assert time.monotonic() - started < 1
             pid = again
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_start_that_is_called_off_leaves_no_server_behind(folder: Path, turns: int) -> None:
+    server = EmbeddedValkey(folder)
+    start = asyncio.create_task(server.start())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    start.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await start
+    await server.stop()
+    with (folder / "valkey.alive").open("a") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a server that lives holds it
 
 
 async def test_a_server_that_cannot_live_does_not_keep_us_busy(
