@@ -87,9 +87,9 @@ def test_another_process_refuses_it_too(site: Site, second: Site, handset: Hands
 def test_a_process_started_again_refuses_it_too(site: Site, second: Site, handset: Handset) -> None:
     with UdpPhone(handset.account, second.sip) as phone:
         assert phone.register().status == 200
+        before = site.stored(handset)
         second.kill9()
         second.start()
-        before = site.stored(handset)
         assert stale(phone.exchange(phone.sent[-1])) is True
         assert site.stored(handset) == before
 
