@@ -60,8 +60,15 @@ return 1
 """)
 
 PUBLISHED: Final = Script("""
--- KEYS location; ARGV events: they are in the stream now
-if redis.call('HGET', KEYS[1], 'e') == ARGV[1] then redis.call('HDEL', KEYS[1], 'e') end
+-- KEYS location; ARGV events: they are in the stream now; those of another commit may stand beside them
+local events = redis.call('HGET', KEYS[1], 'e')
+if not events then return 0 end
+local from, to = events:find(ARGV[1]:sub(2, -2), 1, true)
+if not from then return 0 end
+local before, after = events:sub(2, from - 2), events:sub(to + 2, -2)
+local comma = before ~= '' and after ~= '' and ',' or ''
+if before .. after == '' then redis.call('HDEL', KEYS[1], 'e')
+else redis.call('HSET', KEYS[1], 'e', '[' .. before .. comma .. after .. ']') end
 return 1
 """)
 

@@ -374,6 +374,24 @@ async def _has_no_field(redis: Redis, name: str, field: str) -> bool:
     return not await redis.hexists(name, field)
 
 
+async def test_events_of_commits_right_after_each_other_are_told_once_and_none_stays(
+    server: Server, clock: Hands
+) -> None:
+    async with opened(server, clock) as one, opened(server, clock) as other, looked_at(server) as redis:
+        snapshot = NOBODY
+        for author in (one, one, other, one, other):
+            bound = snapshot.bindings
+            update = unregistered(snapshot, clock) if bound else registered(snapshot, clock, binding(clock))
+            assert await author.commit(PHONE, snapshot, update) is None
+            snapshot = update.after
+        await until(lambda: _has_no_field(redis, keys.location(PHONE), "e"))
+        clock.now += UNPUBLISHED_SECONDS + 1
+        await one.load([PHONE])
+        await asyncio.sleep(0.05)
+        told = [entry["event"] for entry in await _stream(redis, keys.EVENTS)]
+        assert sorted(told) == ["registered"] * 3 + ["unregistered"] * 2
+
+
 async def test_events_that_their_author_could_not_publish_are_published_by_whoever_sees_them(
     server: Server, clock: Hands
 ) -> None:

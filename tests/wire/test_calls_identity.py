@@ -70,26 +70,28 @@ async def test_both_see_number_and_name(callers: Callers, first: str, second: st
 
 
 CLAIMS = [
-    "P-Asserted-Identity: <sip:9999999999@evil.example>",
-    "P-Preferred-Identity: <sip:9999999999@evil.example>",
-    'Remote-Party-ID: "The Boss" <sip:9999999999@evil.example>;party=calling;id-type=subscriber',
-    "Diversion: <sip:9999999999@evil.example>;reason=unconditional",
-    "History-Info: <sip:9999999999@evil.example>;index=1",
-    "Reply-To: <sip:9999999999@evil.example>",
-    "Identity: evil.example",
-    "P-Charging-Vector: icid-value=9999999999;orig-ioi=evil.example",
+    "P-Asserted-Identity: <sip:9999999999@malicious.example>",
+    "P-Preferred-Identity: <sip:9999999999@malicious.example>",
+    'Remote-Party-ID: "The Bigwig" <sip:9999999999@malicious.example>;party=calling;id-type=subscriber',
+    "Diversion: <sip:9999999999@malicious.example>;reason=unconditional",
+    "History-Info: <sip:9999999999@malicious.example>;index=1",
+    "Reply-To: <sip:9999999999@malicious.example>",
+    "Identity: malicious.example",
+    "P-Charging-Vector: icid-value=9999999999;orig-ioi=malicious.example",
 ]
 
 
 async def test_what_a_caller_claims_to_be_is_dropped(callers: Callers) -> None:
     a, b, anna, bert = await callers.pair()
-    outgoing = await a.call(bert.number, lines=CLAIMS, sender='"The Boss" <sip:9999999999@evil.example>')
+    outgoing = await a.call(
+        bert.number, lines=CLAIMS, sender='"The Bigwig" <sip:9999999999@malicious.example>'
+    )
     incoming = await b.incoming()
     shows(incoming.invite.header("from"), anna, a.account.domain)
     shows(incoming.invite.header("p-asserted-identity"), anna, a.account.domain)
     assert not saw(b, "9999999999")
-    assert not saw(b, "evil.example")
-    assert not saw(b, "the boss")
+    assert not saw(b, "malicious")
+    assert not saw(b, "bigwig")
     incoming.refuse(486)
     assert (await outgoing.final()).status == 486
 
@@ -114,7 +116,7 @@ async def test_what_a_callee_claims_to_be_is_dropped(callers: Callers, trap: Tra
     assert len(answered.listed("record-route")) == 1
     assert (await outgoing.bye()).status == 200
     b.forget("the Request-URI is")  # its Contact was a lie: it is found all the same
-    for word in ("9999999999", "evil.example", "victim", f":{trap.port}"):
+    for word in ("9999999999", "malicious", "victim", f":{trap.port}"):
         assert not saw(a, word), word
 
 
@@ -148,14 +150,14 @@ def methods(phone: CallingPhone) -> list[str]:
 
 async def test_a_target_with_headers_in_it_gets_none_of_them(callers: Callers) -> None:
     a, b, _, bert = await callers.pair()
-    target = f"sip:{bert.number}@{a.account.domain}?Route=%3Csip:evil.example%3E&Subject=very-evil"
+    target = f"sip:{bert.number}@{a.account.domain}?Route=%3Csip:malicious.example%3E&Subject=very-evil"
     outgoing = await a.call(target)
     status = (await outgoing.invite.find(lambda one: one.status >= 100, 5, "answer")).status
     if status >= 400:
         return  # a Request-URI may not hold headers (RFC 3261 section 19.1.1)
     (await b.incoming()).refuse(486)
     assert (await outgoing.final()).status == 486
-    assert not saw(b, "evil.example")
+    assert not saw(b, "malicious")
     assert not saw(b, "very-evil")
 
 
@@ -224,13 +226,13 @@ async def test_who_refers_is_not_believed_either(callers: Callers, refers: str) 
     outgoing, incoming = await talk(a, b, bert.number)
     session, referred, who = (outgoing, b, anna) if refers == "caller" else (incoming, a, bert)
     target = f"sip:2999@{a.account.domain}"
-    lines = [f"Refer-To: <{target}>", 'Referred-By: "The Boss" <sip:9999999999@evil.example>']
+    lines = [f"Refer-To: <{target}>", 'Referred-By: "The Bigwig" <sip:9999999999@malicious.example>']
     assert (await session.request("REFER", lines)).status == 202
     refer = (await referred.asked("REFER")).request
     assert user_of(uri_of(refer.header("refer-to"))) == "2999"
     if refer.header("referred-by"):
         assert user_of(uri_of(refer.header("referred-by"))) == who.number
-    assert not saw(referred, "evil.example")
+    assert not saw(referred, "malicious")
     assert not saw(referred, "9999999999")
     assert (await (await referred.call(uri_of(refer.header("refer-to")))).final()).status == 404
     assert (await session.bye()).status == 200

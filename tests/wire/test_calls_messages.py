@@ -34,14 +34,14 @@ async def test_what_a_sender_of_messages_claims_is_dropped(callers: Callers) -> 
     client, _ = await a.send(
         "MESSAGE",
         bert.number,
-        ["P-Asserted-Identity: <sip:9999@evil.example>", f"X-Me: {a.account.username}"],
+        ["P-Asserted-Identity: <sip:9999@malicious.example>", f"X-Me: {a.account.username}"],
         f"signed, {a.account.username}".encode(),
-        sender="<sip:9999@evil.example>",
+        sender="<sip:9999@malicious.example>",
     )
     assert (await client.final(5)).status in (200, 415)
     for one in b.requests:
         assert user_of(uri_of(one.request.header("from"))) == anna.number
-        assert b"evil.example" not in one.request.raw
+        assert b"malicious" not in one.request.raw
 
 
 async def test_a_message_to_several_phones_reaches_all(callers: Callers) -> None:
