@@ -67,9 +67,10 @@ fmt: $(VENV)/dev.done
 lock:
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-default-groups --group build --format requirements-txt -o requirements.lock
-	uv export --frozen --no-emit-project --all-extras --all-groups --no-group node --format requirements-txt -o requirements-dev.lock
+	uv export --frozen --no-emit-project --all-extras --all-groups --no-group node --no-group client --format requirements-txt -o requirements-dev.lock
 	uv export --frozen --no-emit-project --only-group node --format requirements-txt -o requirements-node.lock
-	! grep -nE 'https?://|file:|--(extra-)?index-url|--find-links' requirements.lock requirements-dev.lock requirements-node.lock
+	uv export --frozen --no-emit-project --only-group client --format requirements-txt -o requirements-client.lock
+	! grep -nE 'https?://|file:|--(extra-)?index-url|--find-links' requirements.lock requirements-dev.lock requirements-node.lock requirements-client.lock
 
 clean:
 	rm -rf $(VENV) config/phone/built .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

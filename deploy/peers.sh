@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
-#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl, rtpengine, coturn, iproute2
+#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl, rtpengine, coturn, iproute2,
+#                            nftables, fail2ban, systemd
 #   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -29,6 +30,9 @@ is_there() {
         rtpengine-daemon) command -v rtpengine ;;
         coturn) command -v turnserver ;;
         iproute2) command -v ip ;;
+        nftables) command -v nft ;;
+        fail2ban) command -v fail2ban-regex ;;
+        systemd) command -v systemd-analyze ;;
         kamailio) command -v kamailio ;;
         kamailio-redis-modules) is_file /usr/lib*/kamailio/modules/db_redis.so /usr/lib/*/kamailio/modules/db_redis.so ;;
     esac >/dev/null 2>&1
@@ -60,7 +64,7 @@ install() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl rtpengine-daemon coturn iproute2" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd" ;;
     bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2
