@@ -46,7 +46,7 @@ from .pbx import (
 from .phone import phone_routes
 from .settings import ApiSettings
 from .v2.routes import ROUTES
-from .web import BodyLimit, OnePath, Outermost
+from .web import BodyLimit, KnownSource, OnePath, Outermost
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
 """What it looks like when the database is away; PostgreSQL that shuts down is a bare DBAPIError."""
@@ -136,6 +136,7 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(BodyLimit)
     app.add_middleware(OnePath)
+    app.add_middleware(KnownSource, trusted=settings.trusted_proxies)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,14 +1,18 @@
 """What surrounds every request: one spelling of paths, a limit of bodies, headers, and a last resort."""
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from registrar.model import Network
 
 from .dialect import refusal
 from .errors import Problem, Refused, internal_error
+from .source import source_address
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its piece of configuration, needs about half of this."""
@@ -56,6 +60,24 @@ def one_path(path: str) -> str:
     """The path as the routes spell it."""
     parts = path.lower().removesuffix("/").split("/")
     return "/".join(SPELLINGS.get(part, part) for part in parts)
+
+
+class KnownSource:
+    """Refuses a request whose source cannot be told, on every path."""
+
+    def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
+        """`trusted` are the proxies whose X-Forwarded-For is believed."""
+        self._app = app
+        self._trusted = trusted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                source_address(HTTPConnection(scope), self._trusted)
+            except Refused as refused:
+                await refusal(scope["path"], refused)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:
@@ -106,7 +128,7 @@ class Outermost:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _add_headers(MutableHeaders(scope=message), scope["path"])
+                _add_headers(MutableHeaders(scope=message), scope)
             await send(message)
 
         try:
@@ -119,7 +141,14 @@ class Outermost:
                 await refusal(scope["path"], Refused(internal_error()))(scope, receive, headed)
 
 
-def _add_headers(headers: MutableHeaders, path: str) -> None:
+def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
-    if is_private(path):
+    if is_private(scope["path"]):
         headers["Cache-Control"] = "no-store"
+    if _has_two_lengths(Headers(scope=scope)):
+        headers["Connection"] = "close"
+
+
+def _has_two_lengths(headers: Headers) -> bool:
+    """Whether a proxy before us may have seen another end of this request (RFC 9112 section 6.1)."""
+    return "content-length" in headers and "transfer-encoding" in headers

@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from registrar.errors import ConfigurationError
 from registrar.model import MediaPolicy, Network
+from registrar.rules.weak_secrets import weakness
 
 PREFIX: Final = "REGISTRAR_"
 CONFIG: Final = "REGISTRAR_CONFIG"
@@ -28,6 +29,7 @@ _ICE_URL: Final = re.compile(
 )
 """RFC 7064 and RFC 7065."""
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?")
+_PLACEHOLDER_PASSWORD: Final = re.compile(r"://[^/@]*:PASSWORD@")
 Listener = tuple[str, int]
 
 LEVELS: Final = "NO_LOGIN PERSONAL VIEWER MANAGER OWNER RESELLER RESELLER_ADMIN ADMIN".split()
@@ -190,6 +192,21 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_SECRET:
             raise ValueError(f"needs at least {MIN_SECRET} characters")
+        return value
+
+    @field_validator("secret_key", "jwt_secret", "turn_secret")
+    @classmethod
+    def _no_known_secret(cls, value: SecretStr) -> SecretStr:
+        problem = weakness(value.get_secret_value())
+        if problem:
+            raise ValueError(problem)
+        return value
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _no_known_password(cls, value: SecretStr) -> SecretStr:
+        if _PLACEHOLDER_PASSWORD.search(value.get_secret_value()):
+            raise ValueError("the password is the placeholder of deploy/env.example: put your own there")
         return value
 
     @classmethod

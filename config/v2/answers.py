@@ -15,6 +15,8 @@ from sqlalchemy import Row
 from .asking import Asked
 from .rows import MOMENT
 
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins so for a formula, and runs it (OWASP, CSV injection)."""
 AT_ONCE: Final = 500
 """So many rows are written without a break: other requests wait for no more."""
 MEDIA: Final = {
@@ -79,10 +81,11 @@ def _line(values: Mapping[str, str | None]) -> str:
 
 
 def _csv(values: Sequence[str | None]) -> str:
-    """RFC 4180; what is not there is an empty cell."""
+    """RFC 4180; what is not there is an empty cell. An apostrophe marks what looks like a formula as text."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    cells = (f"'{value}" if value is not None and value.startswith(FORMULA) else value for value in values)
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # it quotes the characters of its own line end
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _text(value: object) -> str | None:

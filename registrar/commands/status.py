@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -110,5 +111,6 @@ def _print_table(rows: list[Overview]) -> None:
     for name in ("phone", "extension", "online", "expires", "why", "since", "public", "local", "user agent"):
         table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*row.cells())
+        # Text, not str: a User-Agent may hold what rich reads as markup.
+        table.add_row(*(Text(events.visible(cell)) for cell in row.cells()))
     Console(width=TABLE_WIDTH).print(table)

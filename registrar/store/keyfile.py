@@ -7,6 +7,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from registrar.rules.weak_secrets import weakness
+
 SECRET_BYTES: Final = 32
 MIN_LENGTH: Final = 32
 
@@ -27,6 +29,8 @@ def secret(path: Path) -> str:
     text = path.read_text(errors="replace").strip()
     if len(text) < MIN_LENGTH:
         raise OSError(errno.EINVAL, f"holds no secret of {MIN_LENGTH} characters", str(path))
+    if problem := weakness(text):
+        raise OSError(errno.EINVAL, problem, str(path))
     return text
 
 

@@ -257,6 +257,19 @@ async def test_an_array_and_csv_say_the_same(world: World, people: str) -> None:
     assert single.text == 'displayName\r\n"Bob ""100%"""\r\n'
 
 
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"], ids=repr)
+async def test_no_cell_is_a_formula(world: World, people: str, first: str) -> None:
+    name = f"{first}1+1"
+    await world.execute("UPDATE extension SET name = :name WHERE sip_user = :user", name=name, user=B)
+    wanted = {"display[]": ["user", "displayName"], "filter[]": f"user-eq-value-{B}"}
+    async with world.client(AccessLevel.VIEWER, "rival") as client:
+        answer = await client.get(people, params=wanted | {"format": "csv"})
+        (line,) = rows(await client.get(people, params=wanted))
+    _, cells = csv.reader(io.StringIO(answer.text, newline=""))
+    assert cells == [B, f"'{name}"]
+    assert line["displayName"] == name
+
+
 async def test_nothing_is_a_lone_line_break(world: World) -> None:
     path = f"{await domain(world)}/queues"
     async with world.client(AccessLevel.VIEWER) as client:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 
 import httpx
 import pytest
@@ -134,6 +135,16 @@ async def test_without_a_list_no_other_origin_may_call(world: World) -> None:
     async with world.client() as client:
         answer = await client.get("/pbx/sipphone", headers={"Origin": "https://app.test"})
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/pbx/sipphone", "/config/v2/sip/domains", "/docs"])
+async def test_a_request_whose_source_cannot_be_told_is_refused(world: World, path: str) -> None:
+    behind = world.but(trusted_proxies=(ip_network("127.0.0.0/8"),))
+    unreadable = {"X-Forwarded-For": "unknown"}
+    async with behind.client(None) as client, world.client(None) as unbelieved:
+        assert (await client.get(path, headers=unreadable)).status_code == 400
+        assert (await client.get(path, headers={"X-Forwarded-For": "198.51.100.1"})).status_code != 400
+        assert (await unbelieved.get(path, headers=unreadable)).status_code != 400
 
 
 async def test_a_database_that_is_away_answers_503(world: World) -> None:

@@ -34,6 +34,7 @@ PAYLOADS: Final = {
     "a log line": '{"time":"2000","level":"error","message":"forged"}',
     "formats": "%s %n %(x)s {0} {x!r} ${jndi:ldap://x}",
     "templates": "{{7*7}} <%= 7*7 %> #{7*7}",
+    "markup of a terminal": "[/x] [bold]loud[/bold] [link=http://x.test]y[/link] :warning:",
     "a path": "../../../../etc/passwd",
     "from right to left": "abc\u202egnp.exe",
     "many languages": "Zoë 日本語 \U0001f600",
@@ -138,6 +139,17 @@ def test_the_words_of_a_phone_stay_words(name: str, transport: str, streams: Sit
     assert keys
     assert not [key for key in keys if not KEY.fullmatch(key)]
     assert streams.sql("SELECT count(*) FROM sip_phone") == phones
+
+
+def test_the_table_of_phones_shows_them_as_they_are(streams: Site) -> None:
+    handsets = {name: streams.new_phone() for name in PAYLOADS}
+    for name, handset in handsets.items():
+        with UdpPhone(handset.account, streams.sip, user_agent=PAYLOADS[name]) as talker:
+            assert talker.register().status == 200
+    rows = {row.split()[0]: row for row in streams.command("status").splitlines()}
+    for name, handset in handsets.items():
+        seen = "".join(letter for letter in shown(PAYLOADS[name]).strip() if letter.isprintable())
+        assert seen[:90] in rows[handset.id], name
 
 
 def test_the_log_has_one_honest_line_for_each_request(streams: Site) -> None:

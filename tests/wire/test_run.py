@@ -171,7 +171,13 @@ WRONG: Final = (
     Wrong("a listener that is a name", "REGISTRAR_HTTP", {"http": "localhost:8080"}),
     Wrong("a short secret key", "REGISTRAR_SECRET_KEY", {"secret_key": "short"}),
     Wrong("a short token secret", "REGISTRAR_JWT_SECRET", {"jwt_secret": "short"}),
-    Wrong("another secret key", "REGISTRAR_SECRET_KEY", {"secret_key": "k" * 40}),
+    Wrong("another secret key", "REGISTRAR_SECRET_KEY is not", {"secret_key": "other-" * 8}),
+    Wrong("a secret key that is none", "REGISTRAR_SECRET_KEY", {"secret_key": "k" * 40}),
+    Wrong(
+        "the placeholder of the example",
+        "REGISTRAR_JWT_SECRET",
+        {"jwt_secret": "another-32-characters-of-your-own-randomness"},
+    ),
     Wrong("a database URL that is none", "REGISTRAR_DATABASE_URL", {"database_url": "nonsense"}),
     Wrong("an unknown database", "REGISTRAR_DATABASE_URL", {"database_url": "oracle://127.0.0.1/x"}),
     Wrong(

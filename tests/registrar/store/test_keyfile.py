@@ -59,3 +59,14 @@ def test_processes_that_start_at_once_have_the_same_secret(tmp_path: Path) -> No
     assert len(told) == 1
     assert len(told.pop()) == 64
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["0" * 64, "at-least-32-characters-of-your-own-randomness"],
+    ids=["one character", "an example"],
+)
+def test_a_file_that_holds_no_secret_stops_the_start(tmp_path: Path, content: str) -> None:
+    (tmp_path / "jwt.key").write_text(content)
+    with pytest.raises(OSError, match=r"different characters|placeholder"):
+        secret(tmp_path / "jwt.key")
