@@ -239,6 +239,7 @@ class SipSide:
             node=self._node,
             generation=self._generation,
             is_our_name=self._is_our_name,
+            is_for_us=self._guard.is_for_us,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
             is_dead=self._flows.is_dead,
             bound=lambda phone, stands: self._pings.bound(phone.id, stands),
@@ -252,6 +253,7 @@ class SipSide:
             self._send,
             self._lines.finished,
             self._pings.answered,
+            self._settings.public_host,
         )
         calls = self._telephony = self._make_telephony(driver)
         dispatch = Dispatch(

@@ -17,7 +17,7 @@ from registrar.handlers.pings import PREFIX
 from registrar.handlers.screen import Screen, Silence, Verdict
 from registrar.metrics import Metrics, method_label
 from registrar.model import Epoch, Flow, Mono, Phone
-from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse
+from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.transaction import (
     Action,
     Answered,
@@ -62,17 +62,20 @@ class Driver:
         metrics: Metrics,
         tag_key: bytes,
         send: Callable[[bytes, Flow], bool],
-        finished: Callable[[Request, Flow, Phone, int, Epoch, float], None],
+        finished: Callable[[Request, Flow, Phone, int, Epoch, float, str], None],
         pinged: Callable[[str, Flow], bool],
+        public_host: str = "",
     ) -> None:
         """`tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
         `send` is the transport; False: the flow is gone.
 
-        `finished` is told of every request of a phone: its answer's status, when, after how many seconds.
-        `pinged` takes the branch of an answer to a ping, and says whether one waits for it.
+        `finished` is told of every request of a phone: its answer's status, when, after how many seconds, and
+        why it was refused. `pinged` takes the branch of an answer to a ping, and says whether one waits for
+        it. `public_host` names us in Warning headers; empty: the local address of the flow does.
         """
         self._pinged = pinged
+        self._public_host = public_host
         self._tasks = tasks
         self._layer = layer
         self._screen = screen
@@ -221,7 +224,7 @@ class Driver:
             seconds = mono() - work.started
             if work.request.method == "REGISTER":
                 self._metrics.register_seconds.observe(seconds)
-            self._finished(work.request, work.flow, work.phone, work.status, epoch(), seconds)
+            self._finished(work.request, work.flow, work.phone, work.status, epoch(), seconds, work.why)
 
     def closed(self, flow: Flow) -> None:
         """The connection `flow` is gone: nothing more is sent on it, and nobody waits for it."""
@@ -294,19 +297,23 @@ class Driver:
         if key is None:
             self._reply(request, flow, given)
             return
-        self._count(request, given.status)
-        response = answer(request, given.status, given.reason, given.headers, to_tag=self._tag(request))
-        self._perform(self._layer.respond(key, response, mono()))
+        self._perform(self._layer.respond(key, self._response_to(request, flow, given), mono()))
 
     def _reply(self, request: Request, flow: Flow, given: Answer) -> None:
-        self._count(request, given.status)
-        response = answer(request, given.status, given.reason, given.headers, to_tag=self._tag(request))
-        self._transmit(bytes(response), flow)
+        if given.why and log.isEnabledFor(logging.DEBUG):
+            _log_refusal(request, flow, given)
+        self._transmit(bytes(self._response_to(request, flow, given)), flow)
+
+    def _response_to(self, request: Request, flow: Flow, given: Answer) -> Response:
+        self._metrics.answered(method_label(request.method), str(given.status))
+        headers = given.headers
+        if given.why:
+            headers = (*headers, warning(self._public_host or flow.local_ip, given.why))
+        return answer(request, given.status, given.reason, headers, to_tag=self._tag(request))
 
     def _refuse(self, request: Request, flow: Flow, error: SipError) -> None:
         """A malformed request gets its 400 when there is a Via to copy; else, and for an ACK, silence."""
         self._metrics.parse_errors(error.label)
-        log.debug("refused: %s", error)
         try:
             request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
         except SipError:
@@ -315,7 +322,7 @@ class Driver:
         if request.method == "ACK":
             self._metrics.dropped("ack")
             return
-        self._reply(request, flow, Answer(error.status))
+        self._reply(request, flow, Answer(error.status, why=str(error)))
 
     def _has_failed(self, key: Key) -> None:
         self._perform(self._layer.failed(key, mono()))
@@ -394,9 +401,6 @@ class Driver:
             self._tag_key, request.via.branch, headers.get("call-id") or "", headers.get("cseq") or ""
         )
 
-    def _count(self, request: Request, status: int) -> None:
-        self._metrics.answered(method_label(request.method), str(status))
-
 
 def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
     """The To-tag of all stateless answers to one request; only who has the key can tell it beforehand."""
@@ -418,6 +422,7 @@ class Work:
         "request",
         "started",
         "status",
+        "why",
     )
 
     def __init__(self, driver: Driver, request: Request, flow: Flow) -> None:
@@ -432,6 +437,8 @@ class Work:
         self.phone: Phone | None = None
         self.started = mono()
         self.status = 0
+        self.why = ""
+        """What is wrong with it, when it was refused."""
 
     def accept(self) -> bool:
         """See Exchange."""
@@ -451,6 +458,7 @@ class Work:
 
     def reply(self, answer: Answer) -> None:
         """See Exchange."""
+        self.why = answer.why
         self._driver.reply(self.request, self.flow, answer, self._key)
         self._note(answer.status)
 
@@ -518,6 +526,20 @@ def _is_same_way(ours: Flow, theirs: Flow) -> bool:
 
 def _nothing() -> None:
     """There is nothing to repeat."""
+
+
+def _log_refusal(request: Request, flow: Flow, given: Answer) -> None:
+    """Tell of a refusal of an unknown sender: at debug, because it may come at any rate."""
+    log.debug(
+        "%s %d",
+        request.method,
+        given.status,
+        extra={
+            "source": f"{flow.remote_ip}:{flow.remote_port}",
+            "transport": flow.transport,
+            "reason": given.why,
+        },
+    )
 
 
 def _trace(direction: str, data: bytes, flow: Flow) -> None:

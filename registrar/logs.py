@@ -92,9 +92,19 @@ class RequestLines:
         self._timer: asyncio.TimerHandle | None = None
 
     def finished(
-        self, request: Request, flow: Flow, phone: Phone, status: int, at: Epoch, seconds: float
+        self,
+        request: Request,
+        flow: Flow,
+        phone: Phone,
+        status: int,
+        at: Epoch,
+        seconds: float,
+        why: str = "",
     ) -> None:
-        """Note that a request of `phone` was answered with `status` at `at`, after `seconds`."""
+        """Note that a request of `phone` was answered with `status` at `at`, after `seconds`.
+
+        `why` is what was wrong with it.
+        """
         if not self._enabled:
             return
         if len(self._waiting) >= MAX_LINES:
@@ -109,6 +119,8 @@ class RequestLines:
             "milliseconds": round(seconds * 1000, 1),
             "callId": request.call_id[:128],
         }
+        if why:
+            fields["reason"] = why
         message = f"{request.method} {status}"
         self._waiting.append(self._line(at, "info", "registrar.request", message, fields))
         if self._timer is None:

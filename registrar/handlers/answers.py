@@ -1,7 +1,9 @@
 """What handlers say: a status and the headers that go with it; the driver makes the message."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from registrar.rules import session
 
 OUTSIDE: Final = ("INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH")
 """What a phone may begin with another one: challenged with 407, under the same access rule as REGISTER."""
@@ -19,12 +21,27 @@ class Answer:
     status: int
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    why: str = field(default="", compare=False)
+    """What is wrong, where, and what to do: the driver makes a Warning header and `reason=` of the log of it.
+    Plain text, safe to show to whoever gets the answer."""
 
 
 BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
-FORBIDDEN: Final = Answer(403)
-NO_SUCH_CALL: Final = Answer(481)
-CONTACT_TOO_LONG: Final = Answer(400, "Contact Too Long")
+NO_SUCH_CALL: Final = Answer(481, why="Route: no call or subscription of this service is named")
+UNKNOWN: Final = Answer(404, why="Request-URI: this number reaches nobody here")
+OFFLINE: Final = Answer(480, why="Request-URI: no phone of this number is registered")
+OUT_OF_HOPS: Final = Answer(483, why="Max-Forwards: 0, and the request is for somebody else")
+TOO_BRIEF: Final = Answer(
+    422,
+    headers=(("Min-SE", str(session.LEAST_SECONDS)),),
+    why=f"Session-Expires: {session.LEAST_SECONDS} seconds are the least",
+)
+NO_EVENTS: Final = Answer(
+    489,
+    headers=(("Allow-Events", "refer"),),  # RFC 6665 section 7.2.2 wants it, and names at least one package
+    why="Event: nothing is published here",
+)
+CONTACT_TOO_LONG: Final = Answer(400, "Contact Too Long", why="Contact: the URI is too long")
 HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound, timer")))
 """To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
 STALE: Final = Answer(401)

@@ -12,11 +12,21 @@ from registrar.rules.identity import (
     plain,
     secret_of,
 )
-from registrar.rules.routing import ROUTED, devices
+from registrar.rules.routing import ROUTED, devices, dialled
 from registrar.rules.tokens import Target, octets
-from registrar.sip import Request, param, unescape
+from registrar.sip import Request, param
 
-from .answers import BUSY, CONTACT_TOO_LONG, Answer
+from .answers import (
+    BUSY,
+    CONTACT_TOO_LONG,
+    HERE,
+    NO_EVENTS,
+    OFFLINE,
+    OUT_OF_HOPS,
+    TOO_BRIEF,
+    UNKNOWN,
+    Answer,
+)
 from .forwarding import Forwarding
 from .invitation import Invitation
 from .network import Exchange
@@ -41,7 +51,7 @@ class Calling:
         parts = self._parts
         request = exchange.request
         if request.method not in ROUTED:  # PUBLISH: no event package is kept here (RFC 3903 section 6)
-            exchange.reply(Answer(489))
+            exchange.reply(NO_EVENTS)
             return
         mark = forward.loop_mark(parts.loop_key, request)
         refused = _refused(request, mark, secret_of(caller))
@@ -55,7 +65,7 @@ class Calling:
             exchange.reply(BUSY)
             return
         if callee is None or not targets:
-            exchange.reply(Answer(404 if callee is None else 480))
+            exchange.reply(UNKNOWN if callee is None else OFFLINE)
             return
         case = Invitation(parts, exchange, caller, callee, here, mark)
         forwarding = Forwarding(
@@ -68,8 +78,23 @@ class Calling:
         exchange.serve(forwarding)  # which may end it at once: its CANCEL may have been faster
         await forwarding.start(targets[:DEVICES])
 
+    async def look(self, exchange: Exchange, asker: Phone) -> None:
+        """Answer an OPTIONS about a number: whether it is known and there, and what this service can do.
+
+        Only a phone that has proved who it is is told (RFC 3261 section 11.2).
+        """
+        try:
+            callee, targets = await self._find(exchange.request, asker, None)
+        except StoreUnavailable:
+            exchange.reply(BUSY)
+            return
+        if callee is None:
+            exchange.reply(UNKNOWN)
+        else:
+            exchange.reply(HERE if targets else OFFLINE)
+
     async def _find(
-        self, request: Request, caller: Phone, here: Target
+        self, request: Request, caller: Phone, here: Target | None
     ) -> tuple[Callee | None, list[list[Target]]]:
         """Who is called, and the devices to ring. Raises StoreUnavailable."""
         parts = self._parts
@@ -80,19 +105,27 @@ class Calling:
         host = uri.host_key
         if uri.user is None or not (host == caller.domain or parts.is_our_name(host)):
             return None, []
-        callee = await parts.dial_plan.called(caller.customer, unescape(uri.user))
-        if callee is None:
+        callee = await self._called(caller.customer, uri.user)
+        if callee is None or not callee.number:
             return None, []
         phones = [phone.id for phone in callee.phones if phone.active]
         snapshots = await parts.location.load(phones) if phones else []
         return callee, devices(zip(phones, snapshots, strict=True), parts.clock(), here)
+
+    async def _called(self, customer: str, user: str) -> Callee | None:
+        """Who is reached by the user part of a URI: by all of it, else by the number in it."""
+        for word in dialled(user):
+            callee = await self._parts.dial_plan.called(customer, word)
+            if callee is not None:
+                return callee
+        return None
 
     async def _device(self, gr: str, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
         """One device, by the address that a call with it was shown: for transfers (RFC 5627)."""
         parts = self._parts
         target = parts.seal.read_target(gr)
         phone = await parts.dial_plan.phone(target.phone) if target is not None else None
-        if target is None or phone is None or phone.customer != caller.customer:
+        if target is None or phone is None or phone.customer != caller.customer or not person(phone).number:
             return None, []
         if not phone.active:
             return Callee("", "", (phone,)), []
@@ -110,19 +143,22 @@ def _refused(request: Request, mark: str, secret: str) -> Answer | None:
     as it is, so it must not stand there.
     """
     if forward.is_loop(mark, request):
-        return Answer(482)
+        return Answer(482, why="Via: this request has been here before")
     if hops_left(request) < 1:
-        return Answer(483)
+        return OUT_OF_HOPS
     if session.is_too_brief(request):
-        return Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
+        return TOO_BRIEF
     if octets(plain(request.from_)) + octets(plain(request.to)) > MAX_NAMES:
-        return Answer(400, "Names Too Long")
+        return Answer(400, "Names Too Long", why=f"From and To: together more than {MAX_NAMES} octets")
     if secret and (secret in request.call_id or secret in (request.from_.tag or "")):
-        return Answer(400, "Username In Call-ID Or Tag")
+        why = "Call-ID and the tag of From: they reach the other side, and must not hold the username"
+        return Answer(400, "Username In Call-ID Or Tag", why=why)
     if has_long_contact(request):
         return CONTACT_TOO_LONG
     if request.method != "MESSAGE" and not request.contacts:
-        return Answer(400, "Contact Is Missing")  # section 8.1.1.8
+        return Answer(
+            400, "Contact Is Missing", why=f"Contact: a {request.method} needs one"
+        )  # section 8.1.1.8
     return None
 
 

@@ -17,7 +17,7 @@ from registrar.rules.routing import again, has_moved, is_on
 from registrar.rules.tokens import Leg, Target
 from registrar.sip import Request, Response, param, parse_name_addr
 
-from .answers import BUSY, CONTACT_TOO_LONG, FORBIDDEN, NO_SUCH_CALL, Answer
+from .answers import BUSY, CONTACT_TOO_LONG, NO_SUCH_CALL, OUT_OF_HOPS, TOO_BRIEF, Answer
 from .bridging import has_sdp, other_body, quick_sdp
 from .forwarding import Forwarding
 from .network import Exchange
@@ -72,13 +72,15 @@ class Dialogs:
             return None, BUSY
         if sender is None:
             log.debug("a request of a dialog came over a flow that is not its phone's: %s", request.call_id)
-            return None, FORBIDDEN
+            return None, Answer(
+                403, why="the request did not come over the flow on which its phone is registered"
+            )
         if hops_left(request) < 1:
-            return sender, Answer(483)
+            return sender, OUT_OF_HOPS
         if has_long_contact(request):
             return sender, CONTACT_TOO_LONG
         if request.method in session.METHODS and session.is_too_brief(request):
-            return sender, Answer(422, headers=(("Min-SE", str(session.LEAST_SECONDS)),))
+            return sender, TOO_BRIEF
         return sender, None
 
     async def _forward(self, exchange: Exchange, message: "InDialog") -> None:

@@ -76,5 +76,7 @@ class Dispatch:
         self._metrics.auth("ok")
         if answer is HERE and request.method in OUTSIDE:
             await self._calling.serve(exchange, phone)
+        elif answer is HERE and request.uri.user is not None:
+            await self._calling.look(exchange, phone)
         else:
             exchange.reply(answer)

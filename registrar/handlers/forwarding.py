@@ -15,7 +15,7 @@ from registrar.rules import forward
 from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
 from registrar.rules.identity import person, secret_of
 from registrar.rules.tokens import Target
-from registrar.sip import Request, Response, quote
+from registrar.sip import Request, Response
 from registrar.transaction import Key, TableFull
 
 from .accepted import Accepted, hang_up, readable_tag
@@ -29,6 +29,7 @@ CANCEL_SECONDS: Final = 32.0
 HOP_SECONDS: Final = 2.0
 """So long a node may take to say that it has an INVITE."""
 UNREADABLE: Final = 502
+UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
 UNREACHED: Final = 430
 """Flow Failed (RFC 5626 section 11.6): the next flow of that phone is tried."""
 
@@ -224,12 +225,11 @@ class Forwarding:
         """A 2xx goes back; one whose media cannot be had is ended at once."""
         self._stop_ringing()
         if isinstance(body, Refused):
-            headers = _warning(body.warning) if body.warning else ()
-            self._reject(number, Answer(body.status, headers=headers))
+            self._reject(number, Answer(body.status, why=body.warning))
         elif not self._is_heard():
             self._reject(number, None)
         elif not self._pass(number, response, body):
-            self._reject(number, Answer(UNREADABLE))
+            self._reject(number, UNREADABLE_ANSWER)
         elif not self._is_heard():  # its connection closed while this was sent
             self._reject(number, None)
         elif self._is_invite:
@@ -281,7 +281,7 @@ class Forwarding:
             response = self._branches[step.branch].final
             if response is not None:
                 if not self._pass(step.branch, response, None):
-                    self._reply(Answer(UNREADABLE))
+                    self._reply(UNREADABLE_ANSWER)
                 self.case.refused(step.status)
                 return
         answer = self._own_answer(step.status)
@@ -292,7 +292,7 @@ class Forwarding:
         """An answer that nobody gave, with what our own troubles add to it."""
         warnings = [branch.warning for branch in self._branches if branch.warning]
         if warnings and status == 488:
-            return Answer(status, headers=_warning(warnings[0]))
+            return Answer(status, why=warnings[0])
         if status == 500 and any(branch.retry_after for branch in self._branches):
             return BUSY
         return Answer(status)
@@ -437,8 +437,3 @@ def _refused(error: MediaRefused | StoreUnavailable) -> Refused:
     if isinstance(error, MediaRefused):
         return Refused(488, str(error))
     return Refused(503, str(error))
-
-
-def _warning(text: str) -> tuple[tuple[str, str], ...]:
-    """RFC 3261 section 20.43, code 399: miscellaneous."""
-    return (("Warning", f"399 registrar {quote(text)}"),) if text else ()

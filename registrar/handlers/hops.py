@@ -9,7 +9,7 @@ from registrar.rules.identity import hops_left
 from registrar.rules.tokens import HOP_SECONDS, Hop
 from registrar.sip import Headers, Request, Response
 
-from .answers import FORBIDDEN, Answer
+from .answers import Answer
 from .forwarding import Forwarding
 from .network import Exchange
 from .parts import Parts
@@ -35,7 +35,7 @@ class Hops:
         if not self._is_first(hop):
             log.warning("a leave of another node was used twice: %s", request.call_id)
             if request.method != "ACK" and exchange.accept():  # else the network has doubled it
-                exchange.reply(FORBIDDEN)
+                exchange.reply(Answer(403, why="Route: this leave was used before"))
             return
         way = parts.reach.way(hop.target) if hop.target.node == parts.node else None
         if request.method == "ACK":

@@ -24,7 +24,7 @@ from registrar.model import (
 )
 from registrar.ports import Clock, Directory, Location
 from registrar.rules import nonces
-from registrar.rules.access import Access
+from registrar.rules.access import Access, told
 from registrar.rules.auth import Claim, nonce_count
 from registrar.rules.outbound import OUTBOUND
 from registrar.rules.register import (
@@ -42,10 +42,11 @@ from registrar.rules.register import (
     read,
     register,
 )
+from registrar.rules.routing import ROUTED
 from registrar.rules.settle import noted, refuse, settle
 from registrar.sip import Request
 
-from .answers import BUSY, FORBIDDEN, HERE, OUTSIDE, STALE, Answer
+from .answers import BUSY, HERE, OUTSIDE, STALE, Answer
 from .turns import Turns
 
 TRIES: Final = 3
@@ -55,6 +56,7 @@ PROMISED_SECONDS: Final = 60
 log = logging.getLogger(__name__)
 
 
+NO_EXTENSION: Final = "no-extension"
 NOTHING: Final = Registration((), wildcard=False, call_id="", cseq=0)
 """What a request that is no REGISTER asks of the registrar."""
 
@@ -88,11 +90,14 @@ class Register:
         node: str,
         generation: str,
         is_our_name: Callable[[str], bool],
+        is_for_us: Callable[[Claim], bool],
         recheck: Callable[[str], None],
         is_dead: Callable[[Binding], bool],
         bound: Callable[[Phone, Snapshot], None],
     ) -> None:
         """`is_our_name` tells a name or address of this service that is no customer's domain.
+
+        `is_for_us` tells whether a digest was made for this service (Guard.is_for_us).
 
         `recheck` is told of a phone that was locked: what it has bound elsewhere must go. `is_dead` tells a
         binding whose connection is known to be closed. `bound` is told of the bindings of a phone when they
@@ -109,6 +114,7 @@ class Register:
         self._node = node
         self._generation = generation
         self._is_our_name = is_our_name
+        self._is_for_us = is_for_us
         self._turns = Turns()
 
     async def serve(self, request: Request, flow: Flow, phone: Phone, claim: Claim) -> Answer:
@@ -162,8 +168,13 @@ class Register:
         return await self._bind(attempt, before, kept, now)
 
     def _decision(self, attempt: Attempt) -> Decision:
-        phone = attempt.phone
-        if attempt.asked is not NOTHING and not self._is_own_address(phone, attempt.request):
+        phone, request = attempt.phone, attempt.request
+        if not self._is_for_us(attempt.claim):
+            return Deny("foreign-uri")
+        if attempt.asked is NOTHING:
+            if request.method in ROUTED and not phone.extension and not phone.is_user:
+                return Deny(NO_EXTENSION)
+        elif not self._is_own_address(phone, request):
             return Deny("not-yours")
         return self._access.decide(phone, attempt.flow.remote_ip, first_contact=_binds(attempt))
 
@@ -196,7 +207,8 @@ class Register:
                 return None
         except StoreUnavailable:
             log.debug("a refusal of %s could not be noted", attempt.phone.id)
-        return FORBIDDEN
+        reason = "No Extension" if denied.reason == NO_EXTENSION else ""
+        return Answer(403, reason, why=told(denied.reason, flow.remote_ip))
 
     async def _lock(
         self, attempt: Attempt, before: Snapshot, kept: tuple[AcceptedNonce, ...], now: Epoch
@@ -227,11 +239,7 @@ class Register:
         if isinstance(outcome, Accepted) and (changes or attempt.locked_here):
             update = self._settled(attempt, before, outcome, kept, now)
         else:
-            update = replace(
-                noted(before, kept, now),
-                events=_lock_event(attempt, now),
-                customer=attempt.phone.customer,
-            )
+            update = self._unchanged(attempt, before, outcome, kept, now)
         try:
             if await self._commit(attempt.phone, before, update) is not None:
                 return None
@@ -240,8 +248,25 @@ class Register:
         if changes:
             self._bound(attempt.phone, update.after)
         if isinstance(outcome, Rejected):
-            return Answer(outcome.status, outcome.reason, outcome.headers)
+            return _rejection(outcome)
         return HERE if asked is NOTHING else _granted(outcome, attempt, now)
+
+    def _unchanged(
+        self,
+        attempt: Attempt,
+        before: Snapshot,
+        outcome: Outcome,
+        kept: tuple[AcceptedNonce, ...],
+        now: Epoch,
+    ) -> Update:
+        """The nonce is used, and no binding has changed; a rejection is noted for people."""
+        events = _lock_event(attempt, now)
+        customer = attempt.phone.customer
+        if isinstance(outcome, Rejected) and outcome.label:
+            flow, deny = attempt.flow, Deny(outcome.label)
+            update = refuse(before, kept, attempt.phone, flow.remote_ip, flow.remote_port, deny, now)
+            return replace(update, events=(*events, *update.events))
+        return replace(noted(before, kept, now), events=events, customer=customer)
 
     def _settled(
         self,
@@ -293,7 +318,7 @@ class Register:
         )
         outcome = self._outcome(before, attempt, short, now)
         if isinstance(outcome, Rejected):
-            return Answer(outcome.status, outcome.reason, outcome.headers)
+            return _rejection(outcome)
         held = {binding.contact for binding in before.live(now) if binding.node == self._node}
         if not outcome.touched <= held:
             return BUSY
@@ -302,6 +327,10 @@ class Register:
         self._bound(attempt.phone, update.after)
         self._metrics.promises.inc()
         return _granted(outcome, attempt, now)
+
+
+def _rejection(rejected: Rejected) -> Answer:
+    return Answer(rejected.status, rejected.reason, rejected.headers, rejected.why)
 
 
 def _lock_event(attempt: Attempt, now: Epoch) -> tuple[Event, ...]:

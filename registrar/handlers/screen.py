@@ -12,7 +12,7 @@ from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg, Seal
 from registrar.sip import Request, parse_name_addr, split
 
-from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUTSIDE, SERVED, Answer
+from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUT_OF_HOPS, OUTSIDE, SERVED, Answer
 
 SUPPORTED: Final = frozenset({"outbound", "timer"})
 """Option tags that may stand in Require; Path is ignored until an edge proxy exists."""
@@ -75,11 +75,11 @@ class Screen:
     def _refused(self, request: Request) -> Answer | None:
         uri, method = request.uri, request.method
         if not uri.is_sip:
-            return Answer(416)
+            return Answer(416, why=f"Request-URI: {uri.scheme[:20]} is no scheme of SIP")
         if self._is_out_of_hops(request):
-            return Answer(483)
+            return OUT_OF_HOPS
         if method not in SERVED:
-            return Answer(501, headers=(ALLOW,))
+            return Answer(501, headers=(ALLOW,), why=f"{method} is not served here")
         if method in INSIDE or (request.to.tag is not None and _may_be_inside(request)):
             return NO_SUCH_CALL  # it carries no token of ours
         return _unsupported(_required(request), request)
@@ -110,7 +110,11 @@ def _unsupported(rows: list[str], request: Request) -> Answer | None:
     unknown = [tag for tag in tags if tag and tag.lower() not in SUPPORTED]
     if not unknown or request.method == "ACK":
         return None
-    return Answer(420, headers=(("Unsupported", ", ".join(unknown)),))
+    return Answer(
+        420,
+        headers=(("Unsupported", ", ".join(unknown)),),
+        why="Require or Proxy-Require: unknown option tag",
+    )
 
 
 def _required(request: Request) -> list[str]:

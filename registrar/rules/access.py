@@ -1,13 +1,30 @@
 """From where a phone may connect: the customer's state and the phone's `ip.mode` (design decision 2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
+from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Allow, Decision, Deny, IpMode, Network, Phone
 
 _MAPPED_BITS = 96
+
+TOLD: Final[Mapping[str, str]] = {
+    "customer-inactive": "the customer of this phone is not active",
+    "other-cluster": "this phone belongs to another PBX cluster",
+    "untrusted-network": "{ip} is in none of the trusted networks of this phone's customer",
+    "ip-locked": "this phone is locked to another address than {ip}: set its ip.mode to OPEN to let it in",
+    "proxy-address": "{ip} is a proxy of this service, and no phone is locked to it",
+    "no-country-file": "this phone may roam in some countries, and this service has no country file",
+    "country-unknown": "this phone may roam in some countries, and the country of {ip} is unknown",
+    "country-refused": "{ip} is in none of the countries of this phone: add its country to ip.countries",
+    "not-yours": "To must name this phone itself, by its username or extension, and Request-URI its domain",
+    "foreign-uri": "the digest is right, but its uri names another host than this service",
+    "no-extension": "this phone has no extension, so it neither calls nor is called",
+    "too-many-contacts": "Contact: a REGISTER names more contacts than a phone may have",
+}
+"""The reason of a Deny -> what the phone is told in a Warning; one row for each."""
 
 
 class Access:
@@ -56,6 +73,11 @@ class Access:
     def _is_proxy(self, address: str) -> bool:
         parsed = _parsed(address)
         return any(parsed in network for network in self._proxies if network.version == parsed.version)
+
+
+def told(reason: str, address: str) -> str:
+    """Return what a phone at `address` is told about a refusal."""
+    return TOLD.get(reason, reason).format(ip=address)
 
 
 def is_trusted(phone: Phone, address: str) -> bool:

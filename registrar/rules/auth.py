@@ -80,12 +80,15 @@ class Guard:
             expected(credentials, method, stored or key).encode(),
             credentials.response.encode("utf-8", "replace"),
         )
-        return right and bool(password or stored) and self._is_for_us(credentials.uri)
+        return right and bool(password or stored)
 
-    def _is_for_us(self, digest_uri: str) -> bool:
-        """The digest's uri must name us, but it need not equal the Request-URI (design.md section 3)."""
+    def is_for_us(self, claim: Claim) -> bool:
+        """Whether the digest's uri names us; it need not equal the Request-URI (design.md section 3).
+
+        A digest that is right and names another host was made for somebody else's challenge.
+        """
         try:
-            uri = parse_uri(digest_uri)
+            uri = parse_uri(claim.credentials.uri)
         except SipError:
             return False
         return uri.is_sip and self._is_ours(uri.host_key)

@@ -297,6 +297,41 @@ def _not_yours(case: Case) -> str:
     )
 
 
+def _foreign_uri(case: Case) -> str:
+    return (
+        f"it was refused when it came from {case.live.last_rejected_ip} because its digest, made with the "
+        "right password, names another host than this registrar. Set its SIP server or domain to this one's"
+    )
+
+
+def _no_extension(case: Case) -> str:
+    return (
+        f"a call of it was refused from {case.live.last_rejected_ip} because it has no extension. "
+        "Give it one, so that it can call and be called"
+    )
+
+
+def _too_many_contacts(case: Case) -> str:
+    return (
+        f"a REGISTER from {case.live.last_rejected_ip} was refused because it names more contacts than one "
+        "phone may have. Let each device register with an account of its own"
+    )
+
+
+def _bad_contact(case: Case) -> str:
+    return (
+        f"a REGISTER from {case.live.last_rejected_ip} was refused because its Contact cannot be used. "
+        "The Warning of the 400 says what is wrong with it; check the phone's own address and its settings"
+    )
+
+
+def _cseq_out_of_order(case: Case) -> str:
+    return (
+        f"a REGISTER from {case.live.last_rejected_ip} was refused because its CSeq is not higher than that "
+        "of the one before it. Restart the phone; if it happens again, update its firmware"
+    )
+
+
 def _refused_somehow(case: Case) -> str:
     return f"it was refused from {case.live.last_rejected_ip} ({case.live.last_rejected_reason})"
 
@@ -311,6 +346,11 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "customer-inactive": _customer_inactive,
     "other-cluster": _other_cluster,
     "not-yours": _not_yours,
+    "foreign-uri": _foreign_uri,
+    "no-extension": _no_extension,
+    "too-many-contacts": _too_many_contacts,
+    "bad-contact": _bad_contact,
+    "cseq-out-of-order": _cseq_out_of_order,
 }
 """Why a right password was refused -> what it means; one row for each."""
 

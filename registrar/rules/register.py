@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import ceil, floor
@@ -34,6 +34,10 @@ class Rejected:
     status: int
     reason: str
     headers: tuple[tuple[str, str], ...] = ()
+    why: str = field(default="", compare=False)
+    """What is wrong and where, for the phone."""
+    label: str = ""
+    """The same as a word of the journal; empty: it is no entry there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,11 @@ def read(request: Request) -> Registration | Rejected:
     header = request.headers.get("expires")
     if request.wildcard:
         if not (header is not None and _DIGITS.fullmatch(header) and int(header) == 0):
-            return Rejected(400, "Contact * Needs Expires 0")  # section 10.2.2
+            return _bad_contact("Contact * Needs Expires 0", "Contact: * needs the header Expires: 0")
         return Registration((), True, request.call_id, number)
     if len(request.contacts) > MAX_CONTACTS:
-        return Rejected(403, "Too Many Contacts")
+        why = f"Contact: {len(request.contacts)} contacts, and a phone may have {MAX_CONTACTS}"
+        return Rejected(403, "Too Many Contacts", why=why, label="too-many-contacts")
     contacts = []
     outbound = supports_outbound(request)
     for address in request.contacts:
@@ -123,7 +128,8 @@ def read(request: Request) -> Registration | Rejected:
         contacts.append(asked)
     if outbound and came_by_proxy(request):
         if any(contact.reg_id for contact in contacts) and not edge_knows_outbound(request):
-            return Rejected(439, "First Hop Lacks Outbound Support")
+            why = "the first proxy of this REGISTER does not support outbound (RFC 5626)"
+            return Rejected(439, "First Hop Lacks Outbound Support", why=why)
         contacts = [replace(contact, reg_id=0) for contact in contacts]  # Path is not used yet
     return Registration(_last_of_each(contacts), False, request.call_id, number)
 
@@ -148,7 +154,7 @@ def register(
     for contact in sorted(asked.contacts, key=lambda contact: contact.expires == 0):
         matches = [index for index, binding in enumerate(live) if _replaces(contact, binding, origin)]
         if any(_out_of_order(live[index], asked) for index in matches):
-            return Rejected(400, "CSeq Out Of Order")
+            return _bad_order(asked)
         replaced = [live[index] for index in matches if index not in removed]
         removed.update(matches)
         if contact.expires:
@@ -210,11 +216,14 @@ def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
 
 def _asked(address: NameAddr, header: str | None, *, outbound: bool) -> Asked | Rejected:
     uri = address.uri
-    if len(str(uri)) > MAX_STORED_CONTACT or (uri.is_sip and not _dialable(uri.host_key)):
-        return Rejected(400, "Bad Contact")
+    if len(str(uri)) > MAX_STORED_CONTACT:
+        why = f"Contact: the URI has {len(str(uri))} characters, and {MAX_STORED_CONTACT} are allowed"
+        return _bad_contact("Bad Contact", why)
+    if uri.is_sip and not _dialable(uri.host_key):
+        return _bad_contact("Bad Contact", f"Contact: no phone can be reached at {uri.host}")
     q = param(address.params, "q") or ""
     if q and not _Q.fullmatch(q):
-        return Rejected(400, "Bad Contact q")
+        return _bad_contact("Bad Contact q", f"Contact: q is {q[:20]}, and must be from 0 to 1")
     expires = _granted(param(address.params, "expires"), header)
     if isinstance(expires, Rejected):
         return expires
@@ -232,7 +241,8 @@ def _granted(parameter: str | None, header: str | None) -> int | Rejected:
     digits = text.lstrip("0")[:20] or "0"
     seconds = int(digits) if text.isascii() and text.isdigit() else MALFORMED_EXPIRES
     if 0 < seconds < MIN_EXPIRES:
-        return Rejected(423, "Interval Too Brief", (("Min-Expires", str(MIN_EXPIRES)),))
+        why = f"Expires: {seconds} seconds, and {MIN_EXPIRES} are the least"
+        return Rejected(423, "Interval Too Brief", (("Min-Expires", str(MIN_EXPIRES)),), why=why)
     return min(seconds, MAX_EXPIRES)
 
 
@@ -254,8 +264,12 @@ def _dialable(host: str) -> bool:
 
 
 def _same(binding: Binding, contact: Asked) -> bool:
-    """Section 19.1.4, or one instance and one flow of RFC 5626 (design decision 10)."""
-    if contact.instance and binding.instance == contact.instance and binding.reg_id == contact.reg_id:
+    """Section 19.1.4, or one instance and one flow of RFC 5626 (docs/decisions.md).
+
+    A removal is by URI alone, unless it names a flow: without reg-id the instance may have a newer Contact.
+    """
+    is_key = bool(contact.instance) and bool(contact.expires or contact.reg_id)
+    if is_key and (binding.instance, binding.reg_id) == (contact.instance, contact.reg_id):
         return True
     return _is_at(binding, contact.uri)
 
@@ -275,6 +289,16 @@ def _is_at(binding: Binding, uri: Uri) -> bool:
 
 def _out_of_order(binding: Binding, asked: Registration) -> bool:
     return binding.call_id == asked.call_id and asked.cseq <= binding.cseq
+
+
+def _bad_contact(reason: str, why: str) -> Rejected:
+    return Rejected(400, reason, why=why, label="bad-contact")
+
+
+def _bad_order(asked: Registration) -> Rejected:
+    """Section 10.3 steps 6 and 7: a later request of the same Call-ID has come already."""
+    why = f"CSeq: {asked.cseq} is not higher than that of an earlier REGISTER with this Call-ID"
+    return Rejected(400, "CSeq Out Of Order", why=why, label="cseq-out-of-order")
 
 
 def _bind(
@@ -336,7 +360,7 @@ def _run_out(before: Snapshot, now: Epoch) -> list[Event]:
 
 def _remove_all(before: Snapshot, live: tuple[Binding, ...], asked: Registration, now: Epoch) -> Outcome:
     if any(_out_of_order(binding, asked) for binding in live):
-        return Rejected(400, "CSeq Out Of Order")  # section 10.3 step 6
+        return _bad_order(asked)
     ended = (_ended(binding, EventKind.UNREGISTERED, "unregistered", now) for binding in live)
     return Accepted((), (*_run_out(before, now), *ended))
 

@@ -3,16 +3,36 @@
 What follows later (groups, queues, trunks, forwarding) are further kinds of target for the same lists.
 """
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from registrar.model import Binding, Epoch, Flow, Snapshot
+from registrar.sip import unescape
 
 from .tokens import Target, target_of
 
 DIALOG_MAKERS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 """Methods that make a dialog, or an implicit subscription (RFC 3515): they are recorded."""
+NUMBER: Final = re.compile(r"[-.()]*+[0-9*#+][-.()0-9*#+]*+")
+"""A telephone number with visual separators (RFC 3966 section 5.1.1)."""
+SEPARATORS: Final = str.maketrans("", "", "-.()")
+
 ROUTED = DIALOG_MAKERS | {"MESSAGE"}
 """What goes from phone to phone outside a dialog."""
+
+
+def dialled(user: str) -> tuple[str, ...]:
+    """Return what the user part of a URI may name, the likeliest first: all of it, then the number in it.
+
+    A telephone-subscriber has parameters such as `;phone-context` and `;isub`, and visual separators
+    (RFC 3261 section 19.1.6).
+    """
+    whole = unescape(user)
+    number = whole.partition(";")[0]
+    if NUMBER.fullmatch(number):
+        number = number.translate(SEPARATORS)
+    return (whole,) if number in ("", whole) else (whole, number)
 
 
 def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | None) -> list[list[Target]]:

@@ -4,7 +4,7 @@ The room's door: other rooms import from here only. Any bytes give a value or a 
 """
 
 from .address import NameAddr, parse_name_addr, parse_name_addrs
-from .answer import answer
+from .answer import answer, warning
 from .check import check
 from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_credentials
 from .framing import Frame, Framer
@@ -50,4 +50,5 @@ __all__ = [
     "split",
     "unescape",
     "unquote",
+    "warning",
 ]

@@ -5,6 +5,7 @@ from typing import Final
 
 from registrar.errors import MalformedMessage
 
+from .grammar import quote
 from .headers import Headers, Row, canonical
 from .message import Request, Response
 
@@ -45,6 +46,9 @@ REASONS: Final = {
     603: "Decline",
 }
 
+MAX_WARNING: Final = 200
+"""Characters of a warning's text: it may repeat what a peer sent."""
+
 _COPIED: Final = (("from", "From"), ("to", "To"), ("call-id", "Call-ID"), ("cseq", "CSeq"))
 
 
@@ -73,6 +77,16 @@ def answer(
     rows += [(canonical(name), name, value) for name, value in headers]
     rows.append(("content-length", "Content-Length", str(len(body))))
     return Response(status, reason or REASONS.get(status, ""), Headers(rows), body)
+
+
+def warning(host: str, text: str) -> tuple[str, str]:
+    """Return the Warning header with code 399, which says `text` to people (RFC 3261 section 20.43).
+
+    `host` is the name or address of the server that warns. Characters that cannot be shown become spaces.
+    """
+    agent = f"[{host}]" if ":" in host else host
+    shown = "".join([each if each.isprintable() else " " for each in text[:MAX_WARNING]])
+    return "Warning", f"399 {agent} {quote(shown)}"
 
 
 def _takes_tag(request: Request) -> bool:

@@ -14,7 +14,9 @@ MAX_URI: Final = 1_024  # RFC 4475's longest URI has 590 characters
 KEPT: Final = 1_024  # a request repeats its URIs, and the one with the digest repeats the one before it
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
-_USER = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|{_ESCAPED})++"
+_USER = (
+    rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|{_ESCAPED})++"  # `#` should be escaped, and phones dial it as it is
+)
 _PASSWORD = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|{_ESCAPED})*+"
 _PCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|{_ESCAPED})"
 _HCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$]|{_ESCAPED})"

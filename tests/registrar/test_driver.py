@@ -14,7 +14,7 @@ from registrar.driver import Driver
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError, UnsupportedVersion
 from registrar.handlers.forwarding import Forwarding
 from registrar.model import Epoch, Flow, Phone, Snapshot
-from registrar.sip import Request, Response, answer, parse
+from registrar.sip import Request, Response, answer, parse, unquote
 from registrar.transaction import Key, Layer
 from tests.registrar.handlers.handsets import ANN, BOB, Handset
 from tests.registrar.handlers.world import DOMAIN, Device, Sent, World
@@ -35,6 +35,7 @@ class Stage:
         self.dead: set[int] = set()
         """Connections that take nothing any more."""
         self.finished: list[int] = []
+        self.reasons: list[str] = []
         self.driver = Driver(
             tasks,
             Layer(),
@@ -57,8 +58,11 @@ class Stage:
             self.sent.append((message, flow))
         return True
 
-    def _finish(self, _: Request, flow: Flow, phone: Phone, status: int, at: Epoch, seconds: float) -> None:
+    def _finish(
+        self, _: Request, flow: Flow, phone: Phone, status: int, at: Epoch, seconds: float, why: str
+    ) -> None:
         self.finished.append(status)
+        self.reasons.append(why)
 
     @property
     def statuses(self) -> list[int]:
@@ -128,6 +132,40 @@ async def test_a_fault_is_answered_and_what_came_is_not_served(fault: SipError, 
         assert on.gauge("transactions_open") == 0
         on.driver.receive(options("Content-Length: 0"), on.flow)
         assert on.statuses == [status, 200]
+
+
+@pytest.mark.parametrize(
+    ("flow", "agent"),
+    [
+        pytest.param(UDP, "192.0.2.10", id="IPv4"),
+        pytest.param(replace(UDP, local_ip="2001:db8::10"), "[2001:db8::10]", id="IPv6"),
+    ],
+)
+async def test_a_fault_is_answered_with_what_is_wrong_and_where(flow: Flow, agent: str) -> None:
+    async with stage() as on:
+        on.driver.receive(options("Max-Forwards: many"), flow)
+        ((response, _),) = on.sent
+        assert response.status == 400
+        assert response.headers.get("warning") == f'399 {agent} "bad Max-Forwards"'
+
+
+async def test_why_a_phone_was_refused_is_told_to_the_log() -> None:
+    async with stage(replace(ANN, active=False)) as on:
+        device = Device(on.world, ANN)
+        await on.register(device)
+        await on.driver.idle()
+        ((response, _),) = on.sent
+        assert response.headers.get("warning") == '399 192.0.2.10 "the customer of this phone is not active"'
+        assert (on.finished, on.reasons) == ([403], ["the customer of this phone is not active"])
+
+
+async def test_what_a_peer_wrote_cannot_end_a_warning() -> None:
+    async with stage() as on:
+        on.driver.receive(options('Contact: <sip:"\t\x7f">'), UDP)
+        ((response, _),) = on.sent
+        value = response.headers.get("warning") or ""
+        assert value.startswith("399 192.0.2.10 ") and unquote(value.split(" ", 2)[2]) != value
+        assert value.isprintable()
 
 
 @pytest.mark.parametrize(

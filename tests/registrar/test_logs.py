@@ -88,6 +88,17 @@ async def test_finished_requests_are_written_together() -> None:
     assert "hunter2" not in stream.getvalue()
 
 
+async def test_the_line_of_a_refusal_says_why() -> None:
+    stream = io.StringIO()
+    lines = RequestLines(json_line, stream)
+    lines.finished(request(), FLOW, PHONE, 403, Epoch(0), 0.0, "this phone is locked to another address")
+    lines.finished(request(), FLOW, PHONE, 200, Epoch(0), 0.0)
+    lines.flush()
+    refused, granted = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert refused["reason"] == "this phone is locked to another address"
+    assert "reason" not in granted
+
+
 async def test_more_than_fit_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     stream = io.StringIO()
     lines = RequestLines(json_line, stream)

@@ -53,7 +53,7 @@ class Handset:
         device.flow = self.flow
         device.contact = f"<{self.contact}>{self._about}"
         device.call_id = f"reg-{next(_numbers)}"
-        device.to = f"sip:{self.account.extension}@{DOMAIN}"
+        device.to = f"sip:{self.account.extension or self.account.username}@{DOMAIN}"
         device.more = ("Supported: outbound",)
         answer = await device.register(expires)
         if answer.status == 401:  # the nonce is too old

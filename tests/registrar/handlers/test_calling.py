@@ -8,7 +8,7 @@ from registrar.model import IpMode
 from registrar.sip import parse_name_addr
 
 from .handsets import ANN, BOB, CAT, RIVAL, SDP, SDP_TYPE, Handset, pair
-from .world import DOMAIN, World
+from .world import DOMAIN, World, phone
 
 
 def world_of(**more: object) -> World:
@@ -91,7 +91,37 @@ async def test_our_own_names_serve_as_well_as_the_domain() -> None:
 
 async def test_publish_has_no_event_package() -> None:
     world = world_of()
-    assert (await Handset(world, ANN).call("201", "PUBLISH")).statuses == [489]
+    exchange = await Handset(world, ANN).call("201", "PUBLISH")
+    assert exchange.statuses == [489]
+    assert dict(exchange.answers[0].headers) == {"Allow-Events": "refer"}
+
+
+async def test_a_phone_without_an_extension_is_not_called_by_its_username() -> None:
+    bare = phone("n", extension="")
+    world = World(ANN, bare)
+    handset = Handset(world, bare, port=5070)
+    await handset.register()
+    exchange = await (await Handset(world, ANN).register()).call("n" * 32)
+    assert exchange.statuses == [404]
+    assert world.wire.sent == []
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "*34#",
+        "*34%23",
+        "*34#;phone-context=acme.test",
+        "*3-4#",
+        "(*3)4.#;isub=7;phone-context=x",
+    ],
+)
+async def test_a_number_is_reached_as_phones_write_it(user: str) -> None:
+    bob = replace(BOB, extension="*34#")
+    world = World(ANN, bob)
+    await Handset(world, bob, port=5070).register()
+    await (await Handset(world, ANN).register()).call(user)
+    assert world.wire.methods == ["INVITE"]
 
 
 @pytest.mark.parametrize(

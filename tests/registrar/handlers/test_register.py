@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.handlers.answers import BUSY, FORBIDDEN, Answer
+from registrar.handlers.answers import BUSY, Answer
 from registrar.model import Flow, IpMode, Phone
 from registrar.rules.auth import Claim
 
@@ -56,23 +56,106 @@ async def test_what_runs_out_while_nobody_sweeps_is_told_by_the_next_request() -
 
 
 @pytest.mark.parametrize(
-    ("expires", "contact", "status", "reason"),
+    ("expires", "contact", "status", "reason", "why", "events"),
     [
-        pytest.param(30, "<sip:200@10.0.0.7>", 423, "Interval Too Brief", id="too brief"),
-        pytest.param(600, "<sip:200@224.0.0.1>", 400, "Bad Contact", id="a bad contact"),
-        pytest.param(600, "*", 400, "Contact * Needs Expires 0", id="a bad wildcard"),
+        pytest.param(
+            30,
+            "<sip:200@10.0.0.7>",
+            423,
+            "Interval Too Brief",
+            "Expires: 30 seconds, and 60 are the least",
+            [],
+            id="too brief",
+        ),
+        pytest.param(
+            600,
+            "<sip:200@224.0.0.1>",
+            400,
+            "Bad Contact",
+            "Contact: no phone can be reached at 224.0.0.1",
+            ["rejected"],
+            id="a bad contact",
+        ),
+        pytest.param(
+            600,
+            "<sip:200@10.0.0.7>;q=7",
+            400,
+            "Bad Contact q",
+            "Contact: q is 7, and must be from 0 to 1",
+            ["rejected"],
+            id="a bad q",
+        ),
+        pytest.param(
+            600,
+            "*",
+            400,
+            "Contact * Needs Expires 0",
+            "Contact: * needs the header Expires: 0",
+            ["rejected"],
+            id="a bad wildcard",
+        ),
     ],
 )
 async def test_what_cannot_be_granted_uses_its_nonce_and_nothing_else(
-    expires: int, contact: str, status: int, reason: str
+    expires: int, contact: str, status: int, reason: str, why: str, events: list[str]
 ) -> None:
+    """What people must repair is in the journal; a phone repairs 423 by itself."""
     world = World(LOCKED)
     device = Device(world)
     answer = await device.register(expires, contact)
-    assert (answer.status, answer.reason) == (status, reason)
+    assert (answer.status, answer.reason, answer.why) == (status, reason, why)
     assert world.snapshot().bindings == ()
     assert len(world.snapshot().nonces) == 1
+    assert world.events() == events
+    noted = world.location.status.get("id-u", {}).get("lastRejectedReason")
+    assert noted == ("bad-contact" if events else None)
+
+
+async def test_a_right_digest_for_another_host_is_told_so_and_noted() -> None:
+    """It proves the password: a challenge again would change nothing, for ever."""
+    world = World(LOCKED)
+    device = Device(world)
+    await device.register()
+    device.digest_uri = "sip:registrar.elsewhere.test"
+    refused = await device.send()
+    assert refused == Answer(403)
+    assert refused.why == "the digest is right, but its uri names another host than this service"
+    assert world.events() == ["registered", "rejected"]
+    assert world.location.status["id-u"]["lastRejectedReason"] == "foreign-uri"
+    assert world.location.status["id-u"]["reason"] == "registered"
+    device.digest_uri = ""
+    assert (await device.send()).status == 200
+
+
+async def test_a_wrong_digest_for_another_host_is_challenged_and_leaves_nothing() -> None:
+    world = World(LOCKED)
+    device = Device(world, replace(LOCKED, password="q" * 32))
+    device.digest_uri = "sip:registrar.elsewhere.test"
+    assert (await device.register()).status == 401
     assert world.events() == []
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "SUBSCRIBE", "REFER"])
+async def test_a_phone_without_an_extension_registers_and_does_not_call(method: str) -> None:
+    bare = replace(LOCKED, extension="")
+    world = World(bare)
+    device = Device(world, bare)
+    device.to = f"sip:{bare.username}@{DOMAIN}"
+    assert (await device.register()).status == 200
+    refused = await device.send(method=method)
+    assert refused == Answer(403, "No Extension")
+    assert refused.why == "this phone has no extension, so it neither calls nor is called"
+    assert world.events() == ["registered", "rejected"]
+    assert world.location.status[bare.id]["reason"] == "registered"
+
+
+async def test_a_sip_user_calls_by_its_name() -> None:
+    account = user(extension="")
+    world = World(account)
+    caller = softphone(world)
+    assert (await caller.send(method="MESSAGE")).status == 407  # challenged
+    await caller.register()
+    assert (await caller.send(method="MESSAGE")).status == 404
 
 
 async def test_too_brief_does_not_lock() -> None:
@@ -81,10 +164,28 @@ async def test_too_brief_does_not_lock() -> None:
     assert world.people.rows["id-u"].mode is IpMode.OPEN
 
 
-async def test_options_to_a_user_are_let_in_and_lock_nothing() -> None:
+@pytest.mark.parametrize(
+    ("user", "status"),
+    [
+        pytest.param("200", 200, id="somebody who is there"),
+        pytest.param("202", 480, id="somebody without a phone"),
+        pytest.param("999", 404, id="nobody"),
+    ],
+)
+async def test_options_to_a_user_tell_who_is_there_and_lock_nothing(user: str, status: int) -> None:
+    world = World(LOCKED, phone("c", extension="202"))
+    await Device(world).register()
+    device = Device(world, contact="10.0.0.8")
+    device.target = f"sip:{user}@{DOMAIN}"
+    answer = await device.register(None, method="OPTIONS")
+    assert answer.status == status
+    assert status != 200 or answer.headers[0][0] == "Allow"
+    assert world.people.locks == 0
+
+
+async def test_options_to_a_user_of_a_phone_that_is_open_lock_nothing() -> None:
     world = World()
-    answer = await Device(world).register(None, method="OPTIONS")
-    assert (answer.status, answer.headers[0][0]) == (200, "Allow")
+    assert (await Device(world).register(None, method="OPTIONS")).status == 404
     assert world.people.locks == 0
 
 
@@ -226,8 +327,8 @@ async def test_the_networks_of_the_domain_decide_and_nothing_is_locked(account: 
 
     assert (await device(HOME).register()).status == 200
     assert (await device(f"::ffff:{HOME}").register()).status == 200
-    assert await device(ELSEWHERE).register() == FORBIDDEN
-    assert await device("2001:db8:0:1::1").register() == FORBIDDEN
+    assert await device(ELSEWHERE).register() == Answer(403)
+    assert await device("2001:db8:0:1::1").register() == Answer(403)
     assert world.location.status[inside.id]["lastRejectedReason"] == "untrusted-network"
     assert world.location.status[inside.id]["reason"] == "registered"
     assert world.people.locks == 0
@@ -236,7 +337,7 @@ async def test_the_networks_of_the_domain_decide_and_nothing_is_locked(account: 
 
 async def test_a_sip_user_who_is_refused_and_offline_says_why() -> None:
     world = World(user(networks=(ip_network("10.0.0.0/8"),)))
-    assert await softphone(world).register() == FORBIDDEN
+    assert await softphone(world).register() == Answer(403)
     assert world.location.status["u7"]["reason"] == "ip-rejected"
     assert world.events() == ["rejected"]
 
@@ -315,7 +416,7 @@ async def test_the_first_contact_locks_and_the_next_address_is_refused() -> None
     world = World()
     assert (await Device(world).register()).status == 200
     assert world.people.rows["id-u"].address == HOME
-    assert await Device(world, address=ELSEWHERE, contact="10.0.0.8").register() == FORBIDDEN
+    assert await Device(world, address=ELSEWHERE, contact="10.0.0.8").register() == Answer(403)
     assert (await Device(world, contact="10.0.0.9").register()).status == 200
 
 
@@ -389,7 +490,7 @@ async def test_the_same_refusal_is_one_event_in_five_minutes() -> None:
     await device.register()
     for _ in range(10):
         world.clock.now += 20
-        assert await device.send() == FORBIDDEN
+        assert await device.send() == Answer(403)
     assert world.events() == ["rejected"]
 
 
@@ -554,7 +655,7 @@ async def test_without_redis_nothing_is_locked() -> None:
 async def test_without_redis_a_refusal_stays_one() -> None:
     world = World(LOCKED)
     world.location.away = True
-    assert await Device(world, address=ELSEWHERE).register() == FORBIDDEN
+    assert await Device(world, address=ELSEWHERE).register() == Answer(403)
 
 
 async def test_without_a_database_an_unknown_phone_is_503_and_not_401() -> None:

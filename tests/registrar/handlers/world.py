@@ -380,6 +380,7 @@ class World:
             node=node,
             generation=f"g-{node}",
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
+            is_for_us=self.guard.is_for_us,
             recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
             is_dead=self.flows.is_dead,
             bound=self._bound,
@@ -600,6 +601,10 @@ class Device:
         self.to = f"sip:200@{DOMAIN}"
         self.uri = f"sip:{DOMAIN}"
         """The Request-URI of a REGISTER."""
+        self.target = f"sip:201@{DOMAIN}"
+        """The Request-URI of anything else."""
+        self.digest_uri = ""
+        """What it writes into its digest, when that is not its domain."""
         self.flow: Flow | None = None
         """The connection to speak over, None: UDP."""
         self.more: tuple[str, ...] = ()
@@ -630,13 +635,21 @@ class Device:
         if self.nonce:
             self.count += 1
             more.append(self.authorization(method))
-        uri = self.uri if method == "REGISTER" else f"sip:201@{DOMAIN}"
+        uri = self.uri if method == "REGISTER" else self.target
         return request(method, uri, to=self.to, call_id=self.call_id, cseq=self.cseq, more=more)
 
     def authorization(self, method: str = "REGISTER") -> str:
         name, password = self.account.username, self.account.password
         bare = Credentials(
-            name, DOMAIN, self.nonce, f"sip:{DOMAIN}", "", "MD5", "cnonce", "auth", f"{self.count:08x}"
+            name,
+            DOMAIN,
+            self.nonce,
+            self.digest_uri or f"sip:{DOMAIN}",
+            "",
+            "MD5",
+            "cnonce",
+            "auth",
+            f"{self.count:08x}",
         )
         response = expected(bare, method, ha1(name, DOMAIN, password, "MD5"))
         return (

@@ -159,9 +159,6 @@ def test_it_proves_with(value: Credentials) -> None:
     [
         pytest.param(credentials(password="q" * 32), id="a wrong password"),
         pytest.param(credentials(method="OPTIONS"), id="the digest of another method"),
-        pytest.param(credentials(uri="sip:elsewhere.test"), id="a uri that does not name us"),
-        pytest.param(credentials(uri="tel:200"), id="a uri that is no SIP URI"),
-        pytest.param(credentials(uri="nonsense"), id="a uri that is none"),
         pytest.param(credentials(algorithm="SHA-256"), id="an algorithm that was not offered"),
         pytest.param(credentials(algorithm="MD5-sess"), id="a session algorithm"),
         pytest.param(credentials(qop="auth-int"), id="a qop that was not offered"),
@@ -171,6 +168,24 @@ def test_it_proves_with(value: Credentials) -> None:
 )
 def test_it_does_not_prove_with(value: Credentials) -> None:
     assert not proves(value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "ours"),
+    [
+        pytest.param("sip:acme.test", True, id="our domain"),
+        pytest.param("sip:200@acme.test", True, id="somebody there"),
+        pytest.param("sip:elsewhere.test", False, id="a uri that does not name us"),
+        pytest.param("tel:200", False, id="a uri that is no SIP URI"),
+        pytest.param("nonsense", False, id="a uri that is none"),
+    ],
+)
+def test_a_right_digest_says_whom_it_was_made_for(uri: str, ours: bool) -> None:
+    """Whoever has the password has proved it: a challenge again would change nothing."""
+    value = credentials(uri=uri)
+    claim = guard().claim(request(more=header(value)), HERE)
+    assert claim is not None and proves(value)
+    assert guard().is_for_us(claim) is ours
 
 
 def test_sha_256_proves_where_it_is_offered() -> None:

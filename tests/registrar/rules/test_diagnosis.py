@@ -3,6 +3,7 @@
 import pytest
 
 from registrar.model import IpMode, Reason
+from registrar.rules.access import TOLD
 from registrar.rules.diagnosis import (
     CREDENTIALS,
     OFFLINE,
@@ -448,6 +449,26 @@ def test_every_reason_of_the_status_has_its_sentence() -> None:
 
 def test_every_refusal_that_keeps_a_phone_offline_has_its_sentence() -> None:
     assert set(REFUSED_AS) <= set(REFUSALS)
+
+
+def test_every_word_of_a_refusal_has_its_sentence_and_what_the_phone_is_told() -> None:
+    assert set(REFUSALS) - {"bad-contact", "cseq-out-of-order"} == set(TOLD)
+
+
+@pytest.mark.parametrize(
+    ("why", "part"),
+    [
+        ("foreign-uri", "names another host than this registrar. Set its SIP server or domain"),
+        ("no-extension", "because it has no extension. Give it one"),
+        ("too-many-contacts", "more contacts than one phone may have"),
+        ("bad-contact", "because its Contact cannot be used"),
+        ("cseq-out-of-order", "its CSeq is not higher"),
+    ],
+)
+def test_a_request_that_was_refused_is_told_with_what_to_do(why: str, part: str) -> None:
+    sentence = diagnose(refused(why), LOCKED, ())
+    assert "10.0.0.9" in sentence
+    assert part in sentence
 
 
 def test_a_moment_is_written_as_the_api_writes_it() -> None:

@@ -35,7 +35,7 @@ INSTANCE = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
 UUID = "urn:uuid:00000000-0000-1000-8000-000a95a0e128"
 ONE = Snapshot(1, (binding(),))
 EMPTY = Snapshot()
-OUT_OF_ORDER = Rejected(400, "CSeq Out Of Order")
+OUT_OF_ORDER = Rejected(400, "CSeq Out Of Order", label="cseq-out-of-order")
 
 
 def after(before: Snapshot, *contacts: str, now: Epoch = NOW, **more: object) -> Accepted:
@@ -318,6 +318,24 @@ def test_an_instance_replaces(old: tuple[str, int], new: str, count: int) -> Non
     before = Snapshot(1, (binding(instance=old[0], reg_id=old[1]),))
     outcome = after(before, f"<{B}>{new}")
     assert at(outcome) == [B, A][:count]
+
+
+@pytest.mark.parametrize(
+    ("flow", "left"),
+    [
+        pytest.param("", [B], id="the instance alone: the newer Contact stays"),
+        pytest.param(";reg-id=1", [], id="the instance and its flow are the key"),
+    ],
+)
+@pytest.mark.parametrize("header", [True, False])
+def test_a_late_removal_of_the_old_contact(flow: str, left: list[str], header: bool) -> None:
+    """pjsip/pjproject#1086: which of the two came last decided whether the phone could be reached."""
+    before = after(Snapshot(), f"<{B}>;{INSTANCE}{flow}")
+    gone = f"<{A}>;{INSTANCE}{flow}" + ("" if header else ";expires=0")
+    expires = "0" if header else None
+    outcome = after(Snapshot(1, before.bindings), gone, expires=expires, call_id="old")
+    assert at(outcome) == left
+    assert kinds(outcome) == ([] if left else [EventKind.UNREGISTERED])
 
 
 def test_an_instance_that_comes_by_another_address_has_moved() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from registrar.sip import Request, Response, answer, parse
-from registrar.sip.answer import REASONS
+from registrar.sip import Request, Response, answer, parse, unquote, warning
+from registrar.sip.answer import MAX_WARNING, REASONS
 
 HEADERS = (
     "v: SIP/2.0/UDP a;branch=z9hG4bK1",
@@ -91,3 +91,22 @@ def test_every_status_has_an_answer(status: int) -> None:
     response = parse(bytes(answer(request(*HEADERS), status)))
     assert isinstance(response, Response)
     assert (response.status, response.reason) == (status, REASONS.get(status, ""))
+
+
+@pytest.mark.parametrize(
+    ("host", "text", "value"),
+    [
+        pytest.param("sip.acme.test", "To: no", '399 sip.acme.test "To: no"', id="a name"),
+        pytest.param("2001:db8::1", "x", '399 [2001:db8::1] "x"', id="IPv6"),
+        pytest.param("a", 'say "x\\"', r'399 a "say \"x\\\""', id="quotes"),
+        pytest.param("a", "1\r\n2\t3\x00\x7f4", '399 a "1  2 3  4"', id="what cannot be shown"),
+        pytest.param("a", "Grüße", '399 a "Grüße"', id="letters"),
+    ],
+)
+def test_a_warning_is_one_quoted_line(host: str, text: str, value: str) -> None:
+    assert warning(host, text) == ("Warning", value)
+
+
+def test_a_warning_has_an_end() -> None:
+    _, value = warning("a", "x" * 5_000)
+    assert unquote(value.removeprefix("399 a ")) == "x" * MAX_WARNING
