@@ -254,6 +254,8 @@ class SipSide:
             self._lines.finished,
             self._pings.answered,
             self._settings.public_host,
+            silent_places=self._pings.silent_places,
+            stirred=self._pings.stirred,
         )
         calls = self._telephony = self._make_telephony(driver)
         dispatch = Dispatch(
@@ -294,6 +296,7 @@ class SipSide:
             is_ours=self._is_ours,
             is_our_name=self._is_our_name,
             start_task=driver.start,
+            pings=self._pings,
         )
         return Telephony(calls, self._seal, around)
 

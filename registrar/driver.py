@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from hashlib import blake2b
 from typing import Final
@@ -51,6 +51,10 @@ def mono() -> Mono:
     return Mono(time.monotonic())
 
 
+def _ignored(_flow: Flow) -> None:
+    """Nobody wants to know."""
+
+
 class Driver:
     """The one place where time, bytes and rules meet."""
 
@@ -65,6 +69,9 @@ class Driver:
         finished: Callable[[Request, Flow, Phone, int, Epoch, float, str], None],
         pinged: Callable[[str, Flow], bool],
         public_host: str = "",
+        *,
+        silent_places: Collection[tuple[str, int]] = (),
+        stirred: Callable[[Flow], None] = _ignored,
     ) -> None:
         """`tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
@@ -73,7 +80,10 @@ class Driver:
         `finished` is told of every request of a phone: its answer's status, when, after how many seconds, and
         why it was refused. `pinged` takes the branch of an answer to a ping, and says whether one waits for
         it. `public_host` names us in Warning headers; empty: the local address of the flow does.
+        `stirred` is told when a request comes from one of `silent_places`.
         """
+        self._silent_places = silent_places
+        self._stirred = stirred
         self._pinged = pinged
         self._public_host = public_host
         self._tasks = tasks
@@ -144,6 +154,8 @@ class Driver:
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
+        if self._silent_places and (flow.remote_ip, flow.remote_port) in self._silent_places:
+            self._stirred(flow)
         try:
             if fault is not None:
                 raise fault

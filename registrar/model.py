@@ -160,6 +160,9 @@ class Binding:
     secret_version: int = 0
     flow: int = 0
     """Which connection of that process it came over (`Flow.id`); over UDP which of its listeners."""
+    silent_since: int = 0
+    """Epoch seconds since when its phone, over UDP, answers no pings; 0: it does, as far as anybody knows.
+    Whoever is silent stays bound until the binding runs out, and is called, but is not online."""
 
     @property
     def connected(self) -> bool:
@@ -201,6 +204,10 @@ class Snapshot:
     def live(self, now: Epoch) -> tuple[Binding, ...]:
         """The bindings that have not run out at `now`."""
         return tuple(binding for binding in self.bindings if binding.expires_at > now)
+
+    def heard(self, now: Epoch) -> tuple[Binding, ...]:
+        """Those of them whose phone is not silent: that make it online."""
+        return tuple(binding for binding in self.live(now) if not binding.silent_since)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from registrar.handlers.dialogs import Dialogs
 from registrar.handlers.hops import Hops
 from registrar.handlers.network import Network
 from registrar.handlers.parts import Parts
+from registrar.handlers.pings import Pings
 from registrar.handlers.reach import Neighbour, Reach
 from registrar.metrics import Metrics
 from registrar.model import Flow, MediaPolicy
@@ -67,6 +68,7 @@ class Surroundings:
     is_ours: Callable[[str], bool]
     is_our_name: Callable[[str], bool]
     start_task: Callable[[Coroutine[None, None, None]], object]
+    pings: Pings
 
 
 class Telephony:
@@ -103,6 +105,7 @@ class Telephony:
             around.clock,
             around.metrics,
             self._publish,
+            around.pings.hurry,
             node=around.node,
             generation=around.generation,
         )
@@ -124,6 +127,8 @@ class Telephony:
             is_our_name=around.is_our_name,
             start_task=around.start_task,
             new_id=lambda: secrets.token_hex(ID_BYTES),
+            silent_places=around.pings.silent_places,
+            heard=around.pings.heard,
         )
         self.calling = Calling(parts)
         self.dialogs = Dialogs(parts)

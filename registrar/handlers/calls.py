@@ -98,11 +98,16 @@ class CallTable:
         clock: Clock,
         metrics: Metrics,
         tell: Callable[[News], None],
+        hurry: Callable[[str, str, int], bool],
         *,
         node: str,
         generation: str,
     ) -> None:
-        """`tell` hands news to all nodes."""
+        """`tell` hands news to all nodes.
+
+        `hurry` makes sure that a phone at an address and port is pinged soon, and says whether it is silent.
+        """
+        self._hurry = hurry
         self._store = store
         self._bridge = bridge
         self._reach = reach

@@ -48,6 +48,8 @@ class Dialogs:
                 exchange.reply(refused)
             return
         exchange.phone = sender
+        if self._parts.silent_places and exchange.flow.transport == "udp":
+            self._parts.heard(sender.id, exchange.flow)
         leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
         receiver, refused = await self._receiver(request, leg, sender)
         if refused is not None:

@@ -28,6 +28,8 @@ CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for so long is over (section 9.1)."""
 HOP_SECONDS: Final = 2.0
 """So long a node may take to say that it has an INVITE."""
+SILENT_SECONDS: Final = 6.0
+"""So long a phone that answers no pings is tried: the request is sent four times by then."""
 UNREADABLE: Final = 502
 UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
 UNREACHED: Final = 430
@@ -390,14 +392,19 @@ class Forwarding:
                 self._finish(number, 503)
                 return
             self._numbers[branch.key] = number
-            if way.node and self._is_invite:
+            patience = HOP_SECONDS if way.node and self._is_invite else 0.0
+            silent = self.parts.silent_places
+            if silent and (way.target.ip, way.target.port) in silent:
+                patience = SILENT_SECONDS
+            if patience:
                 loop = asyncio.get_running_loop()
-                branch.timers.append(loop.call_later(HOP_SECONDS, self._looked_for_node, number, branch.key))
+                branch.timers.append(loop.call_later(patience, self._looked_for, number, branch.key))
             return
         self._finish(number, UNREACHED if self.fork.is_wanted(number) else 487)
 
-    def _looked_for_node(self, number: int, key: Key) -> None:
-        """A living node has said 100 long ago: that one is dead, whatever its lease says."""
+    def _looked_for(self, number: int, key: Key) -> None:
+        """A living node has said 100 long ago: that one is dead, whatever its lease says. So is a phone that
+        answers no pings, and says nothing now."""
         branch = self._branches[number]
         if branch.key == key and branch.final is None and not self.fork.has_heard(number):
             self.parts.network.forget(key)

@@ -1,6 +1,6 @@
 """What requests between phones need, and what they have in common."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,10 @@ class Parts:
     """Whether it is one that is no customer's domain."""
     start_task: Callable[[Coroutine[None, None, None]], object]
     new_id: Callable[[], str]
+    silent_places: Collection[tuple[str, int]]
+    """Addresses and ports of phones over UDP that answer no pings."""
+    heard: Callable[[str, Flow], None]
+    """Told of a request over UDP that is proven to be of a phone."""
 
 
 def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Target:

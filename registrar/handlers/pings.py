@@ -1,9 +1,9 @@
-"""Phones over UDP are pinged by OPTIONS: who answers is seen, who is silent is offline."""
+"""Phones over UDP are pinged by OPTIONS: who answers is seen, who is silent is offline until it is heard."""
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import heapify, heappop, heappush
 from itertools import count, islice
 from math import inf
@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Binding, Epoch, EventKind, Flow, Mono, Reason, Snapshot
+from registrar.model import Binding, Epoch, Flow, Mono, Reason, Snapshot
 from registrar.ports import Clock, Location, Sighting, Sightings
 from registrar.rules import pings
 from registrar.rules.pings import PREFIX
-from registrar.rules.register import drop
+from registrar.rules.register import HEARD, PING_ANSWERED, Accepted, hear, silence
 from registrar.rules.settle import settle
 
 __all__ = ["PREFIX", "Pings"]
@@ -27,6 +27,10 @@ LEAST_REST, MOST_REST = 0.01, 0.2
 LATE_SECONDS: Final = 2.0
 """When we were so late ourselves, an answer may lie unread in the socket: silence proves nothing then."""
 TRIES: Final = 5
+HURRY_SECONDS: Final = 4.0
+"""So soon a phone is pinged for whose sake others ring."""
+STIRRED_SECONDS: Final = 0.5
+"""A silent phone that something comes from is pinged at once, but not more often than this."""
 SPARE_ENTRIES: Final = 1_000
 
 log = logging.getLogger(__name__)
@@ -39,7 +43,7 @@ class PingedLocation(Location, Sightings, Protocol):
 class _Target:
     """One binding that is pinged."""
 
-    __slots__ = ("begun", "binding", "branch", "due", "phone", "rtt_ms", "seen", "sent")
+    __slots__ = ("begun", "binding", "branch", "due", "phone", "rtt_ms", "seen", "sent", "wait")
 
     def __init__(self, phone: str, binding: Binding) -> None:
         self.phone = phone
@@ -52,6 +56,8 @@ class _Target:
         """How often that ping was sent."""
         self.begun = Mono(0.0)
         """When the last ping was sent first."""
+        self.wait = 0.0
+        """Of a silent phone: how long after the last ping the next one comes; 0: it is not silent."""
         self.rtt_ms: float | None = None
         self.seen = Epoch(binding.refreshed_at)
         """What was written last of its round trip, and of when it was seen."""
@@ -112,11 +118,19 @@ class Pings:
         """Branch -> whose answer is waited for."""
         self._sightings: dict[_Target, tuple[float | None, Epoch]] = {}
         """Answers to be written: round trip and moment."""
+        self._back: dict[_Target, tuple[str, float | None, Epoch]] = {}
+        """Silent phones that were heard: by what, round trip and moment; to be written."""
+        self._places: dict[tuple[str, int], dict[_Target, None]] = {}
         self._unsure: dict[str, None] = {}
         """Phones whose bindings must be read: at a start, and when the status shows another binding."""
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def silent_places(self) -> Collection[tuple[str, int]]:
+        """Addresses and ports of silent phones: what comes from there may be theirs."""
+        return self._places
 
     def adopt(self, phones: Iterable[str]) -> None:
         """Look for bindings of this node among `phones`: those of an earlier start are ours to ping too."""
@@ -129,7 +143,7 @@ class Pings:
         if not self._seconds or (known is not None and stands.version < known.version):
             return
         ours = {
-            binding.contact: pings.essence(binding)
+            binding.contact: binding
             for binding in stands.live(self._clock())
             if not binding.connected and binding.node == self._node
         }
@@ -148,7 +162,10 @@ class Pings:
             del self._phones[phone]
 
     def answered(self, branch: str, flow: Flow) -> bool:
-        """A response with a branch that begins with PREFIX came over `flow`; False: to no ping that waits."""
+        """A response with a branch that begins with PREFIX came over `flow`; False: to no ping that waits.
+
+        Nothing else is an answer: only who has seen the ping knows its branch.
+        """
         target = self._waiting.get(branch)
         if target is None or flow.transport != "udp" or not pings.is_at(target.binding, flow):
             return False
@@ -160,9 +177,42 @@ class Pings:
         self._metrics.pings("answered")
         self._calm(target, since=target.begun)
         seen = self._clock()
-        if pings.worth_writing(rtt_ms, target.rtt_ms, seen, target.seen):
+        if target.wait:
+            self._back[target] = (PING_ANSWERED, rtt_ms, seen)
+        elif pings.worth_writing(rtt_ms, target.rtt_ms, seen, target.seen):
             self._sightings[target] = (rtt_ms, seen)
         return True
+
+    def stirred(self, flow: Flow) -> None:
+        """Something came from the place of a silent phone; whose it is, its answer to a ping will tell."""
+        if flow.transport != "udp":
+            return
+        now = self._mono()
+        for target in self._places.get((flow.remote_ip, flow.remote_port), ()):
+            if now - target.begun >= STIRRED_SECONDS:
+                target.wait = pings.LEAST_PAUSE
+                self._at(target, now)
+
+    def heard(self, phone: str, flow: Flow) -> None:
+        """A request came over `flow` that is proven to be of `phone`."""
+        if (flow.remote_ip, flow.remote_port) not in self._places:
+            return
+        for target in self._places[flow.remote_ip, flow.remote_port]:
+            if target.phone == phone:
+                self._back.setdefault(target, (HEARD, None, self._clock()))
+
+    def hurry(self, phone: str, ip: str, port: int) -> bool:
+        """Ask the phone at this place within seconds, as others ring for its sake; whether it is silent."""
+        known = self._phones.get(phone)
+        soon = self._mono() + HURRY_SECONDS
+        for target in known.targets if known is not None else ():
+            if (target.binding.public_ip, target.binding.public_port) != (ip, port):
+                continue
+            if target.wait:
+                return True
+            if not target.branch and target.due > soon:
+                self._at(target, soon)
+        return False
 
     async def run(self) -> None:
         """Ping, write what was seen and end what is silent, until cancelled."""
@@ -175,7 +225,10 @@ class Pings:
         silent = self._ping_all()
         await self._tell()
         await self._look()
-        await asyncio.gather(*map(self._end, silent))
+        if silent:
+            await asyncio.gather(*map(self._doubt, silent))
+        if self._back:
+            await asyncio.gather(*map(self._welcome, list(islice(self._back, CHUNK))))
 
     def _ping_all(self) -> list[_Target]:
         """Send what is due, and give those that have been silent for too long."""
@@ -187,7 +240,9 @@ class Pings:
             due, _, target = heappop(heap)
             if due != target.due:
                 continue
-            if not _is_silent(target):
+            if target.wait:
+                self._ask_again(target, now)
+            elif not _is_silent(target):
                 self._ping(target, now)
             elif now - due > LATE_SECONDS:
                 target.sent -= 1
@@ -197,22 +252,41 @@ class Pings:
         return silent
 
     def _ping(self, target: _Target, now: Mono) -> None:
+        if not self._is_sent(target, now):
+            self._calm(target, since=now)
+            return
+        self._at(target, now + pings.WAITS[target.sent])
+        target.sent += 1
+
+    def _ask_again(self, target: _Target, now: Mono) -> None:
+        """Ping a silent phone: once, and each time by a new branch, as the last one was not answered."""
+        self._waiting.pop(target.branch, None)
+        target.branch, target.sent = "", 1
+        if not self._is_sent(target, now):
+            self._waiting.pop(target.branch, None)
+            target.branch = ""
+        self._at(target, now + pings.pause(target.wait, self._roll()))
+        if target.wait >= pings.MOST_PAUSE:
+            self._unsure[target.phone] = (
+                None  # another node may have heard of it, or the store lost what we know
+            )
+        target.wait = pings.longer(target.wait)
+
+    def _is_sent(self, target: _Target, now: Mono) -> bool:
+        """Send the ping of `target`, a new one when none is under way; False: no way leads to its phone."""
         binding = target.binding
         flow = self._flow_of(binding)
         if flow is None or not flow.local_ip or binding.expires_at <= self._clock():
             self._unsure[target.phone] = None  # it has no way from here, or the sweep has ended it
-            self._calm(target, since=now)
-            return
+            return False
         if not target.branch:
             target.branch = pings.branch(next(self._numbers), self._salt)
             target.begun = now
             self._waiting[target.branch] = target
         if not self._send(pings.options(binding, flow, target.branch), flow):
-            self._calm(target, since=now)
-            return
+            return False
         self._metrics.pings("sent")
-        self._at(target, now + pings.WAITS[target.sent])
-        target.sent += 1
+        return True
 
     async def _tell(self) -> None:
         """Write what was seen; if that cannot be done now, the next answer says it too."""
@@ -252,63 +326,118 @@ class Pings:
             self._unsure.pop(phone, None)
             self.bound(phone, stands)
 
-    async def _end(self, target: _Target) -> None:
-        """End a binding that does not answer; when that cannot be done now, it is asked again."""
+    async def _doubt(self, target: _Target) -> None:
+        """Write that a phone does not answer; when that cannot be done now, it is asked again."""
         try:
-            ended = await self._try_to_end(target)
+            written = await self._try_to_doubt(target)
         except StoreUnavailable as error:
             log.debug("phone %s is silent, which cannot be written: %s", target.phone, error)
-            ended = False
-        if not ended and _is_silent(target):
+            written = False
+        if not written and _is_silent(target):
             self._calm(target, since=self._mono())
 
-    async def _try_to_end(self, target: _Target) -> bool:
+    async def _try_to_doubt(self, target: _Target) -> bool:
         """Raises StoreUnavailable. True too when it was refreshed, answered or gone meanwhile."""
         for _ in range(TRIES):
             (before,) = await self._location.load([target.phone])
             self.bound(target.phone, before)
-            if not _is_silent(target):
+            if not _is_silent(target) or target.wait:
                 return True
             now = self._clock()
-            gone = [binding for binding in before.live(now) if pings.essence(binding) == target.binding]
-            if not gone:  # the store has lost it, and will be told of it again
+            silent = _same(before, target, now)
+            if not silent:  # the store has lost it, and will be told of it again
                 return False
-            if await self._commit(target.phone, before, gone, now):
+            outcome = silence(before, silent, now)
+            if await self._commit(target.phone, before, outcome, Reason.PING_TIMEOUT, now):
+                self._metrics.pings("timeout")
+                self._metrics.lost(Reason.PING_TIMEOUT, by=len(silent))
                 return True
-        log.error("phone %s changed %d times while a silent binding was to end", target.phone, TRIES)
+        log.error("phone %s changed %d times while it was found silent", target.phone, TRIES)
         return False
 
-    async def _commit(self, phone: str, before: Snapshot, gone: list[Binding], now: Epoch) -> bool:
-        outcome = drop(before, gone, EventKind.LOST, str(Reason.PING_TIMEOUT), now)
+    async def _welcome(self, target: _Target) -> None:
+        """Write that a silent phone was heard; what cannot be written now is tried again."""
+        why, rtt_ms, seen = self._back[target]
+        try:
+            await self._try_to_welcome(target, why)
+        except StoreUnavailable as error:
+            log.debug("phone %s is back, which cannot be written: %s", target.phone, error)
+            return
+        self._back.pop(target, None)
+        if not target.wait and target.due < inf:
+            self._sightings[target] = (rtt_ms, seen)
+
+    async def _try_to_welcome(self, target: _Target, why: str) -> None:
+        """Raises StoreUnavailable."""
+        for _ in range(TRIES):
+            (before,) = await self._location.load([target.phone])
+            self.bound(target.phone, before)
+            now = self._clock()
+            back = [binding for binding in _same(before, target, now) if binding.silent_since]
+            if not target.wait or not back:  # it has registered, or it is gone
+                return
+            outcome = hear(before, back, why, now)
+            if await self._commit(target.phone, before, outcome, Reason.REGISTERED, now):
+                self._metrics.pings("back")
+                return
+        log.error("phone %s changed %d times while it came back", target.phone, TRIES)
+
+    async def _commit(
+        self, phone: str, before: Snapshot, outcome: Accepted, reason: Reason, now: Epoch
+    ) -> bool:
         customer = self._customer_of(phone)
-        update = settle(
-            before, outcome.bindings, outcome.events, now, reason=Reason.PING_TIMEOUT, customer=customer
-        )
+        update = settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
         if await self._location.commit(phone, before, update) is not None:
             return False
-        self._metrics.pings("timeout")
-        self._metrics.lost(Reason.PING_TIMEOUT, by=len(gone))
         self.bound(phone, update.after)
         return True
 
     def _target(self, phone: str, known: _Target | None, binding: Binding) -> _Target:
         """The target for `binding` as it is now; one that is new is pinged some time within the interval."""
+        essence = pings.essence(binding)
         if known is None:
             self._count += 1
-            known = _Target(phone, binding)
-            self._at(known, self._mono() + pings.first_wait(self._seconds, self._roll()))
-        elif known.binding != binding:
-            self._refreshed(known, binding)
+            known = _Target(phone, essence)
+            if not binding.silent_since:
+                self._at(known, self._mono() + pings.first_wait(self._seconds, self._roll()))
+        elif known.binding != essence:
+            self._refreshed(known, essence)
+        if bool(known.wait) != bool(binding.silent_since):
+            self._turn(known)
         return known
+
+    def _turn(self, target: _Target) -> None:
+        """It is silent now, and was not, or the other way round."""
+        self._waiting.pop(target.branch, None)
+        target.branch, target.sent = "", 0
+        if target.wait:
+            self._leave_place(target)
+            self._at(target, target.begun + pings.pause(self._seconds, self._roll()))
+        else:
+            target.wait = pings.LEAST_PAUSE
+            self._places.setdefault(_place(target), {})[target] = None
+            self._at(target, self._mono() + pings.pause(target.wait, self._roll()))
+
+    def _leave_place(self, target: _Target) -> None:
+        """It is not silent any more there."""
+        target.wait = 0.0
+        self._back.pop(target, None)
+        there = self._places.get(_place(target), {})
+        there.pop(target, None)
+        if not there:
+            self._places.pop(_place(target), None)
 
     def _refreshed(self, target: _Target, binding: Binding) -> None:
         """A REGISTER is a sign of life, and has said so in the status itself."""
         if (target.binding.public_ip, target.binding.public_port) != (binding.public_ip, binding.public_port):
             target.rtt_ms = None
+        was_silent = target.wait > 0
+        if was_silent:
+            self._leave_place(target)
         target.binding = binding
         target.seen = Epoch(binding.refreshed_at)
         self._sightings.pop(target, None)
-        if target.branch:
+        if target.branch or was_silent:
             self._calm(target, since=target.begun)
 
     def _calm(self, target: _Target, *, since: Mono) -> None:
@@ -328,6 +457,8 @@ class Pings:
         self._count -= 1
         self._waiting.pop(target.branch, None)
         self._sightings.pop(target, None)
+        if target.wait:
+            self._leave_place(target)
         target.branch, target.sent, target.due = "", 0, Mono(inf)
 
     def _rest(self) -> float:
@@ -336,6 +467,15 @@ class Pings:
             return LEAST_REST
         due = self._heap[0][0] - self._mono() if self._heap else MOST_REST
         return min(MOST_REST, max(LEAST_REST, due))
+
+
+def _same(stands: Snapshot, target: _Target, now: Epoch) -> list[Binding]:
+    """The binding of `target` as it stands; none when it is gone or was refreshed since."""
+    return [binding for binding in stands.live(now) if pings.essence(binding) == target.binding]
+
+
+def _place(target: _Target) -> tuple[str, int]:
+    return target.binding.public_ip, target.binding.public_port
 
 
 def _is_silent(target: _Target) -> bool:

@@ -156,6 +156,12 @@ def _socket_closed(case: Case) -> str:
 
 
 def _ping_timeout(case: Case) -> str:
+    if case.live.silent:
+        return (
+            f"it does not answer pings any more at {_source(case.live)} over UDP, where it was last heard "
+            f"from{_last_seen(case)}. Its registration stays until {moment(case.live.expires_at)}: calls to "
+            "it are tried, and it is online again as soon as it is heard. Check its power and its network"
+        )
     if case.live.transport == "udp":
         return (
             f"it does not answer pings any more at {_source(case.live)} over UDP, where it was last heard "

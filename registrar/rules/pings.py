@@ -11,6 +11,9 @@ PREFIX: Final = "z9hG4bKping"
 """How the branch of every ping begins: an answer is known by it before anything else is looked at."""
 WAITS: Final = (2.0, 4.0, 8.0, 2.0)
 """So long an answer is waited for after each sending: 16 s in all."""
+LEAST_PAUSE: Final = 4.0
+MOST_PAUSE: Final = 60.0
+"""From one ping of a silent phone to the next: twice as long each time, as most of them stay away."""
 JITTER: Final = 0.1
 FRESH_SECONDS: Final = 60
 """A sign of life that is younger is not written again, unless the round trip changed."""
@@ -28,6 +31,11 @@ def first_wait(seconds: float, roll: float) -> float:
 def pause(seconds: float, roll: float) -> float:
     """From one ping to the next: the interval, and up to a tenth more or less."""
     return seconds * (1 - JITTER + 2 * JITTER * roll)
+
+
+def longer(wait: float) -> float:
+    """The pause of a silent phone after one of `wait`."""
+    return min(MOST_PAUSE, 2 * wait)
 
 
 def branch(number: int, salt: bytes) -> str:
@@ -56,7 +64,7 @@ def options(binding: Binding, flow: Flow, branch: str) -> bytes:
 
 
 def essence(binding: Binding) -> Binding:
-    """What a ping must know of a binding; any REGISTER for it changes that."""
+    """What a ping must know of a binding; any REGISTER for it changes that, and nothing else does."""
     return Binding(
         contact=binding.contact,
         expires_at=binding.expires_at,

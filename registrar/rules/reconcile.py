@@ -31,7 +31,7 @@ def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool)
     result = {binding.contact: binding for binding in stored}
     for binding in ours:
         known = result.get(binding.contact)
-        if (known is None and add) or (known is not None and _is_later(binding, known)):
+        if add if known is None else _is_later(binding, known) or (add and _is_same_refresh(binding, known)):
             result[binding.contact] = binding
     return tuple(result.values())
 
@@ -41,6 +41,11 @@ def _is_later(one: Binding, other: Binding) -> bool:
     if one.refreshed_at == other.refreshed_at and one.call_id == other.call_id:
         return one.cseq > other.cseq
     return one.refreshed_at > other.refreshed_at
+
+
+def _is_same_refresh(one: Binding, other: Binding) -> bool:
+    """Whether both are of one REGISTER: then they differ in whether its phone is silent, if at all."""
+    return (one.refreshed_at, one.call_id, one.cseq) == (other.refreshed_at, other.call_id, other.cseq)
 
 
 def _nonces(stored: tuple[AcceptedNonce, ...], ours: tuple[AcceptedNonce, ...]) -> tuple[AcceptedNonce, ...]:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import ceil, floor
 from typing import Final
 
-from registrar.model import Binding, Epoch, Event, EventKind, Snapshot
+from registrar.model import Binding, Epoch, Event, EventKind, Reason, Snapshot
 from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, quote, unescape, unquote
 
 from .outbound import came_by_proxy, edge_knows_outbound, supports_outbound
@@ -21,6 +21,10 @@ MAX_USER_AGENT: Final = 256
 MALFORMED_EXPIRES: Final = 3_600  # RFC 3261 section 10.2
 MAX_STORED_CONTACT: Final = 512
 WEBSOCKETS: Final = frozenset({"ws", "wss"})
+HEARD: Final = "heard"
+"""Why a silent phone is registered again: a request of its own came."""
+PING_ANSWERED: Final = "ping-answered"
+"""The same, by an answer to a ping."""
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 _Q: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -168,6 +172,7 @@ def register(
                 _ended(binding, EventKind.UNREGISTERED, "unregistered", now) for binding in replaced
             )
     others = [binding for index, binding in enumerate(live) if index not in removed]
+    others = _heard_from(others, origin, now, events)
     kept, evicted = _capped(others, len(made), is_dead)
     events.extend(_ended(binding, EventKind.LOST, "too-many-contacts", now) for binding in evicted)
     touched = frozenset(binding.contact for binding in made)
@@ -183,6 +188,26 @@ def drop(before: Snapshot, gone: list[Binding], kind: EventKind, reason: str, no
     """What is left at `now` when the live bindings in `gone` end for `reason`."""
     kept = tuple(binding for binding in before.live(now) if binding not in gone)
     return Accepted(kept, (*_run_out(before, now), *(_ended(binding, kind, reason, now) for binding in gone)))
+
+
+def silence(before: Snapshot, silent: list[Binding], now: Epoch) -> Accepted:
+    """What is bound at `now` when the phones of the live bindings in `silent` answer no pings: all of it."""
+    bindings = tuple(
+        replace(binding, silent_since=int(now)) if binding in silent else binding
+        for binding in before.live(now)
+    )
+    reason = str(Reason.PING_TIMEOUT)
+    events = (_ended(binding, EventKind.LOST, reason, now) for binding in silent)
+    return Accepted(bindings, (*_run_out(before, now), *events))
+
+
+def hear(before: Snapshot, back: list[Binding], reason: str, now: Epoch) -> Accepted:
+    """What is bound at `now` when the phones of the silent bindings in `back` were heard again."""
+    bindings = tuple(
+        replace(binding, silent_since=0) if binding in back else binding for binding in before.live(now)
+    )
+    events = (_ended(binding, EventKind.REGISTERED, reason, now) for binding in back)
+    return Accepted(bindings, (*_run_out(before, now), *events))
 
 
 def contact_values(bindings: tuple[Binding, ...], touched: frozenset[str], now: Epoch) -> list[str]:
@@ -326,11 +351,29 @@ def _bind(
     )
 
 
+def _heard_from(others: list[Binding], origin: Origin, now: Epoch, events: list[Event]) -> list[Binding]:
+    """Whatever is asked, and over whichever node: a silent phone at the place that it came from is back."""
+    silent = [binding for binding in others if binding.silent_since and _is_from(binding, origin)]
+    if not silent:
+        return others
+    events.extend(_ended(binding, EventKind.REGISTERED, HEARD, now) for binding in silent)
+    return [replace(binding, silent_since=0) if binding in silent else binding for binding in others]
+
+
+def _is_from(binding: Binding, origin: Origin) -> bool:
+    place = (origin.transport, origin.public_ip, origin.public_port)
+    return (binding.transport, binding.public_ip, binding.public_port) == place
+
+
 def _event(binding: Binding, replaced: list[Binding], now: Epoch) -> Event | None:
-    """A mere refresh is no event; another address, transport or user agent is a move."""
-    if replaced and any(_whereabouts(old) == _whereabouts(binding) for old in replaced):
+    """A mere refresh is no event; another address, transport or user agent is a move.
+
+    Whoever was silent registers anew.
+    """
+    same = [old for old in replaced if _whereabouts(old) == _whereabouts(binding)]
+    if same and not all(old.silent_since for old in same):
         return None
-    kind = EventKind.MOVED if replaced else EventKind.REGISTERED
+    kind = EventKind.MOVED if replaced and not same else EventKind.REGISTERED
     return _ended(binding, kind, str(kind), now)
 
 
@@ -368,11 +411,13 @@ def _remove_all(before: Snapshot, live: tuple[Binding, ...], asked: Registration
 def _capped(
     others: list[Binding], made: int, is_dead: Callable[[Binding], bool]
 ) -> tuple[list[Binding], list[Binding]]:
-    """Beyond the cap go those on closed connections, then those refreshed longest ago: (kept, evicted).
+    """Beyond the cap go those on closed connections, then the silent, then those refreshed longest ago.
 
-    Never one of this request.
+    Gives those that are kept and those that are not. Never one of this request.
     """
-    newest_first = sorted(others, key=lambda binding: (is_dead(binding), -binding.refreshed_at))
+    newest_first = sorted(
+        others, key=lambda binding: (is_dead(binding), binding.silent_since > 0, -binding.refreshed_at)
+    )
     room = MAX_CONTACTS - made
     return newest_first[:room], newest_first[room:]
 

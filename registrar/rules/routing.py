@@ -38,8 +38,8 @@ def dialled(user: str) -> tuple[str, ...]:
 def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | None) -> list[list[Target]]:
     """The devices to ring, each as its flows from the youngest to the oldest (RFC 5626 section 6).
 
-    Several flows of one `+sip.instance` are one device: only one of them is tried at a time. The caller's own
-    device is none.
+    Those of which nothing is heard come last. Several flows of one `+sip.instance` are one device: only one
+    of them is tried at a time. The caller's own device is none.
     """
     order: dict[tuple[str, str], list[Binding]] = {}
     phones: dict[tuple[str, str], str] = {}
@@ -64,9 +64,10 @@ def is_same_flow(one: Target, other: Target) -> bool:
 def again(targets: Sequence[Binding], phone: str, lost: Target) -> list[Target]:
     """The ways to a phone whose flow is gone: where it has registered since, the same device first."""
 
-    def likeness(binding: Binding) -> tuple[bool, bool, int]:
+    def likeness(binding: Binding) -> tuple[bool, bool, bool, int]:
         same_device = bool(lost.instance) and binding.instance == lost.instance
-        return not same_device, binding.contact != lost.contact, -binding.refreshed_at
+        same_contact = binding.contact == lost.contact
+        return not same_device, not same_contact, binding.silent_since > 0, -binding.refreshed_at
 
     return [target_of(phone, binding) for binding in sorted(targets, key=likeness)]
 
@@ -93,8 +94,8 @@ def is_on(binding: Binding, flow: Flow, process: tuple[str, str]) -> bool:
     return (binding.public_ip, binding.public_port) == (flow.remote_ip, flow.remote_port)
 
 
-def _youngest_first(binding: Binding) -> tuple[int, int]:
-    return -binding.refreshed_at, -binding.flow
+def _youngest_first(binding: Binding) -> tuple[bool, int, int]:
+    return binding.silent_since > 0, -binding.refreshed_at, -binding.flow
 
 
 def _place(target: Target) -> tuple[str, str, str, int, str, int]:

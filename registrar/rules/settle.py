@@ -1,5 +1,6 @@
 """From the bindings before and after a step to all that is written of it: one Update (design.md 4.3)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -62,10 +63,11 @@ def refuse(
         count = 1 + (known.count if known is not None else 0)
         events = (Event(EventKind.REJECTED, deny.reason, int(now), ip, port, count=count),)
         noted = Refusal(ip, deny.reason, int(now), 0)
-    online = bool(before.live(now))
+    online = bool(before.heard(now))
     fields = status.rejected_fields(ip, deny.reason, now, online=online)
-    if before.bindings and not online:  # they have run out, and nobody has said so yet
-        fields["since"] = str(max(binding.expires_at for binding in before.bindings))
+    said_online = _heard(before.bindings)
+    if said_online and not online:  # they have run out, and nobody has said so yet
+        fields["since"] = str(max(binding.expires_at for binding in said_online))
     after = Snapshot(
         next_version(before, now), before.bindings, nonces, (*others[-MAX_REFUSALS + 1 :], noted)
     )
@@ -83,25 +85,55 @@ def next_version(before: Snapshot, now: Epoch) -> int:
 
 
 def _status(before: Snapshot, bindings: tuple[Binding, ...], reason: Reason, now: Epoch) -> dict[str, str]:
-    live = before.live(now)
-    if not bindings:
-        if not before.bindings:
-            return {}
-        if not live:
-            ended = Epoch(max(binding.expires_at for binding in before.bindings))
-            return status.offline_fields(Reason.EXPIRED, ended)
-        return status.offline_fields(reason, now)
-    # Not `now`: a store that has lost everything is told again since when the phone is there.
-    fields = status.online_fields(bindings, min(binding.registered_at for binding in bindings))
-    if not live:
+    heard, said_online = _heard(bindings), _heard(before.bindings)
+    was_online = [binding for binding in said_online if binding.expires_at > now]
+    if not heard:
+        if was_online:
+            return _offline(bindings, reason, now)
+        if said_online:  # they have run out, and nobody has said so yet
+            ended = max(binding.expires_at for binding in said_online)
+            return _offline(bindings, Reason.EXPIRED, Epoch(ended))
+        return _still_offline(before, bindings, reason, now)
+    if was_online:
+        if _shown(said_online) == _shown(heard):
+            return status.refreshed_fields(heard)
+        fields = status.online_fields(heard, 0)
+        del fields["since"]
         return fields
+    if before.live(now):  # whoever was silent is heard again
+        return status.online_fields(heard, int(now))
+    # Not `now`: a store that has lost everything is told again since when the phone is there.
+    return status.online_fields(heard, min(binding.registered_at for binding in heard))
+
+
+def _heard(bindings: tuple[Binding, ...]) -> list[Binding]:
+    return [binding for binding in bindings if not binding.silent_since]
+
+
+def _offline(bindings: tuple[Binding, ...], reason: Reason, since: Epoch) -> dict[str, str]:
+    """The status of a phone that was online; what is bound yet is silent."""
+    if bindings:
+        return status.silent_fields(bindings, since)
+    return status.offline_fields(reason, since)
+
+
+def _still_offline(
+    before: Snapshot, bindings: tuple[Binding, ...], reason: Reason, now: Epoch
+) -> dict[str, str]:
+    """What changes of the status of a phone that was silent, or not there, and is still not heard."""
+    if not before.bindings:  # a store that has lost everything is told again of the silent, too
+        since = max((binding.silent_since for binding in bindings), default=0)
+        return status.silent_fields(bindings, Epoch(since)) if bindings else {}
+    if bindings:
+        return {"expiresAt": str(max(binding.expires_at for binding in bindings))}
+    if reason is Reason.EXPIRED or not before.live(now):
+        return {}  # it is offline because it fell silent, and since then
+    fields = status.offline_fields(reason, now)
     del fields["since"]
-    if _shown(before.bindings) == _shown(bindings):
-        return status.refreshed_fields(bindings)
     return fields
 
 
-def _shown(bindings: tuple[Binding, ...]) -> tuple[object, ...]:
+def _shown(bindings: Sequence[Binding]) -> tuple[object, ...]:
     shown = status.newest(bindings)
     return (
         shown.user_agent,

@@ -1,6 +1,6 @@
 """The live status of a phone: what is written about it, and what a reader may conclude (design.md 4.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from registrar.model import Binding, Epoch, Reason
@@ -47,6 +47,8 @@ class LiveStatus:
     last_rejected_at: int | None = None
     last_rejected_ip: str | None = None
     last_rejected_reason: str | None = None
+    silent: bool = False
+    """Offline, but still bound over UDP: it answers no pings. It is called, and is back when it is heard."""
 
 
 UNKNOWN = LiveStatus(online=None, expires=None, state=None)
@@ -90,6 +92,7 @@ def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch
         last_rejected_at=_int(fields, "lastRejectedAt"),
         last_rejected_ip=fields.get("lastRejectedIp") or None,
         last_rejected_reason=fields.get("lastRejectedReason") or None,
+        silent=not said_online and not expired and _fell_silent(fields),
     )
 
 
@@ -100,12 +103,12 @@ def needed_lease(fields: Mapping[str, str]) -> str | None:
     return None
 
 
-def newest(bindings: tuple[Binding, ...]) -> Binding:
+def newest(bindings: Sequence[Binding]) -> Binding:
     """The binding that the status shows: the one refreshed last."""
     return max(bindings, key=lambda binding: (binding.refreshed_at, binding.expires_at))
 
 
-def online_fields(bindings: tuple[Binding, ...], since: int) -> dict[str, str]:
+def online_fields(bindings: Sequence[Binding], since: int) -> dict[str, str]:
     """The status fields of a phone with live `bindings`: the newest is shown, the latest expiry counts."""
     shown = newest(bindings)
     return {
@@ -125,12 +128,17 @@ def online_fields(bindings: tuple[Binding, ...], since: int) -> dict[str, str]:
     }
 
 
-def refreshed_fields(bindings: tuple[Binding, ...]) -> dict[str, str]:
+def refreshed_fields(bindings: Sequence[Binding]) -> dict[str, str]:
     """What a mere refresh changes of the status."""
     return {
         "expiresAt": str(max(binding.expires_at for binding in bindings)),
         "lastSeen": str(newest(bindings).refreshed_at),
     }
+
+
+def silent_fields(bindings: Sequence[Binding], since: Epoch) -> dict[str, str]:
+    """The status fields of a phone all of whose live `bindings` are silent: where it was, and until when."""
+    return online_fields(bindings, 0) | offline_fields(Reason.PING_TIMEOUT, since)
 
 
 def offline_fields(reason: Reason, now: Epoch) -> dict[str, str]:
@@ -150,6 +158,10 @@ def rejected_fields(ip: str, reason: str, now: Epoch, *, online: bool) -> dict[s
 def _node_is_gone(fields: Mapping[str, str], leases: Mapping[str, str]) -> bool:
     node = needed_lease(fields)
     return node is not None and leases.get(node) != fields.get("generation")
+
+
+def _fell_silent(fields: Mapping[str, str]) -> bool:
+    return fields.get("reason") == Reason.PING_TIMEOUT and fields.get("transport") == "udp"
 
 
 def _int(fields: Mapping[str, str], name: str) -> int | None:

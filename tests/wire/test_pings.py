@@ -1,4 +1,4 @@
-"""Phones over UDP are pinged: who answers is seen, who falls silent is offline with `ping-timeout`."""
+"""Phones over UDP are pinged: who answers is seen, who falls silent is offline until it is heard again."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -99,12 +99,12 @@ def is_offline(site: Site, handset: Handset) -> Callable[[], bool]:
 
 
 def timed_out(site: Site, handset: Handset) -> bool:
-    """Offline, with its reason, and with an event in both streams."""
+    """Offline, with its reason, and with an event in both streams; and still bound."""
     lost = [entry for entry in site.journal(handset) if entry["event"] == "lost"]
     assert [entry["reason"] for entry in lost] == ["ping-timeout"]
     assert kinds(site.events(handset))[-1] == "lost"
     status = site.status(handset)
-    return (status["online"], status["reason"], site.contacts(handset)) == (False, "ping-timeout", set())
+    return (status["online"], status["reason"], len(site.contacts(handset))) == (False, "ping-timeout", 1)
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Server Internal Error", "180 Ringing"])
@@ -130,6 +130,27 @@ def test_of_two_phones_behind_one_address_the_one_that_falls_silent_is_offline(p
         assert timed_out(pinging, silent.handset)
         assert pinging.status(alive.handset)["online"] is True
         assert kinds(pinging.journal(alive.handset)) == ["locked", "registered"]
+
+
+@pytest.mark.parametrize("how", ["answers", "asks"])
+def test_a_phone_that_was_silent_is_back_as_soon_as_it_is_heard(pinging: Site, how: str) -> None:
+    with Listening(pinging, "") as phone:
+        handset = phone.handset
+        within(SILENT_WITHIN, is_offline(pinging, handset), "offline")
+        assert timed_out(pinging, handset)
+        told = pinging.api("GET", f"/pbx/sipphone/{handset.id}/events").body["summary"]
+        assert "Its registration stays until " in told
+        before = len(phone.pings)
+        within(10, lambda: len(phone.pings) > before, "it is pinged on")
+        phone.status = "200 OK"
+        if how == "asks":  # anything: it is asked at once whether it is there
+            uri = "sip:{}:{}".format(*pinging.sip)
+            phone.phone.send(phone.phone.caller.request("OPTIONS", uri, uri))
+        within(70, lambda: pinging.status(handset)["online"], "online")
+        assert pinging.status(handset)["reason"] == "registered"
+        events = [(entry["event"], entry["reason"]) for entry in pinging.journal(handset)]
+        assert events[-2:] == [("lost", "ping-timeout"), ("registered", "ping-answered")]
+        within(SEEN_WITHIN, has_round_trip(pinging, handset), "a round trip")
 
 
 def test_an_answer_from_another_port_is_none(pinging: Site) -> None:

@@ -51,7 +51,7 @@ class Overview:
             self.extension,
             online,
             "" if status.expires is None else str(status.expires),
-            status.reason or "never registered",
+            f"{status.reason}, still bound" if status.silent else status.reason or "never registered",
             _time(status.since) or "",
             public,
             status.local_ip_address or "",

@@ -1,7 +1,10 @@
 """registrar/handlers/calls.py: the calls of this process, from the first INVITE to their end."""
 
+import asyncio
+
 import pytest
 
+from registrar.handlers import forwarding
 from registrar.handlers.calls import CSEQ_MARGIN, GRACE_SECONDS, PARTIES_SECONDS, PUT_SECONDS, News
 from registrar.model import CallState, Cause
 from registrar.store.call_codec import encode
@@ -424,3 +427,52 @@ async def test_a_caller_over_a_connection_is_looked_for_whether_it_registered_or
     del world.lines.flows[ann.flow.id]
     await pass_time(world, 30)
     assert ended(world) == (Cause.LOST, 0, "")
+
+
+# Phones over UDP that answer no pings
+
+
+async def silent_bob(world: World) -> tuple[Handset, Handset]:
+    """Ann, who answers, and Bob, who was found silent just now."""
+    ann, bob = (
+        await Handset(world, ANN, transport="tcp").register(),
+        await Handset(world, BOB, port=5070).register(),
+    )
+    for _ in range(33):
+        world.clock.now += 1
+        await world.pings.step()
+    assert world.location.status[BOB.id]["reason"] == "ping-timeout"
+    return ann, bob
+
+
+async def test_a_silent_phone_is_called_and_may_answer() -> None:
+    world = world_of()
+    ann, bob = await silent_bob(world)
+    exchange = await ann.call()
+    (sent,) = world.wire.take()
+    await bob.reply(sent, 180)
+    await bob.take(sent)
+    assert exchange.statuses == [180, 200]
+
+
+async def test_a_silent_phone_that_says_nothing_to_a_call_is_given_up_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forwarding, "SILENT_SECONDS", 0.01)
+    world = world_of()
+    ann, _ = await silent_bob(world)
+    exchange = await ann.call()
+    (sent,) = world.wire.sent
+    await asyncio.sleep(0.03)
+    assert (sent.forgotten, exchange.statuses) == (True, [480])
+    assert ended(world) == (Cause.UNREACHABLE, 480, "")
+
+
+async def test_a_request_in_a_call_brings_its_silent_phone_back() -> None:
+    world = world_of()
+    ann, bob = await silent_bob(world)
+    await ann.call()
+    his = await bob.take(world.wire.take()[0])
+    await his.send("INFO")
+    await world.pings.step()
+    assert world.location.status[BOB.id]["online"] == "1"

@@ -1,4 +1,4 @@
-"""registrar/handlers/pings.py: who is silent over UDP is offline, who answers is seen."""
+"""registrar/handlers/pings.py: who is silent over UDP is offline until it is heard, who answers is seen."""
 
 from dataclasses import replace
 
@@ -106,13 +106,246 @@ async def test_a_silent_phone_is_pinged_four_times_and_offline_after_16_seconds(
     assert sent == [15, 17, 21, 29]
     assert world.clock.now - begin == 31
     assert status(world)["reason"] == "ping-timeout"
-    assert world.snapshot().bindings == ()
+    (binding,) = world.snapshot().bindings
+    assert binding.silent_since == int(world.clock.now)
     assert world.events() == ["registered", "lost"]
     phone, update = world.location.updates[-1]
     assert (phone, update.customer, update.events[0].reason) == ("id-u", "acme", "ping-timeout")
-    assert (counted(world, "timeout"), len(world.pings)) == (1, 0)
-    await pass_time(world, 60)
+    assert (counted(world, "timeout"), len(world.pings)) == (1, 1)
+
+
+async def silent(world: World) -> Device:
+    """A phone that registered and was found silent just now."""
+    device = await registered(world)
+    await pass_time(world, 31)
+    assert (status(world)["online"], status(world)["reason"]) == ("0", "ping-timeout")
+    world.sent.clear()
+    return device
+
+
+def is_back(world: World) -> bool:
+    return (status(world)["online"], status(world)["reason"], world.snapshot().bindings[0].silent_since) == (
+        "1",
+        "registered",
+        0,
+    )
+
+
+async def test_a_silent_phone_is_pinged_on_more_and_more_seldom() -> None:
+    world = world_of()
+    await silent(world)
+    began, sent, branches = world.clock.now, [], set()
+    while world.clock.now < began + 300:
+        await pass_time(world, STEP)
+        for ping in pings(world):
+            sent.append(round(world.clock.now - began))
+            branches.add(ping.via.branch)
+    assert sent == [4, 8, 16, 32, 64, 124, 184, 244]
+    assert len(branches) == len(sent), "each is a request of its own"
+    assert world.events() == ["registered", "lost"]
+    assert len(world.location.updates) == 2, "nothing is written while nothing changes"
+
+
+async def test_a_silent_phone_that_answers_is_back_within_a_second() -> None:
+    world = world_of()
+    await silent(world)
+    since = world.clock.now
+    await pass_time(world, 16)
+    ping = pings(world)[-1]
+    world.clock.now += 0.04
+    assert answer(world, ping)
+    await world.pings.step()
+    assert is_back(world)
+    assert world.events() == ["registered", "lost", "registered"]
+    assert world.location.updates[-1][1].events[0].reason == "ping-answered"
+    assert int(status(world)["since"]) > since
+    await pass_time(world, 0.25)
+    assert float(status(world)["rttMs"]) == pytest.approx(40, abs=0.1)
+    assert status(world)["lastSeen"] == str(int(since + 16.04))
+    await pass_time(world, 45.75)
+    assert len(pings(world)) == 4, "it is pinged like any other"
+    assert status(world)["reason"] == "ping-timeout"
+
+
+async def test_only_the_last_ping_of_a_silent_phone_can_be_answered() -> None:
+    world = world_of()
+    await silent(world)
+    await pass_time(world, 9)
+    first, second = pings(world)
+    assert not answer(world, first)
+    assert not answer(world, second, port=5061)
+    assert not answer(world, second, address=ELSEWHERE)
+    await pass_time(world, 1)
+    assert not is_back(world)
+    assert answer(world, second)
+    await world.pings.step()
+    assert is_back(world)
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "MESSAGE"])
+async def test_a_request_of_a_silent_phone_brings_it_back_whatever_it_asks(method: str) -> None:
+    world = world_of()
+    device = await silent(world)
+    await device.register(3_600 if method == "REGISTER" else None, method=method)
+    assert is_back(world)
+    assert world.events() == ["registered", "lost", "registered"]
+    reason = world.location.updates[-1][1].events[0].reason
+    assert reason == ("registered" if method == "REGISTER" else "heard")
+    await pass_time(world, 10)
+    assert len(world.pings) == 1
+    assert world.pings.silent_places == {}
+
+
+async def test_a_request_over_another_node_brings_it_back_and_its_own_node_finds_out() -> None:
+    here = world_of()
+    device = await silent(here)
+    device.world = there = world_of(node="b", beside=here)
+    await device.register(None, method="MESSAGE")
+    assert is_back(here)
+    assert (len(there.pings), len(here.pings)) == (0, 1)
+    await pass_time(here, 190)
+    assert status(here)["reason"] == "ping-timeout", "it answers pings no more than before"
+    assert here.events() == ["registered", "lost", "registered", "lost"]
+
+
+async def test_a_request_from_another_place_proves_nothing_of_what_is_bound() -> None:
+    world = world_of(phone())
+    device = await silent(world)
+    device.address = ELSEWHERE
+    await device.register(None, method="MESSAGE")
+    assert not is_back(world)
+
+
+async def test_what_comes_from_the_place_of_a_silent_phone_makes_it_be_pinged_at_once() -> None:
+    world = world_of()
+    await silent(world)
+    await pass_time(world, 70)
+    world.sent.clear()
+    assert (HOME, 5060) in world.pings.silent_places
+    world.pings.stirred(Flow("tcp", "192.0.2.10", 5060, HOME, 5060, 1))
+    world.pings.stirred(Flow("udp", "192.0.2.10", 5060, HOME, 5061))
+    await world.pings.step()
     assert pings(world) == []
+    for _ in range(100):  # however often
+        world.pings.stirred(Flow("udp", "192.0.2.10", 5060, HOME, 5060))
+        await world.pings.step()
+    (ping,) = pings(world)
+    assert not is_back(world), "who speaks from there may be anybody"
+    assert answer(world, ping)
+    await world.pings.step()
+    assert is_back(world)
+
+
+async def test_a_proven_request_brings_back_its_own_phone_alone() -> None:
+    other = phone("v", mode=IpMode.LOCKED, address=HOME)
+    world = world_of(LOCKED, other)
+    await registered(world)
+    neighbour = Device(world, account=other, contact="10.0.0.9")
+    assert (await neighbour.register()).status == 200
+    await pass_time(world, 31)
+    world.pings.heard("id-u", Flow("udp", "192.0.2.10", 5060, HOME, 5061))
+    await world.pings.step()
+    assert not is_back(world)
+    world.pings.heard("id-u", Flow("udp", "192.0.2.10", 5060, HOME, 5060))
+    await world.pings.step()
+    assert is_back(world)
+    assert world.location.status["id-v"]["online"] == "0"
+
+
+async def test_a_silent_phone_is_bound_until_it_runs_out_and_is_offline_for_its_silence() -> None:
+    world = world_of()
+    await silent(world)
+    since = status(world)["since"]
+    assert int(status(world)["expiresAt"]) == world.snapshot().bindings[0].expires_at > world.clock.now
+    world.clock.now = world.snapshot().bindings[0].expires_at + 1
+    await world.expiry.sweep()
+    assert world.snapshot().bindings == ()
+    assert (status(world)["reason"], status(world)["since"]) == ("ping-timeout", since)
+    assert world.events() == ["registered", "lost", "expired"]
+    await pass_time(world, 130)
+    assert (len(world.pings), world.pings.silent_places) == (0, {})
+
+
+async def test_a_silent_phone_that_takes_its_registration_back_says_so() -> None:
+    world = world_of()
+    device = await silent(world)
+    assert (await device.register(0)).status == 200
+    assert (status(world)["online"], status(world)["reason"]) == ("0", "unregistered")
+    assert len(world.pings) == 0
+
+
+async def test_a_new_start_goes_on_with_the_silent() -> None:
+    before = world_of()
+    await silent(before)
+    world = world_of(beside=before)
+    world.pings.adopt(await world.everybody())
+    await pass_time(world, 5)
+    assert (len(world.pings), list(world.pings.silent_places)) == (1, [(HOME, 5060)])
+    (ping,) = pings(world)
+    assert answer(world, ping)
+    await world.pings.step()
+    assert is_back(world)
+
+
+async def test_who_is_back_while_the_store_is_away_is_told_of_when_it_is_there() -> None:
+    world = world_of()
+    await silent(world)
+    await pass_time(world, 4)
+    world.location.away = True
+    assert answer(world, pings(world)[0])
+    await pass_time(world, 1)
+    assert not is_back(world)
+    world.location.away = False
+    await pass_time(world, 1)
+    assert is_back(world)
+
+
+async def test_somebody_who_writes_meanwhile_does_not_keep_a_phone_away() -> None:
+    world = world_of()
+    await silent(world)
+    await pass_time(world, 4)
+    assert answer(world, pings(world)[0])
+    world.location.rivals = 3
+    await world.pings.step()
+    assert (is_back(world), world.location.rivals) == (True, 0)
+
+
+async def test_the_silent_of_two_devices_leaves_the_phone_online() -> None:
+    world = world_of()
+    await registered(world, "10.0.0.7")
+    other = Device(world, contact="10.0.0.8")
+    other.flow = Flow("udp", "192.0.2.10", 5060, HOME, 5062)
+    other.nonce = ""
+    assert (await other.register()).status == 200
+    for _ in range(4):
+        await pass_time(world, 8)
+        for ping in pings(world):
+            if "10.0.0.8" in ping.target:
+                answer(world, ping, port=5062)
+    assert (status(world)["online"], status(world)["publicPort"]) == ("1", "5062")
+    assert [bool(binding.silent_since) for binding in world.snapshot().bindings] == [False, True]
+    await other.register(0)
+    assert (status(world)["online"], status(world)["reason"]) == ("0", "ping-timeout")
+
+
+# Somebody rings for its sake
+
+
+async def test_whom_others_ring_for_is_asked_within_seconds() -> None:
+    world = world_of()
+    await registered(world)
+    await pass_time(world, 15)
+    assert answer(world, pings(world)[0])
+    began, sent = world.clock.now, []
+    while status(world)["online"] == "1" and world.clock.now < began + 60:
+        assert not world.pings.hurry("id-u", HOME, 5060)
+        await pass_time(world, 1)
+        sent += [world.clock.now - began] * len(pings(world))
+    assert sent == [4, 6, 10, 18]
+    assert world.clock.now - began == 20
+    assert world.pings.hurry("id-u", HOME, 5060)
+    assert not world.pings.hurry("id-u", HOME, 5061)
+    assert not world.pings.hurry("nobody", HOME, 5060)
 
 
 async def test_all_sendings_of_a_ping_are_one_request() -> None:
@@ -216,7 +449,7 @@ async def test_each_binding_has_a_ping_of_its_own() -> None:
     alive = next(ping for ping in found if ping.target == "sip:200@10.0.0.8")
     assert answer(world, alive)
     await pass_time(world, 17)
-    assert [binding.contact for binding in world.snapshot().bindings] == ["sip:200@10.0.0.8"]
+    assert [binding.contact for binding in world.snapshot().heard(world.clock())] == ["sip:200@10.0.0.8"]
     assert (status(world)["online"], world.location.status["id-v"]["online"]) == ("1", "0")
 
 

@@ -460,6 +460,7 @@ class World:
             self.clock,
             self.metrics,
             self.news.append,
+            self.pings.hurry,
             node=node,
             generation=generation,
         )
@@ -482,6 +483,8 @@ class World:
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             start_task=self.start_task,
             new_id=lambda: f"{next(numbers):032x}",
+            silent_places=self.pings.silent_places,
+            heard=self.pings.heard,
         )
 
     def start_task(self, job: Coroutine[None, None, None]) -> None:

@@ -108,6 +108,15 @@ SENTENCES = [
         "registration, at once when it is started anew.",
     ),
     (
+        "silent over UDP, and bound yet",
+        offline("ping-timeout", transport="udp", silent=True, expires_at=AT + 60),
+        OPEN,
+        (),
+        f"Offline since {T}: it does not answer pings any more at 10.0.0.1:5060 over UDP, where it was last "
+        f"heard from at 2026-11-21T11:59:00Z. Its registration stays until {LATER}: calls to it are tried, "
+        "and it is online again as soon as it is heard. Check its power and its network.",
+    ),
+    (
         "process gone",
         offline("node-lost"),
         OPEN,

@@ -93,3 +93,16 @@ def test_of_too_many_nonces_the_youngest_are_kept() -> None:
     ours = snapshot(5, nonces=tuple(AcceptedNonce(2 * n + 1, "o", 1) for n in range(MAX_KEPT)))
     kept = written(stored, ours, promised=True).after.nonces
     assert [nonce.issued_us for nonce in kept] == list(range(MAX_KEPT, 2 * MAX_KEPT))
+
+
+def test_a_store_that_has_lost_that_a_phone_fell_silent_is_told_so() -> None:
+    silent = binding(silent_since=SECOND - 9)
+    update = written(snapshot(4, binding()), snapshot(5, silent))
+    assert update.after.bindings == (silent,)
+    assert update.status["reason"] == "ping-timeout"
+
+
+def test_a_store_that_has_lost_that_a_phone_was_heard_again_is_told_so() -> None:
+    update = written(snapshot(4, binding(silent_since=SECOND - 9)), snapshot(5, binding()))
+    assert update.after.bindings == (binding(),)
+    assert update.status["online"] == "1"

@@ -20,11 +20,13 @@ from registrar.rules.register import (
     contact_values,
     drop,
     expire,
+    hear,
     local_address,
     names_phone,
     printable,
     read,
     register,
+    silence,
 )
 from registrar.sip import parse_name_addrs, parse_uri
 
@@ -748,3 +750,57 @@ def test_the_registrar_does_what_the_model_does() -> None:
     run_state_machine_as_test(
         Registrar, settings=settings(max_examples=RUNS, stateful_step_count=STEPS, deadline=None)
     )
+
+
+# Who is silent over UDP
+
+
+SILENT_SINCE = int(NOW) - 60
+
+
+def silent(host: str = "10.0.0.7", **changes: object) -> Binding:
+    return binding(host, **{"silent_since": SILENT_SINCE, "registered_at": int(NOW) - 900, **changes})
+
+
+def test_whoever_falls_silent_stays_bound() -> None:
+    one, other = binding(), binding("10.0.0.8", public_port=5062)
+    outcome = silence(Snapshot(1, (one, other)), [one], NOW)
+    assert outcome.bindings == (replace(one, silent_since=int(NOW)), other)
+    assert [(event.kind, event.reason, event.port) for event in outcome.events] == [
+        (EventKind.LOST, "ping-timeout", 5060)
+    ]
+
+
+def test_whoever_is_heard_again_is_told_of() -> None:
+    one, other = silent(), silent("10.0.0.8", public_port=5062)
+    outcome = hear(Snapshot(1, (one, other)), [other], "ping-answered", NOW)
+    assert outcome.bindings == (one, replace(other, silent_since=0))
+    assert [(event.kind, event.reason, event.port) for event in outcome.events] == [
+        (EventKind.REGISTERED, "ping-answered", 5062)
+    ]
+
+
+def test_a_silent_phone_that_registers_is_registered_anew() -> None:
+    outcome = after(Snapshot(1, (silent(),)), f"<{A}>", call_id="call-9")
+    (made,) = outcome.bindings
+    assert (made.silent_since, made.registered_at) == (0, int(NOW) - 900)
+    assert [(event.kind, event.reason) for event in outcome.events] == [(EventKind.REGISTERED, "registered")]
+
+
+def test_a_silent_phone_that_comes_from_elsewhere_has_moved() -> None:
+    outcome = after(Snapshot(1, (silent(public_ip="203.0.113.9"),)), f"<{A}>", call_id="call-9")
+    assert kinds(outcome) == [EventKind.MOVED]
+
+
+def test_whatever_comes_from_the_place_of_a_silent_binding_shows_that_its_phone_is_there() -> None:
+    before = Snapshot(1, (silent("10.0.0.8"), silent("10.0.0.9", public_port=5062)))
+    outcome = after(before, call_id="call-9")
+    assert [one.silent_since for one in outcome.bindings] == [0, SILENT_SINCE]
+    assert [(event.kind, event.reason) for event in outcome.events] == [(EventKind.REGISTERED, "heard")]
+
+
+def test_beyond_five_the_silent_go_before_the_others() -> None:
+    old = tuple(binding(f"10.0.1.{n}", public_port=n, refreshed_at=int(NOW) - n) for n in range(MAX_CONTACTS))
+    quiet = replace(old[0], silent_since=SILENT_SINCE)
+    outcome = after(Snapshot(1, (quiet, *old[1:])), f"<{A}>")
+    assert quiet.contact not in at(outcome)

@@ -163,3 +163,17 @@ KNOWN = replace(UDP, instance="urn:uuid:1")
 )
 def test_whether_a_device_on_udp_has_moved(live: list[Binding], binding: Binding, moved: bool) -> None:
     assert has_moved(live, target_of("p", binding)) is moved
+
+
+def test_a_silent_device_is_rung_and_its_silent_flow_last() -> None:
+    silent = replace(UDP, instance="i", refreshed_at=99, silent_since=50)
+    older = replace(TCP, instance="i", refreshed_at=20)
+    assert rung(("p", Snapshot(1, (silent,)))) == [[("p", "sip:a@10.0.0.7")]]
+    assert rung(("p", Snapshot(1, (silent, older)))) == [[("p", "sip:b@10.0.0.7"), ("p", "sip:a@10.0.0.7")]]
+
+
+def test_a_silent_binding_is_the_last_to_look_for_who_is_lost() -> None:
+    silent = replace(UDP, contact="sip:c@10.0.0.7", refreshed_at=99, silent_since=50)
+    other = replace(TCP, contact="sip:d@10.0.0.7", refreshed_at=20)
+    found = again([silent, other], "p", target_of("p", TCP))
+    assert [target.contact for target in found] == ["sip:d@10.0.0.7", "sip:c@10.0.0.7"]

@@ -133,7 +133,88 @@ def test_what_changes_no_binding_only_uses_its_nonce() -> None:
     assert update == Update(replace(ONLINE, version=next_version(ONLINE, NOW), nonces=NONCES))
 
 
+# Phones over UDP that fell silent: bound, and not online
+
+SILENT = binding(silent_since=SECOND - 30)
+QUIET = Snapshot(7, (SILENT,))
+OFFLINE_FIELDS = ALL_FIELDS | {"online": "0", "state": "offline", "reason": "ping-timeout"}
+
+
+def test_a_phone_that_fell_silent_is_offline_and_its_status_says_until_when_it_is_bound() -> None:
+    update = settle(ONLINE, (SILENT,), (), NOW, reason=Reason.PING_TIMEOUT)
+    assert update.status == OFFLINE_FIELDS
+    assert update.after.bindings == (SILENT,)
+
+
+def test_a_phone_that_is_heard_again_is_online_since_now() -> None:
+    assert settle(QUIET, (binding(registered_at=SECOND - 500),), (), NOW).status == ALL_FIELDS
+
+
+def test_a_store_that_lost_the_status_is_told_since_when_a_phone_is_silent() -> None:
+    status = settle(EMPTY, (SILENT,), (), NOW).status
+    assert status == OFFLINE_FIELDS | {"since": str(SECOND - 30)}
+
+
+@pytest.mark.parametrize(
+    ("before", "reason", "fields"),
+    [
+        pytest.param(QUIET, Reason.EXPIRED, {}, id="it ran out: it stays offline for its silence"),
+        pytest.param(
+            Snapshot(7, (replace(SILENT, expires_at=SECOND - 1),)),
+            Reason.UNREGISTERED,
+            {},
+            id="it had run out before",
+        ),
+        pytest.param(
+            QUIET,
+            Reason.UNREGISTERED,
+            {"online": "0", "state": "offline", "reason": "unregistered"},
+            id="it went: offline it was before",
+        ),
+        pytest.param(
+            QUIET,
+            Reason.REVOKED,
+            {"online": "0", "state": "offline", "reason": "revoked"},
+            id="it was revoked",
+        ),
+    ],
+)
+def test_a_silent_phone_whose_bindings_end(before: Snapshot, reason: Reason, fields: dict[str, str]) -> None:
+    assert settle(before, (), (), NOW, reason=reason).status == fields
+
+
+OTHER = binding("10.0.0.8", public_port=9, user_agent="Other", expires_at=SECOND + 60)
+
+
+def test_of_two_devices_the_one_that_is_heard_is_shown() -> None:
+    before = Snapshot(7, (binding(), OTHER))
+    update = settle(before, (SILENT, OTHER), (), NOW, reason=Reason.PING_TIMEOUT)
+    assert (update.status["userAgent"], update.status["expiresAt"]) == ("Other", str(SECOND + 60))
+    assert (update.status["online"], "since" in update.status) == ("1", False)
+    refreshed = replace(OTHER, expires_at=SECOND + 90)
+    again = settle(Snapshot(8, (SILENT, OTHER)), (refreshed, SILENT), (), NOW)
+    assert again.status == {"expiresAt": str(SECOND + 90), "lastSeen": str(SECOND)}
+
+
+def test_when_the_last_that_is_heard_goes_the_silent_one_says_why() -> None:
+    before = Snapshot(7, (SILENT, OTHER))
+    status = settle(before, (SILENT,), (), NOW, reason=Reason.UNREGISTERED).status
+    assert (status["reason"], status["since"]) == ("ping-timeout", str(SECOND))
+    over = Snapshot(7, (SILENT, replace(OTHER, expires_at=SECOND - 5)))
+    assert settle(over, (SILENT,), (), NOW, reason=Reason.EXPIRED).status["since"] == str(SECOND - 5)
+
+
+def test_while_it_is_silent_only_until_when_can_change() -> None:
+    before = Snapshot(7, (SILENT, replace(SILENT, contact="sip:x@y", expires_at=SECOND + 9_000)))
+    assert settle(before, (SILENT,), (), NOW).status == {"expiresAt": str(SECOND + 3_600)}
+
+
 # Refusals (decision 15)
+
+
+def test_a_refusal_says_why_a_silent_phone_stays_offline() -> None:
+    status = refused(QUIET).status
+    assert (status["online"], status["reason"], "since" in status) == ("0", "ip-rejected", False)
 
 
 def refused(before: Snapshot, now: Epoch = NOW, ip: str = ELSEWHERE, reason: str = "ip-locked") -> Update:

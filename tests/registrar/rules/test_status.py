@@ -14,6 +14,7 @@ from registrar.rules.status import (
     offline_fields,
     online_fields,
     rejected_fields,
+    silent_fields,
 )
 
 from .words import NOW, binding
@@ -40,6 +41,9 @@ ONLINE = LiveStatus(
 )
 
 
+SILENT = silent_fields((binding(),), Epoch(SECOND - 50))
+
+
 def gone(status: LiveStatus, reason: str, since: int) -> LiveStatus:
     return replace(status, online=False, expires=-1, state="offline", reason=reason, since=since)
 
@@ -52,6 +56,27 @@ def gone(status: LiveStatus, reason: str, since: int) -> LiveStatus:
         pytest.param(UDP, {}, Epoch(NOW + 3_599.9), replace(ONLINE, expires=1), id="to the last moment"),
         pytest.param(
             UDP, {}, Epoch(NOW + 3_600), gone(ONLINE, "expired", SECOND + 3_600), id="run out, not yet swept"
+        ),
+        pytest.param(
+            SILENT,
+            {},
+            NOW,
+            replace(gone(ONLINE, "ping-timeout", SECOND - 50), silent=True),
+            id="over UDP, silent, and bound yet",
+        ),
+        pytest.param(
+            SILENT,
+            {},
+            Epoch(NOW + 3_600),
+            gone(ONLINE, "ping-timeout", SECOND - 50),
+            id="silent, and run out",
+        ),
+        pytest.param(
+            SILENT | {"transport": "tcp"},
+            {},
+            NOW,
+            replace(gone(ONLINE, "ping-timeout", SECOND - 50), transport="tcp"),
+            id="a connection that fell silent: nothing is bound to it any more",
         ),
         pytest.param(WSS, LIVING, NOW, replace(ONLINE, transport="wss"), id="a connection of a living node"),
         pytest.param(
