@@ -8,7 +8,7 @@ SOURCES := registrar config tests
 PAGE := config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
 
-.PHONY: run test check peers fmt lint unit wire soak fuzz bench page browser lock clean python
+.PHONY: run test check peers fmt lint unit wire soak busy fuzz bench page browser lock clean python
 
 run: $(VENV)/run.done $(PAGE)
 	$(BIN)/registrar serve --demo
@@ -34,6 +34,10 @@ unit: $(VENV)/dev.done $(PAGE)
 
 wire: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 	$(BIN)/python -m pytest -q -m wire
+
+# The tests that wait for time, ten times in a row beside four busy loops.
+busy: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
+	$(BIN)/python -m tests.busy --loops 4 --times 10 -- -m timed -n 2 --dist loadgroup
 
 # The large rounds that make test runs in small.
 soak: $(VENV)/dev.done $(PAGE) $(BROWSER) peers

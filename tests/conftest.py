@@ -23,6 +23,13 @@ APART: Final = frozenset(
     }
 )  # fmt: skip
 """Of those that start servers: modules that may run beside the others, with servers of their own."""
+TIMED: Final = frozenset(
+    {
+        "test_accept", "test_calls_losses", "test_calls_timers", "test_connections", "test_health", "test_listener",
+        "test_memory", "test_ng", "test_nodes", "test_pings", "test_valkey", "test_watch",
+    }
+)  # fmt: skip
+"""Modules whose tests wait for time to pass, or compare with it: `make busy` runs them beside busy loops."""
 API: Final = frozenset({"test_access_matrix", "test_checklist", "test_generated", "test_races"})
 """Modules that share one server of the API on PostgreSQL."""
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
@@ -53,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `pytest -n 2 --dist loadgroup`: a module is never split, and most of those with servers are one."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if item.path.stem in TIMED:
+            item.add_marker(pytest.mark.timed)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -32,7 +32,7 @@ CALL: Final = "call"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one request of a kind costs: the lower quartile of many."""
+    """What one request of a kind costs: the first decile of many."""
 
     calls: int
     """Python function calls."""
@@ -105,9 +105,9 @@ class Meter:
         return count
 
     def costs(self) -> dict[str, Cost]:
-        """Return the lower quartiles of each kind: timers and other background work only ever add."""
+        """Return a low figure of each kind, the first decile: timers and other background work only ever add."""
         return {
-            kind: Cost(*(sorted(column)[len(column) // 4] for column in zip(*rounds[WARM_UP:], strict=True)))
+            kind: Cost(*(sorted(column)[len(column) // 10] for column in zip(*rounds[WARM_UP:], strict=True)))
             for kind, rounds in self._kinds.items()
         }
 

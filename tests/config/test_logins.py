@@ -147,9 +147,9 @@ async def test_an_unknown_login_takes_as_long_as_a_wrong_password(world: World) 
         for email in (EMAIL, "nobody@acme.test"):
             taken = []
             for _ in range(3):
-                started = time.perf_counter()
+                started = time.process_time()
                 await log_in(client, username=email, password="wrong password")
-                taken.append(time.perf_counter() - started)
+                taken.append(time.process_time() - started)
             seconds[email] = min(taken)
     assert 0.5 < seconds[EMAIL] / seconds["nobody@acme.test"] < 2, seconds
 

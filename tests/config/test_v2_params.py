@@ -154,9 +154,9 @@ async def test_the_longest_array_costs_no_more_than_its_length(world: World) -> 
         for values in ("1," * 32_000 + "1", ",".join(map(str, range(20_000, 30_500)))):
             body = f'{{"userSpec":[{values}]}}'
             assert len(body) > 63_000
-            started = time.perf_counter()
+            started = time.process_time()
             answer = await client.post(
                 f"{path}/groups/{group}/users", content=body, headers={"Content-Type": "application/json"}
             )
             assert answer.status_code in (204, 404)
-            assert time.perf_counter() - started < 5, "as many steps as there are pairs of values"
+            assert time.process_time() - started < 5, "as many steps as there are pairs of values"

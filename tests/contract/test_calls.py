@@ -18,6 +18,7 @@ from registrar.store.calls_redis import MAX_UNTOLD, RedisCalls
 from registrar.store.redis_wire import Wire
 from tests.contract.conftest import KINDS
 from tests.contract.servers import Server, client, running
+from tests.patience import limit
 from tests.peers.process import frozen
 
 ID, OTHER = "ab" * 16, "cd" * 16
@@ -63,7 +64,7 @@ class Store:
 @asynccontextmanager
 async def opened(server: Server, clock: Hands, node: str) -> AsyncIterator[tuple[RedisCalls, Wire]]:
     wire = Wire(server.url)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(limit(20)), asyncio.TaskGroup() as tasks:
         running_wire = tasks.create_task(wire.run())
         await wire.opened.wait()
         try:

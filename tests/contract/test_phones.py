@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -24,6 +25,7 @@ from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
 from registrar.store.vault import Vault
+from tests.patience import limit
 
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 REALM = "acme.test"
@@ -407,7 +409,7 @@ async def believing(
     clock = Hands()
     told: list[str] = [] if gone is None else gone
     directory = CachedDirectory(rows, clock, lambda phone: told.append(phone.id))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(limit(10)), asyncio.TaskGroup() as tasks:
         reader = tasks.create_task(directory.run())
         try:
             yield directory, clock
@@ -470,7 +472,7 @@ async def test_a_database_that_hangs_is_away_within_half_a_second() -> None:
         anna, bent = await asyncio.gather(
             directory.find("anna", REALM), directory.find("bent", REALM), return_exceptions=True
         )
-        assert asyncio.get_running_loop().time() - started < 0.6
+        assert asyncio.get_running_loop().time() - started < limit(0.6)
         assert anna == phone()
         assert isinstance(bent, StoreUnavailable)
 
@@ -726,13 +728,12 @@ async def test_a_re_check_of_everybody_does_not_hold_the_loop() -> None:
     rows = Rows()
     async with believing(rows) as (directory, _):
         directory._take(many, set(), 0.0)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.process_time()
         for start in range(0, len(many), 200):
             ids = tuple(one.id for one in many[start : start + 200])
             rows.rows = {one.id: one for one in many[start : start + 200]}
             await directory.reread(ids)
-        assert loop.time() - started < 2
+        assert time.process_time() - started < 2
 
 
 async def test_the_first_contact_is_read_back_by_whoever_made_it_and_whoever_lost() -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from tests.patience import limit
 from tests.peers.phone import Address
 
-SECONDS: Final = 15.0
+SECONDS: Final = limit(15.0)
 Body = Mapping[str, object]
 
 

@@ -21,12 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.patience import limit
 from tests.peers.baresip_python import ROOT
 from tests.peers.phone import Account, Address
 from tests.peers.process import PeerFailed, Process
 from tests.peers.rtp import RATE, goertzel, level
 
-ORDER_SECONDS: Final = 30.0
+ORDER_SECONDS: Final = limit(30.0)
 FRAME_SECONDS: Final = 0.02
 AHEAD_SECONDS: Final = 0.06
 """So much of the tone waits to be sent."""
@@ -194,7 +195,7 @@ class _Phone:
         return number
 
     async def _do_incoming(self, within: float) -> int:
-        return await asyncio.wait_for(self._ringing.get(), within)
+        return await asyncio.wait_for(self._ringing.get(), limit(within))
 
     async def _do_answer(self, call: int) -> None:
         await self._calls[call].answer()

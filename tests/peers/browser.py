@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.patience import limit
 from tests.peers import netns, procfs
 from tests.peers.process import CLEAN_ENVIRONMENT, STARTER, PeerFailed, lacking, wait_until
 
@@ -39,10 +40,10 @@ FLAGS: Final = (
 ASKING: Final = ("--use-fake-ui-for-media-stream",)
 """Left out where the browser is to ask before it opens a microphone: without a window, it refuses."""
 TRUSTING: Final = "--ignore-certificate-errors"
-START_SECONDS: Final = 40.0
-STEP_SECONDS: Final = 20.0
+START_SECONDS: Final = limit(40.0)
+STEP_SECONDS: Final = limit(20.0)
 """The driver itself gives up each step after 10 s."""
-GONE_SECONDS: Final = 10.0
+GONE_SECONDS: Final = limit(10.0)
 
 
 def missing_parts() -> list[str]:

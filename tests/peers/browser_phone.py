@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from config.phone import routes
+from tests.patience import limit
 from tests.peers.browser import DRIVER, Tab
 from tests.peers.phone import Account
 from tests.peers.process import PeerFailed
@@ -32,7 +33,7 @@ NEAR: Final = "local-network-access"
 MICROPHONE: Final = "microphone"
 """A page that may not listen is not told the addresses of the machine: ICE finds nothing in a namespace."""
 SOUND: Final = DRIVER.parent / "sound.js"
-STEP_SECONDS: Final = 10.0
+STEP_SECONDS: Final = limit(10.0)
 POLL_SECONDS: Final = 0.05
 WINDOW_SECONDS: Final = 1.0
 PACKETS_A_SECOND: Final = 25

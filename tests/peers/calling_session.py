@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from tests.patience import limit
 from tests.peers.calling_dialog import Dialog, joined
 from tests.peers.calling_message import Message, display_of, uri_of, user_of
 from tests.peers.calling_transactions import Client, Server, acknowledgement
@@ -194,7 +195,7 @@ class Incoming(Session):
 
     async def acknowledged(self, within: float = SOON) -> None:
         """Until the ACK has come. Raises TimeoutError."""
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(limit(within)):
             await self.server.acknowledged.wait()
 
     async def cancelled(self, within: float = SOON) -> Message:

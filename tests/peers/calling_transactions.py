@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
+from tests.patience import limit
 from tests.peers.calling_dialog import joined
 from tests.peers.calling_message import Message, read, uri_of
 from tests.peers.phone import T1, T2, Address
@@ -34,8 +35,8 @@ class News:
         self._event = asyncio.Event()
 
     async def until(self, look: Callable[[], Found | None], within: float) -> Found:
-        """What `look` finds at last. Raises TimeoutError, and whatever `look` raises."""
-        async with asyncio.timeout(within):
+        """What `look` finds, within `limit(within)`. Raises TimeoutError, and whatever `look` raises."""
+        async with asyncio.timeout(limit(within)):
             while (found := look()) is None:
                 await self._event.wait()
             return found

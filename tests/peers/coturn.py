@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import limit
 from tests.peers.ports import free_port
 from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed, Process
 
 PROGRAMS: Final = ("turnserver", "turnutils_uclient")
-CLIENT_SECONDS: Final = 30.0
+CLIENT_SECONDS: Final = limit(30.0)
 LOOK_SECONDS: Final = 0.2
 BINDING_REQUEST: Final = bytes.fromhex("000100002112a442") + b"are you here"
 """STUN without credentials (RFC 8489 section 5): type, length, magic cookie, transaction id."""

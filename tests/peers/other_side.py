@@ -11,11 +11,12 @@ from typing import Final, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
+from tests.patience import limit
 from tests.peers.ports import free_port
 from tests.peers.process import PeerFailed
 from tests.peers.websocket_phone import SIP
 
-ANSWER_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = limit(10.0)
 ECHOED: Final = ("Via", "From", "To", "Call-ID", "CSeq")
 HOST: Final = "127.0.0.1"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import limit
 from tests.peers.ports import free_port
 from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed, Process, wait_until
 
@@ -17,7 +18,7 @@ OWNER: Final = "postgres"
 """Who runs the server when we are root: PostgreSQL itself refuses to be root's."""
 PROGRAMS: Final = Path("/usr/lib/postgresql")
 """Debian keeps each version in a folder of its own, and not on the path."""
-INITDB_SECONDS: Final = 120.0
+INITDB_SECONDS: Final = limit(120.0)
 OPTIONS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import limit
 from tests.peers import netns, procfs
 
 START_SECONDS: Final = 20.0
@@ -39,6 +40,7 @@ def lacking(*programs: str) -> list[str]:
 
 def wait_until(holds: Callable[[], bool], what: str, within: float = START_SECONDS) -> None:
     """Return as soon as `holds()` is true; raise PeerFailed when that takes too long."""
+    within = limit(within)
     deadline = time.monotonic() + within
     while not holds():
         if time.monotonic() > deadline:
@@ -136,7 +138,8 @@ class Process:
             raise PeerFailed(f"{self._name} ended before it was ready\n{self.last_lines()}")
 
     def wait(self, within: float) -> int:
-        """The exit code; a program that runs longer than `within` seconds is killed: PeerFailed."""
+        """The exit code; a program that runs longer than `limit(within)` seconds is killed: PeerFailed."""
+        within = limit(within)
         if self._child is None:
             raise PeerFailed(f"{self._name} was not started")
         try:

@@ -5,10 +5,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import limit
 from tests.peers.ports import free_port
 from tests.peers.process import PeerFailed, Process
 
-CLI_SECONDS: Final = 30.0
+CLI_SECONDS: Final = limit(30.0)
 
 
 class RedisServer:

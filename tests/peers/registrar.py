@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.phone import Account, Address
 from tests.peers.ports import free_port
@@ -20,8 +21,8 @@ from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed, Process
 DOMAIN: Final = "registrar.localhost"
 COMMAND: Final = Path(sys.executable).parent / "registrar"
 """The console script beside our interpreter; `python -m` would first import a `config` of the folder."""
-HTTP_SECONDS: Final = 10.0
-COMMAND_SECONDS: Final = 60.0
+HTTP_SECONDS: Final = limit(10.0)
+COMMAND_SECONDS: Final = limit(60.0)
 DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """No proxy of the environment between us and loopback."""
 TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")

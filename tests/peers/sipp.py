@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import limit
 from tests.peers.phone import Account
 from tests.peers.ports import free_port
 from tests.peers.process import PeerFailed, Process
@@ -17,7 +18,7 @@ from tests.peers.process import PeerFailed, Process
 UNLIMITED_RATE: Final = 100_000
 """More calls a second than any server takes: the limit in flight then closes the loop."""
 SOME_FAILED, ALL_GOOD, TIMED_OUT_GLOBALLY = 1, 0, 97
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = limit(20.0)
 
 
 class Sockets(StrEnum):

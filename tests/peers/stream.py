@@ -8,12 +8,13 @@ import time
 from types import TracebackType
 from typing import Final, Self, cast
 
+from tests.patience import limit
 from tests.peers.endpoint import Exchanges
 from tests.peers.phone import Account, BlockingPhone, Caller
 from tests.peers.pipe import Address, HungUp
 
 CLOSE_SECONDS: Final = 2.0
-CONNECT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = limit(10.0)
 CHUNK: Final = 65_536
 KEEP_ALIVE: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"

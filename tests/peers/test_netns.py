@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.netns import OWN, Namespace
 from tests.peers.process import Process
 from tests.wire.need import need_namespace
@@ -76,7 +77,7 @@ async def test_an_event_loop_works_inside(network: Namespace) -> None:
             asyncio.DatagramProtocol, remote_addr=(network.address, 7000)
         )
         speaker.sendto(b"here")
-        assert await asyncio.wait_for(heard, 5) == b"here"
+        assert await asyncio.wait_for(heard, limit(5)) == b"here"
         listener.close()
         speaker.close()
 

@@ -16,6 +16,7 @@ from registrar.handlers.forwarding import Forwarding
 from registrar.model import Epoch, Flow, Phone, Snapshot
 from registrar.sip import Request, Response, answer, parse, unquote
 from registrar.transaction import Key, Layer
+from tests.patience import limit
 from tests.registrar.handlers.handsets import ANN, BOB, Handset
 from tests.registrar.handlers.world import DOMAIN, Device, Sent, World
 
@@ -89,7 +90,7 @@ class Stage:
 @asynccontextmanager
 async def stage(*phones: Phone) -> AsyncIterator[Stage]:
     """In the end nothing is under way, and nothing was a fault of ours."""
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(limit(5)), asyncio.TaskGroup() as tasks:
         made = Stage(tasks, *phones)
         yield made
         await made.driver.idle()

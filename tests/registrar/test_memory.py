@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from registrar import memory
+from tests.patience import limit
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +33,11 @@ async def test_a_ring_is_gone_after_a_step_though_python_would_not_look_yet() ->
     await asyncio.sleep(0)
     ring = weakref.ref(Ring())
     assert ring() is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(limit(5)):
         while ring() is not None:
             await asyncio.sleep(0.01)
     stop.set()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(limit(2)):
         await tidying
 
 
@@ -54,7 +55,7 @@ async def test_what_outlives_a_step_is_found_with_the_next_whole_look(
     monkeypatch.setattr(memory, "WHOLE_SECONDS", 0.1)
     stop = asyncio.Event()
     tidying = asyncio.create_task(memory.tidy(stop))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(limit(5)):
         while ring() is not None:
             await asyncio.sleep(0.01)
     stop.set()

@@ -8,6 +8,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.patience import limit
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_dialog import Dialog
 from tests.peers.calling_line import LOCAL
@@ -162,10 +163,13 @@ async def talk(a: CallingPhone, b: CallingPhone, number: str) -> tuple[Outgoing,
 
 
 async def eventually(holds: Callable[[], object], what: str, seconds: float = SOON) -> float:
-    """How long it took until `holds()` was true; fails when it takes longer. Phones go on meanwhile."""
-    begin = time.monotonic()
+    """How long it took until `holds()` was true; fails when it takes longer than `limit(seconds)`.
+
+    Phones go on meanwhile.
+    """
+    begin, most = time.monotonic(), limit(seconds)
     while not holds():
-        assert time.monotonic() - begin < seconds, f"not within {seconds:g} s: {what}"
+        assert time.monotonic() - begin < most, f"not within {most:g} s: {what}"
         await asyncio.sleep(POLL_SECONDS)
     return time.monotonic() - begin
 

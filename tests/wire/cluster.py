@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from redis import Redis
 
+from tests.patience import limit
 from tests.peers.phone import Account, UdpPhone
 from tests.peers.postgresql import PostgresServer
 from tests.wire.site import Fields, Handset, Site, within
 
-LIVE_SECONDS: Final = 1.0
+LIVE_SECONDS: Final = limit(1.0)
 """Within which a change must have reached every process (design decision 7)."""
 LIVE_POLL_SECONDS: Final = 0.005
 

@@ -4,12 +4,13 @@ import time
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
+from tests.patience import limit
 from tests.peers.phone import Address, Answer, parse_answer
 from tests.peers.pipe import HungUp, Pipe, UdpPipe
 from tests.peers.stream import TcpPipe, trusting
 from tests.peers.websocket_phone import WsPipe
 
-ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = limit(5.0)
 PROBE: Final = """\
 OPTIONS sip:{host}:{port} SIP/2.0\r
 Via: SIP/2.0/{transport} {here}:{source};branch=z9hG4bKprobe{number};rport\r

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from config import phone
+from tests.patience import SOAK
 from tests.peers import browser, netns, postgresql
 from tests.peers.process import lacking
 
@@ -52,4 +53,4 @@ def _leave_out(text: str) -> None:
 
 def rounds(reduced: int, soak: int) -> int:
     """How many rounds to run: few, or with SOAK=1 all of them."""
-    return soak if os.environ.get("SOAK") == "1" else reduced
+    return soak if SOAK else reduced

@@ -21,13 +21,14 @@ from typing import Final
 
 import uvloop
 
+from tests.patience import limit
 from tests.peers.phone import Address
 from tests.peers.process import Process
 from tests.peers.stream import trusting
 from tests.wire.frames import CONTINUATION, PING, TEXT, frame, upgrade
 
 PER_SOURCE: Final = 50
-GIVE_UP_SECONDS: Final = 40.0
+GIVE_UP_SECONDS: Final = limit(40.0)
 SLOWLY_SECONDS: Final = 1.0
 SECURE: Final = ("tls", "wss")
 WEBSOCKETS: Final = ("ws", "wss")

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.patience import limit
 from tests.peers.baresip_calling import BaresipCaller
 from tests.peers.browser import Browser
 from tests.peers.browser_phone import BrowserPhone
@@ -27,7 +28,7 @@ from tests.wire.site import Handset, Site, within
 TONES: Final = (1000.0, 440.0, 700.0, 1500.0)
 """Of the phones of one test, in the order they are made."""
 TRANSPORTS: Final = ("udp", "tcp", "tls", "wss")
-SOON: Final = 6.0
+SOON: Final = limit(6.0)
 LEFT_SECONDS: Final = 5.0
 SILENCE: Final = 100.0
 LOUD: Final = 1_000.0

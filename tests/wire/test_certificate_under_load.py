@@ -8,11 +8,12 @@ from typing import Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.certificate import certify, name_in, swap
 from tests.peers.phone import Address
 from tests.peers.stream import TcpPipe, trusting
 from tests.wire.conftest import Report
-from tests.wire.fleet import SHARED, Fleet
+from tests.wire.fleet import Fleet
 from tests.wire.need import rounds
 from tests.wire.site import Site, within
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.wire
 
 SECURE: Final = ("tls", "wss")
 RATE: Final = 100
-AT_MOST_SECONDS: Final = 3.0 if SHARED else 1.0
+AT_MOST_SECONDS: Final = limit(1.0)
 CALM_SECONDS: Final = 1.0
 """Registrations go on so long after the last change, to show whom it has dropped."""
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.phone import Account
 from tests.peers.process import frozen
@@ -31,7 +32,7 @@ PHONES: Final = 200
 RATE: Final = 100
 SPELL_SECONDS: Final = 1.5
 """How long the load runs before and after each fault."""
-VISIBLE_SECONDS: Final = 10.0
+VISIBLE_SECONDS: Final = limit(10.0)
 """After the end of a fault every promise is to be seen by then."""
 KILLS: Final = 3
 """Faults in one test; more of them are more tests."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.patience import SOAK, limit
 from tests.peers import procfs
 from tests.peers.phone import parse_answer
 from tests.peers.pipe import Address, HungUp
@@ -93,7 +94,7 @@ async def outcome(
             if reader.at_eof() or writer.is_closing():
                 break
             writer.write(piece)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(limit(5)):
             while len(found) < len(stream.statuses) or messages.pongs < stream.pongs or stream.closed:
                 data = await reader.read(65_536)
                 found += messages.feed(data)
@@ -318,12 +319,14 @@ def test_bombs_cost_little_and_stop_nobody(streams: Site, report: Report) -> Non
     assert worst[name] <= BOMB_SECONDS
 
 
-def test_the_loop_goes_on_under_bombs(streams: Site, report: Report) -> None:
-    lags = [_worst_lag(streams, lambda: _bombard(streams, 2.0))]
-    while min(lags) > LAG_SECONDS and len(lags) < TRIES:  # other programs take their time, too
-        lags.append(_worst_lag(streams, lambda: _bombard(streams, 2.0)))
-    report(f"loop lag under header bombs: p99 at most {min(lags) * 1e3:g} ms")
-    assert min(lags) <= LAG_SECONDS
+if SOAK:
+
+    def test_the_loop_goes_on_under_bombs(streams: Site, report: Report) -> None:
+        lags = [_worst_lag(streams, lambda: _bombard(streams, 2.0))]
+        while min(lags) > LAG_SECONDS and len(lags) < TRIES:  # other programs take their time, too
+            lags.append(_worst_lag(streams, lambda: _bombard(streams, 2.0)))
+        report(f"loop lag under header bombs: p99 at most {min(lags) * 1e3:g} ms")
+        assert min(lags) <= LAG_SECONDS
 
 
 def _bombard(site: Site, seconds: float) -> None:

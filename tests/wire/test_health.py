@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.phone import Answer, UdpPhone
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import Reply
@@ -16,8 +17,8 @@ from tests.wire.site import Handset, Site, within
 
 pytestmark = pytest.mark.wire
 
-BACK_SECONDS: Final = 2.0
-NOTICED_SECONDS: Final = 2.0
+BACK_SECONDS: Final = limit(2.0)
+NOTICED_SECONDS: Final = limit(2.0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.phone import UdpPhone
 from tests.peers.pipe import HungUp
 from tests.peers.process import Process
@@ -18,7 +19,7 @@ from tests.peers.registrar import COMMAND
 from tests.peers.stream import TcpPipe, trusting
 from tests.wire.conftest import Report
 from tests.wire.connected import STREAMS, registered
-from tests.wire.fleet import SHARED, Calm, Fleet
+from tests.wire.fleet import Calm, Fleet
 from tests.wire.need import rounds
 from tests.wire.siege import SECURE, Order, Siege, hello
 from tests.wire.site import Site, within
@@ -164,7 +165,7 @@ def test_garbage_is_closed_or_ignored(streams: Site, report: Report) -> None:
                 pipe.send(data)
                 pipes.append((f"{name} over {transport}", transport in STREAMS_OF_SIP and not bare, pipe))
         _garbage_over_udp(streams)
-        deadline = began + MESSAGE_SECONDS + LATE_SECONDS
+        deadline = began + limit(MESSAGE_SECONDS + LATE_SECONDS)
         found = [(what, is_sip, _heard(pipe, deadline)) for what, is_sip, pipe in pipes]
     assert [what for what, _, said in found if said is None] == [], "they are still connected"
     assert [what for what, is_sip, said in found if is_sip and said] == [], "what is no SIP got an answer"
@@ -206,7 +207,7 @@ def test_who_wastes_time_is_thrown_out_in_his(waste: Waste, besieged: Besieged, 
     assert len(took) == len(seconds), f"{len(seconds) - len(took)} were never closed"
     report(f"{len(took)} closed after {min(took):.2f} to {max(took):.2f} s")
     assert waste.seconds - LATE_SECONDS / 2 <= min(took)
-    assert max(took) <= waste.seconds + LATE_SECONDS
+    assert max(took) <= limit(waste.seconds + LATE_SECONDS)
 
 
 def test_who_does_not_read_is_thrown_out(besieged: Besieged, report: Report) -> None:
@@ -216,7 +217,7 @@ def test_who_does_not_read_is_thrown_out(besieged: Besieged, report: Report) -> 
     stuck, last_stuck = besieged.gauge.grew("stuck")
     report(f"{asked:.0f} requests, {stuck:.0f} closed {last_stuck - last_asked:.1f} s after the last one")
     assert stuck == sum(waste.count * len(waste.transports) for waste in DEAF)
-    assert last_stuck - last_asked <= STUCK_SECONDS + LATE_SECONDS
+    assert last_stuck - last_asked <= limit(STUCK_SECONDS + LATE_SECONDS)
 
 
 def test_it_is_counted_why_they_were_thrown_out(besieged: Besieged) -> None:
@@ -242,7 +243,7 @@ def test_nothing_of_them_is_left(besieged: Besieged, report: Report) -> None:
 
 FLOOD_SECONDS: Final = rounds(3, 15)
 FLOOD_RATE: Final = 1_000
-COME_IN_SECONDS: Final = 8.0 if SHARED else 0.5
+COME_IN_SECONDS: Final = limit(0.5)
 """So long a phone may take that comes while others come and go."""
 
 

@@ -13,6 +13,7 @@ from registrar.errors import MediaRefused, StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import LegKind
 from registrar.store.media_rtpengine import RtpengineMedia
+from tests.patience import limit
 from tests.peers.netns import Namespace
 from tests.peers.rtp import RtpParty, assert_talk, audio_address
 from tests.peers.rtpengine import Rtpengine
@@ -98,7 +99,7 @@ async def media(engine: Rtpengine) -> AsyncIterator[RtpengineMedia]:
 
 
 async def until_gone(engine: Rtpengine) -> None:
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(limit(4)):
         while await asyncio.to_thread(engine.sessions):
             await asyncio.sleep(0.01)
 
@@ -229,12 +230,12 @@ async def test_an_engine_that_is_killed_is_replaced_by_the_other(
             second = await call(media, "moves", *phones, engine=first)
             assert {first, second} == set(engines)
             await asyncio.to_thread(assert_talk, *phones, 0.5)
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(limit(4)):
                 while media.engines_up != [second]:
                     await asyncio.sleep(0.02)
             assert {(await offered(media, f"new{n}", phones[0].sdp()))[1] for n in range(8)} == {second}
             await asyncio.to_thread(engines[first].start)
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(limit(4)):
                 while len(media.engines_up) < 2:
                     await asyncio.sleep(0.02)
             wheres = [(await offered(media, f"new{n}", phones[0].sdp()))[1] for n in range(8, 24)]
@@ -283,7 +284,7 @@ async def test_what_is_left_of_dead_calls_is_deleted_and_nothing_else(
             await offered(ours, session, phones[0].sdp())
         await ours.offer("strange", phones[0].sdp(), from_tag="a", to_tag="", to=PLAIN, engine="")
         assert await ours.leftovers(is_alive) == 2
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(limit(4)):
             while len(engine.sessions()) > 3:
                 await asyncio.sleep(0.01)
         assert engine.sessions() == ["strange", f"{PREFIX}alive", f"{PREFIX}late"]

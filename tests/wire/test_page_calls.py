@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.browser import Browser
 from tests.peers.browser_phone import BrowserPhone
 from tests.peers.other_side import OtherSide
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.wire
 
 ANNA: Final = '"Anna" <sip:1001@phones.test>'
 NARROW: Final = 360
-OFFER_SECONDS: Final = 3.0
+OFFER_SECONDS: Final = limit(3.0)
 REFUSED: Final = "The browser does not let this page use the microphone."
 SHOWN_SECONDS: Final = 5.0
 STUN_MAGIC: Final = bytes.fromhex("2112a442")

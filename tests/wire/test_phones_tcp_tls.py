@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.baresip import Baresip
 from tests.peers.baresip_python import BaresipPython
 from tests.peers.certificate import certify
@@ -33,7 +34,7 @@ EXPIRES: Final = 60
 REFRESH_PERCENT: Final = 5
 """Of EXPIRES: the phones come again after three seconds."""
 REFRESH_SECONDS: Final = 10.0
-OFFLINE_SECONDS: Final = 10.0
+OFFLINE_SECONDS: Final = limit(10.0)
 SIPP_CALLS: Final = 2
 SIPP_AGENT: Final = "sipp"
 AGENTS: Final = {Baresip: "baresip v1.0.0 (", BaresipPython: "baresip-python"}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.phone import Account, UdpPhone
 from tests.peers.ports import free_port
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.wire
 GONE_SECONDS: Final = 3.0
 OTHER_NODE_SECONDS: Final = 6.0
 """A lease is looked at each 2 s."""
-COMMAND_SECONDS: Final = 60.0
+COMMAND_SECONDS: Final = limit(60.0)
 NAME: Final = "the-one-name"
 
 

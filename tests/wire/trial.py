@@ -5,16 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.patience import limit
 from tests.peers.pipe import HungUp
 from tests.torture.build import SILENCE, Case, End, Fate
 from tests.wire.line import AnyLine, Line, TcpLine, WsLine
 from tests.wire.site import Site
 
 SILENCE_SECONDS: Final = 0.5
-HANG_UP_SECONDS: Final = 2.0
+HANG_UP_SECONDS: Final = limit(2.0)
 WAIT_SECONDS: Final = 8.0
 """So long the server waits for the rest of a message."""
-LATE_SECONDS: Final = 2.0
+LATE_SECONDS: Final = limit(2.0)
 TOO_BIG: Final = 1009
 """The close code of RFC 6455 section 7.4.1."""
 

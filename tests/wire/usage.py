@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import limit
 from tests.wire.site import Site, within
 
-BACK_SECONDS: Final = 8.0
+BACK_SECONDS: Final = limit(8.0)
 """Memory is given back every five seconds."""
 MEMORY: Final = 16 * 1024 * 1024
 FILES: Final = 2

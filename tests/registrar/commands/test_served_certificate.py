@@ -14,6 +14,7 @@ from registrar.model import Epoch
 from registrar.settings import read
 from registrar.store.certificate import ensure
 from registrar.transport.tls import ServerTls
+from tests.patience import limit
 
 DAY = 86_400
 
@@ -39,7 +40,7 @@ async def test_our_own_is_made_anew_while_it_is_served(
         (tmp_path / "old").mkdir()
         for path in ensure(tmp_path / "old", place.names(), Epoch(time.time() - 380 * DAY)):
             path.replace(tmp_path / path.name)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(limit(5)):
             while not (tls.refresh() and tls.expires_at > time.time() + 390 * DAY):
                 await asyncio.sleep(0.02)
 

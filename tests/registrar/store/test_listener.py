@@ -13,6 +13,7 @@ from registrar.store import announce, keys
 from registrar.store.listener import RETRY_SECONDS, SILENCE_SECONDS, Listener
 from registrar.store.redis_client import connect
 from tests.contract.servers import Server, client, running
+from tests.patience import limit
 from tests.peers.process import frozen
 
 pytestmark = pytest.mark.wire
@@ -43,7 +44,7 @@ class Ears:
         self.something.set()
 
     async def until(self, *ends: str | Change, within: float = 3.0) -> None:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(limit(within)):
             while tuple(self.told[-len(ends) :]) != ends:
                 self.something.clear()
                 await self.something.wait()

@@ -14,6 +14,7 @@ from registrar.store import media_engine
 from registrar.store.media_none import NoMedia
 from registrar.store.media_rtpengine import RtpengineMedia
 from registrar.store.ng import Encodable
+from tests.patience import limit
 from tests.peers.ng_engine import NgEngine
 
 WEBRTC, PLAIN = LegKind.WEBRTC, LegKind.PLAIN
@@ -68,7 +69,7 @@ async def offer(
 
 
 async def soon(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(limit(4)):
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -186,7 +187,7 @@ async def test_when_all_are_away_nobody_waits(media: RtpengineMedia, engines: li
     with pytest.raises(StoreUnavailable):
         await offer(media)
     assert media.engines_up == []
-    async with asyncio.timeout(0.1):
+    async with asyncio.timeout(limit(0.1)):
         with pytest.raises(StoreUnavailable):
             await offer(media)
 

@@ -14,6 +14,7 @@ from registrar.store import keys
 from registrar.store.nodes import Nodes
 from registrar.store.redis_client import connect
 from tests.contract.servers import Server, client, running
+from tests.patience import limit
 from tests.peers.process import frozen
 
 pytestmark = pytest.mark.wire
@@ -90,7 +91,7 @@ async def living(
 
 
 async def until(holds: Callable[[], Awaitable[object]], within: float = 3.0) -> None:
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(limit(within)):
         while not await holds():
             await asyncio.sleep(0.01)
 

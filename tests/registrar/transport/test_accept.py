@@ -30,11 +30,12 @@ from registrar.transport.accept import (
 from registrar.transport.connections import Connection, End, Limits
 from registrar.transport.stream import StreamConnection
 from registrar.transport.tls import ServerTls
+from tests.patience import limit
 from tests.peers.certificate import certify
 
 from .pretend import Room
 
-SECONDS: Final = 2.0
+SECONDS: Final = limit(2.0)
 """So long anything may take that takes no time of its own."""
 QUICK: Final = Limits(first_seconds=0.3)
 """For those who wait until a handshake does not come."""
@@ -81,7 +82,7 @@ class Door:
         return opened
 
     async def until(self, holds: Callable[[], bool], within: float = SECONDS) -> None:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(limit(within)):
             while not holds():
                 await asyncio.sleep(0.005)
 
@@ -320,7 +321,7 @@ async def test_a_handshake_that_does_not_come_gives_its_place_back(
             await here.until(lambda: here.places == 0)
             took = time.monotonic() - began
             assert (took >= QUICK.first_seconds) is waits
-            assert took < QUICK.first_seconds + 0.3
+            assert took < limit(QUICK.first_seconds + 0.3)
             if peer.fileno() >= 0:
                 await here.until(lambda: select_closed(peer))
         assert here.standing == 0
@@ -454,7 +455,7 @@ async def test_renegotiation_is_not_worth_a_line(
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(b"R\n")
         said = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(limit(10)):
             while b"no renegotiation" not in said:
                 said += await child.stdout.read(1_000)
             child.stdin.close()

@@ -20,6 +20,7 @@ from registrar.transport.connections import (
     End,
     Limits,
 )
+from tests.patience import limit
 
 from .pretend import PROXY, THERE, Pipe, Room, settled
 
@@ -722,7 +723,7 @@ async def test_one_job_looks_after_all_of_it() -> None:
     await asyncio.sleep(0)
     assert not pipe.closed
     room.clock.pass_(DEFAULTS.first_seconds)
-    async with asyncio.timeout(10 * LOOK_SECONDS):
+    async with asyncio.timeout(limit(10 * LOOK_SECONDS)):
         while not pipe.closed:
             await asyncio.sleep(0.01)
     assert talk.ended is End.SILENT

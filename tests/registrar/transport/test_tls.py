@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from registrar.errors import ConfigurationError
 from registrar.transport.tls import ServerTls
+from tests.patience import limit
 from tests.peers.certificate import BEGIN, certify, name_in, pem, swap
 
 VERSIONS: Final = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -79,7 +80,7 @@ class Echo:
 
     def _talk(self, opened: socket.socket) -> None:
         with contextlib.suppress(OSError), opened:
-            opened.settimeout(10)
+            opened.settimeout(limit(10))
             with self._context.wrap_socket(opened, server_side=True) as secured:
                 while data := secured.recv(1024):
                     secured.sendall(data)

@@ -10,6 +10,7 @@ import pytest
 from registrar.model import Flow
 from registrar.transport import local
 from registrar.transport.udp import UdpListener
+from tests.patience import limit
 
 REGISTER = b"REGISTER sip:acme.test SIP/2.0\r\n\r\n"
 COOKIE = b"\x21\x12\xa4\x42"
@@ -27,7 +28,7 @@ class Site:
         self.keep_alives += 1
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(limit(2)):
             while len(self.heard) + self.keep_alives < count:
                 await asyncio.sleep(0.005)
 
@@ -49,7 +50,7 @@ def peer(host: str = "127.0.0.1"):  # type: ignore[no-untyped-def]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as opened:
         opened.bind((host, 0))
-        opened.settimeout(2)
+        opened.settimeout(limit(2))
         yield opened
 
 
