@@ -25,8 +25,8 @@ APART: Final = frozenset(
 """Of those that start servers: modules that may run beside the others, with servers of their own."""
 TIMED: Final = frozenset(
     {
-        "test_accept", "test_calls_losses", "test_calls_timers", "test_connections", "test_health", "test_listener",
-        "test_memory", "test_ng", "test_nodes", "test_pings", "test_valkey", "test_watch",
+        "test_accept", "test_calls_losses", "test_calls_timers", "test_connections", "test_health",
+        "test_listener", "test_memory", "test_ng", "test_nodes", "test_pings", "test_valkey", "test_watch",
     }
 )  # fmt: skip
 """Modules whose tests wait for time to pass, or compare with it: `make busy` runs them beside busy loops."""
