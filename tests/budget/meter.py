@@ -105,7 +105,7 @@ class Meter:
         return count
 
     def costs(self) -> dict[str, Cost]:
-        """Return a low figure of each kind, the first decile: timers and other background work only ever add."""
+        """Return the first decile of each kind: timers and other background work only ever add."""
         return {
             kind: Cost(*(sorted(column)[len(column) // 10] for column in zip(*rounds[WARM_UP:], strict=True)))
             for kind, rounds in self._kinds.items()
