@@ -5,6 +5,7 @@ SipError                    a message of a peer that cannot be served: carries t
   UnsupportedVersion        505
   MessageTooLarge           513
 MediaRefused                488, of the media relay
+RedirectionRefused          480: a phone sends its caller where the caller may not go
 StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
                                 (without a country file ROAMING phones are refused, design decision 2)
 ConfigurationError          a setting that cannot be used: one line, exit code 2
@@ -46,6 +47,10 @@ class MessageTooLarge(SipError):
 
 class MediaRefused(Exception):
     """The media relay cannot make anything of this SDP: 488, and the text says why."""
+
+
+class RedirectionRefused(Exception):
+    """A 3xx of a phone that does not pass: 480, and the text says why."""
 
 
 class StoreUnavailable(Exception):

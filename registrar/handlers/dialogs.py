@@ -10,8 +10,16 @@ from typing import Final
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.model import Flow, Phone
 from registrar.rules import legs as leg_rules
-from registrar.rules import session
-from registrar.rules.identity import View, hops_left, secret_of, shown_request, shown_response
+from registrar.rules import redirection, session
+from registrar.rules.identity import (
+    ANONYMOUS_HOST,
+    WITHHELD_IDENTITY,
+    View,
+    hops_left,
+    secret_of,
+    shown_request,
+    shown_response,
+)
 from registrar.rules.legs import Legs
 from registrar.rules.routing import again, has_moved, is_on
 from registrar.rules.tokens import Leg, Target
@@ -23,6 +31,7 @@ from .forwarding import Forwarding
 from .network import Exchange
 from .parts import Parts, has_long_contact, is_registered, origin, response_contact, sender_target
 from .reach import Way
+from .redirecting import redirected
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_MOVED: Final = 4_096
@@ -179,6 +188,7 @@ class InDialog:
         self._exchange = exchange
         self._asked = exchange.request
         self.leg = leg
+        self._sender = sender
         self._sender_secret = secret_of(sender)
         self._receiver_secret = secret_of(receiver)
         self.target = self._named_target()
@@ -190,6 +200,7 @@ class InDialog:
         )
         """The way back to the sender, when it names itself in a Contact."""
         self._reached: Target | None = None
+        self._redirected: tuple[tuple[str, str], ...] = ()
         self._relay = leg.relay
 
     @property
@@ -217,6 +228,7 @@ class InDialog:
             contact=_user(self.leg.from_),
             gr=gr,
             secret=self._sender_secret,
+            is_private=self.leg.from_ == WITHHELD_IDENTITY,
         )
         extra = (*self._extra, *parts.reach.leave(way, self.leg.sender, asked))
         body = await self._request_body(view.contact)
@@ -243,10 +255,15 @@ class InDialog:
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""
+        if redirection.is_one(response.status):
+            return True
         return bool(self.leg.relay) and has_sdp(response) and 100 < response.status < 300
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
+        if redirection.is_one(response.status):
+            self._redirected = await redirected(self._parts, self._sender, response)
+            return response.body
         asked, relay, bridge = self._asked, self._relay, self._parts.bridge
         mine, theirs = asked.from_.tag or "", asked.to.tag or ""
         if self._offers or self._legs is None:
@@ -285,6 +302,7 @@ class InDialog:
             contact=user,
             gr=gr,
             secret=self._receiver_secret,
+            is_private=asked.to.uri.host == ANONYMOUS_HOST,
         )
         if body is None:
             turned = leg_rules.turned(self._legs) if self._legs is not None else None
@@ -294,6 +312,7 @@ class InDialog:
                 else other_body(response.body, self._receiver_secret, user)
             )
         extra, _ = session.granted(asked, response)
+        extra = (*extra, *self._redirected)
         return shown_response(asked, response, view, body, extra)
 
     def relayed(self, number: int, response: Response) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
+from registrar.errors import MalformedMessage, MediaRefused, RedirectionRefused, StoreUnavailable
 from registrar.rules import forward
 from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
 from registrar.rules.identity import person, secret_of
@@ -45,10 +45,10 @@ class Case(Protocol):
         """The request for one branch. Raises MediaRefused, StoreUnavailable."""
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """Whether the response's body must be asked for elsewhere."""
+        """Whether something must be asked for elsewhere before the response can go back."""
 
     async def body(self, number: int, response: Response) -> bytes:
-        """That body. Raises MediaRefused, StoreUnavailable."""
+        """That body. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """The response as the asker gets it; None: the body is the response's own."""
@@ -64,6 +64,14 @@ class Case(Protocol):
 
 
 @dataclass(slots=True)
+class Refused:
+    """Why a body could not be made."""
+
+    status: int
+    warning: str
+
+
+@dataclass(slots=True)
 class _Branch:
     left: deque[Target]
     way: Way | None = None
@@ -74,22 +82,14 @@ class _Branch:
     """Since its 2xx has gone back: who deals with each that follows."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     """What is to be done when it does not answer."""
-    warning: str = ""
-    retry_after: bool = False
+    refused: Refused | None = None
+    """Why it has come to nothing, when that is a trouble of ours."""
 
     def stop_waiting(self) -> None:
         """It has answered, or come to nothing: nothing is to be done any more because it has not."""
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
-
-
-@dataclass(slots=True)
-class Refused:
-    """Why a body could not be made."""
-
-    status: int
-    warning: str
 
 
 @dataclass(slots=True)
@@ -179,8 +179,8 @@ class Forwarding:
             try:
                 if self._takes_time(number, response):
                     body = await self.case.body(number, response)
-            except (MediaRefused, StoreUnavailable) as error:
-                log.warning("the media of a call: %s", error)
+            except (MediaRefused, RedirectionRefused, StoreUnavailable) as error:
+                log.warning("a response does not pass as it is: %s", error)
                 body = _refused(error)
             except MalformedMessage as fault:  # another name: compiled, a name has one type
                 log.debug("a response that cannot be read: %s", fault)
@@ -202,15 +202,14 @@ class Forwarding:
             branch.heir.answered(branch.key, response)
             return
         if status < 200:
-            self._perform(self.fork.provisional(number))
-            if status > 100 and not self.fork.over:
-                if self._is_invite:
-                    self._ring()
-                if not isinstance(body, Refused):
-                    self._pass(number, response, body)
+            self._hear_provisional(number, response, body)
             return
         if status == UNREACHED and not self.fork.over:
             self._again(number, status)
+            return
+        if status >= 300 and isinstance(body, Refused):
+            branch.refused = body
+            self._finish(number, body.status)
             return
         branch.final = response
         branch.stop_waiting()
@@ -222,6 +221,15 @@ class Forwarding:
             else:
                 self._perform([step])
         self._let_go()
+
+    def _hear_provisional(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+        self._perform(self.fork.provisional(number))
+        if response.status == 100 or self.fork.over:
+            return
+        if self._is_invite:
+            self._ring()
+        if not isinstance(body, Refused):
+            self._pass(number, response, body)
 
     def _accept(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         """A 2xx goes back; one whose media cannot be had is ended at once."""
@@ -292,12 +300,11 @@ class Forwarding:
 
     def _own_answer(self, status: int) -> Answer:
         """An answer that nobody gave, with what our own troubles add to it."""
-        warnings = [branch.warning for branch in self._branches if branch.warning]
-        if warnings and status == 488:
-            return Answer(status, why=warnings[0])
-        if status == 500 and any(branch.retry_after for branch in self._branches):
+        refused = [branch.refused for branch in self._branches if branch.refused is not None]
+        if status == 500 and any(one.status == BUSY.status for one in refused):
             return BUSY
-        return Answer(status)
+        warnings = [one.warning for one in refused if one.warning and one.status == status]
+        return Answer(status, why=warnings[0] if warnings else "")
 
     def _reply(self, answer: Answer) -> None:
         if not self._gone:
@@ -373,9 +380,8 @@ class Forwarding:
             try:
                 request = await self.case.request(number, way)
             except (MediaRefused, StoreUnavailable) as error:
-                refused = _refused(error)
-                branch.warning, branch.retry_after = refused.warning, refused.status == 503
-                self._finish(number, refused.status)
+                branch.refused = _refused(error)
+                self._finish(number, branch.refused.status)
                 return
             except Exception:  # a fault of ours: nobody shall ring, or wait, because of it
                 log.exception("a request could not be made")
@@ -388,8 +394,8 @@ class Forwarding:
             try:
                 branch.key = self.parts.network.request(request, way.flow, self)
             except TableFull:
-                branch.retry_after = True
-                self._finish(number, 503)
+                branch.refused = Refused(BUSY.status, "")
+                self._finish(number, BUSY.status)
                 return
             self._numbers[branch.key] = number
             patience = HOP_SECONDS if way.node and self._is_invite else 0.0
@@ -440,7 +446,7 @@ class Forwarding:
         self._perform(self.fork.give_up(408))
 
 
-def _refused(error: MediaRefused | StoreUnavailable) -> Refused:
-    if isinstance(error, MediaRefused):
-        return Refused(488, str(error))
-    return Refused(503, str(error))
+def _refused(error: MediaRefused | RedirectionRefused | StoreUnavailable) -> Refused:
+    if isinstance(error, StoreUnavailable):
+        return Refused(BUSY.status, str(error))
+    return Refused(488 if isinstance(error, MediaRefused) else 480, str(error))

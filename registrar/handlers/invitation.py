@@ -5,8 +5,10 @@ from dataclasses import replace
 from registrar.errors import MediaRefused
 from registrar.model import Call, Callee, CallState, Party, Phone
 from registrar.rules import legs as leg_rules
-from registrar.rules import session
+from registrar.rules import privacy, redirection, session
 from registrar.rules.identity import (
+    ANONYMOUS,
+    WITHHELD_IDENTITY,
     Person,
     View,
     escape,
@@ -27,6 +29,7 @@ from .forwarding import Forwarding
 from .network import Exchange
 from .parts import Parts, is_registered, origin, response_contact
 from .reach import Way
+from .redirecting import redirected
 
 
 class Invitation:
@@ -53,12 +56,19 @@ class Invitation:
         self._own = plain(self._asked.from_)
         """The caller as it knows itself."""
         self._dialled = plain(self._asked.to)
-        self._shown = str(person(caller))
-        self._user = person(caller).user
+        self._privacy = privacy.values(self._asked)
+        self._is_private = privacy.is_anonymous(self._asked, self._privacy)
+        self._shown = WITHHELD_IDENTITY if self._is_private else str(person(caller))
+        """The caller as callees see it. The record of the call names it all the same."""
+        self._user = ANONYMOUS if self._is_private else person(caller).user
         self._callee_user = escape(callee.number) or "anonymous"
         self._callee_address = f"<sip:{self._callee_user}@{caller.domain}>"
         """The callee as it knows itself, and as the caller knows it."""
         self._callee_person = str(_callee_person(callee, caller.domain))
+        self._is_callee_private = self._asked.uri.user == ANONYMOUS
+        """It is the device of a party that withholds its identity in another call."""
+        if self._is_callee_private:
+            self._callee_user = ANONYMOUS
         self._mark = mark
         self._extra = session.asked(self._asked)
         self._offers = has_sdp(self._asked)
@@ -67,6 +77,7 @@ class Invitation:
         self._legs: dict[int, Legs] = {}
         self._ways: dict[int, Way] = {}
         self._routes: dict[int, tuple[Leg, str]] = {}
+        self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
         self._winner: int | None = None
         self._call: Call | None = None
 
@@ -82,7 +93,7 @@ class Invitation:
             domain=caller.domain,
             caller=Party(
                 caller.id,
-                caller.extension or self._user,
+                caller.extension or person(caller).user,
                 caller.name,
                 self._exchange.flow.transport,
                 asked.from_.tag or "",
@@ -117,7 +128,8 @@ class Invitation:
             gr=parts.seal.target(self._caller_target, parts.salt()) if asked.contacts else "",
             secret=secret_of(self._caller),
             route=route,
-            asserted=True,
+            asserted=not self._is_private,
+            is_private=self._is_private,
         )
         extra = (*self._extra, *parts.reach.leave(way, self._caller.id, asked))
         via = parts.reach.via(way, self._mark)
@@ -149,10 +161,15 @@ class Invitation:
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""
+        if redirection.is_one(response.status):
+            return True
         return bool(self._relays.get(number)) and has_sdp(response) and 100 < response.status < 300
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
+        if redirection.is_one(response.status):
+            self._redirected[number] = await redirected(self._parts, self._caller, response)
+            return response.body
         relay, bridge = self._relays[number], self._parts.bridge
         secret = secret_of(self._phones.get(self._ways[number].target.phone))
         caller_tag, callee_tag = self._asked.from_.tag or "", response.to.tag or ""
@@ -179,6 +196,7 @@ class Invitation:
         route = ""
         if makes_dialog and response.to.tag:
             route = self._callers_route(number, target)
+        is_private = self._is_callee_private or not privacy.IDENTITY.isdisjoint(privacy.values(response))
         view = View(
             from_=self._callee_person,
             to=self._own,
@@ -187,7 +205,8 @@ class Invitation:
             gr=parts.seal.target(target, parts.salt()) if "contact" in response.headers else "",
             secret=secret,
             route=route,
-            asserted=100 < response.status < 300,
+            asserted=100 < response.status < 300 and not is_private,
+            is_private=is_private,
         )
         if body is None:
             body = (
@@ -196,6 +215,7 @@ class Invitation:
                 else other_body(response.body, secret, self._callee_user)
             )
         extra, _ = session.granted(asked, response)
+        extra = (*extra, *self._redirected.get(number, ()))
         return shown_response(asked, response, view, body, extra)
 
     def relayed(self, number: int, response: Response) -> None:

@@ -11,24 +11,15 @@ from registrar.errors import MalformedMessage
 from registrar.model import Flow, Phone, is_phone_name
 from registrar.sip import Headers, NameAddr, Request, Response, parse_name_addr, quote
 
+from .headers import CHARGING, CHARGING_LENGTH, KEPT_BACK, KEPT_BACK_PRIVATE, WITHHELD, WITHHELD_PRIVATE
+
 MAX_FORWARDS: Final = 70
 ANONYMOUS: Final = "anonymous"
 
-CLAIMS: Final = frozenset(
-    "authorization proxy-authorization route record-route path p-asserted-identity p-preferred-identity "
-    "remote-party-id diversion history-info p-called-party-id p-associated-uri p-charging-vector "
-    "p-access-network-info identity identity-info reply-to proxy-require".split()
-)
-"""Headers of a request that say who somebody is, or where it shall go: we know better."""
-_WITHHELD: Final = CLAIMS | {"via", "contact", "content-length", "max-forwards"}
-"""Headers of a request that do not pass as they are. The Vias are the sender's addresses: they come back into
-the answers, and need not be seen for that (RFC 3323 section 5.1)."""
-_KEPT_BACK: Final = frozenset(
-    "via from to call-id cseq record-route contact content-length www-authenticate proxy-authenticate "
-    "authentication-info proxy-authentication-info p-asserted-identity p-preferred-identity remote-party-id "
-    "p-associated-uri identity identity-info reply-to service-route".split()
-) | (CLAIMS - {"proxy-require"})
-"""Headers of a response that are made anew, or that would let one phone ask another for its digest."""
+ANONYMOUS_HOST: Final = "anonymous.invalid"
+WITHHELD_IDENTITY: Final = f'"Anonymous" <sip:{ANONYMOUS}@{ANONYMOUS_HOST}>'
+"""Whom the callee sees of a caller that withholds its identity (RFC 3323 section 4.1.1.3)."""
+
 _UNRESERVED: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"
 )
@@ -78,6 +69,8 @@ class View:
     """The token of our Record-Route; empty: none is added."""
     asserted: bool = False
     """Whether P-Asserted-Identity is added."""
+    is_private: bool = False
+    """Whether the sender withholds its identity."""
 
     def contact_header(self) -> str:
         """The Contact that leads back to the sender."""
@@ -135,6 +128,7 @@ def shown_request(
     side too. `extra` replaces or adds headers.
     """
     replaced = {name.lower() for name, _ in extra}
+    withheld = WITHHELD_PRIVATE if view.is_private else WITHHELD
     headers = Headers([("via", "Via", via)])
     rows = headers.rows
     for key, name, value in request.headers.rows:
@@ -142,7 +136,7 @@ def shown_request(
             value = _tagged(view.from_, request.from_.tag)
         elif key == "to":
             value = _tagged(view.to, request.to.tag)
-        elif key in _WITHHELD or key in replaced or _names(view, key):
+        elif key in withheld or key in replaced or _names(view, key) or key[:CHARGING_LENGTH] == CHARGING:
             continue
         elif key == "refer-to":
             value = _refer_to(value, view.place, is_here)
@@ -170,9 +164,10 @@ def shown_response(
 ) -> Response:
     """`response` as whoever `asked` gets it: with the asker's own Via, From, To, Call-ID and CSeq.
 
-    A redirection keeps its Contact (section 16.7 step 4 leaves it to the caller), without the username.
+    A redirection loses its Contacts: those that may be seen come back in `extra` (rules.redirection).
     """
     replaced = {name.lower() for name, _ in extra}
+    kept_back = KEPT_BACK_PRIVATE if view.is_private else KEPT_BACK
     rows = [("via", "Via", value) for value in asked.headers.all("via")]
     for key, name in (("from", "From"), ("to", "To"), ("call-id", "Call-ID"), ("cseq", "CSeq")):
         value = asked.headers.get(key) or ""
@@ -181,15 +176,12 @@ def shown_response(
         rows.append((key, name, value))
     if view.route:
         rows.append(("record-route", "Record-Route", view.record_route()))
-    redirects = 300 <= response.status < 400
-    if "contact" in response.headers and not redirects:
+    if "contact" in response.headers and not 300 <= response.status < 400:
         rows.append(("contact", "Contact", view.contact_header()))
     if view.asserted:
         rows.append(("p-asserted-identity", "P-Asserted-Identity", view.from_))
     for key, name, value in response.headers.rows:
-        if (key in _KEPT_BACK and not (redirects and key == "contact")) or key in replaced:
-            continue
-        if _names(view, key):
+        if key in kept_back or key in replaced or _names(view, key) or key[:CHARGING_LENGTH] == CHARGING:
             continue
         rows.append((key, name, _without(view, key, value)))
     rows.extend((name.lower(), name, value) for name, value in extra)

@@ -127,7 +127,20 @@ class Handset:
         body: bytes = b"",
     ) -> Response:
         """Answer a request that came."""
-        rows = [("Contact", f"<{self.contact}>"), *headers]
+        rows = (("Contact", f"<{self.contact}>"), *headers)
+        return await self.reply_bare(sent, status, *rows, reason=reason, tag=tag, body=body)
+
+    async def reply_bare(
+        self,
+        sent: Sent,
+        status: int,
+        *headers: tuple[str, str],
+        reason: str = "",
+        tag: str = "",
+        body: bytes = b"",
+    ) -> Response:
+        """The same with no header but these."""
+        rows = list(headers)
         if body:
             rows.append(("Content-Type", "application/sdp"))
         made = answer(sent.request, status, reason, rows, to_tag=tag or self._tag, body=body)

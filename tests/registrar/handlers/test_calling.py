@@ -304,3 +304,68 @@ async def test_a_phone_of_another_customer_is_not_reached_by_its_address() -> No
     shown = ann.dialog(exchange).uri
     world.people.known[ANN.id] = replace(world.people.known[ANN.id], customer="rival")
     assert (await ann.call(shown)).statuses == [404]
+
+
+# Privacy
+
+
+def hidden(*privacy: str) -> tuple[str, ...]:
+    return (*privacy, "User-Agent: Her Phone 1", "Subject: lunch with Ann")
+
+
+@pytest.mark.parametrize("asks", ["Privacy: id", "Privacy: user;critical", "Privacy: id;header"])
+async def test_a_caller_may_withhold_who_it_is(asks: str) -> None:
+    """RFC 3323, RFC 3325: from callees, in the whole call; the record of the call names it."""
+    world = world_of()
+    ann, bob, exchange, sent = await pair(world, more=hidden(asks))
+    asked = sent.request
+    assert asked.headers.get("from") == '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=tag-id-a'
+    assert asked.contacts[0].uri.user == "anonymous"
+    assert [
+        name for name in ("p-asserted-identity", "privacy", "user-agent", "subject") if name in asked.headers
+    ] == []
+    assert b"200@" not in bytes(asked) and b"Ann" not in bytes(asked)
+    his = await bob.take(sent)
+    (call,) = world.store.there.values()
+    assert (call.caller.number, call.caller.name) == ("200", "Ann")
+    hers = ann.dialog(exchange)
+    await hers.send("INFO", "User-Agent: Her Phone 1")
+    (info,) = world.wire.take()
+    assert info.request.headers.get("from") == '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=tag-id-a'
+    assert "user-agent" not in info.request.headers
+    back = await his.send("INFO")
+    (info,) = world.wire.take()
+    assert info.request.headers.get("to") == f"<sip:{'a' * 32}@{DOMAIN}>;tag=tag-id-a"
+    await ann.reply(info, 200, ("Server", "Her Phone 1"))
+    assert back.statuses == [200] and "server" not in back.responses[0].headers
+
+
+async def test_header_privacy_is_what_everybody_has() -> None:
+    world = world_of()
+    *_, sent = await pair(world, more=hidden("Privacy: header"))
+    assert sent.request.headers.get("p-asserted-identity") == f'"Ann" <sip:200@{DOMAIN}>'
+    assert b"10.0.0.7" not in bytes(sent.request).partition(b"\r\n")[2]
+
+
+async def test_no_privacy_is_said_on() -> None:
+    """RFC 3323 section 4.2: nobody may remove that value."""
+    *_, sent = await pair(world_of(), more=("Privacy: none",))
+    assert sent.request.headers.get("privacy") == "none"
+
+
+async def test_a_callee_may_withhold_who_it_is() -> None:
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    await bob.reply(sent, 180, ("Privacy", "id"), ("Server", "His Phone 2"))
+    (ringing,) = exchange.responses
+    assert [name for name in ("p-asserted-identity", "privacy", "server") if name in ringing.headers] == []
+
+
+async def test_who_withholds_its_identity_is_not_named_to_whom_it_is_transferred() -> None:
+    world = world_of()
+    ann, _, _, sent = await pair(world, more=hidden("Privacy: id"))
+    cat = await Handset(world, CAT, port=5080).register()
+    exchange = await cat.call(str(sent.request.contacts[0].uri), call_id="call-2")
+    (asked,) = world.wire.take()
+    await ann.reply(asked, 180)
+    assert b"200@" not in bytes(exchange.responses[0]) and b"Ann" not in bytes(exchange.responses[0])

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.model import Flow
+from registrar.rules import headers
 from registrar.rules.identity import (
-    CLAIMS,
+    WITHHELD_IDENTITY,
     Person,
     View,
     escape,
@@ -116,17 +117,39 @@ def test_without_a_contact_none_is_made() -> None:
     assert "contact" not in shown(asked).headers
 
 
-@pytest.mark.parametrize("name", sorted(CLAIMS))
-def test_what_a_phone_claims_is_dropped(name: str) -> None:
-    values = {
-        "authorization": 'Digest username="a", realm="b", nonce="c", uri="sip:b", response="00"',
-        "proxy-authorization": 'Digest username="a", realm="b", nonce="c", uri="sip:b", response="00"',
-    }
-    claim = values.get(name, "<sip:100@acme.test>")
-    made = shown(invite(f"{name}: {claim}"))
-    assert claim not in made.headers.all(name)
-    if name not in ("record-route", "p-asserted-identity"):
-        assert name not in made.headers
+DIGEST = 'Digest username="a", realm="b", nonce="c", uri="sip:b", response="00"'
+VALUES = {"authorization": DIGEST, "proxy-authorization": DIGEST}
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(headers.REMOVED), "p-charging-of-tomorrow", "route", "record-route"]
+)
+def test_what_does_not_pass_passes_in_no_direction(name: str) -> None:
+    claim = VALUES.get(name, "<sip:100@acme.test>")
+    view = replace(VIEW, route="", asserted=False)
+    assert name not in shown(invite(f"{name}: {claim}"), view).headers
+    assert name not in answered(invite(), 200, (name, claim), view=view).headers
+
+
+def test_a_claim_is_replaced_by_what_we_know() -> None:
+    asked = invite("P-Asserted-Identity: <sip:100@acme.test>")
+    assert shown(asked).headers.all("p-asserted-identity") == [VIEW.from_]
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Anything", "Content-Disposition", "User-to-User", "Replaces", "User-Agent", "P-Unknown"]
+)
+def test_what_nobody_has_said_anything_about_passes(name: str) -> None:
+    assert shown(invite(f"{name}: this")).headers.all(name.lower()) == ["this"]
+    assert answered(invite(), 200, (name, "this")).headers.all(name.lower()) == ["this"]
+
+
+@pytest.mark.parametrize("name", sorted(headers.PRIVATE))
+def test_what_tells_of_a_sender_that_withholds_its_identity_does_not_pass(name: str) -> None:
+    view = replace(VIEW, from_=WITHHELD_IDENTITY, asserted=False, is_private=True)
+    assert name in shown(invite(f"{name}: this")).headers
+    assert name not in shown(invite(f"{name}: this"), view).headers
+    assert name not in answered(invite(), 486, (name, "this"), view=view).headers
 
 
 def test_more_headers_replace_those_of_the_same_name() -> None:
@@ -247,9 +270,12 @@ def test_what_a_callee_claims_or_asks_for_is_dropped(name: str) -> None:
     )
 
 
-def test_a_redirection_keeps_where_it_leads() -> None:
-    made = answered(invite(), 302, ("Contact", f"<sip:{SECRET}@voicemail.test>"))
-    assert made.headers.get("contact") == "<sip:200@voicemail.test>"
+def test_a_redirection_leads_where_we_say() -> None:
+    given = answer(invite(), 302, headers=[("Contact", "<sip:100@elsewhere.test>")], to_tag="callee")
+    extra = (("Contact", "<sip:300@acme.test>"), ("Contact", "<sip:301@acme.test>"))
+    made = shown_response(invite(), given, VIEW, b"", extra)
+    assert made.headers.all("contact") == [value for _, value in extra]
+    assert "contact" not in shown_response(invite(), given, VIEW, b"").headers
 
 
 def test_a_reason_names_nobody() -> None:

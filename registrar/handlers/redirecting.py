@@ -1,0 +1,31 @@
+"""What becomes of a 3xx of a called phone: only numbers of the caller's own customer pass."""
+
+from registrar.errors import RedirectionRefused
+from registrar.model import Phone
+from registrar.rules import redirection
+from registrar.sip import Response
+
+from .parts import Parts
+
+
+async def redirected(parts: Parts, caller: Phone, response: Response) -> tuple[tuple[str, str], ...]:
+    """Return the Contact headers of a 3xx as `caller` may see them.
+
+    Raises RedirectionRefused when one of them is no number of the customer, StoreUnavailable.
+    """
+
+    def is_here(host: str) -> bool:
+        return host == caller.domain or parts.is_our_name(host)
+
+    dialled = redirection.dialled(response, is_here)
+    if dialled is None:
+        raise RedirectionRefused(redirection.STRANGER)
+    if not dialled:
+        raise RedirectionRefused(redirection.NOWHERE)
+    found = []
+    for user, q in dialled:
+        callee = await parts.dial_plan.called(caller.customer, user)
+        if callee is None or not callee.number:
+            raise RedirectionRefused(redirection.STRANGER)
+        found.append((callee, q))
+    return redirection.contacts(found, caller.domain)
