@@ -10,7 +10,7 @@ from typing import Final
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.model import Flow, Phone
 from registrar.rules import legs as leg_rules
-from registrar.rules import redirection, session
+from registrar.rules import session
 from registrar.rules.identity import (
     ANONYMOUS_HOST,
     WITHHELD_IDENTITY,
@@ -255,13 +255,13 @@ class InDialog:
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""
-        if redirection.is_one(response.status):
+        if 300 <= response.status < 400:
             return True
         return bool(self.leg.relay) and has_sdp(response) and 100 < response.status < 300
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
-        if redirection.is_one(response.status):
+        if 300 <= response.status < 400:
             self._redirected = await redirected(self._parts, self._sender, response)
             return response.body
         asked, relay, bridge = self._asked, self._relay, self._parts.bridge

@@ -5,7 +5,7 @@ from dataclasses import replace
 from registrar.errors import MediaRefused
 from registrar.model import Call, Callee, CallState, Party, Phone
 from registrar.rules import legs as leg_rules
-from registrar.rules import privacy, redirection, session
+from registrar.rules import privacy, session
 from registrar.rules.identity import (
     ANONYMOUS,
     WITHHELD_IDENTITY,
@@ -56,8 +56,7 @@ class Invitation:
         self._own = plain(self._asked.from_)
         """The caller as it knows itself."""
         self._dialled = plain(self._asked.to)
-        self._privacy = privacy.values(self._asked)
-        self._is_private = privacy.is_anonymous(self._asked, self._privacy)
+        self._is_private = privacy.is_anonymous(self._asked)
         self._shown = WITHHELD_IDENTITY if self._is_private else str(person(caller))
         """The caller as callees see it. The record of the call names it all the same."""
         self._user = ANONYMOUS if self._is_private else person(caller).user
@@ -161,13 +160,13 @@ class Invitation:
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""
-        if redirection.is_one(response.status):
+        if 300 <= response.status < 400:
             return True
         return bool(self._relays.get(number)) and has_sdp(response) and 100 < response.status < 300
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
-        if redirection.is_one(response.status):
+        if 300 <= response.status < 400:
             self._redirected[number] = await redirected(self._parts, self._caller, response)
             return response.body
         relay, bridge = self._relays[number], self._parts.bridge
@@ -196,7 +195,9 @@ class Invitation:
         route = ""
         if makes_dialog and response.to.tag:
             route = self._callers_route(number, target)
-        is_private = self._is_callee_private or not privacy.IDENTITY.isdisjoint(privacy.values(response))
+        is_private = self._is_callee_private
+        if response.headers.get(privacy.HEADER) is not None:
+            is_private = is_private or privacy.hides_identity(response)
         view = View(
             from_=self._callee_person,
             to=self._own,

@@ -25,9 +25,16 @@ def values(message: Request | Response) -> frozenset[str]:
     return found - {NONE} or found
 
 
-def is_anonymous(request: Request, asked: frozenset[str]) -> bool:
-    """Whether the callee must not learn who sends `request`; `asked` are its priv-values.
+def hides_identity(message: Request | Response) -> bool:
+    """Whether the sender of a message asks for its identity to be withheld."""
+    return not IDENTITY.isdisjoint(values(message))
+
+
+def is_anonymous(request: Request) -> bool:
+    """Whether the callee must not learn who sends `request`.
 
     A From at anonymous.invalid asks for it too: that is how a phone says it by itself (section 4.1.1.3).
     """
-    return not IDENTITY.isdisjoint(asked) or request.from_.uri.host.lower() == ANONYMOUS_HOST
+    if request.headers.get(HEADER) is not None and hides_identity(request):
+        return True
+    return request.from_.uri.host.lower() == ANONYMOUS_HOST

@@ -17,11 +17,6 @@ NOWHERE: Final = "Contact: the called phone redirects the call, and does not say
 STRANGER: Final = "Contact: the called phone redirects to an address that is not a number of this customer"
 
 
-def is_one(status: int) -> bool:
-    """Whether a response redirects."""
-    return 300 <= status < 400
-
-
 def dialled(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[str, str], ...] | None:
     """What the Contacts of a 3xx dial, each with its q; None when one of them leads elsewhere.
 

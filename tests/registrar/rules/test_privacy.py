@@ -51,4 +51,4 @@ def test_the_values_of_a_message(rows: tuple[str, ...], values: set[str]) -> Non
     ],
 )
 def test_who_withholds_its_identity(request_: Request, withheld: bool) -> None:
-    assert privacy.is_anonymous(request_, privacy.values(request_)) is withheld
+    assert privacy.is_anonymous(request_) is withheld
