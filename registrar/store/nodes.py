@@ -127,7 +127,6 @@ class Nodes:
         while self._predecessors:
             await self._bury(self._name, self._predecessors[-1])
             self._predecessors.pop()
-        now = asyncio.get_running_loop().time()
         others = [(name, generation) for name, generation in await self._rows() if name != self._name]
         seen: set[str] = set()
         neighbours: dict[str, tuple[str, str]] = {}
@@ -138,6 +137,7 @@ class Nodes:
                 continue
             row = f"{name} {generation}"
             seen.add(row)
+            now = asyncio.get_running_loop().time()  # when Redis said so, however long it was away before
             since = self._missing.setdefault(row, now)
             if now - since >= self._dead_seconds:
                 await self._bury(name, generation)
