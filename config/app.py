@@ -177,6 +177,6 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _version() -> str:
     try:
-        return version("registrar")
+        return version("sip-registrar")
     except PackageNotFoundError:
         return "0"

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 import typer
 import uvloop
@@ -22,7 +21,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config import clock
-from config import phone as phone_page
 from config.access import AccessLevel
 from config.app import create_app
 from config.auth import issue_token
@@ -35,7 +33,8 @@ from registrar.app import SipSide
 from registrar.commands import country_file
 from registrar.commands import doctor as checkup
 from registrar.commands import status as phones
-from registrar.commands.installation import Installation, Stores, installed, opened
+from registrar.commands.first_steps import api_url, print_demo, print_first_steps
+from registrar.commands.installation import Installation, Stores, existing, installed, opened
 from registrar.commands.served_certificate import concerns, served_certificate
 from registrar.errors import AnotherNode, ConfigurationError, StoreUnavailable
 from registrar.logs import RequestLines, configure
@@ -73,8 +72,13 @@ class Side(StrEnum):
 
 
 def install() -> Installation:
-    """Read the settings, the one time they are read, and find what belongs to them."""
+    """Read the settings, the one time they are read, and find or make what belongs to them."""
     return installed(all_settings.read(os.environ))
+
+
+def look_up() -> Installation:
+    """Read the settings, and find what belongs to them: these commands make no installation."""
+    return existing(all_settings.read(os.environ))
 
 
 @app.command()
@@ -117,7 +121,9 @@ async def _serve(installation: Installation, side: Side, lines: RequestLines, *,
             if sip is not None:
                 await _started(sip.started, running)
             if demo:
-                _print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
+                print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
+            else:
+                print_first_steps(installation, sip=side is not Side.API, api=side is not Side.SIP)
             memory.settle()
             tasks.create_task(memory.tidy(stop))
             log.info("ready")
@@ -246,66 +252,12 @@ def _say_what_is_unusual(installation: Installation) -> None:
         log.info("media relay: %s; production wants rtpengine >= %s (docs/media.md)", engines, RTPENGINE)
 
 
-def _print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
-    settings = installation.settings
-    # Another extension than the browser's, so that the two can call each other.
-    phone = next(
-        (one for one in tenant["phones"] if one["extensionNumber"] != tenant["webrtc"]["extensionNumber"]),
-        tenant["phones"][0],
-    )
-    api = _api_url(settings)
-    print(f"API          {api}   documentation: {api}/docs")
-    print(f"ADMIN token  {tenant['token']}")
-    print(f"SIP account  extension {phone['extensionNumber']} of domain {phone['domain']}")
-    print(f"  server     {_sip_servers(settings)}")
-    print(f"  username   {phone['username']}")
-    print(f"  password   {phone['password']}")
-    _print_webrtc(settings, tenant["webrtc"])
-
-
-def _sip_servers(settings: Settings) -> str:
-    """Where a phone reaches us: `127.0.0.1:5060 (UDP, TCP), 127.0.0.1:5061 (TLS)`."""
-    found: dict[str, list[str]] = {}
-    for name, listeners in (("UDP", settings.sip_udp), ("TCP", settings.sip_tcp), ("TLS", settings.sip_tls)):
-        for host, port in listeners[:1]:
-            found.setdefault(f"{_shown(host)}:{port}", []).append(name)
-    return ", ".join(f"{place} ({', '.join(names)})" for place, names in found.items()) or "none listens"
-
-
-def _print_webrtc(settings: Settings, phone: dict[str, Any]) -> None:
-    if not settings.sip_wss:
-        print("WebRTC       off: no secure WebSocket listens (REGISTRAR_SIP_WSS)", flush=True)
-        return
-    host, port = settings.sip_wss[0]
-    server = f"wss://{_shown(host)}:{port}"
-    print(f"WebRTC       extension {phone['extensionNumber']} of domain {phone['domain']}")
-    print(f"  server     {server}")
-    print(f"  username   {phone['username']}")
-    print(f"  password   {phone['password']}")
-    account = {name: phone[name] for name in ("username", "password", "domain")} | {"server": server}
-    if "iceServers" in phone:
-        account["ice"] = json.dumps(phone["iceServers"], separators=(",", ":"))
-    link = f"{_api_url(settings)}/phone#{urlencode(account, safe=':/')}"
-    print(f"  page       {link if phone_page.is_built() else phone_page.NOT_BUILT}", flush=True)
-
-
-def _api_url(settings: Settings) -> str:
-    scheme, listeners = ("http", settings.http) if settings.http else ("https", settings.https)
-    host, port = listeners[0] if listeners else ("127.0.0.1", 0)
-    return f"{scheme}://{_shown(host)}:{port}"
-
-
-def _shown(host: str) -> str:
-    """A listener's address as a program on this machine reaches it."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-
-
 @app.command()
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make or find the demo tenant in the configured database."""
-    installation = install()
+    installation = look_up()
     configure("warning", terminal=sys.stderr.isatty())
 
     async def make() -> dict[str, Any]:
@@ -314,9 +266,9 @@ def demo(
 
     tenant = _run(make())
     if as_json:
-        print(json.dumps({"api": _api_url(installation.settings)} | tenant))
+        print(json.dumps({"api": api_url(installation.settings)} | tenant))
     else:
-        _print_demo(installation, tenant)
+        print_demo(installation, tenant)
 
 
 @app.command()
@@ -331,7 +283,7 @@ def token(
     """Print a JWT for the API."""
     if level.upper() not in AccessLevel.__members__:
         raise ConfigurationError(f"--level: {level!r} is none of {', '.join(AccessLevel.__members__)}")
-    installation = install()
+    installation = look_up()
     chosen = AccessLevel[level.upper()]
     print(issue_token(installation.jwt_secret, chosen, customer, employee, minutes))
 
@@ -359,7 +311,7 @@ def status(
     ] = False,
 ) -> None:
     """Show the live status of the phones."""
-    installation = install()
+    installation = look_up()
     configure("error", terminal=sys.stderr.isatty())
     if not watch:
         _run(phones.show(installation, phone, as_json=as_json))
@@ -389,7 +341,7 @@ def geoip_update(
     force: Annotated[bool, typer.Option("--force", help="Take it when it is older, too.")] = False,
 ) -> None:
     """Fetch a country file; a running server reads it by itself."""
-    installation = install()
+    installation = look_up()
     configure("error", terminal=sys.stderr.isatty())
     country_file.update(installation, url, force=force)
 

@@ -1,8 +1,9 @@
 """Every setting, from the environment and from the TOML file that REGISTRAR_CONFIG names (design.md 4.2)."""
 
+import difflib
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -227,7 +228,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     known = {_variable(name) for name in Settings.model_fields} | {CONFIG}
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     if unknown:
-        raise ConfigurationError(f"unknown setting {unknown[0]}")
+        raise ConfigurationError(f"unknown setting {unknown[0]}{_meant(unknown[0], known)}")
     given = {
         name: environment[_variable(name)] for name in Settings.model_fields if _variable(name) in environment
     }
@@ -252,6 +253,13 @@ def _variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def _meant(unknown: str, known: Iterable[str]) -> str:
+    """What somebody who wrote `unknown` may have meant; empty when nothing known is like it."""
+    bare = {name.upper().removeprefix(PREFIX): name for name in known}
+    close = difflib.get_close_matches(unknown.upper().removeprefix(PREFIX), bare, n=1)
+    return f"; did you mean {bare[close[0]]}?" if close else ""
+
+
 def _from_file(path: str) -> dict[str, Any]:
     if not path:
         return {}
@@ -263,7 +271,8 @@ def _from_file(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"{CONFIG}: {path} is not TOML: {error}") from None
     unknown = sorted(set(values) - set(Settings.model_fields))
     if unknown:
-        raise ConfigurationError(f"{CONFIG}: unknown setting {unknown[0]} in {path}")
+        meant = _meant(unknown[0], Settings.model_fields)
+        raise ConfigurationError(f"{CONFIG}: unknown setting {unknown[0]} in {path}{meant}")
     return {
         name: ",".join(map(str, value)) if isinstance(value, list) else value
         for name, value in values.items()

@@ -5,12 +5,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from registrar.errors import ConfigurationError
 from registrar.store.vault import Vault
 
 from .. import clock
 from ..access import AccessLevel
 from ..auth import issue_token
 from ..database import writing
+from ..errors import Refused
 from ..ice import ice_servers
 from ..settings import ApiSettings
 from ..tables import Customer, Employee, Extension, SipPhone
@@ -20,8 +22,10 @@ from .models import GENERIC, MODELS, WEBRTC, find_model
 from .phones.write import new_phone
 
 NAME: Final = "Demo"
-PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"))
+PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"), ("203", "Dora Demo"))
 """The extensions; the first is the primary one of the demo employee."""
+EXAMPLES: Final = {"desk phone": "201", "baresip": "202", "sipp": "203"}
+"""The examples of README.md, each with a phone of its own: the first contact locks a phone to its address."""
 INSTANCE: Final = "demo-browser"
 """The WebRTC phone of the first extension, for the page at /phone."""
 TOKEN_MINUTES: Final = 24 * 60
@@ -33,8 +37,12 @@ async def demo_tenant(engine: AsyncEngine, settings: ApiSettings, vault: Vault) 
     """Find or make the tenant of the SIP domain `settings.domain`, and describe it.
 
     The same call again gives the same tenant, phones and passwords, and a new token.
+    Raises ConfigurationError when a group or a queue has one of its numbers.
     """
-    return await writing(engine, lambda session: _demo(session, settings, vault))
+    try:
+        return await writing(engine, lambda session: _demo(session, settings, vault))
+    except Refused as refused:
+        raise ConfigurationError(f"the demo tenant: {refused.problems[0].message}") from refused
 
 
 async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> Json:
@@ -56,6 +64,10 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
     )
     ice = ice_servers(settings, browser.oid, clock.epoch_now())
     webrtc = _phone_json(browser, extensions[0], customer, vault)
+    shown = [
+        _phone_json(phone, extension, customer, vault)
+        for phone, extension in zip(phones, extensions, strict=True)
+    ]
     return {
         "token": token,
         "customer": customer.oid,
@@ -63,10 +75,13 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
         "domainId": str(customer.id),
         "models": {name: row["oid"] for name, row in MODELS.items()},
         "extensions": [{"_id": row.oid, "number": row.number, "name": row.name} for row in extensions],
-        "phones": [
-            _phone_json(phone, extension, customer, vault)
-            for phone, extension in zip(phones, extensions, strict=True)
-        ],
+        "phones": shown,
+        "examples": {
+            example: phone
+            for example, number in EXAMPLES.items()
+            for phone in shown
+            if phone["extensionNumber"] == number
+        },
         "webrtc": webrtc | ({"iceServers": ice} if ice else {}),
     }
 

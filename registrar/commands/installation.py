@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from redis.asyncio import Redis
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config import clock
@@ -26,6 +27,9 @@ from registrar.transport import local
 
 OUTSIDE: Final = ("192.0.2.1", "2001:db8::1")
 """Addresses that only the default route leads to; nothing is sent there (RFC 5737, RFC 3849)."""
+
+OURS_ALONE: Final = 0o077
+"""Databases, keys and logs are nobody else's."""
 
 
 @dataclass(frozen=True)
@@ -127,20 +131,59 @@ class Installation:
 
 def installed(settings: Settings) -> Installation:
     """Find or make what lies in the data directory. Raises ConfigurationError."""
-    os.umask(0o077)  # databases, keys and logs are nobody else's
+    os.umask(OURS_ALONE)
     try:
-        directory = data_directory(settings.data_dir)
-        secret_key = settings.secret_key.get_secret_value() or secret(directory / "secret.key")
-        jwt_secret = settings.jwt_secret.get_secret_value() or secret(directory / "jwt.key")
+        return _located(settings, data_directory(settings.data_dir))
     except OSError as error:
         raise ConfigurationError(f"REGISTRAR_DATA_DIR: {error.filename}: {error.strerror}") from error
+
+
+def existing(settings: Settings) -> Installation:
+    """Find what lies in the data directory, and make nothing. Raises ConfigurationError."""
+    os.umask(OURS_ALONE)
+    directory = settings.data_dir.absolute()
+    missing = [path for path in _needed(settings, directory) if not path.exists()]
+    if missing:
+        raise ConfigurationError(
+            f"there is no installation in {directory} ({missing[0]} is missing): `registrar serve` or "
+            "`registrar migrate` makes one, REGISTRAR_DATA_DIR names another folder"
+        )
+    try:
+        return _located(settings, directory)
+    except OSError as error:
+        raise ConfigurationError(f"REGISTRAR_DATA_DIR: {error.filename}: {error.strerror}") from error
+
+
+def _needed(settings: Settings, directory: Path) -> list[Path]:
+    """The files that an installation with these settings has."""
+    named = {"secret.key": settings.secret_key, "jwt.key": settings.jwt_secret}
+    needed = [directory / name for name, given in named.items() if not given.get_secret_value()]
+    return needed + _database_file(_database_url(settings, directory))
+
+
+def _database_file(url: str) -> list[Path]:
+    """The file of an SQLite database; nothing for a server, and for a URL that `opened` will refuse."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return []
+    return [Path(parsed.database)] if parsed.drivername.startswith("sqlite") and parsed.database else []
+
+
+def _database_url(settings: Settings, directory: Path) -> str:
+    given = settings.database_url.get_secret_value()
+    return given or f"sqlite+aiosqlite:///{directory / 'registrar.sqlite'}"
+
+
+def _located(settings: Settings, directory: Path) -> Installation:
+    """The installation in `directory`; secrets that are neither there nor given are made. Raises OSError."""
     return Installation(
         settings,
         directory,
-        settings.database_url.get_secret_value() or f"sqlite+aiosqlite:///{directory / 'registrar.sqlite'}",
+        _database_url(settings, directory),
         settings.redis_url.get_secret_value() or socket_url(directory),
-        secret_key,
-        jwt_secret,
+        settings.secret_key.get_secret_value() or secret(directory / "secret.key"),
+        settings.jwt_secret.get_secret_value() or secret(directory / "jwt.key"),
     )
 
 

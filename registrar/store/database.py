@@ -61,7 +61,7 @@ def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
         )
     except ModuleNotFoundError:
         raise ConfigurationError(
-            "REGISTRAR_DATABASE_URL names PostgreSQL: install the extra, pip install 'registrar[postgres]'"
+            "REGISTRAR_DATABASE_URL names PostgreSQL: pip install 'sip-registrar[postgres]'"
         ) from None
     _look_before_use(engine)
     return engine

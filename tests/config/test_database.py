@@ -215,8 +215,21 @@ async def test_the_demo_tenant_is_made_once(database_url: str) -> None:
     for engine in engines:
         await engine.dispose()
     assert all({**one, "token": ""} == {**found[0], "token": ""} for one in found)
-    keys = {"token", "customer", "domain", "domainId", "models", "extensions", "phones", "webrtc"}
+    keys = {"token", "customer", "domain", "domainId", "models", "extensions", "phones", "examples", "webrtc"}
     assert set(found[0]) == keys
+
+
+async def test_a_demo_tenant_whose_number_is_taken_is_one_line(world: World) -> None:
+    await demo_tenant(world.engine, world.settings, world.vault)
+    await world.execute(
+        "DELETE FROM sip_phone WHERE extension_id = (SELECT id FROM extension WHERE number = '203')"
+    )
+    await world.execute("DELETE FROM extension WHERE number = '203'")
+    await world.execute("UPDATE number SET kind = 'queue' WHERE number = '203'")
+    with pytest.raises(
+        ConfigurationError, match=r"^the demo tenant: The number 203 is in use by another queue$"
+    ):
+        await demo_tenant(world.engine, world.settings, world.vault)
 
 
 async def test_a_demo_tenant_of_before_gets_its_phone_for_the_browser(world: World) -> None:
@@ -236,7 +249,7 @@ async def test_the_demo_token_opens_everything(world: World) -> None:
     async with world.client(None) as client:
         listed = (await client.get("/pbx/sipphone", headers=headers)).json()
         webrtc = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "demo"}, headers=headers)
-    assert listed["total"] == 4
+    assert listed["total"] == 5
     assert webrtc.json()["extensionNumber"] == "200"
     assert demo["domain"] == "demo.test"
 

@@ -141,6 +141,30 @@ def test_an_unknown_variable_stops_the_start(name: str) -> None:
         read({name: "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("REGISTRAR_SIP_UPD", "; did you mean REGISTRAR_SIP_UDP?", id="letters swapped"),
+        pytest.param("REGISTRAR_DATABASE", "; did you mean REGISTRAR_DATABASE_URL?", id="cut off"),
+        pytest.param("REGISTRAR_sip_udp", "; did you mean REGISTRAR_SIP_UDP?", id="in small letters"),
+        pytest.param("REGISTRAR_FOO", "", id="like none"),
+        pytest.param("REGISTRAR_", "", id="nothing"),
+    ],
+)
+def test_an_unknown_variable_that_is_like_a_known_one_is_told_what_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read({name: "x"})
+    assert str(caught.value) == f"unknown setting {name}{meant}"
+
+
+def test_an_unknown_name_in_a_file_is_told_what_was_meant(tmp_path: Path) -> None:
+    path = tmp_path / "registrar.toml"
+    path.write_text('sip_upd = "127.0.0.1:5060"')
+    with pytest.raises(ConfigurationError) as caught:
+        read({"REGISTRAR_CONFIG": str(path)})
+    assert str(caught.value).endswith(f"unknown setting sip_upd in {path}; did you mean sip_udp?")
+
+
 def test_secrets_are_not_shown() -> None:
     settings = read({"REGISTRAR_SECRET_KEY": "kept-" * 8, "REGISTRAR_REDIS_URL": "redis://:hunter2@r/0"})
     assert "kept-" not in repr(settings)

@@ -32,6 +32,12 @@ def need_browser() -> None:
         _leave_out(f"not there: {', '.join(missing)}")
 
 
+def need_page() -> None:
+    """The same for the page at /phone."""
+    if not phone.is_built():
+        _leave_out("not there: the page (make page)")
+
+
 def need_namespace() -> None:
     """The same for a network of the test's own, which only root can make."""
     missing = netns.missing_parts()

@@ -62,6 +62,7 @@ def test_a_country_file_is_fetched_and_a_running_server_takes_it(tmp_path: Path,
 
 def test_a_country_file_goes_where_the_setting_says(tmp_path: Path, web: Web) -> None:
     url = web.put("/city", countries("GeoLite2-City"))
+    assert run(tmp_path, "migrate").returncode == 0
     done = run(tmp_path, "geoip", "update", "--url", url, geoip_database=str(tmp_path / "here.mmdb"))
     assert done.returncode == 0, done.stderr
     assert "as its maker says" in done.stdout
@@ -79,7 +80,7 @@ def test_a_country_file_that_cannot_be_used_is_one_line(
     tmp_path: Path, web: Web, content: bytes, told: str
 ) -> None:
     old = countries(days=10)
-    (tmp_path / "data").mkdir(mode=0o700)
+    assert run(tmp_path, "migrate").returncode == 0
     (tmp_path / "data" / "geoip.mmdb").write_bytes(old)
     done = run(tmp_path, "geoip", "update", "--url", web.put("/f", content))
     assert (done.returncode, done.stdout) == (2, "")
@@ -91,7 +92,7 @@ def test_a_country_file_that_cannot_be_used_is_one_line(
 
 
 def test_an_older_country_file_needs_force(tmp_path: Path, web: Web) -> None:
-    (tmp_path / "data").mkdir(mode=0o700)
+    assert run(tmp_path, "migrate").returncode == 0
     (tmp_path / "data" / "geoip.mmdb").write_bytes(countries(days=10))
     url = web.put("/f", countries(days=20))
     done = run(tmp_path, "geoip", "update", "--url", url)
@@ -101,6 +102,7 @@ def test_an_older_country_file_needs_force(tmp_path: Path, web: Web) -> None:
 
 def test_the_demo_names_the_secure_pages_when_there_are_no_others(tmp_path: Path) -> None:
     port = free_port()
+    assert run(tmp_path, "migrate").returncode == 0
     done = run(tmp_path, "demo", "--json", http="", https=f"0.0.0.0:{port}")
     assert json.loads(done.stdout)["api"] == f"https://127.0.0.1:{port}"
 

@@ -115,11 +115,17 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
 
 
 def test_demo_json_is_one_object_and_finds_what_it_made(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
     runs = [run(tmp_path, "demo", "--json", http="127.0.0.1:18080") for _ in range(2)]
     assert [done.returncode for done in runs] == [0, 0]
     first, again = (_one_object(done.stdout) for done in runs)
     assert first["api"] == "http://127.0.0.1:18080"
-    assert {"token", "customer", "domain", "domainId", "models", "extensions", "phones"} <= first.keys()
+    keys = {"token", "customer", "domain", "domainId", "models", "extensions", "phones", "examples", "webrtc"}
+    assert keys <= first.keys()
+    accounts = [*first["examples"].values(), first["webrtc"]]
+    assert set(first["examples"]) == {"sipp", "baresip", "desk phone"}
+    assert len({account["username"] for account in accounts}) == 4, "an account for each example"
+    assert len({account["extensionNumber"] for account in accounts}) == 4
     assert {"generic", "webrtc"} <= first["models"].keys()
     assert len(first["extensions"]) >= 3
     assert all(extension.keys() >= {"_id", "number", "name"} for extension in first["extensions"])
@@ -140,6 +146,73 @@ def test_demo_json_works_while_serve_runs(site: Site) -> None:
     told = _one_object(site.command("demo", "--json"))
     assert {**told, "token": ""} == {**site.demo(), "token": ""}
     assert site.api("GET", "/pbx/sipphone", token=told["token"]).status == 200
+
+
+# An installation
+
+
+COMMANDS: Final = (
+    ("demo",),
+    ("demo", "--json"),
+    ("token", "--level", "ADMIN"),
+    ("status",),
+    ("status", "--watch"),
+    ("geoip", "update", "--url", "file:///nonexistent"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_beside_serve_and_migrate_makes_no_installation(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = run(tmp_path, *command)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"registrar: there is no installation in {tmp_path / 'data'} (")
+    assert "`registrar serve` or `registrar migrate` makes one" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_database_of_its_own_is_made_where_the_setting_names_one(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
+    other = tmp_path / "other.sqlite"
+    done = run(tmp_path, "status", database_url=f"sqlite+aiosqlite:///{other}")
+    assert (done.returncode, str(other) in done.stderr, other.exists()) == (2, True, False)
+
+
+def test_a_command_that_needs_no_file_needs_no_folder(tmp_path: Path) -> None:
+    keys = {
+        "secret_key": "a-secret-of-more-than-32-characters",
+        "jwt_secret": "another-one-of-32-characters-0123",
+    }
+    url = "postgresql+asyncpg://registrar@127.0.0.1:1/registrar"
+    done = run(tmp_path, "token", "--level", "ADMIN", database_url=url, **keys)
+    assert (done.returncode, done.stdout.count(".")) == (0, 2), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_redis_the_status_is_unknown(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
+    phones = len(_one_object(run(tmp_path, "demo", "--json").stdout)["phones"]) + 1
+    done = run(tmp_path, "status")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("unknown: Redis does not answer") == phones
+    assert "never registered" not in done.stdout
+    rows = json.loads(run(tmp_path, "status", "--json").stdout)
+    assert [(row["online"], row["state"], row["reason"]) for row in rows] == [(None, None, None)] * phones
+
+
+def test_serve_prints_the_first_steps(tmp_path: Path) -> None:
+    with Site(tmp_path) as site:
+        within(COMMAND_SECONDS, lambda: "registrar doctor" in site.out, "the first steps are printed")
+        told = site.out
+        assert f"API          http://{site.http[0]}:{site.http[1]}   documentation: " in told
+        assert f"SIP server   {site.sip[0]}:{site.sip[1]} (UDP)\n" in told
+        for step in ("registrar token --level ADMIN", "POST /customer", "registrar serve --demo"):
+            assert step in told
+        assert "password   " not in told
+        token = site.command("token", "--level", "ADMIN").strip()
+        assert site.api("POST", "/customer", {"name": "A", "sipDomain": "a.test"}, token=token).status == 200
 
 
 # Wrong settings
@@ -168,6 +241,7 @@ def _address(taken: socket.socket) -> str:
 
 WRONG: Final = (
     Wrong("an unknown setting", "REGISTRAR_FOO", {"foo": "1"}),
+    Wrong("a setting that is written wrong", "did you mean REGISTRAR_SIP_UDP?", {"sip_upd": "127.0.0.1:1"}),
     Wrong("a listener without a port", "REGISTRAR_SIP_UDP", {"sip_udp": "127.0.0.1"}),
     Wrong("a listener that is a name", "REGISTRAR_HTTP", {"http": "localhost:8080"}),
     Wrong("a short secret key", "REGISTRAR_SECRET_KEY", {"secret_key": "short"}),
@@ -200,7 +274,7 @@ def endings(
 ) -> dict[str, subprocess.CompletedProcess[str]]:
     """How `registrar serve` ended with each of the wrong settings, on a database that exists."""
     folder = tmp_path_factory.mktemp("wrong")
-    assert run(folder, "demo", "--json").returncode == 0
+    assert run(folder, "migrate").returncode == 0
     with closing(_taken(socket.SOCK_DGRAM)) as udp, closing(_taken(socket.SOCK_STREAM)) as tcp:
         sockets = {"sip_udp": _address(udp), "http": _address(tcp)}
 

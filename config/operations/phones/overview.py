@@ -13,6 +13,7 @@ from registrar.rules.status import LiveStatus
 from ...live import Live
 
 PAGE: Final = 1_000
+UNTOLD: Final = "unknown: Redis does not answer"
 _ALL: Final = text("SELECT id, username, extension FROM phone_v1 ORDER BY id")
 _ONE: Final = text(
     "SELECT id, username, extension FROM phone_v1 "
@@ -51,7 +52,7 @@ class Overview:
             self.extension,
             online,
             "" if status.expires is None else str(status.expires),
-            f"{status.reason}, still bound" if status.silent else status.reason or "never registered",
+            _why(status),
             _time(status.since) or "",
             public,
             status.local_ip_address or "",
@@ -99,6 +100,13 @@ async def names(reader: AsyncEngine, phones: Collection[str]) -> dict[str, Name]
     async with reader.connect() as connection:
         result = await connection.execute(_SOME, {"phones": list(phones)})
         return {str(row[0]): Name(str(row[1]), str(row[2] or "")) for row in result}
+
+
+def _why(status: LiveStatus) -> str:
+    """Return why a phone is online or offline."""
+    if status.online is None:
+        return UNTOLD
+    return f"{status.reason}, still bound" if status.silent else status.reason or "never registered"
 
 
 def _time(epoch: int | None) -> str | None:
