@@ -73,7 +73,7 @@ class BrowserPhone:
         script = f"window.toneHertz = {self.tone};\n{SOUND.read_text()}"
         allowed = [NEAR, MICROPHONE] if self.tone else [NEAR]
         page = f"{ORIGIN}/phone#{urlencode(link)}"
-        self.tab.open(page, script=script, files=page_files(), permissions=allowed)
+        self.tab.open(page, script=script, files=page_files(server), permissions=allowed)
         self._until("registered", lambda: self.tab.state()["registration"] == "registered")
 
     def call(self, number: str) -> None:
@@ -178,9 +178,9 @@ class BrowserPhone:
             time.sleep(POLL_SECONDS)
 
 
-def page_files() -> dict[str, dict[str, Any]]:
-    """The page and its parts, with the headers that the server gives them."""
-    values = {"version": "test", "domain": "", "server": ""}
+def page_files(server: str) -> dict[str, dict[str, Any]]:
+    """The page of a server and its parts, with the headers that the server gives them."""
+    values = {"version": "test", "domain": "", "server": server}
     page = Template((routes.PAGE / "page.html").read_text()).substitute(
         {name: escape(value) for name, value in values.items()}
     )

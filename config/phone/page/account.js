@@ -4,27 +4,59 @@
 
 export const FIELDS = ['username', 'password', 'domain', 'server'];
 const KEPT = 'registrar-phone-account';
+const LINKED = 'registrar-phone-link';
 
-// The account of this tab, or null when there is none.
-export function find() {
+// Take the account out of the link, and the link's fragment out of the address bar and the history: it holds a
+// password. Null when the link names no account.
+export function fromLink() {
   const named = new URLSearchParams(location.hash.slice(1));
-  if (named.has('username')) {
-    return Object.fromEntries([...FIELDS, 'ice'].map((name) => [name, (named.get(name) ?? '').trim()]));
-  }
+  if (!FIELDS.some((name) => named.has(name))) return null;
+  history.replaceState(null, '', location.pathname);
+  return Object.fromEntries([...FIELDS, 'ice'].map((name) => [name, (named.get(name) ?? '').trim()]));
+}
+
+// Open the page anew for an account of a link that came while the page was open.
+export function openAnew(account) {
+  store(LINKED, account);
+  location.reload();
+}
+
+// The account that `openAnew` was called with; null when it was not.
+export function fromLinkBefore() {
+  const account = stored(LINKED);
+  sessionStorage.removeItem(LINKED);
+  return account;
+}
+
+// The account that this tab has registered, or null.
+export function kept() {
+  return stored(KEPT);
+}
+
+// Keep it for a reload of this tab; it ends with the tab.
+export function keep(account) {
+  store(KEPT, account);
+}
+
+export function forget() {
+  sessionStorage.removeItem(KEPT);
+}
+
+function store(key, account) {
+  sessionStorage.setItem(key, JSON.stringify(account));
+}
+
+function stored(key) {
   try {
-    return JSON.parse(sessionStorage.getItem(KEPT));
+    return JSON.parse(sessionStorage.getItem(key));
   } catch {
     return null;
   }
 }
 
-// Keep it for a reload of this tab; it ends with the tab.
-export function keep(account) {
-  sessionStorage.setItem(KEPT, JSON.stringify(account));
-}
-
-export function forget() {
-  sessionStorage.removeItem(KEPT);
+// Whether two URLs name the same server.
+export function isSameServer(one, other) {
+  return URL.canParse(one) && URL.canParse(other) && new URL(one).origin === new URL(other).origin;
 }
 
 // What is wrong with the account, in one sentence; empty when nothing is.

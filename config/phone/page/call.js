@@ -3,6 +3,7 @@
 import { whyAnswered, whyEnded, whyFailed } from './call_words.js';
 import { closeMicrophone, openMicrophone } from './microphone.js';
 import { Meter } from './sound.js';
+import { serverSays } from './words.js';
 
 const GATHERING_MS = 500; // what the browser knows by then of its addresses has to do
 const SESSION_SECONDS = 1800; // RFC 4028
@@ -149,7 +150,7 @@ export class Call {
       eventHandlers: {
         requestFailed: ({ response, cause }) => {
           const why = response ? whyAnswered(response.status_code, response.reason_phrase) : `${cause}.`;
-          tell(`The transfer was refused: ${why}`);
+          tell(`The transfer was refused: ${why}${serverSays(response)}`);
         },
         progress: () => tell(`transferring, ringing at ${number}`),
         failed: ({ status_line: line }) => {

@@ -33,10 +33,12 @@ export class CallCards {
   }
 
   show(calls) {
+    const focused = this.#focused();
     for (const call of this.#cards.keys()) {
       if (!calls.includes(call)) this.#drop(call);
     }
     for (const call of calls) fill(this.#card(call), call.state);
+    if (focused) this.#refocus(focused, calls);
     document.body.dataset.calls = calls.map((call) => stateOf(call.state)).join(' ');
   }
 
@@ -49,6 +51,18 @@ export class CallCards {
     for (const [call, card] of this.#cards) {
       if (call.state.state === 'talking') showLevels(card, call);
     }
+  }
+
+  // The card that has the focus, or a part of it has.
+  #focused() {
+    return document.activeElement?.closest('.call') ?? null;
+  }
+
+  // The button that was pressed may be gone, or its card: stay with the call, else go to the one that is left.
+  #refocus(focused, calls) {
+    const lost = !focused.contains(document.activeElement) || !document.activeElement.checkVisibility();
+    const card = focused.isConnected ? focused : this.#cards.get(calls.at(-1));
+    if (lost) (card ?? document.querySelector('#number')).focus();
   }
 
   #card(call) {
@@ -92,6 +106,7 @@ function stateOf({ state, held }) {
 function fill(card, call) {
   card.dataset.state = stateOf(call);
   card.dataset.mood = call.held || call.heldByOther ? 'waiting' : MOODS[call.state];
+  name(card, call);
   put(card, 'h2', call.incoming ? 'Incoming call' : 'Call');
   put(card, '.headline span', headline(call));
   put(card, '.clock', clock(call));
@@ -104,10 +119,15 @@ function fill(card, call) {
     const { do: action } = button.dataset;
     button.hidden = !offered.includes(action) || (call.state !== 'talking' && ['hold', 'resume'].includes(action));
   }
-  if (document.activeElement.hidden) card.focus(); // the button that was pressed is gone: stay in this call
   const mute = card.querySelector('[data-do=mute]');
   mute.setAttribute('aria-pressed', call.muted);
   card.querySelector('.tools').hidden = call.state !== 'talking';
+}
+
+// What a screen reader says when the card gets the focus.
+function name(card, call) {
+  const text = `Call: ${whom(call)}`;
+  if (card.ariaLabel !== text) card.ariaLabel = text;
 }
 
 // An unchanged text is not written again: a screen reader would read it again.
@@ -116,9 +136,14 @@ function put(card, selector, text) {
   if (part.textContent !== text) part.textContent = text;
 }
 
-function headline({ state, held, name, number }) {
-  const who = name || number || 'somebody';
-  const whole = name && number ? `${name} (${number})` : who;
+function whom({ name, number }) {
+  return name && number ? `${name} (${number})` : name || number || 'somebody';
+}
+
+function headline(call) {
+  const { state, held } = call;
+  const who = call.name || call.number || 'somebody';
+  const whole = whom(call);
   return {
     asking: `calling ${who}: asking for the microphone`,
     calling: `calling ${who}`,

@@ -1,5 +1,7 @@
 // How a call ended, in plain words: answers to INVITE (RFC 3261 section 21) and the causes of JsSIP.
 
+import { serverSays } from './words.js';
+
 const ANSWERED = {
   401: 'Username or password is wrong, or somebody has made new ones.',
   403: 'The server does not allow this call.',
@@ -42,7 +44,7 @@ export function whyFailed({ originator, message, cause }, incoming) {
   if (cause === 'Rejected' && originator === 'local') return 'You declined the call.';
   const status = message?.status_code;
   if (!status) return CAUSES[cause] ?? `The call failed: ${cause}.`;
-  return `${whyAnswered(status, message.reason_phrase)}${warning(message)}`;
+  return whyAnswered(status, message.reason_phrase) + serverSays(message);
 }
 
 // Why a call is over; the event is JsSIP's `ended`.
@@ -65,10 +67,4 @@ export function whyAnswered(status, reason) {
 function whyTakenBack(cancel) {
   const elsewhere = /\bcause\s*=\s*200\b/.test(cancel?.getHeader('reason') ?? '');
   return elsewhere ? 'Another phone of yours answered.' : 'A missed call: the caller hung up.';
-}
-
-// What the server says about it itself: the text of its Warning header.
-function warning(answer) {
-  const said = /"([^"]+)"/.exec(answer.getHeader('warning') ?? '')?.[1];
-  return said ? ` The server says: ${said}.` : '';
 }

@@ -3,12 +3,16 @@
 // The registration is not taken back when the page goes away: its connection closes, and the server waits a few
 // seconds for the next one of the same device. So a reload leaves no gap. Calls end with the page.
 
-import { find, FIELDS, forget, iceServers, keep, problem } from './account.js';
+import {
+  FIELDS, forget, fromLink, fromLinkBefore, iceServers, isSameServer, keep, kept, openAnew, problem,
+} from './account.js';
 import { CallCards } from './call_view.js';
 import { Calls } from './calls.js';
 import { Phone, START } from './phone.js';
 import { Ringer, wake } from './sound.js';
-import { addLine, countDown, showAccount, showDialProblem, showForm, showSilence, showState } from './view.js';
+import {
+  addLine, countDown, ownServer, showAccount, showDialProblem, showForm, showSilence, showState,
+} from './view.js';
 
 const METER_MS = 100;
 const NUMBER = /^[\w.+*#-]+$/;
@@ -48,8 +52,11 @@ function run(account) {
     event.target.reset(); // Enter once more is no second call
     calls.dial(number);
   });
-  document.querySelector('#register').addEventListener('click', () => phone.register());
-  document.querySelector('#unregister').addEventListener('click', () => phone.unregister());
+  for (const name of ['register', 'unregister']) {
+    document.querySelector(`#${name}`).addEventListener('click', ({ currentTarget: button }) => {
+      if (button.ariaDisabled !== 'true') phone[name]();
+    });
+  }
   document.querySelector('#other').addEventListener('click', leave);
   for (const touched of ['pointerdown', 'keydown']) addEventListener(touched, wake);
   addEventListener('pagehide', () => calls.hangUpAll());
@@ -84,7 +91,6 @@ function titleFor(states) {
 
 function leave() {
   forget();
-  history.replaceState(null, '', location.pathname);
   location.reload();
 }
 
@@ -92,19 +98,34 @@ function submitted(event) {
   event.preventDefault();
   const fields = event.target.elements;
   const account = Object.fromEntries(FIELDS.map((name) => [name, fields[name].value.trim()]));
+  if (linked && isSameServer(account.server, linked.server)) account.ice = linked.ice;
   const wrong = problem(account);
   if (wrong) {
     showForm(account, wrong);
     return;
   }
   keep(account);
-  history.replaceState(null, '', location.pathname);
   location.reload();
 }
 
-const account = find();
-const wrong = account ? problem(account) : '';
-addEventListener('hashchange', () => location.reload());
+// What stands in the way of registering the account of a link; empty when nothing does.
+function doubt(account) {
+  const wrong = problem(account);
+  if (wrong || isSameServer(account.server, ownServer())) return wrong;
+  return `The link leads to another server than that of this page: ${account.server}. Connect only if you know it.`;
+}
+
+const linked = fromLink() ?? fromLinkBefore();
+const account = linked ?? kept();
+const doubts = linked ? doubt(linked) : '';
+addEventListener('hashchange', () => {
+  const another = fromLink();
+  if (another) openAnew(another);
+});
 document.querySelector('#form').addEventListener('submit', submitted);
-if (account && !wrong) run(account);
-else showForm(account, wrong);
+if (account && !doubts) {
+  keep(account);
+  run(account);
+} else {
+  showForm(account, doubts);
+}

@@ -3,7 +3,7 @@
 import JsSIP from 'jssip';
 
 import { instanceId } from './account.js';
-import { passesByItself } from './words.js';
+import { passesByItself, serverSays } from './words.js';
 
 const AGAIN_SECONDS = 10; // when an answer that passes by itself names no Retry-After
 const LONGEST_SECONDS = 3600;
@@ -18,6 +18,7 @@ export const START = {
   registration: 'none', // none, registering, registered, unregistering, unregistered, refused
   status: null, // of the last final answer to REGISTER; 0: none came
   reason: '',
+  said: '', // why, in the server's words
   until: null, // ms of the clock
   againAt: null, // ms of the clock
 };
@@ -63,7 +64,7 @@ export class Phone {
     this.#forgetAgain();
     const registered = this.#ua.isRegistered();
     const registration = registered ? 'unregistering' : 'unregistered';
-    this.#change({ registration, status: null, reason: '', until: null });
+    this.#change({ registration, status: null, reason: '', said: '', until: null });
     this.#ua.unregister();
   }
 
@@ -156,6 +157,7 @@ export class Phone {
       registration: 'refused',
       status,
       reason: response?.reason_phrase ?? '',
+      said: serverSays(response),
       until: null,
       againAt: seconds && Date.now() + seconds * 1000,
     }, response ? '' : 'REGISTER: no answer');
@@ -167,6 +169,7 @@ export class Phone {
       registration: 'unregistered',
       status: response?.status_code ?? 0,
       reason: response?.reason_phrase ?? '',
+      said: serverSays(response),
     });
   }
 

@@ -21,6 +21,11 @@ const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
 let shown = null; // what the countdown counts
 
+// Where the server of this page has its phones register; empty when it does not know.
+export function ownServer() {
+  return find('#form').elements.server.defaultValue;
+}
+
 // Show the form, with what is known already and what is wrong with it.
 export function showForm(account, problem) {
   find('#form').hidden = false;
@@ -50,8 +55,9 @@ export function showState(state, server, line) {
   document.body.dataset.until = state.until ?? '';
   showConnection(state, server);
   showRegistration(state);
-  find('#register').disabled = ['registering', 'unregistering'].includes(state.registration);
-  find('#unregister').disabled = ['unregistering', 'unregistered'].includes(state.registration);
+  // Not `disabled`: the button that was pressed would lose the focus.
+  find('#register').ariaDisabled = ['registering', 'unregistering'].includes(state.registration);
+  find('#unregister').ariaDisabled = ['unregistering', 'unregistered'].includes(state.registration);
   if (line) addLine(line);
 }
 
@@ -90,8 +96,8 @@ function showRegistration(state) {
   }[state.registration];
   part.querySelector('.words').textContent = {
     none: state.connection === 'disconnected' ? 'Registers by itself as soon as there is a connection.' : '',
-    unregistered: whyUnregistered(state.status),
-    refused: whyRefused(state.status),
+    unregistered: whyUnregistered(state.status) + state.said,
+    refused: whyRefused(state.status, state.said) + state.said,
   }[state.registration] ?? '';
   countDown();
 }

@@ -41,11 +41,18 @@ export function certificatePage(code, wasConnected, server) {
   return `https://${new URL(server).host}/`;
 }
 
-// What an answer to REGISTER means; 0 stands for none.
-export function whyRefused(status) {
+// What an answer to REGISTER means; 0 stands for none. `said` is what the server adds in its own words.
+export function whyRefused(status, said) {
   if (status === 0) return 'The server did not answer in time.';
+  if (status === 403 && said) return 'The server does not let this phone register.';
   if (status in REFUSED) return REFUSED[status];
   return status >= 500 ? 'The server has a problem of its own.' : 'The server refused the registration.';
+}
+
+// The reason that the server gives in its own words, in a Warning (RFC 3261 section 20.43); empty when it gives none.
+export function serverSays(answer) {
+  const said = /^\d{3} \S+ +"((?:[^"\\]|\\.)+)"/.exec(answer?.getHeader('warning') ?? '')?.[1];
+  return said ? ` The server says: ${said.replaceAll(/\\(.)/g, '$1').replace(/\.$/, '')}.` : '';
 }
 
 // Whether the server took the end of the registration; null: it was not asked, nothing was registered.
