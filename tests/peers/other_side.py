@@ -4,6 +4,7 @@ import queue
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -42,13 +43,20 @@ class Message:
 class OtherSide:
     """A server on loopback for one page at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Sequence[str] = ()) -> None:
+        """`refusal` is the answer to each REGISTER in place of a 200: status and reason, then headers."""
+        self._refusal = refusal
         self._port = free_port()
         self._server = serve(self._talk, HOST, self._port, subprotocols=[SIP], compression=None)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._connection: ServerConnection | None = None
         self._contact = ""
         self._came: queue.Queue[Message] = queue.Queue()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a page has ever connected."""
+        return self._connection is not None
 
     @property
     def url(self) -> str:
@@ -100,6 +108,9 @@ class OtherSide:
         message = _read(text)
         if message.kind != "REGISTER":
             self._came.put(message)
+            return
+        if self._refusal:
+            self.answer(message, *self._refusal)
             return
         self._contact = message["Contact"].partition("<")[2].partition(">")[0]
         self.answer(message, "200 OK", f"Contact: {message['Contact']};expires=600")

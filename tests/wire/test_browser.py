@@ -1,5 +1,6 @@
 """The page at /phone in Chromium: a WebRTC account registers over WSS, and the page says what happens."""
 
+import json
 import re
 import threading
 import time
@@ -130,6 +131,40 @@ def test_the_form_does_what_the_link_does(wss: Site, browser: Browser, softphone
     assert len(wss.bindings(softphone)) == 1
 
 
+def addresses(browser: Browser) -> list[str]:
+    """What the address bar shows, and each entry of the tab's history."""
+    found = browser.evaluate("[location.href, ...navigation.entries().map(({ url }) => url)]")
+    assert len(found) > 1
+    return [str(address) for address in found]
+
+
+def test_the_link_loses_its_secret_at_once(wss: Site, browser: Browser, softphone: Softphone) -> None:
+    assert browser.open(softphone.link(wss)) == 200
+    assert set(addresses(browser)) == {page(wss)}, "before it is registered"
+    shows(browser, registration="registered")
+    browser.reload()
+    shows(browser, registration="registered")
+    assert set(addresses(browser)) == {page(wss)}
+    assert softphone.account.password not in browser.evaluate("document.documentElement.outerHTML")
+
+
+def test_another_link_in_the_same_tab_loses_its_secret_too(
+    wss: Site, browser: Browser, softphone: Softphone
+) -> None:
+    open_registered(browser, wss, softphone)
+    wrong = replace(softphone, account=replace(softphone.account, password="x" * 32))
+    browser.evaluate(f"location.hash = {json.dumps(wrong.link(wss).partition('#')[2])}")
+    shows(browser, registration="refused", status="401")
+    assert set(addresses(browser)) == {page(wss)}
+    assert len(addresses(browser)) == 3, "the first page, and the second"
+
+
+def test_a_link_that_names_a_part_of_an_account_loses_it(wss: Site, browser: Browser) -> None:
+    browser.open(f"{page(wss)}#password=secret")
+    assert set(addresses(browser)) == {page(wss)}
+    assert "The account has no username" in browser.text()
+
+
 def test_the_buttons_take_it_back_and_make_it_again(
     wss: Site, browser: Browser, softphone: Softphone
 ) -> None:
@@ -207,7 +242,8 @@ def test_a_phone_that_is_locked_elsewhere_is_told(wss: Site, browser: Browser, s
     browser.open(softphone.link(wss))
     state = shows(browser, registration="refused")
     assert state["status"] == "403"
-    assert "its IP restriction does not allow this address" in browser.text()
+    told = "The server says: this phone is locked to another address than 127.0.0.1: set its ip.mode to OPEN"
+    assert told in browser.text()
     assert wss.status(softphone)["lastRejectedIp"] == "127.0.0.1"
     wss.patch(softphone, ip={"mode": "OPEN"})
     browser.press("#register")
@@ -387,7 +423,7 @@ def test_a_number_that_nobody_has_is_told(lines: list[Line]) -> None:
     anna, *_ = lines
     anna.phone.call("9999")
     anna.phone.wait("ended")
-    assert anna.phone.why == "There is no such number."
+    assert anna.phone.why.startswith("There is no such number. The server says: ")
 
 
 def test_a_page_in_a_call_fits_a_small_screen(lines: list[Line], tmp_path: Path) -> None:

@@ -66,21 +66,17 @@ def site(network: Namespace, folder: Path) -> Iterator[Site]:
     (line,) = re.findall(r"^ +(rtpengine .+)$", README, re.MULTILINE)
     argv = line.replace("YOUR_ADDRESS", network.address).split()
     assert "`REGISTRAR_RTPENGINE=127.0.0.1:2223 make run`" in README
-    defaults = {
+    settings = {
         "sip_udp": "0.0.0.0:5060",
         "sip_tcp": "0.0.0.0:5060",
         "sip_tls": "0.0.0.0:5061",
         "sip_wss": "0.0.0.0:8443",
         "http": "127.0.0.1:8080",
         "ping_seconds": "30",
+        "rtpengine": "127.0.0.1:2223",
+        "data_dir": str(folder / ".registrar"),
     }
-    made = Site(
-        folder,
-        arguments=("serve", "--demo"),
-        rtpengine="127.0.0.1:2223",
-        data_dir=str(folder / ".registrar"),
-        **defaults,
-    )
+    made = Site(folder, arguments=("serve", "--demo"), tenant=None, transports=(), **settings)
     made.http = ("127.0.0.1", 8080)
     with Process("rtpengine", argv, folder), made as site:
         within(SECONDS, lambda: "page   " in site.out, "the accounts are printed")

@@ -2,7 +2,7 @@
 //
 // A link may also name ICE servers for the sound: `ice`, a JSON list as RTCPeerConnection takes it.
 
-export const FIELDS = ['username', 'password', 'domain', 'server'];
+const FIELDS = ['username', 'password', 'domain', 'server'];
 const KEPT = 'registrar-phone-account';
 const LINKED = 'registrar-phone-link';
 
@@ -12,7 +12,13 @@ export function fromLink() {
   const named = new URLSearchParams(location.hash.slice(1));
   if (!FIELDS.some((name) => named.has(name))) return null;
   history.replaceState(null, '', location.pathname);
-  return Object.fromEntries([...FIELDS, 'ice'].map((name) => [name, (named.get(name) ?? '').trim()]));
+  return accountOf((name) => named.get(name) ?? '');
+}
+
+// The account whose parts `value(name)` gives. JsSIP wants the scheme in small letters.
+export function accountOf(value) {
+  const account = Object.fromEntries([...FIELDS, 'ice'].map((name) => [name, value(name).trim()]));
+  return { ...account, server: account.server.replace(/^wss?:/i, (scheme) => scheme.toLowerCase()) };
 }
 
 // Open the page anew for an account of a link that came while the page was open.

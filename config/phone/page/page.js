@@ -4,7 +4,7 @@
 // seconds for the next one of the same device. So a reload leaves no gap. Calls end with the page.
 
 import {
-  FIELDS, forget, fromLink, fromLinkBefore, iceServers, isSameServer, keep, kept, openAnew, problem,
+  accountOf, forget, fromLink, fromLinkBefore, iceServers, isSameServer, keep, kept, openAnew, problem,
 } from './account.js';
 import { CallCards } from './call_view.js';
 import { Calls } from './calls.js';
@@ -97,7 +97,7 @@ function leave() {
 function submitted(event) {
   event.preventDefault();
   const fields = event.target.elements;
-  const account = Object.fromEntries(FIELDS.map((name) => [name, fields[name].value.trim()]));
+  const account = accountOf((name) => fields[name]?.value ?? '');
   if (linked && isSameServer(account.server, linked.server)) account.ice = linked.ice;
   const wrong = problem(account);
   if (wrong) {
