@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-SOURCES := registrar config tests
+SOURCES := registrar config tests deploy/built_page.py
 
 PAGE := config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json

@@ -6,11 +6,12 @@ import subprocess
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from registrar import settings
-from registrar.model import Binding, Call, CallState, Cause, Ending, Epoch, EventKind, Party, Reason
+from registrar.model import Binding, Call, CallState, Cause, Ending, Epoch, EventKind, Party, Reason, Refusal
 from registrar.rules import status
 from registrar.store import call_codec
 
@@ -48,6 +49,18 @@ def test_the_redis_contract_names_every_field_of_the_status() -> None:
     fields = status.online_fields((binding,), 1) | status.rejected_fields("ip", "r", Epoch(1), online=True)
     page = text("docs/redis.md")
     assert [name for name in fields if f"`{name}`" not in page] == []
+
+
+def test_the_redis_contract_names_every_transport() -> None:
+    (row,) = re.findall(r"^\| `transport` \| (.+) \|$", text("docs/redis.md"), re.MULTILINE)
+    assert row == ", ".join(f"`{name}`" for name in ("udp", "tcp", "tls", "ws", "wss"))
+
+
+@pytest.mark.parametrize(("letter", "value"), [("b", Binding), ("r", Refusal)], ids=["bindings", "refusals"])
+def test_the_redis_contract_has_the_fields_of_a_row_in_their_order(letter: str, value: type[Any]) -> None:
+    (row,) = re.findall(rf"^- `{letter}`: `\[\[([^\]]+)\]", text("docs/redis.md"), re.MULTILINE)
+    names = [re.sub("_(.)", lambda found: found[1].upper(), name) for name in value.__dataclass_fields__]
+    assert [name.strip() for name in row.split(",")] == names
 
 
 def test_the_redis_contract_names_everything_that_is_written_of_a_call() -> None:
