@@ -295,6 +295,7 @@ class SipSide:
             neighbour=self._nodes.neighbour,
             is_ours=self._is_ours,
             is_our_name=self._is_our_name,
+            may_come=self._access.may_come,
             start_task=driver.start,
             pings=self._pings,
         )

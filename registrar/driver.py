@@ -182,6 +182,7 @@ class Driver:
                 self._metrics.auth("challenge")
             self._reply(request, flow, verdict)
         elif isinstance(verdict, Silence):
+            log.debug("an ACK of no call of ours: %s", request.headers.get("call-id"))
             self._metrics.dropped("ack")
         elif self._open >= MAX_TASKS:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "5"),)))
@@ -368,8 +369,8 @@ class Driver:
             if action.response.status >= 200 and action.response.cseq[1] != "INVITE":
                 del self._askers[key]
             asker.answered(key, action.response)
-        elif isinstance(action, Deliver):  # such a caller ignored our Record-Route, and its ACK ends here
-            log.debug("an ACK with the branch of its INVITE: %s", action.request.call_id)
+        elif isinstance(action, Deliver):  # an ACK with the branch of its INVITE goes where its Route leads
+            self._serve(action.request, action.flow)
         else:
             asker, work = self._askers.pop(key, None), self._works.pop(key, None)
             if asker is not None and not isinstance(action, Ended):
@@ -454,7 +455,8 @@ class Work:
 
     def accept(self) -> bool:
         """See Exchange."""
-        self._key = self._driver.accept(self)
+        if self._key is None:
+            self._key = self._driver.accept(self)
         return self._key is not None
 
     def serve(self, served: Served) -> None:

@@ -20,7 +20,7 @@ from registrar.handlers.parts import Parts
 from registrar.handlers.pings import Pings
 from registrar.handlers.reach import Neighbour, Reach
 from registrar.metrics import Metrics
-from registrar.model import Flow, MediaPolicy
+from registrar.model import Flow, MediaPolicy, Phone
 from registrar.ports import Clock, DialPlan
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
 from registrar.store import keys
@@ -67,6 +67,7 @@ class Surroundings:
     neighbour: Callable[[str], Neighbour | None]
     is_ours: Callable[[str], bool]
     is_our_name: Callable[[str], bool]
+    may_come: Callable[[Phone, str], bool]
     start_task: Callable[[Coroutine[None, None, None]], object]
     pings: Pings
 
@@ -78,7 +79,7 @@ class Telephony:
         self._location = around.location
         self._metrics = around.metrics
         key = settings.secret_key
-        prefix = f"registrar-{derive(key, 'media', PREFIX_BYTES).hex()}-"
+        prefix = _media_prefix(key)
         self._media: RtpengineMedia | NoMedia = (
             RtpengineMedia(settings.rtpengine, prefix, around.metrics) if settings.rtpengine else NoMedia()
         )
@@ -125,6 +126,8 @@ class Telephony:
             loop_key=derive(key, "loops"),
             is_ours=around.is_ours,
             is_our_name=around.is_our_name,
+            may_come=around.may_come,
+            metrics=around.metrics,
             start_task=around.start_task,
             new_id=lambda: secrets.token_hex(ID_BYTES),
             silent_places=around.pings.silent_places,
@@ -205,7 +208,12 @@ CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
 
 def make_seal(secret_key: str) -> Seal:
     """The seal of tokens, the same on all nodes."""
-    return Seal(derive(secret_key, "tokens", KEY_BYTES))
+    return Seal(derive(secret_key, "tokens", KEY_BYTES), _media_prefix(secret_key))
+
+
+def _media_prefix(secret_key: str) -> str:
+    """How the name of each session of this installation begins at the media relay."""
+    return f"registrar-{derive(secret_key, 'media', PREFIX_BYTES).hex()}-"
 
 
 class Salts:

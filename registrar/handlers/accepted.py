@@ -57,7 +57,7 @@ def hang_up(
 
     One that stood before goes on: the 2xx of a re-INVITE gets its ACK alone.
     """
-    contact = response_contact(response) or sent.target
+    contact = response_contact(response, sent.target) or sent.target
     acknowledge = forward.acknowledge(sent, response, contact, parts.reach.via(way))
     parts.network.send(_addressed(parts, caller, acknowledge, way), way.flow)
     if not is_new_dialog:

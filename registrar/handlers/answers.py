@@ -28,6 +28,9 @@ class Answer:
 
 BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
 NO_SUCH_CALL: Final = Answer(481, why="Route: no call or subscription of this service is named")
+NOT_SERVED: Final = Answer(403, why="the phone is gone, or its customer is blocked")
+NOT_FROM_THERE: Final = Answer(403, why="the phone may not come from this address")
+NOT_ITS_PHONE: Final = Answer(403, why="Proxy-Authorization: this dialog is of another phone")
 UNKNOWN: Final = Answer(404, why="Request-URI: this number reaches nobody here")
 OFFLINE: Final = Answer(480, why="Request-URI: no phone of this number is registered")
 OUT_OF_HOPS: Final = Answer(483, why="Max-Forwards: 0, and the request is for somebody else")
@@ -41,7 +44,9 @@ NO_EVENTS: Final = Answer(
     headers=(("Allow-Events", "refer"),),  # RFC 6665 section 7.2.2 wants it, and names at least one package
     why="Event: nothing is published here",
 )
-CONTACT_TOO_LONG: Final = Answer(400, "Contact Too Long", why="Contact: the URI is too long")
+CONTACT_TOO_LONG: Final = Answer(
+    400, "Contact Too Long", why="Contact: 300 characters are the most for a URI that is not registered"
+)
 HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound, timer")))
 """To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
 STALE: Final = Answer(401)

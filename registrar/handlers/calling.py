@@ -12,7 +12,7 @@ from registrar.rules.identity import (
     plain,
     secret_of,
 )
-from registrar.rules.routing import ROUTED, devices, dialled
+from registrar.rules.routing import ROUTED, devices, dialled, same_device
 from registrar.rules.tokens import Target, octets
 from registrar.sip import Request, param
 
@@ -59,7 +59,10 @@ class Calling:
             exchange.reply(refused)
             return
         try:
-            here = sender_target(self._parts, request, exchange.flow, caller.id)
+            if await has_long_contact(parts, request, caller.id):
+                exchange.reply(CONTACT_TOO_LONG)
+                return
+            here = sender_target(parts, request, exchange.flow, caller.id)
             callee, targets = await self._find(request, caller, here)
         except StoreUnavailable:
             exchange.reply(BUSY)
@@ -123,17 +126,16 @@ class Calling:
     async def _device(self, gr: str, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
         """One device, by the address that a call with it was shown: for transfers (RFC 5627)."""
         parts = self._parts
-        target = parts.seal.read_target(gr)
-        phone = await parts.dial_plan.phone(target.phone) if target is not None else None
-        if target is None or phone is None or phone.customer != caller.customer or not person(phone).number:
+        named = parts.seal.read_target(gr)
+        phone = await parts.dial_plan.phone(named.phone) if named is not None else None
+        if named is None or phone is None or phone.customer != caller.customer or not person(phone).number:
             return None, []
         if not phone.active:
             return Callee("", "", (phone,)), []
         (snapshot,) = await parts.location.load([phone.id])
-        live = devices([(phone.id, snapshot)], parts.clock(), None)
-        same = [row for row in live if any(_is_device(one, target) for one in row)]
         shown = person(phone)
-        return Callee(shown.number, shown.name, (phone,)), same or live
+        live = devices([(phone.id, snapshot)], parts.clock(), None)
+        return Callee(shown.number, shown.name, (phone,)), same_device(live, named) or live
 
 
 def _refused(request: Request, mark: str, secret: str) -> Answer | None:
@@ -153,16 +155,8 @@ def _refused(request: Request, mark: str, secret: str) -> Answer | None:
     if secret and (secret in request.call_id or secret in (request.from_.tag or "")):
         why = "Call-ID and the tag of From: they reach the other side, and must not hold the username"
         return Answer(400, "Username In Call-ID Or Tag", why=why)
-    if has_long_contact(request):
-        return CONTACT_TOO_LONG
     if request.method != "MESSAGE" and not request.contacts:
         return Answer(
             400, "Contact Is Missing", why=f"Contact: a {request.method} needs one"
         )  # section 8.1.1.8
     return None
-
-
-def _is_device(one: Target, other: Target) -> bool:
-    if one.instance or other.instance:
-        return one.instance == other.instance
-    return one.contact == other.contact

@@ -11,11 +11,12 @@ from registrar.metrics import Metrics
 from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Snapshot
 from registrar.ports import Calls, Clock, Location
 from registrar.rules import forward
-from registrar.rules.routing import again
+from registrar.rules.routing import again, named_of
 from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
 from registrar.transaction import TableFull
 
 from .bridging import Bridge
+from .lifetimes import Lifetimes
 from .network import Network
 from .reach import Reach
 
@@ -118,6 +119,7 @@ class CallTable:
         self._tell = tell
         self._process = (node, generation)
         self._entries: dict[str, _Entry] = {}
+        self.lifetimes = Lifetimes(store, clock, self._entries.__contains__)
         metrics.calls_open.set_function(lambda: len(self._entries))
 
     def __len__(self) -> int:
@@ -176,6 +178,7 @@ class CallTable:
         entry = self._entries.get(leg.call)
         if entry is None:
             self._bridge.delete(leg.relay)
+            self.lifetimes.over(leg.call)
             self._tell(News(leg.call, ended=side, tag=tag))
         elif _is_about(entry, tag):
             self._ended_by(entry, side)
@@ -193,6 +196,33 @@ class CallTable:
             entry.caller_cseq = max(entry.caller_cseq, cseq)
         else:
             entry.callee_cseq = max(entry.callee_cseq, cseq)
+
+    def moved(self, leg: Leg, tag: str, target: Target) -> None:
+        """Whoever has answered a party calls itself otherwise from now on."""
+        entry = self._entries.get(leg.call)
+        if entry is None or not _is_about(entry, tag):
+            return
+        if leg.is_caller and entry.callee is not None:
+            entry.callee = replace(entry.callee, target=target)
+        elif not leg.is_caller:
+            entry.caller = replace(entry.caller, target=target)
+
+    def other_party(self, leg: Leg) -> Target | None:
+        """The way to the other party, as the call knows it that we have."""
+        entry = self._entries.get(leg.call)
+        line = (entry.callee if leg.is_caller else entry.caller) if entry is not None else None
+        return line.target if line is not None and line.target.phone == leg.receiver else None
+
+    async def other_party_elsewhere(self, leg: Leg) -> Target | None:
+        """The same of a call that another node has."""
+        if not leg.call or leg.call in self._entries:
+            return None
+        try:
+            (call,) = await self._store.load([leg.call])
+        except StoreUnavailable:
+            return None
+        line = read_line((call.callee if leg.is_caller else call.caller).target) if call is not None else None
+        return line.target if line is not None and line.target.phone == leg.receiver else None
 
     def relayed_by(self, leg: Leg, tag: str, relay: str) -> None:
         """The media goes another way now: the engine that had it is dead."""
@@ -334,6 +364,7 @@ class CallTable:
     def _end(self, entry: _Entry, ending: Ending) -> None:
         if self._entries.pop(entry.call.id, None) is None:
             return
+        self.lifetimes.over(entry.call.id)
         self._bridge.delete(entry.call.relay)
         self._metrics.calls(ending.cause)
         self._store.ended(entry.call, ending)
@@ -374,7 +405,7 @@ class CallTable:
             (snapshot,) = await self._location.load([lost.phone])
         except StoreUnavailable:
             return []
-        return again(snapshot.live(self._clock()), lost.phone, lost)
+        return again(snapshot.live(self._clock()), named_of(lost))
 
 
 def _is_about(entry: _Entry, tag: str) -> bool:

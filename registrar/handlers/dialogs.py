@@ -1,14 +1,15 @@
-"""A request inside a dialog: not challenged, but it carries our token and comes from the phone that has it.
+"""A request inside a dialog: it carries our token and comes from the phone that has it, or is challenged.
 
 It goes to where its Contact leads; no store is asked while that flow lives (RFC 3261 section 16.4, RFC 5626).
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
-from registrar.model import Flow, Phone
+from registrar.model import Binding, Flow, Phone
 from registrar.rules import legs as leg_rules
 from registrar.rules import session
 from registrar.rules.identity import (
@@ -19,13 +20,23 @@ from registrar.rules.identity import (
     secret_of,
     shown_request,
     shown_response,
+    unfolded,
 )
 from registrar.rules.legs import Legs
-from registrar.rules.routing import again, has_moved, is_on
-from registrar.rules.tokens import Leg, Target
+from registrar.rules.routing import again, has_moved, is_on, named_by, target_by, unfolded_contact
+from registrar.rules.tokens import Leg, Named, Target, target_of
 from registrar.sip import Request, Response, param, parse_name_addr
 
-from .answers import BUSY, CONTACT_TOO_LONG, NO_SUCH_CALL, OUT_OF_HOPS, TOO_BRIEF, Answer
+from .answers import (
+    BUSY,
+    CONTACT_TOO_LONG,
+    NO_SUCH_CALL,
+    NOT_FROM_THERE,
+    NOT_SERVED,
+    OUT_OF_HOPS,
+    TOO_BRIEF,
+    Answer,
+)
 from .bridging import has_sdp, other_body, quick_sdp
 from .forwarding import Forwarding
 from .network import Exchange
@@ -34,7 +45,7 @@ from .reach import Way
 from .redirecting import redirected
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
-MAX_MOVED: Final = 4_096
+MAX_PROVEN: Final = 20_000
 ENDING: Final = frozenset({"ACK", "BYE"})
 
 log = logging.getLogger(__name__)
@@ -45,24 +56,45 @@ class Dialogs:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._moved: dict[Target, Target] = {}
-        """Where phones are now whose flow is gone."""
+        self._proven: dict[tuple[str, str], str] = {}
+        """Where whose side of a dialog has proved who it is, since it came another way."""
 
-    async def serve(self, exchange: Exchange, leg: Leg) -> None:
-        """Forward it, or refuse it statelessly; an ACK is never answered."""
+    async def serve(self, exchange: Exchange, leg: Leg) -> bool:
+        """Forward it, or refuse it; an ACK is never answered. False: its sender must prove who it is."""
         request = exchange.request
-        sender, refused = await self._let_in(exchange, leg)
-        if sender is None or refused is not None:
-            if request.method != "ACK" and refused is not None:
-                exchange.reply(refused)
-            return
+        if request.method == "INVITE" and not exchange.accept():
+            return True  # the ACK of whatever refuses it must not go further
+        sender = await self._let_in(exchange, leg)
+        if sender is None:
+            return False
+        if isinstance(sender, Phone):
+            await self._pass(exchange, leg, sender)
+        elif request.method != "ACK":
+            exchange.reply(sender)
+        else:
+            self._parts.metrics.dropped("ack")
+            log.debug("an ACK from where its phone may not be, or of no call: %s", request.call_id)
+        return True
+
+    async def go_on(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
+        """Its sender has proved who it is: the dialog is on this flow from now on."""
+        self._proven.pop(_way_of_dialog(exchange.request, leg), None)
+        self._proven[_way_of_dialog(exchange.request, leg)] = origin(self._parts, exchange.flow, sender)
+        while len(self._proven) > MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]
+        await self._pass(exchange, leg, sender)
+
+    async def _pass(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
+        request = exchange.request
         exchange.phone = sender
         if self._parts.silent_places and exchange.flow.transport == "udp":
             self._parts.heard(sender.id, exchange.flow)
         leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
         receiver, refused = await self._receiver(request, leg, sender)
+        refused = refused or await self._refused(request, leg)
         if refused is not None:
-            exchange.reply(refused)
+            if request.method != "ACK":
+                exchange.reply(refused)
             return
         message = InDialog(self._parts, exchange, leg, sender, receiver)
         if request.method == "ACK":
@@ -74,25 +106,37 @@ class Dialogs:
         else:
             await self._forward(exchange, message)
 
-    async def _let_in(self, exchange: Exchange, leg: Leg) -> tuple[Phone | None, Answer | None]:
-        """Whose request it is, and why it is refused if it is."""
-        request = exchange.request
+    async def _let_in(self, exchange: Exchange, leg: Leg) -> Phone | Answer | None:
+        """Whose request it is, or why it is refused; None: that is not known yet."""
+        parts, request, flow = self._parts, exchange.request, exchange.flow
         try:
-            sender = await self._sender(exchange.flow, leg)
+            sender = await parts.dial_plan.phone(leg.sender)
+            if sender is None or not sender.active:
+                return NOT_SERVED
+            if not await parts.calls.lifetimes.lives(leg, request):
+                return NO_SUCH_CALL
+            if request.method != "ACK" and await self._is_registered(flow, leg):
+                return sender
         except StoreUnavailable:
-            return None, BUSY
-        if sender is None:
-            log.debug("a request of a dialog came over a flow that is not its phone's: %s", request.call_id)
-            return None, Answer(
-                403, why="the request did not come over the flow on which its phone is registered"
-            )
+            return BUSY
+        here = origin(parts, flow, sender)
+        if request.method != "ACK" and here not in (
+            leg.origin,
+            self._proven.get(_way_of_dialog(request, leg)),
+        ):
+            return None
+        return sender if parts.may_come(sender, flow.remote_ip) else NOT_FROM_THERE
+
+    async def _refused(self, request: Request, leg: Leg) -> Answer | None:
+        """What is wrong with a request whoever sends it."""
         if hops_left(request) < 1:
-            return sender, OUT_OF_HOPS
-        if has_long_contact(request):
-            return sender, CONTACT_TOO_LONG
+            return OUT_OF_HOPS
         if request.method in session.METHODS and session.is_too_brief(request):
-            return sender, TOO_BRIEF
-        return sender, None
+            return TOO_BRIEF
+        try:
+            return CONTACT_TOO_LONG if await has_long_contact(self._parts, request, leg.sender) else None
+        except StoreUnavailable:
+            return BUSY
 
     async def _forward(self, exchange: Exchange, message: "InDialog") -> None:
         parts, request = self._parts, exchange.request
@@ -108,6 +152,8 @@ class Dialogs:
         await forwarding.start([targets])
         if request.method == "BYE" and message.leg.call:
             parts.calls.hung_up(message.leg, message.callee_tag)
+        elif not message.leg.call:
+            parts.calls.lifetimes.passed(request)
 
     async def _acknowledge(self, message: "InDialog") -> None:
         """The ACK of a 2xx: forwarded once, answered by nobody."""
@@ -122,19 +168,16 @@ class Dialogs:
                 self._parts.network.send(ack, way.flow)
                 return
 
-    async def _sender(self, flow: Flow, leg: Leg) -> Phone | None:
-        """The phone that the token was given to, when this is its flow. Raises StoreUnavailable."""
+    async def _is_registered(self, flow: Flow, leg: Leg) -> bool:
+        """Whether the phone that has the token is registered on this flow. Raises StoreUnavailable."""
         parts = self._parts
-        phone = await parts.dial_plan.phone(leg.sender)
-        if phone is None or not phone.active:
-            return None
-        if is_registered(parts, flow, leg.sender) or leg.origin == origin(parts, flow, phone):
-            return phone
+        if is_registered(parts, flow, leg.sender):
+            return True
         if flow.transport != "udp":
-            return None  # its connection is ours, and so we know
+            return False  # its connection is ours, and so we know
         process, now = (parts.node, parts.generation), parts.clock()
         (snapshot,) = await parts.location.load([leg.sender])  # it may have registered by another node
-        return phone if any(is_on(binding, flow, process) for binding in snapshot.live(now)) else None
+        return any(is_on(binding, flow, process) for binding in snapshot.live(now))
 
     async def _receiver(
         self, request: Request, leg: Leg, sender: Phone
@@ -150,32 +193,55 @@ class Dialogs:
         return receiver, None if ends or is_there else NO_SUCH_CALL
 
     async def _targets(self, message: "InDialog") -> list[Target]:
-        """Where it goes: the flow in the Request-URI's token, else where that phone is now."""
-        parts = self._parts
-        lost = message.target
-        for known in (lost, self._moved.get(lost)) if lost is not None else ():
-            if known is not None and not self._has_left(known) and parts.reach.way(known) is not None:
-                return [known]
+        """By the binding that the Request-URI names, by the flow that the call knows, or to where it is."""
+        parts, leg, named = self._parts, message.leg, message.named
+        live = parts.location.known(leg.receiver).live(parts.clock())
+        here = self._way_here(leg, named, live)
+        if here is not None:
+            return [here]
         try:
-            (snapshot,) = await parts.location.load([message.leg.receiver])
+            (snapshot,) = await parts.location.load([leg.receiver])
         except StoreUnavailable:
-            return [lost] if lost is not None else []
+            return []
         live = snapshot.live(parts.clock())
-        if lost is None:
-            lost = Target(message.leg.receiver, "", "", "", "", 0, "", 0)
+        here = self._way_here(leg, named, live) or await self._way_of_call(leg, named, live)
+        if here is not None:
+            return [here]
         # A browser that came back is another connection, but its dialog knows it by the Contact it gave.
-        found = again(live, message.leg.receiver, lost)
-        targets = [replace(target, contact=lost.contact or target.contact) for target in found]
-        if targets:
-            self._moved[lost] = targets[0]
-            while len(self._moved) > MAX_MOVED:
-                del self._moved[next(iter(self._moved))]
-        return targets
+        kept = parts.calls.other_party(leg)
+        targets = again(live, named)
+        return [replace(target, contact=kept.contact) for target in targets] if kept is not None else targets
 
-    def _has_left(self, target: Target) -> bool:
+    def _way_here(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
+        """The way that needs no store to be asked."""
+        kept = self._parts.calls.other_party(leg)
+        binding = named_by(live, named)
+        if binding is not None:
+            target = target_of(leg.receiver, binding)
+            is_known = kept is not None and kept.registered == binding.contact
+            contact = (
+                kept.contact
+                if is_known and kept is not None
+                else unfolded_contact(leg.contact, binding.contact)
+            )
+            if contact != binding.contact:
+                target = replace(target, contact=contact)
+            if self._parts.reach.way(target) is not None:
+                return target
+        carried = target_by(leg.way, named, unfolded_contact(leg.contact, ""))
+        for other in (kept, carried):
+            if other is not None and self._leads_there(other, live):
+                return other
+        return None
+
+    async def _way_of_call(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
+        """The way that the node knows which has the call; one read, and none when that is us."""
+        target = await self._parts.calls.other_party_elsewhere(leg)
+        return target if target is not None and self._leads_there(target, live) else None
+
+    def _leads_there(self, target: Target, live: Sequence[Binding]) -> bool:
         """A datagram goes anywhere; that nobody is there any more only a later registration can tell."""
-        parts = self._parts
-        return has_moved(parts.location.known(target.phone).live(parts.clock()), target)
+        return not has_moved(live, target) and self._parts.reach.way(target) is not None
 
 
 class InDialog:
@@ -189,9 +255,10 @@ class InDialog:
         self._asked = exchange.request
         self.leg = leg
         self._sender = sender
+        self._from, self._to = unfolded(leg.from_, sender), unfolded(leg.to, receiver)
         self._sender_secret = secret_of(sender)
         self._receiver_secret = secret_of(receiver)
-        self.target = self._named_target()
+        self.named = self._named_target()
         self._legs = _legs(leg)
         self._extra = session.asked(self._asked)
         self._offers = has_sdp(self._asked)
@@ -220,15 +287,17 @@ class InDialog:
         """See forwarding.Case."""
         parts, asked = self._parts, self._asked
         self._reached = way.target
-        gr = parts.seal.target(self._own, parts.salt()) if self._own is not None else ""
+        is_private = self._from == WITHHELD_IDENTITY
+        salt = parts.salt() if is_private else b""
+        gr = parts.seal.target(self._own, salt) if self._own is not None else ""
         view = View(
-            from_=self.leg.from_,
-            to=self.leg.to,
+            from_=self._from,
+            to=self._to,
             place=parts.reach.place(way),
-            contact=_user(self.leg.from_),
+            contact=_user(self._from),
             gr=gr,
             secret=self._sender_secret,
-            is_private=self.leg.from_ == WITHHELD_IDENTITY,
+            is_private=is_private,
         )
         extra = (*self._extra, *parts.reach.leave(way, self.leg.sender, asked))
         body = await self._request_body(view.contact)
@@ -291,18 +360,18 @@ class InDialog:
         """See forwarding.Case."""
         parts, asked = self._parts, self._asked
         user = asked.to.uri.user or "anonymous"
-        gr = ""
-        if "contact" in response.headers and self._reached is not None:
-            contact = response_contact(response) or self._reached.contact
-            gr = parts.seal.target(replace(self._reached, contact=contact), parts.salt())
+        reached = self._reached
+        is_private = asked.to.uri.host == ANONYMOUS_HOST
+        salt = parts.salt() if is_private else b""
+        gr = parts.seal.target(reached, salt) if "contact" in response.headers and reached is not None else ""
         view = View(
-            from_=self.leg.to,
-            to=self.leg.from_,
+            from_=self._to,
+            to=self._from,
             place=parts.reach.place_on(self._exchange.flow),
             contact=user,
             gr=gr,
             secret=self._receiver_secret,
-            is_private=asked.to.uri.host == ANONYMOUS_HOST,
+            is_private=is_private,
         )
         if body is None:
             turned = leg_rules.turned(self._legs) if self._legs is not None else None
@@ -320,6 +389,14 @@ class InDialog:
         if self._asked.method in session.METHODS and 200 <= response.status < 300 and self.leg.call:
             _, seconds = session.granted(self._asked, response)
             self._parts.calls.refreshed(self.leg, self.callee_tag, seconds)
+            self._note_contact(response)
+
+    def _note_contact(self, response: Response) -> None:
+        """Whoever answers may call itself otherwise from then on (RFC 3261 section 12.2.1.2)."""
+        reached = self._reached
+        contact = response_contact(response, reached.contact) if reached is not None else ""
+        if reached is not None and contact and contact != reached.contact:
+            self._parts.calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
 
     def refused(self, status: int) -> None:
         """See forwarding.Case: the dialog goes on without it."""
@@ -327,15 +404,24 @@ class InDialog:
     def unwanted(self, number: int) -> None:
         """See forwarding.Case: the session of the relay belongs to the dialog."""
 
-    def _named_target(self) -> Target | None:
-        """The way that the Request-URI names, when it is to the other party of this dialog."""
+    def _named_target(self) -> Named:
+        """The binding that the Request-URI names, when it is one of the other party of this dialog."""
         gr = param(self._asked.uri.params, "gr")
-        target = self._parts.seal.read_target(gr) if gr else None
-        return target if target is not None and target.phone == self.leg.receiver else None
+        named = self._parts.seal.read_target(gr) if gr else None
+        return (
+            named
+            if named is not None and named.phone == self.leg.receiver
+            else Named(self.leg.receiver, b"", b"")
+        )
 
 
 def _legs(leg: Leg) -> Legs | None:
     return leg_rules.parse_legs(leg.media) if leg.media else None
+
+
+def _way_of_dialog(request: Request, leg: Leg) -> tuple[str, str]:
+    """Whose flow in which call, or dialog beside it."""
+    return leg.call or request.call_id, leg.sender
 
 
 def _user(address: str) -> str:

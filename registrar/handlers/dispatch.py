@@ -2,11 +2,12 @@
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
+from registrar.model import Phone
 from registrar.ports import Clock, Directory
 from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg
 
-from .answers import BUSY, HERE, OUTSIDE, STALE
+from .answers import BUSY, HERE, NOT_ITS_PHONE, OUTSIDE, STALE
 from .calling import Calling
 from .dialogs import Dialogs
 from .flows import Flows
@@ -46,37 +47,63 @@ class Dispatch:
     async def serve(self, exchange: Exchange, verdict: Verdict) -> None:
         """Serve one request to its answer, or until others owe it one."""
         if isinstance(verdict, Leg):
-            await self._dialogs.serve(exchange, verdict)
+            if not await self._dialogs.serve(exchange, verdict):
+                await self._prove(exchange, verdict)
         elif isinstance(verdict, Hop):
             await self._hops.serve(exchange, verdict)
         else:
-            await self._authenticate(exchange, verdict)
+            await self._go_on(exchange, verdict)
 
-    async def _authenticate(self, exchange: Exchange, claim: Claim) -> None:
+    async def _go_on(self, exchange: Exchange, claim: Claim) -> None:
+        """Serve whatever belongs to no dialog, and is not answered by the registrar."""
+        phone, request = await self._authenticate(exchange, claim), exchange.request
+        if phone is None:
+            return
+        if request.method in OUTSIDE:
+            await self._calling.serve(exchange, phone)
+        elif request.uri.user is not None:
+            await self._calling.look(exchange, phone)
+        else:
+            exchange.reply(HERE)
+
+    async def _prove(self, exchange: Exchange, leg: Leg) -> None:
+        """A request of a dialog that came another way: by a new connection, or a NAT gave it another port."""
+        request, flow = exchange.request, exchange.flow
+        claim = self._guard.claim(request, flow.remote_ip)
+        if claim is None:
+            self._metrics.auth("challenge")
+            exchange.reply(self._screen.challenge(request, flow, self._clock()))
+            return
+        phone = await self._authenticate(exchange, claim)
+        if phone is not None and phone.id == leg.sender:
+            await self._dialogs.go_on(exchange, leg, phone)
+        elif phone is not None:
+            exchange.reply(NOT_ITS_PHONE)
+
+    async def _authenticate(self, exchange: Exchange, claim: Claim) -> Phone | None:
+        """Whose request it is that goes on to another phone; None: it is answered."""
         request, flow = exchange.request, exchange.flow
         username, realm = claim.credentials.username, claim.credentials.realm
         try:
             phone = self._directory.peek(username, realm) or await self._directory.find(username, realm)
         except StoreUnavailable:
             exchange.reply(BUSY)
-            return
+            return None
         if not self._guard.proves(claim, request.method, phone) or phone is None:
             self._metrics.auth("bad")
             exchange.reply(self._screen.challenge(request, flow, self._clock()))
-            return
+            return None
         if not exchange.accept():
-            return
+            return None
         exchange.phone = phone
         self._flows.authenticated(flow, phone)
         answer = await self._register.serve(request, flow, phone, claim)
         if answer is STALE:
             self._metrics.auth("stale")
             exchange.reply(self._screen.challenge(request, flow, self._clock(), stale=True))
-            return
+            return None
         self._metrics.auth("ok")
-        if answer is HERE and request.method in OUTSIDE:
-            await self._calling.serve(exchange, phone)
-        elif answer is HERE and request.uri.user is not None:
-            await self._calling.look(exchange, phone)
-        else:
-            exchange.reply(answer)
+        if answer is HERE:
+            return phone
+        exchange.reply(answer)
+        return None

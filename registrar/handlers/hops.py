@@ -58,6 +58,7 @@ class Hops:
         )
         exchange.serve(forwarding)
         await forwarding.start([[hop.target]])
+        parts.calls.lifetimes.passed(request)
 
     def _is_first(self, hop: Hop) -> bool:
         """Whether nobody has used this leave; a retransmission has a transaction and does not come here."""

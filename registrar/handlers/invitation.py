@@ -8,10 +8,13 @@ from registrar.rules import legs as leg_rules
 from registrar.rules import privacy, session
 from registrar.rules.identity import (
     ANONYMOUS,
+    AS_SHOWN,
+    AS_WITHHELD,
     WITHHELD_IDENTITY,
     Person,
     View,
     escape,
+    folded,
     person,
     plain,
     secret_of,
@@ -19,7 +22,7 @@ from registrar.rules.identity import (
     shown_response,
 )
 from registrar.rules.legs import Legs
-from registrar.rules.routing import DIALOG_MAKERS
+from registrar.rules.routing import DIALOG_MAKERS, folded_contact, way_of
 from registrar.rules.sdp import leg_kind
 from registrar.rules.tokens import Leg, Line, Target
 from registrar.sip import Request, Response
@@ -60,6 +63,7 @@ class Invitation:
         self._shown = WITHHELD_IDENTITY if self._is_private else str(person(caller))
         """The caller as callees see it. The record of the call names it all the same."""
         self._user = ANONYMOUS if self._is_private else person(caller).user
+        self._shown_folded = AS_WITHHELD if self._is_private else AS_SHOWN
         self._callee_user = escape(callee.number) or "anonymous"
         self._callee_address = f"<sip:{self._callee_user}@{caller.domain}>"
         """The callee as it knows itself, and as the caller knows it."""
@@ -77,6 +81,7 @@ class Invitation:
         self._ways: dict[int, Way] = {}
         self._routes: dict[int, tuple[Leg, str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._since = 0 if self._id else int(parts.clock())
         self._winner: int | None = None
         self._call: Call | None = None
 
@@ -118,13 +123,13 @@ class Invitation:
         self._ways[number] = way
         route = ""
         if asked.method in DIALOG_MAKERS:
-            route = parts.seal.leg(self._callees_leg(number, way, relay), asked.call_id, parts.salt())
+            route = parts.seal.leg(self._callees_leg(number, way, relay), asked.call_id)
         view = View(
             from_=self._shown,
             to=self._callee_address,
             place=parts.reach.place(way),
             contact=self._user,
-            gr=parts.seal.target(self._caller_target, parts.salt()) if asked.contacts else "",
+            gr=self._gr(self._caller_target, self._is_private) if asked.contacts else "",
             secret=secret_of(self._caller),
             route=route,
             asserted=not self._is_private,
@@ -133,6 +138,10 @@ class Invitation:
         extra = (*self._extra, *parts.reach.leave(way, self._caller.id, asked))
         via = parts.reach.via(way, self._mark)
         return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
+
+    def _gr(self, target: Target, is_private: bool) -> str:
+        """Who withholds its identity must not be known again by the token of its device either."""
+        return self._parts.seal.target(target, self._parts.salt() if is_private else b"")
 
     async def _request_body(self, number: int, way: Way, phone: Phone | None) -> tuple[bytes, str]:
         asked = self._asked
@@ -203,7 +212,7 @@ class Invitation:
             to=self._own,
             place=parts.reach.place_on(self._exchange.flow),
             contact=self._callee_user,
-            gr=parts.seal.target(target, parts.salt()) if "contact" in response.headers else "",
+            gr=self._gr(target, is_private) if "contact" in response.headers else "",
             secret=secret,
             route=route,
             asserted=100 < response.status < 300 and not is_private,
@@ -256,7 +265,7 @@ class Invitation:
     def _reached(self, number: int, response: Response) -> Target:
         """The callee's way back, by the Contact that it gave."""
         target = self._ways[number].target
-        contact = response_contact(response)
+        contact = response_contact(response, target.contact)
         return replace(target, contact=contact) if contact and contact != target.contact else target
 
     def _callees_leg(self, number: int, way: Way, relay: str) -> Leg:
@@ -265,11 +274,14 @@ class Invitation:
             self._id,
             sender=way.target.phone,
             receiver=self._caller.id,
-            from_=self._dialled,
-            to=self._own,
+            from_=folded(str(self._asked.to.uri), self._phones.get(way.target.phone)),
+            to=folded(str(self._asked.from_.uri), self._caller),
             is_caller=False,
             media=str(leg_rules.turned(both)) if both is not None else "",
             relay=relay,
+            contact=folded_contact(self._caller_target),
+            way=way_of(self._caller_target),
+            since=self._since,
         )
 
     def _callers_route(self, number: int, target: Target) -> str:
@@ -277,7 +289,7 @@ class Invitation:
         leg = self._callers_leg(number, target)
         known = self._routes.get(number)
         if known is None or known[0] != leg:
-            known = leg, self._parts.seal.leg(leg, self._asked.call_id, self._parts.salt())
+            known = leg, self._parts.seal.leg(leg, self._asked.call_id)
             self._routes[number] = known
         return known[1]
 
@@ -287,12 +299,14 @@ class Invitation:
             self._id,
             sender=self._caller.id,
             receiver=target.phone,
-            from_=self._shown,
-            to=self._callee_address,
+            from_=self._shown_folded,
+            to=folded(self._callee_address[1:-1], self._phones.get(target.phone)),
             is_caller=True,
             media=str(self._legs[number]) if number in self._legs else "",
             relay=self._relays.get(number, ""),
             origin="" if self._is_registered else origin(self._parts, flow, self._caller),
+            contact=folded_contact(target),
+            since=self._since,
         )
 
     def _quick_body(self, number: int, response: Response, secret: str) -> bytes:

@@ -58,7 +58,8 @@ class Exchange(Protocol):
     """Whose it is, once that is proven."""
 
     def accept(self) -> bool:
-        """Make the server transaction. False: a twin of this request is being served, say nothing."""
+        """Make the server transaction, if it is not made. False: a twin of this request is being served, say
+        nothing."""
 
     def serve(self, served: Served) -> None:
         """From now on tell `served` what the caller does."""

@@ -58,7 +58,7 @@ class Screen:
         """401 or 407 with a new nonce, the same for everybody (design decision 1; section 22.1)."""
         realm = self._guard.realm(request)
         values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
-        proxy = request.method in OUTSIDE
+        proxy = goes_on(request)
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
         return Answer(407 if proxy else 401, "", tuple([(name, value) for value in values]))
 
@@ -89,6 +89,12 @@ class Screen:
             return False
         uri = request.uri
         return uri.user is not None and (request.method in OUTSIDE or not self._is_our_address(uri.host_key))
+
+
+def goes_on(request: Request) -> bool:
+    """Whether a request is for another phone: what begins something there, and what belongs to that."""
+    method = request.method
+    return method in OUTSIDE or method in INSIDE or (request.to.tag is not None and method != "REGISTER")
 
 
 def _token(request: Request) -> str | None:

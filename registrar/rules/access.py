@@ -61,6 +61,10 @@ class Access:
             return Allow()
         return Deny("proxy-address") if self._is_proxy(address) else Allow(lock=True)
 
+    def may_come(self, phone: Phone, address: str) -> bool:
+        """Whether a phone that is known already may go on from `address`."""
+        return isinstance(self.decide(phone, address, first_contact=False), Allow)
+
     def _roaming(self, phone: Phone, address: str) -> Decision:
         try:
             country = self._country(address)

@@ -15,6 +15,8 @@ from .headers import CHARGING, CHARGING_LENGTH, KEPT_BACK, KEPT_BACK_PRIVATE, WI
 
 MAX_FORWARDS: Final = 70
 ANONYMOUS: Final = "anonymous"
+SIP: Final = "sip"
+SIPS: Final = "sips"
 
 ANONYMOUS_HOST: Final = "anonymous.invalid"
 WITHHELD_IDENTITY: Final = f'"Anonymous" <sip:{ANONYMOUS}@{ANONYMOUS_HOST}>'
@@ -23,6 +25,13 @@ WITHHELD_IDENTITY: Final = f'"Anonymous" <sip:{ANONYMOUS}@{ANONYMOUS_HOST}>'
 _UNRESERVED: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"
 )
+
+AS_SHOWN: Final = "p"
+"""In a token: a phone as others see it, name and number."""
+AS_WITHHELD: Final = "a"
+"""The same of one that withholds its identity."""
+_BY_NAME: Final = "u"
+_BY_NUMBER: Final = "n"
 
 _UNTOUCHED: Final = frozenset({"via", "call-id", "cseq", "from", "to"})
 """They hold the dialog together."""
@@ -71,14 +80,16 @@ class View:
     """Whether P-Asserted-Identity is added."""
     is_private: bool = False
     """Whether the sender withholds its identity."""
+    scheme: str = SIP
+    """Of our Contact and Record-Route: `sips` for who must have it (RFC 3261 sections 8.1.1.8, 26.2.2)."""
 
     def contact_header(self) -> str:
         """The Contact that leads back to the sender."""
-        return f"<sip:{self.contact}@{self.place};gr={self.gr}>"
+        return f"<{self.scheme}:{self.contact}@{self.place};gr={self.gr}>"
 
     def record_route(self) -> str:
         """The Record-Route by which the receiver's own requests come to us."""
-        return f"<sip:{self.route}@{self.place};lr>"
+        return f"<{self.scheme}:{self.route}@{self.place};lr>"
 
 
 def person(phone: Phone) -> Person:
@@ -92,6 +103,11 @@ def secret_of(phone: Phone | None) -> str:
     return phone.username if phone is not None and is_phone_name(phone.username) else ""
 
 
+def scheme_of(uri: str) -> str:
+    """What our own URIs begin with in a message to this Request-URI."""
+    return SIPS if uri[:5].lower() == "sips:" else SIP
+
+
 def place(flow: Flow, public_host: str) -> str:
     """Our address as whoever is at the other end of `flow` reaches it, with the transport as a parameter."""
     host = public_host or flow.local_ip
@@ -103,6 +119,33 @@ def place(flow: Flow, public_host: str) -> str:
 def plain(address: NameAddr) -> str:
     """A name-addr without its header parameters: the tag is the message's own business."""
     return str(NameAddr(address.uri, (), address.display))
+
+
+def folded(text: str, phone: Phone | None) -> str:
+    """A URI as short as a token can say it that knows the phone it is about.
+
+    The display name beside it does not hold a dialog together (RFC 3261 section 12.1.1), and is left out.
+    """
+    if phone is not None:
+        if text == f"sip:{phone.username}@{phone.domain}":
+            return _BY_NAME
+        if text == f"sip:{person(phone).user}@{phone.domain}":
+            return _BY_NUMBER
+    return f"<{text}>"
+
+
+def unfolded(text: str, phone: Phone | None) -> str:
+    """What `folded` was made of: a name-addr. Of a phone that is gone it is nobody's."""
+    if len(text) != 1:
+        return text
+    if text == AS_WITHHELD:
+        return WITHHELD_IDENTITY
+    if phone is None:
+        return f"<sip:{ANONYMOUS}@{ANONYMOUS_HOST}>"
+    if text == AS_SHOWN:
+        return str(person(phone))
+    user = phone.username if text == _BY_NAME else person(phone).user
+    return f"<sip:{user}@{phone.domain}>"
 
 
 def escape(user: str) -> str:
@@ -139,7 +182,7 @@ def shown_request(
         elif key in withheld or key in replaced or _names(view, key) or key[:CHARGING_LENGTH] == CHARGING:
             continue
         elif key == "refer-to":
-            value = _refer_to(value, view.place, is_here)
+            value = _refer_to(value, view, is_here)
         elif key == "referred-by":
             value = view.from_
         rows.append((key, name, _without(view, key, value)))
@@ -212,7 +255,7 @@ def _names(view: View, header: str) -> bool:
     return bool(view.secret) and view.secret in header
 
 
-def _refer_to(value: str, place: str, is_here: Callable[[str], bool]) -> str:
+def _refer_to(value: str, view: View, is_here: Callable[[str], bool]) -> str:
     """A Refer-To to somebody here, by an address of ours that the receiver can reach."""
     try:
         address = parse_name_addr(value)
@@ -225,4 +268,4 @@ def _refer_to(value: str, place: str, is_here: Callable[[str], bool]) -> str:
     headers = f"?{uri.headers}" if uri.headers is not None else ""
     user = f"{uri.user}@" if uri.user is not None else ""
     display = f"{address.display} " if address.display else ""
-    return f"{display}<sip:{user}{place}{gr}{headers}>"
+    return f"{display}<{view.scheme}:{user}{view.place}{gr}{headers}>"

@@ -19,7 +19,6 @@ MAX_EXPIRES: Final = 7_200
 MAX_CONTACTS: Final = 5
 MAX_USER_AGENT: Final = 256
 MALFORMED_EXPIRES: Final = 3_600  # RFC 3261 section 10.2
-MAX_STORED_CONTACT: Final = 512
 WEBSOCKETS: Final = frozenset({"ws", "wss"})
 HEARD: Final = "heard"
 """Why a silent phone is registered again: a request of its own came."""
@@ -241,9 +240,6 @@ def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
 
 def _asked(address: NameAddr, header: str | None, *, outbound: bool) -> Asked | Rejected:
     uri = address.uri
-    if len(str(uri)) > MAX_STORED_CONTACT:
-        why = f"Contact: the URI has {len(str(uri))} characters, and {MAX_STORED_CONTACT} are allowed"
-        return _bad_contact("Bad Contact", why)
     if uri.is_sip and not _dialable(uri.host_key):
         return _bad_contact("Bad Contact", f"Contact: no phone can be reached at {uri.host}")
     q = param(address.params, "q") or ""

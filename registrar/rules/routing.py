@@ -10,7 +10,7 @@ from typing import Final
 from registrar.model import Binding, Epoch, Flow, Snapshot
 from registrar.sip import unescape
 
-from .tokens import Target, target_of
+from .tokens import Named, Target, contact_mark, instance_mark, target_of
 
 DIALOG_MAKERS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 """Methods that make a dialog, or an implicit subscription (RFC 3515): they are recorded."""
@@ -20,6 +20,8 @@ SEPARATORS: Final = str.maketrans("", "", "-.()")
 
 ROUTED = DIALOG_MAKERS | {"MESSAGE"}
 """What goes from phone to phone outside a dialog."""
+MAX_CARRIED: Final = 300
+"""Of a URI, or of the rest of one, that no binding has: our tokens carry it."""
 
 
 def dialled(user: str) -> tuple[str, ...]:
@@ -51,9 +53,27 @@ def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | 
     rows = []
     for key, bindings in order.items():
         targets = [target_of(phones[key], binding) for binding in sorted(bindings, key=_youngest_first)]
-        if caller is None or not any(is_same_flow(target, caller) for target in targets):
+        if caller is None or not any(_is_same_device(target, caller) for target in targets):
             rows.append(targets)
     return rows
+
+
+def _is_same_device(one: Target, other: Target) -> bool:
+    """A phone may call by another flow than that of its binding: a large INVITE goes by TCP."""
+    if one.phone == other.phone and other.registered and one.contact == other.registered:
+        return True
+    return is_same_flow(one, other)
+
+
+def same_device(rows: list[list[Target]], named: Named) -> list[list[Target]]:
+    """Those of `devices` that a token names: by their instance when it names one, else by their Contact."""
+
+    def is_it(target: Target) -> bool:
+        if target.instance or any(named.instance):
+            return instance_mark(target.instance) == named.instance
+        return contact_mark(target.contact) == named.contact
+
+    return [row for row in rows if any(map(is_it, row))]
 
 
 def is_same_flow(one: Target, other: Target) -> bool:
@@ -61,15 +81,73 @@ def is_same_flow(one: Target, other: Target) -> bool:
     return _place(one) == _place(other)
 
 
-def again(targets: Sequence[Binding], phone: str, lost: Target) -> list[Target]:
-    """The ways to a phone whose flow is gone: where it has registered since, the same device first."""
+def named_by(live: Sequence[Binding], named: Named) -> Binding | None:
+    """The binding that a token names; None: it is not there any more."""
+    for binding in live:
+        if contact_mark(binding.contact) == named.contact:
+            return binding
+    return None
+
+
+def again(live: Sequence[Binding], lost: Named) -> list[Target]:
+    """The ways to a phone whose binding is gone: where it has registered since, the same device first."""
 
     def likeness(binding: Binding) -> tuple[bool, bool, bool, int]:
-        same_device = bool(lost.instance) and binding.instance == lost.instance
-        same_contact = binding.contact == lost.contact
+        same_device = bool(binding.instance) and instance_mark(binding.instance) == lost.instance
+        same_contact = contact_mark(binding.contact) == lost.contact
         return not same_device, not same_contact, binding.silent_since > 0, -binding.refreshed_at
 
-    return [target_of(phone, binding) for binding in sorted(targets, key=likeness)]
+    return [target_of(lost.phone, binding) for binding in sorted(live, key=likeness)]
+
+
+def named_of(target: Target) -> Named:
+    """What a token says of a target."""
+    contact = contact_mark(target.registered or target.contact)
+    return Named(target.phone, contact, instance_mark(target.instance))
+
+
+def folded_contact(target: Target) -> str:
+    """How a phone calls itself in a dialog, as its binding need not say it; empty: as it is registered."""
+    contact, registered = target.contact, target.registered
+    if contact == registered:
+        return ""
+    same = _shared(contact, registered)
+    return f"{same} {contact[same:]}"
+
+
+def can_be_carried(contact: str, registered: str) -> bool:
+    """Whether what a Contact has beyond that of a binding fits into a token."""
+    return len(contact) <= MAX_CARRIED or len(contact) - _shared(contact, registered) <= MAX_CARRIED
+
+
+def _shared(one: str, other: str) -> int:
+    """With how many characters both begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))
+
+
+def unfolded_contact(folded: str, registered: str) -> str:
+    """What `folded_contact` was made of."""
+    if not folded:
+        return registered
+    same, _, rest = folded.partition(" ")
+    return registered[: int(same)] + rest
+
+
+def way_of(target: Target) -> str:
+    """The flow of a phone that has no binding there, as words of a token; empty: its binding says it."""
+    if target.registered:
+        return ""
+    words = (target.transport, target.flow, target.ip, target.port, target.generation, target.node)
+    return " ".join(map(str, words))
+
+
+def target_by(way: str, named: Named, contact: str) -> Target | None:
+    """What `way_of` was made of."""
+    if not way:
+        return None
+    transport, flow, ip, port, generation, node = way.split(" ", 5)
+    return Target(named.phone, contact, transport, node, generation, int(flow), ip, int(port))
 
 
 def has_moved(live: Sequence[Binding], target: Target) -> bool:
@@ -79,8 +157,9 @@ def has_moved(live: Sequence[Binding], target: Target) -> bool:
     place = (target.ip, target.port)
     if any(not binding.connected and (binding.public_ip, binding.public_port) == place for binding in live):
         return False
+    contact = target.registered or target.contact
     return any(
-        binding.instance == target.instance if target.instance else binding.contact == target.contact
+        binding.instance == target.instance if target.instance else binding.contact == contact
         for binding in live
     )
 

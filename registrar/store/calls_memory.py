@@ -27,6 +27,10 @@ class MemoryCalls:
         self._clock = clock
         self._process = (node, generation)
 
+    def share(self, other: "MemoryCalls") -> None:
+        """Two processes over one store."""
+        self._stored, self._claimed = other._stored, other._claimed
+
     @property
     def there(self) -> dict[str, Call]:
         """The calls that are there, by id."""

@@ -182,7 +182,7 @@ async def test_a_dialog_without_our_route_is_none(callers: Callers) -> None:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("side", ["caller", "callee"])
-async def test_a_token_over_the_line_of_somebody_else_is_refused(
+async def test_a_token_over_the_line_of_somebody_else_is_challenged(
     callers: Callers, transport: str, side: str
 ) -> None:
     """Who has seen a message of the call cannot end it: neither another phone, nor one that is nobody."""
@@ -195,7 +195,7 @@ async def test_a_token_over_the_line_of_somebody_else_is_refused(
     for thief in (known, nobody):
         for method in ("BYE", "INFO", "INVITE"):
             head = [*dialog.head(method, dialog.cseq + 10, thief.via()), *thief.about(method)]
-            assert (await thief.ask(joined(head)).final(5)).status == 403
+            assert (await thief.ask(joined(head)).final(5)).status == 407
     assert a.requests == []
     assert b.requests == []
     assert (await session.bye()).status == 200
@@ -206,7 +206,7 @@ async def test_the_other_side_cannot_use_ones_own_token(callers: Callers) -> Non
     outgoing, incoming, a, b = await callers.talking()
     callers.told(a.account.username)  # it stands in what B uses here
     forged = outgoing.dialog.head("BYE", outgoing.dialog.cseq + 10, b.via())
-    assert (await b.ask(joined(forged)).final(5)).status == 403
+    assert (await b.ask(joined(forged)).final(5)).status == 407
     assert a.requests == []
     assert b.requests == []
     assert (await incoming.bye()).status == 200
@@ -215,7 +215,7 @@ async def test_the_other_side_cannot_use_ones_own_token(callers: Callers) -> Non
 async def test_a_phone_that_left_has_no_call(callers: Callers) -> None:
     outgoing, _, a, b = await callers.talking()
     assert (await a.register(0)).status == 200
-    assert (await outgoing.bye()).status == 403
+    assert (await outgoing.bye()).status == 407
     assert b.requests == []
     assert (await a.register()).status == 200
     assert (await outgoing.bye()).status == 200

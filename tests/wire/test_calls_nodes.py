@@ -232,7 +232,7 @@ async def test_what_one_node_tells_the_other_is_no_use_to_a_thief(nodes: Nodes) 
     for site in (nodes.a, nodes.b):
         thief = await nodes.callers.phone(nodes.callers.extension().handset, "tcp", site=site)
         forged = outgoing.dialog.head("BYE", outgoing.dialog.cseq + 10, thief.via())
-        assert (await thief.ask(joined(forged)).final(5)).status == 403
+        assert (await thief.ask(joined(forged)).final(5)).status == 407
     assert (await incoming.bye()).status == 200
 
 

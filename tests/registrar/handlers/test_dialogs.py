@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from registrar.model import Flow
+from registrar.model import Flow, IpMode
 from registrar.sip import Request, parse
 
-from .handsets import ANN, BOB, CAT, Handset, pair, talk
-from .world import DOMAIN, HOME, Exchange, World
+from .handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
+from .world import DOMAIN, ELSEWHERE, HOME, Exchange, World
 
 
 def world_of(**more: object) -> World:
@@ -70,63 +70,179 @@ async def test_an_ack_is_passed_once_and_answered_by_nobody() -> None:
 # Who may
 
 
+async def proven(side: Dialog, method: str, by: Handset | None = None) -> Exchange:
+    """A request that is challenged, and once more with credentials."""
+    bare = await side.send(method)
+    assert bare.statuses == [407], bare.statuses
+    value = dict(bare.answers[0].headers)["Proxy-Authenticate"]
+    realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
+    return await side.send(method, (by or side.handset).credentials(method, realm, nonce))
+
+
 async def strangers(world: World) -> list[Flow]:
     cat = await Handset(world, CAT, port=5099).register()
     return [cat.flow, Flow("udp", "192.0.2.10", 5060, HOME, 4444), world.lines.dial("tcp")]
 
 
-@pytest.mark.parametrize("method", ["BYE", "INVITE", "REFER", "ACK"])
-async def test_a_token_on_another_flow_is_worth_nothing(method: str) -> None:
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "PRACK", "OPTIONS"])
+async def test_a_token_on_another_flow_is_worth_a_challenge(method: str) -> None:
     world = world_of()
     hers, his = await talk(world)
     for flow in (*await strangers(world), his.handset.flow):
         exchange = await world.ask(Exchange(hers.request(method), flow))
-        assert exchange.statuses == ([] if method == "ACK" else [403])
-        assert not exchange.accepted
+        assert exchange.statuses == [407]
+        assert [name for name, _ in exchange.answers[0].headers] == ["Proxy-Authenticate"]
+        assert exchange.accepted is (method == "INVITE"), "the ACK of a refusal must not go further"
     assert world.wire.sent == []
     assert len(world.calls) == 1
 
 
-async def test_a_phone_that_is_registered_there_no_more_is_403() -> None:
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "PRACK", "OPTIONS"])
+@pytest.mark.parametrize("transport", ["tcp", "udp", "wss"])
+async def test_who_comes_another_way_proves_who_he_is_and_the_dialog_goes_on_there(
+    method: str, transport: str
+) -> None:
+    """A large request goes by TCP, a NAT gives each request another port, a WebSocket comes back."""
+    world = world_of()
+    hers, his = await talk(world)
+    ann = hers.handset
+    moved = replace(ann.flow, remote_port=5066) if transport == "udp" else world.lines.dial(transport)
+    ann.flow = moved
+    exchange = await proven(hers, method)
+    (sent,) = world.wire.take()
+    assert (sent.request.method, sent.flow) == (method, his.handset.flow)
+    assert "proxy-authorization" not in sent.request.headers
+    await his.handset.reply(sent, 200)
+    assert exchange.statuses == [200]
+    if method != "BYE":
+        assert (await hers.send("INFO")).statuses == [], "it is the dialog's flow now"
+        assert world.wire.methods == ["INFO"]
+        ann.flow = replace(ann.flow, remote_port=5067, id=ann.flow.id + 50)
+        assert (await hers.send("INFO")).statuses == [407], "and no other one is"
+
+
+async def test_the_digest_of_another_phone_is_403() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    cat = await Handset(world, CAT, port=5099).register()
+    hers.handset.flow = cat.flow
+    assert (await proven(hers, "BYE", cat)).statuses == [403]
+    assert (await proven(hers, "BYE", his.handset)).statuses == [403]
+    assert world.wire.sent == [] and len(world.calls) == 1
+
+
+async def test_a_wrong_digest_is_challenged_again() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    hers.handset.flow = world.lines.dial("tcp")
+    hers.handset.account = replace(ANN, password="x" * 32)
+    assert (await proven(hers, "BYE")).statuses == [407]
+    assert world.wire.sent == []
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_the_access_rule_holds_for_who_comes_another_way(transport: str) -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    hers.handset.flow = (
+        Flow("udp", "192.0.2.10", 5060, ELSEWHERE, 5060)
+        if transport == "udp"
+        else world.lines.dial("tcp", ELSEWHERE)
+    )
+    assert (await proven(hers, "BYE")).statuses == [403], "its first contact has locked it to where it was"
+    assert world.wire.sent == []
+
+
+async def test_an_ack_is_never_challenged_and_its_source_is_one_where_its_phone_may_be() -> None:
+    """RFC 3261 section 22.1."""
+    world = world_of()
+    hers, his = await talk(world)
+    for flow in await strangers(world):
+        exchange = await world.ask(Exchange(hers.request("ACK"), flow))
+        assert exchange.statuses == []
+        assert [sent.flow for sent in world.wire.take()] == [his.handset.flow]
+    far = Flow("udp", "192.0.2.10", 5060, ELSEWHERE, 5060)
+    before = world.metrics.exposition()
+    assert (await world.ask(Exchange(hers.request("ACK"), far))).statuses == []
+    assert world.wire.sent == []
+    assert world.metrics.exposition() != before, "it is counted"
+
+
+async def test_a_phone_that_is_registered_there_no_more_is_challenged() -> None:
     world = world_of()
     hers, _ = await talk(world)
     await hers.handset.register(0)
-    assert (await hers.send("BYE")).statuses == [403]
+    assert (await hers.send("BYE")).statuses == [407]
+    await proven(hers, "BYE")
+    assert world.wire.methods == ["BYE"]
+
+
+async def test_a_phone_that_has_un_registered_is_still_reached_in_its_call() -> None:
+    """Its binding is gone; the call knows the flow, and what the phone calls itself."""
+    world = world_of()
+    hers, his = await talk(world)
+    await his.handset.register(0)
+    await hers.send("BYE")
+    (sent,) = world.wire.take()
+    assert (sent.flow, sent.request.target) == (his.handset.flow, his.handset.contact)
 
 
 async def test_a_phone_that_has_registered_from_elsewhere_goes_on_from_there() -> None:
     world = world_of()
     hers, _ = await talk(world)
     hers.handset.flow = replace(hers.handset.flow, remote_port=5066)
-    assert (await hers.send("INFO")).statuses == [403]
+    assert (await hers.send("INFO")).statuses == [407]
     await hers.handset.register()
     await hers.send("INFO")
     assert world.wire.methods == ["INFO"]
 
 
-async def test_a_caller_that_never_registered_goes_on_from_where_it_called() -> None:
-    """Its digest was right there; but from nowhere else."""
-    world = world_of()
+async def unregistered(world: World) -> tuple[Handset, Dialog, Dialog]:
+    """Ann, who is registered nowhere, talks to Bob."""
     bob = await Handset(world, BOB, port=5070).register()
     ann = Handset(world, ANN)
     exchange = await ann.call()
-    await bob.take(world.wire.take()[0])
-    hers = ann.dialog(exchange)
+    his = await bob.take(world.wire.take()[0])
+    return ann, ann.dialog(exchange), his
+
+
+async def test_a_caller_that_never_registered_goes_on_from_where_it_called() -> None:
+    """Its digest was right there; from elsewhere it is asked for once more."""
+    world = world_of()
+    ann, hers, _ = await unregistered(world)
     await hers.send("INFO")
     assert world.wire.methods == ["INFO"]
     ann.flow = replace(ann.flow, remote_port=5066)
-    assert (await hers.send("INFO")).statuses == [403]
+    assert (await hers.send("INFO")).statuses == [407]
 
 
-@pytest.mark.parametrize("change", [{"active": False}, {"secret_version": 2}], ids=["blocked", "reset"])
-async def test_a_caller_that_never_registered_may_nothing_any_more(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("call_is", ["here", "forgotten"])
+async def test_a_caller_that_never_registered_is_reached_where_it_called(call_is: str) -> None:
+    """What no binding says is in the token, as any node may serve it."""
     world = world_of()
-    bob = await Handset(world, BOB, port=5070).register()
-    ann = Handset(world, ANN)
-    exchange = await ann.call()
-    await bob.take(world.wire.take()[0])
+    ann, _, his = await unregistered(world)
+    if call_is == "forgotten":
+        world.parts.calls._entries.clear()
+    await his.send("BYE")
+    (sent,) = world.wire.take()
+    assert (sent.flow, sent.request.target) == (ann.flow, ann.contact)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        pytest.param({"active": False}, 403, id="blocked"),
+        pytest.param({"secret_version": 2}, 407, id="reset"),
+        pytest.param({"mode": IpMode.LOCKED, "address": ELSEWHERE}, 403, id="locked elsewhere"),
+    ],
+)
+async def test_a_caller_that_never_registered_may_nothing_any_more(
+    change: dict[str, Any], status: int
+) -> None:
+    world = world_of()
+    _, hers, _ = await unregistered(world)
     world.people.known[ANN.id] = replace(ANN, **change)
-    assert (await ann.dialog(exchange).send("INFO")).statuses == [403]
+    assert (await hers.send("INFO")).statuses == [status]
     assert world.wire.sent == []
 
 

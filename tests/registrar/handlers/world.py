@@ -49,7 +49,7 @@ from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
-KEY = bytes(range(33))
+KEY = bytes(range(64))
 COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
 
 
@@ -411,6 +411,8 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
         self.store = MemoryCalls(self.clock, node, f"g-{node}")
+        if beside is not None:
+            self.store.share(beside.store)
         self.parts = self._parts(
             node, media or NoMedia(), policy, ring_seconds, lambda: next(serial).to_bytes(SALT_BYTES, "big")
         )
@@ -481,6 +483,8 @@ class World:
             loop_key=KEY,
             is_ours=self._is_ours,
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
+            may_come=self.access.may_come,
+            metrics=self.metrics,
             start_task=self.start_task,
             new_id=lambda: f"{next(numbers):032x}",
             silent_places=self.pings.silent_places,

@@ -3,10 +3,27 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registrar.model import Binding, Flow, Snapshot
-from registrar.rules.routing import again, devices, has_moved, is_on, is_same_flow
-from registrar.rules.tokens import Target, target_of
+from registrar.rules.routing import (
+    MAX_CARRIED,
+    again,
+    can_be_carried,
+    devices,
+    folded_contact,
+    has_moved,
+    is_on,
+    is_same_flow,
+    named_by,
+    named_of,
+    same_device,
+    target_by,
+    unfolded_contact,
+    way_of,
+)
+from registrar.rules.tokens import Target, instance_mark, target_of
 
 from .words import NOW
 
@@ -129,17 +146,79 @@ def test_on_which_flow_a_phone_is_registered(
 
 
 def test_a_lost_device_is_looked_for_by_its_instance_then_by_its_contact_then_by_age() -> None:
-    lost = replace(target_of("p", TCP), instance="urn:uuid:1", contact="sip:old@a")
+    lost = named_of(target_of("p", replace(TCP, instance="urn:uuid:1", contact="sip:old@a")))
     there = [
         replace(TCP, contact="sip:1@a", refreshed_at=5),
         replace(TCP, contact="sip:2@a", refreshed_at=9),
         replace(TCP, contact="sip:old@a", refreshed_at=1),
         replace(TCP, contact="sip:4@a", refreshed_at=1, instance="urn:uuid:1"),
     ]
-    assert [one.contact for one in again(there, "p", lost)] == ["sip:4@a", "sip:old@a", "sip:2@a", "sip:1@a"]
-    without = replace(lost, instance="")
-    assert again(there, "p", without)[0].contact == "sip:old@a"
-    assert again([], "p", lost) == []
+    assert [one.contact for one in again(there, lost)] == ["sip:4@a", "sip:old@a", "sip:2@a", "sip:1@a"]
+    without = replace(lost, instance=instance_mark(""))
+    assert again(there, without)[0].contact == "sip:old@a"
+    assert again([], lost) == []
+    assert named_by(there, lost) == there[2]
+    assert named_by(there[:2], lost) is None
+
+
+def test_the_device_that_calls_by_another_flow_than_its_own_does_not_ring() -> None:
+    """An INVITE that is too large for UDP goes by TCP (RFC 3261 section 18.1.1)."""
+    caller = replace(target_of("p", TCP), contact=UDP.contact, registered=UDP.contact)
+    assert rung(("p", Snapshot(1, (UDP,))), caller=caller) == []
+    assert len(rung(("q", Snapshot(1, (UDP,))), caller=caller)) == 1
+
+
+def test_a_token_finds_its_device_among_those_to_ring() -> None:
+    one, other = replace(TCP, instance="urn:uuid:1"), replace(TCP, contact="sip:c@a", instance="urn:uuid:2")
+    rows = devices([("p", Snapshot(1, (one, other, UDP)))], NOW, None)
+    for binding in (one, other, UDP):
+        (row,) = same_device(rows, named_of(target_of("p", binding)))
+        assert [target.contact for target in row] == [binding.contact]
+    assert same_device(rows, named_of(target_of("p", replace(UDP, contact="sip:x@y")))) == []
+
+
+@pytest.mark.parametrize(
+    ("contact", "registered", "folded"),
+    [
+        pytest.param("sip:a@b", "sip:a@b", "", id="as it is registered"),
+        pytest.param("sip:a@b;ob", "sip:a@b", "7 ;ob", id="and more"),
+        pytest.param("sip:a@b", "sip:a@b;ob", "7 ", id="and less"),
+        pytest.param("sip:a@c", "sip:a@b;ob", "6 c", id="another way"),
+        pytest.param("sip:a@b", "", "0 sip:a@b", id="registered nowhere"),
+    ],
+)
+def test_a_contact_is_carried_as_far_as_no_binding_says_it(
+    contact: str, registered: str, folded: str
+) -> None:
+    target = replace(target_of("p", UDP), contact=contact, registered=registered)
+    assert folded_contact(target) == folded
+    assert unfolded_contact(folded, registered) == contact
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_whatever_a_phone_calls_itself_is_read_again(contact: str, registered: str) -> None:
+    target = replace(target_of("p", UDP), contact=contact, registered=registered)
+    assert unfolded_contact(folded_contact(target), registered) == contact
+
+
+@pytest.mark.parametrize(
+    ("contact", "registered", "fits"),
+    [
+        pytest.param("x" * MAX_CARRIED, "", True, id="as long as may be"),
+        pytest.param("x" * (MAX_CARRIED + 1), "", False, id="longer"),
+        pytest.param("x" * 1_024, "x" * 1_024, True, id="registered so"),
+        pytest.param("x" * 1_000 + ";ob", "x" * 1_000, True, id="registered nearly so"),
+        pytest.param("y" + "x" * 1_000, "x" * 1_000, False, id="registered otherwise"),
+    ],
+)
+def test_what_can_be_carried(contact: str, registered: str, fits: bool) -> None:
+    assert can_be_carried(contact, registered) is fits
+
+
+def test_a_flow_that_no_binding_has_is_carried() -> None:
+    target = Target("p", "sip:a@b", "tcp", "node 1", "g", 7, "2001:db8::1", 5060)
+    assert target_by(way_of(target), named_of(target), "sip:a@b") == target
+    assert way_of(target_of("p", TCP)) == "" and target_by("", named_of(target), "") is None
 
 
 MOVED = replace(UDP, public_port=6000)
@@ -175,5 +254,5 @@ def test_a_silent_device_is_rung_and_its_silent_flow_last() -> None:
 def test_a_silent_binding_is_the_last_to_look_for_who_is_lost() -> None:
     silent = replace(UDP, contact="sip:c@10.0.0.7", refreshed_at=99, silent_since=50)
     other = replace(TCP, contact="sip:d@10.0.0.7", refreshed_at=20)
-    found = again([silent, other], "p", target_of("p", TCP))
+    found = again([silent, other], named_of(target_of("p", TCP)))
     assert [target.contact for target in found] == ["sip:d@10.0.0.7", "sip:c@10.0.0.7"]

@@ -1,0 +1,92 @@
+"""How long a token is good: as long as its call or subscription, and a moment for what crosses its end."""
+
+from collections.abc import Callable
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.ports import Calls, Clock
+from registrar.rules.tokens import Leg
+from registrar.sip import Request
+
+AFTERLIFE_SECONDS: Final = 32.0
+"""64*T1: whatever was sent before the end has come, or never will."""
+SUBSCRIPTION_SECONDS: Final = 86_400.0
+MAX_NOTED: Final = 20_000
+
+
+class Lifetimes:
+    """Which calls and subscriptions are over."""
+
+    def __init__(self, store: Calls, clock: Clock, has: Callable[[str], bool]) -> None:
+        """`has` tells a call that this node looks after."""
+        self._store = store
+        self._clock = clock
+        self._has = has
+        self._over: dict[str, float] = {}
+        """When what ended, by the id of its call or the words of its dialog."""
+        self._seen: dict[str, float] = {}
+        """Calls of other nodes, and until when what was read of them is believed."""
+
+    def over(self, id: str) -> None:
+        """A call has ended."""
+        _note(self._over, id, self._clock())
+
+    def passed(self, request: Request) -> None:
+        """A request has passed by here that may end a dialog, or a call that another node has."""
+        if request.method == "BYE":
+            self.over(_call_of(request))
+        elif request.method == "NOTIFY" and _is_last(request):
+            self.over(_dialog_of(request))
+
+    async def lives(self, leg: Leg, request: Request) -> bool:
+        """Whether what the token was given for still goes on; a store that is away says yes."""
+        if self._has(leg.call):
+            return True
+        now = self._clock()
+        if not leg.call:
+            ended = self._over.get(_dialog_of(request))
+            return now - leg.since < SUBSCRIPTION_SECONDS and not _is_past(ended, now)
+        ended = self._over.get(leg.call)
+        if ended is not None:
+            return not _is_past(ended, now)
+        return self._seen.get(leg.call, 0.0) > now or await self._is_stored(leg.call, request)
+
+    async def _is_stored(self, id: str, request: Request) -> bool:
+        """One read of the call; of one that is gone it may be known here that it went just now."""
+        try:
+            (call,) = await self._store.load([id])
+        except StoreUnavailable:
+            return True
+        now = self._clock()
+        if call is None:
+            ended = self._over.get(_call_of(request))
+            return ended is not None and not _is_past(ended, now)
+        _note(self._seen, id, now + AFTERLIFE_SECONDS)
+        return True
+
+
+def _note(notes: dict[str, float], key: str, value: float) -> None:
+    notes.pop(key, None)
+    notes[key] = value
+    if len(notes) > MAX_NOTED:
+        del notes[next(iter(notes))]
+
+
+def _is_past(ended: float | None, now: float) -> bool:
+    return ended is not None and now - ended >= AFTERLIFE_SECONDS
+
+
+def _call_of(request: Request) -> str:
+    return f"call {request.call_id}"
+
+
+def _dialog_of(request: Request) -> str:
+    """The same words for both sides of a dialog."""
+    tags = sorted((request.from_.tag or "", request.to.tag or ""))
+    return f"dialog {tags[0]} {tags[1]} {request.call_id}"
+
+
+def _is_last(request: Request) -> bool:
+    """Whether a subscription ends with this NOTIFY (RFC 6665 section 4.1.3)."""
+    state = request.headers.get("subscription-state") or ""
+    return state.partition(";")[0].strip().lower() == "terminated"
