@@ -37,7 +37,7 @@ from registrar.commands.first_steps import api_url, print_demo, print_first_step
 from registrar.commands.installation import Installation, Stores, existing, installed, opened
 from registrar.commands.served_certificate import concerns, served_certificate
 from registrar.errors import AnotherNode, ConfigurationError, StoreUnavailable
-from registrar.logs import RequestLines, configure
+from registrar.logs import RequestLines, WrongPasswordLines, configure
 from registrar.metrics import Metrics
 from registrar.settings import Settings
 from registrar.store import redis_client
@@ -105,10 +105,10 @@ async def _serve(installation: Installation, side: Side, lines: RequestLines, *,
         opened(installation, upgrade=False) as stores,
         served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
     ):
-        metrics = Metrics()
+        metrics, tried = Metrics(), WrongPasswordLines()
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
-        sip = _sip_side(installation, stores, metrics, lines, tls) if side is not Side.API else None
+        sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
         async with asyncio.TaskGroup() as tasks:
             running = []
             if sip is not None:
@@ -154,6 +154,7 @@ def _sip_side(
     stores: Stores,
     metrics: Metrics,
     lines: RequestLines,
+    tried: WrongPasswordLines,
     tls: ServerTls | None,
 ) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
@@ -165,6 +166,7 @@ def _sip_side(
         stores.vault,
         metrics,
         lines,
+        tried,
         tls.context if tls is not None else None,
     )
 

@@ -24,28 +24,35 @@ from registrar.handlers.changes import Changes
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
 from registrar.handlers.flows import Flows
+from registrar.handlers.gate import Gate
 from registrar.handlers.pings import Pings
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen
-from registrar.logs import RequestLines
+from registrar.handlers.trail import Trail
+from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.model import Binding, Change, Flow, MediaPolicy, Network
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.rules.tokens import Target
+from registrar.store import keys
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.geoip import CountryFile
+from registrar.store.guesses_redis import RedisGuesses, read_hold
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
+from registrar.store.script_runner import WireRunner
+from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
 from registrar.telephony import CHANNELS, CallSettings, Surroundings, Telephony, make_seal
 from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.accept import Acceptor
 from registrar.transport.connections import Connection, Connections, Limits
+from registrar.transport.punctual import Punctual
 from registrar.transport.stream import StreamConnection
 from registrar.transport.udp import WILDCARDS, UdpListener
 from registrar.transport.websocket import WebSocketConnection
@@ -110,6 +117,7 @@ class SipSide:
         vault: Vault,
         metrics: Metrics,
         lines: RequestLines,
+        tried: WrongPasswordLines,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`redis` is for leases and the subscription; the location opens a connection of its own.
@@ -175,6 +183,20 @@ class SipSide:
         )
         self._seal = make_seal(settings.secret_key)
         self._screen = Screen(self._guard, self._seal, self._is_our_address, lambda: os.urandom(SALT_BYTES))
+        runner = WireRunner(self._location.wire)
+        self._trail = Trail(RedisTraces(runner), tried, epoch, metrics)
+        self._punctual = Punctual(mono)
+        self._gate = Gate(
+            self._guard,
+            self._screen,
+            self._directory,
+            RedisGuesses(runner, epoch, "sip", self._generation),
+            self._trail,
+            epoch,
+            metrics,
+            self._punctual.until,
+            ipv6_prefix=settings.lock_ipv6_prefix,
+        )
         self._telephony: Telephony | None = None
         self._nodes = self._lease()
         self._lines = lines
@@ -206,6 +228,7 @@ class SipSide:
                 for listener in self._udp:
                     listener.close()
                 driver.close()
+                self._punctual.close()
                 for task in running:
                     task.cancel()
         self._lines.flush()
@@ -262,6 +285,7 @@ class SipSide:
             self._guard,
             self._screen,
             self._directory,
+            self._gate,
             register,
             calls.calling,
             calls.dialogs,
@@ -397,7 +421,7 @@ class SipSide:
             changed=changed,
             missed=self._directory.forget_freshness,
             subscribed=subscribed,
-            channels=CHANNELS,
+            channels=(*CHANNELS, keys.GUESSES),
             heard=self._heard,
         )
         return [
@@ -410,6 +434,7 @@ class SipSide:
             self._connections.run(),
             self._flows.run(),
             self._pings.run(),
+            self._trail.run(),
             self._adopt(),
             self._measure_lag(),
             expiry.run(),
@@ -419,6 +444,11 @@ class SipSide:
         ]
 
     async def _heard(self, channel: str, data: str) -> None:
+        if channel == keys.GUESSES:
+            hold = read_hold(data)
+            if hold is not None and hold[0] == "sip":
+                self._gate.hear(*hold[1:])
+            return
         if self._telephony is not None:
             await self._telephony.hear(channel, data)
 

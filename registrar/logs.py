@@ -13,8 +13,14 @@ from registrar.sip import Request
 
 FLUSH_SECONDS: Final = 0.2
 SELDOM_SECONDS: Final = 1.0
+MAX_A_SECOND: Final = 20
+"""Lines about wrong passwords; any number of them may come."""
+MAX_SOURCES: Final = 1_000
+MAX_ACCOUNT: Final = 128
 MAX_LINES: Final = 1_000
 """Finished requests that wait for their line; beyond, they are counted and have none."""
+
+passwords = logging.getLogger("registrar.passwords")
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _dump = json.JSONEncoder(default=str).encode
@@ -138,6 +144,50 @@ class RequestLines:
         if self._dropped:
             logging.getLogger(__name__).warning("%d finished requests have no line", self._dropped)
             self._dropped = 0
+
+
+class WrongPasswordLines:
+    """One line for each wrong password, at most `MAX_A_SECOND`; the others of that second are one line.
+
+    The text is a contract with deploy/fail2ban: address first, then what the peer has chosen.
+    """
+
+    def __init__(self) -> None:
+        self._said = 0
+        self._held = 0
+        self._sources: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, address: str, account: str, transport: str, agent: str, reason: str) -> None:
+        """Note one that came from `address` for `account`; `reason` is one of our words."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SELDOM_SECONDS, self.flush)
+        if self._said < MAX_A_SECOND:
+            self._said += 1
+            fields = {
+                "address": address,
+                "account": account[:MAX_ACCOUNT],
+                "transport": transport,
+                "userAgent": agent,
+                "reason": reason,
+            }
+            passwords.warning("wrong password", extra=fields)
+            return
+        self._held += 1
+        if len(self._sources) < MAX_SOURCES:
+            self._sources.add(address)
+
+    def flush(self) -> None:
+        """End the second: tell how many had no line."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held:
+            passwords.warning(
+                "more wrong passwords", extra={"count": self._held, "addresses": len(self._sources)}
+            )
+        self._said = self._held = 0
+        self._sources.clear()
 
 
 def configure(level: str, *, terminal: bool) -> RequestLines:

@@ -56,6 +56,11 @@ class Metrics:
         self.auth = Labelled("auth", "Digest verdicts", ["result"], registry)
         self.access = Labelled("iplock", "Verdicts of the access rule", ["result"], registry)
         self.commits = Labelled("reg_commit", "Steps written to the location service", ["result"], registry)
+        self.untraced = Counter(
+            "wrong_passwords_untraced",
+            "Wrong passwords that are in no status and no journal",
+            registry=registry,
+        )
         self.expired = Counter("reg_expired", "Bindings that ran out", registry=registry)
         self.promises = Counter("reg_promised", "Refreshes granted while Redis was away", registry=registry)
         self.reconciled = Counter("reconcile", "Phones written again after Redis was away", registry=registry)

@@ -228,6 +228,21 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongPasswords:
+    """Digests of one phone that were wrong, the last one's source, and how many there were."""
+
+    phone: str
+    customer: str
+    count: int
+    at: int
+    """Epoch seconds of the last one."""
+    ip: str
+    port: int = 0
+    transport: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """What one step writes about a phone, all of it or nothing."""
 

@@ -3,7 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from registrar.model import Binding, Call, Callee, Ending, Epoch, LegKind, Phone, Snapshot, Update
+from registrar.model import (
+    Binding,
+    Call,
+    Callee,
+    Ending,
+    Epoch,
+    LegKind,
+    Phone,
+    Snapshot,
+    Update,
+    WrongPasswords,
+)
+from registrar.rules.guesses import Guesser, Taken
 
 Column = Literal["login", "id"]
 
@@ -173,6 +185,29 @@ class Calls(Protocol):
 
         Raises StoreUnavailable.
         """
+
+
+class Guesses(Protocol):
+    """The budget of wrong passwords that all processes share (rules.guesses)."""
+
+    async def take(self, who: Guesser) -> Taken:
+        """Add one wrong password, unless there is a hold. Raises StoreUnavailable."""
+
+    def give_back(self, who: Guesser, taken: Taken) -> None:
+        """Remove what `take` has added: the password was right. Nobody waits for it."""
+
+    def good(self, who: Guesser) -> None:
+        """Note that the account has proved its password from there just now. Nobody waits for it."""
+
+    async def goods(self, source: str) -> frozenset[str]:
+        """Return the marks of the accounts that are good from a source. Raises StoreUnavailable."""
+
+
+class Traces(Protocol):
+    """What is remembered of a phone's wrong passwords, for people."""
+
+    async def wrong_passwords(self, wrong: WrongPasswords) -> None:
+        """Write them into the status; into the journal at most once an hour. Raises StoreUnavailable."""
 
 
 class Phones(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from registrar.model import Flow, Phone
+from registrar.model import Flow, Mono, Phone
 from registrar.sip import Request, Response
 from registrar.transaction import Key
 
@@ -56,6 +56,8 @@ class Exchange(Protocol):
     flow: Flow
     phone: Phone | None
     """Whose it is, once that is proven."""
+    started: Mono
+    """When its work began."""
 
     def accept(self) -> bool:
         """Make the server transaction, if it is not made. False: a twin of this request is being served, say

@@ -118,12 +118,10 @@ class Register:
         self._turns = Turns()
 
     async def serve(self, request: Request, flow: Flow, phone: Phone, claim: Claim) -> Answer:
-        """The answer to a request whose digest is right. STALE: to be challenged again.
+        """The answer to a request whose digest is right, with a usable nonce. STALE: to be challenged again.
 
         A REGISTER is served here; any other method is only let in, and told what this service can do.
         """
-        if not claim.nonce.usable(self._clock()):
-            return STALE
         asked = read(request) if request.method == "REGISTER" else NOTHING
         attempt = Attempt(request, flow, phone, claim, asked)
         waited = await self._turns.take(phone.id)

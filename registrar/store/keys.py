@@ -16,6 +16,8 @@ CALL_NEWS: Final = "registrar:call-news"
 """What a node tells the one that has a call; nobody else's business."""
 CALLS: Final = "registrar:calls"
 """Every customer's calls, as `calls` has those of one."""
+GUESSES: Final = "registrar:guesses"
+"""What a process says of holds that it has begun; nobody else's business."""
 STATUS_SECONDS: Final = 30 * 86_400
 """How long the status and the journal outlive the phone's last registration."""
 JOURNAL_LENGTH: Final = 100
@@ -73,3 +75,18 @@ def calls(customer: str) -> str:
 def node_calls(node: str, generation: str) -> str:
     """The calls that one process has."""
     return f"registrar:node-calls:{node}:{generation}"
+
+
+def wrong(kind: str, source: str) -> str:
+    """The wrong passwords of one source; `kind` is sip or api."""
+    return "registrar:wrong:" + kind + ":{" + source + "}"
+
+
+def wrong_account(kind: str, source: str, mark: str) -> str:
+    """The wrong passwords for one account from one source."""
+    return wrong(kind, source) + ":" + mark
+
+
+def good(kind: str, source: str) -> str:
+    """The accounts that have proved their password from one source."""
+    return "registrar:good:" + kind + ":{" + source + "}"

@@ -1,4 +1,4 @@
-"""The Lua scripts of the location: each touches the keys of one cluster slot only (design.md 4.3)."""
+"""The Lua scripts, each over the keys of one cluster slot only (design.md 4.3)."""
 
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -91,4 +91,69 @@ if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'rttMs', ARGV[5]) end
 return 1
 """)
 
-ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE, PINGED)
+TAKE: Final = Script("""
+-- KEYS wrong passwords of the source, of the account from it, good accounts of the source
+-- ARGV now, name of the entry, mark of the account, limit of the account, of the source, window, hold,
+--      how long an account stays good, channel, kind and source
+-- answers: held until (account), held until (source), 0 when an entry was added
+local now, window, hold = tonumber(ARGV[1]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local function held(key, limit)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  if redis.call('ZCARD', key) < limit then return 0 end
+  return tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]) + hold
+end
+local function add(key, limit, about)
+  redis.call('ZADD', key, ARGV[1], ARGV[2])
+  redis.call('ZREMRANGEBYRANK', key, 0, -limit - 1)
+  redis.call('EXPIRE', key, window)
+  if redis.call('ZCARD', key) >= limit then
+    redis.call('PUBLISH', ARGV[9], ARGV[10] .. about .. ' ' .. string.format('%.3f', now + hold))
+  end
+end
+local per_account, per_source = tonumber(ARGV[4]), tonumber(ARGV[5])
+local account, source = held(KEYS[2], per_account), held(KEYS[1], per_source)
+local good = redis.call('ZSCORE', KEYS[3], ARGV[3])
+if good and tonumber(good) > now - tonumber(ARGV[8]) then source = 0 end
+if account > now or source > now then return {tostring(account), tostring(source)} end
+add(KEYS[2], per_account, ' ' .. ARGV[3])
+add(KEYS[1], per_source, '')
+return {'0', '0'}
+""")
+
+GOOD: Final = Script("""
+-- KEYS good accounts of a source; ARGV now, mark of the account, how long it stays good, how many are kept
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[3])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[4] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+""")
+
+WRONG: Final = Script("""
+-- KEYS status, journal
+-- ARGV now, address, reason, how many, seconds of a series, least seconds between two entries of the journal,
+--      how long both are kept, words of the entry without its count ...
+-- answers the count of the entry, 0 when none was written
+local known = redis.call('HMGET', KEYS[1], 'wrongPasswordsAt', 'wrongPasswordsSince', 'wrongPasswords',
+  'wrongPasswordsTold', 'wrongPasswordsUntold')
+local now, many = tonumber(ARGV[1]), tonumber(ARGV[4])
+local since, count = known[2] or ARGV[1], tonumber(known[3] or 0)
+if not known[1] or now - tonumber(known[1]) > tonumber(ARGV[5]) then since, count = ARGV[1], 0 end
+local untold, told = tonumber(known[5] or 0) + many, known[4] or ''
+local written = 0
+if told == '' or now - tonumber(told) >= tonumber(ARGV[6]) then
+  written, untold, told = untold, 0, ARGV[1]
+  redis.call('XADD', KEYS[2], 'MAXLEN', 100, '*', 'count', written, unpack(ARGV, 8))
+  redis.call('EXPIRE', KEYS[2], ARGV[7])
+end
+redis.call('HSET', KEYS[1],
+  'lastRejectedAt', ARGV[1], 'lastRejectedIp', ARGV[2], 'lastRejectedReason', ARGV[3],
+  'wrongPasswordsAt', ARGV[1], 'wrongPasswordsSince', since, 'wrongPasswords', count + many,
+  'wrongPasswordsTold', told, 'wrongPasswordsUntold', untold)
+if redis.call('EXPIRE', KEYS[1], ARGV[7], 'GT') == 0 and redis.call('TTL', KEYS[1]) < 0 then
+  redis.call('EXPIRE', KEYS[1], ARGV[7])
+end
+return written
+""")
+
+ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE, PINGED, TAKE, GOOD, WRONG)

@@ -15,6 +15,7 @@ from registrar.handlers.dialogs import Dialogs
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.expiry import Expiry
 from registrar.handlers.flows import Flows
+from registrar.handlers.gate import Gate
 from registrar.handlers.hops import Hops
 from registrar.handlers.network import Asker, Served
 from registrar.handlers.parts import Parts
@@ -22,6 +23,8 @@ from registrar.handlers.pings import Pings
 from registrar.handlers.reach import Neighbour, Reach
 from registrar.handlers.register import Register
 from registrar.handlers.screen import Screen, Silence
+from registrar.handlers.trail import Trail
+from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.model import (
     Binding,
@@ -35,6 +38,7 @@ from registrar.model import (
     Phone,
     Snapshot,
     Update,
+    WrongPasswords,
     login_name,
 )
 from registrar.ports import Due, Media
@@ -43,6 +47,7 @@ from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
 from registrar.store.calls_memory import MemoryCalls
+from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.media_none import NoMedia
 from registrar.transaction import Key, TableFull
@@ -160,6 +165,19 @@ class Lines:
             self.hung_up.append((flow, revoked))
 
 
+class Memories:
+    """Implements ports.Traces: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[WrongPasswords] = []
+        self.away = False
+
+    async def wrong_passwords(self, wrong: WrongPasswords) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+        self.told.append(wrong)
+
+
 Hook = Callable[[], Awaitable[None]]
 
 
@@ -227,6 +245,7 @@ class Exchange:
     responses: list[Response] = field(default_factory=list)
     """What others answered."""
     phone: Phone | None = None
+    started: Mono = field(default_factory=lambda: Mono(0.0))
     served: Served | None = None
     accepted: bool = False
     is_cancelled: bool = False
@@ -371,6 +390,22 @@ class World:
             node=node,
             generation=f"g-{node}",
         )
+        self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
+        self.traces = Memories()
+        self.pauses: list[float] = []
+        """Until when failed digests were kept back, after their arrival."""
+        self.trail = Trail(self.traces, WrongPasswordLines(), self.clock, self.metrics)
+        self.gate = Gate(
+            self.guard,
+            self.screen,
+            self.people,
+            self.guesses,
+            self.trail,
+            self.clock,
+            self.metrics,
+            self._until,
+            ipv6_prefix=64,
+        )
         self.register = Register(
             self.people,
             self.location,
@@ -422,6 +457,7 @@ class World:
             self.guard,
             self.screen,
             self.people,
+            self.gate,
             self.register,
             Calling(self.parts),
             Dialogs(self.parts),
@@ -490,6 +526,9 @@ class World:
             silent_places=self.pings.silent_places,
             heard=self.pings.heard,
         )
+
+    async def _until(self, due: Mono) -> None:
+        self.pauses.append(due)
 
     def start_task(self, job: Coroutine[None, None, None]) -> None:
         self.tasks.append(asyncio.get_running_loop().create_task(job))

@@ -1,0 +1,207 @@
+"""Whether a digest is right, and whether it is checked at all: the budget of wrong passwords in use.
+
+The way of a request in short. An account that has proved its password from this address within a day takes
+the fast way in `dispatch`: one look into `Gate.sure`. Everybody else comes here. From a source without wrong
+passwords the digest is checked at once, and counted afterwards if it is wrong. From any other source the try
+is counted first, in Redis, and given back when it was right: so two nodes together check no more than one.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import Epoch, Mono, Phone, login_name
+from registrar.ports import Clock, Directory, Guesses
+from registrar.rules.auth import Claim, Guard
+from registrar.rules.guesses import FREE, HOLD_SECONDS, MAX_LOGS, Guesser, Ledger, Taken, guesser
+
+from .answers import BUSY, Answer
+from .network import Exchange
+from .screen import Screen
+from .trail import HELD, WRONG, Trail
+
+FAILED_SECONDS: Final = 0.005
+"""After its arrival a failed digest is answered, whatever was found out until then: time tells no names."""
+SURE_SECONDS: Final = 86_400.0
+"""How long an account takes the fast way before it is noted as good again."""
+MAX_SURE: Final = 250_000
+MAX_LOADED: Final = 64
+"""Held sources whose good accounts are in memory."""
+TOO_MANY: Final = "too many wrong passwords"
+Place = tuple[str, str, str]
+"""Address, username and realm."""
+UNPAID: Final = Taken()
+"""The try was not counted in advance."""
+
+
+class Gate:
+    """Proves who sent a request, within the budget of its source."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        screen: Screen,
+        directory: Directory,
+        guesses: Guesses,
+        trail: Trail,
+        clock: Clock,
+        metrics: Metrics,
+        until: Callable[[Mono], Awaitable[None]],
+        *,
+        ipv6_prefix: int,
+    ) -> None:
+        """`until` waits for a moment. `ipv6_prefix`: how many bits of an IPv6 address are one source."""
+        self.sure: dict[Place, float] = {}
+        """Who has proved the password from there, with no wrong one since -> until
+        when nothing need be asked or written. Only for `dispatch`: a call of a method would cost more."""
+        self._shaken: dict[Guesser, Epoch] = {}
+        """Accounts that were sure and have wrong passwords now -> until when they are good all the same."""
+        self._loaded: dict[str, tuple[Epoch, frozenset[str]]] = {}
+        """Source that is held -> until when, and the marks of the accounts that are good from it."""
+        self._ledger = Ledger()
+        self._guard = guard
+        self._screen = screen
+        self._directory = directory
+        self._guesses = guesses
+        self._trail = trail
+        self._clock = clock
+        self._metrics = metrics
+        self._until = until
+        self._ipv6_prefix = ipv6_prefix
+
+    async def prove(self, exchange: Exchange, claim: Claim) -> Phone | None:
+        """Return the phone whose digest it is; None: the request has its answer.
+
+        Its nonce must be usable: a wrong digest on any other one is nobody's guess, and is not to be checked.
+        """
+        credentials, address = claim.credentials, exchange.flow.remote_ip
+        account = login_name(credentials.username, credentials.realm)
+        who = guesser(address, account, self._ipv6_prefix)
+        place = (address, credentials.username, credentials.realm)
+        held, taken, phone = self._held_until(who, place), UNPAID, None
+        if not held:
+            try:
+                phone = await self._directory.find(credentials.username, credentials.realm)
+            except StoreUnavailable:
+                exchange.reply(BUSY)
+                return None
+            taken = await self._take(who, place)
+            held = max(taken.account_held_until, taken.source_held_until)
+        if held:
+            await self._refuse(exchange, account, held)
+            return None
+        if not self._guard.proves(claim, exchange.request.method, phone) or phone is None:
+            await self._wrong(exchange, account, who, place, taken, phone)
+            return None
+        self._right(who, place, taken)
+        return phone
+
+    def hear(self, key: str | Guesser, until: Epoch) -> None:
+        """Note a hold that another process has begun."""
+        self._ledger.tell(key, until)
+
+    def _held_until(self, who: Guesser, place: Place) -> Epoch:
+        """Return until when it is held for sure; 0: not, or it must be asked for."""
+        now = self._clock()
+        loaded_until, marks = self._loaded.get(who.source, (FREE, frozenset[str]()))
+        good = self._is_good(who, place, now) or who.mark in marks
+        return self._ledger.held_until(who, now, good=good or loaded_until <= now)
+
+    def _is_good(self, who: Guesser, place: Place, now: Epoch) -> bool:
+        return place in self.sure or self._shaken.get(who, FREE) > now
+
+    async def _take(self, who: Guesser, place: Place) -> Taken:
+        """Count a try of a source that is watched; one of any other source is counted when it was wrong."""
+        now = self._clock()
+        if not self._ledger.is_watched(who.source, now):
+            return UNPAID
+        try:
+            await self._load(who.source, now)
+            held = self._held_until(who, place)
+            if held:
+                return Taken(account_held_until=held)
+            return self._counted(who, await self._guesses.take(who))
+        except StoreUnavailable:  # what this process knows must do
+            held = self._ledger.held_until(who, now, good=self._is_good(who, place, now))
+            if held:
+                return Taken(account_held_until=held)
+            self._ledger.add(who, now)
+            return Taken(at=now)
+
+    async def _load(self, source: str, now: Epoch) -> None:
+        """Read which accounts are good from a source that is held: they are still let in."""
+        held = self._ledger.source_held_until(source, now)
+        if not held or self._loaded.get(source, (FREE, None))[0] > now:
+            return
+        self._loaded.pop(source, None)
+        self._loaded[source] = (held, await self._guesses.goods(source))
+        if len(self._loaded) > MAX_LOADED:
+            del self._loaded[next(iter(self._loaded))]
+
+    def _counted(self, who: Guesser, taken: Taken) -> Taken:
+        """Note what the shared budget said."""
+        now = self._clock()
+        if taken.is_held(now):
+            if taken.account_held_until > now:
+                self._ledger.tell(who, taken.account_held_until)
+            if taken.source_held_until > now:
+                self._ledger.tell(who.source, taken.source_held_until)
+            return taken
+        self._ledger.add(who, now)
+        return Taken(entry=taken.entry, at=now)
+
+    def _right(self, who: Guesser, place: Place, taken: Taken) -> None:
+        now = self._clock()
+        if taken.entry:
+            self._guesses.give_back(who, taken)
+        if taken.at:
+            self._ledger.remove(who, taken.at)
+        self._guesses.good(who)
+        if self._ledger.is_suspect(who, now):
+            self._shaken[who] = Epoch(now + SURE_SECONDS)
+            return
+        self._shaken.pop(who, None)
+        self.sure.pop(place, None)
+        self.sure[place] = now + SURE_SECONDS
+        if len(self.sure) > MAX_SURE:
+            del self.sure[next(iter(self.sure))]
+
+    async def _wrong(
+        self,
+        exchange: Exchange,
+        account: str,
+        who: Guesser,
+        place: Place,
+        taken: Taken,
+        phone: Phone | None,
+    ) -> None:
+        self._metrics.auth("bad")
+        now = self._clock()
+        if self.sure.pop(place, None) is not None:
+            self._shaken[who] = Epoch(now + SURE_SECONDS)
+            if len(self._shaken) > MAX_LOGS:
+                del self._shaken[next(iter(self._shaken))]
+        if taken is UNPAID:
+            await self._count(who, now)
+        self._trail.note(exchange.request, exchange.flow, account, phone, WRONG)
+        await self._until(Mono(exchange.started + FAILED_SECONDS))
+        exchange.reply(self._screen.challenge(exchange.request, exchange.flow, self._clock()))
+
+    async def _count(self, who: Guesser, now: Epoch) -> None:
+        """Count the first wrong password of a source, here at once and then for all."""
+        self._ledger.add(who, now)
+        try:
+            taken = await self._guesses.take(who)
+        except StoreUnavailable:
+            return
+        if taken.is_held(now):
+            self._counted(who, taken)
+
+    async def _refuse(self, exchange: Exchange, account: str, held: Epoch) -> None:
+        self._metrics.auth("held")
+        self._trail.note(exchange.request, exchange.flow, account, None, HELD)
+        await self._until(Mono(exchange.started + FAILED_SECONDS))
+        left = min(max(1, round(held - self._clock())), HOLD_SECONDS)
+        warning = f'399 {exchange.flow.local_ip} "{TOO_MANY}"'
+        exchange.reply(Answer(403, headers=(("Retry-After", str(left)), ("Warning", warning))))

@@ -1,0 +1,60 @@
+"""The budget of wrong passwords in memory: what the port means, without a server."""
+
+from itertools import count
+
+from registrar.errors import StoreUnavailable
+from registrar.ports import Clock
+from registrar.rules.guesses import FREE, GOOD_SECONDS, Guesser, Ledger, Taken
+
+
+class MemoryGuesses:
+    """Implements ports.Guesses. Set `away` to make it fail like a store that is down."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.away = False
+        self.taken = 0
+        """How often an entry was asked for."""
+        self.noted: list[Guesser] = []
+        """Who was noted as good, each time."""
+        self._clock = clock
+        self._ledger = Ledger()
+        self._good: dict[Guesser, float] = {}
+        self._entries: dict[str, float] = {}
+        self._serial = count()
+
+    async def take(self, who: Guesser) -> Taken:
+        """See ports.Guesses."""
+        self._ask()
+        self.taken += 1
+        now = self._clock()
+        source = FREE if self._is_good(who) else self._ledger.source_held_until(who.source, now)
+        taken = Taken(self._ledger.held_until(who, now, good=True), source)
+        if taken.is_held(now):
+            return taken
+        self._ledger.add(who, now)
+        entry = str(next(self._serial))
+        self._entries[entry] = now
+        return Taken(entry=entry)
+
+    def give_back(self, who: Guesser, taken: Taken) -> None:
+        """See ports.Guesses."""
+        if not self.away:
+            self._ledger.remove(who, self._entries.pop(taken.entry))
+
+    def good(self, who: Guesser) -> None:
+        """See ports.Guesses."""
+        if not self.away:
+            self.noted.append(who)
+            self._good[who] = self._clock()
+
+    async def goods(self, source: str) -> frozenset[str]:
+        """See ports.Guesses."""
+        self._ask()
+        return frozenset(who.mark for who in self._good if who.source == source and self._is_good(who))
+
+    def _is_good(self, who: Guesser) -> bool:
+        return self._clock() - self._good.get(who, float("-inf")) < GOOD_SECONDS
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")

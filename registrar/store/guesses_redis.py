@@ -1,0 +1,89 @@
+"""The budget of wrong passwords in Redis, shared by all processes (docs/redis.md)."""
+
+from itertools import count
+from typing import Final, Literal
+
+from registrar.model import Epoch
+from registrar.ports import Clock
+from registrar.rules.guesses import (
+    GOOD_SECONDS,
+    HOLD_SECONDS,
+    MAX_GOOD,
+    PER_ACCOUNT,
+    PER_SOURCE,
+    WINDOW_SECONDS,
+    Guesser,
+    Taken,
+)
+
+from . import keys
+from .script_runner import Runner
+from .scripts import GOOD, TAKE
+
+Kind = Literal["sip", "api"]
+LIMITS: Final = (PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, HOLD_SECONDS, GOOD_SECONDS)
+
+
+class RedisGuesses:
+    """Implements ports.Guesses."""
+
+    def __init__(self, runner: Runner, clock: Clock, kind: Kind, process: str) -> None:
+        """`kind`: passwords of phones and of people have budgets of their own. `process` names this one."""
+        self._runner = runner
+        self._clock = clock
+        self._kind: Kind = kind
+        self._process = process
+        self._serial = count()
+
+    async def take(self, who: Guesser) -> Taken:
+        """See ports.Guesses."""
+        entry = f"{self._process}-{next(self._serial)}"
+        account, source = await self._runner.run(
+            TAKE,
+            (*self._logs(who), keys.good(self._kind, who.source)),
+            f"{self._clock():.6f}",
+            entry,
+            who.mark,
+            *LIMITS,
+            keys.GUESSES,
+            f"{self._kind} {who.source}",
+        )
+        taken = Taken(Epoch(float(account)), Epoch(float(source)))
+        return taken if taken.is_held(self._clock()) else Taken(entry=entry)
+
+    def give_back(self, who: Guesser, taken: Taken) -> None:
+        """See ports.Guesses."""
+        for key in self._logs(who):
+            self._runner.command("ZREM", key, taken.entry)
+
+    def good(self, who: Guesser) -> None:
+        """See ports.Guesses."""
+        now = f"{self._clock():.0f}"
+        self._runner.tell(GOOD, (keys.good(self._kind, who.source),), now, who.mark, GOOD_SECONDS, MAX_GOOD)
+
+    async def goods(self, source: str) -> frozenset[str]:
+        """See ports.Guesses."""
+        since = f"{self._clock() - GOOD_SECONDS:.0f}"
+        marks = await self._runner.ask("ZRANGEBYSCORE", keys.good(self._kind, source), since, "+inf")
+        return frozenset(mark.decode() if isinstance(mark, bytes) else mark for mark in marks)
+
+    def _logs(self, who: Guesser) -> tuple[str, str]:
+        return (
+            keys.wrong(self._kind, who.source),
+            keys.wrong_account(self._kind, who.source, who.mark),
+        )
+
+
+def read_hold(text: str) -> tuple[str, str | Guesser, Epoch] | None:
+    """Return kind, source or (source, account), and end of the hold in a message; None: it is none."""
+    words = text.split()
+    try:
+        until = Epoch(float(words[-1]))
+    except (ValueError, IndexError):
+        return None
+    match words[:-1]:
+        case [kind, source]:
+            return kind, source, until
+        case [kind, source, mark]:
+            return kind, Guesser(source, mark), until
+    return None

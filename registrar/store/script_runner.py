@@ -1,0 +1,114 @@
+"""Running a script in Redis: over the wire of the SIP side, or over redis-py."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from registrar.errors import StoreUnavailable
+
+from .redis_wire import Argument, Wire
+from .scripts import ALL, Script
+
+MAX_TOLD: Final = 1_000
+"""Scripts over redis-py that nobody waits for; more are not run."""
+
+log = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """Runs scripts."""
+
+    async def run(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> Any:
+        """Return the answer. Raises StoreUnavailable."""
+
+    def tell(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> None:
+        """Run it some time soon; nobody waits for the answer, and it may be lost."""
+
+    def command(self, *words: Argument) -> None:
+        """Like `tell`, for one command."""
+
+    async def ask(self, *words: Argument) -> Any:
+        """Return the answer to one command. Raises StoreUnavailable."""
+
+
+class WireRunner:
+    """Implements Runner over the wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def run(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> Any:
+        """See Runner."""
+        try:
+            return await self._wire.send("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except StoreUnavailable as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+        for forgotten in ALL:
+            self._wire.tell("SCRIPT", "LOAD", forgotten.text)
+        return await self._wire.send("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def tell(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> None:
+        """See Runner."""
+        self.command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+
+    def command(self, *words: Argument) -> None:
+        """See Runner."""
+        if self._wire.up:
+            self._wire.tell(*words, linger=True)
+
+    async def ask(self, *words: Argument) -> Any:
+        """See Runner."""
+        return await self._wire.send(*words)
+
+
+class ClientRunner:
+    """Implements Runner over redis-py."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._told: set[asyncio.Task[None]] = set()
+
+    async def run(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> Any:
+        """See Runner."""
+        try:
+            try:
+                return await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return await self._redis.eval(script.text, len(keys), *keys, *arguments)
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+
+    def tell(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> None:
+        """See Runner."""
+        self._start(self.run(script, keys, *arguments))
+
+    def command(self, *words: Argument) -> None:
+        """See Runner."""
+        self._start(self.ask(*words))
+
+    async def ask(self, *words: Argument) -> Any:
+        """See Runner."""
+        try:
+            return await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]  # of redis-py
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+
+    def _start(self, job: Coroutine[Any, Any, Any]) -> None:
+        if len(self._told) >= MAX_TOLD:
+            job.close()
+            return
+        task = asyncio.create_task(_heedless(job))
+        self._told.add(task)
+        task.add_done_callback(self._told.discard)
+
+
+async def _heedless(job: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await job
+    except StoreUnavailable as error:
+        log.debug("a script was not run: %s", error)
