@@ -338,6 +338,17 @@ def _cseq_out_of_order(case: Case) -> str:
     )
 
 
+def _wrong_password(case: Case) -> str:
+    live = case.live
+    times = ""
+    if (live.wrong_passwords or 0) > 1:
+        times = f", {live.wrong_passwords} times since {moment(live.wrong_passwords_since)}"
+    return (
+        f"wrong password from {live.last_rejected_ip}{times}. If this is the phone, give it the username and "
+        "password it has now; if it is not, somebody guesses"
+    )
+
+
 def _refused_somehow(case: Case) -> str:
     return f"it was refused from {case.live.last_rejected_ip} ({case.live.last_rejected_reason})"
 
@@ -357,8 +368,9 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "too-many-contacts": _too_many_contacts,
     "bad-contact": _bad_contact,
     "cseq-out-of-order": _cseq_out_of_order,
+    "wrong-password": _wrong_password,
 }
-"""Why a right password was refused -> what it means; one row for each."""
+"""Why a phone was refused -> what it means; one row for each."""
 
 
 def _refusal_since(case: Case) -> str | None:
@@ -381,7 +393,7 @@ def _reason_of(refusal: str) -> str | None:
 
 
 def _reset_since(case: Case) -> str:
-    """A wrong password leaves no trace, so what may be wrong now is told with what was wrong before."""
+    """Nobody may have tried the new ones yet, so they are told beside what was wrong before."""
     live = case.live
     newest = max(live.since or 0, live.last_rejected_at or 0)
     deed = next((deed for deed in case.deeds if deed.what == CREDENTIALS), None)

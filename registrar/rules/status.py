@@ -49,6 +49,9 @@ class LiveStatus:
     last_rejected_reason: str | None = None
     silent: bool = False
     """Offline, but still bound over UDP: it answers no pings. It is called, and is back when it is heard."""
+    wrong_passwords: int | None = None
+    """How many wrong ones were sent since `wrong_passwords_since`, with no hour between two of them."""
+    wrong_passwords_since: int | None = None
 
 
 UNKNOWN = LiveStatus(online=None, expires=None, state=None)
@@ -93,6 +96,8 @@ def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch
         last_rejected_ip=fields.get("lastRejectedIp") or None,
         last_rejected_reason=fields.get("lastRejectedReason") or None,
         silent=not said_online and not expired and _fell_silent(fields),
+        wrong_passwords=_int(fields, "wrongPasswords"),
+        wrong_passwords_since=_int(fields, "wrongPasswordsSince"),
     )
 
 
