@@ -79,7 +79,9 @@ class Gate:
         account = login_name(credentials.username, credentials.realm)
         who = guesser(address, account, self._ipv6_prefix)
         place = (address, credentials.username, credentials.realm)
-        held, taken, phone = self._held_until(who, place), UNPAID, None
+        taken, phone, held = UNPAID, None, FREE
+        if self._ledger.is_watched(who.source, self._clock()):
+            held = await self._hold(who, place)
         if not held:
             try:
                 phone = await self._directory.find(credentials.username, credentials.realm)
@@ -101,6 +103,15 @@ class Gate:
         """Note a hold that another process has begun."""
         self._ledger.tell(key, until)
 
+    async def _hold(self, who: Guesser, place: Place) -> Epoch:
+        """Return until when nothing is checked, before anybody else is asked about the account; 0: it may be."""
+        now = self._clock()
+        try:
+            await self._load(who.source, now)
+        except StoreUnavailable:
+            return self._ledger.held_until(who, now, good=self._is_good(who, place, now))
+        return self._held_until(who, place)
+
     def _held_until(self, who: Guesser, place: Place) -> Epoch:
         """Return until when it is held for sure; 0: not, or it must be asked for."""
         now = self._clock()
@@ -116,11 +127,10 @@ class Gate:
         now = self._clock()
         if not self._ledger.is_watched(who.source, now):
             return UNPAID
+        held = self._held_until(who, place)
+        if held:
+            return Taken(account_held_until=held)
         try:
-            await self._load(who.source, now)
-            held = self._held_until(who, place)
-            if held:
-                return Taken(account_held_until=held)
             return self._counted(who, await self._guesses.take(who))
         except StoreUnavailable:  # what this process knows must do
             held = self._ledger.held_until(who, now, good=self._is_good(who, place, now))
@@ -203,5 +213,4 @@ class Gate:
         self._trail.note(exchange.request, exchange.flow, account, None, HELD)
         await self._until(Mono(exchange.started + FAILED_SECONDS))
         left = min(max(1, round(held - self._clock())), HOLD_SECONDS)
-        warning = f'399 {exchange.flow.local_ip} "{TOO_MANY}"'
-        exchange.reply(Answer(403, headers=(("Retry-After", str(left)), ("Warning", warning))))
+        exchange.reply(Answer(403, headers=(("Retry-After", str(left)),), why=TOO_MANY))

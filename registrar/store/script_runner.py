@@ -13,6 +13,8 @@ from registrar.errors import StoreUnavailable
 from .redis_wire import Argument, Wire
 from .scripts import ALL, Script
 
+AT_ONCE: Final = 8
+"""Scripts over redis-py at once: each takes a connection."""
 MAX_TOLD: Final = 1_000
 """Scripts over redis-py that nobody waits for; more are not run."""
 
@@ -71,17 +73,19 @@ class ClientRunner:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._told: set[asyncio.Task[None]] = set()
 
     async def run(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> Any:
         """See Runner."""
-        try:
+        async with self._turns:
             try:
-                return await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
-            except NoScriptError:
-                return await self._redis.eval(script.text, len(keys), *keys, *arguments)
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+                try:
+                    return await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)
+                except NoScriptError:
+                    return await self._redis.eval(script.text, len(keys), *keys, *arguments)
+            except (RedisError, OSError) as error:
+                raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
 
     def tell(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> None:
         """See Runner."""

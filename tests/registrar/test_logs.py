@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.logs import MAX_LINES, SELDOM_SECONDS, Lines, RequestLines, Seldom, json_line, terminal_line
+from registrar.logs import (
+    MAX_A_SECOND,
+    MAX_LINES,
+    SELDOM_SECONDS,
+    Lines,
+    RequestLines,
+    Seldom,
+    WrongPasswordLines,
+    json_line,
+    terminal_line,
+)
 from registrar.model import Epoch, Flow, IpMode, Phone
 from registrar.sip import Request, parse
 
@@ -139,3 +149,36 @@ def test_a_wall_clock_that_is_set_back_silences_nobody() -> None:
         said = record("x")
         said.created = at
         assert seldom.filter(said)
+
+
+async def test_twenty_wrong_passwords_a_second_have_a_line_and_the_rest_have_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lines = WrongPasswordLines()
+    for number in range(MAX_A_SECOND + 30):
+        lines.note(f"198.51.100.{number % 25}", "x" * 1_000, "udp", "Evil/1", "wrong-password")
+    lines.flush()
+    lines.note("198.51.100.7", "anna", "udp", "", "wrong-password")
+    lines.flush()
+    lines.flush()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["wrong password"] * MAX_A_SECOND + ["more wrong passwords", "wrong password"]
+    total = vars(caplog.records[MAX_A_SECOND])
+    assert (total["count"], total["addresses"]) == (30, 25)
+    assert len(vars(caplog.records[0])["account"]) == 128
+
+
+def test_the_address_stands_before_what_a_peer_has_chosen() -> None:
+    """deploy/fail2ban relies on it."""
+    made = logging.makeLogRecord(
+        {"levelname": "WARNING", "name": "registrar.passwords", "msg": "wrong password"}
+    )
+    for name, value in {
+        "address": "192.0.2.7",
+        "account": 'a", "address": "192.0.2.8',
+        "reason": "x",
+    }.items():
+        setattr(made, name, value)
+    head, _, rest = Lines(json_line).format(made).partition(', "account": ')
+    assert head.endswith('"message": "wrong password", "address": "192.0.2.7"')
+    assert '"address": "192.0.2.8' not in rest

@@ -1,5 +1,7 @@
 """registrar/rules/diagnosis.py: why a phone is offline, in a sentence for an operator."""
 
+from dataclasses import replace
+
 import pytest
 
 from registrar.model import IpMode, Reason
@@ -461,7 +463,7 @@ def test_every_refusal_that_keeps_a_phone_offline_has_its_sentence() -> None:
 
 
 def test_every_word_of_a_refusal_has_its_sentence_and_what_the_phone_is_told() -> None:
-    assert set(REFUSALS) - {"bad-contact", "cseq-out-of-order"} == set(TOLD)
+    assert set(REFUSALS) - {"bad-contact", "cseq-out-of-order", "wrong-password"} == set(TOLD)
 
 
 @pytest.mark.parametrize(
@@ -478,6 +480,18 @@ def test_a_request_that_was_refused_is_told_with_what_to_do(why: str, part: str)
     sentence = diagnose(refused(why), LOCKED, ())
     assert "10.0.0.9" in sentence
     assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        pytest.param(1, "wrong password from 10.0.0.9. If", id="once"),
+        pytest.param(14, f"wrong password from 10.0.0.9, 14 times since {T}. If", id="more than once"),
+    ],
+)
+def test_a_wrong_password_is_told_with_its_source_and_how_often(times: int, said: str) -> None:
+    live = replace(refused("wrong-password"), wrong_passwords=times, wrong_passwords_since=AT)
+    assert said in diagnose(live, LOCKED, ())
 
 
 def test_a_moment_is_written_as_the_api_writes_it() -> None:

@@ -1,0 +1,83 @@
+"""What is remembered of wrong passwords in Redis: a count, and one entry of the journal an hour."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from registrar.model import WrongPasswords
+from registrar.store.script_runner import ClientRunner
+from registrar.store.traces_redis import RedisTraces
+from tests.contract.servers import Server, client
+
+NOW = 1_790_000_000
+STATUS, JOURNAL = "registrar:status:{p}", "registrar:journal:{p}"
+
+
+@pytest.fixture
+async def redis(server: Server) -> AsyncIterator[Redis]:
+    async with client(server) as opened:
+        yield opened
+
+
+async def wrong(redis: Redis, after: int, count: int = 1, ip: str = "198.51.100.7") -> None:
+    traces = RedisTraces(ClientRunner(redis))
+    await traces.wrong_passwords(WrongPasswords("p", "acme", count, NOW + after, ip, 5060, "udp", "Evil/1"))
+    await asyncio.sleep(0.05)
+
+
+async def entries(redis: Redis, key: str = JOURNAL) -> list[dict[str, str]]:
+    found: list[tuple[str, dict[str, str]]] = await redis.xrange(key)  # type: ignore[assignment]  # it decodes
+    return [fields for _, fields in found]
+
+
+async def test_the_status_says_who_when_and_how_often(redis: Redis) -> None:
+    await wrong(redis, 0)
+    await wrong(redis, 60, 13, "203.0.113.9")
+    status: dict[str, str] = await redis.hgetall(STATUS)  # type: ignore[assignment]  # it decodes
+    assert {name: status[name] for name in status if name.startswith(("last", "wrong"))} == {
+        "lastRejectedAt": str(NOW + 60),
+        "lastRejectedIp": "203.0.113.9",
+        "lastRejectedReason": "wrong-password",
+        "wrongPasswordsAt": str(NOW + 60),
+        "wrongPasswordsSince": str(NOW),
+        "wrongPasswords": "14",
+        "wrongPasswordsTold": str(NOW),
+        "wrongPasswordsUntold": "13",
+    }
+    assert 0 < await redis.ttl(STATUS) <= 30 * 86_400
+
+
+async def test_an_hour_without_one_begins_a_new_count(redis: Redis) -> None:
+    await wrong(redis, 0, 5)
+    await wrong(redis, 3_601)
+    assert await redis.hmget(STATUS, "wrongPasswords", "wrongPasswordsSince") == ["1", str(NOW + 3_601)]
+
+
+async def test_the_journal_has_one_entry_an_hour_with_the_count_of_those_before(redis: Redis) -> None:
+    for minutes in range(0, 150, 10):
+        await wrong(redis, 60 * minutes, 2)
+    found = await entries(redis)
+    assert [(entry["time"], entry["count"]) for entry in found] == [
+        (str(NOW), "2"),
+        (str(NOW + 3_600), "12"),
+        (str(NOW + 7_200), "12"),
+    ]
+    assert {(entry["event"], entry["reason"], entry["ip"], entry["userAgent"]) for entry in found} == {
+        ("rejected", "wrong-password", "198.51.100.7", "Evil/1")
+    }
+    told = await entries(redis, "registrar:events")
+    assert [(entry["phone"], entry["customer"], entry["count"]) for entry in told] == [
+        ("p", "acme", "2"),
+        ("p", "acme", "12"),
+        ("p", "acme", "12"),
+    ]
+
+
+async def test_a_status_that_is_kept_longer_is_not_shortened(redis: Redis) -> None:
+    await redis.hset(STATUS, mapping={"online": "1", "reason": "registered"})
+    await redis.expire(STATUS, 40 * 86_400)
+    await wrong(redis, 0)
+    assert await redis.ttl(STATUS) > 30 * 86_400
+    assert await redis.hget(STATUS, "reason") == "registered"
