@@ -90,7 +90,16 @@ def create_app(
     )
     live = Live(redis, clock.epoch_now)
     calls = LiveCalls(redis, clock.epoch_now)
-    app.state.parts = Parts(settings, engine, read_engine, live, calls, Changes(redis), vault, Passwords())
+    app.state.parts = Parts(
+        settings,
+        engine,
+        read_engine,
+        live,
+        calls,
+        Changes(redis),
+        vault,
+        Passwords(least=settings.password_length),
+    )
     fold_all_letters(read_engine)
     # Routes are tried in turn: the most asked for stand first, and /pbx/sipphone/status is no phone's id.
     for module in (sipphone_status, sipphone, sipphonemodels, call, extension, group, queue):

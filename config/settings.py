@@ -34,6 +34,8 @@ class ApiSettings:
     turn_secret: str = field(default="", repr=False)
     """What the TURN servers check credentials with."""
     turn_ttl_seconds: int = 3_600
+    password_length: int = 10
+    """How many characters a new password of a SIP user or a person needs."""
 
     def __post_init__(self) -> None:
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:

@@ -145,6 +145,7 @@ class Settings(BaseSettings):
     turn_urls: Names = ()
     turn_secret: SecretStr = SecretStr("")
     turn_ttl: int = Field(3_600, ge=60)
+    password_length: int = Field(10, ge=10, le=128)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", mode="before")

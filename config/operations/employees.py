@@ -23,7 +23,6 @@ from .passwords import MAX_PASSWORD, Passwords
 
 TABLE: Final = Employee.__tablename__
 TOKEN_TABLE: Final = EmployeeToken.__tablename__
-MIN_PASSWORD: Final = 8
 MAX_TOKENS: Final = 100
 """More machines of one person nobody keeps apart."""
 TOKEN_ALPHABET: Final = string.ascii_lowercase + string.digits
@@ -48,12 +47,12 @@ def email_check(message: str) -> Check:
 
 
 def password_check(message: str) -> Check:
-    """A password that is worth one."""
+    """A text that may be a password; whether it is worth one is looked at when it is written."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or not is_clean(value):
             return Wrong(message)
-        return value if MIN_PASSWORD <= len(value) <= MAX_PASSWORD else Wrong(message, "range")
+        return value if 0 < len(value) <= MAX_PASSWORD else Wrong(message, "range")
 
     return check
 
@@ -168,6 +167,11 @@ async def _write(session: AsyncSession, employee: Employee, columns: Columns, pa
             setattr(employee, name, value)
     if "password" in columns:
         password = columns["password"]
+        if isinstance(password, str):
+            customer = await session.get(Customer, employee.customer_id)
+            names = (employee.login_email, employee.name, employee.first_name, employee.last_name)
+            about = (*names, customer.name if customer is not None else None)
+            await passwords.refuse_weak(password, "password", about)
         employee.password_hash = await passwords.hashed(password) if isinstance(password, str) else None
 
 

@@ -135,7 +135,7 @@ async def _write(
         await _refuse_taken_name(session, customer, extension, plain["sip_user"])
     for name, value in plain.items():
         setattr(extension, name, value)
-    await _write_password(session, customer, extension, columns.get("password"), renamed=renamed)
+    await _write_password(session, customer, extension, columns.get("password"), passwords, renamed=renamed)
     if "pin" in columns:
         pin = columns["pin"]
         extension.pin_hash = await passwords.hashed(pin) if isinstance(pin, str) else None
@@ -154,7 +154,13 @@ async def _refuse_taken_name(
 
 
 async def _write_password(
-    session: AsyncSession, customer: Customer, extension: Extension, password: Value, *, renamed: bool
+    session: AsyncSession,
+    customer: Customer,
+    extension: Extension,
+    password: Value,
+    passwords: Passwords,
+    *,
+    renamed: bool,
 ) -> None:
     if extension.sip_user is None:
         if password is not None:
@@ -165,6 +171,8 @@ async def _write_password(
         if renamed:
             raise _half("sipPassword", "A new user name needs a password")
         return
+    about = (extension.sip_user, extension.name, extension.number, customer.name, customer.sip_domain)
+    await passwords.refuse_weak(password, "sipPassword", about)
     # Held until the end: the hash is of this domain, and `customers.update_customer` counts who has one.
     statement = select(Customer.sip_domain).where(Customer.id == customer.id)
     domain = await session.scalar(statement.with_for_update(read=True))

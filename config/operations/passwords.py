@@ -4,15 +4,19 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from .. import clock
-from ..errors import unavailable
+from ..errors import Problem, Refused, unavailable
+from .weakness import weakness
 
+LEAST_LENGTH: Final = 10
+STRENGTH: Final = "At least 10 characters (REGISTRAR_PASSWORD_LENGTH), and not one that is guessed first"
+"""For the documentation of whatever is a password."""
 MAX_PASSWORD: Final = 1_024
 """More is no password but work for us."""
 AT_ONCE: Final = 2
@@ -32,7 +36,9 @@ _hasher: Final = PasswordHasher()
 class Passwords:
     """Makes and checks hashes; one object per process, so that only a few are ever at work."""
 
-    def __init__(self, now: Callable[[], float] = clock.epoch_now) -> None:
+    def __init__(self, now: Callable[[], float] = clock.epoch_now, least: int = LEAST_LENGTH) -> None:
+        """`least`: how many characters a new password needs."""
+        self._least = least
         self._checks = asyncio.Semaphore(AT_ONCE)
         self._hashes = asyncio.Semaphore(1)
         """Its own: who hashes may hold the database, and must not queue behind a flood of logins."""
@@ -41,6 +47,21 @@ class Passwords:
         self._key = secrets.token_bytes(32)
         self._remembered: dict[bytes, float] = {}
         """Right passwords of a moment ago -> until when; in the order they came."""
+
+    async def refuse_weak(self, password: str, path: str, about: Iterable[str | None]) -> None:
+        """Raises Refused (422) for a password that is too short, or is guessed first; `path` has it.
+
+        `about` are words about its owner.
+        """
+        problem = await self.weakness(password, about)
+        if problem is not None:
+            check = "range" if len(password) < self._least else "allowed"
+            raise Refused(Problem(422, path, problem, path, check))
+
+    async def weakness(self, password: str, about: Iterable[str | None]) -> str | None:
+        """Return what is wrong with a password; None: nothing. It takes some milliseconds of a core."""
+        words = [word for word in about if word]
+        return await asyncio.to_thread(weakness, password, self._least, words)
 
     async def hashed(self, password: str) -> str:
         """What is stored of a password."""

@@ -25,7 +25,7 @@ from ..operations.draft import Draft
 from ..operations.fields import Field, read_fields, text, word
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
-from ..operations.passwords import MAX_PASSWORD
+from ..operations.passwords import MAX_PASSWORD, STRENGTH
 from ..operations.restrictions import restriction_check
 from ..tables import Customer, Employee, EmployeeToken
 from . import openapi
@@ -34,7 +34,7 @@ from .resource import NOTHING_CHANGED, Json, Resource, RowId, Written, columns_j
 STATES: Final = ("ACTIVE", "BLOCKED")
 LEVELS: Final = tuple(level.name for level in AccessLevel)
 SECRETS: Final = frozenset({"password"})
-PASSWORD: Final = f"password must have {employees.MIN_PASSWORD} to {MAX_PASSWORD} characters"
+PASSWORD: Final = f"password must be a text of at most {MAX_PASSWORD} characters, and not empty"
 FIELDS: Final = (
     text("name", "name", "Name of the person", required=True),
     word(
@@ -57,7 +57,7 @@ FIELDS: Final = (
         "password",
         "string",
         employees.password_check(PASSWORD),
-        "Written, never read; null takes it away",
+        f"Written, never read; null takes it away. {STRENGTH}",
     ),
     Field(
         "ipRestriction",

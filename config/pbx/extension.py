@@ -20,6 +20,7 @@ from ..operations.fields import Field, dial_plan_number, dialled, flag, number, 
 from ..operations.fields import text as text_field
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
+from ..operations.passwords import STRENGTH
 from ..tables import Customer, Employee, Extension
 from .resource import Json, Resource, Written, columns_json, routes_of
 from .schema import sure
@@ -42,7 +43,7 @@ FIELDS: Final = (
         "password",
         "string",
         text("sipPassword is not a valid text", extensions.MAX_SIP_PASSWORD),
-        "Its password; written, never read",
+        f"Its password; written, never read. {STRENGTH}",
     ),
     Field(
         "pin",

@@ -13,6 +13,7 @@ from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import checks, extensions, users
 from ..operations.fields import Field
+from ..operations.passwords import STRENGTH
 from ..tables import Employee, Extension
 from . import openapi
 from .answers import created, nothing, row_answer, rows_answer
@@ -67,7 +68,7 @@ UPDATE_FIELDS: Final = (
         "password",
         "string",
         checks.text("password is not a valid text", extensions.MAX_SIP_PASSWORD),
-        "With it the user registers; written, never read",
+        f"With it the user registers; written, never read. {STRENGTH}",
         required=True,
     ),
     text_field("displayName", "name", "Name", required=True),

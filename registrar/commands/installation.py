@@ -99,6 +99,7 @@ class Installation:
             turn_urls=settings.turn_urls,
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,
+            password_length=settings.password_length,
         )
 
     def sip(self) -> SipSettings:

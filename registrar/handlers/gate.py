@@ -104,7 +104,7 @@ class Gate:
         self._ledger.tell(key, until)
 
     async def _hold(self, who: Guesser, place: Place) -> Epoch:
-        """Return until when nothing is checked, before anybody else is asked about the account; 0: it may be."""
+        """Return until when nothing is checked, before anybody is asked for the account; 0: it may be."""
         now = self._clock()
         try:
             await self._load(who.source, now)

@@ -8,6 +8,7 @@ import pytest
 from config.access import AccessLevel
 from tests.config.world import NOBODY, Json, World
 
+SECRET = "a secret of the desk"
 EVERYTHING = {
     "number": "310",
     "name": "Reception",
@@ -85,10 +86,21 @@ async def test_a_deleted_extension_is_gone_and_its_phones_stay(world: World) -> 
         pytest.param({"direct": "call me"}, 422, "direct", id="a direct number that is none"),
         pytest.param({"employee": NOBODY}, 404, "employee", id="an unknown employee"),
         pytest.param({"primary": True}, 422, "primary", id="primary of nobody"),
-        pytest.param({"sipUser": "a@b", "sipPassword": "x"}, 422, "sipUser", id="a user with a domain"),
-        pytest.param({"sipUser": "a" * 32, "sipPassword": "x"}, 422, "sipUser", id="a user like a phone's"),
+        pytest.param({"sipUser": "a@b", "sipPassword": SECRET}, 422, "sipUser", id="a user with a domain"),
+        pytest.param(
+            {"sipUser": "a" * 32, "sipPassword": SECRET}, 422, "sipUser", id="a user like a phone's"
+        ),
         pytest.param({"sipUser": "joe"}, 422, "sipPassword", id="a user without a password"),
-        pytest.param({"sipPassword": "x"}, 422, "sipUser", id="a password without a user"),
+        pytest.param({"sipPassword": SECRET}, 422, "sipUser", id="a password without a user"),
+        pytest.param(
+            {"sipUser": "joe", "sipPassword": "Xq7-vRt2z"}, 422, "sipPassword", id="nine characters"
+        ),
+        pytest.param(
+            {"sipUser": "joe", "sipPassword": "1234567890"}, 422, "sipPassword", id="a common password"
+        ),
+        pytest.param(
+            {"sipUser": "front.desk", "sipPassword": "front.desk1"}, 422, "sipPassword", id="the user's name"
+        ),
         pytest.param({"customer": NOBODY}, 403, "access_denied", id="an unknown customer"),
         pytest.param({"hotdeskAllowed": "yes", "name": None}, 422, "multiple", id="two at once"),
     ],
@@ -115,21 +127,21 @@ async def test_a_person_has_one_primary_extension(world: World) -> None:
 
 async def test_a_user_name_is_unique_in_its_customer_only(world: World) -> None:
     async with world.client(AccessLevel.ADMIN) as client:
-        await made(client, sipUser="joe", sipPassword="x")
+        await made(client, sipUser="joe", sipPassword=SECRET)
         again = await client.post(
-            "/pbx/extension", json={"number": "301", "name": "B", "sipUser": "joe", "sipPassword": "y"}
+            "/pbx/extension", json={"number": "301", "name": "B", "sipUser": "joe", "sipPassword": SECRET}
         )
         assert (again.status_code, again.json()["error"]["code"]) == (409, "sipUser")
-        await made(client, sipUser="joe", sipPassword="x", customer=world.ids["rival"])
+        await made(client, sipUser="joe", sipPassword=SECRET, customer=world.ids["rival"])
 
 
 async def test_a_change_finds_a_number_and_a_name_that_are_taken(world: World) -> None:
     async with world.client(AccessLevel.MANAGER) as client:
-        await made(client, number="301", sipUser="joe", sipPassword="x")
-        created = await made(client, sipUser="jim", sipPassword="x")
+        await made(client, number="301", sipUser="joe", sipPassword=SECRET)
+        created = await made(client, sipUser="jim", sipPassword=SECRET)
         for body, code in (
-            ({"number": "200", "sipPassword": "y"}, "number"),
-            ({"sipUser": "joe", "sipPassword": "y"}, "sipUser"),
+            ({"number": "200", "sipPassword": SECRET}, "number"),
+            ({"sipUser": "joe", "sipPassword": SECRET}, "sipUser"),
         ):
             answer = await client.post(f"/pbx/extension/{created['_id']}", json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, code)

@@ -33,7 +33,7 @@ async def people(world: World) -> str:
     await world.execute("DELETE FROM extension WHERE oid = :oid", oid=world.ids["foreign"])
     async with world.client(AccessLevel.MANAGER, "rival") as client:
         for index, person in enumerate(PEOPLE):
-            own = {"password": "p", "extensionNumber": f"30{index}"}
+            own = {"password": "a secret of mine", "extensionNumber": f"30{index}"}
             assert (await client.post(path, data=person | own)).status_code == 201
     for name, when in zip(USERS, MOMENTS, strict=True):
         zone = ".000000" if world.engine.dialect.name == "sqlite" else "+00"

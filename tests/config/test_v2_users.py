@@ -90,11 +90,11 @@ async def test_a_new_password_voids_the_old_one(world: World) -> None:
         ((version, secret, _),) = await world.rows(state)
         await client.post(f"{path}/users/{id}", data={"displayName": "Jo"})
         ((named, same, _),) = await world.rows(state)
-        await client.post(f"{path}/users/{id}", data={"password": "new", "pin": ""})
+        await client.post(f"{path}/users/{id}", data={"password": "a new secret of joe", "pin": ""})
         ((after, raised, digest),) = await world.rows(state)
     assert (named, same) == (version + 1, secret)
     assert (after, raised) == (version + 2, secret + 1)
-    assert digest == ha1("joe", "acme.test", "new", MD5)
+    assert digest == ha1("joe", "acme.test", "a new secret of joe", MD5)
     assert words == [f"phone u{id}"] * 3
 
 
@@ -146,7 +146,7 @@ async def test_a_user_of_nobody_becomes_somebody(world: World) -> None:
         assert (shown["firstName"], shown["displayName"], shown["user"]) == ("Bent", "B", None)
         listed = (await client.get("/pbx/extension?filter=201")).json()["extensions"][0]
         assert listed["employee"] is not None and listed["primary"] is True
-        refusal = refused(await client.post(path, data={"password": "x"}))
+        refusal = refused(await client.post(path, data={"password": "another secret"}))
     assert refusal == (400, "A password needs a user name")
 
 
@@ -155,6 +155,19 @@ async def test_a_user_of_nobody_becomes_somebody(world: World) -> None:
     [
         pytest.param({"user": ""}, 400, "user is missing", id="no user"),
         pytest.param({"password": ""}, 400, "password is missing", id="no password"),
+        pytest.param({"password": "Xq7-vRt2z"}, 400, "The password needs at least 10", id="nine characters"),
+        pytest.param(
+            {"password": "password123"},
+            400,
+            "The password is one of those that are guessed",
+            id="a common password",
+        ),
+        pytest.param(
+            {"password": "joe joe joe joe"},
+            400,
+            "The password is one of those that are guessed",
+            id="the user's name",
+        ),
         pytest.param({"displayName": ""}, 400, "displayName is missing", id="no name"),
         pytest.param({"extensionNumber": ""}, 400, "extensionNumber is missing", id="no number"),
         pytest.param({"user": "a@b"}, 400, "user must be letters", id="a user with a domain"),
