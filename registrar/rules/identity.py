@@ -5,6 +5,7 @@ Both parties are shown our own address in Contact and Record-Route; what a phone
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from registrar.errors import MalformedMessage
@@ -15,6 +16,8 @@ from .headers import CHARGING, CHARGING_LENGTH, KEPT_BACK, KEPT_BACK_PRIVATE, WI
 
 MAX_FORWARDS: Final = 70
 ANONYMOUS: Final = "anonymous"
+MAX_USERS: Final = 4_096
+"""Users whose escaped form need not be made once more."""
 SIP: Final = "sip"
 SIPS: Final = "sips"
 
@@ -148,6 +151,7 @@ def unfolded(text: str, phone: Phone | None) -> str:
     return f"<sip:{user}@{phone.domain}>"
 
 
+@lru_cache(MAX_USERS)
 def escape(user: str) -> str:
     """`user` as the user part of a URI (RFC 3261 section 25.1)."""
     return "".join(
