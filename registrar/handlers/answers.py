@@ -31,6 +31,9 @@ NO_SUCH_CALL: Final = Answer(481, why="Route: no call or subscription of this se
 NOT_SERVED: Final = Answer(403, why="the phone is gone, or its customer is blocked")
 NOT_FROM_THERE: Final = Answer(403, why="the phone may not come from this address")
 NOT_ITS_PHONE: Final = Answer(403, why="Proxy-Authorization: this dialog is of another phone")
+NOT_SECURE: Final = Answer(
+    480, why="Request-URI: sips is reached by TLS and WSS alone, on the node it came to"
+)
 UNKNOWN: Final = Answer(404, why="Request-URI: this number reaches nobody here")
 OFFLINE: Final = Answer(480, why="Request-URI: no phone of this number is registered")
 OUT_OF_HOPS: Final = Answer(483, why="Max-Forwards: 0, and the request is for somebody else")

@@ -7,12 +7,13 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Callee, Phone
 from registrar.rules import forward, session
 from registrar.rules.identity import (
+    SIPS,
     hops_left,
     person,
     plain,
     secret_of,
 )
-from registrar.rules.routing import ROUTED, devices, dialled, same_device
+from registrar.rules.routing import ROUTED, SECURE, allowed, devices, dialled, same_device
 from registrar.rules.tokens import Target, octets
 from registrar.sip import Request, param
 
@@ -21,6 +22,7 @@ from .answers import (
     CONTACT_TOO_LONG,
     HERE,
     NO_EVENTS,
+    NOT_SECURE,
     OFFLINE,
     OUT_OF_HOPS,
     TOO_BRIEF,
@@ -69,6 +71,11 @@ class Calling:
             return
         if callee is None or not targets:
             exchange.reply(UNKNOWN if callee is None else OFFLINE)
+            return
+        is_secure = request.uri.scheme == SIPS
+        targets = allowed(targets, parts.node, is_secure=is_secure)
+        if not targets or (is_secure and exchange.flow.transport not in SECURE):
+            exchange.reply(NOT_SECURE)
             return
         case = Invitation(parts, exchange, caller, callee, here, mark)
         forwarding = Forwarding(

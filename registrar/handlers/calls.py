@@ -385,7 +385,7 @@ class CallTable:
             way = self._reach.way(target)
             if way is None:
                 continue
-            from_, to = f"{line.from_};tag={other.tag}", f"{line.to};tag={party.tag}"
+            from_, to = _tagged(line.from_, other.tag), _tagged(line.to, party.tag)
             number = forward.newer(other.cseq)
             request = forward.bye(
                 line.target.contact, self._reach.via(way), from_, to, call.call_id, number, reason
@@ -411,6 +411,11 @@ class CallTable:
 def _is_about(entry: _Entry, tag: str) -> bool:
     """Whether the dialog with this tag of the callee is that of the call: who only rang has no say in it."""
     return entry.callee is not None and entry.call.callee.tag == tag
+
+
+def _tagged(address: str, tag: str) -> str:
+    """A phone of RFC 2543 has none."""
+    return f"{address};tag={tag}" if tag else address
 
 
 def _whole(entry: _Entry) -> Call:

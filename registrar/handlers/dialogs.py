@@ -14,16 +14,27 @@ from registrar.rules import legs as leg_rules
 from registrar.rules import session
 from registrar.rules.identity import (
     ANONYMOUS_HOST,
+    SIPS,
     WITHHELD_IDENTITY,
     View,
     hops_left,
+    scheme_of,
     secret_of,
     shown_request,
     shown_response,
     unfolded,
 )
 from registrar.rules.legs import Legs
-from registrar.rules.routing import again, has_moved, is_on, named_by, target_by, unfolded_contact
+from registrar.rules.routing import (
+    SECURE,
+    again,
+    has_moved,
+    is_allowed,
+    is_on,
+    named_by,
+    target_by,
+    unfolded_contact,
+)
 from registrar.rules.tokens import Leg, Named, Target, target_of
 from registrar.sip import Request, Response, param, parse_name_addr
 
@@ -32,6 +43,7 @@ from .answers import (
     CONTACT_TOO_LONG,
     NO_SUCH_CALL,
     NOT_FROM_THERE,
+    NOT_SECURE,
     NOT_SERVED,
     OUT_OF_HOPS,
     TOO_BRIEF,
@@ -91,7 +103,7 @@ class Dialogs:
             self._parts.heard(sender.id, exchange.flow)
         leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
         receiver, refused = await self._receiver(request, leg, sender)
-        refused = refused or await self._refused(request, leg)
+        refused = refused or await self._refused(exchange, leg)
         if refused is not None:
             if request.method != "ACK":
                 exchange.reply(refused)
@@ -127,8 +139,11 @@ class Dialogs:
             return None
         return sender if parts.may_come(sender, flow.remote_ip) else NOT_FROM_THERE
 
-    async def _refused(self, request: Request, leg: Leg) -> Answer | None:
+    async def _refused(self, exchange: Exchange, leg: Leg) -> Answer | None:
         """What is wrong with a request whoever sends it."""
+        request = exchange.request
+        if leg.secure and exchange.flow.transport not in SECURE:
+            return NOT_SECURE
         if hops_left(request) < 1:
             return OUT_OF_HOPS
         if request.method in session.METHODS and session.is_too_brief(request):
@@ -141,6 +156,11 @@ class Dialogs:
     async def _forward(self, exchange: Exchange, message: "InDialog") -> None:
         parts, request = self._parts, exchange.request
         targets = await self._targets(message)
+        if targets:
+            targets = [way for way in targets if is_allowed(way, parts.node, is_secure=message.leg.secure)]
+            if not targets:
+                exchange.reply(NOT_SECURE)
+                return
         message.note()
         forwarding = Forwarding(
             parts,
@@ -298,6 +318,7 @@ class InDialog:
             gr=gr,
             secret=self._sender_secret,
             is_private=is_private,
+            scheme=SIPS if self.leg.secure else scheme_of(way.target.contact),
         )
         extra = (*self._extra, *parts.reach.leave(way, self.leg.sender, asked))
         body = await self._request_body(view.contact)
@@ -372,6 +393,7 @@ class InDialog:
             gr=gr,
             secret=self._receiver_secret,
             is_private=is_private,
+            scheme=scheme_of(asked.target),
         )
         if body is None:
             turned = leg_rules.turned(self._legs) if self._legs is not None else None

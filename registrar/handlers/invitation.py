@@ -10,6 +10,7 @@ from registrar.rules.identity import (
     ANONYMOUS,
     AS_SHOWN,
     AS_WITHHELD,
+    SIPS,
     WITHHELD_IDENTITY,
     Person,
     View,
@@ -17,6 +18,7 @@ from registrar.rules.identity import (
     folded,
     person,
     plain,
+    scheme_of,
     secret_of,
     shown_request,
     shown_response,
@@ -81,6 +83,8 @@ class Invitation:
         self._ways: dict[int, Way] = {}
         self._routes: dict[int, tuple[Leg, str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._is_secure = self._asked.uri.scheme == SIPS
+        """Whether it was made to a `sips:` URI: then it goes by TLS and WSS alone."""
         self._since = 0 if self._id else int(parts.clock())
         self._winner: int | None = None
         self._call: Call | None = None
@@ -134,6 +138,7 @@ class Invitation:
             route=route,
             asserted=not self._is_private,
             is_private=self._is_private,
+            scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
         extra = (*self._extra, *parts.reach.leave(way, self._caller.id, asked))
         via = parts.reach.via(way, self._mark)
@@ -202,8 +207,8 @@ class Invitation:
         secret = secret_of(self._phones.get(target.phone))
         makes_dialog = asked.method in DIALOG_MAKERS and 100 < response.status < 300
         route = ""
-        if makes_dialog and response.to.tag:
-            route = self._callers_route(number, target)
+        if makes_dialog:
+            route = self._callers_route(number, target, response)
         is_private = self._is_callee_private
         if response.headers.get(privacy.HEADER) is not None:
             is_private = is_private or privacy.hides_identity(response)
@@ -217,6 +222,7 @@ class Invitation:
             route=route,
             asserted=100 < response.status < 300 and not is_private,
             is_private=is_private,
+            scheme=asked.uri.scheme,
         )
         if body is None:
             body = (
@@ -281,19 +287,20 @@ class Invitation:
             relay=relay,
             contact=folded_contact(self._caller_target),
             way=way_of(self._caller_target),
+            secure=self._is_secure,
             since=self._since,
         )
 
-    def _callers_route(self, number: int, target: Target) -> str:
+    def _callers_route(self, number: int, target: Target, response: Response) -> str:
         """The same in all answers of a branch: a phone keeps that of the first (RFC 3261 section 12.1.2)."""
-        leg = self._callers_leg(number, target)
+        leg = self._callers_leg(number, target, is_tagged=bool(response.to.tag))
         known = self._routes.get(number)
         if known is None or known[0] != leg:
             known = leg, self._parts.seal.leg(leg, self._asked.call_id)
             self._routes[number] = known
         return known[1]
 
-    def _callers_leg(self, number: int, target: Target) -> Leg:
+    def _callers_leg(self, number: int, target: Target, *, is_tagged: bool) -> Leg:
         flow = self._exchange.flow
         return Leg(
             self._id,
@@ -306,6 +313,8 @@ class Invitation:
             relay=self._relays.get(number, ""),
             origin="" if self._is_registered else origin(self._parts, flow, self._caller),
             contact=folded_contact(target),
+            secure=self._is_secure,
+            untagged=not is_tagged,
             since=self._since,
         )
 

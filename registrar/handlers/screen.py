@@ -15,7 +15,7 @@ from registrar.sip import Request, parse_name_addr, split
 from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUT_OF_HOPS, OUTSIDE, SERVED, Answer
 
 SUPPORTED: Final = frozenset({"outbound", "timer"})
-"""Option tags that may stand in Require; Path is ignored until an edge proxy exists."""
+"""Option tags that may stand in Require; Path is refused until edge proxies are supported."""
 
 
 class Silence:
@@ -63,14 +63,44 @@ class Screen:
         return Answer(407 if proxy else 401, "", tuple([(name, value) for value in values]))
 
     def _recorded(self, request: Request, now: Epoch) -> Leg | Hop | None:
-        """What our token in the topmost Route says; None: there is none of ours."""
+        """What our token in the Route says; None: there is none of ours."""
         token = _token(request)
-        if token is None:
+        if token is not None:
+            hop = self._seal.read_hop(token, request.call_id, request.headers.get("cseq") or "", now)
+            if hop is not None:
+                return hop
+            leg = self._leg(token, request)
+            if leg is not None:
+                return leg
+        return self._loosened(request)
+
+    def _leg(self, token: str | None, request: Request) -> Leg | None:
+        """What a token of a dialog says; without a tag there is only a dialog with a phone of RFC 2543."""
+        leg = self._seal.read_leg(token, request.call_id) if token else None
+        return leg if leg is not None and (request.to.tag or leg.untagged) else None
+
+    def _loosened(self, request: Request) -> Leg | None:
+        """Section 16.4: undo what a strict router did, and pass Routes of ours before the dialog's.
+
+        A strict router has put the URI of our Record-Route into the Request-URI, and that one into the Route.
+        """
+        try:
+            routes = [
+                parse_name_addr(one).uri for row in request.headers.all("route") for one in split(row, ",")
+            ]
+        except MalformedMessage:
             return None
-        hop = self._seal.read_hop(token, request.call_id, request.headers.get("cseq") or "", now)
-        if hop is not None:
-            return hop
-        return self._seal.read_leg(token, request.call_id) if request.to.tag else None
+        leg = self._leg(request.uri.user, request)
+        if leg is not None:
+            request.retarget(str(routes[-1]))
+            return leg
+        for uri in routes:
+            if not self._guard.is_ours(uri.host_key):
+                return None
+            leg = self._leg(uri.user, request)
+            if leg is not None:
+                return leg
+        return None
 
     def _refused(self, request: Request) -> Answer | None:
         uri, method = request.uri, request.method

@@ -22,6 +22,7 @@ TOLD: Final[Mapping[str, str]] = {
     "not-yours": "To must name this phone itself, by its username or extension, and Request-URI its domain",
     "foreign-uri": "the digest is right, but its uri names another host than this service",
     "no-extension": "this phone has no extension, so it neither calls nor is called",
+    "edge-proxy": "Path: a proxy that stays between a phone and this service is not supported; go without it",
     "too-many-contacts": "Contact: a REGISTER names more contacts than a phone may have",
 }
 """The reason of a Deny -> what the phone is told in a Warning; one row for each."""

@@ -41,7 +41,7 @@ class Guard:
         self._algorithms = algorithms
         self._service_realm = service_realm
         self._serves = serves
-        self._is_ours = is_ours
+        self.is_ours = is_ours
 
     def realm(self, request: Request) -> str:
         """The realm to challenge with (design decision 1)."""
@@ -91,7 +91,7 @@ class Guard:
             uri = parse_uri(claim.credentials.uri)
         except SipError:
             return False
-        return uri.is_sip and self._is_ours(uri.host_key)
+        return uri.is_sip and self.is_ours(uri.host_key)
 
 
 def _stored_key(phone: Phone, credentials: Credentials) -> str:

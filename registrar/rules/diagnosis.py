@@ -324,6 +324,13 @@ def _too_many_contacts(case: Case) -> str:
     )
 
 
+def _edge_proxy(case: Case) -> str:
+    return (
+        f"a REGISTER from {case.live.last_rejected_ip} was refused because it came through a proxy that wants "
+        "to stay between (Path), which is not supported. Let the phone register here without that proxy"
+    )
+
+
 def _bad_contact(case: Case) -> str:
     return (
         f"a REGISTER from {case.live.last_rejected_ip} was refused because its Contact cannot be used. "
@@ -365,6 +372,7 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "not-yours": _not_yours,
     "foreign-uri": _foreign_uri,
     "no-extension": _no_extension,
+    "edge-proxy": _edge_proxy,
     "too-many-contacts": _too_many_contacts,
     "bad-contact": _bad_contact,
     "cseq-out-of-order": _cseq_out_of_order,

@@ -88,11 +88,13 @@ class View:
 
     def contact_header(self) -> str:
         """The Contact that leads back to the sender."""
-        return f"<{self.scheme}:{self.contact}@{self.place};gr={self.gr}>"
+        place = self.place if self.scheme == SIP else without_tls(self.place)
+        return f"<{self.scheme}:{self.contact}@{place};gr={self.gr}>"
 
     def record_route(self) -> str:
         """The Record-Route by which the receiver's own requests come to us."""
-        return f"<{self.scheme}:{self.route}@{self.place};lr>"
+        place = self.place if self.scheme == SIP else without_tls(self.place)
+        return f"<{self.scheme}:{self.route}@{place};lr>"
 
 
 def person(phone: Phone) -> Person:
@@ -109,6 +111,11 @@ def secret_of(phone: Phone | None) -> str:
 def scheme_of(uri: str) -> str:
     """What our own URIs begin with in a message to this Request-URI."""
     return SIPS if uri[:5].lower() == "sips:" else SIP
+
+
+def without_tls(place: str) -> str:
+    """A place in a `sips:` URI, which says TLS itself (RFC 3261 section 26.2.2)."""
+    return place.removesuffix(TRANSPORT_PARAM["tls"])
 
 
 def place(flow: Flow, public_host: str) -> str:
@@ -272,4 +279,5 @@ def _refer_to(value: str, view: View, is_here: Callable[[str], bool]) -> str:
     headers = f"?{uri.headers}" if uri.headers is not None else ""
     user = f"{uri.user}@" if uri.user is not None else ""
     display = f"{address.display} " if address.display else ""
-    return f"{display}<{view.scheme}:{user}{view.place}{gr}{headers}>"
+    place = view.place if view.scheme == SIP else without_tls(view.place)
+    return f"{display}<{view.scheme}:{user}{place}{gr}{headers}>"

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from registrar.errors import MalformedMessage
-from registrar.sip import Request, parse_name_addrs, split
+from registrar.sip import Request, split
 
 OUTBOUND: Final = "outbound"
 
@@ -17,12 +16,3 @@ def came_by_proxy(request: Request) -> bool:
     """Whether somebody stands between the phone and us: then the connection is not the phone's."""
     rows = request.headers.all("via")
     return len(rows) > 1 or len(split(rows[0], ",")) > 1
-
-
-def edge_knows_outbound(request: Request) -> bool:
-    """Whether the proxy next to the phone has said `ob`; it is the last in Path: each adds itself on top."""
-    rows = request.headers.all("path")
-    try:
-        return bool(rows) and any(name == "ob" for name, _ in parse_name_addrs(rows[-1])[-1].uri.params)
-    except MalformedMessage:
-        return False

@@ -11,7 +11,8 @@ from typing import Final
 from registrar.model import Binding, Epoch, Event, EventKind, Reason, Snapshot
 from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, quote, unescape, unquote
 
-from .outbound import came_by_proxy, edge_knows_outbound, supports_outbound
+from .access import TOLD
+from .outbound import came_by_proxy, supports_outbound
 
 MIN_EXPIRES: Final = 60
 DEFAULT_EXPIRES: Final = 3_600
@@ -119,6 +120,8 @@ def read(request: Request) -> Registration | Rejected:
         if not (header is not None and _DIGITS.fullmatch(header) and int(header) == 0):
             return _bad_contact("Contact * Needs Expires 0", "Contact: * needs the header Expires: 0")
         return Registration((), True, request.call_id, number)
+    if "path" in request.headers:
+        return Rejected(403, "Path Not Supported", why=TOLD["edge-proxy"], label="edge-proxy")
     if len(request.contacts) > MAX_CONTACTS:
         why = f"Contact: {len(request.contacts)} contacts, and a phone may have {MAX_CONTACTS}"
         return Rejected(403, "Too Many Contacts", why=why, label="too-many-contacts")
@@ -129,11 +132,9 @@ def read(request: Request) -> Registration | Rejected:
         if isinstance(asked, Rejected):
             return asked
         contacts.append(asked)
-    if outbound and came_by_proxy(request):
-        if any(contact.reg_id for contact in contacts) and not edge_knows_outbound(request):
-            why = "the first proxy of this REGISTER does not support outbound (RFC 5626)"
-            return Rejected(439, "First Hop Lacks Outbound Support", why=why)
-        contacts = [replace(contact, reg_id=0) for contact in contacts]  # Path is not used yet
+    if outbound and came_by_proxy(request) and any(contact.reg_id for contact in contacts):
+        why = "the first proxy of this REGISTER does not support outbound (RFC 5626)"
+        return Rejected(439, "First Hop Lacks Outbound Support", why=why)
     return Registration(_last_of_each(contacts), False, request.call_id, number)
 
 

@@ -20,6 +20,8 @@ SEPARATORS: Final = str.maketrans("", "", "-.()")
 
 ROUTED = DIALOG_MAKERS | {"MESSAGE"}
 """What goes from phone to phone outside a dialog."""
+SECURE: Final = frozenset({"tls", "wss"})
+"""By which a `sips:` URI is reached."""
 MAX_CARRIED: Final = 300
 """Of a URI, or of the rest of one, that no binding has: our tokens carry it."""
 
@@ -63,6 +65,23 @@ def _is_same_device(one: Target, other: Target) -> bool:
     if one.phone == other.phone and other.registered and one.contact == other.registered:
         return True
     return is_same_flow(one, other)
+
+
+def allowed(rows: list[list[Target]], node: str, *, is_secure: bool) -> list[list[Target]]:
+    """The devices without the ways by which no `sips:` URI may go; those that have no other are left out.
+
+    `is_secure`: the request is for such a URI, else only for a phone that calls itself so. From node to node
+    there is no TLS.
+    """
+    kept = [[target for target in row if is_allowed(target, node, is_secure=is_secure)] for row in rows]
+    return [row for row in kept if row]
+
+
+def is_allowed(target: Target, node: str, *, is_secure: bool) -> bool:
+    """Whether a request may go this way (RFC 3261 section 26.2.2)."""
+    if not is_secure and target.contact[:5].lower() != "sips:":
+        return True
+    return target.transport in SECURE and target.node == node
 
 
 def same_device(rows: list[list[Target]], named: Named) -> list[list[Target]]:

@@ -145,6 +145,11 @@ class Request(Message):
             self._uri = parse_uri(self.target)
         return self._uri
 
+    def retarget(self, target: str) -> None:
+        """Give it another Request-URI."""
+        self.target = target
+        self._uri = None
+
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
         """Every Contact but `*` (see `wildcard`), in wire order."""

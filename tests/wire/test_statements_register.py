@@ -143,13 +143,14 @@ def test_04_an_unknown_extension_is_named_before_credentials_are_looked_at(
         assert phone.exchange(phone.caller.register(extra=[credentials])).status == 200
 
 
-def test_04_path_is_ignored_until_there_is_an_edge_proxy(streams: Site, device: Handset) -> None:
-    """RFC 3327 section 5.3: who does not support `path` treats the header as any unknown one (8.2.2)."""
+def test_04_path_is_refused_until_there_is_an_edge_proxy(streams: Site, device: Handset) -> None:
+    """RFC 3327: a proxy that stays between would be lost in calls, so the phone is told at once."""
     with phone_on(streams, "udp", device.account) as phone:
         answer = send(phone, AT_A, "Supported: path", "Path: <sip:edge.example;lr>")
-        assert answer.status == 200
-        assert answer.all("path") == []
-        assert "edge.example" not in str(streams.location(device))
+        assert answer.status == 403
+        assert "Path: " in answer.header("warning")
+        assert streams.bindings(device) == []
+        assert send(phone, AT_A, "Supported: path").status == 200
 
 
 WRONG: Final = "w" * 32

@@ -544,8 +544,8 @@ def test_58_over_udp_no_flow_is_promised(streams: Site, device: Handset) -> None
     ("lines", "params", "status"),
     [
         (["Supported: outbound"], f";{INSTANCE.format(1)};reg-id=1", 439),
-        (["Supported: outbound", "Path: <sip:edge.example;lr>"], f";{INSTANCE.format(1)};reg-id=1", 439),
-        (["Supported: outbound", "Path: <sip:edge.example;lr;ob>"], f";{INSTANCE.format(1)};reg-id=1", 200),
+        (["Supported: outbound", "Path: <sip:edge.example;lr>"], f";{INSTANCE.format(1)};reg-id=1", 403),
+        (["Supported: outbound", "Path: <sip:edge.example;lr;ob>"], f";{INSTANCE.format(1)};reg-id=1", 403),
         (["Supported: outbound"], f";{INSTANCE.format(1)}", 200),
         ([], f";{INSTANCE.format(1)};reg-id=1", 200),
     ],
@@ -555,7 +555,7 @@ def test_58_over_udp_no_flow_is_promised(streams: Site, device: Handset) -> None
 def test_58_behind_a_proxy_no_flow_is_ours(
     transport: str, lines: list[str], params: str, status: int, streams: Site, device: Handset
 ) -> None:
-    """RFC 5626 section 6: 439 when the proxy does not know outbound; and Path is not used yet."""
+    """RFC 5626 section 6: 439 when the proxy does not know outbound; and Path is refused."""
     with phone_on(streams, transport, device.account) as phone:
         answer = send(
             phone,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from registrar.model import Flow, IpMode
-from registrar.sip import Request, parse
+from registrar.sip import Request, answer, parse
 
 from .handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
-from .world import DOMAIN, ELSEWHERE, HOME, Exchange, World
+from .world import DOMAIN, ELSEWHERE, HOME, Exchange, World, read_response
 
 
 def world_of(**more: object) -> World:
@@ -458,3 +458,121 @@ async def test_a_refresh_of_the_session_is_noted() -> None:
     await ann.register()
     await world.calls.look()
     assert len(world.calls) == 1
+
+
+# Strict routers, and Routes of ours (RFC 3261 section 16.4)
+
+
+def strict(side: Dialog, *, lr: bool = True) -> None:
+    """The dialog as a router of RFC 2543 has left it: our URI as Request-URI, the peer last in the Route."""
+    (route,) = side.routes
+    ours = route.strip("<>")
+    side.routes, side.uri = [f"<{side.uri}>"], ours if lr else ours.removesuffix(";lr")
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "ACK"])
+@pytest.mark.parametrize("lr", [True, False], ids=["lr", "no lr"])
+@pytest.mark.parametrize("before", [[], ["<sip:192.0.2.10;lr>"]], ids=["alone", "after another route"])
+async def test_what_a_strict_router_did_is_undone(method: str, lr: bool, before: list[str]) -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    strict(hers, lr=lr)
+    hers.routes = [*before, *hers.routes]
+    exchange = await hers.send(method)
+    (sent,) = world.wire.take()
+    assert (sent.request.method, sent.request.target) == (method, his.handset.contact)
+    assert (sent.flow, exchange.statuses) == (his.handset.flow, [])
+    assert "route" not in sent.request.headers
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(["<sip:192.0.2.10;lr>"], id="our address"),
+        pytest.param([f"<sip:{DOMAIN};lr>"], id="our domain"),
+        pytest.param([f"<sip:{DOMAIN}>", "<sip:192.0.2.10:5060;lr>", "<sip:service.test;lr>"], id="three"),
+        pytest.param([f"<sip:{DOMAIN};lr>, <sip:192.0.2.10;lr>"], id="two in one header"),
+        pytest.param([f"<sip:anybody@{DOMAIN};lr>"], id="with a user"),
+    ],
+)
+async def test_routes_of_ours_before_that_of_the_dialog_are_passed(before: list[str]) -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    hers.routes = [*before, *hers.routes]
+    await hers.send("BYE")
+    (sent,) = world.wire.take()
+    assert (sent.request.method, sent.flow) == ("BYE", his.handset.flow)
+
+
+async def test_the_token_beside_others_in_one_header() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    hers.routes = [f"<sip:192.0.2.10;lr>, {hers.routes[0]}, <sip:elsewhere.test;lr>"]
+    await hers.send("BYE")
+    assert [sent.flow for sent in world.wire.take()] == [his.handset.flow]
+
+
+@pytest.mark.parametrize("before", ["<sip:elsewhere.test;lr>", "<sip:x@[bad>", "nonsense"])
+async def test_a_route_elsewhere_comes_first(before: str) -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    hers.routes = [before, *hers.routes]
+    assert (await hers.send("BYE")).statuses == [481]
+    assert world.wire.sent == []
+
+
+async def test_the_token_of_another_call_in_a_request_uri_is_none() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    strict(hers)
+    hers.call_id = "another-call"
+    assert (await hers.send("BYE")).statuses == [481]
+
+
+# A callee without a tag (RFC 3261 section 12.1.2: a phone of RFC 2543)
+
+
+async def untagged(world: World) -> tuple[Dialog, Dialog]:
+    """Ann talks to Bob, whose phone gives no tag."""
+    ann, bob, exchange, sent = await pair(world)
+    made = answer(sent.request, 200, "", [("Contact", f"<{bob.contact}>")], to_tag="gone")
+    made.headers.replace("to", sent.request.headers.get("to") or "")
+    assert sent.asker is not None and sent.key is not None
+    sent.asker.answered(sent.key, read_response(made))
+    await world.settle()
+    hers, asked = ann.dialog(exchange), sent.request
+    routes, remote = asked.headers.all("record-route"), asked.headers.get("from") or ""
+    return hers, Dialog(
+        bob, str(asked.contacts[0].uri), routes, asked.headers.get("to") or "", remote, asked.call_id
+    )
+
+
+@pytest.mark.parametrize("method", ["ACK", "BYE", "INVITE", "INFO"])
+async def test_a_callee_without_a_tag_is_in_the_dialog_all_the_same(method: str) -> None:
+    world = world_of()
+    hers, his = await untagged(world)
+    assert len(hers.routes) == 1 and "tag=" not in hers.remote
+    for mine, other in ((hers, his), (his, hers)):
+        exchange = await mine.send(method)
+        (sent,) = world.wire.take()
+        assert (sent.request.method, sent.flow, exchange.statuses) == (method, other.handset.flow, [])
+    assert len(world.calls) == (0 if method == "BYE" else 1)
+
+
+async def test_a_callee_without_a_tag_is_told_the_end() -> None:
+    world = world_of()
+    await untagged(world)
+    (id,) = world.store.there
+    await world.calls.hang_up(id, "carol")
+    to_her, to_him = world.wire.take()
+    assert (to_her.request.from_.tag, to_him.request.to.tag) == (None, None)
+
+
+async def test_without_a_tag_there_is_no_dialog_with_who_gave_one() -> None:
+    """Else a token would let an INVITE in that was never challenged."""
+    world = world_of()
+    hers, _ = await talk(world)
+    hers.remote = hers.remote.partition(";tag=")[0]
+    for method, status in (("INVITE", 407), ("BYE", 481)):
+        assert (await hers.send(method)).statuses == [status]
+    assert world.wire.sent == []

@@ -2,13 +2,14 @@
 
 import pytest
 
-from registrar.rules.outbound import came_by_proxy, edge_knows_outbound, supports_outbound
+from registrar.rules.outbound import came_by_proxy, supports_outbound
 from registrar.rules.register import Registration, Rejected, read
 
 from .words import request
 
 CONTACT = '<sip:200@10.0.0.7>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
 PROXY = "Via: SIP/2.0/TCP 10.0.0.8;branch=z9hG4bKbelow\r\n"
+PATH = "Path: <sip:edge.test;lr;ob>\r\n"
 LACKING = Rejected(439, "First Hop Lacks Outbound Support")
 
 
@@ -41,28 +42,20 @@ def test_two_hops_in_one_row_are_two() -> None:
     assert not came_by_proxy(asked)
 
 
-@pytest.mark.parametrize(
-    ("path", "knows"),
-    [
-        pytest.param("", False, id="no Path"),
-        pytest.param("Path: <sip:edge.test;lr>\r\n", False, id="no ob"),
-        pytest.param("Path: <sip:edge.test;lr;ob>\r\n", True, id="ob"),
-        pytest.param("Path: <sip:edge.test;lr>;ob\r\n", False, id="ob outside the URI"),
-        pytest.param("Path: <sip:inner.test;lr>, <sip:edge.test;lr;OB>\r\n", True, id="the last"),
-        pytest.param("Path: <sip:inner.test;lr>\r\nPath: <sip:edge.test;ob>\r\n", True, id="of the last row"),
-        pytest.param("Path: <sip:inner.test;ob>, <sip:edge.test;lr>\r\n", False, id="another one's"),
-        pytest.param("Path: <<<\r\n", False, id="no Path at all"),
-    ],
-)
-def test_the_edge_says_that_it_knows_outbound(path: str, knows: bool) -> None:
-    assert edge_knows_outbound(request(CONTACT, more=path)) is knows
+@pytest.mark.parametrize("more", [PATH, PROXY + PATH, "Path: <<<\r\n"], ids=["alone", "with its Via", "bad"])
+@pytest.mark.parametrize("reg_id", ["", ";reg-id=1"])
+def test_a_proxy_that_stays_between_is_refused_with_the_reason(more: str, reg_id: str) -> None:
+    """Its calls could not be ended: what it says of itself in Record-Route is not kept (RFC 3327)."""
+    refused = read(request(CONTACT + reg_id, more=more))
+    assert isinstance(refused, Rejected)
+    assert (refused.status, refused.reason, refused.label) == (403, "Path Not Supported", "edge-proxy")
+    assert refused.why.startswith("Path: ")
 
 
 @pytest.mark.parametrize(
     ("reg_id", "more", "kept"),
     [
         pytest.param(";reg-id=1", "", 1, id="directly"),
-        pytest.param(";reg-id=1", PROXY + "Path: <sip:edge.test;lr;ob>\r\n", 0, id="Path is not used"),
         pytest.param("", PROXY, 0, id="no reg-id, nothing asked"),
     ],
 )

@@ -123,6 +123,13 @@ def test_a_bad_request_line_still_gives_a_request_to_answer(start: str) -> None:
         check(message)
 
 
+def test_a_request_can_be_sent_on_to_another_uri() -> None:
+    request = parse(b"BYE sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n")
+    assert isinstance(request, Request) and request.uri.user == "a"
+    request.retarget("sips:c@d")
+    assert (str(request.uri), request.start_line) == ("sips:c@d", "BYE sips:c@d SIP/2.0")
+
+
 def test_a_missing_header_is_malformed_when_it_is_read() -> None:
     message = request()
     for name in ("via", "from_", "to", "call_id", "cseq"):
