@@ -326,8 +326,8 @@ def _too_many_contacts(case: Case) -> str:
 
 def _edge_proxy(case: Case) -> str:
     return (
-        f"a REGISTER from {case.live.last_rejected_ip} was refused because it came through a proxy that wants "
-        "to stay between (Path), which is not supported. Let the phone register here without that proxy"
+        f"a REGISTER from {case.live.last_rejected_ip} was refused because it came through a proxy that "
+        "wants to stay between (Path), which is not supported. Let the phone register here without that proxy"
     )
 
 
