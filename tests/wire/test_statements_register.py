@@ -144,7 +144,7 @@ def test_04_an_unknown_extension_is_named_before_credentials_are_looked_at(
 
 
 def test_04_path_is_refused_until_there_is_an_edge_proxy(streams: Site, device: Handset) -> None:
-    """RFC 3327: a proxy that stays between would be lost in calls, so the phone is told at once."""
+    """RFC 3327 section 5.3: a proxy that stays between would be lost in calls: the phone is told so."""
     with phone_on(streams, "udp", device.account) as phone:
         answer = send(phone, AT_A, "Supported: path", "Path: <sip:edge.example;lr>")
         assert answer.status == 403
