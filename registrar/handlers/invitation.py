@@ -81,7 +81,7 @@ class Invitation:
         self._relays: dict[int, str] = {}
         self._legs: dict[int, Legs] = {}
         self._ways: dict[int, Way] = {}
-        self._routes: dict[int, tuple[Leg, str]] = {}
+        self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
         self._is_secure = self._asked.uri.scheme == SIPS
         """Whether it was made to a `sips:` URI: then it goes by TLS and WSS alone."""
@@ -280,8 +280,8 @@ class Invitation:
             self._id,
             sender=way.target.phone,
             receiver=self._caller.id,
-            from_=folded(str(self._asked.to.uri), self._phones.get(way.target.phone)),
-            to=folded(str(self._asked.from_.uri), self._caller),
+            from_=folded(self._dialled, self._phones.get(way.target.phone)),
+            to=folded(self._own, self._caller),
             is_caller=False,
             media=str(leg_rules.turned(both)) if both is not None else "",
             relay=relay,
@@ -293,11 +293,12 @@ class Invitation:
 
     def _callers_route(self, number: int, target: Target, response: Response) -> str:
         """The same in all answers of a branch: a phone keeps that of the first (RFC 3261 section 12.1.2)."""
-        leg = self._callers_leg(number, target, is_tagged=bool(response.to.tag))
+        is_tagged = bool(response.to.tag)
+        about = target, self._relays.get(number, ""), is_tagged
         known = self._routes.get(number)
-        if known is None or known[0] != leg:
-            known = leg, self._parts.seal.leg(leg, self._asked.call_id)
-            self._routes[number] = known
+        if known is None or known[0] != about:
+            leg = self._callers_leg(number, target, is_tagged=is_tagged)
+            known = self._routes[number] = about, self._parts.seal.leg(leg, self._asked.call_id)
         return known[1]
 
     def _callers_leg(self, number: int, target: Target, *, is_tagged: bool) -> Leg:
@@ -307,7 +308,7 @@ class Invitation:
             sender=self._caller.id,
             receiver=target.phone,
             from_=self._shown_folded,
-            to=folded(self._callee_address[1:-1], self._phones.get(target.phone)),
+            to=folded(self._callee_address, self._phones.get(target.phone)),
             is_caller=True,
             media=str(self._legs[number]) if number in self._legs else "",
             relay=self._relays.get(number, ""),

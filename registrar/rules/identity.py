@@ -131,21 +131,22 @@ def plain(address: NameAddr) -> str:
     return str(NameAddr(address.uri, (), address.display))
 
 
-def folded(text: str, phone: Phone | None) -> str:
-    """A URI as short as a token can say it that knows the phone it is about.
+def folded(address: str, phone: Phone | None) -> str:
+    """A name-addr as short as a token can say it that knows the phone it is about.
 
-    The display name beside it does not hold a dialog together (RFC 3261 section 12.1.1), and is left out.
+    The display name does not hold a dialog together (RFC 3261 section 12.1.1), and is left out.
     """
+    text = address[address.rfind("<") :]
     if phone is not None:
-        if text == f"sip:{phone.username}@{phone.domain}":
+        if text == f"<sip:{phone.username}@{phone.domain}>":
             return _BY_NAME
-        if text == f"sip:{person(phone).user}@{phone.domain}":
+        if text == _by_number(phone.extension, phone.domain):
             return _BY_NUMBER
-    return f"<{text}>"
+    return text
 
 
 def unfolded(text: str, phone: Phone | None) -> str:
-    """What `folded` was made of: a name-addr. Of a phone that is gone it is nobody's."""
+    """What `folded` was made of. Of a phone that is gone it is nobody's."""
     if len(text) != 1:
         return text
     if text == AS_WITHHELD:
@@ -153,9 +154,21 @@ def unfolded(text: str, phone: Phone | None) -> str:
     if phone is None:
         return f"<sip:{ANONYMOUS}@{ANONYMOUS_HOST}>"
     if text == AS_SHOWN:
-        return str(person(phone))
-    user = phone.username if text == _BY_NAME else person(phone).user
-    return f"<sip:{user}@{phone.domain}>"
+        number = phone.extension or (phone.username if phone.is_user else "")
+        return _as_shown(number, phone.name, phone.domain)
+    if text == _BY_NUMBER:
+        return _by_number(phone.extension, phone.domain)
+    return f"<sip:{phone.username}@{phone.domain}>"
+
+
+@lru_cache(1_024)
+def _as_shown(number: str, name: str, domain: str) -> str:
+    return str(Person(number, name, domain))
+
+
+@lru_cache(1_024)
+def _by_number(number: str, domain: str) -> str:
+    return f"<sip:{escape(number) or ANONYMOUS}@{domain}>"
 
 
 @lru_cache(MAX_USERS)

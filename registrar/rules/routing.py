@@ -20,6 +20,7 @@ SEPARATORS: Final = str.maketrans("", "", "-.()")
 
 ROUTED = DIALOG_MAKERS | {"MESSAGE"}
 """What goes from phone to phone outside a dialog."""
+SIPS: Final = "sips:"
 SECURE: Final = frozenset({"tls", "wss"})
 """By which a `sips:` URI is reached."""
 MAX_CARRIED: Final = 300
@@ -73,13 +74,17 @@ def allowed(rows: list[list[Target]], node: str, *, is_secure: bool) -> list[lis
     `is_secure`: the request is for such a URI, else only for a phone that calls itself so. From node to node
     there is no TLS.
     """
-    kept = [[target for target in row if is_allowed(target, node, is_secure=is_secure)] for row in rows]
-    return [row for row in kept if row]
+    kept = []
+    for row in rows:
+        ways = [target for target in row if is_allowed(target, node, is_secure=is_secure)]
+        if ways:
+            kept.append(ways)
+    return kept
 
 
 def is_allowed(target: Target, node: str, *, is_secure: bool) -> bool:
     """Whether a request may go this way (RFC 3261 section 26.2.2)."""
-    if not is_secure and target.contact[:5].lower() != "sips:":
+    if not is_secure and target.contact[:5].lower() != SIPS:
         return True
     return target.transport in SECURE and target.node == node
 
