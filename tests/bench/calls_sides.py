@@ -52,6 +52,7 @@ def ours(tmp: Path, code: Path | None = None, name: str = "registrar") -> Iterat
             secret_key=SECRET_KEY,
             ping_seconds="0",  # between two runs nobody is there to answer
         )
+        server.command("migrate")
         server.demo()
         extensions = make_extensions(database, SECRET_KEY, DOMAIN, PHONES)
         with server, _side(name, server, redis, extensions, tmp) as side:

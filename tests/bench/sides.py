@@ -112,6 +112,7 @@ def ours(
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,
         )
+        server.command("migrate")
         server.demo()
         accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, addresses)
         with server:
