@@ -3,12 +3,17 @@
 import time
 from datetime import UTC, datetime
 
-from registrar.model import Epoch
+from registrar.model import Epoch, Mono
 
 
 def epoch_now() -> Epoch:
     """Seconds since 1970."""
     return Epoch(time.time())
+
+
+def mono_now() -> Mono:
+    """Seconds of a clock that nobody sets, for how long something takes."""
+    return Mono(time.monotonic())
 
 
 def utc_now() -> datetime:

@@ -16,7 +16,7 @@ from .auth import Caller, Credentials, Login
 from .calls import LiveCalls
 from .changes import Changes
 from .dialect import speaks_rows
-from .errors import access_denied, bad_request
+from .errors import access_denied, bad_request, too_many_connections
 from .live import Live
 from .operations.audit import Actor
 from .operations.document import Document
@@ -24,7 +24,7 @@ from .operations.logins import log_in
 from .operations.passwords import Passwords
 from .operations.people import identify
 from .settings import ApiSettings
-from .source import source_address
+from .source import place_of, source_address
 
 MAX_DEPTH: Final = 20
 """The deepest body we know has five levels."""
@@ -70,6 +70,9 @@ async def caller(
     else:
         async with parts.read_engine.connect() as connection:
             found = await identify(connection, credentials, address)
+    place = place_of(request)
+    if place is not None and not place.is_known():
+        raise too_many_connections()
     if rule.scope is not Scope.PUBLIC and found.level < rule.level:
         raise access_denied()
     return found

@@ -55,6 +55,12 @@ def unavailable() -> Refused:
     return Refused(problem, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
+def too_many_connections() -> Refused:
+    """The caller's address has as many connections as it may have."""
+    problem = Problem(429, "too_many_connections", "There are too many connections from this address")
+    return Refused(problem, headers={"Retry-After": str(RETRY_SECONDS), "Connection": "close"})
+
+
 def internal_error() -> Problem:
     """Whatever nobody expected; details are for the log alone."""
     return Problem(500, "internal_error", "Internal error")

@@ -1,8 +1,7 @@
-"""uvicorn inside a loop that is ours: we open the sockets, we take the signals, we say when it ends."""
+"""uvicorn inside a loop that is ours: we accept the connections, we take the signals, we say when it ends."""
 
 import asyncio
 import contextlib
-import logging
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,13 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from registrar.errors import ConfigurationError
+from .accept import Acceptor, listening
+from .connection import Connection
+from .places import Place, Places
 
 GRACE_SECONDS: Final = 2
-BACKLOG: Final = 512
-
-log = logging.getLogger(__name__)
+LOOK_SECONDS: Final = 0.25
+"""How often the times of connections are looked at."""
 
 
 class _Server(uvicorn.Server):
@@ -30,23 +30,19 @@ class HttpServer:
     """Serves one application on some addresses until told to stop."""
 
     def __init__(
-        self, listeners: Sequence[tuple[str, int]], app: FastAPI, tls: ssl.SSLContext | None = None
+        self,
+        listeners: Sequence[tuple[str, int]],
+        app: FastAPI,
+        places: Places,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """With `tls` it is HTTPS on all of them."""
+        """With `tls` it is HTTPS on all of them. The servers of one process share their `places`."""
         self._listeners = listeners
-        self._app = app
         self._tls = tls
-        self.started = asyncio.Event()
-        """Set when requests are answered."""
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. Raises ConfigurationError for an address that cannot be bound."""
-        name = "HTTP" if self._tls is None else "HTTPS"
-        sockets = [_listen(name, host, port) for host, port in self._listeners]
-        tls = self._tls
-        server = _Server(
+        self._places = places
+        self._server = _Server(
             uvicorn.Config(
-                self._app,
+                app,
                 loop="none",
                 ws="none",
                 lifespan="off",
@@ -54,35 +50,47 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # uvicorn would believe any local peer; `source` knows whom to believe
+                timeout_keep_alive=self._places.limits.idle_seconds,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             )
         )
-        serving = asyncio.create_task(server.serve(sockets=sockets))
+        self.started = asyncio.Event()
+        """Set when requests are answered."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set. Raises ConfigurationError for an address that cannot be bound."""
+        acceptors = [
+            Acceptor(opened, self._places, self._connection, self._tls) for opened in self._sockets()
+        ]
+        serving = asyncio.create_task(self._server.serve(sockets=[]))  # those that come are handed to it
+        watching = asyncio.create_task(self._watch())
         try:
-            while not server.started and not serving.done():  # noqa: ASYNC110
+            while not self._server.started and not serving.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # uvicorn has a flag, no event
+            for acceptor in acceptors:
+                acceptor.open()
             self.started.set()
             await stop.wait()
         finally:
-            server.should_exit = True
+            for acceptor in acceptors:
+                acceptor.close()
+            self._server.should_exit = True
             await serving
-            for opened in sockets:
-                opened.close()
+            watching.cancel()
 
+    def _sockets(self) -> list[socket.socket]:
+        name = "HTTP" if self._tls is None else "HTTPS"
+        return [listening(name, host, port) for host, port in self._listeners]
 
-def _listen(name: str, host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-        opened.bind((host, port))
-        opened.listen(BACKLOG)
-        opened.setblocking(False)
-    except OSError as error:
-        opened.close()
-        raise ConfigurationError(f"REGISTRAR_{name}: {host}:{port}: {error.strerror}") from error
-    log.info("%s on %s:%d", name, *opened.getsockname()[:2])
-    return opened
+    def _connection(self, place: Place) -> Connection:
+        places = self._places
+        return Connection(self._server.config, self._server.server_state, place, places.limits, places.now())
+
+    async def _watch(self) -> None:
+        """End what takes too long."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._places.now()
+            for connection in list(self._server.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.look(now)

@@ -11,6 +11,7 @@ from registrar.model import Network
 from registrar.rules.proxies import MAX_HOPS, forwarded
 
 from .errors import bad_request
+from .places import PLACE, Place
 
 HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
@@ -38,6 +39,12 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def place_of(connection: HTTPConnection) -> Place | None:
+    """Return the place of the connection that a request came over, or None where nobody counts them."""
+    place = connection.scope.get("state", {}).get(PLACE)
+    return place if isinstance(place, Place) else None
 
 
 def request_host(connection: HTTPConnection) -> str:

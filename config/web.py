@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from registrar.model import Network
 
 from .dialect import refusal
-from .errors import Problem, Refused, internal_error
-from .source import source_address
+from .errors import Problem, Refused, internal_error, too_many_connections
+from .source import place_of, source_address
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its piece of configuration, needs about half of this."""
@@ -63,7 +63,7 @@ def one_path(path: str) -> str:
 
 
 class KnownSource:
-    """Refuses a request whose source cannot be told, on every path."""
+    """Refuses a request whose source cannot be told, or has too many connections, on every path."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
         """`trusted` are the proxies whose X-Forwarded-For is believed."""
@@ -71,13 +71,29 @@ class KnownSource:
         self._trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                source_address(HTTPConnection(scope), self._trusted)
-            except Refused as refused:
-                await refusal(scope["path"], refused)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._counted(HTTPConnection(scope), receive, send)
+        except Refused as refused:
+            await refusal(scope["path"], refused)(scope, receive, send)
+
+    async def _counted(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        source, place = source_address(connection, self._trusted), place_of(connection)
+        if place is None:
+            await self._app(connection.scope, receive, send)
+            return
+        try:
+            if not place.asks(source, claims=_has_credentials(connection)):
+                raise too_many_connections()
+            await self._app(connection.scope, receive, send)
+        finally:
+            place.answered()
+
+
+def _has_credentials(connection: HTTPConnection) -> bool:
+    return "authorization" in connection.headers or "token" in connection.query_params
 
 
 class BodyLimit:

@@ -26,10 +26,11 @@ from config.app import create_app
 from config.auth import issue_token
 from config.health import Readiness
 from config.operations.demo import demo_tenant
+from config.places import HttpLimits, Places
 from config.server import HttpServer
 from registrar import memory
 from registrar import settings as all_settings
-from registrar.app import SipSide
+from registrar.app import SipSide, descriptors, http_places
 from registrar.commands import country_file
 from registrar.commands import doctor as checkup
 from registrar.commands import status as phones
@@ -136,9 +137,11 @@ def _wants_certificate(settings: Settings, side: Side) -> bool:
 
 
 def _http_servers(settings: Settings, pages: FastAPI, tls: ServerTls | None) -> list[HttpServer]:
-    servers = [HttpServer(settings.http, pages)]
+    limits = HttpLimits(total=http_places(descriptors()))
+    places = Places(clock.mono_now, limits, settings.trusted_proxies)
+    servers = [HttpServer(settings.http, pages, places)]
     if settings.https and tls is not None:
-        servers.append(HttpServer(settings.https, pages, tls.context))
+        servers.append(HttpServer(settings.https, pages, places, tls.context))
     return servers
 
 

@@ -60,7 +60,12 @@ from registrar.transport.websocket import WebSocketConnection
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
 SPARE_DESCRIPTORS: Final = 512
-"""File descriptors that connections may not take: Redis, the database, logs and UDP need theirs."""
+"""File descriptors that phones may not take: HTTP, Redis, the database, logs and UDP need theirs."""
+LEAST_HTTP: Final = 128
+"""HTTP connections that always have descriptors, out of the spare ones."""
+MOST_HTTP: Final = 4_096
+HTTP_SHARE: Final = 8
+"""One in so many descriptors is for HTTP."""
 LEAST_CONNECTIONS: Final = 64
 MOST_DESCRIPTORS: Final = 1_048_576
 MANY_GONE: Final = 25
@@ -141,7 +146,11 @@ class SipSide:
             cluster=settings.pbx_cluster,
         )
         self._connections = Connections(
-            mono, metrics, self._closed, proxies=settings.trusted_proxies, limits=Limits(total=_places())
+            mono,
+            metrics,
+            self._closed,
+            proxies=settings.trusted_proxies,
+            limits=Limits(total=sip_places(descriptors())),
         )
         self._flows = Flows(
             self._connections,
@@ -630,11 +639,20 @@ def _default_node(settings: SipSettings) -> str:
     return f"{socket.gethostname()}-{port}"
 
 
-def _places() -> int:
-    """How many connections there may be, with all the file descriptors that the system lets us have."""
+def descriptors() -> int:
+    """Ask for all the file descriptors that the system lets us have, and return how many those are."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(LEAST_CONNECTIONS, soft - SPARE_DESCRIPTORS)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def http_places(limit: int) -> int:
+    """Return how many HTTP connections there may be with `limit` descriptors."""
+    return max(LEAST_HTTP, min(MOST_HTTP, limit // HTTP_SHARE))
+
+
+def sip_places(limit: int) -> int:
+    """Return how many connections of phones there may be: no HTTP connection takes the place of one."""
+    return max(LEAST_CONNECTIONS, limit - SPARE_DESCRIPTORS - (http_places(limit) - LEAST_HTTP))

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from config import clock
 from registrar import settings as all_settings
-from registrar.app import LEAST_CONNECTIONS, MOST_DESCRIPTORS, SPARE_DESCRIPTORS
+from registrar.app import MOST_DESCRIPTORS, sip_places
 from registrar.doctor import Finding, Level, fail, media, ok
 from registrar.doctor.certificate import given_certificate, own_certificate
 from registrar.doctor.files import country_file, data_directory
@@ -112,7 +112,7 @@ async def _ports(settings: Settings, directory: Path) -> list[Finding]:
 def _open_files() -> Finding:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    return open_files(limit, max(LEAST_CONNECTIONS, limit - SPARE_DESCRIPTORS))
+    return open_files(limit, sip_places(limit))
 
 
 def _secrets(settings: Settings) -> list[str]:

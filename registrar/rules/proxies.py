@@ -1,12 +1,14 @@
 """Where a connection really comes from when a proxy of ours stands before it (REGISTRAR_TRUSTED_PROXIES)."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from registrar.model import Network
 
 MAX_HOPS: Final = 16
+SOURCE_IPV6_PREFIX: Final = 64
+"""What one customer of a provider has of IPv6: all of it is one source."""
 
 
 def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
@@ -28,6 +30,11 @@ def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
             raise ValueError("a zone means something on one machine only")
         address = _address(entry)
     return str(address)
+
+
+def one_source(ip: str) -> str:
+    """Return what counts as one source: an IPv4 address, or a network of IPv6."""
+    return ip if ":" not in ip else str(IPv6Network((ip, SOURCE_IPV6_PREFIX), strict=False))
 
 
 def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) -> bool:

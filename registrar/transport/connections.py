@@ -7,13 +7,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv6Network, ip_address
+from ipaddress import ip_address
 from itertools import count
 from typing import Final, cast
 
 from registrar.errors import SipError
 from registrar.metrics import Metrics
 from registrar.model import Flow, Mono, Network
+from registrar.rules.proxies import one_source
 
 from .turns import Turns
 
@@ -24,8 +25,6 @@ WRITE_HIGH: Final = 16 * 1024
 READ_HIGH: Final = 16 * 1024
 TURN_OCTETS: Final = 2 * 1024
 """How much of one connection is read before the others have their turn: an ordinary message is smaller."""
-SOURCE_IPV6_PREFIX: Final = 64
-"""What one customer of a provider has of IPv6: all of it is one source."""
 LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
@@ -310,7 +309,7 @@ class Connections:
         connection.authenticated = True
         self._count(connection, 1)
         del self._unauthenticated[connection]
-        source = _network(connection.source)
+        source = one_source(connection.source)
         self._leave(self._sources, source)
         there = self._authenticated_sources[source] = self._authenticated_sources.get(source, 0) + 1
         if there > self.limits.authenticated_per_source and not self._is_proxy(connection.source):
@@ -326,7 +325,7 @@ class Connections:
 
     def admit(self, ip: str) -> bool:
         """Whether one more connection may come from `ip`; then its place is taken until it ends."""
-        source = _network(ip)
+        source = one_source(ip)
         waiting = self._sources.get(source, 0)
         full = self._admitted >= self.limits.total
         if full or (waiting >= self.limits.unauthenticated_per_source and not self._is_proxy(ip)):
@@ -340,7 +339,7 @@ class Connections:
         """A connection from `ip` was admitted and has come to nothing before it was opened."""
         self._admitted -= 1
         self.gone += 1
-        self._leave(self._sources, _network(ip))
+        self._leave(self._sources, one_source(ip))
         self._metrics.closed(End.HANDSHAKE)
 
     def number(self) -> int:
@@ -351,8 +350,8 @@ class Connections:
         """A trusted proxy has said where the connection comes from: it counts there now."""
         if address == connection.source:
             return
-        self._leave(self._sources, _network(connection.source))
-        connection.source, source = address, _network(address)
+        self._leave(self._sources, one_source(connection.source))
+        connection.source, source = address, one_source(address)
         waiting = self._sources[source] = self._sources.get(source, 0) + 1
         if waiting > self.limits.unauthenticated_per_source:
             connection.close(End.REFUSED)
@@ -382,10 +381,10 @@ class Connections:
         self.gone += 1
         self._count(connection, -1)
         if connection.authenticated:
-            self._leave(self._authenticated_sources, _network(connection.source))
+            self._leave(self._authenticated_sources, one_source(connection.source))
         else:
             self._unauthenticated.pop(connection, None)
-            self._leave(self._sources, _network(connection.source))
+            self._leave(self._sources, one_source(connection.source))
         self.partial.pop(connection, None)
         self.blocked.pop(connection, None)
         self.closing.pop(connection, None)
@@ -488,8 +487,3 @@ class Connections:
             places[source] = left
         else:
             places.pop(source, None)
-
-
-def _network(ip: str) -> str:
-    """What is counted as one source."""
-    return ip if ":" not in ip else str(IPv6Network((ip, SOURCE_IPV6_PREFIX), strict=False))
