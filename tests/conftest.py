@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from tests.figures import figures
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import lacking
 from tests.wire.need import need_postgresql
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine takes 200 ms for anything
+settings.load_profile("unhurried")
 
 TOGETHER: Final = "servers"
 """One after the other in one process: tests that share servers, measure time, or kill what others need."""
@@ -17,9 +21,10 @@ APART: Final = frozenset(
     {
         "test_browser", "test_certificate_under_load", "test_commands", "test_connections",
         "test_create_errors", "test_doctor", "test_media_engine", "test_netns", "test_postgresql",
-        "test_framing", "test_fuzz", "test_https", "test_injection", "test_phones_tcp_tls",
-        "test_statements_register", "test_statements_authentication", "test_statements_transport",
-        "test_statements_websocket", "test_torture", "test_watch", "test_websocket_frames",
+        "test_framing", "test_fuzz", "test_http_connections", "test_https", "test_injection",
+        "test_phones_tcp_tls", "test_statements_register", "test_statements_authentication",
+        "test_statements_transport", "test_statements_websocket", "test_torture", "test_turn_inside",
+        "test_unit", "test_watch", "test_websocket_frames",
     }
 )  # fmt: skip
 """Of those that start servers: modules that may run beside the others, with servers of their own."""

@@ -5,7 +5,9 @@ import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
+
+import yaml  # type: ignore[import-untyped]  # it has no types
 
 from tests.patience import limit
 from tests.peers.ports import free_port
@@ -20,12 +22,25 @@ BINDING_ANSWER: Final = bytes.fromhex("0101")
 REALM: Final = "turn.example"
 
 
+DEFAULT_PORT: Final = 3478
+COMPOSITION: Final = Path(__file__).parents[2] / "deploy" / "compose.yaml"
+SECRET_FILE: Final = "/etc/coturn/secret.conf"
+"""Where the composition puts the secret in the container."""
+
+
 class Coturn:
     """A TURN server; whoever knows its secret can make credentials for it."""
 
     def __init__(self, tmp: Path, secret: str, host: str = "127.0.0.1") -> None:
-        self.host, self.port = host, free_port(host)
+        self.host, self.port = host, self._port()
         folder = tmp / f"coturn-{self.port}"
+        self._process = Process("coturn", self._argv(folder, secret), folder)
+
+    def _port(self) -> int:
+        return free_port(self.host)
+
+    def _argv(self, folder: Path, secret: str) -> list[str]:
+        host = self.host
         options = {
             "listening-ip": host,
             "relay-ip": host,
@@ -38,8 +53,11 @@ class Coturn:
         }
         flags = ("use-auth-secret", "no-cli", "no-tls", "no-dtls", "allow-loopback-peers", "simple-log")
         argv = ["turnserver", "-n", *(f"--{flag}" for flag in flags)]
-        argv += [f"--{name}={value}" for name, value in options.items()]
-        self._process = Process("coturn", argv, folder)
+        return argv + [f"--{name}={value}" for name, value in options.items()]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -68,7 +86,8 @@ class Coturn:
         return True
 
     def _answers(self) -> bool:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
             asking.settimeout(LOOK_SECONDS)
             try:
                 asking.sendto(BINDING_REQUEST, (self.host, self.port))
@@ -88,3 +107,30 @@ class Coturn:
         trace: TracebackType | None,
     ) -> None:
         self._process.close()
+
+
+class ComposedCoturn(Coturn):
+    """The same started with the very command line of deploy/compose.yaml, whose MEDIA_ADDRESS is `host`."""
+
+    def _port(self) -> int:
+        return DEFAULT_PORT
+
+    def _argv(self, folder: Path, secret: str) -> list[str]:
+        given = {"MEDIA_ADDRESS": self.host, "TURN_SECRET": secret}
+        secret_file = folder.with_suffix(".conf")
+        secret_file.write_text(_filled(composed()["configs"]["coturn"]["content"], given))
+        words = [_filled(word, given) for word in composed()["services"]["coturn"]["command"]]
+        assert words.count(SECRET_FILE) == 1
+        own = [f"--db={folder / 'turn.db'}", f"--pidfile={folder / 'turn.pid'}", "--simple-log"]
+        argv = [str(secret_file) if word == SECRET_FILE else word for word in words]
+        return ["turnserver", *argv, *own]
+
+
+def composed() -> Any:
+    """deploy/compose.yaml."""
+    return yaml.safe_load(COMPOSITION.read_text())
+
+
+def _filled(text: str, given: dict[str, str]) -> str:
+    """With the variables of the operator's environment in their places."""
+    return re.sub(r"\$\{([A-Z_]+):\?\}", lambda found: given[found[1]], text)
