@@ -50,6 +50,9 @@ class Case(Protocol):
     async def body(self, number: int, response: Response) -> bytes:
         """That body. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
 
+    def offers_again(self, number: int, response: Response) -> bool:
+        """Whether a phone that has refused a request gets it once more, with another body."""
+
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """The response as the asker gets it; None: the body is the response's own."""
 
@@ -204,7 +207,7 @@ class Forwarding:
         if status < 200:
             self._hear_provisional(number, response, body)
             return
-        if status == UNREACHED and not self.fork.over:
+        if status >= 300 and self._goes_on(number, response):
             self._again(number, status)
             return
         if status >= 300 and isinstance(body, Refused):
@@ -221,6 +224,16 @@ class Forwarding:
             else:
                 self._perform([step])
         self._let_go()
+
+    def _goes_on(self, number: int, response: Response) -> bool:
+        """Whether a branch is tried once more after a refusal: over its next flow, or with another body."""
+        if self.fork.over or response.status == UNREACHED:
+            return not self.fork.over
+        branch = self._branches[number]
+        if branch.way is None or not self.case.offers_again(number, response):
+            return False
+        branch.left.appendleft(branch.way.target)
+        return True
 
     def _hear_provisional(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         self._perform(self.fork.provisional(number))

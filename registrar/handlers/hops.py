@@ -91,6 +91,10 @@ class _Passing:
         """See forwarding.Case."""
         return response.body
 
+    def offers_again(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        return False
+
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """Without our Via; the other node makes of the rest what the asker sees."""
         rows = [("via", "Via", value) for value in self.asked.headers.all("via")]

@@ -219,7 +219,15 @@ class Relay:
         self.away = False
 
     async def offer(
-        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+        self,
+        session: str,
+        sdp: bytes,
+        *,
+        from_tag: str,
+        to_tag: str,
+        to: LegKind,
+        engine: str,
+        family: str = "",
     ) -> tuple[bytes, str]:
         self.asked.append(("offer", session, str(to), from_tag, to_tag, engine))
         self._mind("offer")
