@@ -3,7 +3,7 @@
 from typing import Final
 
 from registrar.errors import MediaRefused
-from registrar.model import MediaPolicy, Snapshot
+from registrar.model import MediaPolicy
 from registrar.ports import Media
 from registrar.rules import media as rules
 from registrar.rules import sdp as sdp_rules
@@ -35,11 +35,6 @@ class Bridge:
     def translates(self) -> bool:
         """Whether media may go through a relay: then the kinds and the addresses of two phones matter."""
         return self._media.configured and self._policy is not MediaPolicy.NEVER
-
-    def registered(self, phone: str, stands: Snapshot) -> None:
-        """A phone has told of its own address."""
-        if self.translates:
-            self.habits.registered(phone, stands)
 
     def relay(self, call: str, branch: int, offerer: Side, answerer: Side) -> str:
         """The session that the media of a branch needs, empty when it needs none. Raises MediaRefused."""

@@ -60,7 +60,7 @@ class Sessions:
         """The offer for one branch; None when the INVITE has none. Raises MediaRefused, StoreUnavailable."""
         both, relay = self._planned(number, target, callee)
         if relay:  # another flow of a device that was tried already goes on with its session
-            relay = self._relays.setdefault(number, relay)
+            relay = self._relays[number] = self._relays.get(number) or relay
         if not self._offer:
             if relay and self._asked.body:
                 raise MediaRefused("Content-Type: the media relay reads application/sdp alone")
@@ -68,7 +68,8 @@ class Sessions:
         made, relay = await self._bridge.offer(
             self._offer, both, relay, from_tag=self._tag, to_tag="", secret=self._secret
         )
-        self._relays[number] = relay
+        if relay:
+            self._relays[number] = relay
         return made
 
     def _planned(self, number: int, target: Target, callee: Phone) -> tuple[Legs, str]:
@@ -86,7 +87,10 @@ class Sessions:
         habits, phone, public = self._bridge.habits, self._caller.id, flow.remote_ip
         if self._offer:
             habits.said(phone, public, media_address(self._offer))
-        return Side(kind, public, habits.media_address(phone, public))
+        media = habits.media_address(phone, public)
+        if not media and self._asked.contacts:
+            media = _own_address(str(self._asked.contacts[0].uri))
+        return Side(kind, public, media)
 
     def _side_of_callee(self, number: int, target: Target) -> Side:
         if not self._translates or target.transport in WEBSOCKETS:
