@@ -393,9 +393,9 @@ class InDialog:
         self._note_relay(moved)
         return made
 
-    def offers_again(self, number: int, response: Response) -> bool:
+    def offers_again(self, number: int, response: Response) -> float | None:
         """See forwarding.Case: the dialog goes on as it was agreed."""
-        return False
+        return None
 
     def _note_relay(self, relay: str) -> None:
         """The engine that had the session may be dead, and another one has it now."""

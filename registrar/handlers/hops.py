@@ -91,9 +91,9 @@ class _Passing:
         """See forwarding.Case."""
         return response.body
 
-    def offers_again(self, number: int, response: Response) -> bool:
+    def offers_again(self, number: int, response: Response) -> float | None:
         """See forwarding.Case."""
-        return False
+        return None
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """Without our Via; the other node makes of the rest what the asker sees."""

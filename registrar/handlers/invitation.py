@@ -167,7 +167,7 @@ class Invitation:
         secret = secret_of(self._phones.get(self._ways[number].target.phone))
         return await self._sessions.answer(number, response, secret)
 
-    def offers_again(self, number: int, response: Response) -> bool:
+    def offers_again(self, number: int, response: Response) -> float | None:
         """See forwarding.Case."""
         return self._sessions.offers_again(number, response.status)
 

@@ -18,6 +18,10 @@ from .bridging import Bridge, has_sdp, quick_sdp, sdp_of
 from .offers import is_reliable
 
 REFUSED_MEDIA: Final = frozenset({415, 488})
+MERGED: Final = 482
+"""Of a stack that holds a second offer for the first request, come another way (RFC 3261 section 8.2.2.2)."""
+MERGED_SECONDS: Final = 6.0
+"""Over UDP it remembers the first one for timer I, 5 s."""
 
 
 class Sessions:
@@ -40,6 +44,8 @@ class Sessions:
         self._legs: dict[int, Legs] = {}
         self._kinds: dict[int, LegKind] = {}
         """What is offered next on a branch, after another kind was refused."""
+        self._waited: set[int] = set()
+        """Branches on which the second offer was taken for the first one."""
         self._settled: dict[tuple[int, str], bytes] = {}
         """What the caller was shown of a reliable response, by branch and tag: later ones only repeat it."""
 
@@ -151,15 +157,23 @@ class Sessions:
 
     # Another offer
 
-    def offers_again(self, number: int, status: int) -> bool:
-        """Whether a phone that has refused an offer gets one of another kind; it is asked once."""
+    def offers_again(self, number: int, status: int) -> float | None:
+        """In how many seconds a phone that has refused an offer gets one of another kind; None: never.
+
+        It is asked once, and once more if its stack has not forgotten the first request yet.
+        """
         both = self._legs.get(number)
-        if status not in REFUSED_MEDIA or both is None or not self._offer or number in self._kinds:
-            return False
+        if number in self._kinds:
+            waits = status == MERGED and number not in self._waited
+            self._waited.add(number)
+            return MERGED_SECONDS if waits else None
+        if status not in REFUSED_MEDIA or both is None or not self._offer:
+            return None
         other = leg_rules.other_profile(both.other) if self._translates else None
-        if other is not None:
-            self._kinds[number] = other
-        return other is not None
+        if other is None:
+            return None
+        self._kinds[number] = other
+        return 0.0
 
     def taken(self, number: int, target: Target) -> None:
         """A phone has taken the call: what it refused is not offered to that binding again."""

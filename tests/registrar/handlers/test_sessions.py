@@ -1,9 +1,11 @@
 """registrar/handlers/sessions.py in calls: what is offered to whom, and how the media then goes."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from registrar.handlers import sessions
 from registrar.model import Flow, MediaPolicy
 from registrar.rules.sdp import media_address
 
@@ -194,6 +196,28 @@ async def test_a_phone_that_takes_no_srtp_gets_a_second_offer() -> None:
     assert on.kinds == ["plain"]
     await bob.take(second, body=SDP)
     assert exchange.statuses == [200]
+
+
+async def test_a_stack_that_takes_the_second_offer_for_the_first_is_asked_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 3261 section 8.2.2.2: over UDP it knows the first one for 5 s more."""
+    monkeypatch.setattr(sessions, "MERGED_SECONDS", 0.01)
+    on = Stage()
+    ann = await Handset(on.world, ANN, transport="wss").register()
+    bob = await Handset(on.world, BOB, port=5070).register()
+    exchange = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
+    for status in (488, 482):
+        (sent,) = on.world.wire.take()
+        await bob.reply(sent, status)
+    assert exchange.statuses == []
+    while not on.world.wire.sent:
+        await asyncio.sleep(0.005)
+        await on.world.settle()
+    (sent,) = on.world.wire.take()
+    assert on.kinds == ["plain", "srtp", "srtp"]
+    await bob.reply(sent, 482)
+    assert exchange.statuses == [482], "once is enough"
 
 
 async def test_who_refuses_both_has_refused() -> None:
