@@ -15,8 +15,10 @@ from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.network import Asker, Served
 from registrar.handlers.pings import PREFIX
 from registrar.handlers.screen import Screen, Silence, Verdict
+from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
 from registrar.model import Epoch, Flow, Mono, Phone
+from registrar.rules.amplification import FACTOR, Amplification
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.transaction import (
     Action,
@@ -29,6 +31,8 @@ from registrar.transaction import (
     Send,
     TableFull,
     TimedOut,
+    cancelled_key,
+    server_key,
 )
 
 MAX_TASKS: Final = 5_000
@@ -94,6 +98,7 @@ class Driver:
         """Who waits for what becomes of a request of ours."""
         self._works: dict[Key, Work | Settled] = {}
         """The INVITEs that are there, by their server transaction."""
+        self._amplification = Amplification()
         self._metrics = metrics
         self._tag_key = tag_key
         self._send = send
@@ -132,8 +137,11 @@ class Driver:
             except MessageTooLarge as large:  # another name than below: compiled, a name has one type
                 fault = large
                 message = parse(data[:MAX_MESSAGE])
+                if isinstance(message, Request):
+                    message.size = len(data)
         except SipError as error:
             self._metrics.parse_errors(error.label)
+            self.drop("unreadable", flow, error)
             return
         if isinstance(message, Request):
             self._request(message, flow, fault)
@@ -144,13 +152,18 @@ class Driver:
         """To the request of ours that it answers; any other is dropped (RFC 4475 section 3.1.2.19)."""
         unmatched = self._layer.unmatched
         try:
-            if response.via.branch.startswith(PREFIX):
-                self._metrics.dropped("response", by=not self._pinged(response.via.branch, flow))
+            branch = response.via.branch
+            if branch.startswith(PREFIX):
+                if not self._pinged(branch, flow):
+                    self.drop("response", flow, "no ping waits for it")
                 return
             self._perform(self._layer.receive(response, flow, mono()))
         except SipError as error:
             self._metrics.parse_errors(error.label)
-        self._metrics.dropped("response", by=self._layer.unmatched - unmatched)
+            self.drop("response", flow, error)
+            return
+        if self._layer.unmatched != unmatched:
+            self.drop("response", flow, "no request waits for it")
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
@@ -160,16 +173,17 @@ class Driver:
             if fault is not None:
                 raise fault
             check(message)
-            known = self._layer.absorb(message, flow, mono())
+            key = server_key(message)
+            known = self._layer.absorb(message, flow, mono(), key)
         except SipError as error:
             self._refuse(message, flow, error)
             return
         if known is not None:
             self._perform(known)
             return
-        self._serve(message, flow)
+        self._serve(message, flow, key)
 
-    def _serve(self, request: Request, flow: Flow) -> None:
+    def _serve(self, request: Request, flow: Flow, key: Key) -> None:
         request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
         if self.draining and request.method not in FINISHING:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "2"),)))
@@ -182,27 +196,37 @@ class Driver:
                 self._metrics.auth("challenge")
             self._reply(request, flow, verdict)
         elif isinstance(verdict, Silence):
-            log.debug("an ACK of no call of ours: %s", request.headers.get("call-id"))
-            self._metrics.dropped("ack")
+            self.drop("ack", flow, "no call of this service is named in its Route", request)
         elif self._open >= MAX_TASKS:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "5"),)))
         else:
+            work = Work(self, request, flow, key)
+            if request.method == "INVITE" and not self._arrives(work):
+                return
             self._open += 1
             self._idle.clear()
-            self._tasks.create_task(self._work(request, flow, verdict))
+            self._tasks.create_task(self._work(work, verdict))
+
+    def _arrives(self, work: "Work") -> bool:
+        """Note an INVITE: a CANCEL that comes from now on finds it. False: it is there already."""
+        twin = self._works.get(work.key)
+        if twin is None:
+            self._works[work.key] = work
+        elif twin.came_by(work.flow):
+            self.drop("twin", work.flow, "the same INVITE is being worked on", work.request)
+            return False
+        return True
 
     def _cancel(self, request: Request, flow: Flow) -> bool:
         """A CANCEL of an INVITE that is there, from where that came: 200, never a challenge (section 9.2)."""
-        key = self._layer.cancel_target(request)
-        work = self._works.get(key) if key is not None else None
+        work = self._works.get(cancelled_key(request))
         if work is None or not work.came_by(flow):
             return False
         self._reply(request, flow, Answer(200))
         work.cancel(request.headers.get("reason") or "")
         return True
 
-    async def _work(self, request: Request, flow: Flow, verdict: Verdict) -> None:
-        work = Work(self, request, flow)
+    async def _work(self, work: "Work", verdict: Verdict) -> None:
         try:
             if self._dispatch is not None:
                 await self._dispatch.serve(work, verdict)
@@ -210,10 +234,12 @@ class Driver:
             work.reply(Answer(503, headers=(("Retry-After", "5"),)))
         except Exception:  # a fault of ours is the caller's 500, one line, and no end of the listener
             self._metrics.unhandled.inc()
-            log.exception("a %s could not be served", method_label(request.method))
+            log.exception("a %s could not be served", method_label(work.request.method))
             with contextlib.suppress(Exception):  # nothing that a message causes ends the process
                 work.reply(Answer(500))
         finally:
+            if not work.accepted and self._works.get(work.key) is work:
+                del self._works[work.key]  # it was refused without a transaction
             self._open -= 1
             if not self._open:
                 self._idle.set()
@@ -229,10 +255,10 @@ class Driver:
             self._metrics.unhandled.inc()
             log.exception("a handler could not go on")
 
-    def finished(self, work: "Work", key: Key | None) -> None:
+    def finished(self, work: "Work") -> None:
         """The final answer to a request has gone out; of an INVITE no more is kept than a CANCEL asks for."""
-        if key is not None and key in self._works:
-            self._works[key] = Settled(work.flow)
+        if work.accepted and work.key in self._works:
+            self._works[work.key] = Settled(work.flow)
         if work.phone is not None:
             seconds = mono() - work.started
             if work.request.method == "REGISTER":
@@ -243,13 +269,15 @@ class Driver:
         """The connection `flow` is gone: nothing more is sent on it, and nobody waits for it."""
         self._perform(self._layer.closed(flow, mono()))
 
-    def accept(self, work: "Work") -> Key | None:
-        """Make the server transaction; None when a twin has one. Raises TableFull."""
-        key = self._layer.accept(work.request, work.flow, mono())
-        if key is not None and work.request.method == "INVITE":
-            self._works[key] = work
+    def accept(self, work: "Work") -> bool:
+        """Make the server transaction; False when a twin has one. Raises TableFull."""
+        accepted = self._layer.accept(work.request, work.flow, mono(), work.key) is not None
+        if not accepted:
+            self.drop("twin", work.flow, "the same request is being served", work.request)
+        elif work.request.method == "INVITE":
+            self._works[work.key] = work
         self._arm()
-        return key
+        return accepted
 
     # handlers.network.Network
 
@@ -310,32 +338,63 @@ class Driver:
         if key is None:
             self._reply(request, flow, given)
             return
-        self._perform(self._layer.respond(key, self._response_to(request, flow, given), mono()))
+        self._metrics.answered(method_label(request.method), str(given.status))
+        headers = (*given.headers, self._warning(flow, given)) if given.why else given.headers
+        response = answer(request, given.status, given.reason, headers, to_tag=self._tag(request))
+        self._perform(self._layer.respond(key, response, mono()))
 
     def _reply(self, request: Request, flow: Flow, given: Answer) -> None:
         if given.why and log.isEnabledFor(logging.DEBUG):
             _log_refusal(request, flow, given)
-        self._transmit(bytes(self._response_to(request, flow, given)), flow)
+        headers = (*given.headers, self._warning(flow, given)) if given.why else given.headers
+        data = bytes(answer(request, given.status, given.reason, headers, to_tag=self._tag(request)))
+        if flow.transport == "udp" and len(data) > FACTOR * request.size:
+            data = self._within_bounds(data, request, flow, given)
+        if data:
+            self._metrics.answered(method_label(request.method), str(given.status))
+            self._transmit(data, flow)
 
-    def _response_to(self, request: Request, flow: Flow, given: Answer) -> Response:
-        self._metrics.answered(method_label(request.method), str(given.status))
-        headers = given.headers
+    def _within_bounds(self, data: bytes, request: Request, flow: Flow, given: Answer) -> bytes:
+        """Return what may go to an address that may be forged: the answer, it without Warning, or nothing.
+
+        Answers to requests whose sender is known have a transaction and do not come here.
+        """
+        due, now = FACTOR * request.size, mono()
+        if self._amplification.spend(flow.remote_ip, len(data) - due, now):
+            return data
         if given.why:
-            headers = (*headers, warning(self._public_host or flow.local_ip, given.why))
-        return answer(request, given.status, given.reason, headers, to_tag=self._tag(request))
+            bare = answer(request, given.status, given.reason, given.headers, to_tag=self._tag(request))
+            data = bytes(bare)
+            if len(data) <= due or self._amplification.spend(flow.remote_ip, len(data) - due, now):
+                return data
+        self.drop("amplification", flow, f"{len(data)} octets would answer {request.size}", request)
+        return b""
+
+    def _warning(self, flow: Flow, given: Answer) -> tuple[str, str]:
+        return warning(self._public_host or flow.local_ip, given.why)
 
     def _refuse(self, request: Request, flow: Flow, error: SipError) -> None:
-        """A malformed request gets its 400 when there is a Via to copy; else, and for an ACK, silence."""
+        """A malformed request gets its 400 when there is a Via to copy, readable or not.
+
+        Without one, and for an ACK, there is no answer.
+        """
         self._metrics.parse_errors(error.label)
-        try:
+        if request.method == "ACK" or "via" not in request.headers:
+            self.drop("ack" if request.method == "ACK" else "malformed", flow, error, request)
+            return
+        with contextlib.suppress(SipError):  # else it goes back as it came, to where it came from
             request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
-        except SipError:
-            self._metrics.dropped("malformed")
-            return
-        if request.method == "ACK":
-            self._metrics.dropped("ack")
-            return
         self._reply(request, flow, Answer(error.status, why=str(error)))
+
+    def drop(self, reason: str, flow: Flow, why: str | SipError, request: Request | None = None) -> None:
+        """Count what gets no answer, and say at DEBUG what it was and why."""
+        self._metrics.dropped(reason)
+        if log.isEnabledFor(logging.DEBUG):
+            extra = {"source": f"{flow.remote_ip}:{flow.remote_port}", "transport": flow.transport}
+            if request is not None:
+                extra["callId"] = (request.headers.get("call-id") or "")[:128]
+            what = request.method if request is not None else "message"
+            log.debug("dropped: %s", what, extra={**extra, "drop": reason, "reason": str(why)})
 
     def _has_failed(self, key: Key) -> None:
         self._perform(self._layer.failed(key, mono()))
@@ -370,7 +429,7 @@ class Driver:
                 del self._askers[key]
             asker.answered(key, action.response)
         elif isinstance(action, Deliver):  # an ACK with the branch of its INVITE goes where its Route leads
-            self._serve(action.request, action.flow)
+            self._serve(action.request, action.flow, key)
         else:
             asker, work = self._askers.pop(key, None), self._works.pop(key, None)
             if asker is not None and not isinstance(action, Ended):
@@ -410,9 +469,11 @@ class Driver:
     def _tag(self, request: Request) -> str:
         """The To-tag of every answer to this request, now and when it is retransmitted."""
         headers = request.headers
-        return to_tag(
-            self._tag_key, request.via.branch, headers.get("call-id") or "", headers.get("cseq") or ""
-        )
+        try:
+            branch = request.via.branch
+        except SipError:
+            branch = headers.get("via") or ""
+        return to_tag(self._tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
 
 
 def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
@@ -428,9 +489,10 @@ class Work:
         "_cancelled",
         "_driver",
         "_gone",
-        "_key",
         "_served",
+        "accepted",
         "flow",
+        "key",
         "phone",
         "request",
         "started",
@@ -438,13 +500,16 @@ class Work:
         "why",
     )
 
-    def __init__(self, driver: Driver, request: Request, flow: Flow) -> None:
+    def __init__(self, driver: Driver, request: Request, flow: Flow, key: Key) -> None:
         self._driver = driver
-        self._key: Key | None = None
         self._served: Served | None = None
         self._cancelled: str | None = None
         """Why, if at all, before anybody served it."""
         self._gone = False
+        self.key = key
+        """Of its server transaction, once that is made."""
+        self.accepted = False
+        """Whether it is made."""
         self.request = request
         self.flow = flow
         self.phone: Phone | None = None
@@ -455,9 +520,9 @@ class Work:
 
     def accept(self) -> bool:
         """See Exchange."""
-        if self._key is None:
-            self._key = self._driver.accept(self)
-        return self._key is not None
+        if not self.accepted:
+            self.accepted = self._driver.accept(self)
+        return self.accepted
 
     def serve(self, served: Served) -> None:
         """See Exchange."""
@@ -470,21 +535,25 @@ class Work:
         if self._cancelled is not None:
             served.cancel(self._cancelled)
 
+    def drop(self, reason: str, why: str) -> None:
+        """See Exchange."""
+        self._driver.drop(reason, self.flow, why, self.request)
+
     def reply(self, answer: Answer) -> None:
         """See Exchange."""
         self.why = answer.why
-        self._driver.reply(self.request, self.flow, answer, self._key)
+        self._driver.reply(self.request, self.flow, answer, self.key if self.accepted else None)
         self._note(answer.status)
 
     def respond(self, response: Response) -> None:
         """See Exchange."""
-        if self._key is not None:
-            self._driver.respond(response, self._key)
+        if self.accepted:
+            self._driver.respond(response, self.key)
         self._note(response.status)
 
     def repeater(self) -> Callable[[], None]:
         """See Exchange."""
-        return partial(self._driver.repeat, self._key) if self._key is not None else _nothing
+        return partial(self._driver.repeat, self.key) if self.accepted else _nothing
 
     def came_by(self, flow: Flow) -> bool:
         """Whether another request came from where this one came from."""
@@ -507,7 +576,7 @@ class Work:
         if status >= 200 and not self.status:
             self.status = status
             self._served = None  # nothing that the caller does matters any more; and no ring keeps both alive
-            self._driver.finished(self, self._key)
+            self._driver.finished(self)
 
 
 class Settled:
@@ -557,15 +626,6 @@ def _log_refusal(request: Request, flow: Flow, given: Answer) -> None:
 
 
 def _trace(direction: str, data: bytes, flow: Flow) -> None:
-    """A whole message for somebody who asked for it, without what proves an identity."""
-    lines = data[:MAX_MESSAGE].decode("utf-8", "replace").split("\r\n")
-    shown: list[str] = []
-    hidden = False
-    for line in lines:
-        if not line.startswith((" ", "\t")):  # a folded line belongs to the header before it
-            name = line.partition(":")[0].strip().lower()
-            hidden = name in ("authorization", "proxy-authorization")
-            shown.append(f"{name}: <redacted>" if hidden else line)
-        elif not hidden:
-            shown.append(line)
-    trace.debug("%s %s:%s\n%s", direction, flow.remote_ip, flow.remote_port, "\n".join(shown))
+    """Log a whole message for somebody who asked for it, without what must stay secret."""
+    shown = redacted(data[:MAX_MESSAGE])
+    trace.debug("%s %s:%s\n%s", direction, flow.remote_ip, flow.remote_port, shown)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ MAX_LINES: Final = 1_000
 """Finished requests that wait for their line; beyond, they are counted and have none."""
 
 passwords = logging.getLogger("registrar.passwords")
+REDACTED: Final = "<redacted>"
+SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization"})
+_SECRET_LINE: Final = re.compile(r"\s*(a\s*=\s*(?:crypto|key-mgmt|ice-pwd)\s*:|k\s*=).*", re.IGNORECASE)
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _dump = json.JSONEncoder(default=str).encode
@@ -84,6 +88,33 @@ class Seldom(logging.Filter):
             record.msg, record.args = f"{record.getMessage()} ({self._held} more before it)", None
         self._last, self._held = record.created, 0
         return True
+
+
+def redacted(data: bytes) -> str:
+    """Return a SIP message as text for people who look for a fault, without what must stay secret.
+
+    That is what proves an identity (Authorization), the keys of media (a=crypto, a=key-mgmt, k=, a=ice-pwd),
+    and what people say to each other (a body that is no session description). Its length stays visible.
+    """
+    head, _, body = data.decode("utf-8", "replace").partition("\r\n\r\n")
+    shown: list[str] = []
+    hidden = is_sdp = False
+    for line in head.split("\r\n"):
+        if not line.startswith((" ", "\t")):  # a folded line belongs to the header before it
+            name, _, value = line.partition(":")
+            name = name.strip().lower()
+            hidden = name in SECRET_HEADERS
+            is_sdp = is_sdp or (name in ("content-type", "c") and "sdp" in value.lower())
+            shown.append(f"{name}: {REDACTED}" if hidden else line)
+        elif not hidden:
+            shown.append(line)
+    return "\n".join([*shown, "", _redacted_body(body, is_sdp=is_sdp)])
+
+
+def _redacted_body(body: str, *, is_sdp: bool) -> str:
+    if not is_sdp:
+        return f"{REDACTED} ({len(body)} characters)" if body else ""
+    return "\n".join([_SECRET_LINE.sub(rf"\1{REDACTED}", line) for line in body.splitlines()])
 
 
 class RequestLines:

@@ -26,7 +26,9 @@ class Answer:
     Plain text, safe to show to whoever gets the answer."""
 
 
-BUSY: Final = Answer(503, headers=(("Retry-After", str(RETRY_AFTER)),))
+BUSY: Final = Answer(
+    503, headers=(("Retry-After", str(RETRY_AFTER)),), why="a store of this service does not answer now"
+)
 NO_SUCH_CALL: Final = Answer(481, why="Route: no call or subscription of this service is named")
 NOT_SERVED: Final = Answer(403, why="the phone is gone, or its customer is blocked")
 NOT_FROM_THERE: Final = Answer(403, why="the phone may not come from this address")

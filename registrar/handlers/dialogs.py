@@ -87,8 +87,7 @@ class Dialogs:
         elif request.method != "ACK":
             exchange.reply(sender)
         else:
-            self._parts.metrics.dropped("ack")
-            log.debug("an ACK from where its phone may not be, or of no call: %s", request.call_id)
+            exchange.drop("ack", sender.why)
         return True
 
     async def go_on(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
@@ -110,6 +109,8 @@ class Dialogs:
         if refused is not None:
             if request.method != "ACK":
                 exchange.reply(refused)
+            else:
+                exchange.drop("ack", refused.why)
             return
         message = InDialog(self._parts, exchange, leg, sender, receiver)
         if request.method == "ACK":
@@ -187,9 +188,11 @@ class Dialogs:
                     ack = await message.request(0, way)
                 except (MediaRefused, StoreUnavailable) as error:
                     log.warning("the answer in an ACK: %s", error)
+                    message.drop("its session description was refused")
                     return
                 self._parts.network.send(ack, way.flow)
                 return
+        message.drop("no way leads to the other side")
 
     async def _is_registered(self, flow: Flow, leg: Leg) -> bool:
         """Whether the phone that has the token is registered on this flow. Raises StoreUnavailable."""
@@ -299,6 +302,10 @@ class InDialog:
         self._reached: Target | None = None
         self._redirected: tuple[tuple[str, str], ...] = ()
         self._relay = leg.relay
+
+    def drop(self, why: str) -> None:
+        """Pass an ACK on to nobody."""
+        self._exchange.drop("ack", why)
 
     @property
     def callee_tag(self) -> str:

@@ -34,7 +34,9 @@ class Hops:
         parts, request = self._parts, exchange.request
         if not self._is_first(hop):
             log.warning("a leave of another node was used twice: %s", request.call_id)
-            if request.method != "ACK" and exchange.accept():  # else the network has doubled it
+            if request.method == "ACK":
+                exchange.drop("ack", "its leave was used before")
+            elif exchange.accept():  # else the network has doubled it
                 exchange.reply(Answer(403, why="Route: this leave was used before"))
             return
         way = parts.reach.way(hop.target) if hop.target.node == parts.node else None
@@ -43,6 +45,8 @@ class Hops:
                 parts.network.send(
                     _placed(request, way, parts.reach.via(way), parts.reach.place(way)), way.flow
                 )
+            else:
+                exchange.drop("ack", "the flow of its leave is gone")
             return
         if not exchange.accept():  # a lost refusal is asked for again, and the leave is used up
             return

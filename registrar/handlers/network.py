@@ -66,6 +66,9 @@ class Exchange(Protocol):
     def serve(self, served: Served) -> None:
         """From now on tell `served` what the caller does."""
 
+    def drop(self, reason: str, why: str) -> None:
+        """Give no answer; `reason` is a metric label, `why` a text for the debug log."""
+
     def reply(self, answer: Answer) -> None:
         """Send an answer of ours: by the transaction when there is one, else statelessly."""
 

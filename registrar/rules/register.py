@@ -122,8 +122,8 @@ def read(request: Request) -> Registration | Rejected:
         return Registration((), True, request.call_id, number)
     if "path" in request.headers:
         return Rejected(403, "Path Not Supported", why=TOLD["edge-proxy"], label="edge-proxy")
-    if len(request.contacts) > MAX_CONTACTS:
-        why = f"Contact: {len(request.contacts)} contacts, and a phone may have {MAX_CONTACTS}"
+    if request.crowded:
+        why = f"Contact: {request.contact_count} contacts, and a phone may have {MAX_CONTACTS}"
         return Rejected(403, "Too Many Contacts", why=why, label="too-many-contacts")
     contacts = []
     outbound = supports_outbound(request)

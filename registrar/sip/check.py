@@ -23,6 +23,9 @@ _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}[ \t]*+/[ \t]*+{TOKEN}[ \t]*+(?:;.*+)?
 # More than section 25.1 allows in a word, for phones put Base64 here; never what would make it a list.
 _CALL_ID: Final = re.compile(r"[!-+\--:<-~]++")
 MAX_HOPS: Final = 255  # section 20.22
+MAX_CONTACTS: Final = 32  # a REGISTER that names more is no phone
+MAX_PARSED: Final = 5
+"""So many Contacts are parsed before the sender is known: as many as a phone may register."""
 
 
 def check(request: Request) -> None:
@@ -80,6 +83,20 @@ def _check_values(request: Request) -> None:
 
 
 def _check_contacts(request: Request) -> None:
-    if request.wildcard and (request.contacts or "contact" in request.headers.repeated):
-        raise MalformedMessage("Contact * beside another Contact")
+    """Contacts are counted before they are parsed: nobody has been asked who it is yet.
+
+    Those of a REGISTER that names more than a phone may have stay unparsed: rules.register refuses it.
+    """
+    rows = request.headers.all("contact")
+    if len(rows) > 1 or "," in rows[0]:
+        count = request.contact_count
+        if count > MAX_CONTACTS:
+            raise MalformedMessage(f"Contact: {count}, and {MAX_CONTACTS} are the most")
+        if "*" in rows:
+            raise MalformedMessage("Contact * beside another Contact")
+        if count > MAX_PARSED:
+            request.crowded = True
+            if request.method == "REGISTER":
+                return
+            raise MalformedMessage(f"Contact: {count}, and one is the most")
     _ = request.contacts

@@ -20,6 +20,7 @@ _AUTH_PARAM: Final = re.compile(
     re.DOTALL,
 )
 _COUNT: Final = re.compile(r"[0-9A-Fa-f]{8}")
+MAX_PARAMS: Final = 64  # a digest has a dozen; commas in quotes count too
 _HEX: Final = re.compile(r"[0-9A-Fa-f]*+")
 _HASHES: Final = {MD5: md5, SHA256: sha256}
 _ALGORITHMS: Final = {"MD5": MD5, "SHA-256": SHA256}
@@ -51,8 +52,13 @@ class Credentials:
 def parse_credentials(text: str) -> Credentials | None:
     """The Digest credentials in an Authorization header; None for another scheme (section 22.3).
 
-    Raises MalformedMessage when it says Digest and is not.
+    None too when something is missing that a digest needs, or all of it: phones say in advance who they are,
+    and need a challenge to go on. Raises MalformedMessage when it says Digest and is not.
     """
+    if not text:
+        return None
+    if text.count(",") > MAX_PARAMS:
+        raise MalformedMessage(f"Authorization: more than {MAX_PARAMS} parameters")
     found = _SCHEME.match(text)
     if found is None:
         raise MalformedMessage("bad Authorization")
@@ -104,19 +110,21 @@ def _auth_params(text: str) -> dict[str, str]:
     return values
 
 
-def _credentials(values: dict[str, str]) -> Credentials:
+def _credentials(values: dict[str, str]) -> Credentials | None:
     try:
         username, realm, nonce = values["username"], values["realm"], values["nonce"]
         uri, response = values["uri"], values["response"]
-    except KeyError as missing:
-        raise MalformedMessage(f"Digest without {missing}") from None
+    except KeyError:
+        return None
     if not _HEX.fullmatch(response):
         raise MalformedMessage("Digest response is not hexadecimal")
     qop, nc, cnonce = values.get("qop", ""), values.get("nc", ""), values.get("cnonce", "")
     if not qop:
         nc = ""
-    elif not (cnonce and _COUNT.fullmatch(nc)):
-        raise MalformedMessage("Digest qop without nc or cnonce")
+    elif not (cnonce and nc):
+        return None
+    elif not _COUNT.fullmatch(nc):
+        raise MalformedMessage("Digest nc is not eight hexadecimal digits")
     named = values.get("algorithm", MD5)
     algorithm = _ALGORITHMS.get(named.upper(), named)
     opaque = values.get("opaque", "")

@@ -138,19 +138,23 @@ def parse_headers(lines: list[str]) -> tuple[Headers, str]:
     """
     rows: list[Row] = []
     fault = ""
+    lost = True
+    """Whether the line before was left out: what continues it is no part of the header before that."""
     for line in lines:
         name, colon, value = line.partition(":")
         key = _CANONICAL.get(name)
         if key is not None and colon:
             rows.append((key, name, value.strip(LWS)))
-        elif rows and line[:1] in LWS and line:
+            lost = False
+        elif not lost and line[:1] in LWS and line:
             _unfold(rows, line)
         else:
             name = name.rstrip(LWS)  # legal before the colon (section 7.3.1), and normalised here
-            if colon and is_token(name):
-                rows.append((canonical(name), name, value.strip(LWS)))
-            else:
+            lost = not (colon and is_token(name))
+            if lost:
                 fault = f"a line that is no header: {line[:40]!r}"
+            else:
+                rows.append((canonical(name), name, value.strip(LWS)))
     return Headers(rows), fault
 
 

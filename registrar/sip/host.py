@@ -6,6 +6,8 @@ from typing import Final
 from registrar.errors import MalformedMessage
 
 HOST: Final = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9_.\-]*+"
+ZONED_HOST: Final = r"\[[0-9A-Fa-f:.]++(?:%[A-Za-z0-9\-._~%]++)?+\]|[A-Za-z0-9_][A-Za-z0-9_.\-]*+"
+"""The same in a Via, where phones on a link-local address write its zone (RFC 4007 section 11)."""
 PORT: Final = r"[0-9]{1,5}"
 MAX_PORT: Final = 65_535
 

@@ -11,17 +11,20 @@ from registrar.errors import MalformedMessage, MessageTooLarge
 
 from .address import NameAddr, parse_name_addr, parse_name_addrs
 from .digest import Credentials, parse_credentials
-from .grammar import QUOTED_CONTENT, TOKEN, is_token, split
+from .grammar import QUOTED_CONTENT, TOKEN, first, is_token, pieces, split
 from .headers import MAX_HEADER, Headers, parse_headers
 from .uri import Uri, parse_uri
-from .via import Via, parse_via
+from .via import Via, branch_in, parse_via
 
 VERSION: Final = "SIP/2.0"
 MAX_MESSAGE: Final = 16_384  # RFC 4475 needs 3,361; more is an attack, or a body that is no business of ours
 MAX_HEAD: Final = 8_192
 MAX_HEADERS: Final = 128  # lines of folded ones count each
 MAX_METHOD: Final = 64
+MAX_CREDENTIALS: Final = 8  # one for each proxy on the way that asked, and for us
 MAX_REQUEST_URI: Final = 1_024  # of any URI: our own Contacts have a token that holds another Contact
+BAD_LENGTH: Final = "bad Content-Length"
+UNREADABLE: Final = ":"  # in place of a line with control characters: no header, and it ends what is folded
 MAX_CSEQ: Final = 2**31 - 1  # section 8.1.1.5
 
 # What may not stand in a header at all: control bytes, and CR or LF that is not part of CRLF. Deleting all
@@ -62,7 +65,10 @@ class Message:
         """The topmost Via (section 20.42). Raises MalformedMessage when it is missing or bad."""
         if self._via is None:
             text = self._mandatory("via")
-            self._via = parse_via(split(text, ",")[0] if "," in text else text)
+            try:
+                self._via = parse_via(first(text, ",") if "," in text else text)
+            except MalformedMessage as fault:
+                self._via = self._odd_via(text, fault)
         return self._via
 
     @via.setter
@@ -76,14 +82,20 @@ class Message:
     def to(self) -> NameAddr:
         """The To header (section 20.39)."""
         if self._to is None:
-            self._to = parse_name_addr(self._mandatory("to"))
+            try:
+                self._to = parse_name_addr(self._mandatory("to"))
+            except MalformedMessage as fault:
+                raise MalformedMessage(f"To: {fault}") from None
         return self._to
 
     @property
     def from_(self) -> NameAddr:
         """The From header (section 20.20)."""
         if self._from is None:
-            self._from = parse_name_addr(self._mandatory("from"))
+            try:
+                self._from = parse_name_addr(self._mandatory("from"))
+            except MalformedMessage as fault:
+                raise MalformedMessage(f"From: {fault}") from None
         return self._from
 
     @property
@@ -97,9 +109,18 @@ class Message:
         if self._cseq is None:
             found = _CSEQ.fullmatch(self._mandatory("cseq"))
             if found is None or int(found[1]) > MAX_CSEQ:
-                raise MalformedMessage("bad CSeq")
-            self._cseq = (int(found[1]), found[2])
+                self._cseq = self._odd_cseq()
+            else:
+                self._cseq = (int(found[1]), found[2])
         return self._cseq
+
+    def _odd_via(self, _text: str, fault: MalformedMessage) -> Via:
+        """What is made of a topmost Via that cannot be read."""
+        raise fault
+
+    def _odd_cseq(self) -> tuple[int, str]:
+        """What is made of a CSeq that cannot be read."""
+        raise MalformedMessage("bad CSeq")
 
     def _mandatory(self, key: str) -> str:
         value = self.headers.get(key)
@@ -123,7 +144,7 @@ class Message:
 class Request(Message):
     """A request (section 7.1)."""
 
-    __slots__ = ("_contacts", "_credentials", "_uri", "method", "target")
+    __slots__ = ("_contacts", "_credentials", "_uri", "crowded", "method", "size", "target")
 
     def __init__(
         self, method: str, target: str, headers: Headers, body: bytes = b"", version: str = VERSION
@@ -132,6 +153,10 @@ class Request(Message):
         self.method = method
         self.target = target
         """The Request-URI as written."""
+        self.crowded = False
+        """A REGISTER with more Contacts than are parsed, as `check` has found."""
+        self.size = 0
+        """Octets that came, the header and the body; 0 for a request of ours."""
         self._uri: Uri | None = None
         self._contacts: tuple[NameAddr, ...] | None = None
         self._credentials: tuple[Credentials, ...] | None = None
@@ -142,7 +167,10 @@ class Request(Message):
         if self._uri is None:
             if len(self.target) > MAX_REQUEST_URI:
                 raise MalformedMessage(f"Request-URI over {MAX_REQUEST_URI} characters")
-            self._uri = parse_uri(self.target)
+            try:
+                self._uri = parse_uri(self.target)
+            except MalformedMessage as fault:
+                raise MalformedMessage(f"Request-URI: {fault}") from None
         return self._uri
 
     def retarget(self, target: str) -> None:
@@ -155,11 +183,19 @@ class Request(Message):
         """Every Contact but `*` (see `wildcard`), in wire order."""
         if self._contacts is None:
             found: list[NameAddr] = []
-            for row in self.headers.all("contact"):
-                if row != "*":
-                    found.extend(parse_name_addrs(row))
+            try:
+                for row in self.headers.all("contact"):
+                    if row != "*":
+                        found.extend(parse_name_addrs(row))
+            except MalformedMessage as fault:
+                raise MalformedMessage(f"Contact: {fault}") from None
             self._contacts = tuple(found)
         return self._contacts
+
+    @property
+    def contact_count(self) -> int:
+        """How many Contacts there are, `*` included, at the cost of a search: ask before they are parsed."""
+        return sum([pieces(row, ",") for row in self.headers.all("contact")])
 
     @property
     def wildcard(self) -> bool:
@@ -171,6 +207,8 @@ class Request(Message):
         """Every Authorization and Proxy-Authorization with the Digest scheme (section 22)."""
         if self._credentials is None:
             rows = self.headers.all("authorization") + self.headers.all("proxy-authorization")
+            if len(rows) > MAX_CREDENTIALS:
+                raise MalformedMessage(f"Authorization: more than {MAX_CREDENTIALS}")
             parsed = [parse_credentials(value) for value in rows]
             self._credentials = tuple([found for found in parsed if found is not None])
         return self._credentials
@@ -182,7 +220,11 @@ class Request(Message):
 
 
 class Response(Message):
-    """A response (section 7.2)."""
+    """A response (section 7.2).
+
+    It is matched by the branch of its topmost Via and the method of its CSeq (section 17.1.3). What is odd in
+    other parts of the two does not lose it.
+    """
 
     __slots__ = ("reason", "status")
 
@@ -192,6 +234,18 @@ class Response(Message):
         super().__init__(headers, body, version)
         self.status = status
         self.reason = reason
+
+    def _odd_via(self, text: str, fault: MalformedMessage) -> Via:
+        branch = branch_in(text)
+        if not branch:
+            raise fault
+        return Via("", "", None, (("branch", branch),))
+
+    def _odd_cseq(self) -> tuple[int, str]:
+        method = self._mandatory("cseq").split()[-1:]
+        if not method or not is_token(method[0]):
+            raise MalformedMessage("bad CSeq")
+        return 0, method[0]
 
     @property
     def start_line(self) -> str:
@@ -204,7 +258,8 @@ def parse(data: bytes, *, exact: bool = False) -> Message:
 
     Octets beyond Content-Length are cut off (section 18.3); with `exact`, where the transport itself says how
     long a message is, they are a fault. Raises MessageTooLarge, or MalformedMessage when a limit is passed,
-    the start line is none, or a response has any fault; a request keeps it as `fault`.
+    the start line is none, or a response is cut off; a request keeps any fault as `fault`. A response is
+    taken without its odd header lines (section 7.3.1): the phone has answered.
     """
     if len(data) > MAX_MESSAGE:
         raise MessageTooLarge(f"{len(data)} octets")
@@ -216,13 +271,14 @@ def parse(data: bytes, *, exact: bool = False) -> Message:
     body, misfit = _body(octets, headers)
     if exact and not misfit and len(body) != len(octets):
         misfit = "body longer than Content-Length"
-    fault = fault or unread or misfit or ("" if end else "no empty line after the headers")
+    misfit = misfit or ("" if end else "no empty line after the headers")
     if lines[0][:4].lower() == "sip/":
-        if fault:
-            raise MalformedMessage(fault)
+        if misfit and misfit != BAD_LENGTH:  # a datagram or a frame says itself how long it is
+            raise MalformedMessage(misfit)
         return _response(lines[0], headers, body)
     request = _request(lines[0], headers, body)
-    request.fault = request.fault or fault
+    request.size = len(data)
+    request.fault = request.fault or fault or unread or misfit
     return request
 
 
@@ -236,10 +292,11 @@ def _lines(head: bytes) -> tuple[list[str], str]:
         raise MalformedMessage(f"a line over {MAX_HEADER} characters")
     if head.translate(None, _HARMLESS) == b"\r\n" * (len(lines) - 1):
         return lines, ""
-    clean = [line for line in lines if _is_clean(line)]
+    clean = [line if _is_clean(line) else UNREADABLE for line in lines]
     if clean[:1] != lines[:1]:
         raise MalformedMessage("a control character in the start line")
-    return clean, "" if len(clean) == len(lines) else "a control character in a header"
+    odd = next((line for line, kept in zip(lines, clean, strict=True) if line != kept), None)
+    return clean, "" if odd is None else f"a control character in a header: {odd[:40]!r}"
 
 
 def _text(head: bytes) -> str:
@@ -261,9 +318,11 @@ def _body(octets: bytes, headers: Headers) -> tuple[bytes, str]:
     lengths = set(headers.all("content-length"))
     if not lengths:
         return octets, ""
+    if len(lengths) > 1:
+        return octets, "two Content-Lengths"
     found = _DIGITS.fullmatch(lengths.pop())
-    if lengths or found is None:
-        return octets, "bad Content-Length"
+    if found is None:
+        return octets, BAD_LENGTH
     length = int(found[1])
     if length > len(octets):
         return octets, "body shorter than Content-Length"

@@ -6,16 +6,17 @@ from typing import Final
 
 from registrar.errors import MalformedMessage
 
-from .grammar import LWS, TOKEN, Params, format_params, param, parse_params
-from .host import HOST, PORT, check_host, host_key, parse_port
+from .grammar import LWS, TOKEN, Params, format_params, param, parse_params, split
+from .host import PORT, ZONED_HOST, check_host, host_key, parse_port
 
 MAGIC_COOKIE: Final = "z9hG4bK"
 
 _VIA: Final = re.compile(
     rf"[Ss][Ii][Pp][ \t]*+/[ \t]*+({TOKEN})[ \t]*+/[ \t]*+({TOKEN})[ \t]++"
-    rf"({HOST})[ \t]*+(?::[ \t]*+({PORT})[ \t]*+)?+(;.*+)?+",
+    rf"({ZONED_HOST})[ \t]*+(?::[ \t]*+({PORT})[ \t]*+)?+(;.*+)?+",
     re.DOTALL,
 )
+_BRANCH: Final = re.compile(rf";[ \t]*+branch[ \t]*+=[ \t]*+({TOKEN})", re.IGNORECASE)
 _STAMPS: Final = ("received", "rport")
 
 
@@ -66,10 +67,29 @@ class Via:
 
 
 def parse_via(text: str) -> Via:
-    """The one hop that `text` is. Raises MalformedMessage."""
+    """The one hop that `text` is. Raises MalformedMessage.
+
+    Empty parameters and empty values (`;rport=`, `;;`, a final `;`) are no fault: some stacks write them.
+    """
     found = _VIA.fullmatch(text.strip(LWS))
     if found is None:
         raise MalformedMessage(f"bad Via: {text[:80]!r}")
     version, transport, host, port, params = found.groups()
     check_host(host)
-    return Via(transport, host, parse_port(port), parse_params(params) if params else (), version)
+    try:
+        named = parse_params(params) if params else ()
+    except MalformedMessage:
+        named = _without_empty(params)
+    return Via(transport, host, parse_port(port), named, version)
+
+
+def branch_in(text: str) -> str:
+    """Return the first branch that stands in `text`, a Via that cannot be read; empty when there is none."""
+    found = _BRANCH.search(text)
+    return found[1] if found is not None else ""
+
+
+def _without_empty(text: str) -> Params:
+    """The parameters without those that are empty, and without an `=` that nothing follows."""
+    pieces = [piece.removesuffix("=").rstrip(LWS) for piece in split(text, ";")]
+    return parse_params("".join([f";{piece}" for piece in pieces if piece]))

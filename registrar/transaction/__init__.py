@@ -4,11 +4,12 @@ The room's door: other rooms import from here only. Nothing here reads a clock o
 """
 
 from .actions import Action, Answered, Deliver, Ended, Failed, Send, TimedOut
-from .key import Key
+from .key import NO_KEY, Key, cancelled_key, server_key
 from .layer import Layer, TableFull
 from .timers import Timers
 
 __all__ = [
+    "NO_KEY",
     "Action",
     "Answered",
     "Deliver",
@@ -20,4 +21,6 @@ __all__ = [
     "TableFull",
     "TimedOut",
     "Timers",
+    "cancelled_key",
+    "server_key",
 ]

@@ -4,12 +4,14 @@ A key is one text, so that a look-up hashes once and a kept transaction keeps no
 kinds cannot be confused: the second word of a server's key has a colon, that of a client's is our own branch.
 """
 
-from typing import NewType
+from typing import Final, NewType
 
 from registrar.sip import Request, Response, Via
 
 Key = NewType("Key", str)
 """Opaque: method, sent-by and branch of a server transaction; method and branch of a client transaction."""
+
+NO_KEY: Final = Key("")
 
 
 def server_key(request: Request) -> Key:

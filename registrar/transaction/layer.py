@@ -14,7 +14,7 @@ from .actions import Action, Failed, TimedOut
 from .client_invite import ClientInvite
 from .client_non_invite import ClientNonInvite
 from .deadlines import Deadlines
-from .key import Key, cancelled_key, client_key, server_key
+from .key import NO_KEY, Key, client_key, server_key
 from .server_invite import ServerInvite
 from .server_non_invite import ServerNonInvite
 from .state import State
@@ -50,12 +50,13 @@ class Layer:
     def __len__(self) -> int:
         return len(self._servers) + len(self._invites) + len(self._clients)
 
-    def absorb(self, request: Request, flow: Flow, now: Mono) -> list[Action] | None:
+    def absorb(self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY) -> list[Action] | None:
         """What to do when `request` belongs to a transaction that is there; None: nobody knows it.
 
-        The last answer goes where it went before, whoever asks again. Raises MalformedMessage.
+        The last answer goes where it went before, whoever asks again. `key` is that of `request`, if it was
+        made already. Raises MalformedMessage.
         """
-        key = server_key(request)
+        key = key or server_key(request)
         transaction = self._servers.get(key)
         if transaction is not None:
             return transaction.absorb()
@@ -70,12 +71,13 @@ class Layer:
         self._settle(invite)
         return actions
 
-    def accept(self, request: Request, flow: Flow, now: Mono) -> Key | None:
+    def accept(self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY) -> Key | None:
         """Begin the server transaction of a `request` that is no ACK; None when it has begun already.
 
-        Every one must be answered with `respond`: an INVITE waits for that without end. Raises TableFull.
+        Every one must be answered with `respond`: an INVITE waits for that without end. `key` as in `absorb`.
+        Raises TableFull.
         """
-        key = server_key(request)
+        key = key or server_key(request)
         if key in self._servers or key in self._invites:
             return None
         self._make_room()
@@ -107,11 +109,6 @@ class Layer:
         elif transaction.state is State.TERMINATED:
             self._drop(transaction)
         return actions
-
-    def cancel_target(self, request: Request) -> Key | None:
-        """The INVITE that a CANCEL is about; None: 481 (section 9.2)."""
-        key = cancelled_key(request)
-        return key if key in self._invites else None
 
     def request(self, request: Request, flow: Flow, now: Mono) -> tuple[Key, list[Action]]:
         """Send a request that is no ACK, with its branch in the top Via. Raises TableFull."""

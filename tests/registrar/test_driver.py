@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import time
 import weakref
 from collections.abc import AsyncIterator, Sequence
@@ -201,6 +202,98 @@ async def test_a_fault_is_no_proof_of_identity() -> None:
 
 
 @pytest.mark.parametrize(
+    "via",
+    [
+        "SIP/2.0/UDP",
+        'SIP/2.0/UDP 10.0.0.7;branch=z9hG4bK1;x="',
+        "SIP/2.0/UDP 10.0.0.7:99999;branch=z9hG4bK1",
+        "SIP/2.0/UDP [::1::2];branch=z9hG4bK1",
+    ],
+)
+async def test_a_via_that_cannot_be_read_is_answered_as_it_came(via: str) -> None:
+    """The answer goes to where the datagram came from; silence would leave everybody in the dark."""
+    async with stage() as on:
+        on.driver.receive(options().replace(b"SIP/2.0/TCP 10.0.0.7;branch=z9hG4bK1", via.encode()), UDP)
+        ((response, flow),) = on.sent
+        assert (response.status, flow) == (400, UDP)
+        assert response.headers.all("via") == [via]
+
+
+async def test_what_is_dropped_is_one_line_and_one_count(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "registrar.driver")
+    async with stage() as on:
+        on.driver.receive(b"(nonsense)", UDP)
+        on.driver.receive(options(method="ACK"), UDP)
+        on.driver.receive(options().replace(b"Via", b"X-Via"), UDP)
+        on.driver.receive(b"SIP/2.0 200 OK\r\n" + options().partition(b"\r\n")[2], UDP)
+        assert on.sent == []
+        lines = [
+            (record.getMessage(), vars(record)["drop"], vars(record)["source"])
+            for record in caplog.records
+            if record.name == "registrar.driver"
+        ]
+        assert lines == [
+            ("dropped: message", "unreadable", "198.51.100.7:5060"),
+            ("dropped: ACK", "ack", "198.51.100.7:5060"),
+            ("dropped: OPTIONS", "malformed", "198.51.100.7:5060"),
+            ("dropped: message", "response", "198.51.100.7:5060"),
+        ]
+        assert [on.dropped(reason) for _, reason, _ in lines] == [1, 1, 1, 1]
+        assert all(vars(record)["reason"] for record in caplog.records)
+
+
+# Answers to addresses that may be forged
+
+
+def tiny(number: int = 0) -> bytes:
+    """The least that gets an answer, and one that is many times as large."""
+    return f"A {number:03} SIP/2.0\r\nv:SIP/2.0/UDP a\r\n\r\n".encode()
+
+
+async def test_a_source_of_datagrams_gets_little_more_than_it_sent() -> None:
+    async with stage() as on:
+        sent = 0
+        for number in range(200):
+            on.driver.receive(tiny(number), UDP)
+            sent += len(tiny(number))
+        got = sum(len(bytes(response)) for response, _ in on.sent)
+        assert got <= 2 * sent + 2_000
+        warned = ["warning" in response.headers for response, _ in on.sent]
+        assert warned == sorted(warned, reverse=True) and warned[0] and not warned[-1], (
+            "first the Warning goes"
+        )
+        assert on.dropped("amplification") == 200 - len(on.sent) > 0
+
+
+async def test_of_what_is_too_large_no_more_goes_back_than_came() -> None:
+    async with stage() as on:
+        on.driver.receive(options(body=b"x" * 17_000), UDP)
+        on.driver.receive(tiny() + b"x" * 17_000, UDP)
+        assert on.statuses == [513, 513]
+
+
+async def test_other_sources_and_connections_do_not_pay_for_it() -> None:
+    async with stage() as on:
+        for number in range(200):
+            on.driver.receive(tiny(number), UDP)
+        on.sent.clear()
+        on.driver.receive(tiny(), replace(UDP, remote_ip="198.51.100.8"))
+        on.driver.receive(tiny().replace(b"\r\n\r\n", b"\r\nl:0\r\n\r\n"), on.flow)
+        assert on.statuses == [400, 400]
+
+
+async def test_who_has_proved_who_it_is_gets_whole_answers() -> None:
+    async with stage(replace(ANN, active=False)) as on:
+        for number in range(200):
+            on.driver.receive(tiny(number), UDP)
+        on.sent.clear()
+        on.flow = UDP
+        await on.register(Device(on.world, ANN))
+        await on.driver.idle()
+        assert on.statuses == [403] and "warning" in on.sent[0][0].headers
+
+
+@pytest.mark.parametrize(
     ("flow", "status"),
     [
         pytest.param(UDP, 200, id="cut off from a datagram"),
@@ -283,6 +376,14 @@ class Calls:
 
     async def ring(self, method: str = "INVITE") -> Sent:
         """Bob's phone has got the INVITE, or whatever it is."""
+        await self.prepare(method)
+        self.on.driver.receive(self.invite, self.ann.flow)
+        await self.on.driver.idle()
+        (sent,) = self.on.world.wire.take()
+        return sent
+
+    async def prepare(self, method: str = "INVITE") -> None:
+        """Bob is there, and Ann has a nonce."""
         await self.bob.register()
         bare = self.ann.request(method, f"sip:201@{DOMAIN}")
         self.on.driver.receive(bytes(bare), self.ann.flow)
@@ -292,10 +393,6 @@ class Calls:
         realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
         proof = self.ann.credentials(method, realm, nonce)
         self.invite = bytes(self.ann.request(method, f"sip:201@{DOMAIN}", more=(proof,)))
-        self.on.driver.receive(self.invite, self.ann.flow)
-        await self.on.driver.idle()
-        (sent,) = self.on.world.wire.take()
-        return sent
 
     def cancel(self) -> bytes:
         head = self.invite.partition(b"\r\nProxy-Authorization")[0]
@@ -330,6 +427,61 @@ async def test_a_cancel_from_where_the_invite_came_is_answered_and_carried_out()
         await calls.bob.reply(sent, 487)
         assert on.statuses == [200, 487]
         assert on.finished == [487]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_cancel_right_behind_its_invite_finds_it(transport: str) -> None:
+    """Nothing is known of the caller yet: its directory is cold (pjsip/pjproject#302)."""
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        calls.ann = Handset(on.world, ANN, transport=transport)
+        await calls.prepare()
+        on.driver.receive(calls.invite, calls.ann.flow)
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        assert on.statuses == [200] and on.sent[0][0].cseq[1] == "CANCEL"
+        await on.driver.idle()
+        assert on.statuses == [200, 487]
+        assert on.world.wire.sent == [] and len(on.world.calls) == 0
+        assert on.finished == [487]
+
+
+async def test_an_invite_that_comes_again_before_it_is_known_is_one_invite() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        await calls.prepare()
+        on.driver.receive(calls.invite, calls.ann.flow)
+        on.driver.receive(calls.invite, calls.ann.flow)
+        assert on.dropped("twin") == 1
+        await on.driver.idle()
+        assert on.world.wire.methods == ["INVITE"]
+
+
+async def test_an_invite_from_elsewhere_does_not_stand_in_for_another() -> None:
+    """Whoever guesses a branch keeps nobody from calling, and cancels nothing."""
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        await calls.prepare()
+        elsewhere = replace(calls.ann.flow, remote_ip="203.0.113.9")
+        on.driver.receive(calls.invite.replace(b'response="', b'response="0'), elsewhere)
+        on.driver.receive(calls.invite, calls.ann.flow)
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        on.driver.receive(calls.cancel(), elsewhere)
+        await on.driver.idle()
+        assert on.world.wire.methods == ["INVITE"]
+        assert sorted(on.statuses) == [200, 407, 481]
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        assert on.statuses[-1] == 200
+
+
+async def test_of_an_invite_that_is_refused_nothing_is_kept() -> None:
+    async with stage(replace(ANN, password="q" * 32), BOB) as on:
+        calls = Calls(on)
+        await calls.prepare()
+        on.driver.receive(calls.invite, calls.ann.flow)
+        await on.driver.idle()
+        assert on.statuses == [407]
+        on.driver.receive(calls.cancel(), calls.ann.flow)
+        assert on.statuses == [407, 481]
 
 
 @pytest.mark.parametrize("other", ["port", "address", "connection"])

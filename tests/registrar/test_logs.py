@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from registrar.logs import (
     MAX_A_SECOND,
     MAX_LINES,
+    REDACTED,
     SELDOM_SECONDS,
     Lines,
     RequestLines,
     Seldom,
     WrongPasswordLines,
     json_line,
+    redacted,
     terminal_line,
 )
 from registrar.model import Epoch, Flow, IpMode, Phone
@@ -182,3 +184,53 @@ def test_the_address_stands_before_what_a_peer_has_chosen() -> None:
     head, _, rest = Lines(json_line).format(made).partition(', "account": ')
     assert head.endswith('"message": "wrong password", "address": "192.0.2.7"')
     assert '"address": "192.0.2.8' not in rest
+
+
+SECRETS = ("hunter2", "aWNlIHB3ZA", "c3J0cCBrZXk", "bWlrZXk", "see you at noon")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "shown"),
+    [
+        pytest.param(
+            "Authorization: Digest x,\r\n response=hunter2", "", "authorization: <redacted>", id="digest"
+        ),
+        pytest.param(
+            "proxy-AUTHORIZATION : Digest hunter2", "", "proxy-authorization: <redacted>", id="proxy"
+        ),
+        pytest.param(
+            "Content-Type: application/sdp",
+            "v=0\r\na=ice-ufrag:u1\r\na=ice-pwd:aWNlIHB3ZA\r\nm=audio 9 RTP/SAVP 0\r\n"
+            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c3J0cCBrZXk\r\nA=Key-Mgmt:mikey bWlrZXk\r\n"
+            "k=base64:aWNlIHB3ZA\r\na=sendrecv\r\n",
+            "v=0\na=ice-ufrag:u1\na=ice-pwd:<redacted>\nm=audio 9 RTP/SAVP 0\na=crypto:<redacted>\n"
+            "A=Key-Mgmt:<redacted>\nk=<redacted>\na=sendrecv",
+            id="SDP",
+        ),
+        pytest.param(
+            "c: APPLICATION/SDP",
+            "a=crypto:1 X inline:c3J0cCBrZXk\na=x",
+            "a=crypto:<redacted>\na=x",
+            id="compact",
+        ),
+        pytest.param(
+            "Content-Type: text/plain", "see you at noon", "<redacted> (15 characters)", id="MESSAGE"
+        ),
+        pytest.param(
+            "Content-Type: multipart/mixed;boundary=x",
+            "--x\r\n\r\na=crypto:1 c3J0cCBrZXk\r\n--x--",
+            "<redacted> (36 characters)",
+            id="several parts",
+        ),
+        pytest.param("X: y", "see you at noon", "<redacted> (15 characters)", id="a body of no kind"),
+    ],
+)
+def test_what_is_secret_is_not_in_a_trace(headers: str, body: str, shown: str) -> None:
+    text = redacted(f"MESSAGE sip:a SIP/2.0\r\nVia: h\r\n{headers}\r\nCall-ID: c\r\n\r\n{body}".encode())
+    assert not [secret for secret in SECRETS if secret in text]
+    assert shown in text
+    assert REDACTED in text and "Call-ID: c" in text and "Via: h" in text
+
+
+def test_what_is_no_secret_is_shown_as_it_is() -> None:
+    assert redacted(b"OPTIONS sip:a SIP/2.0\r\nVia: h\r\n\r\n") == "OPTIONS sip:a SIP/2.0\nVia: h\n\n"

@@ -244,6 +244,7 @@ class Exchange:
     answers: list[Answer] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
     """What others answered."""
+    dropped: list[tuple[str, str]] = field(default_factory=list)
     phone: Phone | None = None
     started: Mono = field(default_factory=lambda: Mono(0.0))
     served: Served | None = None
@@ -259,6 +260,9 @@ class Exchange:
         self.served = served
         if self.is_cancelled:
             served.cancel("")
+
+    def drop(self, reason: str, why: str) -> None:
+        self.dropped.append((reason, why))
 
     def reply(self, answer: Answer) -> None:
         self.answers.append(answer)

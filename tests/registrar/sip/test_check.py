@@ -48,6 +48,10 @@ def changed(name: str, value: str) -> Request:
         ("Contact", "<sip:a@b>;expires=never, <tel:+1>"),
         ("Expires", "soon"),
         ("Authorization", "Basic eA=="),
+        ("Authorization", "Digest"),
+        ("Authorization", ""),
+        ("Via", "SIP/2.0/UDP a;rport=;received=;;branch=z9hG4bK1;"),
+        ("Via", "SIP/2.0/UDP [fe80::1%eth0]:5062"),
         ("Authorization", 'Digest username="", realm="", nonce="", uri="", response=""'),
         ("Route", "anything <goes"),
     ],
@@ -62,7 +66,7 @@ def test_a_sound_request_passes(name: str, value: str) -> None:
     [
         ("Via", ""),
         ("Via", "SIP/2.0/UDP a, "),
-        ("Via", "SIP/2.0/UDP a, SIP/2.0/UDP b;;"),
+        ("Via", "SIP/2.0/UDP a, SIP/2.0/UDP b;;,;"),
         ("Via", 'SIP/2.0/UDP a;x="b, SIP/2.0/UDP c'),
         ("From", "Ann, A <sip:ann@home.example>"),
         ("From", "<sip:ann@home.example>;tag"),
@@ -90,14 +94,59 @@ def test_a_sound_request_passes(name: str, value: str) -> None:
         ("Contact", "*, <sip:a@b>"),
         ("Contact", "*;expires=0"),
         ("Contact", "sip:a@b?c=d"),
-        ("Authorization", "Digest"),
-        ("Authorization", ""),
+        ("Authorization", "Digest x"),
     ],
     ids=lambda text: text[:30],
 )
 def test_a_malformed_header_is_refused(name: str, value: str) -> None:
     with pytest.raises(MalformedMessage):
         check(changed(name, value))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("<sip:a@b>;x=", "Contact: bad parameters"),
+        ("sip:@b", "Contact: bad URI"),
+        (", ".join(["<sip:a@b>"] * 33), "Contact: 33, and 32 are the most"),
+    ],
+)
+def test_a_refusal_names_the_header(value: str, says: str) -> None:
+    with pytest.raises(MalformedMessage, match=says):
+        check(changed("Contact", value))
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        pytest.param([", ".join(["<sip:a@b;x=,>"] * 6)], 6, id="in one row"),
+        pytest.param(["<sip:a@b>"] * 6, 6, id="in six rows"),
+        pytest.param(
+            ['"a, b" <sip:a@b>;methods="INVITE, ACK, BYE"' + ",<sip:c@d>" * 31], 32, id="as many as read"
+        ),
+    ],
+)
+def test_contacts_beyond_what_a_phone_may_have_are_counted_and_not_parsed(
+    rows: list[str], count: int
+) -> None:
+    message = request(*[f"Contact: {row}" for row in rows], without="Contact")
+    check(message)
+    assert (message.contact_count, message.crowded) == (count, True)
+    assert message._contacts is None
+
+
+def test_contacts_that_a_phone_may_have_are_parsed() -> None:
+    message = request(f"Contact: {', '.join(['<sip:a@b>'] * 5)}", without="Contact")
+    check(message)
+    assert (len(message.contacts), message.crowded) == (5, False)
+
+
+def test_only_a_registration_names_several_contacts() -> None:
+    message = request(*["Contact: <sip:a@b>"] * 6, without="Contact CSeq")
+    message.method = "INVITE"
+    message.headers.add("CSeq", "7 INVITE")
+    with pytest.raises(MalformedMessage, match="Contact: 6, and one is the most"):
+        check(message)
 
 
 @pytest.mark.parametrize("name", ["Via", "From", "To", "Call-ID", "CSeq"])

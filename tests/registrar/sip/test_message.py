@@ -20,6 +20,7 @@ LINES = (
     "Call-ID: 1@phone.example",
     "CSeq: 7 REGISTER",
 )
+OK = "SIP/2.0 200 OK"
 START = "REGISTER sip:home.example SIP/2.0"
 
 
@@ -84,10 +85,66 @@ def test_a_bad_status_line_is_malformed(start: str) -> None:
         parse(wire(*LINES, start=start))
 
 
-@pytest.mark.parametrize("line", ["Content-Length: 5", "Content-Length: x", "no colon", "X: \x01"], ids=repr)
-def test_a_response_with_a_fault_is_dropped(line: str) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        wire(*LINES, "Content-Length: 5", start=OK),
+        wire(*LINES, start=OK)[:-2],
+        wire(*LINES, "l: 0", "l: 1", start=OK),
+    ],
+)
+def test_a_response_that_is_cut_off_is_dropped(data: bytes) -> None:
     with pytest.raises(MalformedMessage):
-        parse(wire(*LINES, line, start="SIP/2.0 200 OK"))
+        parse(data)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("no colon",),
+        ("X: \x01",),
+        ("Blank in: the name",),
+        (": no name",),
+        ("no colon", " and more of it"),
+        ("X: \x01", " and more of it", "\tand more"),
+        ("Content-Length: x",),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_a_response_is_read_without_its_odd_lines(lines: tuple[str, ...], place: int) -> None:
+    """The phone has answered: what nobody needs cannot take that back (RFC 3261 sections 7.3.1 and 8.2.2)."""
+    message = parse(wire(*LINES[:place], *lines, *LINES[place:], start=OK, body=b"12"), exact=True)
+    assert isinstance(message, Response)
+    assert [f"{name}: {value}" for name, value in message.headers if name != "Content-Length"] == list(LINES)
+    assert message.body == b"12"
+
+
+@pytest.mark.parametrize(
+    "hop",
+    [
+        "SIP/2.0/UDP h;rport=;branch=z9hG4bK1",
+        "SIP/2.0/UDP h;branch=z9hG4bK1;",
+        "SIP/2.0/UDP h;;branch=z9hG4bK1",
+        'SIP/2.0/UDP h;x="open;branch=z9hG4bK1',
+        "SIP/2.0/UDP [not::an::address];branch=z9hG4bK1",
+        "SIP/2.0/UDP [fe80::1%eth0];Branch = z9hG4bK1",
+        "SIP/2.0/UDP;branch=z9hG4bK1",
+        "SIP/2.0/UDP h;a=<;branch=z9hG4bK1, SIP/2.0/UDP i;branch=z9hG4bK2",
+    ],
+)
+@pytest.mark.parametrize("count", ["7", "-7", "99999999999", ""])
+def test_a_response_is_known_by_branch_and_method(hop: str, count: str) -> None:
+    message = parse(wire(f"Via: {hop}", f"CSeq: {count} REGISTER", start=OK))
+    assert (message.via.branch, message.cseq[1]) == ("z9hG4bK1", "REGISTER")
+
+
+@pytest.mark.parametrize("line", ["Via: SIP/2.0/UDP", "Via: nonsense", "CSeq: ", "CSeq: 7 RE(GISTER"])
+def test_a_response_without_branch_or_method_belongs_to_nothing(line: str) -> None:
+    message = parse(wire(line, start=OK))
+    for name in ("via", "cseq"):
+        with pytest.raises(MalformedMessage):
+            getattr(message, name)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,21 @@ def test_a_hop_is_cut_into_its_parts(text: str, expected: Via) -> None:
 
 
 @pytest.mark.parametrize(
+    ("odd", "read"),
+    [
+        pytest.param("h;rport=;branch=z9hG4bK1", "h;rport;branch=z9hG4bK1", id="an empty rport"),
+        pytest.param("h;branch=z9hG4bK1;received=", "h;branch=z9hG4bK1;received", id="an empty received"),
+        pytest.param("h;branch=z9hG4bK1;", "h;branch=z9hG4bK1", id="a final semicolon"),
+        pytest.param("h;;branch=z9hG4bK1", "h;branch=z9hG4bK1", id="two semicolons"),
+        pytest.param("h; ; branch = z9hG4bK1 ; rport = ", "h;branch=z9hG4bK1;rport", id="blanks between"),
+        pytest.param("[fe80::1%eth0]:5062;rport", "[fe80::1%eth0]:5062;rport", id="a zone"),
+    ],
+)
+def test_what_is_empty_is_no_fault(odd: str, read: str) -> None:
+    assert str(parse_via(f"SIP/2.0/UDP {odd}")) == f"SIP/2.0/UDP {read}"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -53,8 +68,11 @@ def test_a_hop_is_cut_into_its_parts(text: str, expected: Via) -> None:
         "SIP/2.0/UDP h:",
         "SIP/2.0/UDP h:x",
         "SIP/2.0/UDP h:65536",
-        "SIP/2.0/UDP h;",
-        "SIP/2.0/UDP h;;branch=a",
+        "SIP/2.0/UDP h;,",
+        "SIP/2.0/UDP h;=x",
+        'SIP/2.0/UDP h;x="',
+        "SIP/2.0/UDP [fe80::1%]",
+        "SIP/2.0/UDP [%eth0]",
         "SIP/2.0/UDP h i",
         "SIP/2.0/UDP h, SIP/2.0/UDP i",
         "SIP/2.0/UDP 2001:db8::1",

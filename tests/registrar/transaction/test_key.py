@@ -64,6 +64,12 @@ def test_an_ack_belongs_to_its_invite() -> None:
 def test_a_cancel_is_a_transaction_of_its_own_and_names_its_invite() -> None:
     assert server_key(request("CANCEL")) != server_key(request("INVITE"))
     assert cancelled_key(request("CANCEL")) == server_key(request("INVITE"))
+    for other in (
+        request("CANCEL", branch="z9hG4bKother"),
+        request("CANCEL", sent_by="10.0.0.8:5060"),
+    ):
+        assert cancelled_key(other) != server_key(request("INVITE"))
+    assert cancelled_key(request("CANCEL")) != server_key(request("REGISTER"))
 
 
 @pytest.mark.parametrize("branch", ["", "1", "z9hG4bK"])

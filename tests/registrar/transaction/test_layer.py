@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from registrar.model import Mono
-from registrar.transaction import Failed, Layer, Send, TableFull
+from registrar.transaction import Failed, Layer, Send, TableFull, server_key
 
 from .playbook import T1, TICK, Playbook, flow, request, response
 
@@ -68,19 +68,12 @@ def test_an_ack_of_nothing_is_known_to_nobody() -> None:
     assert Playbook().comes(request("ACK")) is None
 
 
-def test_a_cancel_finds_its_invite() -> None:
-    book = Playbook()
-    assert book.layer.cancel_target(request("CANCEL")) is None
-    key = book.accept(request("INVITE"))
-    assert book.layer.cancel_target(request("CANCEL")) == key
-    assert book.layer.cancel_target(request("CANCEL", branch="z9hG4bKother")) is None
-    assert book.layer.cancel_target(request("CANCEL", sent_by="10.0.0.8:5060")) is None
-
-
-def test_a_cancel_finds_no_other_request() -> None:
-    book = Playbook()
-    book.accept(request("REGISTER"))
-    assert book.layer.cancel_target(request("CANCEL")) is None
+def test_a_key_that_was_made_already_serves_as_well() -> None:
+    layer, asked = Playbook().layer, request("REGISTER")
+    key = server_key(asked)
+    assert layer.accept(asked, flow("udp"), Mono(0), key) == key
+    assert layer.absorb(asked, flow("udp"), Mono(0), key) == []
+    assert layer.accept(asked, flow("udp"), Mono(0)) is None
 
 
 def test_a_cancel_has_a_transaction_of_its_own() -> None:
