@@ -10,12 +10,15 @@ from registrar.errors import MalformedMessage
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg, Seal
-from registrar.sip import Request, parse_name_addr, split
+from registrar.sip import Request, first, parse_name_addr
 
 from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUT_OF_HOPS, OUTSIDE, SERVED, Answer
 
 SUPPORTED: Final = frozenset({"outbound", "timer"})
 """Option tags that may stand in Require; Path is refused until edge proxies are supported."""
+
+MAX_TAGS: Final = 64
+"""So many option tags of a header are looked at; the IANA registry has forty."""
 
 
 class Silence:
@@ -130,7 +133,7 @@ def goes_on(request: Request) -> bool:
 def _token(request: Request) -> str | None:
     """The user of the topmost Route."""
     try:
-        return parse_name_addr(split(request.headers.get("route") or "", ",")[0]).uri.user
+        return parse_name_addr(first(request.headers.get("route") or "", ",")).uri.user
     except MalformedMessage:
         return None
 
@@ -142,9 +145,11 @@ def _may_be_inside(request: Request) -> bool:
 
 def _unsupported(rows: list[str], request: Request) -> Answer | None:
     """420 when one of the option tags is unknown here; an ACK is never answered."""
-    tags = [tag.strip() for row in rows for tag in row.split(",")]
+    if not rows or request.method == "ACK":
+        return None
+    tags = [tag.strip() for row in rows for tag in row.split(",", MAX_TAGS)[:MAX_TAGS]]
     unknown = [tag for tag in tags if tag and tag.lower() not in SUPPORTED]
-    if not unknown or request.method == "ACK":
+    if not unknown:
         return None
     return Answer(
         420,

@@ -8,9 +8,9 @@ from typing import Final
 
 from registrar.errors import MalformedMessage, UnsupportedVersion
 
-from .grammar import TOKEN, is_token, split
+from .grammar import TOKEN, is_token, pieces, split
 from .message import VERSION, Request
-from .via import parse_via
+from .via import are_plain, parse_via
 
 _ONCE: Final = frozenset(("to", "from", "cseq", "call-id", "max-forwards", "date", "content-type", "expires"))
 _NUMBER: Final = re.compile(r"[0-9]{1,10}")
@@ -23,6 +23,7 @@ _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}[ \t]*+/[ \t]*+{TOKEN}[ \t]*+(?:;.*+)?
 # More than section 25.1 allows in a word, for phones put Base64 here; never what would make it a list.
 _CALL_ID: Final = re.compile(r"[!-+\--:<-~]++")
 MAX_HOPS: Final = 255  # section 20.22
+MAX_ODD_HOPS: Final = 32  # with IPv6 or quotes; of plain hops there may be as many as fit
 MAX_CONTACTS: Final = 32  # a REGISTER that names more is no phone
 MAX_PARSED: Final = 5
 """So many Contacts are parsed before the sender is known: as many as a phone may register."""
@@ -51,7 +52,10 @@ def _check_vias(request: Request) -> None:
     _ = request.via
     rows = request.headers.all("via")
     if len(rows) > 1 or "," in rows[0]:
-        for row in rows:
+        odd = [row for row in rows if not are_plain(row)]
+        if sum([pieces(row, ",") for row in odd]) > MAX_ODD_HOPS:
+            raise MalformedMessage(f"Via: more than {MAX_ODD_HOPS} hops")
+        for row in odd:
             for text in split(row, ","):
                 parse_via(text)
 

@@ -16,6 +16,15 @@ _VIA: Final = re.compile(
     rf"({ZONED_HOST})[ \t]*+(?::[ \t]*+({PORT})[ \t]*+)?+(;.*+)?+",
     re.DOTALL,
 )
+_PORT_NUMBER: Final = (
+    r"(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5][0-9]{4}|[0-9]{1,4})(?![0-9])"
+)
+_PLAIN_HOP: Final = (
+    rf"[ \t]*+[Ss][Ii][Pp][ \t]*+/[ \t]*+{TOKEN}[ \t]*+/[ \t]*+{TOKEN}[ \t]++"
+    rf"[A-Za-z0-9_][A-Za-z0-9_.\-]*+[ \t]*+(?::[ \t]*+{_PORT_NUMBER}[ \t]*+)?+"
+    rf"(?:;[ \t]*+{TOKEN}[ \t]*+(?:=[ \t]*+[^\x00-\x20\x7f;\",<>]++[ \t]*+)?+)*+"
+)
+_PLAIN_HOPS: Final = re.compile(rf"{_PLAIN_HOP}(?:,{_PLAIN_HOP})*+")
 _BRANCH: Final = re.compile(rf";[ \t]*+branch[ \t]*+=[ \t]*+({TOKEN})", re.IGNORECASE)
 _STAMPS: Final = ("received", "rport")
 
@@ -81,6 +90,14 @@ def parse_via(text: str) -> Via:
     except MalformedMessage:
         named = _without_empty(params)
     return Via(transport, host, parse_port(port), named, version)
+
+
+def are_plain(text: str) -> bool:
+    """Return whether `text` is hops as nearly all are: with names or IPv4 addresses, and without quotes.
+
+    Each can then be parsed, and nobody has to try. False says nothing.
+    """
+    return _PLAIN_HOPS.fullmatch(text) is not None
 
 
 def branch_in(text: str) -> str:

@@ -23,6 +23,8 @@ MAX_MESSAGE: Final = 16_384
 MAX_HEAD: Final = 8_192
 MAX_LINE: Final = 2_048
 MAX_HEADERS: Final = 128
+VIA6: Final = "SIP/2.0/UDP [::1]"
+ZONED: Final = "SIP/2.0/UDP [fe80::1%eth0]"
 COMMON: Final = 7
 """Headers that `request` writes itself."""
 
@@ -92,7 +94,23 @@ BOMBS: Final = (
         PARSED,
         401,
     ),
+    case("contacts-6", "A6", request("REGISTER", "Contact: " + ", ".join(["<sip:a@b>"] * 6)), PARSED, 401),
+    case("contacts-32", "A6", request("REGISTER", "Contact: " + ", ".join(["<sip:a@b>"] * 32)), PARSED, 401),
     case("contacts-33", "A6", request("REGISTER", "Contact: " + ", ".join(["<sip:a@b>"] * 33)), 400),
+    case("contacts-120", "A6", request("REGISTER", *["Contact: " + ", ".join(["<sip:a@b>"] * 30)] * 4), 400),
+    case("contacts-120-rows", "A6", request("REGISTER", *["m: <sip:a@b>"] * 120), 400),
+    case("contacts-6-of-a-call", "A6", request("INVITE", *["m: <sip:a@b>"] * 6), 400),
+    case(
+        "contacts-quoted-commas",
+        "A6",
+        request("REGISTER", 'Contact: "a, b" <sip:a@b>;methods="' + ",".join(["INVITE"] * 60) + '"'),
+        PARSED,
+        401,
+    ),
+    case("vias-32-of-ipv6", "A6", request("OPTIONS", "v: " + ",".join([VIA6] * 31)), PARSED, 401),
+    case("vias-400-of-ipv6", "A6", request("OPTIONS", *["v: " + ",".join([VIA6] * 100)] * 4), 400),
+    case("tags-64", "A6", request("REGISTER", "Require: " + ",".join("a" * 64)), PARSED, 420),
+    case("tags-900", "A6", request("REGISTER", "Require: " + ",".join("a" * 900)), PARSED, 420),
     case("values-900", "A6", request("OPTIONS", "Accept: " + ",".join("a" * 1_000)), PARSED, 401),
     case("uri-params-900", "A6", request("REGISTER", "Contact: <sip:a@b" + ";p" * 900 + ">"), 400),
     case("via-params-900", "A6", request("OPTIONS", "Via: SIP/2.0/UDP a" + ";p" * 900), PARSED, 401),
@@ -212,6 +230,17 @@ FRAMING: Final = (
         SILENCE,
         stream=closed(SILENCE),
     ),
+    case(
+        "response-without-a-colon",
+        "RFC 3261 7.3.1",
+        response("SIP/2.0 200 OK", "no colon", " and more"),
+        RESPONSE,
+        SILENCE,
+    ),
+    case("response-control", "RFC 3261 7.3.1", response("SIP/2.0 200 OK", "X: \x01"), RESPONSE, SILENCE),
+    case(
+        "response-blank-in-a-name", "RFC 3261 7.3.1", response("SIP/2.0 200 OK", "X y: z"), RESPONSE, SILENCE
+    ),
     case("response-600", "RFC 3261 7.2", response("SIP/2.0 603 Decline"), RESPONSE, SILENCE),
     case("response-700", "RFC 3261 7.2", response("SIP/2.0 700 Odd"), 400, SILENCE),
 )
@@ -246,6 +275,21 @@ SMUGGLED: Final = (
     case("two-in-one-to", "A8", request("REGISTER", "To: <sip:a@b>, <sip:c@d>", without="To"), 400),
     case("call-id-list", "A8", request("REGISTER", "Call-ID: a, b", without="Call-ID"), 400),
     case("via-without-host", "A8", request("REGISTER", "Via: SIP/2.0/UDP", without="Via"), 400, 400, SILENCE),
+    case(
+        "via-empty-parameters",
+        "RFC 3581 3",
+        request("REGISTER", "Via: SIP/2.0/UDP a;rport=;received=;;branch=z9hG4bK1;", without="Via"),
+        PARSED,
+        401,
+    ),
+    case("via-bad-parameters", "A8", request("REGISTER", 'Via: SIP/2.0/UDP a;x="', without="Via"), 400),
+    case(
+        "via-with-a-zone",
+        "A8",
+        request("REGISTER", "Via: SIP/2.0/UDP [fe80::1%eth0]", without="Via"),
+        PARSED,
+        401,
+    ),
     case("no-via", "A8", request("REGISTER", without="Via"), 400, 400, SILENCE),
     case("bad-second-via", "A8", request("REGISTER", "Via: SIP/2.0/UDP [::1::2]"), 400),
     case("bad-ipv6", "A8", request("REGISTER", uri="sip:[12345::1]"), 400),
@@ -341,6 +385,9 @@ CREDENTIALS: Final = (
         400,
     ),
     case("digest-list", "C9", request("REGISTER", f"Authorization: Digest {SOUND}, Digest {SOUND}"), 400),
+    case("digest-8-rows", "C9", request("REGISTER", *[f"Authorization: Digest {SOUND}"] * 8), PARSED, 401),
+    case("digest-9-rows", "C9", request("REGISTER", *[f"Authorization: Digest {SOUND}"] * 9), 400),
+    case("digest-70-params", "C9", request("REGISTER", "Authorization: Digest a=b" + ",a=b" * 69), 400),
     case("digest-two-rows", "C9", request("REGISTER", *[f"Authorization: Digest {SOUND}"] * 2), PARSED, 401),
     case(
         "digest-realm-10k",

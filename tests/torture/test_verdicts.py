@@ -1,6 +1,10 @@
 """What the language says of every torture case (RFC 4475, RFC 5118, and hostile ones)."""
 
+import sys
+from collections import Counter
 from time import thread_time
+from types import FrameType
+from typing import Final
 
 import pytest
 
@@ -17,6 +21,10 @@ EACH = pytest.mark.parametrize(
 )
 WORST = 0.020
 """Seconds a single message may take, on a slow machine."""
+
+MOST_CALLS: Final = 400
+"""A sound REGISTER takes 60."""
+MOST_BUILTINS: Final = 1_000
 
 
 def verdict(data: bytes, *, exact: bool = False) -> str | int:
@@ -72,6 +80,30 @@ def test_no_message_takes_long(case: Case) -> None:
         verdict(case.data)
         best = min(best, thread_time() - started)
     assert best < WORST
+
+
+@EACH
+def test_no_message_costs_many_calls(case: Case) -> None:
+    """Nobody has been asked who it is when these are spent."""
+    python, builtins = calls(case.data)
+    assert python <= MOST_CALLS
+    assert builtins <= MOST_BUILTINS
+
+
+def calls(data: bytes) -> tuple[int, int]:
+    """Calls of functions in Python and in C until the verdict."""
+    counted: Counter[str] = Counter()
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        counted[event] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        verdict(data)
+    finally:
+        sys.setprofile(before)
+    return counted["call"], counted["c_call"]
 
 
 @EACH
