@@ -10,7 +10,7 @@ from registrar.errors import MalformedMessage
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg, Seal
-from registrar.sip import Request, first, parse_name_addr
+from registrar.sip import Request, first, parse_name_addr, pieces, split
 
 from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUT_OF_HOPS, OUTSIDE, SERVED, Answer
 
@@ -19,6 +19,9 @@ SUPPORTED: Final = frozenset({"outbound", "timer"})
 
 MAX_TAGS: Final = 64
 """So many option tags of a header are looked at; the IANA registry has forty."""
+
+MAX_ROUTES: Final = 32
+"""So many Routes are looked at before anybody is asked who it is; a way through more proxies is none."""
 
 
 class Silence:
@@ -87,10 +90,11 @@ class Screen:
 
         A strict router has put the URI of our Record-Route into the Request-URI, and that one into the Route.
         """
+        rows = request.headers.all("route")
+        if sum([pieces(row, ",") for row in rows]) > MAX_ROUTES:
+            return None
         try:
-            routes = [
-                parse_name_addr(one).uri for row in request.headers.all("route") for one in split(row, ",")
-            ]
+            routes = [parse_name_addr(one).uri for row in rows for one in split(row, ",")]
         except MalformedMessage:
             return None
         leg = self._leg(request.uri.user, request)

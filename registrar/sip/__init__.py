@@ -8,7 +8,7 @@ from .answer import answer, warning
 from .check import check
 from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_credentials
 from .framing import Frame, Framer
-from .grammar import Params, first, format_params, param, parse_params, quote, split, unquote
+from .grammar import Params, first, format_params, param, parse_params, pieces, quote, split, unquote
 from .headers import Headers, canonical
 from .message import MAX_CSEQ, MAX_MESSAGE, Message, Request, Response, parse
 from .uri import Uri, equivalent, parse_uri, unescape
@@ -47,6 +47,7 @@ __all__ = [
     "parse_params",
     "parse_uri",
     "parse_via",
+    "pieces",
     "quote",
     "split",
     "unescape",

@@ -1,6 +1,8 @@
 """registrar/handlers/screen.py: what is answered before anybody is asked (design.md section 3)."""
 
+import sys
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 
@@ -18,6 +20,7 @@ Verdict = Answer | Silence | Claimed
 USER = f"sip:201@{DOMAIN}"
 REQUIRE = "Require: 100rel, foo"
 NO_HOPS = "Max-Forwards: 0"
+OURS = "<sip:a@192.0.2.10;lr>"
 
 
 @pytest.mark.parametrize(
@@ -202,3 +205,32 @@ async def test_everybody_gets_the_same_challenge() -> None:
             start, _, rest = value.partition('nonce="')
             seen.add((answer.status, answer.reason, name, start, rest[43:]))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        pytest.param("INVITE", ["Route: " + ",".join([OURS] * 90)] * 4, id="Routes of ours"),
+        pytest.param("BYE", ["Route: " + ",".join(["<sip:a>"] * 240)] * 4, id="Routes of others"),
+        pytest.param("REGISTER", ["Require: " + ",".join("a" * 1_000)] * 3, id="option tags"),
+        pytest.param("INVITE", ["Proxy-Require: " + ",".join("a" * 1_000)] * 3, id="option tags for us"),
+        pytest.param("REGISTER", ["Contact: " + ",".join(["<sip:a@b>"] * 8)] * 4, id="Contacts"),
+    ],
+)
+def test_what_a_stranger_sends_costs_little(method: str, more: list[str]) -> None:
+    """An ordinary REGISTER takes 60 calls; nobody has been asked who it is when these are spent."""
+    world, asked = World(), request(method, USER, more=more)
+    counted = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal counted
+        counted += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        verdict = world.screen.sort(asked, FLOW, Epoch(0))
+    finally:
+        sys.setprofile(before)
+    assert isinstance(verdict, Answer)
+    assert counted <= 150
