@@ -55,16 +55,19 @@ def _check_vias(request: Request) -> None:
         odd = [row for row in rows if not are_plain(row)]
         if sum([pieces(row, ",") for row in odd]) > MAX_ODD_HOPS:
             raise MalformedMessage(f"Via: more than {MAX_ODD_HOPS} hops")
-        for row in odd:
-            for text in split(row, ","):
-                parse_via(text)
+        try:
+            for row in odd:
+                for text in split(row, ","):
+                    parse_via(text)
+        except MalformedMessage as fault:
+            raise MalformedMessage(f"Via: {fault}") from None
 
 
 def _check_identity(request: Request) -> None:
     for address in (request.from_, request.to):
         tag = address.tag
         if tag is not None and not is_token(tag):
-            raise MalformedMessage("bad tag")
+            raise MalformedMessage(f"From or To: bad tag: {tag[:40]!r}")
     if request.method == "REGISTER" and not request.to.uri.is_sip:  # RFC 4475 section 3.3.4
         raise MalformedMessage("a To that nobody can register")
     if not _CALL_ID.fullmatch(request.call_id):

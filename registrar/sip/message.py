@@ -116,7 +116,7 @@ class Message:
 
     def _odd_via(self, _text: str, fault: MalformedMessage) -> Via:
         """What is made of a topmost Via that cannot be read."""
-        raise fault
+        raise MalformedMessage(f"Via: {fault}") from None
 
     def _odd_cseq(self) -> tuple[int, str]:
         """What is made of a CSeq that cannot be read."""

@@ -82,7 +82,7 @@ def parse_via(text: str) -> Via:
     """
     found = _VIA.fullmatch(text.strip(LWS))
     if found is None:
-        raise MalformedMessage(f"bad Via: {text[:80]!r}")
+        raise MalformedMessage(f"bad hop: {text[:80]!r}")
     version, transport, host, port, params = found.groups()
     check_host(host)
     try:

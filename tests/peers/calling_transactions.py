@@ -170,6 +170,8 @@ class Server:
         self.cancel: Message | None = None
         """The CANCEL of it."""
         self.acknowledged = asyncio.Event()
+        self.bend: Callable[[bytes], bytes] = bytes
+        """What becomes of each response before it leaves."""
         self._send = send
         self._server = server
         self._reliable = reliable
@@ -184,7 +186,7 @@ class Server:
     def respond(self, status: int, lines: Sequence[str] = (), body: bytes = b"", *, reason: str = "") -> None:
         """Send a response; a final one to an INVITE again and again until its ACK has come."""
         self.status = status
-        self._last = self._response(status, reason or REASONS.get(status, "Other"), lines, body)
+        self._last = self.bend(self._response(status, reason or REASONS.get(status, "Other"), lines, body))
         self._send(self._last)
         lasting = status >= 200 and self.request.method == "INVITE"
         if lasting and (status < 300 or not self._reliable):

@@ -53,9 +53,14 @@ class Callers:
         """Somebody dialled this name, and so may hear it again."""
         self._told.add(username)
 
-    def extension(self, phones: int = 1, *, customer: str = "", domain: str = "") -> Extension:
-        """A new extension of the demo tenant, or of another customer, with so many phones."""
-        number = str(next(_numbers))
+    def extension(
+        self, phones: int = 1, *, customer: str = "", domain: str = "", code: bool = False
+    ) -> Extension:
+        """A new extension of the demo tenant, or of another customer, with so many phones.
+
+        `code`: its number begins with `*` and ends with `#`.
+        """
+        number = f"*{next(_numbers)}#" if code else str(next(_numbers))
         name = f"Person {number}"
         whose = {"customer": customer} if customer else {}
         reply = self.site.api("POST", "/pbx/extension", {"number": number, "name": name, **whose})
