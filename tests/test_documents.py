@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from registrar import settings
+from registrar.handlers import answers
 from registrar.model import Binding, Call, CallState, Cause, Ending, Epoch, EventKind, Party, Reason, Refusal
 from registrar.rules import status
+from registrar.rules.access import TOLD, told
 from registrar.store import call_codec
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +72,20 @@ def test_the_redis_contract_names_everything_that_is_written_of_a_call() -> None
     page = text("docs/redis.md").partition("## Calls")[2].partition("\n## ")[0]
     words = [*call_codec.encode(call), *ended, *kinds, *CallState, *Cause]
     assert [word for word in words if f"`{word}`" not in page] == []
+
+
+@pytest.mark.parametrize("word", TOLD)
+def test_the_page_of_refusals_has_each_with_what_the_phone_is_told(word: str) -> None:
+    page = text("docs/warnings.md")
+    assert f"`{word}`" in page
+    assert f"`{told(word, '<ip>')}`" in page or word == "too-many-contacts"
+
+
+@pytest.mark.parametrize(
+    "answer", [value for value in vars(answers).values() if isinstance(value, answers.Answer)], ids=str
+)
+def test_every_refusal_of_no_request_in_particular_says_why(answer: answers.Answer) -> None:
+    assert answer.why or answer.status == 200 or answer is answers.STALE
 
 
 @pytest.mark.parametrize(
