@@ -1,6 +1,7 @@
 """The HTTP side as one ASGI application. Everything it needs is handed to it; it starts nothing."""
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
@@ -17,6 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from registrar.errors import StoreUnavailable
+from registrar.logs import WrongPasswordLines
+from registrar.store.guesses_redis import RedisGuesses
+from registrar.store.script_runner import ClientRunner
+from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault
 
 from . import clock
@@ -29,6 +34,8 @@ from .documentation import describe
 from .errors import Problem, Refused, unavailable
 from .health import Readiness, health_routes
 from .live import Live
+from .operations.login_budget import LoginBudget
+from .operations.logins import Logins
 from .operations.passwords import Passwords
 from .pbx import (
     auth,
@@ -79,8 +86,12 @@ def create_app(
     vault: Vault,
     readiness: Callable[[], Awaitable[Readiness]],
     exposition: Callable[[], bytes],
+    tried: WrongPasswordLines | None = None,
 ) -> FastAPI:
-    """The application. `engine` writes, `read_engine` reads; whoever made them disposes of them."""
+    """The application. `engine` writes, `read_engine` reads; whoever made them disposes of them.
+
+    `tried` says in the log what passwords were wrong; the SIP side of the same process has the same.
+    """
     app = FastAPIOffline(
         title="SIP registrar: config API",
         version=_version(),
@@ -90,15 +101,17 @@ def create_app(
     )
     live = Live(redis, clock.epoch_now)
     calls = LiveCalls(redis, clock.epoch_now)
+    passwords = Passwords(least=settings.password_length)
+    runner = ClientRunner(redis)
+    budget = LoginBudget(
+        RedisGuesses(runner, clock.epoch_now, "api", secrets.token_hex(4)),
+        RedisTraces(runner, people=True),
+        tried or WrongPasswordLines(),
+        clock.epoch_now,
+    )
+    logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     app.state.parts = Parts(
-        settings,
-        engine,
-        read_engine,
-        live,
-        calls,
-        Changes(redis),
-        vault,
-        Passwords(least=settings.password_length),
+        settings, engine, read_engine, live, calls, Changes(redis), vault, passwords, logins
     )
     fold_all_letters(read_engine)
     # Routes are tried in turn: the most asked for stand first, and /pbx/sipphone/status is no phone's id.

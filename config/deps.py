@@ -20,7 +20,8 @@ from .errors import access_denied, bad_request, too_many_connections
 from .live import Live
 from .operations.audit import Actor
 from .operations.document import Document
-from .operations.logins import log_in
+from .operations.login_budget import Visitor
+from .operations.logins import Logins
 from .operations.passwords import Passwords
 from .operations.people import identify
 from .settings import ApiSettings
@@ -42,6 +43,7 @@ class Parts:
     changes: Changes
     vault: Vault
     passwords: Passwords
+    logins: Logins
 
 
 def parts(request: Request) -> Parts:
@@ -65,7 +67,7 @@ async def caller(
     credentials = _credentials(request, rule, parts.settings.jwt_secret)
     address = source_address(request, parts.settings.trusted_proxies)
     if isinstance(credentials, Login):
-        person = await log_in(parts.read_engine, parts.passwords, credentials, address, remember=True)
+        person = await parts.logins.log_in(credentials, visitor(request, address), remember=True)
         found = person.caller()
     else:
         async with parts.read_engine.connect() as connection:
@@ -76,6 +78,11 @@ async def caller(
     if rule.scope is not Scope.PUBLIC and found.level < rule.level:
         raise access_denied()
     return found
+
+
+def visitor(request: Request, address: str) -> Visitor:
+    """Who sends a request, before anybody knows more."""
+    return Visitor(address, request.headers.get("user-agent", ""))
 
 
 CallerDep = Annotated[Caller, Depends(caller)]

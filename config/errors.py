@@ -61,6 +61,11 @@ def too_many_connections() -> Refused:
     return Refused(problem, headers={"Retry-After": str(RETRY_SECONDS), "Connection": "close"})
 
 
+def too_many(message: str, seconds: int) -> Refused:
+    """There were too many of these; after `seconds` there may be more."""
+    return Refused(Problem(429, "too_many", message), headers={"Retry-After": str(seconds)})
+
+
 def internal_error() -> Problem:
     """Whatever nobody expected; details are for the log alone."""
     return Problem(500, "internal_error", "Internal error")

@@ -115,7 +115,7 @@ async def _serve(installation: Installation, side: Side, lines: RequestLines, *,
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
             if side is not Side.SIP:
-                pages = _http_app(installation, stores, metrics, sip, tls)
+                pages = _http_app(installation, stores, metrics, sip, tls, tried)
                 for http in _http_servers(installation.settings, pages, tls):
                     running.append(tasks.create_task(http.run(stop)))
                     await _started(http.started, running)
@@ -180,6 +180,7 @@ def _http_app(
     metrics: Metrics,
     sip: SipSide | None,
     tls: ServerTls | None,
+    tried: WrongPasswordLines,
 ) -> FastAPI:
     async def readiness() -> Readiness:
         parts, degraded = (
@@ -198,6 +199,7 @@ def _http_app(
         stores.vault,
         readiness,
         metrics.exposition,
+        tried,
     )
 
 

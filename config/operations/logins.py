@@ -1,13 +1,21 @@
 """Logging in with an e-mail address and a password."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from registrar.model import Epoch
+from registrar.store import keys
+from registrar.store.script_runner import Runner
+
 from ..access import AccessLevel
 from ..auth import Login, wrong_login
+from ..errors import Refused
 from ..tables import SHORT_TEXT
 from .checks import is_clean
+from .login_budget import LoginBudget, Visitor
 from .passwords import Passwords
 from .people import Person, find_login, refuse_address
 
@@ -15,30 +23,95 @@ NOBODYS_LOGIN: Final = ""
 """No employee has it."""
 
 
-async def log_in(
-    engine: AsyncEngine, passwords: Passwords, login: Login, address: str, *, remember: bool = False
-) -> Person:
-    """The person who logs in from `address`. Raises Refused (401).
+class Logins:
+    """Finds out who logs in, within the budget of whoever tries."""
 
-    Whatever is wrong, the answer is the same and takes as long; that the address is refused is told only to
-    those who know the password. `remember`: a password that was right a moment ago is not hashed again.
-    """
-    async with engine.connect() as connection:
-        person = await find_login(connection, as_email(login.email))
-    stored = person.password_hash if person else None
-    if remember and person:
-        right = await passwords.matches_again(stored, login.password, f"{person.employee} {person.version}")
-    else:
-        right = await passwords.matches(stored, login.password)
-    if person is None or not right:
-        raise wrong_login()
-    if person.level == AccessLevel.NO_LOGIN or not person.may_enter(person.level):
-        raise wrong_login()
-    refuse_address(person, address)
-    return person
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        passwords: Passwords,
+        budget: LoginBudget,
+        runner: Runner,
+        now: Callable[[], Epoch],
+    ) -> None:
+        self._engine = engine
+        self._passwords = passwords
+        self._budget = budget
+        self._runner = runner
+        self._now = now
+        self._trials: dict[bytes, asyncio.Task[Person | Refused]] = {}
+        """What is being looked at, by address and login."""
+
+    async def log_in(self, login: Login, visitor: Visitor, *, remember: bool = False) -> Person:
+        """The person who logs in. Raises Refused: 401, and 429 after too many wrong passwords.
+
+        Whatever is wrong, the answer is the same and takes as long; that the address is refused is told only
+        to those who know the password. `remember`: one that was right a moment ago is not hashed again.
+        """
+        email = as_email(login.email)
+        person = await self._find(email) if remember else None
+        if person is None or not self._passwords.remembers(
+            person.password_hash, login.password, _state(person)
+        ):
+            person = await self._prove(login, visitor, email, remember=remember)
+        if person.level == AccessLevel.NO_LOGIN or not person.may_enter(person.level):
+            raise wrong_login()
+        refuse_address(person, visitor.address)
+        return person
+
+    async def _prove(self, login: Login, visitor: Visitor, email: str, *, remember: bool) -> Person:
+        """Whoever sends the same login many times at once has made one try."""
+        mark = self._passwords.mark(f"{visitor.address}\n{login.email}\n{login.password}")
+        trial = self._trials.get(mark)
+        if trial is None:
+            trial = asyncio.create_task(self._try(login, visitor, email, remember=remember))
+            self._trials[mark] = trial
+            trial.add_done_callback(lambda _: self._trials.pop(mark))
+        found = await asyncio.shield(trial)
+        if isinstance(found, Refused):
+            raise Refused(*found.problems, headers=found.headers)
+        return found
+
+    async def _try(self, login: Login, visitor: Visitor, email: str, *, remember: bool) -> Person | Refused:
+        try:
+            return await self._prove_once(login, visitor, email, remember=remember)
+        except Refused as refused:
+            return refused
+
+    async def _prove_once(self, login: Login, visitor: Visitor, email: str, *, remember: bool) -> Person:
+        account = email or login.email.strip().lower()
+        who, taken = await self._budget.take(visitor, account)
+        person = await self._find(email)
+        stored = person.password_hash if person else None
+        right = await self._passwords.matches(stored, login.password, who.source, known=taken.good)
+        if person is None or not right:
+            await self._budget.wrong(visitor, account, person.employee if person else None)
+            raise wrong_login()
+        self._budget.right(who, taken)
+        if remember:
+            self._passwords.remember(stored, login.password, _state(person))
+        await self._judge(person, login)
+        return person
+
+    async def _judge(self, person: Person, login: Login) -> None:
+        """Note whether the password is weak: only now is it seen. `registrar doctor` tells."""
+        if await self._passwords.weakness(login.password, (login.email, person.name)) is None:
+            self._runner.command("ZREM", keys.WEAK, person.employee)
+            return
+        self._runner.command("ZADD", keys.WEAK, f"{self._now():.0f}", person.employee)
+        self._runner.command("ZREMRANGEBYRANK", keys.WEAK, 0, -keys.WEAK_LENGTH - 1)
+        self._runner.command("EXPIRE", keys.WEAK, keys.WEAK_SECONDS)
+
+    async def _find(self, email: str) -> Person | None:
+        async with self._engine.connect() as connection:
+            return await find_login(connection, email)
 
 
 def as_email(text: str) -> str:
     """The login as it is stored."""
     email = text.strip().lower()
     return email if len(email) <= SHORT_TEXT and is_clean(email) else NOBODYS_LOGIN
+
+
+def _state(person: Person) -> str:
+    return f"{person.employee} {person.version}"

@@ -11,7 +11,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from .. import clock
-from ..errors import Problem, Refused, unavailable
+from ..errors import Problem, Refused, too_many
+from .turns import Crowded, FairTurns
 from .weakness import weakness
 
 LEAST_LENGTH: Final = 10
@@ -21,8 +22,8 @@ MAX_PASSWORD: Final = 1_024
 """More is no password but work for us."""
 AT_ONCE: Final = 2
 """Each takes 64 MiB and some 50 ms of a core; more at once would only wait for each other."""
-MAX_WAITING: Final = 100
-"""So many logins wait for their turn, some seconds; whoever comes then is told to come back."""
+CROWDED_SECONDS: Final = 2
+"""When those are to come back who find too many waiting, most of them from their own address."""
 REMEMBER_SECONDS: Final = 60
 MAX_REMEMBERED: Final = 10_000
 NOBODYS: Final = (
@@ -39,10 +40,9 @@ class Passwords:
     def __init__(self, now: Callable[[], float] = clock.epoch_now, least: int = LEAST_LENGTH) -> None:
         """`least`: how many characters a new password needs."""
         self._least = least
-        self._checks = asyncio.Semaphore(AT_ONCE)
+        self._checks = FairTurns(AT_ONCE)
         self._hashes = asyncio.Semaphore(1)
         """Its own: who hashes may hold the database, and must not queue behind a flood of logins."""
-        self._waiting = 0
         self._now = now
         self._key = secrets.token_bytes(32)
         self._remembered: dict[bytes, float] = {}
@@ -68,38 +68,41 @@ class Passwords:
         async with self._hashes:
             return await asyncio.to_thread(_hasher.hash, password)
 
-    async def matches(self, stored: str | None, password: str) -> bool:
+    async def matches(
+        self, stored: str | None, password: str, source: str = "", *, known: bool = False
+    ) -> bool:
         """Whether `password` is the one `stored` was made of; None: nobody's, which takes as long.
 
-        Raises Refused (503) when too many wait.
+        Sources take turns, and within one those who are `known` from there come first. Raises Refused (429)
+        when too many wait, most of them from this source.
         """
         if len(password) > MAX_PASSWORD:
             return False
-        if self._waiting >= MAX_WAITING:
-            raise unavailable()
-        self._waiting += 1
         try:
-            async with self._checks:
+            async with self._checks.turn(source, known=known):
                 return await asyncio.to_thread(_matches, stored or NOBODYS, password) and stored is not None
-        finally:
-            self._waiting -= 1
+        except Crowded:
+            raise too_many("Too many logins wait, please try again", CROWDED_SECONDS) from None
 
-    async def matches_again(self, stored: str | None, password: str, about: str) -> bool:
-        """Like `matches`, but what was right a minute ago is right: for those who send it with each request.
+    def remembers(self, stored: str | None, password: str, about: str) -> bool:
+        """Whether this very password was right a minute ago: for those who send it with each request.
 
         `about` names whose password it is, and in which state; with another one nothing is remembered.
         What is kept tells nobody the password: it is a HMAC under a key that this process made up.
         """
-        mark = hmac.digest(self._key, _bytes(f"{about}\n{stored}\n{password}"), hashlib.sha256)
-        if self._remembered.get(mark, 0.0) > self._now():
-            return True
-        if not await self.matches(stored, password):
-            return False
+        return self._remembered.get(self.mark(f"{about}\n{stored}\n{password}"), 0.0) > self._now()
+
+    def remember(self, stored: str | None, password: str, about: str) -> None:
+        """Note that the password was right just now."""
+        mark = self.mark(f"{about}\n{stored}\n{password}")
         self._remembered.pop(mark, None)
         while len(self._remembered) >= MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
         self._remembered[mark] = self._now() + REMEMBER_SECONDS
-        return True
+
+    def mark(self, text: str) -> bytes:
+        """What stands for a text with a password in it; it means something in this process alone."""
+        return hmac.digest(self._key, _bytes(text), hashlib.sha256)
 
 
 def _matches(stored: str, password: str) -> bool:

@@ -8,11 +8,10 @@ from starlette.responses import Response
 
 from .. import clock
 from ..auth import MINUTES, Claims, Login, issue_token, read_header, read_token, wrong_login
-from ..deps import Parts, PartsDep, parse_object
+from ..deps import Parts, PartsDep, parse_object, visitor
 from ..errors import Problem, Refused
 from ..operations.checks import address as parse_address
 from ..operations.checks import boolean
-from ..operations.logins import log_in
 from ..operations.people import identify
 from ..source import source_address
 from . import openapi
@@ -34,7 +33,7 @@ async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
     if not isinstance(email, str) or not isinstance(password, str):
         raise wrong_login()
     address = source_address(request, parts.settings.trusted_proxies)
-    person = await log_in(parts.read_engine, parts.passwords, Login(email, password), address)
+    person = await parts.logins.log_in(Login(email, password), visitor(request, address))
     persist = boolean("")(body.get("persist")) is True
     minutes = None if persist else MINUTES
     token = issue_token(

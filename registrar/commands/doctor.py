@@ -23,6 +23,7 @@ from registrar.settings import Settings
 from registrar.store import certificate
 from registrar.store.vault import derive
 
+from .doctor_passwords import check_passwords
 from .doctor_stores import check_database, check_redis, secret_key
 
 VARIABLE: Final = re.compile(r"REGISTRAR_[A-Z0-9_]+")
@@ -39,6 +40,7 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
     findings += data_directory(directory)
     findings += await check_database(settings, directory)
     findings += await check_redis(settings, directory)
+    findings += await check_passwords(settings, directory)
     findings.append(country_file(settings.geoip_database or directory / "geoip.mmdb", now))
     findings += _certificate(settings, directory)
     findings += await _ports(settings, directory)

@@ -27,6 +27,8 @@ MAX_GOOD: Final = 10_000
 """Accounts that are remembered as good from one source; the ones unseen for longest are forgotten first."""
 MAX_LOGS: Final = 20_000
 """Logs of each kind that one process keeps in memory; the oldest are forgotten first."""
+KEPT: Final = 10
+"""So many times its limit a log holds: what good accounts add, and take back, must displace nothing."""
 MARK_BYTES: Final = 9
 
 FREE: Final = Epoch(0.0)
@@ -57,6 +59,8 @@ class Taken:
     """Names the entry that was added; empty: none was."""
     at: float = 0.0
     """Epoch seconds at which this process has counted it; 0: it has not."""
+    good: bool = False
+    """Whether the account has proved its password from there before."""
 
     def is_held(self, now: Epoch) -> bool:
         """Return whether it may not be checked."""
@@ -139,7 +143,7 @@ class Ledger:
         return log
 
     def _append(self, key: str | Guesser, limit: int, now: float) -> None:
-        log = self._logs.pop(key, None) or deque(maxlen=limit)
+        log = self._logs.pop(key, None) or deque(maxlen=KEPT * limit)
         log.append(now)
         _keep(self._logs, key, log)
 

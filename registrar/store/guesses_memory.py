@@ -34,7 +34,7 @@ class MemoryGuesses:
         self._ledger.add(who, now)
         entry = str(next(self._serial))
         self._entries[entry] = now
-        return Taken(entry=entry)
+        return Taken(entry=entry, good=self._is_good(who))
 
     def give_back(self, who: Guesser, taken: Taken) -> None:
         """See ports.Guesses."""

@@ -38,7 +38,7 @@ class RedisGuesses:
     async def take(self, who: Guesser) -> Taken:
         """See ports.Guesses."""
         entry = f"{self._process}-{next(self._serial)}"
-        account, source = await self._runner.run(
+        account, source, good = await self._runner.run(
             TAKE,
             (*self._logs(who), keys.good(self._kind, who.source)),
             f"{self._clock():.6f}",
@@ -49,7 +49,7 @@ class RedisGuesses:
             f"{self._kind} {who.source}",
         )
         taken = Taken(Epoch(float(account)), Epoch(float(source)))
-        return taken if taken.is_held(self._clock()) else Taken(entry=entry)
+        return taken if taken.is_held(self._clock()) else Taken(entry=entry, good=int(good) == 1)
 
     def give_back(self, who: Guesser, taken: Taken) -> None:
         """See ports.Guesses."""

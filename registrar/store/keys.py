@@ -18,6 +18,10 @@ CALLS: Final = "registrar:calls"
 """Every customer's calls, as `calls` has those of one."""
 GUESSES: Final = "registrar:guesses"
 """What a process says of holds that it has begun; nobody else's business."""
+WEAK: Final = "registrar:weak-passwords"
+"""People whose password was seen to be weak when they logged in last."""
+WEAK_LENGTH: Final = 10_000
+WEAK_SECONDS: Final = 400 * 86_400
 STATUS_SECONDS: Final = 30 * 86_400
 """How long the status and the journal outlive the phone's last registration."""
 JOURNAL_LENGTH: Final = 100
@@ -90,3 +94,13 @@ def wrong_account(kind: str, source: str, mark: str) -> str:
 def good(kind: str, source: str) -> str:
     """The accounts that have proved their password from one source."""
     return "registrar:good:" + kind + ":{" + source + "}"
+
+
+def login(employee: str) -> str:
+    """What is remembered of a person's wrong passwords."""
+    return "registrar:login:{" + employee + "}"
+
+
+def login_journal(employee: str) -> str:
+    """The stream of the same."""
+    return "registrar:login-journal:{" + employee + "}"

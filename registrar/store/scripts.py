@@ -95,7 +95,7 @@ TAKE: Final = Script("""
 -- KEYS wrong passwords of the source, of the account from it, good accounts of the source
 -- ARGV now, name of the entry, mark of the account, limit of the account, of the source, window, hold,
 --      how long an account stays good, channel, kind and source
--- answers: held until (account), held until (source), 0 when an entry was added
+-- answers: held until (account), held until (source), 0 when an entry was added; 1 when the account is good
 local now, window, hold = tonumber(ARGV[1]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local function held(key, limit)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
@@ -104,7 +104,7 @@ local function held(key, limit)
 end
 local function add(key, limit, about)
   redis.call('ZADD', key, ARGV[1], ARGV[2])
-  redis.call('ZREMRANGEBYRANK', key, 0, -limit - 1)
+  redis.call('ZREMRANGEBYRANK', key, 0, -10 * limit - 1) -- what is given back must displace nothing
   redis.call('EXPIRE', key, window)
   if redis.call('ZCARD', key) >= limit then
     redis.call('PUBLISH', ARGV[9], ARGV[10] .. about .. ' ' .. string.format('%.3f', now + hold))
@@ -113,11 +113,12 @@ end
 local per_account, per_source = tonumber(ARGV[4]), tonumber(ARGV[5])
 local account, source = held(KEYS[2], per_account), held(KEYS[1], per_source)
 local good = redis.call('ZSCORE', KEYS[3], ARGV[3])
-if good and tonumber(good) > now - tonumber(ARGV[8]) then source = 0 end
-if account > now or source > now then return {tostring(account), tostring(source)} end
+good = good and tonumber(good) > now - tonumber(ARGV[8])
+if good then source = 0 end
+if account > now or source > now then return {tostring(account), tostring(source), '0'} end
 add(KEYS[2], per_account, ' ' .. ARGV[3])
 add(KEYS[1], per_source, '')
-return {'0', '0'}
+return {'0', '0', good and '1' or '0'}
 """)
 
 GOOD: Final = Script("""

@@ -18,8 +18,10 @@ JOURNAL_SECONDS: Final = 3_600
 class RedisTraces:
     """Implements ports.Traces."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, *, people: bool = False) -> None:
+        """`people`: those who log in to the API; they have no status, and no line in the stream of phones."""
         self._runner = runner
+        self._people = people
 
     async def wrong_passwords(self, wrong: WrongPasswords) -> None:
         """See ports.Traces."""
@@ -30,10 +32,15 @@ class RedisTraces:
         ]  # fmt: skip
         count = await self._runner.run(
             WRONG,
-            (keys.status(wrong.phone), keys.journal(wrong.phone)),
+            self._keys(wrong.phone),
             *(wrong.at, wrong.ip, REASON, wrong.count, SERIES_SECONDS, JOURNAL_SECONDS, keys.STATUS_SECONDS),
             *words,
         )
-        if count:
+        if count and not self._people:
             about = ("phone", wrong.phone, "customer", wrong.customer, "count", count)
             self._runner.command("XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *about, *words)
+
+    def _keys(self, id: str) -> tuple[str, str]:
+        if self._people:
+            return keys.login(id), keys.login_journal(id)
+        return keys.status(id), keys.journal(id)

@@ -1,19 +1,23 @@
 """Logins: passwords, tokens of people and of machines, and what each header is worth in each dialect."""
 
+import asyncio
 import base64
 import json
 import logging
 import time
+from collections import Counter
+from collections.abc import Awaitable, Iterable
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import jwt
 import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
 
 from config.access import AccessLevel
 from config.auth import issue_token
-from config.errors import Refused
 from config.operations import passwords as passwords_module
 from config.operations.passwords import MAX_PASSWORD, REMEMBER_SECONDS, Passwords
 from tests.config.test_access import BAD_TOKENS
@@ -159,9 +163,9 @@ async def test_no_password_reaches_the_log(world: World, caplog: pytest.LogCaptu
     await hired(world)
     async with world.client(None) as client:
         token = (await log_in(client)).json()["token"]
-        await log_in(client, password="wrong password")
+        await log_in(client, password="quite another one")
         await client.get(ROWS, headers=basic())
-    for secret in (PASSWORD, "wrong password", token, basic()["Authorization"]):
+    for secret in (PASSWORD, "quite another one", token, basic()["Authorization"]):
         assert secret not in caplog.text
 
 
@@ -195,34 +199,28 @@ async def test_a_remembered_login_ends_with_a_change_of_its_person(world: World,
         assert (await client.get(ROWS, headers=basic())).status_code == 401
 
 
-async def test_a_right_password_is_hashed_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_right_password_is_remembered_for_a_minute() -> None:
     now = 1_000.0
     passwords = Passwords(lambda: now)
-    stored = await passwords.hashed("secret")
-    assert not await passwords.matches_again(stored, "wrong", "anna 1")
-    assert await passwords.matches_again(stored, "secret", "anna 1")
-    monkeypatch.setattr(passwords_module, "MAX_WAITING", 0)  # from now on no hash is computed
+    passwords.remember("stored", "secret", "anna 1")
     now += REMEMBER_SECONDS - 1
-    assert await passwords.matches_again(stored, "secret", "anna 1")
-    for password, about in (("wrong", "anna 1"), ("secret", "anna 2"), ("secret", "bent 1")):
-        with pytest.raises(Refused):
-            await passwords.matches_again(stored, password, about)
+    assert passwords.remembers("stored", "secret", "anna 1")
+    for stored, password, about in (
+        ("stored", "wrong", "anna 1"),
+        ("stored", "secret", "anna 2"),
+        ("another", "secret", "anna 1"),
+    ):
+        assert not passwords.remembers(stored, password, about)
     now += 2
-    with pytest.raises(Refused) as refused:
-        await passwords.matches_again(stored, "secret", "anna 1")
-    assert [(problem.status, problem.code) for problem in refused.value.problems] == [(503, "unavailable")]
+    assert not passwords.remembers("stored", "secret", "anna 1")
 
 
 async def test_only_so_many_passwords_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords()
-    stored = await passwords.hashed("secret")
     monkeypatch.setattr(passwords_module, "MAX_REMEMBERED", 2)
     for about in "abc":
-        assert await passwords.matches_again(stored, "secret", about)
-    monkeypatch.setattr(passwords_module, "MAX_WAITING", 0)
-    assert [await passwords.matches_again(stored, "secret", about) for about in "bc"] == [True, True]
-    with pytest.raises(Refused):
-        await passwords.matches_again(stored, "secret", "a")
+        passwords.remember("stored", "secret", about)
+    assert [passwords.remembers("stored", "secret", about) for about in "abc"] == [False, True, True]
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "ApiKey", "apikey"])
@@ -420,3 +418,148 @@ async def test_only_what_dies_with_its_person_may_be_without_an_end(world: World
             for name, token in tokens.items()
         }
     assert answers == {"with both": 200, "of no version": 401, "of nobody": 401, "of another": 401}
+
+
+# The budget of wrong passwords, and whose turn it is
+
+
+LONG: Final = "x" * (MAX_PASSWORD + 1)
+"""Wrong, and no work: nobody hashes it."""
+
+
+def wrongs(
+    client: httpx.AsyncClient, emails: Iterable[str], password: str = LONG
+) -> list[Awaitable[httpx.Response]]:
+    return [log_in(client, username=email, password=password) for email in emails]
+
+
+def counts(answers: Iterable[httpx.Response]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+async def test_ten_wrong_passwords_for_a_login_and_no_more(world: World) -> None:
+    await hired(world)
+    behind = world.but(trusted_proxies=PROXIES)
+    async with behind.client(None) as client:
+        for _ in range(10):
+            answer = await log_in(client, password=f"{LONG}{_}")
+            assert code_of(answer) == (401, "credentials_invalid")
+        held = await log_in(client)
+        assert code_of(held) == (429, "too_many")
+        assert 0 < int(held.headers["Retry-After"]) <= 300
+        rows = await client.get(ROWS, headers=basic())
+        assert (rows.status_code, rows.text[:28]) == (429, '"Too many wrong passwords, p')
+        other = await log_in(client, username="nobody@acme.test")
+        assert other.status_code == 401, "other logins go on"
+        elsewhere = await client.post("/auth/login", json=LOGIN, headers={"X-Forwarded-For": "192.0.2.9"})
+        assert elsewhere.status_code == 200
+
+
+async def test_sixty_wrong_passwords_from_a_source_but_who_was_good_there_gets_in(world: World) -> None:
+    await hired(world)
+    await hired(world, emailAddress="bent@acme.test")
+    async with world.client(None) as client:
+        assert (await log_in(client)).status_code == 200
+        answers = [
+            await answer for answer in wrongs(client, (f"x{number}@acme.test" for number in range(62)))
+        ]
+        assert counts(answers) == {401: 60, 429: 2}
+        assert (await log_in(client)).status_code == 200
+        assert (await log_in(client, username="bent@acme.test")).status_code == 429
+        for _ in range(10):
+            assert (await log_in(client, password=f"{LONG}{_}")).status_code == 401
+        assert (await log_in(client)).status_code == 429
+
+
+async def test_a_hundred_and_fifty_wrong_logins_at_once_keep_no_honest_one_out(world: World) -> None:
+    """One that was here before, from the same address, and one that is new, from another."""
+    await hired(world)
+    await hired(world, emailAddress="bent@acme.test")
+    behind = world.but(trusted_proxies=PROXIES)
+    async with behind.client(None) as client:
+        assert (await log_in(client)).status_code == 200
+        flood = asyncio.gather(*wrongs(client, (f"x{number}@acme.test" for number in range(150)), "wrong"))
+        await asyncio.sleep(0)
+        honest = await asyncio.gather(
+            log_in(client),
+            client.post(
+                "/auth/login",
+                json=LOGIN | {"username": "bent@acme.test"},
+                headers={"X-Forwarded-For": "192.0.2.9"},
+            ),
+        )
+        assert not flood.done(), "they did not wait for all the wrong ones"
+        assert [answer.status_code for answer in honest] == [200, 200]
+        assert counts(await flood) == {401: 60, 429: 90}
+
+
+async def test_one_login_many_times_at_once_is_one_try(world: World) -> None:
+    await hired(world)
+    async with world.client(None) as client:
+        right = await asyncio.gather(*[client.get(ROWS, headers=basic()) for _ in range(30)])
+        wrong = await asyncio.gather(*[client.get(ROWS, headers=basic("wrong")) for _ in range(30)])
+        assert counts(right) == {200: 30} and counts(wrong) == {401: 30}
+        for number in range(9):
+            assert (await log_in(client, password=f"{LONG}{number}")).status_code == 401
+        assert (await log_in(client, password=f"{LONG}9")).status_code == 429
+
+
+async def test_a_login_that_was_right_a_moment_ago_is_not_counted(world: World) -> None:
+    await hired(world)
+    async with world.client(None) as client:
+        assert (await client.get(ROWS, headers=basic())).status_code == 200
+        for number in range(11):
+            await log_in(client, password=f"{LONG}{number}")
+        assert (await log_in(client)).status_code == 429
+        assert (await client.get(ROWS, headers=basic())).status_code == 200
+
+
+async def test_while_redis_is_away_this_process_counts_by_itself(world: World, dead_redis: Redis) -> None:
+    await hired(world)
+    async with world.but(redis=dead_redis).client(None) as client:
+        assert (await log_in(client)).status_code == 200
+        answers = [await log_in(client, password=f"{LONG}{number}") for number in range(11)]
+        assert counts(answers) == {401: 10, 429: 1}
+
+
+async def test_a_wrong_password_leaves_a_line_and_a_count(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    employee = await hired(world)
+    async with world.client(None) as client:
+        agent = {"User-Agent": "curl/8 [/x]"}
+        for number in range(3):
+            wrong = LOGIN | {"password": f"{LONG}{number}"}
+            assert (await client.post("/auth/login", json=wrong, headers=agent)).status_code == 401
+    lines = [record for record in caplog.records if record.getMessage() == "wrong password"]
+    assert [vars(line)["account"] for line in lines] == [EMAIL] * 3
+    assert {(vars(line)["transport"], vars(line)["userAgent"], vars(line)["reason"]) for line in lines} == {
+        ("http", "curl/8 [/x]", "wrong-password")
+    }
+    told = await world.redis.hgetall(f"registrar:login:{{{employee}}}")
+    assert (told["wrongPasswords"], told["lastRejectedReason"]) == ("3", "wrong-password")
+    assert await world.redis.xlen(f"registrar:login-journal:{{{employee}}}") == 1
+    assert not await world.redis.exists("registrar:events"), "that stream is about phones"
+
+
+async def test_a_weak_password_is_noted_when_it_is_seen(world: World) -> None:
+    """One from before there was a rule; only a hash is stored."""
+    employee = await hired(world)
+    hashed = await Passwords().hashed("password1")
+    statement = "UPDATE employee SET password_hash = :hash WHERE oid = :oid"
+    async with world.engine.begin() as connection:
+        await connection.execute(text(statement), {"hash": hashed, "oid": employee})
+    async with world.client(None) as client:
+        assert (await log_in(client, password="password1")).status_code == 200, "it goes on"
+    async with asyncio.timeout(60):
+        while await world.redis.zrange("registrar:weak-passwords", 0, -1) != [employee]:
+            await asyncio.sleep(0.02)
+    async with world.client(AccessLevel.ADMIN) as admin:
+        changed = await admin.post(f"/employee/{employee}", json={"password": "password1"})
+        assert code_of(changed) == (422, "password"), "and cannot be set again"
+        assert (await admin.post(f"/employee/{employee}", json={"password": PASSWORD})).status_code == 200
+    async with world.client(None) as client:
+        assert (await log_in(client)).status_code == 200
+    async with asyncio.timeout(60):
+        while await world.redis.exists("registrar:weak-passwords"):
+            await asyncio.sleep(0.02)

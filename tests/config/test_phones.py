@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from config.access import AccessLevel
 from config.pbx import openapi
+from config.tables import AuditLog
 from tests.config.world import MODEL, NOBODY, Json, World
 
 EVERYTHING: Json = {
@@ -310,6 +313,30 @@ async def test_a_softkey_cannot_point_to_another_customers_group_or_queue(world:
             body = {"sipPhoneModel": MODEL["generic"], "softkeys": keys, "extension": world.ids["ext200"]}
             answer = await client.post("/pbx/sipphone", json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "softkeys[0].value")
+
+
+async def test_ten_resets_an_hour_and_phone_and_no_more(world: World) -> None:
+    """D17: a GET is enough, so a page that is loaded again and again would do it."""
+    phone, other = await world.create(), await world.create()
+    async with world.client() as client:
+        path = f"/pbx/sipphone/{phone['_id']}/resetcredentials"
+        for number in range(10):
+            answer = await (client.get(path) if number % 2 else client.post(path))
+            assert answer.status_code == 200
+        last = answer.json()["username"]
+        refused = [await client.get(path), await client.post(path)]
+        assert [answer.status_code for answer in refused] == [429, 429]
+        assert refused[0].json()["error"]["code"] == "too_many"
+        assert 3_500 < int(refused[0].headers["Retry-After"]) <= 3_600
+        shown = (await client.get(f"/pbx/sipphone/{phone['_id']}")).json()
+        assert shown["username"] == last
+        assert (await client.post(f"/pbx/sipphone/{other['_id']}/resetcredentials")).status_code == 200
+        earlier = datetime.now(UTC) - timedelta(hours=1, seconds=1)
+        async with world.engine.begin() as connection:
+            await connection.execute(
+                update(AuditLog).where(AuditLog.row_oid == phone["_id"]).values(at=earlier)
+            )
+        assert (await client.post(path)).status_code == 200
 
 
 async def test_a_reset_makes_new_credentials_and_leaves_the_rest(world: World) -> None:

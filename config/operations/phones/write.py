@@ -1,5 +1,8 @@
 """Creating, changing, resetting and deleting phones. Each function runs inside one write transaction."""
 
+from datetime import timedelta
+from typing import Final
+
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,8 +11,8 @@ from registrar.store.vault import Vault
 from ... import clock
 from ...access import PURCHASE_LEVEL
 from ...auth import Caller
-from ...errors import access_denied
-from ...tables import Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from ...errors import access_denied, too_many
+from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from ..audit import Actor, record
 from ..customers import find_customer, is_named, lock_owned, missing_customer
 from ..document import NOT_SENT, Document
@@ -23,6 +26,10 @@ from .slots import read_handset, take_slot
 from .softkeys import read_softkeys
 
 TABLE = SipPhone.__tablename__
+RESET: Final = "resetcredentials"
+MAX_RESETS: Final = 10
+"""Of one phone in an hour."""
+HOUR: Final = timedelta(hours=1)
 
 
 async def create_phone(session: AsyncSession, actor: Actor, document: Document, vault: Vault) -> SipPhone:
@@ -66,14 +73,33 @@ async def update_phone(session: AsyncSession, actor: Actor, oid: object, documen
 
 
 async def reset_credentials(session: AsyncSession, actor: Actor, oid: object, vault: Vault) -> SipPhone:
-    """A new username and a new password; whatever registered with the old ones is void."""
+    """A new username and a new password; whatever registered with the old ones is void.
+
+    Raises Refused: 404, and 429 for more than `MAX_RESETS` of a phone in an hour (D17: a GET is enough).
+    """
     phone, _ = await lock_phone(session, actor.caller, oid)
+    await _refuse_many_resets(session, phone)
     phone.username = new_credential()
     phone.password_enc = vault.seal(new_credential(), phone.oid)
     phone.secret_version += 1
     _touch(phone)
-    record(session, actor, "resetcredentials", TABLE, phone.oid)
+    record(session, actor, RESET, TABLE, phone.oid)
     return phone
+
+
+async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
+    """The audit log knows how often it was done: on every node, and after any restart."""
+    now = clock.utc_now()
+    statement = (
+        select(AuditLog.at)
+        .where(AuditLog.row_oid == phone.oid, AuditLog.action == RESET, AuditLog.at > now - HOUR)
+        .order_by(AuditLog.id.desc())
+        .limit(MAX_RESETS)
+    )
+    resets = list(await session.scalars(statement))
+    if len(resets) >= MAX_RESETS:
+        seconds = max(1, round((resets[-1] + HOUR - now).total_seconds()))
+        raise too_many(f"The credentials were reset {MAX_RESETS} times within an hour", seconds)
 
 
 async def delete_phone(session: AsyncSession, actor: Actor, oid: object) -> str:
