@@ -94,6 +94,17 @@ def _nothing() -> None:
     """Close nothing: the connection does not exist yet."""
 
 
+Rows = dict[str, dict[Place, None]]
+"""Places by source; the one that waits for the longest time stands first."""
+
+
+def _remove(rows: Rows, place: Place) -> None:
+    row = rows[place.source]
+    del row[place]
+    if not row:
+        del rows[place.source]
+
+
 class Places:
     """The table of all places."""
 
@@ -105,9 +116,8 @@ class Places:
         self.limits = limits or HttpLimits()
         self._trusted = tuple(trusted)
         self._taken: dict[Place, None] = {}
-        self._strangers: dict[str, dict[Place, None]] = {}
-        """By source; who waits for the longest time stands first."""
-        self._known: dict[str, int] = {}
+        self._strangers: Rows = {}
+        self._known: Rows = {}
 
     def __len__(self) -> int:
         return len(self._taken)
@@ -136,9 +146,11 @@ class Places:
         if place not in self._taken:
             return True
         place.waits = False
-        if place.proxied and not self._is_trusted(source):
-            place.source = one_source(source)
-            self._join(place)
+        if place.proxied:
+            self._leave(place)
+            if not self._is_trusted(source):
+                place.source = one_source(source)
+                self._join(place)
         if place.trial_ends is None or claims:
             return True
         strangers = self._strangers[place.source]
@@ -152,11 +164,11 @@ class Places:
         place.trial_ends = None
         if place.known or not place.source:
             return True
-        if self._known.get(place.source, 0) >= self.limits.known_per_source:
+        if len(self._known.get(place.source, ())) >= self.limits.known_per_source:
             return False
-        self._forget_stranger(place)
+        _remove(self._strangers, place)
         place.known = True
-        self._known[place.source] = self._known.get(place.source, 0) + 1
+        self._known.setdefault(place.source, {})[place] = None
         return True
 
     def answered(self, place: Place) -> None:
@@ -165,10 +177,10 @@ class Places:
         place.since = self.now()
         if place.proxied:
             self._leave(place)
-        elif place in self._taken and not place.known:
-            strangers = self._strangers[place.source]
-            del strangers[place]
-            strangers[place] = None  # the last one to have begun to wait
+        elif place in self._taken:
+            row = (self._known if place.known else self._strangers)[place.source]
+            del row[place]
+            row[place] = None  # the last one to have begun to wait
 
     def _join(self, place: Place) -> None:
         """Count it as a stranger; on trial when its source has as many as it may have."""
@@ -178,19 +190,9 @@ class Places:
         strangers[place] = None
 
     def _leave(self, place: Place) -> None:
-        if place.known:
-            left = self._known.pop(place.source) - 1
-            if left:
-                self._known[place.source] = left
-        elif place.source:
-            self._forget_stranger(place)
+        if place.source:
+            _remove(self._known if place.known else self._strangers, place)
         place.source, place.known, place.trial_ends = "", False, None
-
-    def _forget_stranger(self, place: Place) -> None:
-        strangers = self._strangers[place.source]
-        del strangers[place]
-        if not strangers:
-            del self._strangers[place.source]
 
     def _end_settled(self, strangers: Iterable[Place]) -> bool:
         """Make room among the strangers of one source; False: all of them are new or being answered."""
@@ -198,11 +200,15 @@ class Places:
         return self._end_first(place for place in strangers if place.since <= settled)
 
     def _make_room(self, source: str) -> bool:
-        """Make room in all: at the expense of a source with its full number, else of that with the most."""
+        """Make room in all: at the expense of a source with its full number, else of that with the most.
+
+        A known caller makes room when no stranger does: HTTP lets it come again.
+        """
         strangers = self._strangers.get(source, {})
         if len(strangers) < self.limits.strangers_per_source:
             strangers = max(self._strangers.values(), key=len, default=strangers)
-        return self._end_first(strangers)
+        known = max(self._known.values(), key=len, default=strangers)
+        return self._end_first(strangers) or self._end_first(known)
 
     def _end_first(self, places: Iterable[Place]) -> bool:
         """End the first that waits; False: all of them are being answered."""

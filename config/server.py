@@ -62,21 +62,22 @@ class HttpServer:
         acceptors = [
             Acceptor(opened, self._places, self._connection, self._tls) for opened in self._sockets()
         ]
-        serving = asyncio.create_task(self._server.serve(sockets=[]))  # those that come are handed to it
-        watching = asyncio.create_task(self._watch())
-        try:
-            while not self._server.started and not serving.done():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)  # uvicorn has a flag, no event
-            for acceptor in acceptors:
-                acceptor.open()
-            self.started.set()
-            await stop.wait()
-        finally:
-            for acceptor in acceptors:
-                acceptor.close()
-            self._server.should_exit = True
-            await serving
-            watching.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(self._server.serve(sockets=[]))  # those that come are handed to it
+            watching = tasks.create_task(self._watch())
+            try:
+                while not self._server.started:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)  # uvicorn has a flag, no event
+                for acceptor in acceptors:
+                    acceptor.open()
+                self.started.set()
+                await stop.wait()
+            finally:
+                for acceptor in acceptors:
+                    acceptor.close()
+                self._server.should_exit = True
+                await serving
+                watching.cancel()
 
     def _sockets(self) -> list[socket.socket]:
         name = "HTTP" if self._tls is None else "HTTPS"

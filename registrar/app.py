@@ -31,7 +31,7 @@ from registrar.handlers.screen import Screen
 from registrar.handlers.trail import Trail
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Network, Phone, Snapshot
+from registrar.model import Binding, Change, Flow, MediaPolicy, Network
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
@@ -261,12 +261,6 @@ class SipSide:
             concerns.append(self._telephony.concern)
         return parts, tuple(concerns)
 
-    def _bound(self, phone: Phone, stands: Snapshot) -> None:
-        """A phone has registered: it is pinged, and where media may be relayed its address matters."""
-        self._pings.bound(phone.id, stands)
-        if self._telephony is not None and self._telephony.bridge.translates:
-            self._telephony.bridge.habits.registered(phone.id, stands)
-
     def _make_driver(self, requests: asyncio.TaskGroup) -> Driver:
         register = Register(
             self._directory,
@@ -280,7 +274,7 @@ class SipSide:
             is_for_us=self._guard.is_for_us,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
             is_dead=self._flows.is_dead,
-            bound=self._bound,
+            bound=lambda phone, stands: self._pings.bound(phone.id, stands),
         )
         driver = Driver(
             requests,

@@ -163,12 +163,30 @@ def test_nobody_is_sent_away_for_more_when_all_are_being_answered() -> None:
     assert hall.ended == []
 
 
-def test_known_callers_and_proxies_are_not_sent_away() -> None:
+def test_a_stranger_makes_room_before_a_known_caller_does() -> None:
     hall = Hall()
-    for place in [*hall.come(4), *hall.come(4, PROXY)]:
-        assert place.is_known()
+    assert all(place.is_known() for place in hall.come(4))
+    stranger, *_ = hall.come(4, BOB)
+    hall.comes("203.0.113.7")
+    assert hall.ended == [stranger]
+
+
+def test_a_known_caller_makes_room_when_no_stranger_does() -> None:
+    hall = Hall()
+    first, second, *others = [place for place in hall.come(4) if place.is_known()]
+    assert len(others) == 2
+    hall.come(4, PROXY)
+    assert first.asks(ANNA, claims=True)
+    hall.comes(BOB)
+    assert hall.ended == [second]
+
+
+def test_the_connections_of_proxies_are_not_ended() -> None:
+    hall = Hall()
+    hall.come(8, PROXY)
     hall.now += 60
     assert hall.places.admit(BOB) is None
+    assert hall.ended == []
 
 
 def test_all_of_a_network_of_ipv6_is_one_source() -> None:
