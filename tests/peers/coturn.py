@@ -32,7 +32,8 @@ class Coturn:
     """A TURN server; whoever knows its secret can make credentials for it."""
 
     def __init__(self, tmp: Path, secret: str, host: str = "127.0.0.1") -> None:
-        self.host, self.port = host, self._port()
+        self.host = host
+        self.port = self._port()
         folder = tmp / f"coturn-{self.port}"
         self._process = Process("coturn", self._argv(folder, secret), folder)
 
