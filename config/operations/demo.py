@@ -24,7 +24,7 @@ from .phones.write import new_phone
 NAME: Final = "Demo"
 PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"), ("203", "Dora Demo"))
 """The extensions; the first is the primary one of the demo employee."""
-EXAMPLES: Final = {"desk phone": "201", "baresip": "202", "sipp": "203"}
+EXAMPLES: Final = {"sipp": "203", "baresip": "202", "desk phone": "201"}
 """The examples of README.md, each with a phone of its own: the first contact locks a phone to its address."""
 INSTANCE: Final = "demo-browser"
 """The WebRTC phone of the first extension, for the page at /phone."""
