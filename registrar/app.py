@@ -31,8 +31,8 @@ from registrar.handlers.screen import Screen
 from registrar.handlers.trail import Trail
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Network
-from registrar.rules.access import Access
+from registrar.model import Binding, Change, Flow, MediaPolicy, Network, Phone, Snapshot
+from registrar.rules.access import Access, folded
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.rules.tokens import Target
@@ -161,6 +161,7 @@ class SipSide:
             metrics,
             node=self._node,
             generation=self._generation,
+            left=self._has_left,
         )
         self._pings = Pings(
             self._location,
@@ -261,6 +262,12 @@ class SipSide:
             concerns.append(self._telephony.concern)
         return parts, tuple(concerns)
 
+    def _bound(self, phone: Phone, stands: Snapshot) -> None:
+        """A phone has registered: it is pinged; a page that was loaded anew replaces its old connection."""
+        self._pings.bound(phone.id, stands)
+        if phone.instance:
+            self._flows.bound(phone, stands)
+
     def _make_driver(self, requests: asyncio.TaskGroup) -> Driver:
         register = Register(
             self._directory,
@@ -274,7 +281,7 @@ class SipSide:
             is_for_us=self._guard.is_for_us,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
             is_dead=self._flows.is_dead,
-            bound=lambda phone, stands: self._pings.bound(phone.id, stands),
+            bound=self._bound,
         )
         driver = Driver(
             requests,
@@ -335,8 +342,12 @@ class SipSide:
         return Telephony(calls, self._seal, around)
 
     async def _open(self, driver: Driver) -> None:
-        def kept_alive() -> None:
+        places = self._pings.silent_places
+
+        def kept_alive(host: str, port: int) -> None:
             self._metrics.dropped("keep_alive")
+            if places and (folded(host), port) in places:
+                self._pings.stirred(folded(host), port)
 
         for number, (host, port) in enumerate(self._settings.udp):
             listener = UdpListener(driver.receive, kept_alive, number)
@@ -393,6 +404,10 @@ class SipSide:
             self._udp[flow.id].send(data, flow)
             return True
         return self._connections.send(data, flow)
+
+    def _has_left(self, flow: Flow, phone: str, replaced: bool) -> None:
+        if self._telephony is not None:
+            self._telephony.calls.left(flow, phone, replaced=replaced, tell=self._nodes.has_neighbours)
 
     def _closed(self, flow: Flow, silent: bool) -> None:
         if self._driver is not None:

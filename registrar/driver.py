@@ -55,7 +55,7 @@ def mono() -> Mono:
     return Mono(time.monotonic())
 
 
-def _ignored(_flow: Flow) -> None:
+def _ignored(_ip: str, _port: int) -> None:
     """Nobody wants to know."""
 
 
@@ -75,7 +75,7 @@ class Driver:
         public_host: str = "",
         *,
         silent_places: Collection[tuple[str, int]] = (),
-        stirred: Callable[[Flow], None] = _ignored,
+        stirred: Callable[[str, int], None] = _ignored,
     ) -> None:
         """`tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
@@ -84,7 +84,7 @@ class Driver:
         `finished` is told of every request of a phone: its answer's status, when, after how many seconds, and
         why it was refused. `pinged` takes the branch of an answer to a ping, and says whether one waits for
         it. `public_host` names us in Warning headers; empty: the local address of the flow does.
-        `stirred` is told when a request comes from one of `silent_places`.
+        `stirred` is told when a request comes over UDP from one of `silent_places`.
         """
         self._silent_places = silent_places
         self._stirred = stirred
@@ -167,8 +167,10 @@ class Driver:
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
-        if self._silent_places and (flow.remote_ip, flow.remote_port) in self._silent_places:
-            self._stirred(flow)
+        if self._silent_places and flow.transport == "udp":
+            place = flow.remote_ip, flow.remote_port
+            if place in self._silent_places:
+                self._stirred(*place)
         try:
             if fault is not None:
                 raise fault

@@ -164,8 +164,9 @@ class Telephony:
                 await self.calls.hang_up(str(told["call"]), str(told.get("by", "")))
             else:
                 tag = str(told.get("tag", ""))
-                news = News(str(told["call"]), str(told["ended"]), float(told["expires_at"]), tag)
-                self.calls.heard(news)
+                left, registration = str(told.get("left", "")), str(told.get("registration", ""))
+                call, ended, expires_at = str(told["call"]), str(told["ended"]), float(told["expires_at"])
+                self.calls.heard(News(call, ended, expires_at, tag, left, registration))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("news of a call that cannot be read: %s", type(error).__name__)
         except Exception:  # who listens here listens for all that the API says

@@ -6,26 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from registrar.errors import MalformedMessage, StoreUnavailable
+from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Snapshot
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Snapshot
 from registrar.ports import Calls, Clock, Location
 from registrar.rules import forward
-from registrar.rules.routing import again, named_of
+from registrar.rules.comeback import UNKNOWN
+from registrar.rules.routing import again, is_on, named_of
 from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
-from registrar.transaction import TableFull
 
+from .absent import GRACE_SECONDS, Absent
 from .bridging import Bridge
 from .lifetimes import Lifetimes
 from .network import Network
-from .reach import Reach
+from .owed import Owed
+from .reach import Reach, Way
+from .speech import Speech, to_callee, to_caller
 
 PUT_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 1.0
 PARTIES_SECONDS: Final = 5.0
 """How often it is looked whether the parties of each call are still there."""
-GRACE_SECONDS: Final = 9.0
-"""So long a party may be away: a browser that is reloaded comes back (decision 11)."""
 SESSION_GRACE_SECONDS: Final = 5.0
 CHUNK: Final = 200
 CSEQ_MARGIN: Final = forward.CSEQ_MARGIN
@@ -60,6 +61,10 @@ class News:
     expires_at: float = 0.0
     tag: str = ""
     """The callee's, of the dialog that it is about."""
+    left: str = ""
+    """About no call: a connection of a phone is gone, `<node> <generation> <flow>`."""
+    registration: str = ""
+    """By what the phone was registered over it: see rules.comeback.returned."""
 
 
 @dataclass(slots=True)
@@ -120,6 +125,10 @@ class CallTable:
         self._process = (node, generation)
         self._entries: dict[str, _Entry] = {}
         self.lifetimes = Lifetimes(store, clock, self._entries.__contains__)
+        self._left: dict[str, str] = {}
+        """Connections that are gone since the last look, and by what was registered over each."""
+        self._absent = Absent(self, location, reach, network)
+        self._owed = Owed(location, reach, network, clock)
         metrics.calls_open.set_function(lambda: len(self._entries))
 
     def __len__(self) -> int:
@@ -239,8 +248,26 @@ class CallTable:
         elif _is_about(entry, tag):
             entry.call = replace(entry.call, expires_at=expires_at)
 
+    def undelivered(self, speech: Speech, reason: str) -> None:
+        """A BYE of a party has not reached the other one, who gets it when it is back."""
+        self._owed.owe(speech, speech.cseq, reason)
+
+    def left(self, flow: Flow, phone: str, *, replaced: bool = False, tell: bool = False) -> None:
+        """A connection that was a phone's is gone, or another one has taken its place; `tell` other nodes."""
+        node, generation = self._process
+        registration = UNKNOWN if replaced else ""
+        for binding in self._location.known(phone).bindings:
+            if is_on(binding, flow, self._process):
+                registration = binding.call_id
+        place = f"{node} {generation} {flow.id}"
+        self._left[place] = registration
+        if tell:
+            self._tell(News("", left=place, registration=registration))
+
     def heard(self, news: News) -> None:
         """Another node tells of a call; most are not ours."""
+        if news.left:
+            self._left.setdefault(news.left, news.registration)
         entry = self._entries.get(news.call)
         if entry is None or not _is_about(entry, news.tag):
             return
@@ -298,7 +325,11 @@ class CallTable:
     async def look(self) -> None:
         """One round. Raises StoreUnavailable."""
         now = self._clock()
+        if self._left:
+            self._note_left(now)
         for entry in list(self._entries.values()):
+            if entry.ringing is not None and entry.caller.target.transport == "udp":
+                await self._look_at_caller(entry)
             if now - entry.put_at >= PUT_SECONDS:
                 entry.put_at = now
                 self._store.put(_whole(entry))
@@ -308,6 +339,50 @@ class CallTable:
         due = [entry for entry in self._entries.values() if now - entry.looked_at >= PARTIES_SECONDS]
         for start in range(0, len(due), CHUNK):
             await self._look_at_parties(due[start : start + CHUNK], now)
+        for id in await self._absent.look(now):
+            if id in self._entries:
+                await self._terminate(self._entries[id], Cause.LOST, "")
+        await self._owed.look(now)
+
+    def _note_left(self, now: Epoch) -> None:
+        """Whose connection is gone: it has a while to come back."""
+        left, self._left = self._left, {}
+        for entry in self._entries.values():
+            if entry.callee is None:
+                continue  # while it rings the transactions look after it
+            for line in (entry.caller, entry.callee):
+                target = line.target
+                registration = left.get(f"{target.node} {target.generation} {target.flow}")
+                if registration is not None and target.transport != "udp":
+                    is_caller = line is entry.caller
+                    self._absent.left(entry.call.id, target, registration, now, is_caller=is_caller)
+
+    async def _look_at_caller(self, entry: _Entry) -> None:
+        """Nothing but pings tells that a caller over UDP is gone; others ring for its sake meanwhile."""
+        target = entry.caller.target
+        if entry.is_watched and self._hurry(target.phone, target.ip, target.port):
+            await self._terminate(entry, Cause.LOST, "")
+
+    # absent.Parties
+
+    def speech(self, id: str, *, is_caller: bool) -> Speech | None:
+        """See absent.Parties."""
+        entry = self._entries.get(id)
+        if entry is None:
+            return None
+        return to_caller(_whole(entry)) if is_caller else to_callee(_whole(entry))
+
+    def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
+        """See absent.Parties. Its dialog knows it by the Contact that it gave."""
+        entry = self._entries[id]
+        line = entry.caller if is_caller else entry.callee
+        if line is None:
+            return
+        moved = replace(line, target=replace(target, contact=line.target.contact or target.contact))
+        if is_caller:
+            entry.caller = moved
+        else:
+            entry.callee = moved
 
     async def _look_at_parties(self, entries: list[_Entry], now: Epoch) -> None:
         """Whoever has neither a flow nor a registration is gone."""
@@ -345,7 +420,7 @@ class CallTable:
 
     def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch) -> bool:
         snapshot = found.get(line.target.phone)
-        return snapshot is None or bool(snapshot.live(now)) or self._is_connected(line)
+        return snapshot is None or bool(snapshot.heard(now)) or self._is_connected(line)
 
     def _ended_by(self, entry: _Entry, side: str) -> None:
         party = entry.call.caller if side == "caller" else entry.call.callee
@@ -370,52 +445,27 @@ class CallTable:
         self._store.ended(entry.call, ending)
 
     async def _say_bye(self, call: Call, reason: str) -> None:
-        """To both, each in the name of the other."""
-        for party, other in ((call.caller, call.callee), (call.callee, call.caller)):
-            line = read_line(party.target)
-            if line is None:
-                continue
-            try:
-                await self._say_bye_to(call, party, other, line, reason)
-            except MalformedMessage as error:  # of a call of another node, and who knows who wrote it
-                log.warning("a party of a call could not be told that it is over: %s", error)
+        """To both, each in the name of the other; who cannot be told now is told when it is back."""
+        for speech in (to_caller(call), to_callee(call)):
+            if speech is not None:
+                number = forward.newer(speech.cseq)
+                self._owed.owe(speech, number, reason, await self._way_to(speech.target))
 
-    async def _say_bye_to(self, call: Call, party: Party, other: Party, line: Line, reason: str) -> None:
-        for target in await self._ways_to(line.target):
-            way = self._reach.way(target)
-            if way is None:
-                continue
-            from_, to = _tagged(line.from_, other.tag), _tagged(line.to, party.tag)
-            number = forward.newer(other.cseq)
-            request = forward.bye(
-                line.target.contact, self._reach.via(way), from_, to, call.call_id, number, reason
-            )
-            for name, value in self._reach.leave(way, other.phone, request):
-                request.headers.add(name, value)
-            try:
-                self._network.request(request, way.flow, None)
-            except TableFull:
-                log.warning("a BYE could not be sent: too many transactions")
-            return
-
-    async def _ways_to(self, lost: Target) -> list[Target]:
-        if self._reach.way(lost) is not None:
-            return [lost]
+    async def _way_to(self, lost: Target) -> Way | None:
+        way = self._reach.way(lost)
+        if way is not None:
+            return way
         try:
             (snapshot,) = await self._location.load([lost.phone])
         except StoreUnavailable:
-            return []
-        return again(snapshot.live(self._clock()), named_of(lost))
+            return None
+        targets = again(snapshot.live(self._clock()), named_of(lost))
+        return next((way for way in map(self._reach.way, targets) if way is not None), None)
 
 
 def _is_about(entry: _Entry, tag: str) -> bool:
     """Whether the dialog with this tag of the callee is that of the call: who only rang has no say in it."""
     return entry.callee is not None and entry.call.callee.tag == tag
-
-
-def _tagged(address: str, tag: str) -> str:
-    """A phone of RFC 2543 has none."""
-    return f"{address};tag={tag}" if tag else address
 
 
 def _whole(entry: _Entry) -> Call:

@@ -35,7 +35,7 @@ from registrar.rules.routing import (
     target_by,
     unfolded_contact,
 )
-from registrar.rules.tokens import Leg, Named, Target, target_of
+from registrar.rules.tokens import Leg, Line, Named, Target, target_of
 from registrar.sip import Request, Response, param, parse_name_addr
 
 from .answers import (
@@ -55,6 +55,7 @@ from .network import Exchange
 from .parts import Parts, has_long_contact, is_registered, origin, response_contact, sender_target
 from .reach import Way
 from .redirecting import redirected
+from .speech import Speech, nowhere
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_PROVEN: Final = 20_000
@@ -291,6 +292,7 @@ class InDialog:
         """The way back to the sender, when it names itself in a Contact."""
         self._reached: Target | None = None
         self._redirected: tuple[tuple[str, str], ...] = ()
+        self._has_answer = False
         self._relay = leg.relay
 
     def drop(self, why: str) -> None:
@@ -387,6 +389,7 @@ class InDialog:
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """See forwarding.Case."""
         parts, asked = self._parts, self._asked
+        self._has_answer = True
         user = asked.to.uri.user or "anonymous"
         reached = self._reached
         is_private = asked.to.uri.host == ANONYMOUS_HOST
@@ -428,7 +431,14 @@ class InDialog:
             self._parts.calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
 
     def refused(self, status: int) -> None:
-        """See forwarding.Case: the dialog goes on without it."""
+        """See forwarding.Case: the dialog goes on without it; but a BYE that was lost is delivered later."""
+        if self._asked.method == "BYE" and not self._has_answer and self.leg.call:
+            asked, leg = self._asked, self.leg
+            target = self._reached or self._parts.calls.other_party(leg) or nowhere(leg.receiver)
+            tags = asked.to.tag or "", asked.from_.tag or ""
+            line = Line(target, self._from, self._to)
+            speech = Speech(asked.call_id, line, *tags, leg.sender, asked.cseq[0])
+            self._parts.calls.undelivered(speech, "")
 
     def unwanted(self, number: int) -> None:
         """See forwarding.Case: the session of the relay belongs to the dialog."""

@@ -11,7 +11,7 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Binding, EventKind, Flow, Mono, Phone, Reason, Snapshot
 from registrar.ports import Clock, Connections, Location
-from registrar.rules.register import drop
+from registrar.rules.register import WEBSOCKETS, drop
 from registrar.rules.settle import settle
 
 GRACE_SECONDS: Final = 8.0
@@ -57,8 +57,13 @@ class Flows:
         *,
         node: str,
         generation: str,
+        left: Callable[[Flow, str, bool], None],
     ) -> None:
-        """`customer_of` gives the customer of a phone for the event, empty when unknown."""
+        """`customer_of` gives the customer of a phone for the event, empty when unknown.
+
+        `left` is told of a connection that was a phone's and is gone, or whose place another one has taken.
+        """
+        self._left = left
         self._connections = connections
         self._location = location
         self._customer_of = customer_of
@@ -102,7 +107,21 @@ class Flows:
             del held[flow.id]
             if not held:
                 del self._held[phone]
+            self._left(flow, phone, False)
             self._part(phone, flow.id, reason)
+
+    def bound(self, phone: Phone, stands: Snapshot) -> None:
+        """What `phone` has bound now: a page that was loaded anew replaces what it was before (decision 10).
+
+        The old connection may seem to stand for a while after its network has gone.
+        """
+        held = self._held.get(phone.id)
+        if held is None or len(held) < 2 or not phone.instance:
+            return
+        there = {binding.flow for binding in stands.bindings if self._is_here(binding)}
+        for number, old in held.items():
+            if number not in there and old.flow.transport in WEBSOCKETS:
+                self._left(old.flow, phone.id, True)
 
     def is_dead(self, binding: Binding) -> bool:
         """Whether the connection of `binding` is known to be closed."""

@@ -183,12 +183,10 @@ class Pings:
             self._sightings[target] = (rtt_ms, seen)
         return True
 
-    def stirred(self, flow: Flow) -> None:
-        """Something came from the place of a silent phone; whose it is, its answer to a ping will tell."""
-        if flow.transport != "udp":
-            return
+    def stirred(self, ip: str, port: int) -> None:
+        """Something came over UDP from there; when it is a silent phone, its answer to a ping will tell."""
         now = self._mono()
-        for target in self._places.get((flow.remote_ip, flow.remote_port), ()):
+        for target in self._places.get((ip, port), ()):
             if now - target.begun >= STIRRED_SECONDS:
                 target.wait = pings.LEAST_PAUSE
                 self._at(target, now)

@@ -66,20 +66,23 @@ def hang_up(sent: Request, response: Response, contact: str, via: str, reason: s
     return _closed("BYE", contact, headers)
 
 
-def bye(uri: str, via: str, from_: str, to: str, call_id: str, cseq: int, reason: str) -> Request:
-    """A BYE in the name of somebody; `from_` and `to` with their tags."""
+def in_dialog(
+    method: str, uri: str, via: str, from_: str, to: str, call_id: str, cseq: int, reason: str = ""
+) -> Request:
+    """A request inside a dialog in the name of somebody; `from_` and `to` with their tags."""
     headers = Headers()
     for name, value in (
         ("Via", via),
         ("From", from_),
         ("To", to),
         ("Call-ID", call_id),
-        ("CSeq", f"{cseq} BYE"),
+        ("CSeq", f"{cseq} {method}"),
         ("Max-Forwards", "70"),
-        ("Reason", reason),
     ):
         headers.add(name, value)
-    return _closed("BYE", uri, headers)
+    if reason:
+        headers.add("Reason", reason)
+    return _closed(method, uri, headers)
 
 
 def newer(cseq: int) -> int:

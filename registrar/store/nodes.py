@@ -79,6 +79,11 @@ class Nodes:
         """Generation and SIP address of another living process, as seen in the last half second."""
         return self._neighbours.get(name)
 
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether there is another living process at all."""
+        return bool(self._neighbours)
+
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
             try:

@@ -23,9 +23,12 @@ Receive = Callable[[bytes, Flow], None]
 
 
 class UdpListener(asyncio.DatagramProtocol):
-    """One socket. Keep-alives (CRLF, NUL, STUN) are counted and never answered (design decision 17)."""
+    """One socket. Keep-alives (CRLF, NUL, STUN) are never answered (design decision 17).
 
-    def __init__(self, receive: Receive, keep_alive: Callable[[], None], id: int) -> None:
+    `keep_alive` is told of each, with address and port as the socket names them.
+    """
+
+    def __init__(self, receive: Receive, keep_alive: Callable[[str, int], None], id: int) -> None:
         self._receive = receive
         self._keep_alive = keep_alive
         self._id = id
@@ -61,7 +64,7 @@ class UdpListener(asyncio.DatagramProtocol):
         if not data or data[0] < 0x20:
             data = _message_in(data)
             if not data:
-                self._keep_alive()
+                self._keep_alive(addr[0], addr[1])
                 return
         self._receive(data, self._flow(addr[0], addr[1]))
 

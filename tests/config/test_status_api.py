@@ -6,6 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from config.access import AccessLevel
+from config.operations.phones.overview import Overview
+from registrar.rules.status import LiveStatus
 from registrar.store import keys
 from tests.config.test_live import lease, online, write_status
 from tests.config.world import NOBODY, World
@@ -155,3 +157,24 @@ async def test_personal_may_not_ask(world: World) -> None:
             await client.post("/pbx/sipphone/status", json={"ids": [phone]}),
         ]
     assert [answer.status_code for answer in answers] == [403, 403, 403]
+
+
+async def test_a_silent_phone_over_udp_is_offline_and_still_bound(world: World) -> None:
+    phone = await world.create()
+    expires_at = int(time.time()) + 1_000
+    fields = {"online": "0", "state": "offline", "reason": "ping-timeout", "transport": "udp"}
+    await write_status(world.redis, phone["_id"], online(expiresAt=str(expires_at)) | fields)
+    async with world.client(AccessLevel.VIEWER) as client:
+        status = (await client.get(f"/pbx/sipphone/{phone['_id']}/status")).json()
+        told = (await client.get(f"/pbx/sipphone/{phone['_id']}/events")).json()["summary"]
+    assert (status["online"], status["expires"], status["reason"]) == (False, -1, "ping-timeout")
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires_at))
+    assert status["expiresAt"] == until
+    assert f"Its registration stays until {until}" in told
+
+
+def test_the_table_says_of_a_silent_phone_that_it_is_bound() -> None:
+    silent = LiveStatus(reason="ping-timeout", transport="udp", silent=True)
+    assert Overview("id", "name", "200", silent).cells()[2:5] == ("no", "-1", "ping-timeout, still bound")
+    gone = LiveStatus(reason="ping-timeout", transport="udp")
+    assert Overview("id", "name", "200", gone).cells()[4] == "ping-timeout"

@@ -38,6 +38,8 @@ class Stage:
         """Connections that take nothing any more."""
         self.finished: list[int] = []
         self.reasons: list[str] = []
+        self.silent: set[tuple[str, int]] = set()
+        self.stirred: list[tuple[str, int]] = []
         self.driver = Driver(
             tasks,
             Layer(),
@@ -47,6 +49,8 @@ class Stage:
             self._send,
             self._finish,
             self.world.pings.answered,
+            silent_places=self.silent,
+            stirred=lambda ip, port: self.stirred.append((ip, port)),
         )
         self.driver.serve_with(self.world.dispatch)
 
@@ -111,6 +115,21 @@ def options(*more: str, method: str = "OPTIONS", body: bytes = b"") -> bytes:
         *more,
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+# Who is silent
+
+
+async def test_a_request_over_udp_from_where_nothing_was_heard_is_told_of() -> None:
+    async with stage() as on:
+        on.driver.receive(options("Content-Length: 0"), UDP)
+        assert on.stirred == []
+        on.silent.add((UDP.remote_ip, UDP.remote_port))
+        on.driver.receive(options("Content-Length: 0"), replace(UDP, transport="tcp"))
+        on.driver.receive(options("Content-Length: 0"), replace(UDP, remote_port=5061))
+        assert on.stirred == []
+        on.driver.receive(options("Content-Length: 0"), UDP)
+        assert on.stirred == [(UDP.remote_ip, UDP.remote_port)]
 
 
 # Faults of the framing

@@ -16,6 +16,7 @@ from tests.patience import limit
 from tests.peers.baresip_calling import BaresipCaller
 from tests.peers.browser import Browser
 from tests.peers.browser_phone import BrowserPhone
+from tests.peers.library_phone import LibraryPhone
 from tests.peers.netns import Namespace
 from tests.peers.phone import Address
 from tests.peers.ports import free_port
@@ -162,6 +163,23 @@ class Web(Voice):
 
     def words(self) -> str:
         return f"{self.page.tab.text()}\n{self.page.tab.problems()}"
+
+
+class Stranger(Web):
+    """A page of one of the libraries that other people write pages with."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        library: str,
+        extension: Extension,
+        handset: Handset,
+        server: Address,
+        tone: float,
+    ) -> None:
+        Voice.__init__(self, extension, handset, tone)
+        self.page: LibraryPhone = LibraryPhone(browser.tab(handset.id), library, tone=int(tone))
+        self.page.register(handset.account, "wss://{}:{}".format(*server))
 
 
 class Desk(Voice):
@@ -317,6 +335,15 @@ class Room:
         self._stack.callback(web.page.tab.close_tab)
         self.voices.append(web)
         return web
+
+    def stranger(self, library: str, *, server: Address | None = None) -> Stranger:
+        """A browser with a page that is not ours, which is registered."""
+        whose = self.extension()
+        place = server or self.site.wss
+        page = Stranger(self.studio.browser, library, whose, whose.handset, place, self._tone())
+        self._stack.callback(page.page.tab.close_tab)
+        self.voices.append(page)
+        return page
 
     def desk(
         self,

@@ -132,7 +132,7 @@ def test_of_two_phones_behind_one_address_the_one_that_falls_silent_is_offline(p
         assert kinds(pinging.journal(alive.handset)) == ["locked", "registered"]
 
 
-@pytest.mark.parametrize("how", ["answers", "asks"])
+@pytest.mark.parametrize("how", ["answers", "asks", "keeps alive"])
 def test_a_phone_that_was_silent_is_back_as_soon_as_it_is_heard(pinging: Site, how: str) -> None:
     with Listening(pinging, "") as phone:
         handset = phone.handset
@@ -146,6 +146,8 @@ def test_a_phone_that_was_silent_is_back_as_soon_as_it_is_heard(pinging: Site, h
         if how == "asks":  # anything: it is asked at once whether it is there
             uri = "sip:{}:{}".format(*pinging.sip)
             phone.phone.send(phone.phone.caller.request("OPTIONS", uri, uri))
+        elif how == "keeps alive":
+            phone.phone.send(b"\r\n\r\n")
         within(70, lambda: pinging.status(handset)["online"], "online")
         assert pinging.status(handset)["reason"] == "registered"
         events = [(entry["event"], entry["reason"]) for entry in pinging.journal(handset)]

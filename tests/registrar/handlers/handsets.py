@@ -48,11 +48,14 @@ class Handset:
         self.cseq = 0
         self._registrations = Device(world, account)
 
-    async def register(self, expires: int = 3_600) -> "Handset":
+    async def register(self, expires: int = 3_600, call_id: str = "") -> "Handset":
+        """`call_id`: that of a program that has registered before; else this is a new one."""
         device = self._registrations
         device.flow = self.flow
         device.contact = f"<{self.contact}>{self._about}"
-        device.call_id = f"reg-{next(_numbers)}"
+        number = next(_numbers)
+        device.call_id = call_id or f"reg-{number}"
+        device.cseq = max(device.cseq, number)
         device.to = f"sip:{self.account.extension or self.account.username}@{DOMAIN}"
         device.more = ("Supported: outbound",)
         answer = await device.register(expires)

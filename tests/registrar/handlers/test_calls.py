@@ -5,12 +5,14 @@ import asyncio
 import pytest
 
 from registrar.handlers import forwarding
-from registrar.handlers.calls import CSEQ_MARGIN, GRACE_SECONDS, PARTIES_SECONDS, PUT_SECONDS, News
-from registrar.model import CallState, Cause
+from registrar.handlers.absent import GRACE_SECONDS
+from registrar.handlers.calls import CSEQ_MARGIN, PARTIES_SECONDS, PUT_SECONDS, News
+from registrar.model import CallState, Cause, Flow
+from registrar.sip import Request, parse
 from registrar.store.call_codec import encode
 
 from .handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
-from .world import World
+from .world import HOME, World
 
 
 def world_of(**more: object) -> World:
@@ -476,3 +478,48 @@ async def test_a_request_in_a_call_brings_its_silent_phone_back() -> None:
     await his.send("INFO")
     await world.pings.step()
     assert world.location.status[BOB.id]["online"] == "1"
+
+
+@pytest.mark.parametrize("seconds", [0, 14, 29])
+async def test_a_caller_over_udp_that_is_gone_while_it_rings_ends_the_ringing(seconds: int) -> None:
+    """However long ago it was pinged last: within 24 s of its end."""
+    world = world_of()
+    _, bob, exchange, sent = await pair(world)
+    await bob.reply(sent, 180)
+    world.wire.take()
+    await answer_pings(world, seconds)
+    began = world.clock.now
+    while world.calls and world.clock.now < began + 60:
+        await tick(world, bob)
+    assert world.clock.now - began <= 24
+    assert ended(world) == (Cause.LOST, 480, "")
+    assert world.wire.methods == ["CANCEL"]
+    assert exchange.statuses == [180, 480]
+
+
+async def test_a_caller_over_udp_that_answers_may_ring_for_long() -> None:
+    world = world_of()
+    _, bob, _, sent = await pair(world)
+    await bob.reply(sent, 180)
+    await answer_pings(world, 120)
+    assert len(world.calls) == 1
+
+
+async def answer_pings(world: World, seconds: int) -> None:
+    """Both phones answer every ping."""
+    for _ in range(seconds):
+        await tick(world, None)
+
+
+async def tick(world: World, alive: Handset | None) -> None:
+    """A second; None: everybody is alive."""
+    world.clock.now += 1
+    await world.pings.step()
+    for raw in world.sent:
+        ping = parse(raw)
+        assert isinstance(ping, Request)
+        for port in (5060, 5070):
+            if alive is None or port == alive.flow.remote_port:
+                world.pings.answered(ping.via.branch, Flow("udp", "192.0.2.10", 5060, HOME, port))
+    world.sent.clear()
+    await world.calls.look()

@@ -222,12 +222,12 @@ async def test_what_comes_from_the_place_of_a_silent_phone_makes_it_be_pinged_at
     await pass_time(world, 70)
     world.sent.clear()
     assert (HOME, 5060) in world.pings.silent_places
-    world.pings.stirred(Flow("tcp", "192.0.2.10", 5060, HOME, 5060, 1))
-    world.pings.stirred(Flow("udp", "192.0.2.10", 5060, HOME, 5061))
+    world.pings.stirred(HOME, 5061)
+    world.pings.stirred(ELSEWHERE, 5060)
     await world.pings.step()
     assert pings(world) == []
     for _ in range(100):  # however often
-        world.pings.stirred(Flow("udp", "192.0.2.10", 5060, HOME, 5060))
+        world.pings.stirred(HOME, 5060)
         await world.pings.step()
     (ping,) = pings(world)
     assert not is_back(world), "who speaks from there may be anybody"

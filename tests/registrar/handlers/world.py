@@ -393,6 +393,7 @@ class World:
             self.metrics,
             node=node,
             generation=f"g-{node}",
+            left=self._has_left,
         )
         self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
         self.traces = Memories()
@@ -591,6 +592,10 @@ class World:
     def _bound(self, phone: Phone, stands: Snapshot) -> None:
         self.bound.append((phone.id, stands))
         self.pings.bound(phone.id, stands)
+        self.flows.bound(phone, stands)
+
+    def _has_left(self, flow: Flow, phone: str, replaced: bool) -> None:
+        self.calls.left(flow, phone, replaced=replaced, tell=bool(self.neighbours))
 
     async def everybody(self) -> list[str]:
         """Every phone that has a binding."""

@@ -8,9 +8,9 @@ from registrar.rules.forward import (
     COOKIE,
     CSEQ_MARGIN,
     acknowledge,
-    bye,
     cancel,
     hang_up,
+    in_dialog,
     is_loop,
     loop_mark,
     newer,
@@ -131,9 +131,10 @@ def test_an_ack_and_a_bye_end_what_nobody_wants() -> None:
     assert end.headers.get("reason") == "SIP;cause=200"
 
 
-def test_a_bye_in_somebodys_name() -> None:
+def test_a_request_in_somebodys_name() -> None:
     made = wire(
-        bye(
+        in_dialog(
+            "BYE",
             "sip:x@10.0.0.8",
             "SIP/2.0/UDP a;branch=z9hG4bK3",
             "<sip:a@b>;tag=1",

@@ -24,7 +24,8 @@ class Site:
         self.keep_alives = 0
         self.listener = UdpListener(lambda data, flow: self.heard.append((data, flow)), self._alive, 3)
 
-    def _alive(self) -> None:
+    def _alive(self, host: str, port: int) -> None:
+        assert (host.rpartition(":")[2], port > 0) == ("127.0.0.1", True)
         self.keep_alives += 1
 
     async def until(self, count: int) -> None:

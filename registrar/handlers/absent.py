@@ -1,0 +1,192 @@
+"""Parties whose connection is gone while they talk: who comes back with the call goes on, nobody else does.
+
+A page that was loaded anew registers again and knows of no call. So whoever comes by a new registration is
+asked inside the dialog (OPTIONS): whoever does not know it, or says nothing, has left (RFC 3261 section 11).
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from registrar.errors import MalformedMessage
+from registrar.model import Binding, Epoch, Snapshot
+from registrar.ports import Location
+from registrar.rules.comeback import Return, knows_dialog, returned
+from registrar.rules.routing import is_same_flow
+from registrar.rules.tokens import Target, target_of
+from registrar.sip import Response
+from registrar.transaction import Key, TableFull
+
+from .network import Network
+from .reach import Reach, Way
+from .speech import Speech
+
+GRACE_SECONDS: Final = 9.0
+"""So long a party may be away."""
+LAST_ASKED_SECONDS: Final = 8.0
+"""Who registers later than this is not asked any more: its bindings ended with its connection, too."""
+ASK_SECONDS: Final = 4.0
+"""So long an answer is waited for."""
+NO_ANSWER: Final = 408
+
+log = logging.getLogger(__name__)
+
+
+class Parties(Protocol):
+    """The calls, as far as it matters here."""
+
+    def speech(self, id: str, *, is_caller: bool) -> Speech | None:
+        """How to say something to a party; None: the call is over."""
+
+    def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
+        """A party has come back by another flow."""
+
+
+@dataclass(slots=True)
+class _Question:
+    """Implements network.Asker: keeps what became of it until somebody looks."""
+
+    place: Target
+    asked_at: float
+    key: Key | None = None
+    status: int = 0
+
+    def answered(self, key: Key, response: Response) -> None:
+        """See network.Asker."""
+        if response.status >= 200:
+            self.status = response.status
+
+    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+        """See network.Asker."""
+        self.status = NO_ANSWER
+
+
+@dataclass(slots=True)
+class _Absence:
+    lost: Target
+    registration: str
+    """See rules.comeback.returned."""
+    left_at: float
+    since: float = 0.0
+    """When it was looked for first; 0: not yet, as without the store nobody can say who is there."""
+    question: _Question | None = None
+    strangers: list[Target] = field(default_factory=list)
+    """Who was asked, and knows nothing."""
+
+
+class Absent:
+    """Looks for them."""
+
+    def __init__(self, parties: Parties, location: Location, reach: Reach, network: Network) -> None:
+        self._parties = parties
+        self._location = location
+        self._reach = reach
+        self._network = network
+        self._absences: dict[tuple[str, bool], _Absence] = {}
+
+    def left(self, id: str, lost: Target, registration: str, now: Epoch, *, is_caller: bool) -> None:
+        """The flow of a party is gone; `registration` as in rules.comeback.returned."""
+        known = self._absences.get((id, is_caller))
+        if known is None or known.lost != lost:
+            self._absences[id, is_caller] = _Absence(lost, registration, now)
+
+    async def look(self, now: Epoch) -> list[str]:
+        """The calls whose party does not come back. Raises StoreUnavailable."""
+        absent: list[tuple[tuple[str, bool], _Absence, Speech]] = []
+        for key, absence in list(self._absences.items()):
+            speech = self._parties.speech(key[0], is_caller=key[1])
+            if speech is None or self._is_elsewhere(speech, absence):
+                self._forget(key)
+            else:
+                absent.append((key, absence, speech))
+        if not absent:
+            return []
+        phones = list({absence.lost.phone for _, absence, _ in absent})
+        found = dict(zip(phones, await self._location.load(phones), strict=True))
+        return [
+            key[0]
+            for key, absence, speech in absent
+            if self._is_lost(key, absence, speech, found[absence.lost.phone], now)
+        ]
+
+    def _is_elsewhere(self, speech: Speech, absence: _Absence) -> bool:
+        """Whether a request of its own has shown another way to it."""
+        return speech.target != absence.lost and self._reach.way(speech.target) is not None
+
+    def _is_lost(
+        self, key: tuple[str, bool], absence: _Absence, speech: Speech, stands: Snapshot, now: Epoch
+    ) -> bool:
+        absence.since = absence.since or now
+        phone = absence.lost.phone
+        doubtful: list[Way] = []
+        for binding, way in self._ways(phone, absence.lost, stands.heard(now)):
+            what = returned(binding, absence.lost, absence.registration, absence.left_at)
+            if what is Return.HERE or self._has_said_so(absence, way.target):
+                self._is_back(key, absence, way.target)
+                return False
+            if what is Return.ASK:
+                doubtful.append(way)
+        if self._waits(absence, now):
+            return False
+        new = [way for way in doubtful if way.target not in absence.strangers]
+        if new and now - absence.since < LAST_ASKED_SECONDS:
+            self._ask(absence, speech, new[0], now)
+            return False
+        is_replaced = not any(
+            is_same_flow(target_of(phone, binding), absence.lost) for binding in stands.live(now)
+        )
+        over = now - absence.since >= GRACE_SECONDS or bool(absence.strangers and is_replaced)
+        if over:
+            self._forget(key)
+        return over
+
+    def _ways(self, phone: str, lost: Target, live: Iterable[Binding]) -> Iterable[tuple[Binding, Way]]:
+        """The other ways to that phone."""
+        for binding in live:
+            target = target_of(phone, binding)
+            way = None if is_same_flow(target, lost) else self._reach.way(target)
+            if way is not None:
+                yield binding, way
+
+    def _has_said_so(self, absence: _Absence, place: Target) -> bool:
+        question = absence.question
+        if question is None or question.place != place or not question.status:
+            return False
+        return knows_dialog(question.status)
+
+    def _waits(self, absence: _Absence, now: Epoch) -> bool:
+        """Whether an answer is being waited for; who does not know the call is noted."""
+        question = absence.question
+        if question is None:
+            return False
+        if not question.status and now - question.asked_at < ASK_SECONDS:
+            return True
+        absence.strangers.append(question.place)
+        self._withdraw(absence)
+        return False
+
+    def _ask(self, absence: _Absence, speech: Speech, way: Way, now: Epoch) -> None:
+        """By a number that the other party has used: one of its own must stay newer than ours."""
+        question = absence.question = _Question(way.target, now)
+        try:
+            request = speech.request(self._reach, way, "OPTIONS", speech.cseq)
+            question.key = self._network.request(request, way.flow, question)
+        except (MalformedMessage, TableFull) as error:
+            log.warning("a party of a call that came back could not be asked: %s", error)
+            question.status = NO_ANSWER
+
+    def _is_back(self, key: tuple[str, bool], absence: _Absence, target: Target) -> None:
+        self._forget(key)
+        self._parties.is_now_at(key[0], target, is_caller=key[1])
+
+    def _forget(self, key: tuple[str, bool]) -> None:
+        absence = self._absences.pop(key, None)
+        if absence is not None:
+            self._withdraw(absence)
+
+    def _withdraw(self, absence: _Absence) -> None:
+        """Nobody wants to know any more."""
+        question, absence.question = absence.question, None
+        if question is not None and question.key is not None and not question.status:
+            self._network.forget(question.key)

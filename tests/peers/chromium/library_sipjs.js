@@ -1,0 +1,56 @@
+// A page of a stranger with SIP.js: nothing in it knows our server, and it says no goodbye when it is left.
+import { Inviter, Registerer, SessionState, UserAgent } from 'sip.js';
+
+const AGAIN_MS = 1000;
+const link = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+const shown = document.body.dataset;
+const options = { sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } } };
+let session = null;
+
+const ua = new UserAgent({
+  uri: UserAgent.makeURI(`sip:${link.username}@${link.domain}`),
+  authorizationUsername: link.username,
+  authorizationPassword: link.password,
+  transportOptions: { server: link.server },
+  sessionDescriptionHandlerFactoryOptions: { iceGatheringTimeout: 500, peerConnectionConfiguration: { iceServers: [] } },
+  delegate: {
+    onConnect() {
+      shown.connection = 'connected';
+      registerer.register({ requestDelegate: { onAccept: () => (shown.registration = 'registered') } });
+    },
+    onDisconnect(error) {
+      shown.connection = 'disconnected';
+      shown.registration = 'none';
+      if (error) reconnect(); // as its documentation advises
+    },
+    onInvite: (invitation) => keep(invitation, 'incoming'),
+  },
+});
+const registerer = new Registerer(ua);
+
+function reconnect() {
+  ua.reconnect().catch(() => setTimeout(reconnect, AGAIN_MS));
+}
+
+function keep(newest, state) {
+  session = newest;
+  shown.calls = state;
+  session.delegate = { onBye: (bye) => bye.accept() };
+  session.stateChange.addListener((now) => {
+    if (now === SessionState.Established) {
+      window.play(session.sessionDescriptionHandler.remoteMediaStream);
+      shown.calls = 'talking';
+    }
+    if (now === SessionState.Terminated) shown.calls = 'ended';
+  });
+}
+
+ua.start();
+
+window.dial = (number) => {
+  const inviter = new Inviter(ua, UserAgent.makeURI(`sip:${number}@${link.domain}`), options);
+  keep(inviter, 'calling');
+  inviter.invite();
+};
+window.answer = () => void session.accept(options);
+window.hangUp = () => void session.bye();
