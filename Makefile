@@ -7,14 +7,15 @@ SOURCES := registrar config tests deploy/built_page.py
 
 PAGE := config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
+CLIENT := $(VENV)/client/done
 
-.PHONY: run test check peers fmt lint unit wire soak busy fuzz bench page browser lock clean python
+.PHONY: run test check peers fmt lint unit wire soak busy fuzz bench page browser client lock clean python
 
 run: $(VENV)/run.done $(PAGE)
 	$(BIN)/registrar serve --demo
 
 # First what waits for nothing, then what starts servers and phones and measures time: not beside each other.
-test: $(VENV)/dev.done $(PAGE) $(BROWSER) peers unit
+test: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers unit
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "wire or api"
 
 peers:
@@ -32,7 +33,7 @@ lint: $(VENV)/dev.done
 unit: $(VENV)/dev.done $(PAGE)
 	$(BIN)/python -m pytest -q -m "not wire and not api" -n 3 --dist worksteal --ignore=tests/wire
 
-wire: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
+wire: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	$(BIN)/python -m pytest -q -m wire
 
 # The tests that wait for time, ten times in a row beside four busy loops.
@@ -40,7 +41,7 @@ busy: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 	$(BIN)/python -m tests.busy --loops 4 --times 10 -- -m timed -n 2 --dist loadgroup
 
 # The large rounds that make test runs in small.
-soak: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
+soak: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/wire
 
 # The page at /phone, and what drives the browser of its tests. Both come from npm, once; where they cannot be made
@@ -54,6 +55,14 @@ $(PAGE): config/phone/package-lock.json deploy/page.sh $(wildcard config/phone/p
 
 $(BROWSER): tests/peers/chromium/package-lock.json | $(BIN)/python
 	@bash deploy/page.sh browser
+
+# What generates a client from /openapi.json: it wants an older typer than ours, hence an environment of its own.
+client: $(CLIENT)
+
+$(CLIENT): requirements-client.lock | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/client
+	$(VENV)/client/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-client.lock
+	touch $@
 
 # 200,000 runs of each target; `.venv/bin/python -m tests.fuzz TARGET --runs N` runs one for longer.
 fuzz: $(VENV)/dev.done

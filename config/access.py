@@ -131,6 +131,9 @@ RULES: Final[Rules] = {
 }
 """Every route of the application; a route that is not here answers nobody."""
 
+UNSAFE_GETS: Final = ("/pbx/sipphone/{id}/resetcredentials",)
+"""What GET changes something: HEAD does not do the same there (D17)."""
+
 PURCHASE_LEVEL: Final = AccessLevel.RESELLER
 """From this level on `purchaseInfo` is shown and may be written."""
 
@@ -138,6 +141,12 @@ _PATTERNS: Final = {path: compile_path(path)[0] for _, path in RULES}
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
-    """The methods that `path` knows, in the order of the table."""
+    """The methods that `path` knows, in the order of the table; HEAD goes with a safe GET."""
     matching = {template for template, pattern in _PATTERNS.items() if pattern.match(path)}
-    return tuple(dict.fromkeys(method for method, template in RULES if template in matching))
+    known = tuple(dict.fromkeys(method for method, template in RULES if template in matching))
+    return (*known, "HEAD") if "GET" in known and is_safe(path) else known
+
+
+def is_safe(path: str) -> bool:
+    """Whether GET changes nothing at this path."""
+    return not any(_PATTERNS[template].match(path) for template in UNSAFE_GETS)

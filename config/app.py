@@ -26,6 +26,7 @@ from registrar.store.vault import Vault
 
 from . import clock
 from .access import allowed_methods
+from .answering import Gzip, Heads
 from .calls import LiveCalls
 from .changes import Changes
 from .deps import Parts
@@ -157,15 +158,17 @@ def _handle_errors(app: FastAPI) -> None:
 def _surround(app: FastAPI, settings: ApiSettings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(BodyLimit)
+    app.add_middleware(Gzip)
+    app.add_middleware(Heads)
     app.add_middleware(OnePath)
     app.add_middleware(KnownSource, trusted=settings.trusted_proxies)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["X-Status", "Retry-After", "Location"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
+            expose_headers=["X-Status", "X-Total-Count", "Retry-After", "Location", "ETag"],
         )
     app.add_middleware(Outermost)
 

@@ -1,7 +1,8 @@
 """What a route may ask for: its signature lists everything it touches."""
 
+import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request, Security
@@ -16,17 +17,21 @@ from .auth import Caller, Credentials, Login
 from .calls import LiveCalls
 from .changes import Changes
 from .dialect import speaks_rows
-from .errors import access_denied, bad_request, too_many_connections
+from .errors import bad_request, level_too_low, too_many_connections
 from .live import Live
+from .media import require_json
 from .operations.audit import Actor
 from .operations.document import Document
 from .operations.login_budget import Visitor
 from .operations.logins import Logins
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .preconditions import read_condition
 from .settings import ApiSettings
 from .source import place_of, source_address
 
+MAX_STREAMS: Final = 5
+"""A third of the connections that there are at least."""
 MAX_DEPTH: Final = 20
 """The deepest body we know has five levels."""
 
@@ -44,6 +49,8 @@ class Parts:
     vault: Vault
     passwords: Passwords
     logins: Logins
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
+    """For long lists: each has a connection to the database as long as its client reads."""
 
 
 def parts(request: Request) -> Parts:
@@ -76,7 +83,7 @@ async def caller(
     if place is not None and not place.is_known():
         raise too_many_connections()
     if rule.scope is not Scope.PUBLIC and found.level < rule.level:
-        raise access_denied()
+        raise level_too_low(rule.level.name)
     return found
 
 
@@ -89,19 +96,27 @@ CallerDep = Annotated[Caller, Depends(caller)]
 
 
 def actor(request: Request, caller: CallerDep, parts: PartsDep) -> Actor:
-    """The caller and the address it calls from, for the audit log."""
-    return Actor(caller, source_address(request, parts.settings.trusted_proxies))
+    """The caller and the address it calls from, for the audit log; and what the change depends on."""
+    address = source_address(request, parts.settings.trusted_proxies)
+    return Actor(caller, address, read_condition(request))
 
 
 ActorDep = Annotated[Actor, Depends(actor)]
 
 
 async def document(request: Request, _first: CallerDep) -> Document:
-    """The JSON object in the body; read only after the caller was let in. Raises Refused (400, 413)."""
-    return Document(parse_object(await request.body()))
+    """The JSON object in the body; read only after the caller was let in. Raises Refused (400, 413, 415)."""
+    return Document(await read_object(request))
 
 
 DocumentDep = Annotated[Document, Depends(document)]
+
+
+async def read_object(request: Request) -> dict[str, object]:
+    """The JSON object in the body. Raises Refused (400, 413, 415)."""
+    body = await request.body()
+    require_json(request, body)
+    return parse_object(body)
 
 
 def parse_object(body: bytes) -> dict[str, object]:

@@ -13,12 +13,15 @@ from fastapi.routing import iter_route_contexts
 
 from .access import RULES, Rule, Scope
 from .dialect import speaks_rows
+from .operation_ids import operation_id
 
 Json = dict[str, object]
 Said = Mapping[tuple[str, str], Json]
 """Method and path -> what the route says of itself."""
 
+ETAG: Final[Json] = {"schema": {"type": "string"}, "description": "The version of the configuration"}
 PREFIX: Final = "#/components/schemas/"
+SERVERS: Final = [{"url": "/", "description": "The server that this description comes from"}]
 SECURITY: Final[dict[str, Json]] = {
     "HTTPBearer": {
         "type": "http",
@@ -70,22 +73,39 @@ def finished(document: Json, said: Said) -> Json:
     schemas: Json = {}
     hoisted = _hoisted(paths, schemas)
     components = {"schemas": dict(sorted(schemas.items())), "securitySchemes": SECURITY}
-    return {**document, "paths": hoisted, "components": components}
-
-
-def operation_id(method: str, path: str) -> str:
-    """`get_pbx_sipphone_by_id`"""
-    words = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")]
-    return "_".join([method, *(re.sub(r"\W", "_", word) for word in words)])
+    return {**document, "servers": SERVERS, "paths": hoisted, "components": components}
 
 
 def _operation(path: str, method: str, found: Json, said: Json) -> Json:
     named: Json = {
-        "operationId": operation_id(method, path),
+        "operationId": operation_id(method.upper(), path),
         "security": _security(path, RULES[method.upper(), path]),
     }
-    parameters: Json = {"parameters": _parameters(found["parameters"])} if "parameters" in found else {}
-    return found | said | parameters | named
+    responses = _dict(said.get("responses"))
+    rows = [*_parameters(found.get("parameters")), *_conditions(method, responses)]
+    parameters: Json = {"parameters": rows} if rows else {}
+    return found | said | parameters | named | ({"responses": _with_etag(responses)} if responses else {})
+
+
+def _conditions(method: str, responses: Json) -> list[object]:
+    """The headers that an answer of 304 or 412 depends on."""
+    if method == "get" and "304" in responses:
+        return [_header("If-None-Match", "ETags that the client has: 304 when the present one is among them")]
+    if method != "get" and "412" in responses:
+        return [_header("If-Match", "ETag of what is to be changed: 412 when it is another one by now")]
+    return []
+
+
+def _with_etag(responses: Json) -> Json:
+    """The same; where 304 is an answer, 200 has an ETag."""
+    if "304" not in responses:
+        return responses
+    done = _dict(responses["200"])
+    return responses | {"200": done | {"headers": {**_dict(done.get("headers")), "ETag": ETAG}}}
+
+
+def _header(name: str, about: str) -> Json:
+    return {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
 
 
 def _parameters(found: object) -> list[object]:

@@ -22,7 +22,7 @@ class Problem:
     path: str = ""
     """The property, where one is to blame."""
     check: str = ""
-    """required, format, range, enum, unique, exists or allowed"""
+    """required, format, range, enum, unique, exists, allowed or level"""
 
 
 class Refused(Exception):
@@ -34,9 +34,32 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-def access_denied() -> Refused:
-    """The token is good, but may not do this."""
-    return Refused(Problem(403, "access_denied", "Insufficient access level"))
+def level_too_low(needed: str) -> Refused:
+    """The token is good, but its level is below the one that is needed."""
+    message = f"Insufficient access level: {needed} is needed"
+    return Refused(Problem(403, "access_denied", message, check="level"))
+
+
+def not_your_customer(path: str = "customer") -> Refused:
+    """The customer is out of sight, or does not exist: the answer is the same."""
+    message = "The customer is not one that you may see"
+    return Refused(Problem(403, "access_denied", message, path, "allowed"))
+
+
+def not_your_property(path: str, message: str) -> Refused:
+    """The caller may call the route, but not send or change this property."""
+    return Refused(Problem(403, "access_denied", message, path, "allowed"))
+
+
+def precondition_failed() -> Refused:
+    """If-Match, or If-None-Match of a change, does not hold."""
+    message = "The ETag is another one by now: read it again, and repeat the change if it still makes sense"
+    return Refused(Problem(412, "precondition_failed", message))
+
+
+def unsupported(message: str, headers: Mapping[str, str] | None = None) -> Refused:
+    """The body is of a kind that this route does not read."""
+    return Refused(Problem(415, "unsupported_media_type", message), headers=headers)
 
 
 def not_found(what: str = "SIP phone") -> Refused:

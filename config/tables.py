@@ -74,6 +74,15 @@ class Identified:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now, onupdate=clock.utc_now)
 
 
+class Revised(Identified):
+    """What the ETag of a row is made of, unless the row has a version already."""
+
+    revision: Mapped[int] = mapped_column(
+        BigInteger, default=1, server_default="1", onupdate=text("revision + 1")
+    )
+    """Grows with each change of the row; `operations.revisions` raises it for changes of its members."""
+
+
 class Installation(Table):
     """One row: which secret key this database was made with."""
 
@@ -85,7 +94,7 @@ class Installation(Table):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
 
 
-class Customer(Identified, Table):
+class Customer(Revised, Table):
     """A tenant; with a SIP domain it can have phones that register."""
 
     __tablename__ = "customer"
@@ -106,7 +115,7 @@ class Customer(Identified, Table):
     """Grows with the state, the domain and the trusted networks: all that the view `phone_v1` shows."""
 
 
-class Employee(Identified, Table):
+class Employee(Revised, Table):
     """A person; whoever calls the API with a login or a token of a person."""
 
     __tablename__ = "employee"
@@ -189,6 +198,7 @@ class Extension(Identified, Table):
     number: Mapped[str] = mapped_column(String(32))
     direct_number: Mapped[str | None] = mapped_column(String(32))
     version: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Grows with every change."""
     sip_user: Mapped[str | None] = mapped_column(String(64))
     sip_ha1_md5: Mapped[str | None] = mapped_column(String(64))
     """HA1 of (sip_user, SIP domain, password); the password itself is kept nowhere."""
@@ -206,7 +216,7 @@ class Extension(Identified, Table):
     dashboard: Mapped[bool] = mapped_column(default=False)
 
 
-class SipGroup(Identified, Table):
+class SipGroup(Revised, Table):
     """Extensions that ring together, and what its members may do with each other's calls."""
 
     __tablename__ = "sip_group"
@@ -249,7 +259,7 @@ class SipGroupController(Table):
     )
 
 
-class Queue(Identified, Table):
+class Queue(Revised, Table):
     """Calls that wait for somebody."""
 
     __tablename__ = "queue"
@@ -263,7 +273,7 @@ class Queue(Identified, Table):
     strategy: Mapped[str | None] = mapped_column(String(32))
 
 
-class QueueMember(Identified, Table):
+class QueueMember(Revised, Table):
     """Who takes the calls of a queue: a group, an extension, or a number outside."""
 
     __tablename__ = "queue_member"
@@ -291,7 +301,7 @@ class QueueMember(Identified, Table):
     permanent: Mapped[bool] = mapped_column(default=False)
 
 
-class TrustedNetwork(Identified, Table):
+class TrustedNetwork(Revised, Table):
     """From where the SIP users of a customer may register (design decision 3)."""
 
     __tablename__ = "trusted_network"
@@ -304,7 +314,7 @@ class TrustedNetwork(Identified, Table):
     description: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
 
 
-class Product(Identified, Table):
+class Product(Revised, Table):
     """What a phone or a side panel was bought as."""
 
     __tablename__ = "product"
@@ -318,7 +328,7 @@ class Product(Identified, Table):
     name: Mapped[str] = mapped_column(String(SHORT_TEXT))
 
 
-class SipPhoneModel(Identified, Table):
+class SipPhoneModel(Revised, Table):
     """What a model of phone can do; a range of None means that it cannot."""
 
     __tablename__ = "sip_phone_model"

@@ -160,7 +160,7 @@ class Outermost:
 def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
     if is_private(scope["path"]):
-        headers["Cache-Control"] = "no-store"
+        headers.setdefault("Cache-Control", "no-store")
     if _has_two_lengths(Headers(scope=scope)):
         headers["Connection"] = "close"
 

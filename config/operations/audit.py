@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..auth import Caller
+from ..preconditions import UNCONDITIONAL, Condition
 from ..tables import AuditLog
 
 
@@ -14,6 +15,8 @@ class Actor:
 
     caller: Caller
     source_ip: str
+    condition: Condition = UNCONDITIONAL
+    """What the change depends on."""
 
 
 def record(session: AsyncSession, actor: Actor, action: str, table: str, oid: str) -> None:

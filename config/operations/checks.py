@@ -9,6 +9,8 @@ from typing import Final
 from unicodedata import category
 from urllib.parse import urlsplit
 
+from email_validator import EmailNotValidError, validate_email
+
 from ..tables import SHORT_TEXT
 
 LONG_TEXT: Final = 4_000
@@ -18,6 +20,10 @@ CONFIG_TEXT: Final = 32_000
 MAX_URL: Final = 2_000
 PLACEHOLDERS: Final = ("{displayName}", "{srcPhoneNumber}", "{dgrpName}")
 """What the name of a caller can be made of."""
+LOCAL_NAMES: Final = ("local", "localhost", "test")
+"""Names that no public network has, but companies and tests have (RFC 6761 and 6762)."""
+SEPARATORS: Final = ("Zs", "Pd", "Ps", "Pe")
+"""Categories of Unicode: blanks, dashes, opening and closing brackets."""
 MAX_NUMBER: Final = 1_000_000_000
 """No setting of a phone is larger; the database's integers end at twice that."""
 
@@ -158,13 +164,45 @@ def netmask(value: object) -> str | None:
     return mask if host_part & (host_part + 1) == 0 else None
 
 
-def dialled(message: str) -> Check:
-    """A number that a phone can dial."""
+def email(message: str, limit: int = SHORT_TEXT) -> Check:
+    """An e-mail address as RFC 5322 and 6531 allow; whether its domain exists is not asked."""
 
     def check(value: object) -> Value | Wrong:
-        return value if isinstance(value, str) and is_phone_number(value) else Wrong(message)
+        if not isinstance(value, str) or not is_email(value.strip()):
+            return Wrong(message)
+        return value.strip() if len(value.strip()) <= limit else Wrong(message, "range")
 
     return check
+
+
+def is_email(value: str) -> bool:
+    """Whether the text is an e-mail address; names of local networks, such as localhost, are domains too."""
+    is_local = value.rpartition(".")[2].rpartition("@")[2].lower() in LOCAL_NAMES
+    try:  # the library knows no address inside a local network, so such a name is checked below another one
+        validate_email(
+            f"{value}.com" if is_local else value,
+            check_deliverability=False,
+            globally_deliverable=False,
+            strict=True,
+        )
+    except EmailNotValidError:
+        return False
+    return is_clean(value)
+
+
+def dialled(message: str) -> Check:
+    """A number that a phone can dial; it is stored without blanks, dashes and brackets."""
+
+    def check(value: object) -> Value | Wrong:
+        number = bare_number(value) if isinstance(value, str) else None
+        return number if is_phone_number(number) else Wrong(message)
+
+    return check
+
+
+def bare_number(text: str) -> str:
+    """Return a number without the blanks, dashes and brackets, of any kind, between its digits."""
+    return "".join(char for char in text if category(char) not in SEPARATORS)
 
 
 def is_phone_number(value: object) -> bool:

@@ -12,7 +12,7 @@ from registrar.model import Change
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..errors import Problem, Refused, access_denied, not_found
+from ..errors import Problem, Refused, not_found, not_your_customer
 from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone
 from .audit import Actor, record
 from .checks import Check, Value, Wrong
@@ -68,7 +68,9 @@ def missing_customer(*, is_named: bool = True) -> Problem:
     """There is no such customer, or all its services are disabled; or nobody has said which one."""
     if is_named:
         return Problem(404, "customer", "Customer not found or not active", "customer", "exists")
-    return Problem(404, "customer", "Say which customer: the token belongs to none", "customer", "required")
+    return Problem(
+        404, "customer", "Specify `customer`: this token is not tied to one", "customer", "required"
+    )
 
 
 async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -> Customer | None:
@@ -78,12 +80,12 @@ async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -
     """
     if wanted is None:
         if caller.customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
-            raise access_denied()
+            raise not_your_customer()
         wanted = caller.customer
     statement = select(Customer).where(Customer.oid == (parse_oid(wanted) or ""), _in_sight(caller))
     customer: Customer | None = await session.scalar(statement)
     if customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
-        raise access_denied()
+        raise not_your_customer()
     return customer if customer and customer.state == ACTIVE else None
 
 

@@ -109,7 +109,7 @@ async def _has_instance(session: AsyncSession, user: Extension, instance: str | 
 
 async def _changed(session: AsyncSession, actor: Actor, device: SipPhone) -> None:
     device.version += 1
-    device.updated_at = clock.utc_now()
+    device.updated_at = device.config_saved_at = clock.utc_now()
     record(session, actor, "update", TABLE, device.oid)
     await session.flush()
 

@@ -12,13 +12,19 @@ class Sent(Enum):
 
 
 NOT_SENT: Final = Sent.NOT
+MAX_PARTS: Final = 5
+"""Of a key with dots; no property that we know has more."""
 
 
 class Document:
-    """The body of a request. Unknown properties are never asked for, and so ignored."""
+    """The body of a request. Unknown properties are never asked for, and so ignored.
+
+    A key with dots is a path as well: `{"ip.mode": ...}` is `{"ip": {"mode": ...}}`. If a body has both, the
+    key with more dots wins.
+    """
 
     def __init__(self, body: Mapping[str, object]) -> None:
-        self._body = body
+        self._body = _nested(body)
 
     def get(self, path: str) -> object | Literal[Sent.NOT]:
         """The value at `path`; NOT_SENT when it, or an object on the way to it, is missing."""
@@ -43,3 +49,28 @@ class Document:
         return tuple(
             group for group in groups if self.sent(group) and not isinstance(self.get(group), Mapping)
         )
+
+
+def _nested(body: Mapping[str, object]) -> Mapping[str, object]:
+    """The same with an object for each dot in a key."""
+    nested = {
+        name: _nested(value) if isinstance(value, Mapping) else value
+        for name, value in body.items()
+        if "." not in name
+    }
+    for name in sorted((name for name in body if "." in name), key=lambda name: name.count(".")):
+        _put(nested, name.split("."), body[name])
+    return nested
+
+
+def _put(into: dict[str, object], path: list[str], value: object) -> None:
+    """Put `value` at the path, unless something on the way is no object: that is refused by its own check."""
+    if len(path) > MAX_PARTS or "" in path:
+        return
+    for name in path[:-1]:
+        inner = into.setdefault(name, {})
+        if not isinstance(inner, Mapping):
+            return
+        into[name] = inner = dict(inner)
+        into = inner
+    into[path[-1]] = value

@@ -1,6 +1,5 @@
 """Employees: the people of a customer, their logins, and the tokens of machines that act for them."""
 
-import re
 import secrets
 import string
 from collections.abc import Mapping
@@ -12,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, hash_token
-from ..errors import Problem, Refused, access_denied, not_found
+from ..errors import Problem, Refused, level_too_low, not_found, not_your_property
 from ..tables import Customer, Employee, EmployeeToken, Extension
 from .audit import Actor, record
-from .checks import Check, Value, Wrong, is_clean
+from .checks import Check, Value, Wrong, is_clean, is_email
 from .customers import ACTIVE, DELETED, missing_customer, visible
 from .ids import new_oid, parse_oid
 from .logins import as_email
@@ -27,8 +26,6 @@ MAX_TOKENS: Final = 100
 """More machines of one person nobody keeps apart."""
 TOKEN_ALPHABET: Final = string.ascii_lowercase + string.digits
 TOKEN_LENGTH: Final = 48
-EMAIL: Final = re.compile(r"[^@:,;\s]+@[^@:,;\s]+")
-"""No colon: a login with one cannot be sent by HTTP Basic."""
 VOIDS_TOKENS: Final = ("access_level", "state", "login_email", "ip_restriction", "password_hash")
 """A change of these ends every token that was made before."""
 
@@ -37,11 +34,14 @@ Columns = Mapping[str, Value]
 
 
 def email_check(message: str) -> Check:
-    """An e-mail address in lower case, whatever case it was sent in."""
+    """An e-mail address in lower case, whatever case it was sent in.
+
+    It has no colon, which HTTP Basic could not send: only a quoted name may have one, and none is accepted.
+    """
 
     def check(value: object) -> Value | Wrong:
         email = as_email(value) if isinstance(value, str) and is_clean(value) else ""
-        return email if EMAIL.fullmatch(email) else Wrong(message)
+        return email if is_email(email) else Wrong(message)
 
     return check
 
@@ -75,7 +75,7 @@ async def create_employee(
     session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
 ) -> Employee:
     """A new person. Raises Refused: 403 for a level above one's own, 409 for a login that is taken."""
-    _refuse_level(actor.caller, columns.get("access_level"))
+    _refuse_granting(actor.caller, columns.get("access_level"))
     state = select(Customer.state).where(Customer.id == customer.id).with_for_update(read=True)
     if await session.scalar(state) != ACTIVE:  # deleted a moment ago: nobody would take the login back
         raise Refused(missing_customer())
@@ -92,7 +92,7 @@ async def update_employee(
 ) -> None:
     """Change what `columns` has; the employee is held already. Raises Refused as `create_employee` does."""
     _refuse_level(actor.caller, employee.access_level)
-    _refuse_level(actor.caller, columns.get("access_level"))
+    _refuse_granting(actor.caller, columns.get("access_level"))
     before = [getattr(employee, name) for name in VOIDS_TOKENS]
     await _write(session, employee, columns, passwords)
     if before != [getattr(employee, name) for name in VOIDS_TOKENS]:
@@ -182,7 +182,13 @@ async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:
             raise Refused(Problem(409, "emailAddress", message, "emailAddress", "unique"))
 
 
-def _refuse_level(caller: Caller, level: object) -> None:
-    """Nobody reaches above himself, neither for others nor through them."""
+def _refuse_level(caller: Caller, level: str) -> None:
+    """Refuse to touch a person whose level is above the caller's."""
+    if AccessLevel[level] > caller.level:
+        raise level_too_low(level)
+
+
+def _refuse_granting(caller: Caller, level: object) -> None:
+    """Refuse to give a level above the caller's own."""
     if isinstance(level, str) and AccessLevel[level] > caller.level:
-        raise access_denied()
+        raise not_your_property("accessLevel", f"accessLevel can be at most your own, {caller.level.name}")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change, is_phone_name
@@ -13,13 +13,24 @@ from registrar.sip import MD5, SHA256, ha1
 from .. import clock
 from ..auth import Caller
 from ..errors import Problem, Refused
-from ..tables import Customer, Employee, Extension, SipPhone
+from ..tables import (
+    Customer,
+    Employee,
+    Extension,
+    Queue,
+    QueueMember,
+    SipGroup,
+    SipGroupController,
+    SipGroupMember,
+    SipPhone,
+)
 from . import numbers
 from .audit import Actor, record
-from .checks import Check, Value, Wrong
+from .checks import Check, Value, Wrong, bare_number
 from .customers import lock_owned
 from .ids import new_oid, parse_oid
 from .passwords import Passwords
+from .revisions import revise_all
 
 TABLE: Final = Extension.__tablename__
 MAX_NUMBER: Final = 20
@@ -31,11 +42,12 @@ Columns = Mapping[str, Value]
 
 
 def number_check(message: str) -> Check:
-    """A number of the dial plan: digits, and * and # as phones have them."""
+    """A number of the dial plan: digits, and * and # as phones have them; blanks, dashes and brackets go."""
 
     def check(value: object) -> Value | Wrong:
-        plain = isinstance(value, str) and re.fullmatch(r"[0-9*#]+", value) is not None
-        return value if isinstance(value, str) and plain and len(value) <= MAX_NUMBER else Wrong(message)
+        number = bare_number(value) if isinstance(value, str) else ""
+        plain = re.fullmatch(r"[0-9*#]+", number) is not None
+        return number if plain and len(number) <= MAX_NUMBER else Wrong(message)
 
     return check
 
@@ -102,10 +114,22 @@ async def delete_extension(session: AsyncSession, actor: Actor, extension: Exten
         )
     )
     await numbers.release(session, extension.oid)
+    await _leave(session, extension)
     await session.delete(extension)
     record(session, actor, "delete", TABLE, extension.oid)
     await session.flush()
     return change
+
+
+async def _leave(session: AsyncSession, extension: Extension) -> None:
+    """Groups and queues that lose it, as a member or a controller, are other ones from now on."""
+    links = (
+        select(table.group_id).where(table.extension_id == extension.id)
+        for table in (SipGroupMember, SipGroupController)
+    )
+    await revise_all(session, SipGroup, SipGroup.id.in_(union(*links)))
+    of_queue = select(QueueMember.queue_id).where(QueueMember.extension_id == extension.id)
+    await revise_all(session, Queue, Queue.id.in_(of_queue))
 
 
 def user_id(extension: Extension) -> str:
@@ -202,7 +226,9 @@ async def _write_primary(session: AsyncSession, extension: Extension, wanted: Va
             has_one = await session.scalar(select(Extension.id).where(*others).with_for_update())
             wanted = extension.is_primary or has_one is None
         if wanted:
-            await session.execute(update(Extension).where(*others).values(is_primary=False))
+            await session.execute(
+                update(Extension).where(*others).values(is_primary=False, version=Extension.version + 1)
+            )
     extension.is_primary = bool(wanted)
 
 

@@ -33,6 +33,8 @@ class Field:
     """A new row must have it, and no row can lose it."""
     limits: Mapping[str, object] = field(default_factory=dict)
     """What the documentation says beyond the type, in the words of JSON Schema: enum, maxLength, minimum."""
+    loose: bool = False
+    """Whether a body may spell the value in more ways than `limits` say of what is stored."""
 
 
 def read_fields(draft: Draft[Row], fields: Iterable[Field]) -> None:
@@ -50,7 +52,12 @@ def read_fields(draft: Draft[Row], fields: Iterable[Field]) -> None:
 
 
 def _store(draft: Draft[Row], one: Field, value: object) -> None:
-    checked = None if value is None else one.check(value)
+    if value is not None and value == getattr(draft.stored, one.column, None):
+        checked: Value | Wrong = getattr(
+            draft.stored, one.column
+        )  # shown values may be sent back, old ones too
+    else:
+        checked = None if value is None else one.check(value)
     if isinstance(checked, Wrong):
         draft.wrong(one.path, checked.message, check=checked.check)
     elif checked is None and one.required:
@@ -88,7 +95,15 @@ def word(path: str, column: str, options: tuple[str, ...], about: str, default: 
 def dialled(path: str, column: str, about: str, *, required: bool = False) -> Field:
     """A number that a phone can dial."""
     check = checks.dialled(f"{path} is not a valid phone number")
-    return Field(path, column, "string", check, about, required=required, limits={"pattern": DIALLED})
+    return Field(
+        path, column, "string", check, about, required=required, limits={"pattern": DIALLED}, loose=True
+    )
+
+
+def email(path: str, column: str, about: str) -> Field:
+    """An e-mail address."""
+    check = checks.email(f"{path} is not a valid e-mail address")
+    return Field(path, column, "string", check, about, limits={"maxLength": NAME_CHARACTERS})
 
 
 def caller_name_format() -> Field:
@@ -113,4 +128,5 @@ def dial_plan_number() -> Field:
         "Unique among the extensions, groups and queues of the customer",
         required=True,
         limits={"pattern": DIAL_PLAN},
+        loose=True,
     )

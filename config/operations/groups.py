@@ -13,6 +13,7 @@ from .audit import Actor, record
 from .checks import Value
 from .customers import lock_owned
 from .ids import parse_oid
+from .revisions import revise
 
 TABLE: Final = SipGroup.__tablename__
 
@@ -88,3 +89,4 @@ async def _changed(session: AsyncSession, actor: Actor, group: SipGroup) -> None
 
 def _touch(group: SipGroup) -> None:
     group.updated_at = clock.utc_now()
+    revise(group)

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .. import clock
-from ..tables import Customer, Queue, SipGroup
+from ..tables import Customer, Queue, QueueMember, SipGroup
 from . import numbers
 from .audit import Actor, record
 from .checks import Value
 from .ids import new_oid
 from .numbers import Kind
+from .revisions import revise, revise_all
 
 Columns = Mapping[str, Value]
 """Checked values by column."""
@@ -36,6 +38,7 @@ async def update(session: AsyncSession, actor: Actor, row: SipGroup | Queue, col
     """Change what `columns` has. Raises Refused (409) for a number that is taken."""
     await _write(session, row, columns)
     row.updated_at = clock.utc_now()
+    revise(row)
     record(session, actor, "update", row.__tablename__, row.oid)
     await session.flush()
 
@@ -43,6 +46,9 @@ async def update(session: AsyncSession, actor: Actor, row: SipGroup | Queue, col
 async def delete(session: AsyncSession, actor: Actor, row: SipGroup | Queue) -> None:
     """Remove it, and with it what its members were in it; keys that point to it do nothing more."""
     await numbers.release(session, row.oid)
+    if isinstance(row, SipGroup):
+        of_group = select(QueueMember.queue_id).where(QueueMember.group_id == row.id)
+        await revise_all(session, Queue, Queue.id.in_(of_group))
     await session.delete(row)
     record(session, actor, "delete", row.__tablename__, row.oid)
     await session.flush()

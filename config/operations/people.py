@@ -147,10 +147,10 @@ def _person(
     return Person(employee, customer, name, known, version, state, customer_state, restriction, password)
 
 
-async def primary_extension(session: AsyncSession, caller: Caller) -> tuple[Extension, Customer] | None:
-    """The caller's own primary extension and its customer; None when there is none."""
+async def primary_extension(session: AsyncSession, caller: Caller) -> tuple[Extension, Customer, str] | None:
+    """The caller's own primary extension, its customer, and the caller's name; None when there is none."""
     statement = (
-        select(Extension, Customer)
+        select(Extension, Customer, Employee.name)
         .join(Employee, Employee.id == Extension.employee_id)
         .join(Customer, Customer.id == Extension.customer_id)
         .where(Employee.oid == (caller.employee or ""), Extension.is_primary)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..errors import Problem, Refused, access_denied, not_found
+from ..errors import Problem, Refused, not_found, not_your_property
 from ..tables import Customer, Product, SipPhone, SipPhoneSidePanel
 from .audit import Actor, record
 from .checks import Check, Value, Wrong
@@ -90,7 +90,8 @@ async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Pr
     if caller.level < AccessLevel.RESELLER_ADMIN:
         own = select(Customer.id).where(Customer.oid == caller.customer)
         if product.reseller_id is None or product.reseller_id != await session.scalar(own):
-            raise access_denied()
+            message = "Only the reseller whose product it is may change it"
+            raise not_your_property("reseller", message)
     return product
 
 

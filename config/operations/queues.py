@@ -15,6 +15,7 @@ from .audit import Actor, record
 from .checks import Value
 from .customers import lock_owned
 from .ids import new_oid
+from .revisions import revise, revise_all
 
 TABLE: Final = Queue.__tablename__
 MEMBERS: Final = QueueMember.__tablename__
@@ -41,6 +42,7 @@ async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns:
     member = _new_member(queue, columns)
     session.add(member)
     await session.flush()
+    await _revise_queue(session, member)
     record(session, actor, "create", MEMBERS, member.oid)
     return member
 
@@ -51,12 +53,14 @@ async def update_member(session: AsyncSession, actor: Actor, member: QueueMember
     for column, value in columns.items():
         setattr(member, column, value)
     member.updated_at = clock.utc_now()
+    await _revise_queue(session, member)
     record(session, actor, "update", MEMBERS, member.oid)
     await session.flush()
 
 
 async def delete_member(session: AsyncSession, actor: Actor, member: QueueMember) -> None:
     """It takes the calls of the queue no more."""
+    await _revise_queue(session, member)
     await session.delete(member)
     record(session, actor, "delete", MEMBERS, member.oid)
     await session.flush()
@@ -75,6 +79,7 @@ async def order_members(session: AsyncSession, actor: Actor, queue: Queue, membe
     for position, number in enumerate(member_ids):
         members[number].ring_order = position
         members[number].updated_at = clock.utc_now()
+    revise(queue)
     record(session, actor, "update", TABLE, queue.oid)
     await session.flush()
 
@@ -108,6 +113,10 @@ async def members_of(session: AsyncSession, queue: Queue) -> Sequence[QueueMembe
 def priority(ring_order: int) -> int:
     """The place of a member on the scale from 1 to 20."""
     return min(max(ring_order, 1), LAST_PRIORITY)
+
+
+async def _revise_queue(session: AsyncSession, member: QueueMember) -> None:
+    await revise_all(session, Queue, Queue.id == member.queue_id)
 
 
 def _new_member(queue: Queue, columns: Columns) -> QueueMember:

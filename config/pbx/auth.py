@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from .. import clock
 from ..auth import MINUTES, Claims, Login, issue_token, read_header, read_token, wrong_login
-from ..deps import Parts, PartsDep, parse_object, visitor
+from ..deps import Parts, PartsDep, read_object, visitor
 from ..errors import Problem, Refused
 from ..operations.checks import address as parse_address
 from ..operations.checks import boolean
 from ..operations.people import identify
 from ..source import source_address
 from . import openapi
-from .paging import is_true
+from .paging import flag
 
 Json = dict[str, object]
 
@@ -28,7 +28,7 @@ routes = APIRouter(prefix="/auth", tags=["authentication"])
 @routes.post("/login", summary="Log in", openapi_extra=openapi.LOGIN)
 async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
     """A token for an e-mail address and a password."""
-    body = parse_object(await request.body())
+    body = await read_object(request)
     email, password = body.get("username"), body.get("password")
     if not isinstance(email, str) or not isinstance(password, str):
         raise wrong_login()
@@ -57,16 +57,16 @@ async def validate_route(
     parts: PartsDep,
     token: Annotated[str | None, Query()] = None,
     ip: Annotated[str | None, Query()] = None,
-    simple: Annotated[str | None, Query()] = None,
 ) -> Response:
     """Whose token it is; for other services, which pass on what their users show them."""
+    only_status = flag(request.query_params, "simple")
     try:
         answer = await _validate(request, parts, token, ip)
     except Refused as refused:
-        if is_true(simple) and all(problem.status < 500 for problem in refused.problems):
+        if only_status and all(problem.status < 500 for problem in refused.problems):
             return Response(status_code=403)
         raise
-    return Response() if is_true(simple) else JSONResponse(answer)
+    return Response() if only_status else JSONResponse(answer)
 
 
 async def _validate(request: Request, parts: Parts, token: str | None, ip: str | None) -> Json:

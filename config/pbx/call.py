@@ -8,12 +8,13 @@ from fastapi.responses import JSONResponse, Response
 from ..auth import Caller
 from ..calls import LiveCall, LiveParty
 from ..clock import epoch_now, utc
-from ..database import reading, writing
+from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
 from ..operations.calls import record_hangup, require_sight, whose
+from ..preconditions import changing
 from .answer import json_answer
-from .paging import DEFAULT_LIMIT, read_page
+from .paging import DEFAULT_LIMIT, read_page, word
 from .resource import Json
 from .resource_docs import DELETE
 from .schema import (
@@ -33,6 +34,7 @@ from .schema import (
 )
 
 MAX_LIMIT: Final = 1_000
+STATES: Final = ("ringing", "answered")
 SIDES: Final = ("caller", "callee")
 CallId = Annotated[str, Path(description="Id of the call, 32 hex digits")]
 
@@ -66,7 +68,7 @@ LIST: Final = operation(
     parameters=[
         *paging(DEFAULT_LIMIT, MAX_LIMIT),
         query("extension", "string", "Only calls from or to the extension with this number"),
-        query("state", "string", "Only calls in this state", enum=["ringing", "answered"]),
+        query("state", "string", "Only calls in this state", enum=list(STATES)),
         query("customer", "string", "Id of the customer; by default one's own"),
     ],
 )
@@ -90,7 +92,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     asked = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     async with reading(parts.read_engine) as session:
         customer = await whose(session, caller, asked.customer)
-    number, state = params.get("extension", "").strip(), params.get("state", "").strip().lower()
+    number, state = params.get("extension", "").strip(), word(params, "state", STATES)
     calls = [
         call
         for call in await parts.calls.all_of(customer)
@@ -110,7 +112,9 @@ async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Both sides are hung up on; whoever is still being called stops to ring."""
     call = await _find(actor.caller, id, parts)
-    await writing(parts.engine, lambda session: record_hangup(session, actor, call.id))
+    await changing(
+        parts.engine, actor.condition, None, lambda session: record_hangup(session, actor, call.id)
+    )
     if not await parts.calls.hang_up(call):
         raise Refused(Problem(504, "timeout", "The call is still there: its process has not ended it yet"))
     return JSONResponse({"success": True})

@@ -12,7 +12,7 @@ from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
 from ..deps import Parts
-from ..errors import Refused, access_denied, not_found
+from ..errors import Refused, not_found, not_your_customer
 from ..operations import customers
 from ..operations.audit import Actor
 from ..operations.checks import is_clean
@@ -22,7 +22,7 @@ from ..operations.fields import Field, flag, read_fields, text, word
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer
-from .resource import Json, Resource, Written, columns_json, routes_of
+from .resource import Json, Resource, Shown, Written, columns_json, routes_of
 
 STATES: Final = ("ACTIVE", "BLOCKED")
 MAX_FEATURES: Final = 100
@@ -65,16 +65,16 @@ async def _refuse_out_of_sight(session: AsyncSession, caller: Caller, oid: str) 
         await _show(session, caller, oid)
     except Refused:
         if caller.level < AccessLevel.RESELLER_ADMIN:
-            raise access_denied() from None
+            raise not_your_customer() from None
         raise Refused(customers.missing_customer()) from None
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
+async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
     statement = _joined(caller).where(Customer.oid == (parse_oid(oid) or ""))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found("Customer")
-    return _json(*found)
+    return Shown(_json(*found), found[0].revision)
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
@@ -148,7 +148,7 @@ async def _read_parent(session: AsyncSession, caller: Caller, draft: Draft[Custo
 async def _own(session: AsyncSession, caller: Caller) -> Customer:
     own = await customers.find_reseller(session, caller, caller.customer)
     if own is None:
-        raise access_denied()
+        raise not_your_customer("parentReseller")
     return own
 
 
@@ -177,6 +177,7 @@ def _json(customer: Customer, parent: str | None) -> Json:
 routes = routes_of(
     Resource(
         path="/customer",
+        version=Customer.revision,
         one="customer",
         many="customers",
         fields=FIELDS,

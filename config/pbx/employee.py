@@ -2,8 +2,8 @@
 
 from typing import Annotated, Final
 
-from fastapi import Path
-from fastapi.responses import JSONResponse
+from fastapi import Path, Request
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +12,7 @@ from registrar.model import Change
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..database import reading, writing
+from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
 from ..operations import employees
@@ -22,14 +22,15 @@ from ..operations.checks import text as text_check
 from ..operations.customers import ACTIVE, DELETED, listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft
-from ..operations.fields import Field, read_fields, text, word
+from ..operations.fields import Field, email, read_fields, text, word
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..operations.passwords import MAX_PASSWORD, STRENGTH
 from ..operations.restrictions import restriction_check
+from ..preconditions import changing, tagged_by_content
 from ..tables import Customer, Employee, EmployeeToken
 from . import openapi
-from .resource import NOTHING_CHANGED, Json, Resource, RowId, Written, columns_json, routes_of
+from .resource import NOTHING_CHANGED, Json, Resource, RowId, Shown, Written, columns_json, routes_of
 
 STATES: Final = ("ACTIVE", "BLOCKED")
 LEVELS: Final = tuple(level.name for level in AccessLevel)
@@ -66,7 +67,7 @@ FIELDS: Final = (
         restriction_check("ipRestriction must be a comma list of addresses and networks"),
         "From where the person may call: 192.0.2.7,10.0.0.0/8; null: from anywhere",
     ),
-    text("contactEmail", "contact_email", "Where mail for the person goes"),
+    email("contactEmail", "contact_email", "Where mail for the person goes"),
     text("firstName", "first_name", "First name"),
     text("lastName", "last_name", "Last name"),
     text("title", "title", "What the person does"),
@@ -93,8 +94,9 @@ async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int,
     return total, [_json(*row) for row in rows]
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
-    return _json(*await _find(session, caller, oid))
+async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
+    found = await _find(session, caller, oid)
+    return Shown(_json(*found), found[0].revision)
 
 
 async def _find(session: AsyncSession, caller: Caller, oid: str) -> tuple[Employee, str]:
@@ -148,6 +150,7 @@ def _json(employee: Employee, customer: str) -> Json:
 routes = routes_of(
     Resource(
         path="/employee",
+        version=Employee.revision,
         one="employee",
         many="employees",
         fields=FIELDS,
@@ -174,7 +177,7 @@ routes = routes_of(
 
 
 @routes.get("/{id}/token", summary="List the tokens of an employee", openapi_extra=openapi.TOKENS)
-async def tokens_route(id: RowId, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+async def tokens_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """The tokens that are good, oldest first; what they say is kept nowhere."""
     async with reading(parts.read_engine) as session:
         employee, _ = await _find(session, caller, id)
@@ -182,7 +185,8 @@ async def tokens_route(id: RowId, caller: CallerDep, parts: PartsDep) -> JSONRes
             EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
         )
         tokens = await session.scalars(statement.order_by(EmployeeToken.id))
-        return JSONResponse([_token_json(token) for token in tokens])
+        body = [_token_json(token) for token in tokens]
+    return tagged_by_content(request, JSONResponse(body))
 
 
 @routes.post("/{id}/token", summary="Make a token for a machine", openapi_extra=openapi.NEW_TOKEN)
@@ -195,7 +199,7 @@ async def create_token_route(
         employee = await employees.find_employee(session, actor.caller, id)
         return await employees.create_token(session, actor, employee, _read_note(document))
 
-    token, text = await writing(parts.engine, create)
+    token, text = await changing(parts.engine, actor.condition, None, create)
     return JSONResponse(_token_json(token) | {"token": text})
 
 
@@ -207,7 +211,7 @@ async def delete_token_route(id: RowId, token: TokenId, actor: ActorDep, parts: 
         employee = await employees.find_employee(session, actor.caller, id)
         await employees.revoke_token(session, actor, employee, token)
 
-    await writing(parts.engine, revoke)
+    await changing(parts.engine, actor.condition, None, revoke)
     return JSONResponse({"success": True})
 
 

@@ -22,7 +22,7 @@ from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..operations.passwords import STRENGTH
 from ..tables import Customer, Employee, Extension
-from .resource import Json, Resource, Written, columns_json, routes_of
+from .resource import Json, Resource, Shown, Written, columns_json, routes_of
 from .schema import sure
 
 MAX_PIN: Final = 16
@@ -77,12 +77,12 @@ async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int,
     return total, [_json(*row) for row in rows]
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
+async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
     statement = _joined().where(Extension.oid == (parse_oid(oid) or ""), visible(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found("Extension")
-    return _json(*found)
+    return Shown(_json(*found), found[0].version)
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
@@ -148,6 +148,7 @@ def _json(extension: Extension, customer: str, employee: str | None) -> Json:
 routes = routes_of(
     Resource(
         path="/pbx/extension",
+        version=Extension.version,
         one="extension",
         many="extensions",
         fields=FIELDS,

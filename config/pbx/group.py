@@ -24,7 +24,7 @@ from ..operations.fields import text as text_field
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer, Extension, SipGroup, SipGroupController, SipGroupMember
-from .resource import NOTHING_CHANGED, Json, Resource, Written, columns_json, routes_of
+from .resource import NOTHING_CHANGED, Json, Resource, Shown, Written, columns_json, routes_of
 
 FIELDS: Final = (
     text_field("name", "name", "Name of the group", required=True),
@@ -65,13 +65,13 @@ async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int,
     return total, [_json(group, owner, linked[group.id]) for group, owner in rows]
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
+async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
     statement = _joined().where(SipGroup.oid == (parse_oid(oid) or ""), visible(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found("Group")
     group, owner = found
-    return _json(group, owner, (await _linked(session, [group.id]))[group.id])
+    return Shown(_json(group, owner, (await _linked(session, [group.id]))[group.id]), group.revision)
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
@@ -160,6 +160,7 @@ _EXTENSIONS: Final[Json] = {
 routes = routes_of(
     Resource(
         path="/pbx/group",
+        version=SipGroup.revision,
         one="group",
         many="groups",
         fields=FIELDS,

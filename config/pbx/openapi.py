@@ -12,15 +12,18 @@ from .schema import (
     AN_ID,
     MOMENT,
     READ,
+    TAGGED,
     WRITE,
     Schema,
     an_id,
     answer,
     array,
+    changes,
     form,
     moment,
     of,
     operation,
+    or_null,
     page,
     paging,
     query,
@@ -67,6 +70,12 @@ _OWN: Final[Mapping[str, Schema]] = {
     ),
     "ip.countries": sure("string", "Comma list of ISO 3166-1 alpha-2 codes; needed for ROAMING", default=""),
     "ip.address": of("string", "Needed for LOCKED"),
+    "ip.policy": sure(
+        "string",
+        "PHONE: the three above decide from where it registers; DOMAIN: the trusted networks of its domain",
+        enum=["PHONE", "DOMAIN"],
+        default="PHONE",
+    ),
     "network.dhcp": sure("boolean", default=True),
     "network.ipAddress": of("string", _NEEDED),
     "network.subnet": of("string", _NEEDED),
@@ -143,26 +152,23 @@ _LISTED: Final = answer(
         "sipPhoneModel.brandName": sure("string", example="Yealink"),
         "sipPhoneModel.model": sure("string", example="T46U"),
         "sipPhoneModel.picture": of("string"),
-        "extension": {
-            **answer(
+        "extension": or_null(
+            answer(
                 "Extension of a phone",
                 {
                     "_id": an_id(),
                     "number": sure("string", example="200"),
                     "direct": of("string", example="+4570305050"),
                 },
-            ),
-            "type": ["object", "null"],
-        },
-        "employee": {
-            **answer(
-                "Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")}
-            ),
-            "type": ["object", "null"],
-        },
+            )
+        ),
+        "employee": or_null(
+            answer("Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")})
+        ),
         "ip.mode": sure("string", enum=["OPEN", "LOCKED", "ROAMING"]),
         "ip.countries": sure("string", example=""),
         "ip.address": of("string"),
+        "ip.policy": sure("string", enum=["PHONE", "DOMAIN"]),
         "notes": of("string"),
         "online": of("boolean", "null: unknown, the live store is away", example=True),
     },
@@ -200,7 +206,7 @@ UPDATE: Final = _with_live(
     operation(
         FULL,
         WRITE,
-        form("SIP phone change", _SENT, example={"notes": "Reception", "ip": {"mode": "OPEN"}}),
+        changes(form("SIP phone change", _SENT, example={"notes": "Reception", "ip": {"mode": "OPEN"}})),
     )
 )
 _ICE_SERVER: Final = answer(
@@ -341,7 +347,7 @@ LOGIN: Final = operation(
             "name": sure("string", example="Anna Andersen"),
         },
     ),
-    "400 401 413 500 503",
+    "400 401 413 415 500 503",
     form(
         "Credentials",
         {
@@ -365,7 +371,7 @@ VALIDATE: Final = operation(
         },
         optional=("expiresAt",),
     ),
-    "401 403 413 422 500 503",
+    "400 401 403 413 422 500 503",
     parameters=[
         query("token", "string", "The token; by default the one in the header"),
         query("ip", "string", "Where its owner calls from; by default the address of this request"),
@@ -375,7 +381,7 @@ VALIDATE: Final = operation(
 _NOTE: Final = of("string", "What it is for", example="nightly import")
 _TOKEN: Final[Mapping[str, Schema]] = {"_id": an_id(), "note": _NOTE, "createdAt": MOMENT}
 _SECRET: Final = sure("string", "48 characters, shown this once")
-TOKENS: Final = operation(array(answer("Employee token", _TOKEN)), READ)
+TOKENS: Final = operation(array(answer("Employee token", _TOKEN)), TAGGED)
 NEW_TOKEN: Final = operation(
     answer("New employee token", {**_TOKEN, "token": _SECRET}),
     WRITE,

@@ -10,7 +10,7 @@ from registrar.model import Change
 from ..access import AccessLevel
 from ..auth import Caller
 from ..deps import Parts
-from ..errors import access_denied, not_found
+from ..errors import not_found, not_your_property
 from ..operations import products
 from ..operations.audit import Actor
 from ..operations.customers import find_reseller, require_customer
@@ -20,7 +20,7 @@ from ..operations.fields import Field, read_fields, text
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer, Product
-from .resource import NOTHING_CHANGED, Json, Resource, Written, columns_json, routes_of
+from .resource import NOTHING_CHANGED, Json, Resource, Shown, Written, columns_json, routes_of
 
 MAX_CODE: Final = 64
 FIELDS: Final = (
@@ -59,12 +59,12 @@ async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int,
     return total, [_json(*row) for row in rows]
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
+async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
     statement = _joined().where(Product.oid == (parse_oid(oid) or ""), products.visible_products(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found("Product")
-    return _json(*found)
+    return Shown(_json(*found), found[0].revision)
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
@@ -100,7 +100,7 @@ async def _read_reseller(session: AsyncSession, caller: Caller, draft: Draft[Pro
     if caller.level < AccessLevel.RESELLER_ADMIN:
         own = await find_reseller(session, caller, caller.customer)
         if own is None or (sent is not NOT_SENT and parse_oid(sent) != own.oid):
-            raise access_denied()
+            raise not_your_property("reseller", "Your products belong to your own customer, a reseller")
         draft.values["reseller_id"] = own.id
         return
     if sent is None or sent is NOT_SENT:
@@ -127,6 +127,7 @@ def _json(product: Product, reseller: str | None) -> Json:
 routes = routes_of(
     Resource(
         path="/product",
+        version=Product.revision,
         one="product",
         many="products",
         fields=FIELDS,

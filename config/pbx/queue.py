@@ -33,7 +33,7 @@ from ..operations.groups import read_groups
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer, Extension, Queue, QueueMember, SipGroup
-from .resource import NOTHING_CHANGED, Json, Resource, Written, columns_json, routes_of
+from .resource import NOTHING_CHANGED, Json, Resource, Shown, Written, columns_json, routes_of
 
 MAX_STRATEGY: Final = 32
 FIELDS: Final = (
@@ -73,13 +73,13 @@ async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int,
     return total, [_json(queue, owner, members[queue.id]) for queue, owner in rows]
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Json:
+async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
     statement = _joined().where(Queue.oid == (parse_oid(oid) or ""), visible(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found("Queue")
     queue, owner = found
-    return _json(queue, owner, (await _members(session, [queue.id]))[queue.id])
+    return Shown(_json(queue, owner, (await _members(session, [queue.id]))[queue.id]), queue.revision)
 
 
 async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
@@ -227,6 +227,7 @@ _MEMBER: Final[Json] = {
 routes = routes_of(
     Resource(
         path="/pbx/queue",
+        version=Queue.revision,
         one="queue",
         many="queues",
         fields=FIELDS,

@@ -5,18 +5,21 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from registrar.model import Change
 
 from ..auth import Caller
-from ..database import reading, writing
+from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..operations.audit import Actor
 from ..operations.document import Document
 from ..operations.fields import Field
+from ..operations.ids import parse_oid
 from ..operations.listing import Page
+from ..preconditions import Target, changing, tagged, tagged_by_content, with_etag
 from . import resource_docs
 from .paging import DEFAULT_LIMIT, read_page
 
@@ -24,6 +27,15 @@ Json = dict[str, object]
 
 NOTHING_CHANGED: Final = Change()
 RowId = Annotated[str, Path(description="Id, 24 hex digits")]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One thing as an answer shows it."""
+
+    body: Json
+    version: int
+    """Of its configuration, read before all that is kept beside its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,8 @@ class Resource:
     """
 
     path: str
+    version: InstrumentedAttribute[int]
+    """Grows with each change of one of them."""
     one: str
     """`extension`: in summaries and messages"""
     many: str
@@ -60,7 +74,7 @@ class Resource:
     searched: str
     """What `filter` looks at, for people."""
     page: Callable[[AsyncSession, Caller, Page], Awaitable[tuple[int, list[Json]]]]
-    show: Callable[[AsyncSession, Caller, str], Awaitable[Json]]
+    show: Callable[[AsyncSession, Caller, str], Awaitable[Shown]]
     create: Callable[[AsyncSession, Actor, Document, Parts], Awaitable[Written]]
     update: Callable[[AsyncSession, Actor, str, Document, Parts], Awaitable[Written]]
     delete: Callable[[AsyncSession, Actor, str], Awaitable[Change]]
@@ -87,46 +101,63 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     docs = resource_docs.resource(resource)
 
     @routes.get("", summary=f"List {resource.many}", openapi_extra=docs.list)
-    async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> JSONResponse:
-        page = read_page(request.query_params, resource.default_limit, resource.max_limit)
+    async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+        page = read_page(request.query_params, resource.default_limit, resource.max_limit, resource.sorts)
         async with reading(parts.read_engine) as session:
             total, rows = await resource.page(session, caller, page)
-        return JSONResponse({"offset": page.offset, "limit": page.limit, "total": total, resource.many: rows})
+        body = {"offset": page.offset, "limit": page.limit, "total": total, resource.many: rows}
+        return tagged_by_content(request, JSONResponse(body))
 
     @routes.post("", summary=f"Create: {resource.one}", openapi_extra=docs.create)
-    async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> JSONResponse:
-        written = await writing(
-            parts.engine, lambda session: resource.create(session, actor, document, parts)
+    async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+        written = await changing(
+            parts.engine,
+            actor.condition,
+            None,
+            lambda session: resource.create(session, actor, document, parts),
         )
         return await _written(written, actor, parts)
 
     @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=docs.show)
-    async def show_route(id: RowId, caller: CallerDep, parts: PartsDep) -> JSONResponse:
+    async def show_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         async with reading(parts.read_engine) as session:
-            return JSONResponse(await resource.show(session, caller, id))
+            shown = await resource.show(session, caller, id)
+        return tagged(request, JSONResponse(shown.body), (shown.version,))
 
     @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
-    async def update_route(
-        id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep
-    ) -> JSONResponse:
+    async def update_route(id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
         """Only what is sent changes, be it a single property."""
-        written = await writing(
-            parts.engine, lambda session: resource.update(session, actor, id, document, parts)
+        written = await changing(
+            parts.engine,
+            actor.condition,
+            target_of(resource.version, id),
+            lambda session: resource.update(session, actor, id, document, parts),
         )
         return await _written(written, actor, parts)
 
     @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=docs.delete)
     async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-        change = await writing(parts.engine, lambda session: resource.delete(session, actor, id))
+        change = await changing(
+            parts.engine,
+            actor.condition,
+            target_of(resource.version, id),
+            lambda session: resource.delete(session, actor, id),
+        )
         await parts.changes.publish(change)
         return JSONResponse({"success": True})
 
-    async def _written(written: Written, actor: Actor, parts: Parts) -> JSONResponse:
+    async def _written(written: Written, actor: Actor, parts: Parts) -> Response:
         await parts.changes.publish(written.change)
         async with reading(parts.read_engine) as session:
             shown = await resource.show(session, actor.caller, written.oid)
-        return JSONResponse(shown | dict(written.once))
+        return with_etag(JSONResponse(shown.body | dict(written.once)), (shown.version,))
 
     return routes
+
+
+def target_of(version: InstrumentedAttribute[int], oid: str) -> Target:
+    """Where the version of the thing with this id stands."""
+    table = version.class_
+    return Target((version,), table.__table__, table.oid == (parse_oid(oid) or ""))

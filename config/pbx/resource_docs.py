@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 from ..operations.fields import Field
 from .schema import (
     MOMENT,
-    READ,
     REMOVE,
+    TAGGED,
     WRITE,
     Schema,
     an_id,
     answer,
+    changes,
     form,
     of,
     operation,
@@ -40,7 +41,7 @@ def shown(field: Field) -> Schema:
 
 def written(field: Field) -> Schema:
     """A property of a body; null: nothing, or the default."""
-    limits = dict(field.limits)
+    limits: Schema = {} if field.loose else dict(field.limits)
     if field.required:
         return sure(field.type, field.about, **limits)
     return of(field.type, field.about, **_or_null(limits), **_default(field))
@@ -86,10 +87,10 @@ def resource(resource: "Resource") -> ResourceDocs:
         query("customer", "string", resource.customer),
     ]
     return ResourceDocs(
-        list=operation(page(resource.many.capitalize(), resource.many, one), READ, parameters=parameters),
+        list=operation(page(resource.many.capitalize(), resource.many, one), TAGGED, parameters=parameters),
         create=operation(one, WRITE, form(f"New {resource.one}", body, required, example=example)),
-        show=operation(one, READ),
-        update=operation(one, WRITE, form(f"{name} change", body, example=change)),
+        show=operation(one, TAGGED),
+        update=operation(one, WRITE, changes(form(f"{name} change", body, example=change))),
         delete=DELETE,
     )
 

@@ -5,13 +5,17 @@ from typing import Final, TypeVar
 
 Schema = dict[str, object]
 
+CHECKS: Final = ("required", "format", "range", "enum", "unique", "exists", "allowed", "level")
+"""What can be wrong with a property, or a caller."""
 ID: Final = "^[0-9a-fA-F]{24}$"
 AN_ID: Final = "5f0c2e9b7a1d4c3e8b6f0a12"
 A_MOMENT: Final = "2026-01-31T12:00:00Z"
 MOMENT: Final[Schema] = {"type": "string", "format": "date-time", "example": A_MOMENT}
-READ: Final = "401 403 404 413 500 503"
-WRITE: Final = "400 401 403 404 409 413 422 500 503"
-REMOVE: Final = "401 403 404 409 413 500 503"
+READ: Final = "400 401 403 404 413 500 503"
+TAGGED: Final = f"304 {READ}"
+"""Of what has an ETag and holds nothing live."""
+WRITE: Final = "400 401 403 404 409 412 413 415 422 500 503"
+REMOVE: Final = "401 403 404 409 412 413 500 503"
 
 Value = TypeVar("Value")
 
@@ -36,6 +40,11 @@ def some_id(about: str) -> Schema:
     return of("string", about, pattern=ID)
 
 
+def or_null(schema: Schema, about: str = "") -> Schema:
+    """An object with a title, or null; not `type: [object, null]`, which generators of clients skip."""
+    return {"anyOf": [schema, {"type": "null"}]} | ({"description": about} if about else {})
+
+
 def moment(about: str = "") -> Schema:
     """A moment in UTC, or null."""
     return of("string", about, format="date-time")
@@ -49,6 +58,17 @@ def array(items: Schema, about: str = "", **more: object) -> Schema:
 def form(title: str, flat: Mapping[str, Schema], required: Collection[str] = (), **more: object) -> Schema:
     """An object of a body: properties with dotted names are objects in objects."""
     return {"title": title, **_nested(flat, required), **more}
+
+
+def changes(schema: Schema) -> Schema:
+    """The same schema without any `default`: a client that sends defaults would change more than it says."""
+    return {name: _without_default(value) for name, value in schema.items() if name != "default"}
+
+
+def _without_default(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_default(item) for item in value]
+    return changes(value) if isinstance(value, dict) else value
 
 
 def answer(title: str, flat: Mapping[str, Schema], optional: Collection[str] = ()) -> Schema:
@@ -103,7 +123,9 @@ _PROBLEM: Final[Mapping[str, Schema]] = {
     "status": sure("integer"),
     "message": sure("string"),
     "path": sure("string", "The property to blame"),
-    "check": sure("string", enum=["required", "format", "range", "enum", "unique", "exists", "allowed"]),
+    "check": sure(
+        "string", enum=["required", "format", "range", "enum", "unique", "exists", "allowed", "level"]
+    ),
 }
 _SOMETIMES: Final = ("path", "check")
 _ERROR: Final = answer(
@@ -135,7 +157,10 @@ _AWAY: Final = "The service is temporarily unavailable, please try again"
 _ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
     "400": (
         "The request cannot be read",
-        {"bad_request": _problem("bad_request", 400, "The body is not valid JSON")},
+        {
+            "bad_request": _problem("bad_request", 400, "The body is not valid JSON"),
+            "limit": _problem("limit", 400, "limit must be a whole number", "limit", "enum"),
+        },
     ),
     "401": (
         "No token, or not a good one",
@@ -145,7 +170,19 @@ _ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
             "invalid_token": _problem("invalid_token", 401, "Please login"),
         },
     ),
-    "403": ("Not allowed", {"access_denied": _problem("access_denied", 403, "Insufficient access level")}),
+    "403": (
+        "Not allowed: the level, the customer or a property is to blame",
+        {
+            "level": _problem("access_denied", 403, "Insufficient access level: MANAGER is needed")
+            | {"check": "level"},
+            "customer": _problem(
+                "access_denied", 403, "The customer is not one that you may see", "customer", "allowed"
+            ),
+            "property": _problem(
+                "access_denied", 403, "purchaseInfo needs the level RESELLER", "purchaseInfo", "allowed"
+            ),
+        },
+    ),
     "404": (
         "It, or what a property names, is not found or not yours",
         {
@@ -154,9 +191,21 @@ _ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
         },
     ),
     "409": ("In conflict with something else", {"number": _NUMBER}),
+    "412": (
+        "If-Match or If-None-Match does not hold: it has been changed meanwhile",
+        {"precondition_failed": _problem("precondition_failed", 412, "The ETag is another one by now")},
+    ),
     "413": (
         "The body is longer than 64 KiB",
         {"too_large": _problem("too_large", 413, "The body is longer than 65536 bytes")},
+    ),
+    "415": (
+        "The body is no JSON, is compressed, or is not in UTF-8",
+        {
+            "unsupported_media_type": _problem(
+                "unsupported_media_type", 415, "The body must be application/json"
+            )
+        },
     ),
     "422": (
         "A property is not valid; `multiple` holds several errors in `inner`",
@@ -185,6 +234,8 @@ def content(schema: Schema) -> Schema:
 
 
 def _error(code: str) -> Schema:
+    if code == "304":
+        return {"description": "If-None-Match names its ETag: there is nothing new"}
     about, examples = _ERRORS[code]
     shown = {name: {"value": {"error": problem}} for name, problem in examples.items()}
     headers: Schema = {"headers": _HEADERS[code]} if code in _HEADERS else {}

@@ -15,25 +15,29 @@ from registrar.rules.status import LiveStatus
 
 from ..access import AccessLevel
 from ..clock import epoch_now
-from ..database import reading, writing
+from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..errors import Problem, Refused
 from ..ice import ice_servers
 from ..operations.audit import Actor
-from ..operations.checks import boolean
+from ..operations.checks import Wrong, boolean
 from ..operations.customers import require_customer
+from ..operations.document import Document
 from ..operations.phones import write
-from ..operations.phones.find import Found, Query, find_phone, list_phones
+from ..operations.phones.find import Found, Query, find_phone, list_phones, version_of
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
+from ..preconditions import changing, with_etag
 from ..source import request_host
+from ..tables import SipPhone
 from . import openapi
 from .answer import json_answer
+from .paging import DEFAULT_LIMIT, FLAGS, flag, read_page
+from .resource import target_of
 from .sipphone_json import Json, Reader, full_phones, listed_phones
 
-DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
 """After so many phones of a page others have their turn: SIP may be served by the same loop."""
-MAX_OFFSET: Final = 2**31 - 1
 HTTPS_PORT: Final = 443
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
@@ -66,8 +70,11 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """A new phone; its username and password are made here and cannot be chosen."""
-    phone = await writing(
-        parts.engine, lambda session: write.create_phone(session, actor, document, parts.vault)
+    phone = await changing(
+        parts.engine,
+        actor.condition,
+        None,
+        lambda session: write.create_phone(session, actor, document, parts.vault),
     )
     return await _changed(phone.oid, actor, parts)
 
@@ -78,11 +85,14 @@ async def webrtc_route(
 ) -> JSONResponse:
     """The phone of the caller's primary extension for this instance, open for its next registration."""
     instance = read_instance_id(document.given("instanceId"))
-    opened = await writing(
-        parts.engine, lambda session: open_webrtc_phone(session, actor, instance, parts.vault)
+    opened = await changing(
+        parts.engine,
+        actor.condition,
+        None,
+        lambda session: open_webrtc_phone(session, actor, instance, parts.vault),
     )
     await parts.changes.publish(Change(phones=(opened.phone.oid,)))
-    is_v2 = boolean("")(document.given("v2")) is True
+    is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
     ice = ice_servers(parts.settings, opened.phone.oid, epoch_now())
     answer = _webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2)
@@ -102,14 +112,24 @@ async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Only what is sent changes, be it a single property; the customer of a phone never does."""
-    phone = await writing(parts.engine, lambda session: write.update_phone(session, actor, id, document))
+    phone = await changing(
+        parts.engine,
+        actor.condition,
+        target_of(SipPhone.version, id),
+        lambda session: write.update_phone(session, actor, id, document),
+    )
     return await _changed(phone.oid, actor, parts)
 
 
 @routes.delete("/{id}", summary="Delete a phone", openapi_extra=openapi.DELETE)
 async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """The phone is gone, and so are its registrations."""
-    oid = await writing(parts.engine, lambda session: write.delete_phone(session, actor, id))
+    oid = await changing(
+        parts.engine,
+        actor.condition,
+        target_of(SipPhone.version, id),
+        lambda session: write.delete_phone(session, actor, id),
+    )
     await parts.changes.publish(Change(phones=(oid,)))
     return JSONResponse({"success": True})
 
@@ -123,10 +143,26 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """A new username and password; registrations made with the old ones end at once."""
-    phone = await writing(
-        parts.engine, lambda session: write.reset_credentials(session, actor, id, parts.vault)
+    phone = await changing(
+        parts.engine,
+        actor.condition,
+        target_of(SipPhone.version, id),
+        lambda session: write.reset_credentials(session, actor, id, parts.vault),
     )
     return await _changed(phone.oid, actor, parts)
+
+
+def _wants_v2(params: QueryParams, document: Document) -> bool:
+    """Whether `v2` is true, in the body or in the query; also as a text. The body wins."""
+    sent = document.given("v2")
+    if sent is None:
+        return flag(params, "v2")
+    checked = boolean("v2 must be true or false")(
+        FLAGS.get(sent.lower(), sent) if isinstance(sent, str) else sent
+    )
+    if isinstance(checked, Wrong):
+        raise Refused(Problem(422, "v2", checked.message, "v2", "format"))
+    return checked is True
 
 
 async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
@@ -139,7 +175,7 @@ async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
 
 async def _full_answer(phone: Found, reader: Reader, parts: Parts) -> Response:
     statuses = await parts.live.statuses([phone.oid])
-    return _answer(full_phones([phone], statuses, reader)[0], statuses)
+    return with_etag(_answer(full_phones([phone], statuses, reader)[0], statuses), (version_of(phone),))
 
 
 def _answer(body: Json, statuses: Sequence[LiveStatus]) -> Response:
@@ -152,25 +188,14 @@ def _reader(level: AccessLevel, parts: Parts) -> Reader:
 
 
 def _query(params: QueryParams) -> Query:
+    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     return Query(
-        offset=_clamped(params.get("offset"), 0, 0, MAX_OFFSET),
-        limit=_clamped(params.get("limit"), DEFAULT_LIMIT, 1, MAX_LIMIT),
-        text=params.get("filter", "").strip(),
-        available=_is_true(params.get("available")),
-        full=_is_true(params.get("full")),
+        offset=page.offset,
+        limit=page.limit,
+        text=page.text,
+        available=flag(params, "available"),
+        full=flag(params, "full"),
     )
-
-
-def _clamped(text: str | None, default: int, low: int, high: int) -> int:
-    digits = (text or "").strip().removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        return default
-    number = int(digits[:12]) * (-1 if "-" in (text or "") else 1)
-    return min(max(number, low), high)
-
-
-def _is_true(text: str | None) -> bool:
-    return (text or "").lower() in ("true", "1")
 
 
 def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:
@@ -180,7 +205,7 @@ def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:
         "username": phone.username,
         "password": parts.vault.open(phone.password_enc, phone.oid),
         "extensionNumber": extension.number,
-        "extensionName": extension.name,
+        "extensionName": opened.name,
     }
 
 

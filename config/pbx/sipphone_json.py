@@ -186,6 +186,7 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "ip.mode": "ip_mode",
         "ip.countries": "ip_countries",
         "ip.address": "ip_address",
+        "ip.policy": "ip_policy",
         "username": "username",
         "network.dhcp": "net_dhcp",
         "network.ipAddress": "net_ip",
@@ -233,6 +234,7 @@ def _listed_plan() -> Plan:
         "ip.mode": at["ip_mode"],
         "ip.countries": at["ip_countries"],
         "ip.address": at["ip_address"],
+        "ip.policy": at["ip_policy"],
         "notes": at["notes"],
         "online": lambda shown: shown.live.online,
     }

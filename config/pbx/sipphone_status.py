@@ -65,7 +65,7 @@ async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respo
 @routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
 async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """What the phone did and what was done to it, the newest first, with a sentence that sums it up."""
-    limit = clamped(request.query_params.get("limit"), DEFAULT_EVENTS, 1, MAX_EVENTS)
+    limit = clamped(request.query_params, "limit", DEFAULT_EVENTS, 1, MAX_EVENTS)
     async with parts.read_engine.connect() as connection:
         phone = await find_watched(connection, caller, id)
         done = await deeds(connection, phone.oid)

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
 
 from ..database import reading
@@ -11,10 +11,11 @@ from ..deps import CallerDep, PartsDep
 from ..errors import not_found
 from ..operations.listing import Sorts, read_page
 from ..operations.models import FUNCTIONS, SPEAKING_PARTS, find_model
+from ..preconditions import tagged, tagged_by_content
 from ..tables import SipPhoneModel
 from . import paging
 from .resource import Json
-from .schema import READ, Schema, an_id, answer, array, of, operation, page, query, some_id, sure
+from .schema import TAGGED, Schema, an_id, answer, array, of, operation, or_null, page, query, some_id, sure
 from .schema import paging as paged
 
 MAX_LIMIT: Final = 500
@@ -32,7 +33,7 @@ CAPABILITIES: Final = {
 
 def _bounds(about: str) -> Schema:
     bounds = answer("Range", {"min": sure("integer", example=0), "max": sure("integer", example=15)})
-    return {**bounds, "type": ["object", "null"], "description": about}
+    return or_null(bounds, about)
 
 
 _MODEL: Final = answer(
@@ -66,10 +67,10 @@ _MODEL: Final = answer(
         "requiresSerial": sure("boolean"),
     },
 )
-_SHOW: Final = operation(_MODEL, READ)
+_SHOW: Final = operation(_MODEL, TAGGED)
 _LIST: Final = operation(
     page("SIP phone models", "sipPhoneModels", _MODEL),
-    READ,
+    TAGGED,
     parameters=[
         *paged(paging.DEFAULT_LIMIT, MAX_LIMIT),
         query("filter", "string", "Text in brandName, model or description"),
@@ -83,25 +84,24 @@ routes = APIRouter(prefix="/pbx/sipphonemodels", tags=["SIP phone models"])
 
 
 @routes.get("", summary="List models", openapi_extra=_LIST)
-async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> JSONResponse:
+async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> Response:
     """All models, those that every installation has first."""
-    page = paging.read_page(request.query_params, paging.DEFAULT_LIMIT, MAX_LIMIT)
+    page = paging.read_page(request.query_params, paging.DEFAULT_LIMIT, MAX_LIMIT, SORTS)
     async with reading(parts.read_engine) as session:
         total, rows = await read_page(session, select(SipPhoneModel), page, SEARCHED, SORTS, SipPhoneModel.id)
     models = [model_json(model) for (model,) in rows]
-    return JSONResponse(
-        {"offset": page.offset, "limit": page.limit, "total": total, "sipPhoneModels": models}
-    )
+    body = {"offset": page.offset, "limit": page.limit, "total": total, "sipPhoneModels": models}
+    return tagged_by_content(request, JSONResponse(body))
 
 
 @routes.get("/{id}", summary="Show a model", openapi_extra=_SHOW)
-async def show_route(id: ModelId, _caller: CallerDep, parts: PartsDep) -> JSONResponse:
+async def show_route(id: ModelId, request: Request, _caller: CallerDep, parts: PartsDep) -> Response:
     """One model."""
     async with reading(parts.read_engine) as session:
         model = await find_model(session, id)
     if model is None:
         raise not_found("SIP phone model")
-    return JSONResponse(model_json(model))
+    return tagged(request, JSONResponse(model_json(model)), (model.revision,))
 
 
 def model_json(model: SipPhoneModel) -> Json:

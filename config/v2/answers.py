@@ -1,47 +1,60 @@
 """Answers of this dialect: rows as lines, as an array or as CSV; what was made; nothing at all."""
 
-import asyncio
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from fastapi import Request
 from fastapi.responses import Response
-from sqlalchemy import Row
 
+from ..preconditions import Edition, tagged
 from .asking import Asked
 from .rows import MOMENT
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula, and runs it (OWASP, CSV injection)."""
-AT_ONCE: Final = 500
-"""So many rows are written without a break: other requests wait for no more."""
 MEDIA: Final = {
     "json": "application/x-ndjson",
     "jsonarray": "application/json",
     "csv": "text/csv; charset=utf-8; header=present",
 }
 
-Rows = Sequence[Row[*tuple[Any, ...]]]
+Rows = Sequence[Sequence[object]]
 
 
-async def rows_answer(asked: Asked, rows: Rows) -> Response:
-    """A list in the format that was asked for."""
-    pieces = []
-    for start in range(0, len(rows), AT_ONCE):
-        pieces.append(list(_written(asked, rows[start : start + AT_ONCE])))
-        await asyncio.sleep(0)
-    lines = [line for piece in pieces for line in piece]
-    return Response(_joined(asked, lines), media_type=MEDIA[asked.format])
+class Lines:
+    """Writes a list piece by piece in the format that was asked for."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._is_first = True
+
+    def write(self, rows: Rows, *, is_last: bool) -> bytes:
+        """The next rows, with what begins the list before the first and what ends it behind the last."""
+        lines = list(_written(self._asked, rows))
+        is_first, self._is_first = self._is_first, False
+        return self._joined(lines, is_first=is_first, is_last=is_last).encode()
+
+    def _joined(self, lines: list[str], *, is_first: bool, is_last: bool) -> str:
+        match self._asked.format:
+            case "csv":
+                head = [_csv(self._asked.names)] if is_first else []
+                return "".join(f"{line}\r\n" for line in (*head, *lines))
+            case "jsonarray":
+                text = ("[" if is_first else ",") + ",".join(lines)
+                return text + ("]\n" if is_last else "")
+        # A line break ends the list, also an empty one.
+        return "".join(f"{line}\n" for line in lines) or "\n"
 
 
-def row_answer(asked: Asked, row: Row[*tuple[Any, ...]]) -> Response:
-    """A single row."""
+def row_answer(request: Request, asked: Asked, row: Sequence[object], edition: Edition) -> Response:
+    """A single row with its ETag, or 304."""
     media = MEDIA["jsonarray" if asked.format == "json" else asked.format]
-    return Response(_joined(asked, list(_written(asked, [row]))), media_type=media)
+    answer = Response(Lines(asked).write([row], is_last=True), media_type=media)
+    return tagged(request, answer, edition)
 
 
 def created(request: Request, **ids: str) -> Response:
@@ -65,15 +78,6 @@ def _written(asked: Asked, rows: Rows) -> Iterator[str]:
             yield _csv(values)
         else:
             yield _line(dict(zip(asked.names, values, strict=True)))
-
-
-def _joined(asked: Asked, lines: list[str]) -> str:
-    match asked.format:
-        case "csv":
-            return "".join(f"{line}\r\n" for line in (_csv(asked.names), *lines))
-        case "jsonarray":
-            return f"[{','.join(lines)}]\n"
-    return "\n".join(lines) + "\n"
 
 
 def _line(values: Mapping[str, str | None]) -> str:

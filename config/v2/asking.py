@@ -1,5 +1,6 @@
 """What a list asks for: `filter[]`, `sort[]`, `limit`, `offset`, `display[]` and `format`."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,10 +12,12 @@ from .params import Params
 from .rows import Column, Part, Shape, condition, order
 
 MAX_ROWS: Final = 10_000
-"""In one answer; whoever wants more asks again with an offset."""
+"""More cannot be asked for by `limit`; without one the list has no end but its own."""
 MAX_OFFSET: Final = 2**31 - 1
 MAX_CONDITIONS: Final = 50
 """Filters, and fields to sort by; no list has half as many fields."""
+NO_WEIGHT: Final = re.compile(r"q\s*=\s*0(\.0*)?")
+"""Not acceptable, RFC 9110 12.4.2."""
 MAX_ALIAS: Final = 64
 FORMATS: Final = ("json", "jsonarray", "csv")
 DIRECTIONS: Final = ("asc", "desc")
@@ -30,17 +33,32 @@ class Asked:
     format: str = "json"
 
 
-def read_list(params: Params, shape: Shape) -> Asked:
-    """What a list asks for. Raises Refused (400) for a field, an operand or a format that there is not."""
+def read_list(params: Params, shape: Shape, accept: str = "") -> Asked:
+    """What a list asks for; `accept` decides between lines and an array when no format is named.
+
+    Raises Refused (400) for a field, an operand or a format that there is not.
+    """
     names, columns, format = _shown(params, shape)
+    if params.one("format") is None and wants_array(accept):
+        format = "jsonarray"
     part = Part(
         columns,
         conditions=[_condition(text, shape) for text in _few(params, "filter")],
         order=[_order(text, shape) for text in _few(params, "sort")],
-        offset=_number(params, "offset", 0, MAX_OFFSET),
-        limit=_number(params, "limit", MAX_ROWS, MAX_ROWS),
+        offset=_number(params, "offset", MAX_OFFSET) or 0,
+        limit=_number(params, "limit", MAX_ROWS),
     )
     return Asked(part, names, format)
+
+
+def wants_array(accept: str) -> bool:
+    """Whether Accept names application/json, and neither anything nor the lines of this dialect."""
+    named = set()
+    for part in accept.lower().split(","):
+        kind, *options = (piece.strip() for piece in part.split(";"))
+        if not any(NO_WEIGHT.fullmatch(option) for option in options):
+            named.add(kind)
+    return "application/json" in named and not named & {"*/*", "application/*", "application/x-ndjson"}
 
 
 def read_one(params: Params, shape: Shape) -> Asked:
@@ -100,10 +118,10 @@ def _few(params: Params, name: str) -> tuple[str, ...]:
     return given
 
 
-def _number(params: Params, name: str, default: int, highest: int) -> int:
+def _number(params: Params, name: str, highest: int) -> int | None:
     text = params.one(name)
     if text is None:
-        return default
+        return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= highest):
         raise bad_request(f"{name} must be a number from 0 to {highest}")
     return int(text)

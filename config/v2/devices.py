@@ -3,7 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import func, join
+from sqlalchemy import ColumnElement, func, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -16,12 +16,13 @@ from ..operations.fields import Field
 from ..operations.phones.write import delete_phone
 from ..tables import Extension, SipPhone, SipPhoneModel
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .fields import text as text_field
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DeviceId, DomainId, find_below, find_domain
-from .rows import Shape, mac, moment, read_row, read_rows, text, whole
+from .places import DeviceId, DomainId, find_below, find_domain, number
+from .rows import Shape, mac, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 NAME: Final = func.coalesce(
@@ -45,6 +46,7 @@ SHAPE: Final = Shape(
     ),
     SOURCE,
     (SipPhone.id,),
+    (SipPhone.version, Extension.version),
 )
 NAME_FIELD: Final = text_field("pbxDeviceName", "device_name", "Name of the device", required=True)
 FIELDS: Final = (
@@ -65,25 +67,34 @@ routes = APIRouter(prefix=f"{DOMAIN}/devices", tags=["PBX devices"])
 
 
 @routes.get("", summary="List devices", openapi_extra=openapi.rows(SHAPE))
-async def list_devices(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def list_devices(
+    domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
     """All devices of the domain, whether they are online or not."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, SipPhone.customer_id == customer.id)
-    return await rows_answer(asked, found)
+        return [SipPhone.customer_id == customer.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.get("/{device}", summary="Show a device", openapi_extra=openapi.row(SHAPE))
 async def show_device(
-    domain: DomainId, device: DeviceId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId,
+    device: DeviceId,
+    request: Request,
+    caller: CallerDep,
+    params: ParamsDep,
+    parts: PartsDep,
 ) -> Response:
     """One device."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, SipPhone, customer, device)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, SipPhone.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, SipPhone.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post("", summary="Create a device", openapi_extra=openapi.create(FIELDS, EXAMPLE, "pbxDeviceId"))
@@ -99,7 +110,7 @@ async def create_device(
         row = await devices.create_device(session, actor, customer, name, address, parts.vault)
         return Done(row.id, Change(phones=(row.oid,)))
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, pbxDeviceId=str(done.id))
 
 
@@ -116,7 +127,7 @@ async def update_device(
         await devices.rename_device(session, actor, row, columns["device_name"])
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(SipPhone.id == number(device)))
     return nothing()
 
 
@@ -129,5 +140,5 @@ async def delete_device(domain: DomainId, device: DeviceId, actor: ActorDep, par
         row = await find_below(session, SipPhone, customer, device)
         return Done(change=Change(phones=(await delete_phone(session, actor, row.oid),)))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(SipPhone.id == number(device)))
     return nothing()

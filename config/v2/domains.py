@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -15,13 +16,14 @@ from ..operations.customers import ACTIVE, visible
 from ..operations.fields import Field
 from ..tables import Customer
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .fields import flag as flag_field
 from .fields import text as text_field
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, find_domain
-from .rows import Shape, flag, moment, read_row, read_rows, text, whole
+from .places import DomainId, find_domain, number
+from .rows import Shape, flag, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 SHAPE: Final = Shape(
@@ -36,6 +38,7 @@ SHAPE: Final = Shape(
     ),
     Customer.__table__,
     (Customer.id,),
+    (Customer.revision,),
 )
 UPDATE_FIELDS: Final = (
     text_field("displayName", "sip_display_name", "Name"),
@@ -58,13 +61,13 @@ routes = APIRouter(prefix=DOMAINS, tags=["SIP domains"])
 
 
 @routes.get("", summary="List SIP domains", openapi_extra=openapi.rows(SHAPE))
-async def list_domains(caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def list_domains(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
     """The SIP domains you have access to."""
-    asked = read_list(params, SHAPE)
-    scope = visible(caller), Customer.state == ACTIVE, Customer.sip_domain.is_not(None)
-    async with reading(parts.read_engine) as session:
-        found = await read_rows(session, SHAPE, asked.part, *scope)
-    return await rows_answer(asked, found)
+
+    async def scoped(_session: AsyncSession) -> list[ColumnElement[bool]]:
+        return [visible(caller), Customer.state == ACTIVE, Customer.sip_domain.is_not(None)]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.post(
@@ -81,17 +84,20 @@ async def create_domain(request: Request, actor: ActorDep, params: ParamsDep, pa
         row = await customers.create_customer(session, actor, {**columns, "name": name})
         return Done(row.id, Change(customer=row.oid))
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, domainId=str(done.id))
 
 
 @routes.get("/{domain}", summary="Show a SIP domain", openapi_extra=openapi.row(SHAPE))
-async def show_domain(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def show_domain(
+    domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
     """One SIP domain."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, Customer.id == customer.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, Customer.id == customer.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post("/{domain}", summary="Change a SIP domain", openapi_extra=openapi.update(UPDATE_FIELDS, EXAMPLE))
@@ -103,7 +109,7 @@ async def update_domain(domain: DomainId, actor: ActorDep, params: ParamsDep, pa
         columns = read_columns(params, UPDATE_FIELDS, customer)
         return Done(change=await customers.update_customer(session, actor, customer, columns))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(Customer.id == number(domain)))
     return nothing()
 
 
@@ -115,5 +121,5 @@ async def delete_domain(domain: DomainId, actor: ActorDep, parts: PartsDep) -> R
         customer = await find_domain(session, actor.caller, domain, lock=True)
         return Done(change=await customers.delete_customer(session, actor, customer))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(Customer.id == number(domain)))
     return nothing()

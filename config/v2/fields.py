@@ -5,12 +5,12 @@ from typing import Final
 from ..operations import checks
 from ..operations.checks import Value, Wrong
 from ..operations.extensions import MAX_NUMBER, number_check
-from ..operations.fields import Field, text
+from ..operations.fields import Field, email, text
 
 FLAGS: Final = {"1": True, "true": True, "0": False, "false": False}
 """How a flag may be written, in lower case."""
 
-__all__ = ["caller_name_format", "dialled", "extension_number", "flag", "text", "whole"]
+__all__ = ["caller_name_format", "dialled", "email", "extension_number", "flag", "text", "whole"]
 
 
 def flag(path: str, column: str, about: str) -> Field:

@@ -2,21 +2,21 @@
 
 from typing import Final
 
-from fastapi import APIRouter, Response
-from sqlalchemy import join
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import DOMAIN
-from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import groups
 from ..tables import Extension, SipGroup, SipGroupMember
 from . import openapi
-from .answers import nothing, rows_answer
-from .asking import read_list
+from .answers import nothing
+from .groups import SHAPE as GROUP_SHAPE
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, GroupId, find_below, find_domain, find_named
-from .rows import Shape, moment, read_rows, text, whole
+from .places import DomainId, GroupId, find_below, find_domain, find_named, number
+from .rows import Shape, moment, text, whole
 from .work import Done, carry_out
 
 SOURCE: Final = join(SipGroupMember, SipGroup, SipGroup.id == SipGroupMember.group_id).join(
@@ -43,15 +43,16 @@ routes = APIRouter(prefix=f"{DOMAIN}/groups/{{group}}/users", tags=["SIP groups"
 
 @routes.get("", summary="List the users of a group", openapi_extra=openapi.rows(SHAPE))
 async def list_group_users(
-    domain: DomainId, group: GroupId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, group: GroupId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """The members of the group."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, SipGroup, customer, group)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, SipGroupMember.group_id == row.id)
-    return await rows_answer(asked, found)
+        return [SipGroupMember.group_id == row.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.post(
@@ -69,7 +70,7 @@ async def add_group_users(
         await groups.add_members(session, actor, row, [user.id for user in users])
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, GROUP_SHAPE.at(SipGroup.id == number(group)))
     return nothing()
 
 
@@ -90,5 +91,5 @@ async def remove_group_users(
         await groups.remove_members(session, actor, row, [user.id for user in users])
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, GROUP_SHAPE.at(SipGroup.id == number(group)))
     return nothing()

@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import DOMAIN
@@ -11,14 +12,15 @@ from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import numbered
 from ..tables import SipGroup
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .fields import caller_name_format, extension_number
 from .fields import flag as flag_field
 from .fields import text as text_field
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, GroupId, find_below, find_domain
-from .rows import Shape, flag, moment, read_row, read_rows, text, whole
+from .places import DomainId, GroupId, find_below, find_domain, number
+from .rows import Shape, flag, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 SHAPE: Final = Shape(
@@ -37,6 +39,7 @@ SHAPE: Final = Shape(
     ),
     SipGroup.__table__,
     (SipGroup.id,),
+    (SipGroup.revision,),
 )
 FIELDS: Final = (
     text_field("groupName", "name", "Name of the group", required=True),
@@ -52,25 +55,29 @@ routes = APIRouter(prefix=f"{DOMAIN}/groups", tags=["SIP groups"])
 
 
 @routes.get("", summary="List groups", openapi_extra=openapi.rows(SHAPE))
-async def list_groups(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def list_groups(
+    domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
     """The groups of the domain."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, SipGroup.customer_id == customer.id)
-    return await rows_answer(asked, found)
+        return [SipGroup.customer_id == customer.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.get("/{group}", summary="Show a group", openapi_extra=openapi.row(SHAPE))
 async def show_group(
-    domain: DomainId, group: GroupId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, group: GroupId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """One group."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, SipGroup, customer, group)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, SipGroup.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, SipGroup.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post("", summary="Create a group", openapi_extra=openapi.create(FIELDS, EXAMPLE, "groupId"))
@@ -85,7 +92,7 @@ async def create_group(
             (await numbered.create(session, actor, SipGroup, customer, read_columns(params, FIELDS))).id
         )
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, groupId=str(done.id))
 
 
@@ -101,7 +108,7 @@ async def update_group(
         await numbered.update(session, actor, row, read_columns(params, FIELDS, row))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(SipGroup.id == number(group)))
     return nothing()
 
 
@@ -114,5 +121,5 @@ async def delete_group(domain: DomainId, group: GroupId, actor: ActorDep, parts:
         await numbered.delete(session, actor, await find_below(session, SipGroup, customer, group, lock=True))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(SipGroup.id == number(group)))
     return nothing()

@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -14,12 +15,13 @@ from ..operations import networks
 from ..operations.fields import Field
 from ..tables import TrustedNetwork
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .fields import text as text_field
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, NetworkId, find_below, find_domain
-from .rows import Shape, moment, read_row, read_rows, text, whole
+from .places import DomainId, NetworkId, find_below, find_domain, number
+from .rows import Shape, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 SHAPE: Final = Shape(
@@ -34,6 +36,7 @@ SHAPE: Final = Shape(
     ),
     TrustedNetwork.__table__,
     (TrustedNetwork.id,),
+    (TrustedNetwork.revision,),
 )
 FIELDS: Final = (
     Field(
@@ -52,25 +55,34 @@ routes = APIRouter(prefix=f"{DOMAIN}/trustedNetworks", tags=["SIP trusted networ
 
 
 @routes.get("", summary="List trusted networks", openapi_extra=openapi.rows(SHAPE))
-async def list_networks(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def list_networks(
+    domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
     """From where SIP users and devices of the domain may register; without any, from anywhere."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, TrustedNetwork.customer_id == customer.id)
-    return await rows_answer(asked, found)
+        return [TrustedNetwork.customer_id == customer.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.get("/{network}", summary="Show a trusted network", openapi_extra=openapi.row(SHAPE))
 async def show_network(
-    domain: DomainId, network: NetworkId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId,
+    network: NetworkId,
+    request: Request,
+    caller: CallerDep,
+    params: ParamsDep,
+    parts: PartsDep,
 ) -> Response:
     """One trusted network."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, TrustedNetwork, customer, network)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, TrustedNetwork.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, TrustedNetwork.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post(
@@ -87,7 +99,7 @@ async def create_network(
         row = await networks.create_network(session, actor, customer, columns)
         return Done(row.id, Change(customer=customer.oid))
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, trustedNetworkId=str(done.id))
 
 
@@ -103,7 +115,7 @@ async def update_network(
         columns = read_columns(params, FIELDS, row)
         return Done(change=await networks.update_network(session, actor, customer, row, columns))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(TrustedNetwork.id == number(network)))
     return nothing()
 
 
@@ -116,5 +128,5 @@ async def delete_network(domain: DomainId, network: NetworkId, actor: ActorDep, 
         row = await find_below(session, TrustedNetwork, customer, network, lock=True)
         return Done(change=await networks.delete_network(session, actor, customer, row))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(TrustedNetwork.id == number(network)))
     return nothing()

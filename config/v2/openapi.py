@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from ..media import JSON, MULTIPART, URLENCODED
 from ..operations.fields import Field
 from .answers import MEDIA
 from .asking import FORMATS, MAX_OFFSET, MAX_ROWS
-from .params import JSON, MULTIPART, URLENCODED
 from .rows import COMPARISONS, LIKES, Column, Shape
 
 Schema = dict[str, object]
@@ -14,10 +14,15 @@ Schema = dict[str, object]
 ERRORS: Final = {
     "400": ("The request cannot be read, or a parameter is not valid", "displayName is missing"),
     "401": ("No credentials, or not good ones", "auth required"),
-    "403": ("Not allowed", "access denied"),
-    "404": ("Not there, or not yours", "not found"),
+    "403": ("Not allowed", "access denied: Insufficient access level: MANAGER is needed"),
+    "404": ("Not there, or not yours", "not found: userSpec 999999"),
+    "412": ("If-Match or If-None-Match does not hold", "The ETag is another one by now"),
     "409": ("In conflict with another row", "The number 200 is in use by another extension"),
     "413": ("The body is longer than 64 KiB", "The body is longer than 65536 bytes"),
+    "415": (
+        "The body is of another type, is compressed, or is not in UTF-8",
+        f"The body must be {URLENCODED}, {MULTIPART} or {JSON}",
+    ),
     "500": ("Internal error", "Internal error"),
     "503": (
         "A store is away; try again after Retry-After seconds",
@@ -25,7 +30,8 @@ ERRORS: Final = {
     ),
 }
 READ: Final = "400 401 403 404 500 503"
-WRITE: Final = "400 401 403 404 409 413 500 503"
+WRITE: Final = "400 401 403 404 409 412 413 415 500 503"
+REMOVE: Final = "400 401 403 404 412 413 415 500 503"
 DONE: Final = {"204": {"description": "Done"}}
 
 
@@ -40,11 +46,13 @@ def rows(shape: Shape) -> Schema:
     parameters = [
         _array("filter[]", _filters(shape), f"{shape.names[0]}-gte-value-1"),
         _array("sort[]", "field-asc or field-desc, applied in turn", f"{shape.names[0]}-desc"),
-        _query("limit", "integer", "How many rows", default=MAX_ROWS, minimum=0, maximum=MAX_ROWS),
+        _query("limit", "integer", "How many rows; by default all", minimum=0, maximum=MAX_ROWS),
         _query("offset", "integer", "How many rows to pass over", default=0, minimum=0, maximum=MAX_OFFSET),
         *_shown(shape),
     ]
-    answer = {"200": {"description": f"{shape.title} rows", "content": content}}
+    count = {"schema": {"type": "integer"}, "description": "How many rows match, without offset and limit"}
+    about = f"{shape.title} rows; an array also when Accept names {JSON} and neither */* nor {MEDIA['json']}"
+    answer = {"200": {"description": about, "headers": {"X-Total-Count": count}, "content": content}}
     return {"parameters": parameters, "responses": answer | _errors(READ)}
 
 
@@ -56,7 +64,10 @@ def row(shape: Shape) -> Schema:
         MEDIA["jsonarray"]: {"schema": schema, "example": _example(shape)},
         "text/csv": _csv(shape),
     }
-    answer = {"200": {"description": f"{shape.title} row", "content": content}}
+    answer = {
+        "200": {"description": f"{shape.title} row", "content": content},
+        "304": {"description": "If-None-Match names its ETag: there is nothing new"},
+    }
     return {"parameters": _shown(shape), "responses": answer | _errors(READ)}
 
 
@@ -79,7 +90,11 @@ def create(fields: Sequence[Field], example: Mapping[str, object], *ids: str) ->
 
 def update(fields: Iterable[Field], example: Mapping[str, object]) -> Schema:
     """A 204; only what is sent changes."""
-    body = _body(_properties(fields), example)
+    properties = {
+        path: {word: value for word, value in schema.items() if word != "default"}
+        for path, schema in _properties(fields).items()
+    }
+    body = _body(properties, example)
     return {"requestBody": body, "responses": DONE | _errors(WRITE)}
 
 
@@ -92,7 +107,7 @@ def ids(name: str, about: str) -> Schema:
 
 def delete() -> Schema:
     """A 204; what was deleted answers 404 from now on."""
-    return {"responses": DONE | _errors(READ)}
+    return {"responses": DONE | _errors(REMOVE)}
 
 
 def _row(shape: Shape) -> Schema:

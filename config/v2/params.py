@@ -11,7 +11,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 
 from ..deps import CallerDep, parse_object
-from ..errors import Refused, bad_request
+from ..errors import Refused, bad_request, unsupported
+from ..media import JSON, MULTIPART, URLENCODED, is_json, media_type
 from ..operations.document import Document
 
 MAX_KEYS: Final = 512
@@ -20,9 +21,6 @@ MAX_INDEX_DIGITS: Final = 9
 NAME: Final = re.compile(rf"([^\[\]]+)(?:\[([0-9]{{0,{MAX_INDEX_DIGITS}}})\])?")
 """`name`, `name[]` or `name[7]`"""
 BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-URLENCODED: Final = "application/x-www-form-urlencoded"
-MULTIPART: Final = "multipart/form-data"
-JSON: Final = "application/json"
 
 Value = str | None
 Pairs = Iterable[tuple[str, object]]
@@ -48,7 +46,7 @@ class Params:
 
 
 async def params(request: Request, _first: CallerDep) -> Params:
-    """The parameters; read only after the caller was let in. Raises Refused (400, 413)."""
+    """The parameters; read only after the caller was let in. Raises Refused (400, 413, 415)."""
     query = _gathered(_decoded(request.scope["query_string"], "query string"))
     return Params(query | _gathered(await _body(request)))
 
@@ -60,14 +58,14 @@ async def _body(request: Request) -> Pairs:
     body = await request.body()
     if not body:
         return ()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == JSON or (not kind and body.lstrip()[:1] == b"{"):
+    kind = media_type(request)
+    if is_json(kind, body):
         return _flat(parse_object(body))
     if kind in (URLENCODED, ""):
         return _decoded(body, "body")
     if kind == MULTIPART:
         return await _multipart(request, body)
-    raise bad_request(f"The body must be {URLENCODED}, {MULTIPART} or {JSON}")
+    raise unsupported(f"The body must be {URLENCODED}, {MULTIPART} or {JSON}")
 
 
 def _decoded(text: bytes, what: str) -> Pairs:

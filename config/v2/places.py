@@ -1,5 +1,6 @@
 """What the numbers in a path mean. Unknown, foreign, of a customer that is not active, or no number: 404."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Path
@@ -9,10 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..auth import Caller
 from ..errors import Problem, Refused, not_found
 from ..operations.customers import ACTIVE, visible
-from ..tables import Customer, Extension, Queue, QueueMember, SipGroup, SipPhone, TrustedNetwork
+from ..tables import (
+    Customer,
+    Extension,
+    Queue,
+    QueueMember,
+    SipGroup,
+    SipPhone,
+    Table,
+    TrustedNetwork,
+)
 
 MAX_DIGITS: Final = 18
 """Every number of so many digits fits into the database's."""
+MAX_SHOWN: Final = 32
+"""Characters of a number that an answer repeats; a real one has fewer."""
+MAX_MISSING: Final = 20
+"""So many missing rows are named."""
 
 DomainId = Annotated[str, Path(description="Number of the SIP domain")]
 UserId = Annotated[str, Path(description="Number of the user")]
@@ -24,6 +38,14 @@ DeviceId = Annotated[str, Path(description="Number of the device")]
 
 Below = TypeVar("Below", Extension, SipGroup, Queue, SipPhone, TrustedNetwork)
 """What belongs to a customer."""
+WORDS: Final[Mapping[type[Table], str]] = {
+    Extension: "user",
+    SipGroup: "group",
+    Queue: "queue",
+    SipPhone: "device",
+    TrustedNetwork: "network",
+}
+"""What paths call it."""
 
 
 def number(text: str) -> int:
@@ -39,7 +61,7 @@ async def find_domain(session: AsyncSession, caller: Caller, domain: str, *, loc
         Customer.state == ACTIVE,
         visible(caller),
     )
-    return await _one(session, statement.with_for_update() if lock else statement, "SIP domain")
+    return await _one(session, statement.with_for_update() if lock else statement, "domain")
 
 
 async def find_below(
@@ -47,7 +69,7 @@ async def find_below(
 ) -> Below:
     """The row of this customer with the number `id`; `lock` holds it against other writers."""
     statement = select(table).where(table.id == number(id), table.customer_id == customer.id)
-    return await _one(session, statement.with_for_update() if lock else statement, table.__tablename__)
+    return await _one(session, statement.with_for_update() if lock else statement, WORDS[table])
 
 
 async def find_member(session: AsyncSession, queue: Queue, member: str, *, lock: bool = False) -> QueueMember:
@@ -55,7 +77,7 @@ async def find_member(session: AsyncSession, queue: Queue, member: str, *, lock:
     statement = select(QueueMember).where(
         QueueMember.id == number(member), QueueMember.queue_id == queue.id, QueueMember.group_id.is_not(None)
     )
-    return await _one(session, statement.with_for_update() if lock else statement, "Queue member")
+    return await _one(session, statement.with_for_update() if lock else statement, "member")
 
 
 async def find_device_of(
@@ -63,7 +85,7 @@ async def find_device_of(
 ) -> SipPhone:
     """The device of this user with the number `device`."""
     statement = select(SipPhone).where(SipPhone.id == number(device), SipPhone.extension_id == user.id)
-    return await _one(session, statement.with_for_update() if lock else statement, "Device")
+    return await _one(session, statement.with_for_update() if lock else statement, "device")
 
 
 async def find_named(
@@ -84,8 +106,11 @@ async def find_named(
     wanted = {number(id) for id in ids}
     statement = select(table).where(table.id.in_(wanted), table.customer_id == customer.id).order_by(table.id)
     found = list(await session.scalars(statement.with_for_update() if lock else statement))
-    if len(found) < len(wanted):
-        raise Refused(Problem(404, name, f"{name}: not found", name, "exists"))
+    there = {row.id for row in found}
+    missing = [id[:MAX_SHOWN] for id in dict.fromkeys(ids) if number(id) not in there]
+    if missing:
+        listed = ", ".join(missing[:MAX_MISSING]) + (", ..." if len(missing) > MAX_MISSING else "")
+        raise Refused(Problem(404, name, f"{name} {listed}", name, "exists"))
     return found
 
 

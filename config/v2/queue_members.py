@@ -3,7 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import join
+from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import DOMAIN
@@ -15,12 +15,24 @@ from ..operations.checks import Value, one_of
 from ..operations.fields import Field
 from ..tables import Customer, Queue, QueueMember, SipGroup
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .fields import whole as whole_field
+from .lists import list_answer
 from .params import Params, ParamsDep
-from .places import MAX_DIGITS, DomainId, MemberId, QueueId, find_below, find_domain, find_member, find_named
-from .rows import Shape, moment, read_row, read_rows, text, whole
+from .places import (
+    MAX_DIGITS,
+    DomainId,
+    MemberId,
+    QueueId,
+    find_below,
+    find_domain,
+    find_member,
+    find_named,
+    number,
+)
+from .queues import SHAPE as QUEUE_SHAPE
+from .rows import Shape, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 SHAPE: Final = Shape(
@@ -38,6 +50,7 @@ SHAPE: Final = Shape(
     ),
     join(QueueMember, SipGroup, SipGroup.id == QueueMember.group_id),
     (QueueMember.id,),
+    (QueueMember.revision, SipGroup.revision),
 )
 GROUP: Final = "groupId"
 STRATEGIES: Final = " or ".join(queues.RING_STRATEGIES)
@@ -72,15 +85,16 @@ routes = APIRouter(prefix=f"{DOMAIN}/queues/{{queue}}/members", tags=["SIP queue
 
 @routes.get("", summary="List the members of a queue", openapi_extra=openapi.rows(SHAPE))
 async def list_members(
-    domain: DomainId, queue: QueueId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, queue: QueueId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """The groups that take the calls of the queue."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Queue, customer, queue)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, QueueMember.queue_id == row.id)
-    return await rows_answer(asked, found)
+        return [QueueMember.queue_id == row.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.put(
@@ -99,7 +113,7 @@ async def order_members(
         await queues.order_members(session, actor, row, _numbers(params))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, QUEUE_SHAPE.at(Queue.id == number(queue)))
     return nothing()
 
 
@@ -108,6 +122,7 @@ async def show_member(
     domain: DomainId,
     queue: QueueId,
     member: MemberId,
+    request: Request,
     caller: CallerDep,
     params: ParamsDep,
     parts: PartsDep,
@@ -117,7 +132,8 @@ async def show_member(
         customer = await find_domain(session, caller, domain)
         row = await find_member(session, await find_below(session, Queue, customer, queue), member)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, QueueMember.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, QueueMember.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post(
@@ -136,7 +152,7 @@ async def create_member(
         columns = await _read(session, customer, params)
         return Done((await queues.add_member(session, actor, row, columns)).id)
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, queueMemberId=str(done.id))
 
 
@@ -157,7 +173,7 @@ async def update_member(
         await queues.update_member(session, actor, stored, await _read(session, customer, params, stored))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(QueueMember.id == number(member)))
     return nothing()
 
 
@@ -173,7 +189,7 @@ async def delete_member(
         await queues.delete_member(session, actor, await find_member(session, row, member, lock=True))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(QueueMember.id == number(member)))
     return nothing()
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import DOMAIN
@@ -11,13 +12,14 @@ from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import numbered
 from ..tables import Queue
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .fields import caller_name_format, extension_number
 from .fields import text as text_field
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, QueueId, find_below, find_domain
-from .rows import Shape, moment, read_row, read_rows, text, whole
+from .places import DomainId, QueueId, find_below, find_domain, number
+from .rows import Shape, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 SHAPE: Final = Shape(
@@ -34,6 +36,7 @@ SHAPE: Final = Shape(
     ),
     Queue.__table__,
     (Queue.id,),
+    (Queue.revision,),
 )
 FIELDS: Final = (
     text_field("queueName", "name", "Name of the queue", required=True),
@@ -47,25 +50,29 @@ routes = APIRouter(prefix=f"{DOMAIN}/queues", tags=["SIP queues"])
 
 
 @routes.get("", summary="List queues", openapi_extra=openapi.rows(SHAPE))
-async def list_queues(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def list_queues(
+    domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
     """The queues of the domain."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, Queue.customer_id == customer.id)
-    return await rows_answer(asked, found)
+        return [Queue.customer_id == customer.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.get("/{queue}", summary="Show a queue", openapi_extra=openapi.row(SHAPE))
 async def show_queue(
-    domain: DomainId, queue: QueueId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, queue: QueueId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """One queue."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Queue, customer, queue)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, Queue.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, Queue.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post("", summary="Create a queue", openapi_extra=openapi.create(FIELDS, EXAMPLE, "queueId"))
@@ -78,7 +85,7 @@ async def create_queue(
         customer = await find_domain(session, actor.caller, domain)
         return Done((await numbered.create(session, actor, Queue, customer, read_columns(params, FIELDS))).id)
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, queueId=str(done.id))
 
 
@@ -94,7 +101,7 @@ async def update_queue(
         await numbered.update(session, actor, row, read_columns(params, FIELDS, row))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(Queue.id == number(queue)))
     return nothing()
 
 
@@ -107,5 +114,5 @@ async def delete_queue(domain: DomainId, queue: QueueId, actor: ActorDep, parts:
         await numbered.delete(session, actor, await find_below(session, Queue, customer, queue, lock=True))
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(Queue.id == number(queue)))
     return nothing()

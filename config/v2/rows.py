@@ -1,7 +1,7 @@
 """The rows of a list in SQL: which columns there are, and how they are filtered, sorted and cut."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Row,
+    Select,
     String,
     UnaryExpression,
     asc,
@@ -31,6 +32,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from ..errors import Refused, bad_request, not_found
 from ..operations.checks import is_clean
+from ..preconditions import Edition, Target
 from ..tables import UtcDateTime
 from .fields import FLAGS
 
@@ -131,6 +133,12 @@ class Shape:
     columns: Sequence[Column]
     source: FromClause
     last: Sequence[InstrumentedAttribute[int]]
+    edition: Sequence[InstrumentedAttribute[int]] = ()
+    """The versions of which a single row has its ETag; none: it is never shown alone."""
+
+    def at(self, where: ColumnElement[bool]) -> Target:
+        """Where the versions of one row stand."""
+        return Target(self.edition, self.source, where)
 
     def column(self, name: str) -> Column:
         """The column with this name. Raises Refused (400) when there is none."""
@@ -156,24 +164,45 @@ class Part:
     limit: int | None = None
 
 
-async def read_rows(
-    session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Those rows within `scope` that the part asks for."""
+def _statement(shape: Shape, part: Part, *scope: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    statement = _selected(shape, part, *scope).order_by(*part.order, *shape.last)
+    return statement.offset(part.offset or None).limit(part.limit)
+
+
+def _selected(shape: Shape, part: Part, *scope: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     columns = [column.value.label(f"c{number}") for number, column in enumerate(part.columns)]
-    statement = select(*columns).select_from(shape.source).where(*scope, *part.conditions)
-    statement = statement.order_by(*part.order, *shape.last).offset(part.offset or None).limit(part.limit)
-    return (await session.execute(statement)).all()
+    return select(*columns).select_from(shape.source).where(*scope, *part.conditions)
+
+
+async def count_rows(session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]) -> int:
+    """How many rows within `scope` match, without offset and limit."""
+    statement = select(func.count()).select_from(shape.source).where(*scope, *part.conditions)
+    return await session.scalar(statement) or 0
+
+
+async def stream_rows(
+    session: AsyncSession, shape: Shape, part: Part, size: int, *scope: ColumnElement[bool]
+) -> AsyncIterator[Sequence[Row[*tuple[Any, ...]]]]:
+    """Those rows within `scope` that the part asks for, `size` at a time: never more are in memory."""
+    result = await session.stream(_statement(shape, part, *scope).execution_options(yield_per=size))
+    try:
+        async for rows in result.partitions():
+            yield rows
+    finally:
+        await result.close()
 
 
 async def read_row(
     session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]
-) -> Row[*tuple[Any, ...]]:
-    """The one row within `scope`. Raises Refused (404) when it is not there any more."""
-    found = await read_rows(session, shape, part, *scope)
-    if not found:
+) -> tuple[Sequence[object], Edition]:
+    """The one row within `scope` and its edition. Raises Refused (404) when it is not there any more."""
+    versions = [func.coalesce(column, 0) for column in shape.edition]
+    statement = _selected(shape, part, *scope).add_columns(*versions)
+    found = (await session.execute(statement)).first()
+    if found is None:
         raise not_found(shape.title)
-    return found[0]
+    split = len(part.columns)
+    return found[:split], tuple(found[split:])
 
 
 def condition(column: Column, operand: str, text: str | None) -> ColumnElement[bool]:

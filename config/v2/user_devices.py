@@ -3,7 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -14,10 +14,11 @@ from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import devices
 from ..tables import Customer, Extension, SipPhone
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
+from .answers import created, nothing, row_answer
+from .asking import read_one
 from .devices import NAME, SOURCE
 from .fields import whole as whole_field
+from .lists import list_answer
 from .params import ParamsDep
 from .places import (
     MAX_DIGITS,
@@ -28,8 +29,10 @@ from .places import (
     find_device_of,
     find_domain,
     find_named,
+    number,
 )
-from .rows import Shape, moment, read_row, read_rows, text, whole
+from .rows import Shape, moment, read_row, text, whole
+from .users import SHAPE as USER_SHAPE
 from .work import Done, carry_out
 
 SHAPE: Final = Shape(
@@ -47,6 +50,7 @@ SHAPE: Final = Shape(
     ),
     SOURCE,
     (SipPhone.id,),
+    (SipPhone.version, Extension.version),
 )
 DEVICE: Final = "pbxDeviceId"
 FIELDS: Final = (
@@ -59,15 +63,16 @@ routes = APIRouter(prefix=f"{DOMAIN}/users/{{user}}/devices", tags=["SIP users"]
 
 @routes.get("", summary="List the devices of a user", openapi_extra=openapi.rows(SHAPE))
 async def list_user_devices(
-    domain: DomainId, user: UserId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, user: UserId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """The devices that the user has."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Extension, customer, user)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, SipPhone.extension_id == row.id)
-    return await rows_answer(asked, found)
+        return [SipPhone.extension_id == row.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.get("/{device}", summary="Show a device of a user", openapi_extra=openapi.row(SHAPE))
@@ -75,6 +80,7 @@ async def show_user_device(
     domain: DomainId,
     user: UserId,
     device: DeviceId,
+    request: Request,
     caller: CallerDep,
     params: ParamsDep,
     parts: PartsDep,
@@ -84,7 +90,8 @@ async def show_user_device(
         customer = await find_domain(session, caller, domain)
         row = await _device(session, customer, user, device)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, SipPhone.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, SipPhone.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post(
@@ -105,7 +112,7 @@ async def create_user_device(
         token = await devices.link_device(session, actor, row, owner)
         return Done(row.id, Change(phones=(row.oid,)), token)
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work, USER_SHAPE.at(Extension.id == number(user)))
     return created(request, pbxDeviceId=str(done.id), userId=str(int(user)), pbxDeviceToken=done.secret)
 
 
@@ -120,7 +127,7 @@ async def delete_user_device(
         row = await _device(session, customer, user, device, lock=True)
         return Done(change=await devices.unlink_device(session, actor, row))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(SipPhone.id == number(device)))
     return nothing()
 
 

@@ -2,21 +2,21 @@
 
 from typing import Final
 
-from fastapi import APIRouter, Response
-from sqlalchemy import join
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import DOMAIN
-from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import groups
 from ..tables import Extension, SipGroup, SipGroupMember
 from . import openapi
-from .answers import nothing, rows_answer
-from .asking import read_list
+from .answers import nothing
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, UserId, find_below, find_domain, find_named
-from .rows import Shape, moment, read_rows, text, whole
+from .places import DomainId, UserId, find_below, find_domain, find_named, number
+from .rows import Shape, moment, text, whole
+from .users import SHAPE as USER_SHAPE
 from .work import Done, carry_out
 
 SOURCE: Final = join(SipGroupMember, SipGroup, SipGroup.id == SipGroupMember.group_id).join(
@@ -43,15 +43,16 @@ routes = APIRouter(prefix=f"{DOMAIN}/users/{{user}}/groups", tags=["SIP users"])
 
 @routes.get("", summary="List the groups of a user", openapi_extra=openapi.rows(SHAPE))
 async def list_user_groups(
-    domain: DomainId, user: UserId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, user: UserId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """The groups that the user is a member of."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Extension, customer, user)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, SipGroupMember.extension_id == row.id)
-    return await rows_answer(asked, found)
+        return [SipGroupMember.extension_id == row.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.post(
@@ -69,5 +70,5 @@ async def add_user_groups(
             await groups.add_members(session, actor, group, [row.id])
         return Done()
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, USER_SHAPE.at(Extension.id == number(user)))
     return nothing()

@@ -3,7 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import join
+from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -16,15 +16,16 @@ from ..operations.fields import Field
 from ..operations.passwords import STRENGTH
 from ..tables import Employee, Extension
 from . import openapi
-from .answers import created, nothing, row_answer, rows_answer
-from .asking import read_list, read_one
-from .fields import dialled, extension_number
+from .answers import created, nothing, row_answer
+from .asking import read_one
+from .fields import dialled, email, extension_number
 from .fields import flag as flag_field
 from .fields import text as text_field
 from .fields import whole as whole_field
+from .lists import list_answer
 from .params import ParamsDep
-from .places import DomainId, UserId, find_below, find_domain
-from .rows import Shape, flag, moment, read_row, read_rows, text, whole
+from .places import DomainId, UserId, find_below, find_domain, number
+from .rows import Shape, flag, moment, read_row, text, whole
 from .work import Done, carry_out, read_columns
 
 MAX_PIN: Final = 16
@@ -61,6 +62,7 @@ SHAPE: Final = Shape(
     ),
     join(Extension, Employee, Employee.id == Extension.employee_id, isouter=True),
     (Extension.id,),
+    (Extension.version, Employee.revision),
 )
 UPDATE_FIELDS: Final = (
     Field(
@@ -80,7 +82,7 @@ UPDATE_FIELDS: Final = (
         checks.text("pin is not a valid text", MAX_PIN),
         "For hot desking; written, never read",
     ),
-    text_field("email", "contact_email", "E-mail address"),
+    email("email", "contact_email", "E-mail address"),
     text_field("firstName", "first_name", "First name"),
     text_field("lastName", "last_name", "Last name"),
     text_field("jobName", "title", "Job"),
@@ -122,25 +124,29 @@ routes = APIRouter(prefix=f"{DOMAIN}/users", tags=["SIP users"])
 
 
 @routes.get("", summary="List users", openapi_extra=openapi.rows(SHAPE))
-async def list_users(domain: DomainId, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+async def list_users(
+    domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
+) -> Response:
     """The users of the domain: all its extensions, whichever dialect made them."""
-    async with reading(parts.read_engine) as session:
+
+    async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
-        asked = read_list(params, SHAPE)
-        found = await read_rows(session, SHAPE, asked.part, Extension.customer_id == customer.id)
-    return await rows_answer(asked, found)
+        return [Extension.customer_id == customer.id]
+
+    return await list_answer(request, parts, params, SHAPE, scoped)
 
 
 @routes.get("/{user}", summary="Show a user", openapi_extra=openapi.row(SHAPE))
 async def show_user(
-    domain: DomainId, user: UserId, caller: CallerDep, params: ParamsDep, parts: PartsDep
+    domain: DomainId, user: UserId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
     """One user; its password and its pin are never shown."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Extension, customer, user)
         asked = read_one(params, SHAPE)
-        return row_answer(asked, await read_row(session, SHAPE, asked.part, Extension.id == row.id))
+        shown, edition = await read_row(session, SHAPE, asked.part, Extension.id == row.id)
+    return row_answer(request, asked, shown, edition)
 
 
 @routes.post("", summary="Create a user", openapi_extra=openapi.create(CREATE_FIELDS, EXAMPLE, "userId"))
@@ -155,7 +161,7 @@ async def create_user(
         row = await users.create_user(session, actor, customer, columns, parts.passwords)
         return Done(row.id, Change(phones=(extensions.user_id(row),)))
 
-    done = await carry_out(parts, work)
+    done = await carry_out(parts, actor, work)
     return created(request, userId=str(done.id))
 
 
@@ -171,7 +177,7 @@ async def update_user(
         columns = read_columns(params, UPDATE_FIELDS, row)
         return Done(change=await users.update_user(session, actor, customer, row, columns, parts.passwords))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(Extension.id == number(user)))
     return nothing()
 
 
@@ -184,5 +190,5 @@ async def delete_user(domain: DomainId, user: UserId, actor: ActorDep, parts: Pa
         row = await find_below(session, Extension, customer, user, lock=True)
         return Done(change=await users.delete_user(session, actor, row))
 
-    await carry_out(parts, work)
+    await carry_out(parts, actor, work, SHAPE.at(Extension.id == number(user)))
     return nothing()

@@ -1,14 +1,15 @@
 """How this dialect says what is wrong: one JSON string and a line break."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.responses import Response
 
-from ..errors import Refused
+from ..errors import Problem, Refused
 
 FIXED: Final = {401: "auth required", 403: "access denied", 404: "not found"}
-"""What clients of this dialect compare with."""
+"""How these answers begin, which clients of this dialect compare with; 403 and 404 go on with the reason."""
 CHALLENGE: Final = 'Basic realm="config", charset="UTF-8"'
 
 
@@ -17,11 +18,19 @@ def refusal(refused: Refused) -> Response:
     problems = refused.problems
     status = problems[0].status if len(problems) == 1 else 400
     status = 400 if status == 422 else status
-    message = FIXED.get(status) or "; ".join(problem.message for problem in problems)
+    message = _message(status, problems)
     headers = refused.headers | ({"WWW-Authenticate": CHALLENGE} if status == 401 else {})
+    body = json.dumps(message, ensure_ascii=False) + "\n"
     return Response(
-        json.dumps(message, ensure_ascii=False) + "\n",
+        body.encode(errors="replace"),  # what was sent may be in it
         status_code=status,
         headers=headers,
         media_type="application/json",
     )
+
+
+def _message(status: int, problems: Sequence[Problem]) -> str:
+    said = "; ".join(problem.message for problem in problems)
+    if status == 401:
+        return FIXED[status]
+    return f"{FIXED[status]}: {said.removesuffix(' not found')}" if status in FIXED else said

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
 
-from ..database import writing
 from ..deps import Parts
+from ..operations.audit import Actor
 from ..operations.checks import Value
 from ..operations.draft import Draft
 from ..operations.fields import Field, read_fields
+from ..preconditions import Target, changing
 from .params import Params
 
 NO_CHANGE: Final = Change()
@@ -28,9 +29,14 @@ class Done:
     """What is shown in this answer and never again."""
 
 
-async def carry_out(parts: Parts, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
-    """Do `work` in one transaction, perhaps more than once; afterwards announce what it changed."""
-    done = await writing(parts.engine, work)
+async def carry_out(
+    parts: Parts, actor: Actor, work: Callable[[AsyncSession], Awaitable[Done]], target: Target | None = None
+) -> Done:
+    """Do `work` in one transaction, perhaps more than once; afterwards announce what it changed.
+
+    `target`: whose ETag If-Match names; what is made has none yet.
+    """
+    done = await changing(parts.engine, actor.condition, target, work)
     await parts.changes.publish(done.change)
     return done
 

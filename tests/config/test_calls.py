@@ -126,7 +126,6 @@ async def test_a_list_has_the_calls_of_the_customer_the_first_first(world: World
         ({"extension": "20"}, ""),
         ({"state": "ringing"}, "23"),
         ({"state": "ANSWERED"}, "1"),
-        ({"state": "asleep"}, ""),
         ({"extension": "200", "state": "ringing"}, "2"),
         ({"extension": " ", "state": ""}, "123"),
     ],

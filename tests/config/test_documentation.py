@@ -69,6 +69,57 @@ async def test_every_operation_has_a_name_of_its_own_and_a_summary(document: Jso
     assert all(operation["summary"] and operation["tags"] for _, _, operation in operations(document))
 
 
+def is_change(method: str, path: str) -> bool:
+    """Whether a route changes what is there already."""
+    return method in ("PUT", "PATCH") or (method == "POST" and path.endswith("}"))
+
+
+def words_of(document: Json, schema: Any) -> Iterator[str]:
+    """Every word of a schema, and of those that it refers to."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from words_of(document, item)
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield from words_of(
+                document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            )
+        for word, value in schema.items():
+            yield word
+            yield from words_of(document, value) if word not in ("example", "enum") else ()
+
+
+async def test_no_change_has_a_default(document: Json) -> None:
+    """A generated client sends defaults: a change would carry more than what was named."""
+    changes = [
+        (method, path, media, said)
+        for method, path, operation in operations(document)
+        if is_change(method, path)
+        for name, media, said in contents(operation)
+        if name == "body"
+    ]
+    assert len(changes) > 7 * 3 + 7 * 3
+    for method, path, media, said in changes:
+        assert "default" not in set(words_of(document, said["schema"])), (method, path, media)
+    created = document["paths"]["/pbx/sipphone"]["post"]["requestBody"]["content"]["application/json"]
+    assert "default" in set(words_of(document, created["schema"])), "what is walked has no defaults anywhere"
+
+
+async def test_a_change_may_have_a_condition_and_what_has_a_tag_may_be_the_same(document: Json) -> None:
+    for method, path, operation in operations(document):
+        headers = {row["name"] for row in operation.get("parameters", []) if row["in"] == "header"}
+        wants = "If-Match" if "412" in operation["responses"] else "If-None-Match"
+        conditional = {"304", "412"} & set(operation["responses"])
+        assert headers == ({wants} if conditional else set()), (method, path)
+        assert not is_change(method, path) or "412" in operation["responses"], (method, path)
+        if "304" in operation["responses"]:
+            assert "ETag" in operation["responses"]["200"]["headers"]
+
+
+async def test_it_names_its_server(document: Json) -> None:
+    assert [server["url"] for server in document["servers"]] == ["/"]
+
+
 async def test_every_reference_leads_somewhere(document: Json) -> None:
     names = set(re.findall(r'"#/components/schemas/(\w+)"', str(document).replace("'", '"')))
     assert names <= set(document["components"]["schemas"])

@@ -50,7 +50,7 @@ async def test_a_filter_finds_its_text_in_any_property(phones: World, text: str,
 
 async def test_available_phones_have_no_extension(phones: World) -> None:
     assert await listed(phones, available="true") == (1, ["100% Ærlig_"])
-    assert (await listed(phones, available="no"))[0] == 3
+    assert (await listed(phones, available="false"))[0] == 3
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_available_phones_have_no_extension(phones: World) -> None:
         ({"limit": "0"}, 0, 1, ["desk"]),
         ({"limit": "-5", "offset": "-5"}, 0, 1, ["desk"]),
         ({"limit": "5000"}, 0, 1000, ["desk", "100% Ærlig_", "spare"]),
-        ({"limit": "many", "offset": ""}, 0, 50, ["desk", "100% Ærlig_", "spare"]),
+        ({"limit": "", "offset": ""}, 0, 50, ["desk", "100% Ærlig_", "spare"]),
         ({"offset": "9" * 40}, 2**31 - 1, 50, []),
     ],
 )

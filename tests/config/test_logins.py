@@ -185,7 +185,10 @@ async def test_the_level_of_a_basic_login_is_the_persons(world: World) -> None:
     await hired(world, accessLevel="PERSONAL")
     async with world.client(None) as client:
         answer = await client.get(ROWS, headers=basic())
-    assert (answer.status_code, answer.text) == (403, '"access denied"\n')
+    assert (answer.status_code, answer.text) == (
+        403,
+        '"access denied: Insufficient access level: VIEWER is needed"\n',
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ EVERYTHING: Json = {
     "instanceId": "communicator-1",
     "customConfig": "line1\r\nline2\t!",
     "notes": "Østergårds telefon 📞",
-    "ip": {"mode": "ROAMING", "countries": "DK,SE", "address": "213.83.176.134"},
+    "ip": {"mode": "ROAMING", "countries": "DK,SE", "address": "213.83.176.134", "policy": "PHONE"},
     "ringer": {"volume": 4, "tone": 2},
     "volume": {
         "handset": {"mic": 5, "speaker": 7},
@@ -118,7 +118,7 @@ async def test_a_new_phone_has_the_defaults(world: World) -> None:
         "sipPhoneModel": MODEL["generic"],
         "customer": world.ids["acme"],
         "pbxCluster": 1,
-        "ip": {"mode": "OPEN", "countries": "", "address": None},
+        "ip": {"mode": "OPEN", "countries": "", "address": None, "policy": "PHONE"},
         "ringer": {"volume": None, "tone": None},
         "volume": {"handset": nothing, "headset": nothing, "handsfree": nothing},
         "softkeys": [],

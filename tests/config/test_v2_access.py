@@ -65,7 +65,11 @@ async def test_a_route_opens_from_its_level_on(world: World, level: AccessLevel)
             if answer.status_code not in expected:
                 wrong.append((method, template, answer.status_code, answer.text))
             if not may:
-                assert refused(answer) == (403, "access denied")
+                needed = RULES[method, template].level.name
+                assert refused(answer) == (
+                    403,
+                    f"access denied: Insufficient access level: {needed} is needed",
+                )
     assert wrong == []
 
 
@@ -92,7 +96,7 @@ async def test_foreign_unknown_and_malformed_are_the_same(world: World) -> None:
                         continue
                     path = filled(template, own | {name: bad})
                     answer = await client.request(method, path, data=parameters(own))
-                    if (answer.status_code, answer.text) != (404, '"not found"\n'):
+                    if refused(answer) != (404, f"not found: {name}"):
                         wrong.append((method, path, answer.status_code, answer.text))
     assert wrong == []
     assert await world.rows(counted) == before
@@ -110,9 +114,10 @@ async def test_a_wrong_method_and_a_wrong_path_answer_in_strings(world: World) -
     path = await domain(world)
     async with world.client() as client:
         answer = await client.put(f"{path}/users")
-        assert (refused(answer)[0], answer.headers["allow"]) == (405, "GET, POST")
-        assert refused(await client.get(f"{path}/nothing")) == (404, "not found")
-        assert refused(await client.get("/config/v2/nothing")) == (404, "not found")
+        assert (refused(answer)[0], answer.headers["allow"]) == (405, "GET, POST, HEAD")
+        no_route = (404, "not found: There is no such route")
+        assert refused(await client.get(f"{path}/nothing")) == no_route
+        assert refused(await client.get("/config/v2/nothing")) == no_route
 
 
 async def test_every_route_is_documented(world: World) -> None:

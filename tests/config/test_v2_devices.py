@@ -37,7 +37,7 @@ async def test_a_device_is_shown_as_it_was_sent_and_renamed(world: World) -> Non
         assert refused(await client.post(f"{path}/{id}")) == (400, "pbxDeviceName is missing")
         assert (await client.delete(f"{path}/{id}")).status_code == 204
         for method in ("GET", "POST", "DELETE"):
-            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found")
+            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found: device")
         assert (await client.get(path)).text == "\n"
         await made(client, path, **DEVICE)
     assert words[:2] == [f"phone {listed['_id']}"] * 2
@@ -129,7 +129,10 @@ async def test_a_device_is_given_to_a_user_and_taken_again(world: World) -> None
             answer = await client.delete(f"{mine}/{device}")
             assert (answer.status_code, answer.content) == (204, b"")
         for method in ("GET", "DELETE"):
-            assert refused(await client.request(method, f"{mine}/{device}")) == (404, "not found")
+            assert refused(await client.request(method, f"{mine}/{device}")) == (
+                404,
+                "not found: device",
+            )
         assert (await client.get(mine)).text == "\n"
         assert row(await client.get(f"{path}/devices/{device}"))["userId"] is None
     assert await world.rows(token) == [(None, None)]
@@ -152,9 +155,11 @@ async def test_a_device_has_one_user(world: World) -> None:
         assert taken == (409, "The device belongs to another user")
         for id in (theirs, "99999", "x"):
             answer = await client.post(f"{path}/users/{ann}/devices", data={"pbxDeviceId": id})
-            assert refused(answer) == (404, "not found")
-            assert refused(await client.get(f"{path}/users/{ann}/devices/{id}")) == (404, "not found")
-        assert refused(await client.delete(f"{path}/users/{ann}/devices/{device}")) == (404, "not found")
+            assert refused(answer) == (404, f"not found: pbxDeviceId {id}")
+            shown = refused(await client.get(f"{path}/users/{ann}/devices/{id}"))
+            assert shown == (404, "not found: device")
+        answer = await client.delete(f"{path}/users/{ann}/devices/{device}")
+        assert refused(answer) == (404, "not found: device")
         missing = refused(await client.post(f"{path}/users/{ann}/devices"))
         assert missing == (400, "pbxDeviceId is missing")
 

@@ -29,7 +29,7 @@ async def test_a_group_is_shown_as_it_was_sent_and_changed(world: World) -> None
         assert row(await client.get(f"{path}/{id}"))["callerNameFormat"] is None
         assert (await client.delete(f"{path}/{id}")).status_code == 204
         for method in ("GET", "POST", "DELETE"):
-            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found")
+            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found: group")
         plain = row(await client.get(f"{path}/{await made(client, path, **SALES)}"))
     assert (plain["ringRetry"], plain["ringExclusive"], plain["callerNameFormat"]) == ("0", "0", None)
     actions = [action for (action,) in await world.rows("SELECT action FROM audit_log ORDER BY id")]
@@ -109,8 +109,8 @@ async def test_with_an_unknown_number_nothing_changes(world: World, stranger: st
         members = f"{path}/groups/{group}/users"
         for method in ("POST", "DELETE"):
             answer = await client.request(method, members, data={"userSpec[]": [first, user]})
-            assert refused(answer) == (404, "not found")
+            assert refused(answer) == (404, f"not found: userSpec {user}")
         answer = await client.post(f"{path}/users/{first}/groups", data={"groupSpec[]": [group, wrong]})
-        assert refused(answer) == (404, "not found")
+        assert refused(answer) == (404, f"not found: groupSpec {wrong}")
         assert rows(await client.get(members)) == []
         assert refused(await client.post(f"{path}/users/{first}/groups")) == (400, "groupSpec is missing")

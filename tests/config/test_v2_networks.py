@@ -29,7 +29,7 @@ async def test_a_network_is_shown_as_it_was_sent_and_changed(world: World) -> No
         assert row(await client.get(f"{path}/{id}"))["description"] is None
         assert (await client.delete(f"{path}/{id}")).status_code == 204
         for method in ("GET", "POST", "DELETE"):
-            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found")
+            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found: network")
         assert (await client.get(path)).text == "\n"
     actions = [action for (action,) in await world.rows("SELECT action FROM audit_log ORDER BY id")]
     assert actions == ["create", "update", "update", "update", "delete"]

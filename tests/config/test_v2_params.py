@@ -79,7 +79,8 @@ async def test_arrays_come_in_every_spelling(world: World) -> None:
             answer = await client.request("DELETE", members, **spelling)
             assert answer.status_code == 204, spelling
             assert (await client.get(members)).text == "\n", spelling
-        assert refused(await client.post(members, data={"userSpec": f"{one},{two}"})) == (404, "not found")
+        answer = await client.post(members, data={"userSpec": f"{one},{two}"})
+        assert refused(answer) == (404, f"not found: userSpec {one},{two}")
         nothing: list[dict[str, Any]] = [{}, {"data": {"userSpec[]": ""}}, {"json": {"userSpec": []}}]
         for nobody in nothing:
             assert refused(await client.post(members, **nobody)) == (400, "userSpec is missing")
@@ -107,7 +108,6 @@ async def test_arrays_come_in_every_spelling(world: World) -> None:
         pytest.param(MULTIPART, multipart(a="\xff").encode("latin-1"), id="multipart that is not UTF-8"),
         pytest.param("multipart/form-data", multipart(a="b").encode(), id="multipart without its boundary"),
         pytest.param(MULTIPART, multipart(a="b").replace('"a"', '"a"; filename="f"').encode(), id="a file"),
-        pytest.param("text/xml", b"<a/>", id="another type"),
     ],
 )
 async def test_what_cannot_be_read_is_refused(world: World, kind: str, body: bytes) -> None:
@@ -129,7 +129,7 @@ async def test_a_body_is_read_only_of_those_who_were_let_in(world: World) -> Non
     path = f"{await domain(world)}/groups"
     broken: dict[str, Any] = {"content": b"{", "headers": {"Content-Type": "application/json"}}
     async with world.client(AccessLevel.VIEWER) as client:
-        assert refused(await client.post(path, **broken)) == (403, "access denied")
+        assert refused(await client.post(path, **broken))[0] == 403
     async with world.client(None) as client:
         answer = await client.post(path, **broken)
         assert refused(answer) == (401, "auth required")

@@ -28,7 +28,7 @@ async def test_a_queue_is_shown_as_it_was_sent_and_changed(world: World) -> None
         )
         assert (await client.delete(f"{path}/{id}")).status_code == 204
         for method in ("GET", "POST", "DELETE"):
-            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found")
+            assert refused(await client.request(method, f"{path}/{id}")) == (404, "not found: queue")
         await made(client, path, **QUEUE | {"extensionNumber": "701"})
 
 
@@ -57,15 +57,18 @@ async def test_a_member_is_shown_as_it_was_sent_and_changed(world: World) -> Non
         assert row(await client.get(f"{members}/{id}"))["groupName"] == "b"
         assert (await client.delete(f"{members}/{id}")).status_code == 204
         for method in ("GET", "POST", "DELETE"):
-            assert refused(await client.request(method, f"{members}/{id}")) == (404, "not found")
+            assert refused(await client.request(method, f"{members}/{id}")) == (
+                404,
+                "not found: member",
+            )
         assert (await client.get(members)).text == "\n"
 
 
 @pytest.mark.parametrize(
     ("params", "status", "message"),
     [
-        ({"groupId": "99999"}, 404, "not found"),
-        ({"groupId": "sales"}, 404, "not found"),
+        ({"groupId": "99999"}, 404, "not found: groupId 99999"),
+        ({"groupId": "sales"}, 404, "not found: groupId sales"),
         ({"ringStrategy": "some"}, 400, "ringStrategy must be all or huntLongestIdle"),
         ({"ringAttempts": "-1"}, 400, "ringAttempts must be a number from 0 to 100"),
         ({"ringSecs": "0"}, 400, "ringSecs must be a number from 1 to 3600"),
@@ -121,7 +124,7 @@ async def test_members_are_ordered(world: World) -> None:
             answer = await client.put(f"{members}/order", data={"queueMemberId[]": wrong})
             assert refused(answer)[0] == 400
         assert await order() == ids
-        assert refused(await client.get(f"{members}/order")) == (404, "not found")
+        assert refused(await client.get(f"{members}/order")) == (404, "not found: member")
         assert refused(await client.put(f"{path}/queues/99999/members/order"))[0] == 404
 
 
@@ -140,6 +143,7 @@ async def test_only_groups_are_members_here(world: World) -> None:
         id = await made(client, members, groupId=group, **MEMBER)
         assert [found["queueMemberId"] for found in rows(await client.get(members))] == [id]
         for method in ("GET", "POST", "DELETE"):
-            assert refused(await client.request(method, f"{members}/{outside}")) == (404, "not found")
+            answer = await client.request(method, f"{members}/{outside}")
+            assert refused(answer) == (404, "not found: member")
         assert (await client.put(f"{members}/order", data={"queueMemberId[]": id})).status_code == 204
     assert await world.rows("SELECT ring_order FROM queue_member ORDER BY id") == [(7,), (0,)]

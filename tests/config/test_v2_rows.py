@@ -279,7 +279,7 @@ async def test_nothing_is_a_lone_line_break(world: World) -> None:
         assert csv_answer.text == "queueId,n\r\n"
 
 
-async def test_a_list_holds_ten_thousand_rows(world: World) -> None:
+async def test_a_list_without_a_limit_has_all_rows(world: World) -> None:
     path = await domain(world)
     columns = "oid, customer_id, network, network_as_sent, created_at, updated_at"
     values = "(SELECT id FROM customer WHERE oid = :acme), 'n' || n, 'n' || n, created_at, updated_at"
@@ -290,10 +290,13 @@ async def test_a_list_holds_ten_thousand_rows(world: World) -> None:
         acme=world.ids["acme"],
     )
     async with world.client(AccessLevel.VIEWER) as client:
-        first = rows(await client.get(f"{path}/trustedNetworks"))
-        rest = rows(await client.get(f"{path}/trustedNetworks", params={"offset": str(MAX_ROWS)}))
-    assert [len(first), len(rest)] == [MAX_ROWS, 1]
-    assert [found["network"] for found in first] == [f"n{n}" for n in range(1, MAX_ROWS + 1)]
+        whole = await client.get(f"{path}/trustedNetworks")
+        rest = await client.get(f"{path}/trustedNetworks", params={"offset": str(MAX_ROWS)})
+        array = await client.get(f"{path}/trustedNetworks", headers={"Accept": "application/json"})
+    assert [found["network"] for found in rows(whole)] == [f"n{n}" for n in range(1, MAX_ROWS + 2)]
+    assert [found["network"] for found in rows(rest)] == [f"n{MAX_ROWS + 1}"]
+    assert array.json() == rows(whole)
+    assert {answer.headers["x-total-count"] for answer in (whole, rest, array)} == {str(MAX_ROWS + 1)}
 
 
 async def test_a_single_row_is_one_object(world: World) -> None:

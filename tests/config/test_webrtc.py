@@ -25,7 +25,7 @@ async def opened(world: World, instance: str = "i", **body: object) -> Json:
 async def test_a_client_gets_a_phone_of_its_own_extension(world: World) -> None:
     phone = await opened(world)
     assert set(phone) == {"_id", "servers", "username", "password", "extensionNumber", "extensionName"}
-    assert (phone["extensionNumber"], phone["extensionName"]) == ("200", "Ext 200")
+    assert (phone["extensionNumber"], phone["extensionName"]) == ("200", "Anna Østergård")
     rows = await world.rows("SELECT id, webrtc, extension, ip_mode FROM phone_v1")
     assert rows == [(phone["_id"], 1, "200", "OPEN")]
 

@@ -7,7 +7,7 @@ import pytest
 
 from config import phone
 from tests.patience import SOAK
-from tests.peers import browser, netns, postgresql
+from tests.peers import browser, generated, netns, postgresql
 from tests.peers.process import lacking
 
 
@@ -30,6 +30,12 @@ def need_browser() -> None:
     missing = [*browser.missing_parts(), *([] if phone.is_built() else ["the page (make page)"])]
     if missing:
         _leave_out(f"not there: {', '.join(missing)}")
+
+
+def need_client_generator() -> None:
+    """The same for the environment of the generator of clients."""
+    if not generated.is_there():
+        _leave_out("not there: .venv/client (make client)")
 
 
 def need_page() -> None:

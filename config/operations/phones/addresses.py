@@ -9,7 +9,10 @@ from ..document import NOT_SENT
 from .countries import COUNTRIES
 from .draft import PhoneDraft
 
-IP_PATHS: Final = ("ip.mode", "ip.countries", "ip.address")
+IP_PATHS: Final = ("ip.mode", "ip.countries", "ip.address", "ip.policy")
+IP_COLUMNS: Final = ("ip_mode", "ip_countries", "ip_address")
+"""What only the policy PHONE looks at."""
+POLICIES: Final = ("PHONE", "DOMAIN")
 NETWORK_PATHS: Final = (
     "network.dhcp",
     "network.ipAddress",
@@ -36,7 +39,21 @@ def read_restriction(draft: PhoneDraft) -> None:
     _read_address(draft, mode)
     if mode == IpMode.ROAMING and not draft.column("ip_countries", "") and not draft.is_wrong("ip.countries"):
         draft.wrong("ip.mode", "ROAMING mode requires countries to be specified", 409, "required")
-    draft.values["ip_policy"] = "PHONE"
+    _read_policy(draft)
+
+
+def _read_policy(draft: PhoneDraft) -> None:
+    """Take the policy as sent. If none was sent, then a change of `ip.*` chooses PHONE."""
+    sent = draft.sent("ip.policy")
+    if sent is NOT_SENT or sent is None:
+        if draft.stored is None or any(
+            draft.column(name) != getattr(draft.stored, name) for name in IP_COLUMNS
+        ):
+            draft.values["ip_policy"] = "PHONE"
+    elif isinstance(sent, str) and sent in POLICIES:
+        draft.values["ip_policy"] = sent
+    else:
+        draft.wrong("ip.policy", f"ip.policy must be one of {', '.join(POLICIES)}", check="enum")
 
 
 def _mode(draft: PhoneDraft) -> str | None:

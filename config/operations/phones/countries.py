@@ -1,4 +1,4 @@
-"""The country codes of ISO 3166-1 alpha-2."""
+"""The country codes of ISO 3166-1 alpha-2, and XK: Kosovo has no other, and databases of addresses use it."""
 
 from typing import Final
 
@@ -26,6 +26,7 @@ _SECOND_LETTERS: Final = {
     "U": "AGMSYZ",
     "V": "ACEGINU",
     "W": "FS",
+    "X": "K",
     "Y": "ET",
     "Z": "AMW",
 }

@@ -36,8 +36,8 @@ def _ranged(path: str, column: str, type: JsonType, by_model: ModelCheck, about:
     return PhoneField(path, column, type, lambda value: by_model(value, None), about, by_model=by_model)
 
 
-def _text(path: str, column: str, about: str, limit: int = SHORT_TEXT) -> PhoneField:
-    check = checks.text(f"{path} is not a valid text", limit)
+def _text(path: str, column: str, about: str, limit: int = SHORT_TEXT, keep: str = "") -> PhoneField:
+    check = checks.text(f"{path} is not a valid text", limit, keep)
     return PhoneField(path, column, "string", check, about, limits={"maxLength": limit})
 
 
@@ -164,7 +164,7 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         "Piece of configuration, put in as it is",
         limits={"maxLength": checks.CONFIG_TEXT},
     ),
-    _text("notes", "notes", "Free text", checks.LONG_TEXT),
+    _text("notes", "notes", "Free text, with line breaks", checks.LONG_TEXT, keep="\r\n\t"),
     _ranged(
         "ringer.volume",
         "ringer_volume",

@@ -75,7 +75,9 @@ LISTED: Final[Columns] = {
     "oid": _phone.oid,
     **{
         name: _phone[name]
-        for name in "mac handset_index handset_address ip_mode ip_countries ip_address notes".split()
+        for name in (
+            "mac handset_index handset_address ip_mode ip_countries ip_address ip_policy notes"
+        ).split()
     },
     "model": _model.oid,
     "model_brand": _model.brand,
@@ -105,6 +107,7 @@ PANEL: Final[Columns] = {
 }
 """Property -> column, both as they are shown."""
 
+VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
 """Where those two stand in either."""
 
@@ -156,6 +159,11 @@ async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tu
     )
     rows = list(await session.execute(statement.order_by(_phone.id)))
     return total, await _with_parts(session, rows) if query.full else [_found(row) for row in rows]
+
+
+def version_of(phone: Found) -> int:
+    """The version of a whole phone, which grows with each change of its configuration."""
+    return int(str(phone.values[VERSION]))
 
 
 def one_of(

@@ -16,7 +16,7 @@ from ...tables import (
     SipPhone,
     SipPhoneSoftkey,
 )
-from ..checks import as_integer, is_clean, is_phone_number, is_url
+from ..checks import as_integer, bare_number, is_clean, is_phone_number, is_url
 from ..document import NOT_SENT
 from ..ids import parse_oid
 from .draft import PhoneDraft
@@ -114,8 +114,10 @@ def _value(draft: PhoneDraft, name: str, function: str | None, sent: object, kno
         oid = parse_oid(sent)
         _check_pointer(draft, code, function, oid, known)
         return oid
-    if function == "SPEEDDIAL" and not is_phone_number(sent):
-        draft.wrong(code, "Not a valid phone number")
+    if function == "SPEEDDIAL":
+        text = bare_number(text) if text else None
+        if not is_phone_number(text):
+            draft.wrong(code, "Not a valid phone number")
     elif function == "URL" and (text is None or not is_url(text)):
         draft.wrong(code, "URL is invalid, must begin with http: or https:")
     elif not (sent is None or (text is not None and _is_short(text))) and function != "URL":

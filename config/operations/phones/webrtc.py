@@ -25,6 +25,8 @@ class WebrtcPhone:
 
     phone: SipPhone
     extension: Extension
+    name: str
+    """Of the person whose extension it is."""
 
 
 def read_instance_id(sent: object) -> str:
@@ -44,7 +46,7 @@ async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, 
     found = await primary_extension(session, actor.caller)
     if found is None:
         raise Refused(Problem(404, "extension", "You have no primary extension", "extension", "exists"))
-    extension, customer = found
+    extension, customer, name = found
     if customer.state != ACTIVE:
         raise Refused(missing_customer())
     statement = (
@@ -60,7 +62,7 @@ async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, 
         reopen(phone)
         phone.webrtc = True
         record(session, actor, "update", TABLE, phone.oid)
-    return WebrtcPhone(phone, extension)
+    return WebrtcPhone(phone, extension, name)
 
 
 async def _create(session: AsyncSession, extension: Extension, instance: str, vault: Vault) -> SipPhone:

@@ -11,7 +11,7 @@ from registrar.store.vault import Vault
 from ... import clock
 from ...access import PURCHASE_LEVEL
 from ...auth import Caller
-from ...errors import access_denied, too_many
+from ...errors import not_your_property, too_many
 from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from ..audit import Actor, record
 from ..customers import find_customer, is_named, lock_owned, missing_customer
@@ -154,7 +154,7 @@ def _touch(phone: SipPhone) -> None:
 
 def _refuse_purchase(caller: Caller, document: Document) -> None:
     if caller.level < PURCHASE_LEVEL and document.get("purchaseInfo") not in (NOT_SENT, None, {}):
-        raise access_denied()
+        raise not_your_property("purchaseInfo", f"purchaseInfo needs the level {PURCHASE_LEVEL.name}")
 
 
 async def _read(

@@ -1,0 +1,112 @@
+"""Lists of this dialect: counted and read in one snapshot of the database, and sent while they are read."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from ..deps import Parts
+from ..errors import unavailable
+from .answers import MEDIA, Lines
+from .asking import Asked, read_list
+from .params import Params
+from .rows import Shape, count_rows, stream_rows
+
+AT_ONCE: Final = 500
+"""So many rows are read and written without a break; a list that is not longer is not streamed."""
+STALL_SECONDS: Final = 30.0
+"""After so long without reading, a client loses its connection: it keeps one to the database busy."""
+
+log = logging.getLogger(__name__)
+
+Scoped = Callable[[AsyncSession], Awaitable[Sequence[ColumnElement[bool]]]]
+"""Says which rows the caller may see. Raises Refused (404) for a place that is not there."""
+
+
+async def list_answer(
+    request: Request, parts: Parts, params: Params, shape: Shape, scoped: Scoped
+) -> Response:
+    """The rows that were asked for, all of them if no `limit` was given; X-Total-Count says how many match.
+
+    Raises Refused: 400, 404, and 503 when too many long lists are being read.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(snapshot(parts.read_engine))
+        scope = await scoped(session)
+        asked = read_list(params, shape, request.headers.get("accept", ""))
+        total = await count_rows(session, shape, asked.part, *scope)
+        pieces = _pieces(session, shape, asked, scope)
+        headers = {"X-Total-Count": str(total), "Vary": "Accept"}
+        first, is_all = await anext(pieces)
+        if is_all:
+            return Response(first, headers=headers, media_type=MEDIA[asked.format])
+        if parts.streams.locked():
+            raise unavailable()
+        await stack.enter_async_context(parts.streams)
+        content = _rest(first, pieces, stack.pop_all())
+        return Streamed(content, headers=headers, media_type=MEDIA[asked.format])
+    raise AssertionError("no context of a list swallows exceptions")
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """One transaction that sees the database as it is at its first statement, whatever others write."""
+    async with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":  # else each statement would see its own moment
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with AsyncSession(connection, autoflush=False) as session, session.begin():
+            yield session
+
+
+class Streamed(StreamingResponse):
+    """A list that goes out piece by piece; a client that does not read it is left."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def patient(message: Message) -> None:
+            async with asyncio.timeout(STALL_SECONDS):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, patient)
+        except TimeoutError:
+            log.warning("a list was given up: its client did not read for %.0f s", STALL_SECONDS)
+            raise ClientDisconnect from None
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Give the connection to the database back, be the list sent or not."""
+        iterator = self.body_iterator
+        if hasattr(iterator, "aclose"):
+            await iterator.aclose()
+
+
+async def _rest(
+    first: bytes, pieces: AsyncIterator[tuple[bytes, bool]], stack: AsyncExitStack
+) -> AsyncIterator[bytes]:
+    async with stack:
+        yield first
+        async for piece, _ in pieces:
+            yield piece
+
+
+async def _pieces(
+    session: AsyncSession, shape: Shape, asked: Asked, scope: Sequence[ColumnElement[bool]]
+) -> AsyncIterator[tuple[bytes, bool]]:
+    """The text of the list in pieces, and whether each is the last one. There is at least one."""
+    lines = Lines(asked)
+    waiting: Sequence[Sequence[Any]] | None = None
+    async for rows in stream_rows(session, shape, asked.part, AT_ONCE, *scope):
+        if waiting is not None:
+            yield lines.write(waiting, is_last=False), False
+        waiting = rows
+        await asyncio.sleep(0)
+    yield lines.write(waiting or (), is_last=True), True
