@@ -33,6 +33,7 @@ CLONE_NEWNET: Final = 0x40000000
 OWN: Final = "/proc/thread-self/ns/net"
 ADDRESS: Final = "10.77.0.1"
 BRIDGE: Final = "br0"
+CABLE: Final = "cable"
 PATH: Final = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 Result = TypeVar("Result")
 
@@ -89,6 +90,28 @@ class Namespace:
     def argv(self, *argv: str) -> list[str]:
         """A command line that runs a program inside, for what starts programs by itself; while we live."""
         return ["nsenter", f"--net=/proc/{os.getpid()}/fd/{self._descriptor}", *argv]
+
+    def join(self, other: "Namespace", ours: str, theirs: str, *, mtu: int = 1_500) -> None:
+        """Lay a cable to another one, with an address at either end."""
+        place = f"/proc/{os.getpid()}/fd/{other._descriptor}"
+        names = ("name", CABLE, "mtu", str(mtu), "type", "veth", "peer", "name", CABLE, "mtu", str(mtu))
+        with self.entered():
+            _ip("link", "add", *names, "netns", place)
+        for network, address in ((self, ours), (other, theirs)):
+            with network.entered():
+                _ip("address", "add", f"{address}/24", "dev", CABLE)
+                _ip("link", "set", CABLE, "up")
+
+    def drop_fragments(self) -> None:
+        """Let no piece of a packet in, as many home routers and VPNs do."""
+        chain = "type filter hook prerouting priority -450; ip frag-off & 0x3fff != 0 drop;"
+        rules = f"table ip whole {{\n chain in {{\n {chain}\n }}\n}}\n"
+        with self.entered():
+            done = subprocess.run(
+                ["nft", "-f", "-"], input=rules, capture_output=True, text=True, env={"PATH": PATH}
+            )
+        if done.returncode != 0:
+            raise OSError(f"nft: {done.stderr.strip()}")
 
     def start(self) -> None:
         """Make it."""

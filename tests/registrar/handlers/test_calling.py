@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from registrar.model import IpMode
+from registrar.rules.identity import escape
 from registrar.sip import parse_name_addr
 
 from .handsets import ANN, BOB, CAT, RIVAL, SDP, SDP_TYPE, Handset, pair
@@ -366,3 +367,31 @@ async def test_who_withholds_its_identity_is_not_named_to_whom_it_is_transferred
     (asked,) = world.wire.take()
     await ann.reply(asked, 180)
     assert b"200@" not in bytes(exchange.responses[0]) and b"Ann" not in bytes(exchange.responses[0])
+
+
+@pytest.mark.parametrize("scheme", ["sip", "sips"])
+async def test_what_a_phone_is_shown_of_another_has_less_than_255_octets(scheme: str) -> None:
+    """pjsip has room for no more: such a Contact cannot be used, nor such a Refer-To."""
+    number, name = "#" * 32, "N" * 255
+    ann = replace(ANN, extension=number, name=name)
+    world = World(ann, BOB)
+    transport = "udp" if scheme == "sip" else "tls"
+    bob = Handset(world, BOB, transport=transport, port=5070)
+    bob.contact = bob.contact.replace("sip:", f"{scheme}:")
+    bob.flow = replace(bob.flow, local_ip="2001:db8:1234:5678:9abc:def0:1234:5678", local_port=65_535)
+    world.local_ip = bob.flow.local_ip
+    if transport == "tls":
+        world.lines.flows[bob.flow.id] = bob.flow
+    await bob.register()
+    caller = await Handset(world, ann, instance="urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6").register()
+    exchange = await caller.call()
+    (sent,) = world.wire.take()
+    shown = str(sent.request.contacts[0].uri)
+    assert shown.startswith(f"{scheme}:%23%23") and "[2001:db8:" in shown
+    assert len(shown) < 255
+    await bob.take(sent)
+    transfer = f"Refer-To: <{scheme}:{escape(number)}@{DOMAIN};{shown.rpartition(';')[2]}>"
+    await caller.dialog(exchange).send("REFER", transfer)
+    (refer,) = world.wire.take()
+    target = str(parse_name_addr(refer.request.headers.get("refer-to") or "").uri)
+    assert target == shown

@@ -1,0 +1,153 @@
+"""pjsua2 with its default settings: a large INVITE goes by TCP although the phone is registered over UDP."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import pytest
+
+from tests.peers.calling_session import Incoming
+from tests.peers.calling_transactions import Server
+from tests.peers.pjsua import PjsuaPhone
+from tests.peers.ports import free_port
+from tests.wire.callers import Callers, Extension, call_keys, eventually, talk
+from tests.wire.need import need, need_module
+from tests.wire.site import Site, within
+from tests.wire.sizes import LONGEST_URI
+
+pytestmark = pytest.mark.wire
+
+TALK_SECONDS: Final = 60.0
+IDLE: Final = "is being destroyed due to timeout in idle timer"
+"""What pjsip says of a connection that it closes after 33 s."""
+
+
+class OnePort(Site):
+    """A server with UDP and TCP on one port, as phones that change from one to the other expect it."""
+
+    def __init__(self, tmp: Path) -> None:
+        place = ("127.0.0.1", free_port())
+        listener = "{}:{}".format(*place)
+        super().__init__(tmp, sip_udp=listener, sip_tcp=listener)
+        self.sip = place
+        self.listeners |= {"udp": place, "tcp": place}
+
+
+@pytest.fixture(scope="module")
+def one_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    need("redis-cli")
+    need_module("pjsua2")
+    with OnePort(tmp_path_factory.mktemp("pjsua")) as site:
+        site.demo()
+        yield site
+
+
+@pytest.fixture
+async def callers(one_port: Site) -> AsyncIterator[Callers]:
+    """Its phones."""
+    async with Callers(one_port) as callers:
+        yield callers
+    within(5, lambda: not call_keys(one_port), "no call is left")
+
+
+@pytest.fixture
+async def desk(callers: Callers, tmp_path: Path) -> AsyncIterator[tuple[PjsuaPhone, Extension]]:
+    """One of them, registered over UDP, and its extension."""
+    extension = callers.extension()
+    phone = PjsuaPhone(tmp_path, extension.handset.account, callers.site.sip)
+    await asyncio.to_thread(phone.start)
+    try:
+        yield phone, extension
+    finally:
+        await asyncio.to_thread(phone.close)
+
+
+async def connected(
+    callers: Callers, desk: PjsuaPhone, number: Extension, domain: str
+) -> tuple[int, Incoming]:
+    """The desk phone calls, by TCP, and somebody takes it."""
+    b = await callers.phone(number.handset)
+    call = await asyncio.to_thread(desk.call, f"sip:{number.number}@{domain}")
+    incoming = await b.incoming()
+    incoming.ring()
+    incoming.answer()
+    await incoming.acknowledged()
+    await asyncio.to_thread(desk.wait_state, call, "CONFIRMED")
+    assert went_by_tcp(desk, "INVITE")
+    return call, incoming
+
+
+def went_by_tcp(desk: PjsuaPhone, method: str) -> bool:
+    """Whether its last request of that method did."""
+    sent: list[str] = re.findall(rf"TX [0-9]+ bytes Request msg {method}/.* to (TCP|UDP) ", desk.output)
+    return sent[-1] == "TCP"
+
+
+@pytest.mark.timed
+async def test_it_hangs_up_after_a_minute(callers: Callers, desk: tuple[PjsuaPhone, Extension]) -> None:
+    """The connection of its INVITE is closed by then: its BYE comes by a new one, and is challenged."""
+    phone, extension = desk
+    call, incoming = await connected(callers, phone, callers.extension(), extension.handset.account.domain)
+    await asyncio.sleep(TALK_SECONDS)
+    assert IDLE in phone.output
+    await asyncio.to_thread(phone.hang_up, call)
+    await incoming.asked("BYE")
+    await asyncio.to_thread(phone.wait_state, call, "DISCONNCTD")
+    assert went_by_tcp(phone, "BYE")
+    assert "407/BYE" in phone.output and "200/BYE" in phone.output
+
+
+@pytest.mark.timed
+async def test_it_holds_after_a_minute(callers: Callers, desk: tuple[PjsuaPhone, Extension]) -> None:
+    """A re-INVITE that is too large for UDP, by a connection of its own; then the other side hangs up."""
+    phone, extension = desk
+    call, incoming = await connected(callers, phone, callers.extension(), extension.handset.account.domain)
+    await asyncio.sleep(TALK_SECONDS)
+    assert IDLE in phone.output
+    await asyncio.to_thread(phone.hold, call)
+    held = await incoming.asked("INVITE")
+    assert b"a=sendonly" in held.request.body
+    assert went_by_tcp(phone, "INVITE")
+    assert (await incoming.bye()).status == 200
+    await asyncio.to_thread(phone.wait_state, call, "DISCONNCTD")
+
+
+async def test_it_joins_two_calls_of_somebody_else(callers: Callers, tmp_path: Path) -> None:
+    """An attended transfer with pjsua2 as transferee: it must be able to hold the URI that it is told.
+
+    A talks to it and to C and joins them, as SIP.js does: REFER with the Contact that A was shown of C.
+    """
+    bert, carl = callers.extension(), callers.extension()
+    a = await callers.phone(callers.extension().handset, "tcp")
+    c = await callers.phone(carl.handset)
+    phone = PjsuaPhone(tmp_path, bert.handset.account, callers.site.sip, answers=True)
+    await asyncio.to_thread(phone.start)
+    try:
+        first = await a.call(bert.number)
+        await first.answered()
+        second, consulted = await talk(a, c, carl.number)
+        with_c = second.dialog
+        replaces = f"{with_c.call_id};to-tag={with_c.remote_tag};from-tag={with_c.local_tag}"
+        target = f"<{with_c.target}?Replaces={quote(replaces, safe='')}>"
+        assert len(target.strip("<>")) <= LONGEST_URI
+        assert (await first.request("REFER", [f"Refer-To: {target}"])).status == 202
+        rung = await c.incoming(nth=1)
+        assert rung.invite.header("replaces") == replaces
+        assert rung.number == bert.number
+        rung.answer()
+        await rung.acknowledged()
+        assert (await consulted.bye()).status == 200
+        await second.asked("BYE")
+        await eventually(lambda: told(a.requests), "the transferor is told that it worked")
+        assert (await first.bye()).status == 200
+        assert (await rung.bye()).status == 200
+    finally:
+        await asyncio.to_thread(phone.close)
+
+
+def told(requests: Sequence[Server]) -> bool:
+    """Whether a NOTIFY says 200."""
+    return any(b"SIP/2.0 200" in one.request.body for one in requests)
