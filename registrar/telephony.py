@@ -209,7 +209,7 @@ CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
 
 def make_seal(secret_key: str) -> Seal:
     """The seal of tokens, the same on all nodes."""
-    return Seal(derive(secret_key, "tokens", KEY_BYTES), _media_prefix(secret_key))
+    return Seal(derive(secret_key, "tokens-siv", KEY_BYTES), _media_prefix(secret_key))
 
 
 def _media_prefix(secret_key: str) -> str:
