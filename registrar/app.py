@@ -263,10 +263,15 @@ class SipSide:
         return parts, tuple(concerns)
 
     def _bound(self, phone: Phone, stands: Snapshot) -> None:
-        """A phone has registered: it is pinged; a page that was loaded anew replaces its old connection."""
+        """A phone has registered: it is pinged, an instance that was loaded anew replaces its old connection.
+
+        Where media may be relayed its address matters.
+        """
         self._pings.bound(phone.id, stands)
         if phone.instance:
             self._flows.bound(phone, stands)
+        if self._telephony is not None and self._telephony.bridge.translates:
+            self._telephony.bridge.habits.registered(phone.id, stands)
 
     def _make_driver(self, requests: asyncio.TaskGroup) -> Driver:
         register = Register(

@@ -302,6 +302,10 @@ class LegKind(StrEnum):
     """UDP/TLS/RTP/SAVPF with ICE, DTLS and rtcp-mux."""
     PLAIN = "plain"
     """RTP/AVP."""
+    SRTP = "srtp"
+    """RTP/SAVP with keys in the description (SDES)."""
+    DTLS = "dtls"
+    """UDP/TLS/RTP/SAVP without ICE: a desk phone that has keys by DTLS."""
 
 
 class MediaPolicy(StrEnum):

@@ -143,9 +143,19 @@ class Media(Protocol):
         """Whether there is any engine to ask."""
 
     async def offer(
-        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+        self,
+        session: str,
+        sdp: bytes,
+        *,
+        from_tag: str,
+        to_tag: str,
+        to: LegKind,
+        engine: str,
+        family: str = "",
     ) -> tuple[bytes, str]:
         """The offer as the other leg, of kind `to`, must see it, and the engine that has the session.
+
+        `family` is IP4 or IP6 where that leg is of another one than the offerer.
 
         `from_tag` is the offerer's; `to_tag` the other one's, empty while unknown. `engine`: the one that has
         the session already, empty for a new one. Raises MediaRefused for an SDP that the engine does not

@@ -85,7 +85,7 @@ class Telephony:
         )
         self._store = RedisCalls(around.location.wire, around.clock, around.node, around.generation)
         salt = Salts()
-        bridge = Bridge(self._media, settings.media, prefix)
+        bridge = self.bridge = Bridge(self._media, settings.media, prefix)
         reach = Reach(
             around.open_flow,
             around.node_flow,

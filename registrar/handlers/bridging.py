@@ -8,7 +8,13 @@ from registrar.ports import Media
 from registrar.rules import media as rules
 from registrar.rules import sdp as sdp_rules
 from registrar.rules.legs import Legs
+from registrar.rules.media import Side
+from registrar.rules.multipart import is_multipart, sdp_span
+from registrar.rules.session import Extra
 from registrar.sip import Message
+
+from .habits import Habits
+from .offers import Offers
 
 ANY_ENGINE: Final = "-"
 """In place of an engine while none has the session."""
@@ -22,10 +28,17 @@ class Bridge:
         self._prefix = prefix
         self._media = media
         self._policy = policy
+        self.habits = Habits()
+        self.offers = Offers()
 
-    def relay(self, call: str, branch: int, legs: Legs) -> str:
+    @property
+    def translates(self) -> bool:
+        """Whether media may go through a relay: then the kinds and the addresses of two phones matter."""
+        return self._media.configured and self._policy is not MediaPolicy.NEVER
+
+    def relay(self, call: str, branch: int, offerer: Side, answerer: Side) -> str:
         """The session that the media of a branch needs, empty when it needs none. Raises MediaRefused."""
-        plan = rules.plan(self._policy, legs.mine, legs.other, self._media.configured)
+        plan = rules.plan(self._policy, offerer, answerer, self._media.configured)
         if isinstance(plan, rules.Impossible):
             raise MediaRefused(plan.text)
         return f"{ANY_ENGINE} {self._prefix}{call}.{branch}" if isinstance(plan, rules.Relayed) else ""
@@ -48,6 +61,7 @@ class Bridge:
             to_tag=to_tag,
             to=legs.other,
             engine=engine,
+            family=legs.family,
         )
         return made, f"{engine} {session}"
 
@@ -79,8 +93,35 @@ def _parted(relay: str) -> tuple[str, str]:
 
 
 def has_sdp(message: Message) -> bool:
-    """Whether the body is a session description."""
-    return bool(message.body) and sdp_rules.is_sdp(message.headers.get("content-type"))
+    """Whether the body is a session description, or has one among its parts."""
+    if not message.body:
+        return False
+    content_type = message.headers.get("content-type")
+    if sdp_rules.is_sdp(content_type):
+        return True
+    return is_multipart(content_type) and sdp_span(content_type or "", message.body) is not None
+
+
+def sdp_of(message: Message) -> bytes:
+    """The session description of a message that has one."""
+    content_type = message.headers.get("content-type") or ""
+    span = sdp_span(content_type, message.body) if is_multipart(content_type) else None
+    return message.body if span is None else message.body[span[0] : span[1]]
+
+
+def packed(message: Message, made: bytes, secret: str, shown: str, *, alone: bool) -> tuple[bytes, Extra]:
+    """The body with `made` in the place of its description, and the headers that go with it.
+
+    `alone`: without the other parts of the body, which no browser reads.
+    """
+    content_type = message.headers.get("content-type") or ""
+    span = sdp_span(content_type, message.body) if is_multipart(content_type) else None
+    if span is None:
+        return made, ()
+    if alone:
+        return made, (("Content-Type", sdp_rules.CONTENT_TYPE),)
+    before, after = message.body[: span[0]], message.body[span[1] :]
+    return other_body(before, secret, shown) + made + other_body(after, secret, shown), ()
 
 
 def offered(sdp: bytes, legs: Legs, secret: str) -> bytes:

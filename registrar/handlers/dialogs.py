@@ -24,7 +24,7 @@ from registrar.rules.identity import (
     shown_response,
     unfolded,
 )
-from registrar.rules.legs import Legs
+from registrar.rules.legs import Legs, is_browser
 from registrar.rules.routing import (
     SECURE,
     again,
@@ -49,9 +49,10 @@ from .answers import (
     TOO_BRIEF,
     Answer,
 )
-from .bridging import has_sdp, other_body, quick_sdp
+from .bridging import has_sdp, other_body, packed, quick_sdp, sdp_of
 from .forwarding import Forwarding
 from .network import Exchange
+from .offers import is_reliable
 from .parts import Parts, has_long_contact, is_registered, origin, response_contact, sender_target
 from .reach import Way
 from .redirecting import redirected
@@ -60,6 +61,8 @@ from .speech import Speech, nowhere
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_PROVEN: Final = 20_000
 ENDING: Final = frozenset({"ACK", "BYE"})
+DESCRIBING: Final = frozenset({"INVITE", "UPDATE", "PRACK", "ACK"})
+"""Requests whose session description is an offer or an answer (RFC 6337); in others it is only a body."""
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +288,14 @@ class InDialog:
         self.named = self._named_target()
         self._legs = _legs(leg)
         self._extra = session.asked(self._asked)
-        self._offers = has_sdp(self._asked)
+        self._described = has_sdp(self._asked) and self._asked.method in DESCRIBING
+        self._answers = self._described and parts.bridge.offers.is_answer(
+            self._asked, late=self._legs is not None and self._legs.late
+        )
+        """Its description answers an offer that the other side has made; else it is an offer."""
+        self._offers = self._described and not self._answers
+        self._settled: bytes | None = None
+        """What the sender was shown of a reliable response to it: later ones only repeat that."""
         self._own = (
             sender_target(parts, self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
         )
@@ -329,34 +339,44 @@ class InDialog:
             is_private=is_private,
             scheme=SIPS if self.leg.secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *parts.reach.leave(way, self.leg.sender, asked))
-        body = await self._request_body(view.contact)
+        body, typed = await self._request_body(view.contact, way)
+        extra = (*self._extra, *typed, *parts.reach.leave(way, self.leg.sender, asked))
         uri = way.target.contact or asked.target
         return shown_request(asked, uri, parts.reach.via(way), view, body, parts.is_ours, extra)
 
-    async def _request_body(self, shown: str) -> bytes:
-        asked, relay = self._asked, self._relay
-        if not self._offers:
-            return other_body(asked.body, self._sender_secret, shown)
+    async def _request_body(self, shown: str, way: Way) -> tuple[bytes, session.Extra]:
+        """The body for the other side, and the headers that go with it."""
+        asked, secret = self._asked, self._sender_secret
+        if not self._described:
+            return other_body(asked.body, secret, shown), ()
+        made = await self._described_again(sdp_of(asked))
+        return packed(asked, made, secret, shown, alone=is_browser(way.target.transport))
+
+    async def _described_again(self, sdp: bytes) -> bytes:
+        asked, relay, secret, bridge = self._asked, self._relay, self._sender_secret, self._parts.bridge
         mine, theirs = asked.from_.tag or "", asked.to.tag or ""
-        bridge = self._parts.bridge
-        if asked.method == "ACK":
-            return await bridge.answer(
-                asked.body, relay, from_tag=theirs, to_tag=mine, secret=self._sender_secret
-            )
+        if self._answers:
+            return await bridge.answer(sdp, relay, from_tag=theirs, to_tag=mine, secret=secret)
         if self._legs is None:
-            return quick_sdp(asked.body, None, self._sender_secret, is_offer=True)
-        body, moved = await bridge.offer(
-            asked.body, self._legs, relay, from_tag=mine, to_tag=theirs, secret=self._sender_secret
-        )
+            return quick_sdp(sdp, None, secret, is_offer=True)
+        made, moved = await bridge.offer(sdp, self._legs, relay, from_tag=mine, to_tag=theirs, secret=secret)
         self._note_relay(moved)
-        return body
+        return made
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""
         if 300 <= response.status < 400:
             return True
-        return bool(self.leg.relay) and has_sdp(response) and 100 < response.status < 300
+        return bool(self.leg.relay) and self._settled is None and self._is_negotiating(response)
+
+    def _is_negotiating(self, response: Response) -> bool:
+        """Whether a response has a description that is an answer to this request, or an offer.
+
+        Only what answers an INVITE without an offer makes one.
+        """
+        if not 100 < response.status < 300 or not has_sdp(response):
+            return False
+        return self._offers or self._asked.method == "INVITE"
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
@@ -364,13 +384,15 @@ class InDialog:
             self._redirected = await redirected(self._parts, self._sender, response)
             return response.body
         asked, relay, bridge = self._asked, self._relay, self._parts.bridge
-        mine, theirs = asked.from_.tag or "", asked.to.tag or ""
+        mine, theirs, text = asked.from_.tag or "", asked.to.tag or "", sdp_of(response)
+        if self._settled is not None:
+            return self._settled
         if self._offers or self._legs is None:
             return await bridge.answer(
-                response.body, relay, from_tag=mine, to_tag=theirs, secret=self._receiver_secret
+                text, relay, from_tag=mine, to_tag=theirs, secret=self._receiver_secret
             )
-        body, moved = await bridge.offer(
-            response.body,
+        made, moved = await bridge.offer(
+            text,
             leg_rules.turned(self._legs),
             relay,
             from_tag=theirs,
@@ -378,7 +400,11 @@ class InDialog:
             secret=self._receiver_secret,
         )
         self._note_relay(moved)
-        return body
+        return made
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """See forwarding.Case: the dialog goes on as it was agreed."""
+        return None
 
     def _note_relay(self, relay: str) -> None:
         """The engine that had the session may be dead, and another one has it now."""
@@ -405,16 +431,27 @@ class InDialog:
             is_private=is_private,
             scheme=scheme_of(asked.target),
         )
-        if body is None:
-            turned = leg_rules.turned(self._legs) if self._legs is not None else None
-            body = (
-                quick_sdp(response.body, turned, self._receiver_secret, is_offer=not self._offers)
-                if has_sdp(response)
-                else other_body(response.body, self._receiver_secret, user)
-            )
+        body, typed = self._response_body(response, body, user)
         extra, _ = session.granted(asked, response)
-        extra = (*extra, *self._redirected)
+        extra = (*extra, *typed, *self._redirected)
         return shown_response(asked, response, view, body, extra)
+
+    def _response_body(
+        self, response: Response, made: bytes | None, shown: str
+    ) -> tuple[bytes, session.Extra]:
+        """The body that goes back, and the headers that go with it; `made` is what the relay has made."""
+        secret = self._receiver_secret
+        if not has_sdp(response):
+            return other_body(response.body, secret, shown), ()
+        if made is None:
+            made = self._settled
+        if made is None:
+            turned = leg_rules.turned(self._legs) if self._legs is not None else None
+            made = quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offers)
+        if self._asked.method == "INVITE" and is_reliable(response):
+            self._parts.bridge.offers.note(self._asked, response, is_offer=not self._offers)
+            self._settled = made
+        return packed(response, made, secret, shown, alone=is_browser(self._exchange.flow.transport))
 
     def relayed(self, number: int, response: Response) -> None:
         """See forwarding.Case."""

@@ -50,6 +50,9 @@ class Case(Protocol):
     async def body(self, number: int, response: Response) -> bytes:
         """That body. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
 
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """In how many seconds a phone that has refused a request gets it with another body; None: never."""
+
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """The response as the asker gets it; None: the body is the response's own."""
 
@@ -204,8 +207,7 @@ class Forwarding:
         if status < 200:
             self._hear_provisional(number, response, body)
             return
-        if status == UNREACHED and not self.fork.over:
-            self._again(number, status)
+        if status >= 300 and self._goes_on(number, response):
             return
         if status >= 300 and isinstance(body, Refused):
             branch.refused = body
@@ -221,6 +223,26 @@ class Forwarding:
             else:
                 self._perform([step])
         self._let_go()
+
+    def _goes_on(self, number: int, response: Response) -> bool:
+        """Whether a branch is tried once more after a refusal: over its next flow, or with another body."""
+        branch, status = self._branches[number], response.status
+        if self.fork.over or branch.way is None:
+            return False
+        if status == UNREACHED:
+            self._again(number, status)
+            return True
+        seconds = self.case.offers_again(number, response)
+        if seconds is None:
+            return False
+        branch.left.appendleft(branch.way.target)
+        branch.stop_waiting()
+        if seconds:
+            loop = asyncio.get_running_loop()
+            branch.timers.append(loop.call_later(seconds, self._again, number, status))
+        else:
+            self._again(number, status)
+        return True
 
     def _hear_provisional(self, number: int, response: Response, body: bytes | Refused | None) -> None:
         self._perform(self.fork.provisional(number))

@@ -95,6 +95,10 @@ class _Passing:
         """See forwarding.Case."""
         return response.body
 
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """See forwarding.Case."""
+        return None
+
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """Without our Via; the other node makes of the rest what the asker sees."""
         rows = [("via", "Via", value) for value in self.asked.headers.all("via")]

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from registrar.errors import MediaRefused
 from registrar.model import Call, Callee, CallState, Party, Phone
 from registrar.rules import legs as leg_rules
 from registrar.rules import privacy, session
@@ -23,18 +22,18 @@ from registrar.rules.identity import (
     shown_request,
     shown_response,
 )
-from registrar.rules.legs import Legs
+from registrar.rules.legs import is_browser
 from registrar.rules.routing import DIALOG_MAKERS, folded_contact, way_of
-from registrar.rules.sdp import leg_kind
 from registrar.rules.tokens import Leg, Line, Target
 from registrar.sip import Request, Response
 
-from .bridging import has_sdp, other_body, quick_sdp
+from .bridging import has_sdp, other_body, packed
 from .forwarding import Forwarding
 from .network import Exchange
 from .parts import Parts, is_registered, origin, response_contact
 from .reach import Way
 from .redirecting import redirected
+from .sessions import Sessions
 
 
 class Invitation:
@@ -76,10 +75,10 @@ class Invitation:
             self._callee_user = ANONYMOUS
         self._mark = mark
         self._extra = session.asked(self._asked)
-        self._offers = has_sdp(self._asked)
         self._id = parts.new_id() if self._asked.method == "INVITE" else ""
-        self._relays: dict[int, str] = {}
-        self._legs: dict[int, Legs] = {}
+        self._sessions = Sessions(
+            parts.bridge, self._id, self._asked, exchange.flow, caller, secret_of(caller)
+        )
         self._ways: dict[int, Way] = {}
         self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
@@ -123,11 +122,11 @@ class Invitation:
         """See forwarding.Case."""
         parts, asked = self._parts, self._asked
         phone = self._phones.get(way.target.phone)
-        body, relay = await self._request_body(number, way, phone)
+        body, typed = await self._request_body(number, way, phone or self._caller)
         self._ways[number] = way
         route = ""
         if asked.method in DIALOG_MAKERS:
-            route = parts.seal.leg(self._callees_leg(number, way, relay), asked.call_id)
+            route = parts.seal.leg(self._callees_leg(number, way), asked.call_id)
         view = View(
             from_=self._shown,
             to=self._callee_address,
@@ -140,7 +139,7 @@ class Invitation:
             is_private=self._is_private,
             scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *parts.reach.leave(way, self._caller.id, asked))
+        extra = (*self._extra, *typed, *parts.reach.leave(way, self._caller.id, asked))
         via = parts.reach.via(way, self._mark)
         return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
 
@@ -148,57 +147,29 @@ class Invitation:
         """Who withholds its identity must not be known again by the token of its device either."""
         return self._parts.seal.target(target, self._parts.salt() if is_private else b"")
 
-    async def _request_body(self, number: int, way: Way, phone: Phone | None) -> tuple[bytes, str]:
-        asked = self._asked
-        secret = secret_of(self._caller)
-        if asked.method != "INVITE":
-            return other_body(asked.body, secret, self._user), ""
-        mine = leg_kind(asked.body) if self._offers else None
-        mine = mine or leg_rules.kind_of(self._exchange.flow.transport)
-        other = leg_rules.kind_of(way.target.transport)
-        if phone is None:
-            phone = self._caller
-        both = self._legs[number] = leg_rules.legs(self._caller, mine, phone, other)
-        relay = self._parts.bridge.relay(self._id, number, both)
-        if relay:  # another flow of a device that was tried already goes on with its session
-            relay = self._relays.setdefault(number, relay)
-        if relay and asked.body and not self._offers:
-            raise MediaRefused("the media relay reads application/sdp alone")
-        if not self._offers:
-            return other_body(asked.body, secret, self._user), relay
-        body, relay = await self._parts.bridge.offer(
-            asked.body, both, relay, from_tag=asked.from_.tag or "", to_tag="", secret=secret
-        )
-        self._relays[number] = relay
-        return body, relay
+    async def _request_body(self, number: int, way: Way, phone: Phone) -> tuple[bytes, session.Extra]:
+        """The body for one branch, and the headers that go with it."""
+        asked, secret = self._asked, secret_of(self._caller)
+        made = await self._sessions.offer(number, way.target, phone) if asked.method == "INVITE" else None
+        if made is None:
+            return other_body(asked.body, secret, self._user), ()
+        return packed(asked, made, secret, self._user, alone=is_browser(way.target.transport))
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""
-        if 300 <= response.status < 400:
-            return True
-        return bool(self._relays.get(number)) and has_sdp(response) and 100 < response.status < 300
+        return 300 <= response.status < 400 or self._sessions.takes_time(number, response)
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
         if 300 <= response.status < 400:
             self._redirected[number] = await redirected(self._parts, self._caller, response)
             return response.body
-        relay, bridge = self._relays[number], self._parts.bridge
         secret = secret_of(self._phones.get(self._ways[number].target.phone))
-        caller_tag, callee_tag = self._asked.from_.tag or "", response.to.tag or ""
-        if self._offers:
-            return await bridge.answer(
-                response.body, relay, from_tag=caller_tag, to_tag=callee_tag, secret=secret
-            )
-        body, self._relays[number] = await bridge.offer(
-            response.body,
-            leg_rules.turned(self._legs[number]),
-            relay,
-            from_tag=callee_tag,
-            to_tag=caller_tag,
-            secret=secret,
-        )
-        return body
+        return await self._sessions.answer(number, response, secret)
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """See forwarding.Case."""
+        return self._sessions.offers_again(number, response.status)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """See forwarding.Case."""
@@ -224,15 +195,22 @@ class Invitation:
             is_private=is_private,
             scheme=asked.uri.scheme,
         )
-        if body is None:
-            body = (
-                self._quick_body(number, response, secret)
-                if has_sdp(response)
-                else other_body(response.body, secret, self._callee_user)
-            )
+        body, typed = self._response_body(number, response, body, secret)
         extra, _ = session.granted(asked, response)
-        extra = (*extra, *self._redirected.get(number, ()))
+        extra = (*extra, *typed, *self._redirected.get(number, ()))
         return shown_response(asked, response, view, body, extra)
+
+    def _response_body(
+        self, number: int, response: Response, made: bytes | None, secret: str
+    ) -> tuple[bytes, session.Extra]:
+        """The body that goes back, and the headers that go with it; `made` is what the relay has made."""
+        if not has_sdp(response) or self._asked.method != "INVITE":
+            return other_body(response.body, secret, self._callee_user), ()
+        if made is None:
+            made = self._sessions.quick(number, response, secret)
+        self._sessions.shown(number, response, made, self._ways[number].target)
+        alone = is_browser(self._exchange.flow.transport)
+        return packed(response, made, secret, self._callee_user, alone=alone)
 
     def relayed(self, number: int, response: Response) -> None:
         """See forwarding.Case."""
@@ -250,15 +228,17 @@ class Invitation:
             response.to.tag or "",
         )
         _, seconds = session.granted(asked, response)
-        media = str(self._legs[number]) if number in self._legs else ""
-        parts.calls.answered(self._id, callee, line, media, self._relays.get(number, ""), seconds)
-        for other in list(self._relays):
+        both = self._sessions.legs(number)
+        media = str(both) if both is not None else ""
+        parts.calls.answered(self._id, callee, line, media, self._sessions.relay(number), seconds)
+        self._sessions.taken(number, self._ways[number].target)
+        for other in self._sessions.branches:
             if other != number:
                 self.unwanted(other)
 
     def refused(self, status: int) -> None:
         """See forwarding.Case."""
-        for number in list(self._relays):
+        for number in self._sessions.branches:
             self.unwanted(number)
         if self._call is not None:
             self._parts.calls.refused(self._id, status)
@@ -266,7 +246,7 @@ class Invitation:
     def unwanted(self, number: int) -> None:
         """See forwarding.Case."""
         if number != self._winner:
-            self._parts.bridge.delete(self._relays.pop(number, ""))
+            self._sessions.drop(number)
 
     def _reached(self, number: int, response: Response) -> Target:
         """The callee's way back, by the Contact that it gave."""
@@ -274,8 +254,8 @@ class Invitation:
         contact = response_contact(response, target.contact)
         return replace(target, contact=contact) if contact and contact != target.contact else target
 
-    def _callees_leg(self, number: int, way: Way, relay: str) -> Leg:
-        both = self._legs.get(number)
+    def _callees_leg(self, number: int, way: Way) -> Leg:
+        both = self._sessions.legs(number)
         return Leg(
             self._id,
             sender=way.target.phone,
@@ -284,7 +264,7 @@ class Invitation:
             to=folded(self._own, self._caller),
             is_caller=False,
             media=str(leg_rules.turned(both)) if both is not None else "",
-            relay=relay,
+            relay=self._sessions.relay(number),
             contact=folded_contact(self._caller_target),
             way=way_of(self._caller_target),
             secure=self._is_secure,
@@ -294,7 +274,7 @@ class Invitation:
     def _callers_route(self, number: int, target: Target, response: Response) -> str:
         """The same in all answers of a branch: a phone keeps that of the first (RFC 3261 section 12.1.2)."""
         is_tagged = bool(response.to.tag)
-        about = target, self._relays.get(number, ""), is_tagged
+        about = target, self._sessions.relay(number), is_tagged
         known = self._routes.get(number)
         if known is None or known[0] != about:
             leg = self._callers_leg(number, target, is_tagged=is_tagged)
@@ -302,7 +282,7 @@ class Invitation:
         return known[1]
 
     def _callers_leg(self, number: int, target: Target, *, is_tagged: bool) -> Leg:
-        flow = self._exchange.flow
+        flow, both = self._exchange.flow, self._sessions.legs(number)
         return Leg(
             self._id,
             sender=self._caller.id,
@@ -310,19 +290,14 @@ class Invitation:
             from_=self._shown_folded,
             to=folded(self._callee_address, self._phones.get(target.phone)),
             is_caller=True,
-            media=str(self._legs[number]) if number in self._legs else "",
-            relay=self._relays.get(number, ""),
+            media=str(both) if both is not None else "",
+            relay=self._sessions.relay(number),
             origin="" if self._is_registered else origin(self._parts, flow, self._caller),
             contact=folded_contact(target),
             secure=self._is_secure,
             untagged=not is_tagged,
             since=self._since,
         )
-
-    def _quick_body(self, number: int, response: Response, secret: str) -> bytes:
-        both = self._legs.get(number)
-        turned = leg_rules.turned(both) if both is not None else None
-        return quick_sdp(response.body, turned, secret, is_offer=not self._offers)
 
 
 def _callee_person(callee: Callee, domain: str) -> Person:

@@ -5,6 +5,7 @@ Every function takes any bytes, touches only lines that it knows, and gives the 
 
 import re
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 from registrar.model import LegKind
@@ -18,6 +19,9 @@ _FILLERS: Final = (b"-", b"_", b".", b"~", b"*", b"+", b"!", b"?")
 _DTLS: Final = re.compile(rb"(?:(?:UDP|TCP)/TLS/RTP/|(?:(?:UDP|TCP)/)?DTLS/)", re.IGNORECASE)
 _FEEDBACK_OVER_SRTP: Final = b"RTP/SAVPF"
 """What the first browsers called it; with a fingerprint it is DTLS all the same (RFC 8842 section 5)."""
+_SECURE: Final = frozenset({b"RTP/SAVP", b"RTP/SAVPF"})
+_COMMON_SUITES: Final = (b" AES_CM_128_HMAC_SHA1_80 ", b" AES_CM_128_HMAC_SHA1_32 ")
+"""What every phone with SDES has (RFC 4568 section 6.2); an engine offers a dozen."""
 _REJECTED: Final = b"0"
 
 _NARROW_RATE: Final = b"8000"
@@ -49,13 +53,44 @@ def leg_kind(sdp: bytes) -> LegKind | None:
     if not sdp.startswith(b"v="):
         return None
     media = [line for line in sdp.splitlines() if line.startswith(b"m=")]
-    protocols = [words[2] for words in map(bytes.split, media) if len(words) > 3]
+    protocols = [words[2].upper() for words in map(bytes.split, media) if len(words) > 3]
     if not protocols:
         return None
-    if any(_DTLS.match(protocol) for protocol in protocols):
-        return LegKind.WEBRTC
-    older = any(protocol.upper() == _FEEDBACK_OVER_SRTP for protocol in protocols)
-    return LegKind.WEBRTC if older and b"\na=fingerprint:" in sdp.lower() else LegKind.PLAIN
+    small = sdp.lower()
+    if any(_DTLS.match(protocol) for protocol in protocols) or (
+        _FEEDBACK_OVER_SRTP in protocols and b"\na=fingerprint:" in small
+    ):
+        return LegKind.WEBRTC if b"\na=ice-ufrag:" in small else LegKind.DTLS
+    return LegKind.SRTP if not _SECURE.isdisjoint(protocols) else LegKind.PLAIN
+
+
+def media_address(sdp: bytes) -> str:
+    """The address at which its party wants the first stream that is not refused; empty when it names none.
+
+    A host name, or an address that only says that media is held, counts as none.
+    """
+    session, media = _sections(sdp)
+    chosen = next((section for section in media if _port(section) != _REJECTED), [])
+    for lines in (chosen, session):
+        for line in lines:
+            if line.startswith(b"c="):
+                return _address(line)
+    return ""
+
+
+def _port(section: Lines) -> bytes:
+    words = section[0].split(None, 2)
+    return words[1] if len(words) > 1 else _REJECTED
+
+
+def _address(line: bytes) -> str:
+    words = line[2:].split()
+    text = words[2].partition(b"/")[0].decode(errors="replace") if len(words) > 2 else ""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    return "" if address.is_unspecified else str(address)
 
 
 def without_names(sdp: bytes, *usernames: str) -> bytes:
@@ -141,6 +176,16 @@ def for_plain(sdp: bytes) -> bytes:
             media[number] = _without_codecs(section, _is_repair)
     lines = [*session, *(line for section in media for line in section)]
     return b"".join(line for line in lines if not _is_of_browsers(line))
+
+
+def for_srtp(sdp: bytes) -> bytes:
+    """The same for a phone that wants SRTP, with the cipher suites alone that every such phone has."""
+    lines = for_plain(sdp).splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(b"a=crypto:") or _is_common(line))
+
+
+def _is_common(crypto: bytes) -> bool:
+    return any(suite in crypto for suite in _COMMON_SUITES)
 
 
 def _is_of_browsers(line: bytes) -> bool:

@@ -15,7 +15,15 @@ class NoMedia:
         return False
 
     async def offer(
-        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+        self,
+        session: str,
+        sdp: bytes,
+        *,
+        from_tag: str,
+        to_tag: str,
+        to: LegKind,
+        engine: str,
+        family: str = "",
     ) -> tuple[bytes, str]:
         """See ports.Media."""
         _nobody()

@@ -20,6 +20,7 @@ LIST_LIMIT: Final = 500
 """Sessions of one look: the list has to fit into a datagram."""
 SECOND_LOOK_SECONDS: Final = 2.0
 """A session stands before its call is written down: one that is dead both times is."""
+WITH_DTLS: Final = frozenset({LegKind.WEBRTC, LegKind.DTLS})
 NO_MEDIA: Final = "the body is no session description with media"
 
 IsAlive = Callable[[Sequence[str]], Awaitable[Sequence[bool]]]
@@ -70,7 +71,15 @@ class RtpengineMedia:
         await asyncio.gather(*(engine.close() for engine in self._engines))
 
     async def offer(
-        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+        self,
+        session: str,
+        sdp: bytes,
+        *,
+        from_tag: str,
+        to_tag: str,
+        to: LegKind,
+        engine: str,
+        family: str = "",
     ) -> tuple[bytes, str]:
         """See ports.Media. A session whose engine is dead is made anew elsewhere: the answer names it."""
         offerer, body = _readable(sdp)
@@ -80,7 +89,7 @@ class RtpengineMedia:
             "sdp": body,
         }
         arguments |= {"to_tag": to_tag} if to_tag else {}
-        flags = media.offer_flags(offerer, to)
+        flags = media.offer_flags(offerer, to, family)
         silent: list[Engine] = []
         for chosen in self._chosen(session, engine):
             try:
@@ -186,5 +195,8 @@ def _readable(text: bytes) -> tuple[LegKind, bytes]:
 
 
 def _for(to: LegKind, sender: LegKind, text: bytes) -> bytes:
-    """The engine leaves what only browsers read in what it makes for a desk phone."""
-    return sdp.for_plain(text) if (sender, to) == (LegKind.WEBRTC, LegKind.PLAIN) else text
+    """The engine leaves in what only browsers read, and offers desk phones every cipher."""
+    if to is LegKind.SRTP and sender is not LegKind.SRTP:
+        return sdp.for_srtp(text)
+    is_cleaned = sender in WITH_DTLS and to is not sender and to is not LegKind.WEBRTC
+    return sdp.for_plain(text) if is_cleaned else text

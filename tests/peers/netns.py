@@ -76,6 +76,11 @@ class Namespace:
         """The first of its addresses."""
         return self.addresses[0]
 
+    @property
+    def descriptor(self) -> int:
+        """What names it to `ip` and `nsenter`, as /proc/<pid>/fd/<descriptor>; while it lives."""
+        return self._descriptor
+
     @contextmanager
     def entered(self) -> Iterator[Self]:
         """The calling thread is inside until the block ends; then it is back where it was."""

@@ -128,10 +128,11 @@ class Handset:
         reason: str = "",
         tag: str = "",
         body: bytes = b"",
+        typed: bool = True,
     ) -> Response:
-        """Answer a request that came."""
+        """Answer a request that came; `typed`: with the type of a description, if there is a body."""
         rows = (("Contact", f"<{self.contact}>"), *headers)
-        return await self.reply_bare(sent, status, *rows, reason=reason, tag=tag, body=body)
+        return await self.reply_bare(sent, status, *rows, reason=reason, tag=tag, body=body, typed=typed)
 
     async def reply_bare(
         self,
@@ -141,10 +142,11 @@ class Handset:
         reason: str = "",
         tag: str = "",
         body: bytes = b"",
+        typed: bool = True,
     ) -> Response:
         """The same with no header but these."""
         rows = list(headers)
-        if body:
+        if body and typed:
             rows.append(("Content-Type", "application/sdp"))
         made = answer(sent.request, status, reason, rows, to_tag=tag or self._tag, body=body)
         response = read_response(made)
@@ -217,19 +219,34 @@ class Relay:
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
         """Command, session, kind of the other leg of an offer, from-tag, to-tag, engine."""
+        self.families: list[str] = []
+        """Which family each offer was to have, where another one than its own."""
+        self.bodies: list[bytes] = []
+        """The descriptions it was given."""
         self.deleted: list[tuple[str, str]] = []
         self.refuses: set[str] = set()
         self.away = False
 
     async def offer(
-        self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, to: LegKind, engine: str
+        self,
+        session: str,
+        sdp: bytes,
+        *,
+        from_tag: str,
+        to_tag: str,
+        to: LegKind,
+        engine: str,
+        family: str = "",
     ) -> tuple[bytes, str]:
         self.asked.append(("offer", session, str(to), from_tag, to_tag, engine))
+        self.families.append(f" {family}" if family else "")
+        self.bodies.append(sdp)
         self._mind("offer")
         return (WEB_SDP if to is LegKind.WEBRTC else SDP) + b"a=relayed\r\n", engine or "e1"
 
     async def answer(self, session: str, sdp: bytes, *, from_tag: str, to_tag: str, engine: str) -> bytes:
         self.asked.append(("answer", session, from_tag, to_tag, engine))
+        self.bodies.append(sdp)
         self._mind("answer")
         return sdp + b"a=relayed\r\n"
 

@@ -620,14 +620,16 @@ def request(
     to: str = f"sip:200@{DOMAIN}",
     call_id: str = "call-1",
     cseq: int = 1,
+    to_tag: str = "",
     more: Iterable[str] = (),
 ) -> Request:
     """A checked request; `more` are header lines."""
+    about = f";tag={to_tag}" if to_tag else ""
     lines = [
         f"{method} {uri} SIP/2.0",
         f"Via: SIP/2.0/UDP 10.0.0.7:5060;branch=z9hG4bK{call_id}{cseq}",
         f"From: <{to}>;tag=a",
-        f"To: <{to}>",
+        f"To: <{to}>{about}",
         f"Call-ID: {call_id}",
         f"CSeq: {cseq} {method}",
         *more,

@@ -108,18 +108,22 @@ def with_media(line: str, *more: str) -> bytes:
         pytest.param(BROWSER, LegKind.WEBRTC, id="a browser"),
         pytest.param(PLAIN, LegKind.PLAIN, id="a desk phone"),
         pytest.param(PLAIN.replace(b"\r\n", b"\n"), LegKind.PLAIN, id="short line ends"),
-        pytest.param(with_media("m=audio 1 udp/tls/rtp/savpf 0"), LegKind.WEBRTC, id="small letters"),
-        pytest.param(with_media("m=audio 1 TCP/TLS/RTP/SAVP 0"), LegKind.WEBRTC, id="over TCP"),
+        pytest.param(with_media("m=audio 1 udp/tls/rtp/savpf 0"), LegKind.DTLS, id="small letters"),
+        pytest.param(with_media("m=audio 1 TCP/TLS/RTP/SAVP 0"), LegKind.DTLS, id="over TCP"),
         pytest.param(
-            with_media("m=application 9 UDP/DTLS/SCTP webrtc-datachannel"), LegKind.WEBRTC, id="data"
+            with_media("m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "a=ice-ufrag:x"),
+            LegKind.WEBRTC,
+            id="data",
         ),
-        pytest.param(with_media("m=application 9 DTLS/SCTP 5000"), LegKind.WEBRTC, id="data as it once was"),
-        pytest.param(with_media("m=audio 1 RTP/SAVP 0", "a=crypto:1 A B"), LegKind.PLAIN, id="SDES"),
+        pytest.param(with_media("m=application 9 DTLS/SCTP 5000"), LegKind.DTLS, id="data without ICE"),
+        pytest.param(with_media("m=audio 1 RTP/SAVP 0", "a=crypto:1 A B"), LegKind.SRTP, id="SDES"),
         pytest.param(
-            with_media("m=audio 1 RTP/SAVPF 0", "a=crypto:1 A B"), LegKind.PLAIN, id="SDES, feedback"
+            with_media("m=audio 1 RTP/SAVPF 0", "a=crypto:1 A B"), LegKind.SRTP, id="SDES, feedback"
         ),
         pytest.param(
-            with_media("m=audio 1 RTP/SAVPF 0", "a=fingerprint:sha-256 A"), LegKind.WEBRTC, id="older browser"
+            with_media("m=audio 1 RTP/SAVPF 0", "a=fingerprint:sha-256 A", "a=ice-ufrag:x"),
+            LegKind.WEBRTC,
+            id="older browser",
         ),
         pytest.param(with_media("m=message 1 TCP/TLS/MSRP *"), LegKind.PLAIN, id="TLS, but no DTLS"),
         pytest.param(with_media("a=x"), None, id="no media"),
@@ -131,6 +135,38 @@ def with_media(line: str, *more: str) -> bytes:
 )
 def test_the_kind_of_a_leg(text: bytes, kind: LegKind | None) -> None:
     assert sdp.leg_kind(text) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        pytest.param(PLAIN, "192.0.2.7", id="of the session"),
+        pytest.param(PLAIN + b"c=IN IP4 192.0.2.8\r\n", "192.0.2.8", id="of the stream"),
+        pytest.param(with_media("m=audio 0 RTP/AVP 0", "c=IN IP4 192.0.2.8"), "", id="no stream is left"),
+        pytest.param(b"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP6 2001:DB8:0::1\r\n", "2001:db8::1", id="IPv6"),
+        pytest.param(
+            b"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 224.2.1.1/127\r\n", "224.2.1.1", id="with a TTL"
+        ),
+        pytest.param(b"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n", "", id="held"),
+        pytest.param(b"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 host.test\r\n", "", id="a name"),
+        pytest.param(b"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=\r\n", "", id="nothing"),
+        pytest.param(b"", "", id="no description"),
+    ],
+)
+def test_where_its_party_wants_the_media(text: bytes, address: str) -> None:
+    assert sdp.media_address(text) == address
+
+
+def test_a_phone_that_wants_srtp_gets_the_common_suites_alone() -> None:
+    suites = (
+        "AEAD_AES_256_GCM",
+        "AES_256_CM_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
+    )
+    lines = [f"a=crypto:{number} {suite} inline:x" for number, suite in enumerate(suites, 1)]
+    told = sdp.for_srtp(with_media("m=audio 1 RTP/SAVP 0", *lines, "a=msid:a b", "a=ptime:20"))
+    assert told == with_media("m=audio 1 RTP/SAVP 0", *lines[2:], "a=ptime:20")
 
 
 def test_the_username_in_the_origin_becomes_nobody() -> None:
