@@ -5,12 +5,11 @@ asked inside the dialog (OPTIONS): whoever does not know it, or says nothing, ha
 """
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from registrar.errors import MalformedMessage
-from registrar.model import Binding, Epoch, Snapshot
+from registrar.model import Epoch, Snapshot
 from registrar.ports import Location
 from registrar.rules.comeback import Return, knows_dialog, returned
 from registrar.rules.routing import is_same_flow
@@ -120,8 +119,10 @@ class Absent:
         absence.since = absence.since or now
         phone = absence.lost.phone
         doubtful: list[Way] = []
-        for binding, way in self._ways(phone, absence.lost, stands.heard(now)):
-            what = returned(binding, absence.lost, absence.registration, absence.left_at)
+        others = {target_of(phone, binding): binding for binding in stands.heard(now)}
+        away = (target for target in others if not is_same_flow(target, absence.lost))
+        for way in speech.ways(self._reach, away):
+            what = returned(others[way.target], absence.lost, absence.registration, absence.left_at)
             if what is Return.HERE or self._has_said_so(absence, way.target):
                 self._is_back(key, absence, way.target)
                 return False
@@ -140,14 +141,6 @@ class Absent:
         if over:
             self._forget(key)
         return over
-
-    def _ways(self, phone: str, lost: Target, live: Iterable[Binding]) -> Iterable[tuple[Binding, Way]]:
-        """The other ways to that phone."""
-        for binding in live:
-            target = target_of(phone, binding)
-            way = None if is_same_flow(target, lost) else self._reach.way(target)
-            if way is not None:
-                yield binding, way
 
     def _has_said_so(self, absence: _Absence, place: Target) -> bool:
         question = absence.question

@@ -11,7 +11,7 @@ from registrar.metrics import Metrics
 from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Snapshot
 from registrar.ports import Calls, Clock, Location
 from registrar.rules import forward
-from registrar.rules.comeback import UNKNOWN
+from registrar.rules.comeback import UNKNOWN, has_fallen_silent
 from registrar.rules.routing import again, is_on, named_of
 from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
 
@@ -401,7 +401,8 @@ class CallTable:
         phones = list(asked)
         found = dict(zip(phones, await self._location.load(phones), strict=True))
         for entry in doubtful:
-            if all(self._is_there(line, found, now) for line in self._lines(entry)):
+            lines = self._lines(entry)
+            if all(self._is_there(line, found, now, rings=entry.callee is None) for line in lines):
                 entry.missed_at = 0.0
             elif not entry.missed_at:
                 entry.missed_at = now
@@ -409,18 +410,23 @@ class CallTable:
                 await self._terminate(entry, Cause.LOST, "")
 
     def _lines(self, entry: _Entry) -> tuple[Line, ...]:
-        """To those that must be there; while it rings the transactions look after it."""
+        """To those that must be there; transactions look after what rings, but for a caller on UDP."""
         if entry.callee is None:
-            return ()
+            is_udp = entry.is_watched and entry.caller.target.transport == "udp"
+            return (entry.caller,) if is_udp else ()
         return (entry.caller, entry.callee) if entry.is_watched else (entry.callee,)
 
     def _is_connected(self, line: Line) -> bool:
         """Whether a connection of its own stands; over UDP there is none."""
         return line.target.transport != "udp" and self._reach.way(line.target) is not None
 
-    def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch) -> bool:
+    def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch, *, rings: bool) -> bool:
         snapshot = found.get(line.target.phone)
-        return snapshot is None or bool(snapshot.heard(now)) or self._is_connected(line)
+        if snapshot is None or self._is_connected(line):
+            return True
+        if line.target.transport == "udp" and has_fallen_silent(snapshot.live(now), line.target):
+            return False
+        return rings or bool(snapshot.heard(now))
 
     def _ended_by(self, entry: _Entry, side: str) -> None:
         party = entry.call.caller if side == "caller" else entry.call.callee
@@ -449,9 +455,10 @@ class CallTable:
         for speech in (to_caller(call), to_callee(call)):
             if speech is not None:
                 number = forward.newer(speech.cseq)
-                self._owed.owe(speech, number, reason, await self._way_to(speech.target))
+                self._owed.owe(speech, number, reason, await self._way_to(speech))
 
-    async def _way_to(self, lost: Target) -> Way | None:
+    async def _way_to(self, speech: Speech) -> Way | None:
+        lost = speech.target
         way = self._reach.way(lost)
         if way is not None:
             return way
@@ -460,7 +467,7 @@ class CallTable:
         except StoreUnavailable:
             return None
         targets = again(snapshot.live(self._clock()), named_of(lost))
-        return next((way for way in map(self._reach.way, targets) if way is not None), None)
+        return next(iter(speech.ways(self._reach, targets)), None)
 
 
 def _is_about(entry: _Entry, tag: str) -> bool:

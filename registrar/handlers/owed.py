@@ -84,11 +84,12 @@ class Owed:
             self._try(debt, found[debt.speech.target.phone], now)
 
     def _try(self, debt: _Debt, stands: Snapshot, now: Epoch) -> None:
-        for binding in stands.heard(now):
-            target = target_of(debt.speech.target.phone, binding)
-            way = self._reach.way(target)
-            if way is not None and (target, binding.refreshed_at) not in debt.tried:
-                debt.tried.add((target, binding.refreshed_at))
+        phone = debt.speech.target.phone
+        moments = {target_of(phone, binding): binding.refreshed_at for binding in stands.heard(now)}
+        for way in debt.speech.ways(self._reach, moments):
+            step = way.target, moments[way.target]
+            if step not in debt.tried:
+                debt.tried.add(step)
                 self._say(debt, way)
                 return
 

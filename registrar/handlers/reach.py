@@ -57,6 +57,11 @@ class Reach:
         self._process = (node, generation)
         self._public_host = public_host
 
+    @property
+    def node(self) -> str:
+        """Our name."""
+        return self._process[0]
+
     def way(self, target: Target) -> Way | None:
         """The way to a target; None: its flow is gone, or its node."""
         connected = target.transport != "udp"

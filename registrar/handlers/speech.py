@@ -1,9 +1,11 @@
 """What we say ourselves to a party of a call, in the name of the other one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from registrar.model import Call, Party
 from registrar.rules import forward
+from registrar.rules.routing import is_allowed, is_sips
 from registrar.rules.tokens import Line, Target, read_line
 from registrar.sip import Request
 
@@ -24,6 +26,15 @@ class Speech:
     """Id of the phone in whose name it is said."""
     cseq: int
     """The highest number that the other has used, as far as we know."""
+
+    def ways(self, reach: Reach, targets: Iterable[Target]) -> Iterable[Way]:
+        """Those of them that lead to the party; of a `sips:` call the secure ones alone."""
+        is_secure = is_sips(self.target.contact)
+        for target in targets:
+            if is_allowed(target, reach.node, is_secure=is_secure):
+                way = reach.way(target)
+                if way is not None:
+                    yield way
 
     @property
     def target(self) -> Target:

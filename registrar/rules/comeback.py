@@ -1,5 +1,6 @@
 """Who comes back to a call after its connection was gone: what a registration, and an answer, say of it."""
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -13,6 +14,8 @@ loaded anew has another Contact, and 404 is all it says to the old one."""
 UNKNOWN: Final = "?"
 """In place of a Call-ID: something was registered over that connection, and nobody knows by what."""
 SLACK_SECONDS: Final = 1
+MOVED_SECONDS: Final = 60
+"""An interval of pings, and the time until one of them counts as unanswered."""
 
 
 class Return(Enum):
@@ -40,6 +43,19 @@ def returned(binding: Binding, lost: Target, registration: str, left_at: float) 
     if is_new or _is_device(binding, lost):
         return Return.ASK
     return Return.OTHER
+
+
+def has_fallen_silent(live: Sequence[Binding], target: Target) -> bool:
+    """Whether a party over UDP answers no pings where it was last, and has not registered elsewhere since.
+
+    What it left behind when it moved is found silent some time after it registered again.
+    """
+    place = (target.ip, target.port)
+    there = [one for one in live if not one.connected and (one.public_ip, one.public_port) == place]
+    if not there or any(not one.silent_since for one in there):
+        return False
+    since = min(one.silent_since for one in there) - MOVED_SECONDS
+    return not any(one.refreshed_at >= since and not one.silent_since for one in live)
 
 
 def knows_dialog(status: int) -> bool:

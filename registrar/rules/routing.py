@@ -82,9 +82,14 @@ def allowed(rows: list[list[Target]], node: str, *, is_secure: bool) -> list[lis
     return kept
 
 
+def is_sips(uri: str) -> bool:
+    """Whether a URI asks for TLS on every hop."""
+    return uri[:5].lower() == SIPS
+
+
 def is_allowed(target: Target, node: str, *, is_secure: bool) -> bool:
     """Whether a request may go this way (RFC 3261 section 26.2.2)."""
-    if not is_secure and target.contact[:5].lower() != SIPS:
+    if not is_secure and not is_sips(target.contact):
         return True
     return target.transport in SECURE and target.node == node
 

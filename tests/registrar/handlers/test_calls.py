@@ -523,3 +523,33 @@ async def tick(world: World, alive: Handset | None) -> None:
                 world.pings.answered(ping.via.branch, Flow("udp", "192.0.2.10", 5060, HOME, port))
     world.sent.clear()
     await world.calls.look()
+
+
+async def test_a_caller_over_udp_that_another_node_pings_ends_its_ringing_too() -> None:
+    """Later, as that node does not know that anybody rings for its sake."""
+    here = world_of()
+    there = World(node="b", beside=here)
+    await Handset(there, ANN).register()
+    bob = await Handset(here, BOB, transport="tcp").register()
+    exchange = await Handset(here, ANN).call()
+    await bob.reply(here.wire.take()[0], 180)
+    began = here.clock.now
+    while here.calls and here.clock.now < began + 120:
+        here.clock.now += 1
+        await there.pings.step()
+        await here.calls.look()
+    assert here.clock.now - began <= 63
+    assert ended(here)[0] is Cause.LOST
+    assert exchange.statuses == [180, 480]
+
+
+async def test_a_party_over_udp_that_is_gone_is_not_kept_by_another_device_of_its_phone() -> None:
+    world = world_of()
+    hers, _ = await talk(world)
+    await Handset(world, BOB, transport="tcp").register()
+    await answer_pings(world, 100)
+    began = world.clock.now
+    while world.calls and world.clock.now < began + 120:
+        await tick(world, hers.handset)
+    assert world.clock.now - began <= 65
+    assert ended(world) == (Cause.LOST, 0, "")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from registrar.rules.comeback import UNKNOWN, Return, knows_dialog, returned
+from registrar.model import Binding
+from registrar.rules.comeback import MOVED_SECONDS, UNKNOWN, Return, has_fallen_silent, knows_dialog, returned
 from registrar.rules.tokens import target_of
 
 from .words import NOW, binding
@@ -67,3 +68,29 @@ def test_an_instance_is_a_device_whatever_its_contact() -> None:
 )
 def test_what_an_answer_says(status: int, knows: bool) -> None:
     assert knows_dialog(status) is knows
+
+
+HERE = target_of("p", binding())
+QUIET = binding(silent_since=int(NOW), refreshed_at=LONG_AGO)
+
+
+@pytest.mark.parametrize(
+    ("live", "silent"),
+    [
+        pytest.param((binding(),), False, id="it answers"),
+        pytest.param((QUIET,), True, id="it does not"),
+        pytest.param((), False, id="nothing is bound there"),
+        pytest.param((binding(public_port=9, silent_since=1),), False, id="another one"),
+        pytest.param(
+            (QUIET, binding("10.0.0.8", public_port=9, refreshed_at=LONG_AGO)), True, id="beside another"
+        ),
+        pytest.param(
+            (QUIET, binding("10.0.0.8", public_port=9, refreshed_at=int(NOW) - MOVED_SECONDS)),
+            False,
+            id="it has registered elsewhere",
+        ),
+        pytest.param((QUIET, binding("10.0.0.8")), False, id="two at one place: one of them answers"),
+    ],
+)
+def test_who_has_fallen_silent(live: tuple[Binding, ...], silent: bool) -> None:
+    assert has_fallen_silent(live, HERE) is silent
