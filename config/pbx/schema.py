@@ -211,19 +211,31 @@ _ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
         "A property is not valid; `multiple` holds several errors in `inner`",
         {"name": _NAME, "multiple": _SEVERAL},
     ),
+    "429": (
+        "Too many of these; try again after Retry-After seconds",
+        {
+            "too_many": _problem("too_many", 429, "Too many wrong passwords, please try again later"),
+            "too_many_connections": _problem(
+                "too_many_connections", 429, "There are too many connections from this address"
+            ),
+        },
+    ),
     "500": ("Internal error", {"internal_error": _problem("internal_error", 500, "Internal error")}),
     "503": ("A store is away; try again later", {"unavailable": _problem("unavailable", 503, _AWAY)}),
 }
 """Status -> what it means, and examples by code."""
 _HEADERS: Final[Mapping[str, Schema]] = {
-    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
+    code: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    for code in ("429", "503")
 }
+ALWAYS: Final = "429"
+"""Whatever is asked for: there may be too many connections, and of some requests too many."""
 
 
 def operation(shown: Schema, errors: str, body: Schema | None = None, **more: object) -> Schema:
     """A route that answers 200 with `shown`, or one of the `errors`; `body` is what it takes."""
     responses: Schema = {"200": {"description": "Done"} | content(shown)}
-    responses |= {code: _error(code) for code in errors.split()}
+    responses |= {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
     request: Schema = {"requestBody": {"required": True} | content(body)} if body else {}
     return {"responses": responses} | request | more
 

@@ -23,15 +23,19 @@ ERRORS: Final = {
         "The body is of another type, is compressed, or is not in UTF-8",
         f"The body must be {URLENCODED}, {MULTIPART} or {JSON}",
     ),
+    "429": (
+        "Too many wrong passwords, or connections; try again after Retry-After seconds",
+        "Too many wrong passwords, please try again later",
+    ),
     "500": ("Internal error", "Internal error"),
     "503": (
         "A store is away; try again after Retry-After seconds",
         "The service is temporarily unavailable, please try again",
     ),
 }
-READ: Final = "400 401 403 404 500 503"
-WRITE: Final = "400 401 403 404 409 412 413 415 500 503"
-REMOVE: Final = "400 401 403 404 412 413 415 500 503"
+READ: Final = "400 401 403 404 429 500 503"
+WRITE: Final = "400 401 403 404 409 412 413 415 429 500 503"
+REMOVE: Final = "400 401 403 404 412 413 415 429 500 503"
 DONE: Final = {"204": {"description": "Done"}}
 
 

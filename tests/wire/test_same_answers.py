@@ -7,11 +7,14 @@ from typing import Final
 import pytest
 
 from tests.peers.phone import Account, Answer, UdpPhone
+from tests.wire.guessing import addresses
 from tests.wire.site import Site
 
 pytestmark = pytest.mark.wire
 
 WRONG: Final = "w" * 32
+SOURCES: Final = addresses(92)
+"""A few of its own for each username: others share the server, and its budget of wrong passwords."""
 SEEN_BY_ALL: Final = re.compile(rb'(?<=nonce=")[^"]+|(?<=;tag=)[^;\r]+')
 
 
@@ -54,7 +57,7 @@ def usernames(site: Site) -> dict[str, str]:
 def _shapes(site: Site, username: str) -> list[Shape]:
     """The answers to a first REGISTER and to three with wrong credentials, one of them after the lookup."""
     account = Account(username, WRONG, site.demo()["domain"])
-    with UdpPhone(account, site.sip, source=("127.0.0.1", 0)) as phone:
+    with UdpPhone(account, site.sip, source=next(SOURCES)) as phone:
         phone.caller.call_id = "always-the-same"
         shapes = []
         challenge = phone.exchange(phone.caller.register())
