@@ -91,6 +91,7 @@ class Gate:
             taken = await self._take(who, place)
             held = max(taken.account_held_until, taken.source_held_until)
         if held:
+            self._shake(who, place)
             await self._refuse(exchange, account, held)
             return None
         if not self._guard.proves(claim, exchange.request.method, phone) or phone is None:
@@ -169,7 +170,7 @@ class Gate:
             self._ledger.remove(who, taken.at)
         self._guesses.good(who)
         if self._ledger.is_suspect(who, now):
-            self._shaken[who] = Epoch(now + SURE_SECONDS)
+            self._stays_good(who)
             return
         self._shaken.pop(who, None)
         self.sure.pop(place, None)
@@ -188,15 +189,22 @@ class Gate:
     ) -> None:
         self._metrics.auth("bad")
         now = self._clock()
-        if self.sure.pop(place, None) is not None:
-            self._shaken[who] = Epoch(now + SURE_SECONDS)
-            if len(self._shaken) > MAX_LOGS:
-                del self._shaken[next(iter(self._shaken))]
+        self._shake(who, place)
         if taken is UNPAID:
             await self._count(who, now)
         self._trail.note(exchange.request, exchange.flow, account, phone, WRONG)
         await self._until(Mono(exchange.started + FAILED_SECONDS))
         exchange.reply(self._screen.challenge(exchange.request, exchange.flow, self._clock()))
+
+    def _shake(self, who: Guesser, place: Place) -> None:
+        """Take an account off the fast way, which looks at no hold; it stays good."""
+        if self.sure.pop(place, None) is not None:
+            self._stays_good(who)
+
+    def _stays_good(self, who: Guesser) -> None:
+        self._shaken[who] = Epoch(self._clock() + SURE_SECONDS)
+        if len(self._shaken) > MAX_LOGS:
+            del self._shaken[next(iter(self._shaken))]
 
     async def _count(self, who: Guesser, now: Epoch) -> None:
         """Count the first wrong password of a source, here at once and then for all."""

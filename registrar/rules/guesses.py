@@ -90,10 +90,12 @@ class Ledger:
         self._logs: dict[str | Guesser, Log] = {}
         self._told: dict[str | Guesser, Epoch] = {}
         """Holds that other processes have begun."""
+        self._watched: dict[str, Epoch] = {}
+        """Their sources."""
 
     def is_watched(self, source: str, now: Epoch) -> bool:
-        """Return whether there was a wrong password from this source lately."""
-        return bool(self._log(source, now)) or self._told.get(source, 0.0) > now
+        """Return whether there was a wrong password from this source lately, here or as others told."""
+        return bool(self._log(source, now)) or self._watched.get(source, FREE) > now
 
     def is_suspect(self, who: Guesser, now: Epoch) -> bool:
         """Return whether there was a wrong password for this account from there lately."""
@@ -123,6 +125,8 @@ class Ledger:
     def tell(self, key: str | Guesser, until: Epoch) -> None:
         """Note a hold of a source, or of an account from a source, that another process has begun."""
         _keep(self._told, key, until)
+        source = key.source if isinstance(key, Guesser) else key
+        _keep(self._watched, source, max(until, self._watched.get(source, FREE)))
 
     def _hold(self, key: str | Guesser, limit: int, now: Epoch) -> Epoch:
         until = self._told.get(key, FREE)

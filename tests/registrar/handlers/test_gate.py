@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from registrar.handlers.gate import FAILED_SECONDS, MAX_SURE
 from registrar.model import Epoch, Flow, Mono
-from registrar.rules.guesses import HOLD_SECONDS, PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS
+from registrar.rules.guesses import HOLD_SECONDS, PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, guesser
 from tests.registrar.handlers.world import (
     DOMAIN,
     ELSEWHERE,
@@ -137,6 +137,18 @@ async def test_a_node_that_hears_of_a_hold_checks_nothing() -> None:
     assert await guess(world) == 401
     world.gate.hear(HOME, Epoch(world.clock() + 100))
     assert await guess(world, "y") == 403
+
+
+async def test_a_good_account_that_is_held_elsewhere_is_held_here_after_one_more() -> None:
+    one = World()
+    two = World(node="b", beside=one)
+    device = Device(two)
+    assert (await device.register()).status == 200
+    for _ in range(PER_ACCOUNT):
+        assert await guess(one, "u") == 401
+    two.gate.hear(guesser(HOME, "u" * 32, 64), Epoch(two.clock() + HOLD_SECONDS))
+    assert [await guess(two, "u") for _ in range(3)] == [403] * 3
+    assert (await device.send()).status == 403
 
 
 async def test_while_redis_is_away_the_budget_of_this_node_counts() -> None:

@@ -117,7 +117,7 @@ def test_a_hold_of_another_process_counts() -> None:
     assert ledger.held_until(anna(), NOW, good=True) == FREE
     assert ledger.held_until(anna(1), NOW, good=True) == after(20)
     assert ledger.held_until(anna(1), after(20), good=True) == FREE
-    assert not ledger.is_watched(SOURCE, after(10))
+    assert ledger.is_watched(SOURCE, after(19)) and not ledger.is_watched(SOURCE, after(20))
 
 
 def test_memory_has_an_end() -> None:
