@@ -59,6 +59,8 @@ def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Tar
     contact = str(request.contacts[0].uri) if request.contacts else ""
     binding = _own_binding(parts, contact, flow, phone)
     instance, registered = (binding.instance, binding.contact) if binding is not None else ("", "")
+    if binding is None and len(contact) > MAX_CARRIED:
+        registered = contact  # by another node: `has_long_contact` has seen it
     return Target(
         phone,
         contact,
