@@ -36,6 +36,7 @@ _QUOTED: Final = re.compile(rf'"{QUOTED_CONTENT}("?)')
 _PAIR: Final = re.compile(r"\\[^\r\n]")
 _DIGITS: Final = re.compile(r"0*([0-9]{1,10})")
 _CSEQ: Final = re.compile(rf"0*([0-9]{{1,10}})[ \t]++({TOKEN})")
+_TAG: Final = re.compile(rf";[ \t]*+tag[ \t]*+=[ \t]*+({TOKEN})[ \t]*+(?:;|\Z)", re.IGNORECASE)
 _VERSION: Final = re.compile(r"[Ss][Ii][Pp]/[0-9]++\.[0-9]++")
 _STATUS: Final = re.compile(r"[1-6][0-9][0-9]")
 
@@ -82,10 +83,11 @@ class Message:
     def to(self) -> NameAddr:
         """The To header (section 20.39)."""
         if self._to is None:
+            text = self._mandatory("to")
             try:
-                self._to = parse_name_addr(self._mandatory("to"))
+                self._to = parse_name_addr(text)
             except MalformedMessage as fault:
-                raise MalformedMessage(f"To: {fault}") from None
+                self._to = self._odd_to(text, fault)
         return self._to
 
     @property
@@ -117,6 +119,10 @@ class Message:
     def _odd_via(self, _text: str, fault: MalformedMessage) -> Via:
         """What is made of a topmost Via that cannot be read."""
         raise MalformedMessage(f"Via: {fault}") from None
+
+    def _odd_to(self, _text: str, fault: MalformedMessage) -> NameAddr:
+        """What is made of a To that cannot be read."""
+        raise MalformedMessage(f"To: {fault}") from None
 
     def _odd_cseq(self) -> tuple[int, str]:
         """What is made of a CSeq that cannot be read."""
@@ -222,8 +228,8 @@ class Request(Message):
 class Response(Message):
     """A response (section 7.2).
 
-    It is matched by the branch of its topmost Via and the method of its CSeq (section 17.1.3). What is odd in
-    other parts of the two does not lose it.
+    It is matched by the branch of its topmost Via and the method of its CSeq (section 17.1.3), and the tag of
+    its To tells its dialog. What is odd in other parts of these does not lose it.
     """
 
     __slots__ = ("reason", "status")
@@ -240,6 +246,12 @@ class Response(Message):
         if not branch:
             raise fault
         return Via("", "", None, (("branch", branch),))
+
+    def _odd_to(self, text: str, fault: MalformedMessage) -> NameAddr:
+        found = _TAG.search(text)
+        if found is None:
+            raise MalformedMessage(f"To: {fault}") from None
+        return NameAddr(Uri("invalid"), (("tag", found[1]),))
 
     def _odd_cseq(self) -> tuple[int, str]:
         method = self._mandatory("cseq").split()[-1:]

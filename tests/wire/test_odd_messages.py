@@ -46,6 +46,7 @@ VIAS: Final = {
     "an empty received": via(lambda hop: re.sub(r";received=[^;]*", "", hop) + ";received="),
 }
 LINES: Final = {
+    "a To without quotes": lambda message: re.sub(rb"\r\nTo: ", b"\r\nTo: Bob, B ", message, count=1),
     "a zone": via(lambda hop: re.sub(r" \S+?;", " [fe80::1%eth0]:5060;", hop, count=1)),
     "an open quote": via(lambda hop: hop + ';x="'),
     "a line without colon": more("What a phone"),

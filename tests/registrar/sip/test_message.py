@@ -139,6 +139,27 @@ def test_a_response_is_known_by_branch_and_method(hop: str, count: str) -> None:
     assert (message.via.branch, message.cseq[1]) == ("z9hG4bK1", "REGISTER")
 
 
+@pytest.mark.parametrize(
+    ("to", "tag"),
+    [
+        pytest.param("Bob, B <sip:bob@home.example>;tag=b", "b", id="a comma outside quotes"),
+        pytest.param("<sip:bob@home.example>;;tag=b;", "b", id="empty parameters"),
+        pytest.param('"Bob <sip:bob@home.example> ; Tag = b', "b", id="an open quote"),
+        pytest.param("<sip:@>;tag=b;x=y", "b", id="a bad URI"),
+        pytest.param("<sip:bob@home.example>;tag=b", "b", id="a sound one"),
+        pytest.param("<sip:bob@home.example>", None, id="none"),
+    ],
+)
+def test_a_response_tells_its_dialog_by_the_tag(to: str, tag: str | None) -> None:
+    assert parse(wire(f"To: {to}", start=OK)).to.tag == tag
+
+
+@pytest.mark.parametrize("to", ["Bob, B <sip:bob@home.example>", "<sip:@>;tag=", "<sip:@>;tag=a/b", ""])
+def test_an_odd_to_without_a_tag_is_malformed(to: str) -> None:
+    with pytest.raises(MalformedMessage):
+        _ = parse(wire(f"To: {to}", start=OK)).to
+
+
 @pytest.mark.parametrize("line", ["Via: SIP/2.0/UDP", "Via: nonsense", "CSeq: ", "CSeq: 7 RE(GISTER"])
 def test_a_response_without_branch_or_method_belongs_to_nothing(line: str) -> None:
     message = parse(wire(line, start=OK))
