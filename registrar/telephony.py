@@ -127,7 +127,6 @@ class Telephony:
             is_ours=around.is_ours,
             is_our_name=around.is_our_name,
             may_come=around.may_come,
-            metrics=around.metrics,
             start_task=around.start_task,
             new_id=lambda: secrets.token_hex(ID_BYTES),
             silent_places=around.pings.silent_places,

@@ -7,7 +7,6 @@ from hashlib import blake2b
 from typing import Final
 
 from registrar.errors import MalformedMessage
-from registrar.metrics import Metrics
 from registrar.model import Binding, Flow, Phone
 from registrar.ports import Clock, DialPlan, Location
 from registrar.rules.routing import MAX_CARRIED, can_be_carried, is_on
@@ -45,7 +44,6 @@ class Parts:
     """Whether it is one that is no customer's domain."""
     may_come: Callable[[Phone, str], bool]
     """Whether the access rule lets a phone come from an address."""
-    metrics: Metrics
     start_task: Callable[[Coroutine[None, None, None]], object]
     new_id: Callable[[], str]
     silent_places: Collection[tuple[str, int]]

@@ -192,7 +192,7 @@ async def test_an_answer_that_cannot_be_read_holds_up_nobody() -> None:
     world = world_of(media=Relay(), policy=MediaPolicy.ALWAYS)
     _, bob, exchange, sent = await pair(world, body=SDP, more=(SDP_TYPE,))
     rows = [("Contact", f"<{bob.contact}>"), ("Content-Type", "application/sdp")]
-    bad = bytes(answer(sent.request, 183, "", rows, to_tag="x", body=SDP)).replace(b"To: <", b"To: <<>")
+    bad = bytes(answer(sent.request, 183, "", rows, to_tag="x", body=SDP)).replace(b";tag=x", b";tag=x/y;")
     assert sent.asker is not None and sent.key is not None
     response = parse(bad)
     assert isinstance(response, Response)

@@ -525,7 +525,6 @@ class World:
             is_ours=self._is_ours,
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             may_come=self.access.may_come,
-            metrics=self.metrics,
             start_task=self.start_task,
             new_id=lambda: f"{next(numbers):032x}",
             silent_places=self.pings.silent_places,
