@@ -59,8 +59,12 @@ class BaresipCaller:
         address: str = "127.0.0.1",
         tone: float = 440.0,
         interval: int = 600,
+        params: tuple[str, ...] = (),
     ) -> None:
-        """`address` is that of its own interface, `tone` what it says in every call."""
+        """`address` is that of its own interface, `tone` what it says in every call.
+
+        `params` are more parameters of its account, for example `mediaenc=srtp-mand`.
+        """
         folder = tmp / f"{PROCESS}-{account.username}"
         folder.mkdir(parents=True, exist_ok=True)
         self._short = Path(tempfile.mkdtemp(prefix="baresip-"))  # the path of a socket has 108 octets
@@ -73,6 +77,7 @@ class BaresipCaller:
             "interval": interval,
             "address": address,
             "tone": tone,
+            "params": params,
             "control": str(self._short / "control"),
         }
         (folder / "order.json").write_text(json.dumps(order))
@@ -273,7 +278,7 @@ async def _be_a_phone(order: dict[str, Any]) -> None:
         transport=order["transport"],
         registrar=order["registrar"],
         reg_interval=order["interval"],
-        extra_params=(f'outbound="{order["registrar"]}"',),
+        extra_params=(f'outbound="{order["registrar"]}"', *order["params"]),
     )
     runtime = baresip.Runtime()
     await runtime.start(configuration)

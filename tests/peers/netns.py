@@ -135,7 +135,9 @@ class Namespace:
         _ip("link", "set", "lo", "up")
         _ip("link", "add", BRIDGE, "type", "bridge")
         for address in self.addresses:
-            _ip("address", "add", f"{address}/24", "dev", BRIDGE)
+            length = "/64" if ":" in address else "/24"
+            about = ["nodad"] if ":" in address else []  # nobody else is there who could have it
+            _ip("address", "add", address + length, "dev", BRIDGE, *about)
         _ip("link", "set", BRIDGE, "up")
         return os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
 

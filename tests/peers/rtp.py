@@ -101,14 +101,15 @@ class RtpParty:
 
     @property
     def address(self) -> tuple[str, int]:
-        host, port = self._socket.getsockname()
+        host, port, *_ = self._socket.getsockname()
         return host, port
 
     def sdp(self, direction: str = "sendrecv") -> bytes:
         """An offer or answer of PCMU and PCMA at our address."""
         host, port = self.address
+        family = "IP6" if ":" in host else "IP4"
         return (
-            f"v=0\r\no=- {port} 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+            f"v=0\r\no=- {port} 1 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP 0 8\r\na={direction}\r\n"
         ).encode()
 
@@ -155,12 +156,12 @@ class RtpParty:
             if not select.select([self._socket], [], [], 0.1)[0]:
                 continue
             try:
-                packet, source = self._socket.recvfrom(2048)
+                packet, (host, port, *_) = self._socket.recvfrom(2048)
             except ConnectionError:
                 continue
             if len(packet) >= 12 and packet[0] >> 6 == 2 and packet[1] not in RTCP:
                 with self._lock:
-                    _add(self._heard, packet, source)
+                    _add(self._heard, packet, (host, port))
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -181,8 +182,8 @@ def audio_address(sdp: bytes) -> tuple[str, int]:
     head, _, stream = sdp.decode().partition("m=audio ")
     port = int(stream.split()[0])
     own = stream.partition("\nm=")[0]
-    where = own if "c=IN IP4 " in own else head
-    return where.partition("c=IN IP4 ")[2].split()[0], port
+    where = own if "c=IN IP" in own else head
+    return where.partition("c=IN IP")[2].split()[1], port
 
 
 def assert_talk(one: RtpParty, other: RtpParty, seconds: float = 1.0) -> None:
@@ -235,7 +236,7 @@ def _tone(tone: float) -> list[bytes]:
 def _even(address: str) -> socket.socket:
     """On an even port, as RTP wants it (RFC 3550 section 11)."""
     for _ in range(TRIES):
-        trial = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        trial = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         trial.bind((address, 0))
         if trial.getsockname()[1] % 2 == 0:
             return trial

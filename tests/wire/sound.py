@@ -352,8 +352,9 @@ class Room:
         extension: Extension | None = None,
         handset: Handset | None = None,
         site: Site | None = None,
+        params: tuple[str, ...] = (),
     ) -> Desk:
-        """A baresip that is registered."""
+        """A baresip that is registered; `params` are more parameters of its account."""
         whose = extension or self.extension()
         one, tone = handset or whose.handset, self._tone()
         server = (site or self.site).listeners[transport]
@@ -364,6 +365,7 @@ class Room:
             transport=transport,
             address=self.studio.network.address,
             tone=tone,
+            params=params,
         )
         desk = Desk(self._stack.enter_context(phone), whose, one, tone)
         self._stack.callback(desk.close)

@@ -81,3 +81,35 @@ def test_hold_and_resume(room: Room, holder: str) -> None:
     one.resume()
     assert_talk(one, other)
     end(one, other)
+
+
+def test_a_browser_calls_a_desk_phone_that_demands_srtp(room: Room) -> None:
+    """It refuses RTP (488) and gets a second offer; in the next call it gets SRTP at once."""
+    web, desk = room.web(), room.desk(params=("mediaenc=srtp-mand",))
+    for _ in range(2):
+        connect(web, desk)
+        assert_talk(web, desk)
+        assert room.media() == ["relayed"]
+        end(web, desk)
+        assert desk.words().count("SIP/2.0 488") == 1
+    connect(desk, web)
+    assert_talk(desk, web)
+    end(desk, web)
+
+
+def test_two_desk_phones_of_which_one_demands_srtp(room: Room) -> None:
+    secure, plain = room.desk("tcp", params=("mediaenc=srtp-mand",)), room.desk("udp")
+    for caller, callee in ((plain, secure), (secure, plain)):
+        connect(caller, callee)
+        assert_talk(caller, callee)
+        assert room.media() == ["relayed"]
+        end(caller, callee)
+
+
+def test_a_desk_phone_with_dtls_and_no_ice_calls_a_browser(room: Room) -> None:
+    """It is no browser: its description has keys by DTLS, and no ICE."""
+    desk, web = room.desk(params=("mediaenc=dtls_srtp",)), room.web()
+    connect(desk, web)
+    assert_talk(desk, web)
+    assert room.media() == ["relayed"]
+    end(desk, web)
