@@ -312,7 +312,7 @@ class MediaPolicy(StrEnum):
     """REGISTRAR_MEDIA: when a call goes through the media relay."""
 
     AUTO = "auto"
-    """When its legs differ."""
+    """When its sides do not understand or do not reach each other."""
     ALWAYS = "always"
     NEVER = "never"
 

@@ -35,7 +35,11 @@ def _none(policy: MediaPolicy) -> Finding:
         return fail(
             WHAT, "REGISTRAR_MEDIA=always, and no engine: every call gets 488", "set REGISTRAR_RTPENGINE"
         )
-    return ok(WHAT, "none: browsers and desk phones cannot call each other (docs/media.md)")
+    return ok(
+        WHAT,
+        "none: browsers and desk phones cannot call each other, nor phones behind different routers hear "
+        "each other (docs/media.md)",
+    )
 
 
 async def _problem(host: str, port: int) -> str:

@@ -13,7 +13,7 @@ from registrar.rules.identity import (
     plain,
     secret_of,
 )
-from registrar.rules.routing import ROUTED, SECURE, allowed, devices, dialled, same_device
+from registrar.rules.routing import ROUTED, SECURE, allowed, devices, same_device
 from registrar.rules.tokens import Target, octets
 from registrar.sip import Request, param
 
@@ -32,7 +32,7 @@ from .answers import (
 from .forwarding import Forwarding
 from .invitation import Invitation
 from .network import Exchange
-from .parts import Parts, has_long_contact, sender_target
+from .parts import Parts, called, has_long_contact, sender_target
 
 DEVICES: Final = 20
 """So many devices ring at once; more is no extension but a flood."""
@@ -115,20 +115,12 @@ class Calling:
         host = uri.host_key
         if uri.user is None or not (host == caller.domain or parts.is_our_name(host)):
             return None, []
-        callee = await self._called(caller.customer, uri.user)
+        callee = await called(parts.dial_plan, caller.customer, uri.user)
         if callee is None or not callee.number:
             return None, []
         phones = [phone.id for phone in callee.phones if phone.active]
         snapshots = await parts.location.load(phones) if phones else []
         return callee, devices(zip(phones, snapshots, strict=True), parts.clock(), here)
-
-    async def _called(self, customer: str, user: str) -> Callee | None:
-        """Who is reached by the user part of a URI: by all of it, else by the number in it."""
-        for word in dialled(user):
-            callee = await self._parts.dial_plan.called(customer, word)
-            if callee is not None:
-                return callee
-        return None
 
     async def _device(self, gr: str, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
         """One device, by the address that a call with it was shown: for transfers (RFC 5627)."""

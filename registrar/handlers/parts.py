@@ -7,9 +7,9 @@ from hashlib import blake2b
 from typing import Final
 
 from registrar.errors import MalformedMessage
-from registrar.model import Binding, Flow, Phone
+from registrar.model import Binding, Callee, Flow, Phone
 from registrar.ports import Clock, DialPlan, Location
-from registrar.rules.routing import MAX_CARRIED, can_be_carried, is_on
+from registrar.rules.routing import MAX_CARRIED, can_be_carried, dialled, is_on
 from registrar.rules.tokens import Seal, Target
 from registrar.sip import Request, Response, parse_name_addr
 
@@ -129,3 +129,15 @@ async def has_long_contact(parts: Parts, request: Request, phone: str) -> bool:
             return False
     (snapshot,) = await parts.location.load([phone])  # it may have registered by another node
     return not any(can_be_carried(contact, binding.contact) for binding in snapshot.live(parts.clock()))
+
+
+async def called(dial_plan: DialPlan, customer: str, user: str) -> Callee | None:
+    """Who is reached by the user part of a URI: by all of it, else by the number in it.
+
+    Raises StoreUnavailable.
+    """
+    for word in dialled(user):
+        callee = await dial_plan.called(customer, word)
+        if callee is not None:
+            return callee
+    return None

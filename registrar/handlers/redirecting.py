@@ -5,7 +5,7 @@ from registrar.model import Phone
 from registrar.rules import redirection
 from registrar.sip import Response
 
-from .parts import Parts
+from .parts import Parts, called
 
 
 async def redirected(parts: Parts, caller: Phone, response: Response) -> tuple[tuple[str, str], ...]:
@@ -17,14 +17,14 @@ async def redirected(parts: Parts, caller: Phone, response: Response) -> tuple[t
     def is_here(host: str) -> bool:
         return host == caller.domain or parts.is_our_name(host)
 
-    dialled = redirection.dialled(response, is_here)
-    if dialled is None:
+    users = redirection.users(response, is_here)
+    if users is None:
         raise RedirectionRefused(redirection.STRANGER)
-    if not dialled:
+    if not users:
         raise RedirectionRefused(redirection.NOWHERE)
     found = []
-    for user, q in dialled:
-        callee = await parts.dial_plan.called(caller.customer, user)
+    for user, q in users:
+        callee = await called(parts.dial_plan, caller.customer, user)
         if callee is None or not callee.number:
             raise RedirectionRefused(redirection.STRANGER)
         found.append((callee, q))

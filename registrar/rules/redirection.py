@@ -6,7 +6,7 @@ from typing import Final
 
 from registrar.errors import MalformedMessage
 from registrar.model import Callee
-from registrar.sip import NameAddr, Response, param, parse_name_addrs, unescape
+from registrar.sip import NameAddr, Response, param, parse_name_addrs
 
 from .identity import escape
 
@@ -17,8 +17,8 @@ NOWHERE: Final = "Contact: the called phone redirects the call, and does not say
 STRANGER: Final = "Contact: the called phone redirects to an address that is not a number of this customer"
 
 
-def dialled(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[str, str], ...] | None:
-    """What the Contacts of a 3xx dial, each with its q; None when one of them leads elsewhere.
+def users(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[str, str], ...] | None:
+    """The users that the Contacts of a 3xx dial, each with its q; None when one of them leads elsewhere.
 
     `is_here` tells a host at which the caller can dial.
     """
@@ -28,7 +28,7 @@ def dialled(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[s
         return None
     if len(addresses) > MAX_CONTACTS:
         return None
-    found = [(unescape(_user(one, is_here)), _q(one)) for one in addresses]
+    found = [(_user(one, is_here), _q(one)) for one in addresses]
     return tuple(found) if all(user for user, _ in found) else None
 
 

@@ -250,3 +250,72 @@ async def test_a_name_dialled_is_not_told_to_others(callers: Callers) -> None:
     assert b.account.username.encode() not in answered.raw.partition(b"To:")[0]
     assert (await outgoing.bye()).status == 200
     callers.told(b.account.username)
+
+
+COMMANDS = [
+    "Alert-Info: <http://malicious.example/9999999999>",
+    "Call-Info: <http://malicious.example/9999999999>;answer-after=0",
+    "Answer-Mode: Auto;require",
+    "Priv-Answer-Mode: Auto",
+    "P-Auto-Answer: normal",
+    "P-Charging-Of-Tomorrow: 9999999999",
+    "Geolocation: <cid:9999999999@malicious.example>",
+]
+
+
+@pytest.mark.parametrize("transport", ["udp", "ws"])
+async def test_what_commands_a_phone_passes_in_no_direction(callers: Callers, transport: str) -> None:
+    """docs/headers.md; what nobody has said anything about passes."""
+    a, b, _, bert = await callers.pair(transport)
+    outgoing = await a.call(bert.number, lines=[*COMMANDS, "X-Their-Own: this"])
+    incoming = await b.incoming()
+    incoming.ring(lines=[*COMMANDS, "X-Their-Own: that"])
+    ringing = await outgoing.provisional(180)
+    for message, value in ((incoming.invite, "this"), (ringing, "that")):
+        assert message.header("x-their-own") == value
+        names = [line.partition(":")[0].lower() for line in COMMANDS]
+        assert [name for name in names if message.header(name)] == []
+    assert not saw(a, "malicious") and not saw(b, "malicious")
+    incoming.refuse(486, COMMANDS)
+    assert (await outgoing.final()).status == 486
+    assert not saw(a, "answer-mode")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "ws"])
+async def test_a_caller_may_withhold_its_identity(callers: Callers, transport: str) -> None:
+    """RFC 3323, RFC 3325: nothing of it in the whole call; the record of the call names it."""
+    a, b, anna, bert = await callers.pair(transport)
+    outgoing = await a.call(bert.number, lines=["Privacy: id", "User-Agent: Hers"])
+    incoming = await b.incoming()
+    shown = incoming.invite.header("from")
+    assert (uri_of(shown), display_of(shown)) == ("sip:anonymous@anonymous.invalid", "Anonymous")
+    assert not incoming.invite.header("p-asserted-identity")
+    incoming.answer()
+    await outgoing.answered()
+    await incoming.acknowledged()
+    (call,) = callers.site.api("GET", "/pbx/call").body
+    assert call["caller"]["number"] == anna.number
+    assert (await incoming.request("INFO")).status == 200
+    assert (await outgoing.bye()).status == 200
+    assert not saw(b, anna.name) and not saw(b, "Hers")
+    assert not saw(b, f"sip:{anna.number}@")
+
+
+async def test_a_redirection_passes_with_numbers_of_the_customer_alone(callers: Callers) -> None:
+    a, b, _, bert = await callers.pair()
+    other = callers.extension()
+    domain = a.account.domain
+    for contacts, status in (
+        ([f"<sip:{other.number}@{domain}>"], 302),
+        ([f"<sip:{other.number}@{domain}>", "<sip:1@malicious.example>"], 480),
+        (["<sip:1@malicious.example>"], 480),
+        ([], 480),
+    ):
+        before = len(b.calls)
+        outgoing = await a.call(bert.number)
+        (await b.incoming(nth=before)).refuse(302, [f"Contact: {contact}" for contact in contacts])
+        final = await outgoing.final()
+        assert final.status == status, final
+        assert final.header("contact") == (contacts[0] if status == 302 else "")
+        assert ("redirects" in final.header("warning")) is (status == 480)
+    assert not saw(a, "malicious")

@@ -13,7 +13,7 @@ def world_of() -> World:
 async def test_a_redirection_to_numbers_of_the_customer_passes() -> None:
     world = world_of()
     _, bob, exchange, sent = await pair(world)
-    contact = f"<sip:202@{DOMAIN}>;q=0.7, <sip:{'c' * 32}@192.0.2.10>;q=0.2"
+    contact = f"<sip:%3202@{DOMAIN};user=phone>;q=0.7, <sip:{'c' * 32}@192.0.2.10>;q=0.2"
     await bob.reply_bare(sent, 302, ("Contact", contact))
     (response,) = exchange.responses
     assert response.status == 302
