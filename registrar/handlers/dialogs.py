@@ -449,7 +449,8 @@ class InDialog:
             turned = leg_rules.turned(self._legs) if self._legs is not None else None
             made = quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offers)
         if self._asked.method == "INVITE" and is_reliable(response):
-            self._parts.bridge.offers.note(self._asked, response, is_offer=not self._offers)
+            is_first = self._settled is None
+            self._parts.bridge.offers.note(self._asked, response, is_offer=is_first and not self._offers)
             self._settled = made
         return packed(response, made, secret, shown, alone=is_browser(self._exchange.flow.transport))
 

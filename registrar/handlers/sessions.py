@@ -143,8 +143,10 @@ class Sessions:
         """A response with a description goes back: what it tells about its phone is remembered."""
         bridge = self._bridge
         if is_reliable(response):
-            bridge.offers.note(self._asked, response, is_offer=not self._offer)
-            self._settled[number, response.to.tag or ""] = made
+            key = number, response.to.tag or ""
+            is_first = key not in self._settled
+            bridge.offers.note(self._asked, response, is_offer=is_first and not self._offer)
+            self._settled[key] = made
         if self._translates and target.transport not in WEBSOCKETS:
             bridge.habits.said(target.phone, target.ip, media_address(sdp_of(response)))
 

@@ -76,6 +76,17 @@ async def test_what_repeats_a_reliable_description_is_no_offer_again() -> None:
     assert exchange.statuses == [183, 180, 200]
 
 
+async def test_after_an_early_offer_was_answered_the_next_prack_may_have_one() -> None:
+    on = Stage()
+    exchange, sent = await on.call()
+    await on.bob.reply(sent, 183, *RELIABLE, body=SDP)
+    await on.dialog(exchange).send("PRACK", f"RAck: 7 {sent.request.cseq[0]} INVITE", body=WEB_SDP)
+    await on.bob.reply(sent, 180, ("Require", "100rel"), ("RSeq", "8"), body=SDP)
+    on.asked()
+    await on.dialog(exchange).send("PRACK", f"RAck: 8 {sent.request.cseq[0]} INVITE", body=WEB_SDP)
+    assert on.asked() == [("offer", A, B)]
+
+
 async def test_an_early_answer_is_followed_by_an_offer_in_the_prack() -> None:
     """RFC 3262 section 5: the offer of the INVITE was answered, so the PRACK may have one."""
     on = Stage()
