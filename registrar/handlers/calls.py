@@ -374,10 +374,10 @@ class CallTable:
 
     def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
         """See absent.Parties. Its dialog knows it by the Contact that it gave."""
-        entry = self._entries[id]
-        line = entry.caller if is_caller else entry.callee
-        if line is None:
-            return
+        entry = self._entries.get(id)
+        line = (entry.caller if is_caller else entry.callee) if entry is not None else None
+        if entry is None or line is None:
+            return  # it has ended while the store was asked
         moved = replace(line, target=replace(target, contact=line.target.contact or target.contact))
         if is_caller:
             entry.caller = moved

@@ -20,6 +20,7 @@ from .answers import BUSY, Answer
 from .network import Exchange
 from .screen import Screen
 from .trail import HELD, WRONG, Trail
+from .turns import Turns
 
 FAILED_SECONDS: Final = 0.005
 """After its arrival a failed digest is answered, whatever was found out until then: time tells no names."""
@@ -60,6 +61,7 @@ class Gate:
         self._loaded: dict[str, tuple[Epoch, frozenset[str]]] = {}
         """Source that is held -> until when, and the marks of the accounts that are good from it."""
         self._ledger = Ledger()
+        self._turns = Turns()
         self._guard = guard
         self._screen = screen
         self._directory = directory
@@ -79,7 +81,7 @@ class Gate:
         account = login_name(credentials.username, credentials.realm)
         who = guesser(address, account, self._ipv6_prefix)
         place = (address, credentials.username, credentials.realm)
-        taken, phone, held = UNPAID, None, FREE
+        taken, right, phone, held = UNPAID, False, None, FREE
         if self._ledger.is_watched(who.source, self._clock()):
             held = await self._hold(who, place)
         if not held:
@@ -88,17 +90,39 @@ class Gate:
             except StoreUnavailable:
                 exchange.reply(BUSY)
                 return None
-            taken = await self._take(who, place)
+            taken, right = await self._check(claim, exchange.request.method, who, place, phone)
             held = max(taken.account_held_until, taken.source_held_until)
         if held:
             self._shake(who, place)
             await self._refuse(exchange, account, held)
             return None
-        if not self._guard.proves(claim, exchange.request.method, phone) or phone is None:
+        if not right:
             await self._wrong(exchange, account, who, place, taken, phone)
             return None
-        self._right(who, place, taken)
         return phone
+
+    async def _check(
+        self, claim: Claim, method: str, who: Guesser, place: Place, phone: Phone | None
+    ) -> tuple[Taken, bool]:
+        """Return what the budget says, and whether the digest is right.
+
+        Tries of a source that is watched go one after the other: those that are right count until they are
+        given back, and many of them at once would fill a budget that nobody has spent.
+        """
+        waits = self._ledger.is_watched(who.source, self._clock())
+        if waits:
+            await self._turns.take(who.source)
+        try:
+            taken = await self._take(who, place)
+            if taken.is_held(self._clock()):
+                return taken, False
+            right = self._guard.proves(claim, method, phone) and phone is not None
+            if right:
+                self._right(who, place, taken)
+            return taken, right
+        finally:
+            if waits:
+                self._turns.give(who.source)
 
     def hear(self, key: str | Guesser, until: Epoch) -> None:
         """Note a hold that another process has begun."""

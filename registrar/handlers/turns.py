@@ -1,4 +1,4 @@
-"""One after the other for each phone: REGISTERs are served in the order they came (section 10.3)."""
+"""One after the other for each phone: REGISTERs are served as they came (section 10.3). Guesses likewise."""
 
 import asyncio
 from collections import deque

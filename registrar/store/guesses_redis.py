@@ -18,7 +18,7 @@ from registrar.rules.guesses import (
 
 from . import keys
 from .script_runner import Runner
-from .scripts import GOOD, TAKE
+from .scripts import GIVE_BACK, GOOD, TAKE
 
 Kind = Literal["sip", "api"]
 LIMITS: Final = (PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, HOLD_SECONDS, GOOD_SECONDS)
@@ -53,8 +53,17 @@ class RedisGuesses:
 
     def give_back(self, who: Guesser, taken: Taken) -> None:
         """See ports.Guesses."""
-        for key in self._logs(who):
-            self._runner.command("ZREM", key, taken.entry)
+        self._runner.tell(
+            GIVE_BACK,
+            self._logs(who),
+            taken.entry,
+            who.mark,
+            PER_ACCOUNT,
+            PER_SOURCE,
+            HOLD_SECONDS,
+            keys.GUESSES,
+            f"{self._kind} {who.source}",
+        )
 
     def good(self, who: Guesser) -> None:
         """See ports.Guesses."""

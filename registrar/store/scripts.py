@@ -121,6 +121,23 @@ add(KEYS[1], per_source, '')
 return {'0', '0', good and '1' or '0'}
 """)
 
+GIVE_BACK: Final = Script("""
+-- KEYS wrong passwords of the source, of the account from it
+-- ARGV name of the entry, mark of the account, limit of the account, of the source, hold, channel,
+--      kind and source
+-- an entry that made a log full has told everybody of a hold: now they hear what is left of it
+local function remove(key, limit, about)
+  local was_full = redis.call('ZCARD', key) >= limit
+  if redis.call('ZREM', key, ARGV[1]) == 0 or not was_full then return end
+  local newest = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  local held = redis.call('ZCARD', key) >= limit and newest + tonumber(ARGV[5]) or 0
+  redis.call('PUBLISH', ARGV[6], ARGV[7] .. about .. ' ' .. string.format('%.3f', held))
+end
+remove(KEYS[2], tonumber(ARGV[3]), ' ' .. ARGV[2])
+remove(KEYS[1], tonumber(ARGV[4]), '')
+return 1
+""")
+
 GOOD: Final = Script("""
 -- KEYS good accounts of a source; ARGV now, mark of the account, how long it stays good, how many are kept
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
@@ -157,4 +174,4 @@ end
 return written
 """)
 
-ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE, PINGED, TAKE, GOOD, WRONG)
+ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE, PINGED, TAKE, GIVE_BACK, GOOD, WRONG)

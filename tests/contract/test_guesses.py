@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio.client import PubSub
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Epoch
@@ -217,6 +218,38 @@ async def test_a_hold_is_told_to_the_others(runner: Runner, server: Server, cloc
     kind, about, until = hold
     assert (kind, about) == ("sip", who())
     assert until == pytest.approx(clock.now + HOLD_SECONDS, abs=0.01)
+
+
+@pytest.mark.parametrize("limit", [PER_ACCOUNT, PER_SOURCE], ids=["account", "source"])
+@pytest.mark.parametrize("spent", [0, 1], ids=["one is left", "the hold is over"])
+async def test_a_right_password_that_filled_a_log_leaves_no_hold_behind(
+    runner: Runner, server: Server, clock: Hands, limit: int, spent: int
+) -> None:
+    """Everybody has heard of a hold when it was counted: they hear that there is none."""
+    budget = RedisGuesses(runner, clock, "sip", "a")
+    about = who() if limit == PER_ACCOUNT else SOURCE
+    for number in range(limit - 1 + spent):
+        assert (await budget.take(who(0 if limit == PER_ACCOUNT else 1 + number))).entry
+    first = clock.now
+    clock.now += HOLD_SECONDS + 1
+    async with client(server) as redis, redis.pubsub() as heard:
+        await heard.subscribe("registrar:guesses")
+        taken = await budget.take(who())
+        assert taken.entry
+        budget.give_back(who(), taken)
+        told = [await _next_hold(heard), await _next_hold(heard)]
+    assert [key for key, _ in told] == [about, about]
+    assert told[0][1] == pytest.approx(clock.now + HOLD_SECONDS, abs=0.01)
+    assert told[1][1] == pytest.approx(first + HOLD_SECONDS if spent else FREE, abs=0.01)
+    assert told[1][1] < clock.now
+
+
+async def _next_hold(heard: PubSub) -> tuple[str | Guesser, float]:
+    while True:
+        message = await heard.get_message(timeout=30)
+        hold = read_hold(message["data"]) if message and message["type"] == "message" else None
+        if hold is not None:
+            return hold[1:]
 
 
 @pytest.mark.parametrize("text", ["", "sip", "sip source never", "a b c d 7"])

@@ -6,6 +6,7 @@ import pytest
 
 from registrar.errors import StoreUnavailable
 from registrar.handlers.absent import ASK_SECONDS, GRACE_SECONDS
+from registrar.handlers.speech import nowhere
 from registrar.model import Cause, Phone
 from registrar.rules.tokens import Leg
 
@@ -266,3 +267,11 @@ async def test_what_rings_is_not_looked_after_here() -> None:
     await world.hang_up(page.flow)
     await look(world, 30)
     assert len(world.calls) == 1
+
+
+async def test_a_party_that_is_found_when_its_call_is_over_changes_nothing() -> None:
+    """The call has ended while the store was asked where the party is."""
+    world = world_of()
+    await talk(world, page_calls=True)
+    world.calls.is_now_at("over", nowhere(BOB.id), is_caller=True)
+    assert len(world.calls) == 1 and world.calls.speech("over", is_caller=True) is None

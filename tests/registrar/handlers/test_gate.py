@@ -1,5 +1,6 @@
 """The budget of wrong passwords as a phone, its neighbours and a guesser meet it."""
 
+import asyncio
 from dataclasses import replace
 
 from registrar.handlers.gate import FAILED_SECONDS, MAX_SURE
@@ -120,6 +121,22 @@ async def test_wrong_passwords_of_others_do_not_count_against_a_good_account() -
         world.gate.sure.clear()
         assert (await device.register()).status == 200
     assert await guess(world, "z") == 401
+
+
+async def test_right_passwords_that_come_at_once_fill_no_budget() -> None:
+    """A desk phone subscribes to each key of its panel in one burst, beside somebody who guesses."""
+    world = World()
+    await guess(world, "y")
+    device = Device(world)
+    device.take(await device.send(method="OPTIONS"))
+    built = []
+    for number in range(2 * PER_ACCOUNT):
+        device.call_id = f"burst-{number}"
+        built.append(device.build(3_600, method="OPTIONS"))
+    flow = Flow("udp", "192.0.2.10", 5060, HOME, 5060)
+    asked = await asyncio.gather(*[world.ask(Exchange(one, flow)) for one in built])
+    assert [exchange.statuses for exchange in asked] == [[404]] * len(built), "nobody has that number"
+    assert bad(world, "held") == 0
 
 
 async def test_two_nodes_share_a_budget() -> None:
