@@ -58,12 +58,16 @@ class LoginBudget:
             raise held(until, now)
         return who, taken
 
-    def right(self, who: Guesser, taken: Taken) -> None:
-        """Give a try back: the password was right."""
+    def give_back(self, who: Guesser, taken: Taken) -> None:
+        """Give a try back: the password was not looked at, or was right."""
         if taken.entry:
             self._guesses.give_back(who, taken)
         if taken.at:
             self._ledger.remove(who, taken.at)
+
+    def right(self, who: Guesser, taken: Taken) -> None:
+        """Give a try back, and note that the login is good there: the password was right."""
+        self.give_back(who, taken)
         self._guesses.good(who)
 
     async def wrong(self, visitor: Visitor, email: str, employee: str | None) -> None:

@@ -81,9 +81,13 @@ class Logins:
     async def _prove_once(self, login: Login, visitor: Visitor, email: str, *, remember: bool) -> Person:
         account = email or login.email.strip().lower()
         who, taken = await self._budget.take(visitor, account)
-        person = await self._find(email)
-        stored = person.password_hash if person else None
-        right = await self._passwords.matches(stored, login.password, who.source, known=taken.good)
+        try:
+            person = await self._find(email)
+            stored = person.password_hash if person else None
+            right = await self._passwords.matches(stored, login.password, who.source, known=taken.good)
+        except BaseException:  # the database is away, or too many wait: nobody has tried anything
+            self._budget.give_back(who, taken)
+            raise
         if person is None or not right:
             await self._budget.wrong(visitor, account, person.employee if person else None)
             raise wrong_login()

@@ -20,6 +20,7 @@ from config.access import AccessLevel
 from config.auth import issue_token
 from config.operations import passwords as passwords_module
 from config.operations.passwords import MAX_PASSWORD, REMEMBER_SECONDS, Passwords
+from registrar.store.database import connect
 from tests.config.test_access import BAD_TOKENS
 from tests.config.world import JWT_SECRET, NOBODY, Json, World
 
@@ -523,6 +524,17 @@ async def test_while_redis_is_away_this_process_counts_by_itself(world: World, d
         assert (await log_in(client)).status_code == 200
         answers = [await log_in(client, password=f"{LONG}{number}") for number in range(11)]
         assert counts(answers) == {401: 10, 429: 1}
+
+
+async def test_a_password_that_nobody_looked_at_is_not_counted(world: World) -> None:
+    await hired(world)
+    away = connect("sqlite+aiosqlite:////nowhere/at/all.db")
+    async with world.but(read_engine=away).client(None) as client:
+        answers = [await log_in(client, password=f"{LONG}{number}") for number in range(11)]
+    await away.dispose()
+    assert counts(answers) == {503: 11}
+    async with world.client(None) as client:
+        assert (await log_in(client)).status_code == 200
 
 
 async def test_a_wrong_password_leaves_a_line_and_a_count(
