@@ -82,16 +82,16 @@ def _operation(path: str, method: str, found: Json, said: Json) -> Json:
         "security": _security(path, RULES[method.upper(), path]),
     }
     responses = _dict(said.get("responses"))
-    rows = [*_parameters(found.get("parameters")), *_conditions(method, responses)]
+    rows = [*_parameters(found.get("parameters")), *_conditions(responses)]
     parameters: Json = {"parameters": rows} if rows else {}
     return found | said | parameters | named | ({"responses": _with_etag(responses)} if responses else {})
 
 
-def _conditions(method: str, responses: Json) -> list[object]:
+def _conditions(responses: Json) -> list[object]:
     """The headers that an answer of 304 or 412 depends on."""
-    if method == "get" and "304" in responses:
+    if "304" in responses:
         return [_header("If-None-Match", "ETags that the client has: 304 when the present one is among them")]
-    if method != "get" and "412" in responses:
+    if "412" in responses:
         return [_header("If-Match", "ETag of what is to be changed: 412 when it is another one by now")]
     return []
 

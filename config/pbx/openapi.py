@@ -10,8 +10,10 @@ from .resource_docs import DELETE as DELETE
 from .resource_docs import shown, written
 from .schema import (
     AN_ID,
+    ASK,
     MOMENT,
     READ,
+    RESET,
     TAGGED,
     WRITE,
     Schema,
@@ -188,26 +190,33 @@ _NEW_EXAMPLE: Final[Schema] = {
     "softkeys": [{"index": 0, "function": "SPEEDDIAL", "value": "112", "label": "Emergency"}],
 }
 
+NO_HEADERS: Final[Schema] = {}
+TAG: Final[Schema] = {
+    "ETag": {"schema": {"type": "string"}, "description": "The version of the configuration"},
+}
 
-def _with_live(documented: Schema) -> Schema:
-    """The same, with the header that says that nothing live is known."""
+
+def _with_live(documented: Schema, more: Schema = NO_HEADERS) -> Schema:
+    """The same, with the header that says that nothing live is known, and `more` headers."""
     responses = documented["responses"]
     done: object = responses["200"] if isinstance(responses, dict) else {}
     if isinstance(responses, dict) and isinstance(done, dict):
-        return documented | {"responses": {**responses, "200": {**done, "headers": _X_STATUS}}}
+        return documented | {"responses": {**responses, "200": {**done, "headers": _X_STATUS | more}}}
     return documented
 
 
-PHONE: Final = _with_live(operation(FULL, READ))
+PHONE: Final = _with_live(operation(FULL, READ), TAG)
+RESET_PHONE: Final = _with_live(operation(FULL, RESET), TAG)
 CREATE: Final = _with_live(
-    operation(FULL, WRITE, form("New SIP phone", _SENT, ("sipPhoneModel",), example=_NEW_EXAMPLE))
+    operation(FULL, WRITE, form("New SIP phone", _SENT, ("sipPhoneModel",), example=_NEW_EXAMPLE)), TAG
 )
 UPDATE: Final = _with_live(
     operation(
         FULL,
         WRITE,
         changes(form("SIP phone change", _SENT, example={"notes": "Reception", "ip": {"mode": "OPEN"}})),
-    )
+    ),
+    TAG,
 )
 _ICE_SERVER: Final = answer(
     "ICE server",
@@ -309,7 +318,7 @@ STATUSES: Final = operation(
             "notFound": array({"example": "0123456789abcdef01234567"}, "As they were sent"),
         },
     ),
-    WRITE,
+    ASK,
     form(
         "Ids",
         {"ids": array(sure("string", "Id of a phone"), maxItems=1_000)},

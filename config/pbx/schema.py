@@ -16,6 +16,10 @@ TAGGED: Final = f"304 {READ}"
 """Of what has an ETag and holds nothing live."""
 WRITE: Final = "400 401 403 404 409 412 413 415 422 500 503"
 REMOVE: Final = "401 403 404 409 412 413 500 503"
+ASK: Final = "400 401 403 404 413 415 422 500 503"
+"""Of what has a body, and changes nothing."""
+RESET: Final = "400 401 403 404 412 413 500 503"
+"""Of a change without a body."""
 
 Value = TypeVar("Value")
 

@@ -134,11 +134,11 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
     return JSONResponse({"success": True})
 
 
-@routes.post("/{id}/resetcredentials", summary="Make new credentials", openapi_extra=openapi.PHONE)
+@routes.post("/{id}/resetcredentials", summary="Make new credentials", openapi_extra=openapi.RESET_PHONE)
 @routes.get(
     "/{id}/resetcredentials",
     summary="Make new credentials (prefer POST)",
-    openapi_extra=openapi.PHONE,
+    openapi_extra=openapi.RESET_PHONE,
     deprecated=True,
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:

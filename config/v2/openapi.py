@@ -36,6 +36,7 @@ ERRORS: Final = {
 READ: Final = "400 401 403 404 429 500 503"
 WRITE: Final = "400 401 403 404 409 412 413 415 429 500 503"
 REMOVE: Final = "400 401 403 404 412 413 415 429 500 503"
+RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
 DONE: Final = {"204": {"description": "Done"}}
 
 
@@ -181,6 +182,7 @@ def _errors(codes: str) -> dict[str, object]:
             "description": ERRORS[code][0],
             "content": {JSON: {"schema": {"type": "string"}, "example": ERRORS[code][1]}},
         }
+        | ({"headers": RETRY_AFTER} if code in ("429", "503") else {})
         for code in codes.split()
     }
 

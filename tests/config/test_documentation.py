@@ -116,6 +116,24 @@ async def test_a_change_may_have_a_condition_and_what_has_a_tag_may_be_the_same(
             assert "ETag" in operation["responses"]["200"]["headers"]
 
 
+async def test_a_change_says_its_condition_and_a_phone_its_tag(document: Json) -> None:
+    """GET of resetcredentials is a change, POST of a list of ids is none."""
+    phones = document["paths"]["/pbx/sipphone"] | document["paths"]["/pbx/sipphone/{id}"]
+    resets = document["paths"]["/pbx/sipphone/{id}/resetcredentials"]
+    for operation in (phones["post"], phones["patch"], *resets.values()):
+        assert "ETag" in operation["responses"]["200"]["headers"]
+        assert "412" in operation["responses"]
+    assert "ETag" in document["paths"]["/pbx/sipphone/{id}"]["get"]["responses"]["200"]["headers"]
+    assert not {"409", "412"} & set(document["paths"]["/pbx/sipphone/status"]["post"]["responses"])
+
+
+async def test_who_is_to_come_again_is_told_when(document: Json) -> None:
+    for method, path, operation in operations(document):
+        waits = set() if path.startswith("/health") else {"429", "503"}
+        for status in waits & set(operation["responses"]):
+            assert "Retry-After" in operation["responses"][status]["headers"], (method, path, status)
+
+
 async def test_it_names_its_server(document: Json) -> None:
     assert [server["url"] for server in document["servers"]] == ["/"]
 
