@@ -44,10 +44,17 @@ class Guard:
         self.is_ours = is_ours
 
     def realm(self, request: Request) -> str:
-        """The realm to challenge with (design decision 1)."""
+        """The realm to challenge with (design decision 1).
+
+        Inside a dialog Request-URI and To name our address and the other party, which may be anonymous: there
+        the domain of the sender counts, too. A SIP user has a digest for no other one.
+        """
         for uri in (request.uri, request.to.uri):
             if uri.is_sip and self._serves(uri.host_key):
                 return uri.host_key
+        own = request.from_.uri
+        if request.to.tag is not None and own.is_sip and self._serves(own.host_key):
+            return own.host_key
         return self._service_realm
 
     def challenges(

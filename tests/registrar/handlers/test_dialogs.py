@@ -9,7 +9,7 @@ from registrar.model import Flow, IpMode
 from registrar.sip import Request, answer, parse
 
 from .handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
-from .world import DOMAIN, ELSEWHERE, HOME, Exchange, World, read_response
+from .world import DOMAIN, ELSEWHERE, HOME, Exchange, World, read_response, user
 
 
 def world_of(**more: object) -> World:
@@ -576,3 +576,19 @@ async def test_without_a_tag_there_is_no_dialog_with_who_gave_one() -> None:
     for method, status in (("INVITE", 407), ("BYE", 481)):
         assert (await hers.send(method)).statuses == [status]
     assert world.wire.sent == []
+
+
+@pytest.mark.parametrize("privacy", ["none", "id"])
+async def test_a_sip_user_proves_himself_in_a_call_of_whoever_withholds_his_name(privacy: str) -> None:
+    """He has a digest for his domain alone: To, which names somebody else, must not decide on the realm."""
+    anna = user()
+    world = World(ANN, anna)
+    ann = await Handset(world, ANN).register()
+    callee = await Handset(world, replace(anna, password="secret"), port=5070).register()
+    await ann.call("300", more=(f"Privacy: {privacy}",))
+    (sent,) = world.wire.take()
+    his = await callee.take(sent)
+    callee.flow = world.lines.dial("tcp")
+    await proven(his, "BYE")
+    (bye,) = world.wire.take()
+    assert (bye.request.method, bye.flow) == ("BYE", ann.flow)
