@@ -11,8 +11,6 @@ NONE: Final = "none"
 IDENTITY: Final = frozenset({"id", "user"})
 """Values that withhold name and number. `header` asks for what every request gets here: no address of a phone
 in Via, Contact or Record-Route. `history` likewise: History-Info never passes."""
-SESSION: Final = "session"
-CRITICAL: Final = "critical"
 
 
 def values(message: Request | Response) -> frozenset[str]:
