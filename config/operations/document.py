@@ -51,15 +51,12 @@ class Document:
         )
 
 
-def _nested(body: Mapping[str, object]) -> Mapping[str, object]:
-    """The same with an object for each dot in a key."""
-    nested = {
-        name: _nested(value) if isinstance(value, Mapping) else value
-        for name, value in body.items()
-        if "." not in name
-    }
-    for name in sorted((name for name in body if "." in name), key=lambda name: name.count(".")):
-        _put(nested, name.split("."), body[name])
+def _nested(body: Mapping[str, object]) -> dict[str, object]:
+    """The same with an object for each dot in a key. All objects in it are new: `_put` may write to them."""
+    whole = {name: _nested(value) if isinstance(value, Mapping) else value for name, value in body.items()}
+    nested = {name: value for name, value in whole.items() if "." not in name}
+    for name in sorted((name for name in whole if "." in name), key=lambda name: name.count(".")):
+        _put(nested, name.split("."), whole[name])
     return nested
 
 
@@ -69,8 +66,7 @@ def _put(into: dict[str, object], path: list[str], value: object) -> None:
         return
     for name in path[:-1]:
         inner = into.setdefault(name, {})
-        if not isinstance(inner, Mapping):
+        if not isinstance(inner, dict):
             return
-        into[name] = inner = dict(inner)
         into = inner
     into[path[-1]] = value

@@ -68,9 +68,8 @@ async def test_a_thing_that_is_sent_back_stays_as_it_is(
         one = f"{path}/{created.json()['_id']}"
         shown = (await client.get(one)).json()
         assert (await client.put(one, json=shown)).status_code == 200
-        assert (await client.get(one)).json() == shown | (
-            {"updatedAt": shown["updatedAt"]} if "updatedAt" in shown else {}
-        )
+        again = (await client.get(one)).json()
+    assert {name for name in shown | again if shown.get(name) != again.get(name)} <= {"updatedAt"}
     assert (await stored(world, table), await stored(world, "queue_member")) == before
 
 
@@ -146,6 +145,7 @@ async def test_a_key_with_dots_is_a_path(world: World) -> None:
         ({"ip.mode": "OPEN", "ip": {"mode": "LOCKED", "address": "a"}}, "ip.address", "a"),
         ({"volume.handset.mic": 1, "volume.handset": {"speaker": 2}}, "volume.handset.speaker", 2),
         ({"volume": {"handset.mic": 1}}, "volume.handset.mic", 1),
+        ({"a.b": {"c.d": 1}, "a.b.c.e": 2}, "a.b", {"c": {"d": 1, "e": 2}}),
         ({"ip": "text", "ip.mode": "OPEN"}, "ip", "text"),
         ({"a." * 6 + "b": 1}, "a.a.a.a.a.a.b", NOT_SENT),
         ({"a..b": 1}, "a.b", NOT_SENT),
