@@ -11,6 +11,8 @@ from registrar.sip import MD5, ha1
 from tests.config.test_changes import heard
 from tests.config.world import MODEL, NOBODY, Json, World
 
+PASSWORD = "seven odd geese"
+
 EVERYTHING = {
     "name": "Bakery",
     "state": "BLOCKED",
@@ -250,7 +252,7 @@ async def test_a_domain_with_sip_users_keeps_its_name(world: World) -> None:
             "number": "300",
             "name": "J",
             "sipUser": "joe",
-            "sipPassword": "x",
+            "sipPassword": PASSWORD,
             "customer": world.ids["acme"],
         }
         extension = (await client.post("/pbx/extension", json=user)).json()
@@ -377,7 +379,7 @@ async def test_a_password_of_a_sip_user_is_never_that_of_an_older_domain(world: 
         for turn in range(6):
             customer = await made(client, sipDomain=f"old{turn}.test")
             path = f"/customer/{customer['_id']}"
-            user = {"number": "1", "name": "J", "sipUser": "joe", "sipPassword": "x"}
+            user = {"number": "1", "name": "J", "sipUser": "joe", "sipPassword": PASSWORD}
             renamed, created = await asyncio.gather(
                 client.post(path, json={"sipDomain": f"new{turn}.test"}),
                 client.post("/pbx/extension", json=user | {"customer": customer["_id"]}),
@@ -387,4 +389,4 @@ async def test_a_password_of_a_sip_user_is_never_that_of_an_older_domain(world: 
             stored = await world.rows(
                 "SELECT sip_ha1_md5 FROM extension WHERE oid = :id", id=created.json()["_id"]
             )
-            assert stored == [(ha1("joe", domain, "x", MD5),)]
+            assert stored == [(ha1("joe", domain, PASSWORD, MD5),)]

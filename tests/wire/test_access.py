@@ -34,6 +34,7 @@ def wrong(account: Account) -> Account:
 def ip(site: Site, handset: Handset) -> dict[str, Any]:
     """The `ip` group of the phone in the API."""
     group: dict[str, Any] = site.phone(handset)["ip"]
+    assert group.pop("policy") == "PHONE", "none of them belongs to trusted networks"
     return group
 
 

@@ -47,10 +47,13 @@ def uri(extension: Extension) -> str:
 
 
 def hears(phone: BaresipCaller, call: int, tone: float) -> None:
-    """One tone, loud, and none of the others."""
-    sound = phone.heard(call, A, B, C)
-    assert sound.level > 1_000, (sound, phone.output[-3_000:])
-    assert sound.shares[tone] > 0.9, sound
+    """One tone, loud, and none of the others; a busy machine may tear the first seconds of it."""
+
+    def is_clear() -> bool:
+        sound = phone.heard(call, A, B, C)
+        return sound.level > 1_000 and sound.shares[tone] > 0.9
+
+    within(2, is_clear, f"{tone} Hz, {phone.output[-3_000:]}")
 
 
 def connect(a: BaresipCaller, b: BaresipCaller, number: Extension) -> tuple[int, int]:

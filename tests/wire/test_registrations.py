@@ -47,7 +47,9 @@ def by_sipp(site: Site, handsets: list[Handset], tmp_path_factory: pytest.TempPa
 
 def test_sipp_registers_every_phone(by_sipp: SippResult, report: Report) -> None:
     assert (by_sipp.succeeded, by_sipp.failed) == (PHONES, 0)
-    assert by_sipp.codes == {401: PHONES, 200: PHONES}
+    again = by_sipp.retransmitted  # on a busy machine; each of them is answered, too
+    assert by_sipp.codes.keys() == {401, 200}
+    assert all(PHONES <= times <= PHONES + again for times in by_sipp.codes.values())
     report(f"{PHONES} phones in {by_sipp.seconds:.2f} s, p99 {by_sipp.p99_ms:.1f} ms")
 
 

@@ -98,7 +98,7 @@ async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
     )
     resets = list(await session.scalars(statement))
     if len(resets) >= MAX_RESETS:
-        seconds = max(1, round((resets[-1] + HOUR - now).total_seconds()))
+        seconds = max(1, round(min(HOUR, resets[-1] + HOUR - now).total_seconds()))
         raise too_many(f"The credentials were reset {MAX_RESETS} times within an hour", seconds)
 
 
