@@ -49,7 +49,10 @@ COMMANDS: Final = frozenset(
     "zrem zremrangebyrank zremrangebyscore zscore".split()
 )
 """What the server and these tests ask of Redis."""
-KEY: Final = re.compile(r"registrar:(?:(?:status|loc|journal):\{[0-9a-f]{24}\}|[a-z]+(?::[A-Za-z0-9.:\-]+)?)")
+KEY: Final = re.compile(
+    r"registrar:(?:(?:status|loc|journal):\{[0-9a-f]{24}\}|good:sip:\{[0-9a-f.:/]+\}"
+    r"|[a-z]+(?::[A-Za-z0-9.:\-]+)?)"
+)
 NO_NAMES: Final = ("drop table", "flushall", "forged", "script>", "passwd", "jndi")
 
 
