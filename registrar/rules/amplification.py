@@ -4,18 +4,16 @@ The source of a datagram can be forged, so that answers hit somebody else (RFC 3
 An answer of at most twice the request's octets always passes and costs nothing here.
 """
 
-from ipaddress import ip_address
 from typing import Final
 
 from registrar.model import Mono
+from registrar.rules.proxies import one_source
 
 FACTOR: Final = 2
 ALLOWANCE: Final = 2_000
 """Octets beyond that in any second, for one source."""
 WINDOW_SECONDS: Final = 1.0
 MAX_SOURCES: Final = 50_000
-PREFIX_BITS: Final = 64
-"""Of IPv6 a whole network is one source: whoever forges an address there hits the same link."""
 
 
 class Amplification:
@@ -26,7 +24,7 @@ class Amplification:
     """
 
     def __init__(self) -> None:
-        self._spent: dict[str | int, tuple[Mono, int]] = {}
+        self._spent: dict[str, tuple[Mono, int]] = {}
         """Source -> when it was last answered so, and how much since it began. The latest stand last."""
 
     def __len__(self) -> int:
@@ -34,7 +32,7 @@ class Amplification:
 
     def spend(self, address: str, excess: int, now: Mono) -> bool:
         """Return whether `address` may be answered with `excess` octets beyond its due, and note it."""
-        key = _source(address)
+        key = one_source(address)
         last, spent = self._spent.get(key, (now, 0))
         if now - last >= WINDOW_SECONDS:
             spent = 0
@@ -53,9 +51,3 @@ class Amplification:
                 break
             del self._spent[oldest]
         return len(self._spent) < MAX_SOURCES
-
-
-def _source(address: str) -> str | int:
-    if ":" not in address:
-        return address
-    return int(ip_address(address)) >> (128 - PREFIX_BITS)

@@ -13,10 +13,10 @@ does not touch it, only the hold of its own log does.
 from collections import deque
 from dataclasses import dataclass
 from hashlib import blake2b
-from ipaddress import ip_address, ip_network
 from typing import Final, TypeVar
 
 from registrar.model import Epoch
+from registrar.rules.proxies import one_source
 
 PER_ACCOUNT: Final = 10
 PER_SOURCE: Final = 60
@@ -70,17 +70,7 @@ class Taken:
 def guesser(address: str, account: str, ipv6_prefix: int) -> Guesser:
     """Return who tries `account` from `address`."""
     mark = blake2b(account.encode("utf-8", "surrogatepass"), digest_size=MARK_BYTES).hexdigest()
-    return Guesser(source_of(address, ipv6_prefix), mark)
-
-
-def source_of(address: str, ipv6_prefix: int) -> str:
-    """Return what counts as one source: an IPv4 address, or the IPv6 network of an address."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ip_network((ip_address(address.partition("%")[0]), ipv6_prefix), strict=False))
-    except ValueError:
-        return address
+    return Guesser(one_source(address, ipv6_prefix), mark)
 
 
 class Ledger:

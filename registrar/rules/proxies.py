@@ -32,9 +32,17 @@ def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
     return str(address)
 
 
-def one_source(ip: str) -> str:
-    """Return what counts as one source: an IPv4 address, or a network of IPv6."""
-    return ip if ":" not in ip else str(IPv6Network((ip, SOURCE_IPV6_PREFIX), strict=False))
+def one_source(ip: str, ipv6_prefix: int = SOURCE_IPV6_PREFIX) -> str:
+    """Return what counts as one source: an IPv4 address, or the network of an IPv6 address.
+
+    A zone is left out. What is no address is returned as it is.
+    """
+    if ":" not in ip:
+        return ip
+    try:
+        return str(IPv6Network((ip.partition("%")[0], ipv6_prefix), strict=False))
+    except ValueError:
+        return ip
 
 
 def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) -> bool:

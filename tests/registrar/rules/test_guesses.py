@@ -16,8 +16,8 @@ from registrar.rules.guesses import (
     Ledger,
     Taken,
     guesser,
-    source_of,
 )
+from registrar.rules.proxies import one_source
 
 NOW: Final = Epoch(1_790_000_000.0)
 SOURCE: Final = "198.51.100.7"
@@ -48,7 +48,7 @@ def spent(ledger: Ledger, accounts: int, each: int) -> None:
     ],
 )
 def test_what_counts_as_one_source(address: str, prefix: int, source: str) -> None:
-    assert source_of(address, prefix) == source
+    assert one_source(address, prefix) == source
 
 
 def test_a_mark_tells_accounts_apart_and_shows_none() -> None:
