@@ -1,4 +1,4 @@
-"""What guessing comes to: the budget of a source of a source, the trace, and the time of a refusal."""
+"""What guessing comes to: the budget of a source, the trace, and the time of a refusal."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ import pytest
 from tests.peers.endpoint import Endpoint, Exchanges, Phone
 from tests.peers.load import opening
 from tests.peers.phone import Account, Caller, UdpPhone
+from tests.wire.callers import Callers, talk
 from tests.wire.conftest import Report
 from tests.wire.guessing import TOO_MANY, WRONG, Guesser, addresses
 from tests.wire.need import need
@@ -58,7 +59,7 @@ def checked(*sites: Site) -> float:
 async def test_a_guesser_on_two_nodes_gets_sixty_guesses_and_honest_phones_notice_nothing(
     one: Site, two: Site
 ) -> None:
-    """Over UDP, TCP and WS at once, from the address of 40 phones that registered before."""
+    """Over UDP, TCP and WS at once, from the address of 40 phones that refresh and of two that call."""
     place = next(SOURCES)
     domain = one.demo()["domain"]
     handsets = [one.new_phone(ip={"mode": "OPEN"}) for _ in range(PHONES)]
@@ -69,6 +70,10 @@ async def test_a_guesser_on_two_nodes_gets_sixty_guesses_and_honest_phones_notic
         phones = [Phone(handset.account, shared[number % 2]) for number, handset in enumerate(handsets)]
         for phone in phones:
             assert (await phone.register()).status == 200
+        callers = await stack.enter_async_context(Callers(one))
+        called = callers.extension()
+        anna = await callers.phone(callers.extension().handset, source=(place[0], 0))
+        bert = await callers.phone(called.handset, source=(place[0], 0))
         before = checked(one, two)
         guessers = [
             Guesser(await stack.enter_async_context(await opened(transport, site, place)), domain)
@@ -81,10 +86,13 @@ async def test_a_guesser_on_two_nodes_gets_sixty_guesses_and_honest_phones_notic
                 for number, guesser in enumerate(guessers)
             ]
         )
-        statuses = []
-        while not guessing.done():
+        statuses, talks = [], 0
+        while not guessing.done() or not talks:
             for phone in phones:
                 statuses.append((await phone.register(reuse=True)).status)
+            outgoing, _ = await talk(anna, bert, called.number)
+            statuses.append((await outgoing.bye()).status)
+            talks += 1
         await guessing
         for phone in phones:  # also when all is over
             statuses.append((await phone.register()).status)
