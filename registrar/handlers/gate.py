@@ -196,6 +196,8 @@ class Gate:
         if self._ledger.is_suspect(who, now):
             self._stays_good(who)
             return
+        if self._turns.are_awaited(who.source):  # requests that came later must not overtake those
+            return
         self._shaken.pop(who, None)
         self.sure.pop(place, None)
         self.sure[place] = now + SURE_SECONDS

@@ -28,6 +28,10 @@ class Turns:
             raise
         return True
 
+    def are_awaited(self, phone: str) -> bool:
+        """Return whether somebody waits for the phone's turn."""
+        return bool(self._held.get(phone))
+
     def give(self, phone: str) -> None:
         """The turn is the next one's."""
         queue = self._held[phone]

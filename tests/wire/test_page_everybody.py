@@ -106,7 +106,7 @@ def test_what_went_wrong_is_for_everybody(wss: Site, browser: Browser, tmp_path:
     fields |= {"password": account.password, "server": "wss://127.0.0.1:9"}
     browser.open("http://{}:{}/phone#".format(*wss.http) + urlencode(fields))
     browser.press("#form button")
-    within(SEEN_SECONDS, lambda: browser.state()["closeCode"] == "1006", "it cannot connect")
+    within(SEEN_SECONDS, lambda: browser.state().get("closeCode") == "1006", "it cannot connect")
     looks_well(browser, tmp_path, "disconnected")
 
 

@@ -32,6 +32,7 @@ OPEN: Final = "calls_open"
 def _exchange(tmp: Path, media: str = "auto", relay: str = "") -> Iterator[tuple[Site, Phones, Phones]]:
     """A server, phones that call and phones that are called, all of them registered."""
     site = Site(tmp, secret_key=SECRET_KEY, media=media, rtpengine=relay)
+    site.command("migrate")
     site.demo()
     extensions = make_extensions(site.database, SECRET_KEY, DOMAIN, PHONES)
     callers = Phones(extensions[: PHONES // 2], site.sip, free_port())

@@ -98,7 +98,12 @@ def test_a_proxy_of_ours_says_where_a_phone_is(variant: str, guarded: Site) -> N
     ) as phone:
         assert phone.register().status == 200
         assert guarded.status(handset)["publicIpAddress"] == address
-        assert guarded.phone(handset)["ip"] == {"mode": "LOCKED", "countries": "", "address": address}
+        assert guarded.phone(handset)["ip"] == {
+            "mode": "LOCKED",
+            "countries": "",
+            "address": address,
+            "policy": "PHONE",
+        }
 
 
 @pytest.mark.parametrize("variant", UNCLEAR)
