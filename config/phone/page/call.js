@@ -11,6 +11,8 @@ const KEY_MS = 160;
 const KEY_GAP_MS = 60;
 const KEPT_BACK = 'The browser keeps the sound back: hang up, click on the page, and call again.';
 const LOST = 'The sound does not get through at the moment.';
+const HOLD_AGAIN_MS = 200;
+const HOLD_TRIES = 25;
 const BUSY = { status_code: 486, reason_phrase: 'Busy Here' };
 
 const START = {
@@ -123,12 +125,19 @@ export class Call {
     else this.#session.mute({ audio: true });
   }
 
+  // JsSIP refuses while the re-INVITE before is under way: whoever is quick is served when it is over.
+  #turnHold(held, tries = HOLD_TRIES) {
+    if (this.#state.state !== 'talking' || this.#state.held === held) return;
+    const begun = held ? this.#session.hold() : this.#session.unhold();
+    if (!begun && tries) setTimeout(() => this.#turnHold(held, tries - 1), HOLD_AGAIN_MS);
+  }
+
   hold() {
-    if (this.#state.state === 'talking' && !this.#state.held) this.#session.hold();
+    this.#turnHold(true);
   }
 
   resume() {
-    if (this.#state.state === 'talking' && this.#state.held) this.#session.unhold();
+    this.#turnHold(false);
   }
 
   // One key, as a telephone event in the sound (RFC 4733).
