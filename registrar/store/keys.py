@@ -24,7 +24,6 @@ WEAK_LENGTH: Final = 10_000
 WEAK_SECONDS: Final = 400 * 86_400
 STATUS_SECONDS: Final = 30 * 86_400
 """How long the status and the journal outlive the phone's last registration."""
-JOURNAL_LENGTH: Final = 100
 EVENTS_LENGTH: Final = 100_000
 CALL_SECONDS: Final = 90
 """How long a call is kept after the last word of the process that has it."""
