@@ -70,6 +70,14 @@ class LibraryPhone(BrowserPhone):
         self.tab.evaluate("hangUp()")
         self.wait("ended")
 
+    def join(self) -> None:
+        """Send the first one it talked to to the second one, with SIP.js, and wait for nothing."""
+        self.tab.evaluate("join()")
+
+    def wait_joined(self) -> None:
+        """Return when it was told that they talk to each other."""
+        self._until("joined", lambda: self.tab.state().get("joined", "").startswith("SIP/2.0 200"))
+
 
 @cache
 def bundle(library: str) -> str:

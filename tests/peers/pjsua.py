@@ -25,8 +25,13 @@ SOON: Final = 15.0
 TURN_MS: Final = 10
 
 
+def _parameter(scheme: str, transport: str) -> str:
+    """What a URI says of its transport: nothing where its scheme does."""
+    return "" if (scheme, transport) in (("sip", "udp"), ("sips", "tls")) else f";transport={transport}"
+
+
 class PjsuaPhone:
-    """One account over UDP or TCP, with pjsip's default codecs and behaviour. All methods block."""
+    """One account over UDP, TCP or TLS, with pjsip's default codecs and behaviour. All methods block."""
 
     def __init__(
         self,
@@ -35,11 +40,15 @@ class PjsuaPhone:
         server: Address,
         *,
         transport: str = "udp",
+        scheme: str = "sip",
         address: str = "127.0.0.1",
         interval: int = 300,
         answers: bool = False,
     ) -> None:
-        """`address` is that of its own interface; `answers`: it takes each call at once."""
+        """`address` is that of its own interface; `answers`: it takes each call at once.
+
+        `scheme` is that of its own URI and of the server's: with `sips` it goes by TLS.
+        """
         folder = tmp / f"{PROCESS}-{account.username}"
         folder.mkdir(parents=True, exist_ok=True)
         self._short = Path(tempfile.mkdtemp(prefix="pjsua-"))  # the path of a socket has 108 octets
@@ -48,8 +57,8 @@ class PjsuaPhone:
             "username": account.username,
             "password": account.password,
             "domain": account.domain,
-            "server": "sip:{}:{}".format(*server) + ("" if transport == "udp" else f";transport={transport}"),
-            "transport": transport,
+            "server": f"{scheme}:{server[0]}:{server[1]}{_parameter(scheme, transport)}",
+            "scheme": scheme,
             "address": address,
             "interval": interval,
             "answers": answers,
@@ -186,10 +195,11 @@ class _Desk:
         bound.boundAddress = order["address"]
         self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, bound)
         self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_TCP, bound)
+        self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, bound)
         self.endpoint.libStart()
         settings = pj.AccountConfig()
-        settings.idUri = f"sip:{order['username']}@{order['domain']}"
-        settings.regConfig.registrarUri = f"sip:{order['domain']}"
+        settings.idUri = f"{order['scheme']}:{order['username']}@{order['domain']}"
+        settings.regConfig.registrarUri = f"{order['scheme']}:{order['domain']}"
         settings.regConfig.timeoutSec = order["interval"]
         settings.sipConfig.proxies.append(f"{order['server']};lr")
         settings.sipConfig.authCreds.append(

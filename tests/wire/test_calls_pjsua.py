@@ -26,12 +26,12 @@ IDLE: Final = "is being destroyed due to timeout in idle timer"
 
 
 class OnePort(Site):
-    """A server with UDP and TCP on one port, as phones that change from one to the other expect it."""
+    """UDP and TCP on one port, as phones that change from one to the other expect it; TLS on another."""
 
     def __init__(self, tmp: Path) -> None:
         place = ("127.0.0.1", free_port())
         listener = "{}:{}".format(*place)
-        super().__init__(tmp, sip_udp=listener, sip_tcp=listener)
+        super().__init__(tmp, sip_udp=listener, sip_tcp=listener, transports=("tls",))
         self.sip = place
         self.listeners |= {"udp": place, "tcp": place}
 
@@ -151,3 +151,34 @@ async def test_it_joins_two_calls_of_somebody_else(callers: Callers, tmp_path: P
 def told(requests: Sequence[Server]) -> bool:
     """Whether a NOTIFY says 200."""
     return any(b"SIP/2.0 200" in one.request.body for one in requests)
+
+
+@pytest.mark.parametrize("scheme", ["sips", "sip"])
+async def test_a_phone_of_sips_calls_and_is_called(callers: Callers, tmp_path: Path, scheme: str) -> None:
+    """All of it by TLS, whether the other side is dialled as `sips:` or as `sip:` (RFC 3261 26.2.2)."""
+    bert, other = callers.extension(), callers.extension()
+    b = await callers.phone(other.handset, "tls")
+    domain = bert.handset.account.domain
+    phone = PjsuaPhone(tmp_path, bert.handset.account, callers.site.tls, transport="tls", scheme="sips")
+    await asyncio.to_thread(phone.start)
+    try:
+        assert all(contact.startswith("sips:") for contact in callers.site.contacts(bert.handset))
+        call = await asyncio.to_thread(phone.call, f"{scheme}:{other.number}@{domain}")
+        incoming = await b.incoming()
+        incoming.ring()
+        incoming.answer()
+        await incoming.acknowledged()
+        await asyncio.to_thread(phone.wait_state, call, "CONFIRMED")
+        await asyncio.to_thread(phone.hold, call)
+        await incoming.asked("INVITE")
+        assert (await incoming.bye()).status == 200
+        await asyncio.to_thread(phone.wait_state, call, "DISCONNCTD")
+
+        outgoing = await b.call(bert.number)
+        came = await asyncio.to_thread(phone.incoming)
+        await asyncio.to_thread(phone.answer, came)
+        await outgoing.answered()
+        await asyncio.to_thread(phone.hang_up, came)
+        await outgoing.asked("BYE")
+    finally:
+        await asyncio.to_thread(phone.close)

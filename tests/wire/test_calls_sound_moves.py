@@ -10,6 +10,7 @@ import pytest
 
 from tests.peers.cable import Cable
 from tests.peers.calling import CallingPhone
+from tests.peers.pjsua import PjsuaPhone
 from tests.peers.rtp import RtpParty, goertzel, level
 from tests.wire.callers import eventually
 from tests.wire.site import Site, within
@@ -80,6 +81,35 @@ def test_attended_transfer(room: Room, kinds: str) -> None:
     first.wait_moved()
     assert_talk(first, second)
     end(first, second)
+
+
+def test_a_page_of_sipjs_joins_a_phone_of_pjsip_with_another(room: Room, tmp_path: Path) -> None:
+    """An attended transfer between three that other people wrote; pjsip holds no URI of 256 octets."""
+    page, desk, called = room.stranger("sipjs"), room.desk(), room.extension()
+    address = room.studio.network.address
+    with PjsuaPhone(
+        tmp_path,
+        called.handset.account,
+        room.site.tcp,
+        transport="tcp",
+        address=address,
+        answers=True,
+    ) as transferee:
+        page.call(called.number)
+        page.wait_talking()
+        (first,) = transferee.calls()
+        connect(page, desk)
+        page.page.join()
+        desk.take_over()
+        within(SOON, lambda: set(transferee.calls()) > {first}, "pjsua2 has a second call")
+        (second,) = set(transferee.calls()) - {first}
+        transferee.wait_state(second, "CONFIRMED")
+        page.page.wait_joined()
+        page.hang_up()
+        transferee.wait_state(first, "DISCONNCTD")
+        assert transferee.state(second) == "CONFIRMED"
+        desk.hang_up()
+        transferee.wait_state(second, "DISCONNCTD")
 
 
 # Three phones of one extension

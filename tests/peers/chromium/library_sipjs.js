@@ -5,7 +5,7 @@ const AGAIN_MS = 1000;
 const link = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 const shown = document.body.dataset;
 const options = { sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } } };
-let session = null;
+const sessions = [];
 
 const ua = new UserAgent({
   uri: UserAgent.makeURI(`sip:${link.username}@${link.domain}`),
@@ -32,11 +32,12 @@ function reconnect() {
   ua.reconnect().catch(() => setTimeout(reconnect, AGAIN_MS));
 }
 
-function keep(newest, state) {
-  session = newest;
+function keep(session, state) {
+  sessions.push(session);
   shown.calls = state;
   session.delegate = { onBye: (bye) => bye.accept() };
   session.stateChange.addListener((now) => {
+    if (session !== sessions.at(-1)) return;
     if (now === SessionState.Established) {
       window.play(session.sessionDescriptionHandler.remoteMediaStream);
       shown.calls = 'talking';
@@ -52,5 +53,13 @@ window.dial = (number) => {
   keep(inviter, 'calling');
   inviter.invite();
 };
-window.answer = () => void session.accept(options);
-window.hangUp = () => void session.bye();
+window.answer = () => void sessions.at(-1).accept(options);
+window.hangUp = () => sessions.filter(({ state }) => state === SessionState.Established).forEach((one) => void one.bye());
+// An attended transfer: the first one it talked to gets the second one; what it hears of that is `joined`.
+window.join = () => {
+  const onNotify = (notification) => {
+    notification.accept();
+    shown.joined = notification.request.body.trim();
+  };
+  void sessions[0].refer(sessions[1], { onNotify });
+};
