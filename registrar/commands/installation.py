@@ -16,7 +16,6 @@ from config import clock
 from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
 from config.settings import ApiSettings
-from registrar.app import SipSettings
 from registrar.errors import ConfigurationError
 from registrar.settings import Settings
 from registrar.store import certificate, database, redis_client
@@ -100,33 +99,6 @@ class Installation:
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,
             password_length=settings.password_length,
-        )
-
-    def sip(self) -> SipSettings:
-        """What the SIP side is told."""
-        settings = self.settings
-        return SipSettings(
-            udp=settings.sip_udp,
-            tcp=settings.sip_tcp,
-            tls=settings.sip_tls,
-            ws=settings.sip_ws,
-            wss=settings.sip_wss,
-            ws_origins=settings.ws_origins,
-            domain=settings.domain,
-            public_host=settings.public_host,
-            digest=settings.digest,
-            secret_key=self.secret_key,
-            geoip_database=self.country_file,
-            trusted_proxies=settings.trusted_proxies,
-            lock_ipv6_prefix=settings.lock_ipv6_prefix,
-            pbx_cluster=settings.pbx_cluster,
-            node=settings.node,
-            node_sip=settings.node_sip,
-            redis_url=self.redis_url,
-            ping_seconds=settings.ping_seconds,
-            ring_seconds=settings.ring_seconds,
-            rtpengine=settings.rtpengine,
-            media=settings.media,
         )
 
 

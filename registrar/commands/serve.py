@@ -1,0 +1,239 @@
+"""What `registrar serve` does: both sides in one process, and the embedded Valkey beside them."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config import clock
+from config.app import create_app
+from config.health import Readiness
+from config.operations.demo import demo_tenant
+from config.places import HttpLimits, Places
+from config.server import HttpServer
+from registrar import memory
+from registrar.app import SipSettings, SipSide, descriptors, http_places
+from registrar.errors import ConfigurationError
+from registrar.logs import RequestLines, WrongPasswordLines
+from registrar.metrics import Metrics
+from registrar.settings import Settings
+from registrar.store import redis_client
+from registrar.store.media_engine import engine_name
+from registrar.store.valkey import EmbeddedValkey
+from registrar.transport.tls import ServerTls
+
+from .first_steps import print_demo, print_first_steps
+from .installation import Installation, Stores, opened
+from .served_certificate import concerns, served_certificate
+from .side import Side
+
+READY_SECONDS: Final = 1.0
+RTPENGINE: Final = "13.4.1.1"
+"""Older ones can be brought to send a call's sound to strangers (CVE-2025-53399)."""
+
+log = logging.getLogger("registrar")
+
+
+async def run(installation: Installation, side: Side, lines: RequestLines, *, demo: bool) -> None:
+    """Run until SIGINT or SIGTERM; `demo` makes the demo tenant and prints how to use it.
+
+    Raises ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    _say_what_is_unusual(installation)
+    async with (
+        _valkey(installation),
+        opened(installation, upgrade=False) as stores,
+        served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
+    ):
+        metrics, tried = Metrics(), WrongPasswordLines()
+        if tls is not None:
+            metrics.certificate(lambda: tls.expires_at)
+        sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
+        async with asyncio.TaskGroup() as tasks:
+            running = []
+            if sip is not None:
+                running.append(tasks.create_task(sip.run(stop)))
+            if side is not Side.SIP:
+                pages = _http_app(installation, stores, metrics, sip, tls, tried)
+                for http in _http_servers(installation.settings, pages, tls):
+                    running.append(tasks.create_task(http.run(stop)))
+                    await _started(http.started, running)
+            if sip is not None:
+                await _started(sip.started, running)
+            if demo:
+                print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
+            else:
+                print_first_steps(installation, sip=side is not Side.API, api=side is not Side.SIP)
+            memory.settle()
+            tasks.create_task(memory.tidy(stop))
+            log.info("ready")
+
+
+def _wants_certificate(settings: Settings, side: Side) -> bool:
+    https = settings.https if side is not Side.SIP else ()
+    sip = (*settings.sip_tls, *settings.sip_wss) if side is not Side.API else ()
+    return bool(https or sip)
+
+
+def _http_servers(settings: Settings, pages: FastAPI, tls: ServerTls | None) -> list[HttpServer]:
+    limits = HttpLimits(total=http_places(descriptors()))
+    places = Places(clock.mono_now, limits, settings.trusted_proxies)
+    servers = [HttpServer(settings.http, pages, places)]
+    if settings.https and tls is not None:
+        servers.append(HttpServer(settings.https, pages, places, tls.context))
+    return servers
+
+
+async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> None:
+    """Wait until a part has started, or one of them has failed."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait({waiting, *running}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def _sip_side(
+    installation: Installation,
+    stores: Stores,
+    metrics: Metrics,
+    lines: RequestLines,
+    tried: WrongPasswordLines,
+    tls: ServerTls | None,
+) -> SipSide:
+    redis = redis_client.connect(installation.redis_url)
+    return SipSide(
+        _sip_settings(installation),
+        redis,
+        stores.reader,
+        stores.writer,
+        stores.vault,
+        metrics,
+        lines,
+        tried,
+        tls.context if tls is not None else None,
+    )
+
+
+def _sip_settings(installation: Installation) -> SipSettings:
+    """What the SIP side is told."""
+    settings = installation.settings
+    return SipSettings(
+        udp=settings.sip_udp,
+        tcp=settings.sip_tcp,
+        tls=settings.sip_tls,
+        ws=settings.sip_ws,
+        wss=settings.sip_wss,
+        ws_origins=settings.ws_origins,
+        domain=settings.domain,
+        public_host=settings.public_host,
+        digest=settings.digest,
+        secret_key=installation.secret_key,
+        geoip_database=installation.country_file,
+        trusted_proxies=settings.trusted_proxies,
+        lock_ipv6_prefix=settings.lock_ipv6_prefix,
+        pbx_cluster=settings.pbx_cluster,
+        node=settings.node,
+        node_sip=settings.node_sip,
+        redis_url=installation.redis_url,
+        ping_seconds=settings.ping_seconds,
+        ring_seconds=settings.ring_seconds,
+        rtpengine=settings.rtpengine,
+        media=settings.media,
+    )
+
+
+def _http_app(
+    installation: Installation,
+    stores: Stores,
+    metrics: Metrics,
+    sip: SipSide | None,
+    tls: ServerTls | None,
+    tried: WrongPasswordLines,
+) -> FastAPI:
+    async def readiness() -> Readiness:
+        parts, degraded = (
+            sip.state() if sip is not None else ({"redis": await _redis_state(stores.redis)}, ())
+        )
+        parts["database"] = await _database_state(stores.reader)
+        if tls is not None:
+            degraded = (*degraded, *concerns(tls, clock.epoch_now()))
+        return Readiness(all(state == "up" for state in parts.values()), parts, degraded)
+
+    return create_app(
+        installation.api(),
+        stores.writer,
+        stores.reader,
+        stores.redis,
+        stores.vault,
+        readiness,
+        metrics.exposition,
+        tried,
+    )
+
+
+async def _redis_state(redis: Redis) -> str:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await redis.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        return f"down: {type(error).__name__}"
+    return "up"
+
+
+async def _database_state(reader: AsyncEngine) -> str:
+    try:
+        async with asyncio.timeout(READY_SECONDS), reader.connect() as connection:
+            await connection.execute(text("SELECT 1 FROM phone_v1 LIMIT 1"))
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return f"down: {type(error).__name__}"
+    return "up"
+
+
+@asynccontextmanager
+async def _valkey(installation: Installation) -> AsyncIterator[None]:
+    """The embedded server for the length of the block, if this process is the one to run it."""
+    if not installation.embedded:
+        yield
+        return
+    server = EmbeddedValkey(installation.directory)
+    try:
+        owner = await server.start()
+    except (OSError, TimeoutError) as error:
+        raise ConfigurationError(
+            f"REGISTRAR_DATA_DIR: the embedded Valkey does not start: {error}"
+        ) from error
+    if not owner:
+        log.info("using the embedded Valkey of another process on this data directory")
+    watch = asyncio.create_task(server.run())
+    try:
+        yield
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+        await server.stop()
+
+
+def _say_what_is_unusual(installation: Installation) -> None:
+    hosts = [host for host, _ in installation.settings.http]
+    exposed = [host for host in hosts if not (host.startswith("127.") or host == "::1")]
+    if exposed and not installation.settings.trusted_proxies:
+        log.warning(
+            "the API listens on %s without TLS and without a trusted proxy before it (REGISTRAR_HTTP)",
+            ", ".join(exposed),
+        )
+    if installation.settings.rtpengine:
+        engines = ", ".join(engine_name(host, port) for host, port in installation.settings.rtpengine)
+        log.info("media relay: %s; production wants rtpengine >= %s (docs/media.md)", engines, RTPENGINE)
