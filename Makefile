@@ -16,7 +16,7 @@ run: $(VENV)/run.done $(PAGE)
 
 # First what waits for nothing, then what starts servers and phones and measures time: not beside each other.
 test: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers unit
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "wire or api"
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m "wire or api"
 
 peers:
 	bash deploy/peers.sh test
@@ -38,11 +38,11 @@ wire: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 
 # The tests that wait for time, ten times in a row beside four busy loops.
 busy: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
-	$(BIN)/python -m tests.busy --loops 4 --times 10 -- -m timed -n 2 --dist loadgroup
+	$(BIN)/python -m tests.busy --loops 4 --times 10 -- -m timed -n 2 --dist loadgroup --no-loadscope-reorder
 
 # The large rounds that make test runs in small.
 soak: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
-	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/wire
+	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/wire
 
 # The page at /phone, and what drives the browser of its tests. Both come from npm, once; where they cannot be made
 # that is told in one line, and everything else works.

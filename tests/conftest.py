@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -20,11 +21,13 @@ TOGETHER: Final = "servers"
 APART: Final = frozenset(
     {
         "test_browser", "test_certificate_under_load", "test_commands", "test_connections",
-        "test_create_errors", "test_doctor", "test_media_engine", "test_netns", "test_postgresql",
-        "test_framing", "test_fuzz", "test_http_connections", "test_https", "test_injection",
-        "test_phones_tcp_tls", "test_statements_register", "test_statements_authentication",
-        "test_statements_transport", "test_statements_websocket", "test_torture", "test_turn_inside",
-        "test_unit", "test_watch", "test_websocket_frames",
+        "test_create_errors", "test_doctor", "test_examples", "test_framing", "test_fuzz",
+        "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
+        "test_listener", "test_media_browser", "test_media_engine", "test_media_nat", "test_netns",
+        "test_nodes", "test_page_calls", "test_page_everybody", "test_page_links", "test_phones_tcp_tls",
+        "test_pings", "test_postgresql", "test_readme", "test_run", "test_statements_authentication",
+        "test_statements_register", "test_statements_transport", "test_statements_websocket", "test_torture",
+        "test_turn", "test_turn_inside", "test_unit", "test_watch", "test_websocket_frames", "test_wheel",
     }
 )  # fmt: skip
 """Of those that start servers: modules that may run beside the others, with servers of their own."""
@@ -37,6 +40,8 @@ TIMED: Final = frozenset(
 """Modules whose tests wait for time to pass, or compare with it: `make busy` runs them beside busy loops."""
 API: Final = frozenset({"test_access_matrix", "test_checklist", "test_generated", "test_races"})
 """Modules that share one server of the API on PostgreSQL."""
+FIRST: Final = ("servers", "calls", "sound", "test_run", "test_browser", "test_doctor", "api", "test_logins")
+"""The groups that take longest, by name or module: what begins last shall be short."""
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
 ON_POSTGRESQL: Final = "postgresql"
 """The name of that half of the tests that run on both databases."""
@@ -62,11 +67,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook of this name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: a module is never split, and most of those with servers are one."""
+    """For `--dist loadgroup --no-loadscope-reorder`: a module is never split, some with servers are one."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
         if item.path.stem in TIMED:
             item.add_marker(pytest.mark.timed)
+    items.sort(key=lambda item: _turn(_group(item)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -86,6 +92,11 @@ def _group(item: pytest.Item) -> str:
     if callspec is not None and callspec.params.get("backend") == ON_POSTGRESQL:
         return f"{item.path} on {ON_POSTGRESQL}"
     return "api" if item.path.stem in API else TOGETHER
+
+
+def _turn(group: str) -> int:
+    name = Path(group.removesuffix(f" on {ON_POSTGRESQL}")).stem
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Lists of this dialect: counted and read in one snapshot of the database, and sent while they are read."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -10,8 +9,7 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..deps import Parts
 from ..errors import unavailable
@@ -22,10 +20,6 @@ from .rows import Shape, count_rows, stream_rows
 
 AT_ONCE: Final = 500
 """So many rows are read and written without a break; a list that is not longer is not streamed."""
-STALL_SECONDS: Final = 30.0
-"""After so long without reading, a client loses its connection: it keeps one to the database busy."""
-
-log = logging.getLogger(__name__)
 
 Scoped = Callable[[AsyncSession], Awaitable[Sequence[ColumnElement[bool]]]]
 """Says which rows the caller may see. Raises Refused (404) for a place that is not there."""
@@ -67,18 +61,11 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
 
 
 class Streamed(StreamingResponse):
-    """A list that goes out piece by piece; a client that does not read it is left."""
+    """A list that goes out piece by piece. A client that reads none of it loses its connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def patient(message: Message) -> None:
-            async with asyncio.timeout(STALL_SECONDS):
-                await send(message)
-
         try:
-            await super().__call__(scope, receive, patient)
-        except TimeoutError:
-            log.warning("a list was given up: its client did not read for %.0f s", STALL_SECONDS)
-            raise ClientDisconnect from None
+            await super().__call__(scope, receive, send)
         finally:
             await self.close()
 

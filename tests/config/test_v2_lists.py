@@ -176,19 +176,6 @@ async def test_only_some_long_lists_are_sent_at_a_time(world: World, networks: s
     assert in_use(world) == 0
 
 
-async def test_a_client_that_does_not_read_is_left(
-    world: World, networks: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lists, "STALL_SECONDS", 0.05)
-
-    async def deaf(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.body":
-            await asyncio.Event().wait()
-
-    await ask(world.app(), world, networks, deaf)
-    assert in_use(world) == 0
-
-
 async def test_a_client_that_goes_away_leaves_nothing_behind(world: World, networks: str) -> None:
     async def gone(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body":

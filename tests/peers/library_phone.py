@@ -50,6 +50,10 @@ class LibraryPhone(BrowserPhone):
         """Return when it is registered."""
         self._until("registered", lambda: self.tab.state()["registration"] == "registered")
 
+    def wait_cut(self) -> None:
+        """Return when it knows that its connection has ended; SIP.js has the next one at once."""
+        self._until("cut", lambda: "cuts" in self.tab.state())
+
     def reload(self) -> None:
         """Load the page anew, and return when it is registered again."""
         self.tab.reload()

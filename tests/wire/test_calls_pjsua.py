@@ -3,8 +3,9 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
@@ -53,30 +54,31 @@ async def callers(one_port: Site) -> AsyncIterator[Callers]:
     within(5, lambda: not call_keys(one_port), "no call is left")
 
 
-@pytest.fixture
-async def desk(callers: Callers, tmp_path: Path) -> AsyncIterator[tuple[PjsuaPhone, Extension]]:
-    """One of them, registered over UDP, and its extension."""
-    extension = callers.extension()
-    phone = PjsuaPhone(tmp_path, extension.handset.account, callers.site.sip)
+@asynccontextmanager
+async def desk(
+    callers: Callers, tmp: Path, extension: Extension | None = None, **settings: Any
+) -> AsyncIterator[PjsuaPhone]:
+    """A phone of pjsua2 that is registered, over UDP unless `settings` say otherwise."""
+    account = (extension or callers.extension()).handset.account
+    phone = PjsuaPhone(tmp, account, settings.pop("server", callers.site.sip), **settings)
     await asyncio.to_thread(phone.start)
     try:
-        yield phone, extension
+        yield phone
     finally:
         await asyncio.to_thread(phone.close)
 
 
-async def connected(
-    callers: Callers, desk: PjsuaPhone, number: Extension, domain: str
-) -> tuple[int, Incoming]:
-    """The desk phone calls, by TCP, and somebody takes it."""
-    b = await callers.phone(number.handset)
-    call = await asyncio.to_thread(desk.call, f"sip:{number.number}@{domain}")
+async def connected(callers: Callers, phone: PjsuaPhone) -> tuple[int, Incoming]:
+    """The desk phone calls somebody, by TCP, who takes it."""
+    called = callers.extension()
+    b = await callers.phone(called.handset)
+    call = await asyncio.to_thread(phone.call, f"sip:{called.number}@{called.handset.account.domain}")
     incoming = await b.incoming()
     incoming.ring()
     incoming.answer()
     await incoming.acknowledged()
-    await asyncio.to_thread(desk.wait_state, call, "CONFIRMED")
-    assert went_by_tcp(desk, "INVITE")
+    await asyncio.to_thread(phone.wait_state, call, "CONFIRMED")
+    assert went_by_tcp(phone, "INVITE")
     return call, incoming
 
 
@@ -87,32 +89,26 @@ def went_by_tcp(desk: PjsuaPhone, method: str) -> bool:
 
 
 @pytest.mark.timed
-async def test_it_hangs_up_after_a_minute(callers: Callers, desk: tuple[PjsuaPhone, Extension]) -> None:
-    """The connection of its INVITE is closed by then: its BYE comes by a new one, and is challenged."""
-    phone, extension = desk
-    call, incoming = await connected(callers, phone, callers.extension(), extension.handset.account.domain)
-    await asyncio.sleep(TALK_SECONDS)
-    assert IDLE in phone.output
-    await asyncio.to_thread(phone.hang_up, call)
-    await incoming.asked("BYE")
-    await asyncio.to_thread(phone.wait_state, call, "DISCONNCTD")
-    assert went_by_tcp(phone, "BYE")
-    assert "407/BYE" in phone.output and "200/BYE" in phone.output
+async def test_after_a_minute_one_hangs_up_and_another_holds(callers: Callers, tmp_path: Path) -> None:
+    """The connection of their INVITE is closed by then: both come by a new one, and are challenged."""
+    async with desk(callers, tmp_path / "first") as first, desk(callers, tmp_path / "second") as second:
+        call, incoming = await connected(callers, first)
+        other_call, other_incoming = await connected(callers, second)
+        await asyncio.sleep(TALK_SECONDS)
+        assert IDLE in first.output and IDLE in second.output
 
+        await asyncio.to_thread(first.hang_up, call)
+        await incoming.asked("BYE")
+        await asyncio.to_thread(first.wait_state, call, "DISCONNCTD")
+        assert went_by_tcp(first, "BYE")
+        assert "407/BYE" in first.output and "200/BYE" in first.output
 
-@pytest.mark.timed
-async def test_it_holds_after_a_minute(callers: Callers, desk: tuple[PjsuaPhone, Extension]) -> None:
-    """A re-INVITE that is too large for UDP, by a connection of its own; then the other side hangs up."""
-    phone, extension = desk
-    call, incoming = await connected(callers, phone, callers.extension(), extension.handset.account.domain)
-    await asyncio.sleep(TALK_SECONDS)
-    assert IDLE in phone.output
-    await asyncio.to_thread(phone.hold, call)
-    held = await incoming.asked("INVITE")
-    assert b"a=sendonly" in held.request.body
-    assert went_by_tcp(phone, "INVITE")
-    assert (await incoming.bye()).status == 200
-    await asyncio.to_thread(phone.wait_state, call, "DISCONNCTD")
+        await asyncio.to_thread(second.hold, other_call)
+        held = await other_incoming.asked("INVITE")
+        assert b"a=sendonly" in held.request.body
+        assert went_by_tcp(second, "INVITE")
+        assert (await other_incoming.bye()).status == 200
+        await asyncio.to_thread(second.wait_state, other_call, "DISCONNCTD")
 
 
 async def test_it_joins_two_calls_of_somebody_else(callers: Callers, tmp_path: Path) -> None:
@@ -123,9 +119,7 @@ async def test_it_joins_two_calls_of_somebody_else(callers: Callers, tmp_path: P
     bert, carl = callers.extension(), callers.extension()
     a = await callers.phone(callers.extension().handset, "tcp")
     c = await callers.phone(carl.handset)
-    phone = PjsuaPhone(tmp_path, bert.handset.account, callers.site.sip, answers=True)
-    await asyncio.to_thread(phone.start)
-    try:
+    async with desk(callers, tmp_path, bert, answers=True):
         first = await a.call(bert.number)
         await first.answered()
         second, consulted = await talk(a, c, carl.number)
@@ -144,8 +138,6 @@ async def test_it_joins_two_calls_of_somebody_else(callers: Callers, tmp_path: P
         await eventually(lambda: told(a.requests), "the transferor is told that it worked")
         assert (await first.bye()).status == 200
         assert (await rung.bye()).status == 200
-    finally:
-        await asyncio.to_thread(phone.close)
 
 
 def told(requests: Sequence[Server]) -> bool:
@@ -159,9 +151,8 @@ async def test_a_phone_of_sips_calls_and_is_called(callers: Callers, tmp_path: P
     bert, other = callers.extension(), callers.extension()
     b = await callers.phone(other.handset, "tls")
     domain = bert.handset.account.domain
-    phone = PjsuaPhone(tmp_path, bert.handset.account, callers.site.tls, transport="tls", scheme="sips")
-    await asyncio.to_thread(phone.start)
-    try:
+    server = callers.site.tls
+    async with desk(callers, tmp_path, bert, server=server, transport="tls", scheme="sips") as phone:
         assert all(contact.startswith("sips:") for contact in callers.site.contacts(bert.handset))
         call = await asyncio.to_thread(phone.call, f"{scheme}:{other.number}@{domain}")
         incoming = await b.incoming()
@@ -180,5 +171,3 @@ async def test_a_phone_of_sips_calls_and_is_called(callers: Callers, tmp_path: P
         await outgoing.answered()
         await asyncio.to_thread(phone.hang_up, came)
         await outgoing.asked("BYE")
-    finally:
-        await asyncio.to_thread(phone.close)

@@ -66,7 +66,7 @@ def test_a_page_whose_connection_alone_was_cut_keeps_its_call(
         connect(*((page, desk) if page_calls else (desk, page)))
         (before,) = room.site.bindings(page.handset)
         assert cable.cut() == 1
-        within(WAIT_SECONDS, lambda: page.page.tab.state()["connection"] != "connected", "the page knows")
+        page.page.wait_cut()
         assert_talk(page, desk)
         page.page.wait_registered()
         within(WAIT_SECONDS, lambda: before not in room.site.bindings(page.handset), "it is registered anew")

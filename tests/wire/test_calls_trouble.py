@@ -75,7 +75,13 @@ async def test_a_party_whose_connection_is_seen_to_close_ends_the_call(callers: 
     )
 
 
-async def test_a_caller_over_udp_that_is_killed_while_it_rings(phones: Callers) -> None:
+async def test_a_caller_over_udp_may_ring_for_as_long_as_it_lives(phones: Callers) -> None:
+    async with asyncio.TaskGroup() as calls:
+        calls.create_task(_killed_while_it_rings(phones))
+        calls.create_task(_rings_and_lives(phones))
+
+
+async def _killed_while_it_rings(phones: Callers) -> None:
     anna, bert = phones.extension(), phones.extension()
     a, b = await phones.phone(anna.handset), await phones.phone(bert.handset, "tcp")
     outgoing = await a.call(bert.number)
@@ -92,7 +98,7 @@ async def test_a_caller_over_udp_that_is_killed_while_it_rings(phones: Callers) 
     assert call_events(phones.site, call_id)[-1]["reason"] == "lost"
 
 
-async def test_a_caller_over_udp_that_lives_may_ring_for_longer(phones: Callers) -> None:
+async def _rings_and_lives(phones: Callers) -> None:
     anna, bert = phones.extension(), phones.extension()
     a, b = await phones.phone(anna.handset), await phones.phone(bert.handset, "tcp")
     outgoing = await a.call(bert.number)

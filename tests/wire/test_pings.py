@@ -72,6 +72,9 @@ class Listening:
                 if self.status:
                     self.phone.send(answer_to(raw, self.status))
 
+    def has_more_pings_than(self, number: int) -> Callable[[], bool]:
+        return lambda: len(self.pings) > number
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -96,6 +99,10 @@ def has_round_trip(site: Site, handset: Handset) -> Callable[[], bool]:
 
 def is_offline(site: Site, handset: Handset) -> Callable[[], bool]:
     return lambda: site.status_hash(handset)["online"] == "0"
+
+
+def is_online(site: Site, handset: Handset) -> Callable[[], bool]:
+    return lambda: bool(site.status(handset)["online"])
 
 
 def timed_out(site: Site, handset: Handset) -> bool:
@@ -132,27 +139,30 @@ def test_of_two_phones_behind_one_address_the_one_that_falls_silent_is_offline(p
         assert kinds(pinging.journal(alive.handset)) == ["locked", "registered"]
 
 
-@pytest.mark.parametrize("how", ["answers", "asks", "keeps alive"])
-def test_a_phone_that_was_silent_is_back_as_soon_as_it_is_heard(pinging: Site, how: str) -> None:
-    with Listening(pinging, "") as phone:
-        handset = phone.handset
-        within(SILENT_WITHIN, is_offline(pinging, handset), "offline")
-        assert timed_out(pinging, handset)
-        told = pinging.api("GET", f"/pbx/sipphone/{handset.id}/events").body["summary"]
-        assert "Its registration stays until " in told
-        before = len(phone.pings)
-        within(10, lambda: len(phone.pings) > before, "it is pinged on")
-        phone.status = "200 OK"
-        if how == "asks":  # anything: it is asked at once whether it is there
-            uri = "sip:{}:{}".format(*pinging.sip)
-            phone.phone.send(phone.phone.caller.request("OPTIONS", uri, uri))
-        elif how == "keeps alive":
-            phone.phone.send(b"\r\n\r\n")
-        within(70, lambda: pinging.status(handset)["online"], "online")
-        assert pinging.status(handset)["reason"] == "registered"
-        events = [(entry["event"], entry["reason"]) for entry in pinging.journal(handset)]
-        assert events[-2:] == [("lost", "ping-timeout"), ("registered", "ping-answered")]
-        within(SEEN_WITHIN, has_round_trip(pinging, handset), "a round trip")
+def test_phones_that_were_silent_are_back_as_soon_as_they_are_heard(pinging: Site) -> None:
+    """Each in its own way, all at the same time, for they take their time to be found silent."""
+    with Listening(pinging, "") as answers, Listening(pinging, "") as asks, Listening(pinging, "") as lives:
+        phones = (answers, asks, lives)
+        for phone in phones:
+            within(SILENT_WITHIN, is_offline(pinging, phone.handset), "offline")
+            assert timed_out(pinging, phone.handset)
+            told = pinging.api("GET", f"/pbx/sipphone/{phone.handset.id}/events").body["summary"]
+            assert "Its registration stays until " in told
+        pinged = [len(phone.pings) for phone in phones]
+        for phone, before in zip(phones, pinged, strict=True):
+            within(10, phone.has_more_pings_than(before), "it is pinged on")
+        for phone in phones:
+            phone.status = "200 OK"
+        uri = "sip:{}:{}".format(*pinging.sip)
+        asks.phone.send(asks.phone.caller.request("OPTIONS", uri, uri))  # it is asked at once if it is there
+        lives.phone.send(b"\r\n\r\n")
+        for phone in (asks, lives, answers):
+            handset = phone.handset
+            within(70, is_online(pinging, handset), "online")
+            assert pinging.status(handset)["reason"] == "registered"
+            events = [(entry["event"], entry["reason"]) for entry in pinging.journal(handset)]
+            assert events[-2:] == [("lost", "ping-timeout"), ("registered", "ping-answered")]
+            within(SEEN_WITHIN, has_round_trip(pinging, handset), "a round trip")
 
 
 def test_an_answer_from_another_port_is_none(pinging: Site) -> None:

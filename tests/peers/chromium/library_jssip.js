@@ -24,6 +24,7 @@ function keep(newest) {
 ua.on('connected', () => (shown.connection = 'connected'));
 ua.on('disconnected', () => {
   shown.connection = 'disconnected';
+  shown.cuts = Number(shown.cuts ?? 0) + 1;
   shown.registration = 'none';
 });
 ua.on('registered', () => (shown.registration = 'registered'));

@@ -20,6 +20,7 @@ const ua = new UserAgent({
     },
     onDisconnect(error) {
       shown.connection = 'disconnected';
+      shown.cuts = Number(shown.cuts ?? 0) + 1;
       shown.registration = 'none';
       if (error) reconnect(); // as its documentation advises
     },
