@@ -153,7 +153,7 @@ WRONG: Final = Script("""
 --      how long both are kept, words of the entry without its count ...
 -- answers the count of the entry, 0 when none was written
 local known = redis.call('HMGET', KEYS[1], 'wrongPasswordsAt', 'wrongPasswordsSince', 'wrongPasswords',
-  'wrongPasswordsTold', 'wrongPasswordsUntold')
+  'wrongPasswordsTold', 'wrongPasswordsUntold', 'lastRejectedAt', 'lastRejectedReason')
 local now, many = tonumber(ARGV[1]), tonumber(ARGV[4])
 local since, count = known[2] or ARGV[1], tonumber(known[3] or 0)
 if not known[1] or now - tonumber(known[1]) > tonumber(ARGV[5]) then since, count = ARGV[1], 0 end
@@ -164,8 +164,11 @@ if told == '' or now - tonumber(told) >= tonumber(ARGV[6]) then
   redis.call('XADD', KEYS[2], 'MAXLEN', 100, '*', 'count', written, unpack(ARGV, 8))
   redis.call('EXPIRE', KEYS[2], ARGV[7])
 end
+if tonumber(known[6] or 0) < now or known[7] == ARGV[3] then -- this comes late: a refusal since then stays
+  redis.call('HSET', KEYS[1],
+    'lastRejectedAt', ARGV[1], 'lastRejectedIp', ARGV[2], 'lastRejectedReason', ARGV[3])
+end
 redis.call('HSET', KEYS[1],
-  'lastRejectedAt', ARGV[1], 'lastRejectedIp', ARGV[2], 'lastRejectedReason', ARGV[3],
   'wrongPasswordsAt', ARGV[1], 'wrongPasswordsSince', since, 'wrongPasswords', count + many,
   'wrongPasswordsTold', told, 'wrongPasswordsUntold', untold)
 if redis.call('EXPIRE', KEYS[1], ARGV[7], 'GT') == 0 and redis.call('TTL', KEYS[1]) < 0 then

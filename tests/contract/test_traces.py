@@ -49,6 +49,22 @@ async def test_the_status_says_who_when_and_how_often(redis: Redis) -> None:
     assert 0 < await redis.ttl(STATUS) <= 30 * 86_400
 
 
+@pytest.mark.parametrize("later", [0, 1])
+async def test_a_refusal_for_another_reason_since_then_stays(redis: Redis, later: int) -> None:
+    """What is written here comes up to a second after its answer, a refusal of another kind with its own."""
+    mine = {
+        "lastRejectedAt": str(NOW + later),
+        "lastRejectedIp": "203.0.113.9",
+        "lastRejectedReason": "blocked",
+    }
+    await redis.hset(STATUS, mapping=mine)
+    await wrong(redis, 0)
+    assert await redis.hmget(STATUS, *mine) == list(mine.values())
+    assert await redis.hget(STATUS, "wrongPasswords") == "1"
+    await wrong(redis, later + 1)
+    assert await redis.hget(STATUS, "lastRejectedReason") == "wrong-password"
+
+
 async def test_an_hour_without_one_begins_a_new_count(redis: Redis) -> None:
     await wrong(redis, 0, 5)
     await wrong(redis, 3_601)
