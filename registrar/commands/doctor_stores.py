@@ -109,6 +109,10 @@ async def check_redis(settings: Settings, directory: Path) -> list[Finding]:
         return redis_check.judge(told)
     if given:
         return [fail(redis_check.WHAT, told.problem, "start it, or put REGISTRAR_REDIS_URL right")]
+    if told.hangs:
+        return [
+            fail(redis_check.WHAT, "the embedded Valkey does not answer", "start `registrar serve` again")
+        ]
     return [_embedded()]
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from registrar.model import Epoch
 
@@ -35,6 +36,8 @@ class Told:
     """By how many seconds its clock is before ours."""
     problem: str = field(default="")
     """Why it said nothing."""
+    hangs: bool = False
+    """Whether somebody is there who did not answer in time."""
 
 
 async def ask(redis: Redis, now: Epoch) -> Told:
@@ -47,8 +50,9 @@ async def ask(redis: Redis, now: Epoch) -> Told:
             middle = now + (loop.time() - begun) / 2
             info = dict(await redis.info())
             return Told(info, await _save(redis), seconds + microseconds / 1e6 - middle)
-    except (RedisError, OSError, TimeoutError) as error:
-        return Told({}, problem=" ".join(str(error).split()) or type(error).__name__)
+    except (RedisError, OSError) as error:
+        hangs = isinstance(error, (TimeoutError, RedisTimeoutError))
+        return Told({}, problem=" ".join(str(error).split()) or type(error).__name__, hangs=hangs)
 
 
 async def _save(redis: Redis) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.peers.ports import free_port
-from tests.peers.process import CLEAN_ENVIRONMENT
+from tests.peers.process import CLEAN_ENVIRONMENT, frozen
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import COMMAND
 from tests.peers.rtpengine import Rtpengine
@@ -173,6 +173,8 @@ def test_a_running_site_on_all_transports_is_fit(tmp_path: Path) -> None:
         assert "Traceback" not in site.log_text
         foreign = about(ask(site, secret_key=SECRET), "port")
         assert [level for level, _ in foreign[:3]] == ["FAIL"] * 3, "another installation's SIP is not ours"
+        with frozen(site.valkeys[0]):
+            assert about(ask(site), "Redis") == [("FAIL", "the embedded Valkey does not answer")]
 
 
 def test_the_media_relay_is_asked(tmp_path: Path) -> None:
