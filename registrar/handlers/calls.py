@@ -437,18 +437,21 @@ class CallTable:
             entry.cause, entry.by = cause, by
             entry.ringing.end(480 if cause is Cause.LOST else 487)
             return
-        self._end(entry, Ending(cause, self._clock(), by=by))
+        if not self._end(entry, Ending(cause, self._clock(), by=by)):
+            return  # it ended while others were looked at
         text = "Lost" if cause is Cause.LOST else "Ended by the operator"
         reason = f'SIP;cause=480;text="{text}"'
         await self._say_bye(_whole(entry), reason)
 
-    def _end(self, entry: _Entry, ending: Ending) -> None:
+    def _end(self, entry: _Entry, ending: Ending) -> bool:
+        """Forget the call and tell of its end; whether it was still there."""
         if self._entries.pop(entry.call.id, None) is None:
-            return
+            return False
         self.lifetimes.over(entry.call.id)
         self._bridge.delete(entry.call.relay)
         self._metrics.calls(ending.cause)
         self._store.ended(entry.call, ending)
+        return True
 
     async def _say_bye(self, call: Call, reason: str) -> None:
         """To both, each in the name of the other; who cannot be told now is told when it is back."""

@@ -57,7 +57,8 @@ async def test_a_refusal_for_another_reason_since_then_stays(redis: Redis, later
         "lastRejectedIp": "203.0.113.9",
         "lastRejectedReason": "blocked",
     }
-    await redis.hset(STATUS, mapping=mine)
+    for name, value in mine.items():
+        await redis.hset(STATUS, name, value)
     await wrong(redis, 0)
     assert await redis.hmget(STATUS, *mine) == list(mine.values())
     assert await redis.hget(STATUS, "wrongPasswords") == "1"

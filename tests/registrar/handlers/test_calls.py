@@ -227,6 +227,36 @@ async def test_a_session_that_nobody_refreshes_is_lost() -> None:
     assert world.wire.methods == ["BYE", "BYE"]
 
 
+async def test_a_call_that_ends_while_another_one_is_ended_gets_no_second_bye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store is asked for the way to Bob, whose connection is gone; meanwhile Cat hangs up on Ann."""
+    world = world_of()
+    timer = ("Supported: timer", "Session-Expires: 90")
+    bob = await Handset(world, BOB, transport="tcp").register()
+    ann, cat = await Handset(world, ANN).register(), await Handset(world, CAT, port=5080).register()
+    await ann.call(more=timer)
+    await bob.take(world.wire.take()[0], ("Session-Expires", "90;refresher=uac"))
+    other = await cat.call("200", more=timer)
+    await ann.take(world.wire.take()[0], ("Session-Expires", "90;refresher=uac"))
+    hers = cat.dialog(other)
+    del world.lines.flows[bob.flow.id]
+    load = world.location.load
+    hung_up: list[object] = []
+
+    async def slow(phones: list[str]) -> object:
+        if not hung_up:
+            hung_up.append(await hers.send("BYE"))
+            await ann.reply(world.wire.sent[-1], 200)
+        return await load(phones)
+
+    monkeypatch.setattr(world.location, "load", slow)
+    world.clock.now += 96
+    await world.calls.look()
+    assert hung_up and len(world.calls) == 0
+    assert [sent.flow for sent in world.wire.take()] == [ann.flow, ann.flow], "Cat hears nothing"
+
+
 async def test_a_session_that_is_refreshed_goes_on() -> None:
     world = world_of()
     hers, _, bob = await talk_with_timer(world)
