@@ -154,6 +154,11 @@ _TARGET: Final = attrgetter(*(field.name for field in fields(Target)))
 _LEG: Final = attrgetter(*(field.name for field in fields(Leg)))
 _TEXTS: Final = attrgetter("media", "from_", "to", "relay", "origin", "contact", "way")
 _HOP: Final = attrgetter("phone", "transport", "node", "generation", "flow", "ip", "port")
+_TARGET_FIELDS: Final = len(fields(Target))
+_LEG_FIELDS: Final = len(fields(Leg))
+_TEXT_FIELDS: Final = 7
+_PLACES: Final = 6
+"""Where a hop goes to. What a newer version appends to any of these is not read here, and does no harm."""
 _dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -234,10 +239,10 @@ class Seal:
         found = self._read("h", b"hop", token, call_id)
         if found is None:
             return None
-        (phone, *place), caller, named, issued, _ = json.loads(found)
+        (phone, *place), caller, named, issued, *_ = json.loads(found)
         if named != cseq or not -HOP_SECONDS <= now - issued < HOP_SECONDS:
             return None
-        return Hop(Target(phone, "", *place), caller, named, issued, token[:MARK])
+        return Hop(Target(phone, "", *place[:_PLACES]), caller, named, issued, token[:MARK])
 
     def _read(self, prefix: str, kind: bytes, token: str, call_id: str) -> bytes | None:
         if not token.startswith(prefix) or len(token) > MAX_TOKEN:
@@ -301,8 +306,8 @@ def dump_line(line: Line) -> str:
 def read_line(text: str) -> Line | None:
     """What `dump_line` made; None: it is something else."""
     try:
-        target, from_, to = json.loads(text)
-        return Line(Target(*target), from_, to)
+        target, from_, to, *_ = json.loads(text)
+        return Line(Target(*target[:_TARGET_FIELDS]), from_, to)
     except (ValueError, TypeError):
         return None
 
@@ -312,7 +317,7 @@ def _packed(leg: Leg, relays: str) -> bytes:
     sender, receiver, call = _short_phone(leg.sender), _short_phone(leg.receiver), _short_call(leg.call)
     text = "\0".join(_TEXTS(leg))
     is_odd = len(sender) > PHONE_BYTES or len(receiver) > PHONE_BYTES or call == _ODD_CALL
-    if is_odd or text.count("\0") != 6 or _OF_CALL in text:
+    if is_odd or text.count("\0") != _TEXT_FIELDS - 1 or _OF_CALL in text:
         return bytes([_WORDY]) + _dump(_LEG(leg)).encode("utf-8", "surrogatepass")
     if leg.relay and call:
         text = text.replace(relays + leg.call, _OF_CALL)
@@ -330,12 +335,12 @@ def _unpacked(data: bytes, relays: str) -> Leg:
     """What `_packed` made."""
     flags = data[0]
     if flags & _WORDY:
-        return Leg(*json.loads(data[1:].decode("utf-8", "surrogatepass")))
+        return Leg(*json.loads(data[1:].decode("utf-8", "surrogatepass"))[:_LEG_FIELDS])
     at = 1 + (USER_BYTES if flags & _SENDER_USER else PHONE_BYTES)
     receiver = at + (USER_BYTES if flags & _RECEIVER_USER else PHONE_BYTES)
     end = receiver + (CALL_BYTES if flags & _CALL else SINCE_BYTES)
     texts = data[end:].decode("utf-8", "surrogatepass").split("\0")
-    media, from_, to, relay, origin, contact, way = texts + [""] * (7 - len(texts))
+    media, from_, to, relay, origin, contact, way = (texts + [""] * _TEXT_FIELDS)[:_TEXT_FIELDS]
     call = data[receiver:end].hex() if flags & _CALL else ""
     return Leg(
         call,

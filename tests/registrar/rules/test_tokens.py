@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.model import Binding
+from registrar.rules import tokens
 from registrar.rules.routing import named_of
 from registrar.rules.tokens import (
     HOP_SECONDS,
@@ -216,6 +217,33 @@ def test_what_was_read_once_is_remembered_with_its_call() -> None:
     assert seal.read_leg(token, "d") is None
     gr = seal.target(TARGET)
     assert seal.read_target(gr) is seal.read_target(gr)
+
+
+@pytest.mark.parametrize("call", ["ab" * 16, "", "an odd one"])
+def test_what_a_newer_version_appended_is_left_out(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """In a rolling upgrade each version reads what the other one has sealed."""
+    target = Target("0a" * 12, "", "tls", "n", "g", 7, "192.0.2.1", 5061)
+    since = 0 if call else 1_790_000_000
+    leg = Leg(call, "0a" * 12, "u7", "<sip:1@a.test>", "<sip:2@a.test>", True, way="w", since=since)
+    hop = Hop(target, "u7", "2 BYE", int(NOW))
+    texts, full, place = tokens._TEXTS, tokens._LEG, tokens._HOP
+    monkeypatch.setattr(tokens, "_TEXTS", lambda one: (*texts(one), "newer"))
+    monkeypatch.setattr(tokens, "_TEXT_FIELDS", 8)
+    monkeypatch.setattr(tokens, "_LEG", lambda one: (*full(one), "newer"))
+    monkeypatch.setattr(tokens, "_HOP", lambda one: (*place(one), "newer"))
+    newer = Seal(KEY)
+    sealed = newer.leg(leg, "id"), newer.hop(hop, "id", SALT)
+    line = tokens._dump(((*tokens._TARGET(target), "newer"), "f", "t", "newer"))
+    monkeypatch.undo()
+    assert Seal(KEY).read_leg(sealed[0], "id") == leg
+    assert replace(read_hop(sealed[1]), mark="") == hop
+    assert read_line(line) == Line(target, "f", "t")
+
+
+def read_hop(token: str) -> Hop:
+    found = Seal(KEY).read_hop(token, "id", "2 BYE", NOW)
+    assert found is not None
+    return found
 
 
 def test_the_way_to_a_binding() -> None:
