@@ -1,4 +1,4 @@
-"""Tells the SIP side what changed, after the change is in the database (design decision 7)."""
+"""Tells the SIP side what changed, after the change is in the database (decision 7)."""
 
 import asyncio
 import logging

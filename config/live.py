@@ -1,4 +1,4 @@
-"""The live status of a page of phones, read from Redis in one round trip (design.md 4.3)."""
+"""The live status of a page of phones, read from Redis in one round trip (docs/redis.md)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""All tables of the database; the views for the SIP side are made by the migrations (design.md 4.4)."""
+"""All tables of the database; the views for the SIP side are made by the migrations (docs/architecture.md)."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -302,7 +302,7 @@ class QueueMember(Revised, Table):
 
 
 class TrustedNetwork(Revised, Table):
-    """From where the SIP users of a customer may register (design decision 3)."""
+    """From where the SIP users of a customer may register (decision 3)."""
 
     __tablename__ = "trusted_network"
     __table_args__ = (UniqueConstraint("customer_id", "network"), _NEVER_REUSED)
@@ -407,7 +407,7 @@ class SipPhone(Identified, Table):
     ip_countries: Mapped[str] = mapped_column(String(1_000), default="")
     ip_address: Mapped[str | None] = mapped_column(String(45))
     ip_policy: Mapped[str] = mapped_column(String(8), default="PHONE")
-    """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks do (design decision 3)."""
+    """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks do (decision 3)."""
     device_token_sha256: Mapped[str | None] = mapped_column(String(64))
     """Of the `pbxDeviceToken`; None: the device has none."""
     linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -85,7 +85,7 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class SipSettings:
-    """What the SIP side is told; see design.md 4.2 for each."""
+    """What the SIP side is told; docs/settings.md explains each."""
 
     udp: tuple[Address, ...]
     tcp: tuple[Address, ...]

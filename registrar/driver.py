@@ -1,4 +1,4 @@
-"""Bytes to messages, messages to handlers, answers to bytes; one timer; the two clocks (style section 3)."""
+"""Bytes to messages, messages to handlers, answers to bytes; the one timer and the two clocks of the SIP side."""
 
 import asyncio
 import contextlib

@@ -7,7 +7,7 @@ SipError                    a message of a peer that cannot be served: carries t
 MediaRefused                488, of the media relay
 RedirectionRefused          480: a phone sends its caller where the caller may not go
 StoreUnavailable            Redis, SQL or the country file did not do its work: 5xx, never 401/403/404
-                                (without a country file ROAMING phones are refused, design decision 2)
+                                (without a country file ROAMING phones are refused, decision 2)
 ConfigurationError          a setting that cannot be used: one line, exit code 2
 AnotherNode                 our node name belongs to another living process: one line, exit code 3
 """

@@ -30,7 +30,7 @@ def login_name(username: str, realm: str) -> str:
 
 
 class IpMode(StrEnum):
-    """Where a phone may connect from (design decision 2)."""
+    """Where a phone may connect from (decision 2)."""
 
     OPEN = "OPEN"
     LOCKED = "LOCKED"
@@ -83,7 +83,7 @@ class Phone:
     """HA1 of a SIP user in its domain, in lower case; as much a secret as a password."""
     ha1_sha256: str = field(default="", repr=False)
     by_domain: bool = False
-    """The networks of its domain decide from where it may come, and not `mode` (design decision 3)."""
+    """The networks of its domain decide from where it may come, and not `mode` (decision 3)."""
     networks: tuple[Network, ...] = ()
     """The trusted networks of its domain; none: from anywhere."""
     name: str = ""
@@ -107,7 +107,7 @@ class Phone:
 
 
 class Reason(StrEnum):
-    """Why a phone is online or offline: the `reason` of its status (design.md 4.3)."""
+    """Why a phone is online or offline: the `reason` of its status (docs/redis.md)."""
 
     REGISTERED = "registered"
     UNREGISTERED = "unregistered"
@@ -120,7 +120,7 @@ class Reason(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What the journal of a phone and the stream of events record (design.md 4.3)."""
+    """What the journal of a phone and the stream of events record (docs/redis.md)."""
 
     REGISTERED = "registered"
     MOVED = "moved"

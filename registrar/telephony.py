@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What calls are told; see design.md 4.2 for each."""
+    """What calls are told; docs/settings.md explains each."""
 
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy

@@ -88,17 +88,6 @@ def test_every_refusal_of_no_request_in_particular_says_why(answer: answers.Answ
     assert answer.why or answer.status == 200 or answer is answers.STALE
 
 
-@pytest.mark.parametrize(
-    "path", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name
-)
-def test_every_file_that_a_page_points_to_is_there(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
-    tests = re.findall(r"`((?:tests|registrar|config|deploy)/[A-Za-z0-9_/.]+)`", path.read_text())
-    missing = [link for link in links if not (path.parent / link).exists()]
-    missing += [name for name in tests if not list(ROOT.glob(f"{name}*"))]
-    assert missing == []
-
-
 def test_the_unit_of_systemd_starts_what_is_installed() -> None:
     unit = configparser.ConfigParser(strict=False)
     unit.read_string(text("deploy/systemd/registrar.service"))

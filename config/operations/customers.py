@@ -255,7 +255,7 @@ async def _refuse_taken_domain(session: AsyncSession, domain: object) -> None:
 
 
 async def _refuse_renaming(session: AsyncSession, customer: Customer) -> None:
-    """Passwords of SIP users are kept as hashes that have the domain in them (design decision 1)."""
+    """Passwords of SIP users are kept as hashes that have the domain in them (decision 1)."""
     statement = select(func.count()).where(
         Extension.customer_id == customer.id, Extension.sip_ha1_md5.is_not(None)
     )

@@ -1,4 +1,4 @@
-"""Trusted networks: from where the SIP users and devices of a customer may register (design decision 3)."""
+"""Trusted networks: from where the SIP users and devices of a customer may register (decision 3)."""
 
 import re
 from collections.abc import Mapping

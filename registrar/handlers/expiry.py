@@ -1,4 +1,4 @@
-"""What happens when a binding runs out: the sweep that every node does each half second (design.md 4.3)."""
+"""What happens when a binding runs out: the sweep that every node does each half second (docs/redis.md)."""
 
 import asyncio
 import logging

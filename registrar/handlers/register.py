@@ -51,7 +51,7 @@ from .turns import Turns
 
 TRIES: Final = 3
 PROMISED_SECONDS: Final = 60
-"""What a refresh is granted while Redis is away (design decision 4)."""
+"""What a refresh is granted while Redis is away (decision 4)."""
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ class Register:
     def _is_own_address(self, phone: Phone, request: Request) -> bool:
         """Section 10.3 steps 1, 4 and 5: a phone registers its own address of record here, and no other.
 
-        A SIP user has one in its domain alone (design decision 1).
+        A SIP user has one in its domain alone (decision 1).
         """
         to = request.to.uri
         if phone.is_user and to.host_key != phone.domain:

@@ -1,4 +1,4 @@
-"""What can be answered before anybody is asked: the order of checks, steps 3 to 6 (design.md section 3).
+"""What can be answered before anybody is asked: the order of checks, steps 3 to 6 (docs/architecture.md).
 
 Everything here is stateless: a refusal is one message, and nothing of the request is kept.
 """
@@ -61,7 +61,7 @@ class Screen:
         return claim if claim is not None else self.challenge(request, flow, now)
 
     def challenge(self, request: Request, flow: Flow, now: Epoch, *, stale: bool = False) -> Answer:
-        """401 or 407 with a new nonce, the same for everybody (design decision 1; section 22.1)."""
+        """401 or 407 with a new nonce, the same for everybody (decision 1; section 22.1)."""
         realm = self._guard.realm(request)
         values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
         proxy = goes_on(request)

@@ -1,4 +1,4 @@
-"""From where a phone may connect: the customer's state and the phone's `ip.mode` (design decision 2)."""
+"""From where a phone may connect: the customer's state and the phone's `ip.mode` (decision 2)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache

@@ -44,7 +44,7 @@ class Guard:
         self.is_ours = is_ours
 
     def realm(self, request: Request) -> str:
-        """The realm to challenge with (design decision 1).
+        """The realm to challenge with (decision 1).
 
         Inside a dialog Request-URI and To name our address and the other party, which may be anonymous: there
         the domain of the sender counts, too. A SIP user has a digest for no other one.
@@ -90,7 +90,7 @@ class Guard:
         return right and bool(password or stored)
 
     def is_for_us(self, claim: Claim) -> bool:
-        """Whether the digest's uri names us; it need not equal the Request-URI (design.md section 3).
+        """Whether the digest's uri names us; it need not equal the Request-URI (docs/architecture.md).
 
         A digest that is right and names another host was made for somebody else's challenge.
         """

@@ -24,7 +24,7 @@ class Circumstances:
     countries: str = ""
     address: str = ""
     by_domain: bool = False
-    """The customer's trusted networks decide, not `ip.*` (design decision 3)."""
+    """The customer's trusted networks decide, not `ip.*` (decision 3)."""
 
 
 @dataclass(frozen=True, slots=True)

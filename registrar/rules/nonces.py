@@ -1,4 +1,4 @@
-"""Stateless nonces: what we issue, what comes back, and which may be used (design.md section 3)."""
+"""Stateless nonces: what we issue, what comes back, and which may be used (docs/architecture.md)."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""What to write when a store has come back and knows less than a phone was told (design decision 4)."""
+"""What to write when a store has come back and knows less than a phone was told (decision 4)."""
 
 from dataclasses import replace
 

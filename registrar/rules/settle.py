@@ -1,4 +1,4 @@
-"""From the bindings before and after a step to all that is written of it: one Update (design.md 4.3)."""
+"""From the bindings before and after a step to all that is written of it: one Update (docs/redis.md)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

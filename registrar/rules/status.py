@@ -1,4 +1,4 @@
-"""The live status of a phone: what is written about it, and what a reader may conclude (design.md 4.3)."""
+"""The live status of a phone: what is written about it, and what a reader may conclude (docs/redis.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

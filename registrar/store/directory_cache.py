@@ -1,4 +1,4 @@
-"""The phones this node has read, and how long it may believe them (design decision 14)."""
+"""The phones this node has read, and how long it may believe them (decision 14)."""
 
 import asyncio
 import contextlib

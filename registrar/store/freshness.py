@@ -1,4 +1,4 @@
-"""How long what was read of the database may be believed (design decision 14)."""
+"""How long what was read of the database may be believed (decision 14)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Every key of the Redis contract, and nothing else may spell one (design.md 4.3).
+"""Every key of the Redis contract, and nothing else may spell one (docs/redis.md).
 
 The braces are hash tags: all keys of one phone live in one cluster slot.
 """

@@ -1,4 +1,4 @@
-"""The location service in Redis: one script a step, written only if nobody wrote since (design.md 4.3)."""
+"""The location service in Redis: one script a step, written only if nobody wrote since (docs/redis.md)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Which processes live: leases, generations, and what is left of processes that died (design.md 4.3)."""
+"""Which processes live: leases, generations, and what is left of processes that died (docs/redis.md)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The Lua scripts, each over the keys of one cluster slot only (design.md 4.3)."""
+"""The Lua scripts, each over the keys of one cluster slot only (docs/redis.md)."""
 
 from dataclasses import dataclass, field
 from hashlib import sha1

@@ -1,4 +1,4 @@
-"""The embedded Valkey: a child on a private unix socket that dies with its parent (design.md 4.2)."""
+"""The embedded Valkey: a child on a private unix socket that dies with its parent (docs/settings.md)."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,7 @@
 """All transactions of one process: which one a message belongs to, and which one is due next.
 
 The driver calls a verb, carries out the actions in their order, and calls `tick` when `deadline` has come.
-Requests reach `accept` only after authentication (design.md section 3): refusals before it are stateless.
+Requests reach `accept` only after authentication (docs/architecture.md): refusals before it are stateless.
 """
 
 from collections import OrderedDict, deque

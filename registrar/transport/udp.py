@@ -23,7 +23,7 @@ Receive = Callable[[bytes, Flow], None]
 
 
 class UdpListener(asyncio.DatagramProtocol):
-    """One socket. Keep-alives (CRLF, NUL, STUN) are never answered (design decision 17).
+    """One socket. Keep-alives (CRLF, NUL, STUN) are never answered (decision 17).
 
     `keep_alive` is told of each, with address and port as the socket names them.
     """

@@ -25,7 +25,7 @@ LOAD_CORE: Final = "1" if PINNED else ""
 """sipp, and Redis of either side: so the server's core is its own."""
 LOOPBACK: Final = ("127.0.0.1",)
 PHONE_SECONDS: Final = 60.0
-"""A phone read from SQL is fresh for so long (design decision 14)."""
+"""A phone read from SQL is fresh for so long (decision 14)."""
 SECRET_KEY: Final = "bench-" * 8
 
 

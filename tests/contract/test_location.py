@@ -240,7 +240,7 @@ async def test_an_entry_may_be_lowered_and_never_raised(
     assert [due.score for due in await one.due(10)] == [int(clock.now) - 5]
 
 
-# What lies in Redis (design.md 4.3)
+# What lies in Redis (docs/redis.md)
 
 
 async def test_every_key_is_written_as_the_contract_says(server: Server, clock: Hands) -> None:

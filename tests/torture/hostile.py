@@ -306,7 +306,7 @@ SMUGGLED: Final = (
     case("contact-and-wildcard", "D5", request("REGISTER", "Contact: <sip:a@b>, *"), 400),
     case("wildcard-with-parameter", "D5", request("REGISTER", "Contact: *;expires=0"), 400),
     case("two-wildcards", "D5", request("REGISTER", "Contact: *", "Contact: *"), 400),
-    case("expires-nonsense", "design.md 3", request("REGISTER", "Expires: soon"), PARSED, 401),
+    case("expires-nonsense", "decision 10", request("REGISTER", "Expires: soon"), PARSED, 401),
 )
 
 METHODS: Final = (

@@ -15,7 +15,7 @@ from tests.peers.postgresql import PostgresServer
 from tests.wire.site import Fields, Handset, Site, within
 
 LIVE_SECONDS: Final = 1.0
-"""Within which a change must have reached every process (design decision 7)."""
+"""Within which a change must have reached every process (decision 7)."""
 LIVE_POLL_SECONDS: Final = 0.005
 
 

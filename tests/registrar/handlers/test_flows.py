@@ -1,4 +1,4 @@
-"""registrar/handlers/flows.py: bindings live and die with their connection (design decision 11)."""
+"""registrar/handlers/flows.py: bindings live and die with their connection (decision 11)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

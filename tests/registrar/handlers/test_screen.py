@@ -1,4 +1,4 @@
-"""registrar/handlers/screen.py: what is answered before anybody is asked (design.md section 3)."""
+"""registrar/handlers/screen.py: what is answered before anybody is asked (docs/architecture.md)."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""registrar/rules/reconcile.py: what is written when a store comes back (design decision 4)."""
+"""registrar/rules/reconcile.py: what is written when a store comes back (decision 4)."""
 
 from registrar.model import AcceptedNonce, Binding, EventKind, Snapshot, Update
 from registrar.rules.nonces import MAX_KEPT

@@ -1,4 +1,4 @@
-"""registrar/rules/settle.py: what one step writes: bindings, status, events, refusals (design.md 4.3)."""
+"""registrar/rules/settle.py: what one step writes: bindings, status, events, refusals (docs/redis.md)."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""registrar/rules/status.py: what a reader may conclude from the status hash (design.md 4.3)."""
+"""registrar/rules/status.py: what a reader may conclude from the status hash (docs/redis.md)."""
 
 from dataclasses import replace
 
@@ -157,7 +157,7 @@ def test_the_lease_that_decides(fields: dict[str, str], node: str | None) -> Non
 
 
 def test_no_value_is_over_64_bytes_for_an_ordinary_phone() -> None:
-    """A longer one costs twice the memory (design.md 4.3)."""
+    """A longer one costs twice the memory (docs/redis.md)."""
     assert max(map(len, online_fields((binding(user_agent="y" * 64),), SECOND).values())) <= 64
 
 

@@ -1,4 +1,4 @@
-"""registrar/store/nodes.py: who lives, who died, and what is swept when (design.md 4.3)."""
+"""registrar/store/nodes.py: who lives, who died, and what is swept when (docs/redis.md)."""
 
 import asyncio
 import contextlib
