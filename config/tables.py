@@ -1,4 +1,4 @@
-"""All tables of the database; the views for the SIP side are made by the migrations (docs/architecture.md)."""
+"""All tables of the database. The migrations make the views for the SIP side (docs/architecture.md)."""
 
 from datetime import UTC, datetime
 from typing import Final

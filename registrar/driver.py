@@ -1,4 +1,4 @@
-"""Bytes to messages, messages to handlers, answers to bytes; the one timer and the two clocks of the SIP side."""
+"""Bytes to messages, messages to handlers, answers to bytes; the one timer and the two clocks."""
 
 import asyncio
 import contextlib

@@ -173,7 +173,7 @@ class Calls(Protocol):
     """The calls that are there, for people and for other nodes. Written beside the path: nobody waits."""
 
     def put(self, call: Call) -> None:
-        """Write a call as it stands; again each `REFRESH_SECONDS` of the store, or it is forgotten."""
+        """Write a call as it stands; again each 30 s, or the store forgets it."""
 
     def started(self, call: Call) -> None:
         """Write it, and the event `call-started`."""
@@ -237,10 +237,3 @@ class Phones(Protocol):
 
     async def domains(self) -> frozenset[str]:
         """Every SIP domain that is served, in lower case. Raises StoreUnavailable."""
-
-
-class Countries(Protocol):
-    """Which country an address is in."""
-
-    def country(self, address: str) -> str | None:
-        """ISO 3166-1 alpha-2 code, None when unknown. Raises StoreUnavailable without a usable file."""

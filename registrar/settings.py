@@ -1,4 +1,4 @@
-"""Every setting, from the environment and from the TOML file that REGISTRAR_CONFIG names (docs/settings.md)."""
+"""Every setting, from the environment and from the TOML file of REGISTRAR_CONFIG (docs/settings.md)."""
 
 import difflib
 import re

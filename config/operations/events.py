@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from config.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
 from registrar.model import IpMode
-from registrar.rules.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
 
 from .. import clock
 from ..access import AccessLevel

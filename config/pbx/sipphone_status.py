@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from registrar.rules.diagnosis import diagnose
+from config.diagnosis import diagnose
 from registrar.rules.status import LiveStatus
 
 from ..deps import CallerDep, DocumentDep, PartsDep

@@ -29,7 +29,6 @@ PARTIES_SECONDS: Final = 5.0
 """How often it is looked whether the parties of each call are still there."""
 SESSION_GRACE_SECONDS: Final = 5.0
 CHUNK: Final = 200
-CSEQ_MARGIN: Final = forward.CSEQ_MARGIN
 CAUSES: Final = {
     486: Cause.BUSY,
     600: Cause.BUSY,

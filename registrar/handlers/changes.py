@@ -122,12 +122,6 @@ class Changes:
             return False
         return True
 
-    async def apply(self, change: Change) -> None:
-        """Note a change and apply all that is noted, now. Raises StoreUnavailable; it stays noted then."""
-        self.note(change)
-        while await self.step():
-            pass
-
     async def _apply_to_chunk(self, noted: dict[str, str]) -> None:
         """What is noted of these phones while they are re-checked is a change of its own."""
         chunk = dict(islice(noted.items(), CHUNK))

@@ -39,7 +39,7 @@ class Access:
         ipv6_prefix: int = 64,
         cluster: int | None = None,
     ) -> None:
-        """`country` gives the country of an address (see ports.Countries)."""
+        """`country` gives the country of an address (store/geoip.py)."""
         self._country = country
         self._proxies = tuple(proxies)
         self._ipv6_prefix = ipv6_prefix

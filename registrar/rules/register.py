@@ -79,11 +79,6 @@ class Registration:
     cseq: int
 
     @property
-    def is_query(self) -> bool:
-        """No Contact: the bindings are only asked for."""
-        return not self.contacts and not self.wildcard
-
-    @property
     def binds(self) -> bool:
         """Whether it makes or refreshes a binding: a first contact in the sense of decision 2."""
         return any(asked.expires > 0 for asked in self.contacts)

@@ -1,4 +1,4 @@
-"""One cheap scan of what every request must carry, before any rule sees it (docs/architecture.md, the order of checks).
+"""One cheap scan of what every request must carry, before any rule sees it (docs/architecture.md).
 
 What is parsed here is kept by the request; the rest is matched, not built.
 """

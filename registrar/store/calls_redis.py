@@ -14,8 +14,6 @@ from . import keys
 from .call_codec import UNREADABLE, Fields, answered_event, decode, encode, ended_event, started_event
 from .redis_wire import Argument, Wire
 
-REFRESH_SECONDS: Final = 30
-"""A call that nobody has put again for `keys.CALL_SECONDS` is forgotten: two of these may get lost."""
 INDEX_SECONDS: Final = 86_400
 """How long a process' list of calls outlives its last call; a day is longer than anybody is away."""
 MAX_UNTOLD: Final = 10_000

@@ -20,7 +20,7 @@ SAMPLES: Final = tuple(f"{first}.0.113.9" for first in range(1, 224))
 
 
 class CountryFile:
-    """Implements ports.Countries. A new file is opened whole before it replaces the old one."""
+    """Knows the country of an address. A new file is opened whole before it replaces the old one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class CountryFile:
         """Why ROAMING phones are refused now; empty when they are not."""
 
     def country(self, address: str) -> str | None:
-        """See ports.Countries."""
+        """Return the ISO 3166-1 alpha-2 code, or None if unknown. Raises StoreUnavailable without a file."""
         if self._reader is None:
             raise StoreUnavailable(f"country file: {self.problem}")
         try:

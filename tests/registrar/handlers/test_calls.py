@@ -6,8 +6,9 @@ import pytest
 
 from registrar.handlers import forwarding
 from registrar.handlers.absent import GRACE_SECONDS
-from registrar.handlers.calls import CSEQ_MARGIN, PARTIES_SECONDS, PUT_SECONDS, News
+from registrar.handlers.calls import PARTIES_SECONDS, PUT_SECONDS, News
 from registrar.model import CallState, Cause, Flow
+from registrar.rules.forward import CSEQ_MARGIN
 from registrar.sip import Request, parse
 from registrar.store.call_codec import encode
 

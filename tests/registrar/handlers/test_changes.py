@@ -11,7 +11,7 @@ import pytest
 from registrar.errors import StoreUnavailable
 from registrar.model import Change, IpMode, Phone
 
-from .world import DOMAIN, ELSEWHERE, HOME, Device, World, phone, user
+from .world import DOMAIN, ELSEWHERE, HOME, Device, World, apply, phone, user
 
 LOCKED = phone(mode=IpMode.LOCKED, address=HOME)
 ONE = Change(phones=("id-u",))
@@ -50,7 +50,7 @@ async def test_after_a_change(now: Phone | None, reason: str, kind: str) -> None
         del world.people.rows["id-u"]
     else:
         world.people.rows["id-u"] = replace(now, version=2)
-    await world.changes.apply(ONE)
+    await apply(world, ONE)
     status = world.location.status["id-u"]
     assert status["reason"] == reason
     assert status["online"] == ("0" if kind else "1")
@@ -64,7 +64,7 @@ async def test_a_customers_change_reaches_all_its_phones() -> None:
     await registered(world)
     assert (await Device(world, phone("b")).register()).status == 200
     world.people.rows["id-u"] = replace(LOCKED, active=False, version=2)
-    await world.changes.apply(Change(customer="acme"))
+    await apply(world, Change(customer="acme"))
     assert world.snapshot("id-u").bindings == ()
     assert world.snapshot("id-b").bindings != ()
 
@@ -103,7 +103,7 @@ async def test_after_a_change_of_its_domain_a_sip_user_is_re_checked(now: Phone 
         del world.people.rows["u7"]
     else:
         world.people.rows["u7"] = replace(now, version=2)
-    await world.changes.apply(Change(customer="acme"))
+    await apply(world, Change(customer="acme"))
     assert world.location.status["u7"]["reason"] == reason
     stays = reason == "registered"
     assert world.location.status["u7"]["online"] == ("1" if stays else "0")
@@ -119,7 +119,7 @@ async def test_a_device_of_the_domain_is_bound_to_its_networks_too() -> None:
     await registered(world)
     assert world.people.rows["id-u"].mode is IpMode.OPEN, "it is never locked"
     world.people.rows["id-u"] = replace(account, networks=OUTSIDE, version=2)
-    await world.changes.apply(Change(customer="acme"))
+    await apply(world, Change(customer="acme"))
     assert world.location.status["id-u"]["reason"] == "ip-rejected"
 
 
@@ -202,7 +202,7 @@ async def test_only_what_was_made_with_the_old_credentials_goes() -> None:
     await registered(world, secret_version=0)
     await Device(world, contact="10.0.0.8").register()
     world.people.rows["id-u"] = replace(LOCKED, version=2)
-    await world.changes.apply(ONE)
+    await apply(world, ONE)
     assert [bound.contact for bound in world.snapshot().bindings] == ["sip:200@10.0.0.8"]
     assert world.location.status["id-u"]["online"] == "1"
 
@@ -214,14 +214,14 @@ async def test_a_missing_country_file_drops_nobody() -> None:
     world = World(phone(mode=IpMode.ROAMING, countries=("DK",)))
     await registered(world)
     world.country = missing
-    await world.changes.apply(ONE)
+    await apply(world, ONE)
     assert world.snapshot().bindings != ()
 
 
 async def test_a_change_of_a_phone_that_is_not_there_writes_nothing() -> None:
     world = World(LOCKED)
     world.people.rows["id-u"] = phone(secret_version=2)
-    await world.changes.apply(ONE)
+    await apply(world, ONE)
     assert world.location.updates == []
 
 
@@ -240,7 +240,7 @@ async def test_a_change_waits_for_a_store_that_is_away() -> None:
 
     world.people.reread = comes_back  # type: ignore[method-assign]  # away once
     with pytest.raises(StoreUnavailable):
-        await world.changes.apply(ONE)
+        await apply(world, ONE)
     assert world.snapshot().bindings != ()
     assert await world.changes.step()
     assert world.snapshot().bindings == ()
@@ -252,7 +252,7 @@ async def test_somebody_who_writes_meanwhile_does_not_save_the_binding() -> None
     await registered(world)
     world.people.rows["id-u"] = phone(secret_version=2)
     world.location.rivals = 2
-    await world.changes.apply(ONE)
+    await apply(world, ONE)
     assert world.snapshot().bindings == ()
 
 
@@ -263,7 +263,7 @@ async def test_everybody_is_re_checked_after_a_gap() -> None:
         assert (await Device(world, phone(name)).register()).status == 200
     for name in names[::2]:
         world.people.rows[f"id-{name}"] = replace(world.people.rows[f"id-{name}"], secret_version=2)
-    await world.changes.apply(Change(everybody=True))
+    await apply(world, Change(everybody=True))
     assert [bool(world.snapshot(f"id-{name}").bindings) for name in names] == [
         bool(number % 2) for number in range(15)
     ]
@@ -274,7 +274,7 @@ async def test_both_the_old_credentials_and_the_wrong_place_go() -> None:
     await registered(world, secret_version=0)
     await Device(world, contact="10.0.0.8").register()
     world.people.rows["id-u"] = replace(LOCKED, address=ELSEWHERE, version=2)
-    await world.changes.apply(ONE)
+    await apply(world, ONE)
     assert world.snapshot().bindings == ()
 
 

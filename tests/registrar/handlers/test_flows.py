@@ -9,7 +9,7 @@ from registrar.errors import StoreUnavailable
 from registrar.handlers.flows import GRACE_SECONDS, PER_PHONE
 from registrar.model import Change, Flow, IpMode, Phone, Snapshot
 
-from .world import DOMAIN, ELSEWHERE, HOME, Device, World, phone
+from .world import DOMAIN, ELSEWHERE, HOME, Device, World, apply, phone
 
 LOCKED = phone(mode=IpMode.LOCKED, address=HOME)
 BROWSER = replace(LOCKED, webrtc=True, instance="tab-1")
@@ -228,7 +228,7 @@ async def test_a_connection_ends_when_its_phone_may_not_be_served(now: Phone | N
         del world.people.rows["id-u"]
     else:
         world.people.rows["id-u"] = replace(now, version=2)
-    await world.changes.apply(Change(phones=("id-u",)))
+    await apply(world, Change(phones=("id-u",)))
     assert world.lines.hung_up == ([] if stays else [(flow_of(device).id, True)])
 
 
@@ -237,7 +237,7 @@ async def test_a_gap_of_announcements_reaches_connections_without_a_binding() ->
     device = await on_a_connection(world)
     world.location.stored.clear()
     world.people.rows["id-u"] = replace(LOCKED, secret_version=2, version=2)
-    await world.changes.apply(Change(everybody=True))
+    await apply(world, Change(everybody=True))
     assert world.lines.hung_up == [(flow_of(device).id, True)]
 
 

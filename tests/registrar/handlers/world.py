@@ -718,3 +718,10 @@ class Device:
         value = dict(challenge.headers)["WWW-Authenticate"]
         self.nonce = value.partition('nonce="')[2].partition('"')[0]
         self.count = 0
+
+
+async def apply(world: World, change: Change) -> None:
+    """Note a change, and all that follows from it."""
+    world.changes.note(change)
+    while await world.changes.step():
+        pass

@@ -1,12 +1,10 @@
-"""registrar/rules/diagnosis.py: why a phone is offline, in a sentence for an operator."""
+"""config/diagnosis.py: why a phone is offline, in a sentence for an operator."""
 
 from dataclasses import replace
 
 import pytest
 
-from registrar.model import IpMode, Reason
-from registrar.rules.access import TOLD
-from registrar.rules.diagnosis import (
+from config.diagnosis import (
     CREDENTIALS,
     OFFLINE,
     REFUSALS,
@@ -16,6 +14,8 @@ from registrar.rules.diagnosis import (
     diagnose,
     moment,
 )
+from registrar.model import IpMode, Reason
+from registrar.rules.access import TOLD
 from registrar.rules.status import REFUSED_AS, UNKNOWN, LiveStatus
 
 AT = 1_795_262_400

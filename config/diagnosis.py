@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from registrar.model import IpMode, Reason
-
-from .status import REFUSED_AS, LiveStatus
+from registrar.rules.status import REFUSED_AS, LiveStatus
 
 CREDENTIALS: Final = "credentials"
 """What somebody did to a phone: a new username and password."""
