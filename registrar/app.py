@@ -31,7 +31,7 @@ from registrar.handlers.screen import Screen
 from registrar.handlers.trail import Trail
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Network, Phone, Snapshot
+from registrar.model import Binding, Change, Flow, MediaPolicy, Network, Phone, Process, Snapshot
 from registrar.rules.access import Access, folded
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
@@ -133,10 +133,9 @@ class SipSide:
         self._settings = settings
         self._redis = redis
         self._metrics = metrics
-        self._generation = secrets.token_hex(4)
-        self._node = settings.node or _default_node(settings)
+        self._process = Process(settings.node or _default_node(settings), secrets.token_hex(4))
         self._countries = CountryFile(settings.geoip_database)
-        self._location = RedisLocation(settings.redis_url, epoch, self._node, self._generation)
+        self._location = RedisLocation(settings.redis_url, epoch, self._process)
         self._phones = SqlPhones(reader, writer, vault)
         self._directory = CachedDirectory(self._phones, mono, lambda phone: self._changes.vanished(phone))
         self._access = Access(
@@ -159,8 +158,7 @@ class SipSide:
             epoch,
             mono,
             metrics,
-            node=self._node,
-            generation=self._generation,
+            process=self._process,
             left=self._has_left,
         )
         self._pings = Pings(
@@ -171,7 +169,7 @@ class SipSide:
             epoch,
             mono,
             metrics,
-            node=self._node,
+            node=self._process.node,
             seconds=settings.ping_seconds,
             salt=os.urandom(KEY_BYTES),
         )
@@ -200,7 +198,7 @@ class SipSide:
             self._guard,
             self._screen,
             self._directory,
-            RedisGuesses(runner, epoch, "sip", self._generation),
+            RedisGuesses(runner, epoch, "sip", self._process.generation),
             self._trail,
             epoch,
             metrics,
@@ -280,8 +278,7 @@ class SipSide:
             self._access,
             epoch,
             self._metrics,
-            node=self._node,
-            generation=self._generation,
+            process=self._process,
             is_our_name=self._is_our_name,
             is_for_us=self._guard.is_for_us,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
@@ -333,8 +330,7 @@ class SipSide:
             dial_plan=self._directory,
             clock=epoch,
             metrics=self._metrics,
-            node=self._node,
-            generation=self._generation,
+            process=self._process,
             open_flow=self._open_flow,
             node_flow=self._node_flow,
             neighbour=self._nodes.neighbour,
@@ -484,19 +480,18 @@ class SipSide:
     def _lease(self) -> Nodes:
         return Nodes(
             self._redis,
-            self._node,
-            self._generation,
+            self._process,
             self._settings.node_sip or self._default_node_sip(),
             epoch,
             lost_lease=self._lost_lease,
             sweep=self._sweep,
         )
 
-    async def _sweep(self, node: str, generation: str, phones: frozenset[str]) -> None:
+    async def _sweep(self, process: Process, phones: frozenset[str]) -> None:
         """A process is dead: end what was bound to its connections, and the calls that it had."""
-        await self._changes.sweep_node(node, generation, phones)
+        await self._changes.sweep(process, phones)
         if self._telephony is not None:
-            await self._telephony.calls.bury(node, generation)
+            await self._telephony.calls.bury(process)
 
     async def _ready_to_listen(self, stop: asyncio.Event) -> bool:
         """Without domains and countries every answer would be a wrong refusal; Redis may still be away.

@@ -171,6 +171,26 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the service: the name of its node, and which start of it this is."""
+
+    node: str = ""
+    generation: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node} {self.generation}"
+
+    def holds(self, binding: Binding) -> bool:
+        """Return whether the binding lives and dies with a connection of this process."""
+        return (
+            binding.transport != "udp" and binding.node == self.node and binding.generation == self.generation
+        )
+
+
+NO_PROCESS: Final = Process()
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptedNonce:
     """A nonce that let a request through, with the highest nonce count seen (RFC 7616 section 3.4)."""
 
@@ -380,8 +400,8 @@ class Call:
     """Epoch seconds of the INVITE."""
     answered_at: float = 0.0
     """Epoch seconds of the 2xx, 0 before."""
-    node: str = ""
-    generation: str = ""
+    process: Process = NO_PROCESS
+    """Which process has it."""
     relay: str = ""
     """`<engine> <session>` of the media relay, empty when media goes from phone to phone."""
     expires_at: float = 0.0

@@ -11,6 +11,7 @@ from registrar.model import (
     Epoch,
     LegKind,
     Phone,
+    Process,
     Snapshot,
     Update,
     WrongPasswords,
@@ -187,7 +188,7 @@ class Calls(Protocol):
     async def load(self, ids: Sequence[str]) -> list[Call | None]:
         """Those calls as they stand. Raises StoreUnavailable."""
 
-    async def of_node(self, node: str, generation: str) -> list[Call]:
+    async def of_process(self, process: Process) -> list[Call]:
         """The calls that a process has left behind. Raises StoreUnavailable."""
 
     async def claim(self, call: Call) -> bool:

@@ -20,7 +20,7 @@ from registrar.handlers.parts import Parts
 from registrar.handlers.pings import Pings
 from registrar.handlers.reach import Neighbour, Reach
 from registrar.metrics import Metrics
-from registrar.model import Flow, MediaPolicy, Phone
+from registrar.model import Flow, MediaPolicy, Phone, Process
 from registrar.ports import Clock, DialPlan
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
 from registrar.store import keys
@@ -60,8 +60,7 @@ class Surroundings:
     dial_plan: DialPlan
     clock: Clock
     metrics: Metrics
-    node: str
-    generation: str
+    process: Process
     open_flow: Callable[[Target], Flow | None]
     node_flow: Callable[[str], Flow | None]
     neighbour: Callable[[str], Neighbour | None]
@@ -83,7 +82,7 @@ class Telephony:
         self._media: RtpengineMedia | NoMedia = (
             RtpengineMedia(settings.rtpengine, prefix, around.metrics) if settings.rtpengine else NoMedia()
         )
-        self._store = RedisCalls(around.location.wire, around.clock, around.node, around.generation)
+        self._store = RedisCalls(around.location.wire, around.clock, around.process)
         salt = Salts()
         bridge = self.bridge = Bridge(self._media, settings.media, prefix)
         reach = Reach(
@@ -93,8 +92,7 @@ class Telephony:
             seal,
             salt,
             around.clock,
-            node=around.node,
-            generation=around.generation,
+            process=around.process,
             public_host=settings.public_host,
         )
         self.calls = CallTable(
@@ -107,8 +105,7 @@ class Telephony:
             around.metrics,
             self._publish,
             around.pings.hurry,
-            node=around.node,
-            generation=around.generation,
+            process=around.process,
         )
         parts = Parts(
             network=around.network,
@@ -120,8 +117,7 @@ class Telephony:
             dial_plan=around.dial_plan,
             location=around.location,
             clock=around.clock,
-            node=around.node,
-            generation=around.generation,
+            process=around.process,
             ring_seconds=settings.ring_seconds,
             loop_key=derive(key, "loops"),
             is_ours=around.is_ours,

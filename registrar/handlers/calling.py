@@ -73,7 +73,7 @@ class Calling:
             exchange.reply(UNKNOWN if callee is None else OFFLINE)
             return
         is_secure = request.uri.scheme == SIPS
-        targets = allowed(targets, parts.node, is_secure=is_secure)
+        targets = allowed(targets, parts.process.node, is_secure=is_secure)
         if not targets or (is_secure and exchange.flow.transport not in SECURE):
             exchange.reply(NOT_SECURE)
             return

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Snapshot
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Process, Snapshot
 from registrar.ports import Calls, Clock, Location
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
@@ -105,8 +105,7 @@ class CallTable:
         tell: Callable[[News], None],
         hurry: Callable[[str, str, int], bool],
         *,
-        node: str,
-        generation: str,
+        process: Process,
     ) -> None:
         """`tell` hands news to all nodes.
 
@@ -121,7 +120,7 @@ class CallTable:
         self._clock = clock
         self._metrics = metrics
         self._tell = tell
-        self._process = (node, generation)
+        self._process = process
         self._entries: dict[str, _Entry] = {}
         self.lifetimes = Lifetimes(store, clock, self._entries.__contains__)
         self._left: dict[str, str] = {}
@@ -253,12 +252,11 @@ class CallTable:
 
     def left(self, flow: Flow, phone: str, *, replaced: bool = False, tell: bool = False) -> None:
         """A connection that was a phone's is gone, or another one has taken its place; `tell` other nodes."""
-        node, generation = self._process
         registration = UNKNOWN if replaced else ""
         for binding in self._location.known(phone).bindings:
             if is_on(binding, flow, self._process):
                 registration = binding.call_id
-        place = f"{node} {generation} {flow.id}"
+        place = f"{self._process} {flow.id}"
         self._left[place] = registration
         if tell:
             self._tell(News("", left=place, registration=registration))
@@ -283,13 +281,13 @@ class CallTable:
         if entry is not None:
             await self._terminate(entry, Cause.API, by)
 
-    async def bury(self, node: str, generation: str) -> int:
+    async def bury(self, process: Process) -> int:
         """Take over the calls of a process that died: they go on as long as their parties are there.
 
         What nobody had answered ends with that process. Gives how many were taken. Raises StoreUnavailable.
         """
         taken = 0
-        for call in await self._store.of_node(node, generation):
+        for call in await self._store.of_process(process):
             if await self._store.claim(call):
                 taken += 1
                 self._take_over(call)
@@ -297,15 +295,17 @@ class CallTable:
 
     def _take_over(self, call: Call) -> None:
         now = self._clock()
-        ours = replace(call, node=self._process[0], generation=self._process[1])
+        ours = replace(call, process=self._process)
         caller, callee = read_line(call.caller.target), read_line(call.callee.target)
         if caller is None or callee is None:
             self._bridge.delete(call.relay)
             self._metrics.calls(Cause.LOST)
-            self._store.ended(ours, Ending(Cause.LOST, now, by=self._process[0]))
+            self._store.ended(ours, Ending(Cause.LOST, now, by=self._process.node))
             return
         entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
-        if call.node != self._process[0]:  # that it is dead took longer to find out than parties may be away
+        if (
+            call.process.node != self._process.node
+        ):  # that it is dead took longer to find out than parties may be away
             entry.missed_at = now - GRACE_SECONDS
         self._store.put(ours)
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Deny, Epoch, EventKind, Phone, Reason, Snapshot
+from registrar.model import Binding, Change, Deny, Epoch, EventKind, Phone, Process, Reason, Snapshot
 from registrar.ports import Clock, Location
 from registrar.rules.access import Access
 from registrar.rules.register import drop
@@ -159,26 +159,23 @@ class Changes:
         found = {phone.id: phone for phone in await self._directory.reread(tuple(phones))}
         await self._recheck(customers, found)
 
-    async def sweep_node(self, name: str, generation: str, phones: frozenset[str]) -> None:
+    async def sweep(self, process: Process, phones: frozenset[str]) -> None:
         """End the bindings on connections of a process that died. Raises StoreUnavailable."""
 
         everyone = list(phones)
         for start in range(0, len(everyone), CHUNK):
             chunk = everyone[start : start + CHUNK]
             await self._directory.learn(chunk)  # a process that has just started knows nobody
-            await asyncio.gather(*(self._bury(phone, name, generation) for phone in chunk))
+            await asyncio.gather(*(self._bury(phone, process) for phone in chunk))
 
-    async def _bury(self, phone: str, name: str, generation: str) -> None:
-        def gone(binding: Binding) -> bool:
-            return binding.connected and (binding.node, binding.generation) == (name, generation)
-
+    async def _bury(self, phone: str, process: Process) -> None:
         for _ in range(TRIES):
             (before,) = await self._location.load([phone])
-            lost = [binding for binding in before.live(self._clock()) if gone(binding)]
+            lost = [binding for binding in before.live(self._clock()) if process.holds(binding)]
             customer = _customer(self._directory.by_id(phone))
             if await self._end(phone, before, lost, EventKind.LOST, Reason.NODE_LOST, customer):
                 return
-        raise StoreUnavailable(f"phone {phone} changed {TRIES} times while node {name} was swept")
+        raise StoreUnavailable(f"phone {phone} changed {TRIES} times while node {process.node} was swept")
 
     async def _recheck(self, customers: Mapping[str, str], found: Mapping[str, Phone]) -> None:
         for phone in customers:

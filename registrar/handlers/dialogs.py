@@ -162,7 +162,9 @@ class Dialogs:
         parts, request = self._parts, exchange.request
         targets = await self._targets(message)
         if targets:
-            targets = [way for way in targets if is_allowed(way, parts.node, is_secure=message.leg.secure)]
+            targets = [
+                way for way in targets if is_allowed(way, parts.process.node, is_secure=message.leg.secure)
+            ]
             if not targets:
                 exchange.reply(NOT_SECURE)
                 return
@@ -202,7 +204,7 @@ class Dialogs:
             return True
         if flow.transport != "udp":
             return False  # its connection is ours, and so we know
-        process, now = (parts.node, parts.generation), parts.clock()
+        process, now = parts.process, parts.clock()
         (snapshot,) = await parts.location.load([leg.sender])  # it may have registered by another node
         return any(is_on(binding, flow, process) for binding in snapshot.live(now))
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Binding, EventKind, Flow, Mono, Phone, Reason, Snapshot
+from registrar.model import Binding, EventKind, Flow, Mono, Phone, Process, Reason, Snapshot
 from registrar.ports import Clock, Connections, Location
 from registrar.rules.register import WEBSOCKETS, drop
 from registrar.rules.settle import settle
@@ -55,8 +55,7 @@ class Flows:
         mono: Callable[[], Mono],
         metrics: Metrics,
         *,
-        node: str,
-        generation: str,
+        process: Process,
         left: Callable[[Flow, str, bool], None],
     ) -> None:
         """`customer_of` gives the customer of a phone for the event, empty when unknown.
@@ -70,7 +69,7 @@ class Flows:
         self._clock = clock
         self._mono = mono
         self._metrics = metrics
-        self._process = (node, generation)
+        self._process = process
         self._held: dict[str, dict[int, Held]] = {}
         self._phones: dict[int, set[str]] = {}
         self._farewells: deque[_Farewell] = deque()
@@ -118,17 +117,17 @@ class Flows:
         held = self._held.get(phone.id)
         if held is None or len(held) < 2 or not phone.instance:
             return
-        there = {binding.flow for binding in stands.bindings if self._is_here(binding)}
+        there = {binding.flow for binding in stands.bindings if self._process.holds(binding)}
         for number, old in held.items():
             if number not in there and old.flow.transport in WEBSOCKETS:
                 self._left(old.flow, phone.id, True)
 
     def is_dead(self, binding: Binding) -> bool:
         """Whether the connection of `binding` is known to be closed."""
-        node, generation = self._process
-        if not binding.connected or binding.node != node:
+        process = self._process
+        if not binding.connected or binding.node != process.node:
             return False
-        return binding.generation != generation or not self._connections.is_open(binding.flow)
+        return binding.generation != process.generation or not self._connections.is_open(binding.flow)
 
     def enforce(self, phone: str, allowed: Callable[[Held], bool]) -> None:
         """Close the connections of `phone` that are not `allowed` any more."""
@@ -168,11 +167,8 @@ class Flows:
             for phone, stands in zip(chunk, await self._location.load(chunk), strict=True):
                 there = {self._place(binding) for binding in stands.bindings if binding.connected}
                 for binding in self._location.known(phone).live(self._clock()):
-                    if self._place(binding) not in there and self._is_here(binding):
+                    if self._place(binding) not in there and self._process.holds(binding):
                         self._connections.hang_up(binding.flow, revoked=False)
-
-    def _is_here(self, binding: Binding) -> bool:
-        return binding.connected and (binding.node, binding.generation) == self._process
 
     @staticmethod
     def _place(binding: Binding) -> tuple[str, str, int]:
@@ -205,7 +201,7 @@ class Flows:
     def _left_behind(self, before: Snapshot, flow: int) -> list[Binding]:
         """The bindings that were made over that connection and over no other since."""
         live = before.live(self._clock())
-        return [binding for binding in live if self._is_here(binding) and binding.flow == flow]
+        return [binding for binding in live if self._process.holds(binding) and binding.flow == flow]
 
     async def _commit(self, before: Snapshot, gone: list[Binding], farewell: _Farewell) -> bool:
         now = self._clock()

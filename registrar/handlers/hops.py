@@ -39,7 +39,7 @@ class Hops:
             elif exchange.accept():  # else the network has doubled it
                 exchange.reply(Answer(403, why="Route: this leave was used before"))
             return
-        way = parts.reach.way(hop.target) if hop.target.node == parts.node else None
+        way = parts.reach.way(hop.target) if hop.target.node == parts.process.node else None
         if request.method == "ACK":
             if way is not None:
                 parts.network.send(

@@ -109,8 +109,7 @@ class Invitation:
             callee=Party("", self._callee.number, self._callee.name),
             state=CallState.RINGING,
             started_at=parts.clock(),
-            node=parts.node,
-            generation=parts.generation,
+            process=parts.process,
         )
         line = Line(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._exchange.flow.transport != "udp"

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Final
 
 from registrar.errors import MalformedMessage
-from registrar.model import Binding, Callee, Flow, Phone
+from registrar.model import Binding, Callee, Flow, Phone, Process
 from registrar.ports import Clock, DialPlan, Location
 from registrar.rules.routing import MAX_CARRIED, can_be_carried, dialled, is_on
 from registrar.rules.tokens import Seal, Target
@@ -34,8 +34,7 @@ class Parts:
     dial_plan: DialPlan
     location: Location
     clock: Clock
-    node: str
-    generation: str
+    process: Process
     ring_seconds: float
     loop_key: bytes
     is_ours: Callable[[str], bool]
@@ -63,8 +62,8 @@ def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Tar
         phone,
         contact,
         flow.transport,
-        parts.node,
-        parts.generation,
+        parts.process.node,
+        parts.process.generation,
         flow.id,
         flow.remote_ip,
         flow.remote_port,
@@ -75,7 +74,7 @@ def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Tar
 
 def _own_binding(parts: Parts, contact: str, flow: Flow, phone: str) -> Binding | None:
     """The binding of the device that has sent a request: that of its Contact, else that of its flow."""
-    process, found = (parts.node, parts.generation), None
+    process, found = parts.process, None
     for binding in parts.location.known(phone).live(parts.clock()):
         if binding.contact == contact:
             return binding
@@ -86,7 +85,7 @@ def _own_binding(parts: Parts, contact: str, flow: Flow, phone: str) -> Binding 
 
 def is_registered(parts: Parts, flow: Flow, phone: str) -> bool:
     """Whether a phone is registered on this flow, as far as we know without asking."""
-    process, now = (parts.node, parts.generation), parts.clock()
+    process, now = parts.process, parts.clock()
     return any(is_on(binding, flow, process) for binding in parts.location.known(phone).live(now))
 
 
@@ -97,7 +96,7 @@ def origin(parts: Parts, flow: Flow, phone: Phone) -> str:
     """
     place = f"{flow.remote_ip}:{flow.remote_port}"
     if flow.transport != "udp":
-        place = f"{flow.transport} {flow.id} {parts.node} {parts.generation}"
+        place = f"{flow.transport} {flow.id} {parts.process}"
     text = f"{place} {phone.secret_version}".encode("utf-8", "replace")
     return urlsafe_b64encode(blake2b(text, digest_size=ORIGIN_BYTES).digest()).decode().rstrip("=")
 

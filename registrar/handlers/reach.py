@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from registrar.model import Flow
+from registrar.model import Flow, Process
 from registrar.ports import Clock
 from registrar.rules import forward
 from registrar.rules.identity import place
@@ -40,8 +40,7 @@ class Reach:
         salt: Callable[[], bytes],
         clock: Clock,
         *,
-        node: str,
-        generation: str,
+        process: Process,
         public_host: str,
     ) -> None:
         """`open_flow` gives the flow of a target that is here, `node_flow` one to another node's `host:port`.
@@ -54,19 +53,19 @@ class Reach:
         self._seal = seal
         self.salt = salt
         self._clock = clock
-        self._process = (node, generation)
+        self._process = process
         self._public_host = public_host
 
     @property
     def node(self) -> str:
         """Our name."""
-        return self._process[0]
+        return self._process.node
 
     def way(self, target: Target) -> Way | None:
         """The way to a target; None: its flow is gone, or its node."""
         connected = target.transport != "udp"
-        if target.node == self._process[0]:
-            if connected and target.generation != self._process[1]:
+        if target.node == self._process.node:
+            if connected and target.generation != self._process.generation:
                 return None
             return self._here(target)
         neighbour = self._neighbour(target.node)

@@ -19,6 +19,7 @@ from registrar.model import (
     EventKind,
     Flow,
     Phone,
+    Process,
     Snapshot,
     Update,
 )
@@ -87,8 +88,7 @@ class Register:
         clock: Clock,
         metrics: Metrics,
         *,
-        node: str,
-        generation: str,
+        process: Process,
         is_our_name: Callable[[str], bool],
         is_for_us: Callable[[Claim], bool],
         recheck: Callable[[str], None],
@@ -111,8 +111,7 @@ class Register:
         self._access = access
         self._clock = clock
         self._metrics = metrics
-        self._node = node
-        self._generation = generation
+        self._process = process
         self._is_our_name = is_our_name
         self._is_for_us = is_for_us
         self._turns = Turns()
@@ -285,8 +284,8 @@ class Register:
             public_port=flow.remote_port,
             local_ip=local_address(request),
             user_agent=printable(request.headers.get("user-agent") or "", MAX_USER_AGENT),
-            node=self._node,
-            generation=self._generation,
+            node=self._process.node,
+            generation=self._process.generation,
             secret_version=attempt.phone.secret_version,
             flow=flow.id,
             one_device=bool(attempt.phone.instance) and flow.transport in WEBSOCKETS,
@@ -317,7 +316,7 @@ class Register:
         outcome = self._outcome(before, attempt, short, now)
         if isinstance(outcome, Rejected):
             return _rejection(outcome)
-        held = {binding.contact for binding in before.live(now) if binding.node == self._node}
+        held = {binding.contact for binding in before.live(now) if binding.node == self._process.node}
         if not outcome.touched <= held:
             return BUSY
         update = self._settled(attempt, before, outcome, kept, now)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from registrar.model import Binding, Epoch, Flow, Snapshot
+from registrar.model import Binding, Epoch, Flow, Process, Snapshot
 from registrar.sip import unescape
 
 from .tokens import Named, Target, contact_mark, instance_mark, target_of
@@ -193,12 +193,12 @@ def has_moved(live: Sequence[Binding], target: Target) -> bool:
     )
 
 
-def is_on(binding: Binding, flow: Flow, process: tuple[str, str]) -> bool:
+def is_on(binding: Binding, flow: Flow, process: Process) -> bool:
     """Whether a binding was made over this flow of this process."""
     if binding.connected != (flow.transport != "udp"):
         return False
     if binding.connected:
-        return (binding.node, binding.generation) == process and binding.flow == flow.id
+        return binding.flow == flow.id and process.holds(binding)
     return (binding.public_ip, binding.public_port) == (flow.remote_ip, flow.remote_port)
 
 

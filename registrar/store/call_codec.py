@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from registrar.model import Call, CallState, Cause, Ending, Party
+from registrar.model import Call, CallState, Cause, Ending, Party, Process
 
 Fields = dict[str, str]
 PRIVATE: Final = "d"
@@ -30,8 +30,8 @@ def encode(call: Call) -> Fields:
         "startedAt": _moment(call.started_at),
         "answeredAt": _moment(call.answered_at),
         "media": "relayed" if call.relay else "direct",
-        "node": call.node,
-        "generation": call.generation,
+        "node": call.process.node,
+        "generation": call.process.generation,
         PRIVATE: _dump([call.relay, call.expires_at, *_private(call.caller), *_private(call.callee)]),
     }
 
@@ -50,8 +50,7 @@ def decode(fields: Mapping[str, str]) -> Call:
         state=CallState(fields["state"]),
         started_at=float(fields["startedAt"] or 0),
         answered_at=float(fields["answeredAt"] or 0),
-        node=fields["node"],
-        generation=fields["generation"],
+        process=Process(fields["node"], fields["generation"]),
         relay=relay,
         expires_at=expires_at,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, Ending
+from registrar.model import NO_PROCESS, Call, Ending, Process
 from registrar.ports import Clock
 
 from . import keys
@@ -14,7 +14,7 @@ from .call_codec import Fields, answered_event, ended_event, started_event
 class MemoryCalls:
     """Implements ports.Calls. Set `away` to make it fail like a store that is down."""
 
-    def __init__(self, clock: Clock, node: str = "", generation: str = "") -> None:
+    def __init__(self, clock: Clock, process: Process = NO_PROCESS) -> None:
         self.events: list[Fields] = []
         """What the stream of all events would hold."""
         self.endings: list[tuple[Call, Ending]] = []
@@ -22,10 +22,10 @@ class MemoryCalls:
         self.away = False
         self._stored: dict[str, tuple[Call, float]] = {}
         """Id -> the call, and when it is forgotten."""
-        self._claimed: set[tuple[str, str, str]] = set()
+        self._claimed: set[tuple[str, Process]] = set()
         self._untold: dict[str, tuple[Call, Ending]] = {}
         self._clock = clock
-        self._process = (node, generation)
+        self._process = process
 
     def share(self, other: "MemoryCalls") -> None:
         """Two processes over one store."""
@@ -65,20 +65,19 @@ class MemoryCalls:
         there = self.there
         return [there.get(id) for id in ids]
 
-    async def of_node(self, node: str, generation: str) -> list[Call]:
+    async def of_process(self, process: Process) -> list[Call]:
         """See ports.Calls."""
         self._ask()
         return [
             call
             for call in self.there.values()
-            if (call.node, call.generation) == (node, generation)
-            and (call.id, node, generation) not in self._claimed
+            if call.process == process and (call.id, process) not in self._claimed
         ]
 
     async def claim(self, call: Call) -> bool:
         """See ports.Calls."""
         self._ask()
-        left = call.id, call.node, call.generation
+        left = call.id, call.process
         is_first = left not in self._claimed
         self._claimed.add(left)
         return is_first
@@ -98,8 +97,7 @@ class MemoryCalls:
         self._tell(ended_event(call, ending))
 
     def _owned(self, call: Call) -> Call:
-        node, generation = self._process
-        return call if call.node else replace(call, node=node, generation=generation)
+        return call if call.process.node else replace(call, process=self._process)
 
     def _tell(self, event: Fields) -> None:
         if not self.away:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, Ending
+from registrar.model import Call, Ending, Process
 from registrar.ports import Clock
 
 from . import keys
@@ -36,14 +36,13 @@ class Untold:
 
 
 class RedisCalls:
-    """Implements ports.Calls. Nothing but `load`, `of_node` and `mend` ever raises: Redis may be away."""
+    """Implements ports.Calls. Nothing but `load`, `of_process` and `mend` ever raises: Redis may be away."""
 
-    def __init__(self, wire: Wire, clock: Clock, node: str, generation: str) -> None:
-        """`node` and `generation` name this process: calls of no process are its own."""
+    def __init__(self, wire: Wire, clock: Clock, process: Process) -> None:
+        """`process` is this one: calls of no process are its own."""
         self._wire = wire
         self._clock = clock
-        self._node = node
-        self._generation = generation
+        self._process = process
         self._untold: dict[str, Untold] = {}
         """By the id of the call."""
 
@@ -56,7 +55,7 @@ class RedisCalls:
             *self._listed(call),
             *(("ZREMRANGEBYSCORE", key, "-inf", now) for key in _lists(call)),
             ("EXPIRE", keys.CALLS, keys.CALL_SECONDS),
-            ("EXPIRE", keys.node_calls(call.node, call.generation), INDEX_SECONDS),
+            ("EXPIRE", keys.node_calls(call.process), INDEX_SECONDS),
         )
 
     def started(self, call: Call) -> None:
@@ -86,9 +85,9 @@ class RedisCalls:
             found += [_decode(id, answer) for id, answer in zip(chunk, answers, strict=True)]
         return found
 
-    async def of_node(self, node: str, generation: str) -> list[Call]:
+    async def of_process(self, process: Process) -> list[Call]:
         """See ports.Calls. What is listed and not there any more is taken from the list."""
-        key = keys.node_calls(node, generation)
+        key = keys.node_calls(process)
         ids = [id.decode(errors="replace") for id in await self._wire.send("SMEMBERS", key)]
         found = await self.load(ids)
         gone = [id for id, call in zip(ids, found, strict=True) if call is None]
@@ -98,7 +97,7 @@ class RedisCalls:
 
     async def claim(self, call: Call) -> bool:
         """See ports.Calls."""
-        removed: int = await self._wire.send("SREM", keys.node_calls(call.node, call.generation), call.id)
+        removed: int = await self._wire.send("SREM", keys.node_calls(call.process), call.id)
         return bool(removed)
 
     @property
@@ -120,7 +119,7 @@ class RedisCalls:
         """The hash may have run out meanwhile: the call still listed says that nobody else has ended it."""
         call, ending = untold.call, untold.ending
         removed = self._wire.send("DEL", keys.call(call.id))
-        left = self._wire.send("SREM", keys.node_calls(call.node, call.generation), call.id)
+        left = self._wire.send("SREM", keys.node_calls(call.process), call.id)
         self._tell(*(("ZREM", key, call.id) for key in _lists(call)))
         is_news = any(await asyncio.gather(removed, left)) or untold.ours
         if is_news:
@@ -159,18 +158,18 @@ class RedisCalls:
     def _unlist(self, call: Call) -> None:
         self._tell(
             *(("ZREM", key, call.id) for key in _lists(call)),
-            ("SREM", keys.node_calls(call.node, call.generation), call.id),
+            ("SREM", keys.node_calls(call.process), call.id),
             linger=True,
         )
 
     def _owned(self, call: Call) -> Call:
-        return call if call.node else replace(call, node=self._node, generation=self._generation)
+        return call if call.process.node else replace(call, process=self._process)
 
     def _listed(self, call: Call) -> list[tuple[Argument, ...]]:
         end = f"{self._clock() + keys.CALL_SECONDS:.3f}"
         own, everybodys = _lists(call)
         return [
-            ("SADD", keys.node_calls(call.node, call.generation), call.id),
+            ("SADD", keys.node_calls(call.process), call.id),
             ("ZADD", own, end, call.id),
             ("EXPIRE", own, keys.CALL_SECONDS),
             ("ZADD", everybodys, end, call.id),

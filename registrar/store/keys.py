@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
+from registrar.model import Process
+
 SHARDS: Final = 64
 EVENTS: Final = "registrar:events"
 CHANGED: Final = "registrar:changed"
@@ -55,9 +57,9 @@ def expiry_shard(shard: int) -> str:
     return f"registrar:expiry:{shard}"
 
 
-def flows(node: str, generation: str) -> str:
+def flows(process: Process) -> str:
     """The phones with a binding on a connection of one process."""
-    return f"registrar:flows:{node}:{generation}"
+    return f"registrar:flows:{process.node}:{process.generation}"
 
 
 def node(name: str) -> str:
@@ -75,9 +77,9 @@ def calls(customer: str) -> str:
     return f"registrar:calls:{customer}"
 
 
-def node_calls(node: str, generation: str) -> str:
+def node_calls(process: Process) -> str:
     """The calls that one process has."""
-    return f"registrar:node-calls:{node}:{generation}"
+    return f"registrar:node-calls:{process.node}:{process.generation}"
 
 
 def wrong(kind: str, source: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Binding, Event, Snapshot, Update
+from registrar.model import NO_PROCESS, Event, Process, Snapshot, Update
 from registrar.ports import Clock, Due, Sighting
 from registrar.rules import nonces
 from registrar.rules.reconcile import reconcile
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 class RedisLocation:
     """Implements ports.Location, ports.Schedule and ports.Sightings over one wire."""
 
-    def __init__(self, url: str, clock: Clock, node: str = "", generation: str = "") -> None:
-        """`node` and `generation` name this process: its connections are its own."""
+    def __init__(self, url: str, clock: Clock, process: Process = NO_PROCESS) -> None:
+        """`process` is this one: its connections are its own."""
         self.wire = Wire(url, self._prepare)
         self._clock = clock
-        self._process = (node, generation)
-        self._flows = keys.flows(node, generation)
+        self._process = process
+        self._flows = keys.flows(process)
         self._listed: set[str] = set()
         """Phones that stand in the set of this process' connections."""
         self._arriving: dict[str, int] = {}
@@ -70,7 +70,7 @@ class RedisLocation:
             earliest = min(binding.expires_at for binding in update.after.bindings)
             self.wire.tell("ZADD", keys.expiry(phone), "LT", earliest, phone)
             self._list(phone, update.after)
-        arrives = any(map(self._is_here, update.after.bindings))
+        arrives = any(map(self._process.holds, update.after.bindings))
         self._arrive(phone, arrives)
         try:
             answer = await self._run(
@@ -275,14 +275,14 @@ class RedisLocation:
 
     def _list(self, phone: str, after: Snapshot) -> None:
         """Before anything is bound to a connection here, the index says so: it is asked after our death."""
-        if phone not in self._listed and any(map(self._is_here, after.bindings)):
+        if phone not in self._listed and any(map(self._process.holds, after.bindings)):
             self.wire.tell("SADD", self._flows, phone)
             self._listed.add(phone)
 
     def _unlist(self, phone: str, after: Snapshot, before: Snapshot) -> None:
         """What was bound here `before` may be listed although we have forgotten that: Redis was away."""
-        listed = phone in self._listed or any(map(self._is_here, before.bindings))
-        if listed and not any(map(self._is_here, after.bindings)):
+        listed = phone in self._listed or any(map(self._process.holds, before.bindings))
+        if listed and not any(map(self._process.holds, after.bindings)):
             self._listed.discard(phone)
             self.wire.tell("SREM", self._flows, phone)
 
@@ -298,9 +298,6 @@ class RedisLocation:
         if self.wire.up and phone not in self._arriving and stands.version >= known:
             self._unlist(phone, stands, stands)
 
-    def _is_here(self, binding: Binding) -> bool:
-        return binding.connected and (binding.node, binding.generation) == self._process
-
     def forget_listed(self) -> None:
         """The store may have lost our index: it is written again with each phone's next step."""
         self._listed.clear()
@@ -308,10 +305,8 @@ class RedisLocation:
     async def _prepare(self) -> None:
         for script in ALL:
             await self.wire.early("SCRIPT", "LOAD", script.text)
-        node, generation = self._process
-        if node:  # before the first entry of the index that `_list` writes
-            row = f"{node} {generation}"
-            await self.wire.early("HSETNX", keys.NODES, row, int(self._clock()))
+        if self._process.node:  # before the first entry of the index that `_list` writes
+            await self.wire.early("HSETNX", keys.NODES, str(self._process), int(self._clock()))
         self._listed.clear()
         self._connections += 1
         if self._connections > 1:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from registrar.errors import AnotherNode, StoreUnavailable
+from registrar.model import Process
 from registrar.ports import Clock
 
 from . import keys
@@ -32,13 +33,12 @@ class Nodes:
     def __init__(
         self,
         redis: Redis,
-        name: str,
-        generation: str,
+        process: Process,
         sip: str,
         clock: Clock,
         *,
         lost_lease: Callable[[], Awaitable[None]],
-        sweep: Callable[[str, str, frozenset[str]], Awaitable[None]],
+        sweep: Callable[[Process, frozenset[str]], Awaitable[None]],
         lease_seconds: float = LEASE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
         look_seconds: float = LOOK_SECONDS,
@@ -46,12 +46,12 @@ class Nodes:
     ) -> None:
         """`lost_lease` is called when our lease was gone: others may have swept us.
 
-        `sweep(name, generation, phones)` ends the bindings on connections of a dead process.
+        `sweep(process, phones)` ends the bindings on connections of a dead process.
         """
         self._redis = redis
-        self._name = name
-        self._generation = generation
-        self._lease = json.dumps({"generation": generation, "sip": sip}, separators=(",", ":"))
+        self._process = process
+        self._name = process.node
+        self._lease = json.dumps({"generation": process.generation, "sip": sip}, separators=(",", ":"))
         self._clock = clock
         self._lost_lease = lost_lease
         self._sweep = sweep
@@ -60,7 +60,7 @@ class Nodes:
         self._look_seconds = look_seconds
         self._dead_seconds = dead_seconds
         self._registered = asyncio.Event()
-        self._predecessors: list[str] = []
+        self._predecessors: list[Process] = []
         """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
         self._neighbours: dict[str, tuple[str, str]] = {}
@@ -121,48 +121,46 @@ class Nodes:
         await self._redis.hset(keys.NODES, self._row(), str(int(self._clock())))
         await self._redis.set(keys.node(self._name), self._lease, px=self._lease_ms)
         self._predecessors = [
-            generation
-            for name, generation in await self._rows()
-            if name == self._name and generation != self._generation
+            other for other in await self._rows() if other.node == self._name and other != self._process
         ]
         self._registered.set()
 
     async def _sweep_the_dead(self) -> None:
         await self._registered.wait()
         while self._predecessors:
-            await self._bury(self._name, self._predecessors[-1])
+            await self._bury(self._predecessors[-1])
             self._predecessors.pop()
-        others = [(name, generation) for name, generation in await self._rows() if name != self._name]
+        others = [other for other in await self._rows() if other.node != self._name]
         seen: set[str] = set()
         neighbours: dict[str, tuple[str, str]] = {}
-        for name, generation in others:
-            lease = await self._redis.get(keys.node(name))
-            if _generation(lease) == generation:
-                neighbours[name] = (generation, _sip(lease))
+        for other in others:
+            lease = await self._redis.get(keys.node(other.node))
+            if _generation(lease) == other.generation:
+                neighbours[other.node] = (other.generation, _sip(lease))
                 continue
-            row = f"{name} {generation}"
+            row = str(other)
             seen.add(row)
             now = asyncio.get_running_loop().time()  # when Redis said so, however long it was away before
             since = self._missing.setdefault(row, now)
             if now - since >= self._dead_seconds:
-                await self._bury(name, generation)
+                await self._bury(other)
         self._neighbours = neighbours
         self._missing = {row: since for row, since in self._missing.items() if row in seen}
 
-    async def _bury(self, name: str, generation: str) -> None:
-        flows = keys.flows(name, generation)
+    async def _bury(self, process: Process) -> None:
+        flows = keys.flows(process)
         phones = frozenset(_texts(await self._redis.smembers(flows)))
-        await self._sweep(name, generation, phones)
+        await self._sweep(process, phones)
         await self._redis.delete(flows)
-        await self._redis.hdel(keys.NODES, f"{name} {generation}")
-        log.info("node %s generation %s is swept: %d phones", name, generation, len(phones))
+        await self._redis.hdel(keys.NODES, str(process))
+        log.info("node %s generation %s is swept: %d phones", process.node, process.generation, len(phones))
 
-    async def _rows(self) -> list[tuple[str, str]]:
+    async def _rows(self) -> list[Process]:
         rows = [row.rpartition(" ") for row in _texts(await self._redis.hkeys(keys.NODES))]
-        return [(name, generation) for name, _, generation in rows]
+        return [Process(name, generation) for name, _, generation in rows]
 
     def _row(self) -> str:
-        return f"{self._name} {self._generation}"
+        return str(self._process)
 
 
 def _generation(lease: object) -> str:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from config import calls as live_calls
 from config.access import AccessLevel
-from registrar.model import Call, CallState, Party
+from registrar.model import Call, CallState, Party, Process
 from registrar.store import keys
 from registrar.store.call_codec import encode
 from tests.config.world import NOBODY, Json, World
@@ -33,8 +33,7 @@ def new_call(world: World, id: str = ID, customer: str = "acme", **changes: obje
         callee=Party("", "201", "Bent"),
         state=CallState.RINGING,
         started_at=1_795_262_400.25,
-        node="n1",
-        generation="g1",
+        process=Process("n1", "g1"),
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
 

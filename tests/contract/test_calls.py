@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, CallState, Cause, Ending, Epoch, Party
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Process
 from registrar.store import keys
 from registrar.store.call_codec import Fields, encode
 from registrar.store.calls_memory import MemoryCalls
@@ -22,6 +22,7 @@ from tests.patience import limit
 from tests.peers.process import frozen
 
 ID, OTHER = "ab" * 16, "cd" * 16
+PROCESS = Process("a", "g1")
 CUSTOMER = "c" * 24
 
 
@@ -48,7 +49,7 @@ class Calls(Protocol):
     def answered(self, call: Call) -> None: ...
     def ended(self, call: Call, ending: Ending) -> None: ...
     async def load(self, ids: Sequence[str]) -> list[Call | None]: ...
-    async def of_node(self, node: str, generation: str) -> list[Call]: ...
+    async def of_process(self, process: Process) -> list[Call]: ...
     async def claim(self, call: Call) -> bool: ...
 
 
@@ -68,7 +69,7 @@ async def opened(server: Server, clock: Hands, node: str) -> AsyncIterator[tuple
         running_wire = tasks.create_task(wire.run())
         await wire.opened.wait()
         try:
-            yield RedisCalls(wire, clock, node, "g1"), wire
+            yield RedisCalls(wire, clock, Process(node, "g1")), wire
         finally:
             running_wire.cancel()
             wire.close()
@@ -92,7 +93,7 @@ async def settle(calls: RedisCalls) -> None:
 @pytest.fixture(params=[pytest.param("memory", id="memory"), *KINDS])
 async def store(request: pytest.FixtureRequest, clock: Hands) -> AsyncIterator[Store]:
     if request.param == "memory":
-        memory = MemoryCalls(clock, "a", "g1")
+        memory = MemoryCalls(clock, PROCESS)
 
         async def told() -> list[Fields]:
             return memory.events
@@ -122,8 +123,7 @@ def call(clock: Hands, id: str = ID, **changes: object) -> Call:
         callee=Party("", "201", "Bent"),
         state=CallState.RINGING,
         started_at=clock.now - 5,
-        node="a",
-        generation="g1",
+        process=PROCESS,
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # the tests name fields that exist
 
@@ -162,9 +162,9 @@ async def test_to_put_a_call_again_is_no_event(store: Store, clock: Hands) -> No
 
 
 async def test_a_call_of_no_process_belongs_to_the_one_that_writes_it(store: Store, clock: Hands) -> None:
-    store.one.started(call(clock, node="", generation=""))
+    store.one.started(call(clock, process=Process()))
     assert await store.one.load([ID]) == [call(clock)]
-    assert await store.one.of_node("a", "g1") == [call(clock)]
+    assert await store.one.of_process(PROCESS) == [call(clock)]
 
 
 async def test_an_end_is_told_once_however_many_say_so(store: Store, clock: Hands) -> None:
@@ -185,30 +185,30 @@ async def test_what_never_was_there_does_not_end(store: Store, clock: Hands) -> 
 async def test_another_node_finds_what_a_process_left_behind(store: Store, clock: Hands) -> None:
     store.one.started(call(clock))
     store.one.started(call(clock, OTHER))
-    store.one.started(call(clock, "ef" * 16, generation="g0"))
+    store.one.started(call(clock, "ef" * 16, process=Process("a", "g0")))
     await store.one.load([ID])
     store.one.ended(call(clock), Ending(Cause.DECLINED, clock.now, 603))
     await store.events()
-    (left,) = await store.other.of_node("a", "g1")
+    (left,) = await store.other.of_process(PROCESS)
     assert left == call(clock, OTHER)
     store.other.ended(left, Ending(Cause.LOST, clock.now, by="b"))
     events = await store.events()
     assert (events[-1]["event"], events[-1]["reason"], events[-1]["by"]) == ("call-ended", "lost", "b")
-    assert await store.other.of_node("a", "g1") == []
-    assert [left.generation for left in await store.other.of_node("a", "g0")] == ["g0"]
-    assert await store.other.of_node("nobody", "g1") == []
+    assert await store.other.of_process(PROCESS) == []
+    assert [left.process.generation for left in await store.other.of_process(Process("a", "g0"))] == ["g0"]
+    assert await store.other.of_process(Process("nobody", "g1")) == []
 
 
 async def test_one_of_two_takes_over_what_a_process_left_behind(store: Store, clock: Hands) -> None:
     store.one.started(call(clock))
     await store.one.load([ID])
-    (left,) = await store.other.of_node("a", "g1")
+    (left,) = await store.other.of_process(PROCESS)
     assert [await store.other.claim(left), await store.other.claim(left)] == [True, False]
-    assert await store.other.of_node("a", "g1") == []
+    assert await store.other.of_process(PROCESS) == []
 
 
 async def test_memory_forgets_a_call_that_nobody_puts_again(clock: Hands) -> None:
-    calls = MemoryCalls(clock, "a", "g1")
+    calls = MemoryCalls(clock, PROCESS)
     calls.put(call(clock))
     clock.now += keys.CALL_SECONDS - 1
     assert await calls.load([ID])
@@ -217,12 +217,12 @@ async def test_memory_forgets_a_call_that_nobody_puts_again(clock: Hands) -> Non
 
 
 async def test_memory_that_is_away_fails_as_a_server_does(clock: Hands) -> None:
-    calls = MemoryCalls(clock, "a", "g1")
+    calls = MemoryCalls(clock, PROCESS)
     calls.started(call(clock))
     calls.away = True
     calls.started(call(clock, OTHER))
     calls.ended(call(clock), Ending(Cause.HUNG_UP, clock.now))
-    for asked in (calls.load([ID]), calls.of_node("a", "g1"), calls.mend()):
+    for asked in (calls.load([ID]), calls.of_process(PROCESS), calls.mend()):
         with pytest.raises(StoreUnavailable):
             await asked
     calls.away = False
@@ -241,7 +241,7 @@ async def test_nothing_stays_in_redis(server: Server, clock: Hands) -> None:
             one = call(clock, f"{number:032x}")
             calls.started(one)
             calls.answered(taken(one, clock))
-        listed = await calls.of_node("a", "g1")
+        listed = await calls.of_process(PROCESS)
         assert len(listed) == 20
         assert await redis.zcard(keys.calls(CUSTOMER)) == 20
         for one in listed:
@@ -258,7 +258,7 @@ async def test_the_keys_end_by_themselves(server: Server, clock: Hands) -> None:
         calls.started(call(clock))
         calls.put(call(clock))
         await settle(calls)
-        names = [keys.call(ID), keys.calls(CUSTOMER), keys.CALLS, keys.node_calls("a", "g1")]
+        names = [keys.call(ID), keys.calls(CUSTOMER), keys.CALLS, keys.node_calls(PROCESS)]
         seconds = [await redis.ttl(name) for name in names]
         scores = [await redis.zscore(name, ID) for name in (keys.calls(CUSTOMER), keys.CALLS)]
         stored = await redis.hgetall(keys.call(ID))
@@ -288,9 +288,9 @@ async def test_a_list_forgets_what_has_run_out(server: Server, clock: Hands) -> 
         calls.started(call(clock))
         await settle(calls)
         await redis.delete(keys.call(ID))
-        assert await calls.of_node("a", "g1") == []
+        assert await calls.of_process(PROCESS) == []
         await settle(calls)
-        assert not await redis.exists(keys.node_calls("a", "g1"))
+        assert not await redis.exists(keys.node_calls(PROCESS))
     await redis.aclose()
 
 
@@ -335,7 +335,7 @@ async def test_an_end_that_redis_did_not_hear_is_told_later(server: Server, cloc
         await back(wire)
         assert await calls.mend() == 1
         assert calls.untold == 0
-        assert await calls.of_node("a", "g1") == []
+        assert await calls.of_process(PROCESS) == []
     events = await events_of(server)
     assert kinds(events) == ["call-started", "call-ended"]
     assert (events[1]["call"], events[1]["by"]) == (ID, "201")
@@ -398,7 +398,7 @@ async def test_what_another_node_has_ended_meanwhile_is_not_told_again(server: S
 
 
 async def test_only_so_many_ends_wait(clock: Hands) -> None:
-    calls = RedisCalls(Wire("redis://127.0.0.1:1"), clock, "a", "g1")
+    calls = RedisCalls(Wire("redis://127.0.0.1:1"), clock, PROCESS)
     for number in range(MAX_UNTOLD + 5):
         calls.ended(call(clock, f"{number:032x}"), Ending(Cause.HUNG_UP, clock.now))
     assert calls.untold == MAX_UNTOLD

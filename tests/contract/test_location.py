@@ -16,7 +16,18 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Monitor
 
 from registrar.errors import StoreUnavailable
-from registrar.model import AcceptedNonce, Binding, Epoch, Event, EventKind, Reason, Refusal, Snapshot, Update
+from registrar.model import (
+    AcceptedNonce,
+    Binding,
+    Epoch,
+    Event,
+    EventKind,
+    Process,
+    Reason,
+    Refusal,
+    Snapshot,
+    Update,
+)
 from registrar.ports import Due, Sighting
 from registrar.rules.settle import noted, settle
 from registrar.store import keys
@@ -64,7 +75,7 @@ class Location(Protocol):
 async def opened(
     server: Server, clock: Hands, node: str = "", generation: str = ""
 ) -> AsyncIterator[RedisLocation]:
-    location = RedisLocation(server.url, clock, node, generation)
+    location = RedisLocation(server.url, clock, Process(node, generation))
     async with asyncio.timeout(limit(20)), asyncio.TaskGroup() as tasks:
         running_wire = tasks.create_task(location.wire.run())
         await location.wire.opened.wait()

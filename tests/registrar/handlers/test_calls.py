@@ -7,7 +7,7 @@ import pytest
 from registrar.handlers import forwarding
 from registrar.handlers.absent import GRACE_SECONDS
 from registrar.handlers.calls import PARTIES_SECONDS, PUT_SECONDS, News
-from registrar.model import CallState, Cause, Flow
+from registrar.model import CallState, Cause, Flow, Process
 from registrar.rules.forward import CSEQ_MARGIN
 from registrar.sip import Request, parse
 from registrar.store.call_codec import encode
@@ -376,7 +376,7 @@ def beside(here: World) -> World:
     """Another node with the same stores."""
     there = World(node="b", beside=here)
     there.parts.calls._store = here.store
-    here.store._process = ("b", "g-b")
+    here.store._process = Process("b", "g-b")
     return there
 
 
@@ -384,12 +384,12 @@ async def test_the_calls_of_a_node_that_died_go_on_with_another() -> None:
     here = world_of()
     await talk(here)
     there = beside(here)
-    assert await there.calls.bury("a", "another") == 0
-    assert await there.calls.bury("a", "g-a") == 1
-    assert await there.calls.bury("a", "g-a") == 0
+    assert await there.calls.bury(Process("a", "another")) == 0
+    assert await there.calls.bury(Process("a", "g-a")) == 1
+    assert await there.calls.bury(Process("a", "g-a")) == 0
     await pass_time(there, PARTIES_SECONDS + GRACE_SECONDS + 2)
     (call,) = here.store.there.values()
-    assert (call.node, call.generation, here.store.endings) == ("b", "g-b", [])
+    assert (call.process, here.store.endings) == (Process("b", "g-b"), [])
     assert there.wire.sent == []
 
 
@@ -398,7 +398,7 @@ async def test_a_call_of_a_dead_node_whose_party_is_gone_with_it_is_ended() -> N
     hers, his = await talk(here)
     await hers.handset.register(0)
     there = beside(here)
-    assert await there.calls.bury("a", "g-a") == 1
+    assert await there.calls.bury(Process("a", "g-a")) == 1
     await pass_time(there, 1)
     assert ended(here)[0] is Cause.LOST
     assert [sent.request.method for sent in there.wire.sent][-1] == "BYE"
@@ -410,7 +410,7 @@ async def test_a_call_that_rang_at_a_dead_node_is_ended() -> None:
     here = world_of()
     await pair(here)
     there = beside(here)
-    assert await there.calls.bury("a", "g-a") == 1
+    assert await there.calls.bury(Process("a", "g-a")) == 1
     assert ended(here)[0] is Cause.LOST
     assert len(there.calls) == 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Change, IpMode, Phone
+from registrar.model import Change, IpMode, Phone, Process
 
 from .world import DOMAIN, ELSEWHERE, HOME, Device, World, apply, phone, user
 
@@ -289,7 +289,7 @@ async def test_what_hung_on_connections_of_a_dead_process_is_lost_and_nothing_el
     tcp = replace(udp, contact="sip:200@10.0.0.8", transport="tcp")
     living = replace(tcp, contact="sip:200@10.0.0.9", generation="g-later")
     world.location.stored["id-u"] = replace(stands, bindings=(udp, tcp, living))
-    await world.changes.sweep_node("a", "g-a", frozenset({"id-u", "id-nobody"}))
+    await world.changes.sweep(Process("a", "g-a"), frozenset({"id-u", "id-nobody"}))
     assert set(world.snapshot().bindings) == {udp, living}
     (event,) = world.location.updates[-1][1].events
     assert (str(event.kind), event.reason, event.transport) == ("lost", "node-lost", "tcp")
@@ -299,7 +299,7 @@ async def test_what_hung_on_connections_of_a_dead_process_is_lost_and_nothing_el
 async def test_a_phone_whose_only_connection_died_is_offline_and_says_why() -> None:
     world = World(LOCKED)
     await registered(world, transport="wss")
-    await world.changes.sweep_node("a", "g-a", frozenset({"id-u"}))
+    await world.changes.sweep(Process("a", "g-a"), frozenset({"id-u"}))
     status = world.location.status["id-u"]
     assert (status["online"], status["reason"]) == ("0", "node-lost")
 
@@ -309,13 +309,13 @@ async def test_a_sweep_that_cannot_be_written_is_not_done() -> None:
     await registered(world, transport="tcp")
     world.location.away = True
     with pytest.raises(StoreUnavailable):
-        await world.changes.sweep_node("a", "g-a", frozenset({"id-u"}))
+        await world.changes.sweep(Process("a", "g-a"), frozenset({"id-u"}))
 
 
 async def test_who_is_swept_at_a_start_is_known_with_his_customer() -> None:
     world = World(LOCKED)
     await registered(world, transport="wss", node="b", generation="g-b")
     world.people.known.clear()  # nobody has registered here yet
-    await world.changes.sweep_node("b", "g-b", frozenset({"id-u"}))
+    await world.changes.sweep(Process("b", "g-b"), frozenset({"id-u"}))
     assert world.location.updates[-1][1].customer == "acme"
     assert world.events()[-1] == "lost"

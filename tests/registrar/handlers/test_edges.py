@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from registrar.handlers.parts import origin
-from registrar.model import Cause, MediaPolicy
+from registrar.model import Cause, MediaPolicy, Process
 from registrar.rules.forward import CSEQ_MARGIN
 from registrar.rules.tokens import Hop, Line, Target, dump_line
 from registrar.sip import MAX_CSEQ, Response, answer, parse
@@ -85,8 +85,8 @@ async def test_a_call_of_a_dead_node_that_cannot_be_ended_does_not_stop_the_othe
     here.store.put(replace(call, id="0" * 31 + "9", callee=replace(call.callee, target=dump_line(bad))))
     there = World(node="b", beside=here)
     there.parts.calls._store = here.store
-    here.store._process = ("b", "g-b")
-    assert await there.calls.bury("a", "g-a") == 2
+    here.store._process = Process("b", "g-b")
+    assert await there.calls.bury(Process("a", "g-a")) == 2
     for id in list(here.store.there):
         await there.calls.hang_up(id, "x")
     assert here.store.there == {}

@@ -7,7 +7,7 @@ import pytest
 
 from registrar.errors import StoreUnavailable
 from registrar.handlers.flows import GRACE_SECONDS, PER_PHONE
-from registrar.model import Change, Flow, IpMode, Phone, Snapshot
+from registrar.model import Change, Flow, IpMode, Phone, Process, Snapshot
 
 from .world import DOMAIN, ELSEWHERE, HOME, Device, World, apply, phone
 
@@ -248,7 +248,7 @@ async def test_who_was_taken_for_dead_lets_his_phones_come_again() -> None:
     assert world.lines.hung_up == []
     known = world.location.known("id-u")
     other = World(beside=world, node="b")
-    await other.changes.sweep_node("a", "g-a", frozenset({"id-u"}))
+    await other.changes.sweep(Process("a", "g-a"), frozenset({"id-u"}))
     assert world.location.status["id-u"]["reason"] == "node-lost"
     (stands,) = await world.location.load(["id-u"])
 

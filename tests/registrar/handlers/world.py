@@ -36,6 +36,7 @@ from registrar.model import (
     MediaPolicy,
     Mono,
     Phone,
+    Process,
     Snapshot,
     Update,
     WrongPasswords,
@@ -391,8 +392,7 @@ class World:
             self.clock,
             lambda: Mono(self.clock.now),
             self.metrics,
-            node=node,
-            generation=f"g-{node}",
+            process=Process(node, f"g-{node}"),
             left=self._has_left,
         )
         self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
@@ -417,8 +417,7 @@ class World:
             self.access,
             self.clock,
             self.metrics,
-            node=node,
-            generation=f"g-{node}",
+            process=Process(node, f"g-{node}"),
             is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             is_for_us=self.guard.is_for_us,
             recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
@@ -450,7 +449,7 @@ class World:
         self.wire = Wire()
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
-        self.store = MemoryCalls(self.clock, node, f"g-{node}")
+        self.store = MemoryCalls(self.clock, Process(node, f"g-{node}"))
         if beside is not None:
             self.store.share(beside.store)
         self.parts = self._parts(
@@ -490,8 +489,7 @@ class World:
             self.seal,
             salt,
             self.clock,
-            node=node,
-            generation=generation,
+            process=Process(node, generation),
             public_host="",
         )
         calls = CallTable(
@@ -504,8 +502,7 @@ class World:
             self.metrics,
             self.news.append,
             self.pings.hurry,
-            node=node,
-            generation=generation,
+            process=Process(node, generation),
         )
         numbers = count(1)
         return Parts(
@@ -518,8 +515,7 @@ class World:
             dial_plan=self.people,
             location=self.location,
             clock=self.clock,
-            node=node,
-            generation=generation,
+            process=Process(node, generation),
             ring_seconds=ring_seconds,
             loop_key=KEY,
             is_ours=self._is_ours,

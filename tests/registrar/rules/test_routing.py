@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.model import Binding, Flow, Snapshot
+from registrar.model import Binding, Flow, Process, Snapshot
 from registrar.rules.routing import (
     MAX_CARRIED,
     again,
@@ -127,20 +127,24 @@ def test_one_flow_of_a_connection_is_its_number_in_its_process(
 @pytest.mark.parametrize(
     ("binding", "flow", "process", "on"),
     [
-        pytest.param(UDP, FLOW_UDP, ("n", "g"), True, id="UDP"),
-        pytest.param(UDP, FLOW_UDP, ("m", "h"), True, id="UDP, registered by another node"),
-        pytest.param(UDP, replace(FLOW_UDP, remote_port=1), ("n", "g"), False, id="UDP, another port"),
-        pytest.param(UDP, replace(FLOW_UDP, remote_ip="a"), ("n", "g"), False, id="UDP, another address"),
-        pytest.param(UDP, replace(FLOW_UDP, transport="tcp"), ("n", "g"), False, id="UDP, from a connection"),
-        pytest.param(TCP, FLOW_TCP, ("n", "g"), True, id="TCP"),
-        pytest.param(TCP, replace(FLOW_TCP, id=4), ("n", "g"), False, id="TCP, another connection"),
-        pytest.param(TCP, FLOW_TCP, ("n", "h"), False, id="TCP, of an earlier process"),
-        pytest.param(TCP, FLOW_TCP, ("m", "g"), False, id="TCP, of another node"),
-        pytest.param(TCP, FLOW_UDP, ("n", "g"), False, id="TCP, a datagram"),
+        pytest.param(UDP, FLOW_UDP, Process("n", "g"), True, id="UDP"),
+        pytest.param(UDP, FLOW_UDP, Process("m", "h"), True, id="UDP, registered by another node"),
+        pytest.param(UDP, replace(FLOW_UDP, remote_port=1), Process("n", "g"), False, id="UDP, another port"),
+        pytest.param(
+            UDP, replace(FLOW_UDP, remote_ip="a"), Process("n", "g"), False, id="UDP, another address"
+        ),
+        pytest.param(
+            UDP, replace(FLOW_UDP, transport="tcp"), Process("n", "g"), False, id="UDP, from a connection"
+        ),
+        pytest.param(TCP, FLOW_TCP, Process("n", "g"), True, id="TCP"),
+        pytest.param(TCP, replace(FLOW_TCP, id=4), Process("n", "g"), False, id="TCP, another connection"),
+        pytest.param(TCP, FLOW_TCP, Process("n", "h"), False, id="TCP, of an earlier process"),
+        pytest.param(TCP, FLOW_TCP, Process("m", "g"), False, id="TCP, of another node"),
+        pytest.param(TCP, FLOW_UDP, Process("n", "g"), False, id="TCP, a datagram"),
     ],
 )
 def test_on_which_flow_a_phone_is_registered(
-    binding: Binding, flow: Flow, process: tuple[str, str], on: bool
+    binding: Binding, flow: Flow, process: Process, on: bool
 ) -> None:
     assert is_on(binding, flow, process) is on
 

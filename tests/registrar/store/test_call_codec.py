@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.model import Call, CallState, Cause, Ending, Party
+from registrar.model import Call, CallState, Cause, Ending, Party, Process
 from registrar.store.call_codec import (
     PRIVATE,
     UNREADABLE,
@@ -40,8 +40,7 @@ calls = st.builds(
     state=st.sampled_from(CallState),
     started_at=moments,
     answered_at=moments,
-    node=st.text(max_size=20),
-    generation=st.text(max_size=8),
+    process=st.builds(Process, st.text(max_size=20), st.text(max_size=8)),
     relay=st.text(max_size=40),
     expires_at=st.floats(allow_nan=False, allow_infinity=False),
 )
@@ -55,8 +54,7 @@ CALL = Call(
     state=CallState.ANSWERED,
     started_at=1_900_000_000.25,
     answered_at=1_900_000_004.75,
-    node="n1",
-    generation="g1",
+    process=Process("n1", "g1"),
     relay="10.0.0.1:2223 session",
     expires_at=1_900_001_800.5,
 )

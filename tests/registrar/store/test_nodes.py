@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from registrar.errors import AnotherNode, StoreUnavailable
-from registrar.model import Epoch
+from registrar.model import Epoch, Process
 from registrar.store import keys
 from registrar.store.nodes import Nodes
 from registrar.store.redis_client import connect
@@ -44,15 +44,14 @@ class Node:
 
     def __init__(self, server: Server, name: str, generation: str) -> None:
         self.redis = connect(server.url)
-        self.swept: list[tuple[str, str, frozenset[str]]] = []
+        self.swept: list[tuple[Process, frozenset[str]]] = []
         self.swept_at: list[float] = []
         self.lost = 0
         self.fails = 0
         self.slow = 0.0
         self.nodes = Nodes(
             self.redis,
-            name,
-            generation,
+            Process(name, generation),
             "192.0.2.1:5060",
             lambda: Epoch(1_790_000_000.0),
             lost_lease=self._lost,
@@ -66,12 +65,12 @@ class Node:
     async def _lost(self) -> None:
         self.lost += 1
 
-    async def _sweep(self, name: str, generation: str, phones: frozenset[str]) -> None:
+    async def _sweep(self, process: Process, phones: frozenset[str]) -> None:
         await asyncio.sleep(self.slow)
         if self.fails:
             self.fails -= 1
             raise StoreUnavailable("away")
-        self.swept.append((name, generation, phones))
+        self.swept.append((process, phones))
         self.swept_at.append(time.monotonic())
 
 
@@ -107,7 +106,7 @@ async def dead(redis: Redis, name: str, generation: str, *phones: str) -> None:
     """What a process leaves behind that was killed."""
     await redis.hset(keys.NODES, f"{name} {generation}", "1")
     if phones:
-        await redis.sadd(keys.flows(name, generation), *phones)
+        await redis.sadd(keys.flows(Process(name, generation)), *phones)
 
 
 async def test_a_living_process_holds_a_lease_that_runs_out(server: Server, redis: Redis) -> None:
@@ -149,9 +148,12 @@ async def test_a_start_sweeps_every_other_generation_of_its_name(server: Server,
     await dead(redis, "a", "g0")
     async with living(server) as node:
         await until(lambda: true(len(node.swept) == 2), 0.5)
-        assert set(node.swept) == {("a", "g-1", frozenset({"x", "y"})), ("a", "g0", frozenset())}
+        assert set(node.swept) == {
+            (Process("a", "g-1"), frozenset({"x", "y"})),
+            (Process("a", "g0"), frozenset()),
+        }
         await until(lambda: _rows(redis, {"a g1"}))
-        assert await _gone(redis, keys.flows("a", "g-1"))
+        assert await _gone(redis, keys.flows(Process("a", "g-1")))
 
 
 async def _rows(redis: Redis, rows: set[str]) -> bool:
@@ -162,7 +164,7 @@ async def test_a_sweep_that_failed_is_done_again(server: Server, redis: Redis) -
     await dead(redis, "a", "g0", "x")
     async with living(server, fails=2) as node:
         await until(lambda: true(node.swept))
-        assert node.swept == [("a", "g0", frozenset({"x"}))]
+        assert node.swept == [(Process("a", "g0"), frozenset({"x"}))]
 
 
 async def test_a_dead_process_is_swept_when_its_lease_is_missing_for_long_enough(
@@ -172,7 +174,7 @@ async def test_a_dead_process_is_swept_when_its_lease_is_missing_for_long_enough
     begin = time.monotonic()
     async with living(server) as node:
         await until(lambda: true(node.swept))
-        assert node.swept == [("b", "g9", frozenset({"x"}))]
+        assert node.swept == [(Process("b", "g9"), frozenset({"x"}))]
         assert node.swept_at[0] - begin >= DEAD
         await until(lambda: _rows(redis, {"a g1"}))
 
@@ -181,7 +183,7 @@ async def test_a_living_process_is_not_swept_but_its_dead_generation_is(server: 
     async with living(server) as node, living(server, "b", "g2"):
         await dead(redis, "b", "g1", "x")
         await asyncio.sleep(2 * DEAD)
-        assert {generation for _, generation, _ in node.swept} <= {"g1"}
+        assert {process.generation for process, _ in node.swept} <= {"g1"}
         await until(lambda: _rows(redis, {"a g1", "b g2"}))
 
 
@@ -219,7 +221,7 @@ async def test_a_process_that_finds_another_under_its_name_stops(server: Server,
     node = Node(server, "a", "g1")
     older = asyncio.create_task(node.nodes.run())
     await until(lambda: redis.exists(keys.node("a")))
-    await redis.sadd(keys.flows("a", "g1"), "x")
+    await redis.sadd(keys.flows(Process("a", "g1")), "x")
     async with living(server, generation="g2") as newer:
         with pytest.raises(ExceptionGroup) as caught:
             await older
@@ -227,7 +229,7 @@ async def test_a_process_that_finds_another_under_its_name_stops(server: Server,
         assert isinstance(error, AnotherNode)
         assert "REGISTRAR_NODE" in str(error) and "\n" not in str(error)
         await until(lambda: true(newer.swept))
-        assert newer.swept == [("a", "g1", frozenset({"x"}))]
+        assert newer.swept == [(Process("a", "g1"), frozenset({"x"}))]
         assert newer.lost == 0
     await node.redis.aclose()
 
