@@ -9,16 +9,27 @@ from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Deny, Epoch, EventKind, Phone, Process, Reason, Snapshot
+from registrar.model import (
+    Binding,
+    Change,
+    Deny,
+    Epoch,
+    EventKind,
+    Phone,
+    Process,
+    Reason,
+    Snapshot,
+    Update,
+)
 from registrar.ports import Clock, Location
 from registrar.rules.access import Access
 from registrar.rules.register import drop
 from registrar.rules.settle import settle
 
 from .flows import Flows, Held
+from .rewrite import TRIES, Written, rewrite
 
 CHUNK: Final = 200
-TRIES: Final = 5
 RETRY_SECONDS: Final = 0.5
 BREATH_SECONDS: Final = 0.005
 """Between two chunks of a re-check of very many, so that registrations go on."""
@@ -169,13 +180,14 @@ class Changes:
             await asyncio.gather(*(self._bury(phone, process) for phone in chunk))
 
     async def _bury(self, phone: str, process: Process) -> None:
-        for _ in range(TRIES):
-            (before,) = await self._location.load([phone])
+        def decide(before: Snapshot) -> Update | None:
             lost = [binding for binding in before.live(self._clock()) if process.holds(binding)]
             customer = _customer(self._directory.by_id(phone))
-            if await self._end(phone, before, lost, EventKind.LOST, Reason.NODE_LOST, customer):
-                return
-        raise StoreUnavailable(f"phone {phone} changed {TRIES} times while node {process.node} was swept")
+            return self._without(before, lost, EventKind.LOST, Reason.NODE_LOST, customer) if lost else None
+
+        written, _ = await rewrite(self._location, phone, decide)
+        if written is Written.GAVE_UP:
+            raise StoreUnavailable(f"phone {phone} changed {TRIES} times while node {process.node} was swept")
 
     async def _recheck(self, customers: Mapping[str, str], found: Mapping[str, Phone]) -> None:
         for phone in customers:
@@ -196,17 +208,18 @@ class Changes:
         )
 
     async def _recheck_one(self, id: str, snapshot: Snapshot, phone: Phone | None, customer: str) -> None:
-        for _ in range(TRIES):
-            now = self._clock()
-            violation = self._violation(snapshot, phone, now)
+        def decide(before: Snapshot) -> Update | None:
+            violation = self._violation(before, phone, self._clock())
             if violation is None:
-                return
+                return None
             gone, kind, reason = violation
-            if phone is not None:
-                customer = phone.customer
-            await self._end(id, snapshot, gone, kind, reason, customer)
-            (snapshot,) = await self._location.load([id])
-        log.error("phone %s could not be re-checked: it changed %d times meanwhile", id, TRIES)
+            return self._without(before, gone, kind, reason, phone.customer if phone else customer)
+
+        written, _ = await rewrite(self._location, id, decide, snapshot)
+        while written is Written.YES:  # of what is left, some may be refused for another reason
+            written, _ = await rewrite(self._location, id, decide)
+        if written is Written.GAVE_UP:
+            log.error("phone %s could not be re-checked: it changed %d times meanwhile", id, TRIES)
 
     def _violation(
         self, snapshot: Snapshot, phone: Phone | None, now: Epoch
@@ -233,21 +246,12 @@ class Changes:
         decision = self._access.decide(phone, address, first_contact=False)
         return isinstance(decision, Deny) and decision.reason != "no-country-file"
 
-    async def _end(
-        self,
-        phone: str,
-        before: Snapshot,
-        gone: list[Binding],
-        kind: EventKind,
-        reason: Reason,
-        customer: str,
-    ) -> bool:
-        if not gone:
-            return True
+    def _without(
+        self, before: Snapshot, gone: list[Binding], kind: EventKind, reason: Reason, customer: str
+    ) -> Update:
         now = self._clock()
         outcome = drop(before, gone, kind, str(reason), now)
-        update = settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
-        return await self._location.commit(phone, before, update) is None
+        return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
 
 
 def _customer(phone: Phone | None) -> str:

@@ -9,17 +9,18 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Binding, EventKind, Flow, Mono, Phone, Process, Reason, Snapshot
+from registrar.model import Binding, EventKind, Flow, Mono, Phone, Process, Reason, Snapshot, Update
 from registrar.ports import Clock, Connections, Location
 from registrar.rules.register import WEBSOCKETS, drop
 from registrar.rules.settle import settle
+
+from .rewrite import TRIES, Written, rewrite
 
 GRACE_SECONDS: Final = 8.0
 """So long a phone may take to come back over another connection before it is offline."""
 PER_PHONE: Final = 4
 """Connections of one phone; beyond, the oldest is closed."""
 LOOK_SECONDS: Final = 0.25
-TRIES: Final = 5
 CHUNK: Final = 500
 
 log = logging.getLogger(__name__)
@@ -186,28 +187,30 @@ class Flows:
         return True
 
     async def _end(self, farewell: _Farewell) -> None:
-        before = self._location.known(farewell.phone)
-        for number in range(TRIES):
-            if number or not before.version:
-                (before,) = await self._location.load([farewell.phone])
-            gone = self._left_behind(before, farewell.flow)
-            if not gone and number:
-                return
-            if gone and await self._commit(before, gone, farewell):
-                self._metrics.lost(farewell.reason, by=len(gone))
-                return
-        log.error("phone %s changed %d times while its connection was let go", farewell.phone, TRIES)
+        phone = farewell.phone
+        gone: list[Binding] = []
+
+        def decide(before: Snapshot) -> Update | None:
+            gone[:] = self._left_behind(before, farewell.flow)
+            return self._without(before, gone, farewell) if gone else None
+
+        known = self._location.known(phone)
+        is_known = bool(self._left_behind(known, farewell.flow))  # else the store knows more, perhaps
+        written, _ = await rewrite(self._location, phone, decide, known if is_known else None)
+        if written is Written.YES:
+            self._metrics.lost(farewell.reason, by=len(gone))
+        elif written is Written.GAVE_UP:
+            log.error("phone %s changed %d times while its connection was let go", phone, TRIES)
 
     def _left_behind(self, before: Snapshot, flow: int) -> list[Binding]:
         """The bindings that were made over that connection and over no other since."""
         live = before.live(self._clock())
         return [binding for binding in live if self._process.holds(binding) and binding.flow == flow]
 
-    async def _commit(self, before: Snapshot, gone: list[Binding], farewell: _Farewell) -> bool:
+    def _without(self, before: Snapshot, gone: list[Binding], farewell: _Farewell) -> Update:
         now = self._clock()
         outcome = drop(before, gone, EventKind.LOST, str(farewell.reason), now)
         customer = self._customer_of(farewell.phone)
-        update = settle(
+        return settle(
             before, outcome.bindings, outcome.events, now, reason=farewell.reason, customer=customer
         )
-        return await self._location.commit(farewell.phone, before, update) is None

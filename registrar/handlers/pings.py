@@ -11,12 +11,14 @@ from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Binding, Epoch, Flow, Mono, Reason, Snapshot
+from registrar.model import Binding, Epoch, Flow, Mono, Reason, Snapshot, Update
 from registrar.ports import Clock, Location, Sighting, Sightings
 from registrar.rules import pings
 from registrar.rules.pings import PREFIX
 from registrar.rules.register import HEARD, PING_ANSWERED, Accepted, hear, silence
 from registrar.rules.settle import settle
+
+from .rewrite import TRIES, Written, rewrite
 
 __all__ = ["PREFIX", "Pings"]
 
@@ -26,7 +28,6 @@ CHUNK: Final = 500
 LEAST_REST, MOST_REST = 0.01, 0.2
 LATE_SECONDS: Final = 2.0
 """When we were so late ourselves, an answer may lie unread in the socket: silence proves nothing then."""
-TRIES: Final = 5
 HURRY_SECONDS: Final = 4.0
 """So soon a phone is pinged for whose sake others ring."""
 STIRRED_SECONDS: Final = 0.5
@@ -336,22 +337,28 @@ class Pings:
 
     async def _try_to_doubt(self, target: _Target) -> bool:
         """Raises StoreUnavailable. True too when it was refreshed, answered or gone meanwhile."""
-        for _ in range(TRIES):
-            (before,) = await self._location.load([target.phone])
+        silent: list[Binding] = []
+
+        def decide(before: Snapshot) -> Update | None:
             self.bound(target.phone, before)
             if not _is_silent(target) or target.wait:
-                return True
+                return None
             now = self._clock()
-            silent = _same(before, target, now)
+            silent[:] = _same(before, target, now)
             if not silent:  # the store has lost it, and will be told of it again
-                return False
-            outcome = silence(before, silent, now)
-            if await self._commit(target.phone, before, outcome, Reason.PING_TIMEOUT, now):
-                self._metrics.pings("timeout")
-                self._metrics.lost(Reason.PING_TIMEOUT, by=len(silent))
-                return True
-        log.error("phone %s changed %d times while it was found silent", target.phone, TRIES)
-        return False
+                return None
+            return self._update(target.phone, before, silence(before, silent, now), Reason.PING_TIMEOUT, now)
+
+        written, stands = await rewrite(self._location, target.phone, decide)
+        if written is Written.YES:
+            self.bound(target.phone, stands)
+            self._metrics.pings("timeout")
+            self._metrics.lost(Reason.PING_TIMEOUT, by=len(silent))
+            return True
+        if written is Written.GAVE_UP:
+            log.error("phone %s changed %d times while it was found silent", target.phone, TRIES)
+            return False
+        return not _is_silent(target) or target.wait > 0
 
     async def _welcome(self, target: _Target) -> None:
         """Write that a silent phone was heard; what cannot be written now is tried again."""
@@ -367,28 +374,25 @@ class Pings:
 
     async def _try_to_welcome(self, target: _Target, why: str) -> None:
         """Raises StoreUnavailable."""
-        for _ in range(TRIES):
-            (before,) = await self._location.load([target.phone])
+
+        def decide(before: Snapshot) -> Update | None:
             self.bound(target.phone, before)
             now = self._clock()
             back = [binding for binding in _same(before, target, now) if binding.silent_since]
             if not target.wait or not back:  # it has registered, or it is gone
-                return
-            outcome = hear(before, back, why, now)
-            if await self._commit(target.phone, before, outcome, Reason.REGISTERED, now):
-                self._metrics.pings("back")
-                return
-        log.error("phone %s changed %d times while it came back", target.phone, TRIES)
+                return None
+            return self._update(target.phone, before, hear(before, back, why, now), Reason.REGISTERED, now)
 
-    async def _commit(
-        self, phone: str, before: Snapshot, outcome: Accepted, reason: Reason, now: Epoch
-    ) -> bool:
+        written, stands = await rewrite(self._location, target.phone, decide)
+        if written is Written.YES:
+            self.bound(target.phone, stands)
+            self._metrics.pings("back")
+        elif written is Written.GAVE_UP:
+            log.error("phone %s changed %d times while it came back", target.phone, TRIES)
+
+    def _update(self, phone: str, before: Snapshot, outcome: Accepted, reason: Reason, now: Epoch) -> Update:
         customer = self._customer_of(phone)
-        update = settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
-        if await self._location.commit(phone, before, update) is not None:
-            return False
-        self.bound(phone, update.after)
-        return True
+        return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
 
     def _target(self, phone: str, known: _Target | None, binding: Binding) -> _Target:
         """The target for `binding` as it is now; one that is new is pinged some time within the interval."""
