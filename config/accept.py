@@ -1,7 +1,7 @@
-"""Listening for HTTP connections: each takes a place before anything of it is read, and TLS has its time.
+"""The acceptor of HTTP connections: admits each connection before it is read, and limits the TLS handshake.
 
-uvicorn leaves this to asyncio, which takes every connection that comes, until the process has no file
-descriptor left for phones, Redis and the database.
+uvicorn leaves this to asyncio, which accepts every connection until the process has no file descriptors left
+for phones, Redis and the database.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from .places import Place, Places
 
 BACKLOG: Final = 1_024
 AT_ONCE: Final = 16
-"""Connections taken in one turn of the loop: what those ask that have come before is read in between."""
+"""Connections accepted in one turn of the event loop. Requests of earlier connections are read in between."""
 BUFFERS: Final = ((socket.SO_RCVBUF, 64 * 1024), (socket.SO_SNDBUF, 128 * 1024))
-"""What the kernel keeps of a connection. Left to itself it takes megabytes of an answer, and whether the peer
-reads on is seen only when a third of them has left."""
+"""Socket buffers of a connection. By default the kernel would buffer megabytes of a response, and we would
+notice only after a third of them was sent whether the peer still reads."""
 SHUTDOWN_SECONDS: Final = 1.0
-"""For a peer to answer the end of TLS."""
+"""Time for a peer to answer the close of TLS."""
 EXHAUSTED_SECONDS: Final = 1.0
-"""How long nothing is accepted when the process has no more file descriptors."""
+"""How long no connection is accepted if the process has no file descriptors left."""
 TOLD_SECONDS: Final = 60.0
-"""How often that is worth a line."""
+"""Least time between two log lines about connections that are not accepted."""
 PASSING: Final = frozenset(
     {
         errno.EAGAIN, errno.EINTR, errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP,
@@ -37,14 +37,14 @@ PASSING: Final = frozenset(
         errno.EPERM,
     }
 )  # fmt: skip
-"""No connection waits any more, or it is broken already: accept(2) says to go on."""
+"""Errors after which accept(2) says to continue: the connection is gone or already broken."""
 FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 
 log = logging.getLogger(__name__)
 
 
 def listening(name: str, host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises ConfigurationError with `name`, HTTP or HTTPS."""
+    """Return a listening socket. Raise ConfigurationError with `name`, which is HTTP or HTTPS."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -64,7 +64,7 @@ def listening(name: str, host: str, port: int) -> socket.socket:
 
 
 class Acceptor:
-    """Takes the connections of one listening socket."""
+    """Accepts the connections of one listening socket."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Acceptor:
         make: Callable[[Place], asyncio.Protocol],
         tls: ssl.SSLContext | None,
     ) -> None:
-        """`make` gives the protocol of the connection that has a place."""
+        """Store the arguments. `make` returns the protocol for a connection that has a place."""
         self._listener = listener
         self._places = places
         self._make = make
@@ -83,12 +83,12 @@ class Acceptor:
         self._told = -TOLD_SECONDS
 
     def open(self) -> None:
-        """Take connections from now on."""
+        """Accept connections from now on."""
         self._waits = None
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def close(self) -> None:
-        """Take no more connections, and give up the handshakes that are under way."""
+        """Stop accepting connections, and cancel the handshakes that are in progress."""
         if self._waits is not None:
             self._waits.cancel()
         asyncio.get_running_loop().remove_reader(self._listener)
@@ -107,7 +107,7 @@ class Acceptor:
             self._take(accepted, folded(peer[0]))
 
     def _pause(self, error: OSError) -> None:
-        """Leave who comes in the kernel's queue for a while."""
+        """Leave new connections in the kernel's queue for EXHAUSTED_SECONDS."""
         self._tell(f"no HTTP connection can be accepted for a second: {error.strerror}")
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listener)
@@ -149,7 +149,10 @@ class Acceptor:
             log.debug("no HTTP connection with %s: %s", place.source, error)
 
     def _begun(self, accepted: socket.socket, place: Place, task: asyncio.Task[None]) -> None:
-        """Also of a task that was cancelled before its first step."""
+        """Release the place unless it has a connection.
+
+        This is called, too, for a task that was cancelled before its first step.
+        """
         self._tasks.discard(task)
         if not place.stands:
             accepted.close()

@@ -1,4 +1,4 @@
-"""Who may call what: the levels, and the one table of all routes."""
+"""Access control: the levels, and the one table of all routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from starlette.routing import compile_path
 
 
 class AccessLevel(IntEnum):
-    """What a token may do, lowest first; each level may do what those before it may."""
+    """The permissions of a token, lowest first. Each level includes those of the levels before it."""
 
     NO_LOGIN = 0
     PERSONAL = 1
@@ -22,7 +22,7 @@ class AccessLevel(IntEnum):
 
 
 class Scope(Enum):
-    """Whose data a route touches."""
+    """The data that a route reads or changes."""
 
     PUBLIC = "nobody's: no token needed"
     OWN_EXTENSION = "the primary extension of the token's employee"
@@ -32,12 +32,12 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a request needs before a route looks at it."""
+    """The conditions that a request must meet before a route handles it."""
 
     level: AccessLevel
     scope: Scope
     query_token: bool = False
-    """Whether `?token=` does instead of the header: only where nothing changes and nothing secret is made."""
+    """Whether `?token=` may replace the header: only if nothing changes and no secret is made."""
 
 
 _PUBLIC: Final = Rule(AccessLevel.NO_LOGIN, Scope.PUBLIC)
@@ -54,14 +54,14 @@ _UPDATES: Final = ("POST", "PUT", "PATCH")
 
 
 def _resource(path: str, read: Rule, write: Rule) -> Rules:
-    """The six routes that every resource of the JSON dialect has."""
+    """Return the rules of the six routes of every resource of the JSON dialect."""
     one = path + "/{id}"
     changes = {(method, one): write for method in (*_UPDATES, "DELETE")}
     return {("GET", path): read, ("POST", path): write, ("GET", one): read} | changes
 
 
 def _rows(path: str, one: str, *, update: bool = True) -> Rules:
-    """List, create, read, update and delete in the row dialect, below one SIP domain."""
+    """Return the rules to list, create, read, update and delete in the row dialect, below one SIP domain."""
     path = f"{DOMAIN}/{path}"
     one = f"{path}/{{{one}}}"
     rules = {("GET", path): _ASK, ("POST", path): _WRITE, ("GET", one): _ASK, ("DELETE", one): _WRITE}
@@ -99,7 +99,7 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/call"): _READ,
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
-    # What phones refer to
+    # Resources that phones refer to
     **_resource("/pbx/extension", _MANAGE_READ, _WRITE),
     **_resource("/pbx/group", _MANAGE_READ, _WRITE),
     **_resource("/pbx/queue", _MANAGE_READ, _WRITE),
@@ -129,10 +129,10 @@ RULES: Final[Rules] = {
     **_rows("trustedNetworks", "network"),
     **_rows("devices", "device"),
 }
-"""Every route of the application; a route that is not here answers nobody."""
+"""Every route of the application. A route that is missing here cannot be called."""
 
 UNSAFE_GETS: Final = ("/pbx/sipphone/{id}/resetcredentials",)
-"""What GET changes something: HEAD does not do the same there (D17)."""
+"""Paths where GET changes something. HEAD does not call GET there (D17)."""
 
 PURCHASE_LEVEL: Final = AccessLevel.RESELLER
 """From this level on `purchaseInfo` is shown and may be written."""
@@ -141,12 +141,12 @@ _PATTERNS: Final = {path: compile_path(path)[0] for _, path in RULES}
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
-    """The methods that `path` knows, in the order of the table; HEAD goes with a safe GET."""
+    """Return the methods of `path`, in the order of the table; HEAD is included if GET is safe."""
     matching = {template for template, pattern in _PATTERNS.items() if pattern.match(path)}
     known = tuple(dict.fromkeys(method for method, template in RULES if template in matching))
     return (*known, "HEAD") if "GET" in known and is_safe(path) else known
 
 
 def is_safe(path: str) -> bool:
-    """Whether GET changes nothing at this path."""
+    """Return whether GET changes nothing at this path."""
     return not any(_PATTERNS[template].match(path) for template in UNSAFE_GETS)

@@ -1,4 +1,4 @@
-"""What is done to answers on their way out: HEAD sends no body (RFC 9110 9.3.2), long ones are compressed."""
+"""Middleware for responses: HEAD sends no body (RFC 9110 9.3.2), and long bodies are compressed."""
 
 import asyncio
 import zlib
@@ -11,20 +11,20 @@ from .access import is_safe
 from .preconditions import CODED
 
 MIN_BYTES: Final = 1_025
-"""Answers over 1 KiB are compressed."""
+"""Bodies over 1 KiB are compressed."""
 PIECE_BYTES: Final = 64 * 1024
-"""So much is compressed without a break, in 1 to 2 ms: SIP may be served by the same loop."""
+"""Bytes compressed in one step of 1 to 2 ms, because the same event loop may serve SIP."""
 LEVEL: Final = 1
-"""Twice as quick as the default, for a tenth more octets."""
+"""Twice as fast as the default, for a tenth more octets."""
 GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class _HeadersSent(Exception):
-    """All that HEAD asks for is out."""
+    """Signals that the headers, all that HEAD asks for, were sent."""
 
 
 class Heads:
-    """Answers HEAD as GET, without a body, wherever GET is safe."""
+    """Handles HEAD as GET without a body, on every path where GET is safe."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class Heads:
                 return
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             if message.get("more_body", False):
-                raise _HeadersSent  # ends the stream: a long list is not read to its end for HEAD
+                raise _HeadersSent  # ends the stream, so that a long list is not read to its end for HEAD
 
         try:
             await self._app({**scope, "method": "GET"}, receive, headers_only)
@@ -49,7 +49,7 @@ class Heads:
 
 
 class Gzip:
-    """Compresses answers over 1 KiB for clients that accept gzip; streamed ones too."""
+    """Compresses bodies over 1 KiB for clients that accept gzip, streamed ones too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,7 +62,7 @@ class Gzip:
 
 
 def accepts_gzip(header: str) -> bool:
-    """Whether Accept-Encoding names gzip, or anything, with a weight that is not 0."""
+    """Return whether Accept-Encoding names gzip or `*` with a weight other than 0."""
     weights: dict[str, str] = {}
     for part in header.lower().split(","):
         coding, _, weight = part.partition(";")
@@ -81,7 +81,7 @@ def _varying(send: Send) -> Send:
 
 
 class _Compressed:
-    """One answer: its headers wait until the first piece of the body tells how long it is."""
+    """One response. Its headers are held back until the first part of the body shows how long it is."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -89,7 +89,7 @@ class _Compressed:
         self._squeeze: zlib._Compress | None = None
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the application on, its body compressed."""
+        """Forward a message of the application, with its body compressed."""
         if message["type"] == "http.response.start":
             self._start = message
             return
@@ -124,7 +124,10 @@ class _Compressed:
 
 
 def _mark(headers: MutableHeaders) -> None:
-    """Say that the body is compressed; it is another representation, so its strong ETag is another one."""
+    """Set the headers of a compressed body.
+
+    It is another representation, so its strong ETag differs.
+    """
     headers["Content-Encoding"] = "gzip"
     tag = headers.get("etag")
     if tag is not None and tag.endswith('"'):

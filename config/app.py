@@ -1,4 +1,4 @@
-"""The HTTP side as one ASGI application. Everything it needs is handed to it; it starts nothing."""
+"""The HTTP side as one ASGI application. It receives everything that it needs, and starts nothing."""
 
 import logging
 import secrets
@@ -57,24 +57,24 @@ from .v2.routes import ROUTES
 from .web import BodyLimit, KnownSource, OnePath, Outermost
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
-"""What it looks like when the database is away; PostgreSQL that shuts down is a bare DBAPIError."""
+"""The errors when a store is away. PostgreSQL raises a bare DBAPIError while it shuts down."""
 OUR_ERRORS = (IntegrityError, DataError, ProgrammingError)
-"""The DBAPIErrors that tell of a fault of ours: the same request would fail again."""
+"""The DBAPIErrors that show a fault in our code: the same request would fail again."""
 
 log = logging.getLogger(__name__)
 
 
 class FunctionMaker(Protocol):
-    """The part of a connection to SQLite that is used here."""
+    """The part of a SQLite connection that is used here."""
 
     def create_function(
         self, name: str, arguments: int, function: Callable[[object], object], *, deterministic: bool
     ) -> None:
-        """Put a function of Python's into the database's language."""
+        """Make a Python function callable in SQL."""
 
 
 class Record(Protocol):
-    """The pool's own notes about one connection."""
+    """The notes of the connection pool about one connection."""
 
     info: dict[str, object]
 
@@ -89,9 +89,9 @@ def create_app(
     exposition: Callable[[], bytes],
     tried: WrongPasswordLines | None = None,
 ) -> FastAPI:
-    """The application. `engine` writes, `read_engine` reads; whoever made them disposes of them.
+    """Return the application. `engine` writes and `read_engine` reads; the caller disposes of both.
 
-    `tried` says in the log what passwords were wrong; the SIP side of the same process has the same.
+    `tried` logs wrong passwords. The SIP side of the same process shares it.
     """
     app = FastAPIOffline(
         title="SIP registrar: config API",
@@ -115,7 +115,7 @@ def create_app(
         settings, engine, read_engine, live, calls, Changes(redis), vault, passwords, logins
     )
     fold_all_letters(read_engine)
-    # Routes are tried in turn: the most asked for stand first, and /pbx/sipphone/status is no phone's id.
+    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
     for module in (sipphone_status, sipphone, sipphonemodels, call, extension, group, queue):
         app.include_router(module.routes)
     for module in (auth, customer, employee, product):
@@ -131,7 +131,7 @@ def create_app(
 
 
 def fold_all_letters(engine: AsyncEngine) -> None:
-    """Teach SQLite's lower() all letters; its own knows ASCII alone, and a filter must find Ø by ø."""
+    """Replace lower() of SQLite, which knows only ASCII, by casefold(): a filter must find Ø by ø."""
     if engine.dialect.name != "sqlite":
         return
 
@@ -156,7 +156,7 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 def _surround(app: FastAPI, settings: ApiSettings) -> None:
-    """The last one added is the outermost."""
+    """Add the middleware. The one added last is the outermost."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Gzip)
     app.add_middleware(Heads)

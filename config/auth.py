@@ -1,4 +1,4 @@
-"""What a request says about who sends it: JWTs (HS256), tokens of machines, and logins."""
+"""The credentials of a request: JWTs (HS256), tokens of machines, and logins."""
 
 import base64
 import binascii
@@ -16,33 +16,33 @@ from .errors import Problem, Refused
 
 ALGORITHM: Final = "HS256"
 LEEWAY_SECONDS: Final = 30
-"""How far the clocks of two machines may differ."""
+"""Allowed difference between the clocks of two machines."""
 MAX_TOKEN_LENGTH: Final = 4_096
-"""Ours have about 300 characters; no longer text is decoded."""
+"""Our tokens have about 300 characters. A longer token is not decoded."""
 MAX_BASIC_LENGTH: Final = 8_192
 """A login and the longest password, in UTF-8 and base64."""
 MINUTES: Final = 15
-"""How long a login is good that is not to persist."""
+"""How long a login is valid that is not to persist."""
 SERVICE_TOKEN: Final = re.compile(r"[a-z0-9]{48}")
-"""Opaque tokens of machines; a JWT has dots."""
+"""Opaque tokens of machines. A JWT has dots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token with a good signature says."""
+    """The content of a token with a valid signature."""
 
     level: AccessLevel
     customer: str | None
     employee: str | None
     employee_version: int | None
-    """The token is void once the employee's version has moved on; None: not bound to a version."""
+    """The token is invalid after the employee's version has changed; None if it is not bound to a version."""
     expires_at: datetime | None = None
-    """None: good until the employee changes."""
+    """None if the token is valid until the employee changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceToken:
-    """A token of a machine, as it is looked up."""
+    """A token of a machine, in the form in which it is looked up."""
 
     sha256: str
 
@@ -60,13 +60,13 @@ Credentials = Claims | ServiceToken | Login
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: what a token says, checked against the employee it names."""
+    """The sender of a request: the content of its token, checked against the employee that it names."""
 
     level: AccessLevel
     customer: str | None
-    """Id of the caller's own customer; None: a token of no customer."""
+    """Id of the caller's own customer; None if the token belongs to no customer."""
     employee: str | None
-    """Id of the person; None: a token of no person."""
+    """Id of the person; None if the token belongs to no person."""
 
 
 def issue_token(
@@ -77,9 +77,9 @@ def issue_token(
     minutes: int | None = MINUTES,
     employee_version: int | None = None,
 ) -> str:
-    """A token that is good for `minutes`; with `employee_version` it dies when the employee changes.
+    """Return a token that is valid for `minutes`, and with `employee_version` until the employee changes.
 
-    Only such a one may be good for ever (`minutes` None).
+    Only a token with `employee_version` may be valid for ever (`minutes` None).
     """
     now = clock.utc_now()
     claims: dict[str, object] = {"lvl": level.name, "iat": now}
@@ -90,14 +90,14 @@ def issue_token(
 
 
 def hash_token(token: str) -> str:
-    """What is kept of a token of a machine: it is random enough that no salt is needed."""
+    """Return the stored form of a machine's token. The token is random enough to need no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def read_header(header: str | None, secret: str, *, rows: bool) -> Credentials:
-    """What an Authorization header carries; `rows`: the row dialect also knows Basic and ApiKey.
+    """Return the credentials in an Authorization header. With `rows`, Basic and ApiKey are allowed, too.
 
-    Raises Refused (401) when there is none, or none of ours.
+    `rows` is set for the row dialect. Raise Refused (401) if there are none, or if they are invalid.
     """
     if not header:
         raise unauthorized("credentials_invalid", "No credentials were given")
@@ -112,12 +112,12 @@ def read_header(header: str | None, secret: str, *, rows: bool) -> Credentials:
 
 
 def read_token(token: str, secret: str) -> Claims | ServiceToken:
-    """What a token says, or how it is looked up. Raises Refused (401) when it is expired, or none of ours."""
+    """Return the claims of a token, or its look-up form. Raise Refused (401) if expired or invalid."""
     return verify(token, secret) if SERVICE_TOKEN.fullmatch(token) is None else _service_token(token)
 
 
 def verify(token: str, secret: str) -> Claims:
-    """What a JWT says. Raises Refused (401) when it is expired, forged or not one of ours."""
+    """Return the claims of a JWT. Raise Refused (401) if it is expired, forged or not issued by us."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise invalid_token()
     options: jwt.types.Options = {"require": ["iat", "lvl"]}
@@ -131,22 +131,22 @@ def verify(token: str, secret: str) -> Claims:
 
 
 def format_error() -> Refused:
-    """The header is not one that this dialect knows."""
+    """Return the 401 for a header whose scheme this dialect does not know."""
     return unauthorized("format_error", "Format is Authorization: Bearer [token]")
 
 
 def wrong_login() -> Refused:
-    """Whatever is wrong with a login: nobody learns what it was."""
+    """Return the 401 for a wrong login. It does not tell what was wrong."""
     return unauthorized("credentials_invalid", "The credentials are invalid")
 
 
 def unauthorized(code: str, message: str) -> Refused:
-    """The 401 family; nothing tells a stranger more than the kind of fault."""
+    """Return a 401. It tells a stranger no more than the kind of fault."""
     return Refused(Problem(401, code, message), headers={"WWW-Authenticate": "Bearer"})
 
 
 def invalid_token(message: str = "Undecipherable token") -> Refused:
-    """The token is none of ours, or names somebody who may not log in."""
+    """Return the 401 for a token that we did not issue, or whose person may not log in."""
     return unauthorized("invalid_token", message)
 
 
@@ -157,7 +157,7 @@ def _service_token(token: str) -> ServiceToken:
 
 
 def _basic(encoded: str) -> Login:
-    """RFC 7617, in UTF-8."""
+    """Return the login in Basic credentials (RFC 7617, in UTF-8). Raise Refused (401)."""
     if len(encoded) > MAX_BASIC_LENGTH:
         raise format_error()
     try:
@@ -181,7 +181,7 @@ def _claims(claims: dict[str, object]) -> Claims:
     if not (version is None or type(version) is int):
         raise invalid_token()
     if expiry is None and None in (employee, version):
-        raise invalid_token()  # only what dies with its person may live without an end
+        raise invalid_token()  # a token without an end must be bound to an employee's version
     return Claims(AccessLevel[level], customer, employee, version, _moment(expiry))
 
 
@@ -190,5 +190,5 @@ def _moment(expiry: object) -> datetime | None:
         return None
     try:
         return clock.utc(int(expiry))
-    except (ValueError, OverflowError, OSError):  # further away than the calendar goes
+    except (ValueError, OverflowError, OSError):  # beyond the range of datetime
         return None

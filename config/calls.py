@@ -1,4 +1,4 @@
-"""The calls that are there, read from Redis (docs/redis.md), and the word that ends one."""
+"""The present calls, read from Redis (docs/redis.md), and the message that ends one."""
 
 import asyncio
 import json
@@ -17,22 +17,22 @@ from registrar.store.many import ask, command
 from .live import READ_SECONDS, away_is_unavailable
 
 HANGUP_SECONDS: Final = 2.0
-"""How long the process that has a call may take to end it."""
+"""Time for the process that has a call to end it."""
 LOOK_SECONDS: Final = 0.05
 CHUNK: Final = 500
-"""After so many calls others have their turn: SIP may be served by the same loop."""
+"""Calls read at once. Other tasks run in between, because the same event loop may serve SIP."""
 API: Final = "api"
 CALL_ID: Final = re.compile(r"[0-9a-f]{32}")
 FIELDS: Final = tuple(
     "id callId customer state startedAt answeredAt media node".split()
     + [f"{side}{what}" for side in ("caller", "callee") for what in ("Phone", "Number", "Name", "Transport")]
 )
-"""What is read of a call; nothing private."""
+"""The fields that are read of a call; none is private."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveParty:
-    """One side of a call; what is not known yet is None."""
+    """One side of a call. A value that is not known yet is None."""
 
     phone: str | None
     number: str | None
@@ -42,7 +42,7 @@ class LiveParty:
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """A call as people see it."""
+    """A call as the API shows it."""
 
     id: str
     call_id: str
@@ -57,19 +57,19 @@ class LiveCall:
     answered_at: float | None
 
     def has(self, number: str) -> bool:
-        """Whether one of its sides is the extension with this number."""
+        """Return whether one side is the extension with this number."""
         return number in (self.caller.number, self.callee.number)
 
 
 class LiveCalls:
-    """Reads what the SIP side wrote about calls. Raises StoreUnavailable while Redis is away."""
+    """Reads what the SIP side wrote about calls. Every method raises StoreUnavailable while Redis is away."""
 
     def __init__(self, redis: Redis, now: Callable[[], Epoch]) -> None:
         self._redis = redis
         self._now = now
 
     async def all_of(self, customer: str | None) -> list[LiveCall]:
-        """The calls of a customer, of every customer for None; those that began first stand first."""
+        """Return the calls of a customer, or of all customers for None, the earliest first."""
         key = keys.CALLS if customer is None else keys.calls(customer)
         (ids,) = await self._ask([command("ZRANGEBYSCORE", key, f"({self._now():.3f}", "+inf")])
         found: list[LiveCall] = []
@@ -78,12 +78,12 @@ class LiveCalls:
         return sorted(found, key=lambda call: (call.started_at, call.id))
 
     async def find(self, id: str) -> LiveCall | None:
-        """The call with this id, which may be malformed."""
+        """Return the call with this id, or None. The id may be malformed."""
         wanted = id.lower()
         return (await self._read([wanted]))[0] if CALL_ID.fullmatch(wanted) else None
 
     async def hang_up(self, call: LiveCall) -> bool:
-        """Have the process that has the call end it; whether it did so in time."""
+        """Tell the process that has the call to end it. Return whether it did so in HANGUP_SECONDS."""
         word = json.dumps({"call": call.id, "by": API})
         await self._ask([command("PUBLISH", keys.HANGUP, word)])
         gone = command("EXISTS", keys.call(call.id))
@@ -108,7 +108,10 @@ class LiveCalls:
 
 
 def _call(answer: object) -> LiveCall | None:
-    """Nothing in it is believed; None: there is no such call, or it was not written by us."""
+    """Return the call in an answer, which is not trusted.
+
+    Return None if there is no such call, or if we did not write it.
+    """
     values = answer if isinstance(answer, list) else []
     fields = {name: value for name, value in zip(FIELDS, values, strict=False) if isinstance(value, str)}
     started_at = _seconds(fields.get("startedAt", ""))
@@ -138,7 +141,7 @@ def _party(side: str, fields: Mapping[str, str]) -> LiveParty:
 
 
 def _seconds(text: str) -> float | None:
-    """Epoch seconds as they are written, ten digits and perhaps three more."""
+    """Return epoch seconds as the SIP side writes them, or None for any other text."""
     return float(text) if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,3})?", text) else None
 
 

@@ -1,4 +1,4 @@
-"""Tells the SIP side what changed, after the change is in the database (decision 7)."""
+"""Announces changes to the SIP side after they are committed to the database (decision 7)."""
 
 import asyncio
 import logging
@@ -13,10 +13,11 @@ from registrar.store import announce, keys
 from registrar.store.redis_client import heed_cancellation
 
 PUBLISH_SECONDS: Final = 2.0
-"""No request waits longer for Redis; what could not be said by then is said later."""
+"""The longest time that a request waits for Redis. Messages that are not published by then are published
+later."""
 RETRY_SECONDS: Final = 0.5
 MAX_WAITING: Final = 10_000
-"""So many ids wait for Redis; when there are more, one word tells the SIP side to re-check every phone."""
+"""Most ids that wait for Redis. If there are more, one message tells the SIP side to re-check every phone."""
 EVERYBODY: Final = "everybody"
 
 FAULTS: Final = (RedisError, OSError)
@@ -30,18 +31,18 @@ class Changes:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting: dict[str, None] = {}
-        """Messages that could not be published yet, each once."""
+        """Messages that could not be published yet, without duplicates."""
         self._retrying: asyncio.Task[None] | None = None
 
     async def publish(self, change: Change) -> None:
-        """Announce a change that is committed.
+        """Announce a committed change.
 
-        A Redis that is away or stalls costs a warning, not the request, and not the announcement: it is
-        tried again in the background until Redis takes it. It may be heard twice, which is harmless.
+        If Redis is away or stalls, log a warning and do not fail the request. The announcement is retried in
+        the background until Redis accepts it. It may arrive twice, which is harmless.
         """
         messages = announce.encode(change)
         if not messages:
-            return  # nothing that the SIP side knows
+            return  # nothing that concerns the SIP side
         try:
             await self._say(messages)
         except FAULTS as error:
@@ -49,7 +50,7 @@ class Changes:
             self._keep(messages)
 
     async def close(self) -> None:
-        """Stop trying; what still waits is not announced."""
+        """Stop retrying. Messages that still wait are not announced."""
         task, self._retrying = self._retrying, None
         if task is not None:
             task.cancel()
@@ -73,10 +74,10 @@ class Changes:
             self._retrying = asyncio.create_task(self._retry())
 
     async def _retry(self) -> None:
-        """Publish what waits, all in one go; ends when nothing waits any more."""
+        """Publish all waiting messages together, until none waits."""
         while self._waiting:
             await asyncio.sleep(RETRY_SECONDS)
-            # What comes while these are on their way waits by itself: its change is newer than they are.
+            # A message that comes meanwhile waits separately: its change is newer than these.
             messages, self._waiting = self._waiting, {}
             try:
                 await self._say(messages)

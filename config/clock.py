@@ -1,4 +1,4 @@
-"""The one place of the HTTP side that reads the time."""
+"""The only module of the HTTP side that reads the time."""
 
 import time
 from datetime import UTC, datetime
@@ -7,35 +7,35 @@ from registrar.model import Epoch, Mono
 
 
 def epoch_now() -> Epoch:
-    """Seconds since 1970."""
+    """Return the seconds since 1970."""
     return Epoch(time.time())
 
 
 def mono_now() -> Mono:
-    """Seconds of a clock that nobody sets, for how long something takes."""
+    """Return the seconds of a monotonic clock, to measure durations."""
     return Mono(time.monotonic())
 
 
 def utc_now() -> datetime:
-    """The present moment in UTC, with whole seconds: finer ones are never shown."""
+    """Return the present time in UTC, in whole seconds; fractions are never shown."""
     return datetime.fromtimestamp(int(time.time()), UTC)
 
 
 def exact_now() -> datetime:
-    """The present moment in UTC, for what must be put in order."""
+    """Return the present time in UTC with its fraction, for values that must be sorted."""
     return datetime.fromtimestamp(time.time(), UTC)
 
 
 def utc_exact(seconds: float) -> datetime:
-    """The moment `seconds` after 1970, with its fraction."""
+    """Return the time `seconds` after 1970 in UTC, with its fraction."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def utc(seconds: float) -> datetime:
-    """The moment `seconds` after 1970."""
+    """Return the time `seconds` after 1970 in UTC, in whole seconds."""
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def iso(moment: datetime) -> str:
-    """The moment as the API writes it: `2026-01-31T12:00:00Z`."""
+    """Return the time as the API writes it: `2026-01-31T12:00:00Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

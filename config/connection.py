@@ -1,7 +1,7 @@
-"""One HTTP connection: uvicorn's protocol, with a time for everything that it waits for from its peer.
+"""One HTTP connection: uvicorn's protocol, with a time limit for everything that it expects from its peer.
 
-uvicorn ends idle connections only. `h11` says where a connection is: in the headers of a request, in its
-body, or at an answer. What we wait for follows from that; when it changes, a new time begins.
+uvicorn ends idle connections only. `h11` knows the state of a connection: in the headers of a request, in its
+body, or at a response. That state decides what we wait for. When it changes, a new time limit begins.
 """
 
 import asyncio
@@ -19,31 +19,31 @@ from registrar.model import Mono
 from .places import PLACE, HttpLimits, Place
 
 CLOSING_SECONDS: Final = 5.0
-"""For what is queued when we close, beyond the time that its octets have."""
+"""Time for queued data when we close, in addition to the time for its octets."""
 TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Awaited(Enum):
-    """What a connection waits for from its peer."""
+    """The event that a connection waits for from its peer."""
 
     HEADERS = auto()
     BODY = auto()
     REQUEST = auto()
-    """The next one; uvicorn's own timer ends the connection when it does not come."""
+    """The next request. If it does not come, uvicorn's own timer ends the connection."""
     NOTHING = auto()
     """We have the request, and answer it."""
     READING = auto()
-    """The peer shall read what is queued for it."""
+    """The peer must read the data that is queued for it."""
     CLOSE = auto()
 
 
 class Connection(H11Protocol):
-    """A connection that knows what it waits for, since when, and how long it may."""
+    """A connection that knows what it waits for, since when, and for how long at most."""
 
     def __init__(
         self, config: uvicorn.Config, state: ServerState, place: Place, limits: HttpLimits, now: Mono
     ) -> None:
-        """`place` is its own, and is given back when it is gone."""
+        """Store the arguments. `place` belongs to this connection, which releases it at its end."""
         super().__init__(config, state, {PLACE: place})
         self._place = place
         self._limits = limits
@@ -51,35 +51,35 @@ class Connection(H11Protocol):
         self._asked: RequestResponseCycle | None = None
         self._since = now
         self._octets = 0
-        """Of the body that came, or of what was queued when the peer stopped reading."""
+        """Octets of the body that was received, or of the queue when the peer stopped reading."""
 
     # asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
-        """The connection stands, and its TLS handshake is done."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # same signature as in uvicorn
+        """Begin: the connection is established, and its TLS handshake is done."""
         super().connection_made(transport)
         self._place.stands = True
         self._place.on_end(transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Octets of a request."""
+        """Handle octets of a request."""
         super().data_received(data)
         self._octets += len(data)
 
     def resume_writing(self) -> None:
-        """What was queued has left: the next part has its own time."""
+        """Continue after the queue was sent. The next part has its own time limit."""
         super().resume_writing()
         self._awaited = Awaited.NOTHING
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Release the place."""
         super().connection_lost(exc)
         self._place.release()
 
-    # What the server asks a few times in a second
+    # Called by the server a few times a second
 
     def look(self, now: Mono) -> None:
-        """Note what it waits for, and end it when that took too long."""
+        """Update what the connection waits for, and end it if that took too long."""
         awaited = self._what_is_awaited()
         if awaited is not self._awaited or self.cycle is not self._asked:
             self._awaited, self._asked, self._since = awaited, self.cycle, now
@@ -101,11 +101,14 @@ class Connection(H11Protocol):
         return Awaited.HEADERS if begun else Awaited.REQUEST
 
     def _holds_the_body_up(self) -> bool:
-        """Whether the peer may not send on: for want of our "100 Continue", or because we do not read."""
+        """Return whether the peer must wait with the body.
+
+        This is so if our "100 Continue" was not sent yet, or if we do not read.
+        """
         return self.cycle.waiting_for_100_continue or self.flow.read_paused
 
     def _allowed(self) -> float:
-        """Return how many seconds it may take."""
+        """Return how many seconds the peer may take."""
         for_octets = self._octets / self._limits.octets_a_second
         match self._awaited:
             case Awaited.HEADERS:
@@ -122,7 +125,7 @@ class Connection(H11Protocol):
         return ends is not None and now >= ends and self._place.waits
 
     def _give_up(self) -> None:
-        """Say that it took too long, where there is a request to answer, and close."""
+        """Close the connection, after a 408 if there is a request that can still be answered."""
         if self._awaited in (Awaited.READING, Awaited.CLOSE):
             self.transport.abort()
             return

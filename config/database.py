@@ -1,4 +1,4 @@
-"""The schema and its migrations, and the two ways to work with the database: reading and writing."""
+"""The schema and its migrations, and the two ways to use the database: reading and writing."""
 
 import asyncio
 import random
@@ -21,21 +21,21 @@ from .operations.models import add_missing_models
 from .tables import Installation
 
 ATTEMPTS: Final = 10
-"""How often a writer tries that lost a race for a unique value: the next try finds the winner's row."""
+"""How often a writer tries that lost a race for a unique value. Its next try finds the winner's row."""
 PAUSE_SECONDS: Final = 0.02
-"""Times a random number, times the tries so far: losers that all come back at once would all lose again."""
+"""Multiplied by a random number and the number of tries, so that the losers do not all retry at once."""
 LOST_RACES: Final = ("40P01", "40001")
-"""What PostgreSQL calls a deadlock, and a transaction that cannot be put in line with another one."""
+"""SQLSTATEs of PostgreSQL: a deadlock, and a transaction that cannot be serialised."""
 MIGRATION_LOCK: Final = 7_225_201
-"""Number of the advisory lock of PostgreSQL under which one process migrates."""
+"""Number of the advisory lock of PostgreSQL that a process holds while it migrates."""
 
 Result = TypeVar("Result")
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest version; several processes may do so at once.
+    """Migrate the schema to the newest version. Several processes may call this at once.
 
-    All of it is one transaction: SQLite lets one writer in (BEGIN IMMEDIATE), PostgreSQL has a lock for it.
+    It is one transaction: SQLite admits one writer (BEGIN IMMEDIATE), PostgreSQL has a lock for it.
     """
     async with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -45,7 +45,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 
 async def schema_problem(engine: AsyncEngine) -> str | None:
-    """One line that says what is wrong with the schema, None when it is the newest."""
+    """Return one line about what is wrong with the schema, or None if it is the newest."""
     async with engine.connect() as connection:
         revision = await connection.run_sync(_revision)
     scripts = ScriptDirectory.from_config(_alembic())
@@ -59,9 +59,9 @@ async def schema_problem(engine: AsyncEngine) -> str | None:
 
 
 async def check_fingerprint(engine: AsyncEngine, vault: Vault) -> None:
-    """Make sure that the passwords in the database can be opened; the first process leaves its mark.
+    """Check that the passwords in the database can be decrypted. The first process stores its fingerprint.
 
-    Raises ConfigurationError when another secret key made this database.
+    Raise ConfigurationError if this database was made with another secret key.
     """
 
     async def compare(session: AsyncSession) -> str:
@@ -76,7 +76,7 @@ async def check_fingerprint(engine: AsyncEngine, vault: Vault) -> None:
 
 
 async def stored_fingerprint(engine: AsyncEngine) -> str | None:
-    """The mark of the secret key this database was made with; None when nobody has left one."""
+    """Return the fingerprint of the secret key this database was made with, or None if there is none yet."""
     async with reading(engine) as session:
         row = await session.get(Installation, 1)
     return None if row is None else row.secret_fingerprint
@@ -84,16 +84,16 @@ async def stored_fingerprint(engine: AsyncEngine) -> str | None:
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """One transaction that only reads; what it read stays usable afterwards."""
+    """Yield a session for one transaction that only reads. Its objects stay usable afterwards."""
     async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session, session.begin():
         yield session
 
 
 async def writing(engine: AsyncEngine, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-    """Do `work` in one transaction; it is done again when another writer took a unique value meanwhile.
+    """Do `work` in one transaction, and repeat it if another writer took a unique value meanwhile.
 
-    So `work` must check for itself what is taken: its second try finds it and can say so. It is done again,
-    too, when PostgreSQL gave it up so that two writers need not wait for each other forever.
+    `work` must check itself which values are taken, because its second try finds them and can report them. It
+    is also repeated if PostgreSQL aborted it because of a deadlock or a serialisation failure.
     """
     for attempt in range(1, ATTEMPTS):
         try:

@@ -1,4 +1,4 @@
-"""What a route may ask for: its signature lists everything it touches."""
+"""The dependencies of routes. The signature of a route lists everything that it uses."""
 
 import asyncio
 import json
@@ -31,14 +31,14 @@ from .settings import ApiSettings
 from .source import place_of, source_address
 
 MAX_STREAMS: Final = 5
-"""A third of the connections that there are at least."""
+"""A third of the smallest number of database connections."""
 MAX_DEPTH: Final = 20
-"""The deepest body we know has five levels."""
+"""The deepest known body has five levels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the application is made of."""
+    """The parts that the application consists of."""
 
     settings: ApiSettings
     engine: AsyncEngine
@@ -50,11 +50,11 @@ class Parts:
     passwords: Passwords
     logins: Logins
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
-    """For long lists: each has a connection to the database as long as its client reads."""
+    """Permits for long lists: each holds a database connection as long as its client reads."""
 
 
 def parts(request: Request) -> Parts:
-    """The parts of the application that serves this request."""
+    """Return the parts of the application that serves this request."""
     found = request.app.state.parts
     if not isinstance(found, Parts):
         raise TypeError("create_app has not put the parts in place")
@@ -69,7 +69,7 @@ async def caller(
     parts: PartsDep,
     _documented: Annotated[object, Security(HTTPBearer(auto_error=False, bearerFormat="JWT"))] = None,
 ) -> Caller:
-    """Who calls, allowed to use this route by the table of `access`. Raises Refused (401, 403)."""
+    """Return the caller, if the table in `access` permits this route. Raise Refused (401, 403, 429)."""
     rule = RULES[request.method, request.scope["route"].path]
     credentials = _credentials(request, rule, parts.settings.jwt_secret)
     address = source_address(request, parts.settings.trusted_proxies)
@@ -88,7 +88,7 @@ async def caller(
 
 
 def visitor(request: Request, address: str) -> Visitor:
-    """Who sends a request, before anybody knows more."""
+    """Return the sender of a request before it is authenticated."""
     return Visitor(address, request.headers.get("user-agent", ""))
 
 
@@ -96,7 +96,7 @@ CallerDep = Annotated[Caller, Depends(caller)]
 
 
 def actor(request: Request, caller: CallerDep, parts: PartsDep) -> Actor:
-    """The caller and the address it calls from, for the audit log; and what the change depends on."""
+    """Return the caller and its address for the audit log, with the condition that the change depends on."""
     address = source_address(request, parts.settings.trusted_proxies)
     return Actor(caller, address, read_condition(request))
 
@@ -105,7 +105,10 @@ ActorDep = Annotated[Actor, Depends(actor)]
 
 
 async def document(request: Request, _first: CallerDep) -> Document:
-    """The JSON object in the body; read only after the caller was let in. Raises Refused (400, 413, 415)."""
+    """Return the JSON object in the body. Raise Refused (400, 413, 415).
+
+    The body is read only after the caller was authorised.
+    """
     return Document(await read_object(request))
 
 
@@ -113,14 +116,14 @@ DocumentDep = Annotated[Document, Depends(document)]
 
 
 async def read_object(request: Request) -> dict[str, object]:
-    """The JSON object in the body. Raises Refused (400, 413, 415)."""
+    """Return the JSON object in the body. Raise Refused (400, 413, 415)."""
     body = await request.body()
     require_json(request, body)
     return parse_object(body)
 
 
 def parse_object(body: bytes) -> dict[str, object]:
-    """The JSON object that `body` is. Raises Refused (400) for anything else, and for one too deep."""
+    """Return the JSON object in `body`. Raise Refused (400) for any other content, or if it is too deep."""
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Why a phone is offline, or how it is online, in a sentence for the operator of a house."""
+"""Sentences for the operator: why a phone is offline, or how it is online."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from registrar.model import IpMode, Reason
 from registrar.rules.status import REFUSED_AS, LiveStatus
 
 CREDENTIALS: Final = "credentials"
-"""What somebody did to a phone: a new username and password."""
+"""A change by a person: a new username and password."""
 SETTINGS: Final = "settings"
-"""Any other change of a phone by somebody."""
+"""Any other change of a phone by a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is configured for a phone that bears upon whether it may register."""
+    """The configuration that decides whether a phone may register."""
 
     customer_active: bool = True
     mode: IpMode = IpMode.OPEN
@@ -28,7 +28,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What somebody did to the phone through the API."""
+    """A change of the phone by a person through the API."""
 
     what: str
     """CREDENTIALS or SETTINGS"""
@@ -40,7 +40,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a sentence may tell about."""
+    """All facts that a sentence may mention."""
 
     live: LiveStatus
     rule: Circumstances
@@ -51,13 +51,14 @@ class Case:
 Sentence = Callable[[Case], str]
 
 SLACK_SECONDS: Final = 5
-"""A binding ends within a second of the change that ends it; clocks of two machines may differ by more."""
+"""A binding ends within a second of the change that ends it. The clocks of two machines may differ by
+more."""
 
 
 def diagnose(live: LiveStatus, rule: Circumstances, deeds: Sequence[Deed]) -> str:
-    """One or two sentences in plain English: how it is, since when, why, and what to do about it.
+    """Return one or two English sentences: the phone's state, since when, why, and what to do about it.
 
-    `deeds` are what people did to the phone, the newest first.
+    `deeds` are changes of the phone by people, the newest first.
     """
     case = Case(live, rule, deeds)
     if live.online is None:
@@ -76,13 +77,13 @@ def diagnose(live: LiveStatus, rule: Circumstances, deeds: Sequence[Deed]) -> st
 
 
 def moment(seconds: int | None) -> str:
-    """The moment as the API writes it."""
+    """Return the time as the API writes it."""
     if seconds is None:
         return "an unknown moment"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# How it is online
+# How the phone is online
 
 
 def _connection(live: LiveStatus) -> str:
@@ -101,7 +102,7 @@ def _source(live: LiveStatus) -> str:
 
 
 def _still_refused(case: Case) -> str:
-    """A device that tries the same credentials from elsewhere while this one is online."""
+    """Return a sentence about a device that tries the same credentials while this phone is online."""
     live = case.live
     if live.last_rejected_at is None or live.since is None or live.last_rejected_at < live.since:
         return ""
@@ -109,7 +110,7 @@ def _still_refused(case: Case) -> str:
     return f" Beside it, at {moment(live.last_rejected_at)}, {what(case)}."
 
 
-# Why it is offline
+# Why the phone is offline
 
 _BLOCKED: Final = (
     "the customer is not active, so none of its phones may register. Set the customer's state to ACTIVE"
@@ -194,7 +195,7 @@ def _revoked(case: Case) -> str:
 
 
 def _ip_rejected(case: Case) -> str:
-    """No refusal since then: a change of the rule has ended it."""
+    """Return the reason if a change of the rule ended the registration, without a refusal since then."""
     deed = _deed_that_ended_it(case)
     when = f"was changed {_by(deed)}" if deed is not None else "was changed"
     return f"the rule from where it may connect {when}, and {_source(case.live)} {_rule_now(case)}"
@@ -226,10 +227,10 @@ OFFLINE: Final[Mapping[str, Sentence]] = {
     Reason.REVOKED: _revoked,
     Reason.IP_REJECTED: _ip_rejected,
 }
-"""`reason` of the status of an offline phone -> what it means; one row for each."""
+"""`reason` of the status of an offline phone -> its sentence; one row for each."""
 
 
-# Why it was refused
+# Why the phone was refused
 
 
 def _ip_locked(case: Case) -> str:
@@ -377,13 +378,14 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "cseq-out-of-order": _cseq_out_of_order,
     "wrong-password": _wrong_password,
 }
-"""Why a phone was refused -> what it means; one row for each."""
+"""Reason of a refusal -> its sentence; one row for each."""
 
 
 def _refusal_since(case: Case) -> str | None:
-    """The last refusal, when it came after the phone went offline and so is why it stays so.
+    """Return the sentence for the last refusal if it came after the phone went offline, else None.
 
-    Of the same second it did when the status says so: a refusal of an offline phone becomes its reason.
+    Such a refusal is why the phone stays offline. If both are in the same second, the status decides: a
+    refusal of an offline phone becomes its reason.
     """
     live = case.live
     at, why = live.last_rejected_at, live.last_rejected_reason or ""
@@ -400,7 +402,10 @@ def _reason_of(refusal: str) -> str | None:
 
 
 def _reset_since(case: Case) -> str:
-    """Nobody may have tried the new ones yet, so they are told beside what was wrong before."""
+    """Return a sentence about credentials that were reset after the last event, or empty.
+
+    The phone may not have tried the new ones yet, so this is added to what was wrong before.
+    """
     live = case.live
     newest = max(live.since or 0, live.last_rejected_at or 0)
     deed = next((deed for deed in case.deeds if deed.what == CREDENTIALS), None)
@@ -413,7 +418,7 @@ def _reset_since(case: Case) -> str:
 
 
 def _deed_that_ended_it(case: Case) -> Deed | None:
-    """What somebody did at the moment it went offline, or a moment before."""
+    """Return the change that a person made when the phone went offline, within SLACK_SECONDS, or None."""
     since = case.live.since
     if since is None:
         return None

@@ -1,4 +1,4 @@
-"""Which dialect a path speaks, and so how an answer says what is wrong."""
+"""The dialect of a path, which decides how an answer reports a fault."""
 
 from typing import Final
 
@@ -9,14 +9,14 @@ from .pbx import envelope
 from .v2 import wording
 
 ROWS: Final = "/config/"
-"""Below this path it is the row dialect; everywhere else the JSON dialect."""
+"""Paths below this one use the row dialect, all others the JSON dialect."""
 
 
 def refusal(path: str, refused: Refused) -> Response:
-    """The answer to a refused request for `path`."""
+    """Return the response to a refused request for `path`."""
     return wording.refusal(refused) if speaks_rows(path) else envelope.refusal(refused)
 
 
 def speaks_rows(path: str) -> bool:
-    """Whether `path` belongs to the row dialect."""
+    """Return whether `path` belongs to the row dialect."""
     return path.lower().startswith(ROWS)

@@ -1,7 +1,7 @@
-"""The description of the whole API, /openapi.json: what the routes say of themselves, finished.
+"""The OpenAPI description of the API, /openapi.json, completed with what the framework does not know.
 
-The framework collects the routes. Here they get names of their own, what each accepts as proof of who
-calls, and one place for every schema that has a title.
+The framework collects the routes. This module adds operation ids and the accepted credentials of each route,
+and puts every schema that has a title into one place.
 """
 
 import re
@@ -17,7 +17,7 @@ from .operation_ids import operation_id
 
 Json = dict[str, object]
 Said = Mapping[tuple[str, str], Json]
-"""Method and path -> what the route says of itself."""
+"""Method and path -> the route's own OpenAPI properties."""
 
 ETAG: Final[Json] = {"schema": {"type": "string"}, "description": "The version of the configuration"}
 PREFIX: Final = "#/components/schemas/"
@@ -41,7 +41,7 @@ SECURITY: Final[dict[str, Json]] = {
 
 
 def describe(app: FastAPI) -> None:
-    """Have the application describe itself in this way; done once, when somebody first asks for it."""
+    """Make the application describe itself in this way. It is done once, at the first request for it."""
     collect = app.openapi
 
     def openapi() -> Json:
@@ -49,11 +49,14 @@ def describe(app: FastAPI) -> None:
             app.openapi_schema = finished(collect(), _said(app))
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]  # this is how FastAPI wants it replaced
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this assignment
 
 
 def _said(app: FastAPI) -> Said:
-    """What each route says of itself: the framework drops the nulls in it, and mixes in what it would do."""
+    """Return each route's own OpenAPI properties.
+
+    The framework drops the nulls in them, and adds its own defaults.
+    """
     return {
         (method, str(context.path)): getattr(context, "openapi_extra", None) or {}
         for context in iter_route_contexts(app.routes)
@@ -62,7 +65,7 @@ def _said(app: FastAPI) -> Said:
 
 
 def finished(document: Json, said: Said) -> Json:
-    """The description as the framework makes it, put right."""
+    """Return the framework's description, corrected and completed."""
     paths: Json = {
         path: {
             method: _operation(path, method, _dict(operation), said[method.upper(), path])
@@ -88,7 +91,7 @@ def _operation(path: str, method: str, found: Json, said: Json) -> Json:
 
 
 def _conditions(responses: Json) -> list[object]:
-    """The headers that an answer of 304 or 412 depends on."""
+    """Return the request headers that a 304 or a 412 depends on."""
     if "304" in responses:
         return [_header("If-None-Match", "ETags that the client has: 304 when the present one is among them")]
     if "412" in responses:
@@ -97,7 +100,7 @@ def _conditions(responses: Json) -> list[object]:
 
 
 def _with_etag(responses: Json) -> Json:
-    """The same; where 304 is an answer, 200 has an ETag."""
+    """Return the responses, with an ETag header at 200 if 304 is one of them."""
     if "304" not in responses:
         return responses
     done = _dict(responses["200"])
@@ -109,7 +112,7 @@ def _header(name: str, about: str) -> Json:
 
 
 def _parameters(found: object) -> list[object]:
-    """Each once: where a route and its documentation both name one, the documentation knows more."""
+    """Return the parameters, each once. The later definition wins: that of the route's documentation."""
     rows = [_dict(row) for row in found] if isinstance(found, list) else []
     return list({(row["in"], row["name"]): row for row in rows}.values())
 
@@ -124,7 +127,10 @@ def _security(path: str, rule: Rule) -> list[Json]:
 
 
 def _hoisted(node: object, schemas: dict[str, object]) -> object:
-    """The same, with every object schema that has a title put into `schemas` and referred to."""
+    """Return `node` with references for object schemas that have a title, and put these into `schemas`.
+
+    Raise ValueError if two different schemas have the same title.
+    """
     if isinstance(node, list):
         return [_hoisted(item, schemas) for item in node]
     if not isinstance(node, dict):
@@ -140,7 +146,7 @@ def _hoisted(node: object, schemas: dict[str, object]) -> object:
 
 
 def _is_data(name: str) -> bool:
-    """Whether what stands under this word is no schema, but a value."""
+    """Return whether the value of this key is data, not a schema."""
     return name in ("example", "examples", "default", "enum")
 
 

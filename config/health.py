@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, and what does it count: the pages that machines ask for."""
+"""The pages for monitoring: whether the process is alive, whether it is ready, and its metrics."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,19 +45,19 @@ METRICS: dict[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the program can do its work, part by part."""
+    """Whether the program can work, and the state of each part."""
 
     ready: bool
     parts: Mapping[str, str]
     """Part -> `up`, or `down: why`."""
     degraded: tuple[str, ...] = field(default=())
-    """What is missing without stopping the work, a country file for example."""
+    """Missing things that do not stop the work, for example a country file."""
 
 
 def health_routes(
     readiness: Callable[[], Awaitable[Readiness]], exposition: Callable[[], bytes]
 ) -> APIRouter:
-    """The routes that need no token."""
+    """Return the routes that need no token."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/health/live", summary="The process answers", openapi_extra=LIVE)

@@ -1,6 +1,6 @@
-"""What a browser is told of STUN and TURN: `iceServers`, with credentials that run out by themselves.
+"""STUN and TURN servers for browsers: `iceServers`, with credentials that expire by themselves.
 
-They are those of draft-uberti-behave-turn-rest-00, as coturn's `use-auth-secret` checks them.
+The credentials are those of draft-uberti-behave-turn-rest-00, as coturn's `use-auth-secret` checks them.
 """
 
 import base64
@@ -15,7 +15,7 @@ Json = dict[str, object]
 
 
 def ice_servers(settings: ApiSettings, phone: str, now: Epoch) -> list[Json]:
-    """The servers for one phone, as `RTCPeerConnection` takes them; none when none is configured."""
+    """Return the servers for one phone, as `RTCPeerConnection` expects them; empty if none is configured."""
     plain = [url for url in settings.turn_urls if not is_relay(url)]
     relays = [url for url in settings.turn_urls if is_relay(url)]
     servers: list[Json] = [{"urls": plain}] if plain else []
@@ -28,10 +28,10 @@ def ice_servers(settings: ApiSettings, phone: str, now: Epoch) -> list[Json]:
 
 
 def is_relay(url: str) -> bool:
-    """Whether it is a TURN server, which wants credentials; STUN does not (RFC 7064, RFC 7065)."""
+    """Return whether `url` is a TURN server, which needs credentials; STUN does not (RFC 7064, RFC 7065)."""
     return url.startswith(("turn:", "turns:"))
 
 
 def _credential(secret: str, username: str) -> str:
-    # SHA-1 is what the draft and every TURN server say; as a keyed hash it has not been broken.
+    # The draft and every TURN server use SHA-1. As a keyed hash it is not broken.
     return base64.b64encode(hmac.digest(secret.encode(), username.encode(), hashlib.sha1)).decode()

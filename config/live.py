@@ -18,9 +18,9 @@ from registrar.store import keys
 from registrar.store.many import ask, command
 
 READ_SECONDS: Final = 2.0
-"""No answer waits longer for Redis; its client gives up sooner."""
+"""The longest time that a response waits for Redis. The Redis client gives up sooner."""
 MAX_NODES: Final = 64
-"""Names of nodes that are asked for in advance; more than a cluster has."""
+"""Most node names whose leases are requested in advance; more than a cluster has."""
 
 Fields = Mapping[str, str]
 Leases = dict[str, str]
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a phone's journal; docs/redis.md says what its fields are."""
+    """One entry of a phone's journal; docs/redis.md lists its fields."""
 
     at_ms: int
     """Milliseconds since 1970, by the clock of Redis."""
@@ -41,7 +41,7 @@ class Entry:
 
 
 class Live:
-    """Reads what the SIP side wrote about phones. Remembers the names of nodes, to save a round trip."""
+    """Reads what the SIP side wrote about phones. It remembers the names of nodes to save a round trip."""
 
     def __init__(self, redis: Redis, now: Callable[[], Epoch]) -> None:
         self._redis = redis
@@ -49,7 +49,7 @@ class Live:
         self._nodes: dict[str, None] = {}
 
     async def statuses(self, phones: Sequence[str]) -> list[LiveStatus]:
-        """The status of each phone, in order; UNKNOWN for what Redis did not tell."""
+        """Return the status of each phone, in order; UNKNOWN if Redis did not return it."""
         try:
             return (await self._read(phones))[0]
         except (RedisError, OSError) as error:
@@ -57,12 +57,12 @@ class Live:
             return [UNKNOWN] * len(phones)
 
     async def told(self, phones: Sequence[str]) -> list[LiveStatus]:
-        """Like `statuses`, for who asks for nothing else. Raises StoreUnavailable while Redis is away."""
+        """Return the status of each phone, in order. Raise StoreUnavailable while Redis is away."""
         with away_is_unavailable():
             return (await self._read(phones))[0]
 
     async def history(self, phone: str, limit: int) -> tuple[LiveStatus, list[Entry]]:
-        """The status of a phone and its newest events. Raises StoreUnavailable while Redis is away."""
+        """Return the status of a phone and its newest events. Raise StoreUnavailable while Redis is away."""
         with away_is_unavailable():
             (status,), (answer,) = await self._read(
                 [phone], command("XREVRANGE", keys.journal(phone), "+", "-", "COUNT", limit)
@@ -71,7 +71,7 @@ class Live:
         return status, [Entry(int(str(number).partition("-")[0]), _pairs(words)) for number, words in rows]
 
     async def _read(self, phones: Sequence[str], *more: bytes) -> tuple[list[LiveStatus], Sequence[object]]:
-        """The statuses, and the answers to `more` commands."""
+        """Return the statuses, and the answers to `more` commands."""
         if not phones:
             return [], []
         async with asyncio.timeout(READ_SECONDS):
@@ -96,7 +96,7 @@ class Live:
         return statuses, told[len(nodes) :]
 
     async def _unasked(self, hashes: Sequence[Fields | None], asked: Sequence[str]) -> Leases:
-        """The leases of nodes that turned up only now; they are asked for in advance from now on."""
+        """Return the leases of nodes that were not known yet. From now on they are requested in advance."""
         needed = {needed_lease(fields) for fields in hashes if fields}
         new = sorted(node for node in needed if node and node not in asked)
         if not new:
@@ -110,7 +110,7 @@ class Live:
 
 @contextmanager
 def away_is_unavailable() -> Iterator[None]:
-    """What redis-py raises becomes StoreUnavailable."""
+    """Convert the errors of redis-py into StoreUnavailable."""
     try:
         yield
     except (RedisError, OSError) as error:
@@ -118,14 +118,14 @@ def away_is_unavailable() -> Iterator[None]:
 
 
 def _hash(answer: object) -> Fields | None:
-    """A hash as either version of the protocol tells it; None: the answer is an error."""
+    """Return a hash as either version of the protocol encodes it, or None if the answer is an error."""
     if isinstance(answer, list):
         return _pairs(answer)
     return answer if isinstance(answer, dict) else None
 
 
 def _pairs(words: Sequence[str]) -> Fields:
-    """Names and values in turn, as Redis answers a hash."""
+    """Return a dictionary of alternating names and values, as Redis encodes a hash."""
     return dict(zip(words[::2], words[1::2], strict=False))
 
 

@@ -1,4 +1,4 @@
-"""What kind of body a request has: its media type, charset and coding (RFC 9110 8.3 and 8.4)."""
+"""The kind of a request body: its media type, charset and coding (RFC 9110 8.3 and 8.4)."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
 CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
-"""Names of encodings that are UTF-8, or a part of it."""
+"""Names of UTF-8 and of a subset of it."""
 
 
 def media_type(request: Request) -> str:
-    """The media type of the body in lower case; empty when none is named.
+    """Return the media type of the body in lower case, or empty if there is none.
 
-    Raises Refused (415) for a body that is compressed, or in another encoding than UTF-8.
+    Raise Refused (415) for a body that is compressed, or in another encoding than UTF-8.
     """
     codings = request.headers.get("content-encoding", "").strip().lower()
     if codings not in ("", "identity"):
@@ -29,9 +29,9 @@ def media_type(request: Request) -> str:
 
 
 def is_json(kind: str, body: bytes) -> bool:
-    """Whether a body is to be read as JSON: it is called so, or is an object that nobody has called anything.
+    """Return whether a body is read as JSON: it has such a type, or it is an object without a type.
 
-    curl -d calls everything a form: an object under that name is taken for what it is.
+    curl -d sends everything as a form, so an object with that type is read as JSON, too.
     """
     if kind == JSON or (kind.startswith("application/") and kind.endswith("+json")):
         return True
@@ -39,7 +39,7 @@ def is_json(kind: str, body: bytes) -> bool:
 
 
 def require_json(request: Request, body: bytes) -> None:
-    """Raise Refused (415) when the body is called something else than JSON."""
+    """Raise Refused (415) if the body has another media type than JSON."""
     kind = media_type(request)
     if body and kind and not is_json(kind, body):
         raise unsupported(f"The body must be {JSON}")

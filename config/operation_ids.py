@@ -1,4 +1,4 @@
-"""What clients that are generated from /openapi.json call each route: a verb and a noun."""
+"""The operation ids of /openapi.json: a verb and a noun, from which generated clients name their methods."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,7 +11,7 @@ NOUNS: Final[Mapping[str, str]] = {
     "trustedNetworks": "trusted_network",
     "token": "token",
 }
-"""Part of a path -> what it is about, where that is no plain plural."""
+"""Part of a path -> its noun, if removing a final `s` does not give it."""
 OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/health/live"): "show_liveness",
     ("GET", "/health/ready"): "show_readiness",
@@ -41,7 +41,7 @@ VERBS: Final[Mapping[tuple[str, bool], str]] = {
 
 
 def operation_id(method: str, path: str) -> str:
-    """`list_phones`, `update_phone`, `show_sip_queue_member`; each route has another one."""
+    """Return `list_phones`, `update_phone`, `show_sip_queue_member`; unique for each route."""
     if (method, path) in OTHERS:
         return OTHERS[method, path]
     of_one = path.endswith("}")
@@ -50,7 +50,7 @@ def operation_id(method: str, path: str) -> str:
         words = ["sip", *(words or ["domain"])]
     noun = "_".join(word for word in words if word != "pbx")
     verb = VERBS[method, of_one]
-    # The JSON dialect takes a change by three methods: the one that says what it does has the plain name.
+    # The JSON dialect accepts a change by three methods. The plain name belongs to the precise one, PATCH.
     ending = f"_by_{method.lower()}" if method in ("PUT", "POST") and of_one and words[0] != "sip" else ""
     return f"{verb}_{noun}{'s' if verb == 'list' else ''}{ending}"
 

@@ -1,11 +1,12 @@
-"""Who may have an HTTP connection: how many in all, how many of one source with and without a good token.
+"""The places of HTTP connections: how many in all, and how many of one source with and without a good token.
 
-A connection takes a place before anything of it is read. It counts under the address of its peer, as one of a
-stranger until a good token comes over it, then as one of a known caller. A trusted proxy's connection counts
-only while it carries a request, under the address that the proxy forwards.
+A connection takes a place before it is read. It counts under the address of its peer: as a stranger until a
+good token comes over it, then as a known caller. The connection of a trusted proxy counts only while it
+carries a request, under the address that the proxy forwards.
 
-When no place is left, or a source has all the strangers that it may have, the stranger that waits for the
-longest time makes room: one without a whole request, or with its answer. Silence locks no other caller out.
+If no place is left, or if a source has its full number of strangers, the stranger that has waited longest is
+closed: one without a whole request, or one whose request is answered. So a silent client cannot lock other
+callers out.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,25 +18,25 @@ from registrar.model import Mono, Network
 from registrar.rules.proxies import one_source
 
 PLACE: Final = "place"
-"""The name of a connection's place in the state of its requests."""
+"""The key of a connection's place in the state of its requests."""
 SETTLED_SECONDS: Final = 1.0
-"""A stranger that came less than this ago is not sent away for another one of the same source: what it asks
-for may be on its way. A caller with a good token may open many connections at once."""
+"""A stranger that is newer than this is not closed for another one of the same source, because its request
+may be on its way. A caller with a good token may open many connections at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What an HTTP connection may take; seconds, octets, connections."""
+    """The limits of an HTTP connection, in seconds, octets and connections."""
 
     handshake_seconds: float = 5.0
     header_seconds: float = 10.0
     """From accept, or from the first octet of a further request, to the end of its headers."""
     body_seconds: float = 10.0
-    """From the end of the headers to the end of the body; the peer has as long to read an answer."""
+    """From the end of the headers to the end of the body. The peer has the same time to read a response."""
     octets_a_second: int = 64 * 1024
-    """A body, and an answer, get one second more for each of these."""
+    """A body or a response gets one more second for each of these."""
     idle_seconds: int = 65
-    """From an answer to the next request. Load balancers keep connections for 60 s."""
+    """From a response to the next request. Load balancers keep connections for 60 s."""
     trial_seconds: float = 2.0
     """How long a stranger stays that came when its source had its full number, unless a good token comes."""
     strangers_per_source: int = 64
@@ -52,21 +53,21 @@ class Place:
         self._table = table
         self._end: Callable[[], None] = _nothing
         self.source = source
-        """What it counts under; empty while a proxy's connection carries no request."""
+        """The source that it counts under; empty while a proxy's connection carries no request."""
         self.proxied = proxied
         self.known = False
-        """Whether a good token came over it."""
+        """Whether a good token came over the connection."""
         self.stands = False
-        """Whether it has become a connection: its TLS handshake is done."""
+        """Whether the connection is established and its TLS handshake is done."""
         self.waits = True
         """Whether no request is being answered."""
         self.since = now
-        """Since when it waits."""
+        """When it began to wait."""
         self.trial_ends: Mono | None = None
-        """When it is closed unless a good token comes."""
+        """When it is closed unless a good token comes; None if it is not on trial."""
 
     def on_end(self, end: Callable[[], None]) -> None:
-        """Call `end` to close the connection from now on."""
+        """Use `end` to close the connection from now on."""
         self._end = end
 
     def end(self) -> None:
@@ -74,28 +75,28 @@ class Place:
         self._end()
 
     def release(self) -> None:
-        """Give the place back: its connection is gone."""
+        """Return the place to the table after its connection was closed."""
         self._table.release(self)
 
     def asks(self, source: str, *, claims: bool) -> bool:
-        """Note that a request from `source` came; False: refuse it. `claims`: it carries credentials."""
+        """Record a request from `source`, with credentials if `claims`. Return False to refuse it."""
         return self._table.asks(self, source, claims=claims)
 
     def is_known(self) -> bool:
-        """Note that a good token came; False: its source has too many connections even with one."""
+        """Record a good token. Return False if its source has too many connections even with one."""
         return self._table.known(self)
 
     def answered(self) -> None:
-        """Note that the request has its answer."""
+        """Record that the request was answered."""
         self._table.answered(self)
 
 
 def _nothing() -> None:
-    """Close nothing: the connection does not exist yet."""
+    """Close nothing, because the connection does not exist yet."""
 
 
 Rows = dict[str, dict[Place, None]]
-"""Places by source; the one that waits for the longest time stands first."""
+"""Places by source. The place that has waited longest comes first."""
 
 
 def _remove(rows: Rows, place: Place) -> None:
@@ -111,7 +112,7 @@ class Places:
     def __init__(
         self, clock: Callable[[], Mono], limits: HttpLimits | None = None, trusted: Sequence[Network] = ()
     ) -> None:
-        """`trusted` are the proxies whose word counts for where a request comes from."""
+        """Store the arguments. `trusted` are the proxies whose forwarded address is used as the source."""
         self.now = clock
         self.limits = limits or HttpLimits()
         self._trusted = tuple(trusted)
@@ -123,7 +124,7 @@ class Places:
         return len(self._taken)
 
     def admit(self, ip: str) -> Place | None:
-        """Give a place to one more connection from `ip`, or None: nobody can make room for it."""
+        """Return a place for one more connection from `ip`, or None if no other can make room for it."""
         if len(self._taken) >= self.limits.total and not self._make_room(one_source(ip)):
             return None
         now = self.now()
@@ -136,13 +137,13 @@ class Places:
         return place
 
     def release(self, place: Place) -> None:
-        """Take the place back: its connection is gone."""
+        """Remove the place after its connection was closed."""
         if place in self._taken:
             del self._taken[place]
             self._leave(place)
 
     def asks(self, place: Place, source: str, *, claims: bool) -> bool:
-        """See Place.asks."""
+        """Do what Place.asks describes."""
         if place not in self._taken:
             return True
         place.waits = False
@@ -155,12 +156,12 @@ class Places:
             return True
         strangers = self._strangers[place.source]
         if len(strangers) > self.limits.strangers_per_source and not self._end_first(strangers):
-            return False  # as many are being answered
+            return False  # the full number of them is being answered
         place.trial_ends = None
         return True
 
     def known(self, place: Place) -> bool:
-        """See Place.is_known."""
+        """Do what Place.is_known describes."""
         place.trial_ends = None
         if place.known or not place.source:
             return True
@@ -172,7 +173,7 @@ class Places:
         return True
 
     def answered(self, place: Place) -> None:
-        """See Place.answered."""
+        """Do what Place.answered describes."""
         place.waits = True
         place.since = self.now()
         if place.proxied:
@@ -180,10 +181,10 @@ class Places:
         elif place in self._taken:
             row = (self._known if place.known else self._strangers)[place.source]
             del row[place]
-            row[place] = None  # the last one to have begun to wait
+            row[place] = None  # it is now the last one that began to wait
 
     def _join(self, place: Place) -> None:
-        """Count it as a stranger; on trial when its source has as many as it may have."""
+        """Count the place as a stranger, on trial if its source has its full number of strangers."""
         strangers = self._strangers.setdefault(place.source, {})
         if len(strangers) >= self.limits.strangers_per_source and not self._end_settled(strangers):
             place.trial_ends = Mono(self.now() + self.limits.trial_seconds)
@@ -195,14 +196,14 @@ class Places:
         place.source, place.known, place.trial_ends = "", False, None
 
     def _end_settled(self, strangers: Iterable[Place]) -> bool:
-        """Make room among the strangers of one source; False: all of them are new or being answered."""
+        """Close one stranger of a source. Return False if all of them are new or being answered."""
         settled = self.now() - SETTLED_SECONDS
         return self._end_first(place for place in strangers if place.since <= settled)
 
     def _make_room(self, source: str) -> bool:
-        """Make room in all: at the expense of a source with its full number, else of that with the most.
+        """Close one connection of a source with its full number, else of the source with the most.
 
-        A known caller makes room when no stranger does: HTTP lets it come again.
+        A known caller is closed only if there is no stranger to close: an HTTP client can connect again.
         """
         strangers = self._strangers.get(source, {})
         if len(strangers) < self.limits.strangers_per_source:
@@ -211,7 +212,7 @@ class Places:
         return self._end_first(strangers) or self._end_first(known)
 
     def _end_first(self, places: Iterable[Place]) -> bool:
-        """End the first that waits; False: all of them are being answered."""
+        """Close the first place that waits. Return False if all of them are being answered."""
         victim = next((place for place in places if place.waits), None)
         if victim is None:
             return False

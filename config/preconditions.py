@@ -1,8 +1,8 @@
-"""ETag, If-Match and If-None-Match: which version of a thing a client has seen (RFC 9110 8.8.3 and 13.1).
+"""ETag, If-Match and If-None-Match: the version that a client has seen (RFC 9110 8.8.3 and 13.1).
 
-The ETag of a thing is made of the versions of the rows that its configuration is made of. `changing` carries
-out a change that has If-Match: it reads and compares the versions in the transaction of the change, and holds
-their rows until it ends, so no other change can come between.
+An ETag is made of the versions of the rows that the configuration of an object consists of. `changing`
+carries out a change with If-Match: it reads and compares the versions in the transaction of the change, and
+locks their rows until its end, so that no other change can come between.
 """
 
 import re
@@ -22,7 +22,7 @@ from .errors import precondition_failed
 
 TAG: Final = re.compile(r'(W/)?"([^"\x00-\x20\x7f]*)"')
 CODED: Final = "-gzip"
-"""The end of the ETag of a compressed answer, which is another representation (RFC 9110 8.8.3.3)."""
+"""Suffix of the ETag of a compressed response, which is another representation (RFC 9110 8.8.3.3)."""
 DIGEST_BYTES: Final = 16
 
 Edition = tuple[int, ...]
@@ -32,25 +32,25 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The ETags that a header names, without their quotation marks."""
+    """The ETags in a header, without their quotation marks."""
 
     strong: frozenset[str]
     weak: frozenset[str]
     any: bool = False
-    """`*`: whatever there is."""
+    """Set for `*`, which matches any representation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a change depends on; None: the header was not sent."""
+    """The precondition of a change. A value is None if its header was not sent."""
 
     match: Tags | None = None
     none_match: Tags | None = None
 
     def refuse(self, edition: Edition | None) -> None:
-        """Raise Refused (412) unless a thing of this edition may be changed. None: it has no ETag.
+        """Raise Refused (412) unless an object of this edition may be changed. None: it has no ETag.
 
-        If-Match compares strongly: a weak tag names no version.
+        If-Match compares strongly, so a weak tag never matches.
         """
         tag = None if edition is None else etag(edition)
         if self.match is not None and not self.match.any and tag not in self.match.strong:
@@ -66,21 +66,21 @@ UNCONDITIONAL: Final = Condition()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the versions stand that the ETag of one thing is made of."""
+    """The columns and rows of the versions that an ETag is made of."""
 
     columns: Sequence[InstrumentedAttribute[int]]
-    """One version for each table, the table of the thing itself first: rows are locked in this order."""
+    """One version for each table, starting with the object's own table. The rows are locked in this order."""
     source: FromClause
     where: ColumnElement[bool]
 
 
 def read_condition(request: Request) -> Condition:
-    """What the headers of a change say."""
+    """Return the precondition in the headers of a change."""
     return Condition(_tags(request, "if-match"), _tags(request, "if-none-match"))
 
 
 def etag(edition: Edition) -> str:
-    """The ETag of an edition, without its quotation marks."""
+    """Return the ETag of an edition, without its quotation marks."""
     return "-".join(map(str, edition))
 
 
@@ -90,9 +90,10 @@ async def changing(
     target: Target | None,
     work: Callable[[AsyncSession], Awaitable[Result]],
 ) -> Result:
-    """Do `work` as `database.writing` does, if the condition holds for the target; None: it has no ETag.
+    """Do `work` as `database.writing` does, if the condition holds for the target. None: it has no ETag.
 
-    Raises Refused (412), but what `work` raises comes first: 412 tells nothing of what is out of sight.
+    Raise Refused (412). An error of `work` comes first, so that a 412 tells nothing about objects that the
+    caller may not see.
     """
 
     async def guarded(session: AsyncSession) -> Result:
@@ -105,23 +106,23 @@ async def changing(
 
 
 def tagged(request: Request, answer: Response, edition: Edition) -> Response:
-    """The answer with its ETag, or 304 when the client has it already. It must hold nothing that is live."""
+    """Return the response with its ETag, or a 304 if the client has it. It must contain no live values."""
     return _validated(request, answer, etag(edition))
 
 
 def tagged_by_content(request: Request, answer: Response) -> Response:
-    """A list with the ETag of what it says, for it has no version of its own; or 304."""
+    """Return a list with the hash of its content as ETag, or a 304. A list has no version of its own."""
     return _validated(request, answer, blake2b(answer.body, digest_size=DIGEST_BYTES).hexdigest())
 
 
 def with_etag(answer: Response, edition: Edition) -> Response:
-    """The answer with the ETag of its configuration; what is live in it changes without the ETag."""
+    """Return the response with the ETag of its configuration. Its live values change without the ETag."""
     answer.headers["ETag"] = f'"{etag(edition)}"'
     return answer
 
 
 def _validated(request: Request, answer: Response, tag: str) -> Response:
-    # The client may keep it, but must ask before each use; and another person's answer is another one.
+    # The client may keep it, but must revalidate before each use. Each person gets another response.
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     known = _tags(request, "if-none-match")
     if known is not None and (known.any or tag in known.strong | known.weak):
@@ -132,7 +133,7 @@ def _validated(request: Request, answer: Response, tag: str) -> Response:
 
 
 async def _held(session: AsyncSession, target: Target) -> Edition:
-    """The versions, whose rows are held against other writers until the transaction ends."""
+    """Return the versions, and lock their rows against other writers until the transaction ends."""
     versions = []
     for column in target.columns:
         table = column.class_

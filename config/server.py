@@ -1,4 +1,4 @@
-"""uvicorn inside a loop that is ours: we accept the connections, we take the signals, we say when it ends."""
+"""uvicorn in our own event loop: we accept the connections, handle the signals, and decide when it ends."""
 
 import asyncio
 import contextlib
@@ -16,18 +16,18 @@ from .places import Place, Places
 
 GRACE_SECONDS: Final = 2
 LOOK_SECONDS: Final = 0.25
-"""How often the times of connections are looked at."""
+"""How often the time limits of connections are checked."""
 
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the command line."""
+        """Capture none: the command line handles the signals."""
         yield
 
 
 class HttpServer:
-    """Serves one application on some addresses until told to stop."""
+    """Serves one application on its addresses until it is stopped."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class HttpServer:
         places: Places,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """With `tls` it is HTTPS on all of them. The servers of one process share their `places`."""
+        """Store the arguments. With `tls`, all addresses use HTTPS. Servers of one process share `places`."""
         self._listeners = listeners
         self._tls = tls
         self._places = places
@@ -49,7 +49,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # uvicorn would believe any local peer; `source` knows whom to believe
+                proxy_headers=False,  # uvicorn would trust any local peer; `source` knows the trusted proxies
                 timeout_keep_alive=self._places.limits.idle_seconds,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -58,16 +58,16 @@ class HttpServer:
         """Set when requests are answered."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. Raises ConfigurationError for an address that cannot be bound."""
+        """Serve until `stop` is set. Raise ConfigurationError for an address that cannot be bound."""
         acceptors = [
             Acceptor(opened, self._places, self._connection, self._tls) for opened in self._sockets()
         ]
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self._server.serve(sockets=[]))  # those that come are handed to it
+            serving = tasks.create_task(self._server.serve(sockets=[]))  # our acceptors hand it connections
             watching = tasks.create_task(self._watch())
             try:
                 while not self._server.started:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)  # uvicorn has a flag, no event
+                    await asyncio.sleep(0.01)  # uvicorn has a flag, but no event
                 for acceptor in acceptors:
                     acceptor.open()
                 self.started.set()
@@ -88,7 +88,7 @@ class HttpServer:
         return Connection(self._server.config, self._server.server_state, place, places.limits, places.now())
 
     async def _watch(self) -> None:
-        """End what takes too long."""
+        """End connections that exceed their time limits."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._places.now()

@@ -1,4 +1,4 @@
-"""What the HTTP side needs to know; the command line reads it and hands it over."""
+"""The settings of the HTTP side. The command line reads them and passes them on."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -14,28 +14,28 @@ JWT_SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Raises ConfigurationError when a value cannot be used."""
+    """The settings of the API. Creating them raises ConfigurationError if a value cannot be used."""
 
     domain: str
     """SIP domain of the demo tenant."""
     public_host: str
-    """Name that phones can resolve; empty: the host of the API request."""
+    """Name that phones can resolve. If empty, the host of the API request is used."""
     wss_port: int | None
-    """Where SIP over secure WebSocket listens; None: nowhere."""
+    """Port of SIP over secure WebSocket, or None if there is no listener."""
     sip_udp: str
-    """`host:port` of SIP over UDP, to tell people."""
+    """`host:port` of SIP over UDP, to show to people."""
     jwt_secret: str = field(repr=False)
     secrets_level: AccessLevel = AccessLevel.VIEWER
-    """From this level on a token reads the passwords of phones."""
+    """From this level on a token may read the passwords of phones."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     turn_urls: tuple[str, ...] = ()
-    """STUN and TURN servers that browsers are told of."""
+    """STUN and TURN servers that are sent to browsers."""
     turn_secret: str = field(default="", repr=False)
-    """What the TURN servers check credentials with."""
+    """The secret with which the TURN servers check credentials."""
     turn_ttl_seconds: int = 3_600
     password_length: int = 10
-    """How many characters a new password of a SIP user or a person needs."""
+    """Least number of characters in a new password of a SIP user or a person."""
 
     def __post_init__(self) -> None:
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:

@@ -1,4 +1,4 @@
-"""Where a request came from, and under which name it reached us."""
+"""The source address of a request, and the host name that it used."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5
 
 
 def source_address(connection: HTTPConnection, trusted: Sequence[Network]) -> str:
-    """Return the peer, or what a trusted proxy says: the rightmost X-Forwarded-For that is no proxy of ours.
+    """Return the peer's address, or the rightmost X-Forwarded-For entry that is not a trusted proxy.
 
-    Raises Refused (400) when a trusted proxy names too many addresses, or what is no address: the request
-    must not count, nor be written down, as one of the proxy itself.
+    X-Forwarded-For is read only if the peer is a trusted proxy. Raise Refused (400) if it then names too many
+    addresses, or text that is not an address: the request must not count, nor be logged, as one of the proxy
+    itself.
     """
     peer = connection.client.host if connection.client else ""
     if not _is_address(peer):  # a unix socket, or a test without a network
@@ -42,12 +43,12 @@ def _is_address(text: str) -> bool:
 
 
 def place_of(connection: HTTPConnection) -> Place | None:
-    """Return the place of the connection that a request came over, or None where nobody counts them."""
+    """Return the place of a request's connection, or None if connections are not counted."""
     place = connection.scope.get("state", {}).get(PLACE)
     return place if isinstance(place, Place) else None
 
 
 def request_host(connection: HTTPConnection) -> str:
-    """The host of the request without its port; empty when it names none."""
+    """Return the host of the request without its port, or empty if it has none."""
     match = HOST.fullmatch(connection.headers.get("host", ""))
     return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""All tables of the database. The migrations make the views for the SIP side (docs/architecture.md)."""
+"""All tables of the database. The migrations create the views for the SIP side (docs/architecture.md)."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -29,15 +29,15 @@ CREDENTIAL_LENGTH: Final = 32
 SHORT_TEXT: Final = 255
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite counts by itself only in a column that is exactly INTEGER."""
+"""SQLite generates ids only in a column whose type is exactly INTEGER."""
 
 
 _NEVER_REUSED: Final = {"sqlite_autoincrement": True}
-"""The number of a deleted row is not given to another one."""
+"""The id of a deleted row is not given to another row."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC: SQLite keeps no time zone, so it is taken off there and put back on."""
+    """Times in UTC. SQLite stores no time zone, so it is removed on write and added on read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -52,7 +52,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Table(DeclarativeBase):
-    """Names of constraints follow one rule, so that later migrations can name them."""
+    """The base of all tables. One rule gives the names of constraints, so that migrations can use them."""
 
     metadata = MetaData(
         naming_convention={
@@ -66,7 +66,7 @@ class Table(DeclarativeBase):
 
 
 class Identified:
-    """What every row has: our number, the public id of 24 hex digits, and two moments."""
+    """The columns of every resource: our number, the public id of 24 hex digits, creation and update time."""
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     oid: Mapped[str] = mapped_column(String(OID_LENGTH), unique=True)
@@ -75,7 +75,7 @@ class Identified:
 
 
 class Revised(Identified):
-    """What the ETag of a row is made of, unless the row has a version already."""
+    """A column for the ETag of a row, unless the row has a version already."""
 
     revision: Mapped[int] = mapped_column(
         BigInteger, default=1, server_default="1", onupdate=text("revision + 1")
@@ -84,7 +84,7 @@ class Revised(Identified):
 
 
 class Installation(Table):
-    """One row: which secret key this database was made with."""
+    """One row: the fingerprint of the secret key with which this database was made."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -95,7 +95,7 @@ class Installation(Table):
 
 
 class Customer(Revised, Table):
-    """A tenant; with a SIP domain it can have phones that register."""
+    """A tenant. If it has a SIP domain, its phones can register."""
 
     __tablename__ = "customer"
     __table_args__ = (
@@ -112,11 +112,12 @@ class Customer(Revised, Table):
     call_recording: Mapped[bool] = mapped_column(default=False)
     features: Mapped[list[str]] = mapped_column(JSON, default=list)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
-    """Grows with the state, the domain and the trusted networks: all that the view `phone_v1` shows."""
+    """Grows with the state, the domain and the trusted networks: everything that the view `phone_v1`
+    shows."""
 
 
 class Employee(Revised, Table):
-    """A person; whoever calls the API with a login or a token of a person."""
+    """A person, who may call the API with a login or a token."""
 
     __tablename__ = "employee"
     __table_args__ = (
@@ -130,13 +131,13 @@ class Employee(Revised, Table):
     state: Mapped[str] = mapped_column(String(16), default="ACTIVE")
     """ACTIVE, BLOCKED or DELETED"""
     version: Mapped[int] = mapped_column(BigInteger, default=1)
-    """Tokens carry it: a new password, level, state or login voids those made before."""
+    """Tokens contain it: a new password, level, state or login invalidates earlier tokens."""
     login_email: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
     """In lower case."""
     password_hash: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
     """argon2id"""
     ip_restriction: Mapped[str | None] = mapped_column(String(1_000))
-    """Comma list of networks from which the person may call the API; None: from anywhere."""
+    """Comma-separated networks from which the person may call the API; None: from anywhere."""
     contact_email: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
     first_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
     last_name: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
@@ -147,7 +148,7 @@ class Employee(Revised, Table):
 
 
 class EmployeeToken(Identified, Table):
-    """A token of a machine, with the rights of the person it was made for."""
+    """A token of a machine, with the rights of the person for whom it was made."""
 
     __tablename__ = "employee_token"
     __table_args__ = (_NEVER_REUSED,)
@@ -159,9 +160,9 @@ class EmployeeToken(Identified, Table):
 
 
 class Number(Table):
-    """Who has a number of a customer's dial plan: extensions, groups and queues share one.
+    """The owner of a number in a customer's dial plan, which extensions, groups and queues share.
 
-    Every row of those three has its row here, written in the same transaction by `operations.numbers`.
+    Every row of those three tables has a row here, which `operations.numbers` writes in the same transaction.
     """
 
     __tablename__ = "number"
@@ -201,7 +202,7 @@ class Extension(Identified, Table):
     """Grows with every change."""
     sip_user: Mapped[str | None] = mapped_column(String(64))
     sip_ha1_md5: Mapped[str | None] = mapped_column(String(64))
-    """HA1 of (sip_user, SIP domain, password); the password itself is kept nowhere."""
+    """HA1 of (sip_user, SIP domain, password). The password itself is not stored."""
     sip_ha1_sha256: Mapped[str | None] = mapped_column(String(64))
     sip_secret_version: Mapped[int] = mapped_column(default=1)
     pin_hash: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
@@ -217,7 +218,7 @@ class Extension(Identified, Table):
 
 
 class SipGroup(Revised, Table):
-    """Extensions that ring together, and what its members may do with each other's calls."""
+    """Extensions that ring together, and what the members may do with each other's calls."""
 
     __tablename__ = "sip_group"
     __table_args__ = (UniqueConstraint("customer_id", "number"), _NEVER_REUSED)
@@ -260,7 +261,7 @@ class SipGroupController(Table):
 
 
 class Queue(Revised, Table):
-    """Calls that wait for somebody."""
+    """A queue of calls that wait for a member."""
 
     __tablename__ = "queue"
     __table_args__ = (UniqueConstraint("customer_id", "number"), _NEVER_REUSED)
@@ -274,7 +275,7 @@ class Queue(Revised, Table):
 
 
 class QueueMember(Revised, Table):
-    """Who takes the calls of a queue: a group, an extension, or a number outside."""
+    """The target of a queue's calls: a group, an extension, or an external number."""
 
     __tablename__ = "queue_member"
     __table_args__ = (
@@ -302,26 +303,26 @@ class QueueMember(Revised, Table):
 
 
 class TrustedNetwork(Revised, Table):
-    """From where the SIP users of a customer may register (decision 3)."""
+    """A network from which the SIP users of a customer may register (decision 3)."""
 
     __tablename__ = "trusted_network"
     __table_args__ = (UniqueConstraint("customer_id", "network"), _NEVER_REUSED)
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     network: Mapped[str] = mapped_column(String(64))
-    """CIDR in canonical form: host bits are zero."""
+    """CIDR in canonical form: the host bits are zero."""
     network_as_sent: Mapped[str] = mapped_column(String(64))
     description: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
 
 
 class Product(Revised, Table):
-    """What a phone or a side panel was bought as."""
+    """The product as which a phone or a side panel was bought."""
 
     __tablename__ = "product"
     __table_args__ = (_NEVER_REUSED,)
 
     reseller_id: Mapped[int | None] = mapped_column(BigId, index=True)
-    """Id of the customer whose product it is; None: everybody may use it."""
+    """Id of the customer that owns the product; None: every customer may use it."""
     price: Mapped[float | None] = mapped_column(Numeric(12, 2, asdecimal=False))
     type: Mapped[str] = mapped_column(String(32))
     product_code: Mapped[str] = mapped_column(String(64))
@@ -329,7 +330,7 @@ class Product(Revised, Table):
 
 
 class SipPhoneModel(Revised, Table):
-    """What a model of phone can do; a range of None means that it cannot."""
+    """The capabilities of a phone model. If the limit of a range is None, the model lacks that setting."""
 
     __tablename__ = "sip_phone_model"
     __table_args__ = (UniqueConstraint("brand", "model"), _NEVER_REUSED)
@@ -387,7 +388,8 @@ class SipPhone(Identified, Table):
     model_id: Mapped[int] = mapped_column(ForeignKey("sip_phone_model.id"), index=True)
     product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id"), index=True)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
-    """Grows with every change; see `phones.write.leave_extension` for why it sometimes leaps."""
+    """Grows with every change; see `phones.write.leave_extension` for why it sometimes grows by more than
+    one."""
     secret_version: Mapped[int] = mapped_column(default=1)
     username: Mapped[str] = mapped_column(String(CREDENTIAL_LENGTH), unique=True)
     password_enc: Mapped[str] = mapped_column(String(SHORT_TEXT))
@@ -398,7 +400,7 @@ class SipPhone(Identified, Table):
 
     mac: Mapped[str | None] = mapped_column(String(12))
     mac_slot: Mapped[int | None]
-    """Which of the phones behind one MAC address this is; unique per address by the database."""
+    """Position of this phone among those with the same MAC address; a constraint makes it unique there."""
     serial: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
     handset_index: Mapped[int | None]
     handset_address: Mapped[str | None] = mapped_column(String(SHORT_TEXT))
@@ -407,11 +409,11 @@ class SipPhone(Identified, Table):
     ip_countries: Mapped[str] = mapped_column(String(1_000), default="")
     ip_address: Mapped[str | None] = mapped_column(String(45))
     ip_policy: Mapped[str] = mapped_column(String(8), default="PHONE")
-    """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks do (decision 3)."""
+    """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks decide (decision 3)."""
     device_token_sha256: Mapped[str | None] = mapped_column(String(64))
-    """Of the `pbxDeviceToken`; None: the device has none."""
+    """Hash of the `pbxDeviceToken`; None: the device has none."""
     linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Since when the device belongs to its extension."""
+    """When the device was linked to its extension."""
 
     call_waiting: Mapped[bool | None] = mapped_column(default=False)
     dhsg: Mapped[bool | None] = mapped_column(default=False)
@@ -468,7 +470,7 @@ class SipPhoneSoftkey(Table):
 
 
 class SipPhoneSidePanel(Table):
-    """One side panel of a phone, as it was bought."""
+    """One side panel of a phone, and how it was bought."""
 
     __tablename__ = "sip_phone_side_panel"
 
@@ -482,16 +484,16 @@ class SipPhoneSidePanel(Table):
 
 
 class AuditLog(Table):
-    """Who changed what, from where."""
+    """The log of changes: who changed what, and from which address."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index("ix_audit_log_row_oid_id", "row_oid", "id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.exact_now, index=True)
-    """Finer than a second: the journal of a phone is told together with these."""
+    """Finer than a second, because these entries are shown together with the journal of a phone."""
     actor: Mapped[str | None] = mapped_column(String(OID_LENGTH))
-    """Id of the employee; None: a token of no person."""
+    """Id of the employee; None: the token belongs to no person."""
     actor_level: Mapped[str] = mapped_column(String(16))
     action: Mapped[str] = mapped_column(String(32))
     table_name: Mapped[str] = mapped_column(String(64))

@@ -1,4 +1,4 @@
-"""What surrounds every request: one spelling of paths, a limit of bodies, headers, and a last resort."""
+"""The middleware around every request: one spelling of paths, a limit of bodies, headers, and a catch-all."""
 
 import logging
 from collections.abc import Sequence
@@ -15,30 +15,30 @@ from .errors import Problem, Refused, internal_error, too_many_connections
 from .source import place_of, source_address
 
 MAX_BODY: Final = 64 * 1024
-"""The largest phone, with all its keys and its piece of configuration, needs about half of this."""
+"""The largest phone, with all its keys and its custom configuration, needs about half of this."""
 PRIVATE: Final = ("/pbx", "/auth", "/customer", "/employee", "/product", "/config")
-"""The paths of both dialects: answers below them hold credentials, and no cache may keep them."""
+"""The paths of both dialects. Responses below them contain credentials, so no cache may store them."""
 SPELLINGS: Final = {
     "validatetoken": "validateToken",
     "sipphonemodel": "sipphonemodels",
     "trustednetwork": "trustedNetworks",
     "trustednetworks": "trustedNetworks",
 }
-"""A part of a path in lower case -> as the routes spell it, where that differs."""
+"""A part of a path in lower case -> its spelling in the routes, if that differs."""
 
 log = logging.getLogger(__name__)
 
 
 def too_large() -> Refused:
-    """The body is longer than any that we know."""
+    """Return the 413 for a body that is longer than any valid one."""
     problem = Problem(413, "too_large", f"The body is longer than {MAX_BODY} bytes")
     return Refused(problem, headers={"Connection": "close"})
 
 
 class OnePath:
-    """Folds case, other spellings and one trailing slash of the dialects' paths.
+    """Normalises case, other spellings and one trailing slash in the paths of the dialects.
 
-    Ids are numbers or hexadecimal, so nothing is lost.
+    Ids are numbers or hexadecimal, so that they survive the change of case.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,22 +51,22 @@ class OnePath:
 
 
 def is_private(path: str) -> bool:
-    """Whether the path belongs to one of the dialects."""
+    """Return whether the path belongs to one of the dialects."""
     head = path[1:].partition("/")[0].lower()
     return f"/{head}" in PRIVATE
 
 
 def one_path(path: str) -> str:
-    """The path as the routes spell it."""
+    """Return the path as the routes spell it."""
     parts = path.lower().removesuffix("/").split("/")
     return "/".join(SPELLINGS.get(part, part) for part in parts)
 
 
 class KnownSource:
-    """Refuses a request whose source cannot be told, or has too many connections, on every path."""
+    """Refuses a request on any path if its source cannot be determined or has too many connections."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
-        """`trusted` are the proxies whose X-Forwarded-For is believed."""
+        """Store the arguments. `trusted` are the proxies whose X-Forwarded-For is used."""
         self._app = app
         self._trusted = trusted
 
@@ -97,7 +97,7 @@ def _has_credentials(connection: HTTPConnection) -> bool:
 
 
 class BodyLimit:
-    """Refuses a body that is too long, be its length announced or not."""
+    """Refuses a body that is too long, whether its length was announced or not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -129,7 +129,7 @@ def _counted(receive: Receive) -> Receive:
 
 
 class Outermost:
-    """Adds the headers of every answer, and turns what nobody caught into a 500 without details."""
+    """Adds the headers of every response, and turns an uncaught error into a 500 without details."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -151,7 +151,7 @@ class Outermost:
             await self._app(scope, receive, headed)
         except ClientDisconnect:
             log.debug("the client went away: %s", scope["path"])
-        except Exception:  # the last net: 500 without details, one line in the log
+        except Exception:  # last resort: a 500 without details, and one entry in the log
             log.exception("unexpected error: %s %s", scope["method"], scope["path"])
             if not started:
                 await refusal(scope["path"], Refused(internal_error()))(scope, receive, headed)
@@ -166,5 +166,5 @@ def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
 
 
 def _has_two_lengths(headers: Headers) -> bool:
-    """Whether a proxy before us may have seen another end of this request (RFC 9112 section 6.1)."""
+    """Return whether a proxy may have seen another end of this request (RFC 9112 section 6.1)."""
     return "content-length" in headers and "transfer-encoding" in headers

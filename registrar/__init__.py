@@ -1,1 +1,1 @@
-"""The SIP side: phones register here, and every refusal has a reason."""
+"""The SIP side: registers phones, routes their calls, and gives a reason for every refusal."""

@@ -1,4 +1,4 @@
-"""The command line: a command imports what it needs when it runs, and the settings are read here alone."""
+"""The command line. Each command imports what it needs when it runs; settings are read only here."""
 
 import asyncio
 import gc
@@ -35,7 +35,7 @@ app.add_typer(geoip, name="geoip")
 
 
 def install() -> "Installation":
-    """Read the settings, the one time they are read, and find or make what belongs to them."""
+    """Read the settings, and return the installation that belongs to them; make it if it is missing."""
     settings = _settings()
     from registrar.commands.installation import installed
 
@@ -43,7 +43,7 @@ def install() -> "Installation":
 
 
 def look_up() -> "Installation":
-    """Read the settings, and find what belongs to them: these commands make no installation."""
+    """Read the settings, and return the installation that belongs to them; never make one."""
     settings = _settings()
     from registrar.commands.installation import existing
 
@@ -150,8 +150,8 @@ def status(
     if not watch:
         _run(phones.show(installation, phone, as_json=as_json))
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also if the shell ignores the signal
+    with suppress(KeyboardInterrupt):  # Ctrl-C ends the command
         _run(phones.watch(installation, phone, as_json=as_json, tell=_tell))
 
 
@@ -159,7 +159,7 @@ def status(
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at everything that can keep it from its work, and say what to do about it."""
+    """Check everything that the server needs, and say how to fix each problem."""
     _log("error")
     from registrar.commands import doctor as checkup
 
@@ -197,8 +197,8 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def main() -> None:
-    """Run one command; what an operator did wrong is one line, not a traceback."""
-    gc.disable()  # until the work begins: what imports make stays, and to look through it takes long
+    """Run one command; show a mistake of the operator as one line, not as a traceback."""
+    gc.disable()  # until the work begins: objects made by imports stay, and a collection of them is slow
     try:
         app()
     except (ConfigurationError, StoreUnavailable) as error:

@@ -1,4 +1,4 @@
-"""The SIP side as one object: builds the parts, joins them, runs them until it is told to stop."""
+"""The SIP side as one object: builds the parts, joins them, and runs them until the stop."""
 
 import asyncio
 import contextlib
@@ -60,22 +60,22 @@ from registrar.transport.websocket import WebSocketConnection
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
 SPARE_DESCRIPTORS: Final = 512
-"""File descriptors that phones may not take: HTTP, Redis, the database, logs and UDP need theirs."""
+"""File descriptors that phones may not take: HTTP, Redis, the database, logs and UDP need them."""
 LEAST_HTTP: Final = 128
-"""HTTP connections that always have descriptors, out of the spare ones."""
+"""Number of HTTP connections that always have descriptors, out of the spare ones."""
 MOST_HTTP: Final = 4_096
 HTTP_SHARE: Final = 8
-"""One in so many descriptors is for HTTP."""
+"""One descriptor in this number is for HTTP."""
 LEAST_CONNECTIONS: Final = 64
 MOST_DESCRIPTORS: Final = 1_048_576
 MANY_GONE: Final = 25
-"""After so many connections have ended it is worth a look at what memory they left behind."""
+"""After this number of ended connections, their memory is returned to the system."""
 DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0
 LAG_SECONDS: Final = 0.1
 MEND_SECONDS: Final = 0.5
 REDIS_PATIENCE_SECONDS: Final = 2.0
-"""How long a start waits for Redis before it listens without it and answers 503."""
+"""How long a start waits for Redis; after that it listens without Redis and answers 503."""
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class SipSettings:
-    """What the SIP side is told; docs/settings.md explains each."""
+    """The settings of the SIP side; docs/settings.md explains each."""
 
     udp: tuple[Address, ...]
     tcp: tuple[Address, ...]
@@ -111,7 +111,7 @@ class SipSettings:
 
 
 class SipSide:
-    """Listeners, handlers and the jobs beside them."""
+    """The listeners, the handlers, and the jobs beside them."""
 
     def __init__(
         self,
@@ -125,9 +125,10 @@ class SipSide:
         tried: WrongPasswordLines,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`redis` is for leases and the subscription; the location opens a connection of its own.
+        """Build the parts.
 
-        `tls` is for the listeners of TLS and WSS, which there can only be with it.
+        `redis` is for leases and the subscription; the location opens a separate connection. `tls` is for
+        the listeners of TLS and WSS, which are not opened without it.
         """
         self._tls = tls
         self._settings = settings
@@ -218,7 +219,7 @@ class SipSide:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set.
 
-        Raises, in an ExceptionGroup, ConfigurationError for an address that cannot be bound, and AnotherNode.
+        Raises, in an ExceptionGroup, ConfigurationError if an address cannot be bound, and AnotherNode.
         """
         async with asyncio.TaskGroup() as requests, asyncio.TaskGroup() as jobs:
             driver = self._driver = self._make_driver(requests)
@@ -248,7 +249,7 @@ class SipSide:
         self._location.wire.close()
 
     def state(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        """What is up and what is down, part by part, and what is missing without stopping the work."""
+        """Return whether each part is up or down, and the problems that do not stop the work."""
         parts = {
             "sip": "up" if self.started.is_set() else "down: not listening yet",
             "redis": "up" if self._location.wire.up else "down: " + self._location.wire.why,
@@ -261,9 +262,10 @@ class SipSide:
         return parts, tuple(concerns)
 
     def _bound(self, phone: Phone, stands: Snapshot) -> None:
-        """A phone has registered: it is pinged, an instance that was loaded anew replaces its old connection.
+        """Handle changed bindings of a phone: update its pings.
 
-        Where media may be relayed its address matters.
+        If the phone is one browser, its new connection replaces the old one. If media may be relayed, its
+        local address is noted.
         """
         self._pings.bound(phone.id, stands)
         if phone.instance:
@@ -352,7 +354,7 @@ class SipSide:
 
         for number, (host, port) in enumerate(self._settings.udp):
             listener = UdpListener(driver.receive, kept_alive, number)
-            self._udp.append(listener)  # before it opens: a datagram may come at once
+            self._udp.append(listener)  # before it opens, because a datagram may come at once
             try:
                 await listener.open(host, port)
             except OSError as error:
@@ -361,7 +363,7 @@ class SipSide:
         self._listen(driver)
 
     def _listen(self, driver: Driver) -> None:
-        """Open the listeners of everything that has connections."""
+        """Open the listeners of TCP, TLS, WS and WSS."""
 
         def stream(flow: Flow) -> Connection:
             return StreamConnection(self._connections, flow, driver.receive)
@@ -400,7 +402,7 @@ class SipSide:
             log.info("SIP over %s on %s:%d", transport.upper(), host, acceptor.port)
 
     def _send(self, data: bytes, flow: Flow) -> bool:
-        """False: the connection is gone."""
+        """Send a message, and return False if the connection is gone."""
         if flow.transport == "udp":
             self._udp[flow.id].send(data, flow)
             return True
@@ -416,7 +418,7 @@ class SipSide:
         self._flows.closed(flow, silent=silent)
 
     async def _drain(self, driver: Driver) -> None:
-        """Finish what is under way; new requests are told to come back, and connections are closed."""
+        """Finish the requests under way, tell new ones to come back later, and close the connections."""
         driver.draining = True
         for acceptor in self._acceptors:
             acceptor.close()
@@ -426,11 +428,11 @@ class SipSide:
         self._connections.close_all()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
-                while len(self._connections):  # noqa: ASYNC110  # a moment, at the end of everything
+                while len(self._connections):  # noqa: ASYNC110  # short, and at the very end
                     await asyncio.sleep(0.01)
 
     def _jobs(self) -> list[Coroutine[None, None, None]]:
-        """What runs beside the listeners until the stop."""
+        """Return the jobs that run beside the listeners until the stop."""
         expiry = Expiry(
             self._location, self._location, self._customer_of, self._directory.learn, epoch, self._metrics
         )
@@ -488,15 +490,15 @@ class SipSide:
         )
 
     async def _sweep(self, process: Process, phones: frozenset[str]) -> None:
-        """A process is dead: end what was bound to its connections, and the calls that it had."""
+        """End the bindings on the connections of a dead process, and take over its calls."""
         await self._changes.sweep(process, phones)
         if self._telephony is not None:
             await self._telephony.calls.bury(process)
 
     async def _ready_to_listen(self, stop: asyncio.Event) -> bool:
-        """Without domains and countries every answer would be a wrong refusal; Redis may still be away.
+        """Wait for the SIP domains and the country file, and return False if told to stop meanwhile.
 
-        False: told to stop meanwhile.
+        Without them every answer would be a wrong refusal. Redis may still be unavailable afterwards.
         """
         preparing = asyncio.create_task(self._prepare())
         stopping = asyncio.create_task(stop.wait())
@@ -523,7 +525,10 @@ class SipSide:
                 await asyncio.sleep(1)
 
     async def _housekeeping(self) -> None:
-        """Look whether the country file or the machine's addresses have changed."""
+        """Look repeatedly whether the country file or the machine's addresses have changed.
+
+        Return the memory of ended connections to the system, and set the metrics of the stores.
+        """
         while True:
             await asyncio.to_thread(self._countries.refresh)
             if self._connections.gone >= MANY_GONE:
@@ -536,7 +541,7 @@ class SipSide:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
     async def _mend(self) -> None:
-        """When Redis is back, write what it has lost or could not be told."""
+        """Write to Redis, when it is back, all that it has lost or could not be told."""
         back = self._location.back
         while True:
             await back.wait()
@@ -553,12 +558,12 @@ class SipSide:
                 self._changes.note(Change(everybody=True))  # some of them may have changed meanwhile
 
     async def _recheck(self) -> None:
-        """What changed while we were not there is looked at as soon as the bindings can be read."""
+        """Apply changes of the configuration, also earlier ones, as soon as the bindings can be read."""
         await self._location.wire.opened.wait()
         await self._changes.run()
 
     async def _adopt(self) -> None:
-        """Phones that an earlier start of this node has left bound over UDP are pinged too."""
+        """Let the phones be pinged that an earlier start of this node left bound over UDP."""
         while True:
             await self._location.wire.opened.wait()
             try:
@@ -569,13 +574,13 @@ class SipSide:
             return
 
     def _udp_flow(self, binding: Binding) -> Flow | None:
-        """The way to a phone over UDP, out of the socket that its REGISTER came to."""
+        """Return the UDP flow to a phone from the socket that received its REGISTER; None if it is gone."""
         if binding.flow >= len(self._udp):
             return None
         return self._udp[binding.flow].flow_to(binding.public_ip, binding.public_port)
 
     def _open_flow(self, target: Target) -> Flow | None:
-        """The flow of a target that is here; None: it is gone."""
+        """Return the flow of a target on this node, or None if it is gone."""
         if target.transport != "udp":
             return self._connections.flow(target.flow)
         if not self._udp:
@@ -584,7 +589,7 @@ class SipSide:
         return listener.flow_to(target.ip, target.port)
 
     def _node_flow(self, address: str) -> Flow | None:
-        """The way to another node, `host:port`, over UDP."""
+        """Return the UDP flow to the `host:port` of another node, or None if there is none."""
         host, _, port = address.rpartition(":")
         if not self._udp or not port.isdigit():
             return None
@@ -595,7 +600,10 @@ class SipSide:
         return True
 
     async def _lost_lease(self) -> None:
-        """Somebody may have swept us, and the store may have lost more than our lease."""
+        """Repair the bindings after the loss of our lease: write them again, or let their phones reconnect.
+
+        Another node may have swept them, and the store may have lost more than the lease.
+        """
         self._location.forget_listed()
         self._location.back.set()
         await self._flows.disown()
@@ -615,7 +623,7 @@ class SipSide:
         return host == self._settings.public_host.lower() or local.is_local(host)
 
     def _is_our_name(self, host: str) -> bool:
-        """A name of the service itself, in whose place any tenant's phone may put it."""
+        """Return whether a host is the service itself; any phone may write it in place of its own domain."""
         if self._is_our_address(host):
             return True
         return host in (self._settings.domain, "localhost") and not self._directory.serves(host)
@@ -624,7 +632,7 @@ class SipSide:
         return self._directory.serves(host) or host == self._settings.domain or self._is_our_name(host)
 
     def _default_node_sip(self) -> str:
-        """The UDP listener, or the local address towards Redis when it is a wildcard."""
+        """Return the address of the UDP listener; if it is a wildcard, the local address towards Redis."""
         if not self._settings.udp:
             return ""
         host, port = self._settings.udp[0]
@@ -635,8 +643,8 @@ class SipSide:
 
 
 def _give_back_memory() -> None:
-    """To the system what was freed: after many connections at once glibc would keep it for good."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none, and need none
+    """Return freed memory to the system: after many connections at once, glibc would keep it for good."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries do not have and do not need it
     if trim is not None:
         trim(0)
 
@@ -655,7 +663,7 @@ def _default_node(settings: SipSettings) -> str:
 
 
 def descriptors() -> int:
-    """Ask for all the file descriptors that the system lets us have, and return how many those are."""
+    """Raise the limit of file descriptors as far as the system allows, and return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     with contextlib.suppress(OSError, ValueError):
@@ -664,10 +672,10 @@ def descriptors() -> int:
 
 
 def http_places(limit: int) -> int:
-    """Return how many HTTP connections there may be with `limit` descriptors."""
+    """Return how many HTTP connections are allowed with `limit` descriptors."""
     return max(LEAST_HTTP, min(MOST_HTTP, limit // HTTP_SHARE))
 
 
 def sip_places(limit: int) -> int:
-    """Return how many connections of phones there may be: no HTTP connection takes the place of one."""
+    """Return how many phone connections are allowed; HTTP connections do not use their descriptors."""
     return max(LEAST_CONNECTIONS, limit - SPARE_DESCRIPTORS - (http_places(limit) - LEAST_HTTP))

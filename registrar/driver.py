@@ -1,4 +1,4 @@
-"""Bytes to messages, messages to handlers, answers to bytes; the one timer and the two clocks."""
+"""The driver: turns bytes into messages, and answers into bytes; has the one timer and the two clocks."""
 
 import asyncio
 import contextlib
@@ -36,31 +36,31 @@ from registrar.transaction import (
 )
 
 MAX_TASKS: Final = 5_000
-"""Requests worked on at once; beyond, 503 without one."""
+"""Maximum number of requests served at once; beyond it, 503 without a task."""
 TAG_BYTES: Final = 8
 FINISHING: Final = frozenset({"ACK", "BYE", "CANCEL"})
-"""Requests that end something: they are served until the very end."""
+"""Requests that end something: they are served even while the service stops."""
 
 log = logging.getLogger(__name__)
 trace = logging.getLogger("registrar.trace")
 
 
 def epoch() -> Epoch:
-    """Seconds since 1970."""
+    """Return the seconds since 1970."""
     return Epoch(time.time())
 
 
 def mono() -> Mono:
-    """Seconds of the clock that no one sets."""
+    """Return the seconds of the monotonic clock, which cannot be set."""
     return Mono(time.monotonic())
 
 
 def _ignored(_ip: str, _port: int) -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 class Driver:
-    """The one place where time, bytes and rules meet."""
+    """The one part that joins clocks, bytes and rules."""
 
     def __init__(
         self,
@@ -77,14 +77,15 @@ class Driver:
         silent_places: Collection[tuple[str, int]] = (),
         stirred: Callable[[str, int], None] = _ignored,
     ) -> None:
-        """`tag_key` makes the To-tags of stateless answers (section 8.2.7).
+        """Create the driver; `tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
-        `send` is the transport; False: the flow is gone.
+        `send` is the transport; it returns False if the flow is gone.
 
-        `finished` is told of every request of a phone: its answer's status, when, after how many seconds, and
-        why it was refused. `pinged` takes the branch of an answer to a ping, and says whether one waits for
-        it. `public_host` names us in Warning headers; empty: the local address of the flow does.
-        `stirred` is told when a request comes over UDP from one of `silent_places`.
+        `finished` is called for every request of a phone, with the status of the answer, its time, the
+        seconds that it took, and the reason of a refusal. `pinged` takes the branch of an answer to a ping,
+        and returns whether a ping waits for it. `public_host` is our name in Warning headers; if it is empty,
+        the local address of the flow is used. `stirred` is called when a request comes over UDP from one of
+        `silent_places`.
         """
         self._silent_places = silent_places
         self._stirred = stirred
@@ -95,9 +96,9 @@ class Driver:
         self._screen = screen
         self._dispatch: Dispatch | None = None
         self._askers: dict[Key, Asker] = {}
-        """Who waits for what becomes of a request of ours."""
+        """The senders that are told about the responses, by client transaction."""
         self._works: dict[Key, Work | Settled] = {}
-        """The INVITEs that are there, by their server transaction."""
+        """The INVITEs that are served or answered, by their server transaction."""
         self._amplification = Amplification()
         self._metrics = metrics
         self._tag_key = tag_key
@@ -111,20 +112,21 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._due = float("inf")
         self.draining = False
-        """True while stopping: new requests get 503, those under way are finished."""
+        """True while the service stops: new requests get 503, those under way are finished."""
 
     def serve_with(self, dispatch: Dispatch) -> None:
-        """Who serves requests; it may want to send some of its own, so it is told of us first."""
+        """Set the dispatcher. It is made after the driver, because it may send requests with the driver."""
         self._dispatch = dispatch
 
     def receive(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
-        """One datagram, or one message of a connection. Never raises.
+        """Handle one datagram, or one message of a connection. Never raise an exception.
 
-        `fault`: where a stream cannot be read on; `data` is then what came before, to be answered if it can.
+        `fault` is the error after which a stream cannot be read any further. `data` is then the part before
+        it, which is answered if possible.
         """
         try:
             self._receive(data, flow, fault)
-        except Exception:  # the last net under the parser: a fault of ours must not stop the listener
+        except Exception:  # a bug in our code must not stop the listener
             self._metrics.unhandled.inc()
             log.exception("a message could not be handled")
 
@@ -134,7 +136,7 @@ class Driver:
         try:
             try:
                 message = parse(data, exact=flow.transport != "udp")
-            except MessageTooLarge as large:  # another name than below: compiled, a name has one type
+            except MessageTooLarge as large:  # another name than below: in compiled code a name has one type
                 fault = large
                 message = parse(data[:MAX_MESSAGE])
                 if isinstance(message, Request):
@@ -149,7 +151,10 @@ class Driver:
             self._response(message, flow)
 
     def _response(self, response: Response, flow: Flow) -> None:
-        """To the request of ours that it answers; any other is dropped (RFC 4475 section 3.1.2.19)."""
+        """Pass a response to the sender of its request.
+
+        If there is no such request, drop the response (RFC 4475 section 3.1.2.19).
+        """
         unmatched = self._layer.unmatched
         try:
             branch = response.via.branch
@@ -210,7 +215,7 @@ class Driver:
             self._tasks.create_task(self._work(work, verdict))
 
     def _arrives(self, work: "Work") -> bool:
-        """Note an INVITE: a CANCEL that comes from now on finds it. False: it is there already."""
+        """Note an INVITE, so that a CANCEL finds it from now on; return False if it is a duplicate."""
         twin = self._works.get(work.key)
         if twin is None:
             self._works[work.key] = work
@@ -220,7 +225,10 @@ class Driver:
         return True
 
     def _cancel(self, request: Request, flow: Flow) -> bool:
-        """A CANCEL of an INVITE that is there, from where that came: 200, never a challenge (section 9.2)."""
+        """Handle a CANCEL that came by the flow of its INVITE: answer 200, never a challenge (section 9.2).
+
+        Return False if there is no such INVITE.
+        """
         work = self._works.get(cancelled_key(request))
         if work is None or not work.came_by(flow):
             return False
@@ -234,10 +242,10 @@ class Driver:
                 await self._dispatch.serve(work, verdict)
         except TableFull:
             work.reply(Answer(503, headers=(("Retry-After", "5"),)))
-        except Exception:  # a fault of ours is the caller's 500, one line, and no end of the listener
+        except Exception:  # a bug in our code causes a 500 and a log line; the listener goes on
             self._metrics.unhandled.inc()
             log.exception("a %s could not be served", method_label(work.request.method))
-            with contextlib.suppress(Exception):  # nothing that a message causes ends the process
+            with contextlib.suppress(Exception):  # no message may end the process
                 work.reply(Answer(500))
         finally:
             if not work.accepted and self._works.get(work.key) is work:
@@ -247,18 +255,18 @@ class Driver:
                 self._idle.set()
 
     def start(self, job: Coroutine[None, None, None]) -> None:
-        """Let a handler go on in a task of its own; a fault of ours in it ends nothing else."""
+        """Run a part of a handler in a separate task; a bug in it does not stop other tasks."""
         self._tasks.create_task(self._guarded(job))
 
     async def _guarded(self, job: Coroutine[None, None, None]) -> None:
         try:
             await job
-        except Exception:  # it would end the group of tasks, and with it the process
+        except Exception:  # it would end the task group, and with it the process
             self._metrics.unhandled.inc()
             log.exception("a handler could not go on")
 
     def finished(self, work: "Work") -> None:
-        """The final answer to a request has gone out; of an INVITE no more is kept than a CANCEL asks for."""
+        """Note that the final answer to a request was sent; keep of an INVITE only what a CANCEL needs."""
         if work.accepted and work.key in self._works:
             self._works[work.key] = Settled(work.flow)
         if work.phone is not None:
@@ -268,11 +276,11 @@ class Driver:
             self._finished(work.request, work.flow, work.phone, work.status, epoch(), seconds, work.why)
 
     def closed(self, flow: Flow) -> None:
-        """The connection `flow` is gone: nothing more is sent on it, and nobody waits for it."""
+        """Handle that the connection `flow` is gone: end all transactions on it."""
         self._perform(self._layer.closed(flow, mono()))
 
     def accept(self, work: "Work") -> bool:
-        """Make the server transaction; False when a twin has one. Raises TableFull."""
+        """Make the server transaction; return False if a duplicate has one already. Raises TableFull."""
         accepted = self._layer.accept(work.request, work.flow, mono(), work.key) is not None
         if not accepted:
             self.drop("twin", work.flow, "the same request is being served", work.request)
@@ -313,7 +321,7 @@ class Driver:
         data = self._layer.sent(key)
         try:
             message = parse(data) if data else None
-        except SipError:  # what we made of it is longer than what we would take
+        except SipError:  # our version is longer than the messages that we accept
             return None
         return message if isinstance(message, Request) else None
 
@@ -322,12 +330,12 @@ class Driver:
         self._perform(self._layer.repeat(key))
 
     def respond(self, response: Response, key: Key) -> None:
-        """Send a response that somebody else gave."""
+        """Send the response of another party."""
         self._metrics.answered(method_label(response.cseq[1]), str(response.status))
         self._perform(self._layer.respond(key, response, mono()))
 
     def _send_first(self, actions: list[Action]) -> None:
-        """Send at once; what fails is told in the next turn, when the asker knows its key."""
+        """Send at once; report a failure in the next turn of the loop, when the sender knows its key."""
         failed = [action.key for action in actions if isinstance(action, Send) and not self._sent(action)]
         if failed:
             loop = asyncio.get_running_loop()
@@ -336,7 +344,7 @@ class Driver:
         self._arm()
 
     def reply(self, request: Request, flow: Flow, given: Answer, key: Key | None) -> None:
-        """Send an answer by its transaction, or statelessly without one."""
+        """Send an answer in its server transaction, or statelessly if `key` is None."""
         if key is None:
             self._reply(request, flow, given)
             return
@@ -357,7 +365,7 @@ class Driver:
             self._transmit(data, flow)
 
     def _within_bounds(self, data: bytes, request: Request, flow: Flow, given: Answer) -> bytes:
-        """Return what may go to an address that may be forged: the answer, it without Warning, or nothing.
+        """Return what may be sent to an unproven address: the answer, the answer without Warning, or nothing.
 
         Answers to requests whose sender is known have a transaction and do not come here.
         """
@@ -376,20 +384,20 @@ class Driver:
         return warning(self._public_host or flow.local_ip, given.why)
 
     def _refuse(self, request: Request, flow: Flow, error: SipError) -> None:
-        """A malformed request gets its 400 when there is a Via to copy, readable or not.
+        """Answer a malformed request, with 400 for instance, if it has a Via to copy, readable or not.
 
-        Without one, and for an ACK, there is no answer.
+        Without a Via, and for an ACK, there is no answer.
         """
         self._metrics.parse_errors(error.label)
         if request.method == "ACK" or "via" not in request.headers:
             self.drop("ack" if request.method == "ACK" else "malformed", flow, error, request)
             return
-        with contextlib.suppress(SipError):  # else it goes back as it came, to where it came from
+        with contextlib.suppress(SipError):  # else the Via goes back unchanged, to the source of the request
             request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
         self._reply(request, flow, Answer(error.status, why=str(error)))
 
     def drop(self, reason: str, flow: Flow, why: str | SipError, request: Request | None = None) -> None:
-        """Count what gets no answer, and say at DEBUG what it was and why."""
+        """Count a message that gets no answer, and log at DEBUG what it was and why."""
         self._metrics.dropped(reason)
         if log.isEnabledFor(logging.DEBUG):
             extra = {"source": f"{flow.remote_ip}:{flow.remote_port}", "transport": flow.transport}
@@ -414,10 +422,10 @@ class Driver:
         return self._transmit(action.data, action.flow)
 
     def _tell(self, action: Answered | Deliver | TimedOut | Failed | Ended) -> None:
-        """Whose action it is hears of it; a fault in there must not stop anybody else's."""
+        """Report an action to the part that it concerns; a bug in that part must not stop other actions."""
         try:
             self._tell_whom_it_concerns(action)
-        except Exception:  # a timer or a listener carries this, and goes on for all others
+        except Exception:  # the caller is a timer or a listener, which must go on
             self._metrics.unhandled.inc()
             log.exception("what became of a request could not be dealt with")
 
@@ -445,7 +453,7 @@ class Driver:
         return self._send(data, flow)
 
     def _arm(self) -> None:
-        """One timer for all transactions: at the earliest deadline."""
+        """Set the one timer of all transactions to the earliest deadline."""
         deadline = self._layer.deadline()
         if deadline is None or deadline >= self._due:
             return
@@ -460,16 +468,16 @@ class Driver:
         self._perform(self._layer.tick(mono()))
 
     async def idle(self) -> None:
-        """Wait until no request is being worked on."""
+        """Wait until no request is being served."""
         await self._idle.wait()
 
     def close(self) -> None:
-        """No more timers."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _tag(self, request: Request) -> str:
-        """The To-tag of every answer to this request, now and when it is retransmitted."""
+        """Return the To-tag of every answer to this request and to its retransmissions."""
         headers = request.headers
         try:
             branch = request.via.branch
@@ -479,13 +487,13 @@ class Driver:
 
 
 def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
-    """The To-tag of all stateless answers to one request; only who has the key can tell it beforehand."""
+    """Return the To-tag of all stateless answers to one request; it cannot be predicted without the key."""
     data = f"{branch} {call_id} {cseq}".encode("utf-8", "surrogateescape")
     return blake2b(data, digest_size=TAG_BYTES, key=key).hexdigest()
 
 
 class Work:
-    """One request on its way through the handlers; implements handlers.network.Exchange."""
+    """One request while it is served; implements handlers.network.Exchange."""
 
     __slots__ = (
         "_cancelled",
@@ -506,19 +514,19 @@ class Work:
         self._driver = driver
         self._served: Served | None = None
         self._cancelled: str | None = None
-        """Why, if at all, before anybody served it."""
+        """Reason of the CANCEL, for a handler that begins to serve later; None: there was no CANCEL."""
         self._gone = False
         self.key = key
-        """Of its server transaction, once that is made."""
+        """Key of its server transaction, once that is made."""
         self.accepted = False
-        """Whether it is made."""
+        """Whether the server transaction is made."""
         self.request = request
         self.flow = flow
         self.phone: Phone | None = None
         self.started = mono()
         self.status = 0
         self.why = ""
-        """What is wrong with it, when it was refused."""
+        """What is wrong with the request, if it was refused."""
 
     def accept(self) -> bool:
         """See Exchange."""
@@ -529,7 +537,7 @@ class Work:
     def serve(self, served: Served) -> None:
         """See Exchange."""
         if self.request.method != "INVITE":
-            return  # nobody cancels it, and a ring of the two would stay when no answer ends it (RFC 4320)
+            return  # no CANCEL comes, and without an answer (RFC 4320) a reference cycle would stay
         if self._gone:
             served.caller_gone()
             return
@@ -558,31 +566,31 @@ class Work:
         return partial(self._driver.repeat, self.key) if self.accepted else _nothing
 
     def came_by(self, flow: Flow) -> bool:
-        """Whether another request came from where this one came from."""
+        """Return whether another request came by the same flow as this one."""
         return _is_same_way(self.flow, flow)
 
     def cancel(self, reason: str) -> None:
-        """The caller has cancelled it."""
+        """Handle a CANCEL of the caller."""
         self._cancelled = reason
         if self._served is not None:
             self._served.cancel(reason)
 
     def gone(self) -> None:
-        """The caller's connection is closed."""
+        """Handle that the caller's connection is closed."""
         self._gone = True
-        served, self._served = self._served, None  # nothing comes from there any more: no ring is left
+        served, self._served = self._served, None  # nothing more comes: break the reference cycle
         if served is not None:
             served.caller_gone()
 
     def _note(self, status: int) -> None:
         if status >= 200 and not self.status:
             self.status = status
-            self._served = None  # nothing that the caller does matters any more; and no ring keeps both alive
+            self._served = None  # the caller's actions no longer matter: break the reference cycle
             self._driver.finished(self)
 
 
 class Settled:
-    """What is left of the work for an INVITE that is answered: nothing that its caller does matters."""
+    """A record of an answered INVITE: a CANCEL finds it, and has no effect any more."""
 
     __slots__ = ("_flow",)
 
@@ -610,11 +618,11 @@ def _is_same_way(ours: Flow, theirs: Flow) -> bool:
 
 
 def _nothing() -> None:
-    """There is nothing to repeat."""
+    """Do nothing, because there is nothing to repeat."""
 
 
 def _log_refusal(request: Request, flow: Flow, given: Answer) -> None:
-    """Tell of a refusal of an unknown sender: at debug, because it may come at any rate."""
+    """Log a refusal of an unknown sender at DEBUG, because refusals may come at any rate."""
     log.debug(
         "%s %d",
         request.method,
@@ -628,6 +636,6 @@ def _log_refusal(request: Request, flow: Flow, given: Answer) -> None:
 
 
 def _trace(direction: str, data: bytes, flow: Flow) -> None:
-    """Log a whole message for somebody who asked for it, without what must stay secret."""
+    """Log a whole message to the trace logger, without its secrets."""
     shown = redacted(data[:MAX_MESSAGE])
     trace.debug("%s %s:%s\n%s", direction, flow.remote_ip, flow.remote_port, shown)

@@ -1,4 +1,4 @@
-"""Log lines: text on a terminal, one JSON object a line elsewhere; never a secret, never a whole message."""
+"""Log lines: text on a terminal, else one JSON object per line; never a secret, never a whole message."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ from registrar.sip import Request
 FLUSH_SECONDS: Final = 0.2
 SELDOM_SECONDS: Final = 1.0
 MAX_A_SECOND: Final = 20
-"""Lines about wrong passwords; any number of them may come."""
+"""Maximum number of lines about wrong passwords per second, because peers may cause any number."""
 MAX_SOURCES: Final = 1_000
 MAX_ACCOUNT: Final = 128
 MAX_LINES: Final = 1_000
-"""Finished requests that wait for their line; beyond, they are counted and have none."""
+"""Maximum number of finished requests that wait for their line; beyond it, they are only counted."""
 
 passwords = logging.getLogger("registrar.passwords")
 REDACTED: Final = "<redacted>"
@@ -32,13 +32,13 @@ Fields = dict[str, object]
 
 
 def json_line(at: float, level: str, logger: str, message: str, fields: Fields) -> str:
-    """One JSON object; control characters of peers are escaped."""
+    """Return one JSON object; control characters of peers are escaped."""
     time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return _dump({"time": time, "level": level, "logger": logger, "message": message} | fields)
 
 
 def terminal_line(at: float, level: str, logger: str, message: str, fields: Fields) -> str:
-    """One line for people; control characters of peers cannot move the cursor."""
+    """Return one line for people; control characters of peers cannot move the cursor."""
     clock = datetime.fromtimestamp(at).strftime("%H:%M:%S")
     extra = " ".join(f"{name}={value}" for name, value in fields.items() if value != "")
     return _visible(f"{clock} {level:7} {message} {extra}".rstrip())
@@ -52,14 +52,14 @@ Line = Callable[[float, str, str, str, Fields], str]
 
 
 class Lines(logging.Formatter):
-    """The standard library's records as our lines."""
+    """A formatter that turns the standard library's records into our lines."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()
         self._line = line
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of one record; what was given with `extra=` stands beside the message."""
+        """Return the line of one record; fields that were given with `extra=` are beside the message."""
         fields = {name: value for name, value in vars(record).items() if name not in _OWN}
         trace = self.formatException(record.exc_info) if record.exc_info else ""
         if trace and self._line is json_line:
@@ -72,7 +72,7 @@ class Lines(logging.Formatter):
 
 
 class Seldom(logging.Filter):
-    """Lets one record a second through: what libraries say of connections, peers may cause at any rate."""
+    """A filter that passes one record per second: peers can cause a library's log records at any rate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Seldom(logging.Filter):
         self._held = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record may pass; it then says how many did not since the last one."""
+        """Return whether the record may pass; it then says how many were held back since the last one."""
         if self._last <= record.created < self._last + SELDOM_SECONDS:
             self._held += 1
             return False
@@ -91,10 +91,11 @@ class Seldom(logging.Filter):
 
 
 def redacted(data: bytes) -> str:
-    """Return a SIP message as text for people who look for a fault, without what must stay secret.
+    """Return a SIP message as text for troubleshooting, without its secrets.
 
-    That is what proves an identity (Authorization), the keys of media (a=crypto, a=key-mgmt, k=, a=ice-pwd),
-    and what people say to each other (a body that is no session description). Its length stays visible.
+    The secrets are: proofs of identity (Authorization), the keys of media (a=crypto, a=key-mgmt, k=,
+    a=ice-pwd), and messages between people (a body that is not a session description). The length of such a
+    body stays visible.
     """
     head, _, body = data.decode("utf-8", "replace").partition("\r\n\r\n")
     shown: list[str] = []
@@ -118,7 +119,7 @@ def _redacted_body(body: str, *, is_sdp: bool) -> str:
 
 
 class RequestLines:
-    """One line for each finished request, written together: hundreds a second cost one write."""
+    """One line for each finished request. Lines are written together: hundreds per second cost one write."""
 
     def __init__(self, line: Line = json_line, stream: TextIO = sys.stderr, *, enabled: bool = True) -> None:
         self._line = line
@@ -140,7 +141,7 @@ class RequestLines:
     ) -> None:
         """Note that a request of `phone` was answered with `status` at `at`, after `seconds`.
 
-        `why` is what was wrong with it.
+        `why` says what was wrong with the request.
         """
         if not self._enabled:
             return
@@ -164,7 +165,7 @@ class RequestLines:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the lines that wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -178,9 +179,9 @@ class RequestLines:
 
 
 class WrongPasswordLines:
-    """One line for each wrong password, at most `MAX_A_SECOND`; the others of that second are one line.
+    """One line for each wrong password, at most `MAX_A_SECOND`; the others of that second share one line.
 
-    The text is a contract with deploy/fail2ban: address first, then what the peer has chosen.
+    The text is a contract with deploy/fail2ban: the address comes first, then the words chosen by the peer.
     """
 
     def __init__(self) -> None:
@@ -190,7 +191,7 @@ class WrongPasswordLines:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, address: str, account: str, transport: str, agent: str, reason: str) -> None:
-        """Note one that came from `address` for `account`; `reason` is one of our words."""
+        """Note a wrong password from `address` for `account`; `reason` is one of our words."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SELDOM_SECONDS, self.flush)
         if self._said < MAX_A_SECOND:
@@ -209,7 +210,7 @@ class WrongPasswordLines:
             self._sources.add(address)
 
     def flush(self) -> None:
-        """End the second: tell how many had no line."""
+        """End the second: log how many wrong passwords had no line."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -222,7 +223,10 @@ class WrongPasswordLines:
 
 
 def configure(level: str, *, terminal: bool) -> RequestLines:
-    """Send all logs to standard error; standard output belongs to the answers of commands."""
+    """Send all logs to standard error, and return the lines of finished requests.
+
+    Standard output is for the results of commands.
+    """
     line = terminal_line if terminal else json_line
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines(line))

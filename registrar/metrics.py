@@ -12,7 +12,7 @@ KNOWN_METHODS = frozenset(
 
 
 class Labelled(Collector):
-    """A counter with labels, counted by calling it: twelve times for every call, so it is a plain number."""
+    """A counter with labels. It is a plain number, because it is called twelve times for each phone call."""
 
     def __init__(self, name: str, text: str, labels: list[str], registry: CollectorRegistry) -> None:
         self._name = name
@@ -22,11 +22,11 @@ class Labelled(Collector):
         registry.register(self)
 
     def __call__(self, *labels: str, by: float = 1) -> None:
-        """Count `by` under these label values. Of one thread alone: that of the event loop."""
+        """Count `by` under these label values. Call it only in the thread of the event loop."""
         self._counts[labels] = self._counts.get(labels, 0.0) + by
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """As Prometheus reads it."""
+        """Yield the counts as Prometheus reads them."""
         family = CounterMetricFamily(self._name, self._text, labels=self._labels)
         for labels, count in list(self._counts.items()):
             family.add_metric(labels, count)
@@ -34,7 +34,7 @@ class Labelled(Collector):
 
 
 class Metrics:
-    """What is counted and measured. A test makes its own."""
+    """All metrics. A test makes its own."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -117,17 +117,17 @@ class Metrics:
         )
 
     def certificate(self, expires_at: Callable[[], float]) -> None:
-        """Show when the certificate runs out; without TLS there is no such figure."""
+        """Add the metric that shows when the certificate expires; without TLS it does not exist."""
         gauge = Gauge(
             "tls_certificate_expires_seconds", "Epoch of the certificate's end", registry=self.registry
         )
         gauge.set_function(expires_at)
 
     def exposition(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 def method_label(method: str) -> str:
-    """The method as a label; what a peer invents is `other`."""
+    """Return the method as a label, or `other` if it is not a known method."""
     return method if method in KNOWN_METHODS else "other"

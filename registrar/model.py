@@ -1,4 +1,4 @@
-"""The values that every room speaks about: flows, phones, bindings and what was read of them."""
+"""The values that all rooms share: flows, phones, bindings, and snapshots of bindings."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final, NewType
 
 Mono = NewType("Mono", float)
-"""Seconds of the event loop's clock: for timers."""
+"""Seconds of the event loop's clock, for timers."""
 
 Epoch = NewType("Epoch", float)
-"""Seconds since 1970: for whatever other processes must understand."""
+"""Seconds since 1970, for times that other processes must understand."""
 
 
 Network = IPv4Network | IPv6Network
@@ -20,17 +20,20 @@ _PHONE_NAME: Final = re.compile(r"[a-z0-9]{32}")
 
 
 def is_phone_name(username: str) -> bool:
-    """Whether a username is of the kind that phones are given; no SIP user may choose one like it."""
+    """Return whether a username has the form of generated usernames of phones; no SIP user may choose one."""
     return _PHONE_NAME.fullmatch(username) is not None
 
 
 def login_name(username: str, realm: str) -> str:
-    """Whom credentials speak of: a phone's username is its own everywhere, a user's in its domain alone."""
+    """Return the name that credentials stand for.
+
+    The username of a phone is unique everywhere, the name of a SIP user only in its domain.
+    """
     return username if is_phone_name(username) else f"{username}@{realm}"
 
 
 class IpMode(StrEnum):
-    """Where a phone may connect from (decision 2)."""
+    """The mode that decides where a phone may connect from (decision 2)."""
 
     OPEN = "OPEN"
     LOCKED = "LOCKED"
@@ -39,17 +42,17 @@ class IpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The path a message came by; answers go back by it (RFC 5626)."""
+    """The path that a message came by; answers go back by it (RFC 5626)."""
 
     transport: str
     """udp, tcp, tls, ws or wss"""
     local_ip: str
     local_port: int
     remote_ip: str
-    """The socket peer with IPv4-mapped IPv6 folded, or what a trusted proxy says."""
+    """The peer of the socket with IPv4-mapped IPv6 folded, or the address that a trusted proxy names."""
     remote_port: int
     id: int = 0
-    """Which socket or connection of this process."""
+    """Number of the socket or connection in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +62,35 @@ class Phone:
     id: str
     """24 hex digits, or `u<userId>` for a SIP user."""
     version: int
-    """Grows with any row the view joins; an older read never overwrites a newer one."""
+    """Grows with each change of a row that the view joins. An older read never overwrites a newer one."""
     username: str
     domain: str
     customer: str
     """Id of the customer (24 hex digits)."""
     active: bool
-    """False: the customer is blocked or deleted, everything is refused."""
+    """False if the customer is blocked or deleted: then everything is refused."""
     extension: str
-    """Number of the phone's extension, empty when it has none."""
+    """Number of the phone's extension, empty if it has none."""
     password: str = field(repr=False)
-    """Empty for a SIP user, of whom only HA1s are known."""
+    """Empty for a SIP user: only the HA1s of a SIP user are known."""
     secret_version: int
-    """Grows with each reset of the credentials; bindings made with an older one are void."""
+    """Grows with each reset of the credentials; bindings made with an older version are void."""
     mode: IpMode
     countries: tuple[str, ...] = ()
     address: str = ""
     cluster: int = 1
     webrtc: bool = False
     instance: str = ""
-    """`instanceId`: the phone is this one browser, whose newest registration replaces its others."""
+    """`instanceId`: the phone is this one browser, and its newest registration replaces its others."""
     ha1_md5: str = field(default="", repr=False)
-    """HA1 of a SIP user in its domain, in lower case; as much a secret as a password."""
+    """HA1 of a SIP user in its domain, in lower case; as secret as a password."""
     ha1_sha256: str = field(default="", repr=False)
     by_domain: bool = False
-    """The networks of its domain decide from where it may come, and not `mode` (decision 3)."""
+    """Whether the networks of its domain decide where it may connect from, and not `mode` (decision 3)."""
     networks: tuple[Network, ...] = ()
-    """The trusted networks of its domain; none: from anywhere."""
+    """The trusted networks of its domain; if empty, it may connect from anywhere."""
     name: str = ""
-    """What others see beside its number when it calls; empty when nothing was given."""
+    """Name that others see beside its number when it calls; empty if none was given."""
     hd_audio: bool = True
     """`codec.hdAudio`: wideband codecs may be negotiated."""
     video: bool = False
@@ -95,19 +98,19 @@ class Phone:
 
     @property
     def login(self) -> str:
-        """What it is looked up by: see `login_name`. A SIP user is never taken for a phone."""
+        """Return the name for look-ups: see `login_name`. A SIP user is never taken for a phone."""
         if self.is_user:
             return f"{self.username}@{self.domain}"
         return login_name(self.username, self.domain)
 
     @property
     def is_user(self) -> bool:
-        """A SIP user with a password of its own, and no phone of ours."""
+        """Return whether it is a SIP user with a chosen password, and not a phone with a generated one."""
         return bool(self.ha1_md5 or self.ha1_sha256)
 
 
 class Reason(StrEnum):
-    """Why a phone is online or offline: the `reason` of its status (docs/redis.md)."""
+    """The reason why a phone is online or offline: the `reason` of its status (docs/redis.md)."""
 
     REGISTERED = "registered"
     UNREGISTERED = "unregistered"
@@ -120,7 +123,7 @@ class Reason(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What the journal of a phone and the stream of events record (docs/redis.md)."""
+    """The kinds of events in the journal of a phone and in the stream of events (docs/redis.md)."""
 
     REGISTERED = "registered"
     MOVED = "moved"
@@ -137,16 +140,16 @@ class Binding:
     """One contact of a phone and the path to it (RFC 3261 section 10)."""
 
     contact: str
-    """The URI as the phone wrote it, without the header's own parameters."""
+    """The URI as the phone wrote it, without header parameters."""
     expires_at: int
     """Epoch seconds."""
     call_id: str
     cseq: int
     q: str = ""
     instance: str = ""
-    """`+sip.instance` without quotes and brackets (RFC 5626), empty when absent."""
+    """`+sip.instance` without quotes and brackets (RFC 5626), empty if absent."""
     reg_id: int = 0
-    """0 when absent."""
+    """0 if absent."""
     user_agent: str = ""
     local_ip: str = ""
     public_ip: str = ""
@@ -159,20 +162,20 @@ class Binding:
     refreshed_at: int = 0
     secret_version: int = 0
     flow: int = 0
-    """Which connection of that process it came over (`Flow.id`); over UDP which of its listeners."""
+    """Number of the connection of that process (`Flow.id`); over UDP, the number of its listener."""
     silent_since: int = 0
-    """Epoch seconds since when its phone, over UDP, answers no pings; 0: it does, as far as anybody knows.
-    Whoever is silent stays bound until the binding runs out, and is called, but is not online."""
+    """Epoch seconds since when its phone, over UDP, answers no pings; 0: it does, as far as is known.
+    A silent phone stays bound until the binding expires. It is called, but it is not online."""
 
     @property
     def connected(self) -> bool:
-        """Whether the binding lives and dies with a connection of one process."""
+        """Return whether the binding ends with a connection of one process."""
         return self.transport != "udp"
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process of the service: the name of its node, and which start of it this is."""
+    """One process of the service: the name of its node, and the identity of this start of the node."""
 
     node: str = ""
     generation: str = ""
@@ -181,7 +184,7 @@ class Process:
         return f"{self.node} {self.generation}"
 
     def holds(self, binding: Binding) -> bool:
-        """Return whether the binding lives and dies with a connection of this process."""
+        """Return whether the binding ends with a connection of this process."""
         return (
             binding.transport != "udp" and binding.node == self.node and binding.generation == self.generation
         )
@@ -192,29 +195,29 @@ NO_PROCESS: Final = Process()
 
 @dataclass(frozen=True, slots=True)
 class AcceptedNonce:
-    """A nonce that let a request through, with the highest nonce count seen (RFC 7616 section 3.4)."""
+    """A nonce that was accepted, with the highest nonce count seen (RFC 7616 section 3.4)."""
 
     issued_us: int
     mark: str
-    """The nonce's own random part."""
+    """The random part of the nonce."""
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One kind of refusal of a phone; the same one makes one event in five minutes (decision 15)."""
+    """One kind of refusal of a phone; the same refusal makes one event in five minutes (decision 15)."""
 
     ip: str
     reason: str
     since: int
     """Epoch seconds of the event."""
     count: int
-    """How many came since that event."""
+    """Number of such refusals since that event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was read of a phone's bindings, so that a write can say: unless someone wrote since."""
+    """The bindings of a phone as they were read, so that a write can fail if another write came first."""
 
     version: int = 0
     bindings: tuple[Binding, ...] = ()
@@ -222,17 +225,17 @@ class Snapshot:
     refusals: tuple[Refusal, ...] = ()
 
     def live(self, now: Epoch) -> tuple[Binding, ...]:
-        """The bindings that have not run out at `now`."""
+        """Return the bindings that have not expired at `now`."""
         return tuple(binding for binding in self.bindings if binding.expires_at > now)
 
     def heard(self, now: Epoch) -> tuple[Binding, ...]:
-        """Those of them whose phone is not silent: that make it online."""
+        """Return the live bindings that are not silent: these make the phone online."""
         return tuple(binding for binding in self.live(now) if not binding.silent_since)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a phone's journal, and of the stream of all events."""
+    """One entry of a phone's journal and of the stream of all events."""
 
     kind: EventKind
     reason: str
@@ -244,18 +247,18 @@ class Event:
     user_agent: str = ""
     count: int = 1
     by: str = ""
-    """Who did it when it was not the phone: `api`, or a node's name."""
+    """The originator if it was not the phone: `api`, or the name of a node."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongPasswords:
-    """Digests of one phone that were wrong, the last one's source, and how many there were."""
+    """Wrong digests of one phone: their number, and the source of the last one."""
 
     phone: str
     customer: str
     count: int
     at: int
-    """Epoch seconds of the last one."""
+    """Epoch seconds of the last wrong digest."""
     ip: str
     port: int = 0
     transport: str = ""
@@ -264,28 +267,28 @@ class WrongPasswords:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one step writes about a phone, all of it or nothing."""
+    """The data that one step writes about a phone, all of it or nothing."""
 
     after: Snapshot
     """Bindings, nonces and refusals to keep; its version is the new one."""
     status: Mapping[str, str] = field(default_factory=dict)
-    """Fields of the status hash that change; none: the status stays as it is."""
+    """Fields of the status hash that change; if empty, the status stays as it is."""
     events: tuple[Event, ...] = ()
     customer: str = ""
-    """For the stream of all events; empty when unknown."""
+    """Customer for the stream of all events; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """The access rule lets the phone in."""
+    """The access rule admits the phone."""
 
     lock: bool = False
-    """The first contact of an OPEN phone: lock it to the address first."""
+    """Whether this is the first contact of an OPEN phone: then lock it to the address first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The access rule refuses the phone; `reason` is a metric label and a word of the journal too."""
+    """The access rule refuses the phone; `reason` is also a metric label and a word of the journal."""
 
     reason: str
 
@@ -295,28 +298,28 @@ Decision = Allow | Deny
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the config API published on `registrar:changed`: phones by id, or one whole customer."""
+    """A message of the config API on `registrar:changed`: phones by id, or one whole customer."""
 
     phones: tuple[str, ...] = ()
     customer: str = ""
     everybody: bool = False
-    """Something was not announced: any phone may have changed."""
+    """Whether changes were not announced: then any phone may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """Who is reached by what a phone dialled, inside its own customer."""
+    """The party that a dialled number or name reaches, inside the customer of the calling phone."""
 
     number: str
-    """What the others see of it: the extension's number, or a SIP user's name when it has none."""
+    """Number that others see: the extension's number, or the name of a SIP user without a number."""
     name: str
-    """What stands beside the number on a display; empty when nothing was given."""
+    """Name beside the number on a display; empty if none was given."""
     phones: tuple[Phone, ...] = ()
-    """All phones of the extension; none: there is nobody to ring."""
+    """All phones of the extension; if empty, no phone can ring."""
 
 
 class LegKind(StrEnum):
-    """What media one party of a call speaks."""
+    """The kind of media that one party of a call speaks."""
 
     WEBRTC = "webrtc"
     """UDP/TLS/RTP/SAVPF with ICE, DTLS and rtcp-mux."""
@@ -325,34 +328,34 @@ class LegKind(StrEnum):
     SRTP = "srtp"
     """RTP/SAVP with keys in the description (SDES)."""
     DTLS = "dtls"
-    """UDP/TLS/RTP/SAVP without ICE: a desk phone that has keys by DTLS."""
+    """UDP/TLS/RTP/SAVP without ICE: a desk phone that gets its keys by DTLS."""
 
 
 class MediaPolicy(StrEnum):
     """REGISTRAR_MEDIA: when a call goes through the media relay."""
 
     AUTO = "auto"
-    """When its sides do not understand or do not reach each other."""
+    """If its sides do not understand or do not reach each other."""
     ALWAYS = "always"
     NEVER = "never"
 
 
 class CallState(StrEnum):
-    """Where a call stands while it is there."""
+    """The state of a call that exists."""
 
     RINGING = "ringing"
     ANSWERED = "answered"
 
 
 class Cause(StrEnum):
-    """Why a call ended: the `reason` of its `call-ended` event."""
+    """The reason why a call ended: the `reason` of its `call-ended` event."""
 
     HUNG_UP = "hung-up"
-    """One of the two said BYE."""
+    """One of the two parties sent a BYE."""
     CANCELLED = "cancelled"
-    """The caller gave up before anybody answered."""
+    """The caller gave up before a phone answered."""
     NO_ANSWER = "no-answer"
-    """Nobody answered in time (408), whether it rang or not."""
+    """No phone answered in time (408), whether it rang or not."""
     BUSY = "busy"
     DECLINED = "declined"
     UNREACHABLE = "unreachable"
@@ -360,9 +363,9 @@ class Cause(StrEnum):
     FAILED = "failed"
     """Any other refusal."""
     API = "api"
-    """Somebody ended it through the API."""
+    """It was ended through the API."""
     LOST = "lost"
-    """A party is gone, or its session timer ran out."""
+    """A party is gone, or the session timer expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,25 +373,25 @@ class Party:
     """One side of a call."""
 
     phone: str
-    """Its id; of a callee empty until one phone has answered."""
+    """Id of its phone; for a callee, empty until one phone has answered."""
     number: str
     name: str = ""
     transport: str = ""
     """Empty until a phone has answered."""
     tag: str = ""
-    """Of its side of the dialog; empty until there is one."""
+    """Tag of its side of the dialog; empty until there is one."""
     target: str = ""
-    """How to say something to it (rules.tokens.Line); private to the SIP side."""
+    """How to send a request to it (rules.tokens.Line); private to the SIP side."""
     cseq: int = 0
-    """The highest that it has sent in this dialog, as far as we saw."""
+    """The highest CSeq number that it has sent in this dialog, as far as we saw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is there: what Redis keeps of it (docs/redis.md), enough to end it on any node."""
+    """A call that exists, as Redis keeps it (docs/redis.md); the data suffices to end it on any node."""
 
     id: str
-    """32 hex digits, ours."""
+    """32 hex digits, made by this service."""
     call_id: str
     """The Call-ID of its dialog."""
     customer: str
@@ -399,23 +402,23 @@ class Call:
     started_at: float
     """Epoch seconds of the INVITE."""
     answered_at: float = 0.0
-    """Epoch seconds of the 2xx, 0 before."""
+    """Epoch seconds of the 2xx, 0 before it."""
     process: Process = NO_PROCESS
-    """Which process has it."""
+    """The process that manages it."""
     relay: str = ""
-    """`<engine> <session>` of the media relay, empty when media goes from phone to phone."""
+    """`<engine> <session>` of the media relay, empty if media goes from phone to phone."""
     expires_at: float = 0.0
-    """Epoch seconds when the session timer runs out (RFC 4028), 0 without one."""
+    """Epoch seconds when the session timer expires (RFC 4028), 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a call ended."""
+    """The end of a call."""
 
     cause: Cause
     at: float
     """Epoch seconds."""
     status: int = 0
-    """The final answer to the INVITE when nobody took the call, else 0."""
+    """Status of the final response to the INVITE if the call was not accepted, else 0."""
     by: str = ""
-    """Who did it: the number of a party, `api`, or a node's name."""
+    """The originator: the number of a party, `api`, or the name of a node."""

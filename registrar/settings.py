@@ -1,4 +1,4 @@
-"""Every setting, from the environment and from the TOML file of REGISTRAR_CONFIG (docs/settings.md)."""
+"""All settings, from the environment and from the TOML file of REGISTRAR_CONFIG (docs/settings.md)."""
 
 import difflib
 import re
@@ -28,7 +28,7 @@ MIN_SECRET: Final = 32
 _ICE_URL: Final = re.compile(
     r"(?:stuns?|turns?):(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:\?transport=(?:udp|tcp))?"
 )
-"""RFC 7064 and RFC 7065."""
+"""A STUN or TURN URI (RFC 7064 and RFC 7065)."""
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?")
 _PLACEHOLDER_PASSWORD: Final = re.compile(r"://[^/@]*:PASSWORD@")
 Listener = tuple[str, int]
@@ -37,7 +37,7 @@ LEVELS: Final = "NO_LOGIN PERSONAL VIEWER MANAGER OWNER RESELLER RESELLER_ADMIN 
 
 
 def listeners(text: str) -> tuple[Listener, ...]:
-    """The `host:port` pairs of a comma list; none for an empty text. Raises ValueError."""
+    """Return the `host:port` pairs of a comma-separated list, none for an empty text. Raises ValueError."""
     return tuple(_listener(part.strip()) for part in text.split(",") if part.strip())
 
 
@@ -67,7 +67,7 @@ def _is_address(text: str) -> bool:
 
 
 def engines(text: str) -> tuple[Listener, ...]:
-    """The same, where the host may be a name and `udp:` may stand before it. Raises ValueError."""
+    """Return the same pairs; here a host may be a name, and `udp:` may precede it. Raises ValueError."""
     return tuple(_engine(part.strip()) for part in text.split(",") if part.strip())
 
 
@@ -108,7 +108,7 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """The contract with whoever runs it: names, defaults, units."""
+    """The contract with the operator: names, defaults, units."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr = SecretStr("")
     node: str = ""
     node_sip: str = ""
-    secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above, once
+    secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above is the only one
     pbx_cluster: int | None = None
     ping_seconds: int = Field(30, ge=0, le=3_600)
     ring_seconds: int = Field(185, ge=1, le=3_600)
@@ -220,12 +220,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `read` hands over: it has looked at the environment and the file, in that order."""
+        """Return one source: the values from `read`, which prefers the environment to the file."""
         return (init_settings,)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """The settings in `environment`. Raises ConfigurationError, one line that names the culprit."""
+    """Return the settings in `environment` and its TOML file.
+
+    Raises ConfigurationError with one line that names the wrong setting.
+    """
     known = {_variable(name) for name in Settings.model_fields} | {CONFIG}
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     if unknown:
@@ -244,7 +247,7 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def _refuse_turn_without_secret(settings: Settings) -> None:
-    """A TURN server wants credentials; STUN does not."""
+    """Raise ConfigurationError if a TURN server is set without a secret; STUN needs no credentials."""
     relays = [url for url in settings.turn_urls if url.startswith("turn")]
     if relays and not settings.turn_secret.get_secret_value():
         raise ConfigurationError(f"REGISTRAR_TURN_URLS: {relays[0]} needs REGISTRAR_TURN_SECRET")
@@ -255,7 +258,7 @@ def _variable(name: str) -> str:
 
 
 def _meant(unknown: str, known: Iterable[str]) -> str:
-    """What somebody who wrote `unknown` may have meant; empty when nothing known is like it."""
+    """Return a suggestion for an `unknown` setting; empty if no known setting is similar."""
     bare = {name.upper().removeprefix(PREFIX): name for name in known}
     close = difflib.get_close_matches(unknown.upper().removeprefix(PREFIX), bare, n=1)
     return f"; did you mean {bare[close[0]]}?" if close else ""

@@ -1,4 +1,4 @@
-"""Joins the parts that calls need, and runs the jobs beside them."""
+"""The parts that calls need, joined into one object, and the jobs beside them."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ from registrar.store.vault import derive
 
 MEND_SECONDS: Final = 0.5
 LEFTOVER_SECONDS: Final = 300.0
-"""How often sessions of the relay that no call has any more are looked for, after the start."""
+"""Interval of the search for sessions of the relay without a call, after the search at the start."""
 ID_BYTES: Final = 16
 SALTS: Final = 256
 PREFIX_BYTES: Final = 3
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What calls are told; docs/settings.md explains each."""
+    """The settings of calls; docs/settings.md explains each."""
 
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
@@ -53,7 +53,7 @@ class CallSettings:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the SIP side has already."""
+    """The parts of the SIP side that calls use."""
 
     network: Network
     location: RedisLocation
@@ -72,7 +72,7 @@ class Surroundings:
 
 
 class Telephony:
-    """Calls between phones: handlers, and what goes on beside them."""
+    """Calls between phones: the handlers, and the jobs beside them."""
 
     def __init__(self, settings: CallSettings, seal: Seal, around: Surroundings) -> None:
         self._location = around.location
@@ -134,25 +134,25 @@ class Telephony:
 
     @property
     def concern(self) -> str:
-        """What is wrong with the media relay, empty when nothing is, or when there is none."""
+        """Return what is wrong with the media relay; empty if it works, or if none is configured."""
         if not isinstance(self._media, RtpengineMedia) or self._media.engines_up:
             return ""
         return "media: no rtpengine answers, browsers and desk phones cannot call each other"
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
-        """What runs until the stop."""
+        """Return the jobs that run until the stop."""
         jobs = [self.calls.run(), self._mend()]
         if isinstance(self._media, RtpengineMedia):
             jobs += [self._media.run(), self._look_for_leftovers(self._media)]
         return jobs
 
     async def close(self) -> None:
-        """Let go of the media relay."""
+        """Close the media relay's engines."""
         if isinstance(self._media, RtpengineMedia):
             await self._media.close()
 
     async def hear(self, channel: str, data: str) -> None:
-        """What came on one of `CHANNELS`; nothing in it is believed."""
+        """Handle a message on one of `CHANNELS`; its content is not trusted."""
         try:
             told = json.loads(data)
             if channel == keys.HANGUP:
@@ -164,7 +164,7 @@ class Telephony:
                 self.calls.heard(News(call, ended, expires_at, tag, left, registration))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("news of a call that cannot be read: %s", type(error).__name__)
-        except Exception:  # who listens here listens for all that the API says
+        except Exception:  # the caller also listens to all changes from the API
             self._metrics.unhandled.inc()
             log.exception("news of a call could not be dealt with")
 
@@ -194,7 +194,7 @@ class Telephony:
             await asyncio.sleep(LEFTOVER_SECONDS)
 
     async def _are_alive(self, sessions: Sequence[str]) -> list[bool]:
-        """Whether the call of each session is there; its id is what stands before the dot."""
+        """Return whether the call of each session exists; the id of the call is the part before the dot."""
         ids = [session.rpartition("-")[2].partition(".")[0] for session in sessions]
         return [call is not None for call in await self._store.load(ids)]
 
@@ -203,17 +203,17 @@ CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
 
 
 def make_seal(secret_key: str) -> Seal:
-    """The seal of tokens, the same on all nodes."""
+    """Return the seal of tokens, which is the same on all nodes."""
     return Seal(derive(secret_key, "tokens-siv", KEY_BYTES), _media_prefix(secret_key))
 
 
 def _media_prefix(secret_key: str) -> str:
-    """How the name of each session of this installation begins at the media relay."""
+    """Return the prefix of the names of this installation's sessions at the media relay."""
     return f"registrar-{derive(secret_key, 'media', PREFIX_BYTES).hex()}-"
 
 
 class Salts:
-    """Random bytes of one length, drawn many at a time: each question to the system is a system call."""
+    """A source of random bytes of one length. It draws many at a time, because each draw is a system call."""
 
     def __init__(self) -> None:
         self._left: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Who changed what, written in the same transaction as the change."""
+"""The audit log: one row for each change, written in the same transaction as the change."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from ..tables import AuditLog
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller, and the address the request came from."""
+    """A caller, and the address that the request came from."""
 
     caller: Caller
     source_ip: str
     condition: Condition = UNCONDITIONAL
-    """What the change depends on."""
+    """The condition under which the change is made, such as If-Match."""
 
 
 def record(session: AsyncSession, actor: Actor, action: str, table: str, oid: str) -> None:
-    """Add one row to the audit log: `action` is create, update, delete or resetcredentials."""
+    """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""
     session.add(
         AuditLog(
             actor=actor.caller.employee,

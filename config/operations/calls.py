@@ -1,4 +1,4 @@
-"""Whose calls a caller of the API may see and end. The calls themselves are in Redis alone."""
+"""The calls that a caller of the API may see and end. The calls themselves are only in Redis."""
 
 from typing import Final
 
@@ -16,9 +16,9 @@ TABLE: Final = "call"
 
 
 async def whose(session: AsyncSession, caller: Caller, wanted: str | None) -> str | None:
-    """The customer whose calls are listed, by default the caller's own; None: everybody's.
+    """Return the customer whose calls are listed, by default the caller's own, or None for all customers.
 
-    Raises Refused as `require_customer` does.
+    Raise Refused as `require_customer` does.
     """
     if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
         return None
@@ -26,12 +26,12 @@ async def whose(session: AsyncSession, caller: Caller, wanted: str | None) -> st
 
 
 async def require_sight(session: AsyncSession, caller: Caller, customer: str) -> None:
-    """Raises Refused (404) when the caller may not see what belongs to this customer."""
+    """Raise Refused (404) if the caller may not see what belongs to this customer."""
     statement = select(Customer.id).where(Customer.oid == customer, visible(caller))
     if await session.scalar(statement) is None:
         raise not_found("Call")
 
 
 async def record_hangup(session: AsyncSession, actor: Actor, call: str) -> None:
-    """Note in the audit log who ended a call; of its id what has room there."""
+    """Write to the audit log that the actor ended a call; the call's id is cut to the column's length."""
     record(session, actor, "delete", TABLE, call[:OID_LENGTH])

@@ -1,4 +1,4 @@
-"""What a single value must look like; each check answers the value to store, or what is wrong with it."""
+"""Checks of single values; each check returns the value to store, or a description of the error."""
 
 import re
 from collections.abc import Callable
@@ -14,36 +14,36 @@ from email_validator import EmailNotValidError, validate_email
 from ..tables import SHORT_TEXT
 
 LONG_TEXT: Final = 4_000
-"""Notes: some screens of text."""
+"""Limit of a note: some screens of text."""
 CONFIG_TEXT: Final = 32_000
-"""A piece of a configuration file; the whole body has 64 KiB."""
+"""Limit of a piece of a configuration file; the whole request body may have 64 KiB."""
 MAX_URL: Final = 2_000
 PLACEHOLDERS: Final = ("{displayName}", "{srcPhoneNumber}", "{dgrpName}")
-"""What the name of a caller can be made of."""
+"""The placeholders that the format of a caller's name may contain."""
 LOCAL_NAMES: Final = ("local", "localhost", "test")
-"""Names that no public network has, but companies and tests have (RFC 6761 and 6762)."""
+"""Domain names that no public network has, but companies and tests have (RFC 6761 and 6762)."""
 SEPARATORS: Final = ("Zs", "Pd", "Ps", "Pe")
-"""Categories of Unicode: blanks, dashes, opening and closing brackets."""
+"""Unicode categories: blanks, dashes, opening and closing brackets."""
 MAX_NUMBER: Final = 1_000_000_000
-"""No setting of a phone is larger; the database's integers end at twice that."""
+"""No setting of a phone is larger; the largest integer of the database is about twice that."""
 
 Value = str | int | float | bool | datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Why a value was refused."""
+    """The reason why a value was refused."""
 
     message: str
     check: str = "format"
 
 
 Check = Callable[[object], Value | Wrong]
-"""Gets the value as sent, never null."""
+"""A check gets the value as it was sent; it never gets null."""
 
 
 def text(message: str, limit: int = SHORT_TEXT, keep: str = "") -> Check:
-    """A text without control characters, but those in `keep`; an empty one means: none."""
+    """Return a check for text without control characters except those in `keep`; it stores "" as None."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or not is_clean(value, keep):
@@ -56,12 +56,12 @@ def text(message: str, limit: int = SHORT_TEXT, keep: str = "") -> Check:
 
 
 def is_clean(value: str, keep: str = "") -> bool:
-    """Whether a text has no control characters and can be encoded at all (no lone surrogates)."""
+    """Return True if a text can be encoded (no lone surrogates) and has no control characters."""
     return not any(category(char) in ("Cc", "Cs") for char in value if char not in keep)
 
 
 def boolean(message: str) -> Check:
-    """true, false, 1 or 0."""
+    """Return a check for true, false, 1 or 0."""
 
     def check(value: object) -> Value | Wrong:
         number = as_integer(value)
@@ -73,7 +73,7 @@ def boolean(message: str) -> Check:
 
 
 def as_integer(value: object) -> int | None:
-    """The whole number, None when it is none (true is no number; 4.0 is)."""
+    """Return the whole number, or None if the value is not one (true is not; 4.0 is)."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_NUMBER:
@@ -82,7 +82,7 @@ def as_integer(value: object) -> int | None:
 
 
 def integer(low: int, high: int, message: str, *, as_text: bool = False) -> Check:
-    """A whole number from `low` to `high`; `as_text`: also written as a text."""
+    """Return a check for a whole number from `low` to `high`; `as_text` also allows a string of digits."""
 
     def check(value: object) -> Value | Wrong:
         if as_text and isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
@@ -96,7 +96,7 @@ def integer(low: int, high: int, message: str, *, as_text: bool = False) -> Chec
 
 
 def one_of(options: tuple[str, ...], message: str) -> Check:
-    """One of a few words."""
+    """Return a check for one of the words in `options`."""
 
     def check(value: object) -> Value | Wrong:
         return value if isinstance(value, str) and value in options else Wrong(message, "enum")
@@ -105,7 +105,7 @@ def one_of(options: tuple[str, ...], message: str) -> Check:
 
 
 def url(message: str) -> Check:
-    """A web address."""
+    """Return a check for a web address."""
 
     def check(value: object) -> Value | Wrong:
         return value if isinstance(value, str) and is_url(value) else Wrong(message)
@@ -114,7 +114,7 @@ def url(message: str) -> Check:
 
 
 def is_url(value: str) -> bool:
-    """Whether the text is an address that begins with http: or https:, and names a host."""
+    """Return True if the text is an address that begins with http: or https: and names a host."""
     if len(value) > MAX_URL or not is_clean(value) or " " in value:
         return False
     try:
@@ -125,7 +125,7 @@ def is_url(value: str) -> bool:
 
 
 def moment(message: str) -> Check:
-    """A date or a moment in ISO 8601; without a zone it is UTC."""
+    """Return a check for a date or a moment in ISO 8601; without a time zone it is UTC."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or len(value) > 40:
@@ -140,7 +140,7 @@ def moment(message: str) -> Check:
 
 
 def address(value: object) -> str | None:
-    """An IP address in its shortest form, an IPv4 address in IPv6 clothes without them; None: it is none."""
+    """Return an IP address in its shortest form (IPv4-mapped as IPv4), or None if it is not an address."""
     if not isinstance(value, str):
         return None
     try:
@@ -155,7 +155,7 @@ def address(value: object) -> str | None:
 
 
 def netmask(value: object) -> str | None:
-    """A mask of IPv4 such as 255.255.255.0; None: it is none."""
+    """Return an IPv4 mask such as 255.255.255.0, or None if the value is not one."""
     mask = address(value)
     if mask is None or ":" in mask:
         return None
@@ -165,7 +165,7 @@ def netmask(value: object) -> str | None:
 
 
 def email(message: str, limit: int = SHORT_TEXT) -> Check:
-    """An e-mail address as RFC 5322 and 6531 allow; whether its domain exists is not asked."""
+    """Return a check for an e-mail address (RFC 5322 and 6531); it does not ask whether the domain exists."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or not is_email(value.strip()):
@@ -176,9 +176,9 @@ def email(message: str, limit: int = SHORT_TEXT) -> Check:
 
 
 def is_email(value: str) -> bool:
-    """Whether the text is an e-mail address; names of local networks, such as localhost, are domains too."""
+    """Return True if the text is an e-mail address; a local name, such as localhost, is a domain too."""
     is_local = value.rpartition(".")[2].rpartition("@")[2].lower() in LOCAL_NAMES
-    try:  # the library knows no address inside a local network, so such a name is checked below another one
+    try:  # the library refuses local names, so such a name is checked as a subdomain
         validate_email(
             f"{value}.com" if is_local else value,
             check_deliverability=False,
@@ -191,7 +191,7 @@ def is_email(value: str) -> bool:
 
 
 def dialled(message: str) -> Check:
-    """A number that a phone can dial; it is stored without blanks, dashes and brackets."""
+    """Return a check for a number that a phone can dial; it is stored without blanks, dashes and brackets."""
 
     def check(value: object) -> Value | Wrong:
         number = bare_number(value) if isinstance(value, str) else None
@@ -201,17 +201,17 @@ def dialled(message: str) -> Check:
 
 
 def bare_number(text: str) -> str:
-    """Return a number without the blanks, dashes and brackets, of any kind, between its digits."""
+    """Return a number without blanks, dashes and brackets of any kind."""
     return "".join(char for char in text if category(char) not in SEPARATORS)
 
 
 def is_phone_number(value: object) -> bool:
-    """Whether a phone can dial this."""
+    """Return True if a phone can dial the value."""
     return isinstance(value, str) and re.fullmatch(r"\+?[0-9*#]{1,20}", value) is not None
 
 
 def caller_name_format(message: str) -> Check:
-    """How a group or a queue shows who calls: text, and no other placeholders than those we know."""
+    """Return a check for the format of a caller's name: text with no placeholders other than PLACEHOLDERS."""
     plain = text(message)
 
     def check(value: object) -> Value | Wrong:

@@ -1,4 +1,4 @@
-"""Customers: which of them a caller may see, and how they are made, changed and deleted."""
+"""Customers: which of them a caller may see, and how they are created, changed and deleted."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ MAX_DOMAIN: Final = 253
 LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME: Final = re.compile(rf"(?:{LABEL}\.)*{LABEL}")
 TREE_LOCK: Final = 7_225_202
-"""Number of the advisory lock of PostgreSQL under which one request moves customers to another parent."""
+"""Number of the PostgreSQL advisory lock; the request that holds it may move customers to another parent."""
 
 Owned = TypeVar("Owned", Extension, SipGroup, Queue, SipPhone)
 Columns = Mapping[str, Value | list[str]]
@@ -35,28 +35,28 @@ Columns = Mapping[str, Value | list[str]]
 
 
 def visible(caller: Caller) -> ColumnElement[bool]:
-    """The condition on `Customer` under which the caller may see what belongs to it.
+    """Return the condition on `Customer` under which the caller may see what belongs to it.
 
-    Nothing that belonged to a deleted customer is there any more.
+    Rows of a deleted customer are never visible.
     """
     return and_(Customer.state != DELETED, _in_sight(caller))
 
 
 def _in_sight(caller: Caller) -> ColumnElement[bool]:
-    """The condition on `Customer` under which the caller may know of it, deleted or not."""
+    """Return the condition on `Customer` under which the caller may know that it exists, deleted or not."""
     if caller.level >= AccessLevel.RESELLER_ADMIN:
         return true()
     own = Customer.oid == caller.customer
     if caller.level < AccessLevel.RESELLER:
         return own
-    # UNION, not UNION ALL: a circle of parents ends by itself.
+    # UNION, not UNION ALL: if the parents form a cycle, the recursion still ends.
     tree = select(Customer.id).where(own).cte("tree", recursive=True)
     below = select(Customer.id).join(tree, Customer.parent_customer_id == tree.c.id)
     return Customer.id.in_(select(tree.union(below).c.id))
 
 
 def above(customer: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The condition on `Customer`: the one that `customer` describes, or one in the chain of its parents."""
+    """Return the condition on `Customer` that selects the one `customer` describes, and all its parents."""
     chain = select(Customer.id, Customer.parent_customer_id).where(customer).cte("chain", recursive=True)
     parents = select(Customer.id, Customer.parent_customer_id).join(
         chain, Customer.id == chain.c.parent_customer_id
@@ -65,7 +65,7 @@ def above(customer: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def missing_customer(*, is_named: bool = True) -> Problem:
-    """There is no such customer, or all its services are disabled; or nobody has said which one."""
+    """Return the problem: the customer is unknown or not active, or the request does not say which one."""
     if is_named:
         return Problem(404, "customer", "Customer not found or not active", "customer", "exists")
     return Problem(
@@ -74,9 +74,9 @@ def missing_customer(*, is_named: bool = True) -> Problem:
 
 
 async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -> Customer | None:
-    """The customer with the id `wanted`, by default the caller's own; None: unknown or not active.
+    """Return the active customer with the id `wanted`, by default the caller's own, or None if not found.
 
-    Raises Refused (403) for one out of the caller's sight, existing or not.
+    Raise Refused (403) if the caller may not see the customer, whether it exists or not.
     """
     if wanted is None:
         if caller.customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
@@ -90,7 +90,7 @@ async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -
 
 
 async def require_customer(session: AsyncSession, caller: Caller, wanted: object) -> Customer:
-    """Like `find_customer`, but raises Refused (404) where there is none."""
+    """Return the customer as `find_customer` does, but raise Refused (404) if it does not exist."""
     customer = await find_customer(session, caller, wanted)
     if customer is None:
         raise Refused(missing_customer(is_named=is_named(caller, wanted)))
@@ -98,14 +98,15 @@ async def require_customer(session: AsyncSession, caller: Caller, wanted: object
 
 
 def is_named(caller: Caller, wanted: object) -> bool:
-    """Whether it is clear which customer is meant."""
+    """Return True if it is clear which customer is meant."""
     return wanted is not None or caller.customer is not None
 
 
 async def listed(session: AsyncSession, caller: Caller, wanted: object) -> ColumnElement[bool]:
-    """The condition on `Customer` of a list: the one that is wanted, by default the caller's own.
+    """Return the condition on `Customer` for a list: the wanted customer, by default the caller's own.
 
-    A token of no customer that sees all of them gets all. Raises Refused as `require_customer` does.
+    A token that is not tied to a customer and may see all customers lists all. Raise Refused as
+    `require_customer` does.
     """
     if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
         return visible(caller)
@@ -115,9 +116,9 @@ async def listed(session: AsyncSession, caller: Caller, wanted: object) -> Colum
 async def lock_owned(
     session: AsyncSession, caller: Caller, table: type[Owned], oid: object, what: str
 ) -> tuple[Owned, Customer]:
-    """A row of a customer's, held against other writers, and that customer.
+    """Return a row that belongs to a customer, locked against other writers, and that customer.
 
-    Raises Refused (404: `what` is not found) when it is unknown, malformed or out of sight.
+    Raise Refused (404: `what` is not found) if the id is unknown or malformed, or the caller may not see it.
     """
     statement: Select[Owned, Customer] = (
         select(table, Customer)
@@ -132,7 +133,7 @@ async def lock_owned(
 
 
 async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> Customer:
-    """The customer with this id, active or not, held against other writers. Raises Refused (404)."""
+    """Return the customer, active or not, locked against other writers; raise Refused (404) if unknown."""
     statement = (
         select(Customer)
         .where(Customer.oid == (parse_oid(oid) or ""), visible(caller))
@@ -145,18 +146,18 @@ async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> C
 
 
 async def lock_tree(session: AsyncSession) -> None:
-    """Let nobody else move a customer before this transaction ends; SQLite has one writer anyway.
+    """Keep other transactions from moving a customer until this one ends; SQLite has one writer anyway.
 
-    Two moves at once could make a circle that neither of them sees.
+    Two moves at the same time could make a cycle that neither of them sees.
     """
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TREE_LOCK})
 
 
 async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> Customer | None:
-    """The reseller with this id, which cannot be deleted before this transaction ends; None: none in sight.
+    """Return the reseller, locked against deletion until the transaction ends, or None if not found.
 
-    The own customer of somebody with the level RESELLER is one, whatever its properties say.
+    A caller at level RESELLER may name its own customer, regardless of that customer's `isReseller`.
     """
     is_one: ColumnElement[bool] = Customer.is_reseller.is_(True)
     if caller.level == AccessLevel.RESELLER:
@@ -171,7 +172,7 @@ async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> 
 
 
 def host_name_check(message: str) -> Check:
-    """A host name in lower case, whatever case it was sent in; an address is none."""
+    """Return a check for a host name, which is stored in lower case; an IP address is refused."""
 
     def check(value: object) -> Value | Wrong:
         name = value.lower() if isinstance(value, str) else ""
@@ -183,7 +184,7 @@ def host_name_check(message: str) -> Check:
 
 
 async def create_customer(session: AsyncSession, actor: Actor, columns: Columns) -> Customer:
-    """A new customer. Raises Refused (409) when the SIP domain is taken."""
+    """Create a customer and return it. Raise Refused (409) if the SIP domain is taken."""
     await _refuse_taken_domain(session, columns.get("sip_domain"))
     customer = Customer(oid=new_oid(), **columns)
     session.add(customer)
@@ -195,10 +196,11 @@ async def create_customer(session: AsyncSession, actor: Actor, columns: Columns)
 async def update_customer(
     session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
 ) -> Change:
-    """Change what `columns` has; the customer is held already, and so is the tree when it gets a parent.
+    """Change the columns in `columns` and return what changed for the SIP side.
 
-    Raises Refused (409) for a domain that is taken or that SIP users registered with, for the state of one's
-    own customer, for a parent that is below the customer, and for a reseller that has customers.
+    The caller has locked the customer, and also the tree if the customer gets a parent. Raise Refused (409)
+    for a domain that is taken or that SIP users registered with, for the state of the caller's own customer,
+    for a parent that is below the customer, and for a reseller that has customers.
     """
     new = {name: value for name, value in columns.items() if getattr(customer, name) != value}
     if "sip_domain" in new:
@@ -222,9 +224,10 @@ async def update_customer(
 
 
 async def delete_customer(session: AsyncSession, actor: Actor, customer: Customer) -> Change:
-    """Take everything from it that others may want, and shut its people and phones out; the customer is held.
+    """Mark a locked customer as deleted, and return what changed for the SIP side.
 
-    Raises Refused (409) for one's own customer, and for a reseller that has customers.
+    Free its domain, its MAC addresses and its logins, and void the tokens of its people. Raise Refused (409)
+    for the caller's own customer, and for a reseller that has customers.
     """
     _refuse_own(actor.caller, customer, "id", "You cannot delete your own customer")
     await _refuse_children(session, customer, "id", "The reseller has customers: delete them first")
@@ -255,7 +258,7 @@ async def _refuse_taken_domain(session: AsyncSession, domain: object) -> None:
 
 
 async def _refuse_renaming(session: AsyncSession, customer: Customer) -> None:
-    """Passwords of SIP users are kept as hashes that have the domain in them (decision 1)."""
+    """Raise Refused if the customer has SIP users: their password hashes contain the domain (decision 1)."""
     statement = select(func.count()).where(
         Extension.customer_id == customer.id, Extension.sip_ha1_md5.is_not(None)
     )

@@ -1,4 +1,4 @@
-"""The demo tenant: made once, found ever after, so that a fresh installation has something to register."""
+"""The demo tenant: created once and found later, so that a new installation has phones that can register."""
 
 from typing import Final
 
@@ -23,21 +23,21 @@ from .phones.write import new_phone
 
 NAME: Final = "Demo"
 PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"), ("203", "Dora Demo"))
-"""The extensions; the first is the primary one of the demo employee."""
+"""The extensions; the first one is the primary extension of the demo employee."""
 EXAMPLES: Final = {"sipp": "203", "baresip": "202", "desk phone": "201"}
-"""The examples of README.md, each with a phone of its own: the first contact locks a phone to its address."""
+"""The examples of README.md; each has its own phone, as the first contact locks a phone to its address."""
 INSTANCE: Final = "demo-browser"
-"""The WebRTC phone of the first extension, for the page at /phone."""
+"""Instance of the WebRTC phone of the first extension, for the page at /phone."""
 TOKEN_MINUTES: Final = 24 * 60
 
 Json = dict[str, object]
 
 
 async def demo_tenant(engine: AsyncEngine, settings: ApiSettings, vault: Vault) -> Json:
-    """Find or make the tenant of the SIP domain `settings.domain`, and describe it.
+    """Find or create the tenant of the SIP domain `settings.domain`, and return its description.
 
-    The same call again gives the same tenant, phones and passwords, and a new token.
-    Raises ConfigurationError when a group or a queue has one of its numbers.
+    A second call returns the same tenant, phones and passwords, and a new token. Raise ConfigurationError if
+    a group or a queue has one of its numbers.
     """
     try:
         return await writing(engine, lambda session: _demo(session, settings, vault))

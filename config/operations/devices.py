@@ -1,4 +1,4 @@
-"""PBX devices as the row dialect knows them: phones with a name and an address, and whose they are."""
+"""PBX devices of the row dialect: phones with a name, a MAC address and a user."""
 
 import hashlib
 import re
@@ -21,12 +21,12 @@ from .phones.write import leave_extension, new_phone
 
 TABLE: Final = SipPhone.__tablename__
 TOKEN_LENGTH: Final = 25
-"""Of a `pbxDeviceToken`: 100 bits."""
+"""Length of a `pbxDeviceToken`: 100 bits."""
 MAC: Final = re.compile(r"([0-9A-Fa-f]{2})([:-]?)([0-9A-Fa-f]{2}\2){4}[0-9A-Fa-f]{2}")
 
 
 def mac_check(message: str) -> Check:
-    """A MAC address with colons, with dashes, or without; stored as twelve digits in capitals."""
+    """Return a check for a MAC address with colons, dashes or neither; it is stored as 12 capital digits."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or MAC.fullmatch(value) is None:
@@ -39,9 +39,9 @@ def mac_check(message: str) -> Check:
 async def create_device(
     session: AsyncSession, actor: Actor, customer: Customer, name: Value, mac: Value, vault: Vault
 ) -> SipPhone:
-    """A new device of the generic model; the trusted networks of its domain are its source rule (D7).
+    """Create a device of the generic model and return it; its source rule is the domain's networks (D7).
 
-    Raises Refused (409) when another phone has the address, be it of whatever customer.
+    Raise Refused (409) if a phone of any customer has the MAC address.
     """
     if await session.scalar(select(SipPhone.id).where(SipPhone.mac == mac).limit(1)) is not None:
         message = "A device with the same MAC address exists already"
@@ -65,15 +65,16 @@ async def create_device(
 
 
 async def rename_device(session: AsyncSession, actor: Actor, device: SipPhone, name: Value) -> None:
-    """Call it something else."""
+    """Give the device another name, or none."""
     device.device_name = name if isinstance(name, str) else None
     await _changed(session, actor, device)
 
 
 async def link_device(session: AsyncSession, actor: Actor, device: SipPhone, user: Extension) -> str:
-    """Give the device to the user; answers its new token, which is kept nowhere (D27, D28).
+    """Assign the device to the user and return its new token, which is stored only as a hash (D27, D28).
 
-    Raises Refused (409) when it is another user's, or the user has one with the same WebRTC instance.
+    Raise Refused (409) if the device belongs to another user, or if the user has another one with the same
+    WebRTC instance.
     """
     if device.extension_id not in (None, user.id):
         raise _taken("The device belongs to another user")
@@ -88,7 +89,7 @@ async def link_device(session: AsyncSession, actor: Actor, device: SipPhone, use
 
 
 async def unlink_device(session: AsyncSession, actor: Actor, device: SipPhone) -> Change:
-    """The device is nobody's any more, and its token opens nothing."""
+    """Take the device away from its user, void its token, and return what changed for the SIP side."""
     await leave_extension(session, device)
     device.extension_id = None
     await _changed(session, actor, device)
@@ -96,7 +97,7 @@ async def unlink_device(session: AsyncSession, actor: Actor, device: SipPhone) -
 
 
 def token_digest(token: str) -> str:
-    """What is stored of a `pbxDeviceToken`."""
+    """Return the hash of a `pbxDeviceToken` that is stored."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -23,20 +23,21 @@ from .passwords import MAX_PASSWORD, Passwords
 TABLE: Final = Employee.__tablename__
 TOKEN_TABLE: Final = EmployeeToken.__tablename__
 MAX_TOKENS: Final = 100
-"""More machines of one person nobody keeps apart."""
+"""Limit of tokens that are in force for one employee; more machines cannot be told apart."""
 TOKEN_ALPHABET: Final = string.ascii_lowercase + string.digits
 TOKEN_LENGTH: Final = 48
 VOIDS_TOKENS: Final = ("access_level", "state", "login_email", "ip_restriction", "password_hash")
-"""A change of these ends every token that was made before."""
+"""Columns whose change voids every token that was issued before."""
 
 Columns = Mapping[str, Value]
-"""Checked values by column; beside columns `password`, which is kept as a hash."""
+"""Checked values by column; also `password`, which is not a column and is stored as a hash."""
 
 
 def email_check(message: str) -> Check:
-    """An e-mail address in lower case, whatever case it was sent in.
+    """Return a check for an e-mail address, which is stored in lower case.
 
-    It has no colon, which HTTP Basic could not send: only a quoted name may have one, and none is accepted.
+    No accepted address has a colon, which HTTP Basic could not send: only a quoted local part may have one,
+    and quoted local parts are refused.
     """
 
     def check(value: object) -> Value | Wrong:
@@ -47,7 +48,7 @@ def email_check(message: str) -> Check:
 
 
 def password_check(message: str) -> Check:
-    """A text that may be a password; whether it is worth one is looked at when it is written."""
+    """Return a check for a text that can be a password; its strength is checked when it is written."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or not is_clean(value):
@@ -58,7 +59,7 @@ def password_check(message: str) -> Check:
 
 
 async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> Employee:
-    """The employee, held against other writers. Raises Refused (404)."""
+    """Return the employee, locked against other writers; raise Refused (404) if it does not exist."""
     statement = (
         select(Employee)
         .join(Customer, Customer.id == Employee.customer_id)
@@ -74,10 +75,14 @@ async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> E
 async def create_employee(
     session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
 ) -> Employee:
-    """A new person. Raises Refused: 403 for a level above one's own, 409 for a login that is taken."""
+    """Create an employee and return it.
+
+    Raise Refused: 403 for a level above the caller's own, 404 for a customer that is not active, 409 for a
+    login that is taken.
+    """
     _refuse_granting(actor.caller, columns.get("access_level"))
     state = select(Customer.state).where(Customer.id == customer.id).with_for_update(read=True)
-    if await session.scalar(state) != ACTIVE:  # deleted a moment ago: nobody would take the login back
+    if await session.scalar(state) != ACTIVE:  # deleted a moment ago: the new login would never be freed
         raise Refused(missing_customer())
     employee = Employee(oid=new_oid(), customer_id=customer.id)
     await _write(session, employee, columns, passwords)
@@ -90,7 +95,7 @@ async def create_employee(
 async def update_employee(
     session: AsyncSession, actor: Actor, employee: Employee, columns: Columns, passwords: Passwords
 ) -> None:
-    """Change what `columns` has; the employee is held already. Raises Refused as `create_employee` does."""
+    """Change the columns in `columns` of a locked employee. Raise Refused as `create_employee` does."""
     _refuse_level(actor.caller, employee.access_level)
     _refuse_granting(actor.caller, columns.get("access_level"))
     before = [getattr(employee, name) for name in VOIDS_TOKENS]
@@ -103,9 +108,9 @@ async def update_employee(
 
 
 async def delete_employee(session: AsyncSession, actor: Actor, employee: Employee) -> None:
-    """Remove the person, which is held already, and its tokens; its extensions stay, and are nobody's.
+    """Delete a locked employee and its tokens; its extensions stay, without an employee.
 
-    Raises Refused: 403 for somebody above one's own level, 409 for oneself.
+    Raise Refused: 403 for an employee above the caller's own level, 409 for the caller itself.
     """
     _refuse_level(actor.caller, employee.access_level)
     if employee.oid == actor.caller.employee:
@@ -125,9 +130,9 @@ async def delete_employee(session: AsyncSession, actor: Actor, employee: Employe
 async def create_token(
     session: AsyncSession, actor: Actor, employee: Employee, note: str | None
 ) -> tuple[EmployeeToken, str]:
-    """A token with all the rights of the person, which is held already; and its text, which is kept nowhere.
+    """Create a token with all rights of a locked employee; return it and its text, which is not stored.
 
-    Raises Refused: 403 for somebody above one's own level, 409 when there are too many.
+    Raise Refused: 403 for an employee above the caller's own level, 409 if there are too many tokens.
     """
     _refuse_level(actor.caller, employee.access_level)
     there = select(func.count()).where(
@@ -144,7 +149,10 @@ async def create_token(
 
 
 async def revoke_token(session: AsyncSession, actor: Actor, employee: Employee, oid: object) -> None:
-    """End a token. Raises Refused: 403 for somebody above one's own level, 404 when there is none."""
+    """Revoke a token.
+
+    Raise Refused: 403 for an employee above the caller's own level, 404 if there is no such token.
+    """
     _refuse_level(actor.caller, employee.access_level)
     statement = select(EmployeeToken).where(
         EmployeeToken.oid == (parse_oid(oid) or ""),
@@ -183,12 +191,12 @@ async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:
 
 
 def _refuse_level(caller: Caller, level: str) -> None:
-    """Refuse to touch a person whose level is above the caller's."""
+    """Raise Refused (403) if the level of the employee is above the caller's."""
     if AccessLevel[level] > caller.level:
         raise level_too_low(level)
 
 
 def _refuse_granting(caller: Caller, level: object) -> None:
-    """Refuse to give a level above the caller's own."""
+    """Raise Refused (403) if the level to grant is above the caller's own."""
     if isinstance(level, str) and AccessLevel[level] > caller.level:
         raise not_your_property("accessLevel", f"accessLevel can be at most your own, {caller.level.name}")

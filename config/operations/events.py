@@ -1,4 +1,4 @@
-"""What happened to a phone: its journal in Redis and what people did to it in SQL, told as one story."""
+"""The history of a phone: its journal from Redis and its audit log from SQL, merged into one list."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ DONE: Final[Mapping[str, str]] = {
 }
 """Action of the audit log -> name of the event."""
 MAX_EVENTS: Final = 100
-"""The journal holds no more."""
+"""The journal holds no more events."""
 SIP: Final = "sip"
 API: Final = "api"
 
@@ -48,7 +48,7 @@ _WATCHED: Final = select(
     _phone.ip_address,
     _phone.ip_policy,
 ).join(Customer.__table__, and_(_customer.id == _phone.customer_id, _customer.state != DELETED))
-"""The columns of a Watched. These statements are built once: to build one costs more than to ask it."""
+"""The columns of a Watched. These statements are built once, as building one costs more than running it."""
 _ONE: Final = _WATCHED.where(_phone.oid == bindparam("oid"))
 _ONE_OF_OWN: Final = _ONE.where(_customer.oid == bindparam("customer"))
 _DEEDS: Final = (
@@ -63,7 +63,7 @@ _DEEDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A phone as far as its status is concerned."""
+    """The columns of a phone that its status needs."""
 
     oid: str
     config_loaded: datetime | None
@@ -78,7 +78,7 @@ class Happening:
     at: datetime
     event: str
     source: str
-    """SIP: what the phone did and what was done to its registration; API: what somebody did to the phone."""
+    """SIP: what the phone did, or what happened to its registration. API: a change by a caller of the API."""
     reason: str | None = None
     ip: str | None = None
     port: int | None = None
@@ -86,13 +86,13 @@ class Happening:
     user_agent: str | None = None
     count: int = 1
     by: str | None = None
-    """Name of the person, else its level; of the journal: `api`, or the node that did it."""
+    """Name of the employee, else its level; for a journal entry `api`, or the node that did it."""
     level: str | None = None
     employee: str | None = None
 
 
 async def find_watched(connection: AsyncConnection, caller: Caller, oid: object) -> Watched:
-    """One phone. Raises Refused (404) when it is unknown or out of sight."""
+    """Return one phone. Raise Refused (404) if it is unknown or the caller may not see it."""
     statement, values = _in_sight(_ONE, caller)
     row = (await connection.execute(statement, values | {"oid": parse_oid(oid) or ""})).one_or_none()
     if row is None:
@@ -103,7 +103,7 @@ async def find_watched(connection: AsyncConnection, caller: Caller, oid: object)
 async def find_all_watched(
     connection: AsyncConnection, caller: Caller, oids: Iterable[object]
 ) -> dict[str, Watched]:
-    """Those of the phones that exist and are in sight, by id; one statement for all of them."""
+    """Return by id the phones that exist and that the caller may see, with one SQL statement."""
     wanted = [parsed for parsed in map(parse_oid, oids) if parsed is not None]
     if not wanted:
         return {}
@@ -113,7 +113,7 @@ async def find_all_watched(
 
 
 async def deeds(connection: AsyncConnection, oid: str) -> list[Happening]:
-    """What people did last to the phone through the API, the newest first."""
+    """Return the last changes to the phone through the API, the newest first."""
     return [
         Happening(
             at, DONE.get(action, action), API, ip=ip or None, by=name or level, level=level, employee=actor
@@ -125,7 +125,10 @@ async def deeds(connection: AsyncConnection, oid: str) -> list[Happening]:
 def _in_sight(
     statement: Select[*tuple[Any, ...]], caller: Caller
 ) -> tuple[Select[*tuple[Any, ...]], dict[str, str]]:
-    """The phones that the caller may see, and what to fill in; for most callers it was built in advance."""
+    """Return the statement limited to phones that the caller may see, and its parameters.
+
+    For one phone and a caller below RESELLER, or for one that may see all, it was built in advance.
+    """
     if caller.level >= AccessLevel.RESELLER_ADMIN:
         return statement, {}
     if caller.level < AccessLevel.RESELLER and statement is _ONE:
@@ -134,17 +137,17 @@ def _in_sight(
 
 
 def happened(entries: Iterable[Entry]) -> list[Happening]:
-    """The entries of a journal as events; nothing in them is believed."""
+    """Return the entries of a journal as events; malformed numbers in them are ignored."""
     return [_of_journal(entry) for entry in entries]
 
 
 def story(one: Sequence[Happening], other: Sequence[Happening], limit: int) -> list[Happening]:
-    """Both as one, the newest first."""
+    """Return the newest `limit` events of both lists, the newest first."""
     return sorted([*one, *other], key=lambda happening: happening.at, reverse=True)[:limit]
 
 
 def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
-    """What people did to the phone, as the diagnosis needs it."""
+    """Return the changes to the phone through the API, in the form that the diagnosis needs."""
     return [
         Deed(
             CREDENTIALS if happening.event == DONE["resetcredentials"] else SETTINGS,

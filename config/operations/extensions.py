@@ -1,4 +1,4 @@
-"""Extensions: the numbers of people, and the SIP users that register with a password of their own."""
+"""Extensions: the numbers of people, and the SIP users that register with their own password."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -38,11 +38,11 @@ MAX_SIP_PASSWORD: Final = 128
 SIP_USER: Final = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
 
 Columns = Mapping[str, Value]
-"""Checked values by column; beside columns `password` (of the SIP user) and `pin`, which are never kept."""
+"""Checked values by column; also `password` (of the SIP user) and `pin`, which are stored only as hashes."""
 
 
 def number_check(message: str) -> Check:
-    """A number of the dial plan: digits, and * and # as phones have them; blanks, dashes and brackets go."""
+    """Return a check for a dial plan number: digits, * and #; blanks, dashes and brackets are removed."""
 
     def check(value: object) -> Value | Wrong:
         number = bare_number(value) if isinstance(value, str) else ""
@@ -53,7 +53,7 @@ def number_check(message: str) -> Check:
 
 
 def sip_user_check(message: str) -> Check:
-    """The name of a SIP user; what looks like the username of a phone is refused."""
+    """Return a check for the name of a SIP user; it refuses a name that looks like a phone's username."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or SIP_USER.fullmatch(value) is None:
@@ -64,14 +64,18 @@ def sip_user_check(message: str) -> Check:
 
 
 async def find_extension(session: AsyncSession, caller: Caller, oid: object) -> tuple[Extension, Customer]:
-    """The extension, held against other writers, and its customer. Raises Refused (404)."""
+    """Return the extension, locked against other writers, and its customer. Raise Refused (404)."""
     return await lock_owned(session, caller, Extension, oid, "Extension")
 
 
 async def create_extension(
     session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
 ) -> Extension:
-    """A new extension. Raises Refused: 409 for a number or a name that is taken, 422 for half a SIP user."""
+    """Create an extension and return it.
+
+    Raise Refused: 409 for a number or a user name that is taken, 422 for a SIP user without a name, password
+    or domain.
+    """
     extension = Extension(oid=new_oid(), customer_id=customer.id, is_primary=False)
     await _write(session, customer, extension, columns, passwords)
     session.add(extension)
@@ -88,8 +92,8 @@ async def update_extension(
     columns: Columns,
     passwords: Passwords,
 ) -> Change:
-    """Change what `columns` has. Raises Refused as `create_extension` does."""
-    with session.no_autoflush:  # what is taken is found by looking, not by running into it
+    """Change the columns in `columns`; return what changed. Raise Refused as `create_extension` does."""
+    with session.no_autoflush:  # conflicts are found by a query, not by a constraint that fails in a flush
         await _write(session, customer, extension, columns, passwords)
     extension.version += 1
     extension.updated_at = clock.utc_now()
@@ -99,7 +103,10 @@ async def update_extension(
 
 
 async def delete_extension(session: AsyncSession, actor: Actor, extension: Extension) -> Change:
-    """Remove it; its phones stay, without an extension (D21). Members of groups and queues go with it."""
+    """Delete the extension and return what changed; its phones stay, without an extension (D21).
+
+    Its memberships in groups and queues are deleted too.
+    """
     change = Change(phones=await _registering(session, extension))
     await session.execute(
         update(SipPhone)
@@ -122,7 +129,7 @@ async def delete_extension(session: AsyncSession, actor: Actor, extension: Exten
 
 
 async def _leave(session: AsyncSession, extension: Extension) -> None:
-    """Groups and queues that lose it, as a member or a controller, are other ones from now on."""
+    """Give a new revision to the groups and queues that lose it as a member or a controller."""
     links = (
         select(table.group_id).where(table.extension_id == extension.id)
         for table in (SipGroupMember, SipGroupController)
@@ -133,14 +140,15 @@ async def _leave(session: AsyncSession, extension: Extension) -> None:
 
 
 def user_id(extension: Extension) -> str:
-    """The id under which the SIP side knows a SIP user."""
+    """Return the id under which the SIP side knows a SIP user."""
     return f"u{extension.id}"
 
 
 async def _registering(session: AsyncSession, extension: Extension) -> tuple[str, ...]:
-    """Whatever registers for the extension: its phones, and the SIP user.
+    """Return the ids that register for the extension: its phones, and the SIP user.
 
-    The user is named even if there is none, for the dial plan has changed: any word on the channel says so.
+    The SIP user is included even if the extension has none: the dial plan has changed, and any message on the
+    channel announces that.
     """
     phones = await session.scalars(select(SipPhone.oid).where(SipPhone.extension_id == extension.id))
     return (*phones, user_id(extension))
@@ -197,7 +205,7 @@ async def _write_password(
         return
     about = (extension.sip_user, extension.name, extension.number, customer.name, customer.sip_domain)
     await passwords.refuse_weak(password, "sipPassword", about)
-    # Held until the end: the hash is of this domain, and `customers.update_customer` counts who has one.
+    # Locked until the end: the hash has this domain in it, and `customers.update_customer` counts these.
     statement = select(Customer.sip_domain).where(Customer.id == customer.id)
     domain = await session.scalar(statement.with_for_update(read=True))
     if domain is None:
@@ -212,7 +220,7 @@ def _half(code: str, message: str) -> Refused:
 
 
 async def _write_primary(session: AsyncSession, extension: Extension, wanted: Value) -> None:
-    """A person has at most one primary extension; the first one is it unless something else is said."""
+    """Write `is_primary`; an employee has at most one primary extension, by default the first one."""
     if extension.employee_id is None:
         extension.is_primary = False
         return
@@ -233,7 +241,7 @@ async def _write_primary(session: AsyncSession, extension: Extension, wanted: Va
 
 
 async def read_employee(session: AsyncSession, customer: Customer, sent: object) -> Employee | None:
-    """The person of this customer with the id `sent`; None when there is none."""
+    """Return the employee of this customer with the id `sent`, or None if it does not exist."""
     statement = select(Employee).where(
         Employee.oid == (parse_oid(sent) or ""), Employee.customer_id == customer.id
     )
@@ -244,7 +252,7 @@ async def read_employee(session: AsyncSession, customer: Customer, sent: object)
 async def read_extensions(
     session: AsyncSession, customer: Customer, sent: Iterable[object]
 ) -> dict[str, int]:
-    """Those of the ids `sent` that extensions of this customer have: id -> our number of the row."""
+    """Return those of the ids `sent` that belong to extensions of this customer: id -> primary key."""
     wanted = {oid for item in sent if (oid := parse_oid(item))}
     statement = select(Extension.oid, Extension.id).where(
         Extension.oid.in_(wanted), Extension.customer_id == customer.id

@@ -1,4 +1,4 @@
-"""Properties that stand for themselves: one row each, to read, check, answer and document them."""
+"""Properties that depend on no other property: one row each to read, check, show and document them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One property: where it stands in JSON, where in the table, and what it must look like."""
+    """One property: its path in JSON, its column in the table, and the check of its value."""
 
     path: str
     column: str
@@ -28,17 +28,17 @@ class Field:
     check: Check
     about: str
     default: Value = None
-    """What a new row has; a null for a property that has a default means: not sent."""
+    """The value for a new row. If a property has a default, then null means that it was not sent."""
     required: bool = False
-    """A new row must have it, and no row can lose it."""
+    """A new row must have a value, and no row can lose it."""
     limits: Mapping[str, object] = field(default_factory=dict)
-    """What the documentation says beyond the type, in the words of JSON Schema: enum, maxLength, minimum."""
+    """The limits beyond the type, for the documentation, in JSON Schema: enum, maxLength, minimum."""
     loose: bool = False
-    """Whether a body may spell the value in more ways than `limits` say of what is stored."""
+    """True if a body may spell the value in more ways than `limits` allow for the stored value."""
 
 
 def read_fields(draft: Draft[Row], fields: Iterable[Field]) -> None:
-    """Check every property that was sent and put it into the draft."""
+    """Check every property that was sent, and put its value or its problem into the draft."""
     for one in fields:
         value = draft.sent(one.path)
         if value is None or (value == "" and one.type == "string"):
@@ -69,31 +69,31 @@ def _store(draft: Draft[Row], one: Field, value: object) -> None:
 def text(
     path: str, column: str, about: str, limit: int = NAME_CHARACTERS, *, required: bool = False
 ) -> Field:
-    """A line of text."""
+    """Return a field for a line of text."""
     check = checks.text(f"{path} is not a valid text", limit)
     return Field(path, column, "string", check, about, required=required, limits={"maxLength": limit})
 
 
 def flag(path: str, column: str, about: str) -> Field:
-    """true or false, false by default."""
+    """Return a field for true or false, false by default."""
     return Field(path, column, "boolean", checks.boolean(f"{path} must be true or false"), about, False)
 
 
 def number(path: str, column: str, low: int, high: int, about: str) -> Field:
-    """A whole number from `low` to `high`."""
+    """Return a field for a whole number from `low` to `high`."""
     message = f"{path} must be a number from {low} to {high}"
     check = checks.integer(low, high, message)
     return Field(path, column, "integer", check, about, limits={"minimum": low, "maximum": high})
 
 
 def word(path: str, column: str, options: tuple[str, ...], about: str, default: Value = None) -> Field:
-    """One of a few words."""
+    """Return a field for one of the words in `options`."""
     check = checks.one_of(options, f"{path} must be one of {', '.join(options)}")
     return Field(path, column, "string", check, about, default, limits={"enum": list(options)})
 
 
 def dialled(path: str, column: str, about: str, *, required: bool = False) -> Field:
-    """A number that a phone can dial."""
+    """Return a field for a number that a phone can dial."""
     check = checks.dialled(f"{path} is not a valid phone number")
     return Field(
         path, column, "string", check, about, required=required, limits={"pattern": DIALLED}, loose=True
@@ -101,13 +101,13 @@ def dialled(path: str, column: str, about: str, *, required: bool = False) -> Fi
 
 
 def email(path: str, column: str, about: str) -> Field:
-    """An e-mail address."""
+    """Return a field for an e-mail address."""
     check = checks.email(f"{path} is not a valid e-mail address")
     return Field(path, column, "string", check, about, limits={"maxLength": NAME_CHARACTERS})
 
 
 def caller_name_format() -> Field:
-    """How a group or a queue shows who calls."""
+    """Return the field for the format in which a group or a queue shows the caller."""
     return Field(
         "callerNameFormat",
         "caller_name_format",
@@ -119,7 +119,7 @@ def caller_name_format() -> Field:
 
 
 def dial_plan_number() -> Field:
-    """A number of the dial plan, which extensions, groups and queues share."""
+    """Return the field for a number of the dial plan, which extensions, groups and queues share."""
     return Field(
         "number",
         "number",

@@ -1,4 +1,4 @@
-"""Groups: extensions that ring together, and who controls them."""
+"""Groups: extensions that ring together, and the extensions that control them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
@@ -23,12 +23,12 @@ Link = TypeVar("Link", SipGroupMember, SipGroupController)
 
 
 async def find_group(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipGroup, Customer]:
-    """The group, held against other writers, and its customer. Raises Refused (404)."""
+    """Return the group, locked against other writers, and its customer. Raise Refused (404)."""
     return await lock_owned(session, caller, SipGroup, oid, "Group")
 
 
 async def read_groups(session: AsyncSession, customer: Customer, sent: Iterable[object]) -> dict[str, int]:
-    """Those of the ids `sent` that groups of this customer have: id -> our number of the row."""
+    """Return those of the ids `sent` that belong to groups of this customer: id -> primary key."""
     wanted = {oid for item in sent if (oid := parse_oid(item))}
     statement = select(SipGroup.oid, SipGroup.id).where(
         SipGroup.oid.in_(wanted), SipGroup.customer_id == customer.id
@@ -39,7 +39,7 @@ async def read_groups(session: AsyncSession, customer: Customer, sent: Iterable[
 async def add_members(
     session: AsyncSession, actor: Actor, group: SipGroup, extension_ids: Sequence[int]
 ) -> None:
-    """Make these extensions of the same customer members; who is one already stays as it was."""
+    """Make these extensions of the same customer members; those that are members already do not change."""
     await _link(session, SipGroupMember, group, extension_ids)
     await _changed(session, actor, group)
 
@@ -47,18 +47,18 @@ async def add_members(
 async def remove_members(
     session: AsyncSession, actor: Actor, group: SipGroup, extension_ids: Sequence[int]
 ) -> None:
-    """These extensions are members no more; who is none is passed over."""
+    """Remove these extensions from the members; an extension that is not a member is ignored."""
     await _unlink(session, SipGroupMember, group, extension_ids)
     await _changed(session, actor, group)
 
 
 async def set_members(session: AsyncSession, group: SipGroup, extension_ids: Sequence[int]) -> None:
-    """These extensions of the same customer are the members, and no others."""
+    """Make these extensions of the same customer the only members."""
     await _set(session, SipGroupMember, group, extension_ids)
 
 
 async def set_controllers(session: AsyncSession, group: SipGroup, extension_ids: Sequence[int]) -> None:
-    """These extensions of the same customer control the group, and no others."""
+    """Make these extensions of the same customer the only controllers of the group."""
     await _set(session, SipGroupController, group, extension_ids)
 
 

@@ -1,4 +1,4 @@
-"""Ids and credentials: made here, and nowhere else."""
+"""Public ids and credentials; all of them are made here."""
 
 import secrets
 import string
@@ -7,24 +7,24 @@ from typing import Final
 from ..tables import CREDENTIAL_LENGTH, OID_LENGTH
 
 CREDENTIAL_ALPHABET: Final = string.ascii_lowercase + string.digits
-"""Survives devices that fold case; 32 of these are 165 bits."""
+"""These characters survive devices that fold case; 32 of them are 165 bits."""
 
 
 def new_oid() -> str:
-    """A public id that no row has yet."""
+    """Return a new random public id."""
     return secrets.token_hex(OID_LENGTH // 2)
 
 
 def parse_oid(value: object) -> str | None:
-    """The id as it is stored (lower case), None when `value` cannot be one."""
+    """Return the id as it is stored (lower case), or None if `value` cannot be an id."""
     if not isinstance(value, str) or len(value) != OID_LENGTH:
         return None
     return value.lower() if set(value) <= set(string.hexdigits) else None
 
 
 def new_credential() -> str:
-    """A username or a password of a phone."""
+    """Return a new username or password of a phone."""
     while True:
         credential = "".join(secrets.choice(CREDENTIAL_ALPHABET) for _ in range(CREDENTIAL_LENGTH))
-        if not credential.startswith("0x"):  # sipp, and who knows what else, reads such a text as a number
+        if not credential.startswith("0x"):  # sipp, and perhaps other programs, read such a text as a number
             return credential

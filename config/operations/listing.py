@@ -1,4 +1,4 @@
-"""One page of a list: how many match, and those that were asked for."""
+"""One page of a list: the number of rows that match, and the rows of the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 MAX_FILTER: Final = 256
-"""No property that a filter looks at is searched for more."""
+"""Limit of the text of a filter; no filtered property is longer."""
 
 Searched = Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]]
 Sorts = Mapping[str, Sequence[ColumnElement[Any] | InstrumentedAttribute[Any]]]
@@ -18,18 +18,18 @@ Sorts = Mapping[str, Sequence[ColumnElement[Any] | InstrumentedAttribute[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a list asks for; everything is inside its limits already."""
+    """A request for a page of a list; all values are already checked against their limits."""
 
     offset: int
     limit: int
     text: str = ""
     sort: str = ""
     customer: str | None = None
-    """Id of the one customer, as sent; None: not sent."""
+    """Id of the one customer as it was sent, or None if it was not sent."""
 
 
 def matches(text: str, searched: Searched) -> ColumnElement[bool]:
-    """Whether any column has `text` in it, whatever its case; what means something to LIKE is literal."""
+    """Return the condition that a column contains `text`, ignoring case; LIKE wildcards in it are literal."""
     if len(text) > MAX_FILTER or "\0" in text:
         return false()
     return or_(*(column.icontains(text, autoescape=True) for column in searched))
@@ -43,7 +43,7 @@ async def read_page(
     sorts: Sorts,
     last: InstrumentedAttribute[int],
 ) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
-    """How many rows of `statement` match, and the page; `last` decides between equal ones."""
+    """Return how many rows of `statement` match, and the page; `last` orders rows that sort equal."""
     if page.text:
         statement = statement.where(matches(page.text, searched))
     counted = statement.with_only_columns(last).order_by(None).subquery()

@@ -1,4 +1,4 @@
-"""How many wrong passwords a source and a login may try, shared by all processes (rules.guesses)."""
+"""The budget of wrong passwords of a source and a login, shared by all processes (rules.guesses)."""
 
 import logging
 from collections.abc import Callable
@@ -24,28 +24,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who sends a login: its address, and what it says it is."""
+    """The sender of a login: its address, and its user agent."""
 
     address: str
     agent: str = ""
 
 
 class LoginBudget:
-    """Lets a password be checked, and hears whether it was right."""
+    """The check before a password is verified, and the place to report the result."""
 
     def __init__(
         self, guesses: Guesses, traces: Traces, lines: WrongPasswordLines, now: Callable[[], Epoch]
     ) -> None:
-        """`traces` keeps what is told of a person's wrong passwords."""
+        """Take `traces`, which stores an employee's wrong passwords for display."""
         self._guesses = guesses
         self._traces = traces
         self._lines = lines
         self._now = now
         self._ledger = Ledger()
-        """What this process counts while Redis is away."""
+        """The tries that this process counts while Redis is unavailable."""
 
     async def take(self, visitor: Visitor, email: str) -> tuple[Guesser, Taken]:
-        """Count a try in advance. Raises Refused (429) when the source or the login has had too many."""
+        """Count a try in advance and return it.
+
+        Raise Refused (429) if the source or the login has had too many wrong passwords.
+        """
         who = guesser(visitor.address, email, IPV6_PREFIX)
         try:
             taken = await self._guesses.take(who)
@@ -59,19 +62,19 @@ class LoginBudget:
         return who, taken
 
     def give_back(self, who: Guesser, taken: Taken) -> None:
-        """Give a try back: the password was not looked at, or was right."""
+        """Give a try back: the password was not checked, or it was right."""
         if taken.entry:
             self._guesses.give_back(who, taken)
         if taken.at:
             self._ledger.remove(who, taken.at)
 
     def right(self, who: Guesser, taken: Taken) -> None:
-        """Give a try back, and note that the login is good there: the password was right."""
+        """Give a try back, and record that the login succeeded from there: the password was right."""
         self.give_back(who, taken)
         self._guesses.good(who)
 
     async def wrong(self, visitor: Visitor, email: str, employee: str | None) -> None:
-        """Leave a trace; `employee` is the id of the person whose login it is, None: nobody's."""
+        """Record a wrong password; `employee` is the id of the login's owner, or None if that is unknown."""
         self._note(visitor, email, WRONG)
         if employee is None:
             return
@@ -97,6 +100,6 @@ class LoginBudget:
 
 
 def held(until: Epoch, now: Epoch) -> Refused:
-    """The refusal of a source or a login that is not looked at before `until`."""
+    """Return the refusal (429) for a source or a login that is held until `until`."""
     seconds = min(max(1, round(until - now)), HOLD_SECONDS)
     return too_many("Too many wrong passwords, please try again later", seconds)

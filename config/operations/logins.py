@@ -1,4 +1,4 @@
-"""Logging in with an e-mail address and a password."""
+"""Login with an e-mail address and a password."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from .passwords import Passwords
 from .people import Person, find_login, refuse_address
 
 NOBODYS_LOGIN: Final = ""
-"""No employee has it."""
+"""A login that no employee has."""
 
 
 class Logins:
-    """Finds out who logs in, within the budget of whoever tries."""
+    """Verification of logins, within the budget of wrong passwords of the source and the login."""
 
     def __init__(
         self,
@@ -40,13 +40,14 @@ class Logins:
         self._runner = runner
         self._now = now
         self._trials: dict[bytes, asyncio.Task[Person | Refused]] = {}
-        """What is being looked at, by address and login."""
+        """Verifications in progress, by address, login and password."""
 
     async def log_in(self, login: Login, visitor: Visitor, *, remember: bool = False) -> Person:
-        """The person who logs in. Raises Refused: 401, and 429 after too many wrong passwords.
+        """Return the person who logs in. Raise Refused: 401, and 429 after too many wrong passwords.
 
-        Whatever is wrong, the answer is the same and takes as long; that the address is refused is told only
-        to those who know the password. `remember`: one that was right a moment ago is not hashed again.
+        Every failed login gets the same answer and takes equally long. Only a caller who knows the password
+        learns that its address is refused. With `remember`, a password that was right a moment ago is not
+        hashed again.
         """
         email = as_email(login.email)
         person = await self._find(email) if remember else None
@@ -60,7 +61,7 @@ class Logins:
         return person
 
     async def _prove(self, login: Login, visitor: Visitor, email: str, *, remember: bool) -> Person:
-        """Whoever sends the same login many times at once has made one try."""
+        """Verify the password and return the person; the same login sent many times at once is one try."""
         mark = self._passwords.mark(f"{visitor.address}\n{login.email}\n{login.password}")
         trial = self._trials.get(mark)
         if trial is None:
@@ -85,7 +86,7 @@ class Logins:
             person = await self._find(email)
             stored = person.password_hash if person else None
             right = await self._passwords.matches(stored, login.password, who.source, known=taken.good)
-        except BaseException:  # the database is away, or too many wait: nobody has tried anything
+        except BaseException:  # the database is unavailable, or too many requests wait: no password was tried
             self._budget.give_back(who, taken)
             raise
         if person is None or not right:
@@ -98,7 +99,7 @@ class Logins:
         return person
 
     async def _judge(self, person: Person, login: Login) -> None:
-        """Note whether the password is weak: only now is it seen. `registrar doctor` tells."""
+        """Record whether the password is weak, for `registrar doctor`; only now is its text available."""
         if await self._passwords.weakness(login.password, (login.email, person.name)) is None:
             self._runner.command("ZREM", keys.WEAK, person.employee)
             return
@@ -112,7 +113,7 @@ class Logins:
 
 
 def as_email(text: str) -> str:
-    """The login as it is stored."""
+    """Return the login as it is stored, or NOBODYS_LOGIN if no employee can have it."""
     email = text.strip().lower()
     return email if len(email) <= SHORT_TEXT and is_clean(email) else NOBODYS_LOGIN
 

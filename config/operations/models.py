@@ -1,4 +1,4 @@
-"""The models of phones that every installation knows, and how one is found."""
+"""The phone models that every installation has, and the search for a model."""
 
 import hashlib
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ FUNCTIONS: Final = (
     "SWITCH",
     "PRESENCE",
 )
-"""Everything a softkey can be."""
+"""All functions that a softkey can have."""
 
 SPEAKING_PARTS: Final = ("handset", "headset", "handsfree")
 
@@ -38,7 +38,7 @@ Columns = Mapping[str, object]
 
 
 def model_oid(brand: str, model: str) -> str:
-    """The id of a model that we bring along: the same in every installation."""
+    """Return the id of a built-in model; it is the same in every installation."""
     return hashlib.sha256(f"registrar model {brand}/{model}".encode()).hexdigest()[:OID_LENGTH]
 
 
@@ -95,7 +95,7 @@ MODELS: Final[Mapping[str, Columns]] = {
 
 
 async def add_missing_models(connection: AsyncConnection) -> None:
-    """Put those of our models into the database that are not there yet."""
+    """Insert the built-in models that are missing in the database."""
     there = set(await connection.scalars(select(SipPhoneModel.oid)))
     missing = [row for row in MODELS.values() if row["oid"] not in there]
     for row in missing:
@@ -103,7 +103,7 @@ async def add_missing_models(connection: AsyncConnection) -> None:
 
 
 async def find_model(session: AsyncSession, oid: object) -> SipPhoneModel | None:
-    """The model with this id; None when it is unknown or no id at all."""
+    """Return the model with this id, or None if it is unknown or not an id."""
     parsed = parse_oid(oid)
     if parsed is None:
         return None

@@ -19,15 +19,15 @@ from .ids import new_oid
 
 TABLE: Final = TrustedNetwork.__tablename__
 MAX_NETWORKS: Final = 500
-"""Of one customer: the SIP side reads all of them with each of its users."""
+"""Limit of networks of one customer: the SIP side reads all of them with each of its users."""
 CIDR: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
 
 Columns = Mapping[str, Value]
-"""Checked values by column; `network_as_sent` alone says which network it is."""
+"""Checked values by column; the network itself is in `network_as_sent` only."""
 
 
 def network_check(message: str) -> Check:
-    """A network in CIDR form; host bits may be set, they do not count (D33). All addresses are no network."""
+    """Return a check for a network in CIDR form; host bits are ignored (D33), and a /0 is refused."""
 
     def check(value: object) -> Value | Wrong:
         text = value.strip(" ") if isinstance(value, str) else ""
@@ -45,9 +45,9 @@ def network_check(message: str) -> Check:
 async def create_network(
     session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
 ) -> TrustedNetwork:
-    """A further network of the customer, which the caller holds against other writers.
+    """Add a network to a customer that is locked against other writers, and return it.
 
-    Raises Refused (409) for one that is there already, and when there are too many.
+    Raise Refused (409) if the customer has this network already, or has too many.
     """
     counted = select(func.count(TrustedNetwork.id)).where(TrustedNetwork.customer_id == customer.id)
     if (await session.scalar(counted) or 0) >= MAX_NETWORKS:
@@ -62,7 +62,7 @@ async def create_network(
 async def update_network(
     session: AsyncSession, actor: Actor, customer: Customer, network: TrustedNetwork, columns: Columns
 ) -> Change:
-    """Change what `columns` has. Raises Refused (409) for a network that is there already."""
+    """Change the columns in `columns`; return what changed. Raise Refused (409) if the network is taken."""
     await _write(session, network, columns)
     network.updated_at = clock.utc_now()
     await _changed(session, actor, "update", customer, network)
@@ -72,7 +72,7 @@ async def update_network(
 async def delete_network(
     session: AsyncSession, actor: Actor, customer: Customer, network: TrustedNetwork
 ) -> Change:
-    """Remove it; without any the customer's users may register from anywhere."""
+    """Delete the network; return what changed. Without networks users may register from anywhere."""
     await session.delete(network)
     await _changed(session, actor, "delete", customer, network)
     return Change(customer=customer.oid)
@@ -103,7 +103,7 @@ async def _refuse_taken(session: AsyncSession, network: TrustedNetwork, canonica
 async def _changed(
     session: AsyncSession, actor: Actor, action: str, customer: Customer, network: TrustedNetwork
 ) -> TrustedNetwork:
-    """The view `phone_v1` shows the networks with every user of the customer: its version grows."""
+    """Record the change and increment the customer's version: `phone_v1` shows networks with every user."""
     customer.version += 1
     record(session, actor, action, TABLE, network.oid)
     await session.flush()

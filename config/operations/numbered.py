@@ -1,4 +1,4 @@
-"""Groups and queues alike: what has a number of its own in the dial plan is made, changed and removed."""
+"""Groups and queues: creating, changing and deleting rows that have their own number in the dial plan."""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar
@@ -25,7 +25,7 @@ KINDS: Final[Mapping[type[SipGroup] | type[Queue], Kind]] = {SipGroup: "group", 
 async def create(
     session: AsyncSession, actor: Actor, table: type[Numbered], customer: Customer, columns: Columns
 ) -> Numbered:
-    """A new one without members. Raises Refused (409) for a number that is taken."""
+    """Create a group or a queue without members and return it. Raise Refused (409) if its number is taken."""
     row = table(oid=new_oid(), customer_id=customer.id)
     await _write(session, row, columns)
     session.add(row)
@@ -35,7 +35,7 @@ async def create(
 
 
 async def update(session: AsyncSession, actor: Actor, row: SipGroup | Queue, columns: Columns) -> None:
-    """Change what `columns` has. Raises Refused (409) for a number that is taken."""
+    """Change the columns in `columns`. Raise Refused (409) for a number that is taken."""
     await _write(session, row, columns)
     row.updated_at = clock.utc_now()
     revise(row)
@@ -44,7 +44,7 @@ async def update(session: AsyncSession, actor: Actor, row: SipGroup | Queue, col
 
 
 async def delete(session: AsyncSession, actor: Actor, row: SipGroup | Queue) -> None:
-    """Remove it, and with it what its members were in it; keys that point to it do nothing more."""
+    """Delete the group or queue and its memberships; softkeys that point to it stop working."""
     await numbers.release(session, row.oid)
     if isinstance(row, SipGroup):
         of_group = select(QueueMember.queue_id).where(QueueMember.group_id == row.id)

@@ -14,9 +14,9 @@ PROPERTY: Final = "number"
 
 
 async def claim(session: AsyncSession, customer: int, number: str, kind: Kind, ref: str) -> None:
-    """Give `number` to the row with the oid `ref`, in place of the one it had.
+    """Give `number` to the row with the oid `ref`, in place of its former number.
 
-    Raises Refused (409) when another row has it; that it has one at all is the database's rule.
+    Raise Refused (409) if another row has it. The database requires that each row has a number.
     """
     statement = select(Number).where(Number.customer_id == customer, Number.number == number)
     owner = await session.scalar(statement.with_for_update())
@@ -31,5 +31,5 @@ async def claim(session: AsyncSession, customer: int, number: str, kind: Kind, r
 
 
 async def release(session: AsyncSession, ref: str) -> None:
-    """The row with the oid `ref` has no number any more."""
+    """Free the number of the row with the oid `ref`."""
     await session.execute(delete(Number).where(Number.ref == ref))

@@ -1,4 +1,4 @@
-"""Passwords and pins of people: kept as argon2id, worked on beside the event loop."""
+"""Passwords and pins of people: stored as argon2id hashes, which are computed outside the event loop."""
 
 import asyncio
 import hashlib
@@ -17,39 +17,39 @@ from .weakness import weakness
 
 LEAST_LENGTH: Final = 10
 STRENGTH: Final = "At least 10 characters (REGISTRAR_PASSWORD_LENGTH), and not one that is guessed first"
-"""For the documentation of whatever is a password."""
+"""Text for the API documentation of each password."""
 MAX_PASSWORD: Final = 1_024
-"""More is no password but work for us."""
+"""Limit of a password; a longer one only costs computing time."""
 AT_ONCE: Final = 2
-"""Each takes 64 MiB and some 50 ms of a core; more at once would only wait for each other."""
+"""Checks that run at the same time. Each takes 64 MiB and some 50 ms of a core; more would only wait."""
 CROWDED_SECONDS: Final = 2
-"""When those are to come back who find too many waiting, most of them from their own address."""
+"""Retry-After of a refused login, if too many wait and most of them are from its source."""
 REMEMBER_SECONDS: Final = 60
 MAX_REMEMBERED: Final = 10_000
 NOBODYS: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$rNnn0WIOolrw4wBD6McXCg$tSWLwRAYEkkcp5mrNjfjJkHJw5vB91qbchtbS+iSMAQ"
 )
-"""Opens nothing; checked for an unknown login, so that it takes as long as a known one."""
+"""A hash that no password matches; an unknown login is checked against it, to take as long as a known one."""
 
 _hasher: Final = PasswordHasher()
 
 
 class Passwords:
-    """Makes and checks hashes; one object per process, so that only a few are ever at work."""
+    """Hashing and verification of passwords; one object per process limits how many run at the same time."""
 
     def __init__(self, now: Callable[[], float] = clock.epoch_now, least: int = LEAST_LENGTH) -> None:
-        """`least`: how many characters a new password needs."""
+        """Take `least`, the number of characters that a new password needs."""
         self._least = least
         self._checks = FairTurns(AT_ONCE)
         self._hashes = asyncio.Semaphore(1)
-        """Its own: who hashes may hold the database, and must not queue behind a flood of logins."""
+        """A separate limit: a request that hashes may hold the database, so it must not wait for logins."""
         self._now = now
         self._key = secrets.token_bytes(32)
         self._remembered: dict[bytes, float] = {}
-        """Right passwords of a moment ago -> until when; in the order they came."""
+        """Passwords that were right a moment ago -> until when they are remembered; oldest first."""
 
     async def refuse_weak(self, password: str, path: str, about: Iterable[str | None]) -> None:
-        """Raises Refused (422) for a password that is too short, or is guessed first; `path` has it.
+        """Raise Refused (422) if the password is too short or easy to guess; `path` is its property.
 
         `about` are words about its owner.
         """
@@ -59,22 +59,22 @@ class Passwords:
             raise Refused(Problem(422, path, problem, path, check))
 
     async def weakness(self, password: str, about: Iterable[str | None]) -> str | None:
-        """Return what is wrong with a password; None: nothing. It takes some milliseconds of a core."""
+        """Return what is wrong with a password, or None; this takes some milliseconds of a core."""
         words = [word for word in about if word]
         return await asyncio.to_thread(weakness, password, self._least, words)
 
     async def hashed(self, password: str) -> str:
-        """What is stored of a password."""
+        """Return the hash of a password, as it is stored."""
         async with self._hashes:
             return await asyncio.to_thread(_hasher.hash, password)
 
     async def matches(
         self, stored: str | None, password: str, source: str = "", *, known: bool = False
     ) -> bool:
-        """Whether `password` is the one `stored` was made of; None: nobody's, which takes as long.
+        """Return True if `password` matches the hash `stored`; without `stored`, return False equally late.
 
-        Sources take turns, and within one those who are `known` from there come first. Raises Refused (429)
-        when too many wait, most of them from this source.
+        Sources take turns; within a source, requests whose login is `known` from there come first. Raise
+        Refused (429) if too many wait, most of them from this source.
         """
         if len(password) > MAX_PASSWORD:
             return False
@@ -85,15 +85,15 @@ class Passwords:
             raise too_many("Too many logins wait, please try again", CROWDED_SECONDS) from None
 
     def remembers(self, stored: str | None, password: str, about: str) -> bool:
-        """Whether this very password was right a minute ago: for those who send it with each request.
+        """Return True if this password was right within the last minute, for clients that send it each time.
 
-        `about` names whose password it is, and in which state; with another one nothing is remembered.
-        What is kept tells nobody the password: it is a HMAC under a key that this process made up.
+        `about` names its owner and the owner's state; after a change of either nothing is remembered. The
+        password cannot be recovered from the stored value: it is an HMAC under a random key of this process.
         """
         return self._remembered.get(self.mark(f"{about}\n{stored}\n{password}"), 0.0) > self._now()
 
     def remember(self, stored: str | None, password: str, about: str) -> None:
-        """Note that the password was right just now."""
+        """Remember for REMEMBER_SECONDS that the password was right."""
         mark = self.mark(f"{about}\n{stored}\n{password}")
         self._remembered.pop(mark, None)
         while len(self._remembered) >= MAX_REMEMBERED:
@@ -101,7 +101,7 @@ class Passwords:
         self._remembered[mark] = self._now() + REMEMBER_SECONDS
 
     def mark(self, text: str) -> bytes:
-        """What stands for a text with a password in it; it means something in this process alone."""
+        """Return an HMAC of a text with a password in it; it can only be compared within this process."""
         return hmac.digest(self._key, _bytes(text), hashlib.sha256)
 
 
@@ -113,5 +113,5 @@ def _matches(stored: str, password: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    """Also of a text that is none: JSON can hold half a character."""
+    """Return the bytes of a text, even of one with lone surrogates, which JSON can hold."""
     return text.encode("utf-8", "surrogatepass")

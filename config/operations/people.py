@@ -1,4 +1,4 @@
-"""The person behind a request."""
+"""The person who sends a request."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,7 +18,7 @@ ACTIVE: Final = "ACTIVE"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What a request needs to know of an employee."""
+    """The data of an employee that a request needs."""
 
     employee: str
     customer: str
@@ -31,13 +31,14 @@ class Person:
     password_hash: str | None = field(repr=False)
 
     def caller(self) -> Caller:
-        """The person with all its rights."""
+        """Return the caller: this person with all its rights."""
         return Caller(self.level, self.customer, self.employee)
 
     def may_enter(self, level: AccessLevel) -> bool:
-        """Whether the person may use the API with the rights of `level`.
+        """Return True if the person may use the API with the rights of `level`.
 
-        The customer must be active, but for those who look after customers: nobody locks them out.
+        The customer must be active, unless `level` is at least RESELLER_ADMIN: those who manage customers
+        must not be locked out.
         """
         return self.state == ACTIVE and (self.customer_state == ACTIVE or level >= AccessLevel.RESELLER_ADMIN)
 
@@ -57,7 +58,7 @@ _PERSON: Final = (
     .select_from(Employee)
     .join(Customer, Customer.id == Employee.customer_id)
 )
-"""The columns of a Person in their order. Every request pays for these statements: they are built once."""
+"""The columns of a Person in their order. These statements are built once, as every request runs one."""
 _BY_ID: Final = _PERSON.where(Employee.oid == bindparam("key"))
 _BY_LOGIN: Final = _PERSON.where(Employee.login_email == bindparam("key"))
 _BY_TOKEN: Final = _PERSON.join(EmployeeToken, EmployeeToken.employee_id == Employee.id).where(
@@ -67,7 +68,10 @@ _CUSTOMER: Final = select(Customer.state).where(Customer.oid == bindparam("key")
 
 
 async def identify(connection: AsyncConnection, credentials: Claims | ServiceToken, address: str) -> Caller:
-    """Who calls from `address`. Raises Refused (401): the person is gone, blocked or changed since then."""
+    """Return the caller. Raise Refused (401) if the token is void or `address` is refused to its person.
+
+    A token is void if the person is gone, blocked, or changed since the token was made.
+    """
     if isinstance(credentials, ServiceToken):
         person = await _machine(connection, credentials)
         level = person.level
@@ -83,18 +87,18 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
 
 
 async def find_login(connection: AsyncConnection, email: str) -> Person | None:
-    """The person with this login, which is in lower case already."""
+    """Return the person with this login, which is in lower case already, or None."""
     return await _find(connection, _BY_LOGIN, email)
 
 
 def refuse_address(person: Person, address: str) -> None:
-    """Raises Refused (401) when the person may not call from `address`."""
+    """Raise Refused (401) if the person may not call from `address`."""
     if not allows(person.ip_restriction, address):
         raise invalid_token("IP address not authenticated")
 
 
 def please_login() -> Refused:
-    """The token is one of ours, but its time is over."""
+    """Return the refusal (401) of a token that was valid, but is no longer."""
     return invalid_token("Please login")
 
 
@@ -115,7 +119,7 @@ async def _holder(connection: AsyncConnection, claims: Claims) -> Person:
 
 
 async def _nobody(connection: AsyncConnection, claims: Claims) -> Caller:
-    """A token of no person; that of a customer is good as long as the customer is active."""
+    """Return the caller for a token without a person; a customer's token needs an active customer."""
     customer = parse_oid(claims.customer)
     bound = claims.customer is not None and claims.level < AccessLevel.RESELLER_ADMIN
     if bound and await connection.scalar(_CUSTOMER, {"key": customer or ""}) != ACTIVE:
@@ -148,7 +152,7 @@ def _person(
 
 
 async def primary_extension(session: AsyncSession, caller: Caller) -> tuple[Extension, Customer, str] | None:
-    """The caller's own primary extension, its customer, and the caller's name; None when there is none."""
+    """Return the caller's primary extension, its customer and the caller's name, or None without one."""
     statement = (
         select(Extension, Customer, Employee.name)
         .join(Employee, Employee.id == Extension.employee_id)

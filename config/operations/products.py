@@ -1,4 +1,4 @@
-"""Products: what phones and side panels were bought as."""
+"""Products: the articles that phones and side panels were bought as."""
 
 import math
 import re
@@ -28,7 +28,7 @@ Columns = Mapping[str, Value]
 
 
 def type_check(message: str) -> Check:
-    """A short word in upper case."""
+    """Return a check for a short word in upper case."""
 
     def check(value: object) -> Value | Wrong:
         return value if isinstance(value, str) and TYPE.fullmatch(value) else Wrong(message)
@@ -37,7 +37,7 @@ def type_check(message: str) -> Check:
 
 
 def price_check(message: str) -> Check:
-    """A number of at most two decimals, not below zero."""
+    """Return a check for a number that is not negative and has at most two decimals."""
 
     def check(value: object) -> Value | Wrong:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_PRICE:
@@ -49,9 +49,9 @@ def price_check(message: str) -> Check:
 
 
 def usable(customer: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The condition on `Product` under which the customer that `customer` describes may use it.
+    """Return the condition on `Product` under which the customer that `customer` describes may use it.
 
-    Everybody's, its own, and those of the resellers above it.
+    These are the products without a reseller, the customer's own, and those of the resellers above it.
     """
     return or_(
         Product.reseller_id.is_(None), Product.reseller_id.in_(select(Customer.id).where(above(customer)))
@@ -59,16 +59,16 @@ def usable(customer: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def visible_products(caller: Caller) -> ColumnElement[bool]:
-    """The condition on `Product` under which the caller may see it."""
+    """Return the condition on `Product` under which the caller may see it."""
     return true() if caller.level >= AccessLevel.RESELLER_ADMIN else usable(Customer.oid == caller.customer)
 
 
 async def find_usable(
     session: AsyncSession, customer: Customer, sent: object, type_: str | None = None
 ) -> int | None:
-    """Our number of the product with this id, when the customer may use it; None: there is none.
+    """Return the primary key of the product with this id, or None if the customer may not use one.
 
-    `type_`: it must be of this type.
+    With `type_`, the product must be of this type.
     """
     statement = select(Product.id).where(Product.oid == (parse_oid(sent) or ""))
     statement = statement.where(usable(Customer.id == customer.id))
@@ -79,9 +79,9 @@ async def find_usable(
 
 
 async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Product:
-    """The product, held against other writers.
+    """Return the product, locked against other writers.
 
-    Raises Refused: 404 when the caller does not see it, 403 when it is everybody's, or another reseller's.
+    Raise Refused: 404 if the caller may not see it, 403 if it has no reseller or another one's.
     """
     statement = select(Product).where(Product.oid == (parse_oid(oid) or ""), visible_products(caller))
     product: Product | None = await session.scalar(statement.with_for_update(of=Product))
@@ -96,7 +96,7 @@ async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Pr
 
 
 async def create_product(session: AsyncSession, actor: Actor, columns: Columns) -> Product:
-    """A new product."""
+    """Create a product and return it."""
     product = Product(oid=new_oid(), **columns)
     session.add(product)
     await session.flush()
@@ -105,7 +105,7 @@ async def create_product(session: AsyncSession, actor: Actor, columns: Columns) 
 
 
 async def update_product(session: AsyncSession, actor: Actor, product: Product, columns: Columns) -> None:
-    """Change what `columns` has; the product is held already."""
+    """Change the columns in `columns` of a locked product."""
     for name, value in columns.items():
         setattr(product, name, value)
     product.updated_at = clock.utc_now()
@@ -114,7 +114,7 @@ async def update_product(session: AsyncSession, actor: Actor, product: Product, 
 
 
 async def delete_product(session: AsyncSession, actor: Actor, product: Product) -> None:
-    """Remove the product, which is held already. Raises Refused (409) while something was bought as it."""
+    """Delete a locked product. Raise Refused (409) if a phone or a side panel refers to it."""
     for table in (SipPhone, SipPhoneSidePanel):
         if await session.scalar(select(table.product_id).where(table.product_id == product.id).limit(1)):
             message = "A phone or a side panel refers to the product"

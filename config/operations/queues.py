@@ -1,4 +1,4 @@
-"""Queues: calls that wait, and who takes them."""
+"""Queues: calls that wait, and the members that take them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from .revisions import revise, revise_all
 TABLE: Final = Queue.__tablename__
 MEMBERS: Final = QueueMember.__tablename__
 TARGETS: Final = ("group_id", "extension_id", "external_number")
-"""Whom a member rings: exactly one of these."""
+"""The targets of a member: it has exactly one of these."""
 RING_STRATEGIES: Final = ("all", "huntLongestIdle")
 MAX_ATTEMPTS: Final = 100
 MAX_RING_SECONDS: Final = 3_600
@@ -33,12 +33,12 @@ Target = tuple[Value, ...]
 
 
 async def find_queue(session: AsyncSession, caller: Caller, oid: object) -> tuple[Queue, Customer]:
-    """The queue, held against other writers, and its customer. Raises Refused (404)."""
+    """Return the queue, locked against other writers, and its customer. Raise Refused (404)."""
     return await lock_owned(session, caller, Queue, oid, "Queue")
 
 
 async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> QueueMember:
-    """A new member. Raises Refused (422) unless it has exactly one target."""
+    """Create a member and return it. Raise Refused (422) unless it has exactly one target."""
     member = _new_member(queue, columns)
     session.add(member)
     await session.flush()
@@ -48,7 +48,7 @@ async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns:
 
 
 async def update_member(session: AsyncSession, actor: Actor, member: QueueMember, columns: Columns) -> None:
-    """Change what `columns` has. Raises Refused (422) unless it has exactly one target then."""
+    """Change the columns in `columns`. Raise Refused (422) unless the member then has exactly one target."""
     _refuse_targets({target: columns.get(target, getattr(member, target)) for target in TARGETS})
     for column, value in columns.items():
         setattr(member, column, value)
@@ -59,7 +59,7 @@ async def update_member(session: AsyncSession, actor: Actor, member: QueueMember
 
 
 async def delete_member(session: AsyncSession, actor: Actor, member: QueueMember) -> None:
-    """It takes the calls of the queue no more."""
+    """Delete the member, so that it takes no more calls of the queue."""
     await _revise_queue(session, member)
     await session.delete(member)
     record(session, actor, "delete", MEMBERS, member.oid)
@@ -67,10 +67,10 @@ async def delete_member(session: AsyncSession, actor: Actor, member: QueueMember
 
 
 async def order_members(session: AsyncSession, actor: Actor, queue: Queue, member_ids: Sequence[int]) -> None:
-    """Ring the groups of the queue in this order; its other members keep their place (C11: only groups are
-    known where members are ordered).
+    """Ring the groups of the queue in this order; its other members keep their place.
 
-    Raises Refused (400) unless every one of them is named exactly once.
+    That is because the API that orders members knows only groups (C11). Raise Refused (400) unless every
+    group member is named exactly once.
     """
     members = {member.id: member for member in await members_of(session, queue) if member.group_id}
     if sorted(member_ids) != sorted(members):
@@ -85,9 +85,9 @@ async def order_members(session: AsyncSession, actor: Actor, queue: Queue, membe
 
 
 async def set_members(session: AsyncSession, queue: Queue, wanted: Sequence[Columns]) -> None:
-    """These are the members, and no others; who stays keeps its id.
+    """Replace the members of the queue; a member whose target stays keeps its id.
 
-    Raises Refused (422) unless each has exactly one target.
+    Raise Refused (422) unless each has exactly one target.
     """
     there: dict[Target, list[QueueMember]] = defaultdict(list)
     for member in await members_of(session, queue):
@@ -105,13 +105,13 @@ async def set_members(session: AsyncSession, queue: Queue, wanted: Sequence[Colu
 
 
 async def members_of(session: AsyncSession, queue: Queue) -> Sequence[QueueMember]:
-    """All members of a queue in the order in which they ring, held against other writers."""
+    """Return all members of a queue in the order in which they ring, locked against other writers."""
     statement = select(QueueMember).where(QueueMember.queue_id == queue.id).with_for_update()
     return (await session.scalars(statement.order_by(QueueMember.ring_order, QueueMember.id))).all()
 
 
 def priority(ring_order: int) -> int:
-    """The place of a member on the scale from 1 to 20."""
+    """Return the place of a member on the scale from 1 to 20."""
     return min(max(ring_order, 1), LAST_PRIORITY)
 
 
@@ -125,7 +125,7 @@ def _new_member(queue: Queue, columns: Columns) -> QueueMember:
 
 
 def _keep(member: QueueMember, columns: Columns) -> None:
-    """A place that the scale from 1 to 20 cannot tell from the stored one leaves that one alone."""
+    """Change the columns of a member; a place that equals the stored one on the scale from 1 to 20 stays."""
     for column, value in columns.items():
         if column != "ring_order" or value != priority(member.ring_order):
             setattr(member, column, value)

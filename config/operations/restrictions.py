@@ -1,4 +1,4 @@
-"""From where a person may call the API: `ipRestriction`, a comma list of networks."""
+"""The networks from which a person may call the API: `ipRestriction`, separated by commas."""
 
 from functools import lru_cache
 from ipaddress import ip_address
@@ -10,11 +10,11 @@ from registrar.rules.access import network
 from .checks import Check, Value, Wrong, address
 
 MAX_RESTRICTION: Final = 1_000
-"""The column's length; some thirty networks."""
+"""The column's length; room for some thirty networks."""
 
 
 def restriction_check(message: str) -> Check:
-    """A comma list of addresses and networks, stored without blanks."""
+    """Return a check for addresses and networks separated by commas, stored without blanks."""
 
     def check(value: object) -> Value | Wrong:
         if not isinstance(value, str) or len(value) > MAX_RESTRICTION:
@@ -30,7 +30,7 @@ def restriction_check(message: str) -> Check:
 
 
 def allows(restriction: str | None, source: str) -> bool:
-    """Whether a person with this restriction may call from the address `source`."""
+    """Return True if a person with this restriction may call from the address `source`."""
     if not restriction:
         return True
     folded = address(source)
@@ -42,7 +42,7 @@ def allows(restriction: str | None, source: str) -> bool:
 
 @lru_cache(1_024)
 def _networks(restriction: str) -> tuple[Network, ...]:
-    """Raises ValueError."""
+    """Return the networks. Raise ValueError if the text is malformed or has a zone."""
     if "%" in restriction:
         raise ValueError("a zone means something on one machine only")
     return tuple(network(part) for part in restriction.split(","))

@@ -1,4 +1,4 @@
-"""New revisions of things whose parts changed: members are rows of their own, but belong to what is shown."""
+"""New revisions of rows whose parts changed: members are separate rows, but are shown with their owner."""
 
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,6 +14,6 @@ def revise(row: SipGroup | Queue) -> None:
 async def revise_all(
     session: AsyncSession, table: type[SipGroup] | type[Queue], where: ColumnElement[bool]
 ) -> None:
-    """Give a new revision to the rows that lose or get a part; they themselves did not change."""
+    """Give a new revision to the rows that lose or get a part; `updated_at` stays, as they did not change."""
     statement = update(table).where(where).execution_options(synchronize_session=False)
     await session.execute(statement.values(revision=table.revision + 1, updated_at=table.updated_at))

@@ -1,4 +1,4 @@
-"""Turns at something scarce: sources take turns, so that one with many requests holds up none but its own."""
+"""Fair access to a scarce resource: sources take turns, so many requests of one delay only that source."""
 
 import asyncio
 from collections import deque
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MAX_WAITING: Final = 1_000
-"""Requests that wait for their turn in all. Beyond, the newest of the source with the most is sent away."""
+"""Limit of waiting requests. Above it, the newest request of the source with the most is rejected."""
 
 Place = asyncio.Future[None]
 
 
 class Crowded(Exception):
-    """There are too many requests, and most of them are of this one's source."""
+    """Too many requests wait, and most of them are from the source of this one."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """Those of one source that wait: the accounts that are known from there before all others."""
+    """The waiting requests of one source: known accounts are served before all others."""
 
     known: deque[Place] = field(default_factory=deque)
     others: deque[Place] = field(default_factory=deque)
@@ -29,19 +29,19 @@ class _Line:
 
 
 class FairTurns:
-    """So many at once. While all are at work, sources with somebody waiting get the next turns in turn."""
+    """A limit on concurrent work. If all places are taken, the sources that wait are served in rotation."""
 
     def __init__(self, at_once: int, most: int = MAX_WAITING) -> None:
-        """`at_once` are served at the same time, `most` wait."""
+        """Serve `at_once` requests at the same time; let `most` requests wait."""
         self._free = at_once
         self._most = most
         self._waiting = 0
         self._lines: dict[str, _Line] = {}
-        """By source; the first one is the next."""
+        """The waiting requests by source; the first source is served next."""
 
     @asynccontextmanager
     async def turn(self, source: str, *, known: bool = False) -> AsyncIterator[None]:
-        """Wait for a turn; the block is the turn. Raises Crowded."""
+        """Wait for a turn, which lasts for the block. Raise Crowded."""
         await self._take(source, known=known)
         try:
             yield
@@ -62,11 +62,11 @@ class FairTurns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                self._give()  # the turn came at the same moment
+                self._give()  # the turn came just before the cancellation
             raise
 
     def _give(self) -> None:
-        """Hand the turn on to the next one who still waits for it."""
+        """Give the turn to the next request that still waits, or free the place."""
         while self._lines:
             source = next(iter(self._lines))
             line = self._lines.pop(source)

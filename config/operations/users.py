@@ -1,4 +1,4 @@
-"""SIP users as the row dialect knows them: an extension, and the person behind it (C8)."""
+"""SIP users of the row dialect: an extension and its person (C8)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -28,13 +28,13 @@ PERSON: Final = (
 """Columns of the person; all others are the extension's."""
 
 Columns = Mapping[str, Value]
-"""Checked values by column, of both."""
+"""Checked values by column, of both tables."""
 
 
 async def create_user(
     session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
 ) -> Extension:
-    """A new user, and a person who cannot log in. Raises Refused as `create_extension` does."""
+    """Create a user with a person who cannot log in; return the user. Raise as `create_extension` does."""
     person = await _create_person(session, actor, customer, columns, passwords)
     own = _extension_columns(columns) | {"employee_id": person.id}
     return await create_extension(session, actor, customer, own, passwords)
@@ -48,9 +48,9 @@ async def update_user(
     columns: Columns,
     passwords: Passwords,
 ) -> Change:
-    """Change what `columns` has; the user is held already. Raises Refused as `update_extension` does.
+    """Change the columns in `columns` of a locked user. Raise Refused as `update_extension` does.
 
-    A user of the other dialect may be of nobody: the first that is said of the person makes one.
+    A user from the other dialect may have no person; the first value for a person's column creates one.
     """
     own = _extension_columns(columns)
     person = await _person(session, user)
@@ -68,7 +68,7 @@ async def update_user(
 
 
 async def delete_user(session: AsyncSession, actor: Actor, user: Extension) -> Change:
-    """Remove the user, which is held already; and the person, who was made for it and has nothing else."""
+    """Delete a locked user, and its person if that was made for it and has no other extension."""
     person = await _person(session, user)
     change = await delete_extension(session, actor, user)
     if person is not None and _made_here(person) and not await _has_extension(session, person):
@@ -98,7 +98,7 @@ async def _has_extension(session: AsyncSession, person: Employee) -> bool:
 
 
 def _made_here(person: Employee) -> bool:
-    """Whether it looks like one of ours: nobody can log in as it."""
+    """Return True if the person was apparently made for a SIP user: it has no login."""
     return person.access_level == AccessLevel.NO_LOGIN.name and person.login_email is None
 
 

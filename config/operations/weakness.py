@@ -1,4 +1,4 @@
-"""Whether a password is worth one: long enough, and not what a guesser tries first."""
+"""Strength of a password: long enough, and not one that is guessed first."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 LEAST_SCORE: Final = 2
-"""Of zxcvbn: below it a million guesses are enough, and they begin with lists of common passwords."""
+"""The lowest accepted score of zxcvbn: below it, a million guesses are enough to find the password."""
 JUDGED: Final = 16
-"""Characters that are judged at once: the estimator takes seconds for a long text full of odd characters."""
+"""Characters that are judged at once: the estimator takes seconds for a long text of odd characters."""
 MAX_ABOUT: Final = 64
 WORDS: Final = re.compile(r"\w{3,}")
 COMMON: Final = 10_000
@@ -20,7 +20,7 @@ MAX_DIGITS: Final = 4
 
 
 def weakness(password: str, least: int, about: Iterable[str] = ()) -> str | None:
-    """Return what is wrong with a password; None: nothing.
+    """Return what is wrong with a password, or None.
 
     `about` are words that a guesser would try first: the owner's name, number and address.
     """
@@ -34,7 +34,7 @@ def weakness(password: str, least: int, about: Iterable[str] = ()) -> str | None
 
 
 def common_passwords(about: Iterable[str] = ()) -> Iterator[str]:
-    """Yield what a guesser tries first: words about the owner, common passwords, and short numbers."""
+    """Yield the first guesses of an attacker: words about the owner, common passwords, and short numbers."""
     yield from dict.fromkeys(word for word in about if word)
     yield from islice(FREQUENCY_LISTS["passwords"], COMMON)
     for length in range(1, MAX_DIGITS + 1):
@@ -42,7 +42,7 @@ def common_passwords(about: Iterable[str] = ()) -> Iterator[str]:
 
 
 def _pieces(about: Iterable[str]) -> list[str]:
-    """Return the words, and what they are made of: of an address what stands before the @."""
+    """Return the words and their parts, such as the local part of an address."""
     short = [word[:MAX_ABOUT] for word in about]
     return [piece for word in short for piece in (word, word.partition("@")[0], *WORDS.findall(word))]
 

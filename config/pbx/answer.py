@@ -1,4 +1,4 @@
-"""JSON by orjson: five times as quick as the standard library's, which a page of 1,000 phones notices."""
+"""JSON by orjson: five times as fast as the standard library, which matters for a page of 1,000 phones."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ import orjson
 from fastapi.responses import Response
 
 OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
-"""Moments as the API writes them: `2026-01-31T12:00:00Z`."""
+"""Dates and times in the API's format: `2026-01-31T12:00:00Z`."""
 
 
 def json_answer(body: object, headers: Mapping[str, str] | None = None) -> Response:
-    """A 200 with this body; moments in it may be datetimes in UTC."""
+    """Return a 200 response with this body; it may contain datetimes in UTC."""
     return Response(orjson.dumps(body, option=OPTIONS), headers=headers, media_type="application/json")

@@ -1,4 +1,4 @@
-"""The routes below /auth: a login for a token, and what a token is worth."""
+"""The routes below /auth: login for a token, and validation of a token."""
 
 from typing import Annotated, Final
 
@@ -20,14 +20,14 @@ from .paging import flag
 Json = dict[str, object]
 
 FOR_EVER: Final = -1
-"""What `expiresInMinutes` says of a token that is good until its person changes."""
+"""Value of `expiresInMinutes` for a token that is valid until its person changes."""
 
 routes = APIRouter(prefix="/auth", tags=["authentication"])
 
 
 @routes.post("/login", summary="Log in", openapi_extra=openapi.LOGIN)
 async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
-    """A token for an e-mail address and a password."""
+    """Return a token for an e-mail address and a password."""
     body = await read_object(request)
     email, password = body.get("username"), body.get("password")
     if not isinstance(email, str) or not isinstance(password, str):
@@ -58,7 +58,7 @@ async def validate_route(
     token: Annotated[str | None, Query()] = None,
     ip: Annotated[str | None, Query()] = None,
 ) -> Response:
-    """Whose token it is; for other services, which pass on what their users show them."""
+    """Return whose token it is; for services that validate the tokens of their users."""
     only_status = flag(request.query_params, "simple")
     try:
         answer = await _validate(request, parts, token, ip)
@@ -73,7 +73,7 @@ async def _validate(request: Request, parts: Parts, token: str | None, ip: str |
     secret = parts.settings.jwt_secret
     header = request.headers.get("authorization")
     shown = read_token(token, secret) if token else read_header(header, secret, rows=False)
-    if isinstance(shown, Login):  # no header of this dialect is one
+    if isinstance(shown, Login):  # this dialect does not accept a login in the header
         raise wrong_login()
     address = source_address(request, parts.settings.trusted_proxies)
     if ip:

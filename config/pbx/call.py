@@ -1,4 +1,4 @@
-"""The routes below /pbx/call: who is talking to whom just now, and to end that."""
+"""The routes below /pbx/call: list, show and end the calls in progress."""
 
 from typing import Annotated, Final
 
@@ -76,7 +76,7 @@ SHOW: Final = operation(_CALL, READ)
 
 
 def _with_patience(documented: Schema) -> Schema:
-    """The same, with the answer that nobody has ended the call."""
+    """Return the documentation with the response 504: the call was not ended in time."""
     responses = documented["responses"]
     late = {"504": {"description": "The process that has the call has not ended it within 2 seconds"}}
     return documented | {"responses": {**responses, **late}} if isinstance(responses, dict) else documented
@@ -87,7 +87,7 @@ routes = APIRouter(prefix="/pbx/call", tags=["Calls"])
 
 @routes.get("", summary="List calls", openapi_extra=LIST)
 async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """The calls of a customer that are there now, those that began first at the top."""
+    """Return the customer's calls in progress, the oldest first."""
     params = request.query_params
     asked = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     async with reading(parts.read_engine) as session:
@@ -104,13 +104,13 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 
 @routes.get("/{id}", summary="Show a call", openapi_extra=SHOW)
 async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response:
-    """One call, as long as it is there."""
+    """Return one call in progress."""
     return json_answer(_json(await _find(caller, id, parts)))
 
 
 @routes.delete("/{id}", summary="End a call", openapi_extra=_with_patience(DELETE))
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-    """Both sides are hung up on; whoever is still being called stops to ring."""
+    """End a call: hang up both sides, and stop the phones that are still ringing."""
     call = await _find(actor.caller, id, parts)
     await changing(
         parts.engine, actor.condition, None, lambda session: record_hangup(session, actor, call.id)
@@ -121,7 +121,7 @@ async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResp
 
 
 async def _find(caller: Caller, id: str, parts: Parts) -> LiveCall:
-    """Raises Refused (404) when it is unknown, over, or of somebody out of sight."""
+    """Return the call. Raise Refused (404) if it is unknown or over, or if the caller may not see it."""
     call = await parts.calls.find(id)
     if call is None:
         raise not_found("Call")

@@ -107,7 +107,7 @@ async def _read(session: AsyncSession, caller: Caller, draft: Draft[Customer]) -
 
 
 def _read_features(draft: Draft[Customer]) -> list[str] | None:
-    """The features to store; None: they stay as they are."""
+    """Return the features to store, or None if the stored ones stay."""
     sent = draft.sent("features")
     if sent is NOT_SENT:
         return None if draft.stored else []
@@ -125,7 +125,11 @@ def _is_feature(word: object) -> bool:
 
 
 async def _read_parent(session: AsyncSession, caller: Caller, draft: Draft[Customer]) -> None:
-    """Who does not see all customers makes them below his own, and cannot lift one out of his sight."""
+    """Read the parent reseller.
+
+    A caller who does not see all customers creates them below its own customer, and cannot move one out of
+    its sight.
+    """
     sent = draft.sent("parentReseller")
     sees_all = caller.level >= AccessLevel.RESELLER_ADMIN
     if draft.stored is None and sent in (NOT_SENT, None, ""):
@@ -153,7 +157,7 @@ async def _own(session: AsyncSession, caller: Caller) -> Customer:
 
 
 async def _is_parent(session: AsyncSession, customer: Customer | None, sent: object) -> bool:
-    """Whether it is the parent already, be it out of the caller's sight."""
+    """Return True if it is the parent already, even if the caller may not see it."""
     if customer is None:
         return False
     if customer.parent_customer_id is None or sent is None:

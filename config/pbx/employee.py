@@ -178,7 +178,7 @@ routes = routes_of(
 
 @routes.get("/{id}/token", summary="List the tokens of an employee", openapi_extra=openapi.TOKENS)
 async def tokens_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """The tokens that are good, oldest first; what they say is kept nowhere."""
+    """Return the tokens that are in force, the oldest first; their texts are not stored."""
     async with reading(parts.read_engine) as session:
         employee, _ = await _find(session, caller, id)
         statement = select(EmployeeToken).where(
@@ -193,7 +193,7 @@ async def tokens_route(id: RowId, request: Request, caller: CallerDep, parts: Pa
 async def create_token_route(
     id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep
 ) -> JSONResponse:
-    """A token with all the rights of the employee; shown in this answer and never again."""
+    """Create a token with all rights of the employee; its text is shown only in this response."""
 
     async def create(session: AsyncSession) -> tuple[EmployeeToken, str]:
         employee = await employees.find_employee(session, actor.caller, id)
@@ -205,7 +205,7 @@ async def create_token_route(
 
 @routes.delete("/{id}/token/{token}", summary="Revoke a token", openapi_extra=openapi.DELETE)
 async def delete_token_route(id: RowId, token: TokenId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-    """The next request with it is refused."""
+    """Revoke a token; the next request with it is refused."""
 
     async def revoke(session: AsyncSession) -> None:
         employee = await employees.find_employee(session, actor.caller, id)

@@ -1,4 +1,4 @@
-"""How this dialect says what is wrong: `{"error": {"code", "status", "message", ...}}`."""
+"""The errors of this dialect: `{"error": {"code", "status", "message", ...}}`."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from ..errors import Problem, Refused
 
 
 def refusal(refused: Refused) -> JSONResponse:
-    """The answer to a refused request."""
+    """Return the response to a refused request."""
     return error_response(refused.problems, refused.headers)
 
 
 def error_response(problems: Sequence[Problem], headers: dict[str, str] | None = None) -> JSONResponse:
-    """One problem is the error itself; several make one of code `multiple` that holds them."""
+    """Return one problem as the error; return several inside an error with the code `multiple`."""
     error = render(problems[0]) if len(problems) == 1 else _multiple(problems)
     status = problems[0].status if len(problems) == 1 else 422
     return JSONResponse({"error": error}, status_code=status, headers=headers)
 
 
 def render(problem: Problem) -> dict[str, object]:
-    """One problem in JSON."""
+    """Return one problem in JSON."""
     error: dict[str, object] = {
         "code": problem.code,
         "status": problem.status,

@@ -106,7 +106,7 @@ async def _read(session: AsyncSession, draft: Draft[SipGroup], customer: Custome
 async def _read_link(
     session: AsyncSession, draft: Draft[SipGroup], customer: Customer, name: str
 ) -> list[int] | None:
-    """The extensions of one array; None: they stay as they are."""
+    """Return the extensions of one array, or None if the stored ones stay."""
     sent = draft.sent(name)
     if sent is NOT_SENT:
         return None
@@ -128,7 +128,7 @@ async def _link(session: AsyncSession, group: SipGroup, sent: _Sent) -> None:
 
 
 async def _linked(session: AsyncSession, ids: Iterable[int]) -> Mapping[int, Linked]:
-    """Group -> kind of link -> ids of the extensions: one query of each kind for a whole page."""
+    """Return group -> kind of link -> ids of the extensions, with one query of each kind for a whole page."""
     wanted = list(ids)
     linked: defaultdict[int, dict[str, list[str]]] = defaultdict(lambda: {name: [] for name in LINKS})
     for name, table in LINKS.items():

@@ -1,4 +1,4 @@
-"""What the documentation shows of phones, their status, logins and tokens, built from the table of fields."""
+"""API documentation of phones, their status, logins and tokens, built from the table of fields."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -113,7 +113,7 @@ _EXTRAS: Final[Mapping[str, Schema]] = {
     "lastRejectedIp": of("string"),
     "lastRejectedReason": of("string"),
 }
-"""In the status of a phone only when they hold something."""
+"""Properties of a phone's status that are left out if they have no value."""
 _MADE: Final[Mapping[str, Schema]] = {
     "_id": an_id(),
     "handsetIndex": of("integer", "Given by the system"),
@@ -197,7 +197,7 @@ TAG: Final[Schema] = {
 
 
 def _with_live(documented: Schema, more: Schema = NO_HEADERS) -> Schema:
-    """The same, with the header that says that nothing live is known, and `more` headers."""
+    """Return the documentation with the header for an unavailable live store, and `more` headers."""
     responses = documented["responses"]
     done: object = responses["200"] if isinstance(responses, dict) else {}
     if isinstance(responses, dict) and isinstance(done, dict):

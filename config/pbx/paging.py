@@ -1,4 +1,4 @@
-"""The query of a list: numbers are moved into their limits, unknown words are refused."""
+"""The query of a list: numbers are clamped to their limits, unknown words are refused."""
 
 import re
 from collections.abc import Collection
@@ -13,12 +13,15 @@ DEFAULT_LIMIT: Final = 50
 MAX_OFFSET: Final = 2**31 - 1
 NUMBER: Final = re.compile(r"-?[0-9]+")
 MAX_DIGITS: Final = 18
-"""Further digits make a number no larger than any limit."""
+"""Limit of digits that are read; more digits than that exceed every limit anyway."""
 FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 def read_page(params: QueryParams, default_limit: int, max_limit: int, sorts: Collection[str] = ()) -> Page:
-    """What the query asks for, inside its limits. Raises Refused (400) for a word that is not known."""
+    """Return the page that the query asks for, clamped to its limits.
+
+    Raise Refused (400) for a word that is not known.
+    """
     return Page(
         offset=clamped(params, "offset", 0, 0, MAX_OFFSET),
         limit=clamped(params, "limit", default_limit, 1, max_limit),
@@ -29,7 +32,7 @@ def read_page(params: QueryParams, default_limit: int, max_limit: int, sorts: Co
 
 
 def clamped(params: QueryParams, name: str, default: int, low: int, high: int) -> int:
-    """The number that the query has, moved into its limits. Raises Refused (400) when it is no number."""
+    """Return a number of the query, clamped to its limits. Raise Refused (400) if it is not a number."""
     text = params.get(name, "").strip()
     if not text:
         return default
@@ -39,7 +42,7 @@ def clamped(params: QueryParams, name: str, default: int, low: int, high: int) -
 
 
 def word(params: QueryParams, name: str, options: Collection[str]) -> str:
-    """One of a few words in lower case; empty when it was not sent. Raises Refused (400) for another one."""
+    """Return a word of the query in lower case, or "" if none was sent. Raise Refused (400) for another."""
     sent = params.get(name, "").strip().lower()
     if sent and sent not in options:
         raise unknown(name, f"must be one of {', '.join(options)}" if options else "is not known here")
@@ -47,7 +50,7 @@ def word(params: QueryParams, name: str, options: Collection[str]) -> str:
 
 
 def flag(params: QueryParams, name: str) -> bool:
-    """true or 1, false or 0, by default false. Raises Refused (400) for another word."""
+    """Return True for true or 1, False for false, 0 or nothing. Raise Refused (400) for another word."""
     sent = params.get(name, "").strip().lower()
     if sent and sent not in FLAGS:
         raise unknown(name, "must be true or false")
@@ -55,5 +58,5 @@ def flag(params: QueryParams, name: str) -> bool:
 
 
 def unknown(name: str, message: str) -> Refused:
-    """The query says something that this route does not know."""
+    """Return the refusal (400) of a query parameter with a value that is not accepted."""
     return Refused(Problem(400, name, f"{name} {message}", name, "enum"))

@@ -95,7 +95,7 @@ async def _read(session: AsyncSession, caller: Caller, draft: Draft[Product]) ->
 
 
 async def _read_reseller(session: AsyncSession, caller: Caller, draft: Draft[Product]) -> None:
-    """Who sees all customers may choose whose product it is; a reseller's is its own."""
+    """Read the product's reseller: a reseller's products are its own, RESELLER_ADMIN and above may choose."""
     sent = draft.sent("reseller") or None
     if caller.level < AccessLevel.RESELLER_ADMIN:
         own = await find_reseller(session, caller, caller.customer)

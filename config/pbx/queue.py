@@ -59,10 +59,10 @@ SETTINGS: Final[Mapping[str, tuple[str, Check, Value]]] = {
     "ringAttempts": ("ring_attempts", integer(1, queues.MAX_ATTEMPTS, _ATTEMPTS), 1),
     "ringSecs": ("ring_secs", integer(1, queues.MAX_RING_SECONDS, _SECONDS), 20),
 }
-"""Property of a member -> its column, what it must be, and its default."""
+"""Property of a member -> its column, its check, and its default."""
 
 Known = Mapping[str, Mapping[str, int]]
-"""Kind of target -> id -> our number of the row."""
+"""Kind of target -> id -> primary key."""
 
 
 async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
@@ -111,7 +111,7 @@ async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
 async def _read(
     session: AsyncSession, draft: Draft[Queue], customer: Customer
 ) -> list[queues.Columns] | None:
-    """Put the columns into the draft. Answers the members; None: they stay as they are."""
+    """Put the columns into the draft. Return the members, or None if the stored ones stay."""
     read_fields(draft, FIELDS)
     sent = draft.sent("members")
     members: list[queues.Columns] | None = None
@@ -178,7 +178,7 @@ def _settings(draft: Draft[Queue], name: str, item: Mapping[str, object]) -> dic
 
 
 async def _members(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, list[Json]]:
-    """Queue -> its members in the order in which they ring; one query for a whole page."""
+    """Return queue -> its members in the order in which they ring, with one query for a whole page."""
     statement = (
         select(QueueMember, Extension.oid, SipGroup.oid)
         .outerjoin(Extension, Extension.id == QueueMember.extension_id)

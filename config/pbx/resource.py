@@ -1,4 +1,4 @@
-"""The six routes that every resource of this dialect has: list, get, create, update, delete."""
+"""The routes that every resource of this dialect has: list, create, show, update, delete."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,34 +31,35 @@ RowId = Annotated[str, Path(description="Id, 24 hex digits")]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One thing as an answer shows it."""
+    """One object as a response shows it."""
 
     body: Json
     version: int
-    """Of its configuration, read before all that is kept beside its row."""
+    """The version of its configuration, read before the rows that belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a create or an update did."""
+    """The result of a create or an update."""
 
     oid: str
     change: Change = NOTHING_CHANGED
-    """What the SIP side must hear of it."""
+    """The change to publish to the SIP side."""
     once: Mapping[str, object] = field(default_factory=dict)
-    """Properties that are shown in this answer and never again."""
+    """Properties that are shown only in this response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of things: what it is called, its properties, and what is done with it.
+    """One kind of resource: its names, its properties, and its operations.
 
-    The functions get a session; those that write run inside one write transaction, perhaps more than once.
+    The functions get a session. Those that write run inside one write transaction, and may be run more than
+    once.
     """
 
     path: str
     version: InstrumentedAttribute[int]
-    """Grows with each change of one of them."""
+    """A column that grows with each change of a row."""
     one: str
     """`extension`: in summaries and messages"""
     many: str
@@ -66,37 +67,37 @@ class Resource:
     fields: Sequence[Field]
     """The properties that a body may have."""
     references: Mapping[str, str]
-    """Property -> what the documentation says of it: further ones of a body, ids of other things."""
+    """Property -> description: further properties of a body, which are ids of other rows."""
     examples: Mapping[str, object]
-    """A body as one may send it."""
+    """An example of a body."""
     sorts: Sequence[str]
     """The words of `sort`, the default first."""
     searched: str
-    """What `filter` looks at, for people."""
+    """The properties that `filter` searches, as text for the documentation."""
     page: Callable[[AsyncSession, Caller, Page], Awaitable[tuple[int, list[Json]]]]
     show: Callable[[AsyncSession, Caller, str], Awaitable[Shown]]
     create: Callable[[AsyncSession, Actor, Document, Parts], Awaitable[Written]]
     update: Callable[[AsyncSession, Actor, str, Document, Parts], Awaitable[Written]]
     delete: Callable[[AsyncSession, Actor, str], Awaitable[Change]]
     secrets: frozenset[str] = frozenset()
-    """Properties of a body that no answer shows."""
+    """Properties of a body that no response shows."""
     more: Mapping[str, Json] = field(default_factory=dict)
     """Property -> schema, of those that a body may have and that are neither a field nor an id."""
     read_only: Mapping[str, str] = field(default_factory=dict)
-    """Property -> type, of those that only answers have."""
+    """Property -> type, of those that only responses have."""
     customer: str = "Id of the customer; by default one's own"
-    """What `customer` means in the query of a list."""
+    """The meaning of `customer` in the query of a list."""
     max_limit: int = 500
     default_limit: int = DEFAULT_LIMIT
 
 
 def columns_json(row: object, fields: Iterable[Field], secrets: frozenset[str] = frozenset()) -> Json:
-    """The properties of a row that stand for themselves."""
+    """Return the properties of a row that have a field of their own, except secrets."""
     return {item.path: getattr(row, item.column) for item in fields if item.path not in secrets}
 
 
 def routes_of(resource: Resource, tag: str) -> APIRouter:
-    """The router of a resource."""
+    """Return the router of a resource."""
     routes = APIRouter(prefix=resource.path, tags=[tag])
     docs = resource_docs.resource(resource)
 
@@ -128,7 +129,7 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     async def update_route(id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-        """Only what is sent changes, be it a single property."""
+        """Change the properties that are sent, even a single one; all others stay."""
         written = await changing(
             parts.engine,
             actor.condition,
@@ -158,6 +159,6 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
 
 
 def target_of(version: InstrumentedAttribute[int], oid: str) -> Target:
-    """Where the version of the thing with this id stands."""
+    """Return the place of the version of the row with this id."""
     table = version.class_
     return Target((version,), table.__table__, table.oid == (parse_oid(oid) or ""))

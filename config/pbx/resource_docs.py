@@ -1,4 +1,4 @@
-"""What the documentation shows of a resource, built from its table of fields."""
+"""API documentation of a resource, built from its table of fields."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -30,7 +30,7 @@ DELETE: Final = operation(answer("Success", {"success": sure("boolean", example=
 
 
 def shown(field: Field) -> Schema:
-    """A property of an answer; one that has a default is never null."""
+    """Return the schema of a property in a response; one that has a default is never null."""
     about = field.about
     never_null = field.required or field.default is not None
     limits = dict(field.limits)
@@ -40,7 +40,7 @@ def shown(field: Field) -> Schema:
 
 
 def written(field: Field) -> Schema:
-    """A property of a body; null: nothing, or the default."""
+    """Return the schema of a property in a body; null means no value, or the default."""
     limits: Schema = {} if field.loose else dict(field.limits)
     if field.required:
         return sure(field.type, field.about, **limits)
@@ -58,7 +58,7 @@ def _or_null(limits: Schema) -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class ResourceDocs:
-    """What the documentation shows of the routes of one resource."""
+    """The API documentation of the routes of one resource."""
 
     list: Schema
     create: Schema
@@ -68,7 +68,7 @@ class ResourceDocs:
 
 
 def resource(resource: "Resource") -> ResourceDocs:
-    """The documentation of a resource, built from its table of fields."""
+    """Return the documentation of a resource, built from its table of fields."""
     name = resource.one.capitalize()
     references = {path: _reference(path, about) for path, about in resource.references.items()}
     body = {field.path: written(field) for field in resource.fields} | references | dict(resource.more)

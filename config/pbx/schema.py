@@ -1,4 +1,4 @@
-"""What the documentation of the API is made of: schemas, examples of them, parameters, answers and errors."""
+"""The parts of the API documentation: schemas, their examples, parameters, responses and errors."""
 
 from collections.abc import Collection, Mapping
 from typing import Final, TypeVar
@@ -6,66 +6,66 @@ from typing import Final, TypeVar
 Schema = dict[str, object]
 
 CHECKS: Final = ("required", "format", "range", "enum", "unique", "exists", "allowed", "level")
-"""What can be wrong with a property, or a caller."""
+"""The kinds of errors of a property, or of a caller."""
 ID: Final = "^[0-9a-fA-F]{24}$"
 AN_ID: Final = "5f0c2e9b7a1d4c3e8b6f0a12"
 A_MOMENT: Final = "2026-01-31T12:00:00Z"
 MOMENT: Final[Schema] = {"type": "string", "format": "date-time", "example": A_MOMENT}
 READ: Final = "400 401 403 404 413 500 503"
 TAGGED: Final = f"304 {READ}"
-"""Of what has an ETag and holds nothing live."""
+"""Statuses of a read that has an ETag and no live data."""
 WRITE: Final = "400 401 403 404 409 412 413 415 422 500 503"
 REMOVE: Final = "401 403 404 409 412 413 500 503"
 ASK: Final = "400 401 403 404 413 415 422 500 503"
-"""Of what has a body, and changes nothing."""
+"""Statuses of a request with a body that changes nothing."""
 RESET: Final = "400 401 403 404 412 413 500 503"
-"""Of a change without a body."""
+"""Statuses of a change without a body."""
 
 Value = TypeVar("Value")
 
 
 def of(type: str, about: str = "", **more: object) -> Schema:
-    """A value that may be null."""
+    """Return the schema of a value that may be null."""
     return {"type": [type, "null"]} | ({"description": about} if about else {}) | more
 
 
 def sure(type: str, about: str = "", **more: object) -> Schema:
-    """A value that is never null."""
+    """Return the schema of a value that is never null."""
     return {"type": type} | ({"description": about} if about else {}) | more
 
 
 def an_id(about: str = "") -> Schema:
-    """The id of something that is always there."""
+    """Return the schema of an id that is never null."""
     return sure("string", about, pattern=ID, example=AN_ID)
 
 
 def some_id(about: str) -> Schema:
-    """The id of something, or null."""
+    """Return the schema of an id, or null."""
     return of("string", about, pattern=ID)
 
 
 def or_null(schema: Schema, about: str = "") -> Schema:
-    """An object with a title, or null; not `type: [object, null]`, which generators of clients skip."""
+    """Return an object's schema or null; client generators skip `type: [object, null]`, so it is an anyOf."""
     return {"anyOf": [schema, {"type": "null"}]} | ({"description": about} if about else {})
 
 
 def moment(about: str = "") -> Schema:
-    """A moment in UTC, or null."""
+    """Return the schema of a date and time in UTC, or null."""
     return of("string", about, format="date-time")
 
 
 def array(items: Schema, about: str = "", **more: object) -> Schema:
-    """A list."""
+    """Return the schema of an array."""
     return sure("array", about, items=items, **more)
 
 
 def form(title: str, flat: Mapping[str, Schema], required: Collection[str] = (), **more: object) -> Schema:
-    """An object of a body: properties with dotted names are objects in objects."""
+    """Return the schema of a body's object; properties with dotted names become nested objects."""
     return {"title": title, **_nested(flat, required), **more}
 
 
 def changes(schema: Schema) -> Schema:
-    """The same schema without any `default`: a client that sends defaults would change more than it says."""
+    """Return the schema without any `default`: a client that sends defaults would change too much."""
     return {name: _without_default(value) for name, value in schema.items() if name != "default"}
 
 
@@ -76,7 +76,7 @@ def _without_default(value: object) -> object:
 
 
 def answer(title: str, flat: Mapping[str, Schema], optional: Collection[str] = ()) -> Schema:
-    """An object of an answer, which has all its properties but the `optional` ones."""
+    """Return the schema of a response's object, which has all its properties except the `optional` ones."""
     return {"title": title, **_nested(flat, [path for path in flat if path not in optional])}
 
 
@@ -99,7 +99,7 @@ def _below(head: str, flat: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def sample(schema: Schema) -> object:
-    """A value that the schema allows: its example, its default, null, or the simplest there is."""
+    """Return a value that the schema allows: its example, its default, null, or a simple value."""
     for word in ("example", "default"):
         if word in schema:
             return schema[word]
@@ -227,17 +227,17 @@ _ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
     "500": ("Internal error", {"internal_error": _problem("internal_error", 500, "Internal error")}),
     "503": ("A store is away; try again later", {"unavailable": _problem("unavailable", 503, _AWAY)}),
 }
-"""Status -> what it means, and examples by code."""
+"""Status -> its meaning, and examples by code."""
 _HEADERS: Final[Mapping[str, Schema]] = {
     code: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     for code in ("429", "503")
 }
 ALWAYS: Final = "429"
-"""Whatever is asked for: there may be too many connections, and of some requests too many."""
+"""The status that every route has: too many connections, or too many requests of a kind."""
 
 
 def operation(shown: Schema, errors: str, body: Schema | None = None, **more: object) -> Schema:
-    """A route that answers 200 with `shown`, or one of the `errors`; `body` is what it takes."""
+    """Return a route that responds 200 with `shown`, or one of the `errors`; `body` is what it accepts."""
     responses: Schema = {"200": {"description": "Done"} | content(shown)}
     responses |= {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
     request: Schema = {"requestBody": {"required": True} | content(body)} if body else {}
@@ -245,7 +245,7 @@ def operation(shown: Schema, errors: str, body: Schema | None = None, **more: ob
 
 
 def content(schema: Schema) -> Schema:
-    """JSON, with an example."""
+    """Return JSON content with an example."""
     return {"content": {"application/json": {"schema": schema, "example": sample(schema)}}}
 
 
@@ -260,12 +260,12 @@ def _error(code: str) -> Schema:
 
 
 def query(name: str, type: str, about: str, **more: object) -> Schema:
-    """A word of the query string."""
+    """Return a parameter of the query string."""
     return {"name": name, "in": "query", "description": about, "schema": {"type": type} | more}
 
 
 def paging(default: int, maximum: int) -> list[Schema]:
-    """`offset` and `limit`; what is outside is moved into these limits."""
+    """Return the parameters `offset` and `limit`; values outside are clamped to these limits."""
     return [
         query("offset", "integer", "Index of the first row", default=0, minimum=0),
         query("limit", "integer", "How many rows", default=default, minimum=1, maximum=maximum),
@@ -273,7 +273,7 @@ def paging(default: int, maximum: int) -> list[Schema]:
 
 
 def page(title: str, many: str, rows: Schema) -> Schema:
-    """One page of a list."""
+    """Return the schema of one page of a list."""
     return answer(
         title,
         {

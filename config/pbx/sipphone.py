@@ -37,7 +37,7 @@ from .sipphone_json import Json, Reader, full_phones, listed_phones
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
-"""After so many phones of a page others have their turn: SIP may be served by the same loop."""
+"""Number of phones to write before other tasks run: the same event loop may also serve SIP."""
 HTTPS_PORT: Final = 443
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
@@ -48,7 +48,7 @@ routes = APIRouter(prefix="/pbx/sipphone", tags=["SIP phones"])
 
 @routes.get("", summary="List phones", openapi_extra=openapi.LIST)
 async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """Phones of a customer, oldest first; `full=true` shows all settings of each."""
+    """List the phones of a customer, oldest first; `full=true` shows all settings of each."""
     query = _query(request.query_params)
     wanted = request.query_params.get("customer")
     async with reading(parts.read_engine) as session:
@@ -69,7 +69,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-    """A new phone; its username and password are made here and cannot be chosen."""
+    """Create a phone; its username and password are generated and cannot be chosen."""
     phone = await changing(
         parts.engine,
         actor.condition,
@@ -83,7 +83,7 @@ async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) 
 async def webrtc_route(
     request: Request, actor: ActorDep, document: DocumentDep, parts: PartsDep
 ) -> JSONResponse:
-    """The phone of the caller's primary extension for this instance, open for its next registration."""
+    """Return the phone of the caller's primary extension for this instance, open to register next."""
     instance = read_instance_id(document.given("instanceId"))
     opened = await changing(
         parts.engine,
@@ -101,7 +101,7 @@ async def webrtc_route(
 
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
 async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
-    """All settings of a phone and its live status."""
+    """Return all settings of a phone and its live status."""
     async with reading(parts.read_engine) as session:
         phone = await find_phone(session, caller, id)
     return await _full_answer(phone, _reader(caller.level, parts), parts)
@@ -111,7 +111,7 @@ async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response
 @routes.put("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-    """Only what is sent changes, be it a single property; the customer of a phone never does."""
+    """Change the properties that are sent, even a single one. The customer of a phone cannot change."""
     phone = await changing(
         parts.engine,
         actor.condition,
@@ -123,7 +123,7 @@ async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, part
 
 @routes.delete("/{id}", summary="Delete a phone", openapi_extra=openapi.DELETE)
 async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-    """The phone is gone, and so are its registrations."""
+    """Delete a phone; its registrations end."""
     oid = await changing(
         parts.engine,
         actor.condition,
@@ -142,7 +142,7 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
     deprecated=True,
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
-    """A new username and password; registrations made with the old ones end at once."""
+    """Set a new username and password; registrations made with the old ones end at once."""
     phone = await changing(
         parts.engine,
         actor.condition,
@@ -153,7 +153,7 @@ async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response
 
 
 def _wants_v2(params: QueryParams, document: Document) -> bool:
-    """Whether `v2` is true, in the body or in the query; also as a text. The body wins."""
+    """Return True if `v2` is true, also as a string; the body takes precedence over the query."""
     sent = document.given("v2")
     if sent is None:
         return flag(params, "v2")
@@ -166,7 +166,7 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
 
 
 async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
-    """Announce the change of a phone, then answer with what it is now."""
+    """Publish the change of a phone, then return its new state."""
     await parts.changes.publish(Change(phones=(oid,)))
     async with reading(parts.read_engine) as session:
         phone = await find_phone(session, actor.caller, oid)

@@ -1,6 +1,6 @@
 """A phone as JSON: one writer for create, get, update, reset and the full list, one for the normal list.
 
-What an answer looks like is planned once: a tree of names, with places in the row at its leaves.
+The layout of a response is planned once: a tree of names whose leaves are column positions in the row.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """For whom the JSON is: what this level may not see is left out."""
+    """The reader of the JSON; properties that need a higher level are left out."""
 
     level: AccessLevel
     secrets_level: AccessLevel
@@ -36,7 +36,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One phone that is being written."""
+    """The phone that is being written."""
 
     phone: Found
     live: LiveStatus
@@ -45,18 +45,18 @@ class Shown:
 
 Make = Callable[[Shown], object]
 Leaf = int | Make
-"""A place in the row, or what makes the value."""
+"""A column position in the row, or a function that makes the value."""
 
 
 class Plan:
-    """An object of JSON: what stands under each name. Columns are taken from the row all at once."""
+    """The layout of a JSON object: a source for each name. All columns are taken from the row at once."""
 
     def __init__(self, parts: Mapping[str, "Leaf | Plan"]) -> None:
         self._names = tuple(parts)
         places = [part if isinstance(part, int) else 0 for part in parts.values()]
-        self._take = itemgetter(*places, 0)  # with one place alone it would give no tuple
+        self._take = itemgetter(*places, 0)  # with a single position, itemgetter would not return a tuple
         self._made: list[tuple[str, Make]] = []
-        """What does not come from the row as it is; its name holds a place until then."""
+        """Names whose value is not a column; until it is made, the name holds a placeholder."""
         for name, part in parts.items():
             if isinstance(part, Plan):
                 self._made.append((name, part.write))
@@ -64,7 +64,7 @@ class Plan:
                 self._made.append((name, part))
 
     def write(self, shown: Shown) -> Json:
-        """The object for one phone."""
+        """Return the object for one phone."""
         answer: Json = dict(zip(self._names, self._take(shown.phone.values), strict=False))
         for name, make in self._made:
             answer[name] = make(shown)
@@ -72,18 +72,18 @@ class Plan:
 
 
 def full_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
-    """All settings of each phone and its live status."""
+    """Return all settings of each phone and its live status."""
     plan = _full_plan(reader.level >= PURCHASE_LEVEL, reader.level >= reader.secrets_level)
     return _written(plan, phones, statuses, reader.vault)
 
 
 def listed_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
-    """Rows of the normal list."""
+    """Return the rows of the normal list."""
     return _written(_LISTED, phones, statuses, reader.vault)
 
 
 def status_json(live: LiveStatus) -> Json:
-    """The documented fields of a live status, and the others when they hold something."""
+    """Return the documented fields of a live status, and the optional ones that have a value."""
     status: Json = {
         "online": live.online,
         "expires": live.expires,
@@ -110,7 +110,7 @@ def status_json(live: LiveStatus) -> Json:
 
 
 def moment(seconds: int | None) -> datetime | None:
-    """Epoch seconds as `json_answer` takes them."""
+    """Return epoch seconds as a datetime, for `json_answer`."""
     return None if seconds is None else clock.utc(seconds)
 
 
@@ -122,7 +122,7 @@ def _written(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus]
 
 
 def _password(shown: Shown) -> str | None:
-    """None when it cannot be opened: one broken row must not take the others of its list with it."""
+    """Return the password, or None if it cannot be decrypted: one broken row must not fail the whole list."""
     phone = shown.phone
     try:
         return shown.vault.open(str(phone.values[_PASSWORD]), phone.oid)
@@ -132,7 +132,7 @@ def _password(shown: Shown) -> str | None:
 
 
 def _tone(shown: Shown) -> object:
-    """The index of a built-in ringtone is a number."""
+    """Return the ringtone; the index of a built-in one becomes a number."""
     value = shown.phone.values[_TONE]
     return int(value) if isinstance(value, str) and len(value) <= 3 else value
 
@@ -156,7 +156,7 @@ def _objects(columns: Mapping[str, object], rows: Sequence[Values]) -> list[Json
 
 
 def _when(place: int, plan: Plan) -> Callable[[Shown], Json | None]:
-    """The object, where the column says that there is one."""
+    """Return a function for an object that is null if the column is null."""
     return lambda shown: None if shown.phone.values[place] is None else plan.write(shown)
 
 
@@ -205,7 +205,7 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
 
 
 def _plan(leaves: Leaves) -> Plan:
-    """Dotted names as plans in plans."""
+    """Return a plan in which dotted names are nested plans."""
     parts: dict[str, Leaf | Plan] = {}
     for path, leaf in leaves.items():
         head, _, rest = path.partition(".")
@@ -242,7 +242,7 @@ def _listed_plan() -> Plan:
 
 
 def _part(**group: Sequence[str]) -> Plan:
-    """The plan of an object whose columns are called after it."""
+    """Return the plan of an object whose columns are named after it."""
     return Plan(
         {
             name: _LISTED_PLACES[table if name == "_id" else f"{table}_{name}"]

@@ -1,4 +1,4 @@
-"""The routes below /pbx/sipphone that only ask for the live status, and why a phone is as it is."""
+"""The routes below /pbx/sipphone that show the live status and the history of phones."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -42,7 +42,7 @@ routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
 
 @routes.post("/status", summary="Show the status of many phones", openapi_extra=openapi.STATUSES)
 async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsDep) -> Response:
-    """Up to 1,000 phones in one call; `notFound` has the ids that are none of the caller's phones."""
+    """Return the status of up to 1,000 phones; `notFound` lists the ids that are not phones of the caller."""
     asked = _read_ids(document)
     async with parts.read_engine.connect() as connection:
         found = await find_all_watched(connection, caller, asked)
@@ -55,7 +55,7 @@ async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsD
 
 @routes.get("/{id}/status", summary="Show the status of a phone", openapi_extra=openapi.STATUS)
 async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
-    """Whether it is online, since when and why, and where it is."""
+    """Return whether the phone is online, since when and why, and where it is."""
     async with parts.read_engine.connect() as connection:
         phone = await find_watched(connection, caller, id)
     (live,) = await parts.live.told([phone.oid])
@@ -64,7 +64,7 @@ async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respo
 
 @routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
 async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """What the phone did and what was done to it, the newest first, with a sentence that sums it up."""
+    """Return the events of the phone, the newest first, with a sentence that summarises them."""
     limit = clamped(request.query_params, "limit", DEFAULT_EVENTS, 1, MAX_EVENTS)
     async with parts.read_engine.connect() as connection:
         phone = await find_watched(connection, caller, id)
@@ -82,7 +82,7 @@ async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: 
 
 
 def _read_ids(document: Document) -> list[str]:
-    """Raises Refused (422) for what is no list of at most 1,000 texts."""
+    """Return the ids. Raise Refused (422) unless they are a list of at most 1,000 strings."""
     sent = document.get("ids")
     if sent is NOT_SENT or not isinstance(sent, list):
         message = "ids must be a list of ids of phones"
@@ -97,7 +97,7 @@ def _read_ids(document: Document) -> list[str]:
 
 
 def _once(asked: Iterable[str]) -> list[str]:
-    """Each id once, in either case of its letters."""
+    """Return each id once; upper and lower case count as equal."""
     seen: dict[str, str] = {}
     for sent in asked:
         seen.setdefault(parse_oid(sent) or sent, sent)
@@ -105,7 +105,7 @@ def _once(asked: Iterable[str]) -> list[str]:
 
 
 def _status(phone: Watched, live: LiveStatus) -> Json:
-    """Every field of the status, empty ones as null."""
+    """Return all fields of the status, with null for those that have no value."""
     return {
         "_id": phone.oid,
         "online": live.online,

@@ -1,4 +1,4 @@
-"""The routes below /pbx/sipphonemodels: what each model of phone can do."""
+"""The routes below /pbx/sipphonemodels: the capabilities of each phone model."""
 
 from typing import Annotated, Final
 
@@ -85,7 +85,7 @@ routes = APIRouter(prefix="/pbx/sipphonemodels", tags=["SIP phone models"])
 
 @routes.get("", summary="List models", openapi_extra=_LIST)
 async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> Response:
-    """All models, those that every installation has first."""
+    """List all models; those that every installation has come first."""
     page = paging.read_page(request.query_params, paging.DEFAULT_LIMIT, MAX_LIMIT, SORTS)
     async with reading(parts.read_engine) as session:
         total, rows = await read_page(session, select(SipPhoneModel), page, SEARCHED, SORTS, SipPhoneModel.id)
@@ -96,7 +96,7 @@ async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> R
 
 @routes.get("/{id}", summary="Show a model", openapi_extra=_SHOW)
 async def show_route(id: ModelId, request: Request, _caller: CallerDep, parts: PartsDep) -> Response:
-    """One model."""
+    """Return one model."""
     async with reading(parts.read_engine) as session:
         model = await find_model(session, id)
     if model is None:
@@ -105,7 +105,7 @@ async def show_route(id: ModelId, request: Request, _caller: CallerDep, parts: P
 
 
 def model_json(model: SipPhoneModel) -> Json:
-    """A model as JSON; a range of null: the model does not have it."""
+    """Return a model as JSON; a range is null if the model does not have it."""
     capabilities: Json = {name: getattr(model, column) for name, column in CAPABILITIES.items()}
     return {
         "_id": model.oid,

@@ -1,4 +1,4 @@
-"""The page and what belongs to it. It holds no secret: the account stands in the link's fragment."""
+"""The page at /phone and its files. It holds no secret: the account is in the fragment of the link."""
 
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..source import request_host
 
 PAGE: Final = Path(__file__).parent / "page"
 BUILT: Final = Path(__file__).parent / "built"
-"""Where deploy/page.sh puts what it makes; the wheel and the image have it, the repository has not."""
+"""The output folder of deploy/page.sh; the wheel and the image have it, the repository does not."""
 SCRIPT: Final = "page.js"
 LICENCES: Final = "licences.txt"
 NOT_BUILT: Final = "The page is not built: run `make page` in the source tree, it needs the network once."
@@ -29,12 +29,12 @@ HEADERS: Final = {
 
 
 def is_built(built: Path = BUILT) -> bool:
-    """Whether the page can be shown."""
+    """Return True if the page can be shown."""
     return (built / SCRIPT).is_file()
 
 
 def phone_routes(settings: ApiSettings, version: str, built: Path = BUILT) -> APIRouter:
-    """The routes of the page, whose script lies in the folder `built`."""
+    """Return the routes of the page; its script is in the folder `built`."""
     routes = APIRouter(prefix="/phone", include_in_schema=False)
 
     @routes.get("")
@@ -73,6 +73,6 @@ def _not_built() -> Response:
 
 
 def _server(settings: ApiSettings, request: Request) -> str:
-    """Where a phone in the browser that asks connects; empty when no secure WebSocket listens."""
+    """Return the URL for the phone in the browser, or "" if no secure WebSocket listens."""
     host = settings.public_host or request_host(request)
     return f"wss://{host}:{settings.wss_port}" if host and settings.wss_port else ""

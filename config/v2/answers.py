@@ -1,4 +1,4 @@
-"""Answers of this dialect: rows as lines, as an array or as CSV; what was made; nothing at all."""
+"""Responses of this dialect: rows as lines, as an array or as CSV; a created row; an empty response."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from .asking import Asked
 from .rows import MOMENT
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula, and runs it (OWASP, CSV injection)."""
+"""A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection)."""
 MEDIA: Final = {
     "json": "application/x-ndjson",
     "jsonarray": "application/json",
@@ -26,14 +26,14 @@ Rows = Sequence[Sequence[object]]
 
 
 class Lines:
-    """Writes a list piece by piece in the format that was asked for."""
+    """A writer of a list, piece by piece, in the format that was asked for."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._is_first = True
 
     def write(self, rows: Rows, *, is_last: bool) -> bytes:
-        """The next rows, with what begins the list before the first and what ends it behind the last."""
+        """Return the next rows, with the start of the list in the first piece and its end in the last."""
         lines = list(_written(self._asked, rows))
         is_first, self._is_first = self._is_first, False
         return self._joined(lines, is_first=is_first, is_last=is_last).encode()
@@ -51,14 +51,14 @@ class Lines:
 
 
 def row_answer(request: Request, asked: Asked, row: Sequence[object], edition: Edition) -> Response:
-    """A single row with its ETag, or 304."""
+    """Return a single row with its ETag, or 304."""
     media = MEDIA["jsonarray" if asked.format == "json" else asked.format]
     answer = Response(Lines(asked).write([row], is_last=True), media_type=media)
     return tagged(request, answer, edition)
 
 
 def created(request: Request, **ids: str) -> Response:
-    """201: the ids of what was made; the first of them leads to it."""
+    """Return a 201 with the ids of the created row; Location is the path with the first id."""
     place = f"{request.scope['path']}/{next(iter(ids.values()))}"
     return Response(
         _line(ids) + "\n", status_code=201, headers={"Location": place}, media_type="application/json"
@@ -66,12 +66,12 @@ def created(request: Request, **ids: str) -> Response:
 
 
 def nothing() -> Response:
-    """204: it is done."""
+    """Return a 204 without a body."""
     return Response(status_code=204)
 
 
 def _written(asked: Asked, rows: Rows) -> Iterator[str]:
-    """Each row as one line, without its end."""
+    """Yield each row as one line, without its line break."""
     for row in rows:
         values = [_text(value) for value in row]
         if asked.format == "csv":
@@ -85,15 +85,15 @@ def _line(values: Mapping[str, str | None]) -> str:
 
 
 def _csv(values: Sequence[str | None]) -> str:
-    """RFC 4180; what is not there is an empty cell. An apostrophe marks what looks like a formula as text."""
+    """Return a CSV line (RFC 4180); None is an empty cell, and an apostrophe marks a formula as text."""
     line = io.StringIO()
     cells = (f"'{value}" if value is not None and value.startswith(FORMULA) else value for value in values)
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # it quotes the characters of its own line end
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # csv quotes the characters of its lineterminator
     return line.getvalue().removesuffix("\r\n")
 
 
 def _text(value: object) -> str | None:
-    """A value as this dialect writes it: everything is a text, what is not there is null."""
+    """Return a value as this dialect writes it: all values are strings, or null."""
     if value is None:
         return None
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""What a list asks for: `filter[]`, `sort[]`, `limit`, `offset`, `display[]` and `format`."""
+"""The query of a list: `filter[]`, `sort[]`, `limit`, `offset`, `display[]` and `format`."""
 
 import re
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from .params import Params
 from .rows import Column, Part, Shape, condition, order
 
 MAX_ROWS: Final = 10_000
-"""More cannot be asked for by `limit`; without one the list has no end but its own."""
+"""Limit of `limit`; without `limit`, the whole list is sent."""
 MAX_OFFSET: Final = 2**31 - 1
 MAX_CONDITIONS: Final = 50
-"""Filters, and fields to sort by; no list has half as many fields."""
+"""Limit of filters, and of fields to sort by; no list has half as many fields."""
 NO_WEIGHT: Final = re.compile(r"q\s*=\s*0(\.0*)?")
 """Not acceptable, RFC 9110 12.4.2."""
 MAX_ALIAS: Final = 64
@@ -25,18 +25,18 @@ DIRECTIONS: Final = ("asc", "desc")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A list that was asked for: which part of it, under which names, in which format."""
+    """The request for a list: the part of it, the names of its columns, and the format."""
 
     part: Part
     names: tuple[str, ...]
-    """What the columns of the part are called in the answer."""
+    """The names of the part's columns in the response."""
     format: str = "json"
 
 
 def read_list(params: Params, shape: Shape, accept: str = "") -> Asked:
-    """What a list asks for; `accept` decides between lines and an array when no format is named.
+    """Return what a list asks for; without `format`, `accept` decides between lines and an array.
 
-    Raises Refused (400) for a field, an operand or a format that there is not.
+    Raise Refused (400) for an unknown field, operand or format.
     """
     names, columns, format = _shown(params, shape)
     if params.one("format") is None and wants_array(accept):
@@ -52,7 +52,7 @@ def read_list(params: Params, shape: Shape, accept: str = "") -> Asked:
 
 
 def wants_array(accept: str) -> bool:
-    """Whether Accept names application/json, and neither anything nor the lines of this dialect."""
+    """Return True if Accept names application/json, but not */*, application/* or application/x-ndjson."""
     named = set()
     for part in accept.lower().split(","):
         kind, *options = (piece.strip() for piece in part.split(";"))
@@ -62,7 +62,7 @@ def wants_array(accept: str) -> bool:
 
 
 def read_one(params: Params, shape: Shape) -> Asked:
-    """What a single row asks for: `display[]` and `format`."""
+    """Return what the request for a single row asks for: `display[]` and `format`."""
     names, columns, format = _shown(params, shape)
     return Asked(Part(columns), names, format)
 

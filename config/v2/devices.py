@@ -28,7 +28,7 @@ from .work import Done, carry_out, read_columns
 NAME: Final = func.coalesce(
     SipPhone.device_name, SipPhoneModel.brand_name.concat(" ").concat(SipPhoneModel.model)
 )
-"""A phone that was made in the other dialect is called as its model is."""
+"""A phone that was created in the other dialect has the name of its model."""
 SOURCE: Final = join(SipPhone, SipPhoneModel, SipPhoneModel.id == SipPhone.model_id).outerjoin(
     Extension, Extension.id == SipPhone.extension_id
 )
@@ -70,7 +70,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/devices", tags=["PBX devices"])
 async def list_devices(
     domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """All devices of the domain, whether they are online or not."""
+    """List all devices of the domain, whether they are online or not."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -88,7 +88,7 @@ async def show_device(
     params: ParamsDep,
     parts: PartsDep,
 ) -> Response:
-    """One device."""
+    """Return one device."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, SipPhone, customer, device)
@@ -101,7 +101,7 @@ async def show_device(
 async def create_device(
     domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """A device gets its credentials by its configuration; it registers from the trusted networks."""
+    """Create a device; its configuration has its credentials, and it registers from the trusted networks."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -118,7 +118,7 @@ async def create_device(
 async def update_device(
     domain: DomainId, device: DeviceId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The name is all that changes; the address of a device never does."""
+    """Change the name of a device; its address cannot change."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -133,7 +133,7 @@ async def update_device(
 
 @routes.delete("/{device}", summary="Delete a device", openapi_extra=openapi.delete())
 async def delete_device(domain: DomainId, device: DeviceId, actor: ActorDep, parts: PartsDep) -> Response:
-    """The device is gone, and so are its registrations."""
+    """Delete a device; its registrations end."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

@@ -62,7 +62,7 @@ routes = APIRouter(prefix=DOMAINS, tags=["SIP domains"])
 
 @routes.get("", summary="List SIP domains", openapi_extra=openapi.rows(SHAPE))
 async def list_domains(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
-    """The SIP domains you have access to."""
+    """List the SIP domains you have access to."""
 
     async def scoped(_session: AsyncSession) -> list[ColumnElement[bool]]:
         return [visible(caller), Customer.state == ACTIVE, Customer.sip_domain.is_not(None)]
@@ -76,7 +76,7 @@ async def list_domains(request: Request, caller: CallerDep, params: ParamsDep, p
     openapi_extra=openapi.create(CREATE_FIELDS, {"domain": "sip.company.com", **EXAMPLE}, "domainId"),
 )
 async def create_domain(request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
-    """A new customer, of no reseller, with this SIP domain."""
+    """Create a customer with this SIP domain and without a reseller."""
 
     async def work(session: AsyncSession) -> Done:
         columns = read_columns(params, CREATE_FIELDS)
@@ -92,7 +92,7 @@ async def create_domain(request: Request, actor: ActorDep, params: ParamsDep, pa
 async def show_domain(
     domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """One SIP domain."""
+    """Return one SIP domain."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         asked = read_one(params, SHAPE)
@@ -102,7 +102,7 @@ async def show_domain(
 
 @routes.post("/{domain}", summary="Change a SIP domain", openapi_extra=openapi.update(UPDATE_FIELDS, EXAMPLE))
 async def update_domain(domain: DomainId, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
-    """Only what is sent changes; the host name never does."""
+    """Change the properties that are sent; the host name cannot change."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain, lock=True)
@@ -115,7 +115,7 @@ async def update_domain(domain: DomainId, actor: ActorDep, params: ParamsDep, pa
 
 @routes.delete("/{domain}", summary="Delete a SIP domain", openapi_extra=openapi.delete())
 async def delete_domain(domain: DomainId, actor: ActorDep, parts: PartsDep) -> Response:
-    """The customer is deleted with all its services; its host name is free again."""
+    """Delete the customer with all its services; its host name can be used again."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain, lock=True)

@@ -1,4 +1,4 @@
-"""Parameters that stand for themselves: as in the JSON dialect, but each value comes as a text."""
+"""Parameters that depend on no other parameter: like the fields of the JSON dialect, but sent as text."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ from ..operations.extensions import MAX_NUMBER, number_check
 from ..operations.fields import Field, email, text
 
 FLAGS: Final = {"1": True, "true": True, "0": False, "false": False}
-"""How a flag may be written, in lower case."""
+"""The spellings of a flag, in lower case."""
 
 __all__ = ["caller_name_format", "dialled", "email", "extension_number", "flag", "text", "whole"]
 
 
 def flag(path: str, column: str, about: str) -> Field:
-    """1 or 0, 0 by default."""
+    """Return a field for 1 or 0, 0 by default."""
     message = f"{path} must be 1 or 0"
 
     def check(value: object) -> Value | Wrong:
@@ -34,26 +34,26 @@ def whole(
     default: int | None = None,
     required: bool = False,
 ) -> Field:
-    """A whole number from `low` to `high`."""
+    """Return a field for a whole number from `low` to `high`."""
     message = f"{path} must be a number from {low} to {high}"
     check = checks.integer(low, high, message, as_text=True)
     return Field(path, column, "integer", check, about, default=default, required=required)
 
 
 def dialled(path: str, column: str, about: str) -> Field:
-    """A number that a phone can dial."""
+    """Return a field for a number that a phone can dial."""
     return Field(path, column, "string", checks.dialled(f"{path} is not a valid phone number"), about)
 
 
 def extension_number() -> Field:
-    """A number of the dial plan."""
+    """Return a field for a number of the dial plan."""
     message = f"extensionNumber must be digits, * or #, at most {MAX_NUMBER}"
     about = "Unique among the users, groups and queues of the domain"
     return Field("extensionNumber", "number", "string", number_check(message), about, required=True)
 
 
 def caller_name_format() -> Field:
-    """How a group or a queue shows who calls."""
+    """Return the field for the format in which a group or a queue shows the caller."""
     check = checks.caller_name_format("callerNameFormat is not a valid text")
     about = "How the caller is shown: text, {displayName}, {srcPhoneNumber} and {dgrpName}"
     return Field("callerNameFormat", "caller_name_format", "string", check, about)

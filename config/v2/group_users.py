@@ -45,7 +45,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/groups/{{group}}/users", tags=["SIP groups"
 async def list_group_users(
     domain: DomainId, group: GroupId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The members of the group."""
+    """List the members of the group."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -61,7 +61,7 @@ async def list_group_users(
 async def add_group_users(
     domain: DomainId, group: GroupId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Who is a member already stays one; with an unknown number nothing changes."""
+    """Add users; those that are members already stay. If a number is unknown, then nothing changes."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -82,7 +82,7 @@ async def add_group_users(
 async def remove_group_users(
     domain: DomainId, group: GroupId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Who is no member is passed over; with an unknown number nothing changes."""
+    """Remove users; those that are not members are ignored. If a number is unknown, then nothing changes."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

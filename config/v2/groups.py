@@ -1,4 +1,4 @@
-"""The routes below /config/v2/sip/domains/{domain}/groups, but for their users."""
+"""The routes below /config/v2/sip/domains/{domain}/groups, except for their users."""
 
 from typing import Final
 
@@ -58,7 +58,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/groups", tags=["SIP groups"])
 async def list_groups(
     domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The groups of the domain."""
+    """List the groups of the domain."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -71,7 +71,7 @@ async def list_groups(
 async def show_group(
     domain: DomainId, group: GroupId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """One group."""
+    """Return one group."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, SipGroup, customer, group)
@@ -84,7 +84,7 @@ async def show_group(
 async def create_group(
     domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """A group without users."""
+    """Create a group without users."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -100,7 +100,7 @@ async def create_group(
 async def update_group(
     domain: DomainId, group: GroupId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Only what is sent changes."""
+    """Change the properties that are sent."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -114,7 +114,7 @@ async def update_group(
 
 @routes.delete("/{group}", summary="Delete a group", openapi_extra=openapi.delete())
 async def delete_group(domain: DomainId, group: GroupId, actor: ActorDep, parts: PartsDep) -> Response:
-    """Its users stay; queues lose it as a member."""
+    """Delete a group; its users stay, and queues lose it as a member."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

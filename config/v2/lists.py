@@ -1,4 +1,4 @@
-"""Lists of this dialect: counted and read in one snapshot of the database, and sent while they are read."""
+"""Lists of this dialect: counted and read in one database snapshot, and sent while they are read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,18 +19,18 @@ from .params import Params
 from .rows import Shape, count_rows, stream_rows
 
 AT_ONCE: Final = 500
-"""So many rows are read and written without a break; a list that is not longer is not streamed."""
+"""Rows that are read and written at a time; a list that is not longer is not streamed."""
 
 Scoped = Callable[[AsyncSession], Awaitable[Sequence[ColumnElement[bool]]]]
-"""Says which rows the caller may see. Raises Refused (404) for a place that is not there."""
+"""Return the condition for the rows that the caller may see. Raise Refused (404) for an unknown path."""
 
 
 async def list_answer(
     request: Request, parts: Parts, params: Params, shape: Shape, scoped: Scoped
 ) -> Response:
-    """The rows that were asked for, all of them if no `limit` was given; X-Total-Count says how many match.
+    """Return the rows that were asked for, all without a `limit`; X-Total-Count is how many match.
 
-    Raises Refused: 400, 404, and 503 when too many long lists are being read.
+    Raise Refused: 400, 404, and 503 if too many long lists are being read.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(snapshot(parts.read_engine))
@@ -52,16 +52,16 @@ async def list_answer(
 
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """One transaction that sees the database as it is at its first statement, whatever others write."""
+    """Yield a session with one transaction, which sees the database as of its first statement."""
     async with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":  # else each statement would see its own moment
+        if engine.dialect.name == "postgresql":  # otherwise each statement would see its own snapshot
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with AsyncSession(connection, autoflush=False) as session, session.begin():
             yield session
 
 
 class Streamed(StreamingResponse):
-    """A list that goes out piece by piece. A client that reads none of it loses its connection."""
+    """A list that is sent piece by piece. A client that does not read it loses its connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -70,7 +70,7 @@ class Streamed(StreamingResponse):
             await self.close()
 
     async def close(self) -> None:
-        """Give the connection to the database back, be the list sent or not."""
+        """Return the database connection to its pool, whether the list was sent or not."""
         iterator = self.body_iterator
         if hasattr(iterator, "aclose"):
             await iterator.aclose()
@@ -88,7 +88,7 @@ async def _rest(
 async def _pieces(
     session: AsyncSession, shape: Shape, asked: Asked, scope: Sequence[ColumnElement[bool]]
 ) -> AsyncIterator[tuple[bytes, bool]]:
-    """The text of the list in pieces, and whether each is the last one. There is at least one."""
+    """Yield the text of the list in pieces, at least one, and whether each piece is the last."""
     lines = Lines(asked)
     waiting: Sequence[Sequence[Any]] | None = None
     async for rows in stream_rows(session, shape, asked.part, AT_ONCE, *scope):

@@ -58,7 +58,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/trustedNetworks", tags=["SIP trusted networ
 async def list_networks(
     domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """From where SIP users and devices of the domain may register; without any, from anywhere."""
+    """List the networks from which the domain's users and devices may register; if empty, from anywhere."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -76,7 +76,7 @@ async def show_network(
     params: ParamsDep,
     parts: PartsDep,
 ) -> Response:
-    """One trusted network."""
+    """Return one trusted network."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, TrustedNetwork, customer, network)
@@ -91,7 +91,7 @@ async def show_network(
 async def create_network(
     domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Registrations from outside of all networks of the domain end at once."""
+    """Create a trusted network; registrations from outside all networks of the domain end at once."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain, lock=True)
@@ -107,7 +107,7 @@ async def create_network(
 async def update_network(
     domain: DomainId, network: NetworkId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Only what is sent changes; registrations from outside end at once."""
+    """Change the properties that are sent; registrations from outside all networks end at once."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain, lock=True)
@@ -121,7 +121,7 @@ async def update_network(
 
 @routes.delete("/{network}", summary="Delete a trusted network", openapi_extra=openapi.delete())
 async def delete_network(domain: DomainId, network: NetworkId, actor: ActorDep, parts: PartsDep) -> Response:
-    """Registrations from this network end at once, unless it was the last one."""
+    """Delete a trusted network; registrations from it end at once, unless it was the last one."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain, lock=True)

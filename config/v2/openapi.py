@@ -1,4 +1,4 @@
-"""What the documentation shows of this dialect, built from the tables of columns and fields."""
+"""API documentation of this dialect, built from the tables of columns and fields."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -41,7 +41,7 @@ DONE: Final = {"204": {"description": "Done"}}
 
 
 def rows(shape: Shape) -> Schema:
-    """A list: one JSON object per line, or as `format` says."""
+    """Return the documentation of a list: one JSON object per line, or as `format` says."""
     row = _row(shape)
     content = {
         MEDIA["json"]: {"schema": {"type": "string"}, "example": _line(shape)},
@@ -62,7 +62,7 @@ def rows(shape: Shape) -> Schema:
 
 
 def row(shape: Shape) -> Schema:
-    """A single row; `format=jsonarray` makes it an array of one."""
+    """Return the documentation of a single row; `format=jsonarray` makes it an array of one."""
     row = _row(shape)
     schema = {"anyOf": [row, {"type": "array", "items": row, "minItems": 1, "maxItems": 1}]}
     content = {
@@ -77,7 +77,7 @@ def row(shape: Shape) -> Schema:
 
 
 def create(fields: Sequence[Field], example: Mapping[str, object], *ids: str) -> Schema:
-    """A 201 with the ids of what was made."""
+    """Return the documentation of a create: a 201 with the ids of the created row."""
     required = [field.path for field in fields if field.required]
     answer: Schema = {
         "type": "object",
@@ -94,7 +94,7 @@ def create(fields: Sequence[Field], example: Mapping[str, object], *ids: str) ->
 
 
 def update(fields: Iterable[Field], example: Mapping[str, object]) -> Schema:
-    """A 204; only what is sent changes."""
+    """Return the documentation of an update: a 204; only properties that are sent change."""
     properties = {
         path: {word: value for word, value in schema.items() if word != "default"}
         for path, schema in _properties(fields).items()
@@ -104,14 +104,14 @@ def update(fields: Iterable[Field], example: Mapping[str, object]) -> Schema:
 
 
 def ids(name: str, about: str) -> Schema:
-    """A 204; the body is a list of numbers."""
+    """Return the documentation of a 204; the body is a list of numbers."""
     array: Schema = {"type": "array", "items": {"type": "integer"}, "minItems": 1, "description": about}
     body = _body({name: array}, {name: [1, 2]}, [name])
     return {"requestBody": body, "responses": DONE | _errors(WRITE)}
 
 
 def delete() -> Schema:
-    """A 204; what was deleted answers 404 from now on."""
+    """Return the documentation of a delete: a 204; later requests for the row get a 404."""
     return {"responses": DONE | _errors(REMOVE)}
 
 

@@ -1,4 +1,4 @@
-"""What a request of this dialect says, in its query string, form or JSON object: the body wins."""
+"""The parameters of a request, from query string, form or JSON object; the body takes precedence."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from ..media import JSON, MULTIPART, URLENCODED, is_json, media_type
 from ..operations.document import Document
 
 MAX_KEYS: Final = 512
-"""Of the query string, and of the body; the longest list of parameters we know has 20, without arrays."""
+"""Limit for the query string and for the body; the longest known parameter list has 20, without arrays."""
 MAX_INDEX_DIGITS: Final = 9
 NAME: Final = re.compile(rf"([^\[\]]+)(?:\[([0-9]{{0,{MAX_INDEX_DIGITS}}})\])?")
 """`name`, `name[]` or `name[7]`"""
@@ -27,26 +27,26 @@ Pairs = Iterable[tuple[str, object]]
 
 
 class Params:
-    """The parameters of a request by name, whatever way they came."""
+    """The parameters of a request by name, independent of how they were sent."""
 
     def __init__(self, values: Mapping[str, tuple[Value, ...]]) -> None:
         self._values = values
         last = {name: given[-1] for name, given in values.items() if given}
         self.document: Final = Document(last)
-        """Each parameter as a single one: of several values the last counts."""
+        """Each parameter as a single value: of several values the last counts."""
 
     def one(self, name: str) -> Value:
-        """The value of a parameter; None when it was not sent, or is empty."""
+        """Return the value of a parameter, or None if it was not sent or is empty."""
         given = self._values.get(name)
         return given[-1] if given else None
 
     def many(self, name: str) -> tuple[str, ...]:
-        """All values of an array, in order and without empty ones."""
+        """Return all values of an array, in order and without empty ones."""
         return tuple(value for value in self._values.get(name, ()) if value is not None)
 
 
 async def params(request: Request, _first: CallerDep) -> Params:
-    """The parameters; read only after the caller was let in. Raises Refused (400, 413, 415)."""
+    """Return the parameters, which are read after authentication. Raise Refused (400, 413, 415)."""
     query = _gathered(_decoded(request.scope["query_string"], "query string"))
     return Params(query | _gathered(await _body(request)))
 
@@ -69,7 +69,7 @@ async def _body(request: Request) -> Pairs:
 
 
 def _decoded(text: bytes, what: str) -> Pairs:
-    """Pairs of the form `a=b&c=d`."""
+    """Return the pairs of a text of the form `a=b&c=d`."""
     try:
         plain = text.decode()
         if BROKEN_ESCAPE.search(plain):
@@ -87,10 +87,10 @@ def _decoded(text: bytes, what: str) -> Pairs:
 
 async def _multipart(request: Request, body: bytes) -> Pairs:
     try:
-        body.decode()  # there are no files in it, so all of it is text
+        body.decode()  # files are refused, so the whole body must be text
     except UnicodeDecodeError:
         raise bad_request("The body is not in UTF-8") from None
-    # The parser drops a last part that is cut off without a word.
+    # The parser silently drops a truncated last part.
     _, options = parse_options_header(request.headers.get("content-type", ""))
     if b"--" + options.get(b"boundary", b"") + b"--" not in body:
         raise bad_request("The body ends before its last boundary")
@@ -99,7 +99,7 @@ async def _multipart(request: Request, body: bytes) -> Pairs:
 
 
 def _flat(body: Mapping[str, object]) -> Pairs:
-    """A JSON object as pairs: an array gives one for each of its values."""
+    """Yield a JSON object as pairs; an array gives one pair for each of its values."""
     for name, value in body.items():
         if isinstance(value, list):
             bare = name.removesuffix("[]")
@@ -110,16 +110,16 @@ def _flat(body: Mapping[str, object]) -> Pairs:
 
 
 _NOTHING: Final = object()
-"""An array begins here, be it empty."""
+"""A marker for the start of an array, which may be empty."""
 
 
 @dataclass(slots=True)
 class _Array:
-    """The values of one parameter by their place; a single one has the place 0."""
+    """The values of one parameter by their index; a single value has the index 0."""
 
     places: dict[int, Value] = field(default_factory=dict)
     end: int = 0
-    """Behind the highest place."""
+    """The highest index plus 1."""
 
     def put(self, place: int | None, value: Value) -> None:
         place = self.end if place is None else place
@@ -131,7 +131,7 @@ class _Array:
 
 
 def _gathered(pairs: Pairs) -> dict[str, tuple[Value, ...]]:
-    """Values by name; those of an array by their index, each without one behind the highest before it."""
+    """Return values by name; an array value without an index follows the highest index before it."""
     found: dict[str, _Array] = {}
     for spelled, value in pairs:
         match = NAME.fullmatch(spelled)
@@ -148,7 +148,7 @@ def _gathered(pairs: Pairs) -> dict[str, tuple[Value, ...]]:
 
 
 def _text(name: str, value: object) -> Value:
-    """A value as a text; an empty one is none."""
+    """Return a value as text, or None for an empty one."""
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""What the numbers in a path mean. Unknown, foreign, of a customer that is not active, or no number: 404."""
+"""Look-up of the numbers in a path. Unknown, not visible, of an inactive customer, or not a number: 404."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
@@ -22,11 +22,11 @@ from ..tables import (
 )
 
 MAX_DIGITS: Final = 18
-"""Every number of so many digits fits into the database's."""
+"""Every number of so many digits fits into the database's integers."""
 MAX_SHOWN: Final = 32
-"""Characters of a number that an answer repeats; a real one has fewer."""
+"""Limit of characters of a number that a response repeats; a real one has fewer."""
 MAX_MISSING: Final = 20
-"""So many missing rows are named."""
+"""Limit of missing rows that are named."""
 
 DomainId = Annotated[str, Path(description="Number of the SIP domain")]
 UserId = Annotated[str, Path(description="Number of the user")]
@@ -37,7 +37,7 @@ NetworkId = Annotated[str, Path(description="Number of the trusted network")]
 DeviceId = Annotated[str, Path(description="Number of the device")]
 
 Below = TypeVar("Below", Extension, SipGroup, Queue, SipPhone, TrustedNetwork)
-"""What belongs to a customer."""
+"""A row that belongs to a customer."""
 WORDS: Final[Mapping[type[Table], str]] = {
     Extension: "user",
     SipGroup: "group",
@@ -45,16 +45,16 @@ WORDS: Final[Mapping[type[Table], str]] = {
     SipPhone: "device",
     TrustedNetwork: "network",
 }
-"""What paths call it."""
+"""Names of the rows in error messages."""
 
 
 def number(text: str) -> int:
-    """The number in a path or a body; -1, which nothing has, when there is none."""
+    """Return the number in a path or a body, or -1, which no row has, if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1
 
 
 async def find_domain(session: AsyncSession, caller: Caller, domain: str, *, lock: bool = False) -> Customer:
-    """The customer whose SIP domain has this number; `lock` holds it against other writers."""
+    """Return the customer whose SIP domain has this number; `lock` locks it against other writers."""
     statement = select(Customer).where(
         Customer.id == number(domain),
         Customer.sip_domain.is_not(None),
@@ -67,13 +67,13 @@ async def find_domain(session: AsyncSession, caller: Caller, domain: str, *, loc
 async def find_below(
     session: AsyncSession, table: type[Below], customer: Customer, id: str, *, lock: bool = False
 ) -> Below:
-    """The row of this customer with the number `id`; `lock` holds it against other writers."""
+    """Return the row of this customer with the number `id`; `lock` locks it against other writers."""
     statement = select(table).where(table.id == number(id), table.customer_id == customer.id)
     return await _one(session, statement.with_for_update() if lock else statement, WORDS[table])
 
 
 async def find_member(session: AsyncSession, queue: Queue, member: str, *, lock: bool = False) -> QueueMember:
-    """The group of a queue; members of other kinds are not known here (C11)."""
+    """Return the queue member with this number; only members that are groups are known here (C11)."""
     statement = select(QueueMember).where(
         QueueMember.id == number(member), QueueMember.queue_id == queue.id, QueueMember.group_id.is_not(None)
     )
@@ -83,7 +83,7 @@ async def find_member(session: AsyncSession, queue: Queue, member: str, *, lock:
 async def find_device_of(
     session: AsyncSession, user: Extension, device: str, *, lock: bool = False
 ) -> SipPhone:
-    """The device of this user with the number `device`."""
+    """Return the device of this user with the number `device`."""
     statement = select(SipPhone).where(SipPhone.id == number(device), SipPhone.extension_id == user.id)
     return await _one(session, statement.with_for_update() if lock else statement, "device")
 
@@ -97,9 +97,9 @@ async def find_named(
     *,
     lock: bool = False,
 ) -> list[Below]:
-    """The rows of this customer that a body names by their numbers, each once.
+    """Return the rows of this customer that a body names by their numbers, each once.
 
-    Raises Refused: 400 when none is named, 404 when one of them is not there (D31).
+    Raise Refused: 400 if no row is named, 404 if one of them does not exist (D31).
     """
     if not ids:
         raise Refused(Problem(400, name, f"{name} is missing", name, "required"))

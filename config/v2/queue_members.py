@@ -87,7 +87,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/queues/{{queue}}/members", tags=["SIP queue
 async def list_members(
     domain: DomainId, queue: QueueId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The groups that take the calls of the queue."""
+    """List the groups that take the calls of the queue."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -105,7 +105,7 @@ async def list_members(
 async def order_members(
     domain: DomainId, queue: QueueId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Every member is named once; its ringOrder is its index."""
+    """Order the members; every member is named once, and its ringOrder becomes its index."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -127,7 +127,7 @@ async def show_member(
     params: ParamsDep,
     parts: PartsDep,
 ) -> Response:
-    """One group of the queue."""
+    """Return one group of the queue."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_member(session, await find_below(session, Queue, customer, queue), member)
@@ -144,7 +144,7 @@ async def show_member(
 async def create_member(
     domain: DomainId, queue: QueueId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """A group takes calls of the queue."""
+    """Add a group, which then takes calls of the queue."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -164,7 +164,7 @@ async def create_member(
 async def update_member(
     domain: DomainId, queue: QueueId, member: MemberId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Only what is sent changes."""
+    """Change the properties that are sent."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -181,7 +181,7 @@ async def update_member(
 async def delete_member(
     domain: DomainId, queue: QueueId, member: MemberId, actor: ActorDep, parts: PartsDep
 ) -> Response:
-    """The group takes calls of the queue no more."""
+    """Remove a group, which then takes no more calls of the queue."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

@@ -1,4 +1,4 @@
-"""The routes below /config/v2/sip/domains/{domain}/queues, but for their members."""
+"""The routes below /config/v2/sip/domains/{domain}/queues, except for their members."""
 
 from typing import Final
 
@@ -53,7 +53,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/queues", tags=["SIP queues"])
 async def list_queues(
     domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The queues of the domain."""
+    """List the queues of the domain."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -66,7 +66,7 @@ async def list_queues(
 async def show_queue(
     domain: DomainId, queue: QueueId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """One queue."""
+    """Return one queue."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Queue, customer, queue)
@@ -79,7 +79,7 @@ async def show_queue(
 async def create_queue(
     domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """A queue without members."""
+    """Create a queue without members."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -93,7 +93,7 @@ async def create_queue(
 async def update_queue(
     domain: DomainId, queue: QueueId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Only what is sent changes."""
+    """Change the properties that are sent."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -107,7 +107,7 @@ async def update_queue(
 
 @routes.delete("/{queue}", summary="Delete a queue", openapi_extra=openapi.delete())
 async def delete_queue(domain: DomainId, queue: QueueId, actor: ActorDep, parts: PartsDep) -> Response:
-    """The queue is gone, and its members are members no more."""
+    """Delete a queue and its memberships."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

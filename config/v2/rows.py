@@ -1,4 +1,4 @@
-"""The rows of a list in SQL: which columns there are, and how they are filtered, sorted and cut."""
+"""The rows of a list in SQL: their columns, and how they are filtered, sorted and limited."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ MAC: Final = re.compile(r"([0-9A-Fa-f]{2})[:-]?" * 5 + r"([0-9A-Fa-f]{2})")
 
 
 class TextOfMoment(FunctionElement[str]):
-    """A moment as this dialect writes it."""
+    """An SQL expression for a date and time as this dialect writes it."""
 
     name = "text_of_moment"
     inherit_cache = True
@@ -64,7 +64,7 @@ def _postgresql_moment(element: TextOfMoment, compiler: SQLCompiler, **options: 
 
 
 class ByCodePoint(FunctionElement[str]):
-    """A text that is compared and sorted by its code points, whatever the locale of the database."""
+    """An SQL text that is compared and sorted by code points, independent of the database's locale."""
 
     name = "by_code_point"
     inherit_cache = True
@@ -83,7 +83,7 @@ def _postgresql_text(element: ByCodePoint, compiler: SQLCompiler, **options: Any
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field of a row: its name, where it comes from, and how it compares."""
+    """One field of a row: its name, its source, and its type for comparisons."""
 
     name: str
     value: Expression
@@ -93,32 +93,32 @@ class Column:
 
     @property
     def ordered(self) -> Expression:
-        """The value as it is compared and sorted."""
+        """Return the expression that is compared and sorted."""
         return ByCodePoint(self.value) if self.kind in ("text", "mac") else self.value
 
 
 def whole(name: str, source: Source, about: str, example: str = "1") -> Column:
-    """A whole number."""
+    """Return a column for a whole number."""
     return Column(name, cast(source, BigInteger), "integer", about, example)
 
 
 def flag(name: str, source: Source, about: str) -> Column:
-    """1 or 0."""
+    """Return a column for 1 or 0."""
     return Column(name, case((source, 1), else_=0), "flag", about, "0")
 
 
 def text(name: str, source: Source, about: str, example: str = "") -> Column:
-    """A text."""
+    """Return a column for a text."""
     return Column(name, type_coerce(source, String), "text", about, example)
 
 
 def moment(name: str, source: Source, about: str) -> Column:
-    """A moment in UTC."""
+    """Return a column for a date and time in UTC."""
     return Column(name, type_coerce(source, UtcDateTime), "moment", about, "2026-01-31 12:00:00")
 
 
 def mac(name: str, source: Source, about: str) -> Column:
-    """A MAC address, stored as twelve digits, shown as six pairs."""
+    """Return a column for a MAC address, stored as twelve digits and shown as six pairs."""
     pairs: Expression = func.substr(source, 1, 2)
     for start in range(3, 12, 2):
         pairs = pairs.concat(":").concat(func.substr(source, start, 2))
@@ -127,21 +127,21 @@ def mac(name: str, source: Source, about: str) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of row: its columns, the tables they come from, and what decides between equal rows."""
+    """One kind of row: its columns, their tables, and the columns that order rows which sort equal."""
 
     title: str
     columns: Sequence[Column]
     source: FromClause
     last: Sequence[InstrumentedAttribute[int]]
     edition: Sequence[InstrumentedAttribute[int]] = ()
-    """The versions of which a single row has its ETag; none: it is never shown alone."""
+    """The version columns that a single row's ETag is made of; empty if the row is never shown alone."""
 
     def at(self, where: ColumnElement[bool]) -> Target:
-        """Where the versions of one row stand."""
+        """Return the place of the versions of one row."""
         return Target(self.edition, self.source, where)
 
     def column(self, name: str) -> Column:
-        """The column with this name. Raises Refused (400) when there is none."""
+        """Return the column with this name. Raise Refused (400) if it does not exist."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -149,13 +149,13 @@ class Shape:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all columns."""
+        """Return the names of all columns."""
         return tuple(column.name for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a list asks for, in SQL."""
+    """The query of a list, in SQL."""
 
     columns: Sequence[Column]
     conditions: Sequence[ColumnElement[bool]] = ()
@@ -175,7 +175,7 @@ def _selected(shape: Shape, part: Part, *scope: ColumnElement[bool]) -> Select[*
 
 
 async def count_rows(session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]) -> int:
-    """How many rows within `scope` match, without offset and limit."""
+    """Return how many rows within `scope` match, without offset and limit."""
     statement = select(func.count()).select_from(shape.source).where(*scope, *part.conditions)
     return await session.scalar(statement) or 0
 
@@ -183,7 +183,7 @@ async def count_rows(session: AsyncSession, shape: Shape, part: Part, *scope: Co
 async def stream_rows(
     session: AsyncSession, shape: Shape, part: Part, size: int, *scope: ColumnElement[bool]
 ) -> AsyncIterator[Sequence[Row[*tuple[Any, ...]]]]:
-    """Those rows within `scope` that the part asks for, `size` at a time: never more are in memory."""
+    """Yield the rows within `scope` that the part asks for, at most `size` in memory at a time."""
     result = await session.stream(_statement(shape, part, *scope).execution_options(yield_per=size))
     try:
         async for rows in result.partitions():
@@ -195,7 +195,7 @@ async def stream_rows(
 async def read_row(
     session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]
 ) -> tuple[Sequence[object], Edition]:
-    """The one row within `scope` and its edition. Raises Refused (404) when it is not there any more."""
+    """Return the row within `scope` and its edition. Raise Refused (404) if it no longer exists."""
     versions = [func.coalesce(column, 0) for column in shape.edition]
     statement = _selected(shape, part, *scope).add_columns(*versions)
     found = (await session.execute(statement)).first()
@@ -206,7 +206,7 @@ async def read_row(
 
 
 def condition(column: Column, operand: str, text: str | None) -> ColumnElement[bool]:
-    """What `{field}-{operand}-value-{text}` says. Raises Refused (400)."""
+    """Return the condition for `{field}-{operand}-value-{text}`. Raise Refused (400)."""
     unary = NULLS.get(operand)
     if unary is not None:
         if text is not None:
@@ -226,7 +226,7 @@ def condition(column: Column, operand: str, text: str | None) -> ColumnElement[b
 
 
 def order(column: Column, direction: str) -> UnaryExpression[Any]:
-    """Rows without a value come first, and last when the direction is turned round."""
+    """Return the sort order; rows without a value come first in ascending, last in descending order."""
     if direction == "asc":
         return asc(column.ordered).nulls_first()
     return desc(column.ordered).nulls_last()
@@ -250,14 +250,14 @@ OPERANDS: Final = (*COMPARISONS, *LIKES, *NULLS)
 
 
 def _written(column: Column) -> Expression:
-    """The value as it is shown, for a search in its text."""
+    """Return the value as it is shown, for a search in its text."""
     if column.kind == "moment":
         return TextOfMoment(column.value)
     return column.value if column.kind in ("text", "mac") else cast(column.value, String)
 
 
 def _bound(column: Column, text: str) -> Expression:
-    """The value to compare with, of the column's own type. Raises Refused (400)."""
+    """Return the value to compare with, in the column's type. Raise Refused (400)."""
     if column.kind == "integer":
         if not re.fullmatch(r"-?[0-9]{1,18}", text):
             raise _unreadable(column, "a whole number")
@@ -281,7 +281,7 @@ def _moment(column: Column, text: str) -> datetime:
 
 
 def _pairs(text: str) -> str:
-    """A whole MAC address in the form in which it is shown; of a part only the letters are made large."""
+    """Return a whole MAC address in the form in which it is shown; a partial one only in upper case."""
     match = MAC.fullmatch(text)
     return ":".join(match.groups()).upper() if match else text.upper()
 

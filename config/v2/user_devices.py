@@ -65,7 +65,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/users/{{user}}/devices", tags=["SIP users"]
 async def list_user_devices(
     domain: DomainId, user: UserId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The devices that the user has."""
+    """List the devices of the user."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -85,7 +85,7 @@ async def show_user_device(
     params: ParamsDep,
     parts: PartsDep,
 ) -> Response:
-    """One device of the user; its token is never shown."""
+    """Return one device of the user; its token is never shown."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await _device(session, customer, user, device)
@@ -102,7 +102,10 @@ async def show_user_device(
 async def create_user_device(
     domain: DomainId, user: UserId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The token is for the device's configuration, and shown this once; the same again makes a new one."""
+    """Assign a device to the user; return a new token for its configuration, which is shown only once.
+
+    The same request again makes a new token.
+    """
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -120,7 +123,7 @@ async def create_user_device(
 async def delete_user_device(
     domain: DomainId, user: UserId, device: DeviceId, actor: ActorDep, parts: PartsDep
 ) -> Response:
-    """The device stays, and is nobody's; its token is void."""
+    """Take a device from the user; the device stays without a user, and its token is void."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

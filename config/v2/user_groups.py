@@ -45,7 +45,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/users/{{user}}/groups", tags=["SIP users"])
 async def list_user_groups(
     domain: DomainId, user: UserId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The groups that the user is a member of."""
+    """List the groups that the user is a member of."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -61,7 +61,7 @@ async def list_user_groups(
 async def add_user_groups(
     domain: DomainId, user: UserId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The user stays in its other groups, which `DELETE .../groups/{group}/users` ends."""
+    """Add the user to groups; it stays in its others, which `DELETE .../groups/{group}/users` ends."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

@@ -1,4 +1,4 @@
-"""The routes below /config/v2/sip/domains/{domain}/users, but for their devices and groups."""
+"""The routes below /config/v2/sip/domains/{domain}/users, except for their devices and groups."""
 
 from typing import Final
 
@@ -127,7 +127,7 @@ routes = APIRouter(prefix=f"{DOMAIN}/users", tags=["SIP users"])
 async def list_users(
     domain: DomainId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """The users of the domain: all its extensions, whichever dialect made them."""
+    """List the users of the domain: all its extensions, from either dialect."""
 
     async def scoped(session: AsyncSession) -> list[ColumnElement[bool]]:
         customer = await find_domain(session, caller, domain)
@@ -140,7 +140,7 @@ async def list_users(
 async def show_user(
     domain: DomainId, user: UserId, request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """One user; its password and its pin are never shown."""
+    """Return one user; its password and its pin are never shown."""
     async with reading(parts.read_engine) as session:
         customer = await find_domain(session, caller, domain)
         row = await find_below(session, Extension, customer, user)
@@ -153,7 +153,7 @@ async def show_user(
 async def create_user(
     domain: DomainId, request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """A user registers as user@domain with its own password, from the trusted networks."""
+    """Create a user, which registers as user@domain with its own password, from the trusted networks."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -169,7 +169,7 @@ async def create_user(
 async def update_user(
     domain: DomainId, user: UserId, actor: ActorDep, params: ParamsDep, parts: PartsDep
 ) -> Response:
-    """Only what is sent changes; a new password ends the registrations made with the old one."""
+    """Change the properties that are sent; a new password ends the registrations made with the old one."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
@@ -183,7 +183,7 @@ async def update_user(
 
 @routes.delete("/{user}", summary="Delete a user", openapi_extra=openapi.delete())
 async def delete_user(domain: DomainId, user: UserId, actor: ActorDep, parts: PartsDep) -> Response:
-    """The user is gone, and its registrations; its devices stay, and are nobody's."""
+    """Delete a user and its registrations; its devices stay without a user."""
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)

@@ -1,4 +1,4 @@
-"""How this dialect says what is wrong: one JSON string and a line break."""
+"""The errors of this dialect: one JSON string and a line break."""
 
 import json
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from starlette.responses import Response
 from ..errors import Problem, Refused
 
 FIXED: Final = {401: "auth required", 403: "access denied", 404: "not found"}
-"""How these answers begin, which clients of this dialect compare with; 403 and 404 go on with the reason."""
+"""The start of these messages, which clients of this dialect compare; 403 and 404 add the reason."""
 CHALLENGE: Final = 'Basic realm="config", charset="UTF-8"'
 
 
 def refusal(refused: Refused) -> Response:
-    """The answer to a refused request; several problems are joined by `; `."""
+    """Return the response to a refused request; several problems are joined by `; `."""
     problems = refused.problems
     status = problems[0].status if len(problems) == 1 else 400
     status = 400 if status == 422 else status
@@ -22,7 +22,7 @@ def refusal(refused: Refused) -> Response:
     headers = refused.headers | ({"WWW-Authenticate": CHALLENGE} if status == 401 else {})
     body = json.dumps(message, ensure_ascii=False) + "\n"
     return Response(
-        body.encode(errors="replace"),  # what was sent may be in it
+        body.encode(errors="replace"),  # the message may repeat text that was sent
         status_code=status,
         headers=headers,
         media_type="application/json",

@@ -1,4 +1,4 @@
-"""How every change of this dialect is done: read what was sent, write it, then tell the SIP side."""
+"""The course of every change in this dialect: read the parameters, write, then tell the SIP side."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ NO_CHANGE: Final = Change()
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a request did: the number of the row it made, and what the SIP side must hear of it."""
+    """The result of a request: the number of the created row, and the change to publish to the SIP side."""
 
     id: int = 0
     change: Change = NO_CHANGE
     secret: str = ""
-    """What is shown in this answer and never again."""
+    """A value that is shown only in this response."""
 
 
 async def carry_out(
     parts: Parts, actor: Actor, work: Callable[[AsyncSession], Awaitable[Done]], target: Target | None = None
 ) -> Done:
-    """Do `work` in one transaction, perhaps more than once; afterwards announce what it changed.
+    """Run `work` in one transaction, which may be retried; then publish what it changed.
 
-    `target`: whose ETag If-Match names; what is made has none yet.
+    `target` is the row whose ETag If-Match names; a row that is being created has none yet.
     """
     done = await changing(parts.engine, actor.condition, target, work)
     await parts.changes.publish(done.change)
@@ -42,7 +42,7 @@ async def carry_out(
 
 
 def read_columns(params: Params, fields: Iterable[Field], stored: object = None) -> dict[str, Value]:
-    """The checked values by column; `stored` is the row to change, None: a new one. Raises Refused (400)."""
+    """Return the checked values by column; `stored` is the row to change, or None. Raise Refused (400)."""
     draft = Draft(params.document, stored)
     read_fields(draft, fields)
     draft.refuse_problems()

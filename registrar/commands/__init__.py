@@ -1,1 +1,1 @@
-"""What the command line does, a module for each thing; `registrar/__main__.py` names them (README.md)."""
+"""The subcommands of the command line, one module each; `registrar/__main__.py` declares them (README.md)."""

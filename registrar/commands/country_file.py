@@ -1,4 +1,4 @@
-"""`registrar geoip update`: fetch a country file; a running server takes it by itself."""
+"""`registrar geoip update`: fetches a country file. A running server loads it by itself."""
 
 from config import clock
 from registrar.driver import mono
@@ -9,7 +9,10 @@ from .installation import Installation
 
 
 def update(installation: Installation, url: str | None, *, force: bool) -> None:
-    """Fetch, look at it, swap, and say what it is. Raises StoreUnavailable, one line."""
+    """Fetch a country file, check it, replace the old one, and print what it is.
+
+    Raise StoreUnavailable with a message of one line.
+    """
     now = clock.epoch_now()
     target = installation.country_file
     try:

@@ -1,4 +1,4 @@
-"""`registrar doctor`: every check in its order. It changes nothing, and never shows a secret."""
+"""`registrar doctor`: runs every check in order. It changes nothing, and never shows a secret."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ LISTENERS: Final = ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http"
 
 
 async def examine(environment: Mapping[str, str]) -> list[Finding]:
-    """All findings, in the order in which one would put things right."""
+    """Return all findings, in the order in which an operator would fix them."""
     settings, findings = _settings(environment)
     directory = settings.data_dir.absolute()
     now = clock.epoch_now()
@@ -50,12 +50,12 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
 
 
 def is_fit(findings: list[Finding]) -> bool:
-    """Whether nothing failed."""
+    """Return whether no check failed."""
     return all(finding.level is not Level.FAIL for finding in findings)
 
 
 def report(findings: list[Finding], *, as_json: bool) -> None:
-    """A line for each, or one JSON object."""
+    """Print one line for each finding, or one JSON object."""
     if as_json:
         print(json.dumps({"ok": is_fit(findings), "checks": [finding.json() for finding in findings]}))
         return
@@ -64,7 +64,10 @@ def report(findings: list[Finding], *, as_json: bool) -> None:
 
 
 def _settings(environment: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
-    """What can be used of the settings; each that cannot be used is left out and told."""
+    """Return the usable settings and the findings about them.
+
+    Each variable that cannot be used is left out and reported.
+    """
     findings: list[Finding] = []
     left = dict(environment)
     while True:
@@ -118,7 +121,7 @@ def _open_files() -> Finding:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    """What must not be seen, whoever wrote it into a message of his."""
+    """Return the texts that must not be shown, even if an error message contains them; the longest first."""
     values = [settings.secret_key, settings.jwt_secret, settings.turn_secret]
     found = [value.get_secret_value() for value in values]
     for url in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
@@ -128,7 +131,7 @@ def _secrets(settings: Settings) -> list[str]:
 
 
 def _without(secrets: list[str], finding: Finding) -> Finding:
-    """The finding without secrets; what is well has only words of ours."""
+    """Return the finding without secrets. The text of an OK finding never contains one."""
     detail = finding.detail
     if finding.level is not Level.OK:
         for text in secrets:

@@ -1,8 +1,9 @@
-"""Passwords as `registrar doctor` sees them: what can be known of passwords of which only hashes are stored.
+"""The password checks of `registrar doctor`: what can be known about passwords that are stored as hashes.
 
-SIP users: the HA1 is a quick hash, so what a guesser tries first is tried here: common passwords, the
-user's own name and number, and numbers of up to four digits. People: argon2id is too slow for that; the API
-notes at each login, when it sees the password, whether it is weak. Others cannot be judged.
+SIP users: HA1 is a fast hash, so the passwords that an attacker tries first are tried here: common passwords,
+the user's own name and number, and numbers of up to four digits. People: argon2id is too slow for that.
+Instead, the API notes at each login, when it sees the password, whether it is weak. Other passwords cannot be
+judged.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ ADVICE: Final = "set a new password for each; new ones are looked at when they a
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A SIP user, and what a guesser would try for it."""
+    """A SIP user, and the words that an attacker would try for it."""
 
     name: str
     domain: str
@@ -45,7 +46,10 @@ class User:
 
 
 async def check_passwords(settings: Settings, directory: Path) -> list[Finding]:
-    """Who has a weak password; nothing when the database cannot be read, which was told already."""
+    """Return who has a weak password.
+
+    Return nothing if the database cannot be read, which another check has reported.
+    """
     given = settings.database_url.get_secret_value()
     file = directory / "registrar.sqlite"
     if not given and not file.exists():
@@ -67,7 +71,7 @@ async def check_passwords(settings: Settings, directory: Path) -> list[Finding]:
 
 
 def judge_users(users: Sequence[User], seconds: float = TRY_SECONDS) -> Finding:
-    """What is found by trying, for so many seconds."""
+    """Return the finding about passwords that were found by trying, for at most `seconds`."""
     end = time.perf_counter() + seconds
     found: list[str] = []
     tried = 0
@@ -86,7 +90,7 @@ def judge_users(users: Sequence[User], seconds: float = TRY_SECONDS) -> Finding:
 
 
 def judge_people(logins: Sequence[str]) -> Finding:
-    """Whose password was seen to be weak at the last login."""
+    """Return the finding about people whose password was weak at their last login."""
     if logins:
         return warn(WHAT, f"{len(logins)} people logged in with a weak one: {_some(logins)}", ADVICE)
     return ok(WHAT, "nobody who has logged in had a weak one (others cannot be judged: only hashes)")
@@ -135,7 +139,7 @@ async def _weak_people(settings: Settings, directory: Path) -> list[str]:
         return []
     try:
         return [str(oid) for oid in await client.zrange(keys.WEAK, 0, -1)]
-    except (RedisError, OSError):  # told already
+    except (RedisError, OSError):  # another check has reported it
         return []
     finally:
         await client.aclose()

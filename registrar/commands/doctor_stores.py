@@ -1,4 +1,4 @@
-"""The two stores as `registrar doctor` sees them: the database, and Redis or the embedded Valkey."""
+"""The store checks of `registrar doctor`: the database, and Redis or the embedded Valkey."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ DATABASE: Final = "database"
 
 
 async def check_database(settings: Settings, directory: Path) -> list[Finding]:
-    """Whether it can be reached, has the newest schema, and was made with this secret key."""
+    """Return whether the database is reachable, has the newest schema, and was made with this secret key."""
     given = settings.database_url.get_secret_value()
     url = given or f"sqlite+aiosqlite:///{directory / 'registrar.sqlite'}"
     try:
@@ -43,7 +43,7 @@ async def check_database(settings: Settings, directory: Path) -> list[Finding]:
                 await _schema(engine, shown, migrates=bool(file)),
                 await _fingerprint(engine, settings, directory),
             ]
-    except (SQLAlchemyError, OSError) as error:  # TimeoutError is one
+    except (SQLAlchemyError, OSError) as error:  # TimeoutError is an OSError
         reason = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
         return [fail(DATABASE, f"{shown}: {reason}", "start it, or put REGISTRAR_DATABASE_URL right")]
     finally:
@@ -68,7 +68,7 @@ async def _schema(engine: AsyncEngine, shown: str, *, migrates: bool) -> Finding
 async def _fingerprint(engine: AsyncEngine, settings: Settings, directory: Path) -> Finding:
     try:
         stored = await stored_fingerprint(engine)
-    except SQLAlchemyError:  # no schema yet: told already
+    except SQLAlchemyError:  # no schema yet: `_schema` has reported it
         stored = None
     secret = secret_key(settings, directory)
     if stored is None:
@@ -83,7 +83,7 @@ async def _fingerprint(engine: AsyncEngine, settings: Settings, directory: Path)
 
 
 def secret_key(settings: Settings, directory: Path) -> str | None:
-    """The secret key; None when the first start would make one."""
+    """Return the secret key, or None if the first start would make one."""
     given = settings.secret_key.get_secret_value()
     if given:
         return given
@@ -95,7 +95,7 @@ def secret_key(settings: Settings, directory: Path) -> str | None:
 
 
 async def check_redis(settings: Settings, directory: Path) -> list[Finding]:
-    """Whether it is there, and what it says about itself; the embedded one may not have been started."""
+    """Return whether Redis is reachable, and its findings. The embedded Valkey may not have been started."""
     given = settings.redis_url.get_secret_value()
     try:
         client = redis_client.connect(given or socket_url(directory), errors="replace")
@@ -117,7 +117,7 @@ async def check_redis(settings: Settings, directory: Path) -> list[Finding]:
 
 
 def _embedded() -> Finding:
-    """The embedded server does not answer: whether it could."""
+    """Return whether the embedded server, which does not answer, could be started."""
     try:
         binary = Path(get_binary_path())
     except (OSError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The stream of all events, followed from a place in it; none is missed while Redis is away."""
+"""The stream of all events, read from a given position. No event is lost while Redis is away."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from registrar.store import keys
 from registrar.store.redis_client import TIMEOUT_SECONDS, heed_cancellation
 
 BLOCK_MILLISECONDS: Final = int(500 * TIMEOUT_SECONDS)
-"""How long one question waits for an event; the client believes a longer silence to be a loss."""
+"""How long one XREAD waits for an event. The client takes a longer silence for a lost connection."""
 BATCH: Final = 500
 RETRY_SECONDS: Final = 0.3
 LOOK_SECONDS: Final = 2.0
@@ -30,35 +30,35 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the stream; docs/redis.md says what its fields are. Nothing in it is believed."""
+    """One entry of the stream; docs/redis.md lists its fields. Its content is not trusted."""
 
     id: str
     fields: Fields
 
     @property
     def phone(self) -> str:
-        """The id of the phone that it is about."""
+        """Return the id of the phone of the event."""
         return self.fields.get("phone", "")
 
     @property
     def phones(self) -> tuple[str, ...]:
-        """The ids of all phones that it is about: of a call the caller's, then that of who answered."""
+        """Return the ids of all phones of the event: the caller's, then that of the callee who answered."""
         return tuple(filter(None, (self.phone, self.fields.get("calleePhone", ""))))
 
     def concerns(self, words: Iterable[str]) -> bool:
-        """Whether it is about a phone or a number among `words`."""
+        """Return whether the event is about a phone or a number among `words`."""
         named = {*self.phones, self.fields.get("caller"), self.fields.get("callee")}
         return not named.isdisjoint(words)
 
     def json(self, username: str, extension: str) -> dict[str, object]:
-        """The fields of the stream, numbers as numbers, and whose phone it is."""
+        """Return the fields of the stream, with numbers as numbers, and the phone's username and number."""
         about = {"id": self.id, "username": username, "extensionNumber": extension or None}
         return about | {name: _value(name, text) for name, text in self.fields.items()}
 
     def line(self, username: str, extension: str) -> str:
-        """Local time, event, phone, reason, where it came from and how, what it says it is.
+        """Return one line: local time, event, phone, reason, address and transport, User-Agent.
 
-        Of a call whom it was to reach, and how long it rang and was talked.
+        For a call, add the callee, and how long it rang and how long it lasted.
         """
         get = self.fields.get
         count = "" if get("count", "1") in ("", "1") else f"x{get('count')}"
@@ -85,12 +85,15 @@ class Entry:
 
 
 def visible(text: str) -> str:
-    """Without the characters that move a cursor or turn a line around; they are a peer's."""
+    """Return `text` without non-printable characters.
+
+    Text from a peer may contain characters that move the cursor or reverse a line.
+    """
     return "".join(character for character in text if character.isprintable())
 
 
 async def newest(redis: Redis, now: Epoch) -> str:
-    """Where the stream ends; where it must end by our clock when Redis is away."""
+    """Return the last id of the stream, or if Redis is away, the id for the present time by our clock."""
     try:
         found = await redis.xrevrange(keys.EVENTS, count=1)
     except FAULTS:
@@ -99,7 +102,10 @@ async def newest(redis: Redis, now: Epoch) -> str:
 
 
 async def after(redis: Redis, last: str, tell: Callable[[str], None]) -> AsyncIterator[list[Entry]]:
-    """The entries after `last`, for ever; `tell` hears once when Redis goes away, and when it is back."""
+    """Yield the entries after `last`, without end.
+
+    Call `tell` once when Redis goes away, and once when it is back.
+    """
     away = False
     while True:
         heed_cancellation()

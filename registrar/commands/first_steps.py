@@ -1,4 +1,4 @@
-"""What `serve` and `demo` print for people: where the parts listen, what to do first, and accounts to try."""
+"""The text that `serve` and `demo` print: the listeners, the first steps, and accounts to try."""
 
 import json
 from typing import Any, Final
@@ -29,7 +29,7 @@ WILDCARDS: Final = ("0.0.0.0", "::")
 
 
 def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> None:
-    """Say where it listens, and what to do next."""
+    """Print where the registrar listens, and what to do next."""
     settings = installation.settings
     if api:
         print_api(settings)
@@ -42,13 +42,13 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
 
 
 def print_api(settings: Settings) -> None:
-    """Say where the API and its documentation are."""
+    """Print the URLs of the API and its documentation."""
     api = api_url(settings)
     print(f"API          {api}   documentation: {api}/docs")
 
 
 def print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
-    """Show the demo tenant: the API, a token, and an account for each example."""
+    """Print the demo tenant: the API, a token, and an account for each example."""
     settings = installation.settings
     print_api(settings)
     print(f"ADMIN token  {tenant['token']}")
@@ -82,7 +82,7 @@ def _print_browser(settings: Settings, phone: dict[str, Any]) -> None:
 
 
 def sip_servers(settings: Settings) -> str:
-    """Return where phones reach us: `127.0.0.1:5060 (UDP, TCP); from other machines 10.0.0.5`."""
+    """Return the addresses for phones: `127.0.0.1:5060 (UDP, TCP); from other machines 10.0.0.5`."""
     found: dict[str, list[str]] = {}
     hosts = set()
     for name, listeners in (("UDP", settings.sip_udp), ("TCP", settings.sip_tcp), ("TLS", settings.sip_tls)):
@@ -97,12 +97,12 @@ def sip_servers(settings: Settings) -> str:
 
 
 def api_url(settings: Settings) -> str:
-    """Return where a program on this machine reaches the API."""
+    """Return the URL of the API for programs on this machine."""
     scheme, listeners = ("http", settings.http) if settings.http else ("https", settings.https)
     host, port = listeners[0] if listeners else ("127.0.0.1", 0)
     return f"{scheme}://{_shown(host)}:{port}"
 
 
 def _shown(host: str) -> str:
-    """Return a listener's address as a program on this machine reaches it."""
+    """Return the address of a listener as a program on this machine can use it."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -1,4 +1,4 @@
-"""Where one installation keeps its things, and its stores, open for the length of a command."""
+"""One installation: the places of its files, and its stores, which are open for the duration of a command."""
 
 import os
 from collections.abc import AsyncIterator
@@ -25,15 +25,15 @@ from registrar.store.vault import Vault
 from registrar.transport import local
 
 OUTSIDE: Final = ("192.0.2.1", "2001:db8::1")
-"""Addresses that only the default route leads to; nothing is sent there (RFC 5737, RFC 3849)."""
+"""Addresses that only the default route reaches. Nothing is sent to them (RFC 5737, RFC 3849)."""
 
 OURS_ALONE: Final = 0o077
-"""Databases, keys and logs are nobody else's."""
+"""Databases, keys and logs are private to the user that runs the registrar."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """The settings with everything that has a place in the data directory filled in."""
+    """The settings, completed with everything that has a place in the data directory."""
 
     settings: Settings
     directory: Path
@@ -44,23 +44,23 @@ class Installation:
 
     @property
     def embedded(self) -> bool:
-        """Whether Redis is our own child."""
+        """Return whether Redis is our own child process."""
         return not self.settings.redis_url.get_secret_value()
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether we migrate without being asked."""
+        """Return whether the schema is migrated without `registrar migrate`."""
         return self.database_url.startswith("sqlite")
 
     @property
     def country_file(self) -> Path:
-        """Where the country file lies, if there is one."""
+        """Return the path of the country file, which may not exist."""
         return self.settings.geoip_database or self.directory / "geoip.mmdb"
 
     def certificate(self) -> tuple[Path, Path]:
-        """Certificate and key for TLS: the operator's, else our own, made when that is due.
+        """Return the certificate and key for TLS: the operator's, or our own, renewed if that is due.
 
-        Raises ConfigurationError.
+        Raise ConfigurationError if only one of the pair is given, or if ours cannot be made.
         """
         given = (self.settings.tls_cert, self.settings.tls_key)
         if given[0] is not None and given[1] is not None:
@@ -76,14 +76,14 @@ class Installation:
             raise ConfigurationError(f"REGISTRAR_PUBLIC_HOST: {error}") from None
 
     def names(self) -> tuple[str, ...]:
-        """The names that clients may use for this machine."""
+        """Return the names that clients may use for this machine."""
         settings = self.settings
         listeners = (*settings.sip_tls, *settings.sip_wss, *settings.https)
         addresses = [host for host, _ in listeners] + [local.towards(outside) for outside in OUTSIDE]
         return certificate.names_served(settings.domain, settings.public_host, addresses)
 
     def api(self) -> ApiSettings:
-        """What the HTTP side is told."""
+        """Return the settings of the HTTP side."""
         settings = self.settings
         udp = settings.sip_udp[0] if settings.sip_udp else ("", 0)
         return ApiSettings(
@@ -103,7 +103,7 @@ class Installation:
 
 
 def installed(settings: Settings) -> Installation:
-    """Find or make what lies in the data directory. Raises ConfigurationError."""
+    """Return the installation; make what is missing in the data directory. Raise ConfigurationError."""
     os.umask(OURS_ALONE)
     try:
         return _located(settings, data_directory(settings.data_dir))
@@ -112,7 +112,7 @@ def installed(settings: Settings) -> Installation:
 
 
 def existing(settings: Settings) -> Installation:
-    """Find what lies in the data directory, and make nothing. Raises ConfigurationError."""
+    """Return the installation in the data directory; make nothing. Raise ConfigurationError."""
     os.umask(OURS_ALONE)
     directory = settings.data_dir.absolute()
     missing = [path for path in _needed(settings, directory) if not path.exists()]
@@ -128,14 +128,17 @@ def existing(settings: Settings) -> Installation:
 
 
 def _needed(settings: Settings, directory: Path) -> list[Path]:
-    """The files that an installation with these settings has."""
+    """Return the files that an installation with these settings has."""
     named = {"secret.key": settings.secret_key, "jwt.key": settings.jwt_secret}
     needed = [directory / name for name, given in named.items() if not given.get_secret_value()]
     return needed + _database_file(_database_url(settings, directory))
 
 
 def _database_file(url: str) -> list[Path]:
-    """The file of an SQLite database; nothing for a server, and for a URL that `opened` will refuse."""
+    """Return the file of an SQLite database.
+
+    Return nothing for a database server, and for a URL that `opened` will refuse.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -149,7 +152,7 @@ def _database_url(settings: Settings, directory: Path) -> str:
 
 
 def _located(settings: Settings, directory: Path) -> Installation:
-    """The installation in `directory`; secrets that are neither there nor given are made. Raises OSError."""
+    """Return the installation in `directory`. Make secrets that are missing. Raise OSError."""
     return Installation(
         settings,
         directory,
@@ -172,7 +175,7 @@ class Stores:
 
 @asynccontextmanager
 async def opened(installation: Installation, *, upgrade: bool) -> AsyncIterator[Stores]:
-    """Open the stores, with the newest schema. Raises ConfigurationError when they are not usable."""
+    """Open the stores, with the newest schema. Raise ConfigurationError if they cannot be used."""
     writer = database.connect(installation.database_url)
     reader = database.connect(installation.database_url, read_only=True)
     redis = redis_client.connect(installation.redis_url)

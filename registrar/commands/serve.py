@@ -1,4 +1,4 @@
-"""What `registrar serve` does: both sides in one process, and the embedded Valkey beside them."""
+"""`registrar serve`: runs the SIP and the HTTP side in one process, and the embedded Valkey as its child."""
 
 import asyncio
 import logging
@@ -38,15 +38,15 @@ from .side import Side
 
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
-"""Older ones can be brought to send a call's sound to strangers (CVE-2025-53399)."""
+"""Older versions can be made to send the sound of a call to strangers (CVE-2025-53399)."""
 
 log = logging.getLogger("registrar")
 
 
 async def run(installation: Installation, side: Side, lines: RequestLines, *, demo: bool) -> None:
-    """Run until SIGINT or SIGTERM; `demo` makes the demo tenant and prints how to use it.
+    """Run until SIGINT or SIGTERM. `demo` makes the demo tenant and prints how to use it.
 
-    Raises ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
+    Raise ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -98,7 +98,7 @@ def _http_servers(settings: Settings, pages: FastAPI, tls: ServerTls | None) -> 
 
 
 async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> None:
-    """Wait until a part has started, or one of them has failed."""
+    """Wait until a part has started, or until a task in `running` ends because it failed."""
     waiting = asyncio.create_task(event.wait())
     await asyncio.wait({waiting, *running}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -127,7 +127,7 @@ def _sip_side(
 
 
 def _sip_settings(installation: Installation) -> SipSettings:
-    """What the SIP side is told."""
+    """Return the settings of the SIP side."""
     settings = installation.settings
     return SipSettings(
         udp=settings.sip_udp,
@@ -203,7 +203,7 @@ async def _database_state(reader: AsyncEngine) -> str:
 
 @asynccontextmanager
 async def _valkey(installation: Installation) -> AsyncIterator[None]:
-    """The embedded server for the length of the block, if this process is the one to run it."""
+    """Run the embedded server during the block, unless another process runs it."""
     if not installation.embedded:
         yield
         return

@@ -1,4 +1,4 @@
-"""The certificate of a running server: one for all its listeners, watched, and our own made anew in time."""
+"""The certificate of a running server: shared by all listeners, watched, and renewed in time if ours."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from registrar.transport.tls import ServerTls
 from .installation import Installation
 
 RENEW_SECONDS: Final = 3_600.0
-"""How often our own certificate is looked at; it is made anew 30 days before its end."""
+"""How often our own certificate is checked. It is renewed 30 days before it expires."""
 WARN_SECONDS: Final = 14 * 86_400.0
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def served_certificate(installation: Installation, *, wanted: bool) -> AsyncIterator[ServerTls | None]:
-    """What the listeners serve during the block, None when none of them wants it.
+    """Yield the certificate that the listeners serve, or None if it is not wanted.
 
-    Raises ConfigurationError when it is wanted and cannot be used.
+    Raise ConfigurationError if it is wanted and cannot be used.
     """
     if not wanted:
         yield None
@@ -40,10 +40,13 @@ async def served_certificate(installation: Installation, *, wanted: bool) -> Asy
 
 @contextmanager
 def _quiet_names() -> Iterator[None]:
-    """A server name that is not ASCII ends its handshake; Python would print a traceback for each of them."""
+    """Log a server name that is not ASCII at DEBUG. Python would print a traceback for each of them.
+
+    Such a name ends its TLS handshake.
+    """
     hook = sys.unraisablehook
 
-    def told(unraisable: "sys.UnraisableHookArgs") -> None:  # a type that exists for checkers only
+    def told(unraisable: "sys.UnraisableHookArgs") -> None:  # a type that exists only for type checkers
         if isinstance(unraisable.exc_value, UnicodeDecodeError) and isinstance(unraisable.object, bytes):
             log.debug("a TLS client asked for a server name that is none")
             return
@@ -58,7 +61,7 @@ def _quiet_names() -> Iterator[None]:
 
 @asynccontextmanager
 async def _fresh(installation: Installation, tls: ServerTls) -> AsyncIterator[None]:
-    """Look for new files, and make our own anew, for the length of the block."""
+    """Load new certificate files, and renew our own certificate, during the block."""
     async with asyncio.TaskGroup() as tasks:
         jobs = [tasks.create_task(tls.run()), tasks.create_task(_renew(installation))]
         try:
@@ -78,7 +81,7 @@ async def _renew(installation: Installation) -> None:
 
 
 def concerns(tls: ServerTls, now: Epoch) -> tuple[str, ...]:
-    """What an operator should know about the certificate; nothing when it is good for a while."""
+    """Return warnings for the operator about the certificate: a problem, or the end within WARN_SECONDS."""
     left = tls.expires_at - now
     found = [tls.problem] if tls.problem else []
     if left < 0:

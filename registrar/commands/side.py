@@ -1,10 +1,10 @@
-"""Which part of the program `registrar serve` runs."""
+"""The part of the program that `registrar serve` runs."""
 
 from enum import StrEnum
 
 
 class Side(StrEnum):
-    """What `serve` runs."""
+    """The argument of `serve`."""
 
     ALL = "all"
     SIP = "sip"

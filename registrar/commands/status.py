@@ -1,4 +1,4 @@
-"""`registrar status`: the phones as they are now, and with --watch what happens to them from then on."""
+"""`registrar status`: lists the phones, and with --watch the events from then on."""
 
 import asyncio
 import json
@@ -21,11 +21,11 @@ from . import events
 from .installation import Installation, Stores, opened
 
 TABLE_WIDTH: Final = 400
-"""Nothing of a table is cut off: a narrow terminal folds its lines, another program reads them whole."""
+"""The table is never truncated. A narrow terminal wraps its lines; another program reads whole lines."""
 
 
 async def show(installation: Installation, phone: str | None, *, as_json: bool) -> None:
-    """The table, or one JSON array. Raises ConfigurationError when there is no such phone."""
+    """Print the table, or one JSON array. Raise ConfigurationError if `phone` does not exist."""
     async with opened(installation, upgrade=False) as stores:
         rows = await _look(stores, phone)
     if as_json:
@@ -37,9 +37,10 @@ async def show(installation: Installation, phone: str | None, *, as_json: bool) 
 async def watch(
     installation: Installation, phone: str | None, *, as_json: bool, tell: Callable[[str], None]
 ) -> None:
-    """The table, then a line for each event, until cancelled; `tell` hears of Redis' comings and goings.
+    """Print the table, then a line for each event, until cancelled.
 
-    Where the stream ends is asked before the table is read: what happens meanwhile is told afterwards.
+    Call `tell` when Redis goes away and when it is back. The end of the stream is read before the table, so
+    events that happen meanwhile are printed after it.
     """
     async with opened(installation, upgrade=False) as stores:
         redis = redis_client.connect(installation.redis_url, errors="replace")
@@ -59,14 +60,14 @@ async def watch(
 
 
 class Names:
-    """Username and extension of phones: as they are now, or as they were for a phone that is gone."""
+    """Usernames and extensions of phones: the present ones, or the last ones of a deleted phone."""
 
     def __init__(self, reader: AsyncEngine, rows: Iterable[Overview]) -> None:
         self._reader = reader
         self._known = {row.id: Name(row.username, row.extension) for row in rows}
 
     async def learn(self, phones: Iterable[str]) -> None:
-        """Ask for these again; without the database what was known stays."""
+        """Look these phones up again. If the database is away, keep what is known."""
         try:
             async with asyncio.timeout(events.LOOK_SECONDS):
                 self._known |= await names(self._reader, set(phones))
@@ -74,7 +75,7 @@ class Names:
             return
 
     def of(self, phone: str) -> Name:
-        """Empty for a phone that was never seen."""
+        """Return the name of a phone, empty for an unknown phone."""
         return self._known.get(phone, Name("", ""))
 
 
@@ -86,7 +87,7 @@ async def _look(stores: Stores, phone: str | None) -> list[Overview]:
 
 
 def _concerns(entry: events.Entry, phone: str, known: Names) -> bool:
-    """Whether it is about this phone, however that is named."""
+    """Return whether the event is about this phone, which is given by id, username or extension."""
     return entry.concerns([phone]) or any(phone in known.of(one) for one in entry.phones)
 
 
@@ -111,6 +112,6 @@ def _print_table(rows: list[Overview]) -> None:
     for name in ("phone", "extension", "online", "expires", "why", "since", "public", "local", "user agent"):
         table.add_column(name, no_wrap=True)
     for row in rows:
-        # Text, not str: a User-Agent may hold what rich reads as markup.
+        # Text, not str: a User-Agent may contain text that rich would interpret as markup.
         table.add_row(*(Text(events.visible(cell)) for cell in row.cells()))
     Console(width=TABLE_WIDTH).print(table)

@@ -1,4 +1,4 @@
-"""What `registrar doctor` looks at: each check gives findings, and changes nothing."""
+"""The checks of `registrar doctor`: each check returns findings, and changes nothing."""
 
 from .finding import Finding, Level, fail, ok, warn
 

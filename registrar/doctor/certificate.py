@@ -1,4 +1,4 @@
-"""The certificate: whether the pair can be served, how long, and for which names."""
+"""The certificate check: whether the pair can be served, for how long, and for which names."""
 
 from pathlib import Path
 from typing import Final
@@ -17,14 +17,17 @@ SOON: Final = 14 * DAY
 
 
 def own_certificate(certificate: Path, key: Path, names: tuple[str, ...], now: Epoch) -> list[Finding]:
-    """The one that `serve` makes, and makes anew when that is due; somebody may have put another there."""
+    """Return the findings about the certificate in the data directory.
+
+    `serve` makes it, and renews it when that is due. The operator may have put another one there.
+    """
     if not certificate.exists() and not key.exists():
         return [ok(WHAT, f"{certificate} is not there yet; the first start makes it, self-signed")]
     return given_certificate(certificate, key, names, now)
 
 
 def given_certificate(certificate: Path, key: Path, names: tuple[str, ...], now: Epoch) -> list[Finding]:
-    """A pair that is there."""
+    """Return the findings about a pair that exists."""
     try:
         expires_at = ServerTls(certificate, key).expires_at
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
@@ -63,7 +66,10 @@ def _names(certificate: x509.Certificate, names: tuple[str, ...]) -> list[Findin
 
 
 def covers(entry: str, name: str) -> bool:
-    """Whether a name in a certificate is good for `name`: `*` is one label, the first (RFC 6125 6.4.3)."""
+    """Return whether `entry`, a name in a certificate, matches `name`.
+
+    `*` matches one label, the first (RFC 6125 6.4.3).
+    """
     entry, name = entry.lower().rstrip("."), name.lower().rstrip(".")
     if entry.startswith("*."):
         label, dot, rest = name.partition(".")

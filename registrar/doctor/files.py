@@ -1,4 +1,4 @@
-"""The data directory and the country file."""
+"""The checks of the data directory and the country file."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from .finding import Finding, fail, ok, warn
 
 DAY: Final = 86_400
 OLD_COUNTRIES: Final = 45 * DAY
-"""Networks move between countries; the free file is new each month."""
+"""Networks move between countries. The free file is updated each month."""
 LITTLE_SPACE: Final = 200 << 20
 SECRETS: Final = ("secret.key", "jwt.key", "tls.key", "registrar.sqlite")
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -25,7 +25,7 @@ COUNTRIES: Final = "country file"
 
 
 def data_directory(path: Path) -> list[Finding]:
-    """Whether it is there, ours alone, and can be written; `serve` makes a missing one."""
+    """Return whether the directory exists, is private to us and writable. `serve` makes a missing one."""
     try:
         seen = path.stat()
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def _missing(path: Path) -> Finding:
 
 
 def _write_problem(path: Path) -> str:
-    """Why nothing can be written there, empty when something can; nothing is left of the trial."""
+    """Return why nothing can be written there, or empty if it can. The trial file is removed."""
     try:
         with tempfile.TemporaryFile(dir=path) as trial:
             trial.write(b"x")
@@ -63,7 +63,7 @@ def _write_problem(path: Path) -> str:
 
 
 def _open_secrets(path: Path) -> list[Finding]:
-    """A secret that others may read, inside a folder that they may enter."""
+    """Return a warning for secrets that other users may read, in a directory that they may enter."""
     names = [name for name in SECRETS if _mode(path / name) & OTHERS]
     if not names:
         return []
@@ -85,7 +85,7 @@ def _space(path: Path) -> list[Finding]:
 
 
 def country_file(path: Path, now: Epoch) -> Finding:
-    """Whether ROAMING phones can be told their country, and how old that knowledge is."""
+    """Return whether the country of ROAMING phones can be looked up, and how old the country file is."""
     try:
         facts = country_facts(path)
     except StoreUnavailable as error:

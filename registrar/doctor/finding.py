@@ -1,4 +1,4 @@
-"""One finding: how bad it is, what was looked at, what was seen, and what to do about it."""
+"""One finding: its level, what was checked, what was found, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ WIDTH: Final = 14
 
 
 class Level(StrEnum):
-    """How bad it is; only FAIL keeps the program from its work."""
+    """The level of a finding. Only FAIL keeps the program from working."""
 
     OK = "ok"
     WARN = "warn"
@@ -29,20 +29,20 @@ class Finding:
         return f"{line} -> {self.advice}" if self.advice else line
 
     def json(self) -> dict[str, str]:
-        """The same for programs."""
+        """Return the finding as a dictionary for programs."""
         return {"level": self.level, "what": self.what, "detail": self.detail, "advice": self.advice}
 
 
 def ok(what: str, detail: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(Level.OK, what, detail)
 
 
 def warn(what: str, detail: str, advice: str) -> Finding:
-    """It works, and should be seen to."""
+    """Return a finding about something that works, but needs attention."""
     return Finding(Level.WARN, what, detail, advice)
 
 
 def fail(what: str, detail: str, advice: str) -> Finding:
-    """It does not work like this."""
+    """Return a finding about something that does not work."""
     return Finding(Level.FAIL, what, detail, advice)

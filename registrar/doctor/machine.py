@@ -1,4 +1,4 @@
-"""What the operating system allows."""
+"""The limits of the operating system."""
 
 from typing import Final
 
@@ -9,7 +9,11 @@ FEW_DESCRIPTORS: Final = 4_096
 
 
 def open_files(limit: int, connections: int) -> Finding:
-    """`limit` is what a process started here may open; that leaves room for so many connections."""
+    """Return the finding about open files.
+
+    `limit` is the number of files that a process started here may open. It leaves room for `connections`
+    connections.
+    """
     detail = f"{limit} from here, room for {connections} connections of phones (TCP, TLS, WebSocket)"
     if limit < FEW_DESCRIPTORS:
         return warn(WHAT, detail, "ulimit -n 65536, or LimitNOFILE=65536 in the unit")

@@ -1,4 +1,4 @@
-"""The media relay: whether the engines of the configuration answer."""
+"""The media relay check: whether the configured engines answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from .finding import Finding, fail, ok, warn
 
 WHAT: Final = "media relay"
 ASK_SECONDS: Final = 3.0
-"""A name is looked up, and the ping sent a few times, in it."""
+"""Time for the look-up of a name and a few transmissions of the ping."""
 START: Final = "start rtpengine with --listen-ng={}, and let its answers come back here (docs/media.md)"
 
 
 async def check(engines: Sequence[tuple[str, int]], policy: MediaPolicy) -> list[Finding]:
-    """A finding for each engine; with one that answers the silence of the others is a warning."""
+    """Return a finding for each engine. If at least one answers, the silence of others is only a warning."""
     if not engines:
         return [_none(policy)]
     names = [engine_name(host, port) for host, port in engines]
@@ -43,7 +43,7 @@ def _none(policy: MediaPolicy) -> Finding:
 
 
 async def _problem(host: str, port: int) -> str:
-    """Why an engine is of no use; empty when it is."""
+    """Return why an engine cannot be used, or empty if it can."""
     engine = Ng(host, port)
     try:
         async with asyncio.timeout(ASK_SECONDS):

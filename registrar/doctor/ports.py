@@ -1,4 +1,4 @@
-"""The ports of the listeners: free, held by a running registrar, or somebody else's."""
+"""The check of the listeners' ports: free, held by a running registrar, or held by another program."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from .finding import Finding, fail, ok
 WHAT: Final = "port"
 PROBE_SECONDS: Final = 1.5
 TRIES: Final = 2
-"""Datagrams may be lost, even here."""
+"""Datagrams may be lost, even on the local machine."""
 MAX_ANSWER: Final = 65_535
 LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 SECURE: Final = ("tls", "wss", "https")
@@ -29,7 +29,7 @@ class Listener:
     """One address of one setting."""
 
     setting: str
-    """REGISTRAR_SIP_UDP, for example."""
+    """The name of the setting, for example REGISTRAR_SIP_UDP."""
     kind: str
     """udp, tcp, tls, ws, wss, http or https."""
     host: str
@@ -41,7 +41,11 @@ class Listener:
 
 
 def check(listener: Listener, tag_key: bytes) -> Finding:
-    """Bind it, as `serve` would; when it is taken, ask who is there. `tag_key` is what our answers show."""
+    """Return whether the listener's address can be bound, as `serve` would do it, or which program holds it.
+
+    `tag_key` is the key of the To tags of this installation's answers, by which a running registrar is
+    recognised.
+    """
     if listener.port == 0:
         return ok(WHAT, f"{listener}: the kernel chooses")
     try:
@@ -97,7 +101,7 @@ def _is_ours(listener: Listener, tag_key: bytes) -> bool:
 
 
 def _answers_sip(listener: Listener, tag_key: bytes) -> bool:
-    """Whether the answer to OPTIONS has the To-tag that only a process with our secret key gives."""
+    """Return whether the answer to OPTIONS has the To tag that only a process with our key can make."""
     branch, call_id = "z9hG4bK" + secrets.token_hex(8), secrets.token_hex(12)
     request = _options(listener, branch, call_id)
     wanted = to_tag(tag_key, branch, call_id, "1 OPTIONS")
@@ -149,7 +153,7 @@ def _ask_stream(listener: Listener, request: bytes) -> bytes:
 
 
 def _page(listener: Listener, path: str) -> bytes:
-    """The answer to a GET, head and all."""
+    """Return the response to a GET, headers included."""
     request = f"GET {path} HTTP/1.1\r\nHost: {_target(listener)[0]}\r\nConnection: close\r\n\r\n"
     with _connected(listener) as probe:
         probe.sendall(request.encode())
@@ -157,7 +161,7 @@ def _page(listener: Listener, path: str) -> bytes:
 
 
 def _read(probe: socket.socket, is_whole: Callable[[bytes], bool]) -> bytes:
-    """What comes until it is whole, the other side ends or says nothing more."""
+    """Return the bytes received until they are whole, or until the peer closes or times out."""
     answer = b""
     with contextlib.suppress(TimeoutError):
         while len(answer) < MAX_ANSWER and not is_whole(answer) and (piece := probe.recv(MAX_ANSWER)):
@@ -170,7 +174,7 @@ def _connected(listener: Listener) -> socket.socket:
     if listener.kind not in SECURE:
         return opened
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # who is there is asked of the answer, not of the certificate
+    context.check_hostname = False  # the response identifies the program, not the certificate
     context.verify_mode = ssl.CERT_NONE
     try:
         return context.wrap_socket(opened)

@@ -1,4 +1,4 @@
-"""Redis: whether it is there, whether it keeps what is written, and whether its clock is ours."""
+"""The Redis check: whether it is reachable and persists data, and whether its clock agrees with ours."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,28 +20,28 @@ LEAST_MAJOR: Final = 7
 MUCH: Final = 0.75
 FULL: Final = 0.95
 MAX_DRIFT: Final = 2.0
-"""Nonces, expiries and leases are moments; between two clocks they may lie by so much."""
+"""Allowed difference between the two clocks. Nonces, expiries and leases are points in time on them."""
 
 Info = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Told:
-    """What Redis says about itself."""
+    """The answers of Redis about itself."""
 
     info: Info
     save: str | None = None
-    """Its snapshot rule; None when it may not be asked."""
+    """Its snapshot rule; None if CONFIG GET is not allowed."""
     ahead: float = 0.0
-    """By how many seconds its clock is before ours."""
+    """Seconds by which its clock is ahead of ours."""
     problem: str = field(default="")
-    """Why it said nothing."""
+    """Why it did not answer."""
     hangs: bool = False
-    """Whether somebody is there who did not answer in time."""
+    """Whether a server is there, but did not answer in time."""
 
 
 async def ask(redis: Redis, now: Epoch) -> Told:
-    """Everything in one go; `now` is the time of the call."""
+    """Ask Redis for everything and return it; `now` is the time of the call."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     try:
@@ -58,12 +58,12 @@ async def ask(redis: Redis, now: Epoch) -> Told:
 async def _save(redis: Redis) -> str | None:
     try:
         return str((await redis.config_get("save")).get("save", ""))
-    except RedisError:  # a service that somebody else runs
+    except RedisError:  # a hosted service may forbid it
         return None
 
 
 def judge(told: Told) -> list[Finding]:
-    """All about a Redis that has answered."""
+    """Return all findings about a Redis that has answered."""
     info = told.info
     name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
     version = str(info.get("valkey_version") or info.get("redis_version") or "?")

@@ -1,7 +1,8 @@
-"""Parties whose connection is gone while they talk: who comes back with the call goes on, nobody else does.
+"""Parties that lost their connection during a call: the call ends unless its party comes back with it.
 
-A page that was loaded anew registers again and knows of no call. So whoever comes by a new registration is
-asked inside the dialog (OPTIONS): whoever does not know it, or says nothing, has left (RFC 3261 section 11).
+A page that was reloaded registers again and does not know the call. So a party that comes back with a new
+registration is asked inside the dialog (OPTIONS). If it does not know the dialog, or does not answer, it has
+left (RFC 3261 section 11).
 """
 
 import logging
@@ -22,29 +23,29 @@ from .reach import Reach, Way
 from .speech import Speech
 
 GRACE_SECONDS: Final = 9.0
-"""So long a party may be away."""
+"""How long a party may be absent before its call is ended."""
 LAST_ASKED_SECONDS: Final = 8.0
-"""Who registers later than this is not asked any more: its bindings ended with its connection, too."""
+"""No phone is asked after this time: the bindings of the closed connection have ended by then, too."""
 ASK_SECONDS: Final = 4.0
-"""So long an answer is waited for."""
+"""How long to wait for the answer to an OPTIONS."""
 NO_ANSWER: Final = 408
 
 log = logging.getLogger(__name__)
 
 
 class Parties(Protocol):
-    """The calls, as far as it matters here."""
+    """The part of the call table that is used here."""
 
     def speech(self, id: str, *, is_caller: bool) -> Speech | None:
-        """How to say something to a party; None: the call is over."""
+        """Return how to send a request to a party, or None if the call is over."""
 
     def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
-        """A party has come back by another flow."""
+        """Note that a party has come back over another flow."""
 
 
 @dataclass(slots=True)
 class _Question:
-    """Implements network.Asker: keeps what became of it until somebody looks."""
+    """An OPTIONS to a party; implements network.Asker and keeps the result until the next look."""
 
     place: Target
     asked_at: float
@@ -68,14 +69,14 @@ class _Absence:
     """See rules.comeback.returned."""
     left_at: float
     since: float = 0.0
-    """When it was looked for first; 0: not yet, as without the store nobody can say who is there."""
+    """When the party was first looked for; 0: not yet, because only the store says who is there."""
     question: _Question | None = None
     strangers: list[Target] = field(default_factory=list)
-    """Who was asked, and knows nothing."""
+    """Targets that were asked and do not know the dialog."""
 
 
 class Absent:
-    """Looks for them."""
+    """The absent parties, and the search for them."""
 
     def __init__(self, parties: Parties, location: Location, reach: Reach, network: Network) -> None:
         self._parties = parties
@@ -85,13 +86,13 @@ class Absent:
         self._absences: dict[tuple[str, bool], _Absence] = {}
 
     def left(self, id: str, lost: Target, registration: str, now: Epoch, *, is_caller: bool) -> None:
-        """The flow of a party is gone; `registration` as in rules.comeback.returned."""
+        """Note that the flow of a party is gone; `registration` is as in rules.comeback.returned."""
         known = self._absences.get((id, is_caller))
         if known is None or known.lost != lost:
             self._absences[id, is_caller] = _Absence(lost, registration, now)
 
     async def look(self, now: Epoch) -> list[str]:
-        """The calls whose party does not come back. Raises StoreUnavailable."""
+        """Return the ids of the calls whose party does not come back. Raises StoreUnavailable."""
         absent: list[tuple[tuple[str, bool], _Absence, Speech]] = []
         for key, absence in list(self._absences.items()):
             speech = self._parties.speech(key[0], is_caller=key[1])
@@ -110,7 +111,7 @@ class Absent:
         ]
 
     def _is_elsewhere(self, speech: Speech, absence: _Absence) -> bool:
-        """Whether a request of its own has shown another way to it."""
+        """Return whether a request of the party has shown another flow to it that is open."""
         return speech.target != absence.lost and self._reach.way(speech.target) is not None
 
     def _is_lost(
@@ -149,7 +150,7 @@ class Absent:
         return knows_dialog(question.status)
 
     def _waits(self, absence: _Absence, now: Epoch) -> bool:
-        """Whether an answer is being waited for; who does not know the call is noted."""
+        """Return whether an answer is still awaited; note a phone that does not know the call."""
         question = absence.question
         if question is None:
             return False
@@ -160,7 +161,10 @@ class Absent:
         return False
 
     def _ask(self, absence: _Absence, speech: Speech, way: Way, now: Epoch) -> None:
-        """By a number that the other party has used: one of its own must stay newer than ours."""
+        """Send an OPTIONS with the highest CSeq number that the other party has used.
+
+        The next number of that party must be higher than ours.
+        """
         question = absence.question = _Question(way.target, now)
         try:
             request = speech.request(self._reach, way, "OPTIONS", speech.cseq)
@@ -179,7 +183,7 @@ class Absent:
             self._withdraw(absence)
 
     def _withdraw(self, absence: _Absence) -> None:
-        """Nobody wants to know any more."""
+        """End the OPTIONS of an absence: its result is not needed any more."""
         question, absence.question = absence.question, None
         if question is not None and question.key is not None and not question.status:
             self._network.forget(question.key)

@@ -1,7 +1,7 @@
-"""What is left of a forwarded INVITE when its answer has gone back and no way is open any more.
+"""The state of an INVITE after its 2xx was relayed: it handles retransmitted and late 2xx for 32 s.
 
-A 2xx comes again until its ACK does, and others may follow it, for 32 s (RFC 3261 sections 13.3.1.4, 16.7).
-Who keeps the whole request for that keeps far more of the past than there is of the present.
+A 2xx is retransmitted until its ACK comes, and other 2xx may follow it (RFC 3261 sections 13.3.1.4, 16.7).
+The whole request is not kept: past requests would take far more memory than present ones.
 """
 
 import logging
@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Implements network.Asker for the way whose 2xx went back."""
+    """The asker of the client transaction whose 2xx was relayed; implements network.Asker."""
 
     parts: Parts
     caller: str
-    """Id of the phone whose request it was."""
+    """Id of the phone that sent the request."""
     way: Way
     tag: str
-    """The To-tag of that 2xx."""
+    """The To-tag of the relayed 2xx."""
     is_new_dialog: bool
-    """Whether the INVITE made one: a re-INVITE has it already."""
+    """Whether the INVITE made a dialog; a re-INVITE is part of an existing one."""
     again: Callable[[], None]
-    """Sends the 2xx to the caller once more."""
+    """A function that sends the 2xx to the caller again."""
 
     def answered(self, key: Key, response: Response) -> None:
         """See network.Asker."""
@@ -47,15 +47,15 @@ class Accepted:
             hang_up(self.parts, self.caller, self.way, sent, response, is_new_dialog=self.is_new_dialog)
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
-        """See network.Asker: everything has been said."""
+        """Do nothing: the 2xx was relayed. See network.Asker."""
 
 
 def hang_up(
     parts: Parts, caller: str, way: Way, sent: Request, response: Response, *, is_new_dialog: bool
 ) -> None:
-    """End the dialog that a 2xx has made: acknowledge it, and say BYE.
+    """End the dialog that a 2xx has made: send an ACK and a BYE.
 
-    One that stood before goes on: the 2xx of a re-INVITE gets its ACK alone.
+    A dialog that existed before goes on: the 2xx of a re-INVITE gets only an ACK.
     """
     contact = response_contact(response, sent.target) or sent.target
     acknowledge = forward.acknowledge(sent, response, contact, parts.reach.via(way))
@@ -70,7 +70,7 @@ def hang_up(
 
 
 def readable_tag(response: Response) -> str | None:
-    """The tag of the dialog that a response is about, empty without one; None: that cannot be told."""
+    """Return the To-tag of a response, empty if it has none, or None if To cannot be parsed."""
     try:
         return response.to.tag or ""
     except MalformedMessage:
@@ -78,7 +78,7 @@ def readable_tag(response: Response) -> str | None:
 
 
 def _addressed(parts: Parts, caller: str, request: Request, way: Way) -> Request:
-    """With the leave that another node asks for, when it holds the flow."""
+    """Return the request with the relay permit that another node requires if it holds the flow."""
     for name, value in parts.reach.leave(way, caller, request):
         request.headers.add(name, value)
     return request

@@ -1,4 +1,4 @@
-"""What handlers say: a status and the headers that go with it; the driver makes the message."""
+"""Answers of handlers: a status and its headers, of which the driver makes the message."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -6,9 +6,12 @@ from typing import Final
 from registrar.rules import session
 
 OUTSIDE: Final = ("INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH")
-"""What a phone may begin with another one: challenged with 407, under the same access rule as REGISTER."""
+"""Methods that a phone may send to another one outside a dialog.
+
+They are challenged with 407, under the same access rule as REGISTER.
+"""
 INSIDE: Final = ("ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "NOTIFY")
-"""What belongs to a call or subscription that is there."""
+"""Methods that belong to an existing call or subscription."""
 SERVED: Final = ("REGISTER", "OPTIONS", *OUTSIDE, *INSIDE)
 ALLOW: Final = ("Allow", ", ".join(SERVED))
 RETRY_AFTER: Final = 5
@@ -16,14 +19,17 @@ RETRY_AFTER: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A final answer; an empty reason means the usual words for the status."""
+    """A final answer; if the reason is empty, the default phrase of the status is used."""
 
     status: int
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     why: str = field(default="", compare=False)
-    """What is wrong, where, and what to do: the driver makes a Warning header and `reason=` of the log of it.
-    Plain text, safe to show to whoever gets the answer."""
+    """A text that says what is wrong, where, and what to do.
+
+    The driver writes it into a Warning header and into `reason=` of the log. It is plain text, safe to show
+    to the receiver of the answer.
+    """
 
 
 BUSY: Final = Answer(
@@ -46,13 +52,13 @@ TOO_BRIEF: Final = Answer(
 )
 NO_EVENTS: Final = Answer(
     489,
-    headers=(("Allow-Events", "refer"),),  # RFC 6665 section 7.2.2 wants it, and names at least one package
+    headers=(("Allow-Events", "refer"),),  # RFC 6665 section 7.2.2 requires it, with at least one package
     why="Event: nothing is published here",
 )
 CONTACT_TOO_LONG: Final = Answer(
     400, "Contact Too Long", why="Contact: 300 characters are the most for a URI that is not registered"
 )
 HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound, timer")))
-"""To OPTIONS: what this service can do (RFC 3261 section 11.2)."""
+"""The answer to OPTIONS: the capabilities of this service (RFC 3261 section 11.2)."""
 STALE: Final = Answer(401)
-"""A right digest with a nonce that may not be used: replaced by a challenge that says so."""
+"""The digest is right, but its nonce may not be used. A challenge that says so is sent instead."""

@@ -1,4 +1,4 @@
-"""The session descriptions of a call on their way: what is taken out, and what the relay makes of them."""
+"""The session descriptions of a call: removal of names and codecs, and rewriting by the media relay."""
 
 from typing import Final
 
@@ -17,14 +17,14 @@ from .habits import Habits
 from .offers import Offers
 
 ANY_ENGINE: Final = "-"
-"""In place of an engine while none has the session."""
+"""Placeholder for the engine while no engine has the session."""
 
 
 class Bridge:
-    """Asks the media relay, where a call needs one."""
+    """Access to the media relay for calls that need it."""
 
     def __init__(self, media: Media, policy: MediaPolicy, prefix: str) -> None:
-        """`prefix` begins the name of every session of this installation at the relay."""
+        """Create a bridge; `prefix` begins the name of every session of this installation at the relay."""
         self._prefix = prefix
         self._media = media
         self._policy = policy
@@ -33,11 +33,11 @@ class Bridge:
 
     @property
     def translates(self) -> bool:
-        """Whether media may go through a relay: then the kinds and the addresses of two phones matter."""
+        """Return whether media may go through a relay: then kinds and addresses of two phones matter."""
         return self._media.configured and self._policy is not MediaPolicy.NEVER
 
     def relay(self, call: str, branch: int, offerer: Side, answerer: Side) -> str:
-        """The session that the media of a branch needs, empty when it needs none. Raises MediaRefused."""
+        """Return the relay session for the media of a branch, empty if it needs none. Raises MediaRefused."""
         plan = rules.plan(self._policy, offerer, answerer, self._media.configured)
         if isinstance(plan, rules.Impossible):
             raise MediaRefused(plan.text)
@@ -46,9 +46,9 @@ class Bridge:
     async def offer(
         self, sdp: bytes, legs: Legs, relay: str, *, from_tag: str, to_tag: str, secret: str
     ) -> tuple[bytes, str]:
-        """An offer of the side that `legs` calls `mine`, as the other shall see it; and the relay's session.
+        """Return an offer as the other side must see it, and the session of the relay.
 
-        Raises MediaRefused, StoreUnavailable.
+        The offer is from the side that `legs` calls `mine`. Raises MediaRefused and StoreUnavailable.
         """
         sdp = offered(sdp, legs, secret)
         if not relay:
@@ -66,7 +66,7 @@ class Bridge:
         return made, f"{engine} {session}"
 
     async def answer(self, sdp: bytes, relay: str, *, from_tag: str, to_tag: str, secret: str) -> bytes:
-        """An answer, as the offerer shall see it; `from_tag` is the offerer's. Raises like `offer`."""
+        """Return an answer as the offerer must see it; `from_tag` is the offerer's. Raises like `offer`."""
         sdp = sdp_rules.without_names(sdp, secret)
         if not relay:
             return sdp
@@ -80,20 +80,20 @@ class Bridge:
         )
 
     def delete(self, relay: str) -> None:
-        """The session is not needed any more."""
+        """Delete a session that is not needed any more."""
         if relay:
             engine, session = _parted(relay)
             self._media.delete(session, engine)
 
 
 def _parted(relay: str) -> tuple[str, str]:
-    """Engine, empty when none has it yet, and session of a relay as tokens carry it."""
+    """Return the engine and the session of a relay as tokens carry it; the engine may be empty."""
     engine, _, session = relay.partition(" ")
     return "" if engine == ANY_ENGINE else engine, session
 
 
 def has_sdp(message: Message) -> bool:
-    """Whether the body is a session description, or has one among its parts."""
+    """Return whether the body is a session description, or has one among its parts."""
     if not message.body:
         return False
     content_type = message.headers.get("content-type")
@@ -103,16 +103,16 @@ def has_sdp(message: Message) -> bool:
 
 
 def sdp_of(message: Message) -> bytes:
-    """The session description of a message that has one."""
+    """Return the session description of a message that has one."""
     content_type = message.headers.get("content-type") or ""
     span = sdp_span(content_type, message.body) if is_multipart(content_type) else None
     return message.body if span is None else message.body[span[0] : span[1]]
 
 
 def packed(message: Message, made: bytes, secret: str, shown: str, *, alone: bool) -> tuple[bytes, Extra]:
-    """The body with `made` in the place of its description, and the headers that go with it.
+    """Return the body with `made` in the place of its description, and the headers that go with it.
 
-    `alone`: without the other parts of the body, which no browser reads.
+    If `alone`, the other parts of the body are left out: no browser reads them.
     """
     content_type = message.headers.get("content-type") or ""
     span = sdp_span(content_type, message.body) if is_multipart(content_type) else None
@@ -125,7 +125,7 @@ def packed(message: Message, made: bytes, secret: str, shown: str, *, alone: boo
 
 
 def offered(sdp: bytes, legs: Legs, secret: str) -> bytes:
-    """An offer without the sender's name, and without what one of the two may not use."""
+    """Return an offer without the sender's name, and without media that one side may not use."""
     sdp = sdp_rules.without_names(sdp, secret)
     if not legs.video:
         sdp = sdp_rules.without_video(sdp)
@@ -133,12 +133,12 @@ def offered(sdp: bytes, legs: Legs, secret: str) -> bytes:
 
 
 def other_body(body: bytes, secret: str, shown: str) -> bytes:
-    """A body that is no session description, without the sender's name."""
+    """Return a body that is no session description, with the sender's name replaced by `shown`."""
     return body.replace(secret.encode(), shown.encode()) if secret and body else body
 
 
 def quick_sdp(sdp: bytes, both: Legs | None, secret: str, *, is_offer: bool) -> bytes:
-    """A session description that passes no relay; `both` as its sender sees them."""
+    """Return a session description that passes no relay; `both` are the legs as its sender sees them."""
     if is_offer and both is not None:
         return offered(sdp, both, secret)
     return sdp_rules.without_names(sdp, secret)

@@ -1,4 +1,4 @@
-"""A request from one phone to another outside a dialog: INVITE, MESSAGE, SUBSCRIBE, REFER (section 16)."""
+"""Requests from one phone to another outside a dialog: INVITE, MESSAGE, SUBSCRIBE, REFER (section 16)."""
 
 import logging
 from typing import Final
@@ -35,24 +35,24 @@ from .network import Exchange
 from .parts import Parts, called, has_long_contact, sender_target
 
 DEVICES: Final = 20
-"""So many devices ring at once; more is no extension but a flood."""
+"""The most devices that ring at once; more would be a flood, not an extension."""
 MAX_NAMES: Final = 640
-"""Octets of From and To: our tokens hold both, and must come back in a header of a phone."""
+"""Octets of From and To together: our tokens hold both, and phones must return them in a header."""
 
 log = logging.getLogger(__name__)
 
 
 class Calling:
-    """Finds out who is called, and forwards."""
+    """Routing of requests outside a dialog: finds the callee and forwards the request."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     async def serve(self, exchange: Exchange, caller: Phone) -> None:
-        """A request whose digest is right and whose phone may come from where it came."""
+        """Forward or refuse a request whose digest is right and whose phone may send from its address."""
         parts = self._parts
         request = exchange.request
-        if request.method not in ROUTED:  # PUBLISH: no event package is kept here (RFC 3903 section 6)
+        if request.method not in ROUTED:  # PUBLISH: no event package is served here (RFC 3903 section 6)
             exchange.reply(NO_EVENTS)
             return
         mark = forward.loop_mark(parts.loop_key, request)
@@ -85,13 +85,13 @@ class Calling:
             caller.id,
         )
         case.begin(forwarding)
-        exchange.serve(forwarding)  # which may end it at once: its CANCEL may have been faster
+        exchange.serve(forwarding)  # this may end it at once: the CANCEL may have come first
         await forwarding.start(targets[:DEVICES])
 
     async def look(self, exchange: Exchange, asker: Phone) -> None:
-        """Answer an OPTIONS about a number: whether it is known and there, and what this service can do.
+        """Answer an OPTIONS about a number: 404 if unknown, 480 if offline, else our capabilities.
 
-        Only a phone that has proved who it is is told (RFC 3261 section 11.2).
+        Call it only for a phone that has proved its identity (RFC 3261 section 11.2).
         """
         try:
             callee, targets = await self._find(exchange.request, asker, None)
@@ -106,7 +106,7 @@ class Calling:
     async def _find(
         self, request: Request, caller: Phone, here: Target | None
     ) -> tuple[Callee | None, list[list[Target]]]:
-        """Who is called, and the devices to ring. Raises StoreUnavailable."""
+        """Return the callee, or None if it is unknown, and the devices to ring. Raises StoreUnavailable."""
         parts = self._parts
         uri = request.uri
         gr = param(uri.params, "gr")
@@ -123,7 +123,10 @@ class Calling:
         return callee, devices(zip(phones, snapshots, strict=True), parts.clock(), here)
 
     async def _device(self, gr: str, caller: Phone) -> tuple[Callee | None, list[list[Target]]]:
-        """One device, by the address that a call with it was shown: for transfers (RFC 5627)."""
+        """Return one device by the address that its peer in a call was shown: for transfers (RFC 5627).
+
+        If that device is gone, all devices of its phone are returned. Raises StoreUnavailable.
+        """
         parts = self._parts
         named = parts.seal.read_target(gr)
         phone = await parts.dial_plan.phone(named.phone) if named is not None else None
@@ -138,10 +141,10 @@ class Calling:
 
 
 def _refused(request: Request, mark: str, secret: str) -> Answer | None:
-    """What is wrong with a request whoever it is for.
+    """Return the answer that refuses a request for any callee, or None.
 
-    `mark` is that of our branches for it, `secret` the caller's username: what holds a dialog together passes
-    as it is, so it must not stand there.
+    `mark` is the loop mark of our branches for it, `secret` the caller's username. Call-ID and tag identify
+    the dialog and pass unchanged, so they must not contain the username.
     """
     if forward.is_loop(mark, request):
         return Answer(482, why="Via: this request has been here before")

@@ -1,4 +1,4 @@
-"""The calls of this process: written down beside the path, watched, and ended when somebody wants it."""
+"""The calls of this process: recorded in the background, monitored, and ended on request."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ from .speech import Speech, to_callee, to_caller
 PUT_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 1.0
 PARTIES_SECONDS: Final = 5.0
-"""How often it is looked whether the parties of each call are still there."""
+"""Interval of the check whether the parties of each call are still there."""
 SESSION_GRACE_SECONDS: Final = 5.0
 CHUNK: Final = 200
 CAUSES: Final = {
@@ -44,54 +44,54 @@ log = logging.getLogger(__name__)
 
 
 class Ringing(Protocol):
-    """A call that nobody has answered."""
+    """A call that is not answered yet."""
 
     def end(self, status: int) -> None:
-        """Give it up."""
+        """Give the call up with this status."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a node tells the one that has the call, because a request of it came another way."""
+    """A message to the node that has a call, because a request of the call came through another node."""
 
     call: str
     ended: str = ""
-    """Who ended it, empty: it goes on."""
+    """The side that ended the call; empty: the call goes on."""
     expires_at: float = 0.0
     tag: str = ""
-    """The callee's, of the dialog that it is about."""
+    """The callee's tag in the dialog that the message is about."""
     left: str = ""
-    """About no call: a connection of a phone is gone, `<node> <generation> <flow>`."""
+    """Set if it is about no call: a connection of a phone is gone, `<node> <generation> <flow>`."""
     registration: str = ""
-    """By what the phone was registered over it: see rules.comeback.returned."""
+    """How the phone was registered over that connection: see rules.comeback.returned."""
 
 
 @dataclass(slots=True)
 class _Entry:
     call: Call
-    """As it is written, but for the lines."""
+    """The call as it is stored, except for the lines."""
     caller: Line
     callee: Line | None
-    """None: nobody has answered."""
+    """None: the call is not answered."""
     ringing: Ringing | None
     put_at: float
     looked_at: float
     is_watched: bool = True
-    """Whether it can be told that the caller is gone: not when it is on UDP and registered nowhere."""
+    """Whether the loss of the caller can be noticed: not if it is on UDP and not registered."""
     missed_at: float = 0.0
-    """Since when a party is missing, 0 while both are there."""
+    """Since when a party is missing; 0 while both are there."""
     cause: Cause | None = None
-    """Why it is being ended, when that is known before the answer."""
+    """Why the call is being ended, if that is known before the answer."""
     by: str = ""
     caller_cseq: int = 0
     callee_cseq: int = 0
-    """The highest that each has sent since."""
+    """The highest CSeq numbers that caller and callee have sent since."""
     media: str = ""
-    """What both sides speak, as the caller sees them: see rules.legs."""
+    """The media of both sides, as the caller sees them: see rules.legs."""
 
 
 class CallTable:
-    """The calls whose INVITE this process has routed."""
+    """Table of the calls whose INVITE this process has routed."""
 
     def __init__(
         self,
@@ -107,9 +107,10 @@ class CallTable:
         *,
         process: Process,
     ) -> None:
-        """`tell` hands news to all nodes.
+        """Create an empty table; `tell` sends news to all nodes.
 
-        `hurry` makes sure that a phone at an address and port is pinged soon, and says whether it is silent.
+        `hurry` makes sure that a phone at an address and port is pinged soon. It returns whether the phone is
+        silent.
         """
         self._hurry = hurry
         self._store = store
@@ -124,7 +125,7 @@ class CallTable:
         self._entries: dict[str, _Entry] = {}
         self.lifetimes = Lifetimes(store, clock, self._entries.__contains__)
         self._left: dict[str, str] = {}
-        """Connections that are gone since the last look, and by what was registered over each."""
+        """Connections that have closed since the last look -> how a phone was registered over each."""
         self._absent = Absent(self, location, reach, network)
         self._owed = Owed(location, reach, network, clock)
         metrics.calls_open.set_function(lambda: len(self._entries))
@@ -132,16 +133,16 @@ class CallTable:
     def __len__(self) -> int:
         return len(self._entries)
 
-    # What happens to a call
+    # Events of a call
 
     def begin(self, call: Call, caller: Line, ringing: Ringing, *, is_watched: bool = True) -> None:
-        """An INVITE goes out."""
+        """Add a call whose INVITE goes out."""
         now = self._clock()
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
         self._store.started(call)
 
     def answered(self, id: str, callee: Party, line: Line, media: str, relay: str, seconds: int) -> None:
-        """Somebody took the call; its session runs out after `seconds`, 0: never."""
+        """Note that the call was answered; its session expires after `seconds`, or never if that is 0."""
         entry = self._entries.get(id)
         if entry is None:
             return
@@ -160,9 +161,9 @@ class CallTable:
         self._store.answered(_whole(entry))
 
     def leg_of_answer(self, leg: Leg, tag: str) -> Leg:
-        """The caller's leg to whoever answered with that tag.
+        """Return the caller's leg to the phone that answered with that tag.
 
-        A baresip goes on by the route of the phone that rang first, also when another one has answered.
+        baresip keeps the route of the phone that rang first, also if another phone has answered.
         """
         entry = self._entries.get(leg.call)
         if entry is None or entry.callee is None or not leg.is_caller:
@@ -173,14 +174,14 @@ class CallTable:
         return replace(leg, receiver=callee.phone, media=entry.media, relay=relay)
 
     def refused(self, id: str, status: int) -> None:
-        """Nobody took it; 0: the caller has gone."""
+        """Note that the call was not answered; status 0: the caller has gone."""
         entry = self._entries.get(id)
         if entry is not None:
             cause = entry.cause or CAUSES.get(status, Cause.FAILED)
             self._end(entry, Ending(cause, self._clock(), status, entry.by))
 
     def hung_up(self, leg: Leg, tag: str) -> None:
-        """One party has said BYE in the dialog where the callee has this tag: there may be others."""
+        """Note a BYE in the dialog where the callee has this tag: the call may have other dialogs."""
         side = "caller" if leg.is_caller else "callee"
         entry = self._entries.get(leg.call)
         if entry is None:
@@ -191,7 +192,7 @@ class CallTable:
             self._ended_by(entry, side)
 
     def seen(self, leg: Leg, tag: str, cseq: int, target: Target | None) -> None:
-        """A party has sent a request: how far it has counted, and where it is now."""
+        """Note the CSeq number and the current target of a party that has sent a request."""
         entry = self._entries.get(leg.call)
         if entry is None or not _is_about(entry, tag):
             return
@@ -205,7 +206,7 @@ class CallTable:
             entry.callee_cseq = max(entry.callee_cseq, cseq)
 
     def moved(self, leg: Leg, tag: str, target: Target) -> None:
-        """Whoever has answered a party calls itself otherwise from now on."""
+        """Note the new target of the party that has answered a request of `leg`."""
         entry = self._entries.get(leg.call)
         if entry is None or not _is_about(entry, tag):
             return
@@ -215,13 +216,13 @@ class CallTable:
             entry.caller = replace(entry.caller, target=target)
 
     def other_party(self, leg: Leg) -> Target | None:
-        """The way to the other party, as the call knows it that we have."""
+        """Return the target of the other party, or None if it is not known here."""
         entry = self._entries.get(leg.call)
         line = (entry.callee if leg.is_caller else entry.caller) if entry is not None else None
         return line.target if line is not None and line.target.phone == leg.receiver else None
 
     async def other_party_elsewhere(self, leg: Leg) -> Target | None:
-        """The same of a call that another node has."""
+        """Return the target of the other party of a call that another node has, or None if it is unknown."""
         if not leg.call or leg.call in self._entries:
             return None
         try:
@@ -232,13 +233,13 @@ class CallTable:
         return line.target if line is not None and line.target.phone == leg.receiver else None
 
     def relayed_by(self, leg: Leg, tag: str, relay: str) -> None:
-        """The media goes another way now: the engine that had it is dead."""
+        """Note a new relay session: the engine that had the media is dead."""
         entry = self._entries.get(leg.call)
         if entry is not None and _is_about(entry, tag):
             entry.call = replace(entry.call, relay=relay)
 
     def refreshed(self, leg: Leg, tag: str, seconds: int) -> None:
-        """The session goes on for `seconds` from now; 0: it runs out no more (RFC 4028 section 7.2)."""
+        """Extend the session to `seconds` from now; 0: it expires no more (RFC 4028 section 7.2)."""
         entry = self._entries.get(leg.call)
         expires_at = self._clock() + seconds if seconds else 0.0
         if entry is None:
@@ -247,11 +248,11 @@ class CallTable:
             entry.call = replace(entry.call, expires_at=expires_at)
 
     def undelivered(self, speech: Speech, reason: str) -> None:
-        """A BYE of a party has not reached the other one, who gets it when it is back."""
+        """Note a BYE that did not reach the other party: it is sent again when that party is back."""
         self._owed.owe(speech, speech.cseq, reason)
 
     def left(self, flow: Flow, phone: str, *, replaced: bool = False, tell: bool = False) -> None:
-        """A connection that was a phone's is gone, or another one has taken its place; `tell` other nodes."""
+        """Note that a connection of a phone is gone, or was replaced by another one; `tell` other nodes."""
         registration = UNKNOWN if replaced else ""
         for binding in self._location.known(phone).bindings:
             if is_on(binding, flow, self._process):
@@ -262,7 +263,7 @@ class CallTable:
             self._tell(News("", left=place, registration=registration))
 
     def heard(self, news: News) -> None:
-        """Another node tells of a call; most are not ours."""
+        """Apply news from another node; most are about calls of other processes."""
         if news.left:
             self._left.setdefault(news.left, news.registration)
         entry = self._entries.get(news.call)
@@ -273,18 +274,19 @@ class CallTable:
         else:
             entry.call = replace(entry.call, expires_at=news.expires_at)
 
-    # Ending one
+    # Ending a call
 
     async def hang_up(self, id: str, by: str) -> None:
-        """Somebody wants a call to be over."""
+        """End a call on the request of `by`."""
         entry = self._entries.get(id)
         if entry is not None:
             await self._terminate(entry, Cause.API, by)
 
     async def bury(self, process: Process) -> int:
-        """Take over the calls of a process that died: they go on as long as their parties are there.
+        """Take over the calls of a process that died, and return how many were taken.
 
-        What nobody had answered ends with that process. Gives how many were taken. Raises StoreUnavailable.
+        They go on as long as their parties are there. A call that was not answered ends with that process.
+        Raises StoreUnavailable.
         """
         taken = 0
         for call in await self._store.of_process(process):
@@ -303,26 +305,25 @@ class CallTable:
             self._store.ended(ours, Ending(Cause.LOST, now, by=self._process.node))
             return
         entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
-        if (
-            call.process.node != self._process.node
-        ):  # that it is dead took longer to find out than parties may be away
+        if call.process.node != self._process.node:
+            # Finding out that the other node is dead took longer than a party may be absent.
             entry.missed_at = now - GRACE_SECONDS
         self._store.put(ours)
 
     async def run(self) -> None:
-        """Keep what is written fresh, and look after every call, until cancelled."""
+        """Refresh the stored calls and check every call, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.look()
             except StoreUnavailable as error:
                 log.debug("the parties of calls cannot be looked at: %s", error)
-            except Exception:  # a fault of ours in here must not end the calls it looks after
+            except Exception:  # a bug in here must not end the calls that are checked
                 self._metrics.unhandled.inc()
                 log.exception("the calls could not be looked after")
 
     async def look(self) -> None:
-        """One round. Raises StoreUnavailable."""
+        """Do one round of checks. Raises StoreUnavailable."""
         now = self._clock()
         if self._left:
             self._note_left(now)
@@ -344,11 +345,11 @@ class CallTable:
         await self._owed.look(now)
 
     def _note_left(self, now: Epoch) -> None:
-        """Whose connection is gone: it has a while to come back."""
+        """Note the parties whose connection is gone: they have a grace period to come back."""
         left, self._left = self._left, {}
         for entry in self._entries.values():
             if entry.callee is None:
-                continue  # while it rings the transactions look after it
+                continue  # while it rings, its transactions notice the loss
             for line in (entry.caller, entry.callee):
                 target = line.target
                 registration = left.get(f"{target.node} {target.generation} {target.flow}")
@@ -357,7 +358,10 @@ class CallTable:
                     self._absent.left(entry.call.id, target, registration, now, is_caller=is_caller)
 
     async def _look_at_caller(self, entry: _Entry) -> None:
-        """Nothing but pings tells that a caller over UDP is gone; others ring for its sake meanwhile."""
+        """End a ringing call if its caller over UDP answers no pings.
+
+        Only pings tell that such a caller is gone, and phones ring for it meanwhile.
+        """
         target = entry.caller.target
         if entry.is_watched and self._hurry(target.phone, target.ip, target.port):
             await self._terminate(entry, Cause.LOST, "")
@@ -372,11 +376,11 @@ class CallTable:
         return to_caller(_whole(entry)) if is_caller else to_callee(_whole(entry))
 
     def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
-        """See absent.Parties. Its dialog knows it by the Contact that it gave."""
+        """See absent.Parties. The dialog still knows the party by the Contact that it gave."""
         entry = self._entries.get(id)
         line = (entry.caller if is_caller else entry.callee) if entry is not None else None
         if entry is None or line is None:
-            return  # it has ended while the store was asked
+            return  # the call ended while the store was read
         moved = replace(line, target=replace(target, contact=line.target.contact or target.contact))
         if is_caller:
             entry.caller = moved
@@ -384,7 +388,7 @@ class CallTable:
             entry.callee = moved
 
     async def _look_at_parties(self, entries: list[_Entry], now: Epoch) -> None:
-        """Whoever has neither a flow nor a registration is gone."""
+        """End the calls with a party that has had neither a flow nor a registration for `GRACE_SECONDS`."""
         asked: dict[str, None] = {}
         doubtful: list[_Entry] = []
         for entry in entries:
@@ -409,14 +413,17 @@ class CallTable:
                 await self._terminate(entry, Cause.LOST, "")
 
     def _lines(self, entry: _Entry) -> tuple[Line, ...]:
-        """To those that must be there; transactions look after what rings, but for a caller on UDP."""
+        """Return the lines to the parties that must be there.
+
+        While a call rings, its transactions notice a loss, except that of a caller on UDP.
+        """
         if entry.callee is None:
             is_udp = entry.is_watched and entry.caller.target.transport == "udp"
             return (entry.caller,) if is_udp else ()
         return (entry.caller, entry.callee) if entry.is_watched else (entry.callee,)
 
     def _is_connected(self, line: Line) -> bool:
-        """Whether a connection of its own stands; over UDP there is none."""
+        """Return whether the connection of the party is open; over UDP there is no connection."""
         return line.target.transport != "udp" and self._reach.way(line.target) is not None
 
     def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch, *, rings: bool) -> bool:
@@ -437,13 +444,13 @@ class CallTable:
             entry.ringing.end(480 if cause is Cause.LOST else 487)
             return
         if not self._end(entry, Ending(cause, self._clock(), by=by)):
-            return  # it ended while others were looked at
+            return  # it ended while other calls were checked
         text = "Lost" if cause is Cause.LOST else "Ended by the operator"
         reason = f'SIP;cause=480;text="{text}"'
         await self._say_bye(_whole(entry), reason)
 
     def _end(self, entry: _Entry, ending: Ending) -> bool:
-        """Forget the call and tell of its end; whether it was still there."""
+        """Forget the call and record its end; return whether it was still there."""
         if self._entries.pop(entry.call.id, None) is None:
             return False
         self.lifetimes.over(entry.call.id)
@@ -453,7 +460,10 @@ class CallTable:
         return True
 
     async def _say_bye(self, call: Call, reason: str) -> None:
-        """To both, each in the name of the other; who cannot be told now is told when it is back."""
+        """Send a BYE to both parties, each in the name of the other.
+
+        A party that cannot be reached now gets its BYE when it is back.
+        """
         for speech in (to_caller(call), to_callee(call)):
             if speech is not None:
                 number = forward.newer(speech.cseq)
@@ -473,12 +483,15 @@ class CallTable:
 
 
 def _is_about(entry: _Entry, tag: str) -> bool:
-    """Whether the dialog with this tag of the callee is that of the call: who only rang has no say in it."""
+    """Return whether the dialog with this callee tag is that of the call.
+
+    Dialogs with phones that only rang do not count.
+    """
     return entry.callee is not None and entry.call.callee.tag == tag
 
 
 def _whole(entry: _Entry) -> Call:
-    """The call with all that another node needs to end it."""
+    """Return the call with everything that another node needs to end it."""
     call = entry.call
     caller = replace(
         call.caller, target=dump_line(entry.caller), cseq=max(call.caller.cseq, entry.caller_cseq)

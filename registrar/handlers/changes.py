@@ -1,4 +1,4 @@
-"""What a change of the configuration does to live bindings: re-checked or dropped (decision 7)."""
+"""Effects of configuration changes on live bindings: re-checked or dropped (decision 7)."""
 
 import asyncio
 import logging
@@ -32,29 +32,29 @@ from .rewrite import TRIES, Written, rewrite
 CHUNK: Final = 200
 RETRY_SECONDS: Final = 0.5
 BREATH_SECONDS: Final = 0.005
-"""Between two chunks of a re-check of very many, so that registrations go on."""
+"""Pause between two chunks of a large re-check, so that registrations go on."""
 
 log = logging.getLogger(__name__)
 
 
 class Rereader(Protocol):
-    """The directory as the re-check needs it."""
+    """The part of the directory that the re-check needs."""
 
     async def reread(self, phones: Sequence[str]) -> list[Phone]:
-        """Those of `phones` that there are, as they are now. Raises StoreUnavailable."""
+        """Return those of `phones` that exist, as they are now. Raises StoreUnavailable."""
 
     async def members(self, customer: str) -> list[str]:
-        """Every phone that is, or was, of a customer that changed. Raises StoreUnavailable."""
+        """Return all phones that belong, or belonged, to a changed customer. Raises StoreUnavailable."""
 
     def by_id(self, phone: str) -> Phone | None:
-        """What was last read of a phone."""
+        """Return the phone as it was last read, or None if it is not known."""
 
     async def learn(self, phones: Sequence[str]) -> None:
-        """Read those that `by_id` does not know, if that can be done now."""
+        """Read the phones that `by_id` does not know, if that is possible now."""
 
 
 class Changes:
-    """Applies changes to what is bound: noted at once, done by one job that forgets none."""
+    """The queue of changes that affect bindings: they are noted at once, and one job applies all of them."""
 
     def __init__(
         self,
@@ -66,7 +66,10 @@ class Changes:
         metrics: Metrics,
         everybody: Callable[[], Awaitable[list[str]]],
     ) -> None:
-        """`everybody` gives the id of every phone that may have a binding. Raises StoreUnavailable."""
+        """Create an empty queue.
+
+        `everybody` returns the ids of all phones that may have a binding, or raises StoreUnavailable.
+        """
         self._directory = directory
         self._location = location
         self._access = access
@@ -75,16 +78,16 @@ class Changes:
         self._metrics = metrics
         self._everybody = everybody
         self._phones: dict[str, str] = {}
-        """Phones that were named -> their customer, where that is known."""
+        """Phones that were named -> their customer, empty if it is not known."""
         self._customers: dict[str, None] = {}
         self._members: dict[str, str] = {}
-        """The phones of customers that changed -> that customer."""
+        """Phones of customers that changed -> that customer."""
         self._gap = False
         self._backlog: list[str] = []
         self._noted = asyncio.Event()
 
     def note(self, change: Change) -> None:
-        """Remember a change; `run` applies it."""
+        """Note a change; `run` applies it."""
         for phone in change.phones:
             self._phones.setdefault(phone, "")
         if change.customer:
@@ -93,12 +96,12 @@ class Changes:
         self._noted.set()
 
     def vanished(self, phone: Phone) -> None:
-        """A phone is not there any more, and nobody has said so: what it has bound must go."""
+        """Note that a phone was deleted without an announcement: its bindings must go."""
         self._phones[phone.id] = phone.customer
         self._noted.set()
 
     async def run(self) -> None:
-        """Apply what is noted until cancelled: named phones first, then customers, then everybody."""
+        """Apply the noted changes until cancelled: named phones first, then customers, then all phones."""
         while True:
             await self._noted.wait()
             self._noted.clear()
@@ -111,9 +114,9 @@ class Changes:
                 self._noted.set()
 
     async def step(self) -> bool:
-        """Apply one piece of what is noted; False when there was none.
+        """Apply one part of the noted changes; return False if there was none.
 
-        Raises StoreUnavailable; the piece stays noted then.
+        Raises StoreUnavailable; the part then stays noted.
         """
         if self._phones:
             await self._apply_to_chunk(self._phones)
@@ -134,7 +137,10 @@ class Changes:
         return True
 
     async def _apply_to_chunk(self, noted: dict[str, str]) -> None:
-        """What is noted of these phones while they are re-checked is a change of its own."""
+        """Re-check the first noted phones.
+
+        A change to one of them that is noted during the re-check is applied separately.
+        """
         chunk = dict(islice(noted.items(), CHUNK))
         for phone in chunk:
             del noted[phone]
@@ -145,7 +151,7 @@ class Changes:
             raise
 
     async def _apply_to_customer(self, customer: str) -> None:
-        """Note all its phones; those that are bound here go first."""
+        """Note all phones of a customer; phones that are bound here come first."""
         del self._customers[customer]
         try:
             members = await self._directory.members(customer)
@@ -163,7 +169,7 @@ class Changes:
         self._members.update(dict.fromkeys(elsewhere, customer))
 
     async def _reread(self, phones: Mapping[str, str]) -> None:
-        """Re-check phones; of those that are gone the customer is the one given, or the last one known."""
+        """Re-check phones; the customer of a deleted phone is the given one, else the last known one."""
         customers = {
             phone: customer or _customer(self._directory.by_id(phone)) for phone, customer in phones.items()
         }
@@ -176,7 +182,7 @@ class Changes:
         everyone = list(phones)
         for start in range(0, len(everyone), CHUNK):
             chunk = everyone[start : start + CHUNK]
-            await self._directory.learn(chunk)  # a process that has just started knows nobody
+            await self._directory.learn(chunk)  # a process that has just started knows no phones
             await asyncio.gather(*(self._bury(phone, process) for phone in chunk))
 
     async def _bury(self, phone: str, process: Process) -> None:
@@ -216,7 +222,7 @@ class Changes:
             return self._without(before, gone, kind, reason, phone.customer if phone else customer)
 
         written, _ = await rewrite(self._location, id, decide, snapshot)
-        while written is Written.YES:  # of what is left, some may be refused for another reason
+        while written is Written.YES:  # the remaining ones may be refused for another reason
             written, _ = await rewrite(self._location, id, decide)
         if written is Written.GAVE_UP:
             log.error("phone %s could not be re-checked: it changed %d times meanwhile", id, TRIES)
@@ -224,7 +230,7 @@ class Changes:
     def _violation(
         self, snapshot: Snapshot, phone: Phone | None, now: Epoch
     ) -> tuple[list[Binding], EventKind, Reason] | None:
-        """Which bindings may not live on, and why; None when all may."""
+        """Return the bindings that must end, and why, or None if all may stay."""
         live = list(snapshot.live(now))
         if not live:
             return None
@@ -237,7 +243,7 @@ class Changes:
         return (elsewhere, EventKind.REVOKED, Reason.IP_REJECTED) if elsewhere else None
 
     def _may_stay(self, phone: Phone | None, held: Held) -> bool:
-        """Whether a phone may keep a connection, be anything bound over it or not."""
+        """Return whether a phone may keep a connection, with or without a binding over it."""
         if phone is None or not phone.active or held.secret_version != phone.secret_version:
             return False
         return not self._is_refused(phone, held.flow.remote_ip)

@@ -1,6 +1,7 @@
-"""A request inside a dialog: it carries our token and comes from the phone that has it, or is challenged.
+"""Requests inside a dialog: they carry our token and come from the phone that has it, or are challenged.
 
-It goes to where its Contact leads; no store is asked while that flow lives (RFC 3261 section 16.4, RFC 5626).
+A request goes to the device whose Contact it names. No store is read while the flow of that device is open
+(RFC 3261 section 16.4, RFC 5626).
 """
 
 import logging
@@ -62,24 +63,27 @@ TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_PROVEN: Final = 20_000
 ENDING: Final = frozenset({"ACK", "BYE"})
 DESCRIBING: Final = frozenset({"INVITE", "UPDATE", "PRACK", "ACK"})
-"""Requests whose session description is an offer or an answer (RFC 6337); in others it is only a body."""
+"""Methods whose session description is an offer or an answer (RFC 6337); in others it is only a body."""
 
 log = logging.getLogger(__name__)
 
 
 class Dialogs:
-    """Serves requests that carry a token of ours."""
+    """Handler of requests that carry one of our tokens."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._proven: dict[tuple[str, str], str] = {}
-        """Where whose side of a dialog has proved who it is, since it came another way."""
+        """Call and sender -> where the sender proved its identity, since its requests came another way."""
 
     async def serve(self, exchange: Exchange, leg: Leg) -> bool:
-        """Forward it, or refuse it; an ACK is never answered. False: its sender must prove who it is."""
+        """Forward or refuse a request; return False if its sender must first prove its identity.
+
+        An ACK is never answered.
+        """
         request = exchange.request
         if request.method == "INVITE" and not exchange.accept():
-            return True  # the ACK of whatever refuses it must not go further
+            return True  # the transaction absorbs the ACK of a refusal
         sender = await self._let_in(exchange, leg)
         if sender is None:
             return False
@@ -92,7 +96,7 @@ class Dialogs:
         return True
 
     async def go_on(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
-        """Its sender has proved who it is: the dialog is on this flow from now on."""
+        """Forward a request whose sender has proved its identity: the dialog is on this flow from now on."""
         self._proven.pop(_way_of_dialog(exchange.request, leg), None)
         self._proven[_way_of_dialog(exchange.request, leg)] = origin(self._parts, exchange.flow, sender)
         while len(self._proven) > MAX_PROVEN:
@@ -124,7 +128,7 @@ class Dialogs:
             await self._forward(exchange, message)
 
     async def _let_in(self, exchange: Exchange, leg: Leg) -> Phone | Answer | None:
-        """Whose request it is, or why it is refused; None: that is not known yet."""
+        """Return the sender, or the answer that refuses it, or None if the sender is not proven yet."""
         parts, request, flow = self._parts, exchange.request, exchange.flow
         try:
             sender = await parts.dial_plan.phone(leg.sender)
@@ -145,7 +149,7 @@ class Dialogs:
         return sender if parts.may_come(sender, flow.remote_ip) else NOT_FROM_THERE
 
     async def _refused(self, exchange: Exchange, leg: Leg) -> Answer | None:
-        """What is wrong with a request whoever sends it."""
+        """Return the answer that refuses a request of any sender, or None."""
         request = exchange.request
         if leg.secure and exchange.flow.transport not in SECURE:
             return NOT_SECURE
@@ -183,7 +187,7 @@ class Dialogs:
             parts.calls.lifetimes.passed(request)
 
     async def _acknowledge(self, message: "InDialog") -> None:
-        """The ACK of a 2xx: forwarded once, answered by nobody."""
+        """Forward the ACK of a 2xx once; an ACK has no answer."""
         for target in await self._targets(message):
             way = self._parts.reach.way(target)
             if way is not None:
@@ -198,21 +202,24 @@ class Dialogs:
         message.drop("no way leads to the other side")
 
     async def _is_registered(self, flow: Flow, leg: Leg) -> bool:
-        """Whether the phone that has the token is registered on this flow. Raises StoreUnavailable."""
+        """Return whether the phone that has the token is registered on this flow. Raises StoreUnavailable."""
         parts = self._parts
         if is_registered(parts, flow, leg.sender):
             return True
         if flow.transport != "udp":
-            return False  # its connection is ours, and so we know
+            return False  # the connection is here, so its bindings are known
         process, now = parts.process, parts.clock()
-        (snapshot,) = await parts.location.load([leg.sender])  # it may have registered by another node
+        (snapshot,) = await parts.location.load([leg.sender])  # it may have registered through another node
         return any(is_on(binding, flow, process) for binding in snapshot.live(now))
 
     async def _receiver(
         self, request: Request, leg: Leg, sender: Phone
     ) -> tuple[Phone | None, Answer | None]:
-        """Whose answers will be passed back, and why there shall be none: what it says cannot be cleaned of a
-        name that we do not know. What ends a dialog, or acknowledges, passes all the same."""
+        """Return the phone that answers the request, and the answer that refuses the request, or None.
+
+        If that phone is unknown, its username is unknown and cannot be removed from its answers. A BYE or an
+        ACK passes nevertheless.
+        """
         ends = request.method in ENDING
         try:
             receiver = await self._parts.dial_plan.phone(leg.receiver)
@@ -222,7 +229,11 @@ class Dialogs:
         return receiver, None if ends or is_there else NO_SUCH_CALL
 
     async def _targets(self, message: "InDialog") -> list[Target]:
-        """By the binding that the Request-URI names, by the flow that the call knows, or to where it is."""
+        """Return the targets of a request, the best one first.
+
+        They come from the binding that the Request-URI names, else from the flow that the call knows, else
+        from the current bindings of the phone.
+        """
         parts, leg, named = self._parts, message.leg, message.named
         live = parts.location.known(leg.receiver).live(parts.clock())
         here = self._way_here(leg, named, live)
@@ -236,13 +247,13 @@ class Dialogs:
         here = self._way_here(leg, named, live) or await self._way_of_call(leg, named, live)
         if here is not None:
             return [here]
-        # A browser that came back is another connection, but its dialog knows it by the Contact it gave.
+        # A browser that came back has another connection, but its dialog knows it by the Contact it gave.
         kept = parts.calls.other_party(leg)
         targets = again(live, named)
         return [replace(target, contact=kept.contact) for target in targets] if kept is not None else targets
 
     def _way_here(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
-        """The way that needs no store to be asked."""
+        """Return the target that is known without reading the store, or None."""
         kept = self._parts.calls.other_party(leg)
         binding = named_by(live, named)
         if binding is not None:
@@ -264,17 +275,23 @@ class Dialogs:
         return None
 
     async def _way_of_call(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
-        """The way that the node knows which has the call; one read, and none when that is us."""
+        """Return the target that the node with the call has stored, or None.
+
+        This takes one read, and no read if this process has the call.
+        """
         target = await self._parts.calls.other_party_elsewhere(leg)
         return target if target is not None and self._leads_there(target, live) else None
 
     def _leads_there(self, target: Target, live: Sequence[Binding]) -> bool:
-        """A datagram goes anywhere; that nobody is there any more only a later registration can tell."""
+        """Return whether a target can still be reached.
+
+        A datagram can be sent to any address. Only a later registration shows that the phone has left it.
+        """
         return not has_moved(live, target) and self._parts.reach.way(target) is not None
 
 
 class InDialog:
-    """What is particular to one request inside a dialog; implements forwarding.Case."""
+    """The particular part of one request inside a dialog; implements forwarding.Case."""
 
     def __init__(
         self, parts: Parts, exchange: Exchange, leg: Leg, sender: Phone, receiver: Phone | None
@@ -294,31 +311,31 @@ class InDialog:
         self._answers = self._described and parts.bridge.offers.is_answer(
             self._asked, late=self._legs is not None and self._legs.late
         )
-        """Its description answers an offer that the other side has made; else it is an offer."""
+        """Whether its session description answers an offer of the other side; else it is an offer."""
         self._offers = self._described and not self._answers
         self._settled: bytes | None = None
-        """What the sender was shown of a reliable response to it: later ones only repeat that."""
+        """The description of a reliable response, as the sender was shown it; later responses repeat it."""
         self._own = (
             sender_target(parts, self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
         )
-        """The way back to the sender, when it names itself in a Contact."""
+        """The target of the sender, if the request has a Contact."""
         self._reached: Target | None = None
         self._redirected: tuple[tuple[str, str], ...] = ()
         self._has_answer = False
         self._relay = leg.relay
 
     def drop(self, why: str) -> None:
-        """Pass an ACK on to nobody."""
+        """Drop an ACK."""
         self._exchange.drop("ack", why)
 
     @property
     def callee_tag(self) -> str:
-        """Which dialog of its call it belongs to: several phones may have answered."""
+        """Return the tag that names the dialog within its call: several phones may have answered."""
         asked = self._asked
         return (asked.to.tag if self.leg.is_caller else asked.from_.tag) or ""
 
     def note(self) -> None:
-        """The call is told how far its parties have counted, and where they are."""
+        """Record the CSeq number and the target of the sender in the call."""
         if not self.leg.call:
             return
         asked = self._asked
@@ -347,7 +364,7 @@ class InDialog:
         return shown_request(asked, uri, parts.reach.via(way), view, body, parts.is_ours, extra)
 
     async def _request_body(self, shown: str, way: Way) -> tuple[bytes, session.Extra]:
-        """The body for the other side, and the headers that go with it."""
+        """Return the body for the other side, and the headers that go with it."""
         asked, secret = self._asked, self._sender_secret
         if not self._described:
             return other_body(asked.body, secret, shown), ()
@@ -372,9 +389,9 @@ class InDialog:
         return bool(self.leg.relay) and self._settled is None and self._is_negotiating(response)
 
     def _is_negotiating(self, response: Response) -> bool:
-        """Whether a response has a description that is an answer to this request, or an offer.
+        """Return whether a response has a session description that answers this request, or is an offer.
 
-        Only what answers an INVITE without an offer makes one.
+        Only a response to an INVITE without an offer makes an offer.
         """
         if not 100 < response.status < 300 or not has_sdp(response):
             return False
@@ -405,11 +422,11 @@ class InDialog:
         return made
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """See forwarding.Case: the dialog goes on as it was agreed."""
+        """Return None: the dialog goes on as it was agreed. See forwarding.Case."""
         return None
 
     def _note_relay(self, relay: str) -> None:
-        """The engine that had the session may be dead, and another one has it now."""
+        """Note a changed relay session: the earlier engine may be dead, and another one has it now."""
         if relay != self._relay:
             self._relay = relay
             self._parts.calls.relayed_by(self.leg, self.callee_tag, relay)
@@ -441,7 +458,7 @@ class InDialog:
     def _response_body(
         self, response: Response, made: bytes | None, shown: str
     ) -> tuple[bytes, session.Extra]:
-        """The body that goes back, and the headers that go with it; `made` is what the relay has made."""
+        """Return the body that goes back, and its headers; `made` is the description from the relay."""
         secret = self._receiver_secret
         if not has_sdp(response):
             return other_body(response.body, secret, shown), ()
@@ -464,14 +481,17 @@ class InDialog:
             self._note_contact(response)
 
     def _note_contact(self, response: Response) -> None:
-        """Whoever answers may call itself otherwise from then on (RFC 3261 section 12.2.1.2)."""
+        """Note a new Contact of the party that answers (RFC 3261 section 12.2.1.2)."""
         reached = self._reached
         contact = response_contact(response, reached.contact) if reached is not None else ""
         if reached is not None and contact and contact != reached.contact:
             self._parts.calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
 
     def refused(self, status: int) -> None:
-        """See forwarding.Case: the dialog goes on without it; but a BYE that was lost is delivered later."""
+        """Note a BYE that was lost: it is delivered later. See forwarding.Case.
+
+        After any other refused request the dialog goes on without it.
+        """
         if self._asked.method == "BYE" and not self._has_answer and self.leg.call:
             asked, leg = self._asked, self.leg
             target = self._reached or self._parts.calls.other_party(leg) or nowhere(leg.receiver)
@@ -481,10 +501,10 @@ class InDialog:
             self._parts.calls.undelivered(speech, "")
 
     def unwanted(self, number: int) -> None:
-        """See forwarding.Case: the session of the relay belongs to the dialog."""
+        """Do nothing: the session of the relay belongs to the dialog. See forwarding.Case."""
 
     def _named_target(self) -> Named:
-        """The binding that the Request-URI names, when it is one of the other party of this dialog."""
+        """Return the binding that the Request-URI names, if it is one of the other party of this dialog."""
         gr = param(self._asked.uri.params, "gr")
         named = self._parts.seal.read_target(gr) if gr else None
         return (
@@ -499,12 +519,12 @@ def _legs(leg: Leg) -> Legs | None:
 
 
 def _way_of_dialog(request: Request, leg: Leg) -> tuple[str, str]:
-    """Whose flow in which call, or dialog beside it."""
+    """Return the call, or the dialog outside a call, and the phone that sends in it."""
     return leg.call or request.call_id, leg.sender
 
 
 def _user(address: str) -> str:
-    """The user that an address of ours names."""
+    """Return the user part of an address that we made."""
     try:
         return parse_name_addr(address).uri.user or "anonymous"
     except MalformedMessage:

@@ -1,4 +1,4 @@
-"""From a claim to an answer: who is it, does the digest fit, and then the rules of what was asked."""
+"""From a claim to an answer: find the phone, check its digest, and apply the rules of the method."""
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
@@ -19,7 +19,7 @@ from .screen import Screen, Verdict
 
 
 class Dispatch:
-    """The way of every request whose sender must be known."""
+    """The path of every request whose sender must be known."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Dispatch:
         self._metrics = metrics
 
     async def serve(self, exchange: Exchange, verdict: Verdict) -> None:
-        """Serve one request to its answer, or until others owe it one."""
+        """Serve one request until it is answered, or until another handler owes the answer."""
         if isinstance(verdict, Leg):
             if not await self._dialogs.serve(exchange, verdict):
                 await self._prove(exchange, verdict)
@@ -58,7 +58,7 @@ class Dispatch:
             await self._go_on(exchange, verdict)
 
     async def _go_on(self, exchange: Exchange, claim: Claim) -> None:
-        """Serve whatever belongs to no dialog, and is not answered by the registrar."""
+        """Authenticate a request outside a dialog; serve it unless the registrar answers it."""
         phone, request = await self._authenticate(exchange, claim), exchange.request
         if phone is None:
             return
@@ -70,7 +70,10 @@ class Dispatch:
             exchange.reply(HERE)
 
     async def _prove(self, exchange: Exchange, leg: Leg) -> None:
-        """A request of a dialog that came another way: by a new connection, or a NAT gave it another port."""
+        """Authenticate and serve a request of a dialog that came another way.
+
+        It came by a new connection, or a NAT gave it another port.
+        """
         request, flow = exchange.request, exchange.flow
         claim = self._guard.claim(request, flow.remote_ip)
         if claim is None:
@@ -84,11 +87,11 @@ class Dispatch:
             exchange.reply(NOT_ITS_PHONE)
 
     async def _authenticate(self, exchange: Exchange, claim: Claim) -> Phone | None:
-        """Whose request it is that goes on to another phone; None: it is answered."""
+        """Return the phone whose request must be served further, or None if nothing more is to be done."""
         request, flow = exchange.request, exchange.flow
         credentials, now = claim.credentials, self._clock()
         if not claim.nonce.usable(now):
-            # RFC 7616 section 3.3. The digest is not checked: it would be a guess that nobody counts.
+            # RFC 7616 section 3.3. The digest is not checked: that guess would not be counted.
             self._metrics.auth("stale")
             exchange.reply(self._screen.challenge(request, flow, now, stale=True))
             return None

@@ -1,4 +1,4 @@
-"""What happens when a binding runs out: the sweep that every node does each half second (docs/redis.md)."""
+"""Expiry of bindings: the sweep that every node does each half second (docs/redis.md)."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Expiry:
-    """Ends what has run out, by version, so that several sweepers write one event."""
+    """The sweeper of expired bindings; it commits by version, so that several sweepers write one event."""
 
     def __init__(
         self,
@@ -30,9 +30,9 @@ class Expiry:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`customer_of` gives the customer of a phone for the event, empty when unknown.
+        """Create a sweeper; `customer_of` returns the customer of a phone for the event, empty if unknown.
 
-        `learn` reads those that are unknown, if that can be done now.
+        `learn` reads the phones that are unknown, if that is possible now.
         """
         self._learn = learn
         self._location = location
@@ -52,10 +52,10 @@ class Expiry:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
-        """One round over all that is due. Raises StoreUnavailable."""
+        """Do one round over all entries that are due. Raises StoreUnavailable."""
         due = await self._schedule.due(PER_SHARD)
         moved = self._moved
-        self._moved = list({*moved, *(entry.phone for entry in due)})  # until all of this is done
+        self._moved = list({*moved, *(entry.phone for entry in due)})  # kept until this round is done
         await self._learn([entry.phone for entry in due])
         snapshots = await self._location.load([entry.phone for entry in due])
         done = await asyncio.gather(
@@ -65,7 +65,10 @@ class Expiry:
         self._moved = [phone for phone in done if phone is not None]
 
     async def _end(self, due: Due, before: Snapshot) -> str | None:
-        """End what has run out of one phone and set its entry anew; None when someone else was at it."""
+        """End the expired bindings of one phone and update its entry in the schedule.
+
+        Return the phone, or None if its bindings were changed meanwhile.
+        """
         now = self._clock()
         outcome = expire(before, now)
         if outcome.events:
@@ -85,7 +88,10 @@ class Expiry:
         return due.phone
 
     async def _verify(self, phones: list[str]) -> None:
-        """An entry that was raised or removed while its phone registered would be late: look once more."""
+        """Check the schedule of phones once more.
+
+        An entry that was raised or removed while its phone registered would be late.
+        """
         for phone, snapshot in zip(phones, await self._location.load(phones), strict=True):
             if snapshot.bindings:
                 await self._schedule.lower(phone, min(b.expires_at for b in snapshot.bindings))

@@ -1,4 +1,4 @@
-"""Which phones live on which connection, and what becomes of their bindings when it closes (decision 11)."""
+"""The phones on each connection, and the end of their bindings when it closes (decision 11)."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ from registrar.rules.settle import settle
 from .rewrite import TRIES, Written, rewrite
 
 GRACE_SECONDS: Final = 8.0
-"""So long a phone may take to come back over another connection before it is offline."""
+"""How long a phone may take to come back over another connection before it is offline."""
 PER_PHONE: Final = 4
-"""Connections of one phone; beyond, the oldest is closed."""
+"""Connections of one phone; if there are more, the oldest ones are closed."""
 LOOK_SECONDS: Final = 0.25
 CHUNK: Final = 500
 
@@ -36,7 +36,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class _Farewell:
-    """A phone whose connection closed, and when its bindings on it end."""
+    """A phone whose connection closed, and the time when its bindings on it end."""
 
     due: Mono
     phone: str
@@ -45,7 +45,7 @@ class _Farewell:
 
 
 class Flows:
-    """The phones of this process' connections."""
+    """The phones on the connections of this process."""
 
     def __init__(
         self,
@@ -59,9 +59,10 @@ class Flows:
         process: Process,
         left: Callable[[Flow, str, bool], None],
     ) -> None:
-        """`customer_of` gives the customer of a phone for the event, empty when unknown.
+        """Create an empty table.
 
-        `left` is told of a connection that was a phone's and is gone, or whose place another one has taken.
+        `customer_of` returns the customer of a phone for the event, empty if unknown.
+        `left` is called for each connection of a phone that is gone, or that another one has replaced.
         """
         self._left = left
         self._connections = connections
@@ -80,11 +81,11 @@ class Flows:
 
     @property
     def phones(self) -> list[str]:
-        """Every phone on an open connection."""
+        """Return the ids of all phones on open connections."""
         return list(self._held)
 
     def authenticated(self, flow: Flow, phone: Phone) -> None:
-        """A request of `phone` with a right digest came over `flow`."""
+        """Note that a request of `phone` with a right digest came over `flow`."""
         if flow.transport == "udp":
             return
         if not self._connections.is_open(flow.id):  # it closed while the digest was checked
@@ -100,7 +101,7 @@ class Flows:
                 self._connections.hang_up(number, revoked=False)
 
     def closed(self, flow: Flow, *, silent: bool) -> None:
-        """A connection is gone; `silent`: its peer had not answered for too long."""
+        """Note that a connection is gone; `silent`: its peer had not answered for too long."""
         reason = Reason.PING_TIMEOUT if silent else Reason.SOCKET_CLOSED
         for phone in self._phones.pop(flow.id, ()):
             held = self._held[phone]
@@ -111,9 +112,10 @@ class Flows:
             self._part(phone, flow.id, reason)
 
     def bound(self, phone: Phone, stands: Snapshot) -> None:
-        """What `phone` has bound now: a page that was loaded anew replaces what it was before (decision 10).
+        """Report the WebSocket connections that `phone` has no binding on any more as replaced.
 
-        The old connection may seem to stand for a while after its network has gone.
+        A page that was reloaded replaces its old bindings (decision 10). The old connection may seem open for
+        some time after its network has gone.
         """
         held = self._held.get(phone.id)
         if held is None or len(held) < 2 or not phone.instance:
@@ -124,7 +126,7 @@ class Flows:
                 self._left(old.flow, phone.id, True)
 
     def is_dead(self, binding: Binding) -> bool:
-        """Whether the connection of `binding` is known to be closed."""
+        """Return whether the connection of `binding` is known to be closed."""
         process = self._process
         if not binding.connected or binding.node != process.node:
             return False
@@ -137,7 +139,7 @@ class Flows:
                 self._connections.hang_up(flow, revoked=True)
 
     async def run(self) -> None:
-        """End the bindings of closed connections when their grace is over, until cancelled."""
+        """End the bindings of closed connections after `GRACE_SECONDS`, until cancelled."""
         while True:
             try:
                 await self.step()
@@ -146,7 +148,7 @@ class Flows:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def step(self) -> None:
-        """End what is due now. Raises StoreUnavailable; what is left stays noted."""
+        """End the bindings that are due now. Raises StoreUnavailable; the remaining ones stay noted."""
         now = self._mono()
         while self._farewells and self._farewells[0].due <= now:
             chunk: list[_Farewell] = []
@@ -159,9 +161,9 @@ class Flows:
                 raise StoreUnavailable(f"{len(left)} phones whose connection closed cannot be written")
 
     async def disown(self) -> None:
-        """Others may have taken us for dead and ended what is bound here: its phones shall come again.
+        """Close the connections whose bindings are gone from the store, so that their phones register again.
 
-        Raises StoreUnavailable.
+        Other nodes may have taken this process for dead and ended its bindings. Raises StoreUnavailable.
         """
         phones = self.phones
         for chunk in (phones[start : start + CHUNK] for start in range(0, len(phones), CHUNK)):
@@ -179,7 +181,7 @@ class Flows:
         self._farewells.append(_Farewell(Mono(self._mono() + GRACE_SECONDS), phone, flow, reason))
 
     async def _is_ended(self, farewell: _Farewell) -> bool:
-        """End one phone's bindings; False: the store is away."""
+        """End the bindings of one phone; return False if the store is unavailable."""
         try:
             await self._end(farewell)
         except StoreUnavailable:
@@ -195,7 +197,7 @@ class Flows:
             return self._without(before, gone, farewell) if gone else None
 
         known = self._location.known(phone)
-        is_known = bool(self._left_behind(known, farewell.flow))  # else the store knows more, perhaps
+        is_known = bool(self._left_behind(known, farewell.flow))  # if not, the store may know more
         written, _ = await rewrite(self._location, phone, decide, known if is_known else None)
         if written is Written.YES:
             self._metrics.lost(farewell.reason, by=len(gone))
@@ -203,7 +205,7 @@ class Flows:
             log.error("phone %s changed %d times while its connection was let go", phone, TRIES)
 
     def _left_behind(self, before: Snapshot, flow: int) -> list[Binding]:
-        """The bindings that were made over that connection and over no other since."""
+        """Return the bindings that were made over that connection and over no other since."""
         live = before.live(self._clock())
         return [binding for binding in live if self._process.holds(binding) and binding.flow == flow]
 

@@ -1,6 +1,6 @@
-"""One request forwarded on one or several ways, from its server transaction to the answer that goes back.
+"""Forwarding of one request to one or several targets, from its server transaction to the final answer.
 
-The rules of the choice are rules.forking; what the messages say is a Case (RFC 3261 sections 16.6 to 16.10).
+rules.forking chooses the answer, a Case makes the messages (RFC 3261 sections 16.6 to 16.10).
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from .parts import Parts
 from .reach import Way
 
 CANCEL_SECONDS: Final = 32.0
-"""64*T1: a cancelled branch that is silent for so long is over (section 9.1)."""
+"""64*T1: a cancelled branch that is silent for this time is over (section 9.1)."""
 HOP_SECONDS: Final = 2.0
-"""So long a node may take to say that it has an INVITE."""
+"""How long another node may take to say that it has an INVITE."""
 SILENT_SECONDS: Final = 6.0
-"""So long a phone that answers no pings is tried: the request is sent four times by then."""
+"""How long a phone that answers no pings is tried: the request is sent four times by then."""
 UNREADABLE: Final = 502
 UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
 UNREACHED: Final = 430
@@ -39,36 +39,36 @@ log = logging.getLogger(__name__)
 
 
 class Case(Protocol):
-    """What is particular to a request: how it reads for the other side, and what its answers mean."""
+    """The particular part of a request: its form for the other side, and the meaning of its answers."""
 
     async def request(self, number: int, way: Way) -> Request:
-        """The request for one branch. Raises MediaRefused, StoreUnavailable."""
+        """Return the request for one branch. Raises MediaRefused and StoreUnavailable."""
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """Whether something must be asked for elsewhere before the response can go back."""
+        """Return whether another service must be asked before the response can go back."""
 
     async def body(self, number: int, response: Response) -> bytes:
-        """That body. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
+        """Return the body of the response. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """In how many seconds a phone that has refused a request gets it with another body; None: never."""
+        """Return in how many seconds a phone that refused gets the request with another body; None: never."""
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """The response as the asker gets it; None: the body is the response's own."""
+        """Return the response as the caller gets it; if `body` is None, the response keeps its own body."""
 
     def relayed(self, number: int, response: Response) -> None:
-        """A 2xx or a provisional answer has gone back."""
+        """Note that a 2xx or a provisional response has gone back."""
 
     def refused(self, status: int) -> None:
-        """A final answer that is no 2xx has gone back; 0: nobody was there to hear it."""
+        """Note that a final answer other than 2xx has gone back; 0: the caller was gone."""
 
     def unwanted(self, number: int) -> None:
-        """A branch has come to nothing."""
+        """Note that a branch has ended without success."""
 
 
 @dataclass(slots=True)
 class Refused:
-    """Why a body could not be made."""
+    """The reason why a body could not be made."""
 
     status: int
     warning: str
@@ -82,14 +82,14 @@ class _Branch:
     key: Key | None = None
     final: Response | None = None
     heir: Accepted | None = None
-    """Since its 2xx has gone back: who deals with each that follows."""
+    """The handler of each further 2xx, set when the first one has gone back."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
-    """What is to be done when it does not answer."""
+    """Timers for the case that the branch does not answer."""
     refused: Refused | None = None
-    """Why it has come to nothing, when that is a trouble of ours."""
+    """Why the branch has failed, if the cause is on our side."""
 
     def stop_waiting(self) -> None:
-        """It has answered, or come to nothing: nothing is to be done any more because it has not."""
+        """Cancel the timers: the branch has answered, or has failed."""
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
@@ -97,15 +97,15 @@ class _Branch:
 
 @dataclass(slots=True)
 class Forwarding:
-    """Implements network.Asker and network.Served."""
+    """The forwarding of one request; implements network.Asker and network.Served."""
 
     parts: Parts
     exchange: Exchange
     case: Case
     caller: str
-    """Id of the phone whose request it is."""
+    """Id of the phone that sent the request."""
     between_nodes: bool = False
-    """Another node asks, and sees every answer as it is."""
+    """Whether another node sent the request: it gets every answer unchanged."""
     fork: Fork = field(init=False)
     _branches: list[_Branch] = field(default_factory=list)
     _numbers: dict[Key, int] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Forwarding:
     _timer: asyncio.TimerHandle | None = None
     _gone: bool = False
     _reason: str = ""
-    """Why the caller gave up, in its own words."""
+    """The Reason that the caller gave for its CANCEL."""
 
     def __post_init__(self) -> None:
         self.fork = Fork(is_invite=self._is_invite, rewrites=not self.between_nodes)
@@ -123,8 +123,8 @@ class Forwarding:
         return self.exchange.request.method == "INVITE"
 
     async def start(self, devices: Sequence[Sequence[Target]]) -> None:
-        """Send the request to every device at once, and of each over its best flow first."""
-        if self.fork.over:  # cancelled before it was known who is called
+        """Send the request to all devices at once, to each over its best flow first."""
+        if self.fork.over:  # cancelled before the callee was known
             return
         for targets in devices:
             self.fork.add()
@@ -149,7 +149,7 @@ class Forwarding:
         self._perform(self.fork.give_up(487))
 
     def end(self, status: int) -> None:
-        """Give up for a reason of ours: nobody has answered yet, and nobody shall."""
+        """Give up an unanswered request for a reason of our own; no phone can answer it afterwards."""
         self._perform(self.fork.give_up(status, at_once=True))
 
     # The callees' side
@@ -159,7 +159,7 @@ class Forwarding:
         number = self._numbers[key]
         if self._backlog or self._takes_time(number, response):
             if response.status < 200:
-                self._perform(self.fork.provisional(number))  # that it lives is told at once
+                self._perform(self.fork.provisional(number))  # no delay: this shows that the branch responds
             self._backlog.append((number, response))
             if len(self._backlog) == 1:
                 self.parts.start_task(self._work_off())
@@ -175,7 +175,7 @@ class Forwarding:
             self._again(number, UNREACHED)
 
     async def _work_off(self) -> None:
-        """Answers whose bodies take time, one after the other, as they came."""
+        """Process the responses that wait for a body, one after the other, in their order."""
         while self._backlog:
             number, response = self._backlog[0]
             body: bytes | Refused | None = None
@@ -185,15 +185,15 @@ class Forwarding:
             except (MediaRefused, RedirectionRefused, StoreUnavailable) as error:
                 log.warning("a response does not pass as it is: %s", error)
                 body = _refused(error)
-            except MalformedMessage as fault:  # another name: compiled, a name has one type
+            except MalformedMessage as fault:  # another name: in compiled code, a name has one type
                 log.debug("a response that cannot be read: %s", fault)
                 body = Refused(UNREADABLE, "")
-            except Exception:  # a fault of ours: what comes after it must not wait for ever
+            except Exception:  # a bug of our own must not block the responses after it
                 log.exception("a response could not be made")
                 body = Refused(500, "")
             try:
                 self._hear(number, response, body)
-            except Exception:  # the same: those that wait behind it have their turn
+            except Exception:  # the same: the responses after it must be processed
                 log.exception("a response could not be passed on")
             self._backlog.popleft()
         self._let_go()
@@ -216,7 +216,7 @@ class Forwarding:
         branch.final = response
         branch.stop_waiting()
         if status >= 300 and self.fork.over:
-            self.case.unwanted(number)  # what was asked of the relay meanwhile
+            self.case.unwanted(number)  # it releases the relay session requested meanwhile
         for step in self.fork.final(number, status):
             if isinstance(step, Relay):
                 self._accept(number, response, body)
@@ -225,7 +225,10 @@ class Forwarding:
         self._let_go()
 
     def _goes_on(self, number: int, response: Response) -> bool:
-        """Whether a branch is tried once more after a refusal: over its next flow, or with another body."""
+        """Try a branch again after a refusal; return False if that is not possible.
+
+        It is tried over its next flow, or with another body.
+        """
         branch, status = self._branches[number], response.status
         if self.fork.over or branch.way is None:
             return False
@@ -254,7 +257,7 @@ class Forwarding:
             self._pass(number, response, body)
 
     def _accept(self, number: int, response: Response, body: bytes | Refused | None) -> None:
-        """A 2xx goes back; one whose media cannot be had is ended at once."""
+        """Relay a 2xx, or end its dialog at once if it cannot be relayed."""
         self._stop_ringing()
         if isinstance(body, Refused):
             self._reject(number, Answer(body.status, why=body.warning))
@@ -268,12 +271,17 @@ class Forwarding:
             self._branches[number].heir = self._heir(number, response)
 
     def _is_heard(self) -> bool:
-        """Whether the caller is still there. A question, no attribute: a type checker, and the compiler that
-        believes it, take an attribute that was looked at for what it was."""
+        """Return whether the caller is still there.
+
+        A method, not an attribute: mypy (and mypyc) would assume that a flag checked before cannot change.
+        """
         return not self._gone
 
     def _reject(self, number: int, answer: Answer | None) -> None:
-        """End what a 2xx has made, now and each time that it comes again; None: nobody hears our answer."""
+        """End the dialog of a 2xx, now and at each retransmission.
+
+        If `answer` is None, the caller is gone and gets no answer.
+        """
         self.fork.disown(number)
         self._hang_up(number)
         if answer is not None:
@@ -281,7 +289,7 @@ class Forwarding:
         self.case.refused(answer.status if answer is not None else 0)
 
     def _pass(self, number: int, response: Response, body: bytes | None) -> bool:
-        """Whether it could be passed back."""
+        """Relay a response; return False if it cannot be parsed."""
         try:
             shown = self.case.response(number, response, body)
         except MalformedMessage as error:
@@ -321,7 +329,7 @@ class Forwarding:
         self.case.refused(0 if self._gone else answer.status)
 
     def _own_answer(self, status: int) -> Answer:
-        """An answer that nobody gave, with what our own troubles add to it."""
+        """Return an answer that no phone gave, with the warning of a failure on our side."""
         refused = [branch.refused for branch in self._branches if branch.refused is not None]
         if status == 500 and any(one.status == BUSY.status for one in refused):
             return BUSY
@@ -352,7 +360,7 @@ class Forwarding:
             self._finish(number, 487)
 
     def _hang_up(self, number: int) -> None:
-        """End the dialog that a 2xx has made; no request but INVITE makes one."""
+        """End the dialog that a 2xx has made; only an INVITE makes one."""
         branch = self._branches[number]
         response, sent, way = branch.final, branch.sent, branch.way
         self.case.unwanted(number)
@@ -366,7 +374,7 @@ class Forwarding:
         return self.exchange.request.to.tag is None
 
     def _let_go(self) -> None:
-        """Keep of an INVITE that is answered no more than what may still come needs."""
+        """Release an answered INVITE, except for the state that late responses need."""
         if not self._is_invite or not self.fork.is_settled or self._backlog:
             return
         for key, number in self._numbers.items():
@@ -374,7 +382,7 @@ class Forwarding:
             self.parts.network.entrust(key, branch.heir if branch.key == key else None)
 
     def _takes_time(self, number: int, response: Response) -> bool:
-        """Whether the relay must be asked: not about a 2xx after the one that went back."""
+        """Return whether another service must be asked: not about a 2xx after the relayed one."""
         return self._branches[number].heir is None and self.case.takes_time(number, response)
 
     def _heir(self, number: int, response: Response) -> Accepted | None:
@@ -393,7 +401,7 @@ class Forwarding:
     # Branches
 
     async def _try(self, number: int) -> None:
-        """Send the request over the first way of a device that is there; without one the branch is over."""
+        """Send the request over the first open flow of a device; if there is none, the branch is over."""
         branch = self._branches[number]
         while branch.left and self.fork.is_wanted(number):
             way = self.parts.reach.way(branch.left.popleft())
@@ -405,11 +413,11 @@ class Forwarding:
                 branch.refused = _refused(error)
                 self._finish(number, branch.refused.status)
                 return
-            except Exception:  # a fault of ours: nobody shall ring, or wait, because of it
+            except Exception:  # a bug of our own must not let phones ring, or the caller wait
                 log.exception("a request could not be made")
                 self._finish(number, 500)
                 return
-            if not self.fork.is_wanted(number):  # the caller gave up while the media was asked for
+            if not self.fork.is_wanted(number):  # the caller gave up while the relay was asked
                 self._finish(number, 487)
                 return
             branch.way, branch.sent = way, request
@@ -431,15 +439,18 @@ class Forwarding:
         self._finish(number, UNREACHED if self.fork.is_wanted(number) else 487)
 
     def _looked_for(self, number: int, key: Key) -> None:
-        """A living node has said 100 long ago: that one is dead, whatever its lease says. So is a phone that
-        answers no pings, and says nothing now."""
+        """Try the next flow if the node or the silent phone has not responded.
+
+        A living node has sent 100 by now. This one is dead, even if its lease is still there. A phone that
+        answers no pings, and does not respond now, is also gone.
+        """
         branch = self._branches[number]
         if branch.key == key and branch.final is None and not self.fork.has_heard(number):
             self.parts.network.forget(key)
             self._again(number, UNREACHED)
 
     def _again(self, number: int, status: int) -> None:
-        """A flow has failed: the next one of that device, or the branch is over."""
+        """Try the next flow of a device after one has failed; if there is none, the branch is over."""
         self._branches[number].stop_waiting()
         if self._branches[number].left and not self.fork.over and not self._gone:
             self.parts.start_task(self._try(number))
@@ -447,14 +458,14 @@ class Forwarding:
             self._finish(number, status)
 
     def _finish(self, number: int, status: int) -> None:
-        """A branch has come to nothing, by no answer of its own."""
+        """End a branch that has failed without an answer of its own."""
         self.case.unwanted(number)
         self._branches[number].stop_waiting()
         self._perform(self.fork.final(number, status))
         self._let_go()
 
     def _ring(self) -> None:
-        """Timer C (section 16.7 step 2): begins again with each sign that it rings."""
+        """Restart timer C (section 16.7 step 2): each provisional response except 100 does so."""
         self._stop_ringing()
         self._timer = asyncio.get_running_loop().call_later(self.parts.ring_seconds, self._rung_out)
 

@@ -1,9 +1,10 @@
-"""Whether a digest is right, and whether it is checked at all: the budget of wrong passwords in use.
+"""Check of digests within the budget of wrong passwords: while a hold applies, no digest is checked.
 
-The way of a request in short. An account that has proved its password from this address within a day takes
-the fast way in `dispatch`: one look into `Gate.sure`. Everybody else comes here. From a source without wrong
-passwords the digest is checked at once, and counted afterwards if it is wrong. From any other source the try
-is counted first, in Redis, and given back when it was right: so two nodes together check no more than one.
+The path of a request in short: an account that has proved its password from this address within a day takes
+the fast path in `dispatch`, with one lookup in `Gate.sure`. All other requests come here. If their source has
+no wrong passwords, the digest is checked at once, and is counted afterwards if it is wrong. If their source
+has some, the try is counted first, in Redis, and given back if it was right. So two nodes together check no
+more tries than one node.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,9 +24,12 @@ from .trail import HELD, WRONG, Trail
 from .turns import Turns
 
 FAILED_SECONDS: Final = 0.005
-"""After its arrival a failed digest is answered, whatever was found out until then: time tells no names."""
+"""Time from the arrival of a failed digest to its answer.
+
+It is the same for every cause, so that it does not reveal which usernames exist.
+"""
 SURE_SECONDS: Final = 86_400.0
-"""How long an account takes the fast way before it is noted as good again."""
+"""How long an account takes the fast path before it is noted as good again."""
 MAX_SURE: Final = 250_000
 MAX_LOADED: Final = 64
 """Held sources whose good accounts are in memory."""
@@ -37,7 +41,7 @@ UNPAID: Final = Taken()
 
 
 class Gate:
-    """Proves who sent a request, within the budget of its source."""
+    """The check of the sender of a request, within the budget of its source."""
 
     def __init__(
         self,
@@ -52,14 +56,20 @@ class Gate:
         *,
         ipv6_prefix: int,
     ) -> None:
-        """`until` waits for a moment. `ipv6_prefix`: how many bits of an IPv6 address are one source."""
+        """Create a gate; `until` waits until a moment.
+
+        `ipv6_prefix` is the number of bits of an IPv6 address that make one source.
+        """
         self.sure: dict[Place, float] = {}
-        """Who has proved the password from there, with no wrong one since -> until
-        when nothing need be asked or written. Only for `dispatch`: a call of a method would cost more."""
+        """Accounts that have proved their password from an address, with no wrong one since.
+
+        The value says until when nothing must be asked or written for them. It is public only for `dispatch`:
+        a method call would cost more.
+        """
         self._shaken: dict[Guesser, Epoch] = {}
-        """Accounts that were sure and have wrong passwords now -> until when they are good all the same."""
+        """Accounts that were sure and have wrong passwords now -> until when they are still good."""
         self._loaded: dict[str, tuple[Epoch, frozenset[str]]] = {}
-        """Source that is held -> until when, and the marks of the accounts that are good from it."""
+        """Held source -> the end of the hold, and the marks of the accounts that are good from it."""
         self._ledger = Ledger()
         self._turns = Turns()
         self._guard = guard
@@ -73,9 +83,9 @@ class Gate:
         self._ipv6_prefix = ipv6_prefix
 
     async def prove(self, exchange: Exchange, claim: Claim) -> Phone | None:
-        """Return the phone whose digest it is; None: the request has its answer.
+        """Return the phone that proved itself by the digest, or None if the request is answered.
 
-        Its nonce must be usable: a wrong digest on any other one is nobody's guess, and is not to be checked.
+        The nonce must be usable. A wrong digest with any other nonce is not a guess, and must not be checked.
         """
         credentials, address = claim.credentials, exchange.flow.remote_ip
         account = login_name(credentials.username, credentials.realm)
@@ -104,10 +114,10 @@ class Gate:
     async def _check(
         self, claim: Claim, method: str, who: Guesser, place: Place, phone: Phone | None
     ) -> tuple[Taken, bool]:
-        """Return what the budget says, and whether the digest is right.
+        """Return the answer of the budget, and whether the digest is right.
 
-        Tries of a source that is watched go one after the other: those that are right count until they are
-        given back, and many of them at once would fill a budget that nobody has spent.
+        The tries of a watched source are checked one after the other. Right tries count until they are given
+        back, so many of them at once would fill the budget without one wrong password.
         """
         waits = self._ledger.is_watched(who.source, self._clock())
         if waits:
@@ -129,7 +139,7 @@ class Gate:
         self._ledger.tell(key, until)
 
     async def _hold(self, who: Guesser, place: Place) -> Epoch:
-        """Return until when nothing is checked, before anybody is asked for the account; 0: it may be."""
+        """Return until when nothing is checked, before the account is looked up; 0: it may be checked."""
         now = self._clock()
         try:
             await self._load(who.source, now)
@@ -138,7 +148,7 @@ class Gate:
         return self._held_until(who, place)
 
     def _held_until(self, who: Guesser, place: Place) -> Epoch:
-        """Return until when it is held for sure; 0: not, or it must be asked for."""
+        """Return until when the account is certainly held; 0: it is not, or the shared budget must decide."""
         now = self._clock()
         loaded_until, marks = self._loaded.get(who.source, (FREE, frozenset[str]()))
         good = self._is_good(who, place, now) or who.mark in marks
@@ -148,7 +158,10 @@ class Gate:
         return place in self.sure or self._shaken.get(who, FREE) > now
 
     async def _take(self, who: Guesser, place: Place) -> Taken:
-        """Count a try of a source that is watched; one of any other source is counted when it was wrong."""
+        """Count a try of a watched source, and return the answer of the budget.
+
+        A try of any other source is counted when it was wrong.
+        """
         now = self._clock()
         if not self._ledger.is_watched(who.source, now):
             return UNPAID
@@ -157,7 +170,7 @@ class Gate:
             return Taken(account_held_until=held)
         try:
             return self._counted(who, await self._guesses.take(who))
-        except StoreUnavailable:  # what this process knows must do
+        except StoreUnavailable:  # decide by what this process knows
             held = self._ledger.held_until(who, now, good=self._is_good(who, place, now))
             if held:
                 return Taken(account_held_until=held)
@@ -165,7 +178,7 @@ class Gate:
             return Taken(at=now)
 
     async def _load(self, source: str, now: Epoch) -> None:
-        """Read which accounts are good from a source that is held: they are still let in."""
+        """Read which accounts are good from a held source: they are still let in. Raises StoreUnavailable."""
         held = self._ledger.source_held_until(source, now)
         if not held or self._loaded.get(source, (FREE, None))[0] > now:
             return
@@ -175,7 +188,7 @@ class Gate:
             del self._loaded[next(iter(self._loaded))]
 
     def _counted(self, who: Guesser, taken: Taken) -> Taken:
-        """Note what the shared budget said."""
+        """Note the answer of the shared budget in the ledger, and return it."""
         now = self._clock()
         if taken.is_held(now):
             if taken.account_held_until > now:
@@ -196,7 +209,7 @@ class Gate:
         if self._ledger.is_suspect(who, now):
             self._stays_good(who)
             return
-        if self._turns.are_awaited(who.source):  # requests that came later must not overtake those
+        if self._turns.are_awaited(who.source):  # later requests must not overtake the waiting ones
             return
         self._shaken.pop(who, None)
         self.sure.pop(place, None)
@@ -223,7 +236,7 @@ class Gate:
         exchange.reply(self._screen.challenge(exchange.request, exchange.flow, self._clock()))
 
     def _shake(self, who: Guesser, place: Place) -> None:
-        """Take an account off the fast way, which looks at no hold; it stays good."""
+        """Take an account off the fast path, which ignores holds; the account stays good."""
         if self.sure.pop(place, None) is not None:
             self._stays_good(who)
 
@@ -233,7 +246,7 @@ class Gate:
             del self._shaken[next(iter(self._shaken))]
 
     async def _count(self, who: Guesser, now: Epoch) -> None:
-        """Count the first wrong password of a source, here at once and then for all."""
+        """Count the first wrong password of a source: in this process at once, then for all processes."""
         self._ledger.add(who, now)
         try:
             taken = await self._guesses.take(who)

@@ -1,4 +1,4 @@
-"""What this node has seen of the media of phones: what a new offer to them should be like."""
+"""The media kinds and media addresses of phones that this node has seen, used for new offers to them."""
 
 from typing import Final, TypeVar
 
@@ -9,33 +9,34 @@ _V = TypeVar("_V")
 
 
 class Habits:
-    """Remembers, in this process, how phones want their media; the oldest is forgotten first."""
+    """In-memory record of how phones want their media; the oldest entry is dropped first."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], LegKind] = {}
         self._places: dict[tuple[str, str], str] = {}
 
     def kind(self, phone: str, contact: str) -> LegKind | None:
-        """What a binding took after it had refused something else; None: nothing is known."""
+        """Return the kind that a binding accepted after it refused another, or None if nothing is known."""
         return self._kinds.get((phone, contact))
 
     def took(self, phone: str, contact: str, kind: LegKind) -> None:
-        """A binding has taken an offer of that kind."""
+        """Note that a binding accepted an offer of that kind."""
         _keep(self._kinds, (phone, contact), kind)
 
     def media_address(self, phone: str, public: str) -> str:
-        """Where a phone whose SIP comes from `public` wants its media; empty when that is not known."""
+        """Return the media address of a phone whose SIP comes from `public`; empty if unknown."""
         return self._places.get((phone, public), "")
 
     def said(self, phone: str, public: str, media: str) -> None:
-        """A description of that phone named a media address."""
+        """Note the media address that a session description of the phone named; ignore an empty one."""
         if media:
             _keep(self._places, (phone, public), media)
 
     def registered(self, phone: str, stands: Snapshot) -> None:
-        """A phone named its own address in a REGISTER.
+        """Note the local addresses that a phone named in REGISTER, if no media address is known yet.
 
-        Many rewrite their Contact to the public address at the next one, and their descriptions never.
+        At the next REGISTER, many phones rewrite their Contact to the public address. They never rewrite
+        their session descriptions.
         """
         for binding in stands.bindings:
             if (

@@ -1,4 +1,4 @@
-"""A request that another node sends over a flow of ours: it has its leave in the Route, and is passed on."""
+"""Requests that another node sends over a flow of this node: a permit in the Route allows each of them."""
 
 import logging
 from dataclasses import dataclass
@@ -16,27 +16,30 @@ from .parts import Parts
 from .reach import PLACE, Way
 
 PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
-"""Headers in which the other node has left room for the address that the phone sees us by."""
+"""Headers in which the other node left a placeholder for the address by which the phone reaches us."""
 
 log = logging.getLogger(__name__)
 
 
 class Hops:
-    """Serves requests with a leave."""
+    """Handler of requests that carry a permit."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._used: dict[str, int] = {}
-        """The leaves that were taken lately, oldest first, and when each was issued."""
+        """Permits that were used recently, oldest first, and when each was issued."""
 
     async def serve(self, exchange: Exchange, hop: Hop) -> None:
-        """Send it over the flow that it names; 430 when that is gone (RFC 5626 section 11.6)."""
+        """Forward the request over the flow that the permit names.
+
+        If that flow is gone, answer 430 (RFC 5626 section 11.6). If the permit was used before, answer 403.
+        """
         parts, request = self._parts, exchange.request
         if not self._is_first(hop):
             log.warning("a leave of another node was used twice: %s", request.call_id)
             if request.method == "ACK":
                 exchange.drop("ack", "its leave was used before")
-            elif exchange.accept():  # else the network has doubled it
+            elif exchange.accept():  # else it is a duplicate that the network made
                 exchange.reply(Answer(403, why="Route: this leave was used before"))
             return
         way = parts.reach.way(hop.target) if hop.target.node == parts.process.node else None
@@ -48,7 +51,7 @@ class Hops:
             else:
                 exchange.drop("ack", "the flow of its leave is gone")
             return
-        if not exchange.accept():  # a lost refusal is asked for again, and the leave is used up
+        if not exchange.accept():  # if a refusal is lost, the request comes again, with a used permit
             return
         if way is None or hops_left(request) < 1:
             exchange.reply(Answer(483 if way is not None else 430))
@@ -65,7 +68,10 @@ class Hops:
         parts.calls.lifetimes.passed(request)
 
     def _is_first(self, hop: Hop) -> bool:
-        """Whether nobody has used this leave; a retransmission has a transaction and does not come here."""
+        """Note that the permit is used, and return whether this was its first use.
+
+        A retransmission has a server transaction and does not come here.
+        """
         oldest = self._parts.clock() - 2 * HOP_SECONDS
         while self._used and next(iter(self._used.values())) < oldest:
             del self._used[next(iter(self._used))]
@@ -77,7 +83,7 @@ class Hops:
 
 @dataclass(frozen=True, slots=True)
 class _Passing:
-    """Nothing is particular to it; implements forwarding.Case."""
+    """A request from another node, which needs no changes of its own; implements forwarding.Case."""
 
     parts: Parts
     asked: Request
@@ -100,7 +106,7 @@ class _Passing:
         return None
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """Without our Via; the other node makes of the rest what the asker sees."""
+        """Return the response without our Via; the other node decides what the caller sees of the rest."""
         rows = [("via", "Via", value) for value in self.asked.headers.all("via")]
         rows += [row for row in response.headers.rows if row[0] != "via"]
         return Response(response.status, response.reason, Headers(rows), response.body)

@@ -1,4 +1,4 @@
-"""What is particular to a request outside a dialog: how callees see it, how the caller sees the answers."""
+"""A request outside a dialog: how the callees see it, and how the caller sees the responses."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ from .sessions import Sessions
 
 
 class Invitation:
-    """What is particular to one request outside a dialog; implements forwarding.Case."""
+    """The messages of one request outside a dialog; implements forwarding.Case."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Invitation:
         caller_target: Target,
         mark: str,
     ) -> None:
-        """`mark` begins the branches of this request (rules.forward.loop_mark)."""
+        """Prepare the case; `mark` begins the branches of this request (rules.forward.loop_mark)."""
         self._parts = parts
         self._exchange = exchange
         self._asked = exchange.request
@@ -58,19 +58,19 @@ class Invitation:
         self._phones = {phone.id: phone for phone in callee.phones}
         self._is_registered = is_registered(parts, exchange.flow, caller.id)
         self._own = plain(self._asked.from_)
-        """The caller as it knows itself."""
+        """The caller's address as the caller knows it."""
         self._dialled = plain(self._asked.to)
         self._is_private = privacy.is_anonymous(self._asked)
         self._shown = WITHHELD_IDENTITY if self._is_private else str(person(caller))
-        """The caller as callees see it. The record of the call names it all the same."""
+        """The caller as callees see it. The record of the call names the caller even if it is anonymous."""
         self._user = ANONYMOUS if self._is_private else person(caller).user
         self._shown_folded = AS_WITHHELD if self._is_private else AS_SHOWN
         self._callee_user = escape(callee.number) or "anonymous"
         self._callee_address = f"<sip:{self._callee_user}@{caller.domain}>"
-        """The callee as it knows itself, and as the caller knows it."""
+        """The callee's address as both the callee and the caller know it."""
         self._callee_person = str(_callee_person(callee, caller.domain))
         self._is_callee_private = self._asked.uri.user == ANONYMOUS
-        """It is the device of a party that withholds its identity in another call."""
+        """Whether the callee is the device of a party that withholds its identity in another call."""
         if self._is_callee_private:
             self._callee_user = ANONYMOUS
         self._mark = mark
@@ -83,13 +83,13 @@ class Invitation:
         self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
         self._is_secure = self._asked.uri.scheme == SIPS
-        """Whether it was made to a `sips:` URI: then it goes by TLS and WSS alone."""
+        """Whether the request was made to a `sips:` URI: then only TLS and WSS are used."""
         self._since = 0 if self._id else int(parts.clock())
         self._winner: int | None = None
         self._call: Call | None = None
 
     def begin(self, forwarding: Forwarding) -> None:
-        """Write down that there is a call."""
+        """Record the call, if the request is an INVITE."""
         if not self._id:
             return
         parts, asked, caller = self._parts, self._asked, self._caller
@@ -143,11 +143,14 @@ class Invitation:
         return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
 
     def _gr(self, target: Target, is_private: bool) -> str:
-        """Who withholds its identity must not be known again by the token of its device either."""
+        """Return the `gr` token of a device.
+
+        If its party withholds its identity, the token is salted, so that it cannot identify the device.
+        """
         return self._parts.seal.target(target, self._parts.salt() if is_private else b"")
 
     async def _request_body(self, number: int, way: Way, phone: Phone) -> tuple[bytes, session.Extra]:
-        """The body for one branch, and the headers that go with it."""
+        """Return the body for one branch and the headers that go with it."""
         asked, secret = self._asked, secret_of(self._caller)
         made = await self._sessions.offer(number, way.target, phone) if asked.method == "INVITE" else None
         if made is None:
@@ -202,7 +205,7 @@ class Invitation:
     def _response_body(
         self, number: int, response: Response, made: bytes | None, secret: str
     ) -> tuple[bytes, session.Extra]:
-        """The body that goes back, and the headers that go with it; `made` is what the relay has made."""
+        """Return the body that goes back, and its headers; `made` is the relay's description, if any."""
         if not has_sdp(response) or self._asked.method != "INVITE":
             return other_body(response.body, secret, self._callee_user), ()
         if made is None:
@@ -248,7 +251,7 @@ class Invitation:
             self._sessions.drop(number)
 
     def _reached(self, number: int, response: Response) -> Target:
-        """The callee's way back, by the Contact that it gave."""
+        """Return the callee's target, with the Contact of its response if there is a usable one."""
         target = self._ways[number].target
         contact = response_contact(response, target.contact)
         return replace(target, contact=contact) if contact and contact != target.contact else target
@@ -271,7 +274,10 @@ class Invitation:
         )
 
     def _callers_route(self, number: int, target: Target, response: Response) -> str:
-        """The same in all answers of a branch: a phone keeps that of the first (RFC 3261 section 12.1.2)."""
+        """Return the route token for the caller, the same in all responses of a branch.
+
+        A phone keeps the route of the first response (RFC 3261 section 12.1.2).
+        """
         is_tagged = bool(response.to.tag)
         about = target, self._sessions.relay(number), is_tagged
         known = self._routes.get(number)

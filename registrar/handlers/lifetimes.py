@@ -1,4 +1,4 @@
-"""How long a token is good: as long as its call or subscription, and a moment for what crosses its end."""
+"""The lifetime of tokens: that of the call or subscription, plus 32 s for messages in transit."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,37 +9,40 @@ from registrar.rules.tokens import Leg
 from registrar.sip import Request
 
 AFTERLIFE_SECONDS: Final = 32.0
-"""64*T1: whatever was sent before the end has come, or never will."""
+"""64*T1: after that, each message sent before the end has arrived or is lost."""
 SUBSCRIPTION_SECONDS: Final = 86_400.0
 MAX_NOTED: Final = 20_000
 
 
 class Lifetimes:
-    """Which calls and subscriptions are over."""
+    """The calls and subscriptions that are over, as far as this node knows."""
 
     def __init__(self, store: Calls, clock: Clock, has: Callable[[str], bool]) -> None:
-        """`has` tells a call that this node looks after."""
+        """Create the record; `has` returns whether this node manages a call."""
         self._store = store
         self._clock = clock
         self._has = has
         self._over: dict[str, float] = {}
-        """When what ended, by the id of its call or the words of its dialog."""
+        """Time of each end, by the id of its call or the words of its dialog."""
         self._seen: dict[str, float] = {}
-        """Calls of other nodes, and until when what was read of them is believed."""
+        """Calls of other nodes, and until when the last read of each is trusted."""
 
     def over(self, id: str) -> None:
-        """A call has ended."""
+        """Note that a call has ended."""
         _note(self._over, id, self._clock())
 
     def passed(self, request: Request) -> None:
-        """A request has passed by here that may end a dialog, or a call that another node has."""
+        """Note a forwarded request if it ends a dialog, or a call of another node."""
         if request.method == "BYE":
             self.over(_call_of(request))
         elif request.method == "NOTIFY" and _is_last(request):
             self.over(_dialog_of(request))
 
     async def lives(self, leg: Leg, request: Request) -> bool:
-        """Whether what the token was given for still goes on; a store that is away says yes."""
+        """Return whether the token's call or subscription still goes on, or ended less than 32 s ago.
+
+        Return True if the store is unavailable.
+        """
         if self._has(leg.call):
             return True
         now = self._clock()
@@ -52,7 +55,10 @@ class Lifetimes:
         return self._seen.get(leg.call, 0.0) > now or await self._is_stored(leg.call, request)
 
     async def _is_stored(self, id: str, request: Request) -> bool:
-        """One read of the call; of one that is gone it may be known here that it went just now."""
+        """Read the call once from the store, and return whether its token is still valid.
+
+        If the call is gone from the store, this node may know that it ended less than 32 s ago.
+        """
         try:
             (call,) = await self._store.load([id])
         except StoreUnavailable:
@@ -81,12 +87,12 @@ def _call_of(request: Request) -> str:
 
 
 def _dialog_of(request: Request) -> str:
-    """The same words for both sides of a dialog."""
+    """Return words that name a dialog, the same for both of its sides."""
     tags = sorted((request.from_.tag or "", request.to.tag or ""))
     return f"dialog {tags[0]} {tags[1]} {request.call_id}"
 
 
 def _is_last(request: Request) -> bool:
-    """Whether a subscription ends with this NOTIFY (RFC 6665 section 4.1.3)."""
+    """Return whether a subscription ends with this NOTIFY (RFC 6665 section 4.1.3)."""
     state = request.headers.get("subscription-state") or ""
     return state.partition(";")[0].strip().lower() == "terminated"

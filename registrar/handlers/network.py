@@ -1,4 +1,4 @@
-"""What handlers may ask of the driver, and what it tells them: requests of ours, and requests to us."""
+"""The interface between handlers and the driver: the requests that we send, and those that we receive."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,69 +11,74 @@ from .answers import Answer
 
 
 class Asker(Protocol):
-    """Whoever has sent a request and waits for what becomes of it."""
+    """The sender of a request, which is told about the responses."""
 
     def answered(self, key: Key, response: Response) -> None:
-        """A response came, provisional or final; of a 2xx to INVITE several, as it is sent again."""
+        """Handle a response, provisional or final; a 2xx to an INVITE may come several times."""
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
-        """None will come: nobody answered in time, or the flow is gone."""
+        """Handle the end without a final response: it did not come in time, or the flow is gone."""
 
 
 class Network(Protocol):
-    """Sending."""
+    """The part of the driver that sends messages."""
 
     def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
-        """Send a request by a transaction; None: nobody wants to hear of it. Raises TableFull."""
+        """Send a request in a client transaction, and return its key. Raises TableFull.
+
+        `asker` is told about the responses; None: nothing is told.
+        """
 
     def send(self, message: Request | Response, flow: Flow) -> None:
-        """Send once, without a transaction: an ACK."""
+        """Send a message once, without a transaction: an ACK."""
 
     def forget(self, key: Key) -> None:
-        """End a transaction of ours that waits for nothing any more."""
+        """End one of our client transactions whose responses are not needed any more."""
 
     def entrust(self, key: Key, asker: Asker | None) -> None:
-        """From now on `asker` hears what becomes of a request of ours; None: nobody."""
+        """Tell `asker` about the responses to our request from now on; None: nothing is told."""
 
     def original(self, key: Key) -> Request | None:
-        """A request of ours as it was sent; None when its transaction is over."""
+        """Return our request as it was sent, or None if its transaction is over."""
 
 
 class Served(Protocol):
-    """Whoever serves an INVITE, and must know what its caller does meanwhile."""
+    """The handler of an INVITE, which must know what the caller does meanwhile."""
 
     def cancel(self, reason: str) -> None:
-        """The caller has cancelled it, for this Reason (RFC 3326) if any; the CANCEL is answered already."""
+        """Handle a CANCEL, which is already answered; `reason` is its Reason (RFC 3326) or empty."""
 
     def caller_gone(self) -> None:
-        """The caller's connection is closed: no answer reaches it."""
+        """Handle that the caller's connection is closed: no response can reach the caller."""
 
 
 class Exchange(Protocol):
-    """One request on its way, as the driver sees it."""
+    """One request while it is served, as the driver sees it."""
 
     request: Request
     flow: Flow
     phone: Phone | None
-    """Whose it is, once that is proven."""
+    """The phone that sent it, once that is proven."""
     started: Mono
-    """When its work began."""
+    """When the work on it began."""
 
     def accept(self) -> bool:
-        """Make the server transaction, if it is not made. False: a twin of this request is being served, say
-        nothing."""
+        """Make the server transaction if there is none yet, and return True.
+
+        Return False if a duplicate of this request is being served: then send no answer.
+        """
 
     def serve(self, served: Served) -> None:
-        """From now on tell `served` what the caller does."""
+        """Tell `served` from now on what the caller does."""
 
     def drop(self, reason: str, why: str) -> None:
-        """Give no answer; `reason` is a metric label, `why` a text for the debug log."""
+        """Send no answer; `reason` is a metric label, `why` a text for the debug log."""
 
     def reply(self, answer: Answer) -> None:
-        """Send an answer of ours: by the transaction when there is one, else statelessly."""
+        """Send our own answer: in the server transaction if there is one, else statelessly."""
 
     def respond(self, response: Response) -> None:
-        """Send a response that somebody else gave, by the transaction."""
+        """Send the response of another party in the server transaction."""
 
     def repeater(self) -> Callable[[], None]:
-        """What sends the 2xx of an INVITE once more; it keeps nothing of the request."""
+        """Return a function that sends the 2xx of an INVITE once more, without a reference to the request."""

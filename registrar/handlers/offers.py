@@ -1,4 +1,4 @@
-"""Which description in a dialog is an offer, and which one an answer (RFC 3262 section 5, RFC 6337)."""
+"""The roles of session descriptions in a dialog: offer or answer (RFC 3262 section 5, RFC 6337)."""
 
 from typing import Final
 
@@ -7,20 +7,21 @@ from registrar.sip import Request, Response
 MAX_KEPT: Final = 4_096
 
 _Key = tuple[str, str, str, str]
-"""Call-ID, tag of who answers the INVITE, RSeq, number of the INVITE."""
+"""Call-ID, tag of the party that answers the INVITE, RSeq, CSeq number of the INVITE."""
 
 
 class Offers:
-    """Remembers what reliable provisional responses carried, until their PRACK comes.
+    """Record of what reliable provisional responses carried, for the PRACK of each.
 
-    A description in a PRACK answers an offer of the response that it acknowledges; else it is an offer.
+    If the acknowledged response carried an offer, a description in the PRACK is the answer. Else it is an
+    offer.
     """
 
     def __init__(self) -> None:
         self._reliable: dict[_Key, bool] = {}
 
     def note(self, invite: Request, response: Response, *, is_offer: bool) -> None:
-        """A provisional response with a description has gone back."""
+        """Note whether the description in a relayed provisional response is an offer."""
         rseq = response.headers.get("rseq")
         if rseq is None:
             return
@@ -30,9 +31,9 @@ class Offers:
             del self._reliable[next(iter(self._reliable))]
 
     def is_answer(self, request: Request, *, late: bool) -> bool:
-        """Whether a description in a request inside a dialog is an answer.
+        """Return whether a description in a request inside a dialog is an answer.
 
-        `late`: the INVITE that made the dialog had no offer. That decides about a PRACK whose response went
+        `late`: the INVITE that made the dialog had no offer. That decides for a PRACK if the response went
         through another node.
         """
         if request.method == "ACK":
@@ -45,5 +46,5 @@ class Offers:
 
 
 def is_reliable(response: Response) -> bool:
-    """Whether a response is acknowledged by a PRACK (RFC 3262 section 3)."""
+    """Return whether a response is acknowledged by a PRACK (RFC 3262 section 3)."""
     return 100 < response.status < 200 and response.headers.get("rseq") is not None

@@ -1,4 +1,4 @@
-"""BYEs that have not reached their phone: it gets them when it is back, within a minute."""
+"""BYEs that did not reach their phone: they are sent again if the phone is back within a minute."""
 
 import logging
 from dataclasses import dataclass, field
@@ -17,27 +17,27 @@ from .speech import Speech
 
 OWED_SECONDS: Final = 60.0
 MOST: Final = 10_000
-"""Of so many at once the oldest go first."""
+"""Maximum number of undelivered BYEs; beyond it, the oldest is dropped."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Debt:
-    """Implements network.Asker."""
+    """One undelivered BYE; implements network.Asker."""
 
     speech: Speech
     number: int
     reason: str
     until: float
     key: Key | None = None
-    """Of the BYE that is under way."""
+    """Key of the client transaction of a BYE that is under way."""
     is_paid: bool = False
     tried: set[tuple[Target, int]] = field(default_factory=set)
-    """Ways that it went, each with the moment of its registration."""
+    """Targets that were tried, each with the time of its registration."""
 
     def answered(self, key: Key, response: Response) -> None:
-        """See network.Asker. Whoever does not know the call is another device, or has forgotten it."""
+        """See network.Asker. A phone that does not know the call is another device, or has lost the call."""
         if response.status >= 200:
             self.key = None
             self.is_paid = response.status < 300
@@ -48,7 +48,7 @@ class _Debt:
 
 
 class Owed:
-    """Says them again."""
+    """The undelivered BYEs, and the attempts to send them again."""
 
     def __init__(self, location: Location, reach: Reach, network: Network, clock: Clock) -> None:
         self._location = location
@@ -56,13 +56,13 @@ class Owed:
         self._network = network
         self._clock = clock
         self._debts: dict[tuple[str, str], _Debt] = {}
-        """By the Call-ID, and the tag of who shall hear it."""
+        """Undelivered BYEs by the Call-ID and the tag of the party that must receive them."""
 
     def __len__(self) -> int:
         return len(self._debts)
 
     def owe(self, speech: Speech, number: int, reason: str = "", way: Way | None = None) -> None:
-        """A party is to hear that its call is over; `way`: one that it is told by now."""
+        """Note a BYE that a party must receive; if `way` is given, send it that way now."""
         debt = _Debt(speech, number, reason, self._clock() + OWED_SECONDS)
         self._debts[speech.call_id, speech.tag] = debt
         if len(self._debts) > MOST:
@@ -71,7 +71,7 @@ class Owed:
             self._say(debt, way)
 
     async def look(self, now: Epoch) -> None:
-        """Tell those that have registered since. Raises StoreUnavailable."""
+        """Send each BYE again if its phone has registered since. Raises StoreUnavailable."""
         for key, debt in list(self._debts.items()):
             if debt.is_paid or debt.until <= now:
                 del self._debts[key]

@@ -1,4 +1,4 @@
-"""What requests between phones need, and what they have in common."""
+"""The dependencies of the handlers of requests between phones, and the functions that these share."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Coroutine
@@ -23,7 +23,7 @@ ORIGIN_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What requests between phones need."""
+    """Dependencies of the handlers of requests between phones."""
 
     network: Network
     reach: Reach
@@ -38,26 +38,26 @@ class Parts:
     ring_seconds: float
     loop_key: bytes
     is_ours: Callable[[str], bool]
-    """Whether a host is a name or an address of ours, a customer's domain included."""
+    """Whether a host is one of our names or addresses, including the domains of customers."""
     is_our_name: Callable[[str], bool]
-    """Whether it is one that is no customer's domain."""
+    """Whether a host is one of our names or addresses, but not the domain of a customer."""
     may_come: Callable[[Phone, str], bool]
-    """Whether the access rule lets a phone come from an address."""
+    """Whether the access rule lets a phone connect from an address."""
     start_task: Callable[[Coroutine[None, None, None]], object]
     new_id: Callable[[], str]
     silent_places: Collection[tuple[str, int]]
-    """Addresses and ports of phones over UDP that answer no pings."""
+    """Addresses and ports of phones over UDP that do not answer pings."""
     heard: Callable[[str, Flow], None]
-    """Told of a request over UDP that is proven to be of a phone."""
+    """Called for a request over UDP that is proven to come from a phone."""
 
 
 def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Target:
-    """The way back to whoever has sent a request: the flow it came by, the Contact that it names."""
+    """Return the target of a request's sender: the flow it came by, and the Contact that it names."""
     contact = str(request.contacts[0].uri) if request.contacts else ""
     binding = _own_binding(parts, contact, flow, phone)
     instance, registered = (binding.instance, binding.contact) if binding is not None else ("", "")
     if binding is None and len(contact) > MAX_CARRIED:
-        registered = contact  # by another node: `has_long_contact` has seen it
+        registered = contact  # through another node: `has_long_contact` found it
     return Target(
         phone,
         contact,
@@ -73,7 +73,7 @@ def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Tar
 
 
 def _own_binding(parts: Parts, contact: str, flow: Flow, phone: str) -> Binding | None:
-    """The binding of the device that has sent a request: that of its Contact, else that of its flow."""
+    """Return the binding of a request's sender: by its Contact, else by its flow; None if there is none."""
     process, found = parts.process, None
     for binding in parts.location.known(phone).live(parts.clock()):
         if binding.contact == contact:
@@ -84,15 +84,16 @@ def _own_binding(parts: Parts, contact: str, flow: Flow, phone: str) -> Binding 
 
 
 def is_registered(parts: Parts, flow: Flow, phone: str) -> bool:
-    """Whether a phone is registered on this flow, as far as we know without asking."""
+    """Return whether a phone is registered on this flow, as far as we know without asking the store."""
     process, now = parts.process, parts.clock()
     return any(is_on(binding, flow, process) for binding in parts.location.known(phone).live(now))
 
 
 def origin(parts: Parts, flow: Flow, phone: Phone) -> str:
-    """Where a phone has proved who it is, as a word of a token: nothing of it holds with other credentials.
+    """Return a word for tokens that says where a phone proved its identity; new credentials change it.
 
-    An address, or a connection of this very process. It is only ever compared, so a digest of it is enough.
+    The place is an address and port, or a connection of this process. The word is only compared, so a digest
+    is enough.
     """
     place = f"{flow.remote_ip}:{flow.remote_port}"
     if flow.transport != "udp":
@@ -102,7 +103,7 @@ def origin(parts: Parts, flow: Flow, phone: Phone) -> str:
 
 
 def response_contact(response: Response, registered: str) -> str:
-    """The URI of the Contact in a response, empty when there is none that can be read, or carried."""
+    """Return the URI of a response's Contact; empty if it is missing, unreadable or too long for a token."""
     value = response.headers.get("contact")
     try:
         contact = str(parse_name_addr(value).uri) if value else ""
@@ -112,12 +113,12 @@ def response_contact(response: Response, registered: str) -> str:
 
 
 async def has_long_contact(parts: Parts, request: Request, phone: str) -> bool:
-    """Whether a request names itself by a URI that no binding has, and that is too long to be carried.
+    """Return whether a request's Contact is too long for a token, and no binding of the phone shortens it.
 
     Raises StoreUnavailable.
     """
     if len(request.headers.get("contact") or "") <= MAX_CARRIED:
-        return False  # as nearly always: no URI need be written for it
+        return False  # the usual case: no URI must be built for it
     if not request.contacts:
         return False
     contact = str(request.contacts[0].uri)
@@ -126,14 +127,14 @@ async def has_long_contact(parts: Parts, request: Request, phone: str) -> bool:
     for binding in parts.location.known(phone).live(parts.clock()):
         if can_be_carried(contact, binding.contact):
             return False
-    (snapshot,) = await parts.location.load([phone])  # it may have registered by another node
+    (snapshot,) = await parts.location.load([phone])  # perhaps registered through another node
     return not any(can_be_carried(contact, binding.contact) for binding in snapshot.live(parts.clock()))
 
 
 async def called(dial_plan: DialPlan, customer: str, user: str) -> Callee | None:
-    """Who is reached by the user part of a URI: by all of it, else by the number in it.
+    """Return the callee that the user part of a URI reaches: by all of it, else by the number in it.
 
-    Raises StoreUnavailable.
+    Return None if there is no such callee. Raises StoreUnavailable.
     """
     for word in dialled(user):
         callee = await dial_plan.called(customer, word)

@@ -1,4 +1,4 @@
-"""Phones over UDP are pinged by OPTIONS: who answers is seen, who is silent is offline until it is heard."""
+"""Pings (OPTIONS) of phones over UDP: a phone that does not answer is offline until it is heard again."""
 
 import asyncio
 import logging
@@ -23,22 +23,25 @@ from .rewrite import TRIES, Written, rewrite
 __all__ = ["PREFIX", "Pings"]
 
 PER_STEP: Final = 200
-"""Pings that leave together; the loop serves others between two such lots."""
+"""Number of pings sent in one batch; between two batches the event loop serves other tasks."""
 CHUNK: Final = 500
 LEAST_REST, MOST_REST = 0.01, 0.2
 LATE_SECONDS: Final = 2.0
-"""When we were so late ourselves, an answer may lie unread in the socket: silence proves nothing then."""
+"""If our event loop was delayed by more than this, an answer may be unread in the socket.
+
+Silence proves nothing then.
+"""
 HURRY_SECONDS: Final = 4.0
-"""So soon a phone is pinged for whose sake others ring."""
+"""Time within which a phone is pinged if other phones ring because of its call."""
 STIRRED_SECONDS: Final = 0.5
-"""A silent phone that something comes from is pinged at once, but not more often than this."""
+"""A silent phone that sends something is pinged at once, but not more often than this."""
 SPARE_ENTRIES: Final = 1_000
 
 log = logging.getLogger(__name__)
 
 
 class PingedLocation(Location, Sightings, Protocol):
-    """The location as the pings need it."""
+    """The part of the location service that the pings need."""
 
 
 class _Target:
@@ -50,22 +53,22 @@ class _Target:
         self.phone = phone
         self.binding = binding
         self.due = Mono(inf)
-        """When something is to be done; infinite: nothing ever again."""
+        """Time of the next action; infinite if there is none."""
         self.branch = ""
-        """Of the ping that is not answered yet."""
+        """Branch of the ping that is not answered yet; empty if there is none."""
         self.sent = 0
         """How often that ping was sent."""
         self.begun = Mono(0.0)
-        """When the last ping was sent first."""
+        """When the last ping was sent for the first time."""
         self.wait = 0.0
-        """Of a silent phone: how long after the last ping the next one comes; 0: it is not silent."""
+        """If the phone is silent, the pause from its last ping to the next one; 0 if it is not silent."""
         self.rtt_ms: float | None = None
         self.seen = Epoch(binding.refreshed_at)
-        """What was written last of its round trip, and of when it was seen."""
+        """The last written time at which it was seen; `rtt_ms` is the last written round trip."""
 
 
 class _Phone:
-    """The bindings of one phone that are pinged, and the version they are from."""
+    """The bindings of one phone that are pinged, and the version of the snapshot that they are from."""
 
     __slots__ = ("targets", "version")
 
@@ -75,7 +78,7 @@ class _Phone:
 
 
 class Pings:
-    """The UDP bindings of this node, each with its next moment in one heap."""
+    """The UDP bindings of this node, with the time of the next action of each in one heap."""
 
     def __init__(
         self,
@@ -92,11 +95,11 @@ class Pings:
         salt: bytes,
         roll: Callable[[], float] = random.random,
     ) -> None:
-        """`seconds` between two pings of a binding, 0 for none; `roll` gives numbers in [0, 1).
+        """Prepare the pings: one each `seconds` for a binding, none for 0.
 
-        `send` says whether the message could be sent at all; `flow_of` gives the way to a binding, None when
-        its listener is not there. `customer_of` gives the customer of a phone for the event, empty when
-        unknown. Nobody outside may know `salt`.
+        `send` returns whether the message could be sent at all. `flow_of` returns the flow to a binding, or
+        None if its listener does not exist. `customer_of` returns the customer of a phone for the event,
+        empty if unknown. `salt` must stay secret. `roll` returns numbers in [0, 1).
         """
         self._location = location
         self._send = send
@@ -112,34 +115,34 @@ class Pings:
         self._phones: dict[str, _Phone] = {}
         self._count = 0
         self._heap: list[tuple[Mono, int, _Target]] = []
-        """Entries whose moment is not that of their target any more are passed over."""
+        """An entry is skipped if its time is no longer the `due` of its target."""
         self._entries = count()
         self._numbers = count(1)
         self._waiting: dict[str, _Target] = {}
-        """Branch -> whose answer is waited for."""
+        """Branch of a ping -> target that has not answered it yet."""
         self._sightings: dict[_Target, tuple[float | None, Epoch]] = {}
-        """Answers to be written: round trip and moment."""
+        """Answers to be written: round trip and time."""
         self._back: dict[_Target, tuple[str, float | None, Epoch]] = {}
-        """Silent phones that were heard: by what, round trip and moment; to be written."""
+        """Silent phones that were heard, to be written: reason, round trip and time."""
         self._places: dict[tuple[str, int], dict[_Target, None]] = {}
         self._unsure: dict[str, None] = {}
-        """Phones whose bindings must be read: at a start, and when the status shows another binding."""
+        """Phones whose bindings must be read: after a start, and if the status shows another binding."""
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def silent_places(self) -> Collection[tuple[str, int]]:
-        """Addresses and ports of silent phones: what comes from there may be theirs."""
+        """Return the addresses and ports of silent phones: a message from there may be a sign of life."""
         return self._places
 
     def adopt(self, phones: Iterable[str]) -> None:
-        """Look for bindings of this node among `phones`: those of an earlier start are ours to ping too."""
+        """Look for bindings of this node among `phones`: those of an earlier start must be pinged, too."""
         if self._seconds:
             self._unsure.update(dict.fromkeys(phones))
 
     def bound(self, phone: str, stands: Snapshot) -> None:
-        """The bindings of `phone` as they stand now; an older state than is known changes nothing."""
+        """Use these bindings of `phone` from now on; ignore a snapshot older than the last one."""
         known = self._phones.get(phone)
         if not self._seconds or (known is not None and stands.version < known.version):
             return
@@ -163,16 +166,16 @@ class Pings:
             del self._phones[phone]
 
     def answered(self, branch: str, flow: Flow) -> bool:
-        """A response with a branch that begins with PREFIX came over `flow`; False: to no ping that waits.
+        """Handle a response over `flow` whose branch begins with PREFIX; return whether a ping waited for it.
 
-        Nothing else is an answer: only who has seen the ping knows its branch.
+        No other response counts: only the receiver of a ping knows its branch.
         """
         target = self._waiting.get(branch)
         if target is None or flow.transport != "udp" or not pings.is_at(target.binding, flow):
             return False
         now = self._mono()
         rtt_ms = None
-        if target.sent == 1:  # of a ping that was sent again nobody knows which one is answered
+        if target.sent == 1:  # after a retransmission it is unknown which one is answered
             rtt_ms = (now - target.begun) * 1_000
             self._metrics.ping_seconds.observe(now - target.begun)
         self._metrics.pings("answered")
@@ -185,7 +188,7 @@ class Pings:
         return True
 
     def stirred(self, ip: str, port: int) -> None:
-        """Something came over UDP from there; when it is a silent phone, its answer to a ping will tell."""
+        """Ping the silent phones at this address, because a message came from there over UDP."""
         now = self._mono()
         for target in self._places.get((ip, port), ()):
             if now - target.begun >= STIRRED_SECONDS:
@@ -193,7 +196,7 @@ class Pings:
                 self._at(target, now)
 
     def heard(self, phone: str, flow: Flow) -> None:
-        """A request came over `flow` that is proven to be of `phone`."""
+        """Note that a request over `flow` is proven to come from `phone`."""
         if (flow.remote_ip, flow.remote_port) not in self._places:
             return
         for target in self._places[flow.remote_ip, flow.remote_port]:
@@ -201,7 +204,10 @@ class Pings:
                 self._back.setdefault(target, (HEARD, None, self._clock()))
 
     def hurry(self, phone: str, ip: str, port: int) -> bool:
-        """Ask the phone at this place within seconds, as others ring for its sake; whether it is silent."""
+        """Ping the phone at this address within `HURRY_SECONDS`, and return whether it is silent.
+
+        Other phones ring because of its call.
+        """
         known = self._phones.get(phone)
         soon = self._mono() + HURRY_SECONDS
         for target in known.targets if known is not None else ():
@@ -214,13 +220,13 @@ class Pings:
         return False
 
     async def run(self) -> None:
-        """Ping, write what was seen and end what is silent, until cancelled."""
+        """Ping, and write which phones were seen, fell silent or came back, until cancelled."""
         while self._seconds:
             await self.step()
             await asyncio.sleep(self._rest())
 
     async def step(self) -> None:
-        """All that is due now. What the store does not take now is tried again."""
+        """Do all that is due now; try again later to write what the store does not take now."""
         silent = self._ping_all()
         await self._tell()
         await self._look()
@@ -230,7 +236,7 @@ class Pings:
             await asyncio.gather(*map(self._welcome, list(islice(self._back, CHUNK))))
 
     def _ping_all(self) -> list[_Target]:
-        """Send what is due, and give those that have been silent for too long."""
+        """Send the pings that are due, and return the targets that have been silent for too long."""
         now, heap = self._mono(), self._heap
         silent: list[_Target] = []
         for _ in range(PER_STEP):
@@ -258,7 +264,7 @@ class Pings:
         target.sent += 1
 
     def _ask_again(self, target: _Target, now: Mono) -> None:
-        """Ping a silent phone: once, and each time by a new branch, as the last one was not answered."""
+        """Ping a silent phone once, with a new branch each time, because the last ping was not answered."""
         self._waiting.pop(target.branch, None)
         target.branch, target.sent = "", 1
         if not self._is_sent(target, now):
@@ -267,16 +273,16 @@ class Pings:
         self._at(target, now + pings.pause(target.wait, self._roll()))
         if target.wait >= pings.MOST_PAUSE:
             self._unsure[target.phone] = (
-                None  # another node may have heard of it, or the store lost what we know
+                None  # it may be registered at another node, or the store lost the binding
             )
         target.wait = pings.longer(target.wait)
 
     def _is_sent(self, target: _Target, now: Mono) -> bool:
-        """Send the ping of `target`, a new one when none is under way; False: no way leads to its phone."""
+        """Send the ping of `target`, a new one if none is under way; return False if no way leads there."""
         binding = target.binding
         flow = self._flow_of(binding)
         if flow is None or not flow.local_ip or binding.expires_at <= self._clock():
-            self._unsure[target.phone] = None  # it has no way from here, or the sweep has ended it
+            self._unsure[target.phone] = None  # there is no way from here, or the binding has expired
             return False
         if not target.branch:
             target.branch = pings.branch(next(self._numbers), self._salt)
@@ -288,7 +294,7 @@ class Pings:
         return True
 
     async def _tell(self) -> None:
-        """Write what was seen; if that cannot be done now, the next answer says it too."""
+        """Write the answers to pings; if that fails, the next answer is written instead."""
         seen = dict(islice(self._sightings.items(), CHUNK))
         if not seen:
             return
@@ -306,13 +312,11 @@ class Pings:
         for (target, (rtt_ms, moment)), is_shown in zip(seen.items(), shown, strict=True):
             target.seen = moment
             target.rtt_ms = target.rtt_ms if rtt_ms is None else rtt_ms
-            if (
-                not is_shown
-            ):  # it has moved to another node or has ended; or it has a newer binding beside this
+            if not is_shown:  # the binding moved to another node or ended, or the phone has a newer one
                 self._unsure[target.phone] = None
 
     async def _look(self) -> None:
-        """Read the bindings of phones that we are not sure about."""
+        """Read the bindings of the phones in `_unsure`."""
         chunk = list(islice(self._unsure, CHUNK))
         if not chunk:
             return
@@ -326,7 +330,7 @@ class Pings:
             self.bound(phone, stands)
 
     async def _doubt(self, target: _Target) -> None:
-        """Write that a phone does not answer; when that cannot be done now, it is asked again."""
+        """Write that a phone does not answer; if that fails, ping it again."""
         try:
             written = await self._try_to_doubt(target)
         except StoreUnavailable as error:
@@ -336,7 +340,11 @@ class Pings:
             self._calm(target, since=self._mono())
 
     async def _try_to_doubt(self, target: _Target) -> bool:
-        """Raises StoreUnavailable. True too when it was refreshed, answered or gone meanwhile."""
+        """Write that `target` is silent, and return whether this was done.
+
+        Return True as well if the binding was refreshed or is gone, or if the phone answered meanwhile.
+        Raises StoreUnavailable.
+        """
         silent: list[Binding] = []
 
         def decide(before: Snapshot) -> Update | None:
@@ -345,7 +353,7 @@ class Pings:
                 return None
             now = self._clock()
             silent[:] = _same(before, target, now)
-            if not silent:  # the store has lost it, and will be told of it again
+            if not silent:  # the store has lost the binding and will get it again
                 return None
             return self._update(target.phone, before, silence(before, silent, now), Reason.PING_TIMEOUT, now)
 
@@ -361,7 +369,7 @@ class Pings:
         return not _is_silent(target) or target.wait > 0
 
     async def _welcome(self, target: _Target) -> None:
-        """Write that a silent phone was heard; what cannot be written now is tried again."""
+        """Write that a silent phone was heard; if that fails, try again in a later step."""
         why, rtt_ms, seen = self._back[target]
         try:
             await self._try_to_welcome(target, why)
@@ -373,13 +381,13 @@ class Pings:
             self._sightings[target] = (rtt_ms, seen)
 
     async def _try_to_welcome(self, target: _Target, why: str) -> None:
-        """Raises StoreUnavailable."""
+        """Write that `target` is not silent any more. Raises StoreUnavailable."""
 
         def decide(before: Snapshot) -> Update | None:
             self.bound(target.phone, before)
             now = self._clock()
             back = [binding for binding in _same(before, target, now) if binding.silent_since]
-            if not target.wait or not back:  # it has registered, or it is gone
+            if not target.wait or not back:  # it has registered, or the binding is gone
                 return None
             return self._update(target.phone, before, hear(before, back, why, now), Reason.REGISTERED, now)
 
@@ -395,7 +403,7 @@ class Pings:
         return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
 
     def _target(self, phone: str, known: _Target | None, binding: Binding) -> _Target:
-        """The target for `binding` as it is now; one that is new is pinged some time within the interval."""
+        """Return the target for `binding`; a new one gets its first ping at a random time in the interval."""
         essence = pings.essence(binding)
         if known is None:
             self._count += 1
@@ -409,7 +417,7 @@ class Pings:
         return known
 
     def _turn(self, target: _Target) -> None:
-        """It is silent now, and was not, or the other way round."""
+        """Change a target from not silent to silent, or back."""
         self._waiting.pop(target.branch, None)
         target.branch, target.sent = "", 0
         if target.wait:
@@ -421,7 +429,7 @@ class Pings:
             self._at(target, self._mono() + pings.pause(target.wait, self._roll()))
 
     def _leave_place(self, target: _Target) -> None:
-        """It is not silent any more there."""
+        """Note that the target is not silent any more at its address."""
         target.wait = 0.0
         self._back.pop(target, None)
         there = self._places.get(_place(target), {})
@@ -430,7 +438,7 @@ class Pings:
             self._places.pop(_place(target), None)
 
     def _refreshed(self, target: _Target, binding: Binding) -> None:
-        """A REGISTER is a sign of life, and has said so in the status itself."""
+        """Update a target after a REGISTER, which is a sign of life and is in the status already."""
         if (target.binding.public_ip, target.binding.public_port) != (binding.public_ip, binding.public_port):
             target.rtt_ms = None
         was_silent = target.wait > 0
@@ -443,7 +451,7 @@ class Pings:
             self._calm(target, since=target.begun)
 
     def _calm(self, target: _Target, *, since: Mono) -> None:
-        """No answer is waited for any more; the next ping comes one interval after `since`."""
+        """Stop the wait for an answer; the next ping comes one interval after `since`."""
         self._waiting.pop(target.branch, None)
         target.branch, target.sent = "", 0
         self._at(target, since + pings.pause(self._seconds, self._roll()))
@@ -464,7 +472,7 @@ class Pings:
         target.branch, target.sent, target.due = "", 0, Mono(inf)
 
     def _rest(self) -> float:
-        """How long nothing has to be done, within limits."""
+        """Return how long `run` may sleep until something is due, within limits."""
         if self._unsure:
             return LEAST_REST
         due = self._heap[0][0] - self._mono() if self._heap else MOST_REST
@@ -472,7 +480,7 @@ class Pings:
 
 
 def _same(stands: Snapshot, target: _Target, now: Epoch) -> list[Binding]:
-    """The binding of `target` as it stands; none when it is gone or was refreshed since."""
+    """Return the stored binding of `target`; empty if it is gone or was refreshed since."""
     return [binding for binding in stands.live(now) if pings.essence(binding) == target.binding]
 
 
@@ -481,5 +489,5 @@ def _place(target: _Target) -> tuple[str, int]:
 
 
 def _is_silent(target: _Target) -> bool:
-    """Whether it was asked as often as it is asked, and nothing has been heard of it since."""
+    """Return whether the ping was sent the full number of times without an answer."""
     return target.sent == len(pings.WAITS)

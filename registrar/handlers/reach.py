@@ -1,4 +1,4 @@
-"""How a request gets to a phone: over its flow here, or by the node that holds it (RFC 5626 section 5.3)."""
+"""The way to a phone: its flow on this node, or the node that holds its flow (RFC 5626 section 5.3)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from registrar.rules.tokens import Hop, Seal, Target
 from registrar.sip import Request
 
 PLACE: Final = "place.invalid"
-"""Stands for our address in a request that another node sends on: it knows the address its phone sees."""
+"""Placeholder for our address in a request that another node forwards.
+
+Only that node knows the address by which the phone reaches it.
+"""
 
 Neighbour = tuple[str, str]
 """Generation and `host:port` of another living node."""
@@ -20,16 +23,16 @@ Neighbour = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where the bytes of a request to a phone go."""
+    """The flow over which a request to a target is sent."""
 
     target: Target
     flow: Flow
     node: str = ""
-    """`host:port` of the node that holds the flow; empty: we do."""
+    """`host:port` of the node that holds the phone's flow; empty if this node holds it."""
 
 
 class Reach:
-    """Knows which flows are here and which nodes live."""
+    """Finder of ways to targets: by the flows of this node and by the living nodes."""
 
     def __init__(
         self,
@@ -43,9 +46,10 @@ class Reach:
         process: Process,
         public_host: str,
     ) -> None:
-        """`open_flow` gives the flow of a target that is here, `node_flow` one to another node's `host:port`.
+        """Create the finder.
 
-        `neighbour` tells of a living node of that name.
+        `open_flow` returns the flow of a target on this node, and `node_flow` a flow to another node's
+        `host:port`. `neighbour` returns the living node with a name, or None.
         """
         self._open_flow = open_flow
         self._node_flow = node_flow
@@ -58,11 +62,11 @@ class Reach:
 
     @property
     def node(self) -> str:
-        """Our name."""
+        """Return the name of this node."""
         return self._process.node
 
     def way(self, target: Target) -> Way | None:
-        """The way to a target; None: its flow is gone, or its node."""
+        """Return the way to a target, or None if its flow or its node is gone."""
         connected = target.transport != "udp"
         if target.node == self._process.node:
             if connected and target.generation != self._process.generation:
@@ -70,25 +74,25 @@ class Reach:
             return self._here(target)
         neighbour = self._neighbour(target.node)
         if neighbour is None or (connected and neighbour[0] != target.generation):
-            return None if connected else self._here(target)  # a datagram goes from anywhere
+            return None if connected else self._here(target)  # any node can send a datagram
         flow = self._node_flow(neighbour[1])
         return Way(target, flow, neighbour[1]) if flow is not None else None
 
     def via(self, way: Way, mark: str = forward.COOKIE) -> str:
-        """Our Via for a request that goes this way, with a branch of its own that begins with `mark`."""
+        """Return our Via for a request that goes this way, with a new branch that begins with `mark`."""
         branch = mark + self.salt().hex()
         return forward.via(way.flow, "" if way.node else self._public_host, branch)
 
     def place(self, way: Way) -> str:
-        """Our address as the phone at the end of it reaches it."""
+        """Return our address as the phone at the end of the way reaches it."""
         return PLACE if way.node else self.place_on(way.flow)
 
     def place_on(self, flow: Flow) -> str:
-        """Our address as whoever is at the other end of `flow` reaches it."""
+        """Return our address as the peer at the other end of `flow` reaches it."""
         return place(flow, self._public_host)
 
     def leave(self, way: Way, caller: str, request: Request) -> tuple[tuple[str, str], ...]:
-        """The Route for another node, which it takes for this request alone; none when the flow is here."""
+        """Return a Route with a permit for another node, for this request only; empty if the flow is here."""
         if not way.node:
             return ()
         hop = Hop(way.target, caller, request.headers.get("cseq") or "", int(self._clock()))

@@ -1,4 +1,4 @@
-"""What becomes of a 3xx of a called phone: only numbers of the caller's own customer pass."""
+"""The 3xx of a called phone: only numbers of the caller's own customer are passed on."""
 
 from registrar.errors import RedirectionRefused
 from registrar.model import Phone
@@ -11,7 +11,8 @@ from .parts import Parts, called
 async def redirected(parts: Parts, caller: Phone, response: Response) -> tuple[tuple[str, str], ...]:
     """Return the Contact headers of a 3xx as `caller` may see them.
 
-    Raises RedirectionRefused when one of them is no number of the customer, StoreUnavailable.
+    Raises RedirectionRefused if there is none, or if one is not a number of the customer. Raises
+    StoreUnavailable.
     """
 
     def is_here(host: str) -> bool:

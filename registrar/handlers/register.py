@@ -52,19 +52,19 @@ from .turns import Turns
 
 TRIES: Final = 3
 PROMISED_SECONDS: Final = 60
-"""What a refresh is granted while Redis is away (decision 4)."""
+"""Expiry that a refresh is granted while Redis is unavailable (decision 4)."""
 
 log = logging.getLogger(__name__)
 
 
 NO_EXTENSION: Final = "no-extension"
 NOTHING: Final = Registration((), wildcard=False, call_id="", cseq=0)
-"""What a request that is no REGISTER asks of the registrar."""
+"""The registration of a request that is not a REGISTER."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One authenticated REGISTER while it is worked on."""
+    """One authenticated request while it is served."""
 
     request: Request
     flow: Flow
@@ -72,13 +72,13 @@ class Attempt:
     claim: Claim
     asked: Registration | Rejected
     nonce_is_used: bool = False
-    """The nonce was written in a step of its own, before the phone was locked."""
+    """Whether the nonce was written in a separate step, before the phone was locked."""
     locked_here: bool = False
-    """This request was the first contact."""
+    """Whether this request was the first contact."""
 
 
 class Register:
-    """The registrar."""
+    """The registrar: serves REGISTER requests, and admits other requests by the same access rule."""
 
     def __init__(
         self,
@@ -95,13 +95,14 @@ class Register:
         is_dead: Callable[[Binding], bool],
         bound: Callable[[Phone, Snapshot], None],
     ) -> None:
-        """`is_our_name` tells a name or address of this service that is no customer's domain.
+        """Create the registrar.
 
-        `is_for_us` tells whether a digest was made for this service (Guard.is_for_us).
+        `is_our_name` returns whether a host is a name or address of this service, but no customer's domain.
+        `is_for_us` returns whether a digest was made for this service (Guard.is_for_us).
 
-        `recheck` is told of a phone that was locked: what it has bound elsewhere must go. `is_dead` tells a
-        binding whose connection is known to be closed. `bound` is told of the bindings of a phone when they
-        have changed.
+        `recheck` is called when a phone was locked: its bindings from elsewhere must end. `is_dead` returns
+        whether the connection of a binding is known to be closed. `bound` is called with the bindings of a
+        phone when they have changed.
         """
         self._bound = bound
         self._is_dead = is_dead
@@ -117,9 +118,10 @@ class Register:
         self._turns = Turns()
 
     async def serve(self, request: Request, flow: Flow, phone: Phone, claim: Claim) -> Answer:
-        """The answer to a request whose digest is right, with a usable nonce. STALE: to be challenged again.
+        """Return the answer to a request whose digest is right; STALE if it must be challenged again.
 
-        A REGISTER is served here; any other method is only let in, and told what this service can do.
+        The nonce must be usable. A REGISTER is served here. Any other method is only admitted, with the
+        answer HERE.
         """
         asked = read(request) if request.method == "REGISTER" else NOTHING
         attempt = Attempt(request, flow, phone, claim, asked)
@@ -139,7 +141,7 @@ class Register:
         return BUSY
 
     async def _is_still(self, attempt: Attempt) -> bool:
-        """Whether the phone has the same credentials as when its digest was right; it is read again."""
+        """Read the phone again, and return whether its credentials are still the same."""
         known = attempt.phone
         phone = await self._directory.find(known.username, known.domain)
         if phone is None or (phone.id, phone.secret_version) != (known.id, known.secret_version):
@@ -148,7 +150,7 @@ class Register:
         return True
 
     async def _try(self, attempt: Attempt) -> Answer | None:
-        """One round over what is known of the phone; None: somebody else wrote meanwhile, again."""
+        """Try once with the known snapshot; return None if another write came first: then try again."""
         now = self._clock()
         before = self._location.known(attempt.phone.id)
         kept = before.nonces
@@ -176,9 +178,9 @@ class Register:
         return self._access.decide(phone, attempt.flow.remote_ip, first_contact=_binds(attempt))
 
     def _is_own_address(self, phone: Phone, request: Request) -> bool:
-        """Section 10.3 steps 1, 4 and 5: a phone registers its own address of record here, and no other.
+        """Return whether the phone registers its own address of record here (section 10.3 steps 1, 4 and 5).
 
-        A SIP user has one in its domain alone (decision 1).
+        A SIP user has an address of record in its domain only (decision 1).
         """
         to = request.to.uri
         if phone.is_user and to.host_key != phone.domain:
@@ -210,7 +212,7 @@ class Register:
     async def _lock(
         self, attempt: Attempt, before: Snapshot, kept: tuple[AcceptedNonce, ...], now: Epoch
     ) -> Answer | None:
-        """The first contact: use up the nonce, then let the database decide who is first (decision 2)."""
+        """Use up the nonce of a first contact, then let the database decide which is first (decision 2)."""
         try:
             if await self._commit(attempt.phone, before, noted(before, kept, now)) is not None:
                 return None
@@ -220,7 +222,7 @@ class Register:
         except StoreUnavailable:
             return BUSY
         if locked is None or locked.secret_version != attempt.phone.secret_version:
-            return STALE  # deleted or given other credentials while we asked
+            return STALE  # the phone was deleted or got other credentials meanwhile
         if attempt.locked_here:
             self._metrics.access("locked")
             self._recheck(attempt.phone.id)
@@ -256,7 +258,7 @@ class Register:
         kept: tuple[AcceptedNonce, ...],
         now: Epoch,
     ) -> Update:
-        """The nonce is used, and no binding has changed; a rejection is noted for people."""
+        """Return the update for a used nonce without changed bindings; a rejection is noted for people."""
         events = _lock_event(attempt, now)
         customer = attempt.phone.customer
         if isinstance(outcome, Rejected) and outcome.label:
@@ -304,7 +306,10 @@ class Register:
     def _promise(
         self, attempt: Attempt, before: Snapshot, kept: tuple[AcceptedNonce, ...], now: Epoch
     ) -> Answer:
-        """Redis is away: a refresh of bindings that this node holds is granted a minute, all else is not."""
+        """Return the answer while Redis is unavailable.
+
+        A refresh of bindings that this node holds is granted for a minute. All else is not granted.
+        """
         asked = attempt.asked
         if isinstance(asked, Rejected) or asked.wildcard or not asked.contacts:
             return BUSY
@@ -331,7 +336,7 @@ def _rejection(rejected: Rejected) -> Answer:
 
 
 def _lock_event(attempt: Attempt, now: Epoch) -> tuple[Event, ...]:
-    """The line of the journal that a first contact leaves, whatever else its request does."""
+    """Return the journal entry of a first contact; it does not depend on what else the request does."""
     if not attempt.locked_here:
         return ()
     flow = attempt.flow
@@ -341,7 +346,7 @@ def _lock_event(attempt: Attempt, now: Epoch) -> tuple[Event, ...]:
 
 
 def _binds(attempt: Attempt) -> bool:
-    """Whether this is a first contact in the sense of decision 2: a registration, or a call."""
+    """Return whether this may be a first contact in the sense of decision 2: a registration, or a call."""
     if attempt.request.method in OUTSIDE:
         return True
     return isinstance(attempt.asked, Registration) and attempt.asked.binds
@@ -356,7 +361,10 @@ def _granted(outcome: Accepted, attempt: Attempt, now: Epoch) -> Answer:
 
 
 def _is_outbound(outcome: Accepted, attempt: Attempt) -> bool:
-    """RFC 5626 section 6: the phone is told that its flow is kept. Over UDP none is: no STUN here."""
+    """Return whether to tell the phone that its flow is kept (RFC 5626 section 6).
+
+    No flow is kept over UDP, because there is no STUN here.
+    """
     if attempt.flow.transport == "udp":
         return False
     return any(binding.reg_id and binding.contact in outcome.touched for binding in outcome.bindings)

@@ -1,4 +1,4 @@
-"""Writing a phone's bindings when other processes may write at the same time: load, decide, commit, again."""
+"""The write of a phone's bindings if other processes may write, too: load, decide, commit, try again."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -11,17 +11,17 @@ TRIES: Final = 5
 
 
 class Written(Enum):
-    """How it ended."""
+    """How the write ended."""
 
     YES = auto()
     NOTHING = auto()
     """There was nothing to write."""
     GAVE_UP = auto()
-    """Others wrote each time, `TRIES` times."""
+    """Another process wrote first, `TRIES` times."""
 
 
 class Rewritten(NamedTuple):
-    """How it ended, and what stands now as far as this process knows."""
+    """How the write ended, and the current snapshot as far as this process knows."""
 
     how: Written
     stands: Snapshot
@@ -33,10 +33,10 @@ async def rewrite(
     decide: Callable[[Snapshot], Update | None],
     before: Snapshot | None = None,
 ) -> Rewritten:
-    """Write what `decide` makes of the newest snapshot of a phone; None from it ends the matter.
+    """Write the update that `decide` returns for the newest snapshot of a phone; write nothing for None.
 
-    `decide` is called again for each newer snapshot. `before` is a snapshot to begin with, without asking the
-    store. Raises StoreUnavailable.
+    `decide` is called again for each newer snapshot. `before` is a snapshot to begin with, instead of one
+    from the store. Raises StoreUnavailable.
     """
     if before is None:
         (before,) = await location.load([phone])

@@ -1,4 +1,4 @@
-"""What can be answered before anybody is asked: the order of checks, steps 3 to 6 (docs/architecture.md).
+"""Answers that need no authentication: the order of checks, steps 3 to 6 (docs/architecture.md).
 
 Everything here is stateless: a refusal is one message, and nothing of the request is kept.
 """
@@ -15,43 +15,43 @@ from registrar.sip import Request, first, parse_name_addr, pieces, split
 from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUT_OF_HOPS, OUTSIDE, SERVED, Answer
 
 SUPPORTED: Final = frozenset({"outbound", "timer"})
-"""Option tags that may stand in Require; Path is refused until edge proxies are supported."""
+"""Option tags that are allowed in Require; Path is refused until edge proxies are supported."""
 
 MAX_TAGS: Final = 64
-"""So many option tags of a header are looked at; the IANA registry has forty."""
+"""Maximum number of option tags that are read from a header; the IANA registry has forty."""
 
 MAX_ROUTES: Final = 32
-"""So many Routes are looked at before anybody is asked who it is; a way through more proxies is none."""
+"""Maximum number of Routes that are read before authentication; no real route has more proxies."""
 
 
 class Silence:
-    """No answer at all."""
+    """The result for a request that gets no answer."""
 
 
 Verdict = Claim | Leg | Hop
-"""Who must be asked for: a phone by its digest, or by the token of a call; or another node's leave."""
+"""What must be verified next: a digest, a call token, or a permit for another node."""
 
 
 class Screen:
-    """Sorts requests into those that are answered at once and those whose sender must be asked for."""
+    """Sorter of requests: some are answered at once, of the others the sender must be verified."""
 
     def __init__(
         self, guard: Guard, seal: Seal, is_our_address: Callable[[str], bool], salt: Callable[[], bytes]
     ) -> None:
-        """`salt` gives random bytes for a nonce."""
+        """Create the screen; `salt` returns random bytes for a nonce."""
         self._guard = guard
         self._seal = seal
         self._is_our_address = is_our_address
         self._salt = salt
 
     def sort(self, request: Request, flow: Flow, now: Epoch) -> Answer | Silence | Verdict:
-        """The answer, or what a handler must verify."""
+        """Return the answer, or what a handler must verify."""
         if request.method not in ("REGISTER", "CANCEL") and "route" in request.headers:
             recorded = self._recorded(request, now)
             if recorded is not None:
                 return _unsupported(request.headers.all("proxy-require"), request) or recorded
         if request.method == "ACK":
-            return Silence()  # never answered, never challenged
+            return Silence()  # an ACK is never answered and never challenged
         refused = self._refused(request)
         if refused is not None:
             return refused
@@ -61,7 +61,7 @@ class Screen:
         return claim if claim is not None else self.challenge(request, flow, now)
 
     def challenge(self, request: Request, flow: Flow, now: Epoch, *, stale: bool = False) -> Answer:
-        """401 or 407 with a new nonce, the same for everybody (decision 1; section 22.1)."""
+        """Return a 401 or 407 with a new nonce, the same for all users (decision 1; section 22.1)."""
         realm = self._guard.realm(request)
         values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
         proxy = goes_on(request)
@@ -69,7 +69,7 @@ class Screen:
         return Answer(407 if proxy else 401, "", tuple([(name, value) for value in values]))
 
     def _recorded(self, request: Request, now: Epoch) -> Leg | Hop | None:
-        """What our token in the Route says; None: there is none of ours."""
+        """Return the content of our token in the Route, or None if there is no valid token."""
         token = _token(request)
         if token is not None:
             hop = self._seal.read_hop(token, request.call_id, request.headers.get("cseq") or "", now)
@@ -81,14 +81,18 @@ class Screen:
         return self._loosened(request)
 
     def _leg(self, token: str | None, request: Request) -> Leg | None:
-        """What a token of a dialog says; without a tag there is only a dialog with a phone of RFC 2543."""
+        """Return the content of a dialog token, or None.
+
+        Without a To-tag, the token must be for a dialog with a phone of RFC 2543.
+        """
         leg = self._seal.read_leg(token, request.call_id) if token else None
         return leg if leg is not None and (request.to.tag or leg.untagged) else None
 
     def _loosened(self, request: Request) -> Leg | None:
-        """Section 16.4: undo what a strict router did, and pass Routes of ours before the dialog's.
+        """Return the dialog token from the Request-URI or a later Route, or None (section 16.4).
 
-        A strict router has put the URI of our Record-Route into the Request-URI, and that one into the Route.
+        A strict router has put the URI of our Record-Route into the Request-URI, and the Request-URI into the
+        Route. Undo that. Other Routes to this service may precede that of the dialog: skip them.
         """
         rows = request.headers.all("route")
         if sum([pieces(row, ",") for row in rows]) > MAX_ROUTES:
@@ -118,7 +122,7 @@ class Screen:
         if method not in SERVED:
             return Answer(501, headers=(ALLOW,), why=f"{method} is not served here")
         if method in INSIDE or (request.to.tag is not None and _may_be_inside(request)):
-            return NO_SUCH_CALL  # it carries no token of ours
+            return NO_SUCH_CALL  # it carries no valid token
         return _unsupported(_required(request), request)
 
     def _is_out_of_hops(self, request: Request) -> bool:
@@ -129,13 +133,13 @@ class Screen:
 
 
 def goes_on(request: Request) -> bool:
-    """Whether a request is for another phone: what begins something there, and what belongs to that."""
+    """Return whether a request is for another phone: it begins something there, or it belongs to a dialog."""
     method = request.method
     return method in OUTSIDE or method in INSIDE or (request.to.tag is not None and method != "REGISTER")
 
 
 def _token(request: Request) -> str | None:
-    """The user of the topmost Route."""
+    """Return the user of the topmost Route, or None if it cannot be read."""
     try:
         return parse_name_addr(first(request.headers.get("route") or "", ",")).uri.user
     except MalformedMessage:
@@ -143,12 +147,15 @@ def _token(request: Request) -> str | None:
 
 
 def _may_be_inside(request: Request) -> bool:
-    """A To-tag in a REGISTER says nothing (section 10.2), nor in an OPTIONS that asks about ourselves."""
+    """Return whether a To-tag of the request means a dialog.
+
+    It means nothing in a REGISTER (section 10.2), nor in an OPTIONS that asks about this service.
+    """
     return request.method != "REGISTER" and (request.method != "OPTIONS" or request.uri.user is not None)
 
 
 def _unsupported(rows: list[str], request: Request) -> Answer | None:
-    """420 when one of the option tags is unknown here; an ACK is never answered."""
+    """Return a 420 if one of the option tags is unknown here, else None; an ACK is never answered."""
     if not rows or request.method == "ACK":
         return None
     tags = [tag.strip() for row in rows for tag in row.split(",", MAX_TAGS)[:MAX_TAGS]]
@@ -163,7 +170,10 @@ def _unsupported(rows: list[str], request: Request) -> Answer | None:
 
 
 def _required(request: Request) -> list[str]:
-    """The option tags we must know; of what is passed on only those for proxies (section 16.3 step 5)."""
+    """Return the option tags that we must support.
+
+    If the request is passed on, these are only the tags for proxies (section 16.3 step 5).
+    """
     rows = request.headers.all("proxy-require")
     if request.method not in OUTSIDE:
         rows = request.headers.all("require") + rows

@@ -1,4 +1,4 @@
-"""The media of one INVITE outside a dialog, on each of its branches."""
+"""The media sessions of one INVITE outside a dialog, on each of its branches."""
 
 from dataclasses import replace
 from typing import Final
@@ -19,18 +19,24 @@ from .offers import is_reliable
 
 REFUSED_MEDIA: Final = frozenset({415, 488})
 MERGED: Final = 482
-"""Of a stack that holds a second offer for the first request, come another way (RFC 3261 section 8.2.2.2)."""
+"""Status of a stack that takes the second offer for the first request on another path.
+
+See RFC 3261 section 8.2.2.2.
+"""
 MERGED_SECONDS: Final = 6.0
-"""Over UDP it remembers the first one for timer I, 5 s."""
+"""Wait before the next try: over UDP the stack remembers the first request for timer I, 5 s."""
 
 
 class Sessions:
-    """What is offered to each phone, and what becomes of its answer."""
+    """The offers to each phone, and the answers as the caller sees them."""
 
     def __init__(
         self, bridge: Bridge, call: str, asked: Request, flow: Flow, caller: Phone, secret: str
     ) -> None:
-        """`call` names the call at the relay, `secret` is the caller's username if nobody may see it."""
+        """Prepare the sessions.
+
+        `call` names the call at the relay. `secret` is the caller's username if no other phone may see it.
+        """
         self._bridge = bridge
         self._translates = bridge.translates
         self._call = call
@@ -43,29 +49,35 @@ class Sessions:
         self._relays: dict[int, str] = {}
         self._legs: dict[int, Legs] = {}
         self._kinds: dict[int, LegKind] = {}
-        """What is offered next on a branch, after another kind was refused."""
+        """The kind of the next offer on a branch, after another kind was refused."""
         self._waited: set[int] = set()
-        """Branches on which the second offer was taken for the first one."""
+        """Branches on which the second offer was taken for the first request."""
         self._settled: dict[tuple[int, str], bytes] = {}
-        """What the caller was shown of a reliable response, by branch and tag: later ones only repeat it."""
+        """The description that the caller got in a reliable response, by branch and tag.
+
+        Later responses only repeat it.
+        """
 
     def relay(self, number: int) -> str:
-        """The relay's session of a branch; empty when it has none."""
+        """Return the relay's session of a branch, empty if it has none."""
         return self._relays.get(number, "")
 
     def legs(self, number: int) -> Legs | None:
-        """What both sides of a branch speak, as the caller sees it."""
+        """Return what both sides of a branch speak, as the caller sees it; None before `offer`."""
         return self._legs.get(number)
 
     @property
     def branches(self) -> list[int]:
-        """Those that have a session at the relay."""
+        """Return the branches that have a session at the relay."""
         return list(self._relays)
 
     async def offer(self, number: int, target: Target, callee: Phone) -> bytes | None:
-        """The offer for one branch; None when the INVITE has none. Raises MediaRefused, StoreUnavailable."""
+        """Return the offer for one branch, or None if the INVITE has none.
+
+        Raises MediaRefused, StoreUnavailable.
+        """
         both, relay = self._planned(number, target, callee)
-        if relay:  # another flow of a device that was tried already goes on with its session
+        if relay:  # a branch that is tried again over another flow keeps its session
             relay = self._relays[number] = self._relays.get(number) or relay
         if not self._offer:
             if relay and self._asked.body:
@@ -110,13 +122,16 @@ class Sessions:
     # Answers
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """Whether the relay must be asked about a response."""
+        """Return whether the relay must be asked about a response."""
         if not self._relays.get(number) or not 100 < response.status < 300 or not has_sdp(response):
             return False
         return not self._settled or (number, readable_tag(response)) not in self._settled
 
     async def answer(self, number: int, response: Response, secret: str) -> bytes:
-        """The description in a response as the caller shall see it. Raises MediaRefused, StoreUnavailable."""
+        """Return the description in a response as the caller must see it.
+
+        Raises MediaRefused, StoreUnavailable.
+        """
         tag = response.to.tag or ""
         settled = self._settled.get((number, tag))
         if settled is not None:
@@ -131,7 +146,7 @@ class Sessions:
         return made
 
     def quick(self, number: int, response: Response, secret: str) -> bytes:
-        """The same where no relay is asked."""
+        """Return the same as `answer` if the relay need not be asked."""
         settled = self._settled.get((number, readable_tag(response) or ""))
         if settled is not None:
             return settled
@@ -140,7 +155,7 @@ class Sessions:
         return quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offer)
 
     def shown(self, number: int, response: Response, made: bytes, target: Target) -> None:
-        """A response with a description goes back: what it tells about its phone is remembered."""
+        """Note what the description in a relayed response says about its phone; `made` is what goes back."""
         bridge = self._bridge
         if is_reliable(response):
             key = number, response.to.tag or ""
@@ -151,7 +166,7 @@ class Sessions:
             bridge.habits.said(target.phone, target.ip, media_address(sdp_of(response)))
 
     def _said_late(self, number: int, text: bytes) -> Legs:
-        """What both sides speak, now that the callee has said it."""
+        """Return what both sides speak, now that the callee has described it."""
         both, said = self._legs[number], leg_kind(text)
         if said is not None and both.other is not LegKind.WEBRTC:
             both = self._legs[number] = replace(both, other=said)
@@ -160,9 +175,9 @@ class Sessions:
     # Another offer
 
     def offers_again(self, number: int, status: int) -> float | None:
-        """In how many seconds a phone that has refused an offer gets one of another kind; None: never.
+        """Return in how many seconds a phone that refused an offer gets one of another kind; None: never.
 
-        It is asked once, and once more if its stack has not forgotten the first request yet.
+        It gets one, and the same once more if its stack had not forgotten the first request yet.
         """
         both = self._legs.get(number)
         if number in self._kinds:
@@ -178,18 +193,18 @@ class Sessions:
         return 0.0
 
     def taken(self, number: int, target: Target) -> None:
-        """A phone has taken the call: what it refused is not offered to that binding again."""
+        """Note that a phone accepted the call: that binding is not offered the refused kind again."""
         kind = self._kinds.get(number)
         if kind is not None:
             self._bridge.habits.took(target.phone, target.contact, kind)
 
     def drop(self, number: int) -> None:
-        """A branch needs no session any more."""
+        """Delete the relay's session of a branch, if there is one."""
         self._bridge.delete(self._relays.pop(number, ""))
 
 
 def _own_address(contact: str) -> str:
-    """The address by which a phone calls itself; empty when it uses a name."""
+    """Return the IP address in the Contact of a phone; empty if the Contact has a name instead."""
     try:
         host = parse_uri(contact).host_key if contact else ""
     except MalformedMessage:

@@ -1,4 +1,4 @@
-"""What we say ourselves to a party of a call, in the name of the other one."""
+"""Requests that this service sends itself to one party of a call, in the name of the other party."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from .reach import Reach, Way
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """How to say something to one party inside its dialog."""
+    """The data for requests to one party inside its dialog."""
 
     call_id: str
     """The Call-ID of the dialog."""
     line: Line
     tag: str
-    """Of the party that hears it."""
+    """The tag of the party that receives the request."""
     other_tag: str
     other_phone: str
-    """Id of the phone in whose name it is said."""
+    """Id of the phone in whose name the request is sent."""
     cseq: int
-    """The highest number that the other has used, as far as we know."""
+    """The highest CSeq number that the other party has used, as far as we know."""
 
     def ways(self, reach: Reach, targets: Iterable[Target]) -> Iterable[Way]:
-        """Those of them that lead to the party; of a `sips:` call the secure ones alone."""
+        """Yield the ways to those `targets` that can be reached; for a `sips:` call, only the secure ones."""
         is_secure = is_sips(self.target.contact)
         for target in targets:
             if is_allowed(target, reach.node, is_secure=is_secure):
@@ -38,11 +38,14 @@ class Speech:
 
     @property
     def target(self) -> Target:
-        """Where the party was last."""
+        """Return the last known target of the party."""
         return self.line.target
 
     def request(self, reach: Reach, way: Way, method: str, number: int, reason: str = "") -> Request:
-        """The request, with `number` in its CSeq. Raises MalformedMessage: who knows who wrote the call."""
+        """Return the request, with `number` in its CSeq.
+
+        Raises MalformedMessage, because the stored call is not trusted.
+        """
         request = forward.in_dialog(
             method,
             self.target.contact or way.target.contact,
@@ -59,17 +62,17 @@ class Speech:
 
 
 def nowhere(phone: str) -> Target:
-    """The place of a phone of which nothing else is known."""
+    """Return the target of a phone about which nothing but its id is known."""
     return Target(phone, "", "", "", "", 0, "", 0)
 
 
 def to_caller(call: Call) -> Speech | None:
-    """What is said to the caller; None: nothing can be."""
+    """Return the data for requests to the caller, or None if its target cannot be read."""
     return _to(call, call.caller, call.callee)
 
 
 def to_callee(call: Call) -> Speech | None:
-    """What is said to whoever has answered; None: nothing can be."""
+    """Return the data for requests to the party that answered, or None if its target cannot be read."""
     return _to(call, call.callee, call.caller)
 
 
@@ -81,5 +84,5 @@ def _to(call: Call, party: Party, other: Party) -> Speech | None:
 
 
 def _tagged(address: str, tag: str) -> str:
-    """A phone of RFC 2543 has none."""
+    """Return the address with its tag; a phone of RFC 2543 has no tag."""
     return f"{address};tag={tag}" if tag else address

@@ -1,4 +1,4 @@
-"""What a wrong password leaves behind: a log line at once, status and journal a moment later."""
+"""The record of wrong passwords: a log line at once, status and journal up to a second later."""
 
 import asyncio
 import logging
@@ -17,16 +17,19 @@ from registrar.sip import Request
 WRONG: Final = "wrong-password"
 HELD: Final = "too-many-wrong-passwords"
 WRITE_SECONDS: Final = 1.0
-"""Wrong passwords of one phone are summed for so long, then written."""
+"""Wrong passwords of one phone are counted for this time, then written together."""
 MAX_PHONES: Final = 2_000
-"""Phones that wait to be written; the wrong passwords of any other are in the log alone, and counted."""
+"""Maximum number of phones that wait to be written.
+
+The wrong passwords of any other phone are only logged, and counted in a metric.
+"""
 AT_ONCE: Final = 100
 
 log = logging.getLogger(__name__)
 
 
 class Trail:
-    """Notes wrong passwords. Nothing waits for it: phones are written by `run`, from a queue with an end."""
+    """Recorder of wrong passwords. Its callers do not wait: `run` writes the phones from a bounded queue."""
 
     def __init__(self, traces: Traces, lines: WrongPasswordLines, clock: Clock, metrics: Metrics) -> None:
         self._traces = traces
@@ -36,7 +39,7 @@ class Trail:
         self._waiting: dict[str, WrongPasswords] = {}
 
     def note(self, request: Request, flow: Flow, account: str, phone: Phone | None, reason: str) -> None:
-        """Note a password for `account` that was wrong, or was not checked any more (`reason`)."""
+        """Note a password for `account` that was wrong or was not checked any more (see `reason`)."""
         agent = printable(request.headers.get("user-agent") or "", MAX_USER_AGENT)
         self._lines.note(flow.remote_ip, account, flow.transport, agent, reason)
         if phone is None:
@@ -58,13 +61,13 @@ class Trail:
         )
 
     async def run(self) -> None:
-        """Write what was noted, until cancelled."""
+        """Write the noted wrong passwords every second, until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             await self.write()
 
     async def write(self) -> None:
-        """Write what was noted until now; what the store does not take waits for the next time."""
+        """Write the wrong passwords noted until now; if the store does not take some, keep them for later."""
         waiting, self._waiting = self._waiting, {}
         for some in _chunks(list(waiting.values())):
             await asyncio.gather(*map(self._write, some))

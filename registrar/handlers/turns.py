@@ -1,17 +1,17 @@
-"""One after the other for each phone: REGISTERs are served as they came (section 10.3). Guesses likewise."""
+"""A queue for each phone: its REGISTERs and password guesses are served in order (section 10.3)."""
 
 import asyncio
 from collections import deque
 
 
 class Turns:
-    """A lock for each phone that exists only while somebody holds it."""
+    """A lock for each phone, which exists only while it is held."""
 
     def __init__(self) -> None:
         self._held: dict[str, deque[asyncio.Future[None]] | None] = {}
 
     async def take(self, phone: str) -> bool:
-        """Wait for the phone's turn; whoever has it must `give` it back. Whether there was any wait."""
+        """Wait for the phone's turn, and return whether there was any wait. Call `give()` afterwards."""
         if phone not in self._held:
             self._held[phone] = None
             return False
@@ -29,11 +29,11 @@ class Turns:
         return True
 
     def are_awaited(self, phone: str) -> bool:
-        """Return whether somebody waits for the phone's turn."""
+        """Return whether a task waits for the phone's turn."""
         return bool(self._held.get(phone))
 
     def give(self, phone: str) -> None:
-        """The turn is the next one's."""
+        """Give the phone's turn to the next task that waits, or release the lock."""
         queue = self._held[phone]
         while queue:
             waiter = queue.popleft()

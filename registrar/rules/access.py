@@ -1,4 +1,4 @@
-"""From where a phone may connect: the customer's state and the phone's `ip.mode` (decision 2)."""
+"""The rule for where a phone may connect from: customer state and the phone's `ip.mode` (decision 2)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -25,11 +25,11 @@ TOLD: Final[Mapping[str, str]] = {
     "edge-proxy": "Path: a proxy that stays between a phone and this service is not supported; go without it",
     "too-many-contacts": "Contact: a REGISTER names more contacts than a phone may have",
 }
-"""The reason of a Deny -> what the phone is told in a Warning; one row for each."""
+"""Reason of a Deny -> text of the Warning that the phone gets; one row for each reason."""
 
 
 class Access:
-    """The rule, with what the operator set for all phones."""
+    """The access rule with the settings that the operator chose for all phones."""
 
     def __init__(
         self,
@@ -39,14 +39,17 @@ class Access:
         ipv6_prefix: int = 64,
         cluster: int | None = None,
     ) -> None:
-        """`country` gives the country of an address (store/geoip.py)."""
+        """Store the settings; `country` returns the country of an address (store/geoip.py)."""
         self._country = country
         self._proxies = tuple(proxies)
         self._ipv6_prefix = ipv6_prefix
         self._cluster = cluster
 
     def decide(self, phone: Phone, address: str, *, first_contact: bool) -> Decision:
-        """May `phone` be served from `address`? `first_contact`: the request would lock an OPEN phone."""
+        """Return Allow if `phone` may be served from `address`, else a Deny with the reason.
+
+        `first_contact` is true if the request would lock an OPEN phone.
+        """
         if not phone.active:
             return Deny("customer-inactive")
         if self._cluster is not None and phone.cluster != self._cluster:
@@ -63,7 +66,7 @@ class Access:
         return Deny("proxy-address") if self._is_proxy(address) else Allow(lock=True)
 
     def may_come(self, phone: Phone, address: str) -> bool:
-        """Whether a phone that is known already may go on from `address`."""
+        """Return whether a phone that has authenticated before may send further requests from `address`."""
         return isinstance(self.decide(phone, address, first_contact=False), Allow)
 
     def _roaming(self, phone: Phone, address: str) -> Decision:
@@ -81,12 +84,12 @@ class Access:
 
 
 def told(reason: str, address: str) -> str:
-    """Return what a phone at `address` is told about a refusal."""
+    """Return the Warning text about a refusal for a phone at `address`."""
     return TOLD.get(reason, reason).format(ip=address)
 
 
 def is_trusted(phone: Phone, address: str) -> bool:
-    """Whether `address` is inside one of the networks of the phone's domain; without any, each is."""
+    """Return whether `address` is in a trusted network of the phone's domain; True if the domain has none."""
     if not phone.networks:
         return True
     try:
@@ -97,7 +100,10 @@ def is_trusted(phone: Phone, address: str) -> bool:
 
 
 def network(text: str) -> Network:
-    """A network, host bits cut off, IPv4-mapped IPv6 as IPv4. Raises ValueError."""
+    """Return the network in `text` without host bits, IPv4-mapped IPv6 as IPv4.
+
+    Raise ValueError if `text` is not a network.
+    """
     parsed = ip_network(text, strict=False)
     mapped = parsed.network_address
     if isinstance(mapped, IPv6Address) and mapped.ipv4_mapped and parsed.prefixlen >= _MAPPED_BITS:
@@ -107,7 +113,7 @@ def network(text: str) -> Network:
 
 @lru_cache(4_096)
 def same_place(one: str, other: str, ipv6_prefix: int) -> bool:
-    """Whether two addresses count as one: equal, or in the same IPv6 network of `ipv6_prefix` bits."""
+    """Return whether two addresses are equal or in the same IPv6 network of `ipv6_prefix` bits."""
     try:
         left, right = _parsed(one), _parsed(other)
     except ValueError:
@@ -119,7 +125,7 @@ def same_place(one: str, other: str, ipv6_prefix: int) -> bool:
 
 
 def folded(address: str) -> str:
-    """An address in its one canonical text: IPv4-mapped IPv6 is IPv4, no zone."""
+    """Return the canonical text of an address: IPv4-mapped IPv6 as IPv4, without a zone."""
     if ":" not in address:
         return address
     parsed = _parsed(address.partition("%")[0])

@@ -1,7 +1,7 @@
-"""How much more than it sent a source of datagrams is answered before it has proved who it is.
+"""The limit on the octets that we send to an unauthenticated source of datagrams.
 
-The source of a datagram can be forged, so that answers hit somebody else (RFC 3261 section 26.1.5).
-An answer of at most twice the request's octets always passes and costs nothing here.
+The source of a datagram can be forged, so that our responses hit a third party (RFC 3261 section 26.1.5).
+A response of at most twice the request's octets always passes and is not counted here.
 """
 
 from typing import Final
@@ -11,27 +11,27 @@ from registrar.rules.proxies import one_source
 
 FACTOR: Final = 2
 ALLOWANCE: Final = 2_000
-"""Octets beyond that in any second, for one source."""
+"""Octets beyond FACTOR times the request, per source, in any second."""
 WINDOW_SECONDS: Final = 1.0
 MAX_SOURCES: Final = 50_000
 
 
 class Amplification:
-    """What each source was answered beyond its due.
+    """The excess octets that were sent to each source.
 
-    An allowance that was begun is full again when nothing was spent of it for a second: so no second,
-    wherever it begins, sees more than one.
+    An allowance is restored in full after one second in which nothing was spent. So no interval of one second
+    contains more than one allowance.
     """
 
     def __init__(self) -> None:
         self._spent: dict[str, tuple[Mono, int]] = {}
-        """Source -> when it was last answered so, and how much since it began. The latest stand last."""
+        """Source -> time of its last excess and octets spent of its allowance; the latest is last."""
 
     def __len__(self) -> int:
         return len(self._spent)
 
     def spend(self, address: str, excess: int, now: Mono) -> bool:
-        """Return whether `address` may be answered with `excess` octets beyond its due, and note it."""
+        """Return whether `address` may get `excess` octets beyond the limit; if it may, count them."""
         key = one_source(address)
         last, spent = self._spent.get(key, (now, 0))
         if now - last >= WINDOW_SECONDS:
@@ -44,7 +44,7 @@ class Amplification:
         return True
 
     def _has_room(self, now: Mono) -> bool:
-        """Forget those whose allowance is full again, the oldest first."""
+        """Forget sources whose allowance is restored; return whether there is room for one more source."""
         while self._spent:
             oldest = next(iter(self._spent))
             if now - self._spent[oldest][0] < WINDOW_SECONDS:

@@ -1,4 +1,4 @@
-"""Who sent a request: digest over credentials that we challenge for (RFC 3261 section 22, RFC 7616)."""
+"""Digest authentication: challenges and the check of credentials (RFC 3261 section 22, RFC 7616)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from .nonces import Nonce
 DUMMY_PASSWORD = "no phone has this password: it has the wrong length"  # noqa: S105
 
 OFFERED = {"md5": (MD5,), "sha-256": (SHA256,), "both": (SHA256, MD5)}
-"""REGISTRAR_DIGEST: what is offered, preferred first (RFC 8760 section 2.4)."""
+"""REGISTRAR_DIGEST -> the algorithms that are offered, preferred first (RFC 8760 section 2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Credentials that answer a challenge of ours; whether rightly is not known yet."""
+    """Credentials with one of our nonces; the digest is not checked yet."""
 
     credentials: Credentials
     nonce: Nonce
 
 
 class Guard:
-    """The two questions of authentication that need no store: what to challenge, and does an answer fit."""
+    """The parts of authentication that need no store: the challenges and the check of a digest."""
 
     def __init__(
         self,
@@ -36,7 +36,11 @@ class Guard:
         serves: Callable[[str], bool],
         is_ours: Callable[[str], bool],
     ) -> None:
-        """`serves` tells a SIP domain of a customer, `is_ours` any name or address of this service."""
+        """Store the settings.
+
+        `serves` returns whether a host is a SIP domain of a customer, `is_ours` whether it is any name or
+        address of this service.
+        """
         self._key = key
         self._algorithms = algorithms
         self._service_realm = service_realm
@@ -44,10 +48,10 @@ class Guard:
         self.is_ours = is_ours
 
     def realm(self, request: Request) -> str:
-        """The realm to challenge with (decision 1).
+        """Return the realm to challenge with (decision 1).
 
-        Inside a dialog Request-URI and To name our address and the other party, which may be anonymous: there
-        the domain of the sender counts, too. A SIP user has a digest for no other one.
+        Inside a dialog, Request-URI and To name our address and the other party, which may be anonymous. So
+        the domain of the sender counts there, too: a SIP user has a digest for no other domain.
         """
         for uri in (request.uri, request.to.uri):
             if uri.is_sip and self._serves(uri.host_key):
@@ -60,12 +64,15 @@ class Guard:
     def challenges(
         self, realm: str, address: str, now: Epoch, salt: bytes, *, stale: bool = False
     ) -> list[str]:
-        """The values of the WWW-Authenticate headers for a request from `address`."""
+        """Return the values of the WWW-Authenticate headers for a request from `address`."""
         nonce = nonces.issue(self._key, now, salt, address, realm)
         return [challenge(realm, nonce, algorithm, stale=stale) for algorithm in self._algorithms]
 
     def claim(self, request: Request, address: str) -> Claim | None:
-        """The first credentials for a realm of ours with a nonce of ours; other realms are not for us."""
+        """Return the first credentials with one of our realms and one of our nonces, or None.
+
+        Credentials for other realms are ignored.
+        """
         for credentials in request.credentials:
             realm = credentials.realm
             if realm != self._service_realm and not self._serves(realm):
@@ -76,7 +83,10 @@ class Guard:
         return None
 
     def proves(self, claim: Claim, method: str, phone: Phone | None) -> bool:
-        """Whether the digest is the phone's. An unknown phone costs the same work as a known one."""
+        """Return whether the digest was made with the phone's password or HA1; False if `phone` is None.
+
+        An unknown phone takes the same work as a known one.
+        """
         credentials = claim.credentials
         if credentials.algorithm not in self._algorithms or credentials.qop.lower() not in ("", "auth"):
             return False
@@ -90,9 +100,10 @@ class Guard:
         return right and bool(password or stored)
 
     def is_for_us(self, claim: Claim) -> bool:
-        """Whether the digest's uri names us; it need not equal the Request-URI (docs/architecture.md).
+        """Return whether the digest's uri names this service.
 
-        A digest that is right and names another host was made for somebody else's challenge.
+        The uri need not equal the Request-URI (docs/architecture.md). A correct digest that names another
+        host was made for the challenge of another server.
         """
         try:
             uri = parse_uri(claim.credentials.uri)
@@ -102,9 +113,9 @@ class Guard:
 
 
 def _stored_key(phone: Phone, credentials: Credentials) -> str:
-    """The HA1 of a SIP user for what was asked; empty when there is none, as for every phone.
+    """Return the stored HA1 of a SIP user for these credentials, or an empty text; phones have none.
 
-    It was made of the user's name and domain: it says nothing in another realm.
+    The HA1 contains the user's name and domain, so it is not valid in another realm.
     """
     if (phone.username, phone.domain) != (credentials.username, credentials.realm):
         return ""
@@ -112,5 +123,5 @@ def _stored_key(phone: Phone, credentials: Credentials) -> str:
 
 
 def nonce_count(claim: Claim) -> int:
-    """The nonce count to check; without qop there is none, and the nonce is good for one request."""
+    """Return the nonce count to check; 1 without qop, so the nonce is then good for one request."""
     return claim.credentials.count or 1

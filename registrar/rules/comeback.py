@@ -1,4 +1,4 @@
-"""Who comes back to a call after its connection was gone: what a registration, and an answer, say of it."""
+"""Rules for a party whose connection closed during a call: which bindings and responses show its return."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -9,31 +9,32 @@ from registrar.model import Binding
 from .tokens import Target
 
 FORGOTTEN: Final = frozenset({404, 408, 410, 481, 604})
-"""Answers to a request inside a dialog that mean: there is none (RFC 5057 section 5.1). A page that was
-loaded anew has another Contact, and 404 is all it says to the old one."""
+"""Responses to a request inside a dialog that mean that the peer has no such dialog (RFC 5057 section 5.1).
+A browser page that was reloaded has another Contact and answers requests to the old one with 404 only."""
 UNKNOWN: Final = "?"
-"""In place of a Call-ID: something was registered over that connection, and nobody knows by what."""
+"""Stands for a Call-ID: a binding was registered over that connection, but its Call-ID is unknown."""
 SLACK_SECONDS: Final = 1
 MOVED_SECONDS: Final = 60
-"""An interval of pings, and the time until one of them counts as unanswered."""
+"""One ping interval plus the time until a ping counts as unanswered."""
 
 
 class Return(Enum):
-    """What a binding says about the party that left."""
+    """The conclusion from a binding about the party whose connection closed."""
 
     HERE = "here"
-    """It is there with its call."""
+    """The party is back and still has its call."""
     ASK = "ask"
-    """It may be the party, and may have forgotten the call."""
+    """It may be the party, and the party may have lost the call: ask it."""
     OTHER = "other"
-    """Another device."""
+    """It is another device."""
 
 
 def returned(binding: Binding, lost: Target, registration: str, left_at: float) -> Return:
-    """What a live binding on another flow says of a party that left `lost` at `left_at`.
+    """Return what a live binding on another flow says about a party whose flow `lost` closed at `left_at`.
 
-    `registration` is the Call-ID by which it was registered over that connection; empty: by none, its calls
-    alone went there. The same Call-ID is the same program, which knows its calls (RFC 3261 section 10.2).
+    `registration` is the Call-ID of the party's REGISTER over that connection. It is empty if the connection
+    carried only calls and no registration. The same Call-ID means the same running program, which knows its
+    calls (RFC 3261 section 10.2).
     """
     is_new = binding.refreshed_at >= int(left_at) - SLACK_SECONDS
     if registration and binding.call_id == registration:
@@ -46,9 +47,9 @@ def returned(binding: Binding, lost: Target, registration: str, left_at: float) 
 
 
 def has_fallen_silent(live: Sequence[Binding], target: Target) -> bool:
-    """Whether a party over UDP answers no pings where it was last, and has not registered elsewhere since.
+    """Return whether a party over UDP is silent at its last address and has not registered elsewhere since.
 
-    What it left behind when it moved is found silent some time after it registered again.
+    If the party moved, its old binding is found silent only some time after the new registration.
     """
     place = (target.ip, target.port)
     there = [one for one in live if not one.connected and (one.public_ip, one.public_port) == place]
@@ -59,7 +60,7 @@ def has_fallen_silent(live: Sequence[Binding], target: Target) -> bool:
 
 
 def knows_dialog(status: int) -> bool:
-    """Whether a final answer to our question inside a dialog comes from somebody who has it."""
+    """Return whether the peer that sent this final response to our request inside a dialog has the dialog."""
     return status not in FORGOTTEN
 
 

@@ -1,6 +1,7 @@
-"""One request on several ways: which answer goes back, and who is cancelled (RFC 3261 section 16.7).
+"""Forking of one request: the choice of the response and the branches to cancel (RFC 3261 section 16.7).
 
-Knows no messages: branches are numbers, answers are status codes; what to do comes back as steps.
+This module handles no messages. Branches are numbers, responses are status codes, and the methods return the
+steps that the caller must perform.
 """
 
 from dataclasses import dataclass, field
@@ -22,41 +23,41 @@ _PREFERENCE: Final = {
     408: 7,
     404: 8,
 }
-"""Among answers of one class: what tells the caller most comes first; 5 is whatever is not named."""
+"""Rank among responses of one class: the most informative comes first; any other status has rank 5."""
 _LAST: Final = {430: 20, 481: 19, 487: 9}
 _REWRITTEN: Final = {401: 502, 407: 502, 503: 500, 430: 480}
-"""A phone's challenge would ask for the caller's digest; 503 would keep the caller away from us (section 16.7
-step 6)."""
+"""A phone's challenge would ask for the caller's digest; a 503 would make the caller avoid this service
+(section 16.7 step 6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Send a CANCEL on that branch."""
+    """A step: send a CANCEL on this branch."""
 
     branch: int
     elsewhere: bool = False
-    """Because another branch has taken the call."""
+    """True if the reason is that another branch has taken the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Pass this branch's 2xx back."""
+    """A step: relay the 2xx of this branch to the caller."""
 
     branch: int
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """All have answered, none with a 2xx: this status goes back."""
+    """A step: send this status to the caller, as all branches have answered and none with a 2xx."""
 
     status: int
     branch: int | None
-    """Whose answer it is; None: nobody's, we make it."""
+    """The branch whose response it is; None: we make the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """Another branch was faster: this one's 2xx must be ended."""
+    """A step: end the dialog of this branch's 2xx, as another final response was sent before."""
 
     branch: int
 
@@ -67,44 +68,44 @@ Step = Cancel | Relay | Best | Unwanted
 @dataclass(slots=True)
 class _Branch:
     heard: bool = False
-    """A provisional answer came: only then may it be cancelled (section 9.1)."""
+    """A provisional response has arrived; only then may the branch be cancelled (section 9.1)."""
     status: int = 0
-    """Its final answer, 0 while there is none."""
+    """The final response; 0 while there is none."""
     relayed: bool = False
-    """Its 2xx has gone back."""
+    """Its 2xx was relayed."""
     unwanted: bool = False
     elsewhere: bool = False
     cancelled: bool = False
     abandoned: bool = False
-    """It counts as over although it has not answered: whatever it says yet is ended."""
+    """It counts as finished although it has not answered; a dialog that it makes later is ended."""
 
 
 @dataclass(slots=True)
 class Fork:
-    """The response context of one request."""
+    """The response context of one request (RFC 3261 section 16.7)."""
 
     is_invite: bool = True
     rewrites: bool = True
-    """False between nodes: whoever asked makes of the answers what its own caller may see."""
+    """False between nodes: the node that sent the request rewrites the statuses for its own caller."""
     _branches: list[_Branch] = field(default_factory=list)
     _over: bool = False
-    """A final answer has gone back."""
+    """A final response was sent back."""
     _override: int = 0
-    """What goes back whatever the branches say: they were cancelled by the caller, or by timer C."""
+    """The status to send regardless of the branches: the caller or timer C cancelled them; 0: none."""
 
     @property
     def over(self) -> bool:
-        """Whether a final answer has gone back."""
+        """Return whether a final response was sent back."""
         return self._over
 
     @property
     def pending(self) -> bool:
-        """Whether a branch has not answered yet."""
+        """Return whether a branch has no final response yet."""
         return any(not branch.status for branch in self._branches)
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is open: every branch has answered, and no 2xx but the one that went back."""
+        """Return whether every branch has answered and there is no 2xx except the relayed one."""
         if not self._over:
             return False
         return all(
@@ -112,27 +113,30 @@ class Fork:
         )
 
     def has_heard(self, number: int) -> bool:
-        """Whether a branch has said anything."""
+        """Return whether a response has arrived on a branch."""
         branch = self._branches[number]
         return branch.heard or bool(branch.status)
 
     def is_wanted(self, number: int) -> bool:
-        """Whether an answer of that branch can still be the call's."""
+        """Return whether a response of this branch can still become the response of the request."""
         return not self._over and not self._branches[number].unwanted
 
     def add(self) -> int:
-        """One more way; its number."""
+        """Add a branch and return its number."""
         self._branches.append(_Branch())
         return len(self._branches) - 1
 
     def provisional(self, number: int) -> list[Step]:
-        """A provisional answer came: a CANCEL that had to wait for it can go now."""
+        """Note a provisional response; return the CANCEL that had to wait for it, if any."""
         branch = self._branches[number]
         branch.heard = True
         return self._cancel(number, branch)
 
     def final(self, number: int, status: int) -> list[Step]:
-        """A branch has answered, or has come to nothing (408, 430, 5xx of our own making)."""
+        """Note the final response of a branch and return the steps.
+
+        `status` may be one of our own for a failed branch (408, 430, 5xx).
+        """
         branch = self._branches[number]
         if branch.status and not 200 <= status < 300:
             branch.abandoned = False
@@ -149,9 +153,9 @@ class Fork:
         return steps
 
     def give_up(self, status: int, *, at_once: bool = False) -> list[Step]:
-        """The caller wants no answer any more (487), or has waited too long (408).
+        """Give up because the caller cancelled (487) or has waited too long (408); return the steps.
 
-        `at_once`: nobody waits until those that ring have said so.
+        If `at_once` is true, the final response does not wait for the branches that are still ringing.
         """
         if self._over:
             return []
@@ -167,15 +171,15 @@ class Fork:
         return steps
 
     def disown(self, number: int) -> None:
-        """Its 2xx was not passed on, and shall not be when it comes again."""
+        """Note that the 2xx of this branch was not relayed; its retransmissions are not relayed either."""
         self._branches[number].relayed = False
 
     def _accepted(self, number: int, *, again: bool) -> list[Step]:
         if not self.is_invite and (again or self._over):
-            return []  # one answer is enough, and makes nothing that must be ended
+            return []  # one response is enough, and another 2xx makes no dialog that must be ended
         branch = self._branches[number]
         if branch.relayed:
-            return [Relay(number)]  # the 2xx, sent again until its ACK comes
+            return [Relay(number)]  # a retransmission of the 2xx: the peer repeats it until the ACK arrives
         if self._over:
             return [Unwanted(number)]
         self._over = branch.relayed = True

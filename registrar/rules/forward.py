@@ -1,4 +1,4 @@
-"""What a proxy makes beside what it passes on: Via, branch, CANCEL, ACK, BYE (RFC 3261 section 16.6)."""
+"""Messages and headers that a proxy makes itself: Via, branch, CANCEL, ACK, BYE (RFC 3261 section 16.6)."""
 
 from hashlib import blake2b
 from typing import Final
@@ -10,13 +10,13 @@ from registrar.sip import MAX_CSEQ, Headers, Request, Response, parse_via, split
 COOKIE: Final = "z9hG4bK"
 LOOP_BYTES: Final = 8
 CSEQ_MARGIN: Final = 10_000
-"""A BYE in a party's name must be newer than whatever it has sent, also by ways that we did not see."""
+"""A BYE that we send for a party needs a higher CSeq than any of its requests, also those we did not see."""
 COMPLETED_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
-"""RFC 3326 with the cause of RFC 4538's ecosystem: a phone then shows no missed call."""
+"""An RFC 3326 Reason with the cause of RFC 4538's ecosystem: the phone then shows no missed call."""
 
 
 def via(flow: Flow, public_host: str, branch: str) -> str:
-    """Our Via for a request that leaves over `flow`."""
+    """Return our Via for a request that is sent over `flow`."""
     host = public_host or flow.local_ip
     if ":" in host:
         host = f"[{host}]"
@@ -24,13 +24,16 @@ def via(flow: Flow, public_host: str, branch: str) -> str:
 
 
 def loop_mark(key: bytes, request: Request) -> str:
-    """The part of our branches that is the same when a request comes back unchanged (section 16.6 step 8)."""
+    """Return the prefix of our branches for this request; it is the same if the request comes back unchanged.
+
+    See section 16.6 step 8.
+    """
     parts = (request.target, request.from_.tag, request.to.tag, request.call_id, request.cseq[0])
     return COOKIE + blake2b(repr(parts).encode(), digest_size=LOOP_BYTES, key=key).hexdigest()
 
 
 def is_loop(mark: str, request: Request) -> bool:
-    """Whether the request has been here before, with nothing changed that would lead elsewhere."""
+    """Return whether the request was here before and nothing that decides its route has changed since."""
     for row in request.headers.all("via"):
         if mark not in row:
             continue
@@ -44,7 +47,7 @@ def is_loop(mark: str, request: Request) -> bool:
 
 
 def cancel(sent: Request, reason: str = "") -> Request:
-    """The CANCEL of a request that we sent (section 9.1)."""
+    """Return the CANCEL of a request that we sent (section 9.1)."""
     headers = _of_dialog(sent, "CANCEL", sent.headers.get("to") or "", sent.cseq[0], of_hop=True)
     if reason:
         headers.add("Reason", reason)
@@ -52,14 +55,14 @@ def cancel(sent: Request, reason: str = "") -> Request:
 
 
 def acknowledge(sent: Request, response: Response, contact: str, via: str) -> Request:
-    """The ACK of a 2xx that nobody else acknowledges (section 13.2.2.4)."""
+    """Return the ACK of a 2xx that the caller does not acknowledge (section 13.2.2.4)."""
     headers = _of_dialog(sent, "ACK", response.headers.get("to") or "", sent.cseq[0])
     headers.rows.insert(0, ("via", "Via", via))
     return _closed("ACK", contact, headers)
 
 
 def hang_up(sent: Request, response: Response, contact: str, via: str, reason: str) -> Request:
-    """The BYE of a dialog that a 2xx made and nobody wants (section 15.1.1)."""
+    """Return the BYE that ends the dialog of an unwanted 2xx (section 15.1.1)."""
     headers = _of_dialog(sent, "BYE", response.headers.get("to") or "", newer(sent.cseq[0]))
     headers.rows.insert(0, ("via", "Via", via))
     headers.add("Reason", reason)
@@ -69,7 +72,7 @@ def hang_up(sent: Request, response: Response, contact: str, via: str, reason: s
 def in_dialog(
     method: str, uri: str, via: str, from_: str, to: str, call_id: str, cseq: int, reason: str = ""
 ) -> Request:
-    """A request inside a dialog in the name of somebody; `from_` and `to` with their tags."""
+    """Return a request inside a dialog that we send for a party; `from_` and `to` include their tags."""
     headers = Headers()
     for name, value in (
         ("Via", via),
@@ -86,12 +89,16 @@ def in_dialog(
 
 
 def newer(cseq: int) -> int:
-    """A number for a request of ours in somebody's name, who has counted to `cseq` as far as we know."""
+    """Return the CSeq number of a request that we send for a party whose highest known number is `cseq`."""
     return min(cseq + CSEQ_MARGIN, MAX_CSEQ)
 
 
 def _of_dialog(sent: Request, method: str, to: str, number: int, *, of_hop: bool = False) -> Headers:
-    """`of_hop`: it goes where the request went; its Route is a leave for that request alone."""
+    """Return the headers that identify the dialog, with CSeq and Max-Forwards.
+
+    `of_hop` adds the Via and Route of `sent`, for a request to the same next hop. That Route may hold a relay
+    permit, which is valid for one request only.
+    """
     headers = Headers()
     if of_hop:
         headers.add("Via", str(sent.via))

@@ -1,13 +1,13 @@
-"""How many wrong passwords one source may try: the budget of digests and of logins.
+"""The budget of wrong passwords that one source may try, for digests and for logins.
 
-A source is an address (of IPv6 a network, as one client has many addresses), an account is a login name.
+A source is an address (for IPv6 a network, as one client has many addresses). An account is a login name.
 Each wrong password is one entry in two logs: the log of its source and the log of (source, account). An entry
-lives `WINDOW_SECONDS`. A log that has reached its limit holds what it is about for `HOLD_SECONDS` after its
-newest entry: nothing is checked, so nothing is added. After the hold one more try is allowed at a time, until
-old entries have left the window.
+expires after `WINDOW_SECONDS`. If a log reaches its limit, its source or account is held for `HOLD_SECONDS`
+after the newest entry. During a hold no password is checked, so no entry is added. After the hold one try at
+a time is allowed, until old entries have left the window.
 
-An account that has proved its password from a source is good there for `GOOD_SECONDS`: the hold of the source
-does not touch it, only the hold of its own log does.
+An account that has proved its password from a source is good there for `GOOD_SECONDS`. The hold of the source
+does not apply to a good account; the hold of its own log does.
 """
 
 from collections import deque
@@ -24,15 +24,15 @@ WINDOW_SECONDS: Final = 600
 HOLD_SECONDS: Final = 300
 GOOD_SECONDS: Final = 30 * 86_400
 MAX_GOOD: Final = 10_000
-"""Accounts that are remembered as good from one source; the ones unseen for longest are forgotten first."""
+"""Maximum number of good accounts per source; those unseen for longest are forgotten first."""
 MAX_LOGS: Final = 20_000
-"""Logs of each kind that one process keeps in memory; the oldest are forgotten first."""
+"""Maximum number of logs of both kinds in the memory of one process; the oldest are forgotten first."""
 KEPT: Final = 10
-"""So many times its limit a log holds: what good accounts add, and take back, must displace nothing."""
+"""A log has room for this many times its limit: entries that good accounts add and remove displace none."""
 MARK_BYTES: Final = 9
 
 FREE: Final = Epoch(0.0)
-"""No hold."""
+"""No hold: zero, in epoch seconds."""
 
 Log = deque[float]
 _K = TypeVar("_K")
@@ -41,79 +41,79 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Guesser:
-    """Who tries which account."""
+    """A source and the account that it tries."""
 
     source: str
     mark: str
-    """Stands for the account: names may be long, and belong to nobody but their owner."""
+    """Hash of the account name: names may be long and are confidential."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The answer of the shared budget to a wish to check one password."""
+    """The reply of the shared budget to a request to check one password."""
 
     account_held_until: Epoch = FREE
     source_held_until: Epoch = FREE
-    """Both 0: it may be checked, and counts as wrong until it is given back."""
+    """If both are 0, the password may be checked and counts as wrong until the entry is given back."""
     entry: str = ""
-    """Names the entry that was added; empty: none was."""
+    """Name of the entry that was added; empty if none was added."""
     at: float = 0.0
-    """Epoch seconds at which this process has counted it; 0: it has not."""
+    """Epoch seconds at which this process counted the try; 0: not counted."""
     good: bool = False
-    """Whether the account has proved its password from there before."""
+    """Whether the account has proved its password from this source before."""
 
     def is_held(self, now: Epoch) -> bool:
-        """Return whether it may not be checked."""
+        """Return whether a hold forbids the check at `now`."""
         return max(self.account_held_until, self.source_held_until) > now
 
 
 def guesser(address: str, account: str, ipv6_prefix: int) -> Guesser:
-    """Return who tries `account` from `address`."""
+    """Return the Guesser for `account` and the source of `address`."""
     mark = blake2b(account.encode("utf-8", "surrogatepass"), digest_size=MARK_BYTES).hexdigest()
     return Guesser(one_source(address, ipv6_prefix), mark)
 
 
 class Ledger:
-    """The budget as one process sees it: logs of wrong passwords, and the holds it was told of."""
+    """The budget as one process knows it: logs of wrong passwords and holds that other processes began."""
 
     def __init__(self) -> None:
         self._logs: dict[str | Guesser, Log] = {}
         self._told: dict[str | Guesser, Epoch] = {}
-        """Holds that other processes have begun."""
+        """Holds that other processes have begun, and their ends."""
         self._watched: dict[str, Epoch] = {}
-        """Their sources."""
+        """The sources of these holds, and the end of the last one."""
 
     def is_watched(self, source: str, now: Epoch) -> bool:
-        """Return whether there was a wrong password from this source lately, here or as others told."""
+        """Return whether this source has a recent wrong password or a hold that another process began."""
         return bool(self._log(source, now)) or self._watched.get(source, FREE) > now
 
     def is_suspect(self, who: Guesser, now: Epoch) -> bool:
-        """Return whether there was a wrong password for this account from there lately."""
+        """Return whether there is a recent wrong password for this account from this source."""
         return bool(self._log(who, now))
 
     def held_until(self, who: Guesser, now: Epoch, *, good: bool) -> Epoch:
-        """Return until when no password of this account is checked from there; 0: it may be checked."""
+        """Return the end of the hold of this account from this source; 0 if a password may be checked."""
         until = self._hold(who, PER_ACCOUNT, now)
         return until if good else max(until, self.source_held_until(who.source, now))
 
     def source_held_until(self, source: str, now: Epoch) -> Epoch:
-        """Return until when accounts that are not good from this source are not checked; 0: they are."""
+        """Return the end of this source's hold, which applies to accounts that are not good; 0 if none."""
         return self._hold(source, PER_SOURCE, now)
 
     def add(self, who: Guesser, now: Epoch) -> None:
-        """Count a wrong password, or one that is about to be checked."""
+        """Count a wrong password, or a password that is about to be checked."""
         self._append(who.source, PER_SOURCE, now)
         self._append(who, PER_ACCOUNT, now)
 
     def remove(self, who: Guesser, at: float) -> None:
-        """Take back an entry of `add`: the password was right."""
+        """Remove the entry that `add` made at `at`, as the password was right."""
         for key in (who.source, who):
             log = self._logs.get(key)
             if log is not None and at in log:
                 log.remove(at)
 
     def tell(self, key: str | Guesser, until: Epoch) -> None:
-        """Note a hold of a source, or of an account from a source, that another process has begun."""
+        """Note a hold that another process has begun, of a source or of an account from a source."""
         _keep(self._told, key, until)
         source = key.source if isinstance(key, Guesser) else key
         _keep(self._watched, source, max(until, self._watched.get(source, FREE)))

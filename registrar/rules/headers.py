@@ -1,6 +1,6 @@
-"""What happens to each header that a phone sends to another phone: one table for both directions.
+"""The table of headers between two phones: which are removed, changed or passed, for both directions.
 
-A header that the table does not name passes as it came. docs/headers.md shows the same table.
+A header that is not in the table passes unchanged. docs/headers.md shows the same table.
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,25 @@ from typing import Final
 
 
 class Verdict(StrEnum):
-    """What becomes of a header between two phones."""
+    """The treatment of a header between two phones."""
 
     REMOVED = "removed"
-    """It passes in no direction."""
+    """It passes in neither direction."""
     MADE = "made"
-    """The value of the phone is dropped. We write our own where one belongs."""
+    """The phone's value is dropped. We write our own value where the header is needed."""
     KEPT = "kept"
-    """It identifies the dialog. Each side gets its own view of it."""
+    """It identifies the dialog. Each side gets the value that it knows."""
     CHANGED = "changed"
-    """It passes with a value that we adapt."""
+    """It passes with an adapted value."""
     PERSONAL = "personal"
     """It passes, unless the sender withholds its identity (RFC 3323 section 5.3)."""
     PASSES = "passes"
+    """It passes unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One known header."""
+    """One header of the table."""
 
     name: str
     verdict: Verdict
@@ -34,7 +35,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """The canonical name."""
+        """Return the canonical name."""
         return self.name.lower()
 
 
@@ -101,7 +102,7 @@ _ROWS: Final[tuple[tuple[Verdict, str, str], ...]] = (
 )
 
 TABLE: Final = tuple(Row(name, verdict, reason) for verdict, names, reason in _ROWS for name in names.split())
-"""Every header that we know."""
+"""All known headers."""
 
 
 def _keys(*verdicts: Verdict) -> frozenset[str]:
@@ -110,15 +111,15 @@ def _keys(*verdicts: Verdict) -> frozenset[str]:
 
 REMOVED: Final = _keys(Verdict.REMOVED)
 WITHHELD: Final = _keys(Verdict.REMOVED, Verdict.MADE)
-"""Headers of a request that do not pass as they are. The Vias are the sender's addresses: they come back into
-the answers, and need not be seen for that (RFC 3323 section 5.1)."""
+"""Headers of a request that are not copied. The Vias hold the sender's addresses. They are restored in the
+responses, so the receiver need not see them (RFC 3323 section 5.1)."""
 KEPT_BACK: Final = _keys(Verdict.REMOVED, Verdict.MADE, Verdict.KEPT)
-"""Headers of a response that are removed or made anew."""
+"""Headers of a response that are removed or written again."""
 PRIVATE: Final = _keys(Verdict.PERSONAL) | {"privacy"}
-"""What does not pass either, in a message of a sender that withholds its identity."""
+"""Headers that are also not copied if the sender withholds its identity."""
 WITHHELD_PRIVATE: Final = WITHHELD | PRIVATE
 KEPT_BACK_PRIVATE: Final = KEPT_BACK | PRIVATE
 
 CHARGING: Final = "p-charging-"
-"""Headers that begin so are removed like those that the table names: others may be registered."""
+"""Headers with this prefix are removed even if the table does not name them: more may be registered."""
 CHARGING_LENGTH: Final = len(CHARGING)

@@ -1,6 +1,6 @@
-"""What one party of a call sees of the other: a number and a name, never a username, address or claim.
+"""The view that one party of a call gets of the other: a number and a name, never a username or address.
 
-Both parties are shown our own address in Contact and Record-Route; what a phone says of itself is dropped.
+Both parties see our own address in Contact and Record-Route. Claims of a phone about itself are dropped.
 """
 
 from collections.abc import Callable
@@ -17,27 +17,27 @@ from .headers import CHARGING, CHARGING_LENGTH, KEPT_BACK, KEPT_BACK_PRIVATE, WI
 MAX_FORWARDS: Final = 70
 ANONYMOUS: Final = "anonymous"
 MAX_USERS: Final = 4_096
-"""Users whose escaped form need not be made once more."""
+"""Number of users whose escaped form is cached."""
 SIP: Final = "sip"
 SIPS: Final = "sips"
 
 ANONYMOUS_HOST: Final = "anonymous.invalid"
 WITHHELD_IDENTITY: Final = f'"Anonymous" <sip:{ANONYMOUS}@{ANONYMOUS_HOST}>'
-"""Whom the callee sees of a caller that withholds its identity (RFC 3323 section 4.1.1.3)."""
+"""The From that the callee sees if the caller withholds its identity (RFC 3323 section 4.1.1.3)."""
 
 _UNRESERVED: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"
 )
 
 AS_SHOWN: Final = "p"
-"""In a token: a phone as others see it, name and number."""
+"""In a token: the name-addr of a phone as others see it, with name and number."""
 AS_WITHHELD: Final = "a"
-"""The same of one that withholds its identity."""
+"""In a token: the name-addr of a phone that withholds its identity."""
 _BY_NAME: Final = "u"
 _BY_NUMBER: Final = "n"
 
 _UNTOUCHED: Final = frozenset({"via", "call-id", "cseq", "from", "to"})
-"""They hold the dialog together."""
+"""Headers that identify the dialog or the transaction."""
 
 TRANSPORT_PARAM: Final = {"udp": "", "tcp": ";transport=tcp", "tls": ";transport=tls"}
 WEBSOCKET_PARAM: Final = ";transport=ws"  # RFC 7118 section 5.2: over TLS too
@@ -45,7 +45,7 @@ WEBSOCKET_PARAM: Final = ";transport=ws"  # RFC 7118 section 5.2: over TLS too
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody as others see him."""
+    """A user as other users see it."""
 
     number: str
     name: str
@@ -53,7 +53,7 @@ class Person:
 
     @property
     def user(self) -> str:
-        """The user of a URI that names him."""
+        """Return the user part of the URI for this person."""
         return escape(self.number) or ANONYMOUS
 
     def __str__(self) -> str:
@@ -63,63 +63,69 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the receiver of one message is shown of its sender."""
+    """The data about the sender that the receiver of one message sees."""
 
     from_: str
-    """The sender, a name-addr without tag."""
+    """The sender as a name-addr without tag."""
     to: str
-    """The receiver as it knows itself, a name-addr without tag."""
+    """The receiver as it knows itself, as a name-addr without tag."""
     place: str
-    """Our address as the receiver reaches it, `host:port` and transport parameter."""
+    """Our address for the receiver: `host:port` and transport parameter."""
     contact: str
-    """The user of our Contact."""
+    """The user part of our Contact."""
     gr: str
-    """The token in it, that finds the sender."""
+    """The `gr` token of our Contact; it identifies the sender."""
     secret: str
-    """The sender's username, when nobody may see it."""
+    """The sender's username if the receiver must not see it, else empty."""
     route: str = ""
-    """The token of our Record-Route; empty: none is added."""
+    """The token of our Record-Route; empty: no Record-Route is added."""
     asserted: bool = False
     """Whether P-Asserted-Identity is added."""
     is_private: bool = False
     """Whether the sender withholds its identity."""
     scheme: str = SIP
-    """Of our Contact and Record-Route: `sips` for who must have it (RFC 3261 sections 8.1.1.8, 26.2.2)."""
+    """Scheme of our Contact and Record-Route: `sips` if RFC 3261 sections 8.1.1.8, 26.2.2 require it."""
 
     def contact_header(self) -> str:
-        """The Contact that leads back to the sender."""
+        """Return the Contact that leads back to the sender."""
         place = self.place if self.scheme == SIP else without_tls(self.place)
         return f"<{self.scheme}:{self.contact}@{place};gr={self.gr}>"
 
     def record_route(self) -> str:
-        """The Record-Route by which the receiver's own requests come to us."""
+        """Return the Record-Route that makes the receiver send its own requests to us."""
         place = self.place if self.scheme == SIP else without_tls(self.place)
         return f"<{self.scheme}:{self.route}@{place};lr>"
 
 
 def person(phone: Phone) -> Person:
-    """A phone as others see it: its extension, or the name of a SIP user that has none."""
+    """Return a phone as others see it: its extension, or the username of a SIP user without an extension."""
     number = phone.extension or (phone.username if phone.is_user else "")
     return Person(number, phone.name, phone.domain)
 
 
 def secret_of(phone: Phone | None) -> str:
-    """The username that no other phone may see: a generated one, not a name that people chose."""
+    """Return the username that no other phone may see, or an empty text.
+
+    Only a generated username is secret, not a name that a person chose.
+    """
     return phone.username if phone is not None and is_phone_name(phone.username) else ""
 
 
 def scheme_of(uri: str) -> str:
-    """What our own URIs begin with in a message to this Request-URI."""
+    """Return the scheme of our own URIs in a message to this Request-URI."""
     return SIPS if uri[:5].lower() == "sips:" else SIP
 
 
 def without_tls(place: str) -> str:
-    """A place in a `sips:` URI, which says TLS itself (RFC 3261 section 26.2.2)."""
+    """Return a place without `;transport=tls`, for a `sips:` URI.
+
+    The scheme already requires TLS (RFC 3261 section 26.2.2).
+    """
     return place.removesuffix(TRANSPORT_PARAM["tls"])
 
 
 def place(flow: Flow, public_host: str) -> str:
-    """Our address as whoever is at the other end of `flow` reaches it, with the transport as a parameter."""
+    """Return our address for the peer at the other end of `flow`, with the transport as a parameter."""
     host = public_host or flow.local_ip
     if ":" in host:
         host = f"[{host}]"
@@ -127,14 +133,14 @@ def place(flow: Flow, public_host: str) -> str:
 
 
 def plain(address: NameAddr) -> str:
-    """A name-addr without its header parameters: the tag is the message's own business."""
+    """Return a name-addr without header parameters; each message has its own tag."""
     return str(NameAddr(address.uri, (), address.display))
 
 
 def folded(address: str, phone: Phone | None) -> str:
-    """A name-addr as short as a token can say it that knows the phone it is about.
+    """Return the shortest text for a name-addr in a token that also names `phone`.
 
-    The display name does not hold a dialog together (RFC 3261 section 12.1.1), and is left out.
+    The display name is not part of the dialog's identity (RFC 3261 section 12.1.1), so it is left out.
     """
     text = address[address.rfind("<") :]
     if phone is not None:
@@ -146,7 +152,7 @@ def folded(address: str, phone: Phone | None) -> str:
 
 
 def unfolded(text: str, phone: Phone | None) -> str:
-    """What `folded` was made of. Of a phone that is gone it is nobody's."""
+    """Return the name-addr of a text from `folded`; an anonymous one if the phone no longer exists."""
     if len(text) != 1:
         return text
     if text == AS_WITHHELD:
@@ -173,7 +179,7 @@ def _by_number(number: str, domain: str) -> str:
 
 @lru_cache(MAX_USERS)
 def escape(user: str) -> str:
-    """`user` as the user part of a URI (RFC 3261 section 25.1)."""
+    """Return `user` escaped for the user part of a URI (RFC 3261 section 25.1)."""
     return "".join(
         character if character in _UNRESERVED else "".join(f"%{octet:02X}" for octet in character.encode())
         for character in user
@@ -189,10 +195,10 @@ def shown_request(
     is_here: Callable[[str], bool],
     extra: tuple[tuple[str, str], ...] = (),
 ) -> Request:
-    """`request` as the other party gets it, with `uri` as its Request-URI and our `via` on top.
+    """Return `request` for the other party, with `uri` as its Request-URI and our `via` as topmost Via.
 
-    `is_here` tells a name or address of ours: a Refer-To that leads to us must lead there from the receiver's
-    side too. `extra` replaces or adds headers.
+    `is_here` returns whether a host is a name or address of this service: a Refer-To that leads to us is
+    rewritten so that the receiver can reach us by it. `extra` replaces or adds headers.
     """
     replaced = {name.lower() for name, _ in extra}
     withheld = WITHHELD_PRIVATE if view.is_private else WITHHELD
@@ -229,9 +235,10 @@ def shown_response(
     body: bytes,
     extra: tuple[tuple[str, str], ...] = (),
 ) -> Response:
-    """`response` as whoever `asked` gets it: with the asker's own Via, From, To, Call-ID and CSeq.
+    """Return `response` for the sender of `asked`, with that request's Via, From, To, Call-ID and CSeq.
 
-    A redirection loses its Contacts: those that may be seen come back in `extra` (rules.redirection).
+    The Contacts of a redirection are dropped. Those that the sender may see are in `extra`
+    (rules.redirection).
     """
     replaced = {name.lower() for name, _ in extra}
     kept_back = KEPT_BACK_PRIVATE if view.is_private else KEPT_BACK
@@ -258,7 +265,7 @@ def shown_response(
 
 
 def hops_left(request: Request) -> int:
-    """Max-Forwards; 70 when it is absent (section 16.6 step 3)."""
+    """Return the Max-Forwards of a request; 70 if it is absent (section 16.6 step 3)."""
     value = request.headers.get("max-forwards")
     return int(value) if value is not None else MAX_FORWARDS
 
@@ -268,19 +275,22 @@ def _tagged(address: str, tag: str | None) -> str:
 
 
 def _without(view: View, key: str, value: str) -> str:
-    """The value without the sender's username; what holds the dialog together stays as it is."""
+    """Return a value with the sender's secret username replaced; dialog headers stay unchanged."""
     if not view.secret or view.secret not in value or key in _UNTOUCHED:
         return value
     return value.replace(view.secret, view.contact)
 
 
 def _names(view: View, header: str) -> bool:
-    """Whether a header is called as nobody may be."""
+    """Return whether the name of a header contains the sender's secret username."""
     return bool(view.secret) and view.secret in header
 
 
 def _refer_to(value: str, view: View, is_here: Callable[[str], bool]) -> str:
-    """A Refer-To to somebody here, by an address of ours that the receiver can reach."""
+    """Return a Refer-To to one of our users with our address for the receiver as its host.
+
+    Any other value is returned unchanged.
+    """
     try:
         address = parse_name_addr(value)
     except MalformedMessage:

@@ -1,4 +1,4 @@
-"""What both parties of a call speak and may use, small enough to travel in a token."""
+"""The media kinds and permissions of both parties of a call, in a form short enough for a token."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ _HD_AUDIO, _VIDEO, _LATE = 1, 2, 4
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """The two sides, as one of them sees them. `str(legs)` is what travels: three characters."""
+    """Both sides of a call from the view of one. `str(legs)` is the form in a token: three characters."""
 
     mine: LegKind
     other: LegKind
@@ -23,7 +23,7 @@ class Legs:
     mine_v6: bool = False
     other_v6: bool = False
     late: bool = False
-    """Whether the INVITE had no offer: whoever answers it makes one."""
+    """Whether the INVITE had no offer: the response then contains the offer."""
 
     def __str__(self) -> str:
         mine, other = _LETTERS[self.mine], _LETTERS[self.other]
@@ -32,19 +32,19 @@ class Legs:
 
     @property
     def family(self) -> str:
-        """The address family that the relay must be told for the other side; empty: there is one."""
+        """Return the address family to request from the relay for the other side; empty if none is needed."""
         if self.mine_v6 is self.other_v6 or self.other is LegKind.WEBRTC:
             return ""
         return "IP6" if self.other_v6 else "IP4"
 
 
 def turned(legs: Legs) -> Legs:
-    """As the other side sees them."""
+    """Return the legs from the view of the other side."""
     return Legs(legs.other, legs.mine, legs.hd_audio, legs.video, legs.other_v6, legs.mine_v6, legs.late)
 
 
 def parse_legs(text: str) -> Legs:
-    """What `str(legs)` gave. Raises KeyError, ValueError for anything else."""
+    """Return the legs for a text from `str(legs)`. Raise KeyError or ValueError for any other text."""
     if len(text) != 3 or text[2] not in "01234567":
         raise ValueError(f"bad legs: {text!r}")
     mine, other, marks = text[0], text[1], int(text[2])
@@ -60,24 +60,24 @@ def parse_legs(text: str) -> Legs:
 
 
 def legs(caller: Phone, mine: LegKind, callee: Phone, other: LegKind) -> Legs:
-    """What two phones may use together: what both are allowed (`codec.hdAudio`, `codec.video`)."""
+    """Return the legs of two phones, with what both may use (`codec.hdAudio`, `codec.video`)."""
     return Legs(mine, other, caller.hd_audio and callee.hd_audio, caller.video and callee.video)
 
 
 def kind_of(transport: str) -> LegKind:
-    """What a phone on that transport speaks: a browser is on a WebSocket, and nobody else."""
+    """Return the default media kind for a transport: WEBRTC on a WebSocket, which only browsers use."""
     return LegKind.WEBRTC if transport in WEBSOCKETS else LegKind.PLAIN
 
 
 def is_browser(transport: str) -> bool:
-    """Whether a browser is at the other end."""
+    """Return whether the peer on this transport is a browser."""
     return transport in WEBSOCKETS
 
 
 def offerers_kind(transport: str, described: LegKind | None) -> LegKind:
-    """What the sender of an offer speaks, by what it says of itself.
+    """Return the media kind of the sender of an offer; `described` is the kind that its SDP describes.
 
-    What has keys by DTLS on a WebSocket is a browser, also when it has not gathered anything for ICE yet.
+    A sender with DTLS keys on a WebSocket is a browser, even if it has not gathered ICE candidates yet.
     """
     if described is None or (described is LegKind.DTLS and transport in WEBSOCKETS):
         return kind_of(transport)
@@ -85,9 +85,9 @@ def offerers_kind(transport: str, described: LegKind | None) -> LegKind:
 
 
 def answerers_kind(transport: str, offerer: LegKind, known: LegKind | None) -> LegKind:
-    """What to offer to a phone on that transport; `known` is what it took before.
+    """Return the media kind to offer to a phone on this transport; `known` is the kind it accepted before.
 
-    A desk phone of which nothing is known gets SRTP as it was offered, else RTP.
+    A desk phone without a known kind gets SRTP if the offerer uses SRTP, else RTP.
     """
     kind = kind_of(transport)
     if kind is LegKind.WEBRTC:
@@ -98,5 +98,5 @@ def answerers_kind(transport: str, offerer: LegKind, known: LegKind | None) -> L
 
 
 def other_profile(refused: LegKind) -> LegKind | None:
-    """What to offer to a desk phone that has refused an offer of one kind (488, 415); None: nothing else."""
+    """Return the kind to offer after a desk phone refused one (488, 415), or None if there is no other."""
     return {LegKind.PLAIN: LegKind.SRTP, LegKind.SRTP: LegKind.PLAIN}.get(refused)

@@ -1,4 +1,4 @@
-"""Whether a call's media goes through the relay, and what the relay is told of a leg (docs/media.md)."""
+"""The decision whether media goes through the relay, and the relay's flags for a leg (docs/media.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from registrar.model import LegKind, MediaPolicy
 
 @dataclass(frozen=True)
 class Direct:
-    """The parties send to each other."""
+    """The plan that the parties send media directly to each other."""
 
 
 @dataclass(frozen=True)
 class Relayed:
-    """They send to the relay, which makes each understood by the other."""
+    """The plan that the parties send media to the relay, which converts between their kinds."""
 
 
 @dataclass(frozen=True)
 class Impossible:
-    """They cannot speak to each other: 488, whose Warning (RFC 3261 section 20.43) has this text."""
+    """The plan to refuse the call with 488; its Warning (RFC 3261 section 20.43) has this text."""
 
     text: str
 
@@ -31,27 +31,27 @@ Plan = Direct | Relayed | Impossible
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One party of a call, as far as its media is concerned."""
+    """The media properties of one party of a call."""
 
     kind: LegKind
     public: str = ""
-    """The address that its SIP comes from."""
+    """The source address of its SIP messages."""
     media: str = ""
-    """The address at which it wants its media; empty while that is not known."""
+    """The address at which it wants to receive media; empty if unknown."""
 
     @property
     def is_v6(self) -> bool:
-        """Whether its media is on IPv6."""
+        """Return whether its media uses IPv6."""
         return ":" in (self.media or self.public)
 
     @property
     def is_hidden(self) -> bool:
-        """Whether nobody outside its own network reaches its media address."""
+        """Return whether only its own network reaches its media address, as it is not the public one."""
         return bool(self.media) and self.media != self.public
 
 
 def plan(policy: MediaPolicy, offerer: Side, answerer: Side, configured: bool) -> Plan:
-    """How the media of a call goes; `configured`: there is a relay."""
+    """Return the plan for the media of a call; `configured` is true if there is a relay."""
     text = _unlike(offerer.kind, answerer.kind)
     if policy is MediaPolicy.NEVER:
         return Impossible(f"{text}, and the media relay is turned off") if text else Direct()
@@ -65,14 +65,14 @@ def plan(policy: MediaPolicy, offerer: Side, answerer: Side, configured: bool) -
 
 
 def _unlike(one: LegKind, other: LegKind) -> str:
-    """Why two kinds cannot understand each other; empty when they can, or may find it out by themselves."""
+    """Return why two kinds are incompatible; empty if they are compatible or can negotiate by themselves."""
     if (one is LegKind.WEBRTC) is not (other is LegKind.WEBRTC):
         return UNLIKE
     return UNLIKE_KEYS if (one is LegKind.DTLS) is not (other is LegKind.DTLS) else ""
 
 
 def _needs_relay(one: Side, other: Side) -> bool:
-    """Whether two of like kind do not reach each other. Browsers find a way by themselves (ICE)."""
+    """Return whether two sides need the relay to reach each other. Browsers find a path by ICE."""
     if one.kind is LegKind.WEBRTC:
         return False
     if one.kind is not other.kind or one.is_v6 is not other.is_v6:
@@ -81,20 +81,20 @@ def _needs_relay(one: Side, other: Side) -> bool:
 
 
 Flags = Mapping[str, str | tuple[str, ...]]
-"""Of the ng protocol of rtpengine."""
+"""Flags of the ng protocol of rtpengine."""
 
 ALWAYS: Final[Flags] = {
-    "replace": ("origin", "session-connection"),  # nobody learns in which network the other one sits
-    "flags": ("strict-source",),  # once a party is heard, packets of strangers are dropped (CVE-2025-53399)
+    "replace": ("origin", "session-connection"),  # hides the network of each party from the other
+    "flags": ("strict-source",),  # after a party's first packet, other sources are dropped (CVE-2025-53399)
 }
-"""For every offer and every answer."""
+"""Flags for every offer and every answer."""
 
 TO_PLAIN: Final[Flags] = {
     "ICE": "remove",
     "DTLS": "off",
     "SDES": ("off",),
     "transport-protocol": "RTP/AVP",
-    "rtcp-mux": ("demux",),  # else the browser's answer lacks rtcp-mux, which it requires
+    "rtcp-mux": ("demux",),  # else the answer to the browser lacks rtcp-mux, which it requires
 }
 TO_SRTP: Final[Flags] = {
     "ICE": "remove",
@@ -125,10 +125,10 @@ _TO: Final[Mapping[LegKind, Flags]] = {
 
 
 def offer_flags(offerer: LegKind, to: LegKind, family: str = "") -> Flags:
-    """What turns an offer of one kind into one for the other. The answer needs none: the relay remembers.
+    """Return the flags that convert an offer from one kind to another; the relay then converts the answer.
 
-    Between two desk phones of one kind nothing is changed but addresses, so that SRTP by SDES stays what it
-    was. `family` is IP4 or IP6 where the other side is of another family than the offerer.
+    Between two desk phones of the same kind only addresses are changed, so that SRTP with SDES stays as it
+    was. `family` is IP4 or IP6 if the other side has another address family than the offerer.
     """
     like = offerer is to and to is not LegKind.WEBRTC
     flags = ALWAYS if like else {**ALWAYS, **_TO[to]}

@@ -1,4 +1,4 @@
-"""Bodies of several parts: where the session description stands in one (RFC 5621, RFC 2046 section 5.1)."""
+"""Search for the session description in a multipart body (RFC 5621, RFC 2046 section 5.1)."""
 
 from typing import Final
 
@@ -10,20 +10,20 @@ from .sdp import is_sdp
 PREFIX: Final = "multipart/"
 MAX_PARTS: Final = 16
 MAX_BOUNDARY: Final = 70
-"""RFC 2046 section 5.1.1."""
+"""The limit of RFC 2046 section 5.1.1."""
 _PLAIN_ENCODINGS: Final = frozenset({b"", b"7bit", b"8bit", b"binary"})
 
 Span = tuple[int, int]
-"""Begin and end of a part's content in its body."""
+"""Start and end of a part's content in the body."""
 
 
 def is_multipart(content_type: str | None) -> bool:
-    """Whether a Content-Type names a body of several parts."""
+    """Return whether a Content-Type names a multipart body."""
     return content_type is not None and content_type[: len(PREFIX)].lower() == PREFIX
 
 
 def sdp_span(content_type: str, body: bytes) -> Span | None:
-    """Where the first session description of a body of several parts stands; None: there is none."""
+    """Return the span of the first session description in a multipart body, or None if there is none."""
     boundary = _boundary(content_type)
     if not boundary:
         return None
@@ -44,7 +44,7 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _parts(boundary: bytes, body: bytes) -> list[Span]:
-    """The parts, each from its first header to the line break before the next delimiter."""
+    """Return the parts, each from its first header to the line break before the next delimiter."""
     delimiter = b"\r\n--" + boundary
     text = b"\r\n" + body  # the first delimiter may be the first line
     found: list[Span] = []

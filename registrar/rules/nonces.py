@@ -1,4 +1,4 @@
-"""Stateless nonces: what we issue, what comes back, and which may be used (docs/architecture.md)."""
+"""Stateless nonces: issue, parsing and the check for reuse (docs/architecture.md)."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from registrar.model import AcceptedNonce, Epoch
 
 LIFETIME_SECONDS: Final = 300
 FUTURE_SECONDS: Final = 5
-"""A nonce from further ahead was issued by a clock that is wrong: the phone shall ask for another."""
+"""A nonce from further in the future comes from a node with a wrong clock: the phone must get a new one."""
 MAX_KEPT: Final = 8
 SALT_BYTES: Final = 8
 
@@ -19,29 +19,29 @@ _TIME, _SEAL, _PLACE = 7, 10, 6
 _LENGTH: Final = 1 + _TIME + SALT_BYTES + _SEAL + _PLACE
 _TEXT_LENGTH: Final = 43
 KEY_BYTES: Final = 33
-"""One byte that names the key and 32 that are it."""
+"""One byte with the id of the key and 32 bytes of the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nonce:
-    """A nonce of ours that came back."""
+    """One of our nonces that a phone has sent back."""
 
     issued_us: int
     mark: str
     here: bool
-    """Whether it was issued to the address it came from."""
+    """Whether it was issued to the address that it came from."""
 
     def usable(self, now: Epoch) -> bool:
-        """Whether it may still let a request in."""
+        """Return whether the nonce is still valid for a request."""
         age = now - self.issued_us / 1e6
         return self.here and -FUTURE_SECONDS <= age < LIFETIME_SECONDS
 
 
 def issue(key: bytes, now: Epoch, salt: bytes, address: str, realm: str) -> str:
-    """A nonce: key id (the first byte of `key`), microseconds, `salt` (8 random bytes), and MACs over them.
+    """Return a new nonce: key id (first byte of `key`), microseconds, `salt` (8 random bytes) and two MACs.
 
-    One MAC covers the realm, one the source address: so a nonce that was issued to another address is still
-    known to be ours, and its owner is told `stale` instead of `wrong password`.
+    One MAC covers the realm, the other the source address. So a nonce that was issued to another address is
+    still recognized as ours, and the phone gets `stale` instead of a wrong password.
     """
     head = key[:1] + int(now * 1e6).to_bytes(_TIME, "big") + salt
     text = base64.urlsafe_b64encode(head + _mac(key, head, realm, _SEAL) + _mac(key, head, address, _PLACE))
@@ -49,7 +49,7 @@ def issue(key: bytes, now: Epoch, salt: bytes, address: str, realm: str) -> str:
 
 
 def read(key: bytes, text: str, address: str, realm: str) -> Nonce | None:
-    """What a nonce says; None when it is not one of ours for this realm."""
+    """Return the parsed nonce, or None if we did not issue it for this realm."""
     if len(text) != _TEXT_LENGTH:
         return None
     try:
@@ -68,11 +68,12 @@ def read(key: bytes, text: str, address: str, realm: str) -> Nonce | None:
 def use(
     kept: tuple[AcceptedNonce, ...], nonce: Nonce, count: int, now: Epoch
 ) -> tuple[AcceptedNonce, ...] | None:
-    """The accepted nonces after this one was used with `count`; None when it is spent (RFC 7616 section 3.4).
+    """Return the accepted nonces after the use of this one with `count`, or None if it may not be used.
 
-    With as many as we keep, one that is not among them and is not younger than the oldest may have been used
-    and dropped: it is spent too. So is one whose time has ended since `usable` was asked. What was used is
-    kept a little longer than it lives, for the node whose clock is behind.
+    See RFC 7616 section 3.4. If `MAX_KEPT` nonces are kept, an unknown nonce that is not younger than the
+    oldest of them may have been used and dropped, so it may not be used. Neither may one that has expired
+    since `usable` was called. Used nonces are kept `FUTURE_SECONDS` longer than their lifetime, for a node
+    whose clock is behind.
     """
     if nonce.issued_us / 1e6 + LIFETIME_SECONDS <= now:
         return None

@@ -1,4 +1,4 @@
-"""Pings of phones over UDP: when one is sent, what it says, what an answer is worth (RFC 3261 section 11)."""
+"""Pings of phones over UDP: their times, content and evaluation (RFC 3261 section 11)."""
 
 from dataclasses import replace
 from hashlib import blake2b
@@ -8,44 +8,44 @@ from registrar.model import Binding, Epoch, Flow
 from registrar.sip import parse_uri
 
 PREFIX: Final = "z9hG4bKping"
-"""How the branch of every ping begins: an answer is known by it before anything else is looked at."""
+"""Prefix of the branch of every ping; it identifies a response before anything else is parsed."""
 WAITS: Final = (2.0, 4.0, 8.0, 2.0)
-"""So long an answer is waited for after each sending: 16 s in all."""
+"""Seconds to wait for a response after each transmission: 16 s in total."""
 LEAST_PAUSE: Final = 4.0
 MOST_PAUSE: Final = 60.0
-"""From one ping of a silent phone to the next: twice as long each time, as most of them stay away."""
+"""Limits of the pause between pings of a silent phone; it doubles each time, as most stay silent."""
 JITTER: Final = 0.1
 FRESH_SECONDS: Final = 60
-"""A sign of life that is younger is not written again, unless the round trip changed."""
+"""A sign of life is not written again within this time, unless the round-trip time changed."""
 SAME_RTT: Final = 0.2
 SAME_MILLISECONDS: Final = 5.0
-"""A round trip has not changed when it moved by less than either: in a house it is all jitter."""
+"""A smaller change of the round-trip time than either limit is ignored: on a local network it is jitter."""
 TAIL_BYTES: Final = 8
 
 
 def first_wait(seconds: float, roll: float) -> float:
-    """When a phone is pinged first: at any moment of the interval. `roll` is in [0, 1)."""
+    """Return the wait before the first ping, a random part of the interval; `roll` is in [0, 1)."""
     return seconds * roll
 
 
 def pause(seconds: float, roll: float) -> float:
-    """From one ping to the next: the interval, and up to a tenth more or less."""
+    """Return the pause between two pings: the interval, plus or minus up to a tenth."""
     return seconds * (1 - JITTER + 2 * JITTER * roll)
 
 
 def longer(wait: float) -> float:
-    """The pause of a silent phone after one of `wait`."""
+    """Return the next pause for a silent phone after a pause of `wait`."""
     return min(MOST_PAUSE, 2 * wait)
 
 
 def branch(number: int, salt: bytes) -> str:
-    """The branch of a ping. Only who has `salt`, or sees the ping, can tell it."""
+    """Return the branch of a ping. It is known only with `salt`, or to a peer that sees the ping."""
     tail = blake2b(b"%d" % number, digest_size=TAIL_BYTES, key=salt).hexdigest()
     return f"{PREFIX}{number:x}.{tail}"
 
 
 def options(binding: Binding, flow: Flow, branch: str) -> bytes:
-    """The ping. It names nobody but the phone itself, in the words of its own contact."""
+    """Return the OPTIONS request of a ping. It names only the phone, by its own Contact URI."""
     host = f"[{flow.local_ip}]" if ":" in flow.local_ip else flow.local_ip
     target = binding.contact
     if "?" in target:
@@ -64,7 +64,7 @@ def options(binding: Binding, flow: Flow, branch: str) -> bytes:
 
 
 def essence(binding: Binding) -> Binding:
-    """What a ping must know of a binding; any REGISTER for it changes that, and nothing else does."""
+    """Return the fields of a binding that pings need; only a REGISTER for the binding changes them."""
     return Binding(
         contact=binding.contact,
         expires_at=binding.expires_at,
@@ -80,12 +80,15 @@ def essence(binding: Binding) -> Binding:
 
 
 def is_at(binding: Binding, flow: Flow) -> bool:
-    """Whether `flow` comes from the address and port that the binding was made from."""
+    """Return whether `flow` has the remote address and port from which the binding was made."""
     return (binding.public_ip, binding.public_port) == (flow.remote_ip, flow.remote_port)
 
 
 def worth_writing(rtt_ms: float | None, written_ms: float | None, seen: Epoch, written_seen: Epoch) -> bool:
-    """Whether an answer at `seen` tells a reader of the status anything new; None: no round trip is known."""
+    """Return whether a response at `seen` changes the status enough to be written.
+
+    A round-trip time of None is unknown.
+    """
     if seen - written_seen >= FRESH_SECONDS:
         return True
     if rtt_ms is None or written_ms is None:
@@ -95,6 +98,9 @@ def worth_writing(rtt_ms: float | None, written_ms: float | None, seen: Epoch, w
 
 
 def _without_headers(contact: str) -> str:
-    """RFC 3261 section 19.1.1: a Request-URI has no headers. A user may contain a question mark."""
+    """Return a Contact URI without its headers: a Request-URI has none (RFC 3261 section 19.1.1).
+
+    The URI is parsed, as a user part may contain a question mark.
+    """
     uri = parse_uri(contact)
     return str(replace(uri, headers=None)) if uri.is_sip else contact

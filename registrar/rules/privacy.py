@@ -1,4 +1,4 @@
-"""Which privacy the sender of a request asks for (RFC 3323, RFC 3325 section 9.3)."""
+"""The privacy that the sender of a message requests (RFC 3323, RFC 3325 section 9.3)."""
 
 from typing import Final
 
@@ -9,12 +9,12 @@ from .identity import ANONYMOUS_HOST
 HEADER: Final = "privacy"
 NONE: Final = "none"
 IDENTITY: Final = frozenset({"id", "user"})
-"""Values that withhold name and number. `header` asks for what every request gets here: no address of a phone
-in Via, Contact or Record-Route. `history` likewise: History-Info never passes."""
+"""Values that withhold name and number. `header` needs no action, as we never show the address of a phone in
+Via, Contact or Record-Route. `history` needs none either, as History-Info never passes."""
 
 
 def values(message: Request | Response) -> frozenset[str]:
-    """The priv-values of a message, in lower case; `none` beside others does not count (section 4.2)."""
+    """Return the priv-values of a message in lower case; `none` beside others is ignored (section 4.2)."""
     text = message.headers.get(HEADER)
     if text is None:
         return frozenset()
@@ -24,14 +24,14 @@ def values(message: Request | Response) -> frozenset[str]:
 
 
 def hides_identity(message: Request | Response) -> bool:
-    """Whether the sender of a message asks for its identity to be withheld."""
+    """Return whether the sender of a message requests that its identity is withheld."""
     return not IDENTITY.isdisjoint(values(message))
 
 
 def is_anonymous(request: Request) -> bool:
-    """Whether the callee must not learn who sends `request`.
+    """Return whether the sender of `request` must be withheld from the callee.
 
-    A From at anonymous.invalid asks for it too: that is how a phone says it by itself (section 4.1.1.3).
+    A From at anonymous.invalid requests this, too: a phone can do so itself (section 4.1.1.3).
     """
     if request.headers.get(HEADER) is not None and hides_identity(request):
         return True

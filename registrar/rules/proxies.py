@@ -1,4 +1,4 @@
-"""Where a connection really comes from when a proxy of ours stands before it (REGISTRAR_TRUSTED_PROXIES)."""
+"""The original address of a connection through our own proxies (REGISTRAR_TRUSTED_PROXIES)."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -8,15 +8,15 @@ from registrar.model import Network
 
 MAX_HOPS: Final = 16
 SOURCE_IPV6_PREFIX: Final = 64
-"""What one customer of a provider has of IPv6: all of it is one source."""
+"""The IPv6 prefix that a provider gives one customer: its addresses count as one source."""
 
 
 def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
-    """The address behind our proxies: the rightmost entry of `hops` that is no proxy of ours, else `peer`.
+    """Return the address behind our proxies: the rightmost untrusted entry of `hops`, or else `peer`.
 
-    `hops` are the values of X-Forwarded-For, joined by commas. Nothing of it is looked at unless `peer` is
-    trusted. IPv4-mapped IPv6 is folded. Raises ValueError when a trusted proxy says what is no address, or
-    names too many.
+    `hops` holds the values of X-Forwarded-For, joined by commas. It is ignored unless `peer` is trusted. If
+    every entry is trusted, the leftmost one is returned. IPv4-mapped IPv6 becomes IPv4. Raise ValueError if a
+    trusted proxy sent an entry that is not an address, or too many entries.
     """
     address = _address(peer)
     if not hops.strip() or not _is_trusted(address, trusted):
@@ -33,9 +33,9 @@ def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
 
 
 def one_source(ip: str, ipv6_prefix: int = SOURCE_IPV6_PREFIX) -> str:
-    """Return what counts as one source: an IPv4 address, or the network of an IPv6 address.
+    """Return the source that an address belongs to: an IPv4 address, or the network of an IPv6 address.
 
-    A zone is left out. What is no address is returned as it is.
+    A zone is left out. Text that is not an address is returned unchanged.
     """
     if ":" not in ip:
         return ip

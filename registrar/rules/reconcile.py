@@ -1,4 +1,4 @@
-"""What to write when a store has come back and knows less than a phone was told (decision 4)."""
+"""The update for a store that returned without data which phones were already told (decision 4)."""
 
 from dataclasses import replace
 
@@ -10,11 +10,12 @@ from .settle import settle
 
 
 def reconcile(stored: Snapshot, ours: Snapshot, now: Epoch, *, promised: bool) -> Update | None:
-    """The update that makes the store know what this node told the phone; None when it knows already.
+    """Return the update that stores what this node told the phone, or None if the store has it already.
 
-    `ours` is what this node last wrote, or promised while the store was away. A store with an older version
-    than ours has lost what it had acknowledged: then our bindings stand. Otherwise somebody may have written
-    since, and only a binding that we refreshed later than what is stored wins, also when it has run out.
+    `ours` is the snapshot that this node last wrote, or promised while the store was unavailable. If the
+    store has an older version than ours, it has lost acknowledged writes, and our live bindings are restored.
+    Otherwise another node may have written since. Then only a binding that we refreshed later than the stored
+    one wins, even if it has expired.
     """
     if stored.version < ours.version:
         bindings = _newer(stored.bindings, ours.live(now), add=True)
@@ -37,19 +38,22 @@ def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool)
 
 
 def _is_later(one: Binding, other: Binding) -> bool:
-    """By the second of the refresh; within one second, by the sequence of one and the same phone."""
+    """Return whether `one` was refreshed later; within one second, the CSeq of the same Call-ID decides."""
     if one.refreshed_at == other.refreshed_at and one.call_id == other.call_id:
         return one.cseq > other.cseq
     return one.refreshed_at > other.refreshed_at
 
 
 def _is_same_refresh(one: Binding, other: Binding) -> bool:
-    """Whether both are of one REGISTER: then they differ in whether its phone is silent, if at all."""
+    """Return whether both are from the same REGISTER; they can then differ only in `silent_since`."""
     return (one.refreshed_at, one.call_id, one.cseq) == (other.refreshed_at, other.call_id, other.cseq)
 
 
 def _nonces(stored: tuple[AcceptedNonce, ...], ours: tuple[AcceptedNonce, ...]) -> tuple[AcceptedNonce, ...]:
-    """All that either knows, each with its highest count; of too many the youngest, as `nonces.use` does."""
+    """Return the nonces of both, each with its highest count.
+
+    If there are too many, the youngest are kept, as in `nonces.use`.
+    """
     result: dict[tuple[int, str], AcceptedNonce] = {}
     for nonce in (*stored, *ours):
         key = (nonce.issued_us, nonce.mark)

@@ -1,4 +1,4 @@
-"""Where a called phone may send its caller: to numbers of the same customer (RFC 3261 section 21.3)."""
+"""The rule for redirections by a called phone: only to numbers of its customer (RFC 3261 section 21.3)."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -11,16 +11,17 @@ from registrar.sip import NameAddr, Response, param, parse_name_addrs
 from .identity import escape
 
 MAX_CONTACTS: Final = 10
-"""Each costs a look-up."""
+"""Maximum number of Contacts: each costs a look-up."""
 _Q: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 NOWHERE: Final = "Contact: the called phone redirects the call, and does not say where"
 STRANGER: Final = "Contact: the called phone redirects to an address that is not a number of this customer"
 
 
 def users(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[str, str], ...] | None:
-    """The users that the Contacts of a 3xx dial, each with its q; None when one of them leads elsewhere.
+    """Return the users that the Contacts of a 3xx name, each with its q.
 
-    `is_here` tells a host at which the caller can dial.
+    Return None if a Contact leads elsewhere, is malformed, or if there are too many. `is_here` returns
+    whether the caller can dial at a host.
     """
     try:
         addresses = [one for row in response.headers.all("contact") for one in parse_name_addrs(row)]
@@ -33,7 +34,7 @@ def users(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[str
 
 
 def contacts(callees: Iterable[tuple[Callee, str]], domain: str) -> tuple[tuple[str, str], ...]:
-    """The Contact headers by which the caller reaches `callees`, each with its q."""
+    """Return the Contact headers for `callees`, each with its q, as the caller can dial them."""
     return tuple(
         ("Contact", f"<sip:{escape(callee.number)}@{domain}>" + (f";q={q}" if q else ""))
         for callee, q in callees
@@ -41,7 +42,7 @@ def contacts(callees: Iterable[tuple[Callee, str]], domain: str) -> tuple[tuple[
 
 
 def _user(address: NameAddr, is_here: Callable[[str], bool]) -> str:
-    """Whom an address dials; empty when that is not for us to say."""
+    """Return the user that an address dials; empty if the address is not one that we resolve."""
     uri = address.uri
     if not uri.is_sip or uri.user is None or uri.headers is not None or param(uri.params, "gr") is not None:
         return ""
@@ -49,6 +50,6 @@ def _user(address: NameAddr, is_here: Callable[[str], bool]) -> str:
 
 
 def _q(address: NameAddr) -> str:
-    """The preference of one Contact among several, empty when it has none that can be read."""
+    """Return the q of a Contact; empty if it is absent or malformed."""
     q = param(address.params, "q") or ""
     return q if _Q.fullmatch(q) else ""

@@ -1,4 +1,4 @@
-"""Which bindings a phone has after a REGISTER (RFC 3261 section 10.3, RFC 5626 section 6)."""
+"""The bindings of a phone after a REGISTER (RFC 3261 section 10.3, RFC 5626 section 6)."""
 
 import re
 from collections.abc import Callable
@@ -22,9 +22,9 @@ MAX_USER_AGENT: Final = 256
 MALFORMED_EXPIRES: Final = 3_600  # RFC 3261 section 10.2
 WEBSOCKETS: Final = frozenset({"ws", "wss"})
 HEARD: Final = "heard"
-"""Why a silent phone is registered again: a request of its own came."""
+"""Event reason: a silent phone is registered again, as one of its requests has arrived."""
 PING_ANSWERED: Final = "ping-answered"
-"""The same, by an answer to a ping."""
+"""Event reason: a silent phone is registered again, as it has answered a ping."""
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 _Q: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -33,25 +33,25 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A REGISTER that changes nothing."""
+    """The outcome of a REGISTER that is refused and changes nothing."""
 
     status: int
     reason: str
     headers: tuple[tuple[str, str], ...] = ()
     why: str = field(default="", compare=False)
-    """What is wrong and where, for the phone."""
+    """Text for the phone: what is wrong, and where."""
     label: str = ""
-    """The same as a word of the journal; empty: it is no entry there."""
+    """The reason as a word of the journal; empty: no journal entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The bindings after a REGISTER, and what is worth a line in the journal."""
+    """The bindings after a REGISTER, and the events for the journal."""
 
     bindings: tuple[Binding, ...]
     events: tuple[Event, ...]
     touched: frozenset[str] = frozenset()
-    """The contacts that this request made or refreshed."""
+    """Contacts that this request added or refreshed."""
 
 
 Outcome = Accepted | Rejected
@@ -59,11 +59,11 @@ Outcome = Accepted | Rejected
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One contact of a REGISTER."""
+    """One contact of a REGISTER, after validation."""
 
     uri: Uri
     expires: int
-    """Seconds to grant; 0 removes."""
+    """Seconds to grant; 0 removes the binding."""
     q: str
     instance: str
     reg_id: int
@@ -71,7 +71,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a REGISTER asks for."""
+    """The changes that a REGISTER requests."""
 
     contacts: tuple[Asked, ...]
     wildcard: bool
@@ -80,13 +80,13 @@ class Registration:
 
     @property
     def binds(self) -> bool:
-        """Whether it makes or refreshes a binding: a first contact in the sense of decision 2."""
+        """Return whether it adds or refreshes a binding: a first contact in the sense of decision 2."""
         return any(asked.expires > 0 for asked in self.contacts)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a REGISTER came from and who took it."""
+    """The source of a REGISTER and the process that received it."""
 
     transport: str
     public_ip: str
@@ -97,18 +97,18 @@ class Origin:
     generation: str
     secret_version: int
     flow: int = 0
-    """Id of the connection; over UDP of the listener."""
+    """Id of the connection; over UDP, id of the listener."""
     one_device: bool = False
-    """The phone is one browser: what it registers replaces what it had registered before it was reloaded."""
+    """The phone is one browser: its new binding replaces those from before the page was reloaded."""
 
 
 def nothing_is_dead(_binding: Binding) -> bool:
-    """For callers who know no connections."""
+    """Return False, for callers that know no connections."""
     return False
 
 
 def read(request: Request) -> Registration | Rejected:
-    """What the request asks for, or why it cannot be granted whatever is bound now."""
+    """Return the requested changes, or a Rejected if they are invalid for any current bindings."""
     number, _ = request.cseq
     header = request.headers.get("expires")
     if request.wildcard:
@@ -140,9 +140,10 @@ def register(
     now: Epoch,
     is_dead: Callable[[Binding], bool] = nothing_is_dead,
 ) -> Outcome:
-    """The outcome of `asked` on the bindings `before`: everything it asks for, or nothing.
+    """Return the outcome of `asked` on the bindings `before`: all its changes are made, or none.
 
-    `is_dead` tells a binding whose connection is known to be closed: it is the first to go beyond the cap.
+    `is_dead` returns whether the connection of a binding is known to be closed. Such a binding is removed
+    first if there are more than `MAX_CONTACTS`.
     """
     live = before.live(now)
     if asked.wildcard:
@@ -175,18 +176,21 @@ def register(
 
 
 def expire(before: Snapshot, now: Epoch) -> Accepted:
-    """What is left of the bindings at `now`."""
+    """Return the bindings that are live at `now`, and events for the expired ones."""
     return Accepted(before.live(now), tuple(_run_out(before, now)))
 
 
 def drop(before: Snapshot, gone: list[Binding], kind: EventKind, reason: str, now: Epoch) -> Accepted:
-    """What is left at `now` when the live bindings in `gone` end for `reason`."""
+    """Return the bindings that remain at `now` after the live bindings in `gone` end for `reason`."""
     kept = tuple(binding for binding in before.live(now) if binding not in gone)
     return Accepted(kept, (*_run_out(before, now), *(_ended(binding, kind, reason, now) for binding in gone)))
 
 
 def silence(before: Snapshot, silent: list[Binding], now: Epoch) -> Accepted:
-    """What is bound at `now` when the phones of the live bindings in `silent` answer no pings: all of it."""
+    """Return the live bindings at `now`, with those in `silent` marked as silent.
+
+    Their phones answer no pings, but they stay bound.
+    """
     bindings = tuple(
         replace(binding, silent_since=int(now)) if binding in silent else binding
         for binding in before.live(now)
@@ -197,7 +201,7 @@ def silence(before: Snapshot, silent: list[Binding], now: Epoch) -> Accepted:
 
 
 def hear(before: Snapshot, back: list[Binding], reason: str, now: Epoch) -> Accepted:
-    """What is bound at `now` when the phones of the silent bindings in `back` were heard again."""
+    """Return the live bindings at `now`; those in `back` are no longer silent, as their phones were heard."""
     bindings = tuple(
         replace(binding, silent_since=0) if binding in back else binding for binding in before.live(now)
     )
@@ -206,18 +210,21 @@ def hear(before: Snapshot, back: list[Binding], reason: str, now: Epoch) -> Acce
 
 
 def contact_values(bindings: tuple[Binding, ...], touched: frozenset[str], now: Epoch) -> list[str]:
-    """The Contact headers of a 200: every binding with its exact time left, the request's own first."""
+    """Return the Contact values of a 200: every binding with its remaining time, the request's own first."""
     own_first = sorted(bindings, key=lambda binding: binding.contact not in touched)
     return [_contact_value(binding, now) for binding in own_first]
 
 
 def printable(text: str, limit: int) -> str:
-    """Text of a peer that other systems will show: no control characters, at most `limit` characters."""
+    """Return text of a peer in a form that other systems can show.
+
+    It has no control characters and at most `limit` characters.
+    """
     return _UNPRINTABLE.sub("", text[:limit])
 
 
 def local_address(request: Request) -> str:
-    """The address a phone has behind its NAT: that of its Contact, else of its Via (D38)."""
+    """Return the address of a phone behind its NAT: from its Contact, else from its Via, else empty (D38)."""
     for address in request.contacts[:1]:
         literal = _literal(address.uri.host)
         if literal is not None:
@@ -226,7 +233,7 @@ def local_address(request: Request) -> str:
 
 
 def _last_of_each(contacts: list[Asked]) -> tuple[Asked, ...]:
-    """A URI that stands twice in one request means what was said of it last."""
+    """Return the contacts without duplicates: if a URI occurs twice in one request, the last one counts."""
     return tuple(
         contact
         for position, contact in enumerate(contacts)
@@ -251,7 +258,10 @@ def _asked(address: NameAddr, header: str | None, *, outbound: bool) -> Asked | 
 
 
 def _granted(parameter: str | None, header: str | None) -> int | Rejected:
-    """Section 10.3 step 7: the parameter wins over the header; nothing, or nonsense, is one hour."""
+    """Return the seconds to grant, or a Rejected if they are too few (section 10.3 step 7).
+
+    The parameter takes precedence over the header. An absent or malformed value counts as one hour.
+    """
     text = parameter if parameter is not None else header
     if text is None:
         return DEFAULT_EXPIRES
@@ -265,7 +275,7 @@ def _granted(parameter: str | None, header: str | None) -> int | Rejected:
 
 @lru_cache(1_024)
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """The IP address that a host is, None for a name."""
+    """Return the IP address of a literal host, or None for a host name."""
     try:
         return ip_address(host.strip("[]"))
     except ValueError:
@@ -281,9 +291,10 @@ def _dialable(host: str) -> bool:
 
 
 def _same(binding: Binding, contact: Asked) -> bool:
-    """Section 19.1.4, or one instance and one flow of RFC 5626 (docs/decisions.md).
+    """Return whether a binding and a contact are the same (docs/decisions.md).
 
-    A removal is by URI alone, unless it names a flow: without reg-id the instance may have a newer Contact.
+    Their URIs are equal (section 19.1.4), or instance and reg-id are (RFC 5626). A removal without reg-id
+    compares the URI only, as the instance may have a newer Contact.
     """
     is_key = bool(contact.instance) and bool(contact.expires or contact.reg_id)
     if is_key and (binding.instance, binding.reg_id) == (contact.instance, contact.reg_id):
@@ -297,7 +308,7 @@ def _replaces(contact: Asked, binding: Binding, origin: Origin) -> bool:
     if not origin.one_device or not contact.expires or binding.transport not in WEBSOCKETS:
         return False
     other_flow = contact.instance and contact.instance == binding.instance
-    return not other_flow  # RFC 5626 section 4.2: it may have a second one on purpose
+    return not other_flow  # RFC 5626 section 4.2: the instance may have a second flow on purpose
 
 
 def _is_at(binding: Binding, uri: Uri) -> bool:
@@ -313,7 +324,10 @@ def _bad_contact(reason: str, why: str) -> Rejected:
 
 
 def _bad_order(asked: Registration) -> Rejected:
-    """Section 10.3 steps 6 and 7: a later request of the same Call-ID has come already."""
+    """Return the refusal for a REGISTER that is older than one with the same Call-ID.
+
+    See section 10.3 steps 6 and 7.
+    """
     why = f"CSeq: {asked.cseq} is not higher than that of an earlier REGISTER with this Call-ID"
     return Rejected(400, "CSeq Out Of Order", why=why, label="cseq-out-of-order")
 
@@ -323,7 +337,7 @@ def _bind(
 ) -> Binding:
     return Binding(
         contact=str(contact.uri),
-        expires_at=floor(now + contact.expires + 0.5),  # `_seconds_left` rounds the other way
+        expires_at=floor(now + contact.expires + 0.5),  # `_seconds_left` rounds in the other direction
         call_id=asked.call_id,
         cseq=asked.cseq,
         q=contact.q,
@@ -344,7 +358,10 @@ def _bind(
 
 
 def _heard_from(others: list[Binding], origin: Origin, now: Epoch, events: list[Event]) -> list[Binding]:
-    """Whatever is asked, and over whichever node: a silent phone at the place that it came from is back."""
+    """Return `others` without the silent mark on bindings from the same place as the REGISTER.
+
+    Any REGISTER from there, over any node, shows that the phone is back. Append the events to `events`.
+    """
     silent = [binding for binding in others if binding.silent_since and _is_from(binding, origin)]
     if not silent:
         return others
@@ -358,9 +375,9 @@ def _is_from(binding: Binding, origin: Origin) -> bool:
 
 
 def _event(binding: Binding, replaced: list[Binding], now: Epoch) -> Event | None:
-    """A mere refresh is no event; another address, transport or user agent is a move.
+    """Return the event for a new binding, or None for a refresh without changes.
 
-    Whoever was silent registers anew.
+    Another address, transport or user agent is a move. A phone that was silent is registered again.
     """
     same = [old for old in replaced if _whereabouts(old) == _whereabouts(binding)]
     if same and not all(old.silent_since for old in same):
@@ -403,9 +420,10 @@ def _remove_all(before: Snapshot, live: tuple[Binding, ...], asked: Registration
 def _capped(
     others: list[Binding], made: int, is_dead: Callable[[Binding], bool]
 ) -> tuple[list[Binding], list[Binding]]:
-    """Beyond the cap go those on closed connections, then the silent, then those refreshed longest ago.
+    """Return the bindings that are kept and those that exceed `MAX_CONTACTS`; `made` are already counted.
 
-    Gives those that are kept and those that are not. Never one of this request.
+    Bindings on closed connections are removed first, then silent ones, then those refreshed longest ago. A
+    binding of this request is never removed.
     """
     newest_first = sorted(
         others, key=lambda binding: (is_dead(binding), binding.silent_since > 0, -binding.refreshed_at)
@@ -422,11 +440,14 @@ def _contact_value(binding: Binding, now: Epoch) -> str:
 
 
 def _seconds_left(binding: Binding, now: Epoch) -> int:
-    """Exactly what was granted when it is asked at the same moment, whatever part of a second that is."""
+    """Return the seconds left, at least 1.
+
+    At the time of the grant this is exactly the granted value, for any fraction of a second.
+    """
     return max(1, ceil(binding.expires_at - now - 0.5))
 
 
 def names_phone(to: Uri, username: str, extension: str) -> bool:
-    """Whether the user part of To names the authenticated phone: its username, or its extension (D15)."""
+    """Return whether the user part of To is the username or extension of the authenticated phone (D15)."""
     user = unescape(to.user or "")
     return bool(user) and user in (username, extension)

@@ -1,6 +1,6 @@
-"""Where a request goes: from the bindings of the called phones to devices, each with its flows, best first.
+"""The target set of a request: devices of the called phones, each with its flows, best first.
 
-What follows later (groups, queues, trunks, forwarding) are further kinds of target for the same lists.
+Later features (groups, queues, trunks, forwarding) are further kinds of target for the same lists.
 """
 
 import re
@@ -13,22 +13,22 @@ from registrar.sip import unescape
 from .tokens import Named, Target, contact_mark, instance_mark, target_of
 
 DIALOG_MAKERS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
-"""Methods that make a dialog, or an implicit subscription (RFC 3515): they are recorded."""
+"""Methods that create a dialog, or an implicit subscription (RFC 3515): they get a Record-Route."""
 NUMBER: Final = re.compile(r"[-.()]*+[0-9*#+][-.()0-9*#+]*+")
 """A telephone number with visual separators (RFC 3966 section 5.1.1)."""
 SEPARATORS: Final = str.maketrans("", "", "-.()")
 
 ROUTED = DIALOG_MAKERS | {"MESSAGE"}
-"""What goes from phone to phone outside a dialog."""
+"""Methods that are routed from phone to phone outside a dialog."""
 SIPS: Final = "sips:"
 SECURE: Final = frozenset({"tls", "wss"})
-"""By which a `sips:` URI is reached."""
+"""Transports by which a `sips:` URI is reached."""
 MAX_CARRIED: Final = 300
-"""Of a URI, or of the rest of one, that no binding has: our tokens carry it."""
+"""Maximum length of a URI, or of the rest of one, that no binding has, so that our tokens carry it."""
 
 
 def dialled(user: str) -> tuple[str, ...]:
-    """Return what the user part of a URI may name, the likeliest first: all of it, then the number in it.
+    """Return the possible names in the user part of a URI, likeliest first: all of it, then its number.
 
     A telephone-subscriber has parameters such as `;phone-context` and `;isub`, and visual separators
     (RFC 3261 section 19.1.6).
@@ -41,10 +41,10 @@ def dialled(user: str) -> tuple[str, ...]:
 
 
 def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | None) -> list[list[Target]]:
-    """The devices to ring, each as its flows from the youngest to the oldest (RFC 5626 section 6).
+    """Return the devices to ring, each as its flows from the youngest to the oldest (RFC 5626 section 6).
 
-    Those of which nothing is heard come last. Several flows of one `+sip.instance` are one device: only one
-    of them is tried at a time. The caller's own device is none.
+    Silent flows come last in their device. Several flows of one `+sip.instance` are one device: only one of
+    them is tried at a time. The caller's own device is left out.
     """
     order: dict[tuple[str, str], list[Binding]] = {}
     phones: dict[tuple[str, str], str] = {}
@@ -62,17 +62,20 @@ def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | 
 
 
 def _is_same_device(one: Target, other: Target) -> bool:
-    """A phone may call by another flow than that of its binding: a large INVITE goes by TCP."""
+    """Return whether two targets are the same device.
+
+    A phone may call on another flow than that of its binding: a large INVITE goes over TCP.
+    """
     if one.phone == other.phone and other.registered and one.contact == other.registered:
         return True
     return is_same_flow(one, other)
 
 
 def allowed(rows: list[list[Target]], node: str, *, is_secure: bool) -> list[list[Target]]:
-    """The devices without the ways by which no `sips:` URI may go; those that have no other are left out.
+    """Return the devices with only their allowed flows; a device without one is left out.
 
-    `is_secure`: the request is for such a URI, else only for a phone that calls itself so. From node to node
-    there is no TLS.
+    If `is_secure` is true, the request is for a `sips:` URI. Otherwise only flows of a phone with a `sips:`
+    Contact are restricted. The flow must be on this node, as there is no TLS between nodes.
     """
     kept = []
     for row in rows:
@@ -83,19 +86,19 @@ def allowed(rows: list[list[Target]], node: str, *, is_secure: bool) -> list[lis
 
 
 def is_sips(uri: str) -> bool:
-    """Whether a URI asks for TLS on every hop."""
+    """Return whether a URI requires TLS on every hop."""
     return uri[:5].lower() == SIPS
 
 
 def is_allowed(target: Target, node: str, *, is_secure: bool) -> bool:
-    """Whether a request may go this way (RFC 3261 section 26.2.2)."""
+    """Return whether a request may be sent to this target (RFC 3261 section 26.2.2)."""
     if not is_secure and not is_sips(target.contact):
         return True
     return target.transport in SECURE and target.node == node
 
 
 def same_device(rows: list[list[Target]], named: Named) -> list[list[Target]]:
-    """Those of `devices` that a token names: by their instance when it names one, else by their Contact."""
+    """Return the devices in `rows` that a token names, by instance if there is one, else by Contact."""
 
     def is_it(target: Target) -> bool:
         if target.instance or any(named.instance):
@@ -106,12 +109,12 @@ def same_device(rows: list[list[Target]], named: Named) -> list[list[Target]]:
 
 
 def is_same_flow(one: Target, other: Target) -> bool:
-    """Whether two targets are one phone on one flow."""
+    """Return whether two targets are the same phone on the same flow."""
     return _place(one) == _place(other)
 
 
 def named_by(live: Sequence[Binding], named: Named) -> Binding | None:
-    """The binding that a token names; None: it is not there any more."""
+    """Return the binding that a token names, or None if it no longer exists."""
     for binding in live:
         if contact_mark(binding.contact) == named.contact:
             return binding
@@ -119,7 +122,7 @@ def named_by(live: Sequence[Binding], named: Named) -> Binding | None:
 
 
 def again(live: Sequence[Binding], lost: Named) -> list[Target]:
-    """The ways to a phone whose binding is gone: where it has registered since, the same device first."""
+    """Return the targets for a phone whose binding is gone: its live bindings, the same device first."""
 
     def likeness(binding: Binding) -> tuple[bool, bool, bool, int]:
         same_device = bool(binding.instance) and instance_mark(binding.instance) == lost.instance
@@ -130,13 +133,13 @@ def again(live: Sequence[Binding], lost: Named) -> list[Target]:
 
 
 def named_of(target: Target) -> Named:
-    """What a token says of a target."""
+    """Return the part of a target that a token names."""
     contact = contact_mark(target.registered or target.contact)
     return Named(target.phone, contact, instance_mark(target.instance))
 
 
 def folded_contact(target: Target) -> str:
-    """How a phone calls itself in a dialog, as its binding need not say it; empty: as it is registered."""
+    """Return a dialog Contact as its difference from the registered one; empty if they are equal."""
     contact, registered = target.contact, target.registered
     if contact == registered:
         return ""
@@ -145,18 +148,18 @@ def folded_contact(target: Target) -> str:
 
 
 def can_be_carried(contact: str, registered: str) -> bool:
-    """Whether what a Contact has beyond that of a binding fits into a token."""
+    """Return whether the difference of a Contact from that of a binding fits into a token."""
     return len(contact) <= MAX_CARRIED or len(contact) - _shared(contact, registered) <= MAX_CARRIED
 
 
 def _shared(one: str, other: str) -> int:
-    """With how many characters both begin."""
+    """Return the length of the common prefix of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))
 
 
 def unfolded_contact(folded: str, registered: str) -> str:
-    """What `folded_contact` was made of."""
+    """Return the dialog Contact of a text from `folded_contact`."""
     if not folded:
         return registered
     same, _, rest = folded.partition(" ")
@@ -164,7 +167,7 @@ def unfolded_contact(folded: str, registered: str) -> str:
 
 
 def way_of(target: Target) -> str:
-    """The flow of a phone that has no binding there, as words of a token; empty: its binding says it."""
+    """Return the flow of a target without binding, as words of a token; empty if it has a binding."""
     if target.registered:
         return ""
     words = (target.transport, target.flow, target.ip, target.port, target.generation, target.node)
@@ -172,7 +175,7 @@ def way_of(target: Target) -> str:
 
 
 def target_by(way: str, named: Named, contact: str) -> Target | None:
-    """What `way_of` was made of."""
+    """Return the target of a text from `way_of`, or None if the text is empty."""
     if not way:
         return None
     transport, flow, ip, port, generation, node = way.split(" ", 5)
@@ -180,7 +183,7 @@ def target_by(way: str, named: Named, contact: str) -> Target | None:
 
 
 def has_moved(live: Sequence[Binding], target: Target) -> bool:
-    """Whether a device on UDP has registered from elsewhere since, and from there no more."""
+    """Return whether a device on UDP has registered from another address and no longer from its old one."""
     if target.transport != "udp":
         return False
     place = (target.ip, target.port)
@@ -194,7 +197,7 @@ def has_moved(live: Sequence[Binding], target: Target) -> bool:
 
 
 def is_on(binding: Binding, flow: Flow, process: Process) -> bool:
-    """Whether a binding was made over this flow of this process."""
+    """Return whether a binding was made over this flow of this process."""
     if binding.connected != (flow.transport != "udp"):
         return False
     if binding.connected:

@@ -1,6 +1,6 @@
-"""What a session description says of its party, and what is taken out of it (RFC 8866): line by line.
+"""Queries and changes of a session description, line by line (RFC 8866).
 
-Every function takes any bytes, touches only lines that it knows, and gives the others back as they were.
+Every function accepts any bytes, changes only lines that it knows, and keeps all others unchanged.
 """
 
 import re
@@ -13,26 +13,26 @@ from registrar.model import LegKind
 CONTENT_TYPE: Final = "application/sdp"
 
 MIN_UNIQUE: Final = 16
-"""A username of so many octets (ours have 32) is no word that stands there by chance."""
+"""A username of this many octets (ours have 32) does not occur in an SDP by chance."""
 _FILLERS: Final = (b"-", b"_", b".", b"~", b"*", b"+", b"!", b"?")
 
 _DTLS: Final = re.compile(rb"(?:(?:UDP|TCP)/TLS/RTP/|(?:(?:UDP|TCP)/)?DTLS/)", re.IGNORECASE)
 _FEEDBACK_OVER_SRTP: Final = b"RTP/SAVPF"
-"""What the first browsers called it; with a fingerprint it is DTLS all the same (RFC 8842 section 5)."""
+"""The profile of the first browsers; with a fingerprint it means DTLS, too (RFC 8842 section 5)."""
 _SECURE: Final = frozenset({b"RTP/SAVP", b"RTP/SAVPF"})
 _COMMON_SUITES: Final = (b" AES_CM_128_HMAC_SHA1_80 ", b" AES_CM_128_HMAC_SHA1_32 ")
-"""What every phone with SDES has (RFC 4568 section 6.2); an engine offers a dozen."""
+"""The suites that every phone with SDES has (RFC 4568 section 6.2); a media engine offers a dozen."""
 _REJECTED: Final = b"0"
 
 _NARROW_RATE: Final = b"8000"
 _WIDE_AT_8000: Final = frozenset({b"g722"})
-"""Sampled at 16 kHz, but its clock is 8 kHz for historical reasons (RFC 3551 section 4.5.2)."""
+"""Codecs sampled at 16 kHz with an 8 kHz clock for historical reasons (RFC 3551 section 4.5.2)."""
 _WIDE_STATIC: Final = frozenset({b"6", b"9", b"10", b"11", b"14", b"16", b"17"})
 """Payload types that need no rtpmap (RFC 3551 table 4): DVI4 above 8 kHz, G722, L16, MPA."""
 _NO_SPEECH: Final = frozenset({b"telephone-event", b"cn", b"red"})
 _NO_SPEECH_STATIC: Final = frozenset({b"13", b"19"})
 _REPAIR: Final = frozenset({b"rtx", b"red", b"ulpfec", b"flexfec-03"})
-"""Video that repairs other video: half of what a browser lists, and nothing that a desk phone takes."""
+"""Formats that repair other video: half of a browser's list, and no desk phone accepts them."""
 
 _OF_BROWSERS: Final = frozenset(
     b"extmap extmap-allow-mixed msid msid-semantic ssrc ssrc-group rtcp-fb rtcp-rsize rid simulcast mid "
@@ -44,12 +44,12 @@ Lines = list[bytes]
 
 
 def is_sdp(content_type: str | None) -> bool:
-    """Whether a Content-Type names a session description."""
+    """Return whether a Content-Type names a session description."""
     return content_type is not None and content_type.partition(";")[0].strip().lower() == CONTENT_TYPE
 
 
 def leg_kind(sdp: bytes) -> LegKind | None:
-    """What media its party speaks; None when it is no session description or has no media."""
+    """Return the media kind of its party, or None if it is not a session description or has no media."""
     if not sdp.startswith(b"v="):
         return None
     media = [line for line in sdp.splitlines() if line.startswith(b"m=")]
@@ -65,9 +65,9 @@ def leg_kind(sdp: bytes) -> LegKind | None:
 
 
 def media_address(sdp: bytes) -> str:
-    """The address at which its party wants the first stream that is not refused; empty when it names none.
+    """Return the address for the first stream that is not refused; empty if there is none.
 
-    A host name, or an address that only says that media is held, counts as none.
+    A host name does not count, nor does an unspecified address, which only puts media on hold.
     """
     session, media = _sections(sdp)
     chosen = next((section for section in media if _port(section) != _REJECTED), [])
@@ -94,9 +94,9 @@ def _address(line: bytes) -> str:
 
 
 def without_names(sdp: bytes, *usernames: str) -> bytes:
-    """Without any of `usernames`, in whatever letters: the o= line then names nobody (RFC 8866 section 5.2).
+    """Return the SDP without `usernames`, in any letter case; the o= line then has no username.
 
-    A short one is looked for there only: `1001` may be a port as well.
+    See RFC 8866 section 5.2. A short username is searched in the o= line only: `1001` may be a port, too.
     """
     for username in usernames:
         name = username.encode(errors="replace")
@@ -107,7 +107,7 @@ def without_names(sdp: bytes, *usernames: str) -> bytes:
 
 
 def _without_name(sdp: bytes, name: bytes) -> bytes:
-    # A filler that is no part of the name: nothing that stands around it can make the name anew.
+    # The filler is not part of the name, so the filler and the text around it cannot form the name again.
     filler = next((letter for letter in _FILLERS if letter not in name), b"")
     return re.sub(re.escape(name), filler, sdp, flags=re.IGNORECASE)
 
@@ -120,7 +120,7 @@ def _nobody(line: bytes, name: bytes) -> bytes:
 
 
 def without_video(sdp: bytes) -> bytes:
-    """Every video stream refused (RFC 3264 section 6), and out of its bundle (RFC 8843 section 7.3.3)."""
+    """Return the SDP with all video refused (RFC 3264 section 6) and unbundled (RFC 8843 section 7.3.3)."""
     session, media = _sections(sdp)
     refused: set[bytes] = set()
     for number, section in enumerate(media):
@@ -135,7 +135,10 @@ def without_video(sdp: bytes) -> bytes:
 
 
 def _unbundled(line: bytes, refused: set[bytes]) -> bytes:
-    """A line a=group without some streams; empty when none is left."""
+    """Return an a=group line without the refused streams; empty if no stream remains.
+
+    Other lines are unchanged.
+    """
     if not line.startswith(b"a=group:"):
         return line
     semantics, *mids = line.split()
@@ -146,7 +149,7 @@ def _unbundled(line: bytes, refused: set[bytes]) -> bytes:
 
 
 def narrowband(sdp: bytes) -> bytes:
-    """Audio without the codecs above telephone quality; untouched where nothing else would be left."""
+    """Return the SDP without wideband audio codecs; a stream that has no other speech codec is unchanged."""
     session, media = _sections(sdp)
     for number, section in enumerate(media):
         if section[0].lower().startswith(b"m=audio "):
@@ -156,7 +159,7 @@ def narrowband(sdp: bytes) -> bytes:
 
 
 def without_hidden_candidates(sdp: bytes) -> bytes:
-    """Without the ICE candidates whose address only the browser's own network can tell (mDNS names)."""
+    """Return the SDP without ICE candidates whose address is an mDNS name of the browser's own network."""
     lines = sdp.splitlines(keepends=True)
     return b"".join(line for line in lines if not _is_hidden(line))
 
@@ -169,7 +172,10 @@ def _is_hidden(line: bytes) -> bool:
 
 
 def for_plain(sdp: bytes) -> bytes:
-    """Without what only browsers read: a desk phone has no use for it, and a datagram no room."""
+    """Return the SDP without attributes and formats that only browsers use.
+
+    A desk phone has no use for them, and a datagram has no room for them.
+    """
     session, media = _sections(sdp)
     for number, section in enumerate(media):
         if section[0].lower().startswith(b"m=video "):
@@ -179,7 +185,7 @@ def for_plain(sdp: bytes) -> bytes:
 
 
 def for_srtp(sdp: bytes) -> bytes:
-    """The same for a phone that wants SRTP, with the cipher suites alone that every such phone has."""
+    """Return the SDP of `for_plain` with only the cipher suites that every SRTP phone has."""
     lines = for_plain(sdp).splitlines(keepends=True)
     return b"".join(line for line in lines if not line.startswith(b"a=crypto:") or _is_common(line))
 
@@ -199,7 +205,7 @@ def _is_of_browsers(line: bytes) -> bool:
 # The codecs of one stream
 
 Codec = tuple[bytes, bytes, bytes]
-"""Payload type, name in small letters, clock rate; name and rate are empty where no rtpmap tells them."""
+"""Payload type, name in lower case, clock rate; name and rate are empty without an rtpmap."""
 
 
 def _codecs(section: Lines) -> list[Codec]:
@@ -229,7 +235,7 @@ def _is_repair(codec: Codec) -> bool:
 
 
 def _without_codecs(section: Lines, is_unwanted: Callable[[Codec], bool]) -> Lines:
-    """A stream without some codecs; as it is when all of them are unwanted or none."""
+    """Return a stream without the unwanted codecs; unchanged if all of them are unwanted, or none."""
     codecs = _codecs(section)
     unwanted = {codec[0] for codec in codecs if is_unwanted(codec)}
     left = [codec[0] for codec in codecs if codec[0] not in unwanted]
@@ -243,7 +249,7 @@ _PAYLOAD: Final = re.compile(rb"a=(?:rtpmap|fmtp|rtcp-fb):[ \t]*([^\s]+)", re.IG
 
 
 def _payload(line: bytes) -> bytes | None:
-    """Of which payload type a line speaks."""
+    """Return the payload type that a line describes, or None."""
     found = _PAYLOAD.match(line)
     return found[1] if found else None
 
@@ -252,7 +258,7 @@ def _payload(line: bytes) -> bytes | None:
 
 
 def _sections(sdp: bytes) -> tuple[Lines, list[Lines]]:
-    """The lines of the session, and those of each stream, which begin with its m= line."""
+    """Return the lines of the session, and the lines of each stream, which begin with its m= line."""
     lines = sdp.splitlines(keepends=True)
     starts = [number for number, line in enumerate(lines) if line.startswith(b"m=")]
     ends = [*starts[1:], len(lines)]

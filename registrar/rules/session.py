@@ -1,4 +1,4 @@
-"""Session timers as a proxy sees them: asked for where nobody did, kept where one knows none (RFC 4028)."""
+"""Session timers in a proxy, which adds them to requests and to responses without them (RFC 4028)."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ from registrar.sip import Request, Response
 
 SESSION_SECONDS: Final = 1_800
 LEAST_SECONDS: Final = 90
-"""RFC 4028 section 4: less would be too many refreshes."""
+"""Minimum interval of RFC 4028 section 4: a shorter one would cause too many refreshes."""
 TIMER: Final = "timer"
 METHODS: Final = frozenset({"INVITE", "UPDATE"})
 
@@ -17,27 +17,30 @@ Extra = tuple[tuple[str, str], ...]
 
 
 def is_too_brief(request: Request) -> bool:
-    """Whether to refuse with 422 and `Min-SE: 90` (section 8.1): only who knows the extension can be told."""
+    """Return whether to refuse a request with 422 and `Min-SE: 90` (section 8.1).
+
+    Only a sender that supports the extension understands this refusal.
+    """
     seconds = _seconds(request.headers.get("session-expires")) if request.method in METHODS else None
     return seconds is not None and seconds < LEAST_SECONDS and _supports(request)
 
 
 def asked(request: Request) -> Extra:
-    """The headers that an INVITE or UPDATE gets on its way (section 8.1)."""
+    """Return the headers to add to an INVITE or UPDATE that is forwarded (section 8.1)."""
     if request.method not in METHODS:
         return ()
     seconds = _seconds(request.headers.get("session-expires"))
     if seconds is None:
         return (("Session-Expires", str(_usual(request))),)
-    if seconds < LEAST_SECONDS:  # from a caller that does not know the extension
+    if seconds < LEAST_SECONDS:  # the caller does not support the extension
         return (("Session-Expires", str(LEAST_SECONDS)), ("Min-SE", str(LEAST_SECONDS)))
     return ()
 
 
 def granted(request: Request, response: Response) -> tuple[Extra, int]:
-    """The headers that a 2xx gets on its way back, and after how many seconds the session is over.
+    """Return the headers to add to a 2xx, and the session interval in seconds (section 8.2).
 
-    Section 8.2. 0: nobody refreshes it, so it does not run out.
+    An interval of 0 means that no party refreshes the session, so it does not expire.
     """
     if request.method not in METHODS or not 200 <= response.status < 300:
         return (), 0
@@ -52,7 +55,7 @@ def granted(request: Request, response: Response) -> tuple[Extra, int]:
 
 
 def _usual(request: Request) -> int:
-    """How long a session lasts for which nobody has said it; never less than the caller's least time."""
+    """Return the default session interval, at least the caller's Min-SE."""
     return max(SESSION_SECONDS, _seconds(request.headers.get("min-se")) or 0)
 
 

@@ -1,4 +1,4 @@
-"""From the bindings before and after a step to all that is written of it: one Update (docs/redis.md)."""
+"""The Update to write after a step, from the bindings before and after it (docs/redis.md)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from registrar.model import (
 from . import status
 
 QUIET_SECONDS: Final = 300
-"""The same refusal makes one event in this time (decision 15)."""
+"""The same refusal creates one event within this time (decision 15)."""
 MAX_REFUSALS: Final = 8
 
 
@@ -35,9 +35,9 @@ def settle(
     nonces: tuple[AcceptedNonce, ...] | None = None,
     customer: str = "",
 ) -> Update:
-    """The update that leaves `bindings`; `reason` is why the phone is offline when none is left.
+    """Return the update that writes `bindings`; `reason` is why the phone is offline if none remains.
 
-    `nonces` None keeps those of `before`.
+    If `nonces` is None, those of `before` are kept.
     """
     kept = tuple(refusal for refusal in before.refusals if refusal.since + QUIET_SECONDS > now)
     after = Snapshot(next_version(before, now), bindings, before.nonces if nonces is None else nonces, kept)
@@ -53,7 +53,10 @@ def refuse(
     deny: Deny,
     now: Epoch,
 ) -> Update:
-    """The update of a right digest that the access rule refused: noted, without spoiling a healthy status."""
+    """Return the update for a request with a correct digest that the access rule refused.
+
+    The refusal is recorded, but the status of an online phone stays online.
+    """
     known = next((old for old in before.refusals if (old.ip, old.reason) == (ip, deny.reason)), None)
     others = tuple(old for old in before.refusals if old is not known and old.since + QUIET_SECONDS > now)
     events: tuple[Event, ...] = ()
@@ -66,7 +69,7 @@ def refuse(
     online = bool(before.heard(now))
     fields = status.rejected_fields(ip, deny.reason, now, online=online)
     said_online = _heard(before.bindings)
-    if said_online and not online:  # they have run out, and nobody has said so yet
+    if said_online and not online:  # they have expired, but the status does not show it yet
         fields["since"] = str(max(binding.expires_at for binding in said_online))
     after = Snapshot(
         next_version(before, now), before.bindings, nonces, (*others[-MAX_REFUSALS + 1 :], noted)
@@ -75,12 +78,15 @@ def refuse(
 
 
 def noted(before: Snapshot, nonces: tuple[AcceptedNonce, ...], now: Epoch) -> Update:
-    """The update of a request that changes no binding: its nonce is used, and that is all."""
+    """Return the update for a request that changes no binding: it only records the used nonce."""
     return Update(replace(before, version=next_version(before, now), nonces=nonces))
 
 
 def next_version(before: Snapshot, now: Epoch) -> int:
-    """Versions are microseconds, but never twice the same: they also order what was written before a loss."""
+    """Return the next version: microseconds, and always higher than that of `before`.
+
+    Versions also order writes from before a data loss.
+    """
     return max(before.version + 1, int(now * 1e6))
 
 
@@ -90,7 +96,7 @@ def _status(before: Snapshot, bindings: tuple[Binding, ...], reason: Reason, now
     if not heard:
         if was_online:
             return _offline(bindings, reason, now)
-        if said_online:  # they have run out, and nobody has said so yet
+        if said_online:  # they have expired, but the status does not show it yet
             ended = max(binding.expires_at for binding in said_online)
             return _offline(bindings, Reason.EXPIRED, Epoch(ended))
         return _still_offline(before, bindings, reason, now)
@@ -100,9 +106,9 @@ def _status(before: Snapshot, bindings: tuple[Binding, ...], reason: Reason, now
         fields = status.online_fields(heard, 0)
         del fields["since"]
         return fields
-    if before.live(now):  # whoever was silent is heard again
+    if before.live(now):  # a silent phone was heard again
         return status.online_fields(heard, int(now))
-    # Not `now`: a store that has lost everything is told again since when the phone is there.
+    # Not `now`: a store that has lost all data gets the original time of the registration again.
     return status.online_fields(heard, min(binding.registered_at for binding in heard))
 
 
@@ -111,7 +117,7 @@ def _heard(bindings: tuple[Binding, ...]) -> list[Binding]:
 
 
 def _offline(bindings: tuple[Binding, ...], reason: Reason, since: Epoch) -> dict[str, str]:
-    """The status of a phone that was online; what is bound yet is silent."""
+    """Return the status of a phone that was online; any remaining bindings are silent."""
     if bindings:
         return status.silent_fields(bindings, since)
     return status.offline_fields(reason, since)
@@ -120,14 +126,14 @@ def _offline(bindings: tuple[Binding, ...], reason: Reason, since: Epoch) -> dic
 def _still_offline(
     before: Snapshot, bindings: tuple[Binding, ...], reason: Reason, now: Epoch
 ) -> dict[str, str]:
-    """What changes of the status of a phone that was silent, or not there, and is still not heard."""
-    if not before.bindings:  # a store that has lost everything is told again of the silent, too
+    """Return the status changes of a phone that was silent or not bound, and still has no live signal."""
+    if not before.bindings:  # a store that has lost all data gets the silent bindings again, too
         since = max((binding.silent_since for binding in bindings), default=0)
         return status.silent_fields(bindings, Epoch(since)) if bindings else {}
     if bindings:
         return {"expiresAt": str(max(binding.expires_at for binding in bindings))}
     if reason is Reason.EXPIRED or not before.live(now):
-        return {}  # it is offline because it fell silent, and since then
+        return {}  # reason and time remain: offline since it became silent
     fields = status.offline_fields(reason, now)
     del fields["since"]
     return fields

@@ -1,4 +1,4 @@
-"""The live status of a phone: what is written about it, and what a reader may conclude (docs/redis.md)."""
+"""The live status of a phone: the written fields and their interpretation (docs/redis.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ REFUSED_AS = {
     "untrusted-network": Reason.IP_REJECTED,
     "customer-inactive": Reason.REVOKED,
 }
-"""Which refusals say why an offline phone stays offline; any other is only noted."""
+"""Refusal -> the reason why an offline phone stays offline; any other refusal is only recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """What is true of a phone now. `online is None` means: unknown, the store did not answer."""
+    """The status of a phone now. `online` is None if the store did not answer, so the status is unknown."""
 
     online: bool | None = False
     expires: int | None = -1
-    """Seconds left, -1 when offline, None when unknown."""
+    """Seconds left; -1 if offline, None if unknown."""
     local_ip_address: str | None = None
     public_ip_address: str | None = None
     public_port: int | None = None
@@ -34,35 +34,35 @@ class LiveStatus:
     transport: str | None = None
     node: str | None = None
     generation: str | None = None
-    """Which start of `node` it was."""
+    """The generation of `node`; each start of the node is a new one."""
     expires_at: int | None = None
-    """Epoch seconds at which the last binding runs out, or ran out."""
+    """Epoch seconds at which the last binding expires or expired."""
     state: str | None = "offline"
     reason: str | None = None
-    """None: the phone has never registered, or not within the last 30 days."""
+    """None if the phone has never registered, or not within the last 30 days."""
     since: int | None = None
-    """Epoch seconds since when `state` holds."""
+    """Epoch seconds at which `state` began."""
     last_seen: int | None = None
     rtt_ms: float | None = None
     last_rejected_at: int | None = None
     last_rejected_ip: str | None = None
     last_rejected_reason: str | None = None
     silent: bool = False
-    """Offline, but still bound over UDP: it answers no pings. It is called, and is back when it is heard."""
+    """Offline but still bound over UDP: it answers no pings. It gets calls, and is online once heard."""
     wrong_passwords: int | None = None
-    """How many wrong ones were sent since `wrong_passwords_since`, with no hour between two of them."""
+    """Number of wrong passwords since `wrong_passwords_since`, with gaps of less than an hour."""
     wrong_passwords_since: int | None = None
 
 
 UNKNOWN = LiveStatus(online=None, expires=None, state=None)
-"""The status while Redis is away: unknown is never reported as offline."""
+"""The status while Redis is unavailable: an unknown status is never reported as offline."""
 
 
 def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch) -> LiveStatus:
-    """What the status hash `fields` says at `now`.
+    """Return the status at `now` from the status hash `fields`.
 
-    `leases` maps the names of the living nodes to their generations: a phone on a connection (TCP, TLS,
-    WebSocket) is online only while the very process that holds its connection lives.
+    `leases` maps the names of the live nodes to their generations. A phone on a connection (TCP, TLS,
+    WebSocket) is online only while the process that holds its connection is alive.
     """
     if not fields:
         return LiveStatus()
@@ -73,7 +73,7 @@ def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch
     online = said_online and not expired and not lost
     reason = fields.get("reason") or None
     since = _int(fields, "since")
-    if said_online and not online:  # the sweep has not come by yet, but the truth does not wait for it
+    if said_online and not online:  # the sweep has not updated the hash yet; report the actual status
         reason = str(Reason.EXPIRED if expired else Reason.NODE_LOST)
         since = expires_at if expired else int(now)
     return LiveStatus(
@@ -102,19 +102,19 @@ def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch
 
 
 def needed_lease(fields: Mapping[str, str]) -> str | None:
-    """Name of the node whose lease decides about this phone; None when none does."""
+    """Return the name of the node whose lease decides about this phone, or None if no lease does."""
     if fields.get("online") == "1" and fields.get("transport") in CONNECTED_TRANSPORTS:
         return fields.get("node")
     return None
 
 
 def newest(bindings: Sequence[Binding]) -> Binding:
-    """The binding that the status shows: the one refreshed last."""
+    """Return the binding that the status shows: the one refreshed last."""
     return max(bindings, key=lambda binding: (binding.refreshed_at, binding.expires_at))
 
 
 def online_fields(bindings: Sequence[Binding], since: int) -> dict[str, str]:
-    """The status fields of a phone with live `bindings`: the newest is shown, the latest expiry counts."""
+    """Return the status fields of a phone with live `bindings`: the newest one and the latest expiry."""
     shown = newest(bindings)
     return {
         "online": "1",
@@ -134,7 +134,7 @@ def online_fields(bindings: Sequence[Binding], since: int) -> dict[str, str]:
 
 
 def refreshed_fields(bindings: Sequence[Binding]) -> dict[str, str]:
-    """What a mere refresh changes of the status."""
+    """Return the status fields that a refresh without other changes updates."""
     return {
         "expiresAt": str(max(binding.expires_at for binding in bindings)),
         "lastSeen": str(newest(bindings).refreshed_at),
@@ -142,20 +142,20 @@ def refreshed_fields(bindings: Sequence[Binding]) -> dict[str, str]:
 
 
 def silent_fields(bindings: Sequence[Binding], since: Epoch) -> dict[str, str]:
-    """The status fields of a phone all of whose live `bindings` are silent: where it was, and until when."""
+    """Return the status fields of a phone whose live `bindings` are all silent, with address and expiry."""
     return online_fields(bindings, 0) | offline_fields(Reason.PING_TIMEOUT, since)
 
 
 def offline_fields(reason: Reason, now: Epoch) -> dict[str, str]:
-    """The status fields of a phone that has lost its last binding; addresses stay for the reader."""
+    """Return the status fields of a phone that has lost its last binding; its address fields remain."""
     return {"online": "0", "state": "offline", "reason": str(reason), "since": str(int(now))}
 
 
 def rejected_fields(ip: str, reason: str, now: Epoch, *, online: bool) -> dict[str, str]:
-    """The status fields of a refusal; it must not spoil a healthy status (decision 15)."""
+    """Return the status fields of a refusal; they leave an online status online (decision 15)."""
     fields = {"lastRejectedAt": str(int(now)), "lastRejectedIp": ip, "lastRejectedReason": reason}
     why = REFUSED_AS.get(reason)
-    if not online and why is not None:  # it was offline before: `since` stays
+    if not online and why is not None:  # it was offline before: `since` does not change
         fields |= {"online": "0", "state": "offline", "reason": str(why)}
     return fields
 

@@ -1,12 +1,13 @@
-"""What we write into SIP headers for ourselves to read again: sealed, so that nobody else reads or makes it.
+"""Sealed tokens in SIP headers: data that we write for ourselves and that no other party can read or forge.
 
-A token says what no process need remember: any node serves any request of a call (RFC 3261 section 16.4). It
-stands in headers of phones, and a phone behind a router loses what does not fit into one packet: so it names
-what is stored (a phone, one of its bindings, a call) and carries only what is stored nowhere.
+A token holds data that no process needs to remember, so any node can serve any request of a call (RFC 3261
+section 16.4). Tokens are part of the headers of phones, and a phone behind a router loses messages that do
+not fit into one packet. So a token names stored data (a phone, one of its bindings, a call) and contains only
+data that is stored nowhere.
 
-It is AES-SIV (RFC 5297): one block of 16 octets is both the proof and the start of the cipher, where AES-GCM
-needs 12 more of salt. What is sealed twice is the same twice, which tells nobody more than the number beside
-it. The Call-ID, where a token belongs to one call, is bound to it and not repeated in it.
+Tokens use AES-SIV (RFC 5297). One block of 16 octets is both the authentication tag and the start of the
+cipher; AES-GCM needs 12 octets more for a nonce. Equal data gives equal tokens, which reveals no more than
+the number beside it. If a token belongs to one call, the Call-ID is bound to it but not repeated in it.
 """
 
 import base64
@@ -24,15 +25,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from registrar.model import Binding
 
 KEY_BYTES: Final = 64
-"""Two keys of AES-256: one for the proof, one for the cipher."""
+"""Two AES-256 keys: one for the authentication tag, one for the cipher."""
 SALT_BYTES: Final = 8
 MAX_TOKEN: Final = 2_000
 MARK: Final = 22
-"""So much of a leave tells it from any other: its prefix and nearly all of its proof."""
+"""Characters that identify a relay permit: its prefix and nearly all of its authentication tag."""
 MAX_KEPT: Final = 4_096
-"""Tokens of each kind that need not be sealed, or opened, once more."""
+"""Number of cached tokens of each kind, sealed or opened."""
 HOP_SECONDS: Final = 32
-"""How long a request may be on its way between two nodes: 64*T1."""
+"""Maximum time for a request between two nodes: 64*T1."""
 
 PHONE_BYTES: Final = 12
 CALL_BYTES: Final = 16
@@ -42,9 +43,9 @@ CONTACT_BYTES: Final = 3
 INSTANCE_BYTES: Final = 2
 _MARKS: Final = CONTACT_BYTES + INSTANCE_BYTES
 _ODD_BYTES: Final = PHONE_BYTES + 1
-"""An id that is none of ours takes more than one of ours."""
+"""Minimum length of a phone id in another form: longer than the ids that we generate."""
 _ODD_CALL: Final = b"?"
-"""No id of a call of ours."""
+"""Stands for a call id in another form than ours."""
 
 _SHOWN: Final = b"gr"
 _SALTED: Final = b"gr hidden"
@@ -55,95 +56,95 @@ _RECEIVER_USER: Final = 8
 _SECURE: Final = 16
 _UNTAGGED: Final = 32
 _OF_CALL: Final = "\1"
-"""In the name of a relay's session: what is the same for all sessions of its call."""
+"""Stands for the part of a relay session's name that is the same for all sessions of its call."""
 _WORDY: Final = 128
-"""What does not fit into the short form is written out."""
+"""Flag of the long form, for a leg that does not fit into the short form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The way to one phone."""
+    """The contact and flow of one phone."""
 
     phone: str
     contact: str
-    """The URI the phone calls itself by: the Request-URI of whatever goes to it."""
+    """The phone's own Contact URI: the Request-URI of requests to it."""
     transport: str
     node: str
     generation: str
     flow: int
-    """Which connection of that process; over UDP which listener."""
+    """Id of the connection in that process; over UDP, id of the listener."""
     ip: str
     port: int
     instance: str = ""
-    """`+sip.instance`: finds the phone again when the flow is gone."""
+    """`+sip.instance`: identifies the phone after its flow is gone."""
     registered: str = ""
-    """The Contact of the binding that it is; empty: `contact`, if it is any."""
+    """The Contact of its binding; empty if there is no known binding, then `contact` is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """One binding of a phone: the `gr` of the Contact that its peer is shown. Where it is, is stored."""
+    """One binding of a phone, as the `gr` of the Contact that its peer sees. Its flow is in the store."""
 
     phone: str
     contact: bytes
-    """`contact_mark` of the Contact it was made with."""
+    """`contact_mark` of the Contact for which it was made."""
     instance: bytes
     """`instance_mark` of its `+sip.instance`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What a party's requests inside a dialog are turned into: the user of the Record-Route it was given."""
+    """The data to rewrite a party's requests inside a dialog: the user part of its Record-Route."""
 
     call: str
     sender: str
-    """Id of the phone that may use it."""
+    """Id of the phone that may use the token."""
     receiver: str
     """Id of the phone that its requests go to."""
     from_: str
-    """The sender as the receiver knows it: a name-addr without tag (see identity.folded)."""
+    """The sender as the receiver knows it, a name-addr without tag (see identity.folded)."""
     to: str
-    """The receiver as it knows itself, likewise."""
+    """The receiver as it knows itself, in the same form."""
     is_caller: bool
     """Whether the sender made the call."""
     media: str = ""
-    """See rules.legs: what both sides speak and may use."""
+    """The media kinds and permissions of both sides (see rules.legs)."""
     relay: str = ""
-    """`<engine> <session>`, empty when no relay is between them."""
+    """`<engine> <session>`; empty if media does not go through a relay."""
     origin: str = ""
-    """Where a caller that was registered nowhere has proved its digest: it may go on from there, and only
-    there. Empty: the sender must be registered on the flow it uses."""
+    """Where an unregistered caller has proved its digest: it may continue from there, and only from there.
+    Empty: the sender must be registered on the flow that it uses."""
     contact: str = ""
-    """How the receiver calls itself, when that is not how it is registered (see routing.folded_contact)."""
+    """The receiver's Contact, if it is not the registered one (see routing.folded_contact)."""
     way: str = ""
-    """The receiver's flow, when no binding has it (see routing.way_of)."""
+    """The receiver's flow, if no binding has it (see routing.way_of)."""
     secure: bool = False
     """Whether the call was made to a `sips:` URI."""
     untagged: bool = False
-    """Whether the dialog has no tag of its callee (RFC 3261 section 12.1.2)."""
+    """Whether the callee has no tag in the dialog (RFC 3261 section 12.1.2)."""
     since: int = 0
-    """Epoch seconds, of what is no call: it is good for a day. With a call 0: it is good as long as that."""
+    """Epoch seconds if the leg has no call: valid for a day. 0 with a call: valid as long as the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """Leave for another node to send one request over a flow of its own: the user of its Route."""
+    """A relay permit: another node may send one request over its own flow. It is the user part of a Route."""
 
     target: Target
-    """Without the Contact and the instance, which the request says itself."""
+    """The target without Contact and instance; the request contains them."""
     caller: str
-    """Id of the phone whose request it is."""
+    """Id of the phone that sent the request."""
     cseq: str
-    """Number and method of the request."""
+    """CSeq number and method of the request."""
     issued: int
-    """Epoch seconds."""
+    """Epoch seconds at which it was issued."""
     mark: str = ""
-    """Tells one leave from another, as each is good once; no part of what is sealed."""
+    """Identifies the permit, as each is valid once. It is not part of the sealed data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How to say something to one party of a call in the other's name: kept with the call, to end it."""
+    """The data to send a request to one party for the other. It is stored with the call, to end it."""
 
     target: Target
     from_: str
@@ -158,28 +159,29 @@ _TARGET_FIELDS: Final = len(fields(Target))
 _LEG_FIELDS: Final = len(fields(Leg))
 _TEXT_FIELDS: Final = 7
 _PLACES: Final = 6
-"""Where a hop goes to. What a newer version appends to any of these is not read here, and does no harm."""
+"""Number of fields for a hop's flow. Fields that a newer version appends to any of these are ignored."""
 _dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
 class Seal:
-    """Makes and reads tokens with one key, the same on all nodes."""
+    """The maker and reader of tokens, with one key that is the same on all nodes."""
 
     def __init__(self, key: bytes, relays: str = "") -> None:
-        """`relays` begins the names of all sessions at the media relay; the id of the call follows."""
+        """Set the key; `relays` is the prefix of all media relay session names, before the id of the call."""
         self._cipher = AESSIV(key)
         self._relays = relays
-        # A phone is shown to many, and a token comes back with each request of its call.
+        # The same phone is shown to many peers, and a token returns with each request of its call.
         self._shown: dict[Target, str] = {}
         self._read_legs: dict[tuple[str, str], Leg] = {}
         self._read_targets: dict[str, Named] = {}
 
     def target(self, target: Target, salt: bytes = b"") -> str:
-        """For a URI parameter: parameters are compared without case, so it has none (base32).
+        """Return the token of a target, for a URI parameter.
 
-        A phone is shown alike to everybody, as its number is (RFC 5627); with a `salt` nobody knows it again.
+        Parameters are compared without case, so it is base32. All peers get the same token for a phone, like
+        its number (RFC 5627). With a `salt` no peer can recognize the phone.
         """
         shown = self._shown.get(target) if not salt else None
         if shown is None:
@@ -192,16 +194,19 @@ class Seal:
         return shown
 
     def leg(self, leg: Leg, call_id: str) -> str:
-        """For the user of a URI, good in requests with this Call-ID only."""
+        """Return the token of a leg, for the user part of a URI. It is valid only with this Call-ID."""
         return "r" + _text(self._cipher.encrypt(_packed(leg, self._relays), [b"leg", call_id.encode()]))
 
     def hop(self, hop: Hop, call_id: str, salt: bytes) -> str:
-        """For the user of a URI, good for this one request for `HOP_SECONDS`; no other one has its `salt`."""
+        """Return the token of a relay permit, for the user part of a URI.
+
+        It is valid for this one request for `HOP_SECONDS`. Each permit has its own `salt`.
+        """
         fields = (_HOP(hop.target), hop.caller, hop.cseq, hop.issued, salt.hex())
         return "h" + _text(self._cipher.encrypt(_dump(fields).encode(), [b"hop", call_id.encode()]))
 
     def read_target(self, token: str) -> Named | None:
-        """The binding that a `gr` names; None: it is not ours."""
+        """Return the binding that a `gr` names, or None if it is not one of our tokens."""
         known = self._read_targets.get(token)
         if known is not None:
             return known
@@ -223,7 +228,7 @@ class Seal:
         return named
 
     def read_leg(self, token: str, call_id: str) -> Leg | None:
-        """The leg in the user of a Route; None: it is not ours, or of another call."""
+        """Return the leg in the user part of a Route, or None if it is not ours or is for another call."""
         known = self._read_legs.get((token, call_id))
         if known is not None:
             return known
@@ -235,7 +240,10 @@ class Seal:
         return leg
 
     def read_hop(self, token: str, call_id: str, cseq: str, now: float) -> Hop | None:
-        """The leave in the user of a Route; None: it is not ours, of another request, or too old."""
+        """Return the relay permit in the user part of a Route.
+
+        Return None if it is not our token, is for another request, or is too old or from the future.
+        """
         found = self._read("h", b"hop", token, call_id)
         if found is None:
             return None
@@ -248,7 +256,7 @@ class Seal:
         if not token.startswith(prefix) or len(token) > MAX_TOKEN:
             return None
         text = token[len(prefix) :]
-        if "+" in text or "/" in text:  # which the decoder takes, too: a leave has one way to be written
+        if "+" in text or "/" in text:  # the decoder accepts these, too, but a permit has one spelling only
             return None
         try:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -264,7 +272,7 @@ class Seal:
 
 
 def target_of(phone: str, binding: Binding) -> Target:
-    """The way to a phone by one of its bindings."""
+    """Return the target for one binding of a phone."""
     return Target(
         phone,
         binding.contact,
@@ -281,30 +289,30 @@ def target_of(phone: str, binding: Binding) -> Target:
 
 @lru_cache(MAX_KEPT)
 def contact_mark(contact: str) -> bytes:
-    """What tells one binding of a phone from its others: it has five at most."""
+    """Return a short hash of a Contact. It distinguishes the bindings of one phone, at most five."""
     return blake2b(contact.encode("utf-8", "replace"), digest_size=CONTACT_BYTES).digest()
 
 
 @lru_cache(MAX_KEPT)
 def instance_mark(instance: str) -> bytes:
-    """The same for its `+sip.instance`; zeros without one."""
+    """Return a short hash of a `+sip.instance`; zeros if it is empty."""
     if not instance:
         return bytes(INSTANCE_BYTES)
     return blake2b(instance.encode("utf-8", "replace"), digest_size=INSTANCE_BYTES).digest()
 
 
 def octets(text: str) -> int:
-    """How much of a token a text takes."""
+    """Return the number of octets of a text in a token."""
     return len(text.encode("utf-8", "replace"))
 
 
 def dump_line(line: Line) -> str:
-    """A line as text, for the store that keeps the call."""
+    """Return a line as text, for the store of the call."""
     return _dump((_TARGET(line.target), line.from_, line.to))
 
 
 def read_line(text: str) -> Line | None:
-    """What `dump_line` made; None: it is something else."""
+    """Return the line of a text from `dump_line`, or None for any other text."""
     try:
         target, from_, to, *_ = json.loads(text)
         return Line(Target(*target[:_TARGET_FIELDS]), from_, to)
@@ -313,7 +321,10 @@ def read_line(text: str) -> Line | None:
 
 
 def _packed(leg: Leg, relays: str) -> bytes:
-    """Flags, sender, receiver, the call or the moment, and the texts, of which the last are mostly empty."""
+    """Return a leg as bytes: flags, sender, receiver, the call or `since`, and the texts.
+
+    The last texts are usually empty and are cut off.
+    """
     sender, receiver, call = _short_phone(leg.sender), _short_phone(leg.receiver), _short_call(leg.call)
     text = "\0".join(_TEXTS(leg))
     is_odd = len(sender) > PHONE_BYTES or len(receiver) > PHONE_BYTES or call == _ODD_CALL
@@ -332,7 +343,7 @@ def _packed(leg: Leg, relays: str) -> bytes:
 
 
 def _unpacked(data: bytes, relays: str) -> Leg:
-    """What `_packed` made."""
+    """Return the leg of bytes from `_packed`."""
     flags = data[0]
     if flags & _WORDY:
         return Leg(*json.loads(data[1:].decode("utf-8", "surrogatepass"))[:_LEG_FIELDS])
@@ -362,7 +373,7 @@ def _unpacked(data: bytes, relays: str) -> Leg:
 
 @lru_cache(MAX_KEPT)
 def _short_phone(id: str) -> bytes:
-    """The id of a phone in 12 octets, of a SIP user in 8; whatever else it may be is longer than both."""
+    """Return the id of a phone in 12 octets, of a SIP user in 8. Any other id is longer than both."""
     try:
         short = int(id[1:]).to_bytes(USER_BYTES) if id[:1] == "u" else bytes.fromhex(id)
     except (ValueError, OverflowError):
@@ -381,7 +392,7 @@ def _long_phone(short: bytes) -> str:
 
 
 def _short_call(id: str) -> bytes:
-    """The id of a call in 16 octets, empty without one."""
+    """Return the id of a call in 16 octets; empty if there is no call."""
     try:
         short = bytes.fromhex(id)
     except ValueError:

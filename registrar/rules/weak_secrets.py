@@ -1,9 +1,9 @@
-"""Which keys are no secrets: placeholders of our own examples, and keys of almost no different characters."""
+"""The check for weak keys: placeholders of our examples, and keys with few different characters."""
 
 from typing import Final
 
 LEAST_DIFFERENT: Final = 5
-"""Different characters of a key. 32 random hexadecimal digits have fewer once in 10^13 keys."""
+"""Minimum number of different characters; 32 random hexadecimal digits have fewer once in 10^13 keys."""
 PLACEHOLDERS: Final = frozenset(
     {
         "at-least-32-characters-of-your-own-randomness",
@@ -11,11 +11,11 @@ PLACEHOLDERS: Final = frozenset(
         "the-static-auth-secret-of-coturn",
     }
 )
-"""They stand, or stood, in deploy/env.example: everybody can read them there."""
+"""Public values that are, or were, in deploy/env.example."""
 
 
 def weakness(secret: str) -> str:
-    """Return why `secret` cannot be used as a key, or an empty text. An empty secret is not judged."""
+    """Return why `secret` cannot be used as a key, or an empty text. An empty secret is not checked."""
     if secret.strip() in PLACEHOLDERS:
         return (
             "is the placeholder of deploy/env.example: put a secret of your own there (openssl rand -hex 32)"

@@ -1,6 +1,6 @@
 """The SIP language: bytes to values and values to bytes (RFC 3261 sections 7, 19, 20 and 25).
 
-The room's door: other rooms import from here only. Any bytes give a value or a SipError, nothing else.
+Other packages import from here only. Any bytes give a value or a SipError, nothing else.
 """
 
 from .address import NameAddr, parse_name_addr, parse_name_addrs

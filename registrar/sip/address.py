@@ -10,25 +10,25 @@ from registrar.errors import MalformedMessage
 from .grammar import LWS, QUOTED, Params, format_params, param, parse_params, split
 from .uri import KEPT, Uri, parse_uri
 
-MAX_CONTACTS: Final = 32  # a REGISTER that names more is no phone; the rule's own cap is 5
+MAX_CONTACTS: Final = 32  # a REGISTER with more does not come from a phone; the rule's own limit is 5
 
-# Text above ASCII is tolerated without quotes: many phones send it so.
+# Non-ASCII text is tolerated without quotes, because many phones send it like this.
 _DISPLAY: Final = rf"{QUOTED}|[A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+"
 _NAME_ADDR: Final = re.compile(rf"({_DISPLAY})[ \t]*+<([^<>]*+)>[ \t]*+(;.*+)?+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class NameAddr:
-    """One address of a header. `str(address)` is the text again, with one space where any stood."""
+    """One address of a header. `str(address)` is its text, with runs of blanks as one space."""
 
     uri: Uri
     params: Params = ()
     display: str = ""
-    """As written, quotes included."""
+    """The display name as written, with its quotes."""
 
     @property
     def tag(self) -> str | None:
-        """The `tag` parameter of a From or To."""
+        """Return the `tag` parameter of a From or To, or None."""
         return param(self.params, "tag")
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class NameAddr:
 
 @lru_cache(KEPT)
 def parse_name_addr(text: str) -> NameAddr:
-    """The one address that `text` is. Raises MalformedMessage."""
+    """Return the single address in `text`. Raise MalformedMessage if it cannot be parsed."""
     found = _NAME_ADDR.fullmatch(text.strip(LWS))
     if found is not None:
         display, uri, params = found.groups()
@@ -47,7 +47,10 @@ def parse_name_addr(text: str) -> NameAddr:
 
 
 def parse_name_addrs(text: str) -> list[NameAddr]:
-    """The addresses of a header that may list several, separated by commas. Raises MalformedMessage."""
+    """Return the addresses of a header that may list several, separated by commas.
+
+    Raise MalformedMessage if an address cannot be parsed, or if there are more than MAX_CONTACTS.
+    """
     pieces = split(text, ",") if "," in text else [text]
     if len(pieces) > MAX_CONTACTS:
         raise MalformedMessage(f"more than {MAX_CONTACTS} addresses in one header")
@@ -55,7 +58,10 @@ def parse_name_addrs(text: str) -> list[NameAddr]:
 
 
 def _bare(text: str) -> NameAddr:
-    """An addr-spec without brackets: what follows `;` belongs to the header, and `?` or `,` need brackets."""
+    """Return the address of an addr-spec without angle brackets.
+
+    Parameters after `;` belong to the header. Raise MalformedMessage for `?` or `,`, which need brackets.
+    """
     uri, semicolon, params = text.strip(LWS).partition(";")
     if "?" in uri or "," in uri:
         raise MalformedMessage(f"an address that needs angle brackets: {text[:80]!r}")

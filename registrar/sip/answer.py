@@ -1,4 +1,4 @@
-"""An answer to a request, with what section 8.2.6 says must be copied from it."""
+"""The response to a request, with the headers that RFC 3261 section 8.2.6 copies from it."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -47,7 +47,7 @@ REASONS: Final = {
 }
 
 MAX_WARNING: Final = 200
-"""Characters of a warning's text: it may repeat what a peer sent."""
+"""Characters in the text of a warning, which may repeat text that a peer sent."""
 
 _COPIED: Final = (("from", "From"), ("to", "To"), ("call-id", "Call-ID"), ("cseq", "CSeq"))
 
@@ -61,10 +61,10 @@ def answer(
     to_tag: str = "",
     body: bytes = b"",
 ) -> Response:
-    """The response to `request`: its Via, From, To (with our tag), Call-ID and CSeq, then `headers`.
+    """Return the response to `request`: its Via, From, To (with `to_tag`), Call-ID and CSeq, then `headers`.
 
-    Copies what is there, so that even a request without some of these gets its 400, and of a header that may
-    stand once only the first.
+    Copy only the headers that exist, so that a request without some of them gets its 400. If From, To,
+    Call-ID or CSeq is repeated, copy only the first.
     """
     source = request.headers
     rows: list[Row] = [("via", "Via", value) for value in source.all("via")]
@@ -80,9 +80,9 @@ def answer(
 
 
 def warning(host: str, text: str) -> tuple[str, str]:
-    """Return the Warning header with code 399, which says `text` to people (RFC 3261 section 20.43).
+    """Return the Warning header with code 399 and `text` for people (RFC 3261 section 20.43).
 
-    `host` is the name or address of the server that warns. Characters that cannot be shown become spaces.
+    `host` is the name or address of the server that warns. Characters that are not printable become spaces.
     """
     agent = f"[{host}]" if ":" in host else host
     shown = "".join([each if each.isprintable() else " " for each in text[:MAX_WARNING]])
@@ -92,5 +92,5 @@ def warning(host: str, text: str) -> tuple[str, str]:
 def _takes_tag(request: Request) -> bool:
     try:
         return request.to.tag is None
-    except MalformedMessage:  # the 400 carries the To as it came
+    except MalformedMessage:  # the 400 carries the To as it was received
         return False

@@ -1,6 +1,6 @@
-"""One cheap scan of what every request must carry, before any rule sees it (docs/architecture.md).
+"""One cheap scan of the headers that every request must have, before any rule sees it (docs/architecture.md).
 
-What is parsed here is kept by the request; the rest is matched, not built.
+The request keeps the values that are parsed here. All other headers are only matched against a pattern.
 """
 
 import re
@@ -20,17 +20,17 @@ _DATE: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}[ \t]*+/[ \t]*+{TOKEN}[ \t]*+(?:;.*+)?+", re.DOTALL)
-# More than section 25.1 allows in a word, for phones put Base64 here; never what would make it a list.
+# More characters than section 25.1 allows in a word, because phones put Base64 here; never a list separator.
 _CALL_ID: Final = re.compile(r"[!-+\--:<-~]++")
 MAX_HOPS: Final = 255  # section 20.22
-MAX_ODD_HOPS: Final = 32  # with IPv6 or quotes; of plain hops there may be as many as fit
-MAX_CONTACTS: Final = 32  # a REGISTER that names more is no phone
+MAX_ODD_HOPS: Final = 32  # with IPv6 or quotes; as many plain hops as fit are allowed
+MAX_CONTACTS: Final = 32  # a REGISTER with more does not come from a phone
 MAX_PARSED: Final = 5
-"""So many Contacts are parsed before the sender is known: as many as a phone may register."""
+"""The number of Contacts that are parsed before the sender is known: as many as a phone may register."""
 
 
 def check(request: Request) -> None:
-    """Raises UnsupportedVersion (505) or MalformedMessage (400) when the request cannot be served at all."""
+    """Raise UnsupportedVersion (505) or MalformedMessage (400) if the request cannot be served at all."""
     if request.version.upper() != VERSION:
         raise UnsupportedVersion(request.version[:20])
     if request.fault:
@@ -90,9 +90,10 @@ def _check_values(request: Request) -> None:
 
 
 def _check_contacts(request: Request) -> None:
-    """Contacts are counted before they are parsed: nobody has been asked who it is yet.
+    """Count the Contacts before they are parsed, because the sender is not authenticated yet.
 
-    Those of a REGISTER that names more than a phone may have stay unparsed: rules.register refuses it.
+    If a REGISTER has more than MAX_PARSED, leave them unparsed: rules.register refuses it. Raise
+    MalformedMessage.
     """
     rows = request.headers.all("contact")
     if len(rows) > 1 or "," in rows[0]:

@@ -1,4 +1,4 @@
-"""Digest authentication: the headers and the arithmetic (RFC 3261 section 22, RFC 7616, RFC 8760)."""
+"""Digest authentication: its headers and hash computations (RFC 3261 section 22, RFC 7616, RFC 8760)."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ MD5: Final = "MD5"
 SHA256: Final = "SHA-256"
 
 _SCHEME: Final = re.compile(rf"({TOKEN})(?:[ \t]++|\Z)")
-# Name, content of a quoted string, other value. Whatever is no parameter matches as one character with an
-# empty name: findall leaves nothing out.
+# Groups: name, content of a quoted string, other value. A character that is not part of a parameter matches
+# alone, with an empty name, so findall skips nothing.
 _AUTH_PARAM: Final = re.compile(
     rf"[ \t]*+({TOKEN})[ \t]*+=[ \t]*+(?:\"({QUOTED_CONTENT})\"|([^\x00-\x20\x7f\",]++))[ \t]*+(?:,|\Z)|.",
     re.DOTALL,
 )
 _COUNT: Final = re.compile(r"[0-9A-Fa-f]{8}")
-MAX_PARAMS: Final = 64  # a digest has a dozen; commas in quotes count too
+MAX_PARAMS: Final = 64  # a digest has about twelve; commas inside quotes are counted too
 _HEX: Final = re.compile(r"[0-9A-Fa-f]*+")
 _HASHES: Final = {MD5: md5, SHA256: sha256}
 _ALGORITHMS: Final = {"MD5": MD5, "SHA-256": SHA256}
@@ -28,7 +28,7 @@ _ALGORITHMS: Final = {"MD5": MD5, "SHA-256": SHA256}
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One Authorization header with the Digest scheme, its values unquoted."""
+    """One Authorization header with the Digest scheme; its values are unquoted."""
 
     username: str
     realm: str
@@ -36,24 +36,24 @@ class Credentials:
     uri: str
     response: str
     algorithm: str = MD5
-    """MD5, SHA-256, or another text as written: one that we do not know."""
+    """MD5, SHA-256, or the text as written if the algorithm is unknown."""
     cnonce: str = ""
     qop: str = ""
     nc: str = ""
-    """Eight hex digits, or empty when qop is absent."""
+    """Eight hex digits, or empty if qop is absent."""
     opaque: str = ""
 
     @property
     def count(self) -> int:
-        """The nonce count as a number; 0 when there is none."""
+        """Return the nonce count as a number, or 0 if there is none."""
         return int(self.nc, 16) if self.nc else 0
 
 
 def parse_credentials(text: str) -> Credentials | None:
-    """The Digest credentials in an Authorization header; None for another scheme (section 22.3).
+    """Return the Digest credentials of an Authorization header, or None for another scheme (section 22.3).
 
-    None too when something is missing that a digest needs, or all of it: phones say in advance who they are,
-    and need a challenge to go on. Raises MalformedMessage when it says Digest and is not.
+    Return None, too, if a value that a digest needs is missing: some phones send their username in advance,
+    and need a challenge to continue. Raise MalformedMessage if the header is malformed.
     """
     if not text:
         return None
@@ -68,18 +68,18 @@ def parse_credentials(text: str) -> Credentials | None:
 
 
 def ha1(username: str, realm: str, password: str, algorithm: str) -> str:
-    """H(username:realm:password), as much a secret as the password is (RFC 7616 section 3.4.2)."""
+    """Return H(username:realm:password), which is as secret as the password (RFC 7616 section 3.4.2)."""
     return _digest(algorithm, f"{username}:{realm}:{password}")
 
 
 def expected(credentials: Credentials, method: str, key: str) -> str:
-    """The response that the owner of `key` (HA1) gives to these credentials' own nonce, uri and counts.
+    """Return the response that matches `key` (HA1) for the nonce, uri and counts of these credentials.
 
-    Raises MalformedMessage for an algorithm that we do not know; qop=auth-int is not computed over the body.
+    Raise MalformedMessage for an unknown algorithm. For qop=auth-int the body is not hashed.
     """
     algorithm = credentials.algorithm
     ha2 = _digest(algorithm, f"{method}:{credentials.uri}")
-    if not credentials.qop:  # RFC 2069's form, still allowed by RFC 3261 section 22.4
+    if not credentials.qop:  # the form of RFC 2069, which RFC 3261 section 22.4 still allows
         return _digest(algorithm, f"{key}:{credentials.nonce}:{ha2}")
     return _digest(
         algorithm,
@@ -88,7 +88,7 @@ def expected(credentials: Credentials, method: str, key: str) -> str:
 
 
 def challenge(realm: str, nonce: str, algorithm: str, *, stale: bool) -> str:
-    """The value of a WWW-Authenticate header (RFC 3261 section 20.44)."""
+    """Return the value of a WWW-Authenticate header (RFC 3261 section 20.44)."""
     tail = ", stale=true" if stale else ""
     return f'Digest realm={quote(realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
 

@@ -1,4 +1,4 @@
-"""Where a message of a stream ends and the next begins (RFC 3261 section 18.3, RFC 5626 section 4.4.1)."""
+"""Framing: splits a byte stream into messages (RFC 3261 section 18.3, RFC 5626 section 4.4.1)."""
 
 import re
 from typing import Final, NamedTuple
@@ -8,11 +8,11 @@ from registrar.errors import MalformedMessage, MessageTooLarge, SipError
 from .message import MAX_HEAD, MAX_MESSAGE
 
 _END: Final = b"\r\n\r\n"
-# A message begins with a method or a version: with a character of a token.
+# A message begins with a method or a version, so its first character is one of a token.
 _BEGINNING: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*+")
-# The header as `parse` will read it: blanks before the colon and folded lines are legal. The value goes to
-# the end of its line, so that a CR or LF alone is part of it, and makes it none.
+# The header as `parse` will read it: blanks before the colon and folded lines are legal. The value extends to
+# the end of its line, so that a single CR or LF is part of it and makes it invalid.
 _LENGTH: Final = re.compile(
     rb"\r\n(?:content-length|l)[ \t]*+:[ \t]*+((?:[^\r]++|\r(?!\n)|\r\n[ \t])*+)", re.IGNORECASE
 )
@@ -21,36 +21,36 @@ _DIGITS: Final = re.compile(rb"0*([0-9]{1,10})")
 
 
 class Frame(NamedTuple):
-    """The octets of one message; with a `fault` only its beginning, and nothing more can be read after it."""
+    """The octets of one message. With a `fault` they are only its beginning, and the stream ends there."""
 
     data: bytes
     fault: SipError | None = None
 
 
 class Framer:
-    """Cuts what comes over one connection into messages, however it was split on the way."""
+    """Splits the bytes of one connection into messages, however the bytes were divided into segments."""
 
     __slots__ = ("_buffer", "_empty_lines", "_searched", "_wanted", "broken", "pings")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
-        """Up to here there is no end of the headers."""
+        """The end of the headers is not before this offset."""
         self._wanted = 0
-        """How long the message is whose headers are complete, else 0."""
+        """Length of the message whose headers are complete, else 0."""
         self._empty_lines = 0
         self.pings = 0
-        """How many pairs of empty lines came between messages: each is to be answered with one."""
+        """Number of pairs of empty lines between messages. Each pair must be answered with one empty line."""
         self.broken = False
-        """The stream cannot be read on: everything more is thrown away."""
+        """Whether the stream can no longer be read. All further bytes are discarded."""
 
     @property
     def partial(self) -> bool:
-        """Whether a message has begun and is not complete."""
+        """Return whether a message has begun and is not complete."""
         return bool(self._buffer) and self._buffer != b"\r"
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The messages that are complete with `data`, in order; none comes after one with a `fault`."""
+        """Return the messages that `data` completes, in order; a frame with a `fault` is the last one."""
         if self.broken:
             return []
         buffer = self._buffer
@@ -66,7 +66,7 @@ class Framer:
         return frames
 
     def _begins(self) -> bool:
-        """Skip empty lines before a message; False when nothing is left, or no message can begin so."""
+        """Skip empty lines before a message. Return False if nothing remains, or only one CR."""
         buffer = self._buffer
         if buffer[0] == _CR:
             found = _EMPTY_LINES.match(buffer)
@@ -78,7 +78,7 @@ class Framer:
         return bool(buffer) and buffer != b"\r"
 
     def _next(self) -> Frame | None:
-        """The message at the head of the buffer; None: it is not complete yet."""
+        """Return the message at the head of the buffer, or None if it is not complete yet."""
         buffer = self._buffer
         if not self._wanted:
             self._empty_lines = 0
@@ -113,9 +113,9 @@ class Framer:
 
 
 def content_length(head: bytes) -> int:
-    """What Content-Length says in the headers of a stream's message (section 18.3).
+    """Return the Content-Length in the headers of a message from a stream (section 18.3).
 
-    Raises MalformedMessage when it is missing, is no number, or says two things.
+    Raise MalformedMessage if it is missing, is not a number, or is repeated with another value.
     """
     values = {value.replace(b"\r\n", b" ").strip(b" \t") for value in _LENGTH.findall(head)}
     if not values:

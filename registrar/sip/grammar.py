@@ -1,6 +1,6 @@
-"""Words of the SIP grammar that every header shares: tokens, quoted strings, lists (RFC 3261 section 25.1).
+"""Elements of the SIP grammar for every header: tokens, quoted strings, lists (RFC 3261 section 25.1).
 
-Every pattern of this room is possessive where it repeats, so that no text takes more than linear time.
+Every repetition in the patterns of this package is possessive, so that matching takes linear time.
 """
 
 import re
@@ -14,10 +14,10 @@ QUOTED: Final = rf'"{QUOTED_CONTENT}"'
 LWS: Final = " \t"
 
 _TOKEN: Final = re.compile(TOKEN)
-# Quotes and brackets are taken whole, so that a separator inside them does not separate.
+# Quotes and brackets match as a whole, so that a separator inside them does not separate.
 _WORD: Final = re.compile(rf'{QUOTED}|<[^<>]*+>|[^"<>,;]++|[,;]')
 _WHOLE: Final = re.compile(rf"{QUOTED}|<[^<>]*+>")
-# Whatever is no parameter matches as one character with an empty name: findall leaves nothing out.
+# A character that is not part of a parameter matches alone, with an empty name, so findall skips nothing.
 _PARAM: Final = re.compile(
     rf";[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^\x00-\x20\x7f;\",<>]++)[ \t]*+)?+|.", re.DOTALL
 )
@@ -25,18 +25,19 @@ _PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _PAIRED: Final = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 
 Params = tuple[tuple[str, str | None], ...]
-"""Parameters in wire order: lower-case name, value as written (quotes kept), None when there is no value."""
+"""Parameters in wire order: name in lower case, value as written (with quotes), or None if there is no
+value."""
 
 
 def is_token(text: str) -> bool:
-    """Whether `text` is one `token`."""
+    """Return whether `text` is one `token`."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def split(text: str, separator: str) -> list[str]:
-    """The pieces of `text` between separators, `,` or `;`, outside quotes and angle brackets, trimmed.
+    """Return the trimmed pieces of `text` between separators outside quotes and angle brackets.
 
-    Raises MalformedMessage for a quote or bracket that is not closed.
+    The separator is `,` or `;`. Raise MalformedMessage for a quote or bracket that is not closed.
     """
     if '"' not in text and "<" not in text and ">" not in text:
         return [piece.strip(LWS) for piece in text.split(separator)]
@@ -55,7 +56,7 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def first(text: str, separator: str) -> str:
-    """Return the first piece that `split` would give, without looking at the others. Raises like it."""
+    """Return the first piece that `split` would return, and read no further. Raise the same errors."""
     if '"' not in text and "<" not in text and ">" not in text:
         return text.partition(separator)[0].strip(LWS)
     position = 0
@@ -70,14 +71,14 @@ def first(text: str, separator: str) -> str:
 
 
 def pieces(text: str, separator: str) -> int:
-    """Return how many pieces `split` would give, at the cost of one search."""
+    """Return the number of pieces that `split` would return, at the cost of one search."""
     if '"' in text or "<" in text:
         text = _WHOLE.sub("", text)
     return text.count(separator) + 1
 
 
 def parse_params(text: str) -> Params:
-    """The `;name=value` parameters of a header. Raises MalformedMessage when anything else stands there."""
+    """Return the `;name=value` parameters of a header. Raise MalformedMessage for any other text."""
     params = tuple([(name.lower(), value or None) for name, value in _PARAM.findall(text)])
     for name, _ in params:
         if not name:
@@ -86,12 +87,12 @@ def parse_params(text: str) -> Params:
 
 
 def format_params(params: Params) -> str:
-    """The text of parameters; the inverse of `parse_params`."""
+    """Return the text of parameters; the inverse of `parse_params`."""
     return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
 
 
 def param(params: Params, name: str) -> str | None:
-    """The value of the first parameter called `name`; empty when it stands there without one."""
+    """Return the value of the first parameter `name`, empty if it has no value, or None if it is absent."""
     for key, value in params:
         if key == name:
             return value if value is not None else ""
@@ -99,7 +100,7 @@ def param(params: Params, name: str) -> str | None:
 
 
 def unquote(text: str) -> str:
-    """The content of a quoted string, or the text itself when it is none."""
+    """Return the content of a quoted string, or the text itself if it is not quoted."""
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner = text[1:-1]
@@ -107,6 +108,6 @@ def unquote(text: str) -> str:
 
 
 def quote(text: str) -> str:
-    """`text` as a quoted string. A line break cannot stand in one and becomes a space."""
+    """Return `text` as a quoted string. A line break is not allowed in one and becomes a space."""
     text = text.replace("\r", " ").replace("\n", " ")
     return '"' + _PAIRED.sub(r"\\\g<0>", text) + '"'

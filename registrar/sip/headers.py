@@ -42,14 +42,14 @@ _CANONICAL: Final = (
     | {name.upper(): long for name, long in COMPACT.items()}
 )
 
-MAX_HEADER: Final = 2_048  # RFC 4475's longest has 593 characters
+MAX_HEADER: Final = 2_048  # the longest header in RFC 4475 has 593 characters
 
 Row = tuple[str, str, str]
 """Canonical name, name as written, value."""
 
 
 def canonical(name: str) -> str:
-    """The name under which a header is found. Raises MalformedMessage for a name that is no token."""
+    """Return the canonical name of a header. Raise MalformedMessage if the name is not a token."""
     known = _CANONICAL.get(name)
     if known is not None:
         return known
@@ -60,7 +60,7 @@ def canonical(name: str) -> str:
 
 
 class Headers:
-    """Rows in wire order, indexed at the first look-up; change them through the methods."""
+    """Rows in wire order, with an index built at the first look-up. Change them only with the methods."""
 
     __slots__ = ("_first", "_repeated", "rows")
 
@@ -70,12 +70,12 @@ class Headers:
         self._repeated: frozenset[str] = frozenset()
 
     def add(self, name: str, value: str) -> None:
-        """Append one header; `name` in any spelling."""
+        """Append one header; `name` may have any spelling."""
         self.rows.append((canonical(name), name, value))
         self._first = None
 
     def replace(self, key: str, value: str) -> None:
-        """Give the first row of that header another value."""
+        """Replace the value of the first row of the header with the canonical name `key`."""
         for position, (found, name, _) in enumerate(self.rows):
             if found == key:
                 self.rows[position] = (key, name, value)
@@ -83,14 +83,14 @@ class Headers:
                 return
 
     def get(self, key: str) -> str | None:
-        """The first value of the header with the canonical name `key`."""
+        """Return the first value of the header with the canonical name `key`, or None."""
         first = self._first
         if first is None:
             first = self._index()
         return first.get(key)
 
     def all(self, key: str) -> list[str]:
-        """Every row's value of that header, in wire order."""
+        """Return the values of all rows of that header, in wire order."""
         value = self.get(key)
         if value is None:
             return []
@@ -100,7 +100,7 @@ class Headers:
 
     @property
     def repeated(self) -> frozenset[str]:
-        """The canonical names that stand in more than one row."""
+        """Return the canonical names that occur in more than one row."""
         if self._first is None:
             self._index()
         return self._repeated
@@ -128,18 +128,18 @@ class Headers:
             return NotImplemented
         return [(key, value) for key, _, value in self.rows] == [(key, value) for key, _, value in other.rows]
 
-    __hash__ = None  # type: ignore[assignment]  # rows change: not for sets
+    __hash__ = None  # type: ignore[assignment]  # rows change, so headers cannot be in sets
 
 
 def parse_headers(lines: list[str]) -> tuple[Headers, str]:
-    """The headers that `lines` are, and what is wrong with those that were left out, else empty.
+    """Return the headers in `lines`, and what is wrong with a line that was left out, else empty.
 
-    Raises MalformedMessage when one that goes over several lines is too long.
+    Raise MalformedMessage if a folded header is too long.
     """
     rows: list[Row] = []
     fault = ""
     lost = True
-    """Whether the line before was left out: what continues it is no part of the header before that."""
+    """Whether the previous line was left out. A continuation of it does not belong to an earlier header."""
     for line in lines:
         name, colon, value = line.partition(":")
         key = _CANONICAL.get(name)
@@ -149,7 +149,9 @@ def parse_headers(lines: list[str]) -> tuple[Headers, str]:
         elif not lost and line[:1] in LWS and line:
             _unfold(rows, line)
         else:
-            name = name.rstrip(LWS)  # legal before the colon (section 7.3.1), and normalised here
+            name = name.rstrip(
+                LWS
+            )  # blanks before the colon are legal (section 7.3.1); they are removed here
             lost = not (colon and is_token(name))
             if lost:
                 fault = f"a line that is no header: {line[:40]!r}"
@@ -159,7 +161,10 @@ def parse_headers(lines: list[str]) -> tuple[Headers, str]:
 
 
 def _unfold(rows: list[Row], line: str) -> None:
-    """A line that begins with a blank continues the header before it (section 7.3.1)."""
+    """Append a line that begins with a blank to the header before it (section 7.3.1).
+
+    Raise MalformedMessage if the header is too long then.
+    """
     key, name, value = rows[-1]
     value = f"{value} {line.strip(LWS)}".strip(LWS)
     if len(value) > MAX_HEADER:

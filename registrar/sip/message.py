@@ -1,7 +1,7 @@
-"""Requests and responses: one datagram's bytes to a message and back (RFC 3261 section 7).
+"""Requests and responses: parses one datagram into a message and formats it again (RFC 3261 section 7).
 
-`parse` only cuts the message into rows. Whoever reads a header pays for its parsing, once; `check` scans
-what section 8.1.1 makes mandatory.
+`parse` only splits the message into rows. A header is parsed once, at its first use; `check` scans the
+headers that section 8.1.1 makes mandatory.
 """
 
 import re
@@ -17,21 +17,25 @@ from .uri import Uri, parse_uri
 from .via import Via, branch_in, parse_via
 
 VERSION: Final = "SIP/2.0"
-MAX_MESSAGE: Final = 16_384  # RFC 4475 needs 3,361; more is an attack, or a body that is no business of ours
+MAX_MESSAGE: Final = (
+    16_384  # RFC 4475 needs 3,361; a longer message is an attack, or has a body that does not concern us
+)
 MAX_HEAD: Final = 8_192
-MAX_HEADERS: Final = 128  # lines of folded ones count each
+MAX_HEADERS: Final = 128  # each line of a folded header counts
 MAX_METHOD: Final = 64
-MAX_CREDENTIALS: Final = 8  # one for each proxy on the way that asked, and for us
-MAX_REQUEST_URI: Final = 1_024  # of any URI: our own Contacts have a token that holds another Contact
+MAX_CREDENTIALS: Final = 8  # one for each proxy on the way that challenged, and one for us
+MAX_REQUEST_URI: Final = (
+    1_024  # the same as for any URI: our own Contacts have a token that contains another Contact
+)
 BAD_LENGTH: Final = "bad Content-Length"
-UNREADABLE: Final = ":"  # in place of a line with control characters: no header, and it ends what is folded
+UNREADABLE: Final = ":"  # replaces a line with control characters: no header, and it ends a folded one
 MAX_CSEQ: Final = 2**31 - 1  # section 8.1.1.5
 
-# What may not stand in a header at all: control bytes, and CR or LF that is not part of CRLF. Deleting all
-# that is harmless and looking at the rest costs a tenth of a regular expression.
+# Control bytes, and CR or LF outside of CRLF, are not allowed in a header. Deleting all harmless bytes and
+# comparing the rest costs a tenth of a regular expression.
 _HARMLESS: Final = bytes([9, *range(32, 127), *range(128, 256)])
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# A quoted string that is not closed ends with the line: each quote is looked at once.
+# A quoted string that is not closed ends with the line, so that each quote is examined once.
 _QUOTED: Final = re.compile(rf'"{QUOTED_CONTENT}("?)')
 _PAIR: Final = re.compile(r"\\[^\r\n]")
 _DIGITS: Final = re.compile(r"0*([0-9]{1,10})")
@@ -42,9 +46,9 @@ _STATUS: Final = re.compile(r"[1-6][0-9][0-9]")
 
 
 class Message:
-    """What requests and responses share. Headers are read through `headers` or the typed properties.
+    """The common part of requests and responses. Read headers through `headers` or the typed properties.
 
-    `bytes(message)` is what goes on the wire.
+    `bytes(message)` is the message as it is sent.
     """
 
     __slots__ = ("_cseq", "_from", "_to", "_via", "body", "fault", "headers", "version")
@@ -54,8 +58,8 @@ class Message:
         self.body = body
         self.version = version
         self.fault = ""
-        """What was wrong with the lines of a request, else empty. `check` refuses it then; what could be read
-        is there, for the answer."""
+        """The fault in the lines of a request, else empty. `check` then refuses the request. The readable
+        headers are kept for the answer."""
         self._via: Via | None = None
         self._to: NameAddr | None = None
         self._from: NameAddr | None = None
@@ -63,7 +67,7 @@ class Message:
 
     @property
     def via(self) -> Via:
-        """The topmost Via (section 20.42). Raises MalformedMessage when it is missing or bad."""
+        """Return the topmost Via (section 20.42). Raise MalformedMessage if it is missing or bad."""
         if self._via is None:
             text = self._mandatory("via")
             try:
@@ -81,7 +85,7 @@ class Message:
 
     @property
     def to(self) -> NameAddr:
-        """The To header (section 20.39)."""
+        """Return the To header (section 20.39). Raise MalformedMessage if it is missing or bad."""
         if self._to is None:
             text = self._mandatory("to")
             try:
@@ -92,7 +96,7 @@ class Message:
 
     @property
     def from_(self) -> NameAddr:
-        """The From header (section 20.20)."""
+        """Return the From header (section 20.20). Raise MalformedMessage if it is missing or bad."""
         if self._from is None:
             try:
                 self._from = parse_name_addr(self._mandatory("from"))
@@ -102,12 +106,12 @@ class Message:
 
     @property
     def call_id(self) -> str:
-        """The Call-ID (section 20.8), compared byte by byte."""
+        """Return the Call-ID (section 20.8), which is compared byte by byte. Raise MalformedMessage."""
         return self._mandatory("call-id")
 
     @property
     def cseq(self) -> tuple[int, str]:
-        """Number and method of the CSeq header (section 20.16)."""
+        """Return the number and the method of the CSeq header (section 20.16). Raise MalformedMessage."""
         if self._cseq is None:
             found = _CSEQ.fullmatch(self._mandatory("cseq"))
             if found is None or int(found[1]) > MAX_CSEQ:
@@ -117,15 +121,15 @@ class Message:
         return self._cseq
 
     def _odd_via(self, _text: str, fault: MalformedMessage) -> Via:
-        """What is made of a topmost Via that cannot be read."""
+        """Return a substitute for a topmost Via that cannot be parsed, or raise MalformedMessage."""
         raise MalformedMessage(f"Via: {fault}") from None
 
     def _odd_to(self, _text: str, fault: MalformedMessage) -> NameAddr:
-        """What is made of a To that cannot be read."""
+        """Return a substitute for a To that cannot be parsed, or raise MalformedMessage."""
         raise MalformedMessage(f"To: {fault}") from None
 
     def _odd_cseq(self) -> tuple[int, str]:
-        """What is made of a CSeq that cannot be read."""
+        """Return a substitute for a CSeq that cannot be parsed, or raise MalformedMessage."""
         raise MalformedMessage("bad CSeq")
 
     def _mandatory(self, key: str) -> str:
@@ -136,7 +140,7 @@ class Message:
 
     @property
     def start_line(self) -> str:
-        """The first line, as it goes on the wire."""
+        """Return the first line as it is sent."""
         raise NotImplementedError
 
     def __bytes__(self) -> bytes:
@@ -160,16 +164,16 @@ class Request(Message):
         self.target = target
         """The Request-URI as written."""
         self.crowded = False
-        """A REGISTER with more Contacts than are parsed, as `check` has found."""
+        """Whether `check` found more Contacts than are parsed."""
         self.size = 0
-        """Octets that came, the header and the body; 0 for a request of ours."""
+        """Octets received, headers and body; 0 for a request that we send."""
         self._uri: Uri | None = None
         self._contacts: tuple[NameAddr, ...] | None = None
         self._credentials: tuple[Credentials, ...] | None = None
 
     @property
     def uri(self) -> Uri:
-        """The Request-URI. Raises MalformedMessage."""
+        """Return the Request-URI. Raise MalformedMessage if it is bad."""
         if self._uri is None:
             if len(self.target) > MAX_REQUEST_URI:
                 raise MalformedMessage(f"Request-URI over {MAX_REQUEST_URI} characters")
@@ -180,13 +184,13 @@ class Request(Message):
         return self._uri
 
     def retarget(self, target: str) -> None:
-        """Give it another Request-URI."""
+        """Replace the Request-URI."""
         self.target = target
         self._uri = None
 
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
-        """Every Contact but `*` (see `wildcard`), in wire order."""
+        """Return every Contact except `*` (see `wildcard`), in wire order. Raise MalformedMessage."""
         if self._contacts is None:
             found: list[NameAddr] = []
             try:
@@ -200,17 +204,23 @@ class Request(Message):
 
     @property
     def contact_count(self) -> int:
-        """How many Contacts there are, `*` included, at the cost of a search: ask before they are parsed."""
+        """Return the number of Contacts, `*` included.
+
+        It costs one search and parses nothing: use it before `contacts`.
+        """
         return sum([pieces(row, ",") for row in self.headers.all("contact")])
 
     @property
     def wildcard(self) -> bool:
-        """Whether one of the Contact headers is `*` (section 10.2.2)."""
+        """Return whether one of the Contact headers is `*` (section 10.2.2)."""
         return "*" in self.headers.all("contact")
 
     @property
     def credentials(self) -> tuple[Credentials, ...]:
-        """Every Authorization and Proxy-Authorization with the Digest scheme (section 22)."""
+        """Return every Authorization and Proxy-Authorization with the Digest scheme (section 22).
+
+        Raise MalformedMessage if one is malformed, or if there are more than MAX_CREDENTIALS.
+        """
         if self._credentials is None:
             rows = self.headers.all("authorization") + self.headers.all("proxy-authorization")
             if len(rows) > MAX_CREDENTIALS:
@@ -221,15 +231,15 @@ class Request(Message):
 
     @property
     def start_line(self) -> str:
-        """Method, Request-URI and version."""
+        """Return the method, the Request-URI and the version."""
         return f"{self.method} {self.target} {self.version}"
 
 
 class Response(Message):
     """A response (section 7.2).
 
-    It is matched by the branch of its topmost Via and the method of its CSeq (section 17.1.3), and the tag of
-    its To tells its dialog. What is odd in other parts of these does not lose it.
+    It is matched by the branch of its topmost Via and the method of its CSeq (section 17.1.3). The tag of its
+    To identifies its dialog. If other parts of these headers are malformed, the response is still used.
     """
 
     __slots__ = ("reason", "status")
@@ -261,17 +271,20 @@ class Response(Message):
 
     @property
     def start_line(self) -> str:
-        """Version, status and reason."""
+        """Return the version, the status and the reason."""
         return f"{self.version} {self.status} {self.reason}"
 
 
 def parse(data: bytes, *, exact: bool = False) -> Message:
-    """The message in one datagram, or in one frame of a stream.
+    """Return the message in one datagram, or in one frame of a stream.
 
-    Octets beyond Content-Length are cut off (section 18.3); with `exact`, where the transport itself says how
-    long a message is, they are a fault. Raises MessageTooLarge, or MalformedMessage when a limit is passed,
-    the start line is none, or a response is cut off; a request keeps any fault as `fault`. A response is
-    taken without its odd header lines (section 7.3.1): the phone has answered.
+    Octets after Content-Length are cut off (section 18.3). If `exact` is set, the transport itself delimits
+    the message, and such octets are a fault.
+
+    Raise MessageTooLarge if the message is too long. Raise MalformedMessage if another limit is exceeded, if
+    the start line is invalid, or if a response is incomplete. Any other fault of a request is stored in its
+    `fault`. Malformed header lines of a response are left out (section 7.3.1), because the phone has
+    answered.
     """
     if len(data) > MAX_MESSAGE:
         raise MessageTooLarge(f"{len(data)} octets")
@@ -285,7 +298,7 @@ def parse(data: bytes, *, exact: bool = False) -> Message:
         misfit = "body longer than Content-Length"
     misfit = misfit or ("" if end else "no empty line after the headers")
     if lines[0][:4].lower() == "sip/":
-        if misfit and misfit != BAD_LENGTH:  # a datagram or a frame says itself how long it is
+        if misfit and misfit != BAD_LENGTH:  # the length of a datagram or a frame is known without it
             raise MalformedMessage(misfit)
         return _response(lines[0], headers, body)
     request = _request(lines[0], headers, body)
@@ -295,7 +308,7 @@ def parse(data: bytes, *, exact: bool = False) -> Message:
 
 
 def _lines(head: bytes) -> tuple[list[str], str]:
-    """The start line and the headers' lines, and what is wrong with those left out, else empty."""
+    """Return the start line and the header lines, and what is wrong with lines left out, else empty."""
     text = _text(head)
     lines = text.split("\r\n")
     if len(lines) > MAX_HEADERS + 1:
@@ -312,7 +325,10 @@ def _lines(head: bytes) -> tuple[list[str], str]:
 
 
 def _text(head: bytes) -> str:
-    """UTF-8 (section 7.3.1), or ISO 8859-1 as some phones write names: it can always be encoded again."""
+    """Return the text of the headers, decoded as UTF-8 (section 7.3.1), else as ISO 8859-1.
+
+    Some phones write names in ISO 8859-1. The text can always be encoded again.
+    """
     try:
         return head.decode()
     except UnicodeDecodeError:
@@ -320,13 +336,13 @@ def _text(head: bytes) -> str:
 
 
 def _is_clean(line: str) -> bool:
-    """Control characters are legal as quoted pairs inside a quoted string, and nowhere else."""
+    """Return whether a line has control characters only as quoted pairs inside a quoted string."""
     outside = _QUOTED.sub(lambda found: _PAIR.sub("", found[0]) if found[1] else found[0], line)
     return _CONTROL.search(outside) is None
 
 
 def _body(octets: bytes, headers: Headers) -> tuple[bytes, str]:
-    """The body that Content-Length names, and what is wrong with that, else empty (section 18.3)."""
+    """Return the body that Content-Length delimits, and what is wrong with it, else empty (section 18.3)."""
     lengths = set(headers.all("content-length"))
     if not lengths:
         return octets, ""

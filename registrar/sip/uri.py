@@ -1,4 +1,4 @@
-"""SIP and SIPS URIs and how two of them compare (RFC 3261 section 19.1)."""
+"""SIP and SIPS URIs and their comparison (RFC 3261 section 19.1)."""
 
 import re
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from registrar.errors import MalformedMessage
 from .grammar import Params, format_params
 from .host import HOST, PORT, check_host, host_key, parse_port
 
-MAX_URI: Final = 1_024  # RFC 4475's longest URI has 590 characters
-KEPT: Final = 1_024  # a request repeats its URIs, and the one with the digest repeats the one before it
+MAX_URI: Final = 1_024  # the longest URI in RFC 4475 has 590 characters
+KEPT: Final = 1_024  # a request repeats its URIs, and the request with the digest repeats the one before it
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _USER = (
-    rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|{_ESCAPED})++"  # `#` should be escaped, and phones dial it as it is
+    rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|{_ESCAPED})++"  # `#` should be escaped, but phones dial it unescaped
 )
 _PASSWORD = rf"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|{_ESCAPED})*+"
 _PCHARS = rf"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|{_ESCAPED})"
@@ -28,38 +28,38 @@ _OTHER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*+):([!#-;=?-~]++)")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _RESERVED: Final = frozenset(";/?:@&=+$,%")
 
-# RFC 3261 section 19.1.4: these make a difference even when only one of two URIs has them.
+# RFC 3261 section 19.1.4: two URIs differ if only one of them has one of these parameters.
 _TELLING: Final = frozenset({"user", "ttl", "method", "maddr", "transport"})
 
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """One URI, its parts as written. `str(uri)` is the text again.
+    """One URI; its parts are as written. `str(uri)` is its text.
 
-    For a scheme other than sip and sips only `scheme` and `opaque` are filled.
+    For a scheme other than sip and sips, only `scheme` and `opaque` are set.
     """
 
     scheme: str
-    """lower case"""
+    """In lower case."""
     user: str | None = None
     password: str | None = None
     host: str = ""
-    """As written; IPv6 with its brackets."""
+    """As written; an IPv6 address has its brackets."""
     port: int | None = None
     params: Params = ()
     """Names in lower case."""
     headers: str | None = None
-    """What follows the question mark; never expanded into headers of a message."""
+    """The text after the question mark. It is never expanded into headers of a message."""
     opaque: str = ""
 
     @property
     def is_sip(self) -> bool:
-        """Whether this is a sip or sips URI."""
+        """Return whether this is a sip or sips URI."""
         return self.scheme in ("sip", "sips")
 
     @property
     def host_key(self) -> str:
-        """The host for look-ups and comparison (see `host.host_key`)."""
+        """Return the host for look-ups and comparison (see `host.host_key`)."""
         return host_key(self.host)
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class Uri:
 
 @lru_cache(KEPT)
 def parse_uri(text: str) -> Uri:
-    """The URI that `text` is. Raises MalformedMessage."""
+    """Return the URI in `text`. Raise MalformedMessage if it cannot be parsed."""
     if len(text) > MAX_URI:
         raise MalformedMessage(f"URI over {MAX_URI} characters")
     found = _SIP.fullmatch(text)
@@ -88,7 +88,7 @@ def parse_uri(text: str) -> Uri:
 
 
 def unescape(text: str) -> str:
-    """`text` with its harmless %-escapes decoded; those of reserved characters stay (section 19.1.4)."""
+    """Return `text` with %-escapes decoded, except those of reserved characters (section 19.1.4)."""
     if "%" not in text:
         return text
 
@@ -101,7 +101,7 @@ def unescape(text: str) -> str:
 
 
 def equivalent(one: Uri, other: Uri) -> bool:
-    """Whether two URIs mean the same resource (RFC 3261 section 19.1.4)."""
+    """Return whether two URIs mean the same resource (RFC 3261 section 19.1.4)."""
     if one == other:
         return True
     if one.scheme != other.scheme or not one.is_sip or not other.is_sip:
@@ -126,7 +126,7 @@ def _params(text: str) -> Params:
 
 
 def _same_text(one: str | None, other: str | None) -> bool:
-    """An absent component differs from an empty one."""
+    """Return whether two components are equal. An absent component differs from an empty one."""
     if one is None or other is None:
         return one is other
     return unescape(one) == unescape(other)

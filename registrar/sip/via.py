@@ -1,4 +1,4 @@
-"""Via: where a request came from and where its answer goes (RFC 3261 section 20.42, RFC 3581)."""
+"""Via: the path of a request, and where its response is sent (RFC 3261 section 20.42, RFC 3581)."""
 
 import re
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _STAMPS: Final = ("received", "rport")
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """One hop. `str(via)` is the text again, with single spaces."""
+    """One hop. `str(via)` is its text, with single spaces."""
 
     transport: str
     """As written: UDP, TCP, TLS, WS, WSS."""
@@ -42,26 +42,26 @@ class Via:
 
     @property
     def branch(self) -> str:
-        """The branch parameter, empty when absent."""
+        """Return the branch parameter, or empty if it is absent."""
         return param(self.params, "branch") or ""
 
     @property
     def is_rfc3261(self) -> bool:
-        """Whether the branch alone identifies the transaction (section 17.2.3)."""
+        """Return whether the branch alone identifies the transaction (section 17.2.3)."""
         branch = self.branch
         return branch[: len(MAGIC_COOKIE)].lower() == MAGIC_COOKIE.lower() and len(branch) > len(MAGIC_COOKIE)
 
     @property
     def sent_by(self) -> str:
-        """Host and port as one lower-case text, part of a transaction's key."""
+        """Return host and port as one lower-case text, a part of a transaction's key."""
         return f"{self.host.lower()}:{'' if self.port is None else self.port}"
 
     def stamped(self, ip: str, port: int) -> "Via":
-        """This hop as the server that received it from `ip`:`port` notes it.
+        """Return this hop with the source `ip` and `port` of the request, as its receiver adds them.
 
-        `received` is added when sent-by is another host, and always when `rport` was asked for, which is then
-        filled (RFC 3581 section 4); values that the client wrote there itself are replaced. An IPv6 address
-        goes in without brackets (RFC 5118 section 4.5).
+        Add `received` if sent-by is another host, and always if `rport` is present, which is then filled (RFC
+        3581 section 4). Values that the client wrote itself are replaced. An IPv6 address is written without
+        brackets (RFC 5118 section 4.5).
         """
         kept = [pair for pair in self.params if pair[0] not in _STAMPS]
         if param(self.params, "rport") is not None:
@@ -76,9 +76,10 @@ class Via:
 
 
 def parse_via(text: str) -> Via:
-    """The one hop that `text` is. Raises MalformedMessage.
+    """Return the single hop in `text`. Raise MalformedMessage if it cannot be parsed.
 
-    Empty parameters and empty values (`;rport=`, `;;`, a final `;`) are no fault: some stacks write them.
+    Empty parameters and empty values (`;rport=`, `;;`, a final `;`) are accepted, because some stacks write
+    them.
     """
     found = _VIA.fullmatch(text.strip(LWS))
     if found is None:
@@ -93,20 +94,20 @@ def parse_via(text: str) -> Via:
 
 
 def are_plain(text: str) -> bool:
-    """Return whether `text` is hops as nearly all are: with names or IPv4 addresses, and without quotes.
+    """Return whether all hops in `text` have names or IPv4 addresses and no quotes, as nearly all do.
 
-    Each can then be parsed, and nobody has to try. False says nothing.
+    If so, each of them can be parsed, and need not be parsed to check that. If not, they may still be valid.
     """
     return _PLAIN_HOPS.fullmatch(text) is not None
 
 
 def branch_in(text: str) -> str:
-    """Return the first branch that stands in `text`, a Via that cannot be read; empty when there is none."""
+    """Return the first branch in `text`, a Via that cannot be parsed, or empty if there is none."""
     found = _BRANCH.search(text)
     return found[1] if found is not None else ""
 
 
 def _without_empty(text: str) -> Params:
-    """The parameters without those that are empty, and without an `=` that nothing follows."""
+    """Return the parameters without empty ones, and without an `=` that no value follows."""
     pieces = [piece.removesuffix("=").rstrip(LWS) for piece in split(text, ";")]
     return parse_params("".join([f";{piece}" for piece in pieces if piece]))

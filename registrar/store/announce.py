@@ -1,4 +1,4 @@
-"""The words on `registrar:changed`: what the config API changed, for every SIP process to re-check.
+"""Messages on `registrar:changed`: what the config API changed, for every SIP process to re-check.
 
 phone <id> [<id> ...]       these phones (created, changed, reset or deleted)
 customer <id>               every phone of this customer
@@ -11,7 +11,7 @@ MAX_IDS = 1_000
 
 
 def encode(change: Change) -> list[str]:
-    """The messages that announce `change`."""
+    """Return the messages that announce `change`."""
     messages = [
         "phone " + " ".join(change.phones[start : start + MAX_IDS])
         for start in range(0, len(change.phones), MAX_IDS)
@@ -22,7 +22,7 @@ def encode(change: Change) -> list[str]:
 
 
 def decode(message: str) -> Change:
-    """The change a message announces; an unknown word announces nothing."""
+    """Return the change that a message announces; it is empty for an unknown word."""
     match message.split():
         case ["phone", *phones]:
             return Change(phones=tuple(phones))

@@ -1,4 +1,4 @@
-"""How a call lies in Redis: fields that other services may read, and one private field with the rest."""
+"""Format of a call in Redis: fields that other services may read, and one private field with the rest."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ STARTED: Final = "call-started"
 ANSWERED: Final = "call-answered"
 ENDED: Final = "call-ended"
 UNREADABLE: Final = (ValueError, TypeError, KeyError)
-"""What it looks like when somebody else has written there."""
+"""The errors of `decode` for a hash that another program wrote."""
 
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
 
 def encode(call: Call) -> Fields:
-    """The fields to store; what is not known yet is empty. Moments are kept to the millisecond."""
+    """Return the fields to store. A value that is not known yet is empty. Times are kept to 1 ms."""
     return {
         "id": call.id,
         "callId": call.call_id,
@@ -37,7 +37,7 @@ def encode(call: Call) -> Fields:
 
 
 def decode(fields: Mapping[str, str]) -> Call:
-    """The call that was stored. Raises one of UNREADABLE when it was not stored by us."""
+    """Return the stored call. Raises one of UNREADABLE if we did not write it."""
     relay, expires_at, *rest = json.loads(fields[PRIVATE])
     caller, callee = rest[:3], rest[3:6]  # a newer version may append
     return Call(
@@ -57,17 +57,17 @@ def decode(fields: Mapping[str, str]) -> Call:
 
 
 def started_event(call: Call) -> Fields:
-    """The entry `call-started` of the stream of all events."""
+    """Return the entry `call-started` of the stream of all events."""
     return _event(STARTED, call, at=call.started_at)
 
 
 def answered_event(call: Call) -> Fields:
-    """The entry `call-answered` of the stream of all events."""
+    """Return the entry `call-answered` of the stream of all events."""
     return _event(ANSWERED, call, at=call.answered_at, rings_until=call.answered_at)
 
 
 def ended_event(call: Call, ending: Ending) -> Fields:
-    """The entry `call-ended` of the stream of all events."""
+    """Return the entry `call-ended` of the stream of all events."""
     return _event(
         ENDED,
         call,
@@ -110,7 +110,7 @@ def _event(
 
 
 def _seconds(begin: float, end: float) -> str:
-    """How long it took; empty when it has not come to that. A clock that was set back makes no time."""
+    """Return the duration, or an empty string if `end` is 0. If the clock was set back, return 0."""
     return f"{max(end - begin, 0.0):.3f}" if end else ""
 
 

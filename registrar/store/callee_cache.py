@@ -1,4 +1,4 @@
-"""Who was reached by what, and how long that may be believed: one entry for each word that was dialled."""
+"""Cache of callees: who is reached by each dialled word, and how long the answer may be believed."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,31 +11,34 @@ from registrar.ports import Phones
 from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
 
 NOBODY_SECONDS: Final = 2
-"""So long a number that nobody had is not asked for again: it may have been given to somebody."""
+"""How long an unknown number is not asked for again; it may have been assigned meanwhile."""
 MAX_CALLEES: Final = 20_000
-"""So many words that reach somebody are kept, and as many that do not."""
+"""Limit of cached words that reach a callee, and limit of those that do not."""
 MAX_SELECTS: Final = 4
-"""So many are asked for at once: registrations need connections to the database too."""
+"""Limit of concurrent SELECTs: registrations need connections to the database too."""
 TURN_SECONDS: Final = 2.0
-"""How long a caller waits for a turn: hundreds may dial at once what nobody has dialled before."""
+"""How long a caller waits for a SELECT permit: hundreds of callers may dial new numbers at once."""
 MAX_DIALLED: Final = 128
 
 Key = tuple[str, str]
-"""Id of the customer, and what was dialled."""
+"""Id of the customer, and the dialled word."""
 
 
 class Entry(NamedTuple):
-    """What was read."""
+    """Result of one read."""
 
     callee: Callee | None
     read_at: Mono
     """When the read began."""
     changes: int
-    """How many changes had been heard of then."""
+    """How many changes had been announced when the read began."""
 
 
 class CachedCallees:
-    """Callees over ports.Phones. Any change puts all of them in doubt: changes are rare, calls are many."""
+    """Cache of callees over ports.Phones.
+
+    Any change puts all entries in doubt: changes are rare, calls are many.
+    """
 
     def __init__(self, phones: Phones, clock: Callable[[], Mono]) -> None:
         self._phones = phones
@@ -43,12 +46,15 @@ class CachedCallees:
         self._found: dict[Key, Entry] = {}
         self._nobody: dict[Key, Entry] = {}
         self._reading: dict[tuple[Key, int], asyncio.Task[Callee | None]] = {}
-        """The SELECTs under way, and how many changes had been heard of when they began."""
+        """The SELECTs under way, each with the number of changes announced when it began."""
         self._changes = 0
         self._turns = asyncio.Semaphore(MAX_SELECTS)
 
     def doubt(self) -> None:
-        """Something has changed, or may have: every entry is read again at its next use, none is lost."""
+        """Note that something has changed, or may have.
+
+        Every entry is read again at its next use; none is lost.
+        """
         self._changes += 1
 
     async def called(self, customer: str, user: str) -> Callee | None:
@@ -75,13 +81,19 @@ class CachedCallees:
         return entry.changes == self._changes and self._clock() - entry.read_at <= seconds
 
     def _is_believed(self, entry: Entry) -> bool:
-        """While the database is away: a callee whatever was heard, nobody only if no change was heard of."""
+        """Return whether the entry may be used while the database is away.
+
+        A callee may be used despite changes, an unknown number only if no change was announced.
+        """
         if entry.callee is None and entry.changes != self._changes:
             return False
         return self._clock() - entry.read_at <= BELIEVED_SECONDS
 
     def _read(self, key: Key) -> asyncio.Task[Callee | None]:
-        """The SELECT that answers `key`: the one under way, unless something has changed since it began."""
+        """Return the SELECT that answers `key`.
+
+        A SELECT under way is shared unless something changed since it began.
+        """
         asked = key, self._changes
         task = self._reading.get(asked)
         if task is None:
@@ -92,7 +104,7 @@ class CachedCallees:
     def _finish(self, asked: tuple[Key, int], done: asyncio.Task[Callee | None]) -> None:
         del self._reading[asked]
         if not done.cancelled():
-            done.exception()  # whoever asked may have gone meanwhile
+            done.exception()  # marks the error as retrieved: all callers may be gone
 
     async def _select(self, key: Key) -> Callee | None:
         try:
@@ -112,7 +124,7 @@ class CachedCallees:
         return callee
 
     def _keep(self, key: Key, entry: Entry) -> None:
-        """The youngest stand last; an older read never overwrites a newer one."""
+        """Store the entry, the newest last. An older read never overwrites a newer one."""
         there = self._last_read(key)
         if there is not None and (there.changes, there.read_at) > (entry.changes, entry.read_at):
             return

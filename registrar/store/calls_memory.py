@@ -1,4 +1,4 @@
-"""The calls that are there, in memory: what the port means, without a server; for tests of handlers."""
+"""Active calls in memory: the meaning of the port without a server, for tests of handlers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +12,13 @@ from .call_codec import Fields, answered_event, ended_event, started_event
 
 
 class MemoryCalls:
-    """Implements ports.Calls. Set `away` to make it fail like a store that is down."""
+    """Calls in memory; implements ports.Calls. Set `away` to make it fail like a store that is down."""
 
     def __init__(self, clock: Clock, process: Process = NO_PROCESS) -> None:
         self.events: list[Fields] = []
-        """What the stream of all events would hold."""
+        """The entries that the stream of all events would hold."""
         self.endings: list[tuple[Call, Ending]] = []
-        """The endings among them, as they were told."""
+        """The endings among the events, in the order of the calls to `ended` or `mend`."""
         self.away = False
         self._stored: dict[str, tuple[Call, float]] = {}
         """Id -> the call, and when it is forgotten."""
@@ -28,12 +28,12 @@ class MemoryCalls:
         self._process = process
 
     def share(self, other: "MemoryCalls") -> None:
-        """Two processes over one store."""
+        """Use the store of `other`, like two processes over one Redis."""
         self._stored, self._claimed = other._stored, other._claimed
 
     @property
     def there(self) -> dict[str, Call]:
-        """The calls that are there, by id."""
+        """Return the active calls by id."""
         now = self._clock()
         return {id: call for id, (call, end) in self._stored.items() if end > now}
 
@@ -83,7 +83,7 @@ class MemoryCalls:
         return is_first
 
     async def mend(self) -> int:
-        """Tell what ended while the store was away; gives the number of endings that were news."""
+        """Write the endings from the time when the store was away. Return how many of them were new."""
         self._ask()
         untold, self._untold = self._untold, {}
         news = [(call, ending) for call, ending in untold.values() if call.id in self._stored]

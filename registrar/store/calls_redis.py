@@ -1,4 +1,4 @@
-"""The calls that are there, in Redis (docs/redis.md): written beside the path, no call waits for it."""
+"""Active calls in Redis (docs/redis.md), written beside the path: no call waits for Redis."""
 
 import asyncio
 import logging
@@ -15,9 +15,9 @@ from .call_codec import UNREADABLE, Fields, answered_event, decode, encode, ende
 from .redis_wire import Argument, Wire
 
 INDEX_SECONDS: Final = 86_400
-"""How long a process' list of calls outlives its last call; a day is longer than anybody is away."""
+"""How long a process' list of calls outlives its last call; no process is away for longer than a day."""
 MAX_UNTOLD: Final = 10_000
-"""Endings that wait for Redis; the oldest go first."""
+"""Endings that wait for Redis; the oldest are dropped first."""
 CHUNK: Final = 500
 
 Item = TypeVar("Item")
@@ -27,19 +27,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """An ending of which Redis has not heard, or not all."""
+    """Ending of a call that Redis has not received, or only in part."""
 
     call: Call
     ending: Ending
     ours: bool = False
-    """It was we who removed the hash: the event is ours to write."""
+    """This process removed the hash, so it must write the event."""
 
 
 class RedisCalls:
-    """Implements ports.Calls. Nothing but `load`, `of_process` and `mend` ever raises: Redis may be away."""
+    """Calls in Redis; implements ports.Calls.
+
+    Only `load`, `of_process`, `claim` and `mend` raise: Redis may be away.
+    """
 
     def __init__(self, wire: Wire, clock: Clock, process: Process) -> None:
-        """`process` is this one: calls of no process are its own."""
+        """Create the store. `process` is this process: it owns each call that names no process."""
         self._wire = wire
         self._clock = clock
         self._process = process
@@ -47,7 +50,7 @@ class RedisCalls:
         """By the id of the call."""
 
     def put(self, call: Call) -> None:
-        """See ports.Calls. Whoever puts a call again drops what has run out in the lists."""
+        """See ports.Calls. Each repeated `put` removes expired entries from the lists."""
         call = self._owned(call)
         now = f"({self._clock():.3f}"
         self._tell(
@@ -64,11 +67,11 @@ class RedisCalls:
         self._tell(*self._listed(call), *_kept(call), _appended(started_event(call)))
 
     def answered(self, call: Call) -> None:
-        """See ports.Calls. The lists have it already."""
+        """See ports.Calls. The lists have the call already."""
         self._tell(*_kept(self._owned(call)), _appended(answered_event(call)))
 
     def ended(self, call: Call, ending: Ending) -> None:
-        """See ports.Calls. Whoever removes the hash is the one that writes the event."""
+        """See ports.Calls. The process that removes the hash writes the event."""
         call = self._owned(call)
         try:
             removed = self._wire.send("DEL", keys.call(call.id))
@@ -86,7 +89,7 @@ class RedisCalls:
         return found
 
     async def of_process(self, process: Process) -> list[Call]:
-        """See ports.Calls. What is listed and not there any more is taken from the list."""
+        """See ports.Calls. Calls that are listed but gone are removed from the list."""
         key = keys.node_calls(process)
         ids = [id.decode(errors="replace") for id in await self._wire.send("SMEMBERS", key)]
         found = await self.load(ids)
@@ -102,13 +105,13 @@ class RedisCalls:
 
     @property
     def untold(self) -> int:
-        """How many endings wait for `mend`."""
+        """Return how many endings wait for `mend`."""
         return len(self._untold)
 
     async def mend(self) -> int:
-        """Tell Redis, which is back, what ended meanwhile; gives the number of endings that were news.
+        """Write the endings from the time when Redis was away. Return how many of them were new.
 
-        Raises StoreUnavailable; what is left then waits for the next time.
+        Raises StoreUnavailable; the remaining endings then wait for the next call.
         """
         news = 0
         for chunk in _chunks(list(self._untold.values())):
@@ -116,7 +119,10 @@ class RedisCalls:
         return news
 
     async def _mend_one(self, untold: Untold) -> bool:
-        """The hash may have run out meanwhile: the call still listed says that nobody else has ended it."""
+        """Write one ending. Return True if no other process has ended the call.
+
+        The hash may have expired meanwhile. A call that is still in the list of its process shows the same.
+        """
         call, ending = untold.call, untold.ending
         removed = self._wire.send("DEL", keys.call(call.id))
         left = self._wire.send("SREM", keys.node_calls(call.process), call.id)
@@ -129,7 +135,7 @@ class RedisCalls:
         return is_news
 
     def _removed(self, call: Call, ending: Ending, answer: asyncio.Future[Any]) -> None:
-        """The hash is gone, and whose deed it was is known; or the answer is lost."""
+        """Publish the ending if we removed the hash. If the answer was lost, remember it for `mend`."""
         if answer.cancelled():
             return
         if answer.exception() is not None:
@@ -140,7 +146,10 @@ class RedisCalls:
             self._unlist(call)
 
     def _publish(self, call: Call, ending: Ending) -> None:
-        """The lists forget the call only afterwards: until then they say that its ending may be untold."""
+        """Write the event, then remove the call from the lists.
+
+        Until then the lists say that the ending may be untold.
+        """
 
         def done(answer: asyncio.Future[Any]) -> None:
             if answer.cancelled():
@@ -176,7 +185,7 @@ class RedisCalls:
         ]
 
     def _tell(self, *commands: tuple[Argument, ...], linger: bool = False) -> None:
-        """While Redis is away nobody is told: a call goes on without being seen."""
+        """Send the commands, or drop them while Redis is away: the call goes on without being seen."""
         if self._wire.up:
             for command in commands:
                 self._wire.tell(*command, linger=linger)
@@ -193,7 +202,7 @@ def _kept(call: Call) -> list[tuple[Argument, ...]]:
 
 
 def _lists(call: Call) -> tuple[str, str]:
-    """The lists that people read."""
+    """Return the keys of the lists that people read."""
     return keys.calls(call.customer), keys.CALLS
 
 
@@ -202,12 +211,12 @@ def _appended(event: Fields) -> tuple[Argument, ...]:
 
 
 def _words(fields: Mapping[str, str]) -> list[bytes]:
-    """Names and values in turn; what cannot be written in UTF-8 must not stop a call."""
+    """Return names and values in turn. Text that cannot be written in UTF-8 must not stop a call."""
     return [word.encode(errors="replace") for pair in fields.items() for word in pair]
 
 
 def _decode(id: str, answer: list[bytes]) -> Call | None:
-    """None: there is no such call, or nothing that we can read."""
+    """Return the call, or None if there is no such call or it cannot be read."""
     words = [word.decode(errors="replace") for word in answer]
     if not words:
         return None

@@ -1,8 +1,8 @@
-"""The self-signed certificate of an installation that has no other: made at first start, anew before it ends.
+"""Self-signed certificate of an installation that has no other, made at first start and before it expires.
 
-Its two files are written under a lock, the certificate first, each of them whole at once. So whoever finds a
-certificate of ours that does not belong to our key knows that its maker was cut off, and makes both anew.
-Files that somebody else put there are used as they are and never written.
+Its two files are written under a lock, the certificate first, each of them in one step. If our certificate
+does not match our key, then its maker was interrupted, and the next process makes both again. Files from
+another source are used as they are and never written.
 """
 
 import contextlib
@@ -32,31 +32,34 @@ MAKER: Final = "registrar"
 MARK: Final = b"# made by registrar\n"
 """The first line of keys that we made; readers of PEM skip it."""
 VALID: Final = timedelta(days=397)
-"""The longest that browsers accept."""
+"""The longest validity that browsers accept."""
 RENEWED_BEFORE: Final = timedelta(days=30)
 EARLIER: Final = timedelta(hours=1)
-"""Clocks of phones that are behind."""
+"""Allowance for phones whose clocks are behind."""
 MAX_COMMON_NAME: Final = 64  # RFC 5280, ub-common-name
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._\-]{0,251}[A-Za-z0-9])?")
 
 
 def ensure(directory: Path, names: Sequence[str], now: Epoch) -> tuple[Path, Path]:
-    """Certificate and key for these names in `directory`, made when they are missing or run out.
+    """Return certificate and key for `names` in `directory`. Make them if they are missing or expire soon.
 
-    Raises OSError, and ConfigurationError for a name that cannot stand in a certificate.
+    Raises OSError, and ConfigurationError for a name that a certificate cannot contain.
     """
     certificate, key = directory / CERTIFICATE, directory / KEY
     moment = datetime.fromtimestamp(now, UTC)
     if not _good(certificate, key, names, moment):
         with _alone(directory):
-            if not _good(certificate, key, names, moment):  # nobody has made it while we waited
+            if not _good(certificate, key, names, moment):  # no other process made it while we waited
                 _make(certificate, key, names, moment)
     return certificate, key
 
 
 def names_served(domain: str, public_host: str, addresses: Iterable[str]) -> tuple[str, ...]:
-    """The names and addresses that clients may use for this machine; wildcards among `addresses` are none."""
+    """Return the names and addresses that clients may use for this machine.
+
+    Wildcards in `addresses` are left out.
+    """
     machine = socket.gethostname().lower()
     hosts = [domain, public_host, "localhost", machine if _HOST.fullmatch(machine) else ""]
     literals = ["127.0.0.1", "::1", *(text for text in addresses if text and not _wildcard(text))]
@@ -70,14 +73,14 @@ def _wildcard(text: str) -> bool:
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text.strip("[]").partition("%")[0])  # a zone is this machine's own business
+        return ip_address(text.strip("[]").partition("%")[0])  # a zone has a meaning on this machine only
     except ValueError:
         return None
 
 
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """No other process makes a certificate here meanwhile; the kernel lets go when a maker dies."""
+    """Hold the lock against other makers of a certificate. The kernel releases it when its holder dies."""
     lock = os.open(directory / "tls.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,7 +90,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _good(certificate: Path, key: Path, names: Sequence[str], now: datetime) -> bool:
-    """Whether the files stay as they are: a good pair of ours, or anything of somebody else's."""
+    """Return whether the files stay: they are a good pair that we made, or files that we did not make."""
     found, secret = _content(certificate), _content(key)
     if found is None:
         return secret is not None and not secret.startswith(MARK)
@@ -105,7 +108,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _ours(content: bytes) -> x509.Certificate | None:
-    """The certificate, if we made it."""
+    """Return the certificate if we made it, else None."""
     try:
         certificate = x509.load_pem_x509_certificate(content)
         makers = certificate.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
@@ -124,8 +127,11 @@ def _belongs(certificate: x509.Certificate, secret: bytes) -> bool:
 
 
 def _serves(certificate: x509.Certificate, names: Sequence[str], now: datetime) -> bool:
-    """Long enough, and for each host name. An address of a machine may change without a new certificate:
-    people have told their browsers to accept this one."""
+    """Return whether the certificate is valid for long enough, and for each host name.
+
+    An address of a machine may change without a new certificate: people have told their browsers to accept
+    this one.
+    """
     alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     known = set(alternatives.get_values_for_type(x509.DNSName))
     wanted = {_alternative(name) for name in names}
@@ -175,7 +181,7 @@ def _make(certificate: Path, key: Path, names: Sequence[str], now: datetime) -> 
 
 
 def _write(path: Path, content: bytes) -> None:
-    """The whole file appears at once under its name, readable by its owner only."""
+    """Write the whole file in one step under its name, readable by its owner only."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:

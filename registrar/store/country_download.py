@@ -1,4 +1,4 @@
-"""A new country file from the web, beside the old one until it has shown that it can take its place."""
+"""Download of a new country file, kept beside the old one until it has passed its checks."""
 
 import contextlib
 import gzip
@@ -22,20 +22,20 @@ from .country_facts import CountryFacts, country_facts
 
 FREE_FILE: Final = "https://download.db-ip.com/free/dbip-country-lite-{month}.mmdb.gz"
 SILENCE_SECONDS: Final = 30.0
-"""How long the other side may say nothing."""
+"""How long the server may send nothing."""
 TOTAL_SECONDS: Final = 900.0
-"""How long it may take altogether: a server that sends an octet a second is none."""
+"""How long the whole download may take: a server may send only one octet a second."""
 MAX_FILE: Final = 200 << 20
-"""Of what is fetched, and of what it unpacks to; a city file has about 130 MB."""
+"""Limit of the downloaded file, and of the unpacked one; a city file has about 130 MB."""
 PIECE: Final = 1 << 16
 GZIP: Final = b"\x1f\x8b"
 FUTURE_SECONDS: Final = 86_400
-"""How far the date of a new file may be ahead: clocks differ."""
+"""How far the date of a new file may be in the future: clocks differ."""
 NOT_FOUND: Final = 404
 REDIRECTS: Final = range(300, 400)
 SCHEMES: Final = ("http", "https")
 PUBLIC_MODE: Final = 0o644
-"""A country file is no secret, and the server may run as somebody else."""
+"""A country file is no secret, and the server may run as another user."""
 HEADERS: Final = {"User-Agent": "registrar geoip update", "Accept-Encoding": "identity"}
 
 Clock = Callable[[], Mono]
@@ -43,26 +43,26 @@ Clock = Callable[[], Mono]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What took the old file's place."""
+    """File that replaced the old one."""
 
     source: str
-    """Where it came from, as it may be shown."""
+    """The address it came from, without secrets."""
     facts: CountryFacts
 
 
 def free_files(now: Epoch) -> tuple[str, ...]:
-    """The free file of this month, and of the one before: the new one may not be out yet."""
+    """Return the URL of this month's free file, and of last month's: the new one may not be out yet."""
     first = datetime.fromtimestamp(now, UTC).replace(day=1)
     months = (first, first - timedelta(days=1))
     return tuple(FREE_FILE.format(month=month.strftime("%Y-%m")) for month in months)
 
 
 def fetch(urls: Sequence[str], target: Path, now: Epoch, mono: Clock, *, force: bool = False) -> Fetched:
-    """Put the first of `urls` that exists in the place of `target`; `force` takes an older one too.
+    """Replace `target` by the first of `urls` that exists; `force` accepts an older file too.
 
-    Raises StoreUnavailable, one line, and then `target` is as it was.
+    Raises StoreUnavailable with a message of one line; `target` is then unchanged.
     """
-    target = target.resolve()  # a link stays one
+    target = target.resolve()  # a symbolic link stays one
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".geoip.") as folder:
             packed, unpacked = Path(folder) / "packed", Path(folder) / "unpacked"
@@ -76,7 +76,7 @@ def fetch(urls: Sequence[str], target: Path, now: Epoch, mono: Clock, *, force: 
 
 
 def shown(url: str) -> str:
-    """The address without what may be a password or a licence key."""
+    """Return the address without parts that may hold a password or a licence key."""
     try:
         parts = urlsplit(url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
@@ -87,7 +87,7 @@ def shown(url: str) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows to the web only, and never from an encrypted address to an open one."""
+    """Handler that follows redirects to http and https only, and never from https to http."""
 
     def redirect_request(
         self,
@@ -106,7 +106,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Knows the web and the proxies of the environment; no files, no FTP."""
+    """Return an opener for http and https with the proxies of the environment, without files and FTP."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -121,7 +121,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _download(urls: Sequence[str], packed: Path, mono: Clock) -> str:
-    """Fetch the first that exists; which one it was."""
+    """Fetch the first URL that exists, and return it without secrets."""
     end = mono() + TOTAL_SECONDS
     for number, url in enumerate(urls, 1):
         if not _is_web(url):
@@ -152,7 +152,7 @@ def _is_web(url: str) -> bool:
 
 
 def _fetch(url: str, packed: Path, mono: Clock, end: float) -> None:
-    request = urllib.request.Request(url, headers=HEADERS)  # noqa: S310  # its scheme has been looked at
+    request = urllib.request.Request(url, headers=HEADERS)  # noqa: S310  # its scheme was checked
     with (
         contextlib.closing(_opener().open(request, timeout=SILENCE_SECONDS)) as answer,
         packed.open("wb") as file,
@@ -176,7 +176,7 @@ def _reason(error: object) -> str:
 
 
 def _unpack(packed: Path, unpacked: Path) -> None:
-    """What was fetched, without its gzip if it has one: the name says nothing, the first bytes do."""
+    """Unpack the fetched file if it is gzip. The first bytes decide, because the name says nothing."""
     with packed.open("rb") as file:
         is_packed = file.read(len(GZIP)) == GZIP
     if not is_packed:
@@ -195,7 +195,7 @@ def _unpack(packed: Path, unpacked: Path) -> None:
 
 
 def _approve(unpacked: Path, target: Path, now: Epoch, *, force: bool) -> CountryFacts:
-    """Whether the new file may take the old one's place."""
+    """Return the facts of the new file. Raises StoreUnavailable if it may not replace the old one."""
     try:
         facts = country_facts(unpacked)
     except StoreUnavailable as error:
@@ -213,7 +213,7 @@ def _approve(unpacked: Path, target: Path, now: Epoch, *, force: bool) -> Countr
 
 
 def _built(target: Path) -> Epoch:
-    """When the file there was made; long ago when there is none that can be used."""
+    """Return the build time of the current file, or 0 if no usable file is there."""
     try:
         return country_facts(target).built
     except StoreUnavailable:
@@ -221,7 +221,7 @@ def _built(target: Path) -> Epoch:
 
 
 def day(moment: Epoch) -> str:
-    """The day, in UTC."""
+    """Return the day in UTC."""
     try:
         return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
@@ -229,7 +229,7 @@ def day(moment: Epoch) -> str:
 
 
 def _swap(unpacked: Path, target: Path) -> None:
-    """The new file appears whole under the old one's name, for the same readers."""
+    """Replace the old file in one step. The new one gets the owner and permissions of the old one."""
     with unpacked.open("rb") as file:
         os.fsync(file.fileno())
     mode = PUBLIC_MODE

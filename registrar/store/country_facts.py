@@ -1,4 +1,4 @@
-"""What a country file is, before anybody relies on it: its kind, its age, and whether it can answer."""
+"""Check of a country file before it is used: its kind, its age, and whether it can answer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ KINDS: Final = ("Country", "City")
 
 @dataclass(frozen=True, slots=True)
 class CountryFacts:
-    """What stands in the file about itself, and what a trial gave."""
+    """Metadata of a country file, and the result of a trial."""
 
     kind: str
     built: Epoch
@@ -25,12 +25,12 @@ class CountryFacts:
 
     @property
     def sampled(self) -> int:
-        """How many addresses were tried."""
+        """Return how many addresses were tried."""
         return len(SAMPLES)
 
 
 def country_facts(path: Path) -> CountryFacts:
-    """Look into the file. Raises StoreUnavailable, one line, when it is none that can be used."""
+    """Return the facts of the file. Raises StoreUnavailable, one line, if the file cannot be used."""
     try:
         with maxminddb.open_database(path, maxminddb.MODE_FILE) as reader:
             about = reader.metadata()

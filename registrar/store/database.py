@@ -15,19 +15,19 @@ from registrar.errors import ConfigurationError
 BUSY_SECONDS: Final = 5.0
 """How long a writer of SQLite waits for another one."""
 READ_BUSY_SECONDS: Final = 0.25
-"""How long a reader waits: what was read before may be believed, or its caller comes back."""
+"""How long a reader waits: an earlier read may be believed, or the client tries again."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
-"""After so long somebody between us and PostgreSQL may have forgotten a connection."""
+"""After this idle time a device between us and PostgreSQL may have dropped a connection."""
 USED: Final = "used"
-"""Where a connection of the pool says when it was given back."""
+"""The key under which a pooled connection notes when it was given back."""
 
 
 def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
-    """An engine for `url`. Readers of SQLite never wait for writers; writers queue (BEGIN IMMEDIATE).
+    """Return an engine for `url`. Readers of SQLite never wait for writers; writers queue (BEGIN IMMEDIATE).
 
-    No error tells the parameters of its statement: errors go into the log.
-    Raises ConfigurationError for a URL that is none, or of a database that we do not know.
+    Errors do not contain the parameters of their statement, because errors are logged. Raises
+    ConfigurationError for an invalid URL, or for a database that is not supported.
     """
     try:
         parsed = make_url(url)
@@ -47,8 +47,10 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
 
 
 def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
-    """Readers see what is committed, statement by statement, as they would inside a transaction: so none is
-    begun and ended for them, which is most of the time of a small question.
+    """Return an engine for PostgreSQL. A reader begins and ends no transaction.
+
+    It sees what is committed, statement by statement, as it would inside a transaction. BEGIN and COMMIT
+    would take most of the time of a small query.
     """
     try:
         engine = create_async_engine(
@@ -68,9 +70,10 @@ def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
 
 
 def _look_before_use(engine: AsyncEngine) -> None:
-    """Whoever takes a connection from the pool gets one that stands.
+    """Make the pool hand out working connections only.
 
-    One that the server has closed is known to be; only one that was idle for long is asked.
+    A connection that the server has closed is known to be closed. Only a connection that was idle for long is
+    pinged.
     """
 
     @event.listens_for(engine.sync_engine, "checkout")
@@ -81,7 +84,7 @@ def _look_before_use(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkin")
     def note(_connection: Any, record: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # no loop any more: the program ends
+        with contextlib.suppress(RuntimeError):  # there is no event loop when the program ends
             record.info[USED] = asyncio.get_running_loop().time()
 
     def answers(connection: Any) -> bool:
@@ -94,7 +97,7 @@ def _look_before_use(engine: AsyncEngine) -> None:
 def _speak_sqlite(engine: AsyncEngine, begin: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.isolation_level = None  # we send BEGIN ourselves
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.cursor().execute(f"PRAGMA {pragma}")
 

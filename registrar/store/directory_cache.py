@@ -1,4 +1,4 @@
-"""The phones this node has read, and how long it may believe them (decision 14)."""
+"""Cache of the phones that this node has read, and how long it may believe them (decision 14)."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from .callee_cache import CachedCallees
 from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
 
 LOCK_SECONDS: Final = 5.0
-"""How long a first contact waits for its turn at the database: hundreds may come at once."""
+"""How long the lock of a first contact waits for the database: hundreds may come at once."""
 MAX_PHONES: Final = 250_000
 MAX_UNKNOWN: Final = 20_000
 MAX_USERNAME: Final = 128
@@ -24,22 +24,22 @@ log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """What was read of a login: the phone, or that there is none."""
+    """Result of reading one login: the phone, or None if there is no phone."""
 
     phone: Phone | None
     read_at: float
-    """When the read began: what it found is at least as new as that."""
+    """When the read began; the phone is at least as new as that."""
     stale: bool
 
 
 def _nobody_minds(_phone: Phone) -> None:
-    """For callers who look for no changes."""
+    """Ignore the phone; the default for callers that do not watch for changes."""
 
 
 class CachedDirectory:
-    """Implements ports.Directory and ports.DialPlan over ports.Phones.
+    """Cache over ports.Phones; implements ports.Directory and ports.DialPlan.
 
-    All logins that are missed in one moment become one SELECT.
+    All logins that are missed at the same time become one SELECT.
     """
 
     def __init__(
@@ -48,7 +48,10 @@ class CachedDirectory:
         clock: Callable[[], Mono],
         vanished: Callable[[Phone], None] = _nobody_minds,
     ) -> None:
-        """`vanished` is told of a phone that was there and is not, when nobody had announced it."""
+        """Create an empty cache.
+
+        `vanished` is called with each phone that is gone if no change had announced it.
+        """
         self._phones = phones
         self._clock = clock
         self._vanished = vanished
@@ -57,13 +60,14 @@ class CachedDirectory:
         self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
         self._heard_since = float("-inf")
-        """What was read before may have changed without our hearing of it."""
+        """Entries read before this moment may have changed without our hearing of it."""
         self._domains: frozenset[str] = frozenset()
         self._asked: dict[str, list[asyncio.Future[Phone | None]]] = {}
-        """What the next SELECT, or the one under way, will answer."""
+        """Futures by login that the next SELECT, or the one under way, will resolve."""
         self._waiting: dict[str, int] = {}
-        """How many have asked and not gone on yet: whoever comes later waits behind them, even if the phone
-        is known by then (RFC 3261 section 10.3: REGISTERs are processed in the order they are received)."""
+        """How many callers of `find` have not continued yet. Later callers wait behind them, even if the
+        phone is known by then (RFC 3261 section 10.3: REGISTERs are processed in the order they are
+        received)."""
         self._wanted = asyncio.Event()
         self._unfinished: set[asyncio.Task[bool]] = set()
 
@@ -108,8 +112,8 @@ class CachedDirectory:
     async def called(self, customer: str, user: str) -> Callee | None:
         """See ports.DialPlan.
 
-        A callee may be a minute old, or ten without a database: nobody is to be authenticated by the phones
-        in it. They say who is to ring, and with which codecs.
+        A callee may be a minute old, or ten minutes without a database. Its phones authenticate no request:
+        they say which phones ring, and with which codecs.
         """
         return await self._callees.called(customer, user)
 
@@ -131,7 +135,10 @@ class CachedDirectory:
         return self.by_id(id)
 
     async def _within(self, seconds: float, work: Coroutine[None, None, bool]) -> bool:
-        """The outcome of `work`, or StoreUnavailable when it takes longer; it is finished all the same."""
+        """Return the outcome of `work`.
+
+        Raises StoreUnavailable if it takes too long; `work` is still finished.
+        """
         task = asyncio.create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
@@ -142,12 +149,12 @@ class CachedDirectory:
         return task.result()
 
     def by_id(self, phone: str) -> Phone | None:
-        """What this node last read of a phone, however old."""
+        """Return what this node last read of a phone, however old, or None."""
         entry = self._entries.get(self._names.get(phone, ""))
         return entry.phone if entry is not None else None
 
     async def learn(self, phones: Sequence[str]) -> None:
-        """Read those of `phones` that `by_id` does not know; when the database is away they stay unknown."""
+        """Read those of `phones` that `by_id` does not know. While the database is away they stay unknown."""
         unknown = [phone for phone in phones if phone not in self._names]
         if not unknown:
             return
@@ -157,7 +164,7 @@ class CachedDirectory:
                 self._take(await self._phones.select("id", unknown), set(), started)
 
     async def reread(self, phones: Sequence[str]) -> list[Phone]:
-        """Read again what the config API changed; gives those of `phones` that there are, as they are now.
+        """Read again what the config API changed. Return those of `phones` that exist, in their new state.
 
         Raises StoreUnavailable.
         """
@@ -171,9 +178,9 @@ class CachedDirectory:
         return found
 
     async def members(self, customer: str) -> list[str]:
-        """The ids of all phones of a customer that changed, those that this node knew first.
+        """Return the ids of all phones of a changed customer, first those that this node knew.
 
-        They are in doubt until somebody reads them again; one or the other may not be there any more. Raises
+        The known phones are in doubt until they are read again; some of them may be gone. Raises
         StoreUnavailable.
         """
         self._callees.doubt()
@@ -183,7 +190,7 @@ class CachedDirectory:
         return list(dict.fromkeys([*known.values(), *await self._phones.members(customer)]))
 
     def forget_freshness(self) -> None:
-        """Changes may have been missed: every entry is read again at its next use, none is lost."""
+        """Note that changes may have been missed. Every entry is read again at its next use; none is lost."""
         self._heard_since = self._clock()
         self._callees.doubt()
 
@@ -192,7 +199,7 @@ class CachedDirectory:
         self._domains = await self._phones.domains()
 
     async def run(self) -> None:
-        """Read what `find` waits for, one SELECT at a time, until cancelled."""
+        """Run the SELECTs that `find` waits for, one at a time, until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -215,7 +222,7 @@ class CachedDirectory:
         for login, futures in batch.items():
             entry = self._entries.get(login)
             for future in futures:
-                if not future.done():  # whoever asked may have gone meanwhile
+                if not future.done():  # its caller may have been cancelled
                     future.set_result(entry.phone if entry is not None else None)
 
     def _settle_without_database(
@@ -239,11 +246,11 @@ class CachedDirectory:
         return self._clock() - entry.read_at <= FRESH_SECONDS
 
     def _is_believed(self, entry: Entry) -> bool:
-        """Whether it may be used while the database is away."""
+        """Return whether the entry may be used while the database is away."""
         return self._clock() - entry.read_at <= BELIEVED_SECONDS
 
     def _of_customer(self, customer: str) -> dict[str, str]:
-        """The logins that this node knows of a customer -> their ids."""
+        """Return the known logins of a customer, each with the id of its phone."""
         return {
             login: entry.phone.id
             for login, entry in self._entries.items()
@@ -261,10 +268,10 @@ class CachedDirectory:
             self._vanished(phone)
 
     def _take(self, found: list[Phone], asked: set[str], started: float) -> list[Phone]:
-        """Remember what was read since `started`; `asked` logins that were not found are gone.
+        """Store what was read since `started`. Return the phones that were known before and are gone.
 
-        An older read never overwrites a newer one, nor an older version of a phone a newer one. Gives the
-        phones that were there before and are gone.
+        A login in `asked` that was not found is gone. An older read never overwrites a newer one, and an
+        older version of a phone never overwrites a newer version.
         """
         gone: list[Phone] = []
         for phone in found:
@@ -275,7 +282,7 @@ class CachedDirectory:
             there = self._last_read(login)
             if there is not None and (there.phone is None or there.phone.id != phone.id):
                 if there.read_at > started:
-                    continue  # deleted, or given to another one, while we read
+                    continue  # deleted, or given to another phone, during the read
                 if there.phone is not None:
                     gone.append(there.phone)
                     self._forget(login)
@@ -289,7 +296,7 @@ class CachedDirectory:
                 if entry is not None and entry.phone is not None:
                     gone.append(entry.phone)
                 self._forget(login)
-                self._unknown.pop(login, None)  # the youngest stand last
+                self._unknown.pop(login, None)  # keeps the newest last
                 self._unknown[login] = Entry(None, started, stale=False)
         self._bound()
         return gone

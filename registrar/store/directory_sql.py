@@ -1,4 +1,4 @@
-"""Who may register, read from the view that the config API publishes, and the lock of the first contact."""
+"""Phones and callees from the views that the config API publishes, and the lock of the first contact."""
 
 import asyncio
 import logging
@@ -28,35 +28,35 @@ log = logging.getLogger(__name__)
 
 _COUNTRY_SEPARATOR: Final = re.compile(r"[,\s]+")
 _USER_ID: Final = re.compile(r"u([1-9][0-9]{0,17})")
-"""What a SIP user is called outside the database; the number is its row's."""
+"""The id of a SIP user outside the database; the number is that of its row."""
 _NOWHERE: Final = network("255.255.255.255/32")
-"""In place of a network that cannot be read: nobody comes from there, and it is not none."""
+"""Replaces a network that cannot be read. No peer has this address, and the list does not become empty."""
 
 _COLUMNS: Final = (
     "id, version, username, domain, password_enc, ha1_md5, ha1_sha256, customer, customer_state, extension, "
     "secret_version, ip_mode, ip_countries, ip_address, ip_policy, networks, pbx_cluster, webrtc, "
     "instance_id, name, codec_hd, codec_video"
 )
-# Each condition is one that the view's own tables have an index for: `kind` leaves one half of the view.
+# The tables of the view have an index for each condition: `kind` selects one half of the view.
 _PHONES_BY_NAME: Final = "kind = 'phone' AND username IN"
 _PHONES_BY_ID: Final = "kind = 'phone' AND id IN"
 _USERS_BY_ID: Final = "kind = 'user' AND user_id IN"
 _OF_EXTENSION: Final = "extension_id IN"
-"""The one condition that both halves have an index for: the phones of an extension, and its SIP user."""
+"""Both halves have an index for this condition only: it finds the phones of an extension and its SIP user."""
 _SELECT: Final = {
     condition: text(
-        f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} :wanted"  # noqa: S608  # words of ours
+        f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} :wanted"  # noqa: S608  # only our constants
     ).bindparams(bindparam("wanted", expanding=True))
     for condition in (_PHONES_BY_NAME, _PHONES_BY_ID, _USERS_BY_ID, _OF_EXTENSION)
 }
 _Row = tuple[Any, ...]
 # "200" may be a user of every domain: each pair is one probe of two indexes. OFFSET keeps PostgreSQL from
-# reading all users to join them.
+# reading all users for the join.
 _PAIRS: Final = "unnest(CAST(:names AS text[]), CAST(:domains AS text[])) AS wanted (name, host)"
 _USER: Final = "kind = 'user' AND domain = wanted.host AND username = wanted.name OFFSET 0"
-_ONE_USER: Final = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {_USER}"  # noqa: S608  # words of ours
+_ONE_USER: Final = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {_USER}"  # noqa: S608  # only our constants
 _USERS_BY_NAME: Final = text(
-    f"SELECT found.* FROM {_PAIRS}, LATERAL ({_ONE_USER}) AS found"  # noqa: S608  # words of ours
+    f"SELECT found.* FROM {_PAIRS}, LATERAL ({_ONE_USER}) AS found"  # noqa: S608  # only our constants
 )
 _USERS_OF_DOMAIN: Final = "kind = 'user' AND domain = ? AND username IN"
 _DIALLED: Final = (
@@ -74,10 +74,10 @@ _LOCK: Final = text(
 
 
 class SqlPhones:
-    """Implements ports.Phones: SELECTs from three views, and one conditional UPDATE."""
+    """Phones in SQL; implements ports.Phones with SELECTs from three views and one conditional UPDATE."""
 
     def __init__(self, reader: AsyncEngine, writer: AsyncEngine, vault: Vault) -> None:
-        """`reader` never waits for writers; both may be one engine."""
+        """Read with `reader`, which never waits for writers. Lock with `writer`. Both may be one engine."""
         self._reader = reader
         self._writer = writer
         self._vault = vault
@@ -107,7 +107,7 @@ class SqlPhones:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 
     async def callee(self, customer: str, user: str) -> Callee | None:
-        """See ports.Phones: one SELECT of who is meant, one of all that ring for it."""
+        """See ports.Phones. One SELECT finds who is called, a second one finds the phones that ring."""
         read = self._read_callee_sqlite if self._reader.dialect.name == "sqlite" else self._read_callee
         try:
             dialled, rows = await read(customer, user)
@@ -128,7 +128,7 @@ class SqlPhones:
             return dialled, (await connection.execute(_SELECT[condition], {"wanted": [wanted]})).all()
 
     async def _read_callee_sqlite(self, customer: str, user: str) -> tuple[_Row | None, Iterable[Any]]:
-        """The same by the driver alone, as `_read_sqlite` is."""
+        """Return the same as `_read_callee`, with the driver alone like `_read_sqlite`."""
         async with self._turn:
             try:
                 driver = await self._driver()
@@ -136,7 +136,7 @@ class SqlPhones:
                 if not found:
                     return None, ()
                 condition, wanted = _who_rings(found[0])
-                # Words of ours; what was read stands in the place of the question mark.
+                # The text has only our constants; the value that was read replaces the question mark.
                 statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} (?)"  # noqa: S608
                 return tuple(found[0]), await driver.execute_fetchall(statement, [wanted])
             except FAULTS:
@@ -156,9 +156,10 @@ class SqlPhones:
         return rows
 
     async def _read_sqlite(self, column: Column, values: list[str]) -> Iterable[Any]:
-        """The same by the driver alone: one hop to its thread instead of six, a third of the time.
+        """Return the same rows as `_read`, with the driver alone.
 
-        The users of one domain are one SELECT: SQLite would read the whole view to join it.
+        This takes one hop to its thread instead of six, and a third of the time. The users of one domain are
+        one SELECT: SQLite would read the whole view for the join.
         """
         asked: list[tuple[str, list[object], list[str]]] = [
             (condition, wanted, []) for condition, wanted in _simple(column, values).items()
@@ -173,7 +174,7 @@ class SqlPhones:
                 driver = await self._driver()
                 for condition, wanted, before in asked:
                     marks = ",".join("?" * len(wanted))
-                    # Words and question marks of ours; what was sent stands in their places.
+                    # The text has only our constants and question marks; the parameters replace them.
                     statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} ({marks})"  # noqa: S608
                     rows += await driver.execute_fetchall(statement, [*before, *wanted])
             except FAULTS:
@@ -188,7 +189,7 @@ class SqlPhones:
         return raw.driver_connection
 
     async def close(self) -> None:
-        """Give the connection of the reader back."""
+        """Give the connection of the reader back to the pool."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -244,7 +245,10 @@ class SqlPhones:
         )
 
     def _password(self, sealed: str, phone: str) -> str:
-        """One row that cannot be opened must not take the others of its SELECT with it: it fits no digest."""
+        """Return the password, or random text, which fits no digest, if it cannot be decrypted.
+
+        One unreadable row must not fail the other rows of its SELECT.
+        """
         try:
             return self._vault.open(sealed, phone)
         except StoreUnavailable as error:
@@ -253,13 +257,16 @@ class SqlPhones:
 
 
 def _who_rings(dialled: Sequence[Any]) -> tuple[str, object]:
-    """The condition for who rings for a row of `callee_v1`: all of the extension, else that one phone."""
+    """Return the condition that selects the phones for a row of `callee_v1`, and its value.
+
+    It selects all phones of the extension, or the one phone if the row has no extension.
+    """
     _, _, extension, phone = dialled
     return (_PHONES_BY_ID, phone) if extension is None else (_OF_EXTENSION, extension)
 
 
 def _simple(column: Column, values: Sequence[str]) -> Mapping[str, list[object]]:
-    """What can be asked for by one value each: the condition -> the values."""
+    """Return the values that one column identifies, by the condition that selects them."""
     asked: dict[str, list[object]] = defaultdict(list)
     for value in values:
         if column == "login":
@@ -273,7 +280,7 @@ def _simple(column: Column, values: Sequence[str]) -> Mapping[str, list[object]]
 
 
 def _users(column: Column, values: Sequence[str]) -> list[tuple[str, str]]:
-    """The SIP users among the logins: name and domain."""
+    """Return the SIP users among the logins as pairs of name and domain."""
     if column != "login":
         return []
     split = [value.rpartition("@") for value in values]
@@ -282,7 +289,7 @@ def _users(column: Column, values: Sequence[str]) -> list[tuple[str, str]]:
 
 @lru_cache(1_024)
 def _networks(listed: str) -> tuple[Network, ...]:
-    """The trusted networks of a domain, one value for all who share them."""
+    """Return the trusted networks of a domain; domains with the same list share one value."""
     found = []
     for part in filter(None, listed.split(",")):
         try:

@@ -1,4 +1,4 @@
-"""Which country an address is in, from a GeoIP2, GeoLite2 or DB-IP file; reloaded when the file changes."""
+"""Lookup of an address's country in a GeoIP2, GeoLite2 or DB-IP file; reloaded when the file changes."""
 
 import logging
 from ipaddress import ip_address
@@ -14,20 +14,21 @@ from registrar.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 FAULTS: Final = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError, AttributeError)
-"""What a file that was damaged, or is none, raises somewhere on the way to an answer."""
+"""The errors that a damaged file, or one of another format, raises at some point of a lookup."""
 SAMPLES: Final = tuple(f"{first}.0.113.9" for first in range(1, 224))
-"""Looked up in a new file before it replaces one that works."""
+"""Addresses that are looked up in a new file before it replaces a working one."""
 
 
 class CountryFile:
-    """Knows the country of an address. A new file is opened whole before it replaces the old one."""
+    """Country lookup in a file. A new file is opened completely before it replaces the old one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, ...] | None = None
         self._reader: geoip2.database.Reader | None = None
         self.problem = "not read yet"
-        """Why ROAMING phones are refused now; empty when they are not."""
+        """Why the current file cannot be used; empty if it can. Without any usable file ROAMING phones are
+        refused."""
 
     def country(self, address: str) -> str | None:
         """Return the ISO 3166-1 alpha-2 code, or None if unknown. Raises StoreUnavailable without a file."""
@@ -39,7 +40,7 @@ class CountryFile:
             raise StoreUnavailable(f"country file: {error}") from error
 
     def refresh(self) -> None:
-        """Look whether the file has changed; a bad new one leaves the old one in use."""
+        """Check whether the file has changed, and load it if so. A bad new file leaves the old one in use."""
         try:
             stat = self._path.stat()
         except OSError:

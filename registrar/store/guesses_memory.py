@@ -1,4 +1,4 @@
-"""The budget of wrong passwords in memory: what the port means, without a server."""
+"""Budget of wrong passwords in memory: the meaning of the port without a server."""
 
 import asyncio
 from itertools import count
@@ -9,14 +9,14 @@ from registrar.rules.guesses import FREE, GOOD_SECONDS, Guesser, Ledger, Taken
 
 
 class MemoryGuesses:
-    """Implements ports.Guesses. Set `away` to make it fail like a store that is down."""
+    """Budget in memory; implements ports.Guesses. Set `away` to make it fail like a store that is down."""
 
     def __init__(self, clock: Clock) -> None:
         self.away = False
         self.taken = 0
-        """How often an entry was asked for."""
+        """How many times `take` was called."""
         self.noted: list[Guesser] = []
-        """Who was noted as good, each time."""
+        """The account and source of each call to `good`."""
         self._clock = clock
         self._ledger = Ledger()
         self._good: dict[Guesser, float] = {}
@@ -35,7 +35,7 @@ class MemoryGuesses:
         self._ledger.add(who, now)
         entry = str(next(self._serial))
         self._entries[entry] = now
-        await asyncio.sleep(0)  # a server counts before its answer is here
+        await asyncio.sleep(0)  # a server counts before its answer arrives
         return Taken(entry=entry, good=self._is_good(who))
 
     def give_back(self, who: Guesser, taken: Taken) -> None:

@@ -1,4 +1,4 @@
-"""The budget of wrong passwords in Redis, shared by all processes (docs/redis.md)."""
+"""Budget of wrong passwords in Redis, shared by all processes (docs/redis.md)."""
 
 from itertools import count
 from typing import Final, Literal
@@ -25,10 +25,13 @@ LIMITS: Final = (PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, HOLD_SECONDS, GOOD_SEC
 
 
 class RedisGuesses:
-    """Implements ports.Guesses."""
+    """Budget in Redis; implements ports.Guesses."""
 
     def __init__(self, runner: Runner, clock: Clock, kind: Kind, process: str) -> None:
-        """`kind`: passwords of phones and of people have budgets of their own. `process` names this one."""
+        """Create the budget of one `kind`: passwords of phones and of people have separate budgets.
+
+        `process` names this process.
+        """
         self._runner = runner
         self._clock = clock
         self._kind: Kind = kind
@@ -84,7 +87,10 @@ class RedisGuesses:
 
 
 def read_hold(text: str) -> tuple[str, str | Guesser, Epoch] | None:
-    """Return kind, source or (source, account), and end of the hold in a message; None: it is none."""
+    """Return the kind, the source or (source, account), and the end of a hold that a message announces.
+
+    Return None if the message announces no hold.
+    """
     words = text.split()
     try:
         until = Epoch(float(words[-1]))

@@ -1,4 +1,4 @@
-"""Secrets that are generated once into the data directory, readable by their owner only."""
+"""Secrets that are generated once in the data directory, readable by their owner only."""
 
 import contextlib
 import errno
@@ -14,15 +14,15 @@ MIN_LENGTH: Final = 32
 
 
 def data_directory(path: Path) -> Path:
-    """The directory, made when it is missing, as an absolute path. Raises OSError."""
+    """Return the directory as an absolute path; create it if it is missing. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path.resolve()
 
 
 def secret(path: Path) -> str:
-    """The secret in `path`; the first of several processes that ask makes it. Raises OSError.
+    """Return the secret in `path`. The first process that asks creates it. Raises OSError.
 
-    A file that is empty or cut off is an error too: a key that everybody can guess is worse than no start.
+    A file that is empty or cut off is an error too: a key that can be guessed is worse than no start.
     """
     if not path.exists():
         _make(path)
@@ -35,7 +35,7 @@ def secret(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """A whole file appears at once under its name, or another process' file is there already."""
+    """Write the whole file in one step under its name, unless another process has written it already."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:

@@ -1,4 +1,4 @@
-"""The subscription to what the config API changes, watched closely enough to know of a gap."""
+"""Subscription to the changes of the config API, watched closely enough to notice a gap."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Hands on every change; says so when changes may have been missed."""
+    """Subscriber that passes on every change, and reports when changes may have been missed."""
 
     def __init__(
         self,
@@ -37,9 +37,10 @@ class Listener:
         channels: Sequence[str] = (),
         heard: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
-        """`heard` is told what is said on `channels`, besides.
+        """Create the listener. `heard` is called with each message on the additional `channels`.
 
-        `missed`: nothing is heard from now on. `subscribed`: all is heard again, time to re-check.
+        `missed` is called when messages may be lost from now on. `subscribed` is called when all messages
+        arrive again and it is time to re-check.
         """
         self._redis = redis
         self._changed = changed
@@ -65,11 +66,11 @@ class Listener:
             await subscription.subscribe(keys.CHANGED, *self._channels)
             await self._hear(subscription)
         finally:
-            with contextlib.suppress(*FAULTS):  # or it would take the place of our own cancellation
+            with contextlib.suppress(*FAULTS):  # an error here would replace our own cancellation
                 await subscription.aclose()  # type: ignore[no-untyped-call]  # of redis-py
 
     async def _hear(self, subscription: PubSub) -> None:
-        """Hand on what is said, until nothing is heard any more."""
+        """Pass messages on, and return after `SILENCE_SECONDS` without one."""
         loop = asyncio.get_running_loop()
         heard = asked = loop.time()
         while True:

@@ -1,4 +1,4 @@
-"""The location service in memory: what the port means, without a server; for tests of handlers."""
+"""Location service in memory: the meaning of the port without a server, for tests of handlers."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from registrar.ports import Clock, Due, Sighting
 
 
 class MemoryLocation:
-    """Implements ports.Location, ports.Schedule and ports.Sightings.
+    """Location service in memory; implements ports.Location, ports.Schedule and ports.Sightings.
 
     Set `away` to make it fail like a store that is down.
     """

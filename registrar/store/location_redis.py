@@ -1,4 +1,4 @@
-"""The location service in Redis: one script a step, written only if nobody wrote since (docs/redis.md)."""
+"""Location service in Redis: one script per step, which writes only if no other wrote (docs/redis.md)."""
 
 import asyncio
 import json
@@ -18,37 +18,39 @@ from .scripts import ALL, COMMIT, KEEP, PINGED, PUBLISHED, RESCHEDULE, Script
 from .snapshot_codec import EMPTY, Stored, decode, encode
 
 AFTERLIFE_SECONDS: Final = 600
-"""How long a location outlives its last binding and nonce; readers go by the expiry inside."""
+"""How long a location outlives its last binding and nonce; readers use the expiry in the values."""
 MAX_KNOWN: Final = 250_000
 CHUNK: Final = 500
 DECODED: Final = 512
 UNPUBLISHED_SECONDS: Final = 5
-"""Events that nobody has published for so long have lost their author: whoever sees them publishes them."""
+"""Events that were not published for so long have lost their writer: any process that reads them publishes
+them."""
 FIELDS: Final = ("v", "b", "n", "r", "e")
 
 log = logging.getLogger(__name__)
 
 
 class RedisLocation:
-    """Implements ports.Location, ports.Schedule and ports.Sightings over one wire."""
+    """Location service over one connection; implements ports.Location, ports.Schedule and ports.Sightings."""
 
     def __init__(self, url: str, clock: Clock, process: Process = NO_PROCESS) -> None:
-        """`process` is this one: its connections are its own."""
+        """Create the service. `process` is this process, which owns the connections here."""
         self.wire = Wire(url, self._prepare)
         self._clock = clock
         self._process = process
         self._flows = keys.flows(process)
         self._listed: set[str] = set()
-        """Phones that stand in the set of this process' connections."""
+        """Phones in the set of this process' connections in Redis."""
         self._arriving: dict[str, int] = {}
-        """How often a phone is just being bound to a connection here: meanwhile it stays in that set."""
+        """How many commits that bind a phone to a connection here are under way; until they end it stays in
+        that set."""
         self._known: dict[str, Stored] = {}
         self._lately: dict[Stored, Snapshot] = {}
-        """What the snapshots of late say: to decode one costs more than all else that is done with it."""
+        """Recently decoded snapshots: decoding costs more than the rest of the work with a snapshot."""
         self._promised: set[str] = set()
         self._connections = 0
         self.back = asyncio.Event()
-        """Set when the connection was made again: `mend` has work."""
+        """Set after a reconnection, when `mend` has work."""
 
     def known(self, phone: str) -> Snapshot:
         """See ports.Location."""
@@ -63,7 +65,7 @@ class RedisLocation:
         return found
 
     async def commit(self, phone: str, before: Snapshot, update: Update) -> Snapshot | None:
-        """See ports.Location. The index of expiry is lowered first: an entry too early is harmless."""
+        """See ports.Location. The index of expiry is lowered first: an early entry is harmless."""
         after = encode(update.after)
         events = _dump_events(phone, update) if update.events else ""
         if update.after.bindings:
@@ -86,21 +88,21 @@ class RedisLocation:
             self._unlist(phone, update.after, before)
             if events:
                 self._publish(phone, events)
-                # Whoever hears of it, and does something on another node, shall come later in the stream.
+                # Another node that hears of it and reacts must write its event later in the stream.
                 self.wire.flush()
-                await asyncio.sleep(0)  # uvloop writes when all that is ready has run
+                await asyncio.sleep(0)  # uvloop writes after all ready callbacks have run
             return None
         stored = self._stored(phone, answer)
         stands = _decode(phone, stored)
         lost = reconcile(stands, before, self._clock(), promised=False)
-        if lost is not None:  # the store has lost what it had acknowledged: it is told that first
+        if lost is not None:  # restore what the store had acknowledged and lost
             return await self.commit(phone, stands, lost) or lost.after
         self._remember(phone, stored)
         self._unlist_what_others_ended(phone, stands)
         return stands
 
     def promise(self, phone: str, update: Update) -> None:
-        """See ports.Location. The version stays: it is the one the store is known to have."""
+        """See ports.Location. The version stays: the store is known to have this one."""
         version = self._known.get(phone, EMPTY).v
         self._known[phone] = encode(update.after)._replace(v=version)
         self._promised.add(phone)
@@ -125,7 +127,7 @@ class RedisLocation:
             Due(phone.decode(), float(score))
             for answer in answers
             for phone, score in zip(answer[::2], answer[1::2], strict=True)
-            if phone.decode() not in self._promised  # `mend` tells the store first what was promised
+            if phone.decode() not in self._promised  # `mend` writes promised updates first
         ]
 
     async def reschedule(self, due: Due, earliest: int | None) -> None:
@@ -143,16 +145,16 @@ class RedisLocation:
         return [answer == 1 for answer in answers]
 
     async def everybody(self) -> list[str]:
-        """Every phone in the index of expiry: at a start, never on a request or a timer."""
+        """Return every phone in the index of expiry. Call this at a start, never on a request or a timer."""
         answers = await _all(
             self.wire.send("ZRANGE", keys.expiry_shard(shard), 0, -1) for shard in range(keys.SHARDS)
         )
         return [phone.decode() for answer in answers for phone in answer]
 
     async def mend(self) -> int:
-        """Write again what the store has lost or was not there to hear; gives the number of phones written.
+        """Write again what the store has lost or could not receive. Return the number of phones written.
 
-        Raises StoreUnavailable; what is left then waits for the next time.
+        Raises StoreUnavailable; the remaining phones then wait for the next call.
         """
         promised = list(self._promised)
         others = [phone for phone in self._known if phone not in self._promised]
@@ -221,7 +223,10 @@ class RedisLocation:
         return Stored(*snapshot)
 
     def _decoded(self, phone: str, stored: Stored) -> Snapshot:
-        """One request looks at the same snapshot several times, and a call at those of two phones."""
+        """Return the decoded snapshot, from the cache if it is there.
+
+        One request reads the same snapshot several times, and a call reads those of two phones.
+        """
         snapshot = self._lately.get(stored)
         if snapshot is None:
             snapshot = _decode(phone, stored)
@@ -242,7 +247,7 @@ class RedisLocation:
             self._promised.discard(oldest)
 
     def _publish(self, phone: str, events: str) -> None:
-        """Append to the stream of all events; the location remembers them until that is done."""
+        """Append the events to the stream of all events. The location keeps them until that is done."""
 
         def done(future: asyncio.Future[Any]) -> None:
             if not future.cancelled() and future.exception() is None and self.wire.up:
@@ -274,13 +279,19 @@ class RedisLocation:
         return await self.wire.send("EVAL", script.text, len(names), *names, *arguments)
 
     def _list(self, phone: str, after: Snapshot) -> None:
-        """Before anything is bound to a connection here, the index says so: it is asked after our death."""
+        """Add the phone to the set of this process before it is bound to a connection here.
+
+        Other processes read the set after the death of this process.
+        """
         if phone not in self._listed and any(map(self._process.holds, after.bindings)):
             self.wire.tell("SADD", self._flows, phone)
             self._listed.add(phone)
 
     def _unlist(self, phone: str, after: Snapshot, before: Snapshot) -> None:
-        """What was bound here `before` may be listed although we have forgotten that: Redis was away."""
+        """Remove the phone from the set if it is no longer bound to a connection here.
+
+        A phone that was bound here `before` may be in the set although `_listed` has lost it: Redis was away.
+        """
         listed = phone in self._listed or any(map(self._process.holds, before.bindings))
         if listed and not any(map(self._process.holds, after.bindings)):
             self._listed.discard(phone)
@@ -293,19 +304,22 @@ class RedisLocation:
                 self._arriving[phone] = left
 
     def _unlist_what_others_ended(self, phone: str, stands: Snapshot) -> None:
-        """Only what is the newest that we know, while nothing is being bound, says that a phone has left."""
+        """Remove the phone from the set if another process ended its binding here.
+
+        Only the newest known snapshot can show that, and only while the phone is not being bound here.
+        """
         known = _version(self._known.get(phone, EMPTY))
         if self.wire.up and phone not in self._arriving and stands.version >= known:
             self._unlist(phone, stands, stands)
 
     def forget_listed(self) -> None:
-        """The store may have lost our index: it is written again with each phone's next step."""
+        """Forget `_listed`: Redis may have lost the set. Each phone is added again with its next commit."""
         self._listed.clear()
 
     async def _prepare(self) -> None:
         for script in ALL:
             await self.wire.early("SCRIPT", "LOAD", script.text)
-        if self._process.node:  # before the first entry of the index that `_list` writes
+        if self._process.node:  # before `_list` adds the first phone
             await self.wire.early("HSETNX", keys.NODES, str(self._process), int(self._clock()))
         self._listed.clear()
         self._connections += 1
@@ -314,7 +328,10 @@ class RedisLocation:
 
 
 def _decode(phone: str, stored: Stored) -> Snapshot:
-    """What is stored; when it was not written by us, its version alone, so that it can be written anew."""
+    """Return the stored snapshot. If it cannot be read, log it and return a snapshot with the version alone.
+
+    The version lets the next commit overwrite the unreadable value.
+    """
     try:
         return decode(stored)
     except (ValueError, TypeError) as error:
@@ -323,7 +340,7 @@ def _decode(phone: str, stored: Stored) -> Snapshot:
 
 
 def _is_left_behind(events: bytes, now: float) -> bool:
-    """Whether events that nobody has published yet are so old that their author must be gone."""
+    """Return whether unpublished events are so old that the process that wrote them must be dead."""
     try:
         return bool(json.loads(events)[0]["time"] + UNPUBLISHED_SECONDS < now)
     except (ValueError, TypeError, KeyError, IndexError):
@@ -335,7 +352,7 @@ def _version(stored: Stored) -> int:
 
 
 def _fields(event: Event) -> dict[str, str | int]:
-    """One event as the fields of a stream entry."""
+    """Return one event as the fields of a stream entry."""
     return {
         "event": event.kind,
         "reason": event.reason,
@@ -354,7 +371,7 @@ def _words(fields: Mapping[str, str | int]) -> list[str | int]:
 
 
 def _dump_events(phone: str, update: Update) -> str:
-    """The events of an update as they will stand in the stream of all events."""
+    """Return the events of an update as JSON, with the fields of the stream of all events."""
     about: dict[str, str | int] = {"phone": phone, "customer": update.customer}
     return json.dumps([about | _fields(event) for event in update.events], separators=(",", ":"))
 
@@ -364,5 +381,5 @@ def _chunks(items: list[str], size: int) -> Iterable[list[str]]:
 
 
 async def _all(futures: Iterable[asyncio.Future[Any]]) -> list[Any]:
-    """Every answer, in order; all of them leave in one write."""
+    """Return every answer, in order. All commands leave in one write."""
     return list(await asyncio.gather(*list(futures)))

@@ -1,7 +1,7 @@
-"""Many small commands to Redis in one write, their answers read as they come.
+"""Many small commands to Redis in one write; the answers are read as they arrive.
 
-A pipeline of redis-py arms a timer for each of its answers and packs each command by itself; for the status
-of 1,000 phones that is most of the time. Here the caller's one timeout does, and the bytes are made at once.
+A pipeline of redis-py starts a timer for each answer and packs each command by itself. For the status of
+1,000 phones that takes most of the time. Here the caller sets one timeout, and the bytes are joined once.
 """
 
 import math
@@ -12,15 +12,15 @@ from redis.exceptions import ResponseError
 
 
 def command(*words: str | int) -> bytes:
-    """One command as Redis reads it (RESP)."""
+    """Return one command in the format of Redis (RESP)."""
     texts = [str(word).encode() for word in words]
     return b"*%d\r\n" % len(texts) + b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
 
 
 async def ask(redis: Redis, commands: Iterable[bytes]) -> list[object]:
-    """The answer to each command, in order; an error answer is the exception itself, not raised.
+    """Return the answer to each command, in order. An error answer is returned as its exception, not raised.
 
-    Whoever calls sets the timeout. Raises RedisError or OSError when Redis is away.
+    The caller sets the timeout. Raises RedisError or OSError if Redis is away.
     """
     sent: Sequence[bytes] = list(commands)
     pool = redis.connection_pool
@@ -34,7 +34,7 @@ async def ask(redis: Redis, commands: Iterable[bytes]) -> list[object]:
             except ResponseError as error:
                 answers.append(error)
     finally:
-        if len(answers) < len(sent):  # what is still on its way must not be taken for another's answer
+        if len(answers) < len(sent):  # a late answer must not reach the next user of the connection
             await connection.disconnect(nowait=True)
         await pool.release(connection)
     return answers

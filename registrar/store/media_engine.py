@@ -13,25 +13,26 @@ from .ng import Decoded, Encodable, Ng
 PING_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 1.0
 MAX_REMEMBERED: Final = 20_000
-"""Sessions to be deleted when the engine is back; it ends the others by itself, having no packets."""
+"""Sessions to delete when the engine is back. The engine ends older ones by itself, because they get no
+packets."""
 DELETED_AT_ONCE: Final = 8
 MAX_REASON: Final = 120
 REFUSED: Final = "the media relay refuses the session description"
 FULL: Final = "Ran out of ports"
 LOST: Final = "Unknown call-id"
-"""The engine was started anew since the session was made."""
+"""The engine was restarted after the session was made."""
 PRINTABLE: Final = frozenset(string.ascii_letters + string.digits + string.punctuation + " ") - {'"', "\\"}
 
 log = logging.getLogger(__name__)
 
 
 def engine_name(host: str, port: int) -> str:
-    """As it stands in REGISTRAR_RTPENGINE, in metrics and in logs."""
+    """Return the name of the engine as in REGISTRAR_RTPENGINE, in metrics and in logs."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Exhausted(StoreUnavailable):
-    """The engine lives, and has no room for another session."""
+    """Error of an engine that is up but has no room for another session."""
 
 
 class Engine:
@@ -43,11 +44,11 @@ class Engine:
         self._ng = Ng(host, port)
         self._metrics = metrics
         self._to_delete: dict[str, None] = {}
-        """In the order of their ends."""
+        """Sessions to delete, in the order of their ends."""
         self._wake = asyncio.Event()
 
     async def command(self, name: str, **arguments: Encodable) -> dict[bytes, Decoded]:
-        """What the engine answers. Raises StoreUnavailable, and it is down, when it does not."""
+        """Return the answer. If the engine does not answer, mark it as down and raise StoreUnavailable."""
         begin = asyncio.get_running_loop().time()
         try:
             answer = await self._ng.command(name, **arguments)
@@ -60,7 +61,7 @@ class Engine:
         return answer
 
     async def described(self, name: str, **arguments: Encodable) -> bytes:
-        """The description that the engine answers with. Raises MediaRefused, Exhausted, StoreUnavailable."""
+        """Return the description in the engine's answer. Raises MediaRefused, Exhausted, StoreUnavailable."""
         answer = await self.command(name, **arguments)
         result, text = answer.get(b"result"), answer.get(b"sdp")
         if result == b"ok" and isinstance(text, bytes):
@@ -73,7 +74,7 @@ class Engine:
         raise MediaRefused(reason or REFUSED)
 
     def forget(self, session: str) -> None:
-        """End a session, now or when the engine is back."""
+        """Delete a session, now or when the engine is back."""
         self._to_delete[session] = None
         if len(self._to_delete) > MAX_REMEMBERED:
             del self._to_delete[next(iter(self._to_delete))]
@@ -81,28 +82,31 @@ class Engine:
         self._wake.set()
 
     def keep(self, session: str) -> None:
-        """It is in use again."""
+        """Do not delete a session that is in use again."""
         self._to_delete.pop(session, None)
 
     async def watch(self) -> None:
-        """Ping it each second, until cancelled."""
+        """Ping the engine each second, until cancelled."""
         while True:
             try:
                 answer = await self.command("ping")
                 self._is_up(answer.get(b"result") == b"pong", "no pong")
             except StoreUnavailable:
-                self._ng.close()  # its name may lead elsewhere by now
+                self._ng.close()  # its host name may resolve to another address by now
             await asyncio.sleep(PING_SECONDS)
 
     async def delete_all(self) -> None:
-        """Delete what is to be forgotten as it comes, until cancelled."""
+        """Delete each session that `forget` names, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             await self._delete_remembered()
 
     async def close(self) -> None:
-        """Delete what is left if that is quick; then no more commands."""
+        """Delete the remaining sessions within `CLOSE_SECONDS`, then close the socket.
+
+        Send no more commands after it.
+        """
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._delete_remembered()
@@ -137,6 +141,6 @@ class Engine:
 
 
 def _line(value: "Decoded | None") -> str:
-    """What an engine says, as it may stand in a log and in a quoted string of SIP."""
+    """Return text of the engine in a form that is safe in a log and in a quoted string of SIP."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else ""
     return "".join(letter for letter in text if letter in PRINTABLE)[:MAX_REASON]

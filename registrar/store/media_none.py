@@ -1,4 +1,4 @@
-"""No media relay: legs that understand each other speak directly, the others are told that they cannot."""
+"""No media relay: two legs with compatible media send it directly; calls between other legs are refused."""
 
 from typing import NoReturn
 
@@ -7,7 +7,7 @@ from registrar.model import LegKind
 
 
 class NoMedia:
-    """Implements ports.Media for a service without REGISTRAR_RTPENGINE."""
+    """Absence of a relay, for a service without REGISTRAR_RTPENGINE; implements ports.Media."""
 
     @property
     def configured(self) -> bool:

@@ -1,4 +1,4 @@
-"""The media relay rtpengine, one or several of them: sessions by the ng protocol (docs/media.md)."""
+"""The media relay rtpengine, in one or several instances: sessions by the ng protocol (docs/media.md)."""
 
 import asyncio
 import logging
@@ -15,24 +15,25 @@ from .media_engine import Engine, Exhausted
 from .ng import Encodable
 
 MAX_TRIES: Final = 3
-"""Engines that one offer is given to; each that does not answer costs the caller a second."""
+"""How many engines one offer is given to; each engine that does not answer costs the caller a second."""
 LIST_LIMIT: Final = 500
-"""Sessions of one look: the list has to fit into a datagram."""
+"""Sessions in one listing: the list must fit into a datagram."""
 SECOND_LOOK_SECONDS: Final = 2.0
-"""A session stands before its call is written down: one that is dead both times is."""
+"""A session exists before its call is stored: a session is dead if it has no call both times."""
 WITH_DTLS: Final = frozenset({LegKind.WEBRTC, LegKind.DTLS})
 NO_MEDIA: Final = "the body is no session description with media"
 
 IsAlive = Callable[[Sequence[str]], Awaitable[Sequence[bool]]]
-"""Which of some sessions belong to a call that is there."""
+"""Returns for each session whether it belongs to an active call."""
 
 log = logging.getLogger(__name__)
 
 
 class RtpengineMedia:
-    """Implements ports.Media. An engine is named by its `host:port`; `run` watches them and deletes sessions.
+    """Relay over one or several engines; implements ports.Media.
 
-    The names of all our sessions begin with `prefix`: others may use the engines too.
+    An engine is named by its `host:port`. `run` watches the engines and deletes sessions. The names of all
+    our sessions begin with `prefix`, because other programs may use the engines too.
     """
 
     def __init__(
@@ -56,18 +57,18 @@ class RtpengineMedia:
 
     @property
     def engines_up(self) -> list[str]:
-        """Those that answered lately."""
+        """Return the names of the engines that are up."""
         return [engine.name for engine in self._engines if engine.up]
 
     async def run(self) -> None:
-        """Ping the engines and delete what is to be deleted, until cancelled."""
+        """Ping the engines and delete sessions, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for engine in self._engines:
                 tasks.create_task(engine.watch())
                 tasks.create_task(engine.delete_all())
 
     async def close(self) -> None:
-        """Delete what is still to be deleted, as far as a second allows, and let go of the engines."""
+        """Delete the remaining sessions as far as one second allows, and close the engines' sockets."""
         await asyncio.gather(*(engine.close() for engine in self._engines))
 
     async def offer(
@@ -81,7 +82,7 @@ class RtpengineMedia:
         engine: str,
         family: str = "",
     ) -> tuple[bytes, str]:
-        """See ports.Media. A session whose engine is dead is made anew elsewhere: the answer names it."""
+        """See ports.Media. If the engine is dead, another one makes the session, and the result names it."""
         offerer, body = _readable(sdp)
         arguments: dict[str, Encodable] = {
             "call_id": session,
@@ -98,7 +99,7 @@ class RtpengineMedia:
                 log.warning("%s", error)
                 continue
             except StoreUnavailable:
-                silent.append(chosen)  # it may have made the session all the same
+                silent.append(chosen)  # it may have made the session nevertheless
                 continue
             chosen.keep(session)
             self._forget(session, silent)
@@ -126,16 +127,17 @@ class RtpengineMedia:
         return _for(_kind(relayed), answerer, relayed)
 
     def delete(self, session: str, engine: str) -> None:
-        """See ports.Media. While the engine is away it is remembered."""
+        """See ports.Media. While the engine is away, the session is remembered."""
         chosen = self._by_name.get(engine)
         if chosen is not None:
             chosen.forget(session)
 
     async def leftovers(self, is_alive: IsAlive) -> int:
-        """Delete the sessions of ours that no call has any more; how many there were.
+        """Delete those of our sessions that belong to no active call. Return how many there were.
 
-        Of an engine with very many sessions only the first are seen; it ends the others by itself, a minute
-        after their last packet. Raises what `is_alive` raises; an engine that is away is passed over.
+        If an engine has very many sessions, only the first `LIST_LIMIT` are seen. The engine ends the others
+        by itself, a minute after their last packet. Raises what `is_alive` raises; an engine that is away is
+        skipped.
         """
         suspects = [(engine, session) for engine in self._engines for session in await self._sessions(engine)]
         suspects = await _dead(suspects, is_alive)
@@ -147,7 +149,7 @@ class RtpengineMedia:
         return len(suspects)
 
     async def _sessions(self, engine: Engine) -> list[str]:
-        """Ours on one engine."""
+        """Return the names of our sessions on one engine, or an empty list if the engine is away."""
         try:
             answer = await engine.command("list", limit=LIST_LIMIT)
         except StoreUnavailable as error:
@@ -159,7 +161,7 @@ class RtpengineMedia:
         return [name for name in names if name.startswith(self._prefix)]
 
     def _chosen(self, session: str, engine: str) -> list[Engine]:
-        """Whom to ask, in order: of those that are up the one that has the session, then the others."""
+        """Return the engines to try, in order: of those that are up, first the one that has the session."""
         by_weight = sorted(self._engines, key=lambda one: _weight(session, one.name))
         up = [one for one in by_weight if one.up]
         return sorted(up, key=lambda one: one.name != engine)[:MAX_TRIES]
@@ -170,7 +172,11 @@ class RtpengineMedia:
 
 
 def _weight(session: str, engine: str) -> bytes:
-    """A checksum would not do: of those of three engines one is the least half of the time, not a third."""
+    """Return the weight of an engine for a session; the lowest weight is tried first.
+
+    A checksum would not do: with three engines, one would have the lowest value half of the time, not a
+    third.
+    """
     return blake2b(f"{session} {engine}".encode(), digest_size=8).digest()
 
 
@@ -182,12 +188,15 @@ async def _dead(sessions: list[tuple[Engine, str]], is_alive: IsAlive) -> list[t
 
 
 def _kind(text: bytes) -> LegKind:
-    """What is answered in is what was offered in."""
+    """Return the kind of the offerer's leg: the answer has the same kind as the offer."""
     return sdp.leg_kind(text) or LegKind.PLAIN
 
 
 def _readable(text: bytes) -> tuple[LegKind, bytes]:
-    """Whose description it is, and what of it an engine can use: what is none would come back as it is."""
+    """Return the kind of the leg, and the part of its description that an engine can use.
+
+    Raises MediaRefused for a body that is no description: the engine would return it unchanged.
+    """
     kind = sdp.leg_kind(text)
     if kind is None:
         raise MediaRefused(NO_MEDIA)
@@ -195,7 +204,10 @@ def _readable(text: bytes) -> tuple[LegKind, bytes]:
 
 
 def _for(to: LegKind, sender: LegKind, text: bytes) -> bytes:
-    """The engine leaves in what only browsers read, and offers desk phones every cipher."""
+    """Return the description without attributes and ciphers that the leg `to` cannot use.
+
+    The engine keeps attributes that only browsers read, and offers desk phones every cipher.
+    """
     if to is LegKind.SRTP and sender is not LegKind.SRTP:
         return sdp.for_srtp(text)
     is_cleaned = sender in WITH_DTLS and to is not sender and to is not LegKind.WEBRTC

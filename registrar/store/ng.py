@@ -1,7 +1,7 @@
 """The ng protocol of rtpengine: a cookie and a bencoded dictionary in a UDP datagram, both ways.
 
-A command under a cookie that was seen before is answered as before: so what was lost is sent again under the
-same cookie, and every new command has a new one.
+rtpengine answers a command with a known cookie as it did before. So a lost command is sent again under the
+same cookie, and every new command has a new cookie.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ Encodable: TypeAlias = "int | str | bytes | Sequence[Encodable] | Mapping[str, E
 Decoded: TypeAlias = "int | bytes | list[Decoded] | dict[bytes, Decoded]"
 
 SEND_AT_SECONDS: Final = (0.1, 0.2, 0.4, 0.4)
-"""How long each of the datagrams of a command is waited for."""
+"""How long each datagram of a command waits for the answer."""
 CONNECT_SECONDS: Final = 1.0
-"""A host name is looked up in it."""
+"""Includes the lookup of the host name."""
 MAX_OUTSTANDING: Final = 1_000
 MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 20
 
 
 def encode(value: Encodable) -> bytes:
-    """As bencode; the keys of a dictionary are sorted, as it demands."""
+    """Return the value in bencode, which requires that the keys of a dictionary are sorted."""
     if isinstance(value, int):
         return b"i%de" % value
     if isinstance(value, str):
@@ -38,7 +38,7 @@ def encode(value: Encodable) -> bytes:
 
 
 def decode(data: bytes) -> Decoded:
-    """What stands in bencode. Raises ValueError for anything else."""
+    """Return the value in the bencoded data. Raises ValueError for any other data."""
     value, end = _value(data, 0, 0)
     if end != len(data):
         raise ValueError(f"{len(data) - end} octets behind the end")
@@ -46,7 +46,7 @@ def decode(data: bytes) -> Decoded:
 
 
 def _value(data: bytes, at: int, depth: int) -> tuple[Decoded, int]:
-    """The value that begins at `at`, and where it ends."""
+    """Return the value that begins at `at`, and the offset of its end."""
     match data[at : at + 1]:
         case b"i":
             return _number(data, at + 1, b"e")
@@ -92,7 +92,7 @@ def _dictionary(data: bytes, at: int, depth: int) -> tuple[dict[bytes, Decoded],
 
 
 class Ng:
-    """Commands to one engine; connected at the first one, and anew after any fault of the socket."""
+    """Commands to one engine. The socket is opened for the first command, and again after any fault."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -102,7 +102,7 @@ class Ng:
         self._sent = 0
 
     async def command(self, name: str, **arguments: Encodable) -> dict[bytes, Decoded]:
-        """The engine's answer. Raises StoreUnavailable when there is none."""
+        """Return the engine's answer. Raises StoreUnavailable if it does not answer."""
         wire = await self._connected()
         self._sent += 1
         cookie = f"{self._prefix}_{self._sent}".encode()
@@ -110,7 +110,7 @@ class Ng:
         return await wire.ask(cookie, encode({"command": name, **named}))
 
     def close(self) -> None:
-        """Let go of the socket; what waits for an answer fails."""
+        """Close the socket; commands that wait for an answer fail."""
         if self._wire is not None:
             self._wire.close("closed")
             self._wire = None
@@ -122,13 +122,13 @@ class Ng:
                 try:
                     async with asyncio.timeout(CONNECT_SECONDS):
                         _, self._wire = await loop.create_datagram_endpoint(_Wire, remote_addr=self._address)
-                except (OSError, TimeoutError, UnicodeError) as error:  # a name that cannot be one
+                except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: not a host name
                     raise StoreUnavailable(f"media engine: {error or 'no address in time'}") from None
             return self._wire
 
 
 class _Wire(asyncio.DatagramProtocol):
-    """One socket, and who waits for which cookie."""
+    """One socket, and the commands that wait for an answer, by cookie."""
 
     def __init__(self) -> None:
         self._transport: asyncio.DatagramTransport | None = None
@@ -142,7 +142,7 @@ class _Wire(asyncio.DatagramProtocol):
         self._transport = transport
 
     async def ask(self, cookie: bytes, command: bytes) -> dict[bytes, Decoded]:
-        """Send, and send again, until the answer is there."""
+        """Send the command until its answer arrives, and return that. Raises StoreUnavailable."""
         if len(self._waiting) >= MAX_OUTSTANDING:
             raise StoreUnavailable("media engine: too many commands without an answer")
         answer: asyncio.Future[dict[bytes, Decoded]] = asyncio.get_running_loop().create_future()
@@ -161,7 +161,10 @@ class _Wire(asyncio.DatagramProtocol):
         raise StoreUnavailable("media engine: no answer")
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        """Ours or not: what nobody waits for, or nobody can read, is dropped."""
+        """Resolve the command with this cookie.
+
+        Drop an answer that no command waits for or that cannot be read.
+        """
         cookie, _, body = data.partition(b" ")
         answer = self._waiting.get(cookie)
         if answer is None or answer.done():
@@ -174,14 +177,14 @@ class _Wire(asyncio.DatagramProtocol):
             answer.set_result(value)
 
     def error_received(self, exc: Exception) -> None:
-        """Nobody listens there (ICMP), or the datagram could not leave: another socket next time."""
+        """Close the socket after an ICMP or send error. The next command opens another socket."""
         self.close(str(exc))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
 
     def close(self, reason: str) -> None:
-        """End the socket; whoever waits gets StoreUnavailable."""
+        """Close the socket; commands that wait for an answer get StoreUnavailable."""
         if self._transport is not None:
             self._transport.close()
         for answer in self._waiting.values():

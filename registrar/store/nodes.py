@@ -1,4 +1,4 @@
-"""Which processes live: leases, generations, and what is left of processes that died (docs/redis.md)."""
+"""The living processes: leases, generations, and the sweep of what dead processes left (docs/redis.md)."""
 
 import asyncio
 import json
@@ -19,8 +19,8 @@ from .redis_client import heed_cancellation
 LEASE_SECONDS: Final = 6.0
 RENEW_SECONDS: Final = 2.0
 DEAD_SECONDS: Final = 2.5
-"""A lease missing for so long on one unbroken connection belongs to a dead process: with the lease's own time
-its phones are offline within 10 s of its death."""
+"""How long a lease must be missing on an unbroken Redis connection until its process is dead. Together with
+the lease's own time, its phones are offline within 10 s of its death."""
 LOOK_SECONDS: Final = 0.5
 FAULTS: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Nodes:
-    """This process' lease, and the sweep of generations whose lease is gone."""
+    """The lease of this process, and the sweep of generations whose lease is gone."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Nodes:
         look_seconds: float = LOOK_SECONDS,
         dead_seconds: float = DEAD_SECONDS,
     ) -> None:
-        """`lost_lease` is called when our lease was gone: others may have swept us.
+        """Create the lease. `lost_lease` is called if it was gone: other processes may have swept us.
 
         `sweep(process, phones)` ends the bindings on connections of a dead process.
         """
@@ -66,22 +66,22 @@ class Nodes:
         self._neighbours: dict[str, tuple[str, str]] = {}
 
     async def run(self) -> None:
-        """Take the name over, keep the lease, sweep the dead, until cancelled.
+        """Take over the name, keep the lease and sweep dead processes, until cancelled.
 
-        Raises AnotherNode, in an ExceptionGroup, when a living process works under our name.
+        Raises AnotherNode, in an ExceptionGroup, if a living process uses our name.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._repeat(self._beat, self._renew_seconds))
-            # however long it takes, the lease is kept
+            # a separate task: the lease is kept however long a sweep takes
             tasks.create_task(self._repeat(self._sweep_the_dead, self._look_seconds))
 
     def neighbour(self, name: str) -> tuple[str, str] | None:
-        """Generation and SIP address of another living process, as seen in the last half second."""
+        """Return generation and SIP address of another living process, at most half a second old, or None."""
         return self._neighbours.get(name)
 
     @property
     def has_neighbours(self) -> bool:
-        """Whether there is another living process at all."""
+        """Return whether there is another living process."""
         return bool(self._neighbours)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -89,13 +89,13 @@ class Nodes:
             try:
                 await step()
             except FAULTS as error:
-                self._missing.clear()  # what we have not seen without a break does not count
+                self._missing.clear()  # a lease must be missing without a break of the connection
                 log.debug("no lease renewed, or nothing swept: %s", error)
             heed_cancellation()
             await asyncio.sleep(seconds)
 
     async def leave(self) -> None:
-        """Give the lease up at an orderly stop."""
+        """Give up the lease at an orderly stop."""
         try:
             held = await self._redis.get(keys.node(self._name))
             if held == self._lease:
@@ -117,7 +117,7 @@ class Nodes:
             await self._lost_lease()
 
     async def _take_over(self) -> None:
-        """Ours from now on: the latest start wins, an older living process sees it and stops."""
+        """Take the name: the latest start wins, and an older living process notices that and stops."""
         await self._redis.hset(keys.NODES, self._row(), str(int(self._clock())))
         await self._redis.set(keys.node(self._name), self._lease, px=self._lease_ms)
         self._predecessors = [
@@ -140,7 +140,7 @@ class Nodes:
                 continue
             row = str(other)
             seen.add(row)
-            now = asyncio.get_running_loop().time()  # when Redis said so, however long it was away before
+            now = asyncio.get_running_loop().time()  # time of the answer; an earlier outage does not count
             since = self._missing.setdefault(row, now)
             if now - since >= self._dead_seconds:
                 await self._bury(other)
@@ -164,7 +164,7 @@ class Nodes:
 
 
 def _generation(lease: object) -> str:
-    """Whose lease it is; empty when it is none, or nobody's that we know."""
+    """Return the generation in a lease; empty if there is no lease, or none that can be read."""
     try:
         return str(json.loads(str(lease))["generation"])
     except (ValueError, TypeError, KeyError):
@@ -172,7 +172,7 @@ def _generation(lease: object) -> str:
 
 
 def _sip(lease: object) -> str:
-    """Where that process takes requests of other nodes; empty: nowhere."""
+    """Return the address for requests of other nodes in a lease; empty if the process takes none."""
     try:
         return str(json.loads(str(lease)).get("sip", ""))
     except (ValueError, AttributeError):
@@ -180,5 +180,5 @@ def _sip(lease: object) -> str:
 
 
 def _texts(values: Iterable[bytes | str]) -> list[str]:
-    """redis-py's types do not know that the client decodes."""
+    """Return the values as text: redis-py's types do not know that the client decodes."""
     return [value if isinstance(value, str) else value.decode() for value in values]

@@ -1,4 +1,4 @@
-"""redis-py for everything that is not on the way of a REGISTER: quick to fail, never retrying by itself."""
+"""Client of redis-py for all that is not in the path of a REGISTER: fails quickly and never retries."""
 
 import asyncio
 from typing import Final
@@ -13,9 +13,9 @@ TIMEOUT_SECONDS: Final = 1.0
 
 
 def heed_cancellation() -> None:
-    """Raise CancelledError when our task was cancelled: redis-py may swallow one that meets its command.
+    """Raise CancelledError if our task was cancelled: redis-py may swallow a cancellation during a command.
 
-    Every endless loop over redis-py calls this once a round, or a stop may wait for it for ever.
+    Call this once a round in every endless loop over redis-py, or a stop may wait for ever.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -23,9 +23,9 @@ def heed_cancellation() -> None:
 
 
 def connect(url: str, *, errors: str = "strict") -> Redis:
-    """A client for `url`, connected at its first use; `errors` is how it takes what is not UTF-8.
+    """Return a client for `url` that connects at its first use; `errors` says how it treats invalid UTF-8.
 
-    Raises ConfigurationError for a URL that is none.
+    Raises ConfigurationError for an invalid URL.
     """
     parse_url(url)
     return Redis.from_url(

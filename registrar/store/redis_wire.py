@@ -1,7 +1,7 @@
-"""One connection to Redis on which all commands of one loop turn leave in one write.
+"""One connection to Redis; all commands of one turn of the event loop leave in one write.
 
-redis-py spends about ten times as much on a command that travels alone (tests/bench shows both); the scripts
-of the location are on the way of every REGISTER, so they go through here. Everything else uses redis-py.
+redis-py spends about ten times as much on a command that travels alone (tests/bench shows both). The scripts
+of the location are in the path of every REGISTER, so they use this connection. All else uses redis-py.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ from registrar.errors import ConfigurationError, StoreUnavailable
 ANSWER_SECONDS: Final = 0.4
 """A command that Redis has not answered by then has failed."""
 MERCY_SECONDS: Final = 0.02
-"""When our own loop was late, the answer may lie in the socket: it is read before the verdict."""
+"""Before giving up, read the socket once more: if our event loop was late, the answer may already be
+there."""
 LINGER_SECONDS: Final = 0.005
-"""So long a command that only tidies up may stay, to leave with others: alone it costs far more."""
+"""How long a command that only tidies up may wait to leave with others: alone it costs far more."""
 DRAIN_SECONDS: Final = 0.5
 CONNECT_SECONDS: Final = 2.0
 RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
@@ -35,7 +36,7 @@ Argument = bytes | str | int
 
 @dataclass(frozen=True)
 class Address:
-    """Where Redis listens, as a URL says it."""
+    """Address of Redis from a URL."""
 
     host: str = ""
     port: int = 6379
@@ -47,7 +48,7 @@ class Address:
 
 
 def parse_url(url: str) -> Address:
-    """The address in `redis://`, `rediss://` or `unix://`. Raises ConfigurationError."""
+    """Return the address in `redis://`, `rediss://` or `unix://`. Raises ConfigurationError."""
     parts = urlsplit(url)
     try:
         port = parts.port or 6379
@@ -70,35 +71,41 @@ def parse_url(url: str) -> Address:
 
 
 class Wire:
-    """A connection that mends itself. Until it stands, every command fails at once with StoreUnavailable."""
+    """Connection that reconnects by itself.
+
+    While it is not open, every command fails at once with StoreUnavailable.
+    """
 
     def __init__(self, url: str, on_connect: Callable[[], Awaitable[None]] | None = None) -> None:
-        """`on_connect` runs after each (re)connection, before anybody else may use it."""
+        """Create a closed connection.
+
+        `on_connect` runs after each (re)connection, before other callers may use it.
+        """
         self._address = parse_url(url)
         self._on_connect = on_connect
         self._transport: asyncio.WriteTransport | None = None
         self._protocol: _Protocol | None = None
         self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
         self._now: Callable[[], float] = lambda: 0.0
-        """The time of the loop that connects: it is asked for with every command."""
+        """The time of the loop that connects; every command reads it."""
         self._out: list[bytes] = []
         self._answered = 0
         self._soon = False
-        """Whether what is queued leaves with the next turn of the loop."""
+        """Whether queued commands leave with the next turn of the loop."""
         self._later: asyncio.TimerHandle | None = None
         self._reader = hiredis.Reader()
         self._watch: asyncio.TimerHandle | None = None
         self._broken = asyncio.Event()
         self.why = "not connected yet"
-        """What went wrong last."""
+        """The text of the last fault."""
         self.up = False
         self.opened = asyncio.Event()
-        """Set once the connection has stood."""
+        """Set once the connection has been open."""
         self.errors = 0
-        """Error answers to commands that nobody waited for."""
+        """How many error answers came to commands without a waiting caller."""
 
     async def run(self) -> None:
-        """Keep the connection until cancelled; one line in the log for each loss and each return."""
+        """Keep the connection until cancelled; each loss and each return is one line in the log."""
         delays = iter(RETRY_SECONDS)
         told = ""
         while True:
@@ -119,30 +126,32 @@ class Wire:
             told = self.why
 
     def close(self) -> None:
-        """Give the connection up; what is queued leaves yet, what waits for an answer fails."""
+        """Close the connection: queued commands are still sent, commands that wait for an answer fail."""
         self.flush()
         self._drop("closing")
 
     async def drain(self) -> None:
-        """Wait until everything is answered, as far as `DRAIN_SECONDS` allow."""
+        """Wait until all commands are answered, for at most `DRAIN_SECONDS`."""
         end = self._now() + DRAIN_SECONDS
         while self.up and (self._waiting or self._out) and self._now() < end:
             self.flush()
             await asyncio.sleep(0.001)
 
     def send(self, *arguments: Argument) -> asyncio.Future[Any]:
-        """Queue one command; the future gives its answer or raises StoreUnavailable.
+        """Queue one command, and return a future for its answer.
 
-        An error answer of Redis is raised as StoreUnavailable too, its text first.
+        Raises StoreUnavailable if the connection is not open, or too many commands wait. The future raises
+        StoreUnavailable if the connection is lost, or for an error answer of Redis, whose text comes first.
         """
         if not self.up:
             raise StoreUnavailable(self.why)
         return self._queue(arguments)
 
     def tell(self, *arguments: Argument, linger: bool = False) -> None:
-        """Queue one command whose answer nobody needs; errors are counted.
+        """Queue one command without waiting for its answer; errors are counted.
 
-        `linger`: nor does anybody look at what it does. It leaves within `LINGER_SECONDS`, with others.
+        With `linger` its effect is not waited for either: it leaves within `LINGER_SECONDS`, with other
+        commands. Raises StoreUnavailable if the connection is not open.
         """
         if not self.up:
             raise StoreUnavailable(self.why)
@@ -169,11 +178,11 @@ class Wire:
         elif not linger and not self._soon:
             self._soon = True
             asyncio.get_running_loop().call_soon(self.flush)
-        # hiredis' stub says a tuple of one; it takes any number.
+        # The stub of hiredis has a tuple of one item; the function takes any number.
         self._out.append(hiredis.pack_command(arguments))  # type: ignore[arg-type]
 
     def flush(self) -> None:
-        """What is queued leaves before the next turn of the loop begins."""
+        """Write the queued commands before the next turn of the loop begins."""
         self._soon = False
         if self._later is not None:
             self._later.cancel()
@@ -183,7 +192,7 @@ class Wire:
         self._out.clear()
 
     def received(self, data: bytes) -> None:
-        """Bytes from Redis: each answer goes to the command it belongs to, in order."""
+        """Give each answer in the bytes from Redis to its command, in order."""
         try:
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not False:
@@ -194,21 +203,21 @@ class Wire:
             self._drop(f"not Redis: {error}")
 
     def lost(self, error: Exception | None) -> None:
-        """The connection is gone."""
+        """Drop the connection after its transport was lost."""
         self._drop(str(error) if error else "connection closed")
 
     def _resolve(self, future: asyncio.Future[Any] | None, answer: object) -> None:
         failed = isinstance(answer, hiredis.ReplyError)
         if future is None:
             self.errors += failed
-        elif not future.done():  # a caller that was cancelled does not shift the answers of the others
+        elif not future.done():  # a cancelled caller must not shift the other answers
             if failed:
                 future.set_exception(StoreUnavailable(str(answer)))
             else:
                 future.set_result(answer)
 
     def _look(self) -> None:
-        """Whether the oldest command waits too long."""
+        """Check whether the oldest command has waited too long."""
         loop = asyncio.get_running_loop()
         self._watch = None
         if not self._waiting:
@@ -220,7 +229,10 @@ class Wire:
             self._watch = loop.call_later(MERCY_SECONDS, self._condemn, self._answered)
 
     def _condemn(self, answered: int) -> None:
-        """Unless there was an answer since; compiled, a tuple in a queue has no identity to go by."""
+        """Drop the connection, unless an answer came since the count `answered`.
+
+        The count decides, because in compiled code a tuple in a queue has no identity to compare.
+        """
         self._watch = None
         if self._waiting and self._answered == answered:
             self._drop(f"no answer within {ANSWER_SECONDS} s")
@@ -263,7 +275,7 @@ class Wire:
         await self._queue(("PING",))
 
     def early(self, *arguments: Argument) -> asyncio.Future[Any]:
-        """Like `send`, for `on_connect`, before the connection is open to everybody."""
+        """Queue one command like `send`, for `on_connect`, before the connection is open to other callers."""
         return self._queue(arguments)
 
     def _drop(self, why: str) -> None:
@@ -273,7 +285,7 @@ class Wire:
             self._protocol.wire = None
         transport, self._transport = self._transport, None
         if transport is not None:
-            with contextlib.suppress(Exception):  # a transport that is broken already may say so again
+            with contextlib.suppress(Exception):  # a broken transport may raise again
                 transport.close()
         self._out.clear()
         if self._watch is not None:
@@ -287,7 +299,7 @@ class Wire:
 
 
 class _Protocol(asyncio.Protocol):
-    """One connection; when the wire has given it up, it has nobody to tell."""
+    """Protocol of one connection; it has no wire once the wire has dropped it."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire: Wire | None = wire

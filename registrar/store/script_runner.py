@@ -1,4 +1,4 @@
-"""Running a script in Redis: over the wire of the SIP side, or over redis-py."""
+"""Execution of scripts in Redis: over the connection of the SIP side, or over redis-py."""
 
 import asyncio
 import logging
@@ -14,31 +14,31 @@ from .redis_wire import Argument, Wire
 from .scripts import ALL, Script
 
 AT_ONCE: Final = 8
-"""Scripts over redis-py at once: each takes a connection."""
+"""Limit of concurrent scripts over redis-py: each takes a connection."""
 MAX_TOLD: Final = 1_000
-"""Scripts over redis-py that nobody waits for; more are not run."""
+"""Limit of queued scripts over redis-py without a waiting caller; further scripts are not run."""
 
 log = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
-    """Runs scripts."""
+    """Executor of scripts and commands in Redis."""
 
     async def run(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> Any:
-        """Return the answer. Raises StoreUnavailable."""
+        """Run the script, and return its answer. Raises StoreUnavailable."""
 
     def tell(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> None:
-        """Run it some time soon; nobody waits for the answer, and it may be lost."""
+        """Start the script and return at once. Its answer is dropped, and the script itself may be lost."""
 
     def command(self, *words: Argument) -> None:
-        """Like `tell`, for one command."""
+        """Start one command like `tell`."""
 
     async def ask(self, *words: Argument) -> Any:
         """Return the answer to one command. Raises StoreUnavailable."""
 
 
 class WireRunner:
-    """Implements Runner over the wire."""
+    """Runner over the wire; implements Runner."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -69,7 +69,7 @@ class WireRunner:
 
 
 class ClientRunner:
-    """Implements Runner over redis-py."""
+    """Runner over redis-py; implements Runner."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

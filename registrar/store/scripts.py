@@ -1,4 +1,4 @@
-"""The Lua scripts, each over the keys of one cluster slot only (docs/redis.md)."""
+"""The Lua scripts; each one uses the keys of one cluster slot only (docs/redis.md)."""
 
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Script:
-    """A script and the name Redis knows it by."""
+    """Lua script, and the name by which Redis knows it."""
 
     text: str
     sha: str = field(init=False)
@@ -17,7 +17,7 @@ class Script:
 
 
 KEEP: Final = "-"
-"""In place of the refusals: leave what is stored."""
+"""Sent in place of the refusals: the stored ones stay."""
 
 COMMIT: Final = Script("""
 -- KEYS location, status, journal

@@ -1,4 +1,4 @@
-"""How a phone's bindings, nonces and refusals lie in Redis: JSON arrays in the order of the fields.
+"""Format of a phone's bindings, nonces and refusals in Redis: JSON arrays in the order of the fields.
 
 b   [[contact, expiresAt, callId, cseq, q, instance, regId, userAgent, localIp, publicIp, publicPort,
       transport, node, generation, registeredAt, refreshedAt, secretVersion, flow, silentSince], ...]
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from registrar.model import AcceptedNonce, Binding, Refusal, Snapshot
 
 BINDING_FIELDS = len(Binding.__dataclass_fields__)
-"""A newer version may append fields; an older process reads what it knows."""
+"""A newer version may append fields; an older process reads the fields that it knows."""
 
 _BINDING = attrgetter(*Binding.__dataclass_fields__)
 _NONCE = attrgetter(*AcceptedNonce.__dataclass_fields__)
@@ -34,7 +34,7 @@ EMPTY = Stored()
 
 
 def encode(snapshot: Snapshot) -> Stored:
-    """The fields to store; an empty list is an empty field."""
+    """Return the fields to store; an empty list is an empty field."""
     bindings, nonces, refusals = snapshot.bindings, snapshot.nonces, snapshot.refusals
     return Stored(
         b"%d" % snapshot.version,
@@ -45,7 +45,7 @@ def encode(snapshot: Snapshot) -> Stored:
 
 
 def decode(stored: Stored) -> Snapshot:
-    """The snapshot that was stored. Raises ValueError or TypeError when it was not stored by us."""
+    """Return the stored snapshot. Raises ValueError or TypeError if we did not write it."""
     if stored is EMPTY:
         return Snapshot()
     return Snapshot(

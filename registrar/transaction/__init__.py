@@ -1,6 +1,6 @@
-"""Transactions: what is sent again, what is absorbed, and when it is over (RFC 3261 section 17, RFC 6026).
+"""Transactions: what is retransmitted, what is absorbed, and when they end (RFC 3261 section 17, RFC 6026).
 
-The room's door: other rooms import from here only. Nothing here reads a clock or sends; see `Layer`.
+Other packages import from here only. Nothing here reads a clock or sends; see `Layer`.
 """
 
 from .actions import Action, Answered, Deliver, Ended, Failed, Send, TimedOut

@@ -1,4 +1,4 @@
-"""What a transaction wants done: values that the driver carries out, in their order."""
+"""The actions that a transaction returns: values that the driver carries out in their order."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from .key import Key
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Give `data` to the transport. When that fails, tell the layer: `layer.failed(key, now)`."""
+    """Give `data` to the transport. If that fails, tell the layer: `layer.failed(key, now)`."""
 
     data: bytes
     flow: Flow
@@ -19,7 +19,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """An ACK for a 2xx with the branch of its INVITE: the handler's business (RFC 6026 section 7.1)."""
+    """An ACK for a 2xx with the branch of its INVITE, for the handler (RFC 6026 section 7.1)."""
 
     request: Request
     flow: Flow
@@ -28,7 +28,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A response to our request, provisional or final; several 2xx may follow on an INVITE."""
+    """A response to our request, provisional or final. An INVITE may get several 2xx."""
 
     response: Response
     flow: Flow
@@ -37,21 +37,21 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The transaction ended because the other side said nothing (timers B, F, H), or our handler (64*T1)."""
+    """The end of a transaction because the peer (timers B, F, H) or our handler (64*T1) did not answer."""
 
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The transport could not carry a message, or the connection closed (sections 17.1.4 and 17.2.4)."""
+    """A transport error: a message was not sent, or the connection closed (sections 17.1.4 and 17.2.4)."""
 
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An INVITE's transaction has run its course (timers D, I, L, M): nothing more comes with this key."""
+    """The regular end of an INVITE transaction (timers D, I, L, M). No more actions come with this key."""
 
     key: Key
 

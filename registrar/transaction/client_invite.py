@@ -14,7 +14,7 @@ MAX_FORWARDS: Final = "70"
 
 
 class ClientInvite:
-    """One INVITE of ours. It acknowledges a refusal itself; the ACK of a 2xx is the caller's."""
+    """One INVITE that we send. It acknowledges a refusal itself; the caller sends the ACK of a 2xx."""
 
     __slots__ = (
         "_interval", "_over", "_request", "_timers", "_unreliable",
@@ -26,26 +26,28 @@ class ClientInvite:
         self.flow = flow
         self.state = State.CALLING
         self._request: Request | None = request
-        """Until a 2xx: for the ACK of a refusal."""
+        """The INVITE, for the ACK of a refusal; None after a 2xx."""
         self.data = bytes(request)
         self._unreliable = flow.transport == "udp"
         self._timers = timers
         self._interval = timers.t1
         self._over = Mono(now + timers.timeout)  # timer B
         self.deadline: Mono | None = self._next(now)
-        """The next moment at which `tick` has something to do; none while it rings (timer C is a proxy's)."""
+        """The time of the next call of `tick`; None while the phone rings (timer C belongs to the proxy)."""
 
     def start(self) -> list[Action]:
-        """Send the INVITE for the first time."""
+        """Return the action that sends the INVITE for the first time."""
         return [Send(self.data, self.flow, self.key)]
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
-        """A response came."""
+        """Return the actions for a response."""
         status = response.status
         match self.state:
             case State.CALLING | State.PROCEEDING:
                 return self._first_answers(response, flow, now)
-            case State.ACCEPTED if 200 <= status < 300:  # one from each phone that a fork reached, and again
+            case State.ACCEPTED if (
+                200 <= status < 300
+            ):  # one from each phone that a fork reached, and retransmissions
                 return [Answered(response, flow, self.key)]
             case State.COMPLETED if status >= 300:
                 return self._ack(response)
@@ -53,7 +55,7 @@ class ClientInvite:
                 return []
 
     def tick(self, now: Mono) -> list[Action]:
-        """The deadline has come."""
+        """Return the actions that are due when the deadline has passed."""
         if self.state is not State.CALLING:  # timers D and M
             return self._end(Ended(self.key))
         if now >= self._over:
@@ -63,11 +65,11 @@ class ClientInvite:
         return [Send(self.data, self.flow, self.key)]
 
     def failed(self) -> list[Action]:
-        """The INVITE or an ACK could not be sent (section 17.1.4)."""
+        """End the transaction because the INVITE or an ACK could not be sent (section 17.1.4)."""
         return self._end(Ended(self.key) if self.state is State.ACCEPTED else Failed(self.key))
 
     def closed(self) -> list[Action]:
-        """The connection is gone: no response comes any more."""
+        """End the transaction because the connection is closed, so that no response can come."""
         return self.failed()
 
     def _first_answers(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
@@ -89,7 +91,7 @@ class ClientInvite:
         return actions + self._end(Ended(self.key))
 
     def _ack(self, response: Response) -> list[Action]:
-        """The ACK of a refusal (section 17.1.1.3): the INVITE's, but for the To of the response."""
+        """Return the ACK of a refusal (section 17.1.1.3): headers of the INVITE, To of the response."""
         request = self._request
         if request is None:
             return []
@@ -106,7 +108,7 @@ class ClientInvite:
         return [Send(bytes(Request("ACK", request.target, headers)), self.flow, self.key)]
 
     def _next(self, now: Mono) -> Mono:
-        """When timer A fires, which only an unreliable transport has, or B when that comes first."""
+        """Return when timer A (only on an unreliable transport) or timer B fires, the earlier of both."""
         again = Mono(now + self._interval)
         return min(again, self._over) if self._unreliable else self._over
 

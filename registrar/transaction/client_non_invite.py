@@ -10,7 +10,7 @@ from .timers import Timers
 
 
 class ClientNonInvite:
-    """One request of ours, sent again until its answer comes."""
+    """One request that we send, retransmitted until its response comes."""
 
     __slots__ = (
         "_interval", "_over", "_timers", "_unreliable", "data", "deadline", "flow", "key", "state",
@@ -26,18 +26,18 @@ class ClientNonInvite:
         self._interval = timers.t1
         self._over = Mono(now + timers.timeout)  # timer F
         self.deadline: Mono | None = self._next(now)
-        """The next moment at which `tick` has something to do."""
+        """The time of the next call of `tick`; None if there is nothing to do."""
 
     def start(self) -> list[Action]:
-        """Send the request for the first time."""
+        """Return the action that sends the request for the first time."""
         return [Send(self.data, self.flow, self.key)]
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
-        """A response came; those after the first final one are absorbed."""
+        """Return the actions for a response. Responses after the first final one are absorbed."""
         if self.state is State.COMPLETED or self.state is State.TERMINATED:
             return []
         if response.status < 200:
-            self.state = State.PROCEEDING  # timers E and F run on
+            self.state = State.PROCEEDING  # timers E and F continue
         elif self._unreliable:
             self.state = State.COMPLETED
             self.deadline = Mono(now + self._timers.t4)  # timer K
@@ -46,7 +46,7 @@ class ClientNonInvite:
         return [Answered(response, flow, self.key)]
 
     def tick(self, now: Mono) -> list[Action]:
-        """The deadline has come."""
+        """Return the actions that are due when the deadline has passed."""
         if self.state is State.COMPLETED:
             self._end()
             return []
@@ -59,17 +59,17 @@ class ClientNonInvite:
         return [Send(self.data, self.flow, self.key)]
 
     def failed(self) -> list[Action]:
-        """The request could not be sent (section 17.1.4)."""
+        """End the transaction because the request could not be sent (section 17.1.4)."""
         waiting = self.state is State.TRYING or self.state is State.PROCEEDING
         self._end()
         return [Failed(self.key)] if waiting else []
 
     def closed(self) -> list[Action]:
-        """The connection is gone: no response comes any more."""
+        """End the transaction because the connection is closed, so that no response can come."""
         return self.failed()
 
     def _next(self, now: Mono) -> Mono:
-        """When timer E fires, which only an unreliable transport has, or F when that comes first."""
+        """Return when timer E (only on an unreliable transport) or timer F fires, the earlier of both."""
         again = Mono(now + self._interval)
         return min(again, self._over) if self._unreliable else self._over
 

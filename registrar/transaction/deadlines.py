@@ -1,4 +1,4 @@
-"""Which key is due next: a heap in which a moved or withdrawn deadline is dropped when it comes up."""
+"""Deadlines of keys: a heap that drops a changed or removed deadline when it reaches the head."""
 
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -7,7 +7,7 @@ from registrar.model import Mono
 
 from .key import Key
 
-SLACK: Final = 64  # below this many entries nobody counts how many of them are stale
+SLACK: Final = 64  # the heap is rebuilt when its stale entries outnumber the current ones by more than this
 
 
 class Deadlines:
@@ -20,7 +20,7 @@ class Deadlines:
         self._heap: list[tuple[Mono, Key]] = []
 
     def set(self, key: Key, when: Mono | None) -> None:
-        """From now on `key` is due at `when`, or never."""
+        """Set the deadline of `key` to `when`, or remove it if `when` is None."""
         if when is None:
             self._at.pop(key, None)
         elif self._at.get(key) != when:
@@ -31,7 +31,7 @@ class Deadlines:
             heapify(self._heap)
 
     def head(self) -> Mono | None:
-        """The earliest deadline."""
+        """Return the earliest deadline, or None if there is none."""
         heap = self._heap
         while heap:
             when, key = heap[0]
@@ -41,7 +41,7 @@ class Deadlines:
         return None
 
     def pop(self, now: Mono) -> Key | None:
-        """Take one key that is due at `now`, the earliest first."""
+        """Remove and return one key that is due at `now`, the earliest first, or None."""
         head = self.head()
         if head is None or head > now:
             return None

@@ -1,7 +1,8 @@
-"""All transactions of one process: which one a message belongs to, and which one is due next.
+"""All transactions of one process: which transaction a message belongs to, and which one is due next.
 
-The driver calls a verb, carries out the actions in their order, and calls `tick` when `deadline` has come.
-Requests reach `accept` only after authentication (docs/architecture.md): refusals before it are stateless.
+The driver calls a method, carries out the returned actions in their order, and calls `tick` when `deadline`
+has passed. Requests reach `accept` only after authentication (docs/architecture.md): refusals before that are
+stateless.
 """
 
 from collections import OrderedDict, deque
@@ -23,15 +24,15 @@ from .timers import STANDARD, Timers
 Client = ClientInvite | ClientNonInvite
 Timed = ServerInvite | Client
 
-LIMIT: Final = 200_000  # about 160 MB, and 6,250 new ones a second while each stays 32 s
+LIMIT: Final = 200_000  # about 160 MB; 6,250 new transactions a second, as each is kept for 32 s
 
 
 class TableFull(Exception):
-    """There are as many transactions as we keep: answer 503 without one."""
+    """The table has as many transactions as allowed. Answer 503 without a transaction."""
 
 
 class Layer:
-    """The table of transactions. `now` is never less than at an earlier call."""
+    """The table of transactions. `now` must never be less than in an earlier call."""
 
     def __init__(self, timers: Timers = STANDARD, limit: int = LIMIT) -> None:
         self._timers = timers
@@ -40,21 +41,21 @@ class Layer:
         self._invites: dict[Key, ServerInvite] = {}
         self._clients: dict[Key, Client] = {}
         self._by_connection: dict[int, dict[Key, ServerNonInvite | Timed]] = {}
-        # Those of one duration run out in the order they began: the many need no heap.
+        # These all have the same duration, so they end in the order in which they began and need no heap.
         self._unanswered: OrderedDict[Key, ServerNonInvite] = OrderedDict()
         self._answered: deque[ServerNonInvite] = deque()
         self._deadlines = Deadlines()
         self.unmatched = 0
-        """How many responses belonged to nothing and were dropped (RFC 6026 section 7.2)."""
+        """Number of responses that matched no transaction and were dropped (RFC 6026 section 7.2)."""
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._invites) + len(self._clients)
 
     def absorb(self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY) -> list[Action] | None:
-        """What to do when `request` belongs to a transaction that is there; None: nobody knows it.
+        """Return the actions for a `request` of an existing transaction, or None if there is none.
 
-        The last answer goes where it went before, whoever asks again. `key` is that of `request`, if it was
-        made already. Raises MalformedMessage.
+        The last response is sent where it was sent before, even if the request comes by another flow. `key`
+        is the key of `request`, if the caller has computed it already. Raise MalformedMessage.
         """
         key = key or server_key(request)
         transaction = self._servers.get(key)
@@ -72,10 +73,10 @@ class Layer:
         return actions
 
     def accept(self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY) -> Key | None:
-        """Begin the server transaction of a `request` that is no ACK; None when it has begun already.
+        """Begin the server transaction of a `request` other than ACK. Return None if it has begun already.
 
-        Every one must be answered with `respond`: an INVITE waits for that without end. `key` as in `absorb`.
-        Raises TableFull.
+        Call `respond` for every request that was accepted: an INVITE waits for it without a time limit. `key`
+        is as in `absorb`. Raise TableFull.
         """
         key = key or server_key(request)
         if key in self._servers or key in self._invites:
@@ -93,7 +94,7 @@ class Layer:
         return key
 
     def respond(self, key: Key, response: Response, now: Mono) -> list[Action]:
-        """The handler's answer, provisional or final; nothing when the transaction is over."""
+        """Return the actions for the handler's response, provisional or final; none after the transaction."""
         invite = self._invites.get(key)
         if invite is not None:
             actions = invite.respond(response, now)
@@ -111,7 +112,10 @@ class Layer:
         return actions
 
     def request(self, request: Request, flow: Flow, now: Mono) -> tuple[Key, list[Action]]:
-        """Send a request that is no ACK, with its branch in the top Via. Raises TableFull."""
+        """Return the key and the actions that send a request other than ACK, with its branch in the top Via.
+
+        Raise TableFull, or ValueError if the branch is not new.
+        """
         key = client_key(request)
         if key in self._clients:
             raise ValueError(f"a branch must be new: {key}")
@@ -124,24 +128,24 @@ class Layer:
         return key, transaction.start()
 
     def sent(self, key: Key) -> bytes:
-        """A request of ours as it went out; empty when its transaction is over."""
+        """Return the bytes of a request that we sent, or empty if its transaction is over."""
         transaction = self._clients.get(key)
         return transaction.data if transaction is not None else b""
 
     def repeat(self, key: Key) -> list[Action]:
-        """The 2xx of an INVITE once more, until timer L (RFC 6026 section 7.1)."""
+        """Return the action that retransmits the 2xx of an INVITE, until timer L (RFC 6026 section 7.1)."""
         invite = self._invites.get(key)
         return invite.repeat() if invite is not None else []
 
     def forget(self, key: Key) -> None:
-        """End a request of ours for which nobody waits any more: an INVITE may else ring for ever."""
+        """End a client transaction that no caller waits for. Otherwise an INVITE may ring for ever."""
         transaction = self._clients.get(key)
         if transaction is not None:
             transaction.closed()
             self._settle(transaction)
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
-        """A response: to the request it answers, or counted as unmatched. Raises MalformedMessage."""
+        """Return the actions for a response, or none if it matches no transaction. Raise MalformedMessage."""
         transaction = self._clients.get(client_key(response))
         if transaction is None:
             self.unmatched += 1
@@ -151,10 +155,10 @@ class Layer:
         return actions
 
     def failed(self, key: Key, now: Mono) -> list[Action]:
-        """The transport could not send what `Send(..., key)` asked for.
+        """Return the actions after the transport failed to send what `Send(..., key)` asked for.
 
-        That ends a client transaction. A server transaction stays: its client may ask again (RFC 6026
-        section 8.8).
+        This ends a client transaction. A server transaction stays, because its client may send the request
+        again (RFC 6026 section 8.8).
         """
         client = self._clients.get(key)
         if client is None:
@@ -164,7 +168,7 @@ class Layer:
         return actions
 
     def closed(self, flow: Flow, now: Mono) -> list[Action]:
-        """The connection `flow` is gone, and with it all that was under way on it."""
+        """End all transactions of the closed connection `flow`, and return their actions."""
         actions: list[Action] = []
         if flow.transport == "udp":
             return actions
@@ -178,7 +182,7 @@ class Layer:
         return actions
 
     def tick(self, now: Mono) -> list[Action]:
-        """Everything that is due at `now`."""
+        """Return all actions that are due at `now`."""
         actions: list[Action] = []
         while self._answered and self._answered[0].deadline <= now:
             del self._servers[self._answered.popleft().key]
@@ -193,7 +197,7 @@ class Layer:
         return actions
 
     def deadline(self) -> Mono | None:
-        """When `tick` must be called; None: there is nothing to wait for."""
+        """Return when `tick` must be called next, or None if nothing is due."""
         head = self._deadlines.head()
         if self._answered and (head is None or self._answered[0].deadline < head):
             head = self._answered[0].deadline
@@ -210,7 +214,7 @@ class Layer:
         return actions
 
     def _settle(self, transaction: Timed) -> None:
-        """Note when `transaction` is due next, or that it is over."""
+        """Update the deadline of `transaction`, or remove it if it is over."""
         key = transaction.key
         self._deadlines.set(key, transaction.deadline)
         if transaction.state is State.TERMINATED:
@@ -221,7 +225,7 @@ class Layer:
             self._leave(transaction)
 
     def _drop(self, transaction: ServerNonInvite) -> None:
-        """`transaction` ends before timer J."""
+        """Remove `transaction` before timer J."""
         del self._servers[transaction.key], self._unanswered[transaction.key]
         self._leave(transaction)
 

@@ -1,6 +1,6 @@
 """The server transaction of an INVITE (RFC 3261 section 17.2.1, figure 7; RFC 6026 section 7.1).
 
-Retransmitting a 2xx until its ACK comes is the handler's work (RFC 3261 section 13.3.1.4).
+The handler retransmits a 2xx until its ACK comes (RFC 3261 section 13.3.1.4).
 """
 
 from registrar.model import Flow, Mono
@@ -13,7 +13,7 @@ from .timers import Timers
 
 
 class ServerInvite:
-    """One INVITE, its answer and, unless that is a 2xx, its ACK."""
+    """One received INVITE, its response and, unless that is a 2xx, its ACK."""
 
     __slots__ = (
         "_answer", "_interval", "_over", "_request", "_timers", "_to_tag", "_unreliable",
@@ -25,19 +25,19 @@ class ServerInvite:
         self.flow = flow
         self.state = State.PROCEEDING
         self.deadline: Mono | None = Mono(now + timers.trying)
-        """The next moment at which `tick` has something to do."""
+        """The time of the next call of `tick`; None if there is nothing to do."""
         self._request: Request | None = request
-        """Until something is sent: for the 100."""
+        """The INVITE, for the 100; None after something was sent."""
         self._unreliable = flow.transport == "udp"
         self._timers = timers
         self._answer = b""
-        """What was sent last."""
+        """The response that was sent last."""
         self._to_tag: str | None = None
         self._interval = timers.t1
         self._over = now
 
     def respond(self, response: Response, now: Mono) -> list[Action]:
-        """The handler answers; after the first final response only another 2xx after a 2xx is sent."""
+        """Return the actions for the handler's response. After a final one only a 2xx may follow a 2xx."""
         match self.state:
             case State.PROCEEDING:
                 return self._first_answers(response, now)
@@ -48,21 +48,24 @@ class ServerInvite:
                 return []
 
     def absorb(self) -> list[Action]:
-        """The INVITE came again: the last provisional or refusal is repeated, a 2xx is not."""
+        """Return the actions for a retransmitted INVITE.
+
+        They repeat a provisional response or a refusal, but not a 2xx.
+        """
         if self._answer and (self.state is State.PROCEEDING or self.state is State.COMPLETED):
             return [Send(self._answer, self.flow, self.key)]
         return []
 
     def repeat(self) -> list[Action]:
-        """The callee has sent its 2xx again."""
+        """Return the action that sends the 2xx again, because the callee has retransmitted it."""
         return [Send(self._answer, self.flow, self.key)] if self.state is State.ACCEPTED else []
 
     def acknowledged_by(self, ack: Request) -> bool:
-        """Whether `ack` is for this INVITE: an RFC 2543 peer says so by our To tag (section 17.2.3)."""
+        """Return whether `ack` is for this INVITE. An RFC 2543 ACK must have our To tag (section 17.2.3)."""
         return ack.via.is_rfc3261 or ack.to.tag == self._to_tag
 
     def acknowledge(self, ack: Request, flow: Flow, now: Mono) -> list[Action]:
-        """The ACK came: it ends the retransmissions, or it is for the handler's 2xx."""
+        """Return the actions for the ACK. It ends retransmissions, or goes to the handler that sent a 2xx."""
         match self.state:
             case State.ACCEPTED:
                 return [Deliver(ack, flow, self.key)]
@@ -76,7 +79,7 @@ class ServerInvite:
                 return []
 
     def tick(self, now: Mono) -> list[Action]:
-        """The deadline has come."""
+        """Return the actions that are due when the deadline has passed."""
         if self._request is not None:
             return self._trying(self._request)
         if self.state is not State.COMPLETED:  # timers I and L
@@ -88,7 +91,10 @@ class ServerInvite:
         return [Send(self._answer, self.flow, self.key)]
 
     def closed(self) -> list[Action]:
-        """The connection is gone, and we open none (RFC 3261 section 18.2.2 would)."""
+        """End the transaction because the connection is closed.
+
+        No connection is opened for the response, although RFC 3261 section 18.2.2 would open one.
+        """
         return self._end(Failed(self.key))
 
     def _first_answers(self, response: Response, now: Mono) -> list[Action]:
@@ -108,12 +114,15 @@ class ServerInvite:
         return [Send(data, self.flow, self.key)]
 
     def _arm(self, now: Mono) -> None:
-        """Set timer G, which only an unreliable transport has, or H when that comes first."""
+        """Set the deadline to timer G (only on an unreliable transport) or timer H, the earlier of both."""
         again = Mono(now + self._interval)
         self.deadline = min(again, self._over) if self._unreliable else self._over
 
     def _trying(self, request: Request) -> list[Action]:
-        """The handler was silent for 200 ms. A 100 repeats the Timestamp (section 8.2.6.1)."""
+        """Return the 100 for a handler that has not answered in time (`Timers.trying`, RFC: 200 ms).
+
+        It repeats the Timestamp (section 8.2.6.1).
+        """
         stamp = request.headers.get("timestamp")
         trying = answer(request, 100, headers=() if stamp is None else (("Timestamp", stamp),))
         self._request = None

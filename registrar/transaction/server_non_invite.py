@@ -10,7 +10,10 @@ from .timers import Timers
 
 
 class ServerNonInvite:
-    """One request and its answer. Only the answer's bytes are kept: there are as many of these as phones."""
+    """One request and its response. Only the bytes of the response are kept.
+
+    There are as many of these objects as phones.
+    """
 
     __slots__ = ("_answer", "deadline", "flow", "key", "state")
 
@@ -19,19 +22,19 @@ class ServerNonInvite:
         self.flow = flow
         self.state = State.TRYING
         self.deadline = Mono(now + timers.timeout)
-        """When it is over, whether or not a handler has answered: later the client listens no more (RFC 4320
-        section 2). From the final response on, timer J."""
+        """When the transaction ends, even if no handler has answered: after that the client no longer listens
+        (RFC 4320 section 2). After the final response it is timer J."""
         self._answer = b""
 
     def absorb(self) -> list[Action]:
-        """The request came again: so does the last answer, if there is one."""
+        """Return the action that repeats the last response, if any, for a retransmitted request."""
         if self.state is State.PROCEEDING or self.state is State.COMPLETED:
             return [Send(self._answer, self.flow, self.key)]
         return []
 
     def respond(self, response: Response, now: Mono, timers: Timers) -> list[Action]:
-        """The handler answers, not having given a final response yet."""
-        if response.status == 408:  # RFC 4320 section 4.2: never
+        """Return the actions for the handler's response. Call it only before the first final response."""
+        if response.status == 408:  # RFC 4320 section 4.2: never send it
             return []
         self._answer = bytes(response)
         actions: list[Action] = [Send(self._answer, self.flow, self.key)]

@@ -6,23 +6,23 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """Durations in seconds. A test makes its own."""
+    """Durations in seconds. Tests use their own."""
 
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
-    """How long the network may keep a message: timers I and K over UDP."""
+    """How long the network may keep a message; timers I and K over UDP."""
     d: float = 32.0
-    """Wait for retransmissions of a final answer to an INVITE (at least 32 s over UDP)."""
+    """Time to wait for retransmissions of a final response to an INVITE (at least 32 s over UDP)."""
     trying: float = 0.15
-    """After this an INVITE that its handler has said nothing about gets a 100: section 17.2.1 wants it there
+    """If the handler of an INVITE has not answered after this time, a 100 is sent: section 17.2.1 requires it
     within 200 ms."""
 
     @property
     def timeout(self) -> float:
-        """64*T1: timers B, F, H, J over UDP, and L and M of RFC 6026."""
+        """Return 64*T1: timers B, F, H, J over UDP, and timers L and M of RFC 6026."""
         return 64 * self.t1
 
 
 STANDARD: Final = Timers()
-"""What the RFC says for the Internet."""
+"""The values that the RFC gives for the Internet."""

@@ -1,4 +1,4 @@
-"""Listening for connections: each is counted before anything of it is read, and TLS has its time."""
+"""Listener for TCP connections: each is counted before it is read, and TLS handshakes have a time limit."""
 
 import asyncio
 import errno
@@ -16,16 +16,17 @@ from .connections import Connection, Connections
 
 BACKLOG: Final = 4_096
 AT_ONCE: Final = 64
-"""Connections taken in one turn of the loop."""
+"""Limit of connections accepted in one turn of the event loop."""
 HANDSHAKES_A_SECOND: Final = 200
-"""TLS handshakes begun; whoever has begun to speak waits for his, so that those who are in are served."""
+"""Rate of new TLS handshakes. A peer that has sent an octet waits for its handshake, so that open connections
+are served."""
 HANDSHAKES_IN_A_ROW: Final = 10
-"""Each takes a millisecond from everybody else."""
+"""Limit of handshakes in a row: each one delays all other work by a millisecond."""
 SHUTDOWN_SECONDS: Final = 1.0
 EXHAUSTED_SECONDS: Final = 1.0
-"""How long nothing is accepted when the process has no more file descriptors."""
+"""How long no connection is accepted when the process has no more file descriptors."""
 TOLD_SECONDS: Final = 60.0
-"""How often that is worth a line."""
+"""Least time between two log lines about that."""
 KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
@@ -34,12 +35,13 @@ KEEP_ALIVE: Final = (
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
 )
-"""Design decision 11; connections inherit them from the socket that listens."""
+"""Design decision 11; connections inherit these options from the listening socket."""
 BUFFERS: Final = (
     (socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536),
     (socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536),
 )
-"""What the kernel keeps of a connection: left to itself, megabytes for a peer that sends and never reads."""
+"""Kernel buffers of a connection: by default the kernel keeps megabytes for a peer that sends and never
+reads."""
 PASSING: Final = frozenset(
     {
         errno.EAGAIN, errno.EINTR, errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP,
@@ -47,7 +49,8 @@ PASSING: Final = frozenset(
         errno.EPERM,
     }
 )  # fmt: skip
-"""Nobody waits any more, or what has become of him: accept(2) says to go on."""
+"""Errors of accept(2) after which it says to go on: no connection waits any more, or its own error is
+reported."""
 FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 
 log = logging.getLogger(__name__)
@@ -63,7 +66,10 @@ class Acceptor:
         make: Callable[[Flow], Connection],
         tls: ssl.SSLContext | None,
     ) -> None:
-        """`transport` is tcp, tls, ws or wss; `make` gives the protocol of one connection."""
+        """Create a closed acceptor.
+
+        `transport` is tcp, tls, ws or wss; `make` returns the protocol of a connection.
+        """
         self._table = table
         self._transport = transport
         self._make = make
@@ -74,12 +80,12 @@ class Acceptor:
         self._credit = float(HANDSHAKES_IN_A_ROW)
         self._credited = Mono(0.0)
         self._next = asyncio.Lock()
-        """Held by whoever has the next handshake."""
+        """Held by the connection that waits for the next handshake."""
         self._told = Mono(float("-inf"))
         self.port = 0
 
     def open(self, host: str, port: int) -> None:
-        """Bind and listen. `::` takes IPv4 too, its peers folded. Raises OSError."""
+        """Bind and listen. `::` takes IPv4 too, with the addresses of peers folded. Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -98,14 +104,14 @@ class Acceptor:
         self._resume()
 
     def close(self) -> None:
-        """Accept nothing more, and give up the handshakes that are under way."""
+        """Accept no more connections, and cancel the handshakes under way."""
         if self._waits is not None:
             self._waits.cancel()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-        if self._tls is not None:  # without TLS they are about to stand, and nothing would end them properly
+        if self._tls is not None:  # without TLS they are nearly open, and a cancel would leave them
             for task in self._tasks:
                 task.cancel()
 
@@ -121,7 +127,7 @@ class Acceptor:
         self._waits = loop.call_later(seconds, self._resume)
 
     def _accept(self) -> None:
-        """Take whoever waits."""
+        """Accept the waiting connections, at most `AT_ONCE`."""
         for _ in range(AT_ONCE):
             if self._socket is None:
                 return
@@ -134,7 +140,7 @@ class Acceptor:
             self._take(accepted, peer)
 
     def _give_up(self, error: OSError) -> None:
-        """For a while: whoever wants to come in waits in the kernel's queue."""
+        """Accept no connection for `EXHAUSTED_SECONDS`: new ones wait in the kernel's queue."""
         now = self._table.now()
         if now - self._told >= TOLD_SECONDS:
             self._told = now
@@ -155,14 +161,14 @@ class Acceptor:
         task.add_done_callback(partial(self._begun, accepted, connection))
 
     def _begun(self, accepted: socket.socket, connection: Connection, task: asyncio.Task[None]) -> None:
-        """Also of a task that was cancelled before its first step."""
+        """Release a connection that was not opened, also if its task was cancelled before its first step."""
         self._tasks.discard(task)
         if not connection.stood:
             accepted.close()
             self._table.release(connection.source)
 
     async def _begin(self, accepted: socket.socket, connection: Connection) -> None:
-        """TLS first, where there is TLS; whatever becomes of it, nobody else is stopped by it."""
+        """Open the connection, after the handshake if there is TLS. A failure affects no other connection."""
         loop = asyncio.get_running_loop()
         seconds = self._table.limits.first_seconds
         try:
@@ -184,13 +190,16 @@ class Acceptor:
             log.debug("no connection with %s: %s", connection.source, error)
 
     async def _turn(self) -> None:
-        """Wait for a handshake: they come at a rate, and to those who wait in their order."""
+        """Wait for the permit to begin a handshake.
+
+        Permits come at a fixed rate, in the order of the callers.
+        """
         async with self._next:
-            while not self._may_begin():  # noqa: ASYNC110  # it is the clock that is waited for
+            while not self._may_begin():  # noqa: ASYNC110  # the clock is no event to wait for
                 await asyncio.sleep(1.0 / HANDSHAKES_A_SECOND)
 
     def _may_begin(self) -> bool:
-        """Take one of the handshakes that have been earned since the last look, if there is one."""
+        """Take one of the permits earned since the last call. Return False if there is no permit."""
         now = self._table.now()
         earned = (now - self._credited) * HANDSHAKES_A_SECOND
         self._credit = min(float(HANDSHAKES_IN_A_ROW), self._credit + earned)
@@ -202,9 +211,9 @@ class Acceptor:
 
 
 async def _has_spoken(accepted: socket.socket) -> None:
-    """Wait for the first octet, which stays where it is: who says nothing, or goes, costs no handshake.
+    """Wait for the first octet without consuming it.
 
-    Raises OSError when the peer has gone.
+    A peer that sends nothing, or leaves, costs no handshake. Raises OSError if the peer has gone.
     """
     loop = asyncio.get_running_loop()
     heard = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Every open connection of this process: who may have one, how long each may take, and how it ends."""
+"""Table of the open connections of this process: their limits in number and time, and how each one ends."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from .turns import Turns
 
 LOOK_SECONDS: Final = 0.25
 FAREWELL_SECONDS: Final = 2.0
-"""So long a connection that we end may take to send what is queued."""
+"""How long a connection that we close may take to send its queue."""
 WRITE_HIGH: Final = 16 * 1024
 READ_HIGH: Final = 16 * 1024
 TURN_OCTETS: Final = 2 * 1024
-"""How much of one connection is read before the others have their turn: an ordinary message is smaller."""
+"""How many octets of one connection are read before the others' turn: an ordinary message is smaller."""
 LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
@@ -37,31 +37,31 @@ class End(StrEnum):
     SLOW = "slow"
     UNAUTHENTICATED = "unauthenticated"
     STUCK = "stuck"
-    """It does not read what we send."""
+    """The peer does not read what we send."""
     PING_TIMEOUT = "ping-timeout"
     MALFORMED = "malformed"
     POLICY = "policy"
     REVOKED = "revoked"
     HANDSHAKE = "handshake"
     REFUSED = "refused"
-    """Too many from one address, or in all."""
+    """Too many connections from one address, or in total."""
     SHUTDOWN = "shutdown"
 
 
 OVERDUE: Final = frozenset({End.SLOW, End.UNAUTHENTICATED})
-"""Whoever has had his time gets no more of it for an answer to our goodbye."""
+"""A peer that has used up its time gets no more time to answer our goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a connection may take; seconds, octets, connections."""
+    """Limits of connections, in seconds, octets and connections."""
 
     first_seconds: float = 5.0
-    """From accept to the first octet; a TLS handshake and an upgrade to WebSocket have as long each."""
+    """From accept to the first octet; a TLS handshake and an upgrade to WebSocket each have the same time."""
     message_seconds: float = 8.0
-    """From the first octet of a message to its last, however slowly they come."""
+    """From the first octet of a message to its last, however slowly the octets come."""
     authenticate_seconds: float = 20.0
-    """From accept to the first request with a right digest."""
+    """From accept to the first request with a correct digest."""
     unauthenticated_per_source: int = 256
     authenticated_per_source: int = 2_048
     queued: int = 256 * 1024
@@ -75,7 +75,7 @@ Receive = Callable[[bytes, Flow, SipError | None], None]
 
 
 class Connection(asyncio.Protocol):
-    """What TCP, TLS and WebSocket connections have in common."""
+    """Common base of TCP, TLS and WebSocket connections."""
 
     __slots__ = (
         "_blocked_at", "_left", "_rest", "_table", "_transport", "_waits", "authenticated", "born", "ended",
@@ -83,22 +83,22 @@ class Connection(asyncio.Protocol):
     )  # fmt: skip
 
     def __init__(self, table: "Connections", flow: Flow) -> None:
-        """`flow` says where it comes from; a trusted proxy may know better later."""
+        """Create the connection. `flow` says where it comes from; a trusted proxy may correct that later."""
         self._table = table
         self._transport: asyncio.Transport | None = None
         self.flow = flow
         self.source = flow.remote_ip
-        """The address that its place is counted under."""
+        """The address under which the connection is counted."""
         self.born = Mono(0.0)
         self.stood = False
         self.heard = False
         self.authenticated = False
         self.partial_since: Mono | None = None
         self.ended: End | None = None
-        """Why it ends, once that is known."""
+        """Why the connection ends; None while it is open."""
         self._blocked_at: Mono | None = None
         self._left = 0
-        """How much was queued when we last looked at a peer that does not read."""
+        """How many octets were queued at the last check of a peer that does not read."""
         self._rest = bytearray()
         """Octets that wait for another turn."""
         self._waits = False
@@ -106,17 +106,17 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection stands, and its TLS handshake is done."""
+        """Set up the open connection, after its TLS handshake."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=0)
         limit_reading = getattr(transport, "set_read_buffer_limits", None)
-        if limit_reading is not None:  # TLS reads on while nobody takes what it has
+        if limit_reading is not None:  # TLS continues to read while its octets are not taken
             limit_reading(high=READ_HIGH)
         self.stood = True
         self._table.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Octets, however they were split on the way; of many at once the rest waits for another turn."""
+        """Take octets, however they were split on the way. Of many octets the rest waits for another turn."""
         if not self._rest and len(data) <= TURN_OCTETS:
             self.take(data)
             return
@@ -130,11 +130,11 @@ class Connection(asyncio.Protocol):
             self._wait()
 
     def take(self, data: bytes) -> None:
-        """Some octets, to be read now."""
+        """Read some octets now."""
         raise NotImplementedError
 
     def _next_turn(self) -> None:
-        """Read on, unless the peer does not read what we send."""
+        """Read more of the waiting octets, unless the peer does not read what we send."""
         self._waits = False
         if self._transport is None or self._blocked_at is not None:
             return
@@ -152,13 +152,13 @@ class Connection(asyncio.Protocol):
             self._table.turns.wait(self._next_turn)
 
     def eof_received(self) -> None:
-        """The peer says nothing more: what is queued for it still leaves, if that does not take long."""
+        """Note that the peer sends no more. Queued messages are still sent, if that does not take long."""
         if self.ended is None:
             self.ended = End.PEER
             self._table.closing[self] = self._table.now()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone."""
+        """Report the lost connection to the table."""
         if self.ended is None:
             silent = isinstance(error, OSError) and error.errno in LOST_TO_SILENCE
             self.ended = End.PING_TIMEOUT if silent else End.PEER
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
         self._table.lost(self)
 
     def pause_writing(self) -> None:
-        """The peer does not read: neither do we read from it, until it does."""
+        """Stop reading from a peer that does not read, until it reads again."""
         if self._transport is not None:
             self._blocked_at = self._table.now()
             self._left = self._transport.get_write_buffer_size()
@@ -174,10 +174,10 @@ class Connection(asyncio.Protocol):
             self._stop_reading()
 
     def resume_writing(self) -> None:
-        """All that was queued has left."""
+        """Read again after all queued octets were sent."""
         self._blocked_at = None
         self._table.blocked.pop(self, None)
-        if self.partial_since is not None:  # it was us who did not read on
+        if self.partial_since is not None:  # the delay was ours: we did not read
             self.partial_since = self._table.now()
         if self._rest:
             self._wait()
@@ -186,12 +186,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def keeps_us_waiting(self) -> bool:
-        """Whether it is for the peer to say more, and not for us to listen."""
+        """Return whether we wait for the peer, and have nothing from it left to read."""
         return self._blocked_at is None and not self._rest
 
     def _stop_reading(self) -> None:
         if self._transport is not None:
-            with contextlib.suppress(RuntimeError):  # closing already
+            with contextlib.suppress(RuntimeError):  # already closing
                 self._transport.pause_reading()
 
     def _go_on_reading(self) -> None:
@@ -199,24 +199,27 @@ class Connection(asyncio.Protocol):
             with contextlib.suppress(RuntimeError):
                 self._transport.resume_reading()
 
-    # What the table and the SIP side ask for
+    # Calls of the table and of the SIP side
 
     def send(self, data: bytes) -> None:
-        """One message to the peer; nothing when the connection ends."""
+        """Send one message to the peer, or drop it if the connection ends."""
         raise NotImplementedError
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Send a ping, if the protocol has one."""
 
     def say_goodbye(self, end: End) -> bool:
-        """Say the last thing, when the protocol has one; True: the peer shall close, and has time for it."""
+        """Send the final message of the protocol, if it has one.
+
+        Return True if the peer is to close the connection and has time for it.
+        """
         return False
 
     def close(self, end: End) -> None:
-        """End it: what is queued still leaves, if that does not take long."""
+        """Close the connection. Its queue is still sent, if that does not take long."""
         if self.ended is not None or self._transport is None:
             return
-        if end in OVERDUE and not self.keeps_us_waiting:  # it would not read our goodbye, or not stop
+        if end in OVERDUE and not self.keeps_us_waiting:  # the peer would not read a goodbye, or not stop
             self.abort(end)
             return
         self.ended = end
@@ -225,13 +228,13 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self, end: End) -> None:
-        """End it now, whatever is queued."""
+        """Close the connection now, and drop its queue."""
         self.ended = self.ended or end
         if self._transport is not None:
             self._transport.abort()
 
     def is_stuck(self, now: Mono, limits: Limits) -> bool:
-        """Whether a peer that does not read has taken nothing for too long, or too much is queued for it."""
+        """Return whether a peer that does not read took nothing for too long, or its queue is too big."""
         if self._transport is None or self._blocked_at is None:
             return False
         queued = self._transport.get_write_buffer_size()
@@ -250,7 +253,10 @@ class Connection(asyncio.Protocol):
             self.abort(End.STUCK)
 
     def _note_partial(self, *, partial: bool, progress: bool) -> None:
-        """A message has begun and is not complete; `progress`: another one was completed before it."""
+        """Note whether a message has begun and is not complete.
+
+        With `progress` another message was completed before it, so its time starts again.
+        """
         if not partial:
             if self.partial_since is not None:
                 self.partial_since = None
@@ -261,7 +267,7 @@ class Connection(asyncio.Protocol):
 
 
 class Connections:
-    """The table of connections; implements ports.Connections. One job looks after their limits."""
+    """Table of connections; implements ports.Connections. One task enforces their limits."""
 
     def __init__(
         self,
@@ -272,7 +278,10 @@ class Connections:
         proxies: Sequence[Network] = (),
         limits: Limits | None = None,
     ) -> None:
-        """`closed` is told of each connection that ended, and whether its peer had fallen silent."""
+        """Create an empty table.
+
+        `closed` is called for each ended connection, with True if its peer was silent.
+        """
         self.now = clock
         self.turns = Turns(clock)
         self.limits = limits or Limits()
@@ -286,7 +295,7 @@ class Connections:
         self._authenticated_sources: dict[str, int] = {}
         self._admitted = 0
         self.gone = 0
-        """How many places were given back since somebody set it to 0."""
+        """How many places were given back since a caller set this to 0."""
         self._pings: OrderedDict[Connection, Mono] = OrderedDict()
         self._awaiting_pong: OrderedDict[Connection, Mono] = OrderedDict()
         self.partial: dict[Connection, None] = {}
@@ -321,10 +330,10 @@ class Connections:
         if connection is not None:
             connection.close(End.REVOKED if revoked else End.POLICY)
 
-    # The listeners
+    # Calls of the listeners
 
     def admit(self, ip: str) -> bool:
-        """Whether one more connection may come from `ip`; then its place is taken until it ends."""
+        """Return whether one more connection from `ip` may open. If so, its place is taken until it ends."""
         source = one_source(ip)
         waiting = self._sources.get(source, 0)
         full = self._admitted >= self.limits.total
@@ -336,18 +345,18 @@ class Connections:
         return True
 
     def release(self, ip: str) -> None:
-        """A connection from `ip` was admitted and has come to nothing before it was opened."""
+        """Give back the place of a connection from `ip` that was admitted but not opened."""
         self._admitted -= 1
         self.gone += 1
         self._leave(self._sources, one_source(ip))
         self._metrics.closed(End.HANDSHAKE)
 
     def number(self) -> int:
-        """A new connection's id: unique in this process, over all transports."""
+        """Return the id of a new connection, unique in this process over all transports."""
         return next(self._numbers)
 
     def is_proxied(self, connection: Connection, address: str) -> None:
-        """A trusted proxy has said where the connection comes from: it counts there now."""
+        """Count a connection under the address that a trusted proxy has given for it."""
         if address == connection.source:
             return
         self._leave(self._sources, one_source(connection.source))
@@ -356,25 +365,25 @@ class Connections:
         if waiting > self.limits.unauthenticated_per_source:
             connection.close(End.REFUSED)
 
-    # The connections
+    # Calls of the connections
 
     def opened(self, connection: Connection) -> None:
-        """A connection stands."""
+        """Add an open connection."""
         connection.born = self.now()
         self._count(connection, 1)
         self._open[connection.flow.id] = connection
         self._unauthenticated[connection] = None
 
     def watch(self, connection: Connection) -> None:
-        """Ping this one from now on."""
+        """Ping this connection from now on."""
         self._pings[connection] = Mono(self.now() + self.limits.ping_seconds)
 
     def alive(self, connection: Connection) -> None:
-        """A connection that was asked for a sign of life has given one."""
+        """Note that a connection has given a sign of life after a ping."""
         self._awaiting_pong.pop(connection, None)
 
     def lost(self, connection: Connection) -> None:
-        """A connection is gone."""
+        """Remove a lost connection and report its end."""
         if self._open.pop(connection.flow.id, None) is None:
             return
         self._admitted -= 1
@@ -394,12 +403,12 @@ class Connections:
         self._metrics.closed(end)
         self._closed(connection.flow, end is End.PING_TIMEOUT)
 
-    # The SIP side
+    # Calls of the SIP side
 
     def send(self, data: bytes, flow: Flow) -> bool:
-        """One message over the connection it belongs to; never over another one (RFC 3261 section 18.2.2).
+        """Send one message over its own connection, never over another one (RFC 3261 section 18.2.2).
 
-        False: it is gone.
+        Return False if the connection is gone.
         """
         connection = self._open.get(flow.id)
         if connection is None or connection.ended is not None:
@@ -409,18 +418,18 @@ class Connections:
         return True
 
     def flow(self, id: int) -> Flow | None:
-        """The flow of an open connection."""
+        """Return the flow of an open connection, or None."""
         connection = self._open.get(id)
         return connection.flow if connection is not None and connection.ended is None else None
 
     async def run(self) -> None:
-        """Look after all limits until cancelled."""
+        """Enforce all limits until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
-        """End what has taken too long, and ping whoever is due."""
+        """End the connections that have exceeded a limit, and send the pings that are due."""
         now, limits = self.now(), self.limits
         for connection in list(self._unauthenticated):
             age = now - connection.born
@@ -442,12 +451,12 @@ class Connections:
         self._ping(now)
 
     def close_all(self) -> None:
-        """The process ends."""
+        """Close all connections at the end of the process."""
         for connection in list(self._open.values()):
             connection.close(End.SHUTDOWN)
 
     def abort_all(self) -> None:
-        """The process has ended its work, and whoever has not gone yet is left behind."""
+        """Abort the connections that are still open after the process has ended its work."""
         for connection in list(self._open.values()):
             connection.abort(End.SHUTDOWN)
 

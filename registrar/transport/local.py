@@ -1,4 +1,4 @@
-"""Which addresses are this machine's, asked of the kernel, never guessed from a message."""
+"""Addresses of this machine, as the kernel knows them; they are never guessed from a message."""
 
 import socket
 from functools import lru_cache
@@ -9,7 +9,7 @@ KEPT = 4_096
 
 @lru_cache(KEPT)
 def is_local(host: str) -> bool:
-    """Whether `host` (without brackets) is an address of this machine: one that a socket can be bound to."""
+    """Return whether `host` (without brackets) is an address of this machine: a socket can be bound to it."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -27,7 +27,7 @@ def is_local(host: str) -> bool:
 
 @lru_cache(KEPT)
 def towards(remote_ip: str) -> str:
-    """The address of ours that the kernel would use to send to `remote_ip`; empty when there is no way."""
+    """Return our address from which the kernel would send to `remote_ip`; empty if there is no route."""
     family = socket.AF_INET6 if ":" in remote_ip else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -38,6 +38,6 @@ def towards(remote_ip: str) -> str:
 
 
 def forget() -> None:
-    """Ask the kernel again: addresses come and go."""
+    """Ask the kernel again at the next call, because addresses change."""
     is_local.cache_clear()
     towards.cache_clear()

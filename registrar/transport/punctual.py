@@ -1,4 +1,4 @@
-"""Waiting until a moment, exact to some microseconds: the event loop rounds its timers to milliseconds."""
+"""Timer that is exact to some microseconds: the event loop rounds its timers to milliseconds."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ CLOCK_MONOTONIC: Final = 1
 ABSOLUTE: Final = 1
 FLAGS: Final = os.O_NONBLOCK | os.O_CLOEXEC
 EXPIRATIONS: Final = 8
-"""Bytes that the kernel hands out when a timer has run out."""
+"""Bytes that the kernel returns when a timer has expired."""
 
 
 class _Moment(ctypes.Structure):
@@ -26,16 +26,16 @@ class _Moment(ctypes.Structure):
 
 
 class _Timer(ctypes.Structure):
-    """`struct itimerspec`: once, at a moment."""
+    """`struct itimerspec` of a timer that expires once, at a given time."""
 
     _fields_ = (("interval", _Moment), ("value", _Moment))
 
 
 class Punctual:
-    """A clock for those who must wake at a moment. Without timerfd it is as exact as the event loop."""
+    """Timer for callers that must wake at an exact time. Without timerfd it is as exact as the event loop."""
 
     def __init__(self, now: Callable[[], Mono]) -> None:
-        """`now` reads CLOCK_MONOTONIC."""
+        """Create the timer. `now` reads CLOCK_MONOTONIC."""
         self._now = now
         self._waiting: list[tuple[Mono, int, asyncio.Future[None]]] = []
         self._serial = count()
@@ -43,7 +43,7 @@ class Punctual:
         self._library = ctypes.CDLL(None, use_errno=True)
 
     async def until(self, due: Mono) -> None:
-        """Wait until `due`; return at once when it is past."""
+        """Wait until `due`; return at once if it is past."""
         left = due - self._now()
         if left <= 0:
             return
@@ -57,7 +57,7 @@ class Punctual:
         await future
 
     def close(self) -> None:
-        """Wake everybody, and give the descriptor back."""
+        """Wake all waiting callers, and close the descriptor."""
         for _, _, future in self._waiting:
             if not future.done():
                 future.set_result(None)
@@ -68,7 +68,7 @@ class Punctual:
             self._descriptor = -1
 
     def _is_open(self) -> bool:
-        """Whether there is a timer; it is made when it is first needed."""
+        """Return whether the timer descriptor is open. The first call opens it."""
         if self._descriptor < 0 and sys.platform == "linux":
             self._descriptor = self._library.timerfd_create(CLOCK_MONOTONIC, FLAGS)
             if self._descriptor >= 0:
@@ -82,7 +82,7 @@ class Punctual:
         self._library.timerfd_settime(self._descriptor, ABSOLUTE, ctypes.byref(timer), None)
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it was set anew in the meantime
+        with contextlib.suppress(BlockingIOError):  # the timer was set again meanwhile
             os.read(self._descriptor, EXPIRATIONS)
         now = self._now()
         while self._waiting and self._waiting[0][0] <= now:

@@ -11,7 +11,7 @@ PONG: Final = b"\r\n"
 
 
 class StreamConnection(Connection):
-    """One connection; a fault of its framing ends it, for nobody knows where the next message begins."""
+    """Stream connection. A framing fault ends it, because the start of the next message is then unknown."""
 
     __slots__ = ("_framer", "_receive")
 
@@ -21,7 +21,7 @@ class StreamConnection(Connection):
         self._framer = Framer()
 
     def take(self, data: bytes) -> None:
-        """Octets, however they were split on the way."""
+        """Read octets, however they were split on the way."""
         if self.ended is not None:
             return
         self.heard = True
@@ -37,11 +37,14 @@ class StreamConnection(Connection):
             self.close(End.MALFORMED)
 
     def send(self, data: bytes) -> None:
-        """One message."""
+        """Send one message."""
         self._write(data)
 
     def say_goodbye(self, end: End) -> bool:
-        """After a fault our answer must arrive although more of the peer's octets are on their way."""
+        """Close only our side after a framing fault. Return False for any other end.
+
+        Our answer must arrive although more octets of the peer are on their way.
+        """
         if end is not End.MALFORMED or self._transport is None or not self._transport.can_write_eof():
             return False
         self._transport.write_eof()

@@ -1,7 +1,7 @@
-"""TLS for every listener that wants it, with the certificate that lies in its files now (RFC 8446, RFC 5246).
+"""TLS for the listeners, with the certificate that is in its files now (RFC 8446, RFC 5246).
 
-Servers hold one `ssl.SSLContext` for life. It has no certificate of its own: when a ClientHello has been
-read, with or without a server name in it, OpenSSL asks which context shall go on, and gets the newest.
+A server holds one `ssl.SSLContext` for life. That context has no certificate. After OpenSSL has read a
+ClientHello, with or without a server name, it asks which context to continue with, and gets the newest.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from cryptography import x509
 from registrar.errors import ConfigurationError
 
 LOOK_SECONDS: Final = 0.5
-"""How often the files are looked at: a new certificate is served within a second."""
+"""How often the files are checked: a new certificate is served within a second."""
 MAX_FILE: Final = 1 << 20
-"""A chain has a few kilobytes; nobody waits until something else has been read."""
+"""A chain has a few kilobytes; a larger file is refused, so that no server waits for a long read."""
 
 STRANGERS: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
-"""OpenSSL's words for a key of another certificate; the last for one of another kind, EC and RSA."""
+"""OpenSSL's reasons for a key of another certificate; the last is for a key of another kind, EC and RSA."""
 
 CERTIFICATE: Final = "REGISTRAR_TLS_CERT"
 KEY: Final = "REGISTRAR_TLS_KEY"
@@ -32,25 +32,25 @@ Look = tuple[tuple[int, ...] | None, ...]
 
 
 class ServerTls:
-    """The certificate of this server, read again when its files change; a connection keeps the one it has."""
+    """Certificate of this server, read again when its files change. Open connections keep the old one."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
-        """Raises ConfigurationError, one line, for a pair that cannot be used."""
+        """Load the pair. Raises ConfigurationError, one line, if it cannot be used."""
         self._certificate = certificate
         self._key = key
         self._seen = _look(certificate, key)
         self._newest, self.expires_at = _load(certificate, key)
         self.problem = ""
-        """Why the files are not what is served; empty when they are."""
+        """Why the files are not what is served; empty if they are."""
         self.context = _context()
-        """For servers, the same for the life of this object."""
+        """The context for servers, the same for the life of this object."""
         self.context.sni_callback = self._go_on
 
     def _go_on(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext) -> None:
         connection.context = self._newest
 
     def refresh(self) -> bool:
-        """Look at the files; true when new ones are served from now on. Blocks; may run in any one thread."""
+        """Check the files. Return True if new ones are served now. Blocks; may run in any one thread."""
         seen = _look(self._certificate, self._key)
         if seen == self._seen:
             return False
@@ -66,7 +66,7 @@ class ServerTls:
         return True
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Check the files again and again, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await asyncio.to_thread(self.refresh)
@@ -77,7 +77,10 @@ def _look(certificate: Path, key: Path) -> Look:
 
 
 def _trace(path: Path) -> tuple[int, ...] | None:
-    """What changes with a file: `st_ctime_ns` also when somebody makes it readable."""
+    """Return values that change with the file, or None if the file cannot be inspected.
+
+    `st_ctime_ns` also changes when the file is made readable.
+    """
     try:
         seen = path.stat()
     except OSError:
@@ -86,7 +89,7 @@ def _trace(path: Path) -> tuple[int, ...] | None:
 
 
 def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, float]:
-    """A context with this pair, and when the certificate runs out. Raises ConfigurationError."""
+    """Return a context with this pair, and the expiry of its certificate. Raises ConfigurationError."""
     chain = _read(CERTIFICATE, certificate)
     try:
         expires_at = x509.load_pem_x509_certificate(chain).not_valid_after_utc.timestamp()
@@ -120,7 +123,7 @@ def _no_passphrase() -> Never:
 
 
 def _fault(error: ssl.SSLError, certificate: Path, key: Path) -> str:
-    """What is wrong with a pair whose certificate could be read."""
+    """Return what is wrong with a pair whose certificate can be read."""
     reason = error.reason or ""
     if reason in STRANGERS:
         return f"{CERTIFICATE}, {KEY}: {certificate} and {key} do not belong together"
@@ -130,9 +133,9 @@ def _fault(error: ssl.SSLError, certificate: Path, key: Path) -> str:
 
 
 def _context() -> ssl.SSLContext:
-    """Both the context that servers hold and those that it hands on: ALPN is asked of the latter."""
+    """Return a context as servers hold it, and as they switch to: ALPN is read from the latter."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols(["http/1.1"])  # a phone that offers another name gets none, and goes on
+    context.set_alpn_protocols(["http/1.1"])  # a phone that offers another protocol gets none, and continues
     return context

@@ -1,4 +1,4 @@
-"""Who sends much at once is read in turns, so that everybody else's messages come in between."""
+"""Turns for connections: one that sends much at once is read in parts, between the messages of others."""
 
 import asyncio
 from collections import deque
@@ -8,11 +8,12 @@ from typing import Final
 from registrar.model import Mono
 
 TURN_SECONDS: Final = 0.004
-"""So long all that wait may be served in one turn of the loop; the others are the first in the next one."""
+"""How long callbacks may run in one turn of the event loop; the remaining ones are the first in the next
+turn."""
 
 
 class Turns:
-    """Those who wait, each once, in their order."""
+    """Queue of callbacks that wait for their turn, each once, in order."""
 
     def __init__(self, clock: Callable[[], Mono]) -> None:
         self._now = clock
@@ -21,11 +22,11 @@ class Turns:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits."""
+        """Return whether no callback waits."""
         return not self._waiting
 
     def wait(self, serve: Callable[[], None]) -> None:
-        """Call `serve` when it is its turn, not before the next turn of the loop."""
+        """Call `serve` when it is its turn, not before the next turn of the event loop."""
         self._waiting.append(serve)
         self._schedule()
 
@@ -42,6 +43,6 @@ class Turns:
                 self._waiting.popleft()()
                 if self._now() >= until:
                     break
-        finally:  # whatever becomes of one, the others have their turn
+        finally:  # even if one raises, the others have their turn
             if self._waiting:
                 self._schedule()

@@ -1,4 +1,4 @@
-"""SIP over UDP: datagrams to bytes with a flow, and back by the socket they came to (RFC 3261 section 18)."""
+"""SIP over UDP: datagrams to bytes with a flow, and back by the same socket (RFC 3261 section 18)."""
 
 import asyncio
 import contextlib
@@ -23,9 +23,9 @@ Receive = Callable[[bytes, Flow], None]
 
 
 class UdpListener(asyncio.DatagramProtocol):
-    """One socket. Keep-alives (CRLF, NUL, STUN) are never answered (decision 17).
+    """UDP socket. Keep-alives (CRLF, NUL, STUN) are never answered (decision 17).
 
-    `keep_alive` is told of each, with address and port as the socket names them.
+    `keep_alive` is called for each of them, with address and port as the socket names them.
     """
 
     def __init__(self, receive: Receive, keep_alive: Callable[[str, int], None], id: int) -> None:
@@ -38,14 +38,14 @@ class UdpListener(asyncio.DatagramProtocol):
         self.port = 0
 
     async def open(self, host: str, port: int) -> None:
-        """Bind and listen. `::` takes IPv4 too, its peers folded. Raises OSError."""
+        """Bind and listen. `::` takes IPv4 too, with the addresses of peers folded. Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM)
         try:
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            with contextlib.suppress(OSError):  # only root may pass the system's limit
+            with contextlib.suppress(OSError):  # only root may exceed the system's limit
                 opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
             opened.setblocking(False)
             opened.bind((host, port))
@@ -56,11 +56,11 @@ class UdpListener(asyncio.DatagramProtocol):
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=opened)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is ours."""
+        """Keep the transport of the open socket."""
         self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's has no such base
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """One datagram, or a keep-alive."""
+        """Pass on one datagram, or report a keep-alive."""
         if not data or data[0] < 0x20:
             data = _message_in(data)
             if not data:
@@ -69,11 +69,11 @@ class UdpListener(asyncio.DatagramProtocol):
         self._receive(data, self._flow(addr[0], addr[1]))
 
     def error_received(self, error: Exception) -> None:
-        """ICMP said that a peer is not there: its retransmissions will tell."""
+        """Log an ICMP error: retransmissions show whether the peer is gone."""
         log.debug("UDP: %s", error)
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """One datagram back to where the flow came from."""
+        """Send one datagram to the peer of the flow."""
         if self._transport is None or self._transport.is_closing():
             return
         host = flow.remote_ip
@@ -82,12 +82,12 @@ class UdpListener(asyncio.DatagramProtocol):
         self._transport.sendto(data, (host, flow.remote_port))
 
     def flow_to(self, ip: str, port: int) -> Flow:
-        """The way from this socket to a peer, that of what comes from there."""
+        """Return the flow between this socket and a peer, the same as for its incoming datagrams."""
         ours = local.towards(ip) if self._host in WILDCARDS else self._host
         return Flow("udp", ours, self.port, ip, port, self._id)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Close the socket."""
         if self._transport is not None:
             self._transport.close()
 
@@ -101,7 +101,7 @@ class UdpListener(asyncio.DatagramProtocol):
 
 
 def _message_in(data: bytes) -> bytes:
-    """What is left of a datagram that begins with a control character; empty for a keep-alive."""
+    """Return the message in a datagram that begins with a control character; empty for a keep-alive."""
     if len(data) >= 20 and data[0] < 4 and data[4:8] == STUN_COOKIE:
         return b""
     return data.lstrip(b"\r\n\x00")

@@ -1,4 +1,4 @@
-"""SIP over WebSocket (RFC 7118): the upgrade, one SIP message a WebSocket message, and signs of life."""
+"""SIP over WebSocket (RFC 7118): the upgrade, one SIP message per WebSocket message, and pings."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from .connections import OVERDUE, Connection, Connections, End, Receive
 SIP: Final = Subprotocol("sip")
 VERSION: Final = "13"
 MAX_UPGRADE: Final = 32 * 1024
-"""Octets of the upgrade: the library would take 128 lines of 8,192 each."""
+"""Octets of the upgrade: the library would accept 128 lines of 8,192 octets each."""
 MAX_FRAGMENTS: Final = 64
 PINGS_A_SECOND: Final = 10
 PONG: Final = b"\r\n"
@@ -35,14 +35,14 @@ CODES: Final = {
     End.SHUTDOWN: CloseCode.GOING_AWAY,
     End.MALFORMED: CloseCode.PROTOCOL_ERROR,
 }
-"""What a close frame says; anything not named here is a breach of our policy (RFC 6455 section 7.4.1)."""
+"""Codes of close frames; any other end is a breach of our policy (RFC 6455 section 7.4.1)."""
 
 quiet = logging.getLogger("registrar.websocket")
-quiet.setLevel(logging.WARNING)  # one INFO line for each connection is more than anybody reads
+quiet.setLevel(logging.WARNING)  # one INFO line for each connection is too much
 
 
 class WebSocketConnection(Connection):
-    """One connection, without extensions: a compressed message may unfold to a thousand times its size."""
+    """WebSocket connection without extensions: a compressed message may grow to a thousand times its size."""
 
     __slots__ = (
         "_failed", "_fragments", "_head", "_messages", "_origins", "_pinged", "_pings", "_protocol",
@@ -58,7 +58,10 @@ class WebSocketConnection(Connection):
         origins: Sequence[str] = (),
         proxies: Sequence[Network] = (),
     ) -> None:
-        """`origins` that a page may be of, none: any. `proxies` may say where a connection comes from."""
+        """Create the connection. `origins` are the origins of the pages that may connect; empty allows any.
+
+        `proxies` may say where a connection comes from.
+        """
         super().__init__(table, flow)
         self._receive = receive
         self._origins = origins
@@ -67,7 +70,7 @@ class WebSocketConnection(Connection):
         self._head = 0
         """How many octets of the upgrade have come."""
         self._failed = False
-        """We have broken it off: what came with the breach, or after it, is not read."""
+        """We have failed the connection: octets that came with the breach, or after it, are not read."""
         self._fragments: list[bytes] = []
         self._text = False
         self._messages = 0
@@ -75,7 +78,7 @@ class WebSocketConnection(Connection):
         self._pinged = Mono(0.0)
 
     def take(self, data: bytes) -> None:
-        """Octets of the upgrade, or of frames."""
+        """Read octets of the upgrade, or of frames."""
         if self.ended is End.PEER:
             return
         self._table.alive(self)
@@ -86,7 +89,10 @@ class WebSocketConnection(Connection):
         self._flush()
 
     def _read_head(self, data: bytes) -> bytes:
-        """The upgrade, line by line: what comes behind it is not looked at until it is answered. The rest."""
+        """Read the upgrade line by line, and return the remaining octets.
+
+        Octets behind the upgrade are not read until it is answered.
+        """
         protocol, start = self._protocol, 0
         while start < len(data) and protocol.state is State.CONNECTING and not protocol.eof_sent:
             end = data.find(b"\n", start) + 1 or len(data)
@@ -112,19 +118,19 @@ class WebSocketConnection(Connection):
         self._note_partial(partial=self._is_partial(bool(events)), progress=self._messages > before)
 
     def send(self, data: bytes) -> None:
-        """One SIP message as one text message."""
+        """Send one SIP message as one text message."""
         if self._protocol.state is State.OPEN and self.ended is None:
             self._protocol.send_text(data)
             self._flush()
 
     def ping(self) -> None:
-        """RFC 6455 section 5.5.2."""
+        """Send a ping frame (RFC 6455 section 5.5.2)."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
             self._flush()
 
     def say_goodbye(self, end: End) -> bool:
-        """The close frame, which the peer answers with its own."""
+        """Send the close frame. Return True if the peer has time to answer with its own."""
         if self._protocol.state is not State.OPEN or self._transport is None:
             return False
         self._protocol.send_close(CODES.get(end, CloseCode.POLICY_VIOLATION), str(end))
@@ -141,7 +147,10 @@ class WebSocketConnection(Connection):
             self._table.watch(self)
 
     def _refusal(self, request: Request) -> Response | None:
-        """What is checked before WebSocket itself: whom to believe, who may come, and which version."""
+        """Return the response that refuses the upgrade, or None.
+
+        It checks what comes before WebSocket: the trusted proxy, the origin of the page, and the version.
+        """
         headers = request.headers
         try:
             source = forwarded(
@@ -188,24 +197,24 @@ class WebSocketConnection(Connection):
         elif data.strip(b"\r\n"):
             self._receive(data, self.flow, None)
         elif data.startswith(b"\r\n\r\n") and self._protocol.state is State.OPEN:
-            self._protocol.send_text(PONG)  # for the ping of RFC 5626, which some send here too
+            self._protocol.send_text(PONG)  # for the ping of RFC 5626, which some clients send here too
 
     def _count_ping(self) -> None:
-        """Each ping has its pong already; who wants more than ten in a second wants something else."""
+        """Count a ping, which has its pong already. Fail the connection after more than ten in a second."""
         now = self._table.now()
         if now - self._pinged >= 1.0:
             self._pinged, self._pings = now, 0
         self._pings += 1
         if self._pings > PINGS_A_SECOND:
-            if self._protocol.state is State.OPEN:  # else the last thing that is to be sent is its end
+            if self._protocol.state is State.OPEN:  # otherwise the queue holds the end of the connection
                 self._protocol.data_to_send()
             self._fail(CloseCode.POLICY_VIOLATION, "too many pings")
 
     def _is_partial(self, anything_whole: bool) -> bool:
-        """Whether a frame, or a message of several frames, has begun and is not complete.
+        """Return whether a frame, or a message of several frames, has begun and is not complete.
 
-        The library takes the head of a frame out of its buffer octet by octet: when nothing was completed by
-        what came, a frame is under way although the buffer may be empty.
+        The library takes the head of a frame out of its buffer octet by octet. So if the new octets completed
+        nothing, a frame is under way although the buffer may be empty.
         """
         return bool(self._fragments) or bool(self._protocol.reader.buffer) or not anything_whole
 
@@ -215,7 +224,7 @@ class WebSocketConnection(Connection):
         self._fragments = []
 
     def _flush(self) -> None:
-        """Write what the protocol has to say; its end of file means: close."""
+        """Write the output of the protocol. Its end of file means that we close."""
         if self._transport is None:
             return
         writes = self._protocol.data_to_send()
@@ -228,7 +237,7 @@ class WebSocketConnection(Connection):
             self._finish(self._transport)
 
     def _finish(self, transport: asyncio.Transport) -> None:
-        """The protocol has said its last: our side closes, and the peer's octets on their way are let in."""
+        """Close our side after the last output of the protocol, and still accept octets on their way."""
         self.ended = self.ended or self._why_it_ends()
         self._table.closing.setdefault(self, self._table.now())
         if self._protocol.close_rcvd is None and transport.can_write_eof():

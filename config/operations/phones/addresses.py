@@ -1,4 +1,4 @@
-"""Where a phone may connect from (`ip.*`), and the address it gives itself (`network.*`)."""
+"""The addresses that a phone may connect from (`ip.*`), and its own IP settings (`network.*`)."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from .draft import PhoneDraft
 
 IP_PATHS: Final = ("ip.mode", "ip.countries", "ip.address", "ip.policy")
 IP_COLUMNS: Final = ("ip_mode", "ip_countries", "ip_address")
-"""What only the policy PHONE looks at."""
+"""Columns that only the policy PHONE uses."""
 POLICIES: Final = ("PHONE", "DOMAIN")
 NETWORK_PATHS: Final = (
     "network.dhcp",
@@ -27,11 +27,11 @@ STATIC: Final = (
     ("network.gateway", "net_gateway", address, "Default gateway is invalid or missing"),
     ("network.dns1", "net_dns1", address, "Primary DNS server is invalid or missing"),
 )
-"""What a phone without DHCP must have."""
+"""Values that a phone without DHCP must have."""
 
 
 def read_restriction(draft: PhoneDraft) -> None:
-    """`ip.*`: the mode, and what it needs. On a change, what was not sent stays as it is."""
+    """Read `ip.*`: the mode and the values it needs. On a change, properties that were not sent stay."""
     if draft.stored and not any(draft.was_sent(path) for path in IP_PATHS):
         return
     mode = _mode(draft)
@@ -102,7 +102,7 @@ def _read_address(draft: PhoneDraft, mode: str | None) -> None:
 
 
 def read_network(draft: PhoneDraft) -> None:
-    """`network.*` but the VLAN. Without DHCP the four static values are needed, with it they are not."""
+    """Read `network.*` except the VLAN. Without DHCP the four static values are required."""
     if draft.stored and not any(draft.was_sent(path) for path in NETWORK_PATHS):
         return
     dhcp = _dhcp(draft)

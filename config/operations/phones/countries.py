@@ -1,4 +1,4 @@
-"""The country codes of ISO 3166-1 alpha-2, and XK: Kosovo has no other, and databases of addresses use it."""
+"""The country codes of ISO 3166-1 alpha-2, and XK for Kosovo, which GeoIP databases use."""
 
 from typing import Final
 
@@ -30,6 +30,6 @@ _SECOND_LETTERS: Final = {
     "Y": "ET",
     "Z": "AMW",
 }
-"""First letter -> the second letters that it goes with."""
+"""First letter -> the second letters that follow it."""
 
 COUNTRIES: Final = frozenset(first + second for first, row in _SECOND_LETTERS.items() for second in row)

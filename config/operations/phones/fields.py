@@ -1,4 +1,4 @@
-"""The settings of a phone that stand for themselves: one row each, to read, check, answer and document it."""
+"""Settings that depend on no other setting: one row each to read, check, show and document them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
 
 @dataclass(frozen=True, slots=True)
 class PhoneField(Field):
-    """One setting of a phone, which its model may limit or lack."""
+    """One setting of a phone; the phone's model may limit it or lack it."""
 
     of_model: Callable[[SipPhoneModel], bool] | None = None
-    """Whether the model has the setting; for one that lacks it, it is ignored."""
+    """Return whether the model has the setting; if it lacks the setting, the value sent is ignored."""
     by_model: ModelCheck | None = None
-    """Where the model's ranges decide; such a setting is checked again when the model changes."""
+    """The check against the model's ranges; the setting is checked again if the model changes."""
 
     def checked(self, value: object, model: SipPhoneModel | None) -> Value | Wrong:
-        """The value to store, or what is wrong with the one that was sent."""
+        """Return the value to store, or the error of the value that was sent."""
         return self.check(value) if self.by_model is None else self.by_model(value, model)
 
 
@@ -200,7 +200,7 @@ FIELDS: Final[tuple[PhoneField, ...]] = (
         "How the phone is paid for; RESELLER and up",
     ),
 )
-"""In the order of the answers."""
+"""The settings in the order of the answers."""
 
 GROUPS: Final = (
     "ip",
@@ -213,11 +213,11 @@ GROUPS: Final = (
     "network",
     "purchaseInfo",
 )
-"""What must be an object when it is sent."""
+"""Properties that must be objects when they are sent."""
 
 
 def read_fields(draft: PhoneDraft) -> None:
-    """Check every setting that was sent and put it into the draft."""
+    """Check every setting that was sent, and put its value or its problem into the draft."""
     for group in draft.document.misshapen(GROUPS):
         draft.wrong(group, f"{group} must be an object")
     for field in FIELDS:

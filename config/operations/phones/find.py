@@ -1,4 +1,4 @@
-"""Reading phones for answers: ids first, then the columns of one page, all without objects of the ORM."""
+"""Queries of phones for answers: first the ids, then the columns of one page, without ORM objects."""
 
 import re
 from collections import defaultdict
@@ -46,9 +46,9 @@ from ..listing import MAX_FILTER
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
 
 Values = Sequence[object]
-"""One row of the database, its columns in the order that was asked for."""
+"""One row of the database; its columns are in the order of the query."""
 
-Columns = Mapping[str, ColumnElement[Any]]  # of any type of SQL
+Columns = Mapping[str, ColumnElement[Any]]  # columns of any SQL type
 
 _phone = SipPhone.__table__.c
 _model = SipPhoneModel.__table__.c
@@ -68,7 +68,7 @@ WHOLE: Final[Columns] = {
     "extension": _extension.oid,
     "product": _product.oid,
 }
-"""Name -> column of a phone as it is shown whole."""
+"""Name -> column of a phone that is shown whole."""
 
 LISTED: Final[Columns] = {
     "id": _phone.id,
@@ -105,11 +105,11 @@ PANEL: Final[Columns] = {
     "date": _panel.date,
     "product": _product.oid,
 }
-"""Property -> column, both as they are shown."""
+"""Property -> column, as they are shown (SOFTKEY and PANEL)."""
 
 VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
-"""Where those two stand in either."""
+"""Positions of `id` and `oid` in WHOLE and in LISTED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,28 +118,28 @@ class Found:
 
     oid: str
     values: Values
-    """In the order of WHOLE, or of LISTED."""
+    """The values in the order of WHOLE, or of LISTED."""
     softkeys: Sequence[Values] = ()
-    """In the order of SOFTKEY."""
+    """The softkeys, with values in the order of SOFTKEY."""
     panels: Sequence[Values] = ()
-    """In the order of PANEL."""
+    """The side panels, with values in the order of PANEL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a list asks for; everything is inside its limits already."""
+    """A request for a list; all values are already checked against their limits."""
 
     offset: int
     limit: int
     text: str = ""
     available: bool = False
     customer: str | None = None
-    """Id of the one customer; None: all that the caller sees."""
+    """Id of the one customer, or None for all that the caller may see."""
     full: bool = False
 
 
 async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Found:
-    """One phone, whole. Raises Refused (404) when it is unknown or out of sight."""
+    """Return one whole phone. Raise Refused (404) if it is unknown or the caller may not see it."""
     statement = _whole().where(_phone.oid == (parse_oid(oid) or ""), visible(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
@@ -148,7 +148,7 @@ async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Foun
 
 
 async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
-    """How many phones match, and one page of them by age."""
+    """Return how many phones match, and one page of them, the oldest first."""
     scope = await _scope(session, caller, query.customer)
     async with _plans_for_this_text(session, query.text):
         total, ids = await _count_and_page(session, _matching(scope, query), query)
@@ -162,14 +162,17 @@ async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tu
 
 
 def version_of(phone: Found) -> int:
-    """The version of a whole phone, which grows with each change of its configuration."""
+    """Return the version of a whole phone, which grows with each change of its configuration."""
     return int(str(phone.values[VERSION]))
 
 
 def one_of(
     dialect: Dialect, column: ColumnElement[int] | ColumnElement[str], values: Iterable[object]
 ) -> ColumnElement[bool]:
-    """Whether `column` is one of many values: where the database can, they are one parameter, one plan."""
+    """Return the condition that `column` has one of the values.
+
+    PostgreSQL takes them as one array parameter, so that the number of values does not change the plan.
+    """
     wanted = list(values)
     if dialect.name != "postgresql":
         return column.in_(wanted)
@@ -177,15 +180,15 @@ def one_of(
     return column == any_(literal(wanted, ARRAY(kind)))
 
 
-# Which phones
+# Selection of the phones
 
 Scope = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 async def _scope(session: AsyncSession, caller: Caller, customer: str | None) -> Scope:
-    """The condition on the column `customer_id` of phones and of their extensions.
+    """Return the condition on the column `customer_id` of phones and of their extensions.
 
-    The customer's number is looked up first: then the plan is made for a customer of that size.
+    The primary key of one customer is looked up first: then the plan is made for a customer of that size.
     """
     sight = visible(caller)
     if customer is not None:
@@ -198,14 +201,14 @@ async def _scope(session: AsyncSession, caller: Caller, customer: str | None) ->
 
 
 def _matching(scope: Scope, query: Query) -> Select[int]:
-    """The ids of all phones that match."""
+    """Return the statement for the ids of all phones that match."""
     conditions = [scope(_phone.customer_id), *([_phone.extension_id.is_(None)] if query.available else [])]
     phones: Select[int] = select(_phone.id).where(*conditions)
     if not query.text:
         return phones
     if len(query.text) > MAX_FILTER or "\0" in query.text:
         return phones.where(false())
-    # One branch for each table: each is served by its own indexes of trigrams (migration 0004).
+    # One branch for each table: each uses its own trigram indexes (migration 0004).
     extensions = select(_extension.id).where(scope(_extension.customer_id))
     people = extensions.join(Employee.__table__, _employee.id == _extension.employee_id)
     people = people.where(_has(query.text, _employee.name))
@@ -220,7 +223,7 @@ def _matching(scope: Scope, query: Query) -> Select[int]:
 
 
 def _has(wanted: str, *columns: ColumnElement[str] | ColumnElement[str | None]) -> ColumnElement[bool]:
-    """Whether any column has the text in it; what means something to LIKE is taken literally."""
+    """Return the condition that a column contains the text; LIKE wildcards in it are literal."""
     escaped = re.sub(r"([/%_])", r"/\1", wanted)
     pattern = func.lower(f"%{escaped}%")
     return or_(*(func.lower(column).like(pattern, escape="/") for column in columns))
@@ -233,7 +236,10 @@ def _has_mac(wanted: str) -> ColumnElement[bool]:
 
 @asynccontextmanager
 async def _plans_for_this_text(session: AsyncSession, wanted: str) -> AsyncIterator[None]:
-    """PostgreSQL: a plan for any text reads whole tables; the one for this text takes the indexes."""
+    """Let PostgreSQL plan for this text in the block.
+
+    A generic plan, made for any text, reads whole tables; a plan for this text uses the indexes.
+    """
     if not wanted or session.get_bind().dialect.name != "postgresql":
         yield
         return
@@ -245,7 +251,7 @@ async def _plans_for_this_text(session: AsyncSession, wanted: str) -> AsyncItera
 async def _count_and_page(
     session: AsyncSession, matching: Select[int], query: Query
 ) -> tuple[int, list[int]]:
-    """Both in one statement: the count stands in each of its rows, of which there is at least one."""
+    """Return the total and the page, from one statement: each of its rows, at least one, has the total."""
     counted = select(func.count().label("total")).select_from(matching.subquery()).subquery("counted")
     inner = matching.subquery()
     page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
@@ -254,7 +260,7 @@ async def _count_and_page(
     return rows[0].total, [row.id for row in rows if row.id is not None]
 
 
-# What is shown of them
+# Columns that are shown
 
 
 def _whole() -> Select[*tuple[object, ...]]:
@@ -298,7 +304,7 @@ def _found(row: Values, softkeys: Sequence[Values] = (), panels: Sequence[Values
 
 
 def _by_phone(rows: Iterable[Values]) -> dict[object, list[Values]]:
-    """What belongs to each phone, whose number stands first in each row."""
+    """Return the rows grouped by phone; the phone's primary key is the first value of each row."""
     grouped: dict[object, list[Values]] = defaultdict(list)
     for phone, *values in rows:
         grouped[phone].append(values)

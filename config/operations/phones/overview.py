@@ -1,4 +1,4 @@
-"""The live status of every phone as rows for people: what `registrar status` shows."""
+"""The live status of every phone as rows for `registrar status`."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _SOME: Final = text("SELECT id, username, extension FROM phone_v1 WHERE id IN :p
 
 
 class Name(NamedTuple):
-    """Whose phone it is."""
+    """The username and the extension of a phone."""
 
     username: str
     extension: str
@@ -41,7 +41,7 @@ class Overview:
     status: LiveStatus
 
     def cells(self) -> tuple[str, ...]:
-        """The row of a table."""
+        """Return the cells of a table row."""
         status = self.status
         online = {True: "yes", False: "no", None: "unknown"}[status.online]
         public = status.public_ip_address or ""
@@ -60,7 +60,7 @@ class Overview:
         )
 
     def json(self) -> dict[str, object]:
-        """The row as the API names its fields."""
+        """Return the row with the field names of the API."""
         status = self.status
         return {
             "_id": self.id,
@@ -83,7 +83,7 @@ class Overview:
 
 
 async def overview(reader: AsyncEngine, live: Live, phone: str | None) -> list[Overview]:
-    """Every phone, or the ones with this id, username or extension number."""
+    """Return every phone, or the ones with this id, username or extension number."""
     async with reader.connect() as connection:
         result = await connection.execute(_ALL if phone is None else _ONE, {"phone": phone} if phone else {})
         rows = [(str(row[0]), str(row[1]), str(row[2] or "")) for row in result]
@@ -96,7 +96,7 @@ async def overview(reader: AsyncEngine, live: Live, phone: str | None) -> list[O
 
 
 async def names(reader: AsyncEngine, phones: Collection[str]) -> dict[str, Name]:
-    """Who these phones are now; nothing about those that are gone."""
+    """Return the current names of these phones by id; deleted phones are left out."""
     async with reader.connect() as connection:
         result = await connection.execute(_SOME, {"phones": list(phones)})
         return {str(row[0]): Name(str(row[1]), str(row[2] or "")) for row in result}

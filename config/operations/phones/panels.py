@@ -15,11 +15,11 @@ from .fields import PAYMENT_OPTIONS
 
 PATH = "purchaseInfo.sidePanels"
 MAX_PANELS_READ = 100
-"""More than any model has; a longer list is only counted."""
+"""More panels than any model has; a longer list is counted, but not read beyond this."""
 
 
 async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSidePanel] | None:
-    """The panels to store, without their phone; None: they stay as they are."""
+    """Return the panels to store, without their phone, or None if the stored ones stay."""
     sent = draft.sent(PATH)
     if sent is NOT_SENT:
         if draft.stored and draft.model_changed:
@@ -98,7 +98,7 @@ async def _product(session: AsyncSession, draft: PhoneDraft, path: str, sent: ob
     if sent is None or sent == "":
         return None
     if draft.customer is None:
-        return None  # whose product it could be is not known, and that is said already
+        return None  # the customer is unknown, and that is reported already
     product = await find_usable(session, draft.customer, sent)
     if product is None:
         draft.wrong(path, "Product not found", 404, "exists")

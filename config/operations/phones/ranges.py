@@ -1,4 +1,4 @@
-"""Values whose limits depend on the model of the phone."""
+"""Settings whose limits depend on the model of the phone."""
 
 import re
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from ...tables import SipPhoneModel
 from ..checks import Value, Wrong, as_integer
 
 ModelCheck = Callable[[object, SipPhoneModel | None], Value | Wrong]
-"""Gets the value as sent (never null) and the model, where it is known."""
+"""A check gets the value as sent (never null), and the model if it is known."""
 
 
 def level(column: str, invalid: str, outside: str) -> ModelCheck:
-    """A whole number inside the range that the model has for `column`; ignored when it has none."""
+    """Return a check for a whole number in the model's range for `column`; without a range it stores None."""
 
     def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
         number = as_integer(value)
@@ -28,7 +28,7 @@ def level(column: str, invalid: str, outside: str) -> ModelCheck:
 
 
 def ringtone(message: str) -> ModelCheck:
-    """The index of a built-in tone, or the id of a custom one where the model can play it."""
+    """Return a check for the index of a built-in tone, or the id of a custom one if the model can play it."""
 
     def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
         if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{24}", value):
@@ -49,7 +49,7 @@ def ringtone(message: str) -> ModelCheck:
 
 
 def panel_count(message: str) -> ModelCheck:
-    """How many side panels are attached: no more than the model has room for; ignored when it has none."""
+    """Return a check for the number of side panels, at most the model's; if it takes none, it stores None."""
 
     def check(value: object, model: SipPhoneModel | None) -> Value | Wrong:
         number = as_integer(value)

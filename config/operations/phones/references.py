@@ -1,4 +1,4 @@
-"""The rows that a phone points to, and the properties that name them."""
+"""The rows that a phone refers to, and the properties that name them."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,7 +43,7 @@ async def _read_extension(session: AsyncSession, draft: PhoneDraft) -> None:
         draft.values["extension_id"] = None
         return
     if draft.customer is None:
-        return  # whose extension it had to be is not known, and that is said already
+        return  # the customer is unknown, and that is reported already
     draft.extension = await session.scalar(
         select(Extension).where(
             Extension.oid == (parse_oid(sent) or ""), Extension.customer_id == draft.customer.id
@@ -63,7 +63,7 @@ async def _read_product(session: AsyncSession, draft: PhoneDraft) -> None:
         draft.values["product_id"] = None
         return
     if draft.customer is None:
-        return  # whose product it could be is not known, and that is said already
+        return  # the customer is unknown, and that is reported already
     product = await find_usable(session, draft.customer, sent, PHONE_PRODUCT)
     if product is None:
         draft.wrong("product", "Product not found", 404, "exists")
@@ -71,7 +71,10 @@ async def _read_product(session: AsyncSession, draft: PhoneDraft) -> None:
 
 
 async def read_instance(session: AsyncSession, draft: PhoneDraft) -> None:
-    """An instance has one phone of an extension. What has an instance is a WebRTC phone."""
+    """Read the WebRTC instance; a phone with one is a WebRTC phone.
+
+    Only one phone of an extension may have a given instance.
+    """
     instance = draft.column("instance_id")
     model = draft.model.oid if draft.model else None
     draft.values["webrtc"] = instance is not None or model == WEBRTC

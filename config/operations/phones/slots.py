@@ -1,4 +1,4 @@
-"""Which place behind a MAC address a phone takes: some devices hold several phones."""
+"""The slot that a phone takes behind a MAC address: some devices hold several phones."""
 
 import re
 
@@ -10,11 +10,11 @@ from ..document import NOT_SENT
 from .draft import PhoneDraft
 
 Neighbour = Row[int, int, int | None]
-"""Customer, model and slot of another phone behind the same address."""
+"""Customer, model and slot of another phone behind the same MAC address."""
 
 
 async def take_slot(session: AsyncSession, draft: PhoneDraft) -> None:
-    """Read `macAddress`, and find the phone's place behind it; it keeps the one it has."""
+    """Read `macAddress`, and choose the phone's slot behind it; the phone keeps its slot if it can."""
     if draft.stored and not draft.was_sent("macAddress") and not draft.model_changed:
         return
     mac = _mac(draft)
@@ -34,7 +34,7 @@ async def take_slot(session: AsyncSession, draft: PhoneDraft) -> None:
 
 
 def read_handset(draft: PhoneDraft) -> None:
-    """A handset of a base with several must say which one it is."""
+    """Require an address of the handset if the base has several handsets."""
     if draft.model and draft.model.multiple_handsets and not draft.column("handset_address"):
         draft.wrong("handsetAddress", "Handset address is missing", check="required")
 

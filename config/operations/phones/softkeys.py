@@ -1,4 +1,4 @@
-"""The softkeys of a phone: what each may be, and what it may point to."""
+"""The softkeys of a phone: the functions that each may have, and the rows that it may refer to."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ POINTERS: Final[Mapping[str, str]] = {
     "PICKUPGROUP": "Group not found",
     "QUEUE": "Queue not found",
 }
-"""Functions whose value is an id, and what is said when nothing has it."""
+"""Functions whose value is an id, and the error message if no row has the id."""
 POINTED_AT: Final[Mapping[str, type[Extension] | type[SipPhone] | type[SipGroup] | type[Queue]]] = {
     "BLF": Extension,
     "DNDOTHER": SipPhone,
@@ -38,7 +38,7 @@ POINTED_AT: Final[Mapping[str, type[Extension] | type[SipPhone] | type[SipGroup]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Which of the ids that were sent something of the same customer has."""
+    """The ids that were sent and that belong to rows of the same customer."""
 
     existing: frozenset[tuple[str, str]] = frozenset()
     """Function and id."""
@@ -47,10 +47,10 @@ class _Known:
 
 
 async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSoftkey] | None:
-    """The keys to store, without their phone; None: they stay as they are.
+    """Return the keys to store, without their phone, or None if the stored ones stay.
 
-    On a change of the model the stored keys are checked as if they were sent. Nothing else has them checked
-    again: what a key points to may go, and so may the right of the phone's extension to control a group.
+    After a change of the model the stored keys are checked as if they were sent. Nothing else causes a new
+    check: the target of a key may be deleted, and the phone's extension may lose control of a group.
     """
     sent = draft.sent("softkeys")
     if sent is NOT_SENT:
@@ -140,7 +140,7 @@ def _is_short(text: str) -> bool:
 
 def _check_pointer(draft: PhoneDraft, code: str, function: str, oid: str | None, known: _Known) -> None:
     if draft.customer is None:
-        return  # whose it had to be is not known, and that is said already
+        return  # the customer is unknown, and that is reported already
     if oid is None or (function, oid) not in known.existing:
         draft.wrong(code, POINTERS[function], 404, "exists")
     elif function == "PICKUPGROUP" and oid not in known.controlled and not draft.is_wrong("extension"):

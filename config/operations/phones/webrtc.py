@@ -1,4 +1,4 @@
-"""The phone of a WebRTC client: made or found by extension and instance, open for its next registration."""
+"""The phone of a WebRTC client: created or found by extension and instance, open to register next."""
 
 from dataclasses import dataclass
 
@@ -21,16 +21,16 @@ _INSTANCE = text("Instance id is not a valid text")
 
 @dataclass(frozen=True, slots=True)
 class WebrtcPhone:
-    """The phone, and the extension it rings for."""
+    """The phone, and the extension that it rings for."""
 
     phone: SipPhone
     extension: Extension
     name: str
-    """Of the person whose extension it is."""
+    """Name of the person whose extension it is."""
 
 
 def read_instance_id(sent: object) -> str:
-    """The instance that a client names. Raises Refused (422) when it names none."""
+    """Return the instance that a client names. Raise Refused (422) if it is missing or invalid."""
     checked = Wrong("Instance id is missing", "required") if sent in (None, "") else _INSTANCE(sent)
     if isinstance(checked, str):
         return checked
@@ -39,9 +39,9 @@ def read_instance_id(sent: object) -> str:
 
 
 async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, vault: Vault) -> WebrtcPhone:
-    """The caller's phone for this instance; an existing one keeps its credentials (decision 5).
+    """Return the caller's phone for this instance; an existing one keeps its credentials (decision 5).
 
-    Raises Refused (404) when the caller has no primary extension, or the customer is not active.
+    Raise Refused (404) if the caller has no primary extension, or if the customer is not active.
     """
     found = await primary_extension(session, actor.caller)
     if found is None:

@@ -28,15 +28,15 @@ from .softkeys import read_softkeys
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
 MAX_RESETS: Final = 10
-"""Of one phone in an hour."""
+"""Limit of resets of one phone in an hour."""
 HOUR: Final = timedelta(hours=1)
 
 
 async def create_phone(session: AsyncSession, actor: Actor, document: Document, vault: Vault) -> SipPhone:
-    """A new phone with credentials of its own.
+    """Create a phone with its own credentials and return it.
 
-    Raises Refused: 403 for a foreign customer or a purchase that the caller may not write, else with
-    everything that is wrong with the document.
+    Raise Refused: 403 for a customer that the caller may not use, or a purchase that the caller may not
+    write; else with all problems of the document.
     """
     _refuse_purchase(actor.caller, document)
     wanted = document.given("customer")
@@ -56,7 +56,7 @@ async def create_phone(session: AsyncSession, actor: Actor, document: Document, 
 
 
 async def update_phone(session: AsyncSession, actor: Actor, oid: object, document: Document) -> SipPhone:
-    """Change what was sent; all else stays. Raises Refused as `create_phone` does, and 404 for the phone."""
+    """Change the properties that were sent. Raise Refused as `create_phone` does, and 404 for the phone."""
     _refuse_purchase(actor.caller, document)
     phone, customer = await lock_phone(session, actor.caller, oid)
     draft = PhoneDraft(document, customer, phone)
@@ -73,9 +73,9 @@ async def update_phone(session: AsyncSession, actor: Actor, oid: object, documen
 
 
 async def reset_credentials(session: AsyncSession, actor: Actor, oid: object, vault: Vault) -> SipPhone:
-    """A new username and a new password; whatever registered with the old ones is void.
+    """Set a new username and password; registrations with the old ones become void.
 
-    Raises Refused: 404, and 429 for more than `MAX_RESETS` of a phone in an hour (D17: a GET is enough).
+    Raise Refused: 404, and 429 for more than `MAX_RESETS` of a phone in an hour (D17: a GET is enough).
     """
     phone, _ = await lock_phone(session, actor.caller, oid)
     await _refuse_many_resets(session, phone)
@@ -88,7 +88,7 @@ async def reset_credentials(session: AsyncSession, actor: Actor, oid: object, va
 
 
 async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
-    """The audit log knows how often it was done: on every node, and after any restart."""
+    """Raise Refused (429) after too many resets; the audit log counts those of all nodes, across restarts."""
     now = clock.utc_now()
     statement = (
         select(AuditLog.at)
@@ -103,7 +103,7 @@ async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
 
 
 async def delete_phone(session: AsyncSession, actor: Actor, oid: object) -> str:
-    """Remove the phone and what belongs to it. Answers its id."""
+    """Delete the phone and its softkeys and side panels. Return its id."""
     phone, _ = await lock_phone(session, actor.caller, oid)
     await session.delete(phone)
     record(session, actor, "delete", TABLE, phone.oid)
@@ -111,7 +111,7 @@ async def delete_phone(session: AsyncSession, actor: Actor, oid: object) -> str:
 
 
 def new_phone(vault: Vault, **columns: object) -> SipPhone:
-    """A phone with a fresh id and fresh credentials, not yet in the database."""
+    """Return a phone with a new id and new credentials; it is not yet in the database."""
     oid = new_oid()
     secret = vault.seal(new_credential(), oid)
     fresh = {
@@ -124,15 +124,15 @@ def new_phone(vault: Vault, **columns: object) -> SipPhone:
 
 
 async def lock_phone(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipPhone, Customer]:
-    """The phone, held against other writers, and its customer. Raises Refused (404)."""
+    """Return the phone, locked against other writers, and its customer. Raise Refused (404)."""
     return await lock_owned(session, caller, SipPhone, oid, "SIP phone")
 
 
 async def leave_extension(session: AsyncSession, phone: SipPhone) -> None:
     """Raise the phone's version by that of the extension it leaves, and void its `pbxDeviceToken` (D27).
 
-    The view `phone_v1` shows the sum of the versions of phone, customer and extension. Without this leap the
-    sum would shrink with the extension, and the SIP side would take the new row for an older one.
+    The view `phone_v1` shows the sum of the versions of phone, customer and extension. Without this increase
+    the sum would shrink with the extension, and the SIP side would take the new row for an older one.
     """
     phone.device_token_sha256 = phone.linked_at = None
     if phone.extension_id is None:

@@ -1,0 +1,75 @@
+"""Each module of the SIP side has a test file of its name, or stands here with the place that tests it."""
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+CONTRACT: Final = "tests/contract/"
+WIRE: Final = "tests/wire/"
+ELSEWHERE: Final = {
+    # the program as a whole: it is started, asked and killed
+    "__main__": WIRE + "test_run.py",
+    "app": WIRE + "test_run.py",
+    "telephony": WIRE + "test_calls_basic.py",
+    "commands/serve": WIRE + "test_run.py",
+    "commands/side": WIRE + "test_run.py",
+    "commands/installation": WIRE + "test_run.py",
+    "commands/first_steps": WIRE + "test_run.py",
+    "commands/country_file": WIRE + "test_commands.py",
+    "commands/doctor": WIRE + "test_doctor.py",
+    "commands/doctor_stores": WIRE + "test_doctor.py",
+    "doctor/machine": WIRE + "test_doctor.py",
+    # values and interfaces, which every test of a rule or handler uses
+    "errors": "tests/registrar/sip/test_message.py",
+    "metrics": WIRE + "test_checklist.py",
+    "model": "tests/registrar/rules/test_register.py",
+    "ports": CONTRACT + "test_location.py",
+    "handlers/answers": "tests/registrar/handlers/test_screen.py",
+    "handlers/network": "tests/registrar/test_driver.py",
+    "transaction/actions": "tests/registrar/transaction/test_layer.py",
+    "transaction/state": "tests/registrar/transaction/test_layer.py",
+    "transaction/timers": "tests/registrar/transaction/test_layer.py",
+    # parts of a handler, tested through it
+    "handlers/accepted": "tests/registrar/handlers/test_forwarding.py",
+    "handlers/dispatch": "tests/registrar/handlers/test_register.py",
+    "handlers/invitation": "tests/registrar/handlers/test_calling.py",
+    "handlers/turns": "tests/registrar/handlers/test_register.py",
+    # implementations of a port: one suite over all of them, on real servers
+    "store/calls_memory": CONTRACT + "test_calls.py",
+    "store/calls_redis": CONTRACT + "test_calls.py",
+    "store/directory_cache": CONTRACT + "test_phones.py",
+    "store/directory_sql": CONTRACT + "test_phones.py",
+    "store/freshness": CONTRACT + "test_phones.py",
+    "store/guesses_memory": CONTRACT + "test_guesses.py",
+    "store/guesses_redis": CONTRACT + "test_guesses.py",
+    "store/keys": CONTRACT + "test_location.py",
+    "store/location_memory": CONTRACT + "test_location.py",
+    "store/location_redis": CONTRACT + "test_location.py",
+    "store/redis_wire": CONTRACT + "test_calls.py",
+    "store/script_runner": CONTRACT + "test_guesses.py",
+    "store/scripts": CONTRACT + "test_location.py",
+    "store/traces_redis": CONTRACT + "test_traces.py",
+    # small parts of a store
+    "store/country_facts": "tests/registrar/store/test_country_download.py",
+    "store/many": "tests/config/test_live.py",
+    "store/media_engine": "tests/registrar/store/test_media_rtpengine.py",
+    "store/media_none": "tests/registrar/store/test_media_rtpengine.py",
+    "store/redis_client": "tests/registrar/store/test_listener.py",
+    "transport/local": WIRE + "test_calls_basic.py",
+}
+
+
+def test_each_module_has_its_tests() -> None:
+    modules = {
+        path.relative_to(ROOT / "registrar").with_suffix("").as_posix()
+        for path in (ROOT / "registrar").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    own = {name for name in modules if _own_tests(name).exists()}
+    assert modules - own == ELSEWHERE.keys(), "a module without tests, or one that has them or is gone"
+    assert [place for place in ELSEWHERE.values() if not (ROOT / place).exists()] == []
+
+
+def _own_tests(module: str) -> Path:
+    folder, _, name = f"registrar/{module}".rpartition("/")
+    return ROOT / "tests" / folder / f"test_{name}.py"

@@ -1,0 +1,70 @@
+"""The compiled program (deploy/compile.sh) starts, registers phones on each transport, and they call."""
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers import procfs
+from tests.peers.registrar import TRANSPORTS
+from tests.wire.callers import Callers, call_keys
+from tests.wire.need import need, rounds
+from tests.wire.site import Site, within
+
+pytestmark = pytest.mark.wire
+
+ROOT = Path(__file__).parents[2]
+
+
+class CompiledSite(Site):
+    """The server from a copy of the program that deploy/compile.sh made."""
+
+    def __init__(self, tmp: Path, code: Path) -> None:
+        self._code = code
+        super().__init__(tmp, transports=TRANSPORTS)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, "PYTHONPATH": str(self._code)}
+
+
+if rounds(False, True):  # it takes three minutes to compile
+
+    @pytest.fixture(scope="module")
+    def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+        need("redis-cli", "gcc")
+        folder = tmp_path_factory.mktemp("compiled")
+        subprocess.run(["bash", "deploy/compile.sh", str(folder / "code")], cwd=ROOT, check=True)
+        with CompiledSite(folder, folder / "code") as site:
+            site.demo()
+            yield site
+
+    @pytest.fixture
+    async def callers(compiled: Site) -> AsyncIterator[Callers]:
+        async with Callers(compiled) as callers:
+            yield callers
+        within(5, lambda: not call_keys(compiled), "no call is left")
+
+    def test_it_is_the_compiled_one_that_runs(compiled: Site) -> None:
+        maps = Path(f"/proc/{compiled.pid}/maps").read_text()
+        assert "handlers/forwarding" in maps and ".so" in maps
+        assert procfs.alive(compiled.pid)
+
+    @pytest.mark.parametrize(("first", "second"), [("udp", "tls"), ("tcp", "wss"), ("ws", "udp")])
+    async def test_phones_of_two_transports_call_each_other(
+        callers: Callers, first: str, second: str
+    ) -> None:
+        """With a re-INVITE, and a call that is cancelled while it rings."""
+        outgoing, incoming, a, _ = await callers.talking(first, second)
+        assert (await outgoing.reinvite()).status == 200
+        assert (await incoming.bye()).status == 200
+        called = callers.extension()
+        c = await callers.phone(called.handset, second)
+        ringing = await a.call(called.number)
+        rung = await c.incoming()
+        rung.ring()
+        await ringing.provisional(180)
+        ringing.cancel()
+        await rung.cancelled()
+        assert callers.site.metric("unhandled_exceptions_total") == 0
