@@ -24,7 +24,7 @@ class AccessLevel(IntEnum):
 class Scope(Enum):
     """The data that a route reads or changes."""
 
-    PUBLIC = "nobody's: no token needed"
+    PUBLIC = "public: no token needed"
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
     TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret

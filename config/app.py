@@ -192,7 +192,7 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     path = request.scope["path"]
     if status == 404:
-        return refusal(path, Refused(Problem(404, "not_found", "There is no such route")))
+        return refusal(path, Refused(Problem(404, "not_found", "Unknown route")))
     if status == 405:
         allowed = ", ".join(allowed_methods(path))
         problem = Problem(405, "method_not_allowed", f"Allowed here: {allowed}")

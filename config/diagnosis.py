@@ -166,10 +166,10 @@ def _ping_timeout(case: Case) -> str:
         return (
             f"it does not answer pings any more at {_source(case.live)} over UDP, where it was last heard "
             f"from{_last_seen(case)}. Check its power and its network; it comes back with its next "
-            "registration, at once when it is started anew"
+            "registration, or at once when it is restarted"
         )
     return (
-        f"its connection{_over(case)} from {_source(case.live)} stood, but it stopped to answer. "
+        f"its connection{_over(case)} from {_source(case.live)} was open, but the phone stopped answering. "
         "Check its network; a computer that sleeps does this too"
     )
 
@@ -248,14 +248,14 @@ def _ip_locked(case: Case) -> str:
 
 def _country_refused(case: Case) -> str:
     return (
-        f"the phone's address {case.live.last_rejected_ip} was refused because its country is none of "
+        f"the phone's address {case.live.last_rejected_ip} was refused because its country is not one of "
         f"{case.rule.countries or 'its countries'}. Add the country to ip.countries"
     )
 
 
 def _country_unknown(case: Case) -> str:
     return (
-        f"the phone's address {case.live.last_rejected_ip} was refused because nobody knows its country "
+        f"the phone's address {case.live.last_rejected_ip} was refused because its country is unknown "
         "(private addresses have none). Use ip.mode LOCKED or OPEN for this phone"
     )
 
@@ -352,7 +352,7 @@ def _wrong_password(case: Case) -> str:
         times = f", {live.wrong_passwords} times since {moment(live.wrong_passwords_since)}"
     return (
         f"wrong password from {live.last_rejected_ip}{times}. If this is the phone, give it the username and "
-        "password it has now; if it is not, somebody guesses"
+        "password it has now; if it is not, someone is guessing passwords"
     )
 
 

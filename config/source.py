@@ -30,7 +30,7 @@ def source_address(connection: HTTPConnection, trusted: Sequence[Network]) -> st
         return forwarded(peer, ",".join(connection.headers.getlist("x-forwarded-for")), trusted)
     except ValueError:
         raise bad_request(
-            f"X-Forwarded-For names more than {MAX_HOPS} addresses, or something that is no address"
+            f"X-Forwarded-For names more than {MAX_HOPS} addresses, or something that is not an address"
         ) from None
 
 

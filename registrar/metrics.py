@@ -67,7 +67,7 @@ class Metrics:
         self.rechecked = Counter(
             "recheck", "Phones re-checked after a change of the configuration", registry=registry
         )
-        self.unhandled = Counter("unhandled_exceptions", "Faults of ours, answered 500", registry=registry)
+        self.unhandled = Counter("unhandled_exceptions", "Internal errors, answered 500", registry=registry)
         self.connections = Gauge(
             "conn_open", "Connections that are open", ["transport", "state"], registry=registry
         )

@@ -29,7 +29,7 @@ MAX_FEATURES: Final = 100
 MAX_FEATURE: Final = 64
 FIELDS: Final = (
     text("name", "name", "Name of the company", required=True),
-    word("state", "state", STATES, "BLOCKED: no phone registers, and nobody logs in", customers.ACTIVE),
+    word("state", "state", STATES, "BLOCKED: no phone registers, and no person logs in", customers.ACTIVE),
     flag("isReseller", "is_reseller", "It may have customers of its own"),
     Field(
         "sipDomain",

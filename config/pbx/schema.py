@@ -204,7 +204,7 @@ _ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
         {"too_large": _problem("too_large", 413, "The body is longer than 65536 bytes")},
     ),
     "415": (
-        "The body is no JSON, is compressed, or is not in UTF-8",
+        "The body is not JSON, is compressed, or is not in UTF-8",
         {
             "unsupported_media_type": _problem(
                 "unsupported_media_type", 415, "The body must be application/json"
@@ -251,7 +251,7 @@ def content(schema: Schema) -> Schema:
 
 def _error(code: str) -> Schema:
     if code == "304":
-        return {"description": "If-None-Match names its ETag: there is nothing new"}
+        return {"description": "If-None-Match names its ETag: not modified"}
     about, examples = _ERRORS[code]
     shown = {name: {"value": {"error": problem}} for name, problem in examples.items()}
     headers: Schema = {"headers": _HEADERS[code]} if code in _HEADERS else {}

@@ -70,7 +70,7 @@ def read_one(params: Params, shape: Shape) -> Asked:
 def _shown(params: Params, shape: Shape) -> tuple[tuple[str, ...], list[Column], str]:
     format = params.one("format") or "json"
     if format not in FORMATS:
-        raise bad_request(f"There is no format {format[:64]!r}; there are {', '.join(FORMATS)}")
+        raise bad_request(f"Unknown format {format[:64]!r}; use one of {', '.join(FORMATS)}")
     display = params.many("display")
     if format == "csv" and not display:
         raise bad_request("The format csv needs display[]")

@@ -31,7 +31,7 @@ SHAPE: Final = Shape(
         text("groupName", SipGroup.name, "Name of the group", "sales"),
         text("displayName", SipGroup.display_name, "Name that phones show", "Sales Dept"),
         text("extensionNumber", SipGroup.number, "Number in the domain", "600"),
-        flag("ringRetry", SipGroup.ring_retry, "Ring again when nobody took the call"),
+        flag("ringRetry", SipGroup.ring_retry, "Ring again if the call was not answered"),
         flag("ringExclusive", SipGroup.ring_exclusive, "Calls queue for the group"),
         text("callerNameFormat", SipGroup.caller_name_format, "How the caller is shown", "{displayName}"),
         moment("createDatetime", SipGroup.created_at, "When it was made"),
@@ -45,7 +45,7 @@ FIELDS: Final = (
     text_field("groupName", "name", "Name of the group", required=True),
     text_field("displayName", "display_name", "Name that phones show", required=True),
     extension_number(),
-    flag_field("ringRetry", "ring_retry", "Ring again when nobody took the call"),
+    flag_field("ringRetry", "ring_retry", "Ring again if the call was not answered"),
     flag_field("ringExclusive", "ring_exclusive", "Calls queue for the group"),
     caller_name_format(),
 )

@@ -71,7 +71,7 @@ def row(shape: Shape) -> Schema:
     }
     answer = {
         "200": {"description": f"{shape.title} row", "content": content},
-        "304": {"description": "If-None-Match names its ETag: there is nothing new"},
+        "304": {"description": "If-None-Match names its ETag: not modified"},
     }
     return {"parameters": _shown(shape), "responses": answer | _errors(READ)}
 

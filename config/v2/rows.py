@@ -145,7 +145,7 @@ class Shape:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise bad_request(f"There is no field {name[:64]!r}; there are {', '.join(self.names)}")
+        raise bad_request(f"Unknown field {name[:64]!r}; use one of {', '.join(self.names)}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,7 +221,7 @@ def condition(column: Column, operand: str, text: str | None) -> ColumnElement[b
         return found if operand == "like" else or_(column.value.is_(None), ~found)
     compare = COMPARISONS.get(operand)
     if compare is None:
-        raise bad_request(f"There is no operand {operand[:64]!r}; there are {', '.join(OPERANDS)}")
+        raise bad_request(f"Unknown operand {operand[:64]!r}; use one of {', '.join(OPERANDS)}")
     return compare(column.ordered, _bound(column, text))
 
 

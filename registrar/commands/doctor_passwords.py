@@ -93,7 +93,10 @@ def judge_people(logins: Sequence[str]) -> Finding:
     """Return the finding about people whose password was weak at their last login."""
     if logins:
         return warn(WHAT, f"{len(logins)} people logged in with a weak one: {_some(logins)}", ADVICE)
-    return ok(WHAT, "nobody who has logged in had a weak one (others cannot be judged: only hashes)")
+    return ok(
+        WHAT,
+        "no person who has logged in had a weak password (others cannot be checked: only hashes are stored)",
+    )
 
 
 def _is_common(user: User) -> bool:

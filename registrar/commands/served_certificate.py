@@ -48,7 +48,7 @@ def _quiet_names() -> Iterator[None]:
 
     def told(unraisable: "sys.UnraisableHookArgs") -> None:  # a type that exists only for type checkers
         if isinstance(unraisable.exc_value, UnicodeDecodeError) and isinstance(unraisable.object, bytes):
-            log.debug("a TLS client asked for a server name that is none")
+            log.debug("a TLS client sent an invalid server name")
             return
         hook(unraisable)
 
@@ -77,7 +77,7 @@ async def _renew(installation: Installation) -> None:
         try:
             await asyncio.to_thread(installation.certificate)
         except ConfigurationError as error:
-            log.warning("the certificate cannot be made anew: %s", error)
+            log.warning("the certificate cannot be renewed: %s", error)
 
 
 def concerns(tls: ServerTls, now: Epoch) -> tuple[str, ...]:

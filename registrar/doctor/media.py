@@ -54,4 +54,4 @@ async def _problem(host: str, port: int) -> str:
         return str(error).removeprefix("media engine: ")
     finally:
         engine.close()
-    return "" if answer.get(b"result") == b"pong" else "answers, but is no rtpengine"
+    return "" if answer.get(b"result") == b"pong" else "answers, but is not rtpengine"

@@ -67,7 +67,7 @@ def check(listener: Listener, tag_key: bytes) -> Finding:
 def _unusable(listener: Listener, error: OSError) -> Finding:
     detail = f"{listener}: {error.strerror}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return fail(WHAT, detail, f"it is no address of this machine: change {listener.setting}")
+        return fail(WHAT, detail, f"it is not an address of this machine: change {listener.setting}")
     if error.errno == errno.EACCES:
         return fail(WHAT, detail, f"run with CAP_NET_BIND_SERVICE, or change {listener.setting}")
     return fail(WHAT, detail, f"change {listener.setting}")

@@ -69,7 +69,7 @@ def judge(told: Told) -> list[Finding]:
     version = str(info.get("valkey_version") or info.get("redis_version") or "?")
     findings = [_version(name, version), _memory(info), _persistence(info, told.save), _clock(told.ahead)]
     if info.get("role") == "slave":
-        findings.append(fail(WHAT, "it is a replica: nothing can be written", "name the primary"))
+        findings.append(fail(WHAT, "it is a read-only replica", "name the primary"))
     return findings
 
 
@@ -85,9 +85,9 @@ def _memory(info: Info) -> Finding:
     used, limit = _number(info, "used_memory"), _number(info, "maxmemory")
     shown = f"{used / 2**20:.0f} MB used of {f'{limit / 2**20:.0f} MB' if limit else 'no limit'}, {policy}"
     if policy != "noeviction" and limit:
-        return fail(WHAT, f"{shown}: it throws registrations away", "CONFIG SET maxmemory-policy noeviction")
+        return fail(WHAT, f"{shown}: it evicts registrations", "CONFIG SET maxmemory-policy noeviction")
     if policy != "noeviction":
-        return warn(WHAT, f"{shown}: with a limit it would throw registrations away",
+        return warn(WHAT, f"{shown}: with a memory limit it would evict registrations",
                     "CONFIG SET maxmemory-policy noeviction")  # fmt: skip
     if limit and used > FULL * limit:
         return fail(WHAT, f"{shown}: it is full and refuses writes", "CONFIG SET maxmemory to more")
@@ -106,7 +106,7 @@ def _persistence(info: Info, save: str | None) -> Finding:
         return ok(WHAT, f"kept on disk: {names}")
     if save is None:
         return warn(WHAT, "no append-only file; its snapshots may not be asked about", "turn appendonly on")
-    return warn(WHAT, "nothing is kept on disk: its restart takes every registration", "appendonly yes")
+    return warn(WHAT, "nothing is kept on disk: a restart loses every registration", "appendonly yes")
 
 
 def _clock(ahead: float) -> Finding:

@@ -37,14 +37,14 @@ BUSY: Final = Answer(
 )
 NO_SUCH_CALL: Final = Answer(481, why="Route: no call or subscription of this service is named")
 NOT_SERVED: Final = Answer(403, why="the phone is gone, or its customer is blocked")
-NOT_FROM_THERE: Final = Answer(403, why="the phone may not come from this address")
+NOT_FROM_THERE: Final = Answer(403, why="the phone may not connect from this address")
 NOT_ITS_PHONE: Final = Answer(403, why="Proxy-Authorization: this dialog is of another phone")
 NOT_SECURE: Final = Answer(
     480, why="Request-URI: sips is reached by TLS and WSS alone, on the node it came to"
 )
-UNKNOWN: Final = Answer(404, why="Request-URI: this number reaches nobody here")
+UNKNOWN: Final = Answer(404, why="Request-URI: no such number here")
 OFFLINE: Final = Answer(480, why="Request-URI: no phone of this number is registered")
-OUT_OF_HOPS: Final = Answer(483, why="Max-Forwards: 0, and the request is for somebody else")
+OUT_OF_HOPS: Final = Answer(483, why="Max-Forwards: 0, and the request is not for this server")
 TOO_BRIEF: Final = Answer(
     422,
     headers=(("Min-SE", str(session.LEAST_SECONDS)),),
@@ -53,7 +53,7 @@ TOO_BRIEF: Final = Answer(
 NO_EVENTS: Final = Answer(
     489,
     headers=(("Allow-Events", "refer"),),  # RFC 6665 section 7.2.2 requires it, with at least one package
-    why="Event: nothing is published here",
+    why="Event: no event package is served here",
 )
 CONTACT_TOO_LONG: Final = Answer(
     400, "Contact Too Long", why="Contact: 300 characters are the most for a URI that is not registered"

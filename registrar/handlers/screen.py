@@ -116,7 +116,7 @@ class Screen:
     def _refused(self, request: Request) -> Answer | None:
         uri, method = request.uri, request.method
         if not uri.is_sip:
-            return Answer(416, why=f"Request-URI: {uri.scheme[:20]} is no scheme of SIP")
+            return Answer(416, why=f"Request-URI: {uri.scheme[:20]} is not a SIP scheme")
         if self._is_out_of_hops(request):
             return OUT_OF_HOPS
         if method not in SERVED:

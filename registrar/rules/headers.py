@@ -41,12 +41,12 @@ class Row:
 
 _OF_HOP: Final = "is meant for this server alone"
 _CREDENTIALS: Final = "would let one phone ask another for its digest, or replay it"
-_CLAIM: Final = "says who somebody is: we know better"
-_COMMANDS: Final = "commands the phone of somebody else"
+_CLAIM: Final = "claims an identity: the server asserts it"
+_COMMANDS: Final = "commands another phone"
 _FETCHES: Final = "makes the other phone fetch a URL, or ring as the sender likes"
 _TRUST: Final = "is valid only between the servers of one operator"
 _CHARGES: Final = "says who pays"
-_PLACE: Final = "says where somebody is"
+_PLACE: Final = "tells a location"
 _ABOUT: Final = "says something about the sender"
 _BODY: Final = "describes the body"
 _ABLE: Final = "says what the phone can do"
@@ -56,7 +56,7 @@ _WISH: Final = "is a wish of the sender about its own call"
 
 _ROWS: Final[tuple[tuple[Verdict, str, str], ...]] = (
     (Verdict.MADE, "Via Route Record-Route Max-Forwards", _OF_HOP),
-    (Verdict.MADE, "Contact", "is the address of a phone: the other one gets an address of ours"),
+    (Verdict.MADE, "Contact", "is the address of a phone: the other phone gets an address of this server"),
     (Verdict.MADE, "Content-Length", "counts the octets of the body that leaves"),
     (Verdict.MADE, "P-Asserted-Identity", _CLAIM),
     (
@@ -84,7 +84,7 @@ _ROWS: Final[tuple[tuple[Verdict, str, str], ...]] = (
     (Verdict.REMOVED, "P-Charge-Info P-DCS-Billing-Info Relayed-Charge", _CHARGES),
     (Verdict.REMOVED, "Geolocation Geolocation-Routing Geolocation-Error", _PLACE),
     (Verdict.REMOVED, "P-Access-Network-Info Cellular-Network-Info", _PLACE),
-    (Verdict.CHANGED, "Refer-To", "leads through the address of ours that the receiver can reach"),
+    (Verdict.CHANGED, "Refer-To", "leads through the address of this server that the receiver can reach"),
     (Verdict.CHANGED, "Referred-By", "names the sender as the receiver knows it"),
     (Verdict.CHANGED, "Session-Expires Min-SE Require", "session timers are added (RFC 4028)"),
     (Verdict.CHANGED, "Privacy", "is done here, and gone then; the value none passes (RFC 3323 section 4.2)"),

@@ -69,7 +69,7 @@ def _check_identity(request: Request) -> None:
         if tag is not None and not is_token(tag):
             raise MalformedMessage(f"From or To: bad tag: {tag[:40]!r}")
     if request.method == "REGISTER" and not request.to.uri.is_sip:  # RFC 4475 section 3.3.4
-        raise MalformedMessage("a To that nobody can register")
+        raise MalformedMessage("To: not a SIP URI, cannot be registered")
     if not _CALL_ID.fullmatch(request.call_id):
         raise MalformedMessage("bad Call-ID")
     if request.cseq[1] != request.method:

@@ -154,7 +154,7 @@ def parse_headers(lines: list[str]) -> tuple[Headers, str]:
             )  # blanks before the colon are legal (section 7.3.1); they are removed here
             lost = not (colon and is_token(name))
             if lost:
-                fault = f"a line that is no header: {line[:40]!r}"
+                fault = f"not a header line: {line[:40]!r}"
             else:
                 rows.append((canonical(name), name, value.strip(LWS)))
     return Headers(rows), fault

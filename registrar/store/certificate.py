@@ -144,7 +144,7 @@ def _alternative(name: str) -> x509.GeneralName:
     if address is not None:
         return x509.IPAddress(address)
     if not _HOST.fullmatch(name):
-        raise ConfigurationError(f"{name!r} is no host name that can stand in a certificate")
+        raise ConfigurationError(f"{name!r} is not a host name that a certificate can contain")
     return x509.DNSName(name.lower())
 
 

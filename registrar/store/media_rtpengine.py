@@ -21,7 +21,7 @@ LIST_LIMIT: Final = 500
 SECOND_LOOK_SECONDS: Final = 2.0
 """A session exists before its call is stored: a session is dead if it has no call both times."""
 WITH_DTLS: Final = frozenset({LegKind.WEBRTC, LegKind.DTLS})
-NO_MEDIA: Final = "the body is no session description with media"
+NO_MEDIA: Final = "the body is not a session description with media"
 
 IsAlive = Callable[[Sequence[str]], Awaitable[Sequence[bool]]]
 """Returns for each session whether it belongs to an active call."""

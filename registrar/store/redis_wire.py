@@ -54,7 +54,7 @@ def parse_url(url: str) -> Address:
         port = parts.port or 6379
         database = int(parts.path.strip("/") or 0) if parts.scheme != "unix" else 0
     except ValueError:
-        raise ConfigurationError("REGISTRAR_REDIS_URL has a port or database that is no number") from None
+        raise ConfigurationError("REGISTRAR_REDIS_URL has a port or database that is not a number") from None
     if parts.query:
         raise ConfigurationError(
             "REGISTRAR_REDIS_URL: the database goes into the path, redis://host:port/2; nothing after a ?"

@@ -97,8 +97,8 @@ SENTENCES = [
         offline("ping-timeout", public_ip_address="2001:db8::1", transport=None),
         OPEN,
         (),
-        f"Offline since {T}: its connection from [2001:db8::1]:5060 stood, but it stopped to answer. "
-        "Check its network; a computer that sleeps does this too.",
+        f"Offline since {T}: its connection from [2001:db8::1]:5060 was open, but the phone stopped "
+        "answering. Check its network; a computer that sleeps does this too.",
     ),
     (
         "silent over UDP",
@@ -107,7 +107,7 @@ SENTENCES = [
         (),
         f"Offline since {T}: it does not answer pings any more at 10.0.0.1:5060 over UDP, where it was last "
         "heard from at 2026-11-21T11:59:00Z. Check its power and its network; it comes back with its next "
-        "registration, at once when it is started anew.",
+        "registration, or at once when it is restarted.",
     ),
     (
         "silent over UDP, and bound yet",
@@ -265,7 +265,7 @@ SENTENCES = [
         refused("country-refused"),
         ROAMING,
         (),
-        f"Offline since {T}: the phone's address 10.0.0.9 was refused because its country is none of "
+        f"Offline since {T}: the phone's address 10.0.0.9 was refused because its country is not one of "
         "DK,SE. Add the country to ip.countries.",
     ),
     (
@@ -273,7 +273,7 @@ SENTENCES = [
         refused("country-unknown"),
         ROAMING,
         (),
-        f"Offline since {T}: the phone's address 10.0.0.9 was refused because nobody knows its country "
+        f"Offline since {T}: the phone's address 10.0.0.9 was refused because its country is unknown "
         "(private addresses have none). Use ip.mode LOCKED or OPEN for this phone.",
     ),
     (

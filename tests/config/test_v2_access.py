@@ -115,7 +115,7 @@ async def test_a_wrong_method_and_a_wrong_path_answer_in_strings(world: World) -
     async with world.client() as client:
         answer = await client.put(f"{path}/users")
         assert (refused(answer)[0], answer.headers["allow"]) == (405, "GET, POST, HEAD")
-        no_route = (404, "not found: There is no such route")
+        no_route = (404, "not found: Unknown route")
         assert refused(await client.get(f"{path}/nothing")) == no_route
         assert refused(await client.get("/config/v2/nothing")) == no_route
 

@@ -255,8 +255,8 @@ def test_a_phone_that_is_locked_elsewhere_is_told(wss: Site, browser: Browser, s
     [
         ({"server": "https://127.0.0.1"}, "The server must read wss://host:port"),
         ({"username": ""}, "The account has no username"),
-        ({"username": "<b>x</b>"}, "The username has odd characters"),
-        ({"domain": "a b"}, "The domain is no host name"),
+        ({"username": "<b>x</b>"}, "The username contains characters that are not allowed"),
+        ({"domain": "a b"}, "The domain is not a host name"),
         ({"ice": "[{"}, "The ICE servers (ice) are no JSON list"),
         ({"ice": '[{"urls": "http://x"}]'}, "The ICE servers (ice) are no JSON list"),
     ],

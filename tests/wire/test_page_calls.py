@@ -73,7 +73,7 @@ def test_the_call_is_what_the_gateway_wants(phone: BrowserPhone, other: OtherSid
     other.answer(cancel, "200 OK")
     other.answer(invite, "487 Request Terminated")
     other.expect("ACK")
-    assert phone.why == "You hung up before somebody answered."
+    assert phone.why == "You hung up before the call was answered."
     assert phone.tab.problems() == []
 
 
@@ -81,7 +81,7 @@ def test_the_call_is_what_the_gateway_wants(phone: BrowserPhone, other: OtherSid
     ("status", "rows", "why"),
     [
         ("404 Not Found", [], "There is no such number."),
-        ("408 Request Timeout", [], "Nobody answered in time."),
+        ("408 Request Timeout", [], "There was no answer in time."),
         ("480 Temporarily Unavailable", [], "No phone with this number is online."),
         ("486 Busy Here", [], "Busy."),
         (

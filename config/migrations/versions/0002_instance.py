@@ -37,7 +37,7 @@ INSTANCE: Final = ",\n    COALESCE(phone.instance_id, '') AS instance_id"
 
 
 def upgrade() -> None:
-    """Make the view anew, with one column more."""
+    """Create the view again, with one more column."""
     _replace_view(INSTANCE)
 
 

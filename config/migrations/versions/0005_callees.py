@@ -79,7 +79,7 @@ MORE_OF_USERS: Final = """,
     1 AS codec_hd,
     0 AS codec_video,
     extension.id AS extension_id"""
-# One row for each word that reaches somebody inside a customer. `rank`: who is meant when two are alike.
+# One row for each word that reaches a phone of a customer. `rank`: who is meant when two are alike.
 # Each third is found by (customer, dialled) through an index of its own table.
 CALLEES: Final = """
 CREATE VIEW callee_v1 AS
@@ -126,7 +126,7 @@ WHERE customer.state = 'ACTIVE'
 
 
 def upgrade() -> None:
-    """The view of phones with four columns more, and the view of callees."""
+    """Create the view of phones with four more columns, and the view of callees."""
     _replace_view(MORE_OF_PHONES, MORE_OF_USERS)
     op.execute(CALLEES)
 

@@ -21,7 +21,7 @@ export function accountOf(value) {
   return { ...account, server: account.server.replace(/^wss?:/i, (scheme) => scheme.toLowerCase()) };
 }
 
-// Open the page anew for an account of a link that came while the page was open.
+// Reload the page for an account of a link that came while the page was open.
 export function openAnew(account) {
   store(LINKED, account);
   location.reload();
@@ -69,8 +69,10 @@ export function isSameServer(one, other) {
 export function problem(account) {
   const missing = FIELDS.filter((name) => !account[name]);
   if (missing.length > 0) return `The account has no ${missing.join(', no ')}.`;
-  if (!/^[A-Za-z0-9_.!~*'()+-]+$/.test(account.username)) return 'The username has odd characters.';
-  if (!/^[A-Za-z0-9.-]+$/.test(account.domain)) return 'The domain is no host name.';
+  if (!/^[A-Za-z0-9_.!~*'()+-]+$/.test(account.username)) {
+    return 'The username contains characters that are not allowed.';
+  }
+  if (!/^[A-Za-z0-9.-]+$/.test(account.domain)) return 'The domain is not a host name.';
   if (!isWebSocket(account.server)) return 'The server must read wss://host:port (or ws://host:port).';
   if (location.protocol === 'https:' && account.server.startsWith('ws:')) {
     return 'A page that came by https may only use wss.';

@@ -71,7 +71,7 @@ export class Call {
     this.adopt(call(this.options));
   }
 
-  // How JsSIP makes the session's side of ours.
+  // How JsSIP creates our session.
   get options() {
     return {
       mediaStream: this.#microphone,
@@ -116,7 +116,7 @@ export class Call {
   // Hang up, take back or decline, whatever it takes to end it.
   hangUp() {
     if (!this.live) return;
-    if (this.#session === null) this.#end('You hung up before somebody answered.');
+    if (this.#session === null) this.#end('You hung up before the call was answered.');
     else this.#session.terminate(this.#state.since === null && this.#state.incoming ? BUSY : {});
   }
 
@@ -125,7 +125,7 @@ export class Call {
     else this.#session.mute({ audio: true });
   }
 
-  // JsSIP refuses while the re-INVITE before is under way: whoever is quick is served when it is over.
+  // JsSIP refuses while the re-INVITE before is under way: a request that comes earlier is sent when it is over.
   #turnHold(held, tries = HOLD_TRIES) {
     if (this.#state.state !== 'talking' || this.#state.held === held) return;
     const begun = held ? this.#session.hold() : this.#session.unhold();

@@ -137,12 +137,12 @@ function put(card, selector, text) {
 }
 
 function whom({ name, number }) {
-  return name && number ? `${name} (${number})` : name || number || 'somebody';
+  return name && number ? `${name} (${number})` : name || number || 'unknown caller';
 }
 
 function headline(call) {
   const { state, held } = call;
-  const who = call.name || call.number || 'somebody';
+  const who = call.name || call.number || 'unknown caller';
   const whole = whom(call);
   return {
     asking: `calling ${who}: asking for the microphone`,

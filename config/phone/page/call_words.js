@@ -3,11 +3,11 @@
 import { serverSays } from './words.js';
 
 const ANSWERED = {
-  401: 'Username or password is wrong, or somebody has made new ones.',
+  401: 'Username or password is wrong, or they were replaced by new ones.',
   403: 'The server does not allow this call.',
   404: 'There is no such number.',
-  407: 'Username or password is wrong, or somebody has made new ones.',
-  408: 'Nobody answered in time.',
+  407: 'Username or password is wrong, or they were replaced by new ones.',
+  408: 'There was no answer in time.',
   410: 'There is no such number any more.',
   415: 'The other side does not understand the call.',
   480: 'No phone with this number is online.',
@@ -15,7 +15,7 @@ const ANSWERED = {
   483: 'The call was passed on too often.',
   484: 'The number is not complete.',
   486: 'Busy.',
-  487: 'The call was taken back.',
+  487: 'The call was cancelled.',
   488: 'The two phones have no kind of sound in common.',
   500: 'The server met an error of its own.',
   503: 'The server cannot put calls through at the moment.',
@@ -29,18 +29,18 @@ const ANSWERED = {
 const CAUSES = {
   'Connection Error': 'There is no connection to the server.',
   'Request Timeout': 'The server did not answer in time.',
-  'No Answer': 'Nobody answered in time.',
+  'No Answer': 'There was no answer in time.',
   'No ACK': 'The other side answered, but was not heard of again.',
   'RTP Timeout': 'The sound found no way between the two sides: a firewall may be in between.',
   'WebRTC Error': 'The browser could not set the sound up.',
   'Bad Media Description': 'The browser does not understand the sound that the other side wants.',
   'Missing SDP': 'The other side did not say what sound it wants.',
-  Expires: 'Nobody answered in time.',
+  Expires: 'There was no answer in time.',
 };
 
 // Why no call came about; the event is JsSIP's `failed`.
 export function whyFailed({ originator, message, cause }, incoming) {
-  if (cause === 'Canceled') return incoming ? whyTakenBack(message) : 'You hung up before somebody answered.';
+  if (cause === 'Canceled') return incoming ? whyTakenBack(message) : 'You hung up before the call was answered.';
   if (cause === 'Rejected' && originator === 'local') return 'You declined the call.';
   const status = message?.status_code;
   if (!status) return CAUSES[cause] ?? `The call failed: ${cause}.`;

@@ -76,7 +76,7 @@ function dialProblem(number, phone, calls) {
   return '';
 }
 
-// What is to be heard of calls that nobody has answered yet.
+// The sounds of calls that are not answered yet.
 function toneFor(states) {
   const incoming = states.some(({ state }) => state === 'incoming');
   const talking = states.some(({ state }) => state === 'talking');

@@ -1,4 +1,4 @@
-// The phone: JsSIP, and its registration turned into one state. Its calls are told to whoever keeps them.
+// The phone: JsSIP, and its registration as one state. A callback gets its calls.
 
 import JsSIP from 'jssip';
 
@@ -7,7 +7,7 @@ import { passesByItself, serverSays } from './words.js';
 
 const AGAIN_SECONDS = 10; // when an answer that passes by itself names no Retry-After
 const LONGEST_SECONDS = 3600;
-const RING_SECONDS = 180; // the server ends earlier what nobody answers
+const RING_SECONDS = 180; // the server ends an unanswered call earlier
 
 export const START = {
   connection: 'idle', // idle, connecting, connected, disconnected

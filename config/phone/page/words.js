@@ -15,11 +15,11 @@ const CLOSED = {
 
 const REFUSED = {
   400: 'The server could not read the request.',
-  401: 'Username or password is wrong, or somebody has made new ones.',
+  401: 'Username or password is wrong, or they were replaced by new ones.',
   403: 'The credentials are right, but this phone may not register: its IP restriction does not allow this ' +
-    'address, or its customer is blocked. Somebody who manages the phone can set its ip.mode to OPEN.',
+    'address, or its customer is blocked. A manager of the phone can set its ip.mode to OPEN.',
   404: 'The server does not know this account.',
-  407: 'Username or password is wrong, or somebody has made new ones.',
+  407: 'Username or password is wrong, or they were replaced by new ones.',
   408: 'The server did not answer in time.',
   416: 'The server does not serve this kind of address.',
   423: 'The server wants registrations that last longer.',

@@ -47,7 +47,7 @@ async def test_silence_is_told_from_a_refusal(engine: NgEngine) -> None:
 async def test_something_else_on_that_port_is_no_engine(engine: NgEngine) -> None:
     engine.says(ping={"result": "hello"})
     assert await checked(("127.0.0.1", engine.port)) == [
-        (Level.FAIL, f"{engine.name}: answers, but is no rtpengine")
+        (Level.FAIL, f"{engine.name}: answers, but is not rtpengine")
     ]
 
 

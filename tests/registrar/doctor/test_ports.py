@@ -86,7 +86,7 @@ def test_a_port_whose_holder_is_somebody_else_fails(kind: str, answer: bytes) ->
 def test_an_address_of_another_machine_fails() -> None:
     finding = check(listener("udp", 5060, "192.0.2.7"), KEY)
     assert finding.level is Level.FAIL
-    assert "no address of this machine" in finding.advice
+    assert "not an address of this machine" in finding.advice
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:

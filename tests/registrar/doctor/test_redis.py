@@ -44,9 +44,9 @@ def test_valkey_has_a_version_of_its_own() -> None:
         pytest.param({"redis_version": "6.2.14"}, Level.FAIL, "6.2.14 is too old", id="old"),
         pytest.param({"redis_version": "10.0.0"}, Level.OK, "", id="two digits"),
         pytest.param({"redis_version": ""}, Level.FAIL, "too old", id="no version"),
-        pytest.param({"maxmemory_policy": "allkeys-lru"}, Level.WARN, "with a limit", id="may evict"),
+        pytest.param({"maxmemory_policy": "allkeys-lru"}, Level.WARN, "with a memory limit", id="may evict"),
         pytest.param(
-            {"maxmemory_policy": "allkeys-lru", "maxmemory": 100 * MB}, Level.FAIL, "throws", id="evicts"
+            {"maxmemory_policy": "allkeys-lru", "maxmemory": 100 * MB}, Level.FAIL, "evicts", id="evicts"
         ),
         pytest.param({"maxmemory": 100 * MB, "used_memory": 60 * MB}, Level.OK, "", id="room"),
         pytest.param({"maxmemory": 100 * MB, "used_memory": 80 * MB}, Level.WARN, "80 MB", id="little room"),

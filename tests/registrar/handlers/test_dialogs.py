@@ -165,7 +165,7 @@ async def test_an_ack_is_never_challenged_and_its_source_is_one_where_its_phone_
     exchange = await world.ask(Exchange(hers.request("ACK"), far))
     assert exchange.statuses == []
     assert world.wire.sent == []
-    assert exchange.dropped == [("ack", "the phone may not come from this address")]
+    assert exchange.dropped == [("ack", "the phone may not connect from this address")]
 
 
 async def test_a_phone_that_is_registered_there_no_more_is_challenged() -> None:

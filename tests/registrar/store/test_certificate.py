@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_written_is_no_matter_while_the_pair_is_good(tmp
 
 @pytest.mark.parametrize("name", ["two words", "a:5061", "ümlaut.test", "-dash.test", "x" * 300])
 def test_a_name_that_is_none_is_one_line(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="no host name") as caught:
+    with pytest.raises(ConfigurationError, match="not a host name") as caught:
         ensure(tmp_path, ["a.test", name], NOW)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "tls.crt").exists()
