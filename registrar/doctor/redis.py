@@ -51,8 +51,15 @@ async def ask(redis: Redis, now: Epoch) -> Told:
             info = dict(await redis.info())
             return Told(info, await _save(redis), seconds + microseconds / 1e6 - middle)
     except (RedisError, OSError) as error:
-        hangs = isinstance(error, (TimeoutError, RedisTimeoutError))
+        hangs = _has_timed_out(error)
         return Told({}, problem=" ".join(str(error).split()) or type(error).__name__, hangs=hangs)
+
+
+def _has_timed_out(error: BaseException | None) -> bool:
+    """Return True if a timeout is behind the error; redis-py reports one of its handshake as ConnectionError."""
+    while error is not None and not isinstance(error, TimeoutError | RedisTimeoutError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 async def _save(redis: Redis) -> str | None:
