@@ -56,7 +56,7 @@ async def ask(redis: Redis, now: Epoch) -> Told:
 
 
 def _has_timed_out(error: BaseException | None) -> bool:
-    """Return True if a timeout is behind the error; redis-py reports one of its handshake as ConnectionError."""
+    """Return True if a timeout caused the error; redis-py may report it as a ConnectionError."""
     while error is not None and not isinstance(error, TimeoutError | RedisTimeoutError):
         error = error.__cause__ or error.__context__
     return error is not None
