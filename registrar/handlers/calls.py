@@ -327,15 +327,9 @@ class CallTable:
         now = self._clock()
         if self._left:
             self._note_left(now)
-        for entry in list(self._entries.values()):
-            if entry.ringing is not None and entry.caller.target.transport == "udp":
-                await self._look_at_caller(entry)
-            if now - entry.put_at >= PUT_SECONDS:
-                entry.put_at = now
-                self._store.put(_whole(entry))
-            expires_at = entry.call.expires_at
-            if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
-                await self._terminate(entry, Cause.LOST, "session timer")
+        for id, entry in list(self._entries.items()):
+            if id in self._entries:  # it may have ended while another one was checked
+                await self._look_at(entry, now)
         due = [entry for entry in self._entries.values() if now - entry.looked_at >= PARTIES_SECONDS]
         for start in range(0, len(due), CHUNK):
             await self._look_at_parties(due[start : start + CHUNK], now)
@@ -343,6 +337,17 @@ class CallTable:
             if id in self._entries:
                 await self._terminate(self._entries[id], Cause.LOST, "")
         await self._owed.look(now)
+
+    async def _look_at(self, entry: _Entry, now: Epoch) -> None:
+        """Check one call: write it again when that is due, end it if its caller or session is gone."""
+        if now - entry.put_at >= PUT_SECONDS:
+            entry.put_at = now
+            self._store.put(_whole(entry))
+        expires_at = entry.call.expires_at
+        if entry.ringing is not None and entry.caller.target.transport == "udp":
+            await self._look_at_caller(entry)
+        if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
+            await self._terminate(entry, Cause.LOST, "session timer")
 
     def _note_left(self, now: Epoch) -> None:
         """Note the parties whose connection is gone: they have a grace period to come back."""

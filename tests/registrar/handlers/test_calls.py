@@ -228,8 +228,9 @@ async def test_a_session_that_nobody_refreshes_is_lost() -> None:
     assert world.wire.methods == ["BYE", "BYE"]
 
 
-async def test_a_call_that_ends_while_another_one_is_ended_gets_no_second_bye(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("both_run_out", [True, False])
+async def test_a_call_that_ends_while_another_one_is_ended_is_over(
+    monkeypatch: pytest.MonkeyPatch, both_run_out: bool
 ) -> None:
     """The store is asked for the way to Bob, whose connection is gone; meanwhile Cat hangs up on Ann."""
     world = world_of()
@@ -238,8 +239,9 @@ async def test_a_call_that_ends_while_another_one_is_ended_gets_no_second_bye(
     ann, cat = await Handset(world, ANN).register(), await Handset(world, CAT, port=5080).register()
     await ann.call(more=timer)
     await bob.take(world.wire.take()[0], ("Session-Expires", "90;refresher=uac"))
-    other = await cat.call("200", more=timer)
-    await ann.take(world.wire.take()[0], ("Session-Expires", "90;refresher=uac"))
+    other = await cat.call("200", more=timer if both_run_out else ())
+    granted = ("Session-Expires", "90;refresher=uac")
+    await ann.take(world.wire.take()[0], *([granted] if both_run_out else []))
     hers = cat.dialog(other)
     del world.lines.flows[bob.flow.id]
     load = world.location.load
@@ -254,7 +256,7 @@ async def test_a_call_that_ends_while_another_one_is_ended_gets_no_second_bye(
     monkeypatch.setattr(world.location, "load", slow)
     world.clock.now += 96
     await world.calls.look()
-    assert hung_up and len(world.calls) == 0
+    assert hung_up and len(world.calls) == 0 and world.store.there == {}
     assert [sent.flow for sent in world.wire.take()] == [ann.flow, ann.flow], "Cat hears nothing"
 
 
