@@ -88,7 +88,9 @@ def test_an_odd_via_of_a_request_is_no_matter(
     ("bend", "says"),
     [
         pytest.param(LINES["an open quote"], "Via", id="an open quote in Via"),
-        pytest.param(LINES["a line without colon"], "not a header line: 'What a phone'", id="a line without colon"),
+        pytest.param(
+            LINES["a line without colon"], "not a header line: 'What a phone'", id="a line without colon"
+        ),
         pytest.param(more("Expires: 1", "Expires: 2"), "more than once: expires", id="a header twice"),
         pytest.param(more("Max-Forwards: many"), "max-forwards", id="a number that is none"),
         pytest.param(more("Contact: <sip:@>"), "Contact: bad URI: 'sip:@'", id="a bad address"),
