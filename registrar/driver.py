@@ -153,7 +153,7 @@ class Driver:
     def _response(self, response: Response, flow: Flow) -> None:
         """Pass a response to the sender of its request.
 
-        If there is no such request, drop the response (RFC 4475 section 3.1.2.19).
+        If there is no such request, drop the response (RFC 6026 section 7.3).
         """
         unmatched = self._layer.unmatched
         try:

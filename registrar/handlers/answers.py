@@ -52,7 +52,7 @@ TOO_BRIEF: Final = Answer(
 )
 NO_EVENTS: Final = Answer(
     489,
-    headers=(("Allow-Events", "refer"),),  # RFC 6665 section 7.2.2 requires it, with at least one package
+    headers=(("Allow-Events", "refer"),),  # RFC 6665 section 8.2.2 requires it, with at least one package
     why="Event: no event package is served here",
 )
 CONTACT_TOO_LONG: Final = Answer(

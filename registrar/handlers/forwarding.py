@@ -33,7 +33,7 @@ SILENT_SECONDS: Final = 6.0
 UNREADABLE: Final = 502
 UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
 UNREACHED: Final = 430
-"""Flow Failed (RFC 5626 section 11.6): the next flow of that phone is tried."""
+"""Flow Failed (RFC 5626 section 11.5): the next flow of that phone is tried."""
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ class Hops:
     async def serve(self, exchange: Exchange, hop: Hop) -> None:
         """Forward the request over the flow that the permit names.
 
-        If that flow is gone, answer 430 (RFC 5626 section 11.6). If the permit was used before, answer 403.
+        If that flow is gone, answer 430 (RFC 5626 section 5.3.1). If the permit was used before, answer 403.
         """
         parts, request = self._parts, exchange.request
         if not self._is_first(hop):

@@ -14,7 +14,7 @@ from .nonces import Nonce
 DUMMY_PASSWORD = "no phone has this password: it has the wrong length"  # noqa: S105
 
 OFFERED = {"md5": (MD5,), "sha-256": (SHA256,), "both": (SHA256, MD5)}
-"""REGISTRAR_DIGEST -> the algorithms that are offered, preferred first (RFC 8760 section 2.4)."""
+"""REGISTRAR_DIGEST -> the algorithms that are offered, preferred first (RFC 8760 section 2.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ LOOP_BYTES: Final = 8
 CSEQ_MARGIN: Final = 10_000
 """A BYE that we send for a party needs a higher CSeq than any of its requests, also those we did not see."""
 COMPLETED_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
-"""An RFC 3326 Reason with the cause of RFC 4538's ecosystem: the phone then shows no missed call."""
+"""A Reason with the cause of RFC 3326 section 3.1: the phone then shows no missed call."""
 
 
 def via(flow: Flow, public_host: str, branch: str) -> str:

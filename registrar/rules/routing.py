@@ -41,7 +41,7 @@ def dialled(user: str) -> tuple[str, ...]:
 
 
 def devices(found: Iterable[tuple[str, Snapshot]], now: Epoch, caller: Target | None) -> list[list[Target]]:
-    """Return the devices to ring, each as its flows from the youngest to the oldest (RFC 5626 section 6).
+    """Return the devices to ring, each as its flows from the youngest to the oldest (RFC 5626 section 7).
 
     Silent flows come last in their device. Several flows of one `+sip.instance` are one device: only one of
     them is tried at a time. The caller's own device is left out.

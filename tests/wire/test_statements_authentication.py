@@ -209,7 +209,7 @@ def test_36_a_nonce_count_has_eight_hexadecimal_digits(count: str, streams: Site
 
 
 def test_37_each_algorithm_has_a_header_of_its_own(spare: Site, streams: Site, device: Handset) -> None:
-    """RFC 8760 section 2.4: the preferred one first; MD5 alone unless more is asked for (decision 12)."""
+    """RFC 8760 section 2.3: the preferred one first; MD5 alone unless more is asked for (decision 12)."""
     with phone_on(streams, "udp", device.account) as phone:
         assert [challenge.algorithm for challenge in challenged(phone).challenges] == ["MD5"]
     with phone_on(spare, "udp", device.account) as phone:

@@ -587,7 +587,7 @@ def test_59_another_reg_id_is_another_flow_of_the_same_phone(
 
 @on_connections
 def test_59_an_invite_tries_one_flow_at_a_time(transport: str, streams: Site) -> None:
-    """RFC 5626 section 5.3: never two flows of one instance at once; the newest first, then the other."""
+    """RFC 5626 section 7: never two flows of one instance at once; the newest first, then the other."""
     supported = "Supported: outbound"
     flows = [f"Contact: {contact('a', port=port, params=f';{INSTANCE.format(1)}')}" for port in (1, 2)]
     device = streams.new_phone(extension=new_extension(streams)["_id"])

@@ -265,7 +265,7 @@ async def test_after_the_answer_timer_c_is_nothing() -> None:
 
 
 async def test_a_flow_that_fails_gives_way_to_the_next_of_that_device() -> None:
-    """RFC 5626 section 5.3: only one flow of an instance is tried at a time, the youngest first."""
+    """RFC 5626 section 7: only one flow of an instance is tried at a time, the youngest first."""
     world = world_of()
     one = await Handset(world, BOB, transport="tcp", instance="urn:uuid:1", reg_id=1).register()
     world.clock.now += 5

@@ -63,7 +63,7 @@ def test_what_has_run_out_is_not() -> None:
 
 
 def test_the_flows_of_one_instance_are_one_device_the_youngest_first() -> None:
-    """RFC 5626 section 5.3: never two flows of one instance at once."""
+    """RFC 5626 section 7: never two flows of one instance at once."""
     flows = tuple(
         replace(
             TCP, instance="urn:uuid:1", reg_id=number, contact=f"sip:{number}@a", refreshed_at=at, flow=flow
