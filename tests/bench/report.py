@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
@@ -312,5 +313,7 @@ def _machine() -> dict[str, str | int]:
 
 
 def _version(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        return "not installed"
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     return next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
