@@ -9,13 +9,16 @@ PAGE := config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
 CLIENT := $(VENV)/client/done
 
-.PHONY: run test check peers fmt lint unit wire soak busy fuzz bench page browser client lock clean python
+.PHONY: run test real check peers fmt lint unit wire soak busy fuzz bench page browser client lock clean python
 
 run: $(VENV)/run.done $(PAGE)
 	$(BIN)/registrar serve --demo
 
-# First what waits for nothing, then what starts servers and phones and measures time: not beside each other.
-test: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers unit
+# First what waits for nothing, then what starts servers and phones: not beside each other.
+test: unit
+	$(MAKE) real
+
+real: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m "wire or api"
 
 peers:
