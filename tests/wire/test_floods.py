@@ -21,7 +21,7 @@ from tests.wire.site import Handset, Site
 pytestmark = [pytest.mark.wire, pytest.mark.xdist_group("floods")]
 
 RATE: Final = rounds(200, 2_000)
-SECONDS: Final = rounds(2, 10)
+SECONDS: Final = rounds(1, 10)
 LIMIT_SECONDS: Final = 0.150
 HONEST: Final = 20
 HONEST_RATE: Final = 20.0

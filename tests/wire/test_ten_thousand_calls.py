@@ -19,7 +19,7 @@ from tests.wire.site import Site, within
 
 pytestmark = pytest.mark.wire
 
-CALLS: Final = rounds(500, 10_000)
+CALLS: Final = rounds(250, 10_000)
 PHONES: Final = 80
 IN_FLIGHT: Final = 20
 TALK_SECONDS: Final = 0.05
