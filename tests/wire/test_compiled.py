@@ -1,5 +1,6 @@
 """The compiled program (deploy/compile.sh) starts, registers phones on each transport, and they call."""
 
+import faulthandler
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ if rounds(False, True):  # it takes three minutes to compile
     def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         need("redis-cli", "gcc")
         folder = tmp_path_factory.mktemp("compiled")
+        faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
         subprocess.run(["bash", "deploy/compile.sh", str(folder / "code")], cwd=ROOT, check=True)
         with CompiledSite(folder, folder / "code") as site:
             site.demo()
