@@ -76,7 +76,7 @@ async def check_fingerprint(engine: AsyncEngine, vault: Vault) -> None:
 
 
 async def stored_fingerprint(engine: AsyncEngine) -> str | None:
-    """Return the fingerprint of the secret key this database was made with, or None if there is none yet."""
+    """Return the fingerprint of the secret key this database was made with, or None if it has none yet."""
     async with reading(engine) as session:
         row = await session.get(Installation, 1)
     return None if row is None else row.secret_fingerprint

@@ -15,7 +15,7 @@ CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
 
 
 def media_type(request: Request) -> str:
-    """Return the media type of the body in lower case, or empty if there is none.
+    """Return the media type of the body in lower case, or an empty text if the request has no media type.
 
     Raise Refused (415) for a body that is compressed, or in another encoding than UTF-8.
     """

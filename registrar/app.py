@@ -589,7 +589,7 @@ class SipSide:
         return listener.flow_to(target.ip, target.port)
 
     def _node_flow(self, address: str) -> Flow | None:
-        """Return the UDP flow to the `host:port` of another node, or None if there is none."""
+        """Return the UDP flow to the `host:port` of another node, or None without one."""
         host, _, port = address.rpartition(":")
         if not self._udp or not port.isdigit():
             return None

@@ -33,7 +33,7 @@ class Told:
     save: str | None = None
     """Its snapshot rule; None if CONFIG GET is not allowed."""
     ahead: float = 0.0
-    """Seconds by which its clock is ahead of ours."""
+    """Seconds by which the clock of Redis is ahead of this machine."""
     problem: str = field(default="")
     """Why it did not answer."""
     hangs: bool = False

@@ -23,11 +23,9 @@ from registrar.model import (
 )
 from registrar.ports import Clock, Location
 from registrar.rules.access import Access
-from registrar.rules.register import drop
-from registrar.rules.settle import settle
 
 from .flows import Flows, Held
-from .rewrite import TRIES, Written, rewrite
+from .rewrite import TRIES, Written, rewrite, without
 
 CHUNK: Final = 200
 RETRY_SECONDS: Final = 0.5
@@ -189,7 +187,9 @@ class Changes:
         def decide(before: Snapshot) -> Update | None:
             lost = [binding for binding in before.live(self._clock()) if process.holds(binding)]
             customer = _customer(self._directory.by_id(phone))
-            return self._without(before, lost, EventKind.LOST, Reason.NODE_LOST, customer) if lost else None
+            if not lost:
+                return None
+            return without(before, lost, EventKind.LOST, Reason.NODE_LOST, customer, self._clock())
 
         written, _ = await rewrite(self._location, phone, decide)
         if written is Written.GAVE_UP:
@@ -219,7 +219,8 @@ class Changes:
             if violation is None:
                 return None
             gone, kind, reason = violation
-            return self._without(before, gone, kind, reason, phone.customer if phone else customer)
+            whose = phone.customer if phone else customer
+            return without(before, gone, kind, reason, whose, self._clock())
 
         written, _ = await rewrite(self._location, id, decide, snapshot)
         while written is Written.YES:  # the remaining ones may be refused for another reason
@@ -251,13 +252,6 @@ class Changes:
     def _is_refused(self, phone: Phone, address: str) -> bool:
         decision = self._access.decide(phone, address, first_contact=False)
         return isinstance(decision, Deny) and decision.reason != "no-country-file"
-
-    def _without(
-        self, before: Snapshot, gone: list[Binding], kind: EventKind, reason: Reason, customer: str
-    ) -> Update:
-        now = self._clock()
-        outcome = drop(before, gone, kind, str(reason), now)
-        return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
 
 
 def _customer(phone: Phone | None) -> str:

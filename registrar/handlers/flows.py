@@ -11,10 +11,9 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Binding, EventKind, Flow, Mono, Phone, Process, Reason, Snapshot, Update
 from registrar.ports import Clock, Connections, Location
-from registrar.rules.register import WEBSOCKETS, drop
-from registrar.rules.settle import settle
+from registrar.rules.register import WEBSOCKETS
 
-from .rewrite import TRIES, Written, rewrite
+from .rewrite import TRIES, Written, rewrite, without
 
 GRACE_SECONDS: Final = 8.0
 """How long a phone may take to come back over another connection before it is offline."""
@@ -194,7 +193,10 @@ class Flows:
 
         def decide(before: Snapshot) -> Update | None:
             gone[:] = self._left_behind(before, farewell.flow)
-            return self._without(before, gone, farewell) if gone else None
+            if not gone:
+                return None
+            customer = self._customer_of(phone)
+            return without(before, gone, EventKind.LOST, farewell.reason, customer, self._clock())
 
         known = self._location.known(phone)
         is_known = bool(self._left_behind(known, farewell.flow))  # if not, the store may know more
@@ -208,11 +210,3 @@ class Flows:
         """Return the bindings that were made over that connection and over no other since."""
         live = before.live(self._clock())
         return [binding for binding in live if self._process.holds(binding) and binding.flow == flow]
-
-    def _without(self, before: Snapshot, gone: list[Binding], farewell: _Farewell) -> Update:
-        now = self._clock()
-        outcome = drop(before, gone, EventKind.LOST, str(farewell.reason), now)
-        customer = self._customer_of(farewell.phone)
-        return settle(
-            before, outcome.bindings, outcome.events, now, reason=farewell.reason, customer=customer
-        )

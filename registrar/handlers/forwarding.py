@@ -401,7 +401,7 @@ class Forwarding:
     # Branches
 
     async def _try(self, number: int) -> None:
-        """Send the request over the first open flow of a device; if there is none, the branch is over."""
+        """Send the request over the first open flow of a device; if no flow is left, the branch is over."""
         branch = self._branches[number]
         while branch.left and self.fork.is_wanted(number):
             way = self.parts.reach.way(branch.left.popleft())
@@ -450,7 +450,7 @@ class Forwarding:
             self._again(number, UNREACHED)
 
     def _again(self, number: int, status: int) -> None:
-        """Try the next flow of a device after one has failed; if there is none, the branch is over."""
+        """Try the next flow of a device after one has failed; if no flow is left, the branch is over."""
         self._branches[number].stop_waiting()
         if self._branches[number].left and not self.fork.over and not self._gone:
             self.parts.start_task(self._try(number))

@@ -63,7 +63,7 @@ class Exchange(Protocol):
     """When the work on it began."""
 
     def accept(self) -> bool:
-        """Make the server transaction if there is none yet, and return True.
+        """Make the server transaction unless it exists, and return True.
 
         Return False if a duplicate of this request is being served: then send no answer.
         """

@@ -73,7 +73,7 @@ def sender_target(parts: Parts, request: Request, flow: Flow, phone: str) -> Tar
 
 
 def _own_binding(parts: Parts, contact: str, flow: Flow, phone: str) -> Binding | None:
-    """Return the binding of a request's sender: by its Contact, else by its flow; None if there is none."""
+    """Return the binding of a request's sender: by its Contact, else by its flow; None without one."""
     process, found = parts.process, None
     for binding in parts.location.known(phone).live(parts.clock()):
         if binding.contact == contact:

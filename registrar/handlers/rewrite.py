@@ -4,8 +4,10 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from registrar.model import Snapshot, Update
+from registrar.model import Binding, Epoch, EventKind, Reason, Snapshot, Update
 from registrar.ports import Location
+from registrar.rules.register import drop
+from registrar.rules.settle import settle
 
 TRIES: Final = 5
 
@@ -49,3 +51,11 @@ async def rewrite(
             return Rewritten(Written.YES, update.after)
         before = newer
     return Rewritten(Written.GAVE_UP, before)
+
+
+def without(
+    before: Snapshot, gone: list[Binding], kind: EventKind, reason: Reason, customer: str, now: Epoch
+) -> Update:
+    """Return the update that removes the bindings `gone`, with an event of this kind for each."""
+    outcome = drop(before, gone, kind, str(reason), now)
+    return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)

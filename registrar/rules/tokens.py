@@ -153,12 +153,14 @@ class Line:
 
 _TARGET: Final = attrgetter(*(field.name for field in fields(Target)))
 _LEG: Final = attrgetter(*(field.name for field in fields(Leg)))
-_TEXTS: Final = attrgetter("media", "from_", "to", "relay", "origin", "contact", "way")
-_HOP: Final = attrgetter("phone", "transport", "node", "generation", "flow", "ip", "port")
+_TEXT_NAMES: Final = ("media", "from_", "to", "relay", "origin", "contact", "way")
+_TEXTS: Final = attrgetter(*_TEXT_NAMES)
+_PLACE_NAMES: Final = ("transport", "node", "generation", "flow", "ip", "port")
+_HOP: Final = attrgetter("phone", *_PLACE_NAMES)
 _TARGET_FIELDS: Final = len(fields(Target))
 _LEG_FIELDS: Final = len(fields(Leg))
-_TEXT_FIELDS: Final = 7
-_PLACES: Final = 6
+_TEXT_FIELDS: Final = len(_TEXT_NAMES)
+_PLACES: Final = len(_PLACE_NAMES)
 """Number of fields for a hop's flow. Fields that a newer version appends to any of these are ignored."""
 _dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _K = TypeVar("_K")

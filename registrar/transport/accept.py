@@ -195,7 +195,7 @@ class Acceptor:
         Permits come at a fixed rate, in the order of the callers.
         """
         async with self._next:
-            while not self._may_begin():  # noqa: ASYNC110  # the clock is no event to wait for
+            while not self._may_begin():  # noqa: ASYNC110  # the clock is not an event to wait for
                 await asyncio.sleep(1.0 / HANDSHAKES_A_SECOND)
 
     def _may_begin(self) -> bool:
