@@ -73,7 +73,7 @@ class Acceptor:
         make: Callable[[Place], asyncio.Protocol],
         tls: ssl.SSLContext | None,
     ) -> None:
-        """Store the arguments. `make` returns the protocol for a connection that has a place."""
+        """`make` returns the protocol for a connection that has a place."""
         self._listener = listener
         self._places = places
         self._make = make

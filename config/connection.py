@@ -43,7 +43,7 @@ class Connection(H11Protocol):
     def __init__(
         self, config: uvicorn.Config, state: ServerState, place: Place, limits: HttpLimits, now: Mono
     ) -> None:
-        """Store the arguments. `place` belongs to this connection, which releases it at its end."""
+        """`place` belongs to this connection, which releases it at its end."""
         super().__init__(config, state, {PLACE: place})
         self._place = place
         self._limits = limits

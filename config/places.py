@@ -112,7 +112,7 @@ class Places:
     def __init__(
         self, clock: Callable[[], Mono], limits: HttpLimits | None = None, trusted: Sequence[Network] = ()
     ) -> None:
-        """Store the arguments. `trusted` are the proxies whose forwarded address is used as the source."""
+        """`trusted` are the proxies whose forwarded address is used as the source."""
         self.now = clock
         self.limits = limits or HttpLimits()
         self._trusted = tuple(trusted)

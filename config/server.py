@@ -36,7 +36,7 @@ class HttpServer:
         places: Places,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Store the arguments. With `tls`, all addresses use HTTPS. Servers of one process share `places`."""
+        """With `tls`, all addresses use HTTPS. Servers of one process share `places`."""
         self._listeners = listeners
         self._tls = tls
         self._places = places

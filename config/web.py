@@ -66,7 +66,7 @@ class KnownSource:
     """Refuses a request on any path if its source cannot be determined or has too many connections."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
-        """Store the arguments. `trusted` are the proxies whose X-Forwarded-For is used."""
+        """`trusted` are the proxies whose X-Forwarded-For is used."""
         self._app = app
         self._trusted = trusted
 

@@ -1,12 +1,12 @@
 """The compiled program (deploy/compile.sh) starts, registers phones on each transport, and they call."""
 
 import faulthandler
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bench.sides import CompiledServer, compiled_code
 from tests.peers import procfs
 from tests.peers.registrar import TRANSPORTS
 from tests.wire.callers import Callers, call_keys
@@ -15,19 +15,9 @@ from tests.wire.site import Site, within
 
 pytestmark = pytest.mark.wire
 
-ROOT = Path(__file__).parents[2]
 
-
-class CompiledSite(Site):
-    """The server from a copy of the program that deploy/compile.sh made."""
-
-    def __init__(self, tmp: Path, code: Path) -> None:
-        self._code = code
-        super().__init__(tmp, transports=TRANSPORTS)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, "PYTHONPATH": str(self._code)}
+class CompiledSite(CompiledServer, Site):
+    """The compiled program with what tests ask of a site."""
 
 
 if rounds(False, True):  # it takes three minutes to compile
@@ -37,8 +27,8 @@ if rounds(False, True):  # it takes three minutes to compile
         need("redis-cli", "gcc")
         folder = tmp_path_factory.mktemp("compiled")
         faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
-        subprocess.run(["bash", "deploy/compile.sh", str(folder / "code")], cwd=ROOT, check=True)
-        with CompiledSite(folder, folder / "code") as site:
+        CompiledSite.code = compiled_code(folder)
+        with CompiledSite(folder, transports=TRANSPORTS) as site:
             site.demo()
             yield site
 
