@@ -19,6 +19,7 @@ To look inside from a terminal: `nsenter --net=/proc/<pid of any program in it>/
 
 import ctypes
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -133,7 +134,9 @@ class Namespace:
         """In a thread of its own, which ends after it and never sees another namespace again."""
         _called("unshare", CLONE_NEWNET)
         _ip("link", "set", "lo", "up")
-        _ip("link", "add", BRIDGE, "type", "bridge")
+        # Of its own, or it changes with each cable that is laid, and neighbours go on sending to the one before.
+        octets = ":".join(f"{octet:02x}" for octet in secrets.token_bytes(5))
+        _ip("link", "add", BRIDGE, "address", f"02:{octets}", "type", "bridge")
         for address in self.addresses:
             length = "/64" if ":" in address else "/24"
             about = ["nodad"] if ":" in address else []  # nobody else is there who could have it

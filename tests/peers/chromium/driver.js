@@ -60,9 +60,9 @@ const commands = {
     await page(tab).reload({ waitUntil: 'load' });
   },
 
-  text: ({ tab }) => page(tab).innerText('body'),
+  text: ({ tab }) => read(tab, () => document.body.innerText),
 
-  state: ({ tab }) => page(tab).evaluate(() => ({ ...document.body.dataset })),
+  state: ({ tab }) => read(tab, () => ({ ...document.body.dataset })),
 
   problems: ({ tab }) => problems.get(tab) ?? [],
 
@@ -96,6 +96,18 @@ const commands = {
     await browser?.close();
   },
 };
+
+// What a page shows; one that goes to its next address at this moment is read when it is there.
+async function read(name, look) {
+  for (;;) {
+    await page(name).waitForLoadState('load');
+    try {
+      return await page(name).evaluate(look);
+    } catch (error) {
+      if (!error.message.includes('Execution context was destroyed')) throw error;
+    }
+  }
+}
 
 async function give(tab, files) {
   await tab.route('**/*', (route) => route.fulfill(files[new URL(route.request().url()).pathname] ?? { status: 404 }));
