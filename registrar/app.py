@@ -20,14 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from registrar.driver import Driver, epoch, mono
 from registrar.errors import ConfigurationError, StoreUnavailable
-from registrar.handlers.changes import Changes
+from registrar.handlers.checks import Screen
 from registrar.handlers.dispatch import Dispatch
-from registrar.handlers.expiry import Expiry
-from registrar.handlers.flows import Flows
 from registrar.handlers.gate import Gate
-from registrar.handlers.pings import Pings
-from registrar.handlers.register import Register
-from registrar.handlers.screen import Screen
+from registrar.handlers.registration.changes import Changes
+from registrar.handlers.registration.expiry import Expiry
+from registrar.handlers.registration.flows import Flows
+from registrar.handlers.registration.pings import Pings
+from registrar.handlers.registration.register import Register
 from registrar.handlers.trail import Trail
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics

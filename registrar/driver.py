@@ -11,10 +11,10 @@ from typing import Final
 
 from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import Answer
+from registrar.handlers.checks import Screen, Silence, Verdict
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.network import Asker, Served
-from registrar.handlers.pings import PREFIX
-from registrar.handlers.screen import Screen, Silence, Verdict
+from registrar.handlers.registration.pings import PREFIX
 from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
 from registrar.model import Epoch, Flow, Mono, Phone

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.handlers.bridging import Bridge
-from registrar.handlers.calling import Calling
-from registrar.handlers.calls import CallTable, News
-from registrar.handlers.dialogs import Dialogs
-from registrar.handlers.hops import Hops
+from registrar.handlers.calls.bridging import Bridge
+from registrar.handlers.calls.calling import Calling
+from registrar.handlers.calls.dialogs import Dialogs
+from registrar.handlers.calls.node_relay import Hops
+from registrar.handlers.calls.parts import Parts
+from registrar.handlers.calls.reach import Neighbour, Reach
+from registrar.handlers.calls.table import CallTable, News
 from registrar.handlers.network import Network
-from registrar.handlers.parts import Parts
-from registrar.handlers.pings import Pings
-from registrar.handlers.reach import Neighbour, Reach
+from registrar.handlers.registration.pings import Pings
 from registrar.metrics import Metrics
 from registrar.model import Flow, MediaPolicy, Phone, Process
 from registrar.ports import Clock, DialPlan

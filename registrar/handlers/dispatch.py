@@ -8,14 +8,14 @@ from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg
 
 from .answers import BUSY, HERE, NOT_ITS_PHONE, OUTSIDE, STALE
-from .calling import Calling
-from .dialogs import Dialogs
-from .flows import Flows
+from .calls.calling import Calling
+from .calls.dialogs import Dialogs
+from .calls.node_relay import Hops
+from .checks import Screen, Verdict
 from .gate import Gate
-from .hops import Hops
 from .network import Exchange
-from .register import Register
-from .screen import Screen, Verdict
+from .registration.flows import Flows
+from .registration.register import Register
 
 
 class Dispatch:

@@ -18,8 +18,8 @@ from registrar.rules.auth import Claim, Guard
 from registrar.rules.guesses import FREE, HOLD_SECONDS, MAX_LOGS, Guesser, Ledger, Taken, guesser
 
 from .answers import BUSY, Answer
+from .checks import Screen
 from .network import Exchange
-from .screen import Screen
 from .trail import HELD, WRONG, Trail
 from .turns import Turns
 

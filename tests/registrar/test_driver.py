@@ -13,7 +13,7 @@ import pytest
 
 from registrar.driver import Driver
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError, UnsupportedVersion
-from registrar.handlers.forwarding import Forwarding
+from registrar.handlers.calls.forwarding import Forwarding
 from registrar.model import Epoch, Flow, Phone, Snapshot
 from registrar.sip import Request, Response, answer, parse, unquote
 from registrar.transaction import Key, Layer

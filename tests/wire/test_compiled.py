@@ -40,7 +40,7 @@ if rounds(False, True):  # it takes three minutes to compile
 
     def test_it_is_the_compiled_one_that_runs(compiled: Site) -> None:
         maps = Path(f"/proc/{compiled.pid}/maps").read_text()
-        assert "handlers/forwarding" in maps and ".so" in maps
+        assert "handlers/calls/forwarding" in maps and ".so" in maps
         assert procfs.alive(compiled.pid)
 
     @pytest.mark.parametrize(("first", "second"), [("udp", "tls"), ("tcp", "wss"), ("ws", "udp")])

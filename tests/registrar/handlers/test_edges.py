@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from registrar.handlers.parts import origin
+from registrar.handlers.calls.parts import origin
 from registrar.model import Cause, MediaPolicy, Process
 from registrar.rules.forward import CSEQ_MARGIN
 from registrar.rules.tokens import Hop, Line, Target, dump_line
 from registrar.sip import MAX_CSEQ, Response, answer, parse
 
+from .calls.test_node_relay import Nodes
+from .calls.test_table import pass_time, talk_with_timer
 from .handsets import ANN, BOB, CAT, SDP, SDP_TYPE, Dialog, Handset, Relay, pair, talk
-from .test_calls import pass_time, talk_with_timer
-from .test_hops import Nodes
 from .world import Sent, World, read_response
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from registrar.sip import Request
 
+from .calls.test_node_relay import Nodes
 from .handsets import ANN, BOB, Handset, Relay
-from .test_hops import Nodes
 from .world import DOMAIN, Exchange, World
 
 

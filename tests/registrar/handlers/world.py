@@ -7,22 +7,22 @@ from itertools import count
 
 from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import Answer
-from registrar.handlers.bridging import Bridge
-from registrar.handlers.calling import Calling
-from registrar.handlers.calls import CallTable, News
-from registrar.handlers.changes import Changes
-from registrar.handlers.dialogs import Dialogs
+from registrar.handlers.calls.bridging import Bridge
+from registrar.handlers.calls.calling import Calling
+from registrar.handlers.calls.dialogs import Dialogs
+from registrar.handlers.calls.node_relay import Hops
+from registrar.handlers.calls.parts import Parts
+from registrar.handlers.calls.reach import Neighbour, Reach
+from registrar.handlers.calls.table import CallTable, News
+from registrar.handlers.checks import Screen, Silence
 from registrar.handlers.dispatch import Dispatch
-from registrar.handlers.expiry import Expiry
-from registrar.handlers.flows import Flows
 from registrar.handlers.gate import Gate
-from registrar.handlers.hops import Hops
 from registrar.handlers.network import Asker, Served
-from registrar.handlers.parts import Parts
-from registrar.handlers.pings import Pings
-from registrar.handlers.reach import Neighbour, Reach
-from registrar.handlers.register import Register
-from registrar.handlers.screen import Screen, Silence
+from registrar.handlers.registration.changes import Changes
+from registrar.handlers.registration.expiry import Expiry
+from registrar.handlers.registration.flows import Flows
+from registrar.handlers.registration.pings import Pings
+from registrar.handlers.registration.register import Register
 from registrar.handlers.trail import Trail
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics

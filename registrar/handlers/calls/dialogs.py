@@ -1,0 +1,536 @@
+"""Requests inside a dialog: they carry our token and come from the phone that has it, or are challenged.
+
+A request goes to the device whose Contact it names. No store is read while the flow of that device is open
+(RFC 3261 section 16.4, RFC 5626).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
+from registrar.model import Binding, Flow, Phone
+from registrar.rules import legs as leg_rules
+from registrar.rules import session
+from registrar.rules.identity import (
+    ANONYMOUS_HOST,
+    SIPS,
+    WITHHELD_IDENTITY,
+    View,
+    hops_left,
+    scheme_of,
+    secret_of,
+    shown_request,
+    shown_response,
+    unfolded,
+)
+from registrar.rules.legs import Legs, is_browser
+from registrar.rules.routing import (
+    SECURE,
+    again,
+    has_moved,
+    is_allowed,
+    is_on,
+    named_by,
+    target_by,
+    unfolded_contact,
+)
+from registrar.rules.tokens import Leg, Line, Named, Target, target_of
+from registrar.sip import Request, Response, param, parse_name_addr
+
+from ..answers import (
+    BUSY,
+    CONTACT_TOO_LONG,
+    NO_SUCH_CALL,
+    NOT_FROM_THERE,
+    NOT_SECURE,
+    NOT_SERVED,
+    OUT_OF_HOPS,
+    TOO_BRIEF,
+    Answer,
+)
+from ..network import Exchange
+from .bridging import has_sdp, other_body, packed, quick_sdp, sdp_of
+from .forwarding import Forwarding
+from .offers import is_reliable
+from .parts import Parts, has_long_contact, is_registered, origin, response_contact, sender_target
+from .reach import Way
+from .redirecting import redirected
+from .speech import Speech, nowhere
+
+TRICKLE: Final = "application/trickle-ice-sdpfrag"
+MAX_PROVEN: Final = 20_000
+ENDING: Final = frozenset({"ACK", "BYE"})
+DESCRIBING: Final = frozenset({"INVITE", "UPDATE", "PRACK", "ACK"})
+"""Methods whose session description is an offer or an answer (RFC 6337); in others it is only a body."""
+
+log = logging.getLogger(__name__)
+
+
+class Dialogs:
+    """Handler of requests that carry one of our tokens."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._proven: dict[tuple[str, str], str] = {}
+        """Call and sender -> where the sender proved its identity, since its requests came another way."""
+
+    async def serve(self, exchange: Exchange, leg: Leg) -> bool:
+        """Forward or refuse a request; return False if its sender must first prove its identity.
+
+        An ACK is never answered.
+        """
+        request = exchange.request
+        if request.method == "INVITE" and not exchange.accept():
+            return True  # the transaction absorbs the ACK of a refusal
+        sender = await self._let_in(exchange, leg)
+        if sender is None:
+            return False
+        if isinstance(sender, Phone):
+            await self._pass(exchange, leg, sender)
+        elif request.method != "ACK":
+            exchange.reply(sender)
+        else:
+            exchange.drop("ack", sender.why)
+        return True
+
+    async def go_on(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
+        """Forward a request whose sender has proved its identity: the dialog is on this flow from now on."""
+        self._proven.pop(_way_of_dialog(exchange.request, leg), None)
+        self._proven[_way_of_dialog(exchange.request, leg)] = origin(self._parts, exchange.flow, sender)
+        while len(self._proven) > MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]
+        await self._pass(exchange, leg, sender)
+
+    async def _pass(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
+        request = exchange.request
+        exchange.phone = sender
+        if self._parts.silent_places and exchange.flow.transport == "udp":
+            self._parts.heard(sender.id, exchange.flow)
+        leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
+        receiver, refused = await self._receiver(request, leg, sender)
+        refused = refused or await self._refused(exchange, leg)
+        if refused is not None:
+            if request.method != "ACK":
+                exchange.reply(refused)
+            else:
+                exchange.drop("ack", refused.why)
+            return
+        message = InDialog(self._parts, exchange, leg, sender, receiver)
+        if request.method == "ACK":
+            await self._acknowledge(message)
+        elif not exchange.accept():
+            return
+        elif leg.relay and request.method == "INFO" and _is_trickle(request):
+            exchange.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
+        else:
+            await self._forward(exchange, message)
+
+    async def _let_in(self, exchange: Exchange, leg: Leg) -> Phone | Answer | None:
+        """Return the sender, or the answer that refuses it, or None if the sender is not proven yet."""
+        parts, request, flow = self._parts, exchange.request, exchange.flow
+        try:
+            sender = await parts.dial_plan.phone(leg.sender)
+            if sender is None or not sender.active:
+                return NOT_SERVED
+            if not await parts.calls.lifetimes.lives(leg, request):
+                return NO_SUCH_CALL
+            if request.method != "ACK" and await self._is_registered(flow, leg):
+                return sender
+        except StoreUnavailable:
+            return BUSY
+        here = origin(parts, flow, sender)
+        if request.method != "ACK" and here not in (
+            leg.origin,
+            self._proven.get(_way_of_dialog(request, leg)),
+        ):
+            return None
+        return sender if parts.may_come(sender, flow.remote_ip) else NOT_FROM_THERE
+
+    async def _refused(self, exchange: Exchange, leg: Leg) -> Answer | None:
+        """Return the answer that refuses a request of any sender, or None."""
+        request = exchange.request
+        if leg.secure and exchange.flow.transport not in SECURE:
+            return NOT_SECURE
+        if hops_left(request) < 1:
+            return OUT_OF_HOPS
+        if request.method in session.METHODS and session.is_too_brief(request):
+            return TOO_BRIEF
+        try:
+            return CONTACT_TOO_LONG if await has_long_contact(self._parts, request, leg.sender) else None
+        except StoreUnavailable:
+            return BUSY
+
+    async def _forward(self, exchange: Exchange, message: "InDialog") -> None:
+        parts, request = self._parts, exchange.request
+        targets = await self._targets(message)
+        if targets:
+            targets = [
+                way for way in targets if is_allowed(way, parts.process.node, is_secure=message.leg.secure)
+            ]
+            if not targets:
+                exchange.reply(NOT_SECURE)
+                return
+        message.note()
+        forwarding = Forwarding(
+            parts,
+            exchange,
+            message,
+            message.leg.sender,
+        )
+        exchange.serve(forwarding)
+        await forwarding.start([targets])
+        if request.method == "BYE" and message.leg.call:
+            parts.calls.hung_up(message.leg, message.callee_tag)
+        elif not message.leg.call:
+            parts.calls.lifetimes.passed(request)
+
+    async def _acknowledge(self, message: "InDialog") -> None:
+        """Forward the ACK of a 2xx once; an ACK has no answer."""
+        for target in await self._targets(message):
+            way = self._parts.reach.way(target)
+            if way is not None:
+                try:
+                    ack = await message.request(0, way)
+                except (MediaRefused, StoreUnavailable) as error:
+                    log.warning("the answer in an ACK: %s", error)
+                    message.drop("its session description was refused")
+                    return
+                self._parts.network.send(ack, way.flow)
+                return
+        message.drop("no way leads to the other side")
+
+    async def _is_registered(self, flow: Flow, leg: Leg) -> bool:
+        """Return whether the phone that has the token is registered on this flow. Raises StoreUnavailable."""
+        parts = self._parts
+        if is_registered(parts, flow, leg.sender):
+            return True
+        if flow.transport != "udp":
+            return False  # the connection is here, so its bindings are known
+        process, now = parts.process, parts.clock()
+        (snapshot,) = await parts.location.load([leg.sender])  # it may have registered through another node
+        return any(is_on(binding, flow, process) for binding in snapshot.live(now))
+
+    async def _receiver(
+        self, request: Request, leg: Leg, sender: Phone
+    ) -> tuple[Phone | None, Answer | None]:
+        """Return the phone that answers the request, and the answer that refuses the request, or None.
+
+        If that phone is unknown, its username is unknown and cannot be removed from its answers. A BYE or an
+        ACK passes nevertheless.
+        """
+        ends = request.method in ENDING
+        try:
+            receiver = await self._parts.dial_plan.phone(leg.receiver)
+        except StoreUnavailable:
+            return None, None if ends else BUSY
+        is_there = receiver is not None and receiver.active and receiver.customer == sender.customer
+        return receiver, None if ends or is_there else NO_SUCH_CALL
+
+    async def _targets(self, message: "InDialog") -> list[Target]:
+        """Return the targets of a request, the best one first.
+
+        They come from the binding that the Request-URI names, else from the flow that the call knows, else
+        from the current bindings of the phone.
+        """
+        parts, leg, named = self._parts, message.leg, message.named
+        live = parts.location.known(leg.receiver).live(parts.clock())
+        here = self._way_here(leg, named, live)
+        if here is not None:
+            return [here]
+        try:
+            (snapshot,) = await parts.location.load([leg.receiver])
+        except StoreUnavailable:
+            return []
+        live = snapshot.live(parts.clock())
+        here = self._way_here(leg, named, live) or await self._way_of_call(leg, named, live)
+        if here is not None:
+            return [here]
+        # A browser that came back has another connection, but its dialog knows it by the Contact it gave.
+        kept = parts.calls.other_party(leg)
+        targets = again(live, named)
+        return [replace(target, contact=kept.contact) for target in targets] if kept is not None else targets
+
+    def _way_here(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
+        """Return the target that is known without reading the store, or None."""
+        kept = self._parts.calls.other_party(leg)
+        binding = named_by(live, named)
+        if binding is not None:
+            target = target_of(leg.receiver, binding)
+            is_known = kept is not None and kept.registered == binding.contact
+            contact = (
+                kept.contact
+                if is_known and kept is not None
+                else unfolded_contact(leg.contact, binding.contact)
+            )
+            if contact != binding.contact:
+                target = replace(target, contact=contact)
+            if self._parts.reach.way(target) is not None:
+                return target
+        carried = target_by(leg.way, named, unfolded_contact(leg.contact, ""))
+        for other in (kept, carried):
+            if other is not None and self._leads_there(other, live):
+                return other
+        return None
+
+    async def _way_of_call(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
+        """Return the target that the node with the call has stored, or None.
+
+        This takes one read, and no read if this process has the call.
+        """
+        target = await self._parts.calls.other_party_elsewhere(leg)
+        return target if target is not None and self._leads_there(target, live) else None
+
+    def _leads_there(self, target: Target, live: Sequence[Binding]) -> bool:
+        """Return whether a target can still be reached.
+
+        A datagram can be sent to any address. Only a later registration shows that the phone has left it.
+        """
+        return not has_moved(live, target) and self._parts.reach.way(target) is not None
+
+
+class InDialog:
+    """The particular part of one request inside a dialog; implements forwarding.Case."""
+
+    def __init__(
+        self, parts: Parts, exchange: Exchange, leg: Leg, sender: Phone, receiver: Phone | None
+    ) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._asked = exchange.request
+        self.leg = leg
+        self._sender = sender
+        self._from, self._to = unfolded(leg.from_, sender), unfolded(leg.to, receiver)
+        self._sender_secret = secret_of(sender)
+        self._receiver_secret = secret_of(receiver)
+        self.named = self._named_target()
+        self._legs = _legs(leg)
+        self._extra = session.asked(self._asked)
+        self._described = has_sdp(self._asked) and self._asked.method in DESCRIBING
+        self._answers = self._described and parts.bridge.offers.is_answer(
+            self._asked, late=self._legs is not None and self._legs.late
+        )
+        """Whether its session description answers an offer of the other side; else it is an offer."""
+        self._offers = self._described and not self._answers
+        self._settled: bytes | None = None
+        """The description of a reliable response, as the sender was shown it; later responses repeat it."""
+        self._own = (
+            sender_target(parts, self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
+        )
+        """The target of the sender, if the request has a Contact."""
+        self._reached: Target | None = None
+        self._redirected: tuple[tuple[str, str], ...] = ()
+        self._has_answer = False
+        self._relay = leg.relay
+
+    def drop(self, why: str) -> None:
+        """Drop an ACK."""
+        self._exchange.drop("ack", why)
+
+    @property
+    def callee_tag(self) -> str:
+        """Return the tag that names the dialog within its call: several phones may have answered."""
+        asked = self._asked
+        return (asked.to.tag if self.leg.is_caller else asked.from_.tag) or ""
+
+    def note(self) -> None:
+        """Record the CSeq number and the target of the sender in the call."""
+        if not self.leg.call:
+            return
+        asked = self._asked
+        self._parts.calls.seen(self.leg, self.callee_tag, asked.cseq[0], self._own)
+
+    async def request(self, number: int, way: Way) -> Request:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        self._reached = way.target
+        is_private = self._from == WITHHELD_IDENTITY
+        salt = parts.salt() if is_private else b""
+        gr = parts.seal.target(self._own, salt) if self._own is not None else ""
+        view = View(
+            from_=self._from,
+            to=self._to,
+            place=parts.reach.place(way),
+            contact=_user(self._from),
+            gr=gr,
+            secret=self._sender_secret,
+            is_private=is_private,
+            scheme=SIPS if self.leg.secure else scheme_of(way.target.contact),
+        )
+        body, typed = await self._request_body(view.contact, way)
+        extra = (*self._extra, *typed, *parts.reach.leave(way, self.leg.sender, asked))
+        uri = way.target.contact or asked.target
+        return shown_request(asked, uri, parts.reach.via(way), view, body, parts.is_ours, extra)
+
+    async def _request_body(self, shown: str, way: Way) -> tuple[bytes, session.Extra]:
+        """Return the body for the other side, and the headers that go with it."""
+        asked, secret = self._asked, self._sender_secret
+        if not self._described:
+            return other_body(asked.body, secret, shown), ()
+        made = await self._described_again(sdp_of(asked))
+        return packed(asked, made, secret, shown, alone=is_browser(way.target.transport))
+
+    async def _described_again(self, sdp: bytes) -> bytes:
+        asked, relay, secret, bridge = self._asked, self._relay, self._sender_secret, self._parts.bridge
+        mine, theirs = asked.from_.tag or "", asked.to.tag or ""
+        if self._answers:
+            return await bridge.answer(sdp, relay, from_tag=theirs, to_tag=mine, secret=secret)
+        if self._legs is None:
+            return quick_sdp(sdp, None, secret, is_offer=True)
+        made, moved = await bridge.offer(sdp, self._legs, relay, from_tag=mine, to_tag=theirs, secret=secret)
+        self._note_relay(moved)
+        return made
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        if 300 <= response.status < 400:
+            return True
+        return bool(self.leg.relay) and self._settled is None and self._is_negotiating(response)
+
+    def _is_negotiating(self, response: Response) -> bool:
+        """Return whether a response has a session description that answers this request, or is an offer.
+
+        Only a response to an INVITE without an offer makes an offer.
+        """
+        if not 100 < response.status < 300 or not has_sdp(response):
+            return False
+        return self._offers or self._asked.method == "INVITE"
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """See forwarding.Case."""
+        if 300 <= response.status < 400:
+            self._redirected = await redirected(self._parts, self._sender, response)
+            return response.body
+        asked, relay, bridge = self._asked, self._relay, self._parts.bridge
+        mine, theirs, text = asked.from_.tag or "", asked.to.tag or "", sdp_of(response)
+        if self._settled is not None:
+            return self._settled
+        if self._offers or self._legs is None:
+            return await bridge.answer(
+                text, relay, from_tag=mine, to_tag=theirs, secret=self._receiver_secret
+            )
+        made, moved = await bridge.offer(
+            text,
+            leg_rules.turned(self._legs),
+            relay,
+            from_tag=theirs,
+            to_tag=mine,
+            secret=self._receiver_secret,
+        )
+        self._note_relay(moved)
+        return made
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """Return None: the dialog goes on as it was agreed. See forwarding.Case."""
+        return None
+
+    def _note_relay(self, relay: str) -> None:
+        """Note a changed relay session: the earlier engine may be dead, and another one has it now."""
+        if relay != self._relay:
+            self._relay = relay
+            self._parts.calls.relayed_by(self.leg, self.callee_tag, relay)
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        self._has_answer = True
+        user = asked.to.uri.user or "anonymous"
+        reached = self._reached
+        is_private = asked.to.uri.host == ANONYMOUS_HOST
+        salt = parts.salt() if is_private else b""
+        gr = parts.seal.target(reached, salt) if "contact" in response.headers and reached is not None else ""
+        view = View(
+            from_=self._to,
+            to=self._from,
+            place=parts.reach.place_on(self._exchange.flow),
+            contact=user,
+            gr=gr,
+            secret=self._receiver_secret,
+            is_private=is_private,
+            scheme=scheme_of(asked.target),
+        )
+        body, typed = self._response_body(response, body, user)
+        extra, _ = session.granted(asked, response)
+        extra = (*extra, *typed, *self._redirected)
+        return shown_response(asked, response, view, body, extra)
+
+    def _response_body(
+        self, response: Response, made: bytes | None, shown: str
+    ) -> tuple[bytes, session.Extra]:
+        """Return the body that goes back, and its headers; `made` is the description from the relay."""
+        secret = self._receiver_secret
+        if not has_sdp(response):
+            return other_body(response.body, secret, shown), ()
+        if made is None:
+            made = self._settled
+        if made is None:
+            turned = leg_rules.turned(self._legs) if self._legs is not None else None
+            made = quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offers)
+        if self._asked.method == "INVITE" and is_reliable(response):
+            is_first = self._settled is None
+            self._parts.bridge.offers.note(self._asked, response, is_offer=is_first and not self._offers)
+            self._settled = made
+        return packed(response, made, secret, shown, alone=is_browser(self._exchange.flow.transport))
+
+    def relayed(self, number: int, response: Response) -> None:
+        """See forwarding.Case."""
+        if self._asked.method in session.METHODS and 200 <= response.status < 300 and self.leg.call:
+            _, seconds = session.granted(self._asked, response)
+            self._parts.calls.refreshed(self.leg, self.callee_tag, seconds)
+            self._note_contact(response)
+
+    def _note_contact(self, response: Response) -> None:
+        """Note a new Contact of the party that answers (RFC 3261 section 12.2.1.2)."""
+        reached = self._reached
+        contact = response_contact(response, reached.contact) if reached is not None else ""
+        if reached is not None and contact and contact != reached.contact:
+            self._parts.calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
+
+    def refused(self, status: int) -> None:
+        """Note a BYE that was lost: it is delivered later. See forwarding.Case.
+
+        After any other refused request the dialog goes on without it.
+        """
+        if self._asked.method == "BYE" and not self._has_answer and self.leg.call:
+            asked, leg = self._asked, self.leg
+            target = self._reached or self._parts.calls.other_party(leg) or nowhere(leg.receiver)
+            tags = asked.to.tag or "", asked.from_.tag or ""
+            line = Line(target, self._from, self._to)
+            speech = Speech(asked.call_id, line, *tags, leg.sender, asked.cseq[0])
+            self._parts.calls.undelivered(speech, "")
+
+    def unwanted(self, number: int) -> None:
+        """Do nothing: the session of the relay belongs to the dialog. See forwarding.Case."""
+
+    def _named_target(self) -> Named:
+        """Return the binding that the Request-URI names, if it is one of the other party of this dialog."""
+        gr = param(self._asked.uri.params, "gr")
+        named = self._parts.seal.read_target(gr) if gr else None
+        return (
+            named
+            if named is not None and named.phone == self.leg.receiver
+            else Named(self.leg.receiver, b"", b"")
+        )
+
+
+def _legs(leg: Leg) -> Legs | None:
+    return leg_rules.parse_legs(leg.media) if leg.media else None
+
+
+def _way_of_dialog(request: Request, leg: Leg) -> tuple[str, str]:
+    """Return the call, or the dialog outside a call, and the phone that sends in it."""
+    return leg.call or request.call_id, leg.sender
+
+
+def _user(address: str) -> str:
+    """Return the user part of an address that we made."""
+    try:
+        return parse_name_addr(address).uri.user or "anonymous"
+    except MalformedMessage:
+        return "anonymous"
+
+
+def _is_trickle(request: Request) -> bool:
+    media_type = request.headers.get("content-type") or ""
+    return media_type.partition(";")[0].strip().lower() == TRICKLE

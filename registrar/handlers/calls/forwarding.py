@@ -1,0 +1,485 @@
+"""Forwarding of one request to one or several targets, from its server transaction to the final answer.
+
+rules.forking chooses the answer, a Case makes the messages (RFC 3261 sections 16.6 to 16.10).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from registrar.errors import MalformedMessage, MediaRefused, RedirectionRefused, StoreUnavailable
+from registrar.rules import forward
+from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
+from registrar.rules.identity import person, secret_of
+from registrar.rules.tokens import Target
+from registrar.sip import Request, Response
+from registrar.transaction import Key, TableFull
+
+from ..answers import BUSY, Answer
+from ..network import Exchange
+from .accepted import Accepted, hang_up, readable_tag
+from .parts import Parts
+from .reach import Way
+
+CANCEL_SECONDS: Final = 32.0
+"""64*T1: a cancelled branch that is silent for this time is over (section 9.1)."""
+HOP_SECONDS: Final = 2.0
+"""How long another node may take to say that it has an INVITE."""
+SILENT_SECONDS: Final = 6.0
+"""How long a phone that answers no pings is tried: the request is sent four times by then."""
+UNREADABLE: Final = 502
+UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
+UNREACHED: Final = 430
+"""Flow Failed (RFC 5626 section 11.5): the next flow of that phone is tried."""
+
+log = logging.getLogger(__name__)
+
+
+class Case(Protocol):
+    """The particular part of a request: its form for the other side, and the meaning of its answers."""
+
+    async def request(self, number: int, way: Way) -> Request:
+        """Return the request for one branch. Raises MediaRefused and StoreUnavailable."""
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """Return whether another service must be asked before the response can go back."""
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """Return the body of the response. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """Return in how many seconds a phone that refused gets the request with another body; None: never."""
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """Return the response as the caller gets it; if `body` is None, the response keeps its own body."""
+
+    def relayed(self, number: int, response: Response) -> None:
+        """Note that a 2xx or a provisional response has gone back."""
+
+    def refused(self, status: int) -> None:
+        """Note that a final answer other than 2xx has gone back; 0: the caller was gone."""
+
+    def unwanted(self, number: int) -> None:
+        """Note that a branch has ended without success."""
+
+
+@dataclass(slots=True)
+class Refused:
+    """The reason why a body could not be made."""
+
+    status: int
+    warning: str
+
+
+@dataclass(slots=True)
+class _Branch:
+    left: deque[Target]
+    way: Way | None = None
+    sent: Request | None = None
+    key: Key | None = None
+    final: Response | None = None
+    heir: Accepted | None = None
+    """The handler of each further 2xx, set when the first one has gone back."""
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    """Timers for the case that the branch does not answer."""
+    refused: Refused | None = None
+    """Why the branch has failed, if the cause is on our side."""
+
+    def stop_waiting(self) -> None:
+        """Cancel the timers: the branch has answered, or has failed."""
+        for timer in self.timers:
+            timer.cancel()
+        self.timers.clear()
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """The forwarding of one request; implements network.Asker and network.Served."""
+
+    parts: Parts
+    exchange: Exchange
+    case: Case
+    caller: str
+    """Id of the phone that sent the request."""
+    between_nodes: bool = False
+    """Whether another node sent the request: it gets every answer unchanged."""
+    fork: Fork = field(init=False)
+    _branches: list[_Branch] = field(default_factory=list)
+    _numbers: dict[Key, int] = field(default_factory=dict)
+    _backlog: deque[tuple[int, Response]] = field(default_factory=deque)
+    _timer: asyncio.TimerHandle | None = None
+    _gone: bool = False
+    _reason: str = ""
+    """The Reason that the caller gave for its CANCEL."""
+
+    def __post_init__(self) -> None:
+        self.fork = Fork(is_invite=self._is_invite, rewrites=not self.between_nodes)
+
+    @property
+    def _is_invite(self) -> bool:
+        return self.exchange.request.method == "INVITE"
+
+    async def start(self, devices: Sequence[Sequence[Target]]) -> None:
+        """Send the request to all devices at once, to each over its best flow first."""
+        if self.fork.over:  # cancelled before the callee was known
+            return
+        for targets in devices:
+            self.fork.add()
+            self._branches.append(_Branch(deque(targets)))
+        if self._is_invite:
+            self._ring()
+        for number in range(len(self._branches)):
+            await self._try(number)
+
+    # The caller's side
+
+    def cancel(self, reason: str) -> None:
+        """See network.Served."""
+        phone = self.exchange.phone
+        secret = secret_of(phone)
+        self._reason = reason.replace(secret, person(phone).user) if phone is not None and secret else reason
+        self._perform(self.fork.give_up(487))
+
+    def caller_gone(self) -> None:
+        """See network.Served."""
+        self._gone = True
+        self._perform(self.fork.give_up(487))
+
+    def end(self, status: int) -> None:
+        """Give up an unanswered request for a reason of our own; no phone can answer it afterwards."""
+        self._perform(self.fork.give_up(status, at_once=True))
+
+    # The callees' side
+
+    def answered(self, key: Key, response: Response) -> None:
+        """See network.Asker."""
+        number = self._numbers[key]
+        if self._backlog or self._takes_time(number, response):
+            if response.status < 200:
+                self._perform(self.fork.provisional(number))  # no delay: this shows that the branch responds
+            self._backlog.append((number, response))
+            if len(self._backlog) == 1:
+                self.parts.start_task(self._work_off())
+            return
+        self._hear(number, response, None)
+
+    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+        """See network.Asker."""
+        number = self._numbers[key]
+        if timed_out:
+            self._finish(number, 408)
+        elif not self._branches[number].final:
+            self._again(number, UNREACHED)
+
+    async def _work_off(self) -> None:
+        """Process the responses that wait for a body, one after the other, in their order."""
+        while self._backlog:
+            number, response = self._backlog[0]
+            body: bytes | Refused | None = None
+            try:
+                if self._takes_time(number, response):
+                    body = await self.case.body(number, response)
+            except (MediaRefused, RedirectionRefused, StoreUnavailable) as error:
+                log.warning("a response does not pass as it is: %s", error)
+                body = _refused(error)
+            except MalformedMessage as fault:  # another name: in compiled code, a name has one type
+                log.debug("a response that cannot be read: %s", fault)
+                body = Refused(UNREADABLE, "")
+            except Exception:  # a bug of our own must not block the responses after it
+                log.exception("a response could not be made")
+                body = Refused(500, "")
+            try:
+                self._hear(number, response, body)
+            except Exception:  # the same: the responses after it must be processed
+                log.exception("a response could not be passed on")
+            self._backlog.popleft()
+        self._let_go()
+
+    def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+        branch = self._branches[number]
+        status = response.status
+        if branch.heir is not None and branch.key is not None and 200 <= status < 300:
+            branch.heir.answered(branch.key, response)
+            return
+        if status < 200:
+            self._hear_provisional(number, response, body)
+            return
+        if status >= 300 and self._goes_on(number, response):
+            return
+        if status >= 300 and isinstance(body, Refused):
+            branch.refused = body
+            self._finish(number, body.status)
+            return
+        branch.final = response
+        branch.stop_waiting()
+        if status >= 300 and self.fork.over:
+            self.case.unwanted(number)  # it releases the relay session requested meanwhile
+        for step in self.fork.final(number, status):
+            if isinstance(step, Relay):
+                self._accept(number, response, body)
+            else:
+                self._perform([step])
+        self._let_go()
+
+    def _goes_on(self, number: int, response: Response) -> bool:
+        """Try a branch again after a refusal; return False if that is not possible.
+
+        It is tried over its next flow, or with another body.
+        """
+        branch, status = self._branches[number], response.status
+        if self.fork.over or branch.way is None:
+            return False
+        if status == UNREACHED:
+            self._again(number, status)
+            return True
+        seconds = self.case.offers_again(number, response)
+        if seconds is None:
+            return False
+        branch.left.appendleft(branch.way.target)
+        branch.stop_waiting()
+        if seconds:
+            loop = asyncio.get_running_loop()
+            branch.timers.append(loop.call_later(seconds, self._again, number, status))
+        else:
+            self._again(number, status)
+        return True
+
+    def _hear_provisional(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+        self._perform(self.fork.provisional(number))
+        if response.status == 100 or self.fork.over:
+            return
+        if self._is_invite:
+            self._ring()
+        if not isinstance(body, Refused):
+            self._pass(number, response, body)
+
+    def _accept(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+        """Relay a 2xx, or end its dialog at once if it cannot be relayed."""
+        self._stop_ringing()
+        if isinstance(body, Refused):
+            self._reject(number, Answer(body.status, why=body.warning))
+        elif not self._is_heard():
+            self._reject(number, None)
+        elif not self._pass(number, response, body):
+            self._reject(number, UNREADABLE_ANSWER)
+        elif not self._is_heard():  # its connection closed while this was sent
+            self._reject(number, None)
+        elif self._is_invite:
+            self._branches[number].heir = self._heir(number, response)
+
+    def _is_heard(self) -> bool:
+        """Return whether the caller is still there.
+
+        A method, not an attribute: mypy (and mypyc) would assume that a flag checked before cannot change.
+        """
+        return not self._gone
+
+    def _reject(self, number: int, answer: Answer | None) -> None:
+        """End the dialog of a 2xx, now and at each retransmission.
+
+        If `answer` is None, the caller is gone and gets no answer.
+        """
+        self.fork.disown(number)
+        self._hang_up(number)
+        if answer is not None:
+            self._reply(answer)
+        self.case.refused(answer.status if answer is not None else 0)
+
+    def _pass(self, number: int, response: Response, body: bytes | None) -> bool:
+        """Relay a response; return False if it cannot be parsed."""
+        try:
+            shown = self.case.response(number, response, body)
+        except MalformedMessage as error:
+            log.debug("a response that cannot be read: %s", error)
+            return False
+        self.exchange.respond(shown)
+        self.case.relayed(number, response)
+        return True
+
+    # Steps
+
+    def _perform(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Cancel):
+                self._cancel(step)
+            elif isinstance(step, Best):
+                self._best(step)
+            elif isinstance(step, Relay):
+                raise AssertionError("a 2xx is relayed where it came in")
+            else:
+                self._hang_up(step.branch)
+
+    def _best(self, step: Best) -> None:
+        self._stop_ringing()
+        if step.status == TIMEOUT and not self._is_invite:
+            self.case.refused(step.status)  # RFC 4320 section 4.2: it would come too late, and be sent again
+            return
+        if step.branch is not None:
+            response = self._branches[step.branch].final
+            if response is not None:
+                if not self._pass(step.branch, response, None):
+                    self._reply(UNREADABLE_ANSWER)
+                self.case.refused(step.status)
+                return
+        answer = self._own_answer(step.status)
+        self._reply(answer)
+        self.case.refused(0 if self._gone else answer.status)
+
+    def _own_answer(self, status: int) -> Answer:
+        """Return an answer that no phone gave, with the warning of a failure on our side."""
+        refused = [branch.refused for branch in self._branches if branch.refused is not None]
+        if status == 500 and any(one.status == BUSY.status for one in refused):
+            return BUSY
+        warnings = [one.warning for one in refused if one.warning and one.status == status]
+        return Answer(status, why=warnings[0] if warnings else "")
+
+    def _reply(self, answer: Answer) -> None:
+        if not self._gone:
+            self.exchange.reply(answer)
+
+    def _cancel(self, step: Cancel) -> None:
+        branch = self._branches[step.branch]
+        if branch.sent is None or branch.way is None:
+            return
+        reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else self._reason
+        request = forward.cancel(branch.sent, reason)
+        try:
+            self.parts.network.request(request, branch.way.flow, None)
+        except TableFull:
+            log.warning("a CANCEL could not be sent: too many transactions")
+        loop = asyncio.get_running_loop()
+        branch.timers.append(loop.call_later(CANCEL_SECONDS, self._cancelled_in_vain, step.branch))
+
+    def _cancelled_in_vain(self, number: int) -> None:
+        branch = self._branches[number]
+        if branch.final is None and branch.key is not None:
+            self.parts.network.forget(branch.key)
+            self._finish(number, 487)
+
+    def _hang_up(self, number: int) -> None:
+        """End the dialog that a 2xx has made; only an INVITE makes one."""
+        branch = self._branches[number]
+        response, sent, way = branch.final, branch.sent, branch.way
+        self.case.unwanted(number)
+        if response is None or sent is None or way is None or readable_tag(response) is None:
+            return
+        if self._is_invite:
+            hang_up(self.parts, self.caller, way, sent, response, is_new_dialog=self._is_new_dialog)
+
+    @property
+    def _is_new_dialog(self) -> bool:
+        return self.exchange.request.to.tag is None
+
+    def _let_go(self) -> None:
+        """Release an answered INVITE, except for the state that late responses need."""
+        if not self._is_invite or not self.fork.is_settled or self._backlog:
+            return
+        for key, number in self._numbers.items():
+            branch = self._branches[number]
+            self.parts.network.entrust(key, branch.heir if branch.key == key else None)
+
+    def _takes_time(self, number: int, response: Response) -> bool:
+        """Return whether another service must be asked: not about a 2xx after the relayed one."""
+        return self._branches[number].heir is None and self.case.takes_time(number, response)
+
+    def _heir(self, number: int, response: Response) -> Accepted | None:
+        way = self._branches[number].way
+        if way is None:
+            return None
+        return Accepted(
+            self.parts,
+            self.caller,
+            way,
+            readable_tag(response) or "",
+            self._is_new_dialog,
+            self.exchange.repeater(),
+        )
+
+    # Branches
+
+    async def _try(self, number: int) -> None:
+        """Send the request over the first open flow of a device; if no flow is left, the branch is over."""
+        branch = self._branches[number]
+        while branch.left and self.fork.is_wanted(number):
+            way = self.parts.reach.way(branch.left.popleft())
+            if way is None:
+                continue
+            try:
+                request = await self.case.request(number, way)
+            except (MediaRefused, StoreUnavailable) as error:
+                branch.refused = _refused(error)
+                self._finish(number, branch.refused.status)
+                return
+            except Exception:  # a bug of our own must not let phones ring, or the caller wait
+                log.exception("a request could not be made")
+                self._finish(number, 500)
+                return
+            if not self.fork.is_wanted(number):  # the caller gave up while the relay was asked
+                self._finish(number, 487)
+                return
+            branch.way, branch.sent = way, request
+            try:
+                branch.key = self.parts.network.request(request, way.flow, self)
+            except TableFull:
+                branch.refused = Refused(BUSY.status, "")
+                self._finish(number, BUSY.status)
+                return
+            self._numbers[branch.key] = number
+            patience = HOP_SECONDS if way.node and self._is_invite else 0.0
+            silent = self.parts.silent_places
+            if silent and (way.target.ip, way.target.port) in silent:
+                patience = SILENT_SECONDS
+            if patience:
+                loop = asyncio.get_running_loop()
+                branch.timers.append(loop.call_later(patience, self._looked_for, number, branch.key))
+            return
+        self._finish(number, UNREACHED if self.fork.is_wanted(number) else 487)
+
+    def _looked_for(self, number: int, key: Key) -> None:
+        """Try the next flow if the node or the silent phone has not responded.
+
+        A living node has sent 100 by now. This one is dead, even if its lease is still there. A phone that
+        answers no pings, and does not respond now, is also gone.
+        """
+        branch = self._branches[number]
+        if branch.key == key and branch.final is None and not self.fork.has_heard(number):
+            self.parts.network.forget(key)
+            self._again(number, UNREACHED)
+
+    def _again(self, number: int, status: int) -> None:
+        """Try the next flow of a device after one has failed; if no flow is left, the branch is over."""
+        self._branches[number].stop_waiting()
+        if self._branches[number].left and not self.fork.over and not self._gone:
+            self.parts.start_task(self._try(number))
+        else:
+            self._finish(number, status)
+
+    def _finish(self, number: int, status: int) -> None:
+        """End a branch that has failed without an answer of its own."""
+        self.case.unwanted(number)
+        self._branches[number].stop_waiting()
+        self._perform(self.fork.final(number, status))
+        self._let_go()
+
+    def _ring(self) -> None:
+        """Restart timer C (section 16.7 step 2): each provisional response except 100 does so."""
+        self._stop_ringing()
+        self._timer = asyncio.get_running_loop().call_later(self.parts.ring_seconds, self._rung_out)
+
+    def _stop_ringing(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rung_out(self) -> None:
+        self._timer = None
+        self._perform(self.fork.give_up(408))
+
+
+def _refused(error: MediaRefused | RedirectionRefused | StoreUnavailable) -> Refused:
+    if isinstance(error, StoreUnavailable):
+        return Refused(BUSY.status, str(error))
+    return Refused(488 if isinstance(error, MediaRefused) else 480, str(error))

@@ -1,0 +1,309 @@
+"""A request outside a dialog: how the callees see it, and how the caller sees the responses."""
+
+from dataclasses import replace
+
+from registrar.model import Call, Callee, CallState, Party, Phone
+from registrar.rules import legs as leg_rules
+from registrar.rules import privacy, session
+from registrar.rules.identity import (
+    ANONYMOUS,
+    AS_SHOWN,
+    AS_WITHHELD,
+    SIPS,
+    WITHHELD_IDENTITY,
+    Person,
+    View,
+    escape,
+    folded,
+    person,
+    plain,
+    scheme_of,
+    secret_of,
+    shown_request,
+    shown_response,
+)
+from registrar.rules.legs import is_browser
+from registrar.rules.routing import DIALOG_MAKERS, folded_contact, way_of
+from registrar.rules.tokens import Leg, Line, Target
+from registrar.sip import Request, Response
+
+from ..network import Exchange
+from .bridging import has_sdp, other_body, packed
+from .forwarding import Forwarding
+from .parts import Parts, is_registered, origin, response_contact
+from .reach import Way
+from .redirecting import redirected
+from .sessions import Sessions
+
+
+class Invitation:
+    """The messages of one request outside a dialog; implements forwarding.Case."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        exchange: Exchange,
+        caller: Phone,
+        callee: Callee,
+        caller_target: Target,
+        mark: str,
+    ) -> None:
+        """Prepare the case; `mark` begins the branches of this request (rules.forward.loop_mark)."""
+        self._parts = parts
+        self._exchange = exchange
+        self._asked = exchange.request
+        self._caller = caller
+        self._callee = callee
+        self._caller_target = caller_target
+        self._phones = {phone.id: phone for phone in callee.phones}
+        self._is_registered = is_registered(parts, exchange.flow, caller.id)
+        self._own = plain(self._asked.from_)
+        """The caller's address as the caller knows it."""
+        self._dialled = plain(self._asked.to)
+        self._is_private = privacy.is_anonymous(self._asked)
+        self._shown = WITHHELD_IDENTITY if self._is_private else str(person(caller))
+        """The caller as callees see it. The record of the call names the caller even if it is anonymous."""
+        self._user = ANONYMOUS if self._is_private else person(caller).user
+        self._shown_folded = AS_WITHHELD if self._is_private else AS_SHOWN
+        self._callee_user = escape(callee.number) or "anonymous"
+        self._callee_address = f"<sip:{self._callee_user}@{caller.domain}>"
+        """The callee's address as both the callee and the caller know it."""
+        self._callee_person = str(_callee_person(callee, caller.domain))
+        self._is_callee_private = self._asked.uri.user == ANONYMOUS
+        """Whether the callee is the device of a party that withholds its identity in another call."""
+        if self._is_callee_private:
+            self._callee_user = ANONYMOUS
+        self._mark = mark
+        self._extra = session.asked(self._asked)
+        self._id = parts.new_id() if self._asked.method == "INVITE" else ""
+        self._sessions = Sessions(
+            parts.bridge, self._id, self._asked, exchange.flow, caller, secret_of(caller)
+        )
+        self._ways: dict[int, Way] = {}
+        self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
+        self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._is_secure = self._asked.uri.scheme == SIPS
+        """Whether the request was made to a `sips:` URI: then only TLS and WSS are used."""
+        self._since = 0 if self._id else int(parts.clock())
+        self._winner: int | None = None
+        self._call: Call | None = None
+
+    def begin(self, forwarding: Forwarding) -> None:
+        """Record the call, if the request is an INVITE."""
+        if not self._id:
+            return
+        parts, asked, caller = self._parts, self._asked, self._caller
+        self._call = Call(
+            id=self._id,
+            call_id=asked.call_id,
+            customer=caller.customer,
+            domain=caller.domain,
+            caller=Party(
+                caller.id,
+                caller.extension or person(caller).user,
+                caller.name,
+                self._exchange.flow.transport,
+                asked.from_.tag or "",
+                cseq=asked.cseq[0],
+            ),
+            callee=Party("", self._callee.number, self._callee.name),
+            state=CallState.RINGING,
+            started_at=parts.clock(),
+            process=parts.process,
+        )
+        line = Line(self._caller_target, self._dialled, self._own)
+        is_watched = self._is_registered or self._exchange.flow.transport != "udp"
+        parts.calls.begin(self._call, line, forwarding, is_watched=is_watched)
+
+    # forwarding.Case
+
+    async def request(self, number: int, way: Way) -> Request:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        phone = self._phones.get(way.target.phone)
+        body, typed = await self._request_body(number, way, phone or self._caller)
+        self._ways[number] = way
+        route = ""
+        if asked.method in DIALOG_MAKERS:
+            route = parts.seal.leg(self._callees_leg(number, way), asked.call_id)
+        view = View(
+            from_=self._shown,
+            to=self._callee_address,
+            place=parts.reach.place(way),
+            contact=self._user,
+            gr=self._gr(self._caller_target, self._is_private) if asked.contacts else "",
+            secret=secret_of(self._caller),
+            route=route,
+            asserted=not self._is_private,
+            is_private=self._is_private,
+            scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
+        )
+        extra = (*self._extra, *typed, *parts.reach.leave(way, self._caller.id, asked))
+        via = parts.reach.via(way, self._mark)
+        return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
+
+    def _gr(self, target: Target, is_private: bool) -> str:
+        """Return the `gr` token of a device.
+
+        If its party withholds its identity, the token is salted, so that it cannot identify the device.
+        """
+        return self._parts.seal.target(target, self._parts.salt() if is_private else b"")
+
+    async def _request_body(self, number: int, way: Way, phone: Phone) -> tuple[bytes, session.Extra]:
+        """Return the body for one branch and the headers that go with it."""
+        asked, secret = self._asked, secret_of(self._caller)
+        made = await self._sessions.offer(number, way.target, phone) if asked.method == "INVITE" else None
+        if made is None:
+            return other_body(asked.body, secret, self._user), ()
+        return packed(asked, made, secret, self._user, alone=is_browser(way.target.transport))
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        return 300 <= response.status < 400 or self._sessions.takes_time(number, response)
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """See forwarding.Case."""
+        if 300 <= response.status < 400:
+            self._redirected[number] = await redirected(self._parts, self._caller, response)
+            return response.body
+        secret = secret_of(self._phones.get(self._ways[number].target.phone))
+        return await self._sessions.answer(number, response, secret)
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """See forwarding.Case."""
+        return self._sessions.offers_again(number, response.status)
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """See forwarding.Case."""
+        parts, asked = self._parts, self._asked
+        target = self._reached(number, response)
+        secret = secret_of(self._phones.get(target.phone))
+        makes_dialog = asked.method in DIALOG_MAKERS and 100 < response.status < 300
+        route = ""
+        if makes_dialog:
+            route = self._callers_route(number, target, response)
+        is_private = self._is_callee_private
+        if response.headers.get(privacy.HEADER) is not None:
+            is_private = is_private or privacy.hides_identity(response)
+        view = View(
+            from_=self._callee_person,
+            to=self._own,
+            place=parts.reach.place_on(self._exchange.flow),
+            contact=self._callee_user,
+            gr=self._gr(target, is_private) if "contact" in response.headers else "",
+            secret=secret,
+            route=route,
+            asserted=100 < response.status < 300 and not is_private,
+            is_private=is_private,
+            scheme=asked.uri.scheme,
+        )
+        body, typed = self._response_body(number, response, body, secret)
+        extra, _ = session.granted(asked, response)
+        extra = (*extra, *typed, *self._redirected.get(number, ()))
+        return shown_response(asked, response, view, body, extra)
+
+    def _response_body(
+        self, number: int, response: Response, made: bytes | None, secret: str
+    ) -> tuple[bytes, session.Extra]:
+        """Return the body that goes back, and its headers; `made` is the relay's description, if any."""
+        if not has_sdp(response) or self._asked.method != "INVITE":
+            return other_body(response.body, secret, self._callee_user), ()
+        if made is None:
+            made = self._sessions.quick(number, response, secret)
+        self._sessions.shown(number, response, made, self._ways[number].target)
+        alone = is_browser(self._exchange.flow.transport)
+        return packed(response, made, secret, self._callee_user, alone=alone)
+
+    def relayed(self, number: int, response: Response) -> None:
+        """See forwarding.Case."""
+        if self._call is None or not 200 <= response.status < 300 or self._winner is not None:
+            return
+        self._winner = number
+        parts, asked = self._parts, self._asked
+        target = self._reached(number, response)
+        line = Line(target, self._shown, self._callee_address)
+        callee = Party(
+            target.phone,
+            self._callee.number,
+            self._callee.name,
+            target.transport,
+            response.to.tag or "",
+        )
+        _, seconds = session.granted(asked, response)
+        both = self._sessions.legs(number)
+        media = str(both) if both is not None else ""
+        parts.calls.answered(self._id, callee, line, media, self._sessions.relay(number), seconds)
+        self._sessions.taken(number, self._ways[number].target)
+        for other in self._sessions.branches:
+            if other != number:
+                self.unwanted(other)
+
+    def refused(self, status: int) -> None:
+        """See forwarding.Case."""
+        for number in self._sessions.branches:
+            self.unwanted(number)
+        if self._call is not None:
+            self._parts.calls.refused(self._id, status)
+
+    def unwanted(self, number: int) -> None:
+        """See forwarding.Case."""
+        if number != self._winner:
+            self._sessions.drop(number)
+
+    def _reached(self, number: int, response: Response) -> Target:
+        """Return the callee's target, with the Contact of its response if there is a usable one."""
+        target = self._ways[number].target
+        contact = response_contact(response, target.contact)
+        return replace(target, contact=contact) if contact and contact != target.contact else target
+
+    def _callees_leg(self, number: int, way: Way) -> Leg:
+        both = self._sessions.legs(number)
+        return Leg(
+            self._id,
+            sender=way.target.phone,
+            receiver=self._caller.id,
+            from_=folded(self._dialled, self._phones.get(way.target.phone)),
+            to=folded(self._own, self._caller),
+            is_caller=False,
+            media=str(leg_rules.turned(both)) if both is not None else "",
+            relay=self._sessions.relay(number),
+            contact=folded_contact(self._caller_target),
+            way=way_of(self._caller_target),
+            secure=self._is_secure,
+            since=self._since,
+        )
+
+    def _callers_route(self, number: int, target: Target, response: Response) -> str:
+        """Return the route token for the caller, the same in all responses of a branch.
+
+        A phone keeps the route of the first response (RFC 3261 section 12.1.2).
+        """
+        is_tagged = bool(response.to.tag)
+        about = target, self._sessions.relay(number), is_tagged
+        known = self._routes.get(number)
+        if known is None or known[0] != about:
+            leg = self._callers_leg(number, target, is_tagged=is_tagged)
+            known = self._routes[number] = about, self._parts.seal.leg(leg, self._asked.call_id)
+        return known[1]
+
+    def _callers_leg(self, number: int, target: Target, *, is_tagged: bool) -> Leg:
+        flow, both = self._exchange.flow, self._sessions.legs(number)
+        return Leg(
+            self._id,
+            sender=self._caller.id,
+            receiver=target.phone,
+            from_=self._shown_folded,
+            to=folded(self._callee_address, self._phones.get(target.phone)),
+            is_caller=True,
+            media=str(both) if both is not None else "",
+            relay=self._sessions.relay(number),
+            origin="" if self._is_registered else origin(self._parts, flow, self._caller),
+            contact=folded_contact(target),
+            secure=self._is_secure,
+            untagged=not is_tagged,
+            since=self._since,
+        )
+
+
+def _callee_person(callee: Callee, domain: str) -> Person:
+    return Person(callee.number, callee.name, domain)

@@ -1,0 +1,134 @@
+"""Requests that another node sends over a flow of this node: a permit in the Route allows each of them."""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from registrar.rules.forward import COOKIE
+from registrar.rules.identity import hops_left
+from registrar.rules.tokens import HOP_SECONDS, Hop
+from registrar.sip import Headers, Request, Response
+
+from ..answers import Answer
+from ..network import Exchange
+from .forwarding import Forwarding
+from .parts import Parts
+from .reach import PLACE, Way
+
+PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
+"""Headers in which the other node left a placeholder for the address by which the phone reaches us."""
+
+log = logging.getLogger(__name__)
+
+
+class Hops:
+    """Handler of requests that carry a permit."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._used: dict[str, int] = {}
+        """Permits that were used recently, oldest first, and when each was issued."""
+
+    async def serve(self, exchange: Exchange, hop: Hop) -> None:
+        """Forward the request over the flow that the permit names.
+
+        If that flow is gone, answer 430 (RFC 5626 section 5.3.1). If the permit was used before, answer 403.
+        """
+        parts, request = self._parts, exchange.request
+        if not self._is_first(hop):
+            log.warning("a leave of another node was used twice: %s", request.call_id)
+            if request.method == "ACK":
+                exchange.drop("ack", "its leave was used before")
+            elif exchange.accept():  # else it is a duplicate that the network made
+                exchange.reply(Answer(403, why="Route: this leave was used before"))
+            return
+        way = parts.reach.way(hop.target) if hop.target.node == parts.process.node else None
+        if request.method == "ACK":
+            if way is not None:
+                parts.network.send(
+                    _placed(request, way, parts.reach.via(way), parts.reach.place(way)), way.flow
+                )
+            else:
+                exchange.drop("ack", "the flow of its leave is gone")
+            return
+        if not exchange.accept():  # if a refusal is lost, the request comes again, with a used permit
+            return
+        if way is None or hops_left(request) < 1:
+            exchange.reply(Answer(483 if way is not None else 430))
+            return
+        forwarding = Forwarding(
+            parts,
+            exchange,
+            _Passing(parts, exchange.request),
+            hop.caller,
+            between_nodes=True,
+        )
+        exchange.serve(forwarding)
+        await forwarding.start([[hop.target]])
+        parts.calls.lifetimes.passed(request)
+
+    def _is_first(self, hop: Hop) -> bool:
+        """Note that the permit is used, and return whether this was its first use.
+
+        A retransmission has a server transaction and does not come here.
+        """
+        oldest = self._parts.clock() - 2 * HOP_SECONDS
+        while self._used and next(iter(self._used.values())) < oldest:
+            del self._used[next(iter(self._used))]
+        if hop.mark in self._used:
+            return False
+        self._used[hop.mark] = hop.issued
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """A request from another node, which needs no changes of its own; implements forwarding.Case."""
+
+    parts: Parts
+    asked: Request
+
+    async def request(self, number: int, way: Way) -> Request:
+        """See forwarding.Case."""
+        reach = self.parts.reach
+        return _placed(self.asked, way, reach.via(way, COOKIE), reach.place(way))
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """See forwarding.Case."""
+        return False
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """See forwarding.Case."""
+        return response.body
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """See forwarding.Case."""
+        return None
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """Return the response without our Via; the other node decides what the caller sees of the rest."""
+        rows = [("via", "Via", value) for value in self.asked.headers.all("via")]
+        rows += [row for row in response.headers.rows if row[0] != "via"]
+        return Response(response.status, response.reason, Headers(rows), response.body)
+
+    def relayed(self, number: int, response: Response) -> None:
+        """See forwarding.Case."""
+
+    def refused(self, status: int) -> None:
+        """See forwarding.Case."""
+
+    def unwanted(self, number: int) -> None:
+        """See forwarding.Case."""
+
+
+def _placed(request: Request, way: Way, via: str, place: str) -> Request:
+    rows = [("via", "Via", via)]
+    for key, name, value in request.headers.rows:
+        if key == "route":
+            continue
+        if key in PLACED and PLACE in value:
+            value = value.replace(PLACE, place)
+        elif key == "max-forwards":
+            value = str(hops_left(request) - 1)
+        rows.append((key, name, value))
+    return Request(request.method, way.target.contact or request.target, Headers(rows), request.body)

@@ -1,0 +1,507 @@
+"""The calls of this process: recorded in the background, monitored, and ended on request."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from registrar.errors import StoreUnavailable
+from registrar.metrics import Metrics
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Process, Snapshot
+from registrar.ports import Calls, Clock, Location
+from registrar.rules import forward
+from registrar.rules.comeback import UNKNOWN, has_fallen_silent
+from registrar.rules.routing import again, is_on, named_of
+from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
+
+from ..network import Network
+from .absent import GRACE_SECONDS, Absent
+from .bridging import Bridge
+from .lifetimes import Lifetimes
+from .owed import Owed
+from .reach import Reach, Way
+from .speech import Speech, to_callee, to_caller
+
+PUT_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 1.0
+PARTIES_SECONDS: Final = 5.0
+"""Interval of the check whether the parties of each call are still there."""
+SESSION_GRACE_SECONDS: Final = 5.0
+CHUNK: Final = 200
+CAUSES: Final = {
+    486: Cause.BUSY,
+    600: Cause.BUSY,
+    603: Cause.DECLINED,
+    408: Cause.NO_ANSWER,
+    480: Cause.UNREACHABLE,
+    430: Cause.UNREACHABLE,
+    487: Cause.CANCELLED,
+    0: Cause.CANCELLED,
+}
+
+log = logging.getLogger(__name__)
+
+
+class Ringing(Protocol):
+    """A call that is not answered yet."""
+
+    def end(self, status: int) -> None:
+        """Give the call up with this status."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A message to the node that has a call, because a request of the call came through another node."""
+
+    call: str
+    ended: str = ""
+    """The side that ended the call; empty: the call goes on."""
+    expires_at: float = 0.0
+    tag: str = ""
+    """The callee's tag in the dialog that the message is about."""
+    left: str = ""
+    """Set if it is about no call: a connection of a phone is gone, `<node> <generation> <flow>`."""
+    registration: str = ""
+    """How the phone was registered over that connection: see rules.comeback.returned."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    call: Call
+    """The call as it is stored, except for the lines."""
+    caller: Line
+    callee: Line | None
+    """None: the call is not answered."""
+    ringing: Ringing | None
+    put_at: float
+    looked_at: float
+    is_watched: bool = True
+    """Whether the loss of the caller can be noticed: not if it is on UDP and not registered."""
+    missed_at: float = 0.0
+    """Since when a party is missing; 0 while both are there."""
+    cause: Cause | None = None
+    """Why the call is being ended, if that is known before the answer."""
+    by: str = ""
+    caller_cseq: int = 0
+    callee_cseq: int = 0
+    """The highest CSeq numbers that caller and callee have sent since."""
+    media: str = ""
+    """The media of both sides, as the caller sees them: see rules.legs."""
+
+
+class CallTable:
+    """Table of the calls whose INVITE this process has routed."""
+
+    def __init__(
+        self,
+        store: Calls,
+        bridge: Bridge,
+        reach: Reach,
+        network: Network,
+        location: Location,
+        clock: Clock,
+        metrics: Metrics,
+        tell: Callable[[News], None],
+        hurry: Callable[[str, str, int], bool],
+        *,
+        process: Process,
+    ) -> None:
+        """Create an empty table; `tell` sends news to all nodes.
+
+        `hurry` makes sure that a phone at an address and port is pinged soon. It returns whether the phone is
+        silent.
+        """
+        self._hurry = hurry
+        self._store = store
+        self._bridge = bridge
+        self._reach = reach
+        self._network = network
+        self._location = location
+        self._clock = clock
+        self._metrics = metrics
+        self._tell = tell
+        self._process = process
+        self._entries: dict[str, _Entry] = {}
+        self.lifetimes = Lifetimes(store, clock, self._entries.__contains__)
+        self._left: dict[str, str] = {}
+        """Connections that have closed since the last look -> how a phone was registered over each."""
+        self._absent = Absent(self, location, reach, network)
+        self._owed = Owed(location, reach, network, clock)
+        metrics.calls_open.set_function(lambda: len(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    # Events of a call
+
+    def begin(self, call: Call, caller: Line, ringing: Ringing, *, is_watched: bool = True) -> None:
+        """Add a call whose INVITE goes out."""
+        now = self._clock()
+        self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
+        self._store.started(call)
+
+    def answered(self, id: str, callee: Party, line: Line, media: str, relay: str, seconds: int) -> None:
+        """Note that the call was answered; its session expires after `seconds`, or never if that is 0."""
+        entry = self._entries.get(id)
+        if entry is None:
+            return
+        now = self._clock()
+        entry.ringing, entry.callee, entry.media = None, line, media
+        entry.put_at = now
+        entry.call = replace(
+            entry.call,
+            callee=callee,
+            state=CallState.ANSWERED,
+            answered_at=now,
+            relay=relay,
+            expires_at=now + seconds if seconds else 0.0,
+        )
+        self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
+        self._store.answered(_whole(entry))
+
+    def leg_of_answer(self, leg: Leg, tag: str) -> Leg:
+        """Return the caller's leg to the phone that answered with that tag.
+
+        baresip keeps the route of the phone that rang first, also if another phone has answered.
+        """
+        entry = self._entries.get(leg.call)
+        if entry is None or entry.callee is None or not leg.is_caller:
+            return leg
+        callee, relay = entry.call.callee, entry.call.relay
+        if callee.tag != tag or (leg.receiver == callee.phone and leg.relay == relay):
+            return leg
+        return replace(leg, receiver=callee.phone, media=entry.media, relay=relay)
+
+    def refused(self, id: str, status: int) -> None:
+        """Note that the call was not answered; status 0: the caller has gone."""
+        entry = self._entries.get(id)
+        if entry is not None:
+            cause = entry.cause or CAUSES.get(status, Cause.FAILED)
+            self._end(entry, Ending(cause, self._clock(), status, entry.by))
+
+    def hung_up(self, leg: Leg, tag: str) -> None:
+        """Note a BYE in the dialog where the callee has this tag: the call may have other dialogs."""
+        side = "caller" if leg.is_caller else "callee"
+        entry = self._entries.get(leg.call)
+        if entry is None:
+            self._bridge.delete(leg.relay)
+            self.lifetimes.over(leg.call)
+            self._tell(News(leg.call, ended=side, tag=tag))
+        elif _is_about(entry, tag):
+            self._ended_by(entry, side)
+
+    def seen(self, leg: Leg, tag: str, cseq: int, target: Target | None) -> None:
+        """Note the CSeq number and the current target of a party that has sent a request."""
+        entry = self._entries.get(leg.call)
+        if entry is None or not _is_about(entry, tag):
+            return
+        if target is not None and leg.is_caller:
+            entry.caller = replace(entry.caller, target=target)
+        elif target is not None and entry.callee is not None:
+            entry.callee = replace(entry.callee, target=target)
+        if leg.is_caller:
+            entry.caller_cseq = max(entry.caller_cseq, cseq)
+        else:
+            entry.callee_cseq = max(entry.callee_cseq, cseq)
+
+    def moved(self, leg: Leg, tag: str, target: Target) -> None:
+        """Note the new target of the party that has answered a request of `leg`."""
+        entry = self._entries.get(leg.call)
+        if entry is None or not _is_about(entry, tag):
+            return
+        if leg.is_caller and entry.callee is not None:
+            entry.callee = replace(entry.callee, target=target)
+        elif not leg.is_caller:
+            entry.caller = replace(entry.caller, target=target)
+
+    def other_party(self, leg: Leg) -> Target | None:
+        """Return the target of the other party, or None if it is not known here."""
+        entry = self._entries.get(leg.call)
+        line = (entry.callee if leg.is_caller else entry.caller) if entry is not None else None
+        return line.target if line is not None and line.target.phone == leg.receiver else None
+
+    async def other_party_elsewhere(self, leg: Leg) -> Target | None:
+        """Return the target of the other party of a call that another node has, or None if it is unknown."""
+        if not leg.call or leg.call in self._entries:
+            return None
+        try:
+            (call,) = await self._store.load([leg.call])
+        except StoreUnavailable:
+            return None
+        line = read_line((call.callee if leg.is_caller else call.caller).target) if call is not None else None
+        return line.target if line is not None and line.target.phone == leg.receiver else None
+
+    def relayed_by(self, leg: Leg, tag: str, relay: str) -> None:
+        """Note a new relay session: the engine that had the media is dead."""
+        entry = self._entries.get(leg.call)
+        if entry is not None and _is_about(entry, tag):
+            entry.call = replace(entry.call, relay=relay)
+
+    def refreshed(self, leg: Leg, tag: str, seconds: int) -> None:
+        """Extend the session to `seconds` from now; 0: it expires no more (RFC 4028 section 7.2)."""
+        entry = self._entries.get(leg.call)
+        expires_at = self._clock() + seconds if seconds else 0.0
+        if entry is None:
+            self._tell(News(leg.call, expires_at=expires_at, tag=tag))
+        elif _is_about(entry, tag):
+            entry.call = replace(entry.call, expires_at=expires_at)
+
+    def undelivered(self, speech: Speech, reason: str) -> None:
+        """Note a BYE that did not reach the other party: it is sent again when that party is back."""
+        self._owed.owe(speech, speech.cseq, reason)
+
+    def left(self, flow: Flow, phone: str, *, replaced: bool = False, tell: bool = False) -> None:
+        """Note that a connection of a phone is gone, or was replaced by another one; `tell` other nodes."""
+        registration = UNKNOWN if replaced else ""
+        for binding in self._location.known(phone).bindings:
+            if is_on(binding, flow, self._process):
+                registration = binding.call_id
+        place = f"{self._process} {flow.id}"
+        self._left[place] = registration
+        if tell:
+            self._tell(News("", left=place, registration=registration))
+
+    def heard(self, news: News) -> None:
+        """Apply news from another node; most are about calls of other processes."""
+        if news.left:
+            self._left.setdefault(news.left, news.registration)
+        entry = self._entries.get(news.call)
+        if entry is None or not _is_about(entry, news.tag):
+            return
+        if news.ended:
+            self._ended_by(entry, news.ended)
+        else:
+            entry.call = replace(entry.call, expires_at=news.expires_at)
+
+    # Ending a call
+
+    async def hang_up(self, id: str, by: str) -> None:
+        """End a call on the request of `by`."""
+        entry = self._entries.get(id)
+        if entry is not None:
+            await self._terminate(entry, Cause.API, by)
+
+    async def bury(self, process: Process) -> int:
+        """Take over the calls of a process that died, and return how many were taken.
+
+        They go on as long as their parties are there. A call that was not answered ends with that process.
+        Raises StoreUnavailable.
+        """
+        taken = 0
+        for call in await self._store.of_process(process):
+            if await self._store.claim(call):
+                taken += 1
+                self._take_over(call)
+        return taken
+
+    def _take_over(self, call: Call) -> None:
+        now = self._clock()
+        ours = replace(call, process=self._process)
+        caller, callee = read_line(call.caller.target), read_line(call.callee.target)
+        if caller is None or callee is None:
+            self._bridge.delete(call.relay)
+            self._metrics.calls(Cause.LOST)
+            self._store.ended(ours, Ending(Cause.LOST, now, by=self._process.node))
+            return
+        entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
+        if call.process.node != self._process.node:
+            # Finding out that the other node is dead took longer than a party may be absent.
+            entry.missed_at = now - GRACE_SECONDS
+        self._store.put(ours)
+
+    async def run(self) -> None:
+        """Refresh the stored calls and check every call, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                log.debug("the parties of calls cannot be looked at: %s", error)
+            except Exception:  # a bug in here must not end the calls that are checked
+                self._metrics.unhandled.inc()
+                log.exception("the calls could not be looked after")
+
+    async def look(self) -> None:
+        """Do one round of checks. Raises StoreUnavailable."""
+        now = self._clock()
+        if self._left:
+            self._note_left(now)
+        for id, entry in list(self._entries.items()):
+            if id in self._entries:  # it may have ended while another one was checked
+                await self._look_at(entry, now)
+        due = [entry for entry in self._entries.values() if now - entry.looked_at >= PARTIES_SECONDS]
+        for start in range(0, len(due), CHUNK):
+            await self._look_at_parties(due[start : start + CHUNK], now)
+        for id in await self._absent.look(now):
+            if id in self._entries:
+                await self._terminate(self._entries[id], Cause.LOST, "")
+        await self._owed.look(now)
+
+    async def _look_at(self, entry: _Entry, now: Epoch) -> None:
+        """Check one call: write it again when that is due, end it if its caller or session is gone."""
+        if now - entry.put_at >= PUT_SECONDS:
+            entry.put_at = now
+            self._store.put(_whole(entry))
+        expires_at = entry.call.expires_at
+        if entry.ringing is not None and entry.caller.target.transport == "udp":
+            await self._look_at_caller(entry)
+        if expires_at and now > expires_at + SESSION_GRACE_SECONDS:
+            await self._terminate(entry, Cause.LOST, "session timer")
+
+    def _note_left(self, now: Epoch) -> None:
+        """Note the parties whose connection is gone: they have a grace period to come back."""
+        left, self._left = self._left, {}
+        for entry in self._entries.values():
+            if entry.callee is None:
+                continue  # while it rings, its transactions notice the loss
+            for line in (entry.caller, entry.callee):
+                target = line.target
+                registration = left.get(f"{target.node} {target.generation} {target.flow}")
+                if registration is not None and target.transport != "udp":
+                    is_caller = line is entry.caller
+                    self._absent.left(entry.call.id, target, registration, now, is_caller=is_caller)
+
+    async def _look_at_caller(self, entry: _Entry) -> None:
+        """End a ringing call if its caller over UDP answers no pings.
+
+        Only pings tell that such a caller is gone, and phones ring for it meanwhile.
+        """
+        target = entry.caller.target
+        if entry.is_watched and self._hurry(target.phone, target.ip, target.port):
+            await self._terminate(entry, Cause.LOST, "")
+
+    # absent.Parties
+
+    def speech(self, id: str, *, is_caller: bool) -> Speech | None:
+        """See absent.Parties."""
+        entry = self._entries.get(id)
+        if entry is None:
+            return None
+        return to_caller(_whole(entry)) if is_caller else to_callee(_whole(entry))
+
+    def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
+        """See absent.Parties. The dialog still knows the party by the Contact that it gave."""
+        entry = self._entries.get(id)
+        line = (entry.caller if is_caller else entry.callee) if entry is not None else None
+        if entry is None or line is None:
+            return  # the call ended while the store was read
+        moved = replace(line, target=replace(target, contact=line.target.contact or target.contact))
+        if is_caller:
+            entry.caller = moved
+        else:
+            entry.callee = moved
+
+    async def _look_at_parties(self, entries: list[_Entry], now: Epoch) -> None:
+        """End the calls with a party that has had neither a flow nor a registration for `GRACE_SECONDS`."""
+        asked: dict[str, None] = {}
+        doubtful: list[_Entry] = []
+        for entry in entries:
+            entry.looked_at = now
+            missing = [line.target.phone for line in self._lines(entry) if not self._is_connected(line)]
+            if missing:
+                doubtful.append(entry)
+                asked |= dict.fromkeys(missing)
+            else:
+                entry.missed_at = 0.0
+        if not doubtful:
+            return
+        phones = list(asked)
+        found = dict(zip(phones, await self._location.load(phones), strict=True))
+        for entry in doubtful:
+            lines = self._lines(entry)
+            if all(self._is_there(line, found, now, rings=entry.callee is None) for line in lines):
+                entry.missed_at = 0.0
+            elif not entry.missed_at:
+                entry.missed_at = now
+            if entry.missed_at and now - entry.missed_at >= GRACE_SECONDS and entry.call.id in self._entries:
+                await self._terminate(entry, Cause.LOST, "")
+
+    def _lines(self, entry: _Entry) -> tuple[Line, ...]:
+        """Return the lines to the parties that must be there.
+
+        While a call rings, its transactions notice a loss, except that of a caller on UDP.
+        """
+        if entry.callee is None:
+            is_udp = entry.is_watched and entry.caller.target.transport == "udp"
+            return (entry.caller,) if is_udp else ()
+        return (entry.caller, entry.callee) if entry.is_watched else (entry.callee,)
+
+    def _is_connected(self, line: Line) -> bool:
+        """Return whether the connection of the party is open; over UDP there is no connection."""
+        return line.target.transport != "udp" and self._reach.way(line.target) is not None
+
+    def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch, *, rings: bool) -> bool:
+        snapshot = found.get(line.target.phone)
+        if snapshot is None or self._is_connected(line):
+            return True
+        if line.target.transport == "udp" and has_fallen_silent(snapshot.live(now), line.target):
+            return False
+        return rings or bool(snapshot.heard(now))
+
+    def _ended_by(self, entry: _Entry, side: str) -> None:
+        party = entry.call.caller if side == "caller" else entry.call.callee
+        self._end(entry, Ending(Cause.HUNG_UP, self._clock(), by=party.number or side))
+
+    async def _terminate(self, entry: _Entry, cause: Cause, by: str) -> None:
+        if entry.ringing is not None:
+            entry.cause, entry.by = cause, by
+            entry.ringing.end(480 if cause is Cause.LOST else 487)
+            return
+        if not self._end(entry, Ending(cause, self._clock(), by=by)):
+            return  # it ended while other calls were checked
+        text = "Lost" if cause is Cause.LOST else "Ended by the operator"
+        reason = f'SIP;cause=480;text="{text}"'
+        await self._say_bye(_whole(entry), reason)
+
+    def _end(self, entry: _Entry, ending: Ending) -> bool:
+        """Forget the call and record its end; return whether it was still there."""
+        if self._entries.pop(entry.call.id, None) is None:
+            return False
+        self.lifetimes.over(entry.call.id)
+        self._bridge.delete(entry.call.relay)
+        self._metrics.calls(ending.cause)
+        self._store.ended(entry.call, ending)
+        return True
+
+    async def _say_bye(self, call: Call, reason: str) -> None:
+        """Send a BYE to both parties, each in the name of the other.
+
+        A party that cannot be reached now gets its BYE when it is back.
+        """
+        for speech in (to_caller(call), to_callee(call)):
+            if speech is not None:
+                number = forward.newer(speech.cseq)
+                self._owed.owe(speech, number, reason, await self._way_to(speech))
+
+    async def _way_to(self, speech: Speech) -> Way | None:
+        lost = speech.target
+        way = self._reach.way(lost)
+        if way is not None:
+            return way
+        try:
+            (snapshot,) = await self._location.load([lost.phone])
+        except StoreUnavailable:
+            return None
+        targets = again(snapshot.live(self._clock()), named_of(lost))
+        return next(iter(speech.ways(self._reach, targets)), None)
+
+
+def _is_about(entry: _Entry, tag: str) -> bool:
+    """Return whether the dialog with this callee tag is that of the call.
+
+    Dialogs with phones that only rang do not count.
+    """
+    return entry.callee is not None and entry.call.callee.tag == tag
+
+
+def _whole(entry: _Entry) -> Call:
+    """Return the call with everything that another node needs to end it."""
+    call = entry.call
+    caller = replace(
+        call.caller, target=dump_line(entry.caller), cseq=max(call.caller.cseq, entry.caller_cseq)
+    )
+    callee = call.callee
+    if entry.callee is not None:
+        callee = replace(callee, target=dump_line(entry.callee), cseq=max(callee.cseq, entry.callee_cseq))
+    return replace(call, caller=caller, callee=callee)

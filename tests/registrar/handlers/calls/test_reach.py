@@ -1,0 +1,83 @@
+"""handlers/calls/reach.py: over our own flow, or by the node that holds it."""
+
+from dataclasses import replace
+
+import pytest
+
+from registrar.handlers.calls.reach import PLACE, Way
+from registrar.model import Flow
+from registrar.rules.tokens import Target
+
+from ..world import World, request
+
+UDP = Target("id-b", "sip:201@10.0.0.8", "udp", "a", "g-a", 0, "198.51.100.8", 5070)
+TCP = Target("id-b", "sip:201@10.0.0.8", "tcp", "a", "g-a", 1, "198.51.100.8", 40_001)
+
+
+def target(like: Target, **changes: object) -> Target:
+    values = {name: getattr(like, name) for name in Target.__slots__} | changes
+    return Target(**values)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "node", "is_there"),
+    [
+        pytest.param(UDP, "", True, id="UDP, here"),
+        pytest.param(target(UDP, generation="old"), "", True, id="UDP, from before a restart"),
+        pytest.param(target(UDP, node="b"), "192.0.2.11:5060", True, id="UDP, at another node"),
+        pytest.param(target(UDP, node="gone"), "", True, id="UDP, of a node that is gone: from here"),
+        pytest.param(
+            target(UDP, node="b", generation="old"), "192.0.2.11:5060", True, id="UDP, its new process"
+        ),
+        pytest.param(TCP, "", True, id="TCP, here"),
+        pytest.param(target(TCP, flow=9), "", False, id="TCP, closed"),
+        pytest.param(target(TCP, generation="old"), "", False, id="TCP, from before a restart"),
+        pytest.param(
+            target(TCP, node="b", generation="g-b"), "192.0.2.11:5060", True, id="TCP, at another node"
+        ),
+        pytest.param(target(TCP, node="b", generation="old"), "", False, id="TCP, of its earlier process"),
+        pytest.param(target(TCP, node="gone"), "", False, id="TCP, of a node that is gone"),
+    ],
+)
+def test_the_way_to_a_target(wanted: Target, node: str, is_there: bool) -> None:
+    world = World()
+    world.lines.dial("tcp")
+    world.neighbours["b"] = ("g-b", "192.0.2.11:5060")
+    way = world.parts.reach.way(wanted)
+    assert (way is not None) is is_there
+    if way is not None:
+        assert way.node == node
+        there = ("192.0.2.11", 5060) if node else (way.flow.remote_ip, way.flow.remote_port)
+        assert (way.flow.remote_ip, way.flow.remote_port) == there
+        assert wanted.transport != "udp" or node or there == ("198.51.100.8", 5070)
+
+
+def test_over_our_own_flow_no_leave_is_needed() -> None:
+    reach = World().parts.reach
+    way = reach.way(UDP)
+    assert way is not None
+    assert reach.leave(way, "id-a", request()) == ()
+    assert reach.place(way) == "192.0.2.10:5060"
+
+
+def test_another_node_gets_leave_for_one_request_and_room_for_the_address() -> None:
+    world = World()
+    world.neighbours["b"] = ("g-b", "192.0.2.11:5060")
+    reach = world.parts.reach
+    way = reach.way(target(UDP, node="b"))
+    assert way is not None
+    asked = request("INVITE", "sip:201@acme.test")
+    ((name, value),) = reach.leave(way, "id-a", asked)
+    assert name == "Route" and value.endswith("@192.0.2.11:5060;lr>")
+    token = value[len("<sip:") :].partition("@")[0]
+    hop = world.seal.read_hop(token, asked.call_id, "1 INVITE", world.clock.now)
+    assert hop is not None and (hop.target, hop.caller) == (replace(way.target, contact=""), "id-a")
+    assert reach.place(way) == PLACE
+
+
+def test_each_via_has_a_branch_of_its_own() -> None:
+    reach = World().parts.reach
+    way = Way(UDP, Flow("udp", "192.0.2.10", 5060, "198.51.100.8", 5070))
+    one, other = reach.via(way, "z9hG4bKmark"), reach.via(way, "z9hG4bKmark")
+    assert one != other
+    assert all(via.startswith("SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKmark") for via in (one, other))
