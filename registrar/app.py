@@ -20,14 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from registrar.driver import Driver, epoch, mono
 from registrar.errors import ConfigurationError, StoreUnavailable
+from registrar.handlers.admission import Gatekeeper
 from registrar.handlers.checks import Screen
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.gate import Gate
+from registrar.handlers.methods import Services
 from registrar.handlers.registration.changes import Changes
 from registrar.handlers.registration.expiry import Expiry
 from registrar.handlers.registration.flows import Flows
 from registrar.handlers.registration.pings import Pings
-from registrar.handlers.registration.register import Register
+from registrar.handlers.registration.register import Registrar
 from registrar.handlers.trail import Trail
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
@@ -274,16 +276,21 @@ class SipSide:
             self._telephony.bridge.habits.registered(phone.id, stands)
 
     def _make_driver(self, requests: asyncio.TaskGroup) -> Driver:
-        register = Register(
+        gatekeeper = Gatekeeper(
             self._directory,
             self._location,
             self._access,
             epoch,
             self._metrics,
-            process=self._process,
-            is_our_name=self._is_our_name,
             is_for_us=self._guard.is_for_us,
             recheck=lambda phone: self._changes.note(Change(phones=(phone,))),
+            bound=self._bound,
+        )
+        registrar = Registrar(
+            self._location,
+            self._metrics,
+            self._process,
+            is_our_name=self._is_our_name,
             is_dead=self._flows.is_dead,
             bound=self._bound,
         )
@@ -306,8 +313,8 @@ class SipSide:
             self._screen,
             self._directory,
             self._gate,
-            register,
-            calls.calling,
+            gatekeeper,
+            Services(registrar, calls.calling),
             calls.dialogs,
             calls.hops,
             self._flows,

@@ -13,7 +13,9 @@ from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import Answer
 from registrar.handlers.checks import Screen, Silence, Verdict
 from registrar.handlers.dispatch import Dispatch
-from registrar.handlers.network import Asker, Served
+from registrar.handlers.method import UNKNOWN
+from registrar.handlers.methods import ENDING
+from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
 from registrar.handlers.registration.pings import PREFIX
 from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
@@ -38,8 +40,6 @@ from registrar.transaction import (
 MAX_TASKS: Final = 5_000
 """Maximum number of requests served at once; beyond it, 503 without a task."""
 TAG_BYTES: Final = 8
-FINISHING: Final = frozenset({"ACK", "BYE", "CANCEL"})
-"""Requests that end something: they are served even while the service stops."""
 
 log = logging.getLogger(__name__)
 trace = logging.getLogger("registrar.trace")
@@ -95,9 +95,9 @@ class Driver:
         self._layer = layer
         self._screen = screen
         self._dispatch: Dispatch | None = None
-        self._askers: dict[Key, Asker] = {}
+        self._users: dict[Key, ClientTransactionUser] = {}
         """The senders that are told about the responses, by client transaction."""
-        self._works: dict[Key, Work | Settled] = {}
+        self._received: dict[Key, ReceivedRequest | AnsweredRequest] = {}
         """The INVITEs that are served or answered, by their server transaction."""
         self._amplification = Amplification()
         self._metrics = metrics
@@ -192,7 +192,7 @@ class Driver:
 
     def _serve(self, request: Request, flow: Flow, key: Key) -> None:
         request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
-        if self.draining and request.method not in FINISHING:
+        if self.draining and request.method not in ENDING:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "2"),)))
             return
         if request.method == "CANCEL" and self._cancel(request, flow):
@@ -207,18 +207,18 @@ class Driver:
         elif self._open >= MAX_TASKS:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "5"),)))
         else:
-            work = Work(self, request, flow, key)
+            work = ReceivedRequest(self, request, flow, key)
             if request.method == "INVITE" and not self._arrives(work):
                 return
             self._open += 1
             self._idle.clear()
             self._tasks.create_task(self._work(work, verdict))
 
-    def _arrives(self, work: "Work") -> bool:
+    def _arrives(self, work: "ReceivedRequest") -> bool:
         """Note an INVITE, so that a CANCEL finds it from now on; return False if it is a duplicate."""
-        twin = self._works.get(work.key)
+        twin = self._received.get(work.key)
         if twin is None:
-            self._works[work.key] = work
+            self._received[work.key] = work
         elif twin.came_by(work.flow):
             self.drop("twin", work.flow, "the same INVITE is being worked on", work.request)
             return False
@@ -229,14 +229,14 @@ class Driver:
 
         Return False if there is no such INVITE.
         """
-        work = self._works.get(cancelled_key(request))
+        work = self._received.get(cancelled_key(request))
         if work is None or not work.came_by(flow):
             return False
         self._reply(request, flow, Answer(200))
         work.cancel(request.headers.get("reason") or "")
         return True
 
-    async def _work(self, work: "Work", verdict: Verdict) -> None:
+    async def _work(self, work: "ReceivedRequest", verdict: Verdict) -> None:
         try:
             if self._dispatch is not None:
                 await self._dispatch.serve(work, verdict)
@@ -248,8 +248,8 @@ class Driver:
             with contextlib.suppress(Exception):  # no message may end the process
                 work.reply(Answer(500))
         finally:
-            if not work.accepted and self._works.get(work.key) is work:
-                del self._works[work.key]  # it was refused without a transaction
+            if not work.accepted and self._received.get(work.key) is work:
+                del self._received[work.key]  # it was refused without a transaction
             self._open -= 1
             if not self._open:
                 self._idle.set()
@@ -265,10 +265,10 @@ class Driver:
             self._metrics.unhandled.inc()
             log.exception("a handler could not go on")
 
-    def finished(self, work: "Work") -> None:
+    def finished(self, work: "ReceivedRequest") -> None:
         """Note that the final answer to a request was sent; keep of an INVITE only what a CANCEL needs."""
-        if work.accepted and work.key in self._works:
-            self._works[work.key] = Settled(work.flow)
+        if work.accepted and work.key in self._received:
+            self._received[work.key] = AnsweredRequest(work.flow)
         if work.phone is not None:
             seconds = mono() - work.started
             if work.request.method == "REGISTER":
@@ -279,23 +279,23 @@ class Driver:
         """Handle that the connection `flow` is gone: end all transactions on it."""
         self._perform(self._layer.closed(flow, mono()))
 
-    def accept(self, work: "Work") -> bool:
+    def accept(self, work: "ReceivedRequest") -> bool:
         """Make the server transaction; return False if a duplicate has one already. Raises TableFull."""
         accepted = self._layer.accept(work.request, work.flow, mono(), work.key) is not None
         if not accepted:
             self.drop("twin", work.flow, "the same request is being served", work.request)
         elif work.request.method == "INVITE":
-            self._works[work.key] = work
+            self._received[work.key] = work
         self._arm()
         return accepted
 
     # handlers.network.Network
 
-    def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
+    def request(self, request: Request, flow: Flow, user: ClientTransactionUser | None) -> Key:
         """See Network."""
         key, actions = self._layer.request(request, flow, mono())
-        if asker is not None:
-            self._askers[key] = asker
+        if user is not None:
+            self._users[key] = user
         self._metrics.requested(method_label(request.method))
         self._send_first(actions)
         return key
@@ -306,15 +306,15 @@ class Driver:
 
     def forget(self, key: Key) -> None:
         """See Network."""
-        self._askers.pop(key, None)
+        self._users.pop(key, None)
         self._layer.forget(key)
 
-    def entrust(self, key: Key, asker: Asker | None) -> None:
+    def entrust(self, key: Key, user: ClientTransactionUser | None) -> None:
         """See Network."""
-        if asker is None:
-            self._askers.pop(key, None)
-        elif key in self._askers:
-            self._askers[key] = asker
+        if user is None:
+            self._users.pop(key, None)
+        elif key in self._users:
+            self._users[key] = user
 
     def original(self, key: Key) -> Request | None:
         """See Network."""
@@ -432,18 +432,18 @@ class Driver:
     def _tell_whom_it_concerns(self, action: Answered | Deliver | TimedOut | Failed | Ended) -> None:
         key = action.key
         if isinstance(action, Answered):
-            asker = self._askers.get(key)
-            if asker is None:
+            user = self._users.get(key)
+            if user is None:
                 return
             if action.response.status >= 200 and action.response.cseq[1] != "INVITE":
-                del self._askers[key]
-            asker.answered(key, action.response)
+                del self._users[key]
+            user.answered(key, action.response)
         elif isinstance(action, Deliver):  # an ACK with the branch of its INVITE goes where its Route leads
             self._serve(action.request, action.flow, key)
         else:
-            asker, work = self._askers.pop(key, None), self._works.pop(key, None)
-            if asker is not None and not isinstance(action, Ended):
-                asker.gave_up(key, timed_out=isinstance(action, TimedOut))
+            user, work = self._users.pop(key, None), self._received.pop(key, None)
+            if user is not None and not isinstance(action, Ended):
+                user.gave_up(key, timed_out=isinstance(action, TimedOut))
             if work is not None and isinstance(action, Failed):
                 work.gone()
 
@@ -492,17 +492,18 @@ def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
     return blake2b(data, digest_size=TAG_BYTES, key=key).hexdigest()
 
 
-class Work:
-    """One request while it is served; implements handlers.network.Exchange."""
+class ReceivedRequest:
+    """One request while it is served; implements handlers.network.ServerRequest."""
 
     __slots__ = (
         "_cancelled",
         "_driver",
         "_gone",
-        "_served",
+        "_user",
         "accepted",
         "flow",
         "key",
+        "method",
         "phone",
         "request",
         "started",
@@ -512,7 +513,7 @@ class Work:
 
     def __init__(self, driver: Driver, request: Request, flow: Flow, key: Key) -> None:
         self._driver = driver
-        self._served: Served | None = None
+        self._user: ServerTransactionUser | None = None
         self._cancelled: str | None = None
         """Reason of the CANCEL, for a handler that begins to serve later; None: there was no CANCEL."""
         self._gone = False
@@ -522,6 +523,7 @@ class Work:
         """Whether the server transaction is made."""
         self.request = request
         self.flow = flow
+        self.method = UNKNOWN
         self.phone: Phone | None = None
         self.started = mono()
         self.status = 0
@@ -529,40 +531,40 @@ class Work:
         """What is wrong with the request, if it was refused."""
 
     def accept(self) -> bool:
-        """See Exchange."""
+        """See ServerRequest."""
         if not self.accepted:
             self.accepted = self._driver.accept(self)
         return self.accepted
 
-    def serve(self, served: Served) -> None:
-        """See Exchange."""
+    def serve(self, user: ServerTransactionUser) -> None:
+        """See ServerRequest."""
         if self.request.method != "INVITE":
             return  # no CANCEL comes, and without an answer (RFC 4320) a reference cycle would stay
         if self._gone:
-            served.caller_gone()
+            user.caller_gone()
             return
-        self._served = served
+        self._user = user
         if self._cancelled is not None:
-            served.cancel(self._cancelled)
+            user.cancel(self._cancelled)
 
     def drop(self, reason: str, why: str) -> None:
-        """See Exchange."""
+        """See ServerRequest."""
         self._driver.drop(reason, self.flow, why, self.request)
 
     def reply(self, answer: Answer) -> None:
-        """See Exchange."""
+        """See ServerRequest."""
         self.why = answer.why
         self._driver.reply(self.request, self.flow, answer, self.key if self.accepted else None)
         self._note(answer.status)
 
     def respond(self, response: Response) -> None:
-        """See Exchange."""
+        """See ServerRequest."""
         if self.accepted:
             self._driver.respond(response, self.key)
         self._note(response.status)
 
     def repeater(self) -> Callable[[], None]:
-        """See Exchange."""
+        """See ServerRequest."""
         return partial(self._driver.repeat, self.key) if self.accepted else _nothing
 
     def came_by(self, flow: Flow) -> bool:
@@ -572,24 +574,24 @@ class Work:
     def cancel(self, reason: str) -> None:
         """Handle a CANCEL of the caller."""
         self._cancelled = reason
-        if self._served is not None:
-            self._served.cancel(reason)
+        if self._user is not None:
+            self._user.cancel(reason)
 
     def gone(self) -> None:
         """Handle that the caller's connection is closed."""
         self._gone = True
-        served, self._served = self._served, None  # nothing more comes: break the reference cycle
-        if served is not None:
-            served.caller_gone()
+        user, self._user = self._user, None  # nothing more comes: break the reference cycle
+        if user is not None:
+            user.caller_gone()
 
     def _note(self, status: int) -> None:
         if status >= 200 and not self.status:
             self.status = status
-            self._served = None  # the caller's actions no longer matter: break the reference cycle
+            self._user = None  # the caller's actions no longer matter: break the reference cycle
             self._driver.finished(self)
 
 
-class Settled:
+class AnsweredRequest:
     """A record of an answered INVITE: a CANCEL finds it, and has no effect any more."""
 
     __slots__ = ("_flow",)
@@ -598,14 +600,14 @@ class Settled:
         self._flow = flow
 
     def came_by(self, flow: Flow) -> bool:
-        """See Work."""
+        """See ReceivedRequest."""
         return _is_same_way(self._flow, flow)
 
     def cancel(self, reason: str) -> None:
-        """See Work."""
+        """See ReceivedRequest."""
 
     def gone(self) -> None:
-        """See Work."""
+        """See ReceivedRequest."""
 
 
 def _is_same_way(ours: Flow, theirs: Flow) -> bool:

@@ -25,6 +25,8 @@ ELSEWHERE: Final = {
     "model": "tests/registrar/rules/test_register.py",
     "ports": CONTRACT + "test_location.py",
     "handlers/answers": "tests/registrar/handlers/test_checks.py",
+    "handlers/admission": "tests/registrar/handlers/registration/test_register.py",
+    "handlers/method": "tests/registrar/handlers/test_methods.py",
     "handlers/network": "tests/registrar/test_driver.py",
     "transaction/actions": "tests/registrar/transaction/test_layer.py",
     "transaction/state": "tests/registrar/transaction/test_layer.py",

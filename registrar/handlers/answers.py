@@ -5,15 +5,6 @@ from typing import Final
 
 from registrar.rules import session
 
-OUTSIDE: Final = ("INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH")
-"""Methods that a phone may send to another one outside a dialog.
-
-They are challenged with 407, under the same access rule as REGISTER.
-"""
-INSIDE: Final = ("ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "NOTIFY")
-"""Methods that belong to an existing call or subscription."""
-SERVED: Final = ("REGISTER", "OPTIONS", *OUTSIDE, *INSIDE)
-ALLOW: Final = ("Allow", ", ".join(SERVED))
 RETRY_AFTER: Final = 5
 
 
@@ -58,7 +49,3 @@ NO_EVENTS: Final = Answer(
 CONTACT_TOO_LONG: Final = Answer(
     400, "Contact Too Long", why="Contact: 300 characters are the most for a URI that is not registered"
 )
-HERE: Final = Answer(200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", "outbound, timer")))
-"""The answer to OPTIONS: the capabilities of this service (RFC 3261 section 11.2)."""
-STALE: Final = Answer(401)
-"""The digest is right, but its nonce may not be used. A challenge that says so is sent instead."""

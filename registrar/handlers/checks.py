@@ -12,10 +12,9 @@ from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg, Seal
 from registrar.sip import Request, first, parse_name_addr, pieces, split
 
-from .answers import ALLOW, HERE, INSIDE, NO_SUCH_CALL, OUT_OF_HOPS, OUTSIDE, SERVED, Answer
-
-SUPPORTED: Final = frozenset({"outbound", "timer"})
-"""Option tags that are allowed in Require; Path is refused until edge proxies are supported."""
+from .answers import NO_SUCH_CALL, OUT_OF_HOPS, Answer
+from .method import Method, Tags
+from .methods import ALLOW, CAPABILITIES, SUPPORTED, inside, is_served, outside
 
 MAX_TAGS: Final = 64
 """Maximum number of option tags that are read from a header; the IANA registry has forty."""
@@ -46,27 +45,31 @@ class Screen:
 
     def sort(self, request: Request, flow: Flow, now: Epoch) -> Answer | Silence | Verdict:
         """Return the answer, or what a handler must verify."""
-        if request.method not in ("REGISTER", "CANCEL") and "route" in request.headers:
+        method = inside(request.method)
+        if not method.is_hop_by_hop and "route" in request.headers:
             recorded = self._recorded(request, now)
             if recorded is not None:
-                return _unsupported(request.headers.all("proxy-require"), request) or recorded
-        if request.method == "ACK":
+                rows = request.headers.all("proxy-require")
+                return (_unsupported(rows) if rows and method.is_answered else None) or recorded
+        if not method.is_answered:
             return Silence()  # an ACK is never answered and never challenged
-        refused = self._refused(request)
+        row = outside(request)
+        refused = self._refused(request, row.method if row is not None else None)
         if refused is not None:
             return refused
-        if request.method == "OPTIONS" and request.uri.user is None:
-            return HERE
+        if row is None or not row.method.challenge:
+            return CAPABILITIES
         claim = self._guard.claim(request, flow.remote_ip)
-        return claim if claim is not None else self.challenge(request, flow, now)
+        return claim if claim is not None else self.challenge(request, flow, row.method, now)
 
-    def challenge(self, request: Request, flow: Flow, now: Epoch, *, stale: bool = False) -> Answer:
+    def challenge(
+        self, request: Request, flow: Flow, method: Method, now: Epoch, *, stale: bool = False
+    ) -> Answer:
         """Return a 401 or 407 with a new nonce, the same for all users (decision 1; section 22.1)."""
         realm = self._guard.realm(request)
         values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
-        proxy = goes_on(request)
-        name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
-        return Answer(407 if proxy else 401, "", tuple([(name, value) for value in values]))
+        name = "Proxy-Authenticate" if method.is_proxied else "WWW-Authenticate"
+        return Answer(method.challenge, "", tuple([(name, value) for value in values]))
 
     def _recorded(self, request: Request, now: Epoch) -> Leg | Hop | None:
         """Return the content of our token in the Route, or None if there is no valid token."""
@@ -113,29 +116,30 @@ class Screen:
                 return leg
         return None
 
-    def _refused(self, request: Request) -> Answer | None:
-        uri, method = request.uri, request.method
+    def _refused(self, request: Request, method: Method | None) -> Answer | None:
+        """Return the answer that refuses a request outside a dialog; `method` is None if it has no row."""
+        uri = request.uri
         if not uri.is_sip:
             return Answer(416, why=f"Request-URI: {uri.scheme[:20]} is not a SIP scheme")
-        if self._is_out_of_hops(request):
+        if self._is_out_of_hops(request, method):
             return OUT_OF_HOPS
-        if method not in SERVED:
-            return Answer(501, headers=(ALLOW,), why=f"{method} is not served here")
-        if method in INSIDE or (request.to.tag is not None and _may_be_inside(request)):
-            return NO_SUCH_CALL  # it carries no valid token
-        return _unsupported(_required(request), request)
+        if method is None:
+            if is_served(request.method):
+                return NO_SUCH_CALL  # it belongs into a dialog, and carries no valid token
+            return Answer(501, headers=(ALLOW,), why=f"{request.method} is not served here")
+        if request.to.tag is not None and not method.is_for_server:
+            return NO_SUCH_CALL
+        rows = request.headers.all("proxy-require")
+        if method.tags is Tags.ALL:
+            rows = request.headers.all("require") + rows
+        return _unsupported(rows) if rows else None
 
-    def _is_out_of_hops(self, request: Request) -> bool:
-        if request.headers.get("max-forwards") not in ("0", "00", "000") or request.method == "REGISTER":
+    def _is_out_of_hops(self, request: Request, method: Method | None) -> bool:
+        if request.headers.get("max-forwards") not in ("0", "00", "000"):
             return False
-        uri = request.uri
-        return uri.user is not None and (request.method in OUTSIDE or not self._is_our_address(uri.host_key))
-
-
-def goes_on(request: Request) -> bool:
-    """Return whether a request is for another phone: it begins something there, or it belongs to a dialog."""
-    method = request.method
-    return method in OUTSIDE or method in INSIDE or (request.to.tag is not None and method != "REGISTER")
+        if request.uri.user is None or (method is not None and method.is_for_server):
+            return False
+        return (method is not None and method.is_proxied) or not self._is_our_address(request.uri.host_key)
 
 
 def _token(request: Request) -> str | None:
@@ -146,18 +150,8 @@ def _token(request: Request) -> str | None:
         return None
 
 
-def _may_be_inside(request: Request) -> bool:
-    """Return whether a To-tag of the request means a dialog.
-
-    It means nothing in a REGISTER (section 10.2), nor in an OPTIONS that asks about this service.
-    """
-    return request.method != "REGISTER" and (request.method != "OPTIONS" or request.uri.user is not None)
-
-
-def _unsupported(rows: list[str], request: Request) -> Answer | None:
-    """Return a 420 if one of the option tags is unknown here, else None; an ACK is never answered."""
-    if not rows or request.method == "ACK":
-        return None
+def _unsupported(rows: list[str]) -> Answer | None:
+    """Return a 420 if one of the option tags is unknown here, else None."""
     tags = [tag.strip() for row in rows for tag in row.split(",", MAX_TAGS)[:MAX_TAGS]]
     unknown = [tag for tag in tags if tag and tag.lower() not in SUPPORTED]
     if not unknown:
@@ -167,14 +161,3 @@ def _unsupported(rows: list[str], request: Request) -> Answer | None:
         headers=(("Unsupported", ", ".join(unknown)),),
         why="Require or Proxy-Require: unknown option tag",
     )
-
-
-def _required(request: Request) -> list[str]:
-    """Return the option tags that we must support.
-
-    If the request is passed on, these are only the tags for proxies (section 16.3 step 5).
-    """
-    rows = request.headers.all("proxy-require")
-    if request.method not in OUTSIDE:
-        rows = request.headers.all("require") + rows
-    return rows

@@ -1,4 +1,4 @@
-"""From a claim to an answer: find the phone, check its digest, and apply the rules of the method."""
+"""From the stateless checks to the service: authenticate the sender, admit the phone, serve the request."""
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
@@ -7,15 +7,15 @@ from registrar.ports import Clock, Directory
 from registrar.rules.auth import Claim, Guard
 from registrar.rules.tokens import Hop, Leg
 
-from .answers import BUSY, HERE, NOT_ITS_PHONE, OUTSIDE, STALE
-from .calls.calling import Calling
+from .admission import Admitted, Challenge, Gatekeeper, Noted, Step
+from .answers import BUSY, NOT_ITS_PHONE
 from .calls.dialogs import Dialogs
 from .calls.node_relay import Hops
 from .checks import Screen, Verdict
 from .gate import Gate
-from .network import Exchange
+from .methods import Services, inside, outside
+from .network import ServerRequest
 from .registration.flows import Flows
-from .registration.register import Register
 
 
 class Dispatch:
@@ -27,8 +27,8 @@ class Dispatch:
         screen: Screen,
         directory: Directory,
         gate: Gate,
-        register: Register,
-        calling: Calling,
+        gatekeeper: Gatekeeper,
+        services: Services,
         dialogs: Dialogs,
         hops: Hops,
         flows: Flows,
@@ -39,86 +39,94 @@ class Dispatch:
         self._screen = screen
         self._directory = directory
         self._gate = gate
-        self._register = register
-        self._calling = calling
+        self._gatekeeper = gatekeeper
+        self._services = services
         self._dialogs = dialogs
         self._hops = hops
         self._flows = flows
         self._clock = clock
         self._metrics = metrics
 
-    async def serve(self, exchange: Exchange, verdict: Verdict) -> None:
+    async def serve(self, request: ServerRequest, verdict: Verdict) -> None:
         """Serve one request until it is answered, or until another handler owes the answer."""
-        if isinstance(verdict, Leg):
-            if not await self._dialogs.serve(exchange, verdict):
-                await self._prove(exchange, verdict)
-        elif isinstance(verdict, Hop):
-            await self._hops.serve(exchange, verdict)
-        else:
-            await self._go_on(exchange, verdict)
+        if isinstance(verdict, Claim):
+            await self._serve_outside(request, verdict)
+            return
+        request.method = inside(request.request.method)
+        if isinstance(verdict, Hop):
+            await self._hops.serve(request, verdict)
+        elif not await self._dialogs.serve(request, verdict):
+            await self._serve_inside(request, verdict)
 
-    async def _go_on(self, exchange: Exchange, claim: Claim) -> None:
-        """Authenticate a request outside a dialog; serve it unless the registrar answers it."""
-        phone, request = await self._authenticate(exchange, claim), exchange.request
+    async def _serve_outside(self, request: ServerRequest, claim: Claim) -> None:
+        row = outside(request.request)
+        if row is None:  # the checks have refused it
+            return
+        request.method = row.method
+        phone = await self._authenticate(request, claim)
         if phone is None:
             return
-        if request.method in OUTSIDE:
-            await self._calling.serve(exchange, phone)
-        elif request.uri.user is not None:
-            await self._calling.look(exchange, phone)
-        else:
-            exchange.reply(HERE)
+        admitted = await self._admit(request, phone, claim, row.step(self._services, request))
+        if admitted is not None and row.serve is not None:
+            await row.serve(self._services, request, admitted)
 
-    async def _prove(self, exchange: Exchange, leg: Leg) -> None:
+    async def _serve_inside(self, request: ServerRequest, leg: Leg) -> None:
         """Authenticate and serve a request of a dialog that came another way.
 
         It came by a new connection, or a NAT gave it another port.
         """
-        request, flow = exchange.request, exchange.flow
-        claim = self._guard.claim(request, flow.remote_ip)
+        claim = self._guard.claim(request.request, request.flow.remote_ip)
         if claim is None:
-            self._metrics.auth("challenge")
-            exchange.reply(self._screen.challenge(request, flow, self._clock()))
+            self._challenge(request, stale=False)
             return
-        phone = await self._authenticate(exchange, claim)
-        if phone is not None and phone.id == leg.sender:
-            await self._dialogs.go_on(exchange, leg, phone)
-        elif phone is not None:
-            exchange.reply(NOT_ITS_PHONE)
+        phone = await self._authenticate(request, claim)
+        if phone is None:
+            return
+        admitted = await self._admit(request, phone, claim, Noted(request.method, request.flow))
+        if admitted is not None and admitted.id == leg.sender:
+            await self._dialogs.go_on(request, leg, admitted)
+        elif admitted is not None:
+            request.reply(NOT_ITS_PHONE)
 
-    async def _authenticate(self, exchange: Exchange, claim: Claim) -> Phone | None:
-        """Return the phone whose request must be served further, or None if nothing more is to be done."""
-        request, flow = exchange.request, exchange.flow
+    async def _authenticate(self, request: ServerRequest, claim: Claim) -> Phone | None:
+        """Return the phone whose digest is right, or None if the request is answered."""
         credentials, now = claim.credentials, self._clock()
         if not claim.nonce.usable(now):
             # RFC 7616 section 3.3. The digest is not checked: that guess would not be counted.
-            self._metrics.auth("stale")
-            exchange.reply(self._screen.challenge(request, flow, now, stale=True))
+            self._challenge(request, stale=True)
             return None
         phone = None
-        if self._gate.sure.get((flow.remote_ip, credentials.username, credentials.realm), 0.0) > now:
+        if self._gate.sure.get((request.flow.remote_ip, credentials.username, credentials.realm), 0.0) > now:
             try:
                 phone = self._directory.peek(
                     credentials.username, credentials.realm
                 ) or await self._directory.find(credentials.username, credentials.realm)
             except StoreUnavailable:
-                exchange.reply(BUSY)
+                request.reply(BUSY)
                 return None
-        if phone is None or not self._guard.proves(claim, request.method, phone):
-            phone = await self._gate.prove(exchange, claim)
-            if phone is None:
-                return None
-        if not exchange.accept():
+        if phone is None or not self._guard.proves(claim, request.request.method, phone):
+            return await self._gate.prove(request, claim)
+        return phone
+
+    async def _admit(self, request: ServerRequest, phone: Phone, claim: Claim, step: Step) -> Phone | None:
+        """Return the phone whose request must be served, or None if nothing more is to be done."""
+        if not request.accept():
             return None
-        exchange.phone = phone
-        self._flows.authenticated(flow, phone)
-        answer = await self._register.serve(request, flow, phone, claim)
-        if answer is STALE:
-            self._metrics.auth("stale")
-            exchange.reply(self._screen.challenge(request, flow, self._clock(), stale=True))
+        request.phone = phone
+        self._flows.authenticated(request.flow, phone)
+        admission = await self._gatekeeper.admit(phone, request.flow, claim, step)
+        if isinstance(admission, Challenge):
+            self._challenge(request, stale=admission.stale)
             return None
         self._metrics.auth("ok")
-        if answer is HERE:
-            return phone
-        exchange.reply(answer)
-        return None
+        answer = admission.answer
+        if answer is not None:
+            request.reply(answer)
+            return None
+        return admission.phone if isinstance(admission, Admitted) else None
+
+    def _challenge(self, request: ServerRequest, *, stale: bool) -> None:
+        self._metrics.auth("stale" if stale else "challenge")
+        request.reply(
+            self._screen.challenge(request.request, request.flow, request.method, self._clock(), stale=stale)
+        )

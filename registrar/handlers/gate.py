@@ -19,7 +19,7 @@ from registrar.rules.guesses import FREE, HOLD_SECONDS, MAX_LOGS, Guesser, Ledge
 
 from .answers import BUSY, Answer
 from .checks import Screen
-from .network import Exchange
+from .network import ServerRequest
 from .trail import HELD, WRONG, Trail
 from .turns import Turns
 
@@ -82,7 +82,7 @@ class Gate:
         self._until = until
         self._ipv6_prefix = ipv6_prefix
 
-    async def prove(self, exchange: Exchange, claim: Claim) -> Phone | None:
+    async def prove(self, exchange: ServerRequest, claim: Claim) -> Phone | None:
         """Return the phone that proved itself by the digest, or None if the request is answered.
 
         The nonce must be usable. A wrong digest with any other nonce is not a guess, and must not be checked.
@@ -219,7 +219,7 @@ class Gate:
 
     async def _wrong(
         self,
-        exchange: Exchange,
+        exchange: ServerRequest,
         account: str,
         who: Guesser,
         place: Place,
@@ -233,7 +233,9 @@ class Gate:
             await self._count(who, now)
         self._trail.note(exchange.request, exchange.flow, account, phone, WRONG)
         await self._until(Mono(exchange.started + FAILED_SECONDS))
-        exchange.reply(self._screen.challenge(exchange.request, exchange.flow, self._clock()))
+        exchange.reply(
+            self._screen.challenge(exchange.request, exchange.flow, exchange.method, self._clock())
+        )
 
     def _shake(self, who: Guesser, place: Place) -> None:
         """Take an account off the fast path, which ignores holds; the account stays good."""
@@ -255,7 +257,7 @@ class Gate:
         if taken.is_held(now):
             self._counted(who, taken)
 
-    async def _refuse(self, exchange: Exchange, account: str, held: Epoch) -> None:
+    async def _refuse(self, exchange: ServerRequest, account: str, held: Epoch) -> None:
         self._metrics.auth("held")
         self._trail.note(exchange.request, exchange.flow, account, None, HELD)
         await self._until(Mono(exchange.started + FAILED_SECONDS))

@@ -8,9 +8,10 @@ from registrar.sip import Request, Response
 from registrar.transaction import Key
 
 from .answers import Answer
+from .method import Method
 
 
-class Asker(Protocol):
+class ClientTransactionUser(Protocol):
     """The sender of a request, which is told about the responses."""
 
     def answered(self, key: Key, response: Response) -> None:
@@ -23,10 +24,10 @@ class Asker(Protocol):
 class Network(Protocol):
     """The part of the driver that sends messages."""
 
-    def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
+    def request(self, request: Request, flow: Flow, user: ClientTransactionUser | None) -> Key:
         """Send a request in a client transaction, and return its key. Raises TableFull.
 
-        `asker` is told about the responses; None: nothing is told.
+        `user` is told about the responses; None: nothing is told.
         """
 
     def send(self, message: Request | Response, flow: Flow) -> None:
@@ -35,14 +36,14 @@ class Network(Protocol):
     def forget(self, key: Key) -> None:
         """End one of our client transactions whose responses are not needed any more."""
 
-    def entrust(self, key: Key, asker: Asker | None) -> None:
-        """Tell `asker` about the responses to our request from now on; None: nothing is told."""
+    def entrust(self, key: Key, user: ClientTransactionUser | None) -> None:
+        """Tell `user` about the responses to our request from now on; None: nothing is told."""
 
     def original(self, key: Key) -> Request | None:
         """Return our request as it was sent, or None if its transaction is over."""
 
 
-class Served(Protocol):
+class ServerTransactionUser(Protocol):
     """The handler of an INVITE, which must know what the caller does meanwhile."""
 
     def cancel(self, reason: str) -> None:
@@ -52,11 +53,13 @@ class Served(Protocol):
         """Handle that the caller's connection is closed: no response can reach the caller."""
 
 
-class Exchange(Protocol):
+class ServerRequest(Protocol):
     """One request while it is served, as the driver sees it."""
 
     request: Request
     flow: Flow
+    method: Method
+    """The facts about its method in its place: outside or inside a dialog."""
     phone: Phone | None
     """The phone that sent it, once that is proven."""
     started: Mono
@@ -68,8 +71,8 @@ class Exchange(Protocol):
         Return False if a duplicate of this request is being served: then send no answer.
         """
 
-    def serve(self, served: Served) -> None:
-        """Tell `served` from now on what the caller does."""
+    def serve(self, user: ServerTransactionUser) -> None:
+        """Tell `user` from now on what the caller does."""
 
     def drop(self, reason: str, why: str) -> None:
         """Send no answer; `reason` is a metric label, `why` a text for the debug log."""

@@ -1,7 +1,7 @@
 """The bindings of a phone after a REGISTER (RFC 3261 section 10.3, RFC 5626 section 6)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -209,6 +209,16 @@ def hear(before: Snapshot, back: list[Binding], reason: str, now: Epoch) -> Acce
     return Accepted(bindings, (*_run_out(before, now), *events))
 
 
+def silent_at(bindings: Sequence[Binding], transport: str, ip: str, port: int) -> list[Binding]:
+    """Return the silent bindings from one place; a request from there shows that the phone is back."""
+    place = (transport, ip, port)
+    return [
+        binding
+        for binding in bindings
+        if binding.silent_since and (binding.transport, binding.public_ip, binding.public_port) == place
+    ]
+
+
 def contact_values(bindings: tuple[Binding, ...], touched: frozenset[str], now: Epoch) -> list[str]:
     """Return the Contact values of a 200: every binding with its remaining time, the request's own first."""
     own_first = sorted(bindings, key=lambda binding: binding.contact not in touched)
@@ -362,16 +372,11 @@ def _heard_from(others: list[Binding], origin: Origin, now: Epoch, events: list[
 
     Any REGISTER from there, over any node, shows that the phone is back. Append the events to `events`.
     """
-    silent = [binding for binding in others if binding.silent_since and _is_from(binding, origin)]
+    silent = silent_at(others, origin.transport, origin.public_ip, origin.public_port)
     if not silent:
         return others
     events.extend(_ended(binding, EventKind.REGISTERED, HEARD, now) for binding in silent)
     return [replace(binding, silent_since=0) if binding in silent else binding for binding in others]
-
-
-def _is_from(binding: Binding, origin: Origin) -> bool:
-    place = (origin.transport, origin.public_ip, origin.public_port)
-    return (binding.transport, binding.public_ip, binding.public_port) == place
 
 
 def _event(binding: Binding, replaced: list[Binding], now: Epoch) -> Event | None:

@@ -12,14 +12,10 @@ from registrar.sip import unescape
 
 from .tokens import Named, Target, contact_mark, instance_mark, target_of
 
-DIALOG_MAKERS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
-"""Methods that create a dialog, or an implicit subscription (RFC 3515): they get a Record-Route."""
 NUMBER: Final = re.compile(r"[-.()]*+[0-9*#+][-.()0-9*#+]*+")
 """A telephone number with visual separators (RFC 3966 section 5.1.1)."""
 SEPARATORS: Final = str.maketrans("", "", "-.()")
 
-ROUTED = DIALOG_MAKERS | {"MESSAGE"}
-"""Methods that are routed from phone to phone outside a dialog."""
 SIPS: Final = "sips:"
 SECURE: Final = frozenset({"tls", "wss"})
 """Transports by which a `sips:` URI is reached."""

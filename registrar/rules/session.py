@@ -1,4 +1,7 @@
-"""Session timers in a proxy, which adds them to requests and to responses without them (RFC 4028)."""
+"""Session timers in a proxy, which adds them to INVITE and UPDATE, and to 2xx without them (RFC 4028).
+
+No function here may be called for another method.
+"""
 
 import re
 from typing import Final
@@ -9,7 +12,6 @@ SESSION_SECONDS: Final = 1_800
 LEAST_SECONDS: Final = 90
 """Minimum interval of RFC 4028 section 4: a shorter one would cause too many refreshes."""
 TIMER: Final = "timer"
-METHODS: Final = frozenset({"INVITE", "UPDATE"})
 
 _DELTA: Final = re.compile(r"[ \t]*+([0-9]{1,9})[ \t]*+(;.*+)?+", re.DOTALL)
 
@@ -21,14 +23,12 @@ def is_too_brief(request: Request) -> bool:
 
     Only a sender that supports the extension understands this refusal.
     """
-    seconds = _seconds(request.headers.get("session-expires")) if request.method in METHODS else None
+    seconds = _seconds(request.headers.get("session-expires"))
     return seconds is not None and seconds < LEAST_SECONDS and _supports(request)
 
 
 def asked(request: Request) -> Extra:
     """Return the headers to add to an INVITE or UPDATE that is forwarded (section 8.1)."""
-    if request.method not in METHODS:
-        return ()
     seconds = _seconds(request.headers.get("session-expires"))
     if seconds is None:
         return (("Session-Expires", str(_usual(request))),)
@@ -42,7 +42,7 @@ def granted(request: Request, response: Response) -> tuple[Extra, int]:
 
     An interval of 0 means that no party refreshes the session, so it does not expire.
     """
-    if request.method not in METHODS or not 200 <= response.status < 300:
+    if not 200 <= response.status < 300:
         return (), 0
     seconds = _seconds(response.headers.get("session-expires"))
     if seconds is not None:

@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from registrar.handlers.answers import OUTSIDE
 from registrar.model import Epoch
 from registrar.rules import nonces
 from registrar.store.vault import derive
+from tests.methods import OUTSIDE
 from tests.peers.phone import Account, Answer, BlockingPhone, Caller
 from tests.wire.credentials import anew, authorized, signed_again, stale
 from tests.wire.registering import EVERY, on_every_transport, phone_on, send

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from registrar.handlers.answers import INSIDE, SERVED
+from tests.methods import INSIDE, SERVED
 from tests.patience import limit
 from tests.peers.phone import Account, Answer, BlockingPhone, Caller, UdpPhone, branch_of, parse_answer
 from tests.peers.ports import has_ipv6

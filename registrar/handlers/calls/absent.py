@@ -45,7 +45,7 @@ class Parties(Protocol):
 
 @dataclass(slots=True)
 class _Question:
-    """An OPTIONS to a party; implements network.Asker and keeps the result until the next look."""
+    """An OPTIONS to a party, with its result until the next look; implements ClientTransactionUser."""
 
     place: Target
     asked_at: float
@@ -53,12 +53,12 @@ class _Question:
     status: int = 0
 
     def answered(self, key: Key, response: Response) -> None:
-        """See network.Asker."""
+        """See network.ClientTransactionUser."""
         if response.status >= 200:
             self.status = response.status
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
-        """See network.Asker."""
+        """See network.ClientTransactionUser."""
         self.status = NO_ANSWER
 
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The asker of the client transaction whose 2xx was relayed; implements network.Asker."""
+    """The asker of the client transaction whose 2xx was relayed; implements network.ClientTransactionUser."""
 
     parts: Parts
     caller: str
@@ -35,7 +35,7 @@ class Accepted:
     """A function that sends the 2xx to the caller again."""
 
     def answered(self, key: Key, response: Response) -> None:
-        """See network.Asker."""
+        """See network.ClientTransactionUser."""
         tag = readable_tag(response)
         if tag is None:
             return
@@ -47,7 +47,7 @@ class Accepted:
             hang_up(self.parts, self.caller, self.way, sent, response, is_new_dialog=self.is_new_dialog)
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
-        """Do nothing: the 2xx was relayed. See network.Asker."""
+        """Do nothing: the 2xx was relayed. See network.ClientTransactionUser."""
 
 
 def hang_up(

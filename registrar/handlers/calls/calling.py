@@ -13,15 +13,13 @@ from registrar.rules.identity import (
     plain,
     secret_of,
 )
-from registrar.rules.routing import ROUTED, SECURE, allowed, devices, same_device
+from registrar.rules.routing import SECURE, allowed, devices, same_device
 from registrar.rules.tokens import Target, octets
 from registrar.sip import Request, param
 
 from ..answers import (
     BUSY,
     CONTACT_TOO_LONG,
-    HERE,
-    NO_EVENTS,
     NOT_SECURE,
     OFFLINE,
     OUT_OF_HOPS,
@@ -29,7 +27,8 @@ from ..answers import (
     UNKNOWN,
     Answer,
 )
-from ..network import Exchange
+from ..method import Method
+from ..network import ServerRequest
 from .forwarding import Forwarding
 from .new_dialog import Invitation
 from .parts import Parts, called, has_long_contact, sender_target
@@ -48,15 +47,12 @@ class Calling:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def serve(self, exchange: Exchange, caller: Phone) -> None:
+    async def serve(self, exchange: ServerRequest, caller: Phone) -> None:
         """Forward or refuse a request whose digest is right and whose phone may send from its address."""
         parts = self._parts
         request = exchange.request
-        if request.method not in ROUTED:  # PUBLISH: no event package is served here (RFC 3903 section 6)
-            exchange.reply(NO_EVENTS)
-            return
         mark = forward.loop_mark(parts.loop_key, request)
-        refused = _refused(request, mark, secret_of(caller))
+        refused = _refused(request, exchange.method, mark, secret_of(caller))
         if refused is not None:
             exchange.reply(refused)
             return
@@ -88,8 +84,8 @@ class Calling:
         exchange.serve(forwarding)  # this may end it at once: the CANCEL may have come first
         await forwarding.start(targets[:DEVICES])
 
-    async def look(self, exchange: Exchange, asker: Phone) -> None:
-        """Answer an OPTIONS about a number: 404 if unknown, 480 if offline, else our capabilities.
+    async def look(self, exchange: ServerRequest, asker: Phone, capabilities: Answer) -> None:
+        """Answer an OPTIONS about a number: 404 if unknown, 480 if offline, else with our `capabilities`.
 
         Call it only for a phone that has proved its identity (RFC 3261 section 11.2).
         """
@@ -101,7 +97,7 @@ class Calling:
         if callee is None:
             exchange.reply(UNKNOWN)
         else:
-            exchange.reply(HERE if targets else OFFLINE)
+            exchange.reply(capabilities if targets else OFFLINE)
 
     async def _find(
         self, request: Request, caller: Phone, here: Target | None
@@ -140,7 +136,7 @@ class Calling:
         return Callee(shown.number, shown.name, (phone,)), same_device(live, named) or live
 
 
-def _refused(request: Request, mark: str, secret: str) -> Answer | None:
+def _refused(request: Request, method: Method, mark: str, secret: str) -> Answer | None:
     """Return the answer that refuses a request for any callee, or None.
 
     `mark` is the loop mark of our branches for it, `secret` the caller's username. Call-ID and tag identify
@@ -150,14 +146,14 @@ def _refused(request: Request, mark: str, secret: str) -> Answer | None:
         return Answer(482, why="Via: this request has been here before")
     if hops_left(request) < 1:
         return OUT_OF_HOPS
-    if session.is_too_brief(request):
+    if method.has_timer and session.is_too_brief(request):
         return TOO_BRIEF
     if octets(plain(request.from_)) + octets(plain(request.to)) > MAX_NAMES:
         return Answer(400, "Names Too Long", why=f"From and To: together more than {MAX_NAMES} octets")
     if secret and (secret in request.call_id or secret in (request.from_.tag or "")):
         why = "Call-ID and the tag of From: they reach the other side, and must not hold the username"
         return Answer(400, "Username In Call-ID Or Tag", why=why)
-    if request.method != "MESSAGE" and not request.contacts:
+    if method.needs_contact and not request.contacts:
         return Answer(
             400, "Contact Is Missing", why=f"Contact: a {request.method} needs one"
         )  # section 8.1.1.8

@@ -50,7 +50,8 @@ from ..answers import (
     TOO_BRIEF,
     Answer,
 )
-from ..network import Exchange
+from ..method import Method
+from ..network import ServerRequest
 from .bridging import has_sdp, other_body, packed, quick_sdp, sdp_of
 from .forwarding import Forwarding
 from .offers import is_reliable
@@ -61,9 +62,6 @@ from .speech import Speech, nowhere
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_PROVEN: Final = 20_000
-ENDING: Final = frozenset({"ACK", "BYE"})
-DESCRIBING: Final = frozenset({"INVITE", "UPDATE", "PRACK", "ACK"})
-"""Methods whose session description is an offer or an answer (RFC 6337); in others it is only a body."""
 
 log = logging.getLogger(__name__)
 
@@ -76,26 +74,25 @@ class Dialogs:
         self._proven: dict[tuple[str, str], str] = {}
         """Call and sender -> where the sender proved its identity, since its requests came another way."""
 
-    async def serve(self, exchange: Exchange, leg: Leg) -> bool:
+    async def serve(self, exchange: ServerRequest, leg: Leg) -> bool:
         """Forward or refuse a request; return False if its sender must first prove its identity.
 
         An ACK is never answered.
         """
-        request = exchange.request
-        if request.method == "INVITE" and not exchange.accept():
+        if exchange.method.is_invite and not exchange.accept():
             return True  # the transaction absorbs the ACK of a refusal
         sender = await self._let_in(exchange, leg)
         if sender is None:
             return False
         if isinstance(sender, Phone):
             await self._pass(exchange, leg, sender)
-        elif request.method != "ACK":
+        elif exchange.method.is_answered:
             exchange.reply(sender)
         else:
             exchange.drop("ack", sender.why)
         return True
 
-    async def go_on(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
+    async def go_on(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
         """Forward a request whose sender has proved its identity: the dialog is on this flow from now on."""
         self._proven.pop(_way_of_dialog(exchange.request, leg), None)
         self._proven[_way_of_dialog(exchange.request, leg)] = origin(self._parts, exchange.flow, sender)
@@ -103,31 +100,31 @@ class Dialogs:
             del self._proven[next(iter(self._proven))]
         await self._pass(exchange, leg, sender)
 
-    async def _pass(self, exchange: Exchange, leg: Leg, sender: Phone) -> None:
+    async def _pass(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
         request = exchange.request
         exchange.phone = sender
         if self._parts.silent_places and exchange.flow.transport == "udp":
             self._parts.heard(sender.id, exchange.flow)
         leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
-        receiver, refused = await self._receiver(request, leg, sender)
+        receiver, refused = await self._receiver(exchange.method, leg, sender)
         refused = refused or await self._refused(exchange, leg)
         if refused is not None:
-            if request.method != "ACK":
+            if exchange.method.is_answered:
                 exchange.reply(refused)
             else:
                 exchange.drop("ack", refused.why)
             return
         message = InDialog(self._parts, exchange, leg, sender, receiver)
-        if request.method == "ACK":
+        if not exchange.method.is_answered:
             await self._acknowledge(message)
         elif not exchange.accept():
             return
-        elif leg.relay and request.method == "INFO" and _is_trickle(request):
+        elif leg.relay and exchange.method.trickles and _is_trickle(request):
             exchange.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
         else:
             await self._forward(exchange, message)
 
-    async def _let_in(self, exchange: Exchange, leg: Leg) -> Phone | Answer | None:
+    async def _let_in(self, exchange: ServerRequest, leg: Leg) -> Phone | Answer | None:
         """Return the sender, or the answer that refuses it, or None if the sender is not proven yet."""
         parts, request, flow = self._parts, exchange.request, exchange.flow
         try:
@@ -136,33 +133,33 @@ class Dialogs:
                 return NOT_SERVED
             if not await parts.calls.lifetimes.lives(leg, request):
                 return NO_SUCH_CALL
-            if request.method != "ACK" and await self._is_registered(flow, leg):
+            if exchange.method.is_answered and await self._is_registered(flow, leg):
                 return sender
         except StoreUnavailable:
             return BUSY
         here = origin(parts, flow, sender)
-        if request.method != "ACK" and here not in (
+        if exchange.method.is_answered and here not in (
             leg.origin,
             self._proven.get(_way_of_dialog(request, leg)),
         ):
             return None
         return sender if parts.may_come(sender, flow.remote_ip) else NOT_FROM_THERE
 
-    async def _refused(self, exchange: Exchange, leg: Leg) -> Answer | None:
+    async def _refused(self, exchange: ServerRequest, leg: Leg) -> Answer | None:
         """Return the answer that refuses a request of any sender, or None."""
         request = exchange.request
         if leg.secure and exchange.flow.transport not in SECURE:
             return NOT_SECURE
         if hops_left(request) < 1:
             return OUT_OF_HOPS
-        if request.method in session.METHODS and session.is_too_brief(request):
+        if exchange.method.has_timer and session.is_too_brief(request):
             return TOO_BRIEF
         try:
             return CONTACT_TOO_LONG if await has_long_contact(self._parts, request, leg.sender) else None
         except StoreUnavailable:
             return BUSY
 
-    async def _forward(self, exchange: Exchange, message: "InDialog") -> None:
+    async def _forward(self, exchange: ServerRequest, message: "InDialog") -> None:
         parts, request = self._parts, exchange.request
         targets = await self._targets(message)
         if targets:
@@ -181,10 +178,10 @@ class Dialogs:
         )
         exchange.serve(forwarding)
         await forwarding.start([targets])
-        if request.method == "BYE" and message.leg.call:
+        if exchange.method.hangs_up and message.leg.call:
             parts.calls.hung_up(message.leg, message.callee_tag)
         elif not message.leg.call:
-            parts.calls.lifetimes.passed(request)
+            parts.calls.lifetimes.passed(request, exchange.method)
 
     async def _acknowledge(self, message: "InDialog") -> None:
         """Forward the ACK of a 2xx once; an ACK has no answer."""
@@ -212,15 +209,13 @@ class Dialogs:
         (snapshot,) = await parts.location.load([leg.sender])  # it may have registered through another node
         return any(is_on(binding, flow, process) for binding in snapshot.live(now))
 
-    async def _receiver(
-        self, request: Request, leg: Leg, sender: Phone
-    ) -> tuple[Phone | None, Answer | None]:
+    async def _receiver(self, method: Method, leg: Leg, sender: Phone) -> tuple[Phone | None, Answer | None]:
         """Return the phone that answers the request, and the answer that refuses the request, or None.
 
         If that phone is unknown, its username is unknown and cannot be removed from its answers. A BYE or an
         ACK passes nevertheless.
         """
-        ends = request.method in ENDING
+        ends = method.ends
         try:
             receiver = await self._parts.dial_plan.phone(leg.receiver)
         except StoreUnavailable:
@@ -294,7 +289,7 @@ class InDialog:
     """The particular part of one request inside a dialog; implements forwarding.Case."""
 
     def __init__(
-        self, parts: Parts, exchange: Exchange, leg: Leg, sender: Phone, receiver: Phone | None
+        self, parts: Parts, exchange: ServerRequest, leg: Leg, sender: Phone, receiver: Phone | None
     ) -> None:
         self._parts = parts
         self._exchange = exchange
@@ -306,8 +301,8 @@ class InDialog:
         self._receiver_secret = secret_of(receiver)
         self.named = self._named_target()
         self._legs = _legs(leg)
-        self._extra = session.asked(self._asked)
-        self._described = has_sdp(self._asked) and self._asked.method in DESCRIBING
+        self._extra = session.asked(self._asked) if exchange.method.has_timer else ()
+        self._described = exchange.method.describes and has_sdp(self._asked)
         self._answers = self._described and parts.bridge.offers.is_answer(
             self._asked, late=self._legs is not None and self._legs.late
         )
@@ -395,7 +390,7 @@ class InDialog:
         """
         if not 100 < response.status < 300 or not has_sdp(response):
             return False
-        return self._offers or self._asked.method == "INVITE"
+        return self._offers or self._exchange.method.is_invite
 
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
@@ -451,7 +446,7 @@ class InDialog:
             scheme=scheme_of(asked.target),
         )
         body, typed = self._response_body(response, body, user)
-        extra, _ = session.granted(asked, response)
+        extra = session.granted(asked, response)[0] if self._exchange.method.has_timer else ()
         extra = (*extra, *typed, *self._redirected)
         return shown_response(asked, response, view, body, extra)
 
@@ -467,7 +462,7 @@ class InDialog:
         if made is None:
             turned = leg_rules.turned(self._legs) if self._legs is not None else None
             made = quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offers)
-        if self._asked.method == "INVITE" and is_reliable(response):
+        if self._exchange.method.is_invite and is_reliable(response):
             is_first = self._settled is None
             self._parts.bridge.offers.note(self._asked, response, is_offer=is_first and not self._offers)
             self._settled = made
@@ -475,7 +470,7 @@ class InDialog:
 
     def relayed(self, number: int, response: Response) -> None:
         """See forwarding.Case."""
-        if self._asked.method in session.METHODS and 200 <= response.status < 300 and self.leg.call:
+        if self._exchange.method.has_timer and 200 <= response.status < 300 and self.leg.call:
             _, seconds = session.granted(self._asked, response)
             self._parts.calls.refreshed(self.leg, self.callee_tag, seconds)
             self._note_contact(response)
@@ -492,7 +487,7 @@ class InDialog:
 
         After any other refused request the dialog goes on without it.
         """
-        if self._asked.method == "BYE" and not self._has_answer and self.leg.call:
+        if self._exchange.method.hangs_up and not self._has_answer and self.leg.call:
             asked, leg = self._asked, self.leg
             target = self._reached or self._parts.calls.other_party(leg) or nowhere(leg.receiver)
             tags = asked.to.tag or "", asked.from_.tag or ""

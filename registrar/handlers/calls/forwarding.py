@@ -19,7 +19,7 @@ from registrar.sip import Request, Response
 from registrar.transaction import Key, TableFull
 
 from ..answers import BUSY, Answer
-from ..network import Exchange
+from ..network import ServerRequest
 from .accepted import Accepted, hang_up, readable_tag
 from .parts import Parts
 from .reach import Way
@@ -97,10 +97,10 @@ class _Branch:
 
 @dataclass(slots=True)
 class Forwarding:
-    """The forwarding of one request; implements network.Asker and network.Served."""
+    """The forwarding of one request; implements network.ClientTransactionUser and network.Served."""
 
     parts: Parts
-    exchange: Exchange
+    exchange: ServerRequest
     case: Case
     caller: str
     """Id of the phone that sent the request."""
@@ -120,7 +120,7 @@ class Forwarding:
 
     @property
     def _is_invite(self) -> bool:
-        return self.exchange.request.method == "INVITE"
+        return self.exchange.method.is_invite
 
     async def start(self, devices: Sequence[Sequence[Target]]) -> None:
         """Send the request to all devices at once, to each over its best flow first."""
@@ -155,7 +155,7 @@ class Forwarding:
     # The callees' side
 
     def answered(self, key: Key, response: Response) -> None:
-        """See network.Asker."""
+        """See network.ClientTransactionUser."""
         number = self._numbers[key]
         if self._backlog or self._takes_time(number, response):
             if response.status < 200:
@@ -167,7 +167,7 @@ class Forwarding:
         self._hear(number, response, None)
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
-        """See network.Asker."""
+        """See network.ClientTransactionUser."""
         number = self._numbers[key]
         if timed_out:
             self._finish(number, 408)

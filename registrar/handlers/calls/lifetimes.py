@@ -8,6 +8,8 @@ from registrar.ports import Calls, Clock
 from registrar.rules.tokens import Leg
 from registrar.sip import Request
 
+from ..method import Method
+
 AFTERLIFE_SECONDS: Final = 32.0
 """64*T1: after that, each message sent before the end has arrived or is lost."""
 SUBSCRIPTION_SECONDS: Final = 86_400.0
@@ -31,11 +33,11 @@ class Lifetimes:
         """Note that a call has ended."""
         _note(self._over, id, self._clock())
 
-    def passed(self, request: Request) -> None:
+    def passed(self, request: Request, method: Method) -> None:
         """Note a forwarded request if it ends a dialog, or a call of another node."""
-        if request.method == "BYE":
+        if method.hangs_up:
             self.over(_call_of(request))
-        elif request.method == "NOTIFY" and _is_last(request):
+        elif method.notifies and _is_last(request):
             self.over(_dialog_of(request))
 
     async def lives(self, leg: Leg, request: Request) -> bool:

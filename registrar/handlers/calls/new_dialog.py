@@ -23,11 +23,11 @@ from registrar.rules.identity import (
     shown_response,
 )
 from registrar.rules.legs import is_browser
-from registrar.rules.routing import DIALOG_MAKERS, folded_contact, way_of
+from registrar.rules.routing import folded_contact, way_of
 from registrar.rules.tokens import Leg, Line, Target
 from registrar.sip import Request, Response
 
-from ..network import Exchange
+from ..network import ServerRequest
 from .bridging import has_sdp, other_body, packed
 from .forwarding import Forwarding
 from .parts import Parts, is_registered, origin, response_contact
@@ -42,7 +42,7 @@ class Invitation:
     def __init__(
         self,
         parts: Parts,
-        exchange: Exchange,
+        exchange: ServerRequest,
         caller: Phone,
         callee: Callee,
         caller_target: Target,
@@ -74,8 +74,8 @@ class Invitation:
         if self._is_callee_private:
             self._callee_user = ANONYMOUS
         self._mark = mark
-        self._extra = session.asked(self._asked)
-        self._id = parts.new_id() if self._asked.method == "INVITE" else ""
+        self._extra = session.asked(self._asked) if exchange.method.has_timer else ()
+        self._id = parts.new_id() if exchange.method.is_invite else ""
         self._sessions = Sessions(
             parts.bridge, self._id, self._asked, exchange.flow, caller, secret_of(caller)
         )
@@ -124,7 +124,7 @@ class Invitation:
         body, typed = await self._request_body(number, way, phone or self._caller)
         self._ways[number] = way
         route = ""
-        if asked.method in DIALOG_MAKERS:
+        if self._exchange.method.records_route:
             route = parts.seal.leg(self._callees_leg(number, way), asked.call_id)
         view = View(
             from_=self._shown,
@@ -152,7 +152,7 @@ class Invitation:
     async def _request_body(self, number: int, way: Way, phone: Phone) -> tuple[bytes, session.Extra]:
         """Return the body for one branch and the headers that go with it."""
         asked, secret = self._asked, secret_of(self._caller)
-        made = await self._sessions.offer(number, way.target, phone) if asked.method == "INVITE" else None
+        made = await self._sessions.offer(number, way.target, phone) if self._id else None
         if made is None:
             return other_body(asked.body, secret, self._user), ()
         return packed(asked, made, secret, self._user, alone=is_browser(way.target.transport))
@@ -178,7 +178,7 @@ class Invitation:
         parts, asked = self._parts, self._asked
         target = self._reached(number, response)
         secret = secret_of(self._phones.get(target.phone))
-        makes_dialog = asked.method in DIALOG_MAKERS and 100 < response.status < 300
+        makes_dialog = self._exchange.method.records_route and 100 < response.status < 300
         route = ""
         if makes_dialog:
             route = self._callers_route(number, target, response)
@@ -198,7 +198,7 @@ class Invitation:
             scheme=asked.uri.scheme,
         )
         body, typed = self._response_body(number, response, body, secret)
-        extra, _ = session.granted(asked, response)
+        extra = session.granted(asked, response)[0] if self._exchange.method.has_timer else ()
         extra = (*extra, *typed, *self._redirected.get(number, ()))
         return shown_response(asked, response, view, body, extra)
 
@@ -206,7 +206,7 @@ class Invitation:
         self, number: int, response: Response, made: bytes | None, secret: str
     ) -> tuple[bytes, session.Extra]:
         """Return the body that goes back, and its headers; `made` is the relay's description, if any."""
-        if not has_sdp(response) or self._asked.method != "INVITE":
+        if not has_sdp(response) or not self._id:
             return other_body(response.body, secret, self._callee_user), ()
         if made is None:
             made = self._sessions.quick(number, response, secret)

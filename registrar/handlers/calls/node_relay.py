@@ -10,7 +10,7 @@ from registrar.rules.tokens import HOP_SECONDS, Hop
 from registrar.sip import Headers, Request, Response
 
 from ..answers import Answer
-from ..network import Exchange
+from ..network import ServerRequest
 from .forwarding import Forwarding
 from .parts import Parts
 from .reach import PLACE, Way
@@ -29,7 +29,7 @@ class Hops:
         self._used: dict[str, int] = {}
         """Permits that were used recently, oldest first, and when each was issued."""
 
-    async def serve(self, exchange: Exchange, hop: Hop) -> None:
+    async def serve(self, exchange: ServerRequest, hop: Hop) -> None:
         """Forward the request over the flow that the permit names.
 
         If that flow is gone, answer 430 (RFC 5626 section 5.3.1). If the permit was used before, answer 403.
@@ -37,13 +37,13 @@ class Hops:
         parts, request = self._parts, exchange.request
         if not self._is_first(hop):
             log.warning("a leave of another node was used twice: %s", request.call_id)
-            if request.method == "ACK":
+            if not exchange.method.is_answered:
                 exchange.drop("ack", "its leave was used before")
             elif exchange.accept():  # else it is a duplicate that the network made
                 exchange.reply(Answer(403, why="Route: this leave was used before"))
             return
         way = parts.reach.way(hop.target) if hop.target.node == parts.process.node else None
-        if request.method == "ACK":
+        if not exchange.method.is_answered:
             if way is not None:
                 parts.network.send(
                     _placed(request, way, parts.reach.via(way), parts.reach.place(way)), way.flow
@@ -65,7 +65,7 @@ class Hops:
         )
         exchange.serve(forwarding)
         await forwarding.start([[hop.target]])
-        parts.calls.lifetimes.passed(request)
+        parts.calls.lifetimes.passed(request, exchange.method)
 
     def _is_first(self, hop: Hop) -> bool:
         """Note that the permit is used, and return whether this was its first use.

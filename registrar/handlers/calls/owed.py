@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Debt:
-    """One undelivered BYE; implements network.Asker."""
+    """One undelivered BYE; implements network.ClientTransactionUser."""
 
     speech: Speech
     number: int
@@ -37,13 +37,16 @@ class _Debt:
     """Targets that were tried, each with the time of its registration."""
 
     def answered(self, key: Key, response: Response) -> None:
-        """See network.Asker. A phone that does not know the call is another device, or has lost the call."""
+        """See network.ClientTransactionUser.
+
+        A phone that does not know the call is another device, or has lost the call.
+        """
         if response.status >= 200:
             self.key = None
             self.is_paid = response.status < 300
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
-        """See network.Asker."""
+        """See network.ClientTransactionUser."""
         self.key = None
 
 

@@ -6,12 +6,13 @@ from types import FrameType
 
 import pytest
 
-from registrar.handlers.answers import INSIDE, NO_SUCH_CALL, OUTSIDE, SERVED, Answer
+from registrar.handlers.answers import NO_SUCH_CALL, Answer
 from registrar.handlers.checks import Silence
 from registrar.handlers.checks import Verdict as Claimed
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim
 from registrar.rules.tokens import MARK, SALT_BYTES, Hop, Leg, Target
+from tests.methods import INSIDE, OUTSIDE, SERVED
 
 from .world import DOMAIN, HOME, Device, World, phone, request
 

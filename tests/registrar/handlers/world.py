@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from registrar.errors import StoreUnavailable
+from registrar.handlers.admission import Gatekeeper
 from registrar.handlers.answers import Answer
 from registrar.handlers.calls.bridging import Bridge
 from registrar.handlers.calls.calling import Calling
@@ -17,12 +18,14 @@ from registrar.handlers.calls.table import CallTable, News
 from registrar.handlers.checks import Screen, Silence
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.gate import Gate
-from registrar.handlers.network import Asker, Served
+from registrar.handlers.method import UNKNOWN, Method
+from registrar.handlers.methods import Services
+from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
 from registrar.handlers.registration.changes import Changes
 from registrar.handlers.registration.expiry import Expiry
 from registrar.handlers.registration.flows import Flows
 from registrar.handlers.registration.pings import Pings
-from registrar.handlers.registration.register import Register
+from registrar.handlers.registration.register import Registrar
 from registrar.handlers.trail import Trail
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics
@@ -237,7 +240,7 @@ def user(name: str = "anna", password: str = "secret", **changes: object) -> Pho
 
 @dataclass
 class Exchange:
-    """Implements handlers.network.Exchange: keeps what was answered."""
+    """Implements handlers.network.ServerRequest: keeps what was answered."""
 
     request: Request
     flow: Flow
@@ -248,7 +251,8 @@ class Exchange:
     dropped: list[tuple[str, str]] = field(default_factory=list)
     phone: Phone | None = None
     started: Mono = field(default_factory=lambda: Mono(0.0))
-    served: Served | None = None
+    method: Method = UNKNOWN
+    served: ServerTransactionUser | None = None
     accepted: bool = False
     is_cancelled: bool = False
     """The CANCEL came before anybody served the INVITE."""
@@ -257,7 +261,7 @@ class Exchange:
         self.accepted = not self.is_twin
         return self.accepted
 
-    def serve(self, served: Served) -> None:
+    def serve(self, served: ServerTransactionUser) -> None:
         self.served = served
         if self.is_cancelled:
             served.cancel("")
@@ -300,7 +304,7 @@ class Sent:
     flow: Flow
     key: Key | None = None
     """None: without a transaction."""
-    asker: Asker | None = None
+    asker: ClientTransactionUser | None = None
     forgotten: bool = False
 
 
@@ -312,7 +316,7 @@ class Wire:
         self.is_full = False
         self._asked: dict[Key, Sent] = {}
 
-    def request(self, request: Request, flow: Flow, asker: Asker | None) -> Key:
+    def request(self, request: Request, flow: Flow, asker: ClientTransactionUser | None) -> Key:
         if self.is_full:
             raise TableFull("enough")
         key = Key(f"{request.cseq[1]} {request.via.branch}")
@@ -328,7 +332,7 @@ class Wire:
         for sent in self.sent:
             sent.forgotten = sent.forgotten or sent.key == key
 
-    def entrust(self, key: Key, asker: Asker | None) -> None:
+    def entrust(self, key: Key, asker: ClientTransactionUser | None) -> None:
         self._asked[key].asker = asker
 
     def forget_all(self) -> None:
@@ -411,16 +415,21 @@ class World:
             self._until,
             ipv6_prefix=64,
         )
-        self.register = Register(
+        self.gatekeeper = Gatekeeper(
             self.people,
             self.location,
             self.access,
             self.clock,
             self.metrics,
-            process=Process(node, f"g-{node}"),
-            is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             is_for_us=self.guard.is_for_us,
             recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
+            bound=self._bound,
+        )
+        self.registrar = Registrar(
+            self.location,
+            self.metrics,
+            Process(node, f"g-{node}"),
+            is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
             is_dead=self.flows.is_dead,
             bound=self._bound,
         )
@@ -462,8 +471,8 @@ class World:
             self.screen,
             self.people,
             self.gate,
-            self.register,
-            Calling(self.parts),
+            self.gatekeeper,
+            Services(self.registrar, Calling(self.parts)),
             Dialogs(self.parts),
             self.hops,
             self.flows,

@@ -49,13 +49,6 @@ def test_what_a_request_gets_on_its_way(more: str, added: dict[str, str]) -> Non
     assert dict(asked(invite(more, "UPDATE"))) == added
 
 
-@pytest.mark.parametrize("method", ["BYE", "MESSAGE", "SUBSCRIBE", "REFER"])
-def test_only_what_makes_or_refreshes_a_session_is_asked(method: str) -> None:
-    assert asked(invite(method=method)) == ()
-    assert granted(invite(SUPPORTED, method), response()) == ((), 0)
-    assert not is_too_brief(invite(f"{SUPPORTED}Session-Expires: 30\r\n", method))
-
-
 @pytest.mark.parametrize(
     ("more", "brief"),
     [

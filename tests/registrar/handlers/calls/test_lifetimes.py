@@ -3,6 +3,7 @@
 import pytest
 
 from registrar.handlers.calls.lifetimes import AFTERLIFE_SECONDS, MAX_NOTED, SUBSCRIPTION_SECONDS
+from registrar.handlers.methods import inside
 
 from ..handsets import ANN, BOB, Dialog, pair, talk
 from ..world import World
@@ -80,7 +81,7 @@ async def test_a_node_by_which_the_end_went_takes_what_crosses_it(passes: bool) 
     there = world_of(node="b", beside=here)
     hers, his = await talk(here)
     if passes:
-        there.calls.lifetimes.passed(hers.request("BYE"))
+        there.calls.lifetimes.passed(hers.request("BYE"), inside("BYE"))
     await hers.send("BYE")
     assert here.store.there == {}
     his.handset.world = there
