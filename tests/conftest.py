@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.figures import figures
+from tests.peers import forked
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import lacking
 from tests.wire.need import need_postgresql
@@ -45,6 +46,11 @@ FIRST: Final = ("servers", "calls", "sound", "test_run", "test_browser", "test_d
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
 ON_POSTGRESQL: Final = "postgresql"
 """The name of that half of the tests that run on both databases."""
+
+
+def pytest_configure() -> None:
+    """A start of the program costs its imports once for each process of the run; in the soak each time."""
+    forked.enabled = os.environ.get("SOAK") != "1"
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.patience import limit
-from tests.peers import netns, procfs
+from tests.peers import forked, netns, procfs
+from tests.peers.forked import Forked
 
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
@@ -91,7 +92,7 @@ class Process:
         self._environment = {**CLEAN_ENVIRONMENT, **(environment or {})}
         self._name = name
         self._tmp = tmp
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | Forked | None = None
         self.out = tmp / f"{name}.out"
         self.err = tmp / f"{name}.err"
 
@@ -112,7 +113,7 @@ class Process:
             raise PeerFailed(f"{self._name} runs already")
         self._child = STARTER.submit(netns.here(self._spawn)).result()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> subprocess.Popen[bytes] | Forked:
         with self.out.open("ab") as out, self.err.open("ab") as err:
             return subprocess.Popen(
                 self._argv,
@@ -200,3 +201,34 @@ class Process:
             self.stop()
         except PeerFailed:
             self.kill9()
+
+
+class Program(Process):
+    """The program under test, forked from a process that has imported it where that is enabled."""
+
+    def __init__(
+        self,
+        script: Path,
+        arguments: tuple[str, ...],
+        tmp: Path,
+        *,
+        environment: Mapping[str, str],
+        cores: str = "",
+    ) -> None:
+        super().__init__(script.name, [str(script), *arguments], tmp, environment=environment, cores=cores)
+        self._arguments = arguments
+        self._cores = cores
+
+    def start(self) -> None:
+        """See Process."""
+        if forked.enabled:
+            STARTER.submit(forked.prepare).result()
+        super().start()
+
+    def _spawn(self) -> subprocess.Popen[bytes] | Forked:
+        if not forked.enabled:
+            return super()._spawn()
+        with self.out.open("ab") as out, self.err.open("ab") as err:
+            return Forked(
+                self._arguments, self._tmp, self._environment, out.fileno(), err.fileno(), self._cores
+            )

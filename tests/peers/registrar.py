@@ -2,13 +2,13 @@
 
 import json
 import signal
-import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,7 +16,7 @@ from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.phone import Account, Address
 from tests.peers.ports import free_port
-from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed, Process
+from tests.peers.process import PeerFailed, Process, Program
 
 DOMAIN: Final = "registrar.localhost"
 COMMAND: Final = Path(sys.executable).parent / "registrar"
@@ -70,8 +70,8 @@ class RegistrarServer:
             **settings,
         }
         self._folder = tmp / "registrar"
-        self._process = Process(
-            "registrar", [str(COMMAND), *arguments], self._folder, environment=self.environment, cores=cores
+        self._process: Process = Program(
+            COMMAND, arguments, self._folder, environment=self.environment, cores=cores
         )
         self._demo: dict[str, Any] = {}
 
@@ -151,17 +151,14 @@ class RegistrarServer:
 
     def command(self, *arguments: str) -> str:
         """What `registrar <arguments>` with the same settings prints; PeerFailed when it fails."""
-        done = subprocess.run(
-            [str(COMMAND), *arguments],
-            cwd=self._folder,
-            env={**CLEAN_ENVIRONMENT, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-        )
-        if done.returncode != 0:
-            raise PeerFailed(f"registrar {' '.join(arguments)} ended with {done.returncode}\n{done.stderr}")
-        return done.stdout
+        with TemporaryDirectory(dir=self._folder) as folder:
+            program = Program(COMMAND, arguments, Path(folder), environment=self.environment)
+            program.start()
+            code = program.wait(COMMAND_SECONDS)
+            said, errors = program.out.read_text(), program.err.read_text()
+        if code != 0:
+            raise PeerFailed(f"registrar {' '.join(arguments)} ended with {code}\n{errors}")
+        return said
 
     def demo(self) -> dict[str, Any]:
         """The demo tenant: `token`, `customer`, `phones` and the rest of `registrar demo --json`."""
