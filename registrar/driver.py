@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Protocol
 
 from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import Answer
@@ -55,8 +55,18 @@ def mono() -> Mono:
     return Mono(time.monotonic())
 
 
-def _ignored(_ip: str, _port: int) -> None:
-    """Do nothing."""
+class SignsOfLife(Protocol):
+    """The pings of phones over UDP."""
+
+    @property
+    def silent_places(self) -> Collection[tuple[str, int]]:
+        """Return the addresses and ports of phones that do not answer."""
+
+    def stirred(self, ip: str, port: int) -> None:
+        """Handle a request that came over UDP from one of `silent_places`."""
+
+    def answered(self, branch: str, flow: Flow) -> bool:
+        """Handle a response to a ping, and return whether a ping with this branch waits for it."""
 
 
 class Driver:
@@ -66,35 +76,26 @@ class Driver:
         self,
         tasks: asyncio.TaskGroup,
         layer: Layer,
-        screen: Screen,
         metrics: Metrics,
         tag_key: bytes,
         send: Callable[[bytes, Flow], bool],
         finished: Callable[[Request, Flow, Phone, int, Epoch, float, str], None],
-        pinged: Callable[[str, Flow], bool],
         public_host: str = "",
-        *,
-        silent_places: Collection[tuple[str, int]] = (),
-        stirred: Callable[[str, int], None] = _ignored,
     ) -> None:
         """Create the driver; `tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
         `send` is the transport; it returns False if the flow is gone.
 
         `finished` is called for every request of a phone, with the status of the answer, its time, the
-        seconds that it took, and the reason of a refusal. `pinged` takes the branch of an answer to a ping,
-        and returns whether a ping waits for it. `public_host` is our name in Warning headers; if it is empty,
-        the local address of the flow is used. `stirred` is called when a request comes over UDP from one of
-        `silent_places`.
+        seconds that it took, and the reason of a refusal. `public_host` is our name in Warning headers; if it
+        is empty, the local address of the flow is used. Call `serve_with` before the first message comes.
         """
-        self._silent_places = silent_places
-        self._stirred = stirred
-        self._pinged = pinged
         self._public_host = public_host
         self._tasks = tasks
         self._layer = layer
-        self._screen = screen
-        self._dispatch: Dispatch | None = None
+        self._checks: Screen
+        self._dispatch: Dispatch
+        self._signs: SignsOfLife
         self._users: dict[Key, ClientTransactionUser] = {}
         """The senders that are told about the responses, by client transaction."""
         self._received: dict[Key, ReceivedRequest | AnsweredRequest] = {}
@@ -114,9 +115,11 @@ class Driver:
         self.draining = False
         """True while the service stops: new requests get 503, those under way are finished."""
 
-    def serve_with(self, dispatch: Dispatch) -> None:
-        """Set the dispatcher. It is made after the driver, because it may send requests with the driver."""
+    def serve_with(self, checks: Screen, dispatch: Dispatch, signs: SignsOfLife) -> None:
+        """Set what serves requests. It is made after the driver, because it may send requests with it."""
+        self._checks = checks
         self._dispatch = dispatch
+        self._signs = signs
 
     def receive(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         """Handle one datagram, or one message of a connection. Never raise an exception.
@@ -159,7 +162,7 @@ class Driver:
         try:
             branch = response.via.branch
             if branch.startswith(PREFIX):
-                if not self._pinged(branch, flow):
+                if not self._signs.answered(branch, flow):
                     self.drop("response", flow, "no ping waits for it")
                 return
             self._perform(self._layer.receive(response, flow, mono()))
@@ -172,10 +175,9 @@ class Driver:
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
-        if self._silent_places and flow.transport == "udp":
-            place = flow.remote_ip, flow.remote_port
-            if place in self._silent_places:
-                self._stirred(*place)
+        silent = self._signs.silent_places
+        if silent and flow.transport == "udp" and (flow.remote_ip, flow.remote_port) in silent:
+            self._signs.stirred(flow.remote_ip, flow.remote_port)
         try:
             if fault is not None:
                 raise fault
@@ -197,7 +199,7 @@ class Driver:
             return
         if request.method == "CANCEL" and self._cancel(request, flow):
             return
-        verdict = self._screen.sort(request, flow, epoch())
+        verdict = self._checks.sort(request, flow, epoch())
         if isinstance(verdict, Answer):
             if verdict.status in (401, 407):
                 self._metrics.auth("challenge")
@@ -238,8 +240,7 @@ class Driver:
 
     async def _work(self, work: "ReceivedRequest", verdict: Verdict) -> None:
         try:
-            if self._dispatch is not None:
-                await self._dispatch.serve(work, verdict)
+            await self._dispatch.serve(work, verdict)
         except TableFull:
             work.reply(Answer(503, headers=(("Retry-After", "5"),)))
         except Exception:  # a bug in our code causes a 500 and a log line; the listener goes on

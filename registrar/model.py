@@ -318,6 +318,27 @@ class Callee:
     """All phones of the extension; if empty, no phone can ring."""
 
 
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """A destination: the devices of an extension, of a SIP user, or one device."""
+
+    number: str
+    """Number that others see; see Callee."""
+    name: str
+    phones: tuple[Phone, ...] = ()
+    """The phones that have the devices; if empty, no phone can ring."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoDestination:
+    """The destination of a word that is no number of the customer."""
+
+
+Destination = Devices | NoDestination
+"""Where a request goes that names a word of a customer's dial plan."""
+NO_DESTINATION: Final = NoDestination()
+
+
 class LegKind(StrEnum):
     """The kind of media that one party of a call speaks."""
 

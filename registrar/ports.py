@@ -7,6 +7,7 @@ from registrar.model import (
     Binding,
     Call,
     Callee,
+    Destination,
     Ending,
     Epoch,
     LegKind,
@@ -131,10 +132,11 @@ class Directory(Protocol):
 class DialPlan(Protocol):
     """The parties that dialled numbers and names reach."""
 
-    async def called(self, customer: str, user: str) -> Callee | None:
-        """Return the callee that `user` reaches inside a customer, or None if there is none.
+    async def called(self, customer: str, user: str) -> Destination:
+        """Return the destination that the user part of a URI names inside a customer.
 
-        `user` is a number, the name of a SIP user, or the username of a phone. Raises StoreUnavailable.
+        All of it is looked up, else the number in it. It is a number, the name of a SIP user, or the
+        username of a phone. Raises StoreUnavailable.
         """
 
     async def phone(self, id: str) -> Phone | None:

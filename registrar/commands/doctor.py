@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from config import clock
 from registrar import settings as all_settings
-from registrar.app import MOST_DESCRIPTORS, sip_places
+from registrar.capacity import MOST_DESCRIPTORS, sip_places
 from registrar.doctor import Finding, Level, fail, media, ok
 from registrar.doctor.certificate import given_certificate, own_certificate
 from registrar.doctor.files import country_file, data_directory

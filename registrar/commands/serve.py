@@ -21,8 +21,10 @@ from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
 from config.server import HttpServer
 from registrar import memory
-from registrar.app import SipSettings, SipSide, descriptors, http_places
+from registrar.app import SipSettings, SipSide
+from registrar.capacity import descriptors, http_places
 from registrar.errors import ConfigurationError
+from registrar.listeners import Addresses
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.settings import Settings
@@ -130,11 +132,13 @@ def _sip_settings(installation: Installation) -> SipSettings:
     """Return the settings of the SIP side."""
     settings = installation.settings
     return SipSettings(
-        udp=settings.sip_udp,
-        tcp=settings.sip_tcp,
-        tls=settings.sip_tls,
-        ws=settings.sip_ws,
-        wss=settings.sip_wss,
+        addresses=Addresses(
+            udp=settings.sip_udp,
+            tcp=settings.sip_tcp,
+            tls=settings.sip_tls,
+            ws=settings.sip_ws,
+            wss=settings.sip_wss,
+        ),
         ws_origins=settings.ws_origins,
         domain=settings.domain,
         public_host=settings.public_host,

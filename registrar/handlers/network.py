@@ -1,6 +1,6 @@
 """The interface between handlers and the driver: the requests that we send, and those that we receive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from registrar.model import Flow, Mono, Phone
@@ -85,3 +85,17 @@ class ServerRequest(Protocol):
 
     def repeater(self) -> Callable[[], None]:
         """Return a function that sends the 2xx of an INVITE once more, without a reference to the request."""
+
+
+class SilentPhones(Protocol):
+    """The phones over UDP that do not answer pings."""
+
+    @property
+    def silent_places(self) -> Collection[tuple[str, int]]:
+        """Return the addresses and ports of silent phones."""
+
+    def heard(self, phone: str, flow: Flow) -> None:
+        """Note that a request over UDP is proven to come from a phone."""
+
+    def hurry(self, phone: str, ip: str, port: int) -> bool:
+        """Ping a phone soon, and return whether it is silent."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from registrar.errors import MalformedMessage
-from registrar.model import Callee
+from registrar.model import Devices
 from registrar.sip import NameAddr, Response, param, parse_name_addrs
 
 from .identity import escape
@@ -33,7 +33,7 @@ def users(response: Response, is_here: Callable[[str], bool]) -> tuple[tuple[str
     return tuple(found) if all(user for user, _ in found) else None
 
 
-def contacts(callees: Iterable[tuple[Callee, str]], domain: str) -> tuple[tuple[str, str], ...]:
+def contacts(callees: Iterable[tuple[Devices, str]], domain: str) -> tuple[tuple[str, str], ...]:
     """Return the Contact headers for `callees`, each with its q, as the caller can dial them."""
     return tuple(
         ("Contact", f"<sip:{escape(callee.number)}@{domain}>" + (f";q={q}" if q else ""))

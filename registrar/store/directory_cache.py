@@ -7,8 +7,10 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, Mono, Phone, login_name
+from registrar.model import NO_DESTINATION, Destination, Mono, Phone, login_name
 from registrar.ports import Phones
+from registrar.rules.destination import resolve
+from registrar.rules.routing import dialled
 
 from .callee_cache import CachedCallees
 from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
@@ -109,13 +111,17 @@ class CachedDirectory:
         self._announce(self._take(found, {phone.login}, started))
         return (found[0] if found else None), won
 
-    async def called(self, customer: str, user: str) -> Callee | None:
+    async def called(self, customer: str, user: str) -> Destination:
         """See ports.DialPlan.
 
         A callee may be a minute old, or ten minutes without a database. Its phones authenticate no request:
         they say which phones ring, and with which codecs.
         """
-        return await self._callees.called(customer, user)
+        for word in dialled(user):
+            destination = resolve(word, await self._callees.called(customer, word))
+            if destination is not NO_DESTINATION:
+                return destination
+        return NO_DESTINATION
 
     async def phone(self, id: str) -> Phone | None:
         """See ports.DialPlan."""

@@ -2,7 +2,7 @@
 
 The console script takes 1.7 s of CPU before its first own line, and the tests start it some hundred times.
 The child does what the script does: `main()` with these arguments, this environment and this folder, in a
-session of its own. Tests of the command line start the script itself (`tests.peers.registrar.COMMAND`), and so
+session of its own. Tests of the command line start the script itself (`tests.peers.registrar.COMMAND`). So
 do the benches, the soak, and whatever leaves `enabled` False.
 """
 

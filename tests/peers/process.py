@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -232,3 +233,31 @@ class Program(Process):
             return Forked(
                 self._arguments, self._tmp, self._environment, out.fileno(), err.fileno(), self._cores
             )
+
+
+def ran(
+    script: Path, arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], within: float
+) -> subprocess.CompletedProcess[str]:
+    """The program under test to its end; PeerFailed when that takes longer than `limit(within)` seconds."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+
+        def spawn() -> subprocess.Popen[bytes] | Forked:
+            if forked.enabled:
+                return Forked(arguments, folder, environment, out.fileno(), err.fileno())
+            argv = ["setpriv", "--pdeathsig", "TERM", str(script), *arguments]
+            nothing = subprocess.DEVNULL
+            return subprocess.Popen(argv, cwd=folder, env=environment, stdin=nothing, stdout=out, stderr=err)
+
+        if forked.enabled:
+            STARTER.submit(forked.prepare).result()
+        child = STARTER.submit(netns.here(spawn)).result()
+        try:
+            code = child.wait(limit(within))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise PeerFailed(f"{script.name} {' '.join(arguments)} did not end") from None
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read().decode())
+    return subprocess.CompletedProcess([str(script), *arguments], code, *said)

@@ -2,13 +2,13 @@
 
 import json
 import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,17 +16,22 @@ from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.phone import Account, Address
 from tests.peers.ports import free_port
-from tests.peers.process import PeerFailed, Process, Program
+from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed, Process, Program, ran
 
 DOMAIN: Final = "registrar.localhost"
 COMMAND: Final = Path(sys.executable).parent / "registrar"
 """The console script beside our interpreter; `python -m` would first import a `config` of the folder."""
 HTTP_SECONDS: Final = limit(10.0)
-COMMAND_SECONDS: Final = limit(60.0)
+COMMAND_SECONDS: Final = 60.0
 DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """No proxy of the environment between us and loopback."""
 TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
 REDIS_NAMES: Final = ("redis", "valkey")
+
+
+def run(folder: Path, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """`registrar <arguments>` in this folder to its end."""
+    return ran(COMMAND, arguments, folder, {**CLEAN_ENVIRONMENT, **environment}, COMMAND_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -151,14 +156,10 @@ class RegistrarServer:
 
     def command(self, *arguments: str) -> str:
         """What `registrar <arguments>` with the same settings prints; PeerFailed when it fails."""
-        with TemporaryDirectory(dir=self._folder) as folder:
-            program = Program(COMMAND, arguments, Path(folder), environment=self.environment)
-            program.start()
-            code = program.wait(COMMAND_SECONDS)
-            said, errors = program.out.read_text(), program.err.read_text()
-        if code != 0:
-            raise PeerFailed(f"registrar {' '.join(arguments)} ended with {code}\n{errors}")
-        return said
+        done = run(self._folder, *arguments, environment=self.environment)
+        if done.returncode != 0:
+            raise PeerFailed(f"registrar {' '.join(arguments)} ended with {done.returncode}\n{done.stderr}")
+        return done.stdout
 
     def demo(self) -> dict[str, Any]:
         """The demo tenant: `token`, `customer`, `phones` and the rest of `registrar demo --json`."""

@@ -38,21 +38,25 @@ class Stage:
         """Connections that take nothing any more."""
         self.finished: list[int] = []
         self.reasons: list[str] = []
-        self.silent: set[tuple[str, int]] = set()
-        self.stirred: list[tuple[str, int]] = []
+        self.silent_places: set[tuple[str, int]] = set()
+        self.heard: list[tuple[str, int]] = []
         self.driver = Driver(
             tasks,
             Layer(),
-            self.world.screen,
             self.world.metrics,
             b"k" * 32,
             self._send,
             self._finish,
-            self.world.pings.answered,
-            silent_places=self.silent,
-            stirred=lambda ip, port: self.stirred.append((ip, port)),
         )
-        self.driver.serve_with(self.world.dispatch)
+        self.driver.serve_with(self.world.screen, self.world.dispatch, self)
+
+    # driver.SignsOfLife
+
+    def stirred(self, ip: str, port: int) -> None:
+        self.heard.append((ip, port))
+
+    def answered(self, branch: str, flow: Flow) -> bool:
+        return self.world.pings.answered(branch, flow)
 
     def _send(self, data: bytes, flow: Flow) -> bool:
         if flow.id in self.dead:
@@ -123,13 +127,13 @@ def options(*more: str, method: str = "OPTIONS", body: bytes = b"") -> bytes:
 async def test_a_request_over_udp_from_where_nothing_was_heard_is_told_of() -> None:
     async with stage() as on:
         on.driver.receive(options("Content-Length: 0"), UDP)
-        assert on.stirred == []
-        on.silent.add((UDP.remote_ip, UDP.remote_port))
+        assert on.heard == []
+        on.silent_places.add((UDP.remote_ip, UDP.remote_port))
         on.driver.receive(options("Content-Length: 0"), replace(UDP, transport="tcp"))
         on.driver.receive(options("Content-Length: 0"), replace(UDP, remote_port=5061))
-        assert on.stirred == []
+        assert on.heard == []
         on.driver.receive(options("Content-Length: 0"), UDP)
-        assert on.stirred == [(UDP.remote_ip, UDP.remote_port)]
+        assert on.heard == [(UDP.remote_ip, UDP.remote_port)]
 
 
 # Faults of the framing

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers import registrar
 from tests.peers.countries import countries
 from tests.peers.ports import free_port
-from tests.peers.process import CLEAN_ENVIRONMENT
-from tests.peers.registrar import COMMAND
 from tests.peers.web import Web
 from tests.wire.site import Site, within
 
@@ -21,18 +20,8 @@ pytestmark = pytest.mark.wire
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """`registrar <arguments>` to its end, with a data directory in `folder`."""
     given = {"data_dir": str(folder / "data"), **settings}
-    return subprocess.run(
-        [str(COMMAND), *arguments],
-        cwd=folder,
-        env={
-            **CLEAN_ENVIRONMENT,
-            "no_proxy": "*",
-            **{f"REGISTRAR_{name.upper()}": given[name] for name in given},
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    environment = {"no_proxy": "*", **{f"REGISTRAR_{name.upper()}": given[name] for name in given}}
+    return registrar.run(folder, *arguments, environment=environment)
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.peers import registrar
 from tests.peers.ports import free_port
-from tests.peers.process import CLEAN_ENVIRONMENT, frozen
+from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
-from tests.peers.registrar import COMMAND
 from tests.peers.rtpengine import Rtpengine
 from tests.wire.need import need
 from tests.wire.site import Site
@@ -25,14 +25,8 @@ SECRET: Final = "a-secret-that-nobody-may-see-anywhere"
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """The command to its end, with a data directory in `folder`; no listener unless asked for."""
     given = {"data_dir": str(folder / "data"), **OFF, **settings}
-    return subprocess.run(
-        [str(COMMAND), "doctor", *arguments],
-        cwd=folder,
-        env={**CLEAN_ENVIRONMENT, **{f"REGISTRAR_{name.upper()}": given[name] for name in given}},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    environment = {f"REGISTRAR_{name.upper()}": given[name] for name in given}
+    return registrar.run(folder, "doctor", *arguments, environment=environment)
 
 
 def checks(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

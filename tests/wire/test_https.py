@@ -5,17 +5,15 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.peers import registrar
 from tests.peers.certificate import certify, name_in, swap
 from tests.peers.ports import free_port
-from tests.peers.process import CLEAN_ENVIRONMENT
-from tests.peers.registrar import COMMAND
 from tests.wire.conftest import Report
 from tests.wire.site import Site, within
 
@@ -195,14 +193,8 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path, own: SecureSite) -> No
 def start(folder: Path, **settings: str) -> tuple[int, str]:
     """`registrar serve api` that does not begin to serve: its exit code, and the one line that is no log."""
     given = {"data_dir": str(folder / "data"), "http": "", "log_level": "error", **settings}
-    done = subprocess.run(
-        [str(COMMAND), "serve", "api"],
-        cwd=folder,
-        env={**CLEAN_ENVIRONMENT, **{f"REGISTRAR_{name.upper()}": given[name] for name in given}},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    environment = {f"REGISTRAR_{name.upper()}": given[name] for name in given}
+    done = registrar.run(folder, "serve", "api", environment=environment)
     lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     assert len(lines) == 1, done.stderr
     return done.returncode, lines[0]

@@ -15,12 +15,11 @@ from typing import Any, Final
 import pytest
 
 from tests.patience import limit
-from tests.peers import procfs
+from tests.peers import procfs, registrar
 from tests.peers.phone import Account, UdpPhone
 from tests.peers.ports import free_port
-from tests.peers.process import CLEAN_ENVIRONMENT
 from tests.peers.redis import RedisServer
-from tests.peers.registrar import COMMAND, DOMAIN
+from tests.peers.registrar import DOMAIN
 from tests.wire.conftest import Report
 from tests.wire.need import need
 from tests.wire.site import Handset, Site, within
@@ -103,15 +102,7 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
     folder.mkdir(parents=True, exist_ok=True)
     given = {"data_dir": str(folder / "data"), "domain": DOMAIN, **settings}
     names = {name if name.isupper() else f"REGISTRAR_{name.upper()}": given[name] for name in given}
-    return subprocess.run(
-        [str(COMMAND), *arguments],
-        cwd=folder,
-        env={**CLEAN_ENVIRONMENT, **names},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-    )
+    return registrar.run(folder, *arguments, environment=names)
 
 
 def test_demo_json_is_one_object_and_finds_what_it_made(tmp_path: Path) -> None:

@@ -13,17 +13,19 @@ from registrar.rules import forward
 from registrar.sip import Request, Response
 from registrar.transaction import Key, TableFull
 
-from .parts import Parts, response_contact
-from .reach import Way
+from ..network import Network
+from .reach import Reach, Way
+from .senders import response_contact
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The asker of the client transaction whose 2xx was relayed; implements network.ClientTransactionUser."""
+    """The user of the client transaction whose 2xx was relayed; implements network.ClientTransactionUser."""
 
-    parts: Parts
+    network: Network
+    reach: Reach
     caller: str
     """Id of the phone that sent the request."""
     way: Way
@@ -42,29 +44,44 @@ class Accepted:
         if tag == self.tag:
             self.again()
             return
-        sent = self.parts.network.original(key)
+        sent = self.network.original(key)
         if sent is not None:
-            hang_up(self.parts, self.caller, self.way, sent, response, is_new_dialog=self.is_new_dialog)
+            hang_up(
+                self.network,
+                self.reach,
+                self.caller,
+                self.way,
+                sent,
+                response,
+                is_new_dialog=self.is_new_dialog,
+            )
 
     def gave_up(self, key: Key, *, timed_out: bool) -> None:
         """Do nothing: the 2xx was relayed. See network.ClientTransactionUser."""
 
 
 def hang_up(
-    parts: Parts, caller: str, way: Way, sent: Request, response: Response, *, is_new_dialog: bool
+    network: Network,
+    reach: Reach,
+    caller: str,
+    way: Way,
+    sent: Request,
+    response: Response,
+    *,
+    is_new_dialog: bool,
 ) -> None:
     """End the dialog that a 2xx has made: send an ACK and a BYE.
 
     A dialog that existed before goes on: the 2xx of a re-INVITE gets only an ACK.
     """
     contact = response_contact(response, sent.target) or sent.target
-    acknowledge = forward.acknowledge(sent, response, contact, parts.reach.via(way))
-    parts.network.send(_addressed(parts, caller, acknowledge, way), way.flow)
+    acknowledge = forward.acknowledge(sent, response, contact, reach.via(way))
+    network.send(_addressed(reach, caller, acknowledge, way), way.flow)
     if not is_new_dialog:
         return
-    bye = forward.hang_up(sent, response, contact, parts.reach.via(way), forward.COMPLETED_ELSEWHERE)
+    bye = forward.hang_up(sent, response, contact, reach.via(way), forward.COMPLETED_ELSEWHERE)
     try:
-        parts.network.request(_addressed(parts, caller, bye, way), way.flow, None)
+        network.request(_addressed(reach, caller, bye, way), way.flow, None)
     except TableFull:
         log.warning("a BYE could not be sent: too many transactions")
 
@@ -77,8 +94,8 @@ def readable_tag(response: Response) -> str | None:
         return None
 
 
-def _addressed(parts: Parts, caller: str, request: Request, way: Way) -> Request:
+def _addressed(reach: Reach, caller: str, request: Request, way: Way) -> Request:
     """Return the request with the relay permit that another node requires if it holds the flow."""
-    for name, value in parts.reach.leave(way, caller, request):
+    for name, value in reach.leave(way, caller, request):
         request.headers.add(name, value)
     return request

@@ -5,12 +5,13 @@ A request goes to the device whose Contact it names. No store is read while the 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
-from registrar.model import Binding, Flow, Phone
+from registrar.model import Binding, Phone
+from registrar.ports import DialPlan, Location
 from registrar.rules import legs as leg_rules
 from registrar.rules import session
 from registrar.rules.identity import (
@@ -21,7 +22,6 @@ from registrar.rules.identity import (
     hops_left,
     scheme_of,
     secret_of,
-    shown_request,
     shown_response,
     unfolded,
 )
@@ -31,7 +31,6 @@ from registrar.rules.routing import (
     again,
     has_moved,
     is_allowed,
-    is_on,
     named_by,
     target_by,
     unfolded_contact,
@@ -51,14 +50,15 @@ from ..answers import (
     Answer,
 )
 from ..method import Method
-from ..network import ServerRequest
-from .bridging import has_sdp, other_body, packed, quick_sdp, sdp_of
-from .forwarding import Forwarding
+from ..network import ServerRequest, SilentPhones
+from .bridging import Bridge, has_sdp, other_body, packed, quick_sdp, sdp_of
+from .destinations import Destinations
+from .forwarding import Forwarder, Forwarding
 from .offers import is_reliable
-from .parts import Parts, has_long_contact, is_registered, origin, response_contact, sender_target
-from .reach import Way
-from .redirecting import redirected
+from .reach import Reach, Way
+from .senders import Senders, response_contact
 from .speech import Speech, nowhere
+from .table import CallTable
 
 TRICKLE: Final = "application/trickle-ice-sdpfrag"
 MAX_PROVEN: Final = 20_000
@@ -69,8 +69,30 @@ log = logging.getLogger(__name__)
 class Dialogs:
     """Handler of requests that carry one of our tokens."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        dial_plan: DialPlan,
+        location: Location,
+        destinations: Destinations,
+        senders: Senders,
+        forwarder: Forwarder,
+        bridge: Bridge,
+        calls: CallTable,
+        silent: SilentPhones,
+        *,
+        may_come: Callable[[Phone, str], bool],
+    ) -> None:
+        """Create the handler; `may_come` tells whether the access rule lets a phone send from an address."""
+        self._dial_plan = dial_plan
+        self._location = location
+        self._destinations = destinations
+        self._senders = senders
+        self._forwarder = forwarder
+        self._reach = forwarder.reach
+        self._bridge = bridge
+        self._calls = calls
+        self._silent = silent
+        self._may_come = may_come
         self._proven: dict[tuple[str, str], str] = {}
         """Call and sender -> where the sender proved its identity, since its requests came another way."""
 
@@ -95,7 +117,7 @@ class Dialogs:
     async def go_on(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
         """Forward a request whose sender has proved its identity: the dialog is on this flow from now on."""
         self._proven.pop(_way_of_dialog(exchange.request, leg), None)
-        self._proven[_way_of_dialog(exchange.request, leg)] = origin(self._parts, exchange.flow, sender)
+        self._proven[_way_of_dialog(exchange.request, leg)] = self._senders.origin(exchange.flow, sender)
         while len(self._proven) > MAX_PROVEN:
             del self._proven[next(iter(self._proven))]
         await self._pass(exchange, leg, sender)
@@ -103,9 +125,9 @@ class Dialogs:
     async def _pass(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
         request = exchange.request
         exchange.phone = sender
-        if self._parts.silent_places and exchange.flow.transport == "udp":
-            self._parts.heard(sender.id, exchange.flow)
-        leg = self._parts.calls.leg_of_answer(leg, request.to.tag or "")
+        if self._silent.silent_places and exchange.flow.transport == "udp":
+            self._silent.heard(sender.id, exchange.flow)
+        leg = self._calls.leg_of_answer(leg, request.to.tag or "")
         receiver, refused = await self._receiver(exchange.method, leg, sender)
         refused = refused or await self._refused(exchange, leg)
         if refused is not None:
@@ -114,7 +136,17 @@ class Dialogs:
             else:
                 exchange.drop("ack", refused.why)
             return
-        message = InDialog(self._parts, exchange, leg, sender, receiver)
+        message = InDialog(
+            self._reach,
+            self._senders,
+            self._destinations,
+            self._bridge,
+            self._calls,
+            exchange,
+            leg,
+            sender,
+            receiver,
+        )
         if not exchange.method.is_answered:
             await self._acknowledge(message)
         elif not exchange.accept():
@@ -126,24 +158,24 @@ class Dialogs:
 
     async def _let_in(self, exchange: ServerRequest, leg: Leg) -> Phone | Answer | None:
         """Return the sender, or the answer that refuses it, or None if the sender is not proven yet."""
-        parts, request, flow = self._parts, exchange.request, exchange.flow
+        request, flow = exchange.request, exchange.flow
         try:
-            sender = await parts.dial_plan.phone(leg.sender)
+            sender = await self._dial_plan.phone(leg.sender)
             if sender is None or not sender.active:
                 return NOT_SERVED
-            if not await parts.calls.lifetimes.lives(leg, request):
+            if not await self._calls.lifetimes.lives(leg, request):
                 return NO_SUCH_CALL
-            if exchange.method.is_answered and await self._is_registered(flow, leg):
+            if exchange.method.is_answered and await self._senders.is_registered_anywhere(flow, leg.sender):
                 return sender
         except StoreUnavailable:
             return BUSY
-        here = origin(parts, flow, sender)
+        here = self._senders.origin(flow, sender)
         if exchange.method.is_answered and here not in (
             leg.origin,
             self._proven.get(_way_of_dialog(request, leg)),
         ):
             return None
-        return sender if parts.may_come(sender, flow.remote_ip) else NOT_FROM_THERE
+        return sender if self._may_come(sender, flow.remote_ip) else NOT_FROM_THERE
 
     async def _refused(self, exchange: ServerRequest, leg: Leg) -> Answer | None:
         """Return the answer that refuses a request of any sender, or None."""
@@ -155,38 +187,30 @@ class Dialogs:
         if exchange.method.has_timer and session.is_too_brief(request):
             return TOO_BRIEF
         try:
-            return CONTACT_TOO_LONG if await has_long_contact(self._parts, request, leg.sender) else None
+            return CONTACT_TOO_LONG if await self._senders.has_long_contact(request, leg.sender) else None
         except StoreUnavailable:
             return BUSY
 
     async def _forward(self, exchange: ServerRequest, message: "InDialog") -> None:
-        parts, request = self._parts, exchange.request
+        request = exchange.request
         targets = await self._targets(message)
         if targets:
             targets = [
-                way for way in targets if is_allowed(way, parts.process.node, is_secure=message.leg.secure)
+                way for way in targets if is_allowed(way, self._reach.node, is_secure=message.leg.secure)
             ]
             if not targets:
                 exchange.reply(NOT_SECURE)
                 return
-        message.note()
-        forwarding = Forwarding(
-            parts,
-            exchange,
-            message,
-            message.leg.sender,
-        )
-        exchange.serve(forwarding)
-        await forwarding.start([targets])
+        await self._forwarder.forward(exchange, message, message.leg.sender, [targets])
         if exchange.method.hangs_up and message.leg.call:
-            parts.calls.hung_up(message.leg, message.callee_tag)
+            self._calls.hung_up(message.leg, message.callee_tag)
         elif not message.leg.call:
-            parts.calls.lifetimes.passed(request, exchange.method)
+            self._calls.lifetimes.passed(request, exchange.method)
 
     async def _acknowledge(self, message: "InDialog") -> None:
         """Forward the ACK of a 2xx once; an ACK has no answer."""
         for target in await self._targets(message):
-            way = self._parts.reach.way(target)
+            way = self._reach.way(target)
             if way is not None:
                 try:
                     ack = await message.request(0, way)
@@ -194,20 +218,9 @@ class Dialogs:
                     log.warning("the answer in an ACK: %s", error)
                     message.drop("its session description was refused")
                     return
-                self._parts.network.send(ack, way.flow)
+                self._forwarder.network.send(ack, way.flow)
                 return
         message.drop("no way leads to the other side")
-
-    async def _is_registered(self, flow: Flow, leg: Leg) -> bool:
-        """Return whether the phone that has the token is registered on this flow. Raises StoreUnavailable."""
-        parts = self._parts
-        if is_registered(parts, flow, leg.sender):
-            return True
-        if flow.transport != "udp":
-            return False  # the connection is here, so its bindings are known
-        process, now = parts.process, parts.clock()
-        (snapshot,) = await parts.location.load([leg.sender])  # it may have registered through another node
-        return any(is_on(binding, flow, process) for binding in snapshot.live(now))
 
     async def _receiver(self, method: Method, leg: Leg, sender: Phone) -> tuple[Phone | None, Answer | None]:
         """Return the phone that answers the request, and the answer that refuses the request, or None.
@@ -217,7 +230,7 @@ class Dialogs:
         """
         ends = method.ends
         try:
-            receiver = await self._parts.dial_plan.phone(leg.receiver)
+            receiver = await self._dial_plan.phone(leg.receiver)
         except StoreUnavailable:
             return None, None if ends else BUSY
         is_there = receiver is not None and receiver.active and receiver.customer == sender.customer
@@ -229,27 +242,27 @@ class Dialogs:
         They come from the binding that the Request-URI names, else from the flow that the call knows, else
         from the current bindings of the phone.
         """
-        parts, leg, named = self._parts, message.leg, message.named
-        live = parts.location.known(leg.receiver).live(parts.clock())
+        leg, named = message.leg, message.named
+        live = self._location.known(leg.receiver).live(self._calls.clock())
         here = self._way_here(leg, named, live)
         if here is not None:
             return [here]
         try:
-            (snapshot,) = await parts.location.load([leg.receiver])
+            (snapshot,) = await self._location.load([leg.receiver])
         except StoreUnavailable:
             return []
-        live = snapshot.live(parts.clock())
+        live = snapshot.live(self._calls.clock())
         here = self._way_here(leg, named, live) or await self._way_of_call(leg, named, live)
         if here is not None:
             return [here]
         # A browser that came back has another connection, but its dialog knows it by the Contact it gave.
-        kept = parts.calls.other_party(leg)
+        kept = self._calls.other_party(leg)
         targets = again(live, named)
         return [replace(target, contact=kept.contact) for target in targets] if kept is not None else targets
 
     def _way_here(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
         """Return the target that is known without reading the store, or None."""
-        kept = self._parts.calls.other_party(leg)
+        kept = self._calls.other_party(leg)
         binding = named_by(live, named)
         if binding is not None:
             target = target_of(leg.receiver, binding)
@@ -261,7 +274,7 @@ class Dialogs:
             )
             if contact != binding.contact:
                 target = replace(target, contact=contact)
-            if self._parts.reach.way(target) is not None:
+            if self._reach.way(target) is not None:
                 return target
         carried = target_by(leg.way, named, unfolded_contact(leg.contact, ""))
         for other in (kept, carried):
@@ -274,7 +287,7 @@ class Dialogs:
 
         This takes one read, and no read if this process has the call.
         """
-        target = await self._parts.calls.other_party_elsewhere(leg)
+        target = await self._calls.other_party_elsewhere(leg)
         return target if target is not None and self._leads_there(target, live) else None
 
     def _leads_there(self, target: Target, live: Sequence[Binding]) -> bool:
@@ -282,16 +295,28 @@ class Dialogs:
 
         A datagram can be sent to any address. Only a later registration shows that the phone has left it.
         """
-        return not has_moved(live, target) and self._parts.reach.way(target) is not None
+        return not has_moved(live, target) and self._reach.way(target) is not None
 
 
 class InDialog:
     """The particular part of one request inside a dialog; implements forwarding.Case."""
 
     def __init__(
-        self, parts: Parts, exchange: ServerRequest, leg: Leg, sender: Phone, receiver: Phone | None
+        self,
+        reach: Reach,
+        senders: Senders,
+        destinations: Destinations,
+        bridge: Bridge,
+        calls: CallTable,
+        exchange: ServerRequest,
+        leg: Leg,
+        sender: Phone,
+        receiver: Phone | None,
     ) -> None:
-        self._parts = parts
+        self._reach = reach
+        self._destinations = destinations
+        self._bridge = bridge
+        self._calls = calls
         self._exchange = exchange
         self._asked = exchange.request
         self.leg = leg
@@ -303,16 +328,14 @@ class InDialog:
         self._legs = _legs(leg)
         self._extra = session.asked(self._asked) if exchange.method.has_timer else ()
         self._described = exchange.method.describes and has_sdp(self._asked)
-        self._answers = self._described and parts.bridge.offers.is_answer(
+        self._answers = self._described and bridge.offers.is_answer(
             self._asked, late=self._legs is not None and self._legs.late
         )
         """Whether its session description answers an offer of the other side; else it is an offer."""
         self._offers = self._described and not self._answers
         self._settled: bytes | None = None
         """The description of a reliable response, as the sender was shown it; later responses repeat it."""
-        self._own = (
-            sender_target(parts, self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
-        )
+        self._own = senders.target(self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
         """The target of the sender, if the request has a Contact."""
         self._reached: Target | None = None
         self._redirected: tuple[tuple[str, str], ...] = ()
@@ -329,24 +352,23 @@ class InDialog:
         asked = self._asked
         return (asked.to.tag if self.leg.is_caller else asked.from_.tag) or ""
 
-    def note(self) -> None:
-        """Record the CSeq number and the target of the sender in the call."""
+    def begin(self, forwarding: Forwarding) -> None:
+        """Record the CSeq number and the target of the sender in the call. See forwarding.Case."""
         if not self.leg.call:
             return
         asked = self._asked
-        self._parts.calls.seen(self.leg, self.callee_tag, asked.cseq[0], self._own)
+        self._calls.seen(self.leg, self.callee_tag, asked.cseq[0], self._own)
 
     async def request(self, number: int, way: Way) -> Request:
         """See forwarding.Case."""
-        parts, asked = self._parts, self._asked
+        reach, asked = self._reach, self._asked
         self._reached = way.target
         is_private = self._from == WITHHELD_IDENTITY
-        salt = parts.salt() if is_private else b""
-        gr = parts.seal.target(self._own, salt) if self._own is not None else ""
+        gr = reach.gr(self._own, is_private=is_private) if self._own is not None else ""
         view = View(
             from_=self._from,
             to=self._to,
-            place=parts.reach.place(way),
+            place=reach.place(way),
             contact=_user(self._from),
             gr=gr,
             secret=self._sender_secret,
@@ -354,9 +376,8 @@ class InDialog:
             scheme=SIPS if self.leg.secure else scheme_of(way.target.contact),
         )
         body, typed = await self._request_body(view.contact, way)
-        extra = (*self._extra, *typed, *parts.reach.leave(way, self.leg.sender, asked))
         uri = way.target.contact or asked.target
-        return shown_request(asked, uri, parts.reach.via(way), view, body, parts.is_ours, extra)
+        return reach.show(asked, uri, way, view, body, (*self._extra, *typed), caller=self.leg.sender)
 
     async def _request_body(self, shown: str, way: Way) -> tuple[bytes, session.Extra]:
         """Return the body for the other side, and the headers that go with it."""
@@ -367,7 +388,7 @@ class InDialog:
         return packed(asked, made, secret, shown, alone=is_browser(way.target.transport))
 
     async def _described_again(self, sdp: bytes) -> bytes:
-        asked, relay, secret, bridge = self._asked, self._relay, self._sender_secret, self._parts.bridge
+        asked, relay, secret, bridge = self._asked, self._relay, self._sender_secret, self._bridge
         mine, theirs = asked.from_.tag or "", asked.to.tag or ""
         if self._answers:
             return await bridge.answer(sdp, relay, from_tag=theirs, to_tag=mine, secret=secret)
@@ -395,9 +416,9 @@ class InDialog:
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
         if 300 <= response.status < 400:
-            self._redirected = await redirected(self._parts, self._sender, response)
+            self._redirected = await self._destinations.redirected(self._sender, response)
             return response.body
-        asked, relay, bridge = self._asked, self._relay, self._parts.bridge
+        asked, relay, bridge = self._asked, self._relay, self._bridge
         mine, theirs, text = asked.from_.tag or "", asked.to.tag or "", sdp_of(response)
         if self._settled is not None:
             return self._settled
@@ -424,21 +445,22 @@ class InDialog:
         """Note a changed relay session: the earlier engine may be dead, and another one has it now."""
         if relay != self._relay:
             self._relay = relay
-            self._parts.calls.relayed_by(self.leg, self.callee_tag, relay)
+            self._calls.relayed_by(self.leg, self.callee_tag, relay)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """See forwarding.Case."""
-        parts, asked = self._parts, self._asked
+        reach, asked = self._reach, self._asked
         self._has_answer = True
         user = asked.to.uri.user or "anonymous"
         reached = self._reached
         is_private = asked.to.uri.host == ANONYMOUS_HOST
-        salt = parts.salt() if is_private else b""
-        gr = parts.seal.target(reached, salt) if "contact" in response.headers and reached is not None else ""
+        gr = ""
+        if reached is not None and "contact" in response.headers:
+            gr = reach.gr(reached, is_private=is_private)
         view = View(
             from_=self._to,
             to=self._from,
-            place=parts.reach.place_on(self._exchange.flow),
+            place=reach.place_on(self._exchange.flow),
             contact=user,
             gr=gr,
             secret=self._receiver_secret,
@@ -464,7 +486,7 @@ class InDialog:
             made = quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offers)
         if self._exchange.method.is_invite and is_reliable(response):
             is_first = self._settled is None
-            self._parts.bridge.offers.note(self._asked, response, is_offer=is_first and not self._offers)
+            self._bridge.offers.note(self._asked, response, is_offer=is_first and not self._offers)
             self._settled = made
         return packed(response, made, secret, shown, alone=is_browser(self._exchange.flow.transport))
 
@@ -472,7 +494,7 @@ class InDialog:
         """See forwarding.Case."""
         if self._exchange.method.has_timer and 200 <= response.status < 300 and self.leg.call:
             _, seconds = session.granted(self._asked, response)
-            self._parts.calls.refreshed(self.leg, self.callee_tag, seconds)
+            self._calls.refreshed(self.leg, self.callee_tag, seconds)
             self._note_contact(response)
 
     def _note_contact(self, response: Response) -> None:
@@ -480,7 +502,7 @@ class InDialog:
         reached = self._reached
         contact = response_contact(response, reached.contact) if reached is not None else ""
         if reached is not None and contact and contact != reached.contact:
-            self._parts.calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
+            self._calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
 
     def refused(self, status: int) -> None:
         """Note a BYE that was lost: it is delivered later. See forwarding.Case.
@@ -489,11 +511,11 @@ class InDialog:
         """
         if self._exchange.method.hangs_up and not self._has_answer and self.leg.call:
             asked, leg = self._asked, self.leg
-            target = self._reached or self._parts.calls.other_party(leg) or nowhere(leg.receiver)
+            target = self._reached or self._calls.other_party(leg) or nowhere(leg.receiver)
             tags = asked.to.tag or "", asked.from_.tag or ""
             line = Line(target, self._from, self._to)
             speech = Speech(asked.call_id, line, *tags, leg.sender, asked.cseq[0])
-            self._parts.calls.undelivered(speech, "")
+            self._calls.undelivered(speech, "")
 
     def unwanted(self, number: int) -> None:
         """Do nothing: the session of the relay belongs to the dialog. See forwarding.Case."""
@@ -501,7 +523,7 @@ class InDialog:
     def _named_target(self) -> Named:
         """Return the binding that the Request-URI names, if it is one of the other party of this dialog."""
         gr = param(self._asked.uri.params, "gr")
-        named = self._parts.seal.read_target(gr) if gr else None
+        named = self._reach.read_gr(gr) if gr else None
         return (
             named
             if named is not None and named.phone == self.leg.receiver

@@ -6,7 +6,7 @@ rules.forking chooses the answer, a Case makes the messages (RFC 3261 sections 1
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -19,10 +19,9 @@ from registrar.sip import Request, Response
 from registrar.transaction import Key, TableFull
 
 from ..answers import BUSY, Answer
-from ..network import ServerRequest
+from ..network import Network, ServerRequest, SilentPhones
 from .accepted import Accepted, hang_up, readable_tag
-from .parts import Parts
-from .reach import Way
+from .reach import Reach, Way
 
 CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for this time is over (section 9.1)."""
@@ -40,6 +39,9 @@ log = logging.getLogger(__name__)
 
 class Case(Protocol):
     """The particular part of a request: its form for the other side, and the meaning of its answers."""
+
+    def begin(self, forwarding: "Forwarding") -> None:
+        """Note that the forwarding begins; it may be given up by its `end` from now on."""
 
     async def request(self, number: int, way: Way) -> Request:
         """Return the request for one branch. Raises MediaRefused and StoreUnavailable."""
@@ -95,11 +97,40 @@ class _Branch:
         self.timers.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class Forwarder:
+    """Starter of forwardings, with what each of them needs."""
+
+    network: Network
+    reach: Reach
+    silent: SilentPhones
+    start_task: Callable[[Coroutine[None, None, None]], object]
+    ring_seconds: float
+
+    async def forward(
+        self,
+        exchange: ServerRequest,
+        case: "Case",
+        caller: str,
+        devices: Sequence[Sequence[Target]],
+        *,
+        between_nodes: bool = False,
+    ) -> None:
+        """Forward a request of phone `caller` to all devices at once, to each over its best flow first.
+
+        `between_nodes`: another node sent the request, and gets every answer unchanged.
+        """
+        forwarding = Forwarding(self, exchange, case, caller, between_nodes)
+        case.begin(forwarding)
+        exchange.serve(forwarding)  # this may end it at once: the CANCEL may have come first
+        await forwarding.start(devices)
+
+
 @dataclass(slots=True)
 class Forwarding:
-    """The forwarding of one request; implements network.ClientTransactionUser and network.Served."""
+    """The forwarding of one request; implements the transaction users of `network`."""
 
-    parts: Parts
+    means: Forwarder
     exchange: ServerRequest
     case: Case
     caller: str
@@ -137,14 +168,14 @@ class Forwarding:
     # The caller's side
 
     def cancel(self, reason: str) -> None:
-        """See network.Served."""
+        """See network.ServerTransactionUser."""
         phone = self.exchange.phone
         secret = secret_of(phone)
         self._reason = reason.replace(secret, person(phone).user) if phone is not None and secret else reason
         self._perform(self.fork.give_up(487))
 
     def caller_gone(self) -> None:
-        """See network.Served."""
+        """See network.ServerTransactionUser."""
         self._gone = True
         self._perform(self.fork.give_up(487))
 
@@ -162,7 +193,7 @@ class Forwarding:
                 self._perform(self.fork.provisional(number))  # no delay: this shows that the branch responds
             self._backlog.append((number, response))
             if len(self._backlog) == 1:
-                self.parts.start_task(self._work_off())
+                self.means.start_task(self._work_off())
             return
         self._hear(number, response, None)
 
@@ -347,7 +378,7 @@ class Forwarding:
         reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else self._reason
         request = forward.cancel(branch.sent, reason)
         try:
-            self.parts.network.request(request, branch.way.flow, None)
+            self.means.network.request(request, branch.way.flow, None)
         except TableFull:
             log.warning("a CANCEL could not be sent: too many transactions")
         loop = asyncio.get_running_loop()
@@ -356,7 +387,7 @@ class Forwarding:
     def _cancelled_in_vain(self, number: int) -> None:
         branch = self._branches[number]
         if branch.final is None and branch.key is not None:
-            self.parts.network.forget(branch.key)
+            self.means.network.forget(branch.key)
             self._finish(number, 487)
 
     def _hang_up(self, number: int) -> None:
@@ -367,7 +398,15 @@ class Forwarding:
         if response is None or sent is None or way is None or readable_tag(response) is None:
             return
         if self._is_invite:
-            hang_up(self.parts, self.caller, way, sent, response, is_new_dialog=self._is_new_dialog)
+            hang_up(
+                self.means.network,
+                self.means.reach,
+                self.caller,
+                way,
+                sent,
+                response,
+                is_new_dialog=self._is_new_dialog,
+            )
 
     @property
     def _is_new_dialog(self) -> bool:
@@ -379,7 +418,7 @@ class Forwarding:
             return
         for key, number in self._numbers.items():
             branch = self._branches[number]
-            self.parts.network.entrust(key, branch.heir if branch.key == key else None)
+            self.means.network.entrust(key, branch.heir if branch.key == key else None)
 
     def _takes_time(self, number: int, response: Response) -> bool:
         """Return whether another service must be asked: not about a 2xx after the relayed one."""
@@ -390,7 +429,8 @@ class Forwarding:
         if way is None:
             return None
         return Accepted(
-            self.parts,
+            self.means.network,
+            self.means.reach,
             self.caller,
             way,
             readable_tag(response) or "",
@@ -404,7 +444,7 @@ class Forwarding:
         """Send the request over the first open flow of a device; if no flow is left, the branch is over."""
         branch = self._branches[number]
         while branch.left and self.fork.is_wanted(number):
-            way = self.parts.reach.way(branch.left.popleft())
+            way = self.means.reach.way(branch.left.popleft())
             if way is None:
                 continue
             try:
@@ -422,14 +462,14 @@ class Forwarding:
                 return
             branch.way, branch.sent = way, request
             try:
-                branch.key = self.parts.network.request(request, way.flow, self)
+                branch.key = self.means.network.request(request, way.flow, self)
             except TableFull:
                 branch.refused = Refused(BUSY.status, "")
                 self._finish(number, BUSY.status)
                 return
             self._numbers[branch.key] = number
             patience = HOP_SECONDS if way.node and self._is_invite else 0.0
-            silent = self.parts.silent_places
+            silent = self.means.silent.silent_places
             if silent and (way.target.ip, way.target.port) in silent:
                 patience = SILENT_SECONDS
             if patience:
@@ -446,14 +486,14 @@ class Forwarding:
         """
         branch = self._branches[number]
         if branch.key == key and branch.final is None and not self.fork.has_heard(number):
-            self.parts.network.forget(key)
+            self.means.network.forget(key)
             self._again(number, UNREACHED)
 
     def _again(self, number: int, status: int) -> None:
         """Try the next flow of a device after one has failed; if no flow is left, the branch is over."""
         self._branches[number].stop_waiting()
         if self._branches[number].left and not self.fork.over and not self._gone:
-            self.parts.start_task(self._try(number))
+            self.means.start_task(self._try(number))
         else:
             self._finish(number, status)
 
@@ -467,7 +507,7 @@ class Forwarding:
     def _ring(self) -> None:
         """Restart timer C (section 16.7 step 2): each provisional response except 100 does so."""
         self._stop_ringing()
-        self._timer = asyncio.get_running_loop().call_later(self.parts.ring_seconds, self._rung_out)
+        self._timer = asyncio.get_running_loop().call_later(self.means.ring_seconds, self._rung_out)
 
     def _stop_ringing(self) -> None:
         if self._timer is not None:

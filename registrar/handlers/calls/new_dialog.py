@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from registrar.model import Call, Callee, CallState, Party, Phone
+from registrar.model import Call, CallState, Devices, Party, Phone
 from registrar.rules import legs as leg_rules
 from registrar.rules import privacy, session
 from registrar.rules.identity import (
@@ -19,7 +19,6 @@ from registrar.rules.identity import (
     plain,
     scheme_of,
     secret_of,
-    shown_request,
     shown_response,
 )
 from registrar.rules.legs import is_browser
@@ -28,12 +27,13 @@ from registrar.rules.tokens import Leg, Line, Target
 from registrar.sip import Request, Response
 
 from ..network import ServerRequest
-from .bridging import has_sdp, other_body, packed
+from .bridging import Bridge, has_sdp, other_body, packed
+from .destinations import Destinations
 from .forwarding import Forwarding
-from .parts import Parts, is_registered, origin, response_contact
-from .reach import Way
-from .redirecting import redirected
+from .reach import Reach, Way
+from .senders import Senders, response_contact
 from .sessions import Sessions
+from .table import CallTable
 
 
 class Invitation:
@@ -41,22 +41,29 @@ class Invitation:
 
     def __init__(
         self,
-        parts: Parts,
+        reach: Reach,
+        senders: Senders,
+        destinations: Destinations,
+        bridge: Bridge,
+        calls: CallTable,
         exchange: ServerRequest,
         caller: Phone,
-        callee: Callee,
+        callee: Devices,
         caller_target: Target,
         mark: str,
     ) -> None:
         """Prepare the case; `mark` begins the branches of this request (rules.forward.loop_mark)."""
-        self._parts = parts
+        self._reach = reach
+        self._senders = senders
+        self._destinations = destinations
+        self._calls = calls
         self._exchange = exchange
         self._asked = exchange.request
         self._caller = caller
         self._callee = callee
         self._caller_target = caller_target
         self._phones = {phone.id: phone for phone in callee.phones}
-        self._is_registered = is_registered(parts, exchange.flow, caller.id)
+        self._is_registered = senders.is_registered(exchange.flow, caller.id)
         self._own = plain(self._asked.from_)
         """The caller's address as the caller knows it."""
         self._dialled = plain(self._asked.to)
@@ -75,16 +82,14 @@ class Invitation:
             self._callee_user = ANONYMOUS
         self._mark = mark
         self._extra = session.asked(self._asked) if exchange.method.has_timer else ()
-        self._id = parts.new_id() if exchange.method.is_invite else ""
-        self._sessions = Sessions(
-            parts.bridge, self._id, self._asked, exchange.flow, caller, secret_of(caller)
-        )
+        self._id = calls.new_id() if exchange.method.is_invite else ""
+        self._sessions = Sessions(bridge, self._id, self._asked, exchange.flow, caller, secret_of(caller))
         self._ways: dict[int, Way] = {}
         self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
         self._is_secure = self._asked.uri.scheme == SIPS
         """Whether the request was made to a `sips:` URI: then only TLS and WSS are used."""
-        self._since = 0 if self._id else int(parts.clock())
+        self._since = 0 if self._id else int(calls.clock())
         self._winner: int | None = None
         self._call: Call | None = None
 
@@ -92,7 +97,7 @@ class Invitation:
         """Record the call, if the request is an INVITE."""
         if not self._id:
             return
-        parts, asked, caller = self._parts, self._asked, self._caller
+        calls, asked, caller = self._calls, self._asked, self._caller
         self._call = Call(
             id=self._id,
             call_id=asked.call_id,
@@ -108,46 +113,39 @@ class Invitation:
             ),
             callee=Party("", self._callee.number, self._callee.name),
             state=CallState.RINGING,
-            started_at=parts.clock(),
-            process=parts.process,
+            started_at=calls.clock(),
+            process=calls.process,
         )
         line = Line(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._exchange.flow.transport != "udp"
-        parts.calls.begin(self._call, line, forwarding, is_watched=is_watched)
+        calls.begin(self._call, line, forwarding, is_watched=is_watched)
 
     # forwarding.Case
 
     async def request(self, number: int, way: Way) -> Request:
         """See forwarding.Case."""
-        parts, asked = self._parts, self._asked
+        reach, asked = self._reach, self._asked
         phone = self._phones.get(way.target.phone)
         body, typed = await self._request_body(number, way, phone or self._caller)
         self._ways[number] = way
         route = ""
         if self._exchange.method.records_route:
-            route = parts.seal.leg(self._callees_leg(number, way), asked.call_id)
+            route = reach.route(self._callees_leg(number, way), asked.call_id)
         view = View(
             from_=self._shown,
             to=self._callee_address,
-            place=parts.reach.place(way),
+            place=reach.place(way),
             contact=self._user,
-            gr=self._gr(self._caller_target, self._is_private) if asked.contacts else "",
+            gr=reach.gr(self._caller_target, is_private=self._is_private) if asked.contacts else "",
             secret=secret_of(self._caller),
             route=route,
             asserted=not self._is_private,
             is_private=self._is_private,
             scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *typed, *parts.reach.leave(way, self._caller.id, asked))
-        via = parts.reach.via(way, self._mark)
-        return shown_request(asked, way.target.contact, via, view, body, parts.is_ours, extra)
-
-    def _gr(self, target: Target, is_private: bool) -> str:
-        """Return the `gr` token of a device.
-
-        If its party withholds its identity, the token is salted, so that it cannot identify the device.
-        """
-        return self._parts.seal.target(target, self._parts.salt() if is_private else b"")
+        extra = (*self._extra, *typed)
+        uri, caller = way.target.contact, self._caller.id
+        return reach.show(asked, uri, way, view, body, extra, caller=caller, mark=self._mark)
 
     async def _request_body(self, number: int, way: Way, phone: Phone) -> tuple[bytes, session.Extra]:
         """Return the body for one branch and the headers that go with it."""
@@ -164,7 +162,7 @@ class Invitation:
     async def body(self, number: int, response: Response) -> bytes:
         """See forwarding.Case."""
         if 300 <= response.status < 400:
-            self._redirected[number] = await redirected(self._parts, self._caller, response)
+            self._redirected[number] = await self._destinations.redirected(self._caller, response)
             return response.body
         secret = secret_of(self._phones.get(self._ways[number].target.phone))
         return await self._sessions.answer(number, response, secret)
@@ -175,7 +173,7 @@ class Invitation:
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
         """See forwarding.Case."""
-        parts, asked = self._parts, self._asked
+        reach, asked = self._reach, self._asked
         target = self._reached(number, response)
         secret = secret_of(self._phones.get(target.phone))
         makes_dialog = self._exchange.method.records_route and 100 < response.status < 300
@@ -188,9 +186,9 @@ class Invitation:
         view = View(
             from_=self._callee_person,
             to=self._own,
-            place=parts.reach.place_on(self._exchange.flow),
+            place=reach.place_on(self._exchange.flow),
             contact=self._callee_user,
-            gr=self._gr(target, is_private) if "contact" in response.headers else "",
+            gr=reach.gr(target, is_private=is_private) if "contact" in response.headers else "",
             secret=secret,
             route=route,
             asserted=100 < response.status < 300 and not is_private,
@@ -219,7 +217,7 @@ class Invitation:
         if self._call is None or not 200 <= response.status < 300 or self._winner is not None:
             return
         self._winner = number
-        parts, asked = self._parts, self._asked
+        asked = self._asked
         target = self._reached(number, response)
         line = Line(target, self._shown, self._callee_address)
         callee = Party(
@@ -232,7 +230,7 @@ class Invitation:
         _, seconds = session.granted(asked, response)
         both = self._sessions.legs(number)
         media = str(both) if both is not None else ""
-        parts.calls.answered(self._id, callee, line, media, self._sessions.relay(number), seconds)
+        self._calls.answered(self._id, callee, line, media, self._sessions.relay(number), seconds)
         self._sessions.taken(number, self._ways[number].target)
         for other in self._sessions.branches:
             if other != number:
@@ -243,7 +241,7 @@ class Invitation:
         for number in self._sessions.branches:
             self.unwanted(number)
         if self._call is not None:
-            self._parts.calls.refused(self._id, status)
+            self._calls.refused(self._id, status)
 
     def unwanted(self, number: int) -> None:
         """See forwarding.Case."""
@@ -283,7 +281,7 @@ class Invitation:
         known = self._routes.get(number)
         if known is None or known[0] != about:
             leg = self._callers_leg(number, target, is_tagged=is_tagged)
-            known = self._routes[number] = about, self._parts.seal.leg(leg, self._asked.call_id)
+            known = self._routes[number] = about, self._reach.route(leg, self._asked.call_id)
         return known[1]
 
     def _callers_leg(self, number: int, target: Target, *, is_tagged: bool) -> Leg:
@@ -297,7 +295,7 @@ class Invitation:
             is_caller=True,
             media=str(both) if both is not None else "",
             relay=self._sessions.relay(number),
-            origin="" if self._is_registered else origin(self._parts, flow, self._caller),
+            origin="" if self._is_registered else self._senders.origin(flow, self._caller),
             contact=folded_contact(target),
             secure=self._is_secure,
             untagged=not is_tagged,
@@ -305,5 +303,5 @@ class Invitation:
         )
 
 
-def _callee_person(callee: Callee, domain: str) -> Person:
+def _callee_person(callee: Devices, domain: str) -> Person:
     return Person(callee.number, callee.name, domain)

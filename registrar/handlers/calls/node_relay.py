@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from registrar.ports import Clock
 from registrar.rules.forward import COOKIE
 from registrar.rules.identity import hops_left
 from registrar.rules.tokens import HOP_SECONDS, Hop
@@ -11,9 +12,9 @@ from registrar.sip import Headers, Request, Response
 
 from ..answers import Answer
 from ..network import ServerRequest
-from .forwarding import Forwarding
-from .parts import Parts
-from .reach import PLACE, Way
+from .forwarding import Forwarder, Forwarding
+from .lifetimes import Lifetimes
+from .reach import PLACE, Reach, Way
 
 PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
 """Headers in which the other node left a placeholder for the address by which the phone reaches us."""
@@ -24,8 +25,15 @@ log = logging.getLogger(__name__)
 class Hops:
     """Handler of requests that carry a permit."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        lifetimes: Lifetimes,
+        clock: Clock,
+    ) -> None:
+        self._forwarder = forwarder
+        self._lifetimes = lifetimes
+        self._clock = clock
         self._used: dict[str, int] = {}
         """Permits that were used recently, oldest first, and when each was issued."""
 
@@ -34,7 +42,7 @@ class Hops:
 
         If that flow is gone, answer 430 (RFC 5626 section 5.3.1). If the permit was used before, answer 403.
         """
-        parts, request = self._parts, exchange.request
+        reach, request = self._forwarder.reach, exchange.request
         if not self._is_first(hop):
             log.warning("a leave of another node was used twice: %s", request.call_id)
             if not exchange.method.is_answered:
@@ -42,12 +50,11 @@ class Hops:
             elif exchange.accept():  # else it is a duplicate that the network made
                 exchange.reply(Answer(403, why="Route: this leave was used before"))
             return
-        way = parts.reach.way(hop.target) if hop.target.node == parts.process.node else None
+        way = reach.way(hop.target) if hop.target.node == reach.node else None
         if not exchange.method.is_answered:
             if way is not None:
-                parts.network.send(
-                    _placed(request, way, parts.reach.via(way), parts.reach.place(way)), way.flow
-                )
+                relayed = _placed(request, way, reach.via(way), reach.place(way))
+                self._forwarder.network.send(relayed, way.flow)
             else:
                 exchange.drop("ack", "the flow of its leave is gone")
             return
@@ -56,23 +63,16 @@ class Hops:
         if way is None or hops_left(request) < 1:
             exchange.reply(Answer(483 if way is not None else 430))
             return
-        forwarding = Forwarding(
-            parts,
-            exchange,
-            _Passing(parts, exchange.request),
-            hop.caller,
-            between_nodes=True,
-        )
-        exchange.serve(forwarding)
-        await forwarding.start([[hop.target]])
-        parts.calls.lifetimes.passed(request, exchange.method)
+        passing = _Passing(reach, request)
+        await self._forwarder.forward(exchange, passing, hop.caller, [[hop.target]], between_nodes=True)
+        self._lifetimes.passed(request, exchange.method)
 
     def _is_first(self, hop: Hop) -> bool:
         """Note that the permit is used, and return whether this was its first use.
 
         A retransmission has a server transaction and does not come here.
         """
-        oldest = self._parts.clock() - 2 * HOP_SECONDS
+        oldest = self._clock() - 2 * HOP_SECONDS
         while self._used and next(iter(self._used.values())) < oldest:
             del self._used[next(iter(self._used))]
         if hop.mark in self._used:
@@ -85,13 +85,15 @@ class Hops:
 class _Passing:
     """A request from another node, which needs no changes of its own; implements forwarding.Case."""
 
-    parts: Parts
+    reach: Reach
     asked: Request
+
+    def begin(self, forwarding: Forwarding) -> None:
+        """See forwarding.Case."""
 
     async def request(self, number: int, way: Way) -> Request:
         """See forwarding.Case."""
-        reach = self.parts.reach
-        return _placed(self.asked, way, reach.via(way, COOKIE), reach.place(way))
+        return _placed(self.asked, way, self.reach.via(way, COOKIE), self.reach.place(way))
 
     def takes_time(self, number: int, response: Response) -> bool:
         """See forwarding.Case."""

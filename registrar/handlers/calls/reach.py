@@ -7,8 +7,9 @@ from typing import Final
 from registrar.model import Flow, Process
 from registrar.ports import Clock
 from registrar.rules import forward
-from registrar.rules.identity import place
-from registrar.rules.tokens import Hop, Seal, Target
+from registrar.rules.hosts import OurHosts
+from registrar.rules.identity import View, place, shown_request
+from registrar.rules.tokens import Hop, Leg, Named, Seal, Target
 from registrar.sip import Request
 
 PLACE: Final = "place.invalid"
@@ -41,12 +42,12 @@ class Reach:
         neighbour: Callable[[str], Neighbour | None],
         seal: Seal,
         salt: Callable[[], bytes],
+        hosts: OurHosts,
         clock: Clock,
         *,
         process: Process,
-        public_host: str,
     ) -> None:
-        """Create the finder.
+        """Create the finder; `salt` returns random bytes for branches and tokens.
 
         `open_flow` returns the flow of a target on this node, and `node_flow` a flow to another node's
         `host:port`. `neighbour` returns the living node with a name, or None.
@@ -58,7 +59,7 @@ class Reach:
         self.salt = salt
         self._clock = clock
         self._process = process
-        self._public_host = public_host
+        self._hosts = hosts
 
     @property
     def node(self) -> str:
@@ -81,7 +82,7 @@ class Reach:
     def via(self, way: Way, mark: str = forward.COOKIE) -> str:
         """Return our Via for a request that goes this way, with a new branch that begins with `mark`."""
         branch = mark + self.salt().hex()
-        return forward.via(way.flow, "" if way.node else self._public_host, branch)
+        return forward.via(way.flow, "" if way.node else self._hosts.public, branch)
 
     def place(self, way: Way) -> str:
         """Return our address as the phone at the end of the way reaches it."""
@@ -89,7 +90,7 @@ class Reach:
 
     def place_on(self, flow: Flow) -> str:
         """Return our address as the peer at the other end of `flow` reaches it."""
-        return place(flow, self._public_host)
+        return place(flow, self._hosts.public)
 
     def leave(self, way: Way, caller: str, request: Request) -> tuple[tuple[str, str], ...]:
         """Return a Route with a permit for another node, for this request only; empty if the flow is here."""
@@ -98,6 +99,40 @@ class Reach:
         hop = Hop(way.target, caller, request.headers.get("cseq") or "", int(self._clock()))
         token = self._seal.hop(hop, request.call_id, self.salt())
         return (("Route", f"<sip:{token}@{way.node};lr>"),)
+
+    def gr(self, target: Target, *, is_private: bool) -> str:
+        """Return the `gr` token of a device (RFC 5627).
+
+        If its party withholds its identity, the token is salted, so that it cannot identify the device.
+        """
+        return self._seal.target(target, self.salt() if is_private else b"")
+
+    def read_gr(self, gr: str) -> Named | None:
+        """Return what a `gr` token names, or None if it is not one of this service."""
+        return self._seal.read_target(gr)
+
+    def route(self, leg: Leg, call_id: str) -> str:
+        """Return the token for a Record-Route."""
+        return self._seal.leg(leg, call_id)
+
+    def show(
+        self,
+        asked: Request,
+        uri: str,
+        way: Way,
+        view: View,
+        body: bytes,
+        extra: tuple[tuple[str, str], ...],
+        *,
+        caller: str,
+        mark: str = forward.COOKIE,
+    ) -> Request:
+        """Return a request of phone `caller` as it leaves by a way, with `extra` headers.
+
+        Its branch begins with `mark`.
+        """
+        extra = (*extra, *self.leave(way, caller, asked))
+        return shown_request(asked, uri, self.via(way, mark), view, body, self._hosts.has, extra)
 
     def _here(self, target: Target) -> Way | None:
         flow = self._open_flow(target)

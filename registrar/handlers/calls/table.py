@@ -15,7 +15,7 @@ from registrar.rules.comeback import UNKNOWN, has_fallen_silent
 from registrar.rules.routing import again, is_on, named_of
 from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
 
-from ..network import Network
+from ..network import Network, SilentPhones
 from .absent import GRACE_SECONDS, Absent
 from .bridging import Bridge
 from .lifetimes import Lifetimes
@@ -103,25 +103,23 @@ class CallTable:
         clock: Clock,
         metrics: Metrics,
         tell: Callable[[News], None],
-        hurry: Callable[[str, str, int], bool],
+        silent: SilentPhones,
+        new_id: Callable[[], str],
         *,
         process: Process,
     ) -> None:
-        """Create an empty table; `tell` sends news to all nodes.
-
-        `hurry` makes sure that a phone at an address and port is pinged soon. It returns whether the phone is
-        silent.
-        """
-        self._hurry = hurry
+        """Create an empty table; `tell` sends news to all nodes, and `new_id` returns the id of a call."""
+        self._silent = silent
+        self.new_id = new_id
         self._store = store
         self._bridge = bridge
         self._reach = reach
         self._network = network
         self._location = location
-        self._clock = clock
+        self.clock = clock
         self._metrics = metrics
         self._tell = tell
-        self._process = process
+        self.process = process
         self._entries: dict[str, _Entry] = {}
         self.lifetimes = Lifetimes(store, clock, self._entries.__contains__)
         self._left: dict[str, str] = {}
@@ -137,7 +135,7 @@ class CallTable:
 
     def begin(self, call: Call, caller: Line, ringing: Ringing, *, is_watched: bool = True) -> None:
         """Add a call whose INVITE goes out."""
-        now = self._clock()
+        now = self.clock()
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
         self._store.started(call)
 
@@ -146,7 +144,7 @@ class CallTable:
         entry = self._entries.get(id)
         if entry is None:
             return
-        now = self._clock()
+        now = self.clock()
         entry.ringing, entry.callee, entry.media = None, line, media
         entry.put_at = now
         entry.call = replace(
@@ -178,7 +176,7 @@ class CallTable:
         entry = self._entries.get(id)
         if entry is not None:
             cause = entry.cause or CAUSES.get(status, Cause.FAILED)
-            self._end(entry, Ending(cause, self._clock(), status, entry.by))
+            self._end(entry, Ending(cause, self.clock(), status, entry.by))
 
     def hung_up(self, leg: Leg, tag: str) -> None:
         """Note a BYE in the dialog where the callee has this tag: the call may have other dialogs."""
@@ -241,7 +239,7 @@ class CallTable:
     def refreshed(self, leg: Leg, tag: str, seconds: int) -> None:
         """Extend the session to `seconds` from now; 0: it expires no more (RFC 4028 section 7.2)."""
         entry = self._entries.get(leg.call)
-        expires_at = self._clock() + seconds if seconds else 0.0
+        expires_at = self.clock() + seconds if seconds else 0.0
         if entry is None:
             self._tell(News(leg.call, expires_at=expires_at, tag=tag))
         elif _is_about(entry, tag):
@@ -255,9 +253,9 @@ class CallTable:
         """Note that a connection of a phone is gone, or was replaced by another one; `tell` other nodes."""
         registration = UNKNOWN if replaced else ""
         for binding in self._location.known(phone).bindings:
-            if is_on(binding, flow, self._process):
+            if is_on(binding, flow, self.process):
                 registration = binding.call_id
-        place = f"{self._process} {flow.id}"
+        place = f"{self.process} {flow.id}"
         self._left[place] = registration
         if tell:
             self._tell(News("", left=place, registration=registration))
@@ -296,16 +294,16 @@ class CallTable:
         return taken
 
     def _take_over(self, call: Call) -> None:
-        now = self._clock()
-        ours = replace(call, process=self._process)
+        now = self.clock()
+        ours = replace(call, process=self.process)
         caller, callee = read_line(call.caller.target), read_line(call.callee.target)
         if caller is None or callee is None:
             self._bridge.delete(call.relay)
             self._metrics.calls(Cause.LOST)
-            self._store.ended(ours, Ending(Cause.LOST, now, by=self._process.node))
+            self._store.ended(ours, Ending(Cause.LOST, now, by=self.process.node))
             return
         entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
-        if call.process.node != self._process.node:
+        if call.process.node != self.process.node:
             # Finding out that the other node is dead took longer than a party may be absent.
             entry.missed_at = now - GRACE_SECONDS
         self._store.put(ours)
@@ -324,7 +322,7 @@ class CallTable:
 
     async def look(self) -> None:
         """Do one round of checks. Raises StoreUnavailable."""
-        now = self._clock()
+        now = self.clock()
         if self._left:
             self._note_left(now)
         for id, entry in list(self._entries.items()):
@@ -368,7 +366,7 @@ class CallTable:
         Only pings tell that such a caller is gone, and phones ring for it meanwhile.
         """
         target = entry.caller.target
-        if entry.is_watched and self._hurry(target.phone, target.ip, target.port):
+        if entry.is_watched and self._silent.hurry(target.phone, target.ip, target.port):
             await self._terminate(entry, Cause.LOST, "")
 
     # absent.Parties
@@ -441,14 +439,14 @@ class CallTable:
 
     def _ended_by(self, entry: _Entry, side: str) -> None:
         party = entry.call.caller if side == "caller" else entry.call.callee
-        self._end(entry, Ending(Cause.HUNG_UP, self._clock(), by=party.number or side))
+        self._end(entry, Ending(Cause.HUNG_UP, self.clock(), by=party.number or side))
 
     async def _terminate(self, entry: _Entry, cause: Cause, by: str) -> None:
         if entry.ringing is not None:
             entry.cause, entry.by = cause, by
             entry.ringing.end(480 if cause is Cause.LOST else 487)
             return
-        if not self._end(entry, Ending(cause, self._clock(), by=by)):
+        if not self._end(entry, Ending(cause, self.clock(), by=by)):
             return  # it ended while other calls were checked
         text = "Lost" if cause is Cause.LOST else "Ended by the operator"
         reason = f'SIP;cause=480;text="{text}"'
@@ -483,7 +481,7 @@ class CallTable:
             (snapshot,) = await self._location.load([lost.phone])
         except StoreUnavailable:
             return None
-        targets = again(snapshot.live(self._clock()), named_of(lost))
+        targets = again(snapshot.live(self.clock()), named_of(lost))
         return next(iter(speech.ways(self._reach, targets)), None)
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from registrar.handlers.calls.parts import origin
 from registrar.model import Cause, MediaPolicy, Process
 from registrar.rules.forward import CSEQ_MARGIN
 from registrar.rules.tokens import Hop, Line, Target, dump_line
@@ -84,7 +83,7 @@ async def test_a_call_of_a_dead_node_that_cannot_be_ended_does_not_stop_the_othe
     )
     here.store.put(replace(call, id="0" * 31 + "9", callee=replace(call.callee, target=dump_line(bad))))
     there = World(node="b", beside=here)
-    there.parts.calls._store = here.store
+    there.calls._store = here.store
     here.store._process = Process("b", "g-b")
     assert await there.calls.bury(Process("a", "g-a")) == 2
     for id in list(here.store.there):
@@ -175,7 +174,7 @@ async def test_a_connection_of_another_process_proves_nothing() -> None:
     here = world_of()
     there = World(node="b", beside=here)
     flow = here.lines.dial("wss")
-    assert origin(here.parts, flow, ANN) != origin(there.parts, flow, ANN)
+    assert here.senders.origin(flow, ANN) != there.senders.origin(flow, ANN)
 
 
 async def test_the_reason_of_a_cancel_names_nobody() -> None:
@@ -207,7 +206,7 @@ async def test_a_fault_of_ours_lets_nobody_wait(monkeypatch: pytest.MonkeyPatch)
     world = world_of()
     await Handset(world, BOB, port=5070).register()
     ann = await Handset(world, ANN).register()
-    monkeypatch.setattr(world.parts.reach, "via", lambda *_: 1 // 0)
+    monkeypatch.setattr(world.reach, "via", lambda *_: 1 // 0)
     assert (await ann.call()).statuses == [500]
     assert len(world.calls) == 0
 

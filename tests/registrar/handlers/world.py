@@ -6,33 +6,21 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from registrar.errors import StoreUnavailable
-from registrar.handlers.admission import Gatekeeper
 from registrar.handlers.answers import Answer
-from registrar.handlers.calls.bridging import Bridge
-from registrar.handlers.calls.calling import Calling
-from registrar.handlers.calls.dialogs import Dialogs
-from registrar.handlers.calls.node_relay import Hops
-from registrar.handlers.calls.parts import Parts
-from registrar.handlers.calls.reach import Neighbour, Reach
-from registrar.handlers.calls.table import CallTable, News
-from registrar.handlers.checks import Screen, Silence
-from registrar.handlers.dispatch import Dispatch
-from registrar.handlers.gate import Gate
+from registrar.handlers.building import Options, Outside, build
+from registrar.handlers.calls.reach import Neighbour
+from registrar.handlers.calls.table import News
+from registrar.handlers.checks import Silence
 from registrar.handlers.method import UNKNOWN, Method
-from registrar.handlers.methods import Services
 from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
-from registrar.handlers.registration.changes import Changes
-from registrar.handlers.registration.expiry import Expiry
-from registrar.handlers.registration.flows import Flows
-from registrar.handlers.registration.pings import Pings
-from registrar.handlers.registration.register import Registrar
-from registrar.handlers.trail import Trail
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.model import (
+    NO_DESTINATION,
     Binding,
     Callee,
     Change,
+    Destination,
     Epoch,
     Flow,
     IpMode,
@@ -48,6 +36,9 @@ from registrar.model import (
 from registrar.ports import Due, Media
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
+from registrar.rules.destination import resolve
+from registrar.rules.hosts import OurHosts
+from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
 from registrar.store.calls_memory import MemoryCalls
@@ -117,10 +108,17 @@ class People:
         either = [*self.known.values(), *self.rows.values()]
         return list(dict.fromkeys(phone.id for phone in either if phone.customer == customer))
 
-    async def called(self, customer: str, user: str) -> Callee | None:
+    async def called(self, customer: str, user: str) -> Destination:
         self._ask()
+        for word in dialled(user):
+            destination = resolve(word, self._callee(customer, word))
+            if destination is not NO_DESTINATION:
+                return destination
+        return NO_DESTINATION
+
+    def _callee(self, customer: str, word: str) -> Callee | None:
         mine = [phone for phone in self.known.values() if phone.customer == customer]
-        found = next((phone for phone in mine if user in (phone.extension, phone.username)), None)
+        found = next((phone for phone in mine if word in (phone.extension, phone.username)), None)
         if found is None:
             return None
         together = tuple(phone for phone in mine if phone.extension == found.extension)
@@ -200,6 +198,9 @@ class Contested(MemoryLocation):
             stands = self.known(phone)
             self.stored[phone] = replace(stands, version=stands.version + 1)
         return await super().commit(phone, before, update)
+
+    async def everybody(self) -> list[str]:
+        return list(self.stored)
 
     async def reschedule(self, due: Due, earliest: int | None) -> None:
         if self.before_reschedule is not None:
@@ -379,162 +380,96 @@ class World:
         self.metrics = Metrics()
         self.country: Callable[[str], str | None] = COUNTRIES.get
         self.access = Access(lambda address: self.country(address), ipv6_prefix=64)
-        serial = count(ord(node) << 32)  # no two nodes draw the same
-        self.guard = Guard(KEY, OFFERED["md5"], SERVICE, self.people.serves, self._is_ours)
+        process = Process(node, f"g-{node}")
+        hosts = OurHosts("", SERVICE, self.people.serves, lambda host: host == "192.0.2.10")
+        self.guard = Guard(KEY, OFFERED["md5"], SERVICE, self.people.serves, hosts.has)
         self.seal = Seal(KEY[:KEY_BYTES])
-        self.screen = Screen(
-            self.guard,
-            self.seal,
-            lambda host: host == "192.0.2.10",
-            lambda: next(serial).to_bytes(8, "big"),
-        )
         self.lines = Lines()
-        self.flows = Flows(
-            self.lines,
-            self.location,
-            lambda _: "acme",
-            self.clock,
-            lambda: Mono(self.clock.now),
-            self.metrics,
-            process=Process(node, f"g-{node}"),
-            left=self._has_left,
-        )
         self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
         self.traces = Memories()
         self.pauses: list[float] = []
         """Until when failed digests were kept back, after their arrival."""
-        self.trail = Trail(self.traces, WrongPasswordLines(), self.clock, self.metrics)
-        self.gate = Gate(
-            self.guard,
-            self.screen,
-            self.people,
-            self.guesses,
-            self.trail,
-            self.clock,
-            self.metrics,
-            self._until,
-            ipv6_prefix=64,
-        )
-        self.gatekeeper = Gatekeeper(
-            self.people,
-            self.location,
-            self.access,
-            self.clock,
-            self.metrics,
-            is_for_us=self.guard.is_for_us,
-            recheck=lambda phone: self.changes.note(Change(phones=(phone,))),
-            bound=self._bound,
-        )
-        self.registrar = Registrar(
-            self.location,
-            self.metrics,
-            Process(node, f"g-{node}"),
-            is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
-            is_dead=self.flows.is_dead,
-            bound=self._bound,
-        )
-        self.bound: list[tuple[str, Snapshot]] = []
-        """What the registrar said of whose bindings."""
         self.sent: list[bytes] = []
         """The pings, and whether more can be sent."""
         self.can_send = True
         self.roll = 0.5
         self.local_ip = "192.0.2.10"
-        self.pings = Pings(
-            self.location,
-            self._send,
-            self.flow_of,
-            lambda _: "acme",
-            self.clock,
-            lambda: Mono(self.clock.now),
-            self.metrics,
-            node=node,
-            seconds=30,
-            salt=KEY,
-            roll=lambda: self.roll,
-        )
         self.neighbours: dict[str, Neighbour] = {}
         """Generation and address of the other nodes, by name."""
         self.wire = Wire()
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
-        self.store = MemoryCalls(self.clock, Process(node, f"g-{node}"))
+        self.store = MemoryCalls(self.clock, process)
         if beside is not None:
             self.store.share(beside.store)
-        self.parts = self._parts(
-            node, media or NoMedia(), policy, ring_seconds, lambda: next(serial).to_bytes(SALT_BYTES, "big")
-        )
-        self.calls = self.parts.calls
-        self.hops = Hops(self.parts)
-        self.dispatch = Dispatch(
-            self.guard,
-            self.screen,
-            self.people,
-            self.gate,
-            self.gatekeeper,
-            Services(self.registrar, Calling(self.parts)),
-            Dialogs(self.parts),
-            self.hops,
-            self.flows,
-            self.clock,
-            self.metrics,
-        )
-        self.expiry = Expiry(
-            self.location, self.location, lambda _: "acme", self.people.learn, self.clock, self.metrics
-        )
-        self.changes = Changes(
-            self.people, self.location, self.access, self.flows, self.clock, self.metrics, self.everybody
-        )
-
-    def _parts(
-        self, node: str, media: Media, policy: MediaPolicy, ring_seconds: float, salt: Callable[[], bytes]
-    ) -> Parts:
-        generation = f"g-{node}"
-        bridge = Bridge(media, policy, "pre-")
-        reach = Reach(
-            self._open_flow,
-            self._node_flow,
-            lambda name: self.neighbours.get(name),
-            self.seal,
-            salt,
-            self.clock,
-            process=Process(node, generation),
-            public_host="",
-        )
-        calls = CallTable(
-            self.store,
-            bridge,
-            reach,
-            self.wire,
-            self.location,
-            self.clock,
-            self.metrics,
-            self.news.append,
-            self.pings.hurry,
-            process=Process(node, generation),
-        )
+        serial = count(ord(node) << 32)  # no two nodes draw the same
         numbers = count(1)
-        return Parts(
+        self.outside = Outside(
             network=self.wire,
-            reach=reach,
-            seal=self.seal,
-            salt=salt,
-            bridge=bridge,
-            calls=calls,
-            dial_plan=self.people,
+            connections=self.lines,
+            ways=self,
+            directory=self.people,
             location=self.location,
+            guesses=self.guesses,
+            traces=self.traces,
+            calls=self.store,
+            media=media or NoMedia(),
+            access=self.access,
+            guard=self.guard,
+            codec=self.seal,
+            hosts=hosts,
+            process=process,
+            metrics=self.metrics,
+            lines=WrongPasswordLines(),
             clock=self.clock,
-            process=Process(node, generation),
-            ring_seconds=ring_seconds,
-            loop_key=KEY,
-            is_ours=self._is_ours,
-            is_our_name=lambda host: host in (SERVICE, "192.0.2.10"),
-            may_come=self.access.may_come,
+            mono=lambda: Mono(self.clock.now),
+            until=self._until,
+            tell=self.news.append,
             start_task=self.start_task,
+            nonce_salt=lambda: next(serial).to_bytes(8, "big"),
+            salt=lambda: next(serial).to_bytes(SALT_BYTES, "big"),
             new_id=lambda: f"{next(numbers):032x}",
-            silent_places=self.pings.silent_places,
-            heard=self.pings.heard,
+            roll=lambda: self.roll,
         )
+        handlers = build(
+            self.outside,
+            Options(
+                ipv6_prefix=64,
+                ping_seconds=30,
+                ring_seconds=ring_seconds,
+                media_policy=policy,
+                media_prefix="pre-",
+                loop_key=KEY,
+                ping_key=KEY,
+            ),
+        )
+        self.screen, self.dispatch, self.gate, self.trail = (
+            handlers.checks,
+            handlers.dispatch,
+            handlers.gate,
+            handlers.trail,
+        )
+        self.flows, self.pings, self.changes, self.expiry = (
+            handlers.flows,
+            handlers.pings,
+            handlers.changes,
+            handlers.expiry,
+        )
+        self.calls, self.reach, self.senders, self.hops = (
+            handlers.calls,
+            handlers.reach,
+            handlers.senders,
+            handlers.node_relay,
+        )
+        self.bound: list[tuple[str, Snapshot]] = []
+        """What was said of whose bindings."""
+        handled = self.pings.bound
+
+        def bound(phone: str, stands: Snapshot) -> None:
+            self.bound.append((phone, stands))
+            handled(phone, stands)
+
+        self.pings.bound = bound  # type: ignore[method-assign]  # to see each call
 
     async def _until(self, due: Mono) -> None:
         self.pauses.append(due)
@@ -547,18 +482,37 @@ class World:
         while self.tasks:
             await self.tasks.pop()
 
-    def _open_flow(self, target: Target) -> Flow | None:
+    # handlers.building.Ways
+
+    def open_flow(self, target: Target) -> Flow | None:
         """One UDP listener, and the connections that are open."""
         if target.transport != "udp":
             return self.lines.flows.get(target.flow)
         return Flow("udp", self.local_ip, 5060, target.ip, target.port)
 
-    def _node_flow(self, address: str) -> Flow | None:
+    def node_flow(self, address: str) -> Flow | None:
         host, _, port = address.rpartition(":")
         return Flow("udp", self.local_ip, 5060, host, int(port))
 
-    def _is_ours(self, host: str) -> bool:
-        return self.people.serves(host) or host in (SERVICE, "192.0.2.10")
+    def udp_flow(self, binding: Binding) -> Flow | None:
+        """This world has one UDP listener, number 0."""
+        if binding.flow:
+            return None
+        return Flow("udp", self.local_ip, 5060, binding.public_ip, binding.public_port)
+
+    def ping(self, data: bytes, flow: Flow) -> bool:
+        if self.can_send:
+            self.sent.append(data)
+        return self.can_send
+
+    def neighbour(self, node: str) -> Neighbour | None:
+        return self.neighbours.get(node)
+
+    @property
+    def has_neighbours(self) -> bool:
+        return bool(self.neighbours)
+
+    # What the driver does
 
     async def serve(
         self, request: Request, address: str = HOME, flow: Flow | None = None
@@ -581,29 +535,6 @@ class World:
             await self.dispatch.serve(exchange, verdict)
             await self.settle()
         return exchange
-
-    def flow_of(self, binding: Binding) -> Flow | None:
-        """This world has one UDP listener, number 0."""
-        if binding.flow:
-            return None
-        return Flow("udp", self.local_ip, 5060, binding.public_ip, binding.public_port)
-
-    def _send(self, data: bytes, flow: Flow) -> bool:
-        if self.can_send:
-            self.sent.append(data)
-        return self.can_send
-
-    def _bound(self, phone: Phone, stands: Snapshot) -> None:
-        self.bound.append((phone.id, stands))
-        self.pings.bound(phone.id, stands)
-        self.flows.bound(phone, stands)
-
-    def _has_left(self, flow: Flow, phone: str, replaced: bool) -> None:
-        self.calls.left(flow, phone, replaced=replaced, tell=bool(self.neighbours))
-
-    async def everybody(self) -> list[str]:
-        """Every phone that has a binding."""
-        return list(self.location.stored)
 
     async def hang_up(self, flow: Flow, *, silent: bool = False) -> None:
         """The peer closes a connection."""

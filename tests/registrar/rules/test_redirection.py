@@ -2,7 +2,7 @@
 
 import pytest
 
-from registrar.model import Callee
+from registrar.model import Devices
 from registrar.rules.redirection import MAX_CONTACTS, contacts, users
 from registrar.sip import Response, answer
 
@@ -47,7 +47,7 @@ def test_what_a_redirection_dials(values: tuple[str, ...], found: tuple[tuple[st
 
 
 def test_the_caller_sees_numbers() -> None:
-    found = [(Callee("300", "Ann"), "0.5"), (Callee("3 1", ""), "")]
+    found = [(Devices("300", "Ann"), "0.5"), (Devices("3 1", ""), "")]
     assert contacts(found, "acme.test") == (
         ("Contact", "<sip:300@acme.test>;q=0.5"),
         ("Contact", "<sip:3%201@acme.test>"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, Phone
+from registrar.model import Callee, Devices, Phone
 from registrar.store import callee_cache
 from registrar.store.callee_cache import MAX_DIALLED, MAX_SELECTS, NOBODY_SECONDS, CachedCallees
 from registrar.store.directory_cache import CachedDirectory
@@ -249,4 +249,4 @@ async def test_whatever_the_directory_hears_of_is_read_again(
     async with knowing() as (directory, rows):
         await hear(directory, rows)
         rows.rows["id-anna"] = newer = anna(name="Anne", version=2)
-        assert await directory.called(ACME, "200") == Callee("200", "Anne", (newer,))
+        assert await directory.called(ACME, "200") == Devices("200", "Anne", (newer,))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from registrar.model import IpMode
+from registrar.model import Destination, IpMode
 from registrar.rules.identity import escape
 from registrar.sip import parse_name_addr
 
@@ -206,9 +206,9 @@ async def test_without_the_database_it_is_503() -> None:
     ann = await Handset(world, ANN).register()
     found = world.people.called
 
-    async def away(customer: str, user: str) -> None:
+    async def away(customer: str, user: str) -> Destination:
         world.people.away = True
-        await found(customer, user)
+        return await found(customer, user)
 
     world.people.called = away  # type: ignore[method-assign]  # it goes while it is asked
     exchange = await ann.call()

@@ -222,7 +222,7 @@ async def test_a_caller_that_never_registered_is_reached_where_it_called(call_is
     world = world_of()
     ann, _, his = await unregistered(world)
     if call_is == "forgotten":
-        world.parts.calls._entries.clear()
+        world.calls._entries.clear()
     await his.send("BYE")
     (sent,) = world.wire.take()
     assert (sent.flow, sent.request.target) == (ann.flow, ann.contact)

@@ -43,7 +43,7 @@ def test_the_way_to_a_target(wanted: Target, node: str, is_there: bool) -> None:
     world = World()
     world.lines.dial("tcp")
     world.neighbours["b"] = ("g-b", "192.0.2.11:5060")
-    way = world.parts.reach.way(wanted)
+    way = world.reach.way(wanted)
     assert (way is not None) is is_there
     if way is not None:
         assert way.node == node
@@ -53,7 +53,7 @@ def test_the_way_to_a_target(wanted: Target, node: str, is_there: bool) -> None:
 
 
 def test_over_our_own_flow_no_leave_is_needed() -> None:
-    reach = World().parts.reach
+    reach = World().reach
     way = reach.way(UDP)
     assert way is not None
     assert reach.leave(way, "id-a", request()) == ()
@@ -63,7 +63,7 @@ def test_over_our_own_flow_no_leave_is_needed() -> None:
 def test_another_node_gets_leave_for_one_request_and_room_for_the_address() -> None:
     world = World()
     world.neighbours["b"] = ("g-b", "192.0.2.11:5060")
-    reach = world.parts.reach
+    reach = world.reach
     way = reach.way(target(UDP, node="b"))
     assert way is not None
     asked = request("INVITE", "sip:201@acme.test")
@@ -76,7 +76,7 @@ def test_another_node_gets_leave_for_one_request_and_room_for_the_address() -> N
 
 
 def test_each_via_has_a_branch_of_its_own() -> None:
-    reach = World().parts.reach
+    reach = World().reach
     way = Way(UDP, Flow("udp", "192.0.2.10", 5060, "198.51.100.8", 5070))
     one, other = reach.via(way, "z9hG4bKmark"), reach.via(way, "z9hG4bKmark")
     assert one != other

@@ -23,8 +23,8 @@ async def speech_to(world: World, transport: str, scheme: str = "sip") -> tuple[
 async def test_it_reads_as_if_the_other_party_had_said_it() -> None:
     world = World(ANN, BOB)
     speech, bob = await speech_to(world, "tcp")
-    (way,) = speech.ways(world.parts.reach, [speech.target])
-    request = speech.request(world.parts.reach, way, "BYE", 9, "SIP;cause=480")
+    (way,) = speech.ways(world.reach, [speech.target])
+    request = speech.request(world.reach, way, "BYE", 9, "SIP;cause=480")
     assert (request.method, request.target, request.cseq) == ("BYE", "sip:bob@10.0.0.7", (9, "BYE"))
     assert (request.headers.get("from"), request.headers.get("to")) == (
         "<sip:200@a>;tag=hers",
@@ -37,8 +37,8 @@ async def test_a_phone_without_tags_hears_none() -> None:
     """RFC 3261 section 12.2.1.1."""
     world = World(ANN, BOB)
     speech, _ = await speech_to(world, "tcp")
-    (way,) = speech.ways(world.parts.reach, [speech.target])
-    untagged = replace(speech, tag="").request(world.parts.reach, way, "BYE", 9)
+    (way,) = speech.ways(world.reach, [speech.target])
+    untagged = replace(speech, tag="").request(world.reach, way, "BYE", 9)
     assert (untagged.headers.get("to"), untagged.headers.get("reason")) == ("<sip:201@a>", None)
 
 
@@ -50,14 +50,14 @@ async def test_of_a_secure_call_the_secure_ways_alone(transport: str, scheme: st
     """RFC 3261 section 26.2.2."""
     world = World(ANN, BOB)
     speech, _ = await speech_to(world, transport, scheme)
-    assert len(list(speech.ways(world.parts.reach, [speech.target]))) == ways
+    assert len(list(speech.ways(world.reach, [speech.target]))) == ways
 
 
 async def test_where_nobody_is_there_is_no_way() -> None:
     world = World(ANN, BOB)
     speech, bob = await speech_to(world, "tcp")
     await world.hang_up(bob.flow)
-    assert list(speech.ways(world.parts.reach, [speech.target, nowhere(BOB.id)])) == []
+    assert list(speech.ways(world.reach, [speech.target, nowhere(BOB.id)])) == []
 
 
 def test_to_whom_nothing_can_be_said() -> None:

@@ -377,7 +377,7 @@ async def test_a_node_that_has_not_the_call_tells_the_one_that_has() -> None:
 def beside(here: World) -> World:
     """Another node with the same stores."""
     there = World(node="b", beside=here)
-    there.parts.calls._store = here.store
+    there.calls._store = here.store
     here.store._process = Process("b", "g-b")
     return there
 

@@ -278,7 +278,7 @@ async def test_a_new_start_goes_on_with_the_silent() -> None:
     before = world_of()
     await silent(before)
     world = world_of(beside=before)
-    world.pings.adopt(await world.everybody())
+    world.pings.adopt(await world.location.everybody())
     await pass_time(world, 5)
     assert (len(world.pings), list(world.pings.silent_places)) == (1, [(HOME, 5060)])
     (ping,) = pings(world)
@@ -505,7 +505,7 @@ async def test_what_an_earlier_start_has_left_is_pinged() -> None:
     before = world_of()
     await registered(before)
     world = world_of(beside=before)
-    world.pings.adopt(await world.everybody())
+    world.pings.adopt(await world.location.everybody())
     await world.pings.step()
     await pass_time(world, 31.5)
     assert len(pings(world)) == 4
@@ -516,7 +516,7 @@ async def test_of_another_node_nothing_is_adopted() -> None:
     before = world_of()
     await registered(before)
     world = world_of(node="b", beside=before)
-    world.pings.adopt(await world.everybody())
+    world.pings.adopt(await world.location.everybody())
     await pass_time(world, 40)
     assert (len(world.pings), pings(world), status(world)["online"]) == (0, [], "1")
 

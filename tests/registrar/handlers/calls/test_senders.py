@@ -1,11 +1,10 @@
-"""handlers/calls/parts.py: how a phone calls itself, and whether that can be given back."""
+"""handlers/calls/senders.py: how a phone calls itself, and whether that can be given back."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
-from registrar.handlers.calls.parts import has_long_contact, sender_target
+from registrar.handlers.calls.senders import Senders
 from registrar.model import Snapshot
 from registrar.rules.routing import MAX_CARRIED, folded_contact, way_of
 from registrar.store.location_memory import MemoryLocation
@@ -38,10 +37,10 @@ async def test_a_contact_that_another_node_knows_is_named_and_not_carried(
         await ann.register()
     there = Elsewhere(world.clock)
     there.stored = world.location.stored
-    parts = replace(world.parts, location=there)
+    senders = Senders(there, world.clock, world.outside.process)
     asked = ann.request("INVITE", "sip:201@acme.test")
-    assert await has_long_contact(parts, asked, ANN.id) is (length > MAX_CARRIED and not registered)
-    target = sender_target(parts, asked, ann.flow, ANN.id)
+    assert await senders.has_long_contact(asked, ANN.id) is (length > MAX_CARRIED and not registered)
+    target = senders.target(asked, ann.flow, ANN.id)
     assert target.contact == ann.contact
     if length > MAX_CARRIED:
         assert (folded_contact(target), way_of(target)) == ("", ""), "its binding says both"

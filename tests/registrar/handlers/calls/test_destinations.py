@@ -1,4 +1,4 @@
-"""handlers/calls/redirecting.py in calls: a 3xx that passes, and one that does not."""
+"""handlers/calls/destinations.py in calls: a 3xx that passes, and one that does not."""
 
 import pytest
 

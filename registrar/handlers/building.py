@@ -1,0 +1,284 @@
+"""The handlers, built and joined: by the program from its real parts, and by the tests from theirs."""
+
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+from registrar.logs import WrongPasswordLines
+from registrar.metrics import Metrics
+from registrar.model import Binding, Change, Flow, MediaPolicy, Mono, Phone, Process, Snapshot
+from registrar.ports import (
+    Calls,
+    Clock,
+    Connections,
+    DialPlan,
+    Directory,
+    Guesses,
+    Location,
+    Media,
+    Schedule,
+    Sightings,
+    Traces,
+)
+from registrar.rules.access import Access
+from registrar.rules.auth import Guard
+from registrar.rules.hosts import OurHosts
+from registrar.rules.tokens import Seal, Target
+
+from .admission import Gatekeeper
+from .calls.bridging import Bridge
+from .calls.calling import Calling
+from .calls.destinations import Destinations
+from .calls.dialogs import Dialogs
+from .calls.forwarding import Forwarder
+from .calls.node_relay import Hops
+from .calls.reach import Neighbour, Reach
+from .calls.senders import Senders
+from .calls.table import CallTable, News
+from .checks import Screen
+from .dispatch import Dispatch
+from .gate import Gate
+from .methods import Services
+from .network import Network
+from .registration.changes import Changes, Rereader
+from .registration.expiry import Expiry
+from .registration.flows import Flows
+from .registration.pings import Pings
+from .registration.register import Registrar
+from .trail import Trail
+
+
+class WholeDirectory(Directory, DialPlan, Rereader, Protocol):
+    """All that handlers ask of the database."""
+
+
+class WholeLocation(Location, Schedule, Sightings, Protocol):
+    """All that handlers ask of the location service."""
+
+    async def everybody(self) -> list[str]:
+        """Return the ids of all phones that may have a binding. Raises StoreUnavailable."""
+
+
+class Ways(Protocol):
+    """The ways out of this process: its UDP listeners, its connections, and its neighbours."""
+
+    def open_flow(self, target: Target) -> Flow | None:
+        """Return the flow of a target on this node, or None if it is gone."""
+
+    def node_flow(self, address: str) -> Flow | None:
+        """Return the UDP flow to the `host:port` of another node, or None without one."""
+
+    def udp_flow(self, binding: Binding) -> Flow | None:
+        """Return the flow to a phone from the socket that received its REGISTER; None if it is gone."""
+
+    def ping(self, data: bytes, flow: Flow) -> bool:
+        """Send a ping over UDP, and return whether more can be sent."""
+
+    def neighbour(self, node: str) -> Neighbour | None:
+        """Return the living node of that name, or None."""
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Return whether another node lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings of the handlers; docs/settings.md explains each."""
+
+    ipv6_prefix: int
+    ping_seconds: float
+    ring_seconds: float
+    media_policy: MediaPolicy
+    media_prefix: str
+    """Begins the name of every session at the media relay."""
+    loop_key: bytes
+    ping_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The world around the handlers."""
+
+    network: Network
+    connections: Connections
+    ways: Ways
+    directory: WholeDirectory
+    location: WholeLocation
+    guesses: Guesses
+    traces: Traces
+    calls: Calls
+    media: Media
+    access: Access
+    guard: Guard
+    codec: Seal
+    hosts: OurHosts
+    process: Process
+    metrics: Metrics
+    lines: WrongPasswordLines
+    clock: Clock
+    mono: Callable[[], Mono]
+    until: Callable[[Mono], Awaitable[None]]
+    """Waits until a moment."""
+    tell: Callable[[News], None]
+    """Sends news of calls to all nodes."""
+    start_task: Callable[[Coroutine[None, None, None]], object]
+    nonce_salt: Callable[[], bytes]
+    salt: Callable[[], bytes]
+    """Returns random bytes for tokens and branches."""
+    new_id: Callable[[], str]
+    roll: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The handlers that something else calls: the driver, the jobs, the listeners."""
+
+    checks: Screen
+    dispatch: Dispatch
+    gate: Gate
+    trail: Trail
+    flows: Flows
+    pings: Pings
+    changes: Changes
+    expiry: Expiry
+    calls: CallTable
+    reach: Reach
+    senders: Senders
+    node_relay: Hops
+
+
+def build(outside: Outside, options: Options) -> Handlers:
+    """Build the handlers and join them."""
+    directory, location, ways = outside.directory, outside.location, outside.ways
+    clock, mono, metrics, process = outside.clock, outside.mono, outside.metrics, outside.process
+
+    def customer_of(phone: str) -> str:
+        known = directory.by_id(phone)
+        return known.customer if known is not None else ""
+
+    def left(flow: Flow, phone: str, replaced: bool) -> None:
+        calls.left(flow, phone, replaced=replaced, tell=ways.has_neighbours)
+
+    def bound(phone: Phone, stands: Snapshot) -> None:
+        """Handle changed bindings of a phone.
+
+        If the phone is one browser, its new connection replaces the old one. If media may be relayed, its
+        local address is noted.
+        """
+        pings.bound(phone.id, stands)
+        if phone.instance:
+            flows.bound(phone, stands)
+        if bridge.translates:
+            bridge.habits.registered(phone.id, stands)
+
+    flows = Flows(
+        outside.connections, location, customer_of, clock, mono, metrics, process=process, left=left
+    )
+    pings = Pings(
+        location,
+        ways.ping,
+        ways.udp_flow,
+        customer_of,
+        clock,
+        mono,
+        metrics,
+        node=process.node,
+        seconds=options.ping_seconds,
+        salt=options.ping_key,
+        roll=outside.roll,
+    )
+    changes = Changes(directory, location, outside.access, flows, clock, metrics, outside.location.everybody)
+    checks = Screen(outside.guard, outside.codec, outside.hosts.is_address, outside.nonce_salt)
+    trail = Trail(outside.traces, outside.lines, clock, metrics)
+    gate = Gate(
+        outside.guard,
+        checks,
+        directory,
+        outside.guesses,
+        trail,
+        clock,
+        metrics,
+        outside.until,
+        ipv6_prefix=options.ipv6_prefix,
+    )
+    gatekeeper = Gatekeeper(
+        directory,
+        location,
+        outside.access,
+        clock,
+        metrics,
+        is_for_us=outside.guard.is_for_us,
+        recheck=lambda phone: changes.note(Change(phones=(phone,))),
+        bound=bound,
+    )
+    registrar = Registrar(location, metrics, process, outside.hosts.is_service, flows.is_dead, bound)
+    bridge = Bridge(outside.media, options.media_policy, options.media_prefix)
+    reach = Reach(
+        ways.open_flow,
+        ways.node_flow,
+        ways.neighbour,
+        outside.codec,
+        outside.salt,
+        outside.hosts,
+        clock,
+        process=process,
+    )
+    calls = CallTable(
+        outside.calls,
+        bridge,
+        reach,
+        outside.network,
+        location,
+        clock,
+        metrics,
+        outside.tell,
+        pings,
+        outside.new_id,
+        process=process,
+    )
+    senders = Senders(location, clock, process)
+    destinations = Destinations(directory, location, reach, outside.hosts, clock)
+    forwarder = Forwarder(outside.network, reach, pings, outside.start_task, options.ring_seconds)
+    calling = Calling(destinations, senders, forwarder, reach, bridge, calls, loop_key=options.loop_key)
+    dialogs = Dialogs(
+        directory,
+        location,
+        destinations,
+        senders,
+        forwarder,
+        bridge,
+        calls,
+        pings,
+        may_come=outside.access.may_come,
+    )
+    node_relay = Hops(forwarder, calls.lifetimes, clock)
+    dispatch = Dispatch(
+        outside.guard,
+        checks,
+        directory,
+        gate,
+        gatekeeper,
+        Services(registrar, calling),
+        dialogs,
+        node_relay,
+        flows,
+        clock,
+        metrics,
+    )
+    expiry = Expiry(location, location, customer_of, directory.learn, clock, metrics)
+    return Handlers(
+        checks,
+        dispatch,
+        gate,
+        trail,
+        flows,
+        pings,
+        changes,
+        expiry,
+        calls,
+        reach,
+        senders,
+        node_relay,
+    )

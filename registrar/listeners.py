@@ -1,0 +1,197 @@
+"""The sockets of the SIP side: its UDP listeners and acceptors, and the flows out of this process."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from registrar.driver import Driver
+from registrar.errors import ConfigurationError
+from registrar.handlers.calls.reach import Neighbour
+from registrar.handlers.registration.pings import Pings
+from registrar.metrics import Metrics
+from registrar.model import Binding, Flow, Network
+from registrar.rules.access import folded
+from registrar.rules.tokens import Target
+from registrar.store.nodes import Nodes
+from registrar.transport import local
+from registrar.transport.accept import Acceptor
+from registrar.transport.connections import Connection, Connections
+from registrar.transport.stream import StreamConnection
+from registrar.transport.udp import WILDCARDS, UdpListener
+from registrar.transport.websocket import WebSocketConnection
+
+log = logging.getLogger("registrar.app")
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where to listen, for each transport; docs/settings.md explains each."""
+
+    udp: tuple[Address, ...]
+    tcp: tuple[Address, ...]
+    tls: tuple[Address, ...]
+    ws: tuple[Address, ...]
+    wss: tuple[Address, ...]
+
+    def default_node(self) -> str:
+        """Return the name of a node that has none in the settings."""
+        every = (*self.udp, *self.tcp, *self.tls, *self.ws, *self.wss)
+        return f"{socket.gethostname()}-{every[0][1] if every else 0}"
+
+    def default_node_sip(self, redis_url: str) -> str:
+        """Return the address of the UDP listener; if it is a wildcard, the local address towards Redis."""
+        if not self.udp:
+            return ""
+        host, port = self.udp[0]
+        if host in WILDCARDS:
+            redis_host = urlsplit(redis_url).hostname or "127.0.0.1"
+            host = local.towards(_resolved(redis_host)) or "127.0.0.1"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Listeners:
+    """The open listeners; implements handlers.building.Ways."""
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        connections: Connections,
+        nodes: Nodes,
+        metrics: Metrics,
+        *,
+        origins: tuple[str, ...],
+        proxies: Sequence[Network],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """Prepare the listeners; those of TLS and WSS are not opened without `tls`."""
+        self._addresses = addresses
+        self._connections = connections
+        self._nodes = nodes
+        self._metrics = metrics
+        self._origins = origins
+        self._proxies = proxies
+        self._tls = tls
+        self._udp: list[UdpListener] = []
+        self._acceptors: list[Acceptor] = []
+
+    async def open(self, driver: Driver, pings: Pings) -> None:
+        """Open all of them. Raises ConfigurationError if an address cannot be bound."""
+        places = pings.silent_places
+
+        def kept_alive(host: str, port: int) -> None:
+            self._metrics.dropped("keep_alive")
+            if places and (folded(host), port) in places:
+                pings.stirred(folded(host), port)
+
+        for number, (host, port) in enumerate(self._addresses.udp):
+            listener = UdpListener(driver.receive, kept_alive, number)
+            self._udp.append(listener)  # before it opens, because a datagram may come at once
+            try:
+                await listener.open(host, port)
+            except OSError as error:
+                raise ConfigurationError(f"REGISTRAR_SIP_UDP: {host}:{port}: {error.strerror}") from error
+            log.info("SIP over UDP on %s:%d", host, listener.port)
+        self._listen(driver)
+
+    def close(self) -> None:
+        """Close all of them."""
+        self.stop_accepting()
+        for listener in self._udp:
+            listener.close()
+
+    def stop_accepting(self) -> None:
+        """Take no new connections."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+
+    def send(self, data: bytes, flow: Flow) -> bool:
+        """Send a message, and return False if the connection is gone."""
+        if flow.transport == "udp":
+            self._udp[flow.id].send(data, flow)
+            return True
+        return self._connections.send(data, flow)
+
+    # handlers.building.Ways
+
+    @property
+    def has_neighbours(self) -> bool:
+        """See Ways."""
+        return self._nodes.has_neighbours
+
+    def neighbour(self, node: str) -> Neighbour | None:
+        """See Ways."""
+        return self._nodes.neighbour(node)
+
+    def udp_flow(self, binding: Binding) -> Flow | None:
+        """See Ways."""
+        if binding.flow >= len(self._udp):
+            return None
+        return self._udp[binding.flow].flow_to(binding.public_ip, binding.public_port)
+
+    def open_flow(self, target: Target) -> Flow | None:
+        """See Ways."""
+        if target.transport != "udp":
+            return self._connections.flow(target.flow)
+        if not self._udp:
+            return None
+        listener = self._udp[target.flow] if target.flow < len(self._udp) else self._udp[0]
+        return listener.flow_to(target.ip, target.port)
+
+    def node_flow(self, address: str) -> Flow | None:
+        """See Ways."""
+        host, _, port = address.rpartition(":")
+        if not self._udp or not port.isdigit():
+            return None
+        return self._udp[0].flow_to(host.strip("[]"), int(port))
+
+    def ping(self, data: bytes, flow: Flow) -> bool:
+        """See Ways."""
+        self._udp[flow.id].send(data, flow)
+        return True
+
+    def _listen(self, driver: Driver) -> None:
+        """Open the listeners of TCP, TLS, WS and WSS."""
+
+        def stream(flow: Flow) -> Connection:
+            return StreamConnection(self._connections, flow, driver.receive)
+
+        def websocket(flow: Flow) -> Connection:
+            return WebSocketConnection(
+                self._connections, flow, driver.receive, origins=self._origins, proxies=self._proxies
+            )
+
+        addresses, tls = self._addresses, self._tls
+        self._accept("tcp", addresses.tcp, stream, None)
+        self._accept("ws", addresses.ws, websocket, None)
+        if tls is not None:
+            self._accept("tls", addresses.tls, stream, tls)
+            self._accept("wss", addresses.wss, websocket, tls)
+
+    def _accept(
+        self,
+        transport: str,
+        addresses: tuple[Address, ...],
+        make: Callable[[Flow], Connection],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        for host, port in addresses:
+            acceptor = Acceptor(self._connections, transport, make, tls)
+            self._acceptors.append(acceptor)
+            try:
+                acceptor.open(host, port)
+            except OSError as error:
+                name = f"REGISTRAR_SIP_{transport.upper()}"
+                raise ConfigurationError(f"{name}: {host}:{port}: {error.strerror}") from error
+            log.info("SIP over %s on %s:%d", transport.upper(), host, acceptor.port)
+
+
+def _resolved(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None)[0][4][0])
+    except OSError:
+        return "127.0.0.1"
