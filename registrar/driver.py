@@ -60,7 +60,7 @@ class SignsOfLife(Protocol):
 
     @property
     def silent_places(self) -> Collection[tuple[str, int]]:
-        """Return the addresses and ports of phones that do not answer."""
+        """Return the addresses and ports of phones that do not answer, now and later: it is asked once."""
 
     def stirred(self, ip: str, port: int) -> None:
         """Handle a request that came over UDP from one of `silent_places`."""
@@ -96,6 +96,7 @@ class Driver:
         self._checks: Screen
         self._dispatch: Dispatch
         self._signs: SignsOfLife
+        self._silent_places: Collection[tuple[str, int]]
         self._users: dict[Key, ClientTransactionUser] = {}
         """The senders that are told about the responses, by client transaction."""
         self._received: dict[Key, ReceivedRequest | AnsweredRequest] = {}
@@ -120,6 +121,7 @@ class Driver:
         self._checks = checks
         self._dispatch = dispatch
         self._signs = signs
+        self._silent_places = signs.silent_places
 
     def receive(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         """Handle one datagram, or one message of a connection. Never raise an exception.
@@ -175,7 +177,7 @@ class Driver:
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
-        silent = self._signs.silent_places
+        silent = self._silent_places
         if silent and flow.transport == "udp" and (flow.remote_ip, flow.remote_port) in silent:
             self._signs.stirred(flow.remote_ip, flow.remote_port)
         try:

@@ -240,7 +240,9 @@ def build(outside: Outside, options: Options) -> Handlers:
     )
     senders = Senders(location, clock, process)
     destinations = Destinations(directory, location, reach, outside.hosts, clock)
-    forwarder = Forwarder(outside.network, reach, pings, outside.start_task, options.ring_seconds)
+    forwarder = Forwarder(
+        outside.network, reach, pings.silent_places, outside.start_task, options.ring_seconds
+    )
     calling = Calling(destinations, senders, forwarder, reach, bridge, calls, loop_key=options.loop_key)
     dialogs = Dialogs(
         directory,

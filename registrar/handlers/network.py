@@ -92,7 +92,7 @@ class SilentPhones(Protocol):
 
     @property
     def silent_places(self) -> Collection[tuple[str, int]]:
-        """Return the addresses and ports of silent phones."""
+        """Return the addresses and ports of silent phones, now and later: it is asked once."""
 
     def heard(self, phone: str, flow: Flow) -> None:
         """Note that a request over UDP is proven to come from a phone."""

@@ -92,6 +92,7 @@ class Dialogs:
         self._bridge = bridge
         self._calls = calls
         self._silent = silent
+        self._silent_places = silent.silent_places
         self._may_come = may_come
         self._proven: dict[tuple[str, str], str] = {}
         """Call and sender -> where the sender proved its identity, since its requests came another way."""
@@ -125,7 +126,7 @@ class Dialogs:
     async def _pass(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
         request = exchange.request
         exchange.phone = sender
-        if self._silent.silent_places and exchange.flow.transport == "udp":
+        if self._silent_places and exchange.flow.transport == "udp":
             self._silent.heard(sender.id, exchange.flow)
         leg = self._calls.leg_of_answer(leg, request.to.tag or "")
         receiver, refused = await self._receiver(exchange.method, leg, sender)

@@ -6,7 +6,7 @@ rules.forking chooses the answer, a Case makes the messages (RFC 3261 sections 1
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -19,7 +19,7 @@ from registrar.sip import Request, Response
 from registrar.transaction import Key, TableFull
 
 from ..answers import BUSY, Answer
-from ..network import Network, ServerRequest, SilentPhones
+from ..network import Network, ServerRequest
 from .accepted import Accepted, hang_up, readable_tag
 from .reach import Reach, Way
 
@@ -103,7 +103,8 @@ class Forwarder:
 
     network: Network
     reach: Reach
-    silent: SilentPhones
+    silent_places: Collection[tuple[str, int]]
+    """Addresses and ports of phones over UDP that do not answer pings."""
     start_task: Callable[[Coroutine[None, None, None]], object]
     ring_seconds: float
 
@@ -469,7 +470,7 @@ class Forwarding:
                 return
             self._numbers[branch.key] = number
             patience = HOP_SECONDS if way.node and self._is_invite else 0.0
-            silent = self.means.silent.silent_places
+            silent = self.means.silent_places
             if silent and (way.target.ip, way.target.port) in silent:
                 patience = SILENT_SECONDS
             if patience:
