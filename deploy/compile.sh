@@ -17,8 +17,10 @@ find . -name __pycache__ -prune -exec rm -rf {} +
 "$python" -m mypyc --ignore-missing-imports \
     registrar/errors.py registrar/model.py registrar/ports.py \
     registrar/sip/*.py registrar/transaction/*.py registrar/rules/*.py \
-    registrar/handlers/{answers,checks,dispatch,turns}.py registrar/handlers/registration/{rewrite,register,flows}.py \
-    registrar/handlers/calls/{accepted,reach,forwarding,new_dialog,calling,parts,dialogs,node_relay,bridging,table}.py \
+    registrar/handlers/{admission,answers,checks,dispatch,method,methods,turns}.py \
+    registrar/handlers/registration/{rewrite,register,flows}.py \
+    registrar/handlers/calls/{accepted,backlog,bridging,calling,destinations,dialogs,forwarding}.py \
+    registrar/handlers/calls/{new_dialog,node_relay,reach,senders,table}.py \
     registrar/driver.py \
     registrar/store/{keys,scripts,snapshot_codec,location_redis,directory_cache,callee_cache,call_codec,calls_redis}.py \
     registrar/{logs,metrics}.py registrar/store/redis_wire.py registrar/transport/{local,udp,connections,stream,websocket}.py >compile.log 2>&1 || { tail -n 20 compile.log >&2; exit 1; }

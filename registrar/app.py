@@ -44,8 +44,6 @@ from registrar.transport.punctual import Punctual
 
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
-REDIS_PATIENCE_SECONDS: Final = 2.0
-"""How long a start waits for Redis; after that it listens without Redis and answers 503."""
 ID_BYTES: Final = 16
 
 
@@ -302,19 +300,12 @@ class SipSide:
 
         Without them every answer would be a wrong refusal. Redis may still be unavailable afterwards.
         """
-        preparing = asyncio.create_task(self._prepare())
+        preparing = asyncio.create_task(self._jobs.prepare())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (preparing, stopping):
             task.cancel()
         return not stop.is_set()
-
-    async def _prepare(self) -> None:
-        await asyncio.to_thread(self._countries.refresh)
-        await self._jobs.domains_known.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
-                await self._location.wire.opened.wait()
 
     async def _drain(self, driver: Driver) -> None:
         """Finish the requests under way, tell new ones to come back later, and close the connections."""

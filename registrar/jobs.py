@@ -1,6 +1,7 @@
 """The jobs beside the listeners: domains, repairs after a loss of Redis, re-checks, and housekeeping."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Final
@@ -21,6 +22,8 @@ DOMAIN_SECONDS: Final = 60.0
 HOUSEKEEPING_SECONDS: Final = 5.0
 LAG_SECONDS: Final = 0.1
 MEND_SECONDS: Final = 0.5
+REDIS_PATIENCE_SECONDS: Final = 2.0
+"""How long a start waits for Redis; after that it listens without Redis and answers 503."""
 MANY_GONE: Final = 25
 """After this number of ended connections, their memory is returned to the system."""
 
@@ -63,6 +66,14 @@ class Jobs:
             self._measure_lag(),
             handlers.expiry.run(),
         ]
+
+    async def prepare(self) -> None:
+        """Wait for the country file and the SIP domains, and for Redis a little."""
+        await asyncio.to_thread(self._countries.refresh)
+        await self.domains_known.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
+                await self._location.wire.opened.wait()
 
     async def _keep_domains(self) -> None:
         while True:

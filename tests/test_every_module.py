@@ -38,6 +38,8 @@ ELSEWHERE: Final = {
     # parts of a handler, tested through it
     "rules/destination": "tests/registrar/handlers/calls/test_destinations.py",
     "rules/hosts": "tests/registrar/handlers/registration/test_register.py",
+    "handlers/calls/backlog": "tests/registrar/handlers/calls/test_forwarding.py",
+    "handlers/calls/rewriter": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/calls/accepted": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/dispatch": "tests/registrar/handlers/registration/test_register.py",
     "handlers/calls/new_dialog": "tests/registrar/handlers/calls/test_calling.py",

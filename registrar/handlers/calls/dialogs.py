@@ -53,9 +53,10 @@ from ..method import Method
 from ..network import ServerRequest, SilentPhones
 from .bridging import Bridge, has_sdp, other_body, packed, quick_sdp, sdp_of
 from .destinations import Destinations
-from .forwarding import Forwarder, Forwarding
+from .forwarding import Forwarder
 from .offers import is_reliable
 from .reach import Reach, Way
+from .rewriter import Ringing
 from .senders import Senders, response_contact
 from .speech import Speech, nowhere
 from .table import CallTable
@@ -300,7 +301,7 @@ class Dialogs:
 
 
 class InDialog:
-    """The particular part of one request inside a dialog; implements forwarding.Case."""
+    """The particular part of one request inside a dialog; implements rewriter.Case."""
 
     def __init__(
         self,
@@ -353,15 +354,15 @@ class InDialog:
         asked = self._asked
         return (asked.to.tag if self.leg.is_caller else asked.from_.tag) or ""
 
-    def begin(self, forwarding: Forwarding) -> None:
-        """Record the CSeq number and the target of the sender in the call. See forwarding.Case."""
+    def begin(self, ringing: Ringing) -> None:
+        """Record the CSeq number and the target of the sender in the call. See rewriter.Case."""
         if not self.leg.call:
             return
         asked = self._asked
         self._calls.seen(self.leg, self.callee_tag, asked.cseq[0], self._own)
 
     async def request(self, number: int, way: Way) -> Request:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         reach, asked = self._reach, self._asked
         self._reached = way.target
         is_private = self._from == WITHHELD_IDENTITY
@@ -400,7 +401,7 @@ class InDialog:
         return made
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         if 300 <= response.status < 400:
             return True
         return bool(self.leg.relay) and self._settled is None and self._is_negotiating(response)
@@ -415,7 +416,7 @@ class InDialog:
         return self._offers or self._exchange.method.is_invite
 
     async def body(self, number: int, response: Response) -> bytes:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         if 300 <= response.status < 400:
             self._redirected = await self._destinations.redirected(self._sender, response)
             return response.body
@@ -439,7 +440,7 @@ class InDialog:
         return made
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """Return None: the dialog goes on as it was agreed. See forwarding.Case."""
+        """Return None: the dialog goes on as it was agreed. See rewriter.Case."""
         return None
 
     def _note_relay(self, relay: str) -> None:
@@ -449,7 +450,7 @@ class InDialog:
             self._calls.relayed_by(self.leg, self.callee_tag, relay)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         reach, asked = self._reach, self._asked
         self._has_answer = True
         user = asked.to.uri.user or "anonymous"
@@ -492,7 +493,7 @@ class InDialog:
         return packed(response, made, secret, shown, alone=is_browser(self._exchange.flow.transport))
 
     def relayed(self, number: int, response: Response) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         if self._exchange.method.has_timer and 200 <= response.status < 300 and self.leg.call:
             _, seconds = session.granted(self._asked, response)
             self._calls.refreshed(self.leg, self.callee_tag, seconds)
@@ -506,7 +507,7 @@ class InDialog:
             self._calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
 
     def refused(self, status: int) -> None:
-        """Note a BYE that was lost: it is delivered later. See forwarding.Case.
+        """Note a BYE that was lost: it is delivered later. See rewriter.Case.
 
         After any other refused request the dialog goes on without it.
         """
@@ -519,7 +520,7 @@ class InDialog:
             self._calls.undelivered(speech, "")
 
     def unwanted(self, number: int) -> None:
-        """Do nothing: the session of the relay belongs to the dialog. See forwarding.Case."""
+        """Do nothing: the session of the relay belongs to the dialog. See rewriter.Case."""
 
     def _named_target(self) -> Named:
         """Return the binding that the Request-URI names, if it is one of the other party of this dialog."""

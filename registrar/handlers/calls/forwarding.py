@@ -8,9 +8,9 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
-from registrar.errors import MalformedMessage, MediaRefused, RedirectionRefused, StoreUnavailable
+from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.rules import forward
 from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
 from registrar.rules.identity import person, secret_of
@@ -21,7 +21,9 @@ from registrar.transaction import Key, TableFull
 from ..answers import BUSY, Answer
 from ..network import Network, ServerRequest
 from .accepted import Accepted, hang_up, readable_tag
+from .backlog import UNREADABLE, Backlog, Body, Refused, refusal
 from .reach import Reach, Way
+from .rewriter import Case
 
 CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for this time is over (section 9.1)."""
@@ -29,51 +31,11 @@ HOP_SECONDS: Final = 2.0
 """How long another node may take to say that it has an INVITE."""
 SILENT_SECONDS: Final = 6.0
 """How long a phone that answers no pings is tried: the request is sent four times by then."""
-UNREADABLE: Final = 502
 UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
 UNREACHED: Final = 430
 """Flow Failed (RFC 5626 section 11.5): the next flow of that phone is tried."""
 
 log = logging.getLogger(__name__)
-
-
-class Case(Protocol):
-    """The particular part of a request: its form for the other side, and the meaning of its answers."""
-
-    def begin(self, forwarding: "Forwarding") -> None:
-        """Note that the forwarding begins; it may be given up by its `end` from now on."""
-
-    async def request(self, number: int, way: Way) -> Request:
-        """Return the request for one branch. Raises MediaRefused and StoreUnavailable."""
-
-    def takes_time(self, number: int, response: Response) -> bool:
-        """Return whether another service must be asked before the response can go back."""
-
-    async def body(self, number: int, response: Response) -> bytes:
-        """Return the body of the response. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
-
-    def offers_again(self, number: int, response: Response) -> float | None:
-        """Return in how many seconds a phone that refused gets the request with another body; None: never."""
-
-    def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """Return the response as the caller gets it; if `body` is None, the response keeps its own body."""
-
-    def relayed(self, number: int, response: Response) -> None:
-        """Note that a 2xx or a provisional response has gone back."""
-
-    def refused(self, status: int) -> None:
-        """Note that a final answer other than 2xx has gone back; 0: the caller was gone."""
-
-    def unwanted(self, number: int) -> None:
-        """Note that a branch has ended without success."""
-
-
-@dataclass(slots=True)
-class Refused:
-    """The reason why a body could not be made."""
-
-    status: int
-    warning: str
 
 
 @dataclass(slots=True)
@@ -111,7 +73,7 @@ class Forwarder:
     async def forward(
         self,
         exchange: ServerRequest,
-        case: "Case",
+        case: Case,
         caller: str,
         devices: Sequence[Sequence[Target]],
         *,
@@ -141,7 +103,8 @@ class Forwarding:
     fork: Fork = field(init=False)
     _branches: list[_Branch] = field(default_factory=list)
     _numbers: dict[Key, int] = field(default_factory=dict)
-    _backlog: deque[tuple[int, Response]] = field(default_factory=deque)
+    _backlog: Backlog | None = None
+    """The responses that wait for a body; None while there was none."""
     _timer: asyncio.TimerHandle | None = None
     _gone: bool = False
     _reason: str = ""
@@ -192,9 +155,7 @@ class Forwarding:
         if self._backlog or self._takes_time(number, response):
             if response.status < 200:
                 self._perform(self.fork.provisional(number))  # no delay: this shows that the branch responds
-            self._backlog.append((number, response))
-            if len(self._backlog) == 1:
-                self.means.start_task(self._work_off())
+            self._wait_for_body(number, response)
             return
         self._hear(number, response, None)
 
@@ -206,31 +167,18 @@ class Forwarding:
         elif not self._branches[number].final:
             self._again(number, UNREACHED)
 
-    async def _work_off(self) -> None:
-        """Process the responses that wait for a body, one after the other, in their order."""
-        while self._backlog:
-            number, response = self._backlog[0]
-            body: bytes | Refused | None = None
-            try:
-                if self._takes_time(number, response):
-                    body = await self.case.body(number, response)
-            except (MediaRefused, RedirectionRefused, StoreUnavailable) as error:
-                log.warning("a response does not pass as it is: %s", error)
-                body = _refused(error)
-            except MalformedMessage as fault:  # another name: in compiled code, a name has one type
-                log.debug("a response that cannot be read: %s", fault)
-                body = Refused(UNREADABLE, "")
-            except Exception:  # a bug of our own must not block the responses after it
-                log.exception("a response could not be made")
-                body = Refused(500, "")
-            try:
-                self._hear(number, response, body)
-            except Exception:  # the same: the responses after it must be processed
-                log.exception("a response could not be passed on")
-            self._backlog.popleft()
+    def _wait_for_body(self, number: int, response: Response) -> None:
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = Backlog(self.case, self._takes_time, self._hear)
+        if backlog.add(number, response):
+            self.means.start_task(self._work_off(backlog))
+
+    async def _work_off(self, backlog: Backlog) -> None:
+        await backlog.work_off()
         self._let_go()
 
-    def _hear(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+    def _hear(self, number: int, response: Response, body: Body) -> None:
         branch = self._branches[number]
         status = response.status
         if branch.heir is not None and branch.key is not None and 200 <= status < 300:
@@ -279,7 +227,7 @@ class Forwarding:
             self._again(number, status)
         return True
 
-    def _hear_provisional(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+    def _hear_provisional(self, number: int, response: Response, body: Body) -> None:
         self._perform(self.fork.provisional(number))
         if response.status == 100 or self.fork.over:
             return
@@ -288,7 +236,7 @@ class Forwarding:
         if not isinstance(body, Refused):
             self._pass(number, response, body)
 
-    def _accept(self, number: int, response: Response, body: bytes | Refused | None) -> None:
+    def _accept(self, number: int, response: Response, body: Body) -> None:
         """Relay a 2xx, or end its dialog at once if it cannot be relayed."""
         self._stop_ringing()
         if isinstance(body, Refused):
@@ -451,7 +399,7 @@ class Forwarding:
             try:
                 request = await self.case.request(number, way)
             except (MediaRefused, StoreUnavailable) as error:
-                branch.refused = _refused(error)
+                branch.refused = refusal(error)
                 self._finish(number, branch.refused.status)
                 return
             except Exception:  # a bug of our own must not let phones ring, or the caller wait
@@ -518,9 +466,3 @@ class Forwarding:
     def _rung_out(self) -> None:
         self._timer = None
         self._perform(self.fork.give_up(408))
-
-
-def _refused(error: MediaRefused | RedirectionRefused | StoreUnavailable) -> Refused:
-    if isinstance(error, StoreUnavailable):
-        return Refused(BUSY.status, str(error))
-    return Refused(488 if isinstance(error, MediaRefused) else 480, str(error))

@@ -29,15 +29,15 @@ from registrar.sip import Request, Response
 from ..network import ServerRequest
 from .bridging import Bridge, has_sdp, other_body, packed
 from .destinations import Destinations
-from .forwarding import Forwarding
 from .reach import Reach, Way
+from .rewriter import Ringing
 from .senders import Senders, response_contact
 from .sessions import Sessions
 from .table import CallTable
 
 
 class Invitation:
-    """The messages of one request outside a dialog; implements forwarding.Case."""
+    """The messages of one request outside a dialog; implements rewriter.Case."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Invitation:
         self._winner: int | None = None
         self._call: Call | None = None
 
-    def begin(self, forwarding: Forwarding) -> None:
+    def begin(self, ringing: Ringing) -> None:
         """Record the call, if the request is an INVITE."""
         if not self._id:
             return
@@ -118,12 +118,12 @@ class Invitation:
         )
         line = Line(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._exchange.flow.transport != "udp"
-        calls.begin(self._call, line, forwarding, is_watched=is_watched)
+        calls.begin(self._call, line, ringing, is_watched=is_watched)
 
-    # forwarding.Case
+    # rewriter.Case
 
     async def request(self, number: int, way: Way) -> Request:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         reach, asked = self._reach, self._asked
         phone = self._phones.get(way.target.phone)
         body, typed = await self._request_body(number, way, phone or self._caller)
@@ -156,11 +156,11 @@ class Invitation:
         return packed(asked, made, secret, self._user, alone=is_browser(way.target.transport))
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         return 300 <= response.status < 400 or self._sessions.takes_time(number, response)
 
     async def body(self, number: int, response: Response) -> bytes:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         if 300 <= response.status < 400:
             self._redirected[number] = await self._destinations.redirected(self._caller, response)
             return response.body
@@ -168,11 +168,11 @@ class Invitation:
         return await self._sessions.answer(number, response, secret)
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         return self._sessions.offers_again(number, response.status)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         reach, asked = self._reach, self._asked
         target = self._reached(number, response)
         secret = secret_of(self._phones.get(target.phone))
@@ -213,7 +213,7 @@ class Invitation:
         return packed(response, made, secret, self._callee_user, alone=alone)
 
     def relayed(self, number: int, response: Response) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         if self._call is None or not 200 <= response.status < 300 or self._winner is not None:
             return
         self._winner = number
@@ -237,14 +237,14 @@ class Invitation:
                 self.unwanted(other)
 
     def refused(self, status: int) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         for number in self._sessions.branches:
             self.unwanted(number)
         if self._call is not None:
             self._calls.refused(self._id, status)
 
     def unwanted(self, number: int) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         if number != self._winner:
             self._sessions.drop(number)
 

@@ -12,9 +12,10 @@ from registrar.sip import Headers, Request, Response
 
 from ..answers import Answer
 from ..network import ServerRequest
-from .forwarding import Forwarder, Forwarding
+from .forwarding import Forwarder
 from .lifetimes import Lifetimes
 from .reach import PLACE, Reach, Way
+from .rewriter import Ringing
 
 PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
 """Headers in which the other node left a placeholder for the address by which the phone reaches us."""
@@ -83,28 +84,28 @@ class Hops:
 
 @dataclass(frozen=True, slots=True)
 class _Passing:
-    """A request from another node, which needs no changes of its own; implements forwarding.Case."""
+    """A request from another node, which needs no changes of its own; implements rewriter.Case."""
 
     reach: Reach
     asked: Request
 
-    def begin(self, forwarding: Forwarding) -> None:
-        """See forwarding.Case."""
+    def begin(self, ringing: Ringing) -> None:
+        """See rewriter.Case."""
 
     async def request(self, number: int, way: Way) -> Request:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         return _placed(self.asked, way, self.reach.via(way, COOKIE), self.reach.place(way))
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         return False
 
     async def body(self, number: int, response: Response) -> bytes:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         return response.body
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
         return None
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
@@ -114,13 +115,13 @@ class _Passing:
         return Response(response.status, response.reason, Headers(rows), response.body)
 
     def relayed(self, number: int, response: Response) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
 
     def refused(self, status: int) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
 
     def unwanted(self, number: int) -> None:
-        """See forwarding.Case."""
+        """See rewriter.Case."""
 
 
 def _placed(request: Request, way: Way, via: str, place: str) -> Request:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
@@ -21,6 +21,7 @@ from .bridging import Bridge
 from .lifetimes import Lifetimes
 from .owed import Owed
 from .reach import Reach, Way
+from .rewriter import Ringing
 from .speech import Speech, to_callee, to_caller
 
 PUT_SECONDS: Final = 30.0
@@ -41,13 +42,6 @@ CAUSES: Final = {
 }
 
 log = logging.getLogger(__name__)
-
-
-class Ringing(Protocol):
-    """A call that is not answered yet."""
-
-    def end(self, status: int) -> None:
-        """Give the call up with this status."""
 
 
 @dataclass(frozen=True, slots=True)

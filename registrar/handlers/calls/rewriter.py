@@ -1,0 +1,45 @@
+"""How a forwarded request and its responses are rewritten: the interface between forwarding and its users."""
+
+from typing import Protocol
+
+from registrar.sip import Request, Response
+
+from .reach import Way
+
+
+class Ringing(Protocol):
+    """A request that is not answered yet."""
+
+    def end(self, status: int) -> None:
+        """Give it up with this status."""
+
+
+class Case(Protocol):
+    """The particular part of a request: its form for the other side, and the meaning of its answers."""
+
+    def begin(self, ringing: Ringing) -> None:
+        """Note that the request goes out; until a final answer it may be given up by `ringing.end`."""
+
+    async def request(self, number: int, way: Way) -> Request:
+        """Return the request for one branch. Raises MediaRefused and StoreUnavailable."""
+
+    def takes_time(self, number: int, response: Response) -> bool:
+        """Return whether another service must be asked before the response can go back."""
+
+    async def body(self, number: int, response: Response) -> bytes:
+        """Return the body of the response. Raises MediaRefused, RedirectionRefused, StoreUnavailable."""
+
+    def offers_again(self, number: int, response: Response) -> float | None:
+        """Return in how many seconds a phone that refused gets the request with another body; None: never."""
+
+    def response(self, number: int, response: Response, body: bytes | None) -> Response:
+        """Return the response as the caller gets it; if `body` is None, the response keeps its own body."""
+
+    def relayed(self, number: int, response: Response) -> None:
+        """Note that a 2xx or a provisional response has gone back."""
+
+    def refused(self, status: int) -> None:
+        """Note that a final answer other than 2xx has gone back; 0: the caller was gone."""
+
+    def unwanted(self, number: int) -> None:
+        """Note that a branch has ended without success."""
