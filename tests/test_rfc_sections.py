@@ -41,8 +41,6 @@ OTHERS: Final = {
     "tests/wire/test_calls_timers.py": {"8.1": "4028", "8.2": "4028"},
 }
 """Sections that are cited alone and belong to the RFC of their module."""
-CONTRACT: Final = "contract section"
-"""In a file with these words, a section that is cited alone is one of the seed contract."""
 
 
 class Citation(NamedTuple):
@@ -69,8 +67,6 @@ def cited(text: str, name: str) -> Iterator[Citation]:
     for match in CITED.finditer(text):
         part = match.groupdict(default="")
         rfc = part["before"] or part["after"] or part["row"]
-        if part["alone"] and CONTRACT in text:
-            continue
         place = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
         numbers = [part[key] for key in ("named", "plain", "of", "signs", "alone")]
         for section in sections("".join(numbers)):
@@ -135,7 +131,6 @@ def test_the_list_is_in_order_and_has_each_section_once_with_a_title() -> None:
         ("RFC 3261 section 9.1, 3 times", ["3261 9.1"]),
         ("RFC 3261, 5626 and RFC 4475 needs 3,361", []),
         ("RFC 5322 and 6531, RFC 2069 without qop", []),
-        ("seed contract section 3, and section 4", []),
     ],
 )
 def test_the_search_finds_what_it_should(text: str, expected: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Every error of the create page (seed contract section 3), in many spellings."""
+"""Every error of the page that creates a phone (docs/api.md), in many spellings."""
 
 import json
 from typing import Any

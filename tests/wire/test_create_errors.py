@@ -1,4 +1,4 @@
-"""The 44 errors of creating a phone (seed contract section 3), one by one, against a running server."""
+"""The 44 errors of creating a phone (docs/api.md), one by one, against a running server."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Case:
     """A body that is wrong in one way, and what must be said of it."""
 
     row: int
-    """The number in section 3; 0: a documented property that has no row there."""
+    """Its number among the errors of the page; 0: a documented property that has none there."""
     body: Json
     status: int
     code: str
