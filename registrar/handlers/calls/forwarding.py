@@ -1,6 +1,33 @@
-"""Forwarding of one request to one or several targets, from its server transaction to the final answer.
+"""Forwarding of one request to one or several devices, from its server transaction to the final answer.
 
-rules.forking chooses the answer, a Case makes the messages (RFC 3261 sections 16.6 to 16.10).
+What is kept: one *branch* for each device (RFC 3261 section 16.6). A branch has the flows that are still to
+be tried, best first, and the one client transaction that is under way. Three collaborators have the rest:
+`rules.forking.Fork` chooses the answer and says which branches to cancel, a rewriter makes the messages, and
+`Backlog` holds the responses for which the media relay or the database must be asked.
+
+All of it runs in one event loop, so no two methods run at once. But something may happen in each `await`, and
+between a decision and the message that follows from it. These races exist:
+
+- The caller sends CANCEL, or its connection closes, while a request is made (`_try`): the branch is asked
+  again after each `await` whether it is still wanted, and nothing is sent if not.
+- The CANCEL came before the forwarding existed: `ServerRequest` keeps it, and passes it on in `serve`. So the
+  fork may be over before `start`.
+- A 200 crosses our CANCEL: the fork returns `Unwanted`, and the dialog that the phone has made is ended by an
+  ACK and a BYE. So no phone stays in a call that nobody else is in.
+- Two phones answer at once: the first 2xx in the order of arrival is relayed, and each later one is ended.
+- A branch gets its CANCEL only after a provisional response (section 9.1); a phone that never answers the
+  CANCEL is over after 64*T1.
+- Responses of one request keep their order. If one must wait for a body, all later ones wait behind it, also
+  those that need none. What the fork must know of a provisional response it is told at once.
+- The connection of the caller closes while its 2xx is sent: the dialog is ended as if it came too late.
+
+After the relayed 2xx the phone repeats it until the ACK arrives, and others may answer late. The client
+transaction lives for 32 s for that. It then belongs to a small `Accepted`, so that a call which stands keeps
+nothing of this module in memory (`_let_go`).
+
+A branch goes on after a failure in two cases. Its flow is gone (430, a connection that closed, a node or a
+silent phone that says nothing): then the next flow of the same device is tried. Or the phone refused the
+session description and another one can be offered: then the same flow is tried again.
 """
 
 import asyncio
