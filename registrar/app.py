@@ -531,8 +531,7 @@ class SipSide:
         """
         while True:
             await asyncio.to_thread(self._countries.refresh)
-            if self._connections.gone >= MANY_GONE:
-                self._connections.gone = 0
+            if self._connections.have_gone(MANY_GONE):
                 await asyncio.to_thread(_give_back_memory)
             local.forget()
             up = self._metrics.store_up

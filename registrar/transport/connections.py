@@ -16,7 +16,7 @@ from registrar.metrics import Metrics
 from registrar.model import Flow, Mono, Network
 from registrar.rules.proxies import one_source
 
-from .turns import Turns
+from .read_queue import ReadQueue
 
 LOOK_SECONDS: Final = 0.25
 FAREWELL_SECONDS: Final = 2.0
@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
         if self._waits:
             return
         self._stop_reading()
-        if self._table.turns.idle:
+        if self._table.reads.idle:
             self._next_turn()
         else:
             self._wait()
@@ -149,13 +149,13 @@ class Connection(asyncio.Protocol):
     def _wait(self) -> None:
         if not self._waits:
             self._waits = True
-            self._table.turns.wait(self._next_turn)
+            self._table.reads.wait(self._next_turn)
 
     def eof_received(self) -> None:
         """Note that the peer sends no more. Queued messages are still sent, if that does not take long."""
         if self.ended is None:
             self.ended = End.PEER
-            self._table.closing[self] = self._table.now()
+            self._table.closing(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Report the lost connection to the table."""
@@ -170,13 +170,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._blocked_at = self._table.now()
             self._left = self._transport.get_write_buffer_size()
-            self._table.blocked[self] = None
+            self._table.blocked(self)
             self._stop_reading()
 
     def resume_writing(self) -> None:
         """Read again after all queued octets were sent."""
         self._blocked_at = None
-        self._table.blocked.pop(self, None)
+        self._table.unblocked(self)
         if self.partial_since is not None:  # the delay was ours: we did not read
             self.partial_since = self._table.now()
         if self._rest:
@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
             self.abort(end)
             return
         self.ended = end
-        self._table.closing[self] = self._table.now()
+        self._table.closing(self)
         if not self.say_goodbye(end):
             self._transport.close()
 
@@ -260,10 +260,10 @@ class Connection(asyncio.Protocol):
         if not partial:
             if self.partial_since is not None:
                 self.partial_since = None
-                self._table.partial.pop(self, None)
+                self._table.message_completed(self)
         elif self.partial_since is None or progress:
             self.partial_since = self._table.now()
-            self._table.partial[self] = None
+            self._table.message_begun(self)
 
 
 class Connections:
@@ -283,7 +283,7 @@ class Connections:
         `closed` is called for each ended connection, with True if its peer was silent.
         """
         self.now = clock
-        self.turns = Turns(clock)
+        self.reads = ReadQueue(clock)
         self.limits = limits or Limits()
         self._metrics = metrics
         self._closed = closed
@@ -295,12 +295,12 @@ class Connections:
         self._authenticated_sources: dict[str, int] = {}
         self._admitted = 0
         self.gone = 0
-        """How many places were given back since a caller set this to 0."""
+        """How many places were given back since `have_gone` last returned True."""
         self._pings: OrderedDict[Connection, Mono] = OrderedDict()
         self._awaiting_pong: OrderedDict[Connection, Mono] = OrderedDict()
-        self.partial: dict[Connection, None] = {}
-        self.blocked: dict[Connection, None] = {}
-        self.closing: dict[Connection, Mono] = {}
+        self._partial: dict[Connection, None] = {}
+        self._blocked: dict[Connection, None] = {}
+        self._closing: dict[Connection, Mono] = {}
 
     # ports.Connections
 
@@ -355,7 +355,16 @@ class Connections:
         """Return the id of a new connection, unique in this process over all transports."""
         return next(self._numbers)
 
-    def is_proxied(self, connection: Connection, address: str) -> None:
+    # Reports of the connections
+
+    def opened(self, connection: Connection) -> None:
+        """Add an open connection."""
+        connection.born = self.now()
+        self._count(connection, 1)
+        self._open[connection.flow.id] = connection
+        self._unauthenticated[connection] = None
+
+    def forwarded_for(self, connection: Connection, address: str) -> None:
         """Count a connection under the address that a trusted proxy has given for it."""
         if address == connection.source:
             return
@@ -365,18 +374,29 @@ class Connections:
         if waiting > self.limits.unauthenticated_per_source:
             connection.close(End.REFUSED)
 
-    # Calls of the connections
-
-    def opened(self, connection: Connection) -> None:
-        """Add an open connection."""
-        connection.born = self.now()
-        self._count(connection, 1)
-        self._open[connection.flow.id] = connection
-        self._unauthenticated[connection] = None
-
-    def watch(self, connection: Connection) -> None:
-        """Ping this connection from now on."""
+    def pingable(self, connection: Connection) -> None:
+        """Ping this connection from now on: its protocol has a ping, and is ready for it."""
         self._pings[connection] = Mono(self.now() + self.limits.ping_seconds)
+
+    def message_begun(self, connection: Connection) -> None:
+        """Give the rest of a message its time."""
+        self._partial[connection] = None
+
+    def message_completed(self, connection: Connection) -> None:
+        """Wait for no rest of a message any more."""
+        self._partial.pop(connection, None)
+
+    def blocked(self, connection: Connection) -> None:
+        """Watch a connection whose peer does not read."""
+        self._blocked[connection] = None
+
+    def unblocked(self, connection: Connection) -> None:
+        """Watch a connection no longer: its peer has read the whole queue."""
+        self._blocked.pop(connection, None)
+
+    def closing(self, connection: Connection) -> None:
+        """Give a connection that ends `FAREWELL_SECONDS`, from its first report on."""
+        self._closing.setdefault(connection, self.now())
 
     def alive(self, connection: Connection) -> None:
         """Note that a connection has given a sign of life after a ping."""
@@ -394,9 +414,9 @@ class Connections:
         else:
             self._unauthenticated.pop(connection, None)
             self._leave(self._sources, one_source(connection.source))
-        self.partial.pop(connection, None)
-        self.blocked.pop(connection, None)
-        self.closing.pop(connection, None)
+        self._partial.pop(connection, None)
+        self._blocked.pop(connection, None)
+        self._closing.pop(connection, None)
         self._pings.pop(connection, None)
         self._awaiting_pong.pop(connection, None)
         end = connection.ended or End.PEER
@@ -437,15 +457,15 @@ class Connections:
                 connection.close(End.UNAUTHENTICATED)
             elif not connection.heard and age >= limits.first_seconds:
                 connection.close(End.SILENT)
-        for connection in list(self.partial):
+        for connection in list(self._partial):
             since = connection.partial_since
             late = since is not None and now - since >= limits.message_seconds
             if late and connection.keeps_us_waiting:
                 connection.close(End.SLOW)
-        for connection in list(self.blocked):
+        for connection in list(self._blocked):
             if connection.is_stuck(now, limits):
                 connection.abort(End.STUCK)
-        for connection, since in list(self.closing.items()):
+        for connection, since in list(self._closing.items()):
             if now - since >= FAREWELL_SECONDS:
                 connection.abort(End.STUCK)
         self._ping(now)
@@ -459,6 +479,13 @@ class Connections:
         """Abort the connections that are still open after the process has ended its work."""
         for connection in list(self._open.values()):
             connection.abort(End.SHUTDOWN)
+
+    def have_gone(self, least: int) -> bool:
+        """Return whether `least` places were given back since this last returned True."""
+        if self.gone < least:
+            return False
+        self.gone = 0
+        return True
 
     def __len__(self) -> int:
         return len(self._open)

@@ -440,7 +440,7 @@ async def test_a_message_is_heard_however_it_was_split_on_the_way() -> None:
     for piece in octets(Frame(Opcode.TEXT, MESSAGE).serialize(mask=True) * 2):
         await phone.say(piece)
     assert phone.heard == [MESSAGE, MESSAGE]
-    assert not phone.room.table.partial
+    assert "_partial" not in phone.room.left()
 
 
 def fragments(count: int, data: bytes = MESSAGE, opcode: Opcode = Opcode.TEXT) -> list[Frame]:
