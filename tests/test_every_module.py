@@ -49,7 +49,11 @@ ELSEWHERE: Final = {
     "store/script_runner": CONTRACT + "test_guesses.py",
     "store/scripts": CONTRACT + "test_location.py",
     "store/traces_redis": CONTRACT + "test_traces.py",
-    # small parts of a store
+    # parts of the location service, and other small parts of a store
+    "store/expiry_index": CONTRACT + "test_location.py",
+    "store/flow_set": CONTRACT + "test_location.py",
+    "store/outbox": CONTRACT + "test_location.py",
+    "store/snapshots_redis": CONTRACT + "test_location.py",
     "store/country_facts": "tests/registrar/store/test_country_download.py",
     "store/many": "tests/config/test_live.py",
     "store/media_engine": "tests/registrar/store/test_media_rtpengine.py",
