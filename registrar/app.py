@@ -438,6 +438,7 @@ class SipSide:
         )
 
         async def changed(change: Change) -> None:
+            self._directory.heard(change)
             self._changes.note(change)
 
         async def subscribed() -> None:

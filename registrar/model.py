@@ -298,12 +298,16 @@ Decision = Allow | Deny
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A message of the config API on `registrar:changed`: phones by id, or one whole customer."""
+    """A change of the configuration that the config API announces on `registrar:changed`."""
 
     phones: tuple[str, ...] = ()
+    """The phones and SIP users that changed, and with them who is reached by their numbers."""
     customer: str = ""
+    """The customer of which any phone may have changed."""
     everybody: bool = False
     """Whether changes were not announced: then any phone may have changed."""
+    dial_plan: str = ""
+    """The customer whose numbers may reach others than before; no phone changed with them."""
 
 
 @dataclass(frozen=True, slots=True)

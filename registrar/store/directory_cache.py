@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, Mono, Phone, login_name
+from registrar.model import Callee, Change, Mono, Phone, login_name
 from registrar.ports import Phones
 
 from .callee_cache import CachedCallees
@@ -188,6 +188,11 @@ class CachedDirectory:
         self._doubt(known)
         await self.read_domains()
         return list(dict.fromkeys([*known.values(), *await self._phones.members(customer)]))
+
+    def heard(self, change: Change) -> None:
+        """Note at once what an announced change says of dial plans; `reread` and `members` do the rest."""
+        if change.dial_plan or change.everybody:
+            self._callees.doubt(change.dial_plan)
 
     def forget_freshness(self) -> None:
         """Note that changes may have been missed. Every entry is read again at its next use; none is lost."""
