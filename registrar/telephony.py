@@ -169,8 +169,10 @@ class Telephony:
             log.exception("news of a call could not be dealt with")
 
     def _publish(self, news: News) -> None:
-        if self._location.wire.up:
+        try:
             self._location.wire.tell("PUBLISH", keys.CALL_NEWS, json.dumps(asdict(news)))
+        except StoreUnavailable as error:
+            log.debug("news of a call were not sent: %s", error)
 
     async def _mend(self) -> None:
         """Tell Redis, when it is back, which calls have ended meanwhile."""

@@ -45,7 +45,6 @@ ELSEWHERE: Final = {
     "store/keys": CONTRACT + "test_location.py",
     "store/location_memory": CONTRACT + "test_location.py",
     "store/location_redis": CONTRACT + "test_location.py",
-    "store/redis_wire": CONTRACT + "test_calls.py",
     "store/script_runner": CONTRACT + "test_guesses.py",
     "store/scripts": CONTRACT + "test_location.py",
     "store/traces_redis": CONTRACT + "test_traces.py",

@@ -6,6 +6,7 @@ another slot of a cluster, so it is written afterwards. Until that is done, the 
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ UNPUBLISHED_SECONDS: Final = 5
 """Events that were not published for so long have lost their writer: any process that reads them publishes
 them."""
 
+log = logging.getLogger(__name__)
 Fields = Mapping[str, str | int]
 
 
@@ -35,8 +37,12 @@ class Outbox:
         """Append the events to the stream of all events, then remove them from the location of the phone."""
 
         def done(future: asyncio.Future[Any]) -> None:
-            if not future.cancelled() and future.exception() is None and self._wire.up:
+            if future.cancelled() or future.exception() is not None:
+                return
+            try:
                 self._wire.tell("EVALSHA", PUBLISHED.sha, 1, keys.location(phone), events, linger=True)
+            except StoreUnavailable:  # they stay in the location, and are published once more
+                log.debug("published events of phone %s stay in its location", phone)
 
         try:
             futures = [
