@@ -31,7 +31,7 @@ from registrar.handlers.screen import Screen
 from registrar.handlers.trail import Trail
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Network, Phone, Process, Snapshot
+from registrar.model import Binding, Change, Flow, IpNetwork, MediaPolicy, Phone, Process, Snapshot
 from registrar.rules.access import Access, folded
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
@@ -98,7 +98,7 @@ class SipSettings:
     digest: str
     secret_key: str
     geoip_database: Path
-    trusted_proxies: Sequence[Network]
+    trusted_proxies: Sequence[IpNetwork]
     lock_ipv6_prefix: int
     pbx_cluster: int | None
     node: str

@@ -14,7 +14,8 @@ Epoch = NewType("Epoch", float)
 """Seconds since 1970, for times that other processes must understand."""
 
 
-Network = IPv4Network | IPv6Network
+IpNetwork = IPv4Network | IPv6Network
+"""A range of addresses, of IPv4 or IPv6."""
 
 _PHONE_NAME: Final = re.compile(r"[a-z0-9]{32}")
 
@@ -87,7 +88,7 @@ class Phone:
     ha1_sha256: str = field(default="", repr=False)
     by_domain: bool = False
     """Whether the networks of its domain decide where it may connect from, and not `mode` (decision 3)."""
-    networks: tuple[Network, ...] = ()
+    networks: tuple[IpNetwork, ...] = ()
     """The trusted networks of its domain; if empty, it may connect from anywhere."""
     name: str = ""
     """Name that others see beside its number when it calls; empty if none was given."""

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from registrar.errors import SipError
 from registrar.metrics import Metrics
-from registrar.model import Flow, Mono, Network
+from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.proxies import one_source
 
 from .read_queue import ReadQueue
@@ -275,7 +275,7 @@ class Connections:
         metrics: Metrics,
         closed: Callable[[Flow, bool], None],
         *,
-        proxies: Sequence[Network] = (),
+        proxies: Sequence[IpNetwork] = (),
         limits: Limits | None = None,
     ) -> None:
         """Create an empty table.

@@ -13,7 +13,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from registrar.model import Flow, Mono, Network
+from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.proxies import forwarded
 from registrar.sip import MAX_MESSAGE
 
@@ -56,7 +56,7 @@ class WebSocketConnection(Connection):
         receive: Receive,
         *,
         origins: Sequence[str] = (),
-        proxies: Sequence[Network] = (),
+        proxies: Sequence[IpNetwork] = (),
     ) -> None:
         """Create the connection. `origins` are the origins of the pages that may connect; empty allows any.
 
