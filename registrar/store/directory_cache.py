@@ -17,6 +17,7 @@ LOCK_SECONDS: Final = 5.0
 """How long the lock of a first contact waits for the database: hundreds may come at once."""
 MAX_PHONES: Final = 250_000
 MAX_UNKNOWN: Final = 20_000
+"""Limit of logins without a phone, and limit of ids that `reread` did not find."""
 MAX_USERNAME: Final = 128
 MAX_BATCH: Final = 500
 
@@ -59,6 +60,9 @@ class CachedDirectory:
         self._entries: dict[str, Entry] = {}
         self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
+        """The login of each phone in `_entries`, by its id."""
+        self._gone: dict[str, float] = {}
+        """Ids that `reread` did not find -> when that read began, so that no slower read brings one back."""
         self._heard_since = float("-inf")
         """Entries read before this moment may have changed without our hearing of it."""
         self._domains: frozenset[str] = frozenset()
@@ -175,6 +179,9 @@ class CachedDirectory:
         found = await self._phones.select("id", phones)
         gone = self._take(found, before, started)
         self._announce([phone for phone in gone if phone.id not in phones])
+        for id in set(phones) - {phone.id for phone in found}:
+            self._gone.pop(id, None)  # keeps the newest last
+            self._gone[id] = started
         return found
 
     async def members(self, customer: str) -> list[str]:
@@ -284,6 +291,8 @@ class CachedDirectory:
             known = self.by_id(phone.id)
             if known is not None and known.version > phone.version:
                 continue
+            if self._gone.get(phone.id, started) > started:
+                continue  # deleted during the read
             there = self._last_read(login)
             if there is not None and (there.phone is None or there.phone.id != phone.id):
                 if there.read_at > started:
@@ -316,3 +325,5 @@ class CachedDirectory:
             self._forget(next(iter(self._entries)))
         while len(self._unknown) > MAX_UNKNOWN:
             del self._unknown[next(iter(self._unknown))]
+        while len(self._gone) > MAX_UNKNOWN:
+            del self._gone[next(iter(self._gone))]
