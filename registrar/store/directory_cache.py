@@ -1,4 +1,39 @@
-"""Cache of the phones that this node has read, and how long it may believe them (decision 14)."""
+"""Cache of the phones that this node has read, and how long it may believe them (decision 14).
+
+What is kept. A login that was read has one entry: in `_entries` if there is a phone, else in `_unknown`.
+`_names` leads from the id of each phone in `_entries` to its login. An entry has the moment at which its
+read began, because the row is at least as new as that moment.
+
+How long an entry counts. It is fresh for 60 s, unless a change of its phone was announced (`stale`) or
+announcements may have been missed since it was read (`_heard_since`). A fresh entry is used without a
+query, and any other is read again at its next use. If the database does not answer, the entry is believed
+until it is 600 s old, even if it is stale. Doubt never removes an entry: when the database goes away, this
+node still has all that it knew.
+
+One SELECT for many. `find` queues a future for its login, and `run` reads the queued logins, up to
+`MAX_BATCH`, in one SELECT. A caller that asks during that SELECT for the same login gets its answer. That
+answer may have begun before a change of which the caller could know. So a future is resolved from the cache
+and not from the row: if `reread` has stored something newer meanwhile, the caller gets that.
+
+The order of requests. REGISTERs of one phone are processed in the order in which they came (RFC 3261
+section 10.3). So as long as a caller of `find` waits for a login, no later caller is answered from the
+cache: `peek` returns None, and `find` queues. A caller counts as waiting until it continues, because a
+request that arrives between its answer and its next step would overtake it.
+
+Reads that cross. `find`, `phone`, `lock`, `learn` and `reread` may read one phone at the same time, and end
+in any order. `_take` stores what they read by these rules:
+
+- An older version of a phone never replaces a newer one. The version rises with each change of the phone,
+  of its extension and of its customer.
+- If a login was read later than this read began, this read neither removes it nor gives it to another
+  phone.
+- A deleted phone has no row and no version. If `reread` did not find an id, then a read that began earlier
+  does not bring it back (`_gone`).
+
+Changes. `reread` and `members` make the known entries stale before they read. If the read fails, the
+entries stay stale, and the caller tries again. A phone that is found gone although no change named it is
+passed to `vanished`, so that its bindings end.
+"""
 
 import asyncio
 import contextlib

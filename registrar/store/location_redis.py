@@ -1,4 +1,44 @@
-"""Location service in Redis: one script per step, which writes only if no other wrote (docs/redis.md)."""
+"""Location service in Redis: one script per step, which writes only if no other wrote (docs/redis.md).
+
+What is kept. Redis has three keys for each phone: the location (bindings, nonces, refusals), the public
+status, and the journal. They are in one slot of a cluster, and one script writes all of them or none. Three
+keys are in other slots, and no script can include them: the index of expiry, the set of flows of each
+process, and the stream of all events. This process keeps the last snapshot of each phone that it wrote,
+promised, or was shown when its commit was refused. Four parts do the work: RedisSnapshots, ExpiryIndex,
+FlowSet and Outbox. RedisLocation does their steps in the right order.
+
+Several writers. There is no lock. A commit names the version that was read. If another process wrote since,
+the script writes nothing and returns what is stored, and the caller decides again. Each version of a phone
+is higher than the one before it (`rules.settle.next_version`), so an equal version means an equal snapshot.
+
+The order of writes. All commands leave over one connection, and Redis executes them in their order.
+
+1. The entry in the index of expiry is lowered. If the commit binds the phone to a connection here, the
+   phone is added to the set of flows.
+2. The script runs. It also puts new events into the location.
+3. If the commit ended the last binding to a connection here, the phone leaves the set of flows. The events
+   are appended to the stream, and then removed from the location.
+
+A process may die after any of these steps. After the first, an entry is too early, or a phone too many is
+in the set: their readers look at the bindings before they act. After the second, the events stay in the
+location, and any process that reads them 5 s later publishes them, so that each is published at least once.
+The events are on their way before `commit` returns, so that an event that another node writes in reaction
+follows them in the stream.
+
+Faults.
+
+- There is no answer. `commit` raises StoreUnavailable, and the update may be written or not. The caller's
+  snapshot is still the old one: if the update was written, the next commit is refused and returns it.
+- Redis has lost writes that it acknowledged. The stored version is then lower than one that this process
+  has seen. `rules.reconcile` restores the bindings that live, in a refused commit and in `mend` after a
+  reconnection. If the location has only expired, no binding of it lives.
+- Redis is away, and a refresh was granted without it (`promise`). The known snapshot has the new bindings
+  and the old version. `mend` writes it. Until then the phone is not due, because Redis may have an expiry
+  that is too early.
+- Another process ended a binding to a connection here. `load` and refused commits show that, and the phone
+  leaves the set of flows. Two snapshots do not show it: one that is older than the known one, and one that
+  comes while a commit that binds the phone here is under way.
+"""
 
 import asyncio
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,41 @@
-"""Table of the open connections of this process: their limits in number and time, and how each one ends."""
+"""Table of the open connections of this process: their limits in number and time, and how each one ends.
+
+A Connection is the asyncio protocol of one TCP, TLS or WebSocket connection. It reports to the table what
+happens to it, and the table ends connections that exceed a limit. Only the table changes the table. Of a
+connection, the table sets `born`, `source` and `authenticated`, and it ends a connection by `close` or
+`abort`.
+
+The life of a connection:
+
+    admit -> opened [-> authenticated] -> ended -> lost
+    admit -> release                                       (it was never opened)
+
+- `admit` takes a place before anything is read. The place is given back once: by `release` or by `lost`. It
+  counts in total, and for its source: first among the unauthenticated, from the first correct digest on
+  among the others.
+- A trusted proxy opens many connections from one address, so its address has no limit of its own. As soon
+  as the proxy names the peer (`forwarded_for`), the connection counts for the address of that peer.
+- `ended` is the first reason for the end, and later reasons do not replace it. From then on no SIP message
+  is sent over the connection, and `is_open` returns False. Its queue may still leave, until
+  `FAREWELL_SECONDS` after `closing`.
+- `lost` is called by the event loop when the transport is closed, whichever side closed it. Only `lost`
+  forgets a connection, so each end is counted and passed to the SIP side once.
+
+Time. No connection has a timer. `look` runs every `LOOK_SECONDS` over four sets: connections without a
+digest, with a message that has begun and is not complete, with a peer that does not read, and with an end
+that is under way. An authenticated phone that is idle is in none of them, so thousands of idle phones cost
+nothing. The two queues of pings are in the order of their due times, because each entry is appended with
+the same delay, and a pong must come sooner than the next ping.
+
+Peers that do not read. Above `WRITE_HIGH` octets in the queue, we do not read from the connection until all
+of them have left: such a peer cannot make us queue answers to ever more requests. That delay is ours, so
+the time of a message that has begun stops, and begins again when we read again. The connection is aborted
+if its queue is too long, or if the peer takes nothing for `stuck_seconds`.
+
+Peers that send much. At most `TURN_OCTETS` are read at once. The rest waits in the connection, which does
+not read from its socket meanwhile, and ReadQueue gives each such connection one turn after the other. A
+turn may come when the connection is lost or its peer does not read any more: then it reads nothing.
+"""
 
 import asyncio
 import contextlib
