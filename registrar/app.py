@@ -51,7 +51,8 @@ from registrar.telephony import CHANNELS, CallSettings, Surroundings, Telephony,
 from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.accept import Acceptor
-from registrar.transport.connections import Connection, Connections, Limits
+from registrar.transport.connection import Connection, Limits
+from registrar.transport.connections import Connections
 from registrar.transport.punctual import Punctual
 from registrar.transport.stream import StreamConnection
 from registrar.transport.udp import WILDCARDS, UdpListener

@@ -58,6 +58,7 @@ ELSEWHERE: Final = {
     "store/media_engine": "tests/registrar/store/test_media_rtpengine.py",
     "store/media_none": "tests/registrar/store/test_media_rtpengine.py",
     "store/redis_client": "tests/registrar/store/test_listener.py",
+    "transport/connection": "tests/registrar/transport/test_connections.py",
     "transport/local": WIRE + "test_calls_basic.py",
 }
 

@@ -17,7 +17,7 @@ from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.proxies import forwarded
 from registrar.sip import MAX_MESSAGE
 
-from .connections import OVERDUE, Connection, Connections, End, Receive
+from .connection import OVERDUE, Connection, End, Receive, Table
 
 SIP: Final = Subprotocol("sip")
 VERSION: Final = "13"
@@ -51,7 +51,7 @@ class WebSocketConnection(Connection):
 
     def __init__(
         self,
-        table: Connections,
+        table: Table,
         flow: Flow,
         receive: Receive,
         *,

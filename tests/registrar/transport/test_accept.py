@@ -27,7 +27,7 @@ from registrar.transport.accept import (
     KEEP_ALIVE,
     Acceptor,
 )
-from registrar.transport.connections import Connection, End, Limits
+from registrar.transport.connection import Connection, End, Limits
 from registrar.transport.stream import StreamConnection
 from registrar.transport.tls import ServerTls
 from tests.patience import limit

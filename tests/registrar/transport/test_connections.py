@@ -1,4 +1,4 @@
-"""registrar/transport/connections.py: who may have a connection, how long it all may take, how it ends."""
+"""registrar/transport/connections.py, connection.py: who has a connection, for how long, how it ends."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from registrar.model import Flow
-from registrar.transport.connections import (
-    FAREWELL_SECONDS,
-    LOOK_SECONDS,
-    TURN_OCTETS,
-    WRITE_HIGH,
-    Connection,
-    Connections,
-    End,
-    Limits,
-)
+from registrar.transport.connection import TURN_OCTETS, WRITE_HIGH, Connection, End, Limits
+from registrar.transport.connections import FAREWELL_SECONDS, LOOK_SECONDS, Connections
 from tests.patience import limit
 
 from .pretend import PROXY, THERE, Pipe, Room, settled

@@ -8,7 +8,8 @@ import pytest
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError
 from registrar.model import Flow
 from registrar.sip import MAX_MESSAGE
-from registrar.transport.connections import FAREWELL_SECONDS, TURN_OCTETS, Connections, End, Limits
+from registrar.transport.connection import TURN_OCTETS, End, Limits
+from registrar.transport.connections import FAREWELL_SECONDS, Connections
 from registrar.transport.stream import StreamConnection
 
 from .pretend import Room, settled

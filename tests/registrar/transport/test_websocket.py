@@ -16,12 +16,8 @@ from websockets.uri import parse_uri
 from registrar.errors import SipError
 from registrar.model import Flow
 from registrar.sip import MAX_MESSAGE
-from registrar.transport.connections import (
-    FAREWELL_SECONDS,
-    Connections,
-    End,
-    Limits,
-)
+from registrar.transport.connection import End, Limits
+from registrar.transport.connections import FAREWELL_SECONDS, Connections
 from registrar.transport.websocket import MAX_FRAGMENTS, MAX_UPGRADE, PINGS_A_SECOND, WebSocketConnection
 
 from .pretend import PROXIES, PROXY, THERE, Room, settled
