@@ -134,7 +134,7 @@ class Namespace:
         """In a thread of its own, which ends after it and never sees another namespace again."""
         _called("unshare", CLONE_NEWNET)
         _ip("link", "set", "lo", "up")
-        # Of its own, or it changes with each cable that is laid, and neighbours go on sending to the one before.
+        # Of its own, or it changes with each cable that is laid, and neighbours send to the one before.
         octets = ":".join(f"{octet:02x}" for octet in secrets.token_bytes(5))
         _ip("link", "add", BRIDGE, "address", f"02:{octets}", "type", "bridge")
         for address in self.addresses:
