@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from registrar.model import Mono, Network
+from registrar.model import IpNetwork, Mono
 from registrar.rules.proxies import one_source
 
 PLACE: Final = "place"
@@ -110,7 +110,7 @@ class Places:
     """The table of all places."""
 
     def __init__(
-        self, clock: Callable[[], Mono], limits: HttpLimits | None = None, trusted: Sequence[Network] = ()
+        self, clock: Callable[[], Mono], limits: HttpLimits | None = None, trusted: Sequence[IpNetwork] = ()
     ) -> None:
         """`trusted` are the proxies whose forwarded address is used as the source."""
         self.now = clock

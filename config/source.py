@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
-from registrar.model import Network
+from registrar.model import IpNetwork
 from registrar.rules.proxies import MAX_HOPS, forwarded
 
 from .errors import bad_request
@@ -16,7 +16,7 @@ from .places import PLACE, Place
 HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
 
-def source_address(connection: HTTPConnection, trusted: Sequence[Network]) -> str:
+def source_address(connection: HTTPConnection, trusted: Sequence[IpNetwork]) -> str:
     """Return the peer's address, or the rightmost X-Forwarded-For entry that is not a trusted proxy.
 
     X-Forwarded-For is read only if the peer is a trusted proxy. Raise Refused (400) if it then names too many

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from registrar.model import Network
+from registrar.model import IpNetwork
 
 from .dialect import refusal
 from .errors import Problem, Refused, internal_error, too_many_connections
@@ -65,7 +65,7 @@ def one_path(path: str) -> str:
 class KnownSource:
     """Refuses a request on any path if its source cannot be determined or has too many connections."""
 
-    def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, trusted: Sequence[IpNetwork]) -> None:
         """`trusted` are the proxies whose X-Forwarded-For is used."""
         self._app = app
         self._trusted = trusted

@@ -20,7 +20,7 @@ from registrar.jobs import Jobs
 from registrar.listeners import Addresses, Listeners
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Change, Flow, MediaPolicy, Network, Process
+from registrar.model import Change, Flow, IpNetwork, MediaPolicy, Process
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Guard
 from registrar.rules.hosts import OurHosts
@@ -39,7 +39,8 @@ from registrar.store.vault import Vault, derive
 from registrar.telephony import CHANNELS, Salts, Telephony, make_seal, media_prefix
 from registrar.transaction import Layer
 from registrar.transport import local
-from registrar.transport.connections import Connections, Limits
+from registrar.transport.connection import Limits
+from registrar.transport.connections import Connections
 from registrar.transport.punctual import Punctual
 
 DRAIN_SECONDS: Final = 5.0
@@ -58,7 +59,7 @@ class SipSettings:
     digest: str
     secret_key: str
     geoip_database: Path
-    trusted_proxies: Sequence[Network]
+    trusted_proxies: Sequence[IpNetwork]
     lock_ipv6_prefix: int
     pbx_cluster: int | None
     node: str
@@ -255,6 +256,7 @@ class SipSide:
         """Return the listener to what other processes and the API publish."""
 
         async def changed(change: Change) -> None:
+            self._directory.heard(change)
             handlers.changes.note(change)
 
         async def subscribed() -> None:

@@ -92,8 +92,7 @@ class Jobs:
         """
         while True:
             await asyncio.to_thread(self._countries.refresh)
-            if self._connections.gone >= MANY_GONE:
-                self._connections.gone = 0
+            if self._connections.have_gone(MANY_GONE):
                 await asyncio.to_thread(give_back_memory)
             local.forget()
             up = self._metrics.store_up

@@ -12,13 +12,14 @@ from registrar.errors import ConfigurationError
 from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.registration.pings import Pings
 from registrar.metrics import Metrics
-from registrar.model import Binding, Flow, Network
+from registrar.model import Binding, Flow, IpNetwork
 from registrar.rules.access import folded
 from registrar.rules.tokens import Target
 from registrar.store.nodes import Nodes
 from registrar.transport import local
 from registrar.transport.accept import Acceptor
-from registrar.transport.connections import Connection, Connections
+from registrar.transport.connection import Connection
+from registrar.transport.connections import Connections
 from registrar.transport.stream import StreamConnection
 from registrar.transport.udp import WILDCARDS, UdpListener
 from registrar.transport.websocket import WebSocketConnection
@@ -65,7 +66,7 @@ class Listeners:
         metrics: Metrics,
         *,
         origins: tuple[str, ...],
-        proxies: Sequence[Network],
+        proxies: Sequence[IpNetwork],
         tls: ssl.SSLContext | None,
     ) -> None:
         """Prepare the listeners; those of TLS and WSS are not opened without `tls`."""

@@ -14,7 +14,8 @@ Epoch = NewType("Epoch", float)
 """Seconds since 1970, for times that other processes must understand."""
 
 
-Network = IPv4Network | IPv6Network
+IpNetwork = IPv4Network | IPv6Network
+"""A range of addresses, of IPv4 or IPv6."""
 
 _PHONE_NAME: Final = re.compile(r"[a-z0-9]{32}")
 
@@ -87,7 +88,7 @@ class Phone:
     ha1_sha256: str = field(default="", repr=False)
     by_domain: bool = False
     """Whether the networks of its domain decide where it may connect from, and not `mode` (decision 3)."""
-    networks: tuple[Network, ...] = ()
+    networks: tuple[IpNetwork, ...] = ()
     """The trusted networks of its domain; if empty, it may connect from anywhere."""
     name: str = ""
     """Name that others see beside its number when it calls; empty if none was given."""
@@ -298,12 +299,16 @@ Decision = Allow | Deny
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A message of the config API on `registrar:changed`: phones by id, or one whole customer."""
+    """A change of the configuration that the config API announces on `registrar:changed`."""
 
     phones: tuple[str, ...] = ()
+    """The phones and SIP users that changed, and with them who is reached by their numbers."""
     customer: str = ""
+    """The customer of which any phone may have changed."""
     everybody: bool = False
     """Whether changes were not announced: then any phone may have changed."""
+    dial_plan: str = ""
+    """The customer whose numbers may reach others than before; no phone changed with them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pydantic_settings import (
 )
 
 from registrar.errors import ConfigurationError
-from registrar.model import MediaPolicy, Network
+from registrar.model import IpNetwork, MediaPolicy
 from registrar.rules.weak_secrets import weakness
 
 PREFIX: Final = "REGISTRAR_"
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     geoip_database: Path | None = None
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
     digest: Literal["md5", "sha-256", "both"] = "md5"
     secret_key: SecretStr = SecretStr("")

@@ -88,8 +88,10 @@ class Telephony:
 
     def publish(self, news: News) -> None:
         """Send news of a call to all nodes, if Redis is there."""
-        if self._location.wire.up:
+        try:
             self._location.wire.tell("PUBLISH", keys.CALL_NEWS, json.dumps(asdict(news)))
+        except StoreUnavailable as error:
+            log.debug("news of a call were not sent: %s", error)
 
     async def _mend(self) -> None:
         """Tell Redis, when it is back, which calls have ended meanwhile."""

@@ -55,16 +55,20 @@ ELSEWHERE: Final = {
     "store/keys": CONTRACT + "test_location.py",
     "store/location_memory": CONTRACT + "test_location.py",
     "store/location_redis": CONTRACT + "test_location.py",
-    "store/redis_wire": CONTRACT + "test_calls.py",
     "store/script_runner": CONTRACT + "test_guesses.py",
     "store/scripts": CONTRACT + "test_location.py",
     "store/traces_redis": CONTRACT + "test_traces.py",
-    # small parts of a store
+    # parts of the location service, and other small parts of a store
+    "store/expiry_index": CONTRACT + "test_location.py",
+    "store/flow_set": CONTRACT + "test_location.py",
+    "store/outbox": CONTRACT + "test_location.py",
+    "store/snapshots_redis": CONTRACT + "test_location.py",
     "store/country_facts": "tests/registrar/store/test_country_download.py",
     "store/many": "tests/config/test_live.py",
     "store/media_engine": "tests/registrar/store/test_media_rtpengine.py",
     "store/media_none": "tests/registrar/store/test_media_rtpengine.py",
     "store/redis_client": "tests/registrar/store/test_listener.py",
+    "transport/connection": "tests/registrar/transport/test_connections.py",
     "transport/local": WIRE + "test_calls_basic.py",
 }
 

@@ -93,21 +93,24 @@ async def update_extension(
     passwords: Passwords,
 ) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused as `create_extension` does."""
+    was_user = _is_user(extension)
     with session.no_autoflush:  # conflicts are found by a query, not by a constraint that fails in a flush
         await _write(session, customer, extension, columns, passwords)
     extension.version += 1
     extension.updated_at = clock.utc_now()
     record(session, actor, "update", TABLE, extension.oid)
     await session.flush()
-    return Change(phones=await _registering(session, extension))
+    return await _change(session, customer, extension, was_user=was_user)
 
 
-async def delete_extension(session: AsyncSession, actor: Actor, extension: Extension) -> Change:
+async def delete_extension(
+    session: AsyncSession, actor: Actor, customer: Customer, extension: Extension
+) -> Change:
     """Delete the extension and return what changed; its phones stay, without an extension (D21).
 
     Its memberships in groups and queues are deleted too.
     """
-    change = Change(phones=await _registering(session, extension))
+    change = await _change(session, customer, extension)
     await session.execute(
         update(SipPhone)
         .where(SipPhone.extension_id == extension.id)
@@ -139,19 +142,26 @@ async def _leave(session: AsyncSession, extension: Extension) -> None:
     await revise_all(session, Queue, Queue.id.in_(of_queue))
 
 
-def user_id(extension: Extension) -> str:
-    """Return the id under which the SIP side knows a SIP user."""
-    return f"u{extension.id}"
+def announced(customer: Customer, extension: Extension) -> Change:
+    """Return the change that a new extension, which has no phones yet, is for the SIP side."""
+    return Change(phones=_user_ids(extension), dial_plan=customer.oid)
 
 
-async def _registering(session: AsyncSession, extension: Extension) -> tuple[str, ...]:
-    """Return the ids that register for the extension: its phones, and the SIP user.
-
-    The SIP user is included even if the extension has none: the dial plan has changed, and any message on the
-    channel announces that.
-    """
+async def _change(
+    session: AsyncSession, customer: Customer, extension: Extension, *, was_user: bool = False
+) -> Change:
+    """Return the change for the SIP side: the dial plan, the phones of the extension, and its SIP user."""
     phones = await session.scalars(select(SipPhone.oid).where(SipPhone.extension_id == extension.id))
-    return (*phones, user_id(extension))
+    return Change(phones=(*phones, *_user_ids(extension, was_user=was_user)), dial_plan=customer.oid)
+
+
+def _user_ids(extension: Extension, *, was_user: bool = False) -> tuple[str, ...]:
+    """Return the id under which the SIP side knows the SIP user of the extension, if it is or was one."""
+    return (f"u{extension.id}",) if was_user or _is_user(extension) else ()
+
+
+def _is_user(extension: Extension) -> bool:
+    return extension.sip_ha1_md5 is not None
 
 
 async def _write(

@@ -4,7 +4,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from registrar.model import Network
+from registrar.model import IpNetwork
 from registrar.rules.access import network
 
 from .checks import Check, Value, Wrong, address
@@ -41,7 +41,7 @@ def allows(restriction: str | None, source: str) -> bool:
 
 
 @lru_cache(1_024)
-def _networks(restriction: str) -> tuple[Network, ...]:
+def _networks(restriction: str) -> tuple[IpNetwork, ...]:
     """Return the networks. Raise ValueError if the text is malformed or has a zone."""
     if "%" in restriction:
         raise ValueError("a zone means something on one machine only")

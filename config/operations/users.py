@@ -67,10 +67,10 @@ async def update_user(
     return await update_extension(session, actor, customer, user, own, passwords)
 
 
-async def delete_user(session: AsyncSession, actor: Actor, user: Extension) -> Change:
+async def delete_user(session: AsyncSession, actor: Actor, customer: Customer, user: Extension) -> Change:
     """Delete a locked user, and its person if that was made for it and has no other extension."""
     person = await _person(session, user)
-    change = await delete_extension(session, actor, user)
+    change = await delete_extension(session, actor, customer, user)
     if person is not None and _made_here(person) and not await _has_extension(session, person):
         await delete_employee(session, actor, person)
     return change

@@ -89,7 +89,7 @@ async def _create(session: AsyncSession, actor: Actor, document: Document, parts
     customer = await require_customer(session, actor.caller, document.given("customer"))
     columns = await _read(session, Draft(document), customer)
     extension = await extensions.create_extension(session, actor, customer, columns, parts.passwords)
-    return Written(extension.oid, Change(phones=(extensions.user_id(extension),)))
+    return Written(extension.oid, extensions.announced(customer, extension))
 
 
 async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:
@@ -100,8 +100,8 @@ async def _update(session: AsyncSession, actor: Actor, oid: str, document: Docum
 
 
 async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    extension, _ = await extensions.find_extension(session, actor.caller, oid)
-    return await extensions.delete_extension(session, actor, extension)
+    extension, customer = await extensions.find_extension(session, actor.caller, oid)
+    return await extensions.delete_extension(session, actor, customer, extension)
 
 
 async def _read(session: AsyncSession, draft: Draft[Extension], customer: Customer) -> extensions.Columns:

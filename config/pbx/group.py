@@ -24,7 +24,7 @@ from ..operations.fields import text as text_field
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer, Extension, SipGroup, SipGroupController, SipGroupMember
-from .resource import NOTHING_CHANGED, Json, Resource, Shown, Written, columns_json, routes_of
+from .resource import Json, Resource, Shown, Written, columns_json, routes_of
 
 FIELDS: Final = (
     text_field("name", "name", "Name of the group", required=True),
@@ -79,7 +79,7 @@ async def _create(session: AsyncSession, actor: Actor, document: Document, parts
     sent = await _read(session, Draft(document), customer)
     group = await numbered.create(session, actor, SipGroup, customer, sent.columns)
     await _link(session, group, sent)
-    return Written(group.oid)
+    return Written(group.oid, Change(dial_plan=customer.oid))
 
 
 async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:
@@ -87,13 +87,13 @@ async def _update(session: AsyncSession, actor: Actor, oid: str, document: Docum
     sent = await _read(session, Draft(document, group), customer)
     await numbered.update(session, actor, group, sent.columns)
     await _link(session, group, sent)
-    return Written(group.oid)
+    return Written(group.oid, Change(dial_plan=customer.oid))
 
 
 async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    group, _ = await groups.find_group(session, actor.caller, oid)
+    group, customer = await groups.find_group(session, actor.caller, oid)
     await numbered.delete(session, actor, group)
-    return NOTHING_CHANGED
+    return Change(dial_plan=customer.oid)
 
 
 async def _read(session: AsyncSession, draft: Draft[SipGroup], customer: Customer) -> _Sent:

@@ -33,7 +33,7 @@ from ..operations.groups import read_groups
 from ..operations.ids import parse_oid
 from ..operations.listing import Page, Sorts, read_page
 from ..tables import Customer, Extension, Queue, QueueMember, SipGroup
-from .resource import NOTHING_CHANGED, Json, Resource, Shown, Written, columns_json, routes_of
+from .resource import Json, Resource, Shown, Written, columns_json, routes_of
 
 MAX_STRATEGY: Final = 32
 FIELDS: Final = (
@@ -89,7 +89,7 @@ async def _create(session: AsyncSession, actor: Actor, document: Document, parts
     queue = await numbered.create(session, actor, Queue, customer, draft.values)
     if members is not None:
         await queues.set_members(session, queue, members)
-    return Written(queue.oid)
+    return Written(queue.oid, Change(dial_plan=customer.oid))
 
 
 async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:
@@ -99,13 +99,13 @@ async def _update(session: AsyncSession, actor: Actor, oid: str, document: Docum
     await numbered.update(session, actor, queue, draft.values)
     if members is not None:
         await queues.set_members(session, queue, members)
-    return Written(queue.oid)
+    return Written(queue.oid, Change(dial_plan=customer.oid))
 
 
 async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    queue, _ = await queues.find_queue(session, actor.caller, oid)
+    queue, customer = await queues.find_queue(session, actor.caller, oid)
     await numbered.delete(session, actor, queue)
-    return NOTHING_CHANGED
+    return Change(dial_plan=customer.oid)
 
 
 async def _read(

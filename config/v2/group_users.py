@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from ..access import DOMAIN
 from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import groups
@@ -68,7 +70,7 @@ async def add_group_users(
         row = await find_below(session, SipGroup, customer, group, lock=True)
         users = await find_named(session, Extension, customer, params.many(USERS), USERS)
         await groups.add_members(session, actor, row, [user.id for user in users])
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, GROUP_SHAPE.at(SipGroup.id == number(group)))
     return nothing()
@@ -89,7 +91,7 @@ async def remove_group_users(
         row = await find_below(session, SipGroup, customer, group, lock=True)
         users = await find_named(session, Extension, customer, params.many(USERS), USERS)
         await groups.remove_members(session, actor, row, [user.id for user in users])
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, GROUP_SHAPE.at(SipGroup.id == number(group)))
     return nothing()

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from ..access import DOMAIN
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
@@ -88,9 +90,8 @@ async def create_group(
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
-        return Done(
-            (await numbered.create(session, actor, SipGroup, customer, read_columns(params, FIELDS))).id
-        )
+        row = await numbered.create(session, actor, SipGroup, customer, read_columns(params, FIELDS))
+        return Done(row.id, Change(dial_plan=customer.oid))
 
     done = await carry_out(parts, actor, work)
     return created(request, groupId=str(done.id))
@@ -106,7 +107,7 @@ async def update_group(
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, SipGroup, customer, group, lock=True)
         await numbered.update(session, actor, row, read_columns(params, FIELDS, row))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, SHAPE.at(SipGroup.id == number(group)))
     return nothing()
@@ -119,7 +120,7 @@ async def delete_group(domain: DomainId, group: GroupId, actor: ActorDep, parts:
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
         await numbered.delete(session, actor, await find_below(session, SipGroup, customer, group, lock=True))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, SHAPE.at(SipGroup.id == number(group)))
     return nothing()

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from ..access import DOMAIN
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
@@ -111,7 +113,7 @@ async def order_members(
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, Queue, customer, queue, lock=True)
         await queues.order_members(session, actor, row, _numbers(params))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, QUEUE_SHAPE.at(Queue.id == number(queue)))
     return nothing()
@@ -150,7 +152,8 @@ async def create_member(
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, Queue, customer, queue, lock=True)
         columns = await _read(session, customer, params)
-        return Done((await queues.add_member(session, actor, row, columns)).id)
+        member = await queues.add_member(session, actor, row, columns)
+        return Done(member.id, Change(dial_plan=customer.oid))
 
     done = await carry_out(parts, actor, work)
     return created(request, queueMemberId=str(done.id))
@@ -171,7 +174,7 @@ async def update_member(
         row = await find_below(session, Queue, customer, queue, lock=True)
         stored = await find_member(session, row, member, lock=True)
         await queues.update_member(session, actor, stored, await _read(session, customer, params, stored))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, SHAPE.at(QueueMember.id == number(member)))
     return nothing()
@@ -187,7 +190,7 @@ async def delete_member(
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, Queue, customer, queue, lock=True)
         await queues.delete_member(session, actor, await find_member(session, row, member, lock=True))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, SHAPE.at(QueueMember.id == number(member)))
     return nothing()

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from ..access import DOMAIN
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
@@ -83,7 +85,8 @@ async def create_queue(
 
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
-        return Done((await numbered.create(session, actor, Queue, customer, read_columns(params, FIELDS))).id)
+        row = await numbered.create(session, actor, Queue, customer, read_columns(params, FIELDS))
+        return Done(row.id, Change(dial_plan=customer.oid))
 
     done = await carry_out(parts, actor, work)
     return created(request, queueId=str(done.id))
@@ -99,7 +102,7 @@ async def update_queue(
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, Queue, customer, queue, lock=True)
         await numbered.update(session, actor, row, read_columns(params, FIELDS, row))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, SHAPE.at(Queue.id == number(queue)))
     return nothing()
@@ -112,7 +115,7 @@ async def delete_queue(domain: DomainId, queue: QueueId, actor: ActorDep, parts:
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
         await numbered.delete(session, actor, await find_below(session, Queue, customer, queue, lock=True))
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, SHAPE.at(Queue.id == number(queue)))
     return nothing()

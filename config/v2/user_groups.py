@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from ..access import DOMAIN
 from ..deps import ActorDep, CallerDep, PartsDep
 from ..operations import groups
@@ -68,7 +70,7 @@ async def add_user_groups(
         row = await find_below(session, Extension, customer, user)
         for group in await find_named(session, SipGroup, customer, params.many(GROUPS), GROUPS, lock=True):
             await groups.add_members(session, actor, group, [row.id])
-        return Done()
+        return Done(change=Change(dial_plan=customer.oid))
 
     await carry_out(parts, actor, work, USER_SHAPE.at(Extension.id == number(user)))
     return nothing()

@@ -6,8 +6,6 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement, join
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registrar.model import Change
-
 from ..access import DOMAIN
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
@@ -159,7 +157,7 @@ async def create_user(
         customer = await find_domain(session, actor.caller, domain)
         columns = read_columns(params, CREATE_FIELDS)
         row = await users.create_user(session, actor, customer, columns, parts.passwords)
-        return Done(row.id, Change(phones=(extensions.user_id(row),)))
+        return Done(row.id, extensions.announced(customer, row))
 
     done = await carry_out(parts, actor, work)
     return created(request, userId=str(done.id))
@@ -188,7 +186,7 @@ async def delete_user(domain: DomainId, user: UserId, actor: ActorDep, parts: Pa
     async def work(session: AsyncSession) -> Done:
         customer = await find_domain(session, actor.caller, domain)
         row = await find_below(session, Extension, customer, user, lock=True)
-        return Done(change=await users.delete_user(session, actor, row))
+        return Done(change=await users.delete_user(session, actor, customer, row))
 
     await carry_out(parts, actor, work, SHAPE.at(Extension.id == number(user)))
     return nothing()

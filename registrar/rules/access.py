@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_netw
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Allow, Decision, Deny, IpMode, Network, Phone
+from registrar.model import Allow, Decision, Deny, IpMode, IpNetwork, Phone
 
 _MAPPED_BITS = 96
 
@@ -35,7 +35,7 @@ class Access:
         self,
         country: Callable[[str], str | None],
         *,
-        proxies: Sequence[Network] = (),
+        proxies: Sequence[IpNetwork] = (),
         ipv6_prefix: int = 64,
         cluster: int | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ def is_trusted(phone: Phone, address: str) -> bool:
     return any(parsed in network for network in phone.networks if network.version == parsed.version)
 
 
-def network(text: str) -> Network:
+def network(text: str) -> IpNetwork:
     """Return the network in `text` without host bits, IPv4-mapped IPv6 as IPv4.
 
     Raise ValueError if `text` is not a network.

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from registrar.model import Network
+from registrar.model import IpNetwork
 
 MAX_HOPS: Final = 16
 SOURCE_IPV6_PREFIX: Final = 64
 """The IPv6 prefix that a provider gives one customer: its addresses count as one source."""
 
 
-def forwarded(peer: str, hops: str, trusted: Sequence[Network]) -> str:
+def forwarded(peer: str, hops: str, trusted: Sequence[IpNetwork]) -> str:
     """Return the address behind our proxies: the rightmost untrusted entry of `hops`, or else `peer`.
 
     `hops` holds the values of X-Forwarded-For, joined by commas. It is ignored unless `peer` is trusted. If
@@ -45,7 +45,7 @@ def one_source(ip: str, ipv6_prefix: int = SOURCE_IPV6_PREFIX) -> str:
         return ip
 
 
-def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) -> bool:
+def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[IpNetwork]) -> bool:
     return any(address in network for network in trusted if network.version == address.version)
 
 

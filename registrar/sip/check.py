@@ -8,6 +8,7 @@ from typing import Final
 
 from registrar.errors import MalformedMessage, UnsupportedVersion
 
+from .address import MAX_CONTACTS
 from .grammar import TOKEN, is_token, pieces, split
 from .message import VERSION, Request
 from .via import are_plain, parse_via
@@ -24,7 +25,6 @@ _MEDIA_TYPE: Final = re.compile(rf"{TOKEN}[ \t]*+/[ \t]*+{TOKEN}[ \t]*+(?:;.*+)?
 _CALL_ID: Final = re.compile(r"[!-+\--:<-~]++")
 MAX_HOPS: Final = 255  # section 20.22
 MAX_ODD_HOPS: Final = 32  # with IPv6 or quotes; as many plain hops as fit are allowed
-MAX_CONTACTS: Final = 32  # a REGISTER with more does not come from a phone
 MAX_PARSED: Final = 5
 """The number of Contacts that are parsed before the sender is known: as many as a phone may register."""
 

@@ -2,7 +2,10 @@
 
 phone <id> [<id> ...]       these phones (created, changed, reset or deleted)
 customer <id>               every phone of this customer
+dialplan <customer>         who is reached by the numbers of this customer: its extensions, groups and queues
 everybody                   any phone: too much changed to name it
+
+A word that a process does not know announces nothing to it, so a newer version may add words.
 """
 
 from registrar.model import Change
@@ -18,6 +21,8 @@ def encode(change: Change) -> list[str]:
     ]
     if change.customer:
         messages.append(f"customer {change.customer}")
+    if change.dial_plan:
+        messages.append(f"dialplan {change.dial_plan}")
     return [*messages, "everybody"] if change.everybody else messages
 
 
@@ -28,6 +33,8 @@ def decode(message: str) -> Change:
             return Change(phones=tuple(phones))
         case ["customer", customer]:
             return Change(customer=customer)
+        case ["dialplan", customer]:
+            return Change(dial_plan=customer)
         case ["everybody"]:
             return Change(everybody=True)
     return Change()

@@ -19,6 +19,8 @@ MAX_SELECTS: Final = 4
 TURN_SECONDS: Final = 2.0
 """How long a caller waits for a SELECT permit: hundreds of callers may dial new numbers at once."""
 MAX_DIALLED: Final = 128
+MAX_CUSTOMERS: Final = 10_000
+"""Limit of customers whose last change is known; one more puts the entries of all customers in doubt."""
 
 Key = tuple[str, str]
 """Id of the customer, and the dialled word."""
@@ -37,7 +39,8 @@ class Entry(NamedTuple):
 class CachedCallees:
     """Cache of callees over ports.Phones.
 
-    Any change puts all entries in doubt: changes are rare, calls are many.
+    A change of a dial plan puts the entries of its customer in doubt. Any other change puts all entries in
+    doubt: changes are rare, calls are many.
     """
 
     def __init__(self, phones: Phones, clock: Callable[[], Mono]) -> None:
@@ -46,16 +49,26 @@ class CachedCallees:
         self._found: dict[Key, Entry] = {}
         self._nobody: dict[Key, Entry] = {}
         self._reading: dict[tuple[Key, int], asyncio.Task[Callee | None]] = {}
-        """The SELECTs under way, each with the number of changes announced when it began."""
+        """The SELECTs under way, each with the number of the last change of its customer when it began."""
         self._changes = 0
+        """How many changes were announced; a change is known by this number."""
+        self._last_of_all = 0
+        """The last change that put all entries in doubt."""
+        self._last_of: dict[str, int] = {}
+        """The last change since then that put the entries of one customer in doubt."""
         self._turns = asyncio.Semaphore(MAX_SELECTS)
 
-    def doubt(self) -> None:
-        """Note that something has changed, or may have.
+    def doubt(self, customer: str = "") -> None:
+        """Note that the dial plan of a customer has changed, or may have; without a customer, that of each.
 
-        Every entry is read again at its next use; none is lost.
+        Every entry of it is read again at its next use; none is lost.
         """
         self._changes += 1
+        if customer and (customer in self._last_of or len(self._last_of) < MAX_CUSTOMERS):
+            self._last_of[customer] = self._changes
+        else:
+            self._last_of_all = self._changes
+            self._last_of.clear()
 
     async def called(self, customer: str, user: str) -> Callee | None:
         """See ports.DialPlan."""
@@ -63,38 +76,42 @@ class CachedCallees:
             return None
         key = customer, user
         entry = self._last_read(key)
-        if entry is not None and self._is_fresh(entry):
+        if entry is not None and self._is_fresh(customer, entry):
             return entry.callee
         try:
             return await asyncio.shield(self._read(key))
         except StoreUnavailable:
             entry = self._last_read(key)
-            if entry is not None and self._is_believed(entry):
+            if entry is not None and self._is_believed(customer, entry):
                 return entry.callee
             raise
 
     def _last_read(self, key: Key) -> Entry | None:
         return self._found.get(key) or self._nobody.get(key)
 
-    def _is_fresh(self, entry: Entry) -> bool:
-        seconds = NOBODY_SECONDS if entry.callee is None else FRESH_SECONDS
-        return entry.changes == self._changes and self._clock() - entry.read_at <= seconds
+    def _last_change(self, customer: str) -> int:
+        """Return the number of the last change that concerned the dial plan of a customer."""
+        return self._last_of.get(customer, self._last_of_all)
 
-    def _is_believed(self, entry: Entry) -> bool:
+    def _is_fresh(self, customer: str, entry: Entry) -> bool:
+        seconds = NOBODY_SECONDS if entry.callee is None else FRESH_SECONDS
+        return entry.changes >= self._last_change(customer) and self._clock() - entry.read_at <= seconds
+
+    def _is_believed(self, customer: str, entry: Entry) -> bool:
         """Return whether the entry may be used while the database is away.
 
         A callee may be used despite changes, an unknown number only if no change was announced.
         """
-        if entry.callee is None and entry.changes != self._changes:
+        if entry.callee is None and entry.changes < self._last_change(customer):
             return False
         return self._clock() - entry.read_at <= BELIEVED_SECONDS
 
     def _read(self, key: Key) -> asyncio.Task[Callee | None]:
         """Return the SELECT that answers `key`.
 
-        A SELECT under way is shared unless something changed since it began.
+        A SELECT under way is shared unless the dial plan of the customer changed since it began.
         """
-        asked = key, self._changes
+        asked = key, self._last_change(key[0])
         task = self._reading.get(asked)
         if task is None:
             task = self._reading[asked] = asyncio.create_task(self._select(key))

@@ -186,9 +186,11 @@ class RedisCalls:
 
     def _tell(self, *commands: tuple[Argument, ...], linger: bool = False) -> None:
         """Send the commands, or drop them while Redis is away: the call goes on without being seen."""
-        if self._wire.up:
+        try:
             for command in commands:
                 self._wire.tell(*command, linger=linger)
+        except StoreUnavailable as error:
+            log.debug("commands about a call were not sent: %s", error)
 
     def _remember(self, untold: Untold) -> None:
         self._untold[untold.call.id] = untold

@@ -1,4 +1,39 @@
-"""Cache of the phones that this node has read, and how long it may believe them (decision 14)."""
+"""Cache of the phones that this node has read, and how long it may believe them (decision 14).
+
+What is kept. A login that was read has one entry: in `_entries` if there is a phone, else in `_unknown`.
+`_names` leads from the id of each phone in `_entries` to its login. An entry has the moment at which its
+read began, because the row is at least as new as that moment.
+
+How long an entry counts. It is fresh for 60 s, unless a change of its phone was announced (`stale`) or
+announcements may have been missed since it was read (`_heard_since`). A fresh entry is used without a
+query, and any other is read again at its next use. If the database does not answer, the entry is believed
+until it is 600 s old, even if it is stale. Doubt never removes an entry: when the database goes away, this
+node still has all that it knew.
+
+One SELECT for many. `find` queues a future for its login, and `run` reads the queued logins, up to
+`MAX_BATCH`, in one SELECT. A caller that asks during that SELECT for the same login gets its answer. That
+answer may have begun before a change of which the caller could know. So a future is resolved from the cache
+and not from the row: if `reread` has stored something newer meanwhile, the caller gets that.
+
+The order of requests. REGISTERs of one phone are processed in the order in which they came (RFC 3261
+section 10.3). So as long as a caller of `find` waits for a login, no later caller is answered from the
+cache: `peek` returns None, and `find` queues. A caller counts as waiting until it continues, because a
+request that arrives between its answer and its next step would overtake it.
+
+Reads that cross. `find`, `phone`, `lock`, `learn` and `reread` may read one phone at the same time, and end
+in any order. `_take` stores what they read by these rules:
+
+- An older version of a phone never replaces a newer one. The version rises with each change of the phone,
+  of its extension and of its customer.
+- If a login was read later than this read began, this read neither removes it nor gives it to another
+  phone.
+- A deleted phone has no row and no version. If `reread` did not find an id, then a read that began earlier
+  does not bring it back (`_gone`).
+
+Changes. `reread` and `members` make the known entries stale before they read. If the read fails, the
+entries stay stale, and the caller tries again. A phone that is found gone although no change named it is
+passed to `vanished`, so that its bindings end.
+"""
 
 import asyncio
 import contextlib
@@ -7,7 +42,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import NO_DESTINATION, Destination, Mono, Phone, login_name
+from registrar.model import NO_DESTINATION, Change, Destination, Mono, Phone, login_name
 from registrar.ports import Phones
 from registrar.rules.destination import resolve
 from registrar.rules.routing import dialled
@@ -19,6 +54,7 @@ LOCK_SECONDS: Final = 5.0
 """How long the lock of a first contact waits for the database: hundreds may come at once."""
 MAX_PHONES: Final = 250_000
 MAX_UNKNOWN: Final = 20_000
+"""Limit of logins without a phone, and limit of ids that `reread` did not find."""
 MAX_USERNAME: Final = 128
 MAX_BATCH: Final = 500
 
@@ -61,6 +97,9 @@ class CachedDirectory:
         self._entries: dict[str, Entry] = {}
         self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
+        """The login of each phone in `_entries`, by its id."""
+        self._gone: dict[str, float] = {}
+        """Ids that `reread` did not find -> when that read began, so that no slower read brings one back."""
         self._heard_since = float("-inf")
         """Entries read before this moment may have changed without our hearing of it."""
         self._domains: frozenset[str] = frozenset()
@@ -181,6 +220,9 @@ class CachedDirectory:
         found = await self._phones.select("id", phones)
         gone = self._take(found, before, started)
         self._announce([phone for phone in gone if phone.id not in phones])
+        for id in set(phones) - {phone.id for phone in found}:
+            self._gone.pop(id, None)  # keeps the newest last
+            self._gone[id] = started
         return found
 
     async def members(self, customer: str) -> list[str]:
@@ -194,6 +236,11 @@ class CachedDirectory:
         self._doubt(known)
         await self.read_domains()
         return list(dict.fromkeys([*known.values(), *await self._phones.members(customer)]))
+
+    def heard(self, change: Change) -> None:
+        """Note at once what an announced change says of dial plans; `reread` and `members` do the rest."""
+        if change.dial_plan or change.everybody:
+            self._callees.doubt(change.dial_plan)
 
     def forget_freshness(self) -> None:
         """Note that changes may have been missed. Every entry is read again at its next use; none is lost."""
@@ -285,6 +332,8 @@ class CachedDirectory:
             known = self.by_id(phone.id)
             if known is not None and known.version > phone.version:
                 continue
+            if self._gone.get(phone.id, started) > started:
+                continue  # deleted during the read
             there = self._last_read(login)
             if there is not None and (there.phone is None or there.phone.id != phone.id):
                 if there.read_at > started:
@@ -317,3 +366,5 @@ class CachedDirectory:
             self._forget(next(iter(self._entries)))
         while len(self._unknown) > MAX_UNKNOWN:
             del self._unknown[next(iter(self._unknown))]
+        while len(self._gone) > MAX_UNKNOWN:
+            del self._gone[next(iter(self._gone))]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, IpMode, Network, Phone
+from registrar.model import Callee, IpMode, IpNetwork, Phone
 from registrar.ports import Column
 from registrar.rules.access import network
 
@@ -288,7 +288,7 @@ def _users(column: Column, values: Sequence[str]) -> list[tuple[str, str]]:
 
 
 @lru_cache(1_024)
-def _networks(listed: str) -> tuple[Network, ...]:
+def _networks(listed: str) -> tuple[IpNetwork, ...]:
     """Return the trusted networks of a domain; domains with the same list share one value."""
     found = []
     for part in filter(None, listed.split(",")):

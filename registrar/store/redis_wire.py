@@ -29,6 +29,7 @@ DRAIN_SECONDS: Final = 0.5
 CONNECT_SECONDS: Final = 2.0
 RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
 MAX_WAITING: Final = 20_000
+"""Limit of commands that wait for an answer; further commands fail."""
 
 log = logging.getLogger(__name__)
 Argument = bytes | str | int
@@ -151,17 +152,19 @@ class Wire:
         """Queue one command without waiting for its answer; errors are counted.
 
         With `linger` its effect is not waited for either: it leaves within `LINGER_SECONDS`, with other
-        commands. Raises StoreUnavailable if the connection is not open.
+        commands. Raises StoreUnavailable like `send`.
         """
         if not self.up:
             raise StoreUnavailable(self.why)
+        if len(self._waiting) >= MAX_WAITING:
+            raise _full()
         self._write(arguments, linger=linger)
         self._waiting.append((None, self._now()))
         self._watch_answers()
 
     def _queue(self, arguments: tuple[Argument, ...]) -> asyncio.Future[Any]:
         if len(self._waiting) >= MAX_WAITING:
-            raise StoreUnavailable(f"{MAX_WAITING} commands wait for Redis")
+            raise _full()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._write(arguments)
         self._waiting.append((future, self._now()))
@@ -296,6 +299,10 @@ class Wire:
             if future is not None and not future.done():
                 future.set_exception(StoreUnavailable(why))
         self._broken.set()
+
+
+def _full() -> StoreUnavailable:
+    return StoreUnavailable(f"{MAX_WAITING} commands wait for Redis")
 
 
 class _Protocol(asyncio.Protocol):

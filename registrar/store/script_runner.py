@@ -60,8 +60,10 @@ class WireRunner:
 
     def command(self, *words: Argument) -> None:
         """See Runner."""
-        if self._wire.up:
+        try:
             self._wire.tell(*words, linger=True)
+        except StoreUnavailable as error:
+            log.debug("a command was not sent: %s", error)
 
     async def ask(self, *words: Argument) -> Any:
         """See Runner."""

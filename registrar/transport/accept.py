@@ -12,7 +12,8 @@ from typing import Final
 from registrar.model import Flow, Mono
 from registrar.rules.access import folded
 
-from .connections import Connection, Connections
+from .connection import Connection
+from .connections import Connections
 
 BACKLOG: Final = 4_096
 AT_ONCE: Final = 64

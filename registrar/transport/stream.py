@@ -5,7 +5,7 @@ from typing import Final
 from registrar.model import Flow
 from registrar.sip import Framer
 
-from .connections import Connection, Connections, End, Receive
+from .connection import Connection, End, Receive, Table
 
 PONG: Final = b"\r\n"
 
@@ -15,7 +15,7 @@ class StreamConnection(Connection):
 
     __slots__ = ("_framer", "_receive")
 
-    def __init__(self, table: Connections, flow: Flow, receive: Receive) -> None:
+    def __init__(self, table: Table, flow: Flow, receive: Receive) -> None:
         super().__init__(table, flow)
         self._receive = receive
         self._framer = Framer()

@@ -13,11 +13,11 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from registrar.model import Flow, Mono, Network
+from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.proxies import forwarded
 from registrar.sip import MAX_MESSAGE
 
-from .connections import OVERDUE, Connection, Connections, End, Receive
+from .connection import OVERDUE, Connection, End, Receive, Table
 
 SIP: Final = Subprotocol("sip")
 VERSION: Final = "13"
@@ -51,12 +51,12 @@ class WebSocketConnection(Connection):
 
     def __init__(
         self,
-        table: Connections,
+        table: Table,
         flow: Flow,
         receive: Receive,
         *,
         origins: Sequence[str] = (),
-        proxies: Sequence[Network] = (),
+        proxies: Sequence[IpNetwork] = (),
     ) -> None:
         """Create the connection. `origins` are the origins of the pages that may connect; empty allows any.
 
@@ -144,7 +144,7 @@ class WebSocketConnection(Connection):
         self._protocol.send_response(response)
         if response.status_code == 101:
             self.heard = True
-            self._table.watch(self)
+            self._table.pingable(self)
 
     def _refusal(self, request: Request) -> Response | None:
         """Return the response that refuses the upgrade, or None.
@@ -160,7 +160,7 @@ class WebSocketConnection(Connection):
         except (ValueError, MultipleValuesError):
             return self._protocol.reject(400, "X-Forwarded-For or Origin cannot be read.\n")
         if source != self.flow.remote_ip:
-            self._table.is_proxied(self, source)
+            self._table.forwarded_for(self, source)
             self.flow = replace(self.flow, remote_ip=source)
         if self._origins and origin is not None and origin not in self._origins:
             return self._protocol.reject(403, "This page may not connect (REGISTRAR_WS_ORIGINS).\n")
@@ -239,7 +239,7 @@ class WebSocketConnection(Connection):
     def _finish(self, transport: asyncio.Transport) -> None:
         """Close our side after the last output of the protocol, and still accept octets on their way."""
         self.ended = self.ended or self._why_it_ends()
-        self._table.closing.setdefault(self, self._table.now())
+        self._table.closing(self)
         if self._protocol.close_rcvd is None and transport.can_write_eof():
             transport.write_eof()
         else:

@@ -13,6 +13,7 @@ from config.access import AccessLevel
 from config.changes import MAX_WAITING, RETRY_SECONDS, Changes
 from registrar.model import Change
 from registrar.store import keys
+from tests.config.v2 import MEMBER, QUEUE, SALES, domain, made, number
 from tests.config.world import MODEL, World
 
 
@@ -44,11 +45,62 @@ async def test_each_change_of_an_extension_is_announced_also_when_it_has_no_phon
     async with heard(world.redis) as words, world.client(AccessLevel.MANAGER) as client:
         created = (await client.post("/pbx/extension", json={"number": "300", "name": "Front"})).json()
         path = f"/pbx/extension/{created['_id']}"
-        ((id,),) = await world.rows("SELECT id FROM extension WHERE oid = :oid", oid=created["_id"])
         for change in ({"number": "301"}, {"name": "Back"}):
             assert (await client.patch(path, json=change)).status_code == 200
         assert (await client.delete(path)).status_code == 200
-    assert words == [f"phone u{id}"] * 4
+    assert words == [f"dialplan {world.ids['acme']}"] * 4
+
+
+async def test_a_sip_user_is_announced_also_when_its_extension_has_lost_it(world: World) -> None:
+    """Its bindings must end."""
+    async with heard(world.redis) as words, world.client(AccessLevel.MANAGER) as client:
+        user = {"sipUser": "front", "sipPassword": "correct-horse-battery"}
+        body = {"number": "300", "name": "Front"} | user
+        created = (await client.post("/pbx/extension", json=body)).json()
+        path = f"/pbx/extension/{created['_id']}"
+        ((id,),) = await world.rows("SELECT id FROM extension WHERE oid = :oid", oid=created["_id"])
+        for change in ({"sipUser": None}, {"name": "Back"}):
+            assert (await client.patch(path, json=change)).status_code == 200
+    dial_plan = f"dialplan {world.ids['acme']}"
+    assert words == [f"phone u{id}", dial_plan, f"phone u{id}", dial_plan, dial_plan]
+
+
+@pytest.mark.parametrize("kind", ["group", "queue"])
+async def test_each_change_of_a_group_or_a_queue_is_announced(world: World, kind: str) -> None:
+    member: object = world.ids["ext200"] if kind == "group" else {"extension": world.ids["ext200"]}
+    async with heard(world.redis) as words, world.client(AccessLevel.MANAGER) as client:
+        created = (await client.post(f"/pbx/{kind}", json={"number": "600", "name": "Sales"})).json()
+        path = f"/pbx/{kind}/{created['_id']}"
+        for change in ({"number": "601"}, {"members": [member]}):
+            assert (await client.patch(path, json=change)).status_code == 200
+        assert (await client.delete(path)).status_code == 200
+    assert words == [f"dialplan {world.ids['acme']}"] * 4
+
+
+async def test_each_change_of_a_group_or_a_queue_by_rows_is_announced(world: World) -> None:
+    path = await domain(world)
+    user = await number(world, world.ids["ext200"], "extension")
+    async with heard(world.redis) as words, world.client(AccessLevel.MANAGER) as client:
+        group = f"{path}/groups/{await made(client, f'{path}/groups', **SALES)}"
+        queue = f"{path}/queues/{await made(client, f'{path}/queues', **QUEUE)}"
+        members = f"{queue}/members"
+        group_id = group.rpartition("/")[2]
+        member = await made(client, members, groupId=group_id, **MEMBER)
+        for method, changed, body in (
+            ("POST", group, {"extensionNumber": "601"}),
+            ("POST", f"{group}/users", {"userSpec": user}),
+            ("DELETE", f"{group}/users", {"userSpec": user}),
+            ("POST", f"{path}/users/{user}/groups", {"groupSpec": group_id}),
+            ("POST", queue, {"extensionNumber": "701"}),
+            ("POST", f"{members}/{member}", {"ringSecs": "30"}),
+            ("PUT", f"{members}/order", {"queueMemberId": member}),
+            ("DELETE", f"{members}/{member}", {}),
+            ("DELETE", queue, {}),
+            ("DELETE", group, {}),
+        ):
+            answer = await client.request(method, changed, data=body)
+            assert answer.status_code == 204, (method, changed, answer.text)
+    assert words == [f"dialplan {world.ids['acme']}"] * 13
 
 
 async def test_a_phone_that_moves_to_another_extension_is_announced(world: World) -> None:

@@ -47,7 +47,7 @@ async def test_a_user_is_shown_as_it_was_sent(world: World) -> None:
     moments = {name: shown[name] for name in ("createDatetime", "updateDatetime")}
     assert shown == {"userId": id, "domainId": path.rpartition("/")[2], **visible(ALL), **moments}
     assert JOE["password"] not in answer.text and "4711" not in answer.text
-    assert words == [f"phone u{id}"]
+    assert words == [f"phone u{id}", f"dialplan {world.ids['acme']}"]
     assert (extension["sipUser"], extension["name"], extension["mobileFollow"]) == ("joe", "Joe Blogs", True)
     assert await world.rows(
         "SELECT name, access_level, login_email FROM employee ORDER BY id DESC LIMIT 1"
@@ -94,7 +94,7 @@ async def test_a_new_password_voids_the_old_one(world: World) -> None:
     assert (named, same) == (version + 1, secret)
     assert (after, raised) == (version + 2, secret + 1)
     assert digest == ha1("joe", "acme.test", "a new secret of joe", MD5)
-    assert words == [f"phone u{id}"] * 3
+    assert words == [f"phone u{id}", f"dialplan {world.ids['acme']}"] * 3
 
 
 async def test_a_deleted_user_is_gone_and_its_devices_stay(world: World) -> None:
@@ -116,7 +116,7 @@ async def test_a_deleted_user_is_gone_and_its_devices_stay(world: World) -> None
         assert await world.rows(USERS) == []
         assert await world.rows("SELECT count(*) FROM employee") == [(people[0][0] - 1,)]
         assert await made(client, f"{path}/users", **JOE) != id, "a number is never used again"
-    assert words[-2] == f"phone {phone['_id']} u{id}"
+    assert words[-4:-2] == [f"phone {phone['_id']} u{id}", f"dialplan {world.ids['acme']}"]
 
 
 async def test_a_person_with_a_login_or_another_number_outlives_the_user(world: World) -> None:

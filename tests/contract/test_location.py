@@ -32,7 +32,9 @@ from registrar.ports import Due, Sighting
 from registrar.rules.settle import noted, settle
 from registrar.store import keys
 from registrar.store.location_memory import MemoryLocation
-from registrar.store.location_redis import AFTERLIFE_SECONDS, UNPUBLISHED_SECONDS, RedisLocation
+from registrar.store.location_redis import RedisLocation
+from registrar.store.outbox import UNPUBLISHED_SECONDS
+from registrar.store.snapshots_redis import AFTERLIFE_SECONDS
 from tests.contract.conftest import KINDS
 from tests.contract.servers import Server, client, running
 from tests.patience import limit

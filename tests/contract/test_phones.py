@@ -576,6 +576,23 @@ async def test_a_phone_deleted_while_it_was_read_is_gone() -> None:
         assert directory.by_id("id-anna") is None
 
 
+async def test_a_phone_deleted_while_it_was_read_for_the_first_time_is_gone() -> None:
+    rows = Rows(phone())
+    async with believing(rows) as (directory, clock):
+        rows.gate = slow = asyncio.Event()
+        reading = asyncio.create_task(directory.find("anna", REALM))
+        await asyncio.sleep(0.01)
+        rows.gate, clock.now = None, clock.now + 1
+        del rows.rows["id-anna"]
+        assert await directory.reread(["id-anna"]) == []
+        slow.set()
+        assert await reading is None
+        assert directory.by_id("id-anna") is None
+        clock.now += FRESH_SECONDS + 1
+        rows.rows["id-anna"] = phone(version=2)
+        assert await directory.find("anna", REALM) == phone(version=2), "a SIP user may be made again"
+
+
 async def test_a_phone_created_while_it_was_looked_for_is_there() -> None:
     rows = Rows()
     async with believing(rows) as (directory, clock):

@@ -118,6 +118,16 @@ async def test_an_extension_without_a_phone_that_is_there(callers: Callers) -> N
         assert (await (await a.call(called.number)).final()).status == 480
 
 
+async def test_a_number_without_a_phone_is_given_up_at_once(callers: Callers) -> None:
+    """No phone registers for it, so its change is announced as one of the dial plan alone."""
+    a, bert = await callers.phone(callers.extension().handset), callers.extension(phones=0)
+    assert (await (await a.call(bert.number)).final()).status == 480
+    path = f"/pbx/extension/{bert.id}"
+    assert callers.site.api("PATCH", path, {"number": f"9{bert.number}"}).status == 200
+    await asyncio.sleep(1)
+    assert (await (await a.call(bert.number)).final()).status == 404
+
+
 async def test_a_phone_that_has_left_is_not_called(callers: Callers) -> None:
     a, b, _, bert = await callers.pair()
     assert (await b.register(0)).status == 200

@@ -10,11 +10,12 @@ from registrar.store.announce import MAX_IDS, decode, encode
 IDS = st.text("0123456789abcdef", min_size=24, max_size=24)
 
 
-@given(phones=st.lists(IDS, max_size=5).map(tuple), customer=st.just("") | IDS)
-def test_what_is_said_is_heard(phones: tuple[str, ...], customer: str) -> None:
-    heard = [decode(message) for message in encode(Change(phones, customer))]
+@given(phones=st.lists(IDS, max_size=5).map(tuple), customer=st.just("") | IDS, dialled=st.just("") | IDS)
+def test_what_is_said_is_heard(phones: tuple[str, ...], customer: str, dialled: str) -> None:
+    heard = [decode(message) for message in encode(Change(phones, customer, dial_plan=dialled))]
     assert tuple(phone for change in heard for phone in change.phones) == phones
     assert [change.customer for change in heard if change.customer] == ([customer] if customer else [])
+    assert [change.dial_plan for change in heard if change.dial_plan] == ([dialled] if dialled else [])
 
 
 def test_a_long_list_is_said_in_parts() -> None:
@@ -24,7 +25,9 @@ def test_a_long_list_is_said_in_parts() -> None:
     assert tuple(phone for message in messages for phone in decode(message).phones) == phones
 
 
-@pytest.mark.parametrize("message", ["", " ", "customer", "customer a b", "other x", "\n", "Phone x"])
+@pytest.mark.parametrize(
+    "message", ["", " ", "customer", "customer a b", "dialplan", "dialplan a b", "other x", "\n"]
+)
 def test_other_words_change_nothing(message: str) -> None:
     assert decode(message) == Change()
 

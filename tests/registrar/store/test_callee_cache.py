@@ -9,7 +9,7 @@ import pytest
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Callee, Devices, Phone
-from registrar.store import callee_cache
+from registrar.store import announce, callee_cache
 from registrar.store.callee_cache import MAX_DIALLED, MAX_SELECTS, NOBODY_SECONDS, CachedCallees
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
@@ -80,6 +80,43 @@ async def test_a_change_puts_every_answer_in_doubt() -> None:
     assert await callees.called(ACME, "200") is None
     assert await callees.called(ACME, "201") == Callee("201", "Anna", (anna(extension="201"),))
     assert len(rows.dialled) == 4
+
+
+async def test_a_change_of_one_dial_plan_leaves_the_others_as_they_are() -> None:
+    callees, rows, _ = cached()
+    for customer in (ACME, "rival"):
+        await callees.called(customer, "200")
+    callees.doubt(ACME)
+    for customer in ("rival", ACME, "rival", ACME):
+        await callees.called(customer, "200")
+    assert rows.dialled == [(ACME, "200"), ("rival", "200"), (ACME, "200")]
+
+
+async def test_a_change_of_everything_is_newer_than_that_of_one_dial_plan() -> None:
+    callees, rows, _ = cached()
+    callees.doubt(ACME)
+    await callees.called(ACME, "200")
+    callees.doubt()
+    for _ in range(2):
+        await callees.called(ACME, "200")
+    assert len(rows.dialled) == 2
+
+
+async def test_changes_of_more_customers_than_are_known_put_all_in_doubt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(callee_cache, "MAX_CUSTOMERS", 2)
+    callees, rows, _ = cached()
+    for customer in ("a", "b"):
+        callees.doubt(customer)
+    await callees.called(ACME, "200")
+    callees.doubt("a")
+    await callees.called(ACME, "200")
+    assert len(rows.dialled) == 1, "one of those that are known"
+    callees.doubt("c")
+    for _ in range(2):
+        await callees.called(ACME, "200")
+    assert len(rows.dialled) == 2
 
 
 async def test_whoever_asks_for_one_number_at_once_shares_one_select() -> None:
@@ -222,6 +259,21 @@ async def _of_a_customer(directory: CachedDirectory, _rows: Rows) -> None:
     await directory.members("rival")
 
 
+async def _dial_plan(directory: CachedDirectory, _rows: Rows) -> None:
+    directory.heard(announce.decode(f"dialplan {ACME}"))
+
+
+async def _before_there_was_a_word_for_it(directory: CachedDirectory, _rows: Rows) -> None:
+    """A config API of an earlier version names a SIP user that does not exist."""
+    change = announce.decode("phone u17")
+    directory.heard(change)
+    assert await directory.reread(change.phones) == []
+
+
+async def _everybody(directory: CachedDirectory, _rows: Rows) -> None:
+    directory.heard(announce.decode("everybody"))
+
+
 async def _gap(directory: CachedDirectory, _rows: Rows) -> None:
     directory.forget_freshness()
 
@@ -239,6 +291,9 @@ async def _found_gone(directory: CachedDirectory, rows: Rows) -> None:
         pytest.param(_reread, id="a phone changed"),
         pytest.param(_reread_in_vain, id="a phone changed that cannot be read"),
         pytest.param(_of_a_customer, id="a customer changed"),
+        pytest.param(_dial_plan, id="the dial plan of the customer changed"),
+        pytest.param(_before_there_was_a_word_for_it, id="the same, as it was said before"),
+        pytest.param(_everybody, id="too much changed to name it"),
         pytest.param(_gap, id="changes may have been missed"),
         pytest.param(_found_gone, id="a phone is gone"),
     ],

@@ -78,13 +78,20 @@ async def say(server: Server, *messages: str) -> None:
 
 async def test_changes_are_handed_on_in_their_order() -> None:
     async with listening() as (server, ears):
-        changes = [Change(phones=("a", "b")), Change(customer="c"), Change(phones=("d",))]
+        changes = [
+            Change(phones=("a", "b")),
+            Change(customer="c"),
+            Change(dial_plan="c"),
+            Change(phones=("d",)),
+        ]
         await say(server, *(message for change in changes for message in announce.encode(change)))
         await ears.until(*changes)
         assert ears.told == ["missed", "subscribed", *changes]
 
 
-@pytest.mark.parametrize("junk", ["", "phone", "customer", "customer a b", "nonsense", "\x00", "phone " * 9])
+@pytest.mark.parametrize(
+    "junk", ["", "phone", "customer", "dialplan", "customer a b", "nonsense x", "\x00", "phone " * 9]
+)
 async def test_a_word_that_it_does_not_know_changes_nothing(junk: str) -> None:
     async with listening() as (server, ears):
         await say(server, junk, "customer z")

@@ -7,7 +7,8 @@ from typing import Final, TypeVar
 
 from registrar.metrics import Metrics
 from registrar.model import Flow, Mono
-from registrar.transport.connections import Connection, Connections, End, Limits
+from registrar.transport.connection import Connection, End, Limits
+from registrar.transport.connections import Connections
 
 BEGIN: Final = 1_000.0
 HERE: Final = "192.0.2.1"

@@ -27,7 +27,7 @@ from registrar.transport.accept import (
     KEEP_ALIVE,
     Acceptor,
 )
-from registrar.transport.connections import Connection, End, Limits
+from registrar.transport.connection import Connection, End, Limits
 from registrar.transport.stream import StreamConnection
 from registrar.transport.tls import ServerTls
 from tests.patience import limit
@@ -428,7 +428,7 @@ async def test_answers_to_a_peer_that_has_gone_are_not_worth_more_than_a_line(
             await phone.shake_hands()
             await here.until(lambda: here.standing == 1)
             phone_here = here.made[0]
-            while not here.room.table.blocked:
+            while "_blocked" not in here.room.left():
                 phone_here.send(b"x" * 5_000)
             if says_goodbye:
                 peer.send(phone.end())

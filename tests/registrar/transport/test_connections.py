@@ -1,4 +1,4 @@
-"""registrar/transport/connections.py: who may have a connection, how long it all may take, how it ends."""
+"""registrar/transport/connections.py, connection.py: who has a connection, for how long, how it ends."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from registrar.model import Flow
-from registrar.transport.connections import (
-    FAREWELL_SECONDS,
-    LOOK_SECONDS,
-    TURN_OCTETS,
-    WRITE_HIGH,
-    Connection,
-    Connections,
-    End,
-    Limits,
-)
+from registrar.transport.connection import TURN_OCTETS, WRITE_HIGH, Connection, End, Limits
+from registrar.transport.connections import FAREWELL_SECONDS, LOOK_SECONDS, Connections
 from tests.patience import limit
 
 from .pretend import PROXY, THERE, Pipe, Room, settled
@@ -122,6 +114,28 @@ def test_a_place_is_given_back_when_nothing_came_of_it() -> None:
     assert room.left() == {}
 
 
+def test_the_table_says_once_that_many_have_gone() -> None:
+    room = Room()
+    said = []
+    for _ in range(5):
+        assert room.table.admit(THERE)
+        room.table.release(THERE)
+        said.append(room.table.have_gone(2))
+    assert said == [False, True, False, True, False]
+
+
+def test_a_connection_that_ends_twice_has_one_farewell() -> None:
+    """A peer that sends no more, and then a framing fault: the time runs from the first."""
+    room = Room()
+    talk, pipe = room.open(Talk)
+    talk.eof_received()
+    room.look_after(FAREWELL_SECONDS - BEFORE)
+    room.table.closing(talk)
+    assert not pipe.aborted
+    room.look_after(BEFORE)
+    assert pipe.aborted
+
+
 @pytest.mark.parametrize("authenticated", [False, True])
 def test_a_place_is_given_back_once_when_the_connection_is_gone(authenticated: bool) -> None:
     room = Room(Limits(unauthenticated_per_source=2, total=2))
@@ -204,7 +218,7 @@ def test_whom_a_proxy_speaks_for_is_counted_where_he_is() -> None:
     room = Room(Limits(unauthenticated_per_source=2))
     talks = [room.open(Talk, PROXY)[0] for _ in range(4)]
     for talk in talks[:3]:
-        room.table.is_proxied(talk, ELSEWHERE)
+        room.table.forwarded_for(talk, ELSEWHERE)
     assert [talk.ended for talk in talks] == [None, None, End.REFUSED, None]
     assert [talk.source for talk in talks] == [ELSEWHERE, ELSEWHERE, ELSEWHERE, PROXY]
     room.table.lost(talks[2])
@@ -217,7 +231,7 @@ def test_whom_a_proxy_speaks_for_is_counted_where_he_is() -> None:
 def test_a_proxy_that_speaks_for_itself_changes_nothing() -> None:
     room = Room(Limits(unauthenticated_per_source=1))
     talk, pipe = room.open(Talk)
-    room.table.is_proxied(talk, THERE)
+    room.table.forwarded_for(talk, THERE)
     assert talk.ended is None
     assert not room.table.admit(THERE)
     pipe.lose()
@@ -261,7 +275,7 @@ class Crowd:
         events: list[Callable[[], object]] = [
             lambda: table.authenticated(talk.flow.id),
             lambda: talk.begin(partial=dice.random() < 0.7, progress=dice.random() < 0.5),
-            lambda: table.watch(talk),
+            lambda: table.pingable(talk),
             lambda: table.alive(talk),
             lambda: table.hang_up(talk.flow.id, revoked=True),
             lambda: table.send(b"x" * 20_000, talk.flow),
@@ -270,7 +284,7 @@ class Crowd:
             talk.eof_received,
         ]
         if not talk.authenticated:  # a proxy speaks before anybody else does
-            events.append(lambda: table.is_proxied(talk, dice.choice(ADDRESSES)))
+            events.append(lambda: table.forwarded_for(talk, dice.choice(ADDRESSES)))
         return events
 
     def leave(self, likely: float) -> None:
@@ -362,7 +376,7 @@ def test_a_message_that_was_completed_is_not_waited_for() -> None:
     talk.begin(partial=False)
     room.look_after(100)
     assert talk.ended is None
-    assert not room.table.partial
+    assert "_partial" not in room.left()
 
 
 def test_a_message_that_begins_after_another_has_its_time_too() -> None:
@@ -414,7 +428,7 @@ def test_who_does_not_read_is_not_read_from(octets: int, reading: bool) -> None:
     assert pipe.reading is reading, "until all of it has left"
     pipe.take(1)
     assert pipe.reading
-    assert not room.table.blocked
+    assert "_blocked" not in room.left()
 
 
 @pytest.mark.parametrize(
@@ -496,7 +510,7 @@ def test_a_connection_that_is_gone_is_not_stuck() -> None:
 def watched(room: Room) -> tuple[Talk, Pipe]:
     talk, pipe = room.open(Talk)
     room.table.authenticated(talk.flow.id)
-    room.table.watch(talk)
+    room.table.pingable(talk)
     return talk, pipe
 
 

@@ -8,7 +8,8 @@ import pytest
 from registrar.errors import MalformedMessage, MessageTooLarge, SipError
 from registrar.model import Flow
 from registrar.sip import MAX_MESSAGE
-from registrar.transport.connections import FAREWELL_SECONDS, TURN_OCTETS, Connections, End, Limits
+from registrar.transport.connection import TURN_OCTETS, End, Limits
+from registrar.transport.connections import FAREWELL_SECONDS, Connections
 from registrar.transport.stream import StreamConnection
 
 from .pretend import Room, settled
@@ -80,7 +81,7 @@ async def test_it_does_not_matter_how_they_were_split(seed: int) -> None:
     await line.say(*split(PING.join(messages), dice))
     assert line.heard == messages
     assert line.pipe.said() == PONG * (len(messages) - 1)
-    assert not line.room.table.partial
+    assert "_partial" not in line.room.left()
 
 
 async def test_the_largest_message_is_heard() -> None:
@@ -244,7 +245,7 @@ async def test_keep_alives_between_messages_begin_nothing() -> None:
         await line.say(piece)
         line.room.look_after(DEFAULTS.message_seconds)
     assert line.connection.ended is None
-    assert not line.room.table.partial
+    assert "_partial" not in line.room.left()
 
 
 async def test_the_time_begins_anew_with_the_next_message() -> None:

@@ -16,12 +16,8 @@ from websockets.uri import parse_uri
 from registrar.errors import SipError
 from registrar.model import Flow
 from registrar.sip import MAX_MESSAGE
-from registrar.transport.connections import (
-    FAREWELL_SECONDS,
-    Connections,
-    End,
-    Limits,
-)
+from registrar.transport.connection import End, Limits
+from registrar.transport.connections import FAREWELL_SECONDS, Connections
 from registrar.transport.websocket import MAX_FRAGMENTS, MAX_UPGRADE, PINGS_A_SECOND, WebSocketConnection
 
 from .pretend import PROXIES, PROXY, THERE, Room, settled
@@ -440,7 +436,7 @@ async def test_a_message_is_heard_however_it_was_split_on_the_way() -> None:
     for piece in octets(Frame(Opcode.TEXT, MESSAGE).serialize(mask=True) * 2):
         await phone.say(piece)
     assert phone.heard == [MESSAGE, MESSAGE]
-    assert not phone.room.table.partial
+    assert "_partial" not in phone.room.left()
 
 
 def fragments(count: int, data: bytes = MESSAGE, opcode: Opcode = Opcode.TEXT) -> list[Frame]:

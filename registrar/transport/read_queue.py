@@ -1,4 +1,4 @@
-"""Turns for connections: one that sends much at once is read in parts, between the messages of others."""
+"""Queue of connections with more octets to read, so that one that sends much cannot delay the others."""
 
 import asyncio
 from collections import deque
@@ -12,8 +12,8 @@ TURN_SECONDS: Final = 0.004
 turn."""
 
 
-class Turns:
-    """Queue of callbacks that wait for their turn, each once, in order."""
+class ReadQueue:
+    """Queue of callbacks, each of which reads a part of one connection; each is called once, in order."""
 
     def __init__(self, clock: Callable[[], Mono]) -> None:
         self._now = clock
@@ -25,9 +25,9 @@ class Turns:
         """Return whether no callback waits."""
         return not self._waiting
 
-    def wait(self, serve: Callable[[], None]) -> None:
-        """Call `serve` when it is its turn, not before the next turn of the event loop."""
-        self._waiting.append(serve)
+    def wait(self, read: Callable[[], None]) -> None:
+        """Call `read` when it is its turn, not before the next turn of the event loop."""
+        self._waiting.append(read)
         self._schedule()
 
     def _schedule(self) -> None:

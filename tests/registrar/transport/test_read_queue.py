@@ -1,24 +1,24 @@
-"""registrar/transport/turns.py: everybody in his order, nobody all the time."""
+"""registrar/transport/read_queue.py: every connection is read in its order, none all the time."""
 
 import asyncio
 from collections.abc import Callable
 
-from registrar.transport.turns import TURN_SECONDS, Turns
+from registrar.transport.read_queue import TURN_SECONDS, ReadQueue
 
 from .pretend import Hands
 
 
 class Queue:
-    """Turns, the clock that they see, and who was served in which turn of the loop."""
+    """The queue, its clock, and the connections that were read in each turn of the loop."""
 
     def __init__(self) -> None:
         self.clock = Hands()
-        self.turns = Turns(self.clock)
+        self.reads = ReadQueue(self.clock)
         self.served: list[str] = []
 
     def come(self, name: str, again: int = 0, takes: float = 0.0) -> None:
         """Somebody who wants `again` more turns after this one, each of which takes so long."""
-        self.turns.wait(self._serve(name, again, takes))
+        self.reads.wait(self._serve(name, again, takes))
 
     def _serve(self, name: str, again: int, takes: float) -> Callable[[], None]:
         def serve() -> None:
@@ -39,11 +39,11 @@ class Queue:
 
 async def test_nobody_is_served_at_once() -> None:
     queue = Queue()
-    assert queue.turns.idle
+    assert queue.reads.idle
     queue.come("a")
-    assert (queue.served, queue.turns.idle) == ([], False)
+    assert (queue.served, queue.reads.idle) == ([], False)
     assert await queue.turn() == "a"
-    assert queue.turns.idle
+    assert queue.reads.idle
     assert await queue.turn() == ""
 
 
@@ -88,7 +88,7 @@ async def test_a_fault_of_one_keeps_nobody_else_waiting() -> None:
         raise ValueError("a fault of ours")
 
     queue.come("a")
-    queue.turns.wait(fail)
+    queue.reads.wait(fail)
     queue.come("b")
     assert [await queue.turn() for _ in range(3)] == ["a", "b", ""]
     assert [str(fault) for fault in faults] == ["a fault of ours"]
