@@ -1,6 +1,6 @@
 """Forwarding of one request to one or several devices, from its server transaction to the final answer.
 
-What is kept: one *branch* for each device (RFC 3261 section 16.6). A branch has the flows that are still to
+What is kept: one *branch* for each device (RFC 3261 sections 16.6 to 16.10). A branch has the flows still to
 be tried, best first, and the one client transaction that is under way. Three collaborators have the rest:
 `rules.forking.Fork` chooses the answer and says which branches to cancel, a rewriter makes the messages, and
 `Backlog` holds the responses for which the media relay or the database must be asked.
