@@ -22,7 +22,7 @@ from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.model import Change, Flow, IpNetwork, MediaPolicy, Process
 from registrar.rules.access import Access
-from registrar.rules.auth import OFFERED, Guard
+from registrar.rules.auth import OFFERED, Authenticator
 from registrar.rules.hosts import OurHosts
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.store import keys
@@ -36,7 +36,7 @@ from registrar.store.nodes import Nodes
 from registrar.store.script_runner import WireRunner
 from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
-from registrar.telephony import CHANNELS, Salts, Telephony, make_seal, media_prefix
+from registrar.telephony import CHANNELS, Salts, Telephony, make_codec, media_prefix
 from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.connection import Limits
@@ -230,14 +230,14 @@ class SipSide:
                 ipv6_prefix=settings.lock_ipv6_prefix,
                 cluster=settings.pbx_cluster,
             ),
-            guard=Guard(
+            authenticator=Authenticator(
                 derive(settings.secret_key, "nonces", KEY_BYTES),
                 OFFERED[settings.digest],
                 settings.domain,
                 serves,
                 hosts.has,
             ),
-            codec=make_seal(settings.secret_key),
+            codec=make_codec(settings.secret_key),
             hosts=hosts,
             process=self._process,
             metrics=self._metrics,
@@ -286,7 +286,7 @@ class SipSide:
     async def _sweep(self, process: Process, phones: frozenset[str]) -> None:
         """End the bindings on the connections of a dead process, and take over its calls."""
         await self._handlers.changes.sweep(process, phones)
-        await self._handlers.calls.bury(process)
+        await self._handlers.calls.take_over_calls(process)
 
     async def _lost_lease(self) -> None:
         """Repair the bindings after the loss of our lease: write them again, or let their phones reconnect.

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import Answer
-from registrar.handlers.checks import Screen, Silence, Verdict
+from registrar.handlers.checks import Silence, StatelessChecks, Verdict
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.method import UNKNOWN
 from registrar.handlers.methods import ENDING
@@ -93,7 +93,7 @@ class Driver:
         self._public_host = public_host
         self._tasks = tasks
         self._layer = layer
-        self._checks: Screen
+        self._checks: StatelessChecks
         self._dispatch: Dispatch
         self._signs: SignsOfLife
         self._silent_places: Collection[tuple[str, int]]
@@ -116,7 +116,7 @@ class Driver:
         self.draining = False
         """True while the service stops: new requests get 503, those under way are finished."""
 
-    def serve_with(self, checks: Screen, dispatch: Dispatch, signs: SignsOfLife) -> None:
+    def serve_with(self, checks: StatelessChecks, dispatch: Dispatch, signs: SignsOfLife) -> None:
         """Set what serves requests. It is made after the driver, because it may send requests with it."""
         self._checks = checks
         self._dispatch = dispatch

@@ -13,7 +13,7 @@ from registrar.handlers.calls.table import CallTable, News
 from registrar.metrics import Metrics
 from registrar.model import Process
 from registrar.ports import Clock
-from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal
+from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, TokenCodec
 from registrar.store import keys
 from registrar.store.calls_redis import RedisCalls
 from registrar.store.location_redis import RedisLocation
@@ -123,9 +123,9 @@ class Telephony:
 CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
 
 
-def make_seal(secret_key: str) -> Seal:
+def make_codec(secret_key: str) -> TokenCodec:
     """Return the seal of tokens, which is the same on all nodes."""
-    return Seal(derive(secret_key, "tokens-siv", KEY_BYTES), media_prefix(secret_key))
+    return TokenCodec(derive(secret_key, "tokens-siv", KEY_BYTES), media_prefix(secret_key))
 
 
 def media_prefix(secret_key: str) -> str:

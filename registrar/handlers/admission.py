@@ -35,7 +35,7 @@ from registrar.rules import nonces
 from registrar.rules.access import Access, told
 from registrar.rules.auth import Claim, nonce_count
 from registrar.rules.register import HEARD, hear, silent_at
-from registrar.rules.settle import noted, refuse, settle
+from registrar.rules.update import build_update, noted, refuse
 
 from .answers import BUSY, Answer
 from .method import Method
@@ -155,7 +155,9 @@ class Noted:
         if back:
             outcome = hear(before, back, HEARD, now)
             done = (*events, *outcome.events)
-            return Written(settle(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer))
+            return Written(
+                build_update(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
+            )
         update = noted(before, kept, now)
         return Written(replace(update, events=events, customer=phone.customer) if events else update)
 
@@ -202,9 +204,9 @@ class Gatekeeper:
     ) -> None:
         """Create the gate.
 
-        `is_for_us` returns whether a digest was made for this service (Guard.is_for_us). `recheck` is called
-        when a phone was locked: its bindings from elsewhere must end. `bound` is called with the bindings of
-        a phone when they have changed.
+        `is_for_us` tells whether a digest was made for this service (Authenticator.is_for_us). `recheck` is
+        called when a phone was locked: its bindings from elsewhere must end. `bound` is called with the
+        bindings of a phone when they have changed.
         """
         self._bound = bound
         self._directory = directory

@@ -22,9 +22,9 @@ from registrar.ports import (
     Traces,
 )
 from registrar.rules.access import Access
-from registrar.rules.auth import Guard
+from registrar.rules.auth import Authenticator
 from registrar.rules.hosts import OurHosts
-from registrar.rules.tokens import Seal, Target
+from registrar.rules.tokens import Target, TokenCodec
 
 from .admission import Gatekeeper
 from .calls.bridging import Bridge
@@ -32,11 +32,11 @@ from .calls.calling import Calling
 from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
 from .calls.forwarding import Forwarder
-from .calls.node_relay import Hops
+from .calls.node_relay import NodeRelay
 from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
 from .calls.table import CallTable, News
-from .checks import Screen
+from .checks import StatelessChecks
 from .dispatch import Dispatch
 from .gate import Gate
 from .methods import Services
@@ -111,8 +111,8 @@ class Outside:
     calls: Calls
     media: Media
     access: Access
-    guard: Guard
-    codec: Seal
+    authenticator: Authenticator
+    codec: TokenCodec
     hosts: OurHosts
     process: Process
     metrics: Metrics
@@ -135,7 +135,7 @@ class Outside:
 class Handlers:
     """The handlers that something else calls: the driver, the jobs, the listeners."""
 
-    checks: Screen
+    checks: StatelessChecks
     dispatch: Dispatch
     gate: Gate
     trail: Trail
@@ -146,7 +146,7 @@ class Handlers:
     calls: CallTable
     reach: Reach
     senders: Senders
-    node_relay: Hops
+    node_relay: NodeRelay
 
 
 def build(outside: Outside, options: Options) -> Handlers:
@@ -190,10 +190,12 @@ def build(outside: Outside, options: Options) -> Handlers:
         roll=outside.roll,
     )
     changes = Changes(directory, location, outside.access, flows, clock, metrics, outside.location.everybody)
-    checks = Screen(outside.guard, outside.codec, outside.hosts.is_address, outside.nonce_salt)
+    checks = StatelessChecks(
+        outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
+    )
     trail = Trail(outside.traces, outside.lines, clock, metrics)
     gate = Gate(
-        outside.guard,
+        outside.authenticator,
         checks,
         directory,
         outside.guesses,
@@ -209,7 +211,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.access,
         clock,
         metrics,
-        is_for_us=outside.guard.is_for_us,
+        is_for_us=outside.authenticator.is_for_us,
         recheck=lambda phone: changes.note(Change(phones=(phone,))),
         bound=bound,
     )
@@ -255,9 +257,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         pings,
         may_come=outside.access.may_come,
     )
-    node_relay = Hops(forwarder, calls.lifetimes, clock)
+    node_relay = NodeRelay(forwarder, calls.lifetimes, clock)
     dispatch = Dispatch(
-        outside.guard,
+        outside.authenticator,
         checks,
         directory,
         gate,

@@ -8,8 +8,8 @@ from typing import Final
 
 from registrar.errors import MalformedMessage
 from registrar.model import Epoch, Flow
-from registrar.rules.auth import Claim, Guard
-from registrar.rules.tokens import Hop, Leg, Seal
+from registrar.rules.auth import Authenticator, Claim
+from registrar.rules.tokens import RelayPermit, RouteToken, TokenCodec
 from registrar.sip import Request, first, parse_name_addr, pieces, split
 
 from .answers import NO_SUCH_CALL, OUT_OF_HOPS, Answer
@@ -27,19 +27,23 @@ class Silence:
     """The result for a request that gets no answer."""
 
 
-Verdict = Claim | Leg | Hop
+Verdict = Claim | RouteToken | RelayPermit
 """What must be verified next: a digest, a call token, or a permit for another node."""
 
 
-class Screen:
+class StatelessChecks:
     """Sorter of requests: some are answered at once, of the others the sender must be verified."""
 
     def __init__(
-        self, guard: Guard, seal: Seal, is_our_address: Callable[[str], bool], salt: Callable[[], bytes]
+        self,
+        authenticator: Authenticator,
+        codec: TokenCodec,
+        is_our_address: Callable[[str], bool],
+        salt: Callable[[], bytes],
     ) -> None:
         """Create the screen; `salt` returns random bytes for a nonce."""
-        self._guard = guard
-        self._seal = seal
+        self._authenticator = authenticator
+        self._codec = codec
         self._is_our_address = is_our_address
         self._salt = salt
 
@@ -59,39 +63,39 @@ class Screen:
             return refused
         if row is None or not row.method.challenge:
             return CAPABILITIES
-        claim = self._guard.claim(request, flow.remote_ip)
+        claim = self._authenticator.claim(request, flow.remote_ip)
         return claim if claim is not None else self.challenge(request, flow, row.method, now)
 
     def challenge(
         self, request: Request, flow: Flow, method: Method, now: Epoch, *, stale: bool = False
     ) -> Answer:
         """Return a 401 or 407 with a new nonce, the same for all users (decision 1; section 22.1)."""
-        realm = self._guard.realm(request)
-        values = self._guard.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
+        realm = self._authenticator.realm(request)
+        values = self._authenticator.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
         name = "Proxy-Authenticate" if method.is_proxied else "WWW-Authenticate"
         return Answer(method.challenge, "", tuple([(name, value) for value in values]))
 
-    def _recorded(self, request: Request, now: Epoch) -> Leg | Hop | None:
+    def _recorded(self, request: Request, now: Epoch) -> RouteToken | RelayPermit | None:
         """Return the content of our token in the Route, or None if there is no valid token."""
         token = _token(request)
         if token is not None:
-            hop = self._seal.read_hop(token, request.call_id, request.headers.get("cseq") or "", now)
-            if hop is not None:
-                return hop
-            leg = self._leg(token, request)
-            if leg is not None:
-                return leg
+            permit = self._codec.read_permit(token, request.call_id, request.headers.get("cseq") or "", now)
+            if permit is not None:
+                return permit
+            route = self._route(token, request)
+            if route is not None:
+                return route
         return self._loosened(request)
 
-    def _leg(self, token: str | None, request: Request) -> Leg | None:
+    def _route(self, token: str | None, request: Request) -> RouteToken | None:
         """Return the content of a dialog token, or None.
 
         Without a To-tag, the token must be for a dialog with a phone of RFC 2543.
         """
-        leg = self._seal.read_leg(token, request.call_id) if token else None
-        return leg if leg is not None and (request.to.tag or leg.untagged) else None
+        route = self._codec.read_route(token, request.call_id) if token else None
+        return route if route is not None and (request.to.tag or route.untagged) else None
 
-    def _loosened(self, request: Request) -> Leg | None:
+    def _loosened(self, request: Request) -> RouteToken | None:
         """Return the dialog token from the Request-URI or a later Route, or None (section 16.4).
 
         A strict router has put the URI of our Record-Route into the Request-URI, and the Request-URI into the
@@ -104,16 +108,16 @@ class Screen:
             routes = [parse_name_addr(one).uri for row in rows for one in split(row, ",")]
         except MalformedMessage:
             return None
-        leg = self._leg(request.uri.user, request)
-        if leg is not None:
+        route = self._route(request.uri.user, request)
+        if route is not None:
             request.retarget(str(routes[-1]))
-            return leg
+            return route
         for uri in routes:
-            if not self._guard.is_ours(uri.host_key):
+            if not self._authenticator.is_ours(uri.host_key):
                 return None
-            leg = self._leg(uri.user, request)
-            if leg is not None:
-                return leg
+            route = self._route(uri.user, request)
+            if route is not None:
+                return route
         return None
 
     def _refused(self, request: Request, method: Method | None) -> Answer | None:

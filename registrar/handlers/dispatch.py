@@ -4,14 +4,14 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Phone
 from registrar.ports import Clock, Directory
-from registrar.rules.auth import Claim, Guard
-from registrar.rules.tokens import Hop, Leg
+from registrar.rules.auth import Authenticator, Claim
+from registrar.rules.tokens import RelayPermit, RouteToken
 
 from .admission import Admitted, Challenge, Gatekeeper, Noted, Step
 from .answers import BUSY, NOT_ITS_PHONE
 from .calls.dialogs import Dialogs
-from .calls.node_relay import Hops
-from .checks import Screen, Verdict
+from .calls.node_relay import NodeRelay
+from .checks import StatelessChecks, Verdict
 from .gate import Gate
 from .methods import Services, inside, outside
 from .network import ServerRequest
@@ -23,26 +23,26 @@ class Dispatch:
 
     def __init__(
         self,
-        guard: Guard,
-        screen: Screen,
+        authenticator: Authenticator,
+        checks: StatelessChecks,
         directory: Directory,
         gate: Gate,
         gatekeeper: Gatekeeper,
         services: Services,
         dialogs: Dialogs,
-        hops: Hops,
+        node_relay: NodeRelay,
         flows: Flows,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._guard = guard
-        self._screen = screen
+        self._authenticator = authenticator
+        self._checks = checks
         self._directory = directory
         self._gate = gate
         self._gatekeeper = gatekeeper
         self._services = services
         self._dialogs = dialogs
-        self._hops = hops
+        self._node_relay = node_relay
         self._flows = flows
         self._clock = clock
         self._metrics = metrics
@@ -53,8 +53,8 @@ class Dispatch:
             await self._serve_outside(request, verdict)
             return
         request.method = inside(request.request.method)
-        if isinstance(verdict, Hop):
-            await self._hops.serve(request, verdict)
+        if isinstance(verdict, RelayPermit):
+            await self._node_relay.serve(request, verdict)
         elif not await self._dialogs.serve(request, verdict):
             await self._serve_inside(request, verdict)
 
@@ -70,12 +70,12 @@ class Dispatch:
         if admitted is not None and row.serve is not None:
             await row.serve(self._services, request, admitted)
 
-    async def _serve_inside(self, request: ServerRequest, leg: Leg) -> None:
+    async def _serve_inside(self, request: ServerRequest, route: RouteToken) -> None:
         """Authenticate and serve a request of a dialog that came another way.
 
         It came by a new connection, or a NAT gave it another port.
         """
-        claim = self._guard.claim(request.request, request.flow.remote_ip)
+        claim = self._authenticator.claim(request.request, request.flow.remote_ip)
         if claim is None:
             self._challenge(request, stale=False)
             return
@@ -83,8 +83,8 @@ class Dispatch:
         if phone is None:
             return
         admitted = await self._admit(request, phone, claim, Noted(request.method, request.flow))
-        if admitted is not None and admitted.id == leg.sender:
-            await self._dialogs.go_on(request, leg, admitted)
+        if admitted is not None and admitted.id == route.sender:
+            await self._dialogs.go_on(request, route, admitted)
         elif admitted is not None:
             request.reply(NOT_ITS_PHONE)
 
@@ -104,7 +104,7 @@ class Dispatch:
             except StoreUnavailable:
                 request.reply(BUSY)
                 return None
-        if phone is None or not self._guard.proves(claim, request.request.method, phone):
+        if phone is None or not self._authenticator.proves(claim, request.request.method, phone):
             return await self._gate.prove(request, claim)
         return phone
 
@@ -128,5 +128,5 @@ class Dispatch:
     def _challenge(self, request: ServerRequest, *, stale: bool) -> None:
         self._metrics.auth("stale" if stale else "challenge")
         request.reply(
-            self._screen.challenge(request.request, request.flow, request.method, self._clock(), stale=stale)
+            self._checks.challenge(request.request, request.flow, request.method, self._clock(), stale=stale)
         )

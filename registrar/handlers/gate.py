@@ -14,11 +14,11 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Epoch, Mono, Phone, login_name
 from registrar.ports import Clock, Directory, Guesses
-from registrar.rules.auth import Claim, Guard
+from registrar.rules.auth import Authenticator, Claim
 from registrar.rules.guesses import FREE, HOLD_SECONDS, MAX_LOGS, Guesser, Ledger, Taken, guesser
 
 from .answers import BUSY, Answer
-from .checks import Screen
+from .checks import StatelessChecks
 from .network import ServerRequest
 from .trail import HELD, WRONG, Trail
 from .turns import Turns
@@ -45,8 +45,8 @@ class Gate:
 
     def __init__(
         self,
-        guard: Guard,
-        screen: Screen,
+        authenticator: Authenticator,
+        checks: StatelessChecks,
         directory: Directory,
         guesses: Guesses,
         trail: Trail,
@@ -72,8 +72,8 @@ class Gate:
         """Held source -> the end of the hold, and the marks of the accounts that are good from it."""
         self._ledger = Ledger()
         self._turns = Turns()
-        self._guard = guard
-        self._screen = screen
+        self._authenticator = authenticator
+        self._checks = checks
         self._directory = directory
         self._guesses = guesses
         self._trail = trail
@@ -82,12 +82,12 @@ class Gate:
         self._until = until
         self._ipv6_prefix = ipv6_prefix
 
-    async def prove(self, exchange: ServerRequest, claim: Claim) -> Phone | None:
+    async def prove(self, incoming: ServerRequest, claim: Claim) -> Phone | None:
         """Return the phone that proved itself by the digest, or None if the request is answered.
 
         The nonce must be usable. A wrong digest with any other nonce is not a guess, and must not be checked.
         """
-        credentials, address = claim.credentials, exchange.flow.remote_ip
+        credentials, address = claim.credentials, incoming.flow.remote_ip
         account = login_name(credentials.username, credentials.realm)
         who = guesser(address, account, self._ipv6_prefix)
         place = (address, credentials.username, credentials.realm)
@@ -98,16 +98,16 @@ class Gate:
             try:
                 phone = await self._directory.find(credentials.username, credentials.realm)
             except StoreUnavailable:
-                exchange.reply(BUSY)
+                incoming.reply(BUSY)
                 return None
-            taken, right = await self._check(claim, exchange.request.method, who, place, phone)
+            taken, right = await self._check(claim, incoming.request.method, who, place, phone)
             held = max(taken.account_held_until, taken.source_held_until)
         if held:
             self._shake(who, place)
-            await self._refuse(exchange, account, held)
+            await self._refuse(incoming, account, held)
             return None
         if not right:
-            await self._wrong(exchange, account, who, place, taken, phone)
+            await self._wrong(incoming, account, who, place, taken, phone)
             return None
         return phone
 
@@ -126,7 +126,7 @@ class Gate:
             taken = await self._take(who, place)
             if taken.is_held(self._clock()):
                 return taken, False
-            right = self._guard.proves(claim, method, phone) and phone is not None
+            right = self._authenticator.proves(claim, method, phone) and phone is not None
             if right:
                 self._right(who, place, taken)
             return taken, right
@@ -219,7 +219,7 @@ class Gate:
 
     async def _wrong(
         self,
-        exchange: ServerRequest,
+        incoming: ServerRequest,
         account: str,
         who: Guesser,
         place: Place,
@@ -231,10 +231,10 @@ class Gate:
         self._shake(who, place)
         if taken is UNPAID:
             await self._count(who, now)
-        self._trail.note(exchange.request, exchange.flow, account, phone, WRONG)
-        await self._until(Mono(exchange.started + FAILED_SECONDS))
-        exchange.reply(
-            self._screen.challenge(exchange.request, exchange.flow, exchange.method, self._clock())
+        self._trail.note(incoming.request, incoming.flow, account, phone, WRONG)
+        await self._until(Mono(incoming.started + FAILED_SECONDS))
+        incoming.reply(
+            self._checks.challenge(incoming.request, incoming.flow, incoming.method, self._clock())
         )
 
     def _shake(self, who: Guesser, place: Place) -> None:
@@ -257,9 +257,9 @@ class Gate:
         if taken.is_held(now):
             self._counted(who, taken)
 
-    async def _refuse(self, exchange: ServerRequest, account: str, held: Epoch) -> None:
+    async def _refuse(self, incoming: ServerRequest, account: str, held: Epoch) -> None:
         self._metrics.auth("held")
-        self._trail.note(exchange.request, exchange.flow, account, None, HELD)
-        await self._until(Mono(exchange.started + FAILED_SECONDS))
+        self._trail.note(incoming.request, incoming.flow, account, None, HELD)
+        await self._until(Mono(incoming.started + FAILED_SECONDS))
         left = min(max(1, round(held - self._clock())), HOLD_SECONDS)
-        exchange.reply(Answer(403, headers=(("Retry-After", str(left)),), why=TOO_MANY))
+        incoming.reply(Answer(403, headers=(("Retry-After", str(left)),), why=TOO_MANY))

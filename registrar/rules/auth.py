@@ -25,7 +25,7 @@ class Claim:
     nonce: Nonce
 
 
-class Guard:
+class Authenticator:
     """The parts of authentication that need no store: the challenges and the check of a digest."""
 
     def __init__(

@@ -44,7 +44,7 @@ WEBSOCKET_PARAM: Final = ";transport=ws"  # RFC 7118 section 5.2: over TLS too
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Identity:
     """A user as other users see it."""
 
     number: str
@@ -62,7 +62,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PresentedHeaders:
     """The data about the sender that the receiver of one message sees."""
 
     from_: str
@@ -97,10 +97,10 @@ class View:
         return f"<{self.scheme}:{self.route}@{place};lr>"
 
 
-def person(phone: Phone) -> Person:
+def identity_of(phone: Phone) -> Identity:
     """Return a phone as others see it: its extension, or the username of a SIP user without an extension."""
     number = phone.extension or (phone.username if phone.is_user else "")
-    return Person(number, phone.name, phone.domain)
+    return Identity(number, phone.name, phone.domain)
 
 
 def secret_of(phone: Phone | None) -> str:
@@ -169,7 +169,7 @@ def unfolded(text: str, phone: Phone | None) -> str:
 
 @lru_cache(1_024)
 def _as_shown(number: str, name: str, domain: str) -> str:
-    return str(Person(number, name, domain))
+    return str(Identity(number, name, domain))
 
 
 @lru_cache(1_024)
@@ -190,7 +190,7 @@ def shown_request(
     request: Request,
     uri: str,
     via: str,
-    view: View,
+    presented: PresentedHeaders,
     body: bytes,
     is_here: Callable[[str], bool],
     extra: tuple[tuple[str, str], ...] = (),
@@ -201,28 +201,30 @@ def shown_request(
     rewritten so that the receiver can reach us by it. `extra` replaces or adds headers.
     """
     replaced = {name.lower() for name, _ in extra}
-    withheld = WITHHELD_PRIVATE if view.is_private else WITHHELD
+    withheld = WITHHELD_PRIVATE if presented.is_private else WITHHELD
     headers = Headers([("via", "Via", via)])
     rows = headers.rows
     for key, name, value in request.headers.rows:
         if key == "from":
-            value = _tagged(view.from_, request.from_.tag)
+            value = _tagged(presented.from_, request.from_.tag)
         elif key == "to":
-            value = _tagged(view.to, request.to.tag)
-        elif key in withheld or key in replaced or _names(view, key) or key[:CHARGING_LENGTH] == CHARGING:
+            value = _tagged(presented.to, request.to.tag)
+        elif (
+            key in withheld or key in replaced or _names(presented, key) or key[:CHARGING_LENGTH] == CHARGING
+        ):
             continue
         elif key == "refer-to":
-            value = _refer_to(value, view, is_here)
+            value = _refer_to(value, presented, is_here)
         elif key == "referred-by":
-            value = view.from_
-        rows.append((key, name, _without(view, key, value)))
+            value = presented.from_
+        rows.append((key, name, _without(presented, key, value)))
     rows.append(("max-forwards", "Max-Forwards", str(hops_left(request) - 1)))
-    if view.route:
-        rows.append(("record-route", "Record-Route", view.record_route()))
+    if presented.route:
+        rows.append(("record-route", "Record-Route", presented.record_route()))
     if "contact" in request.headers:
-        rows.append(("contact", "Contact", view.contact_header()))
-    if view.asserted:
-        rows.append(("p-asserted-identity", "P-Asserted-Identity", view.from_))
+        rows.append(("contact", "Contact", presented.contact_header()))
+    if presented.asserted:
+        rows.append(("p-asserted-identity", "P-Asserted-Identity", presented.from_))
     rows.extend((name.lower(), name, value) for name, value in extra)
     rows.append(("content-length", "Content-Length", str(len(body))))
     return Request(request.method, uri, headers, body)
@@ -231,7 +233,7 @@ def shown_request(
 def shown_response(
     asked: Request,
     response: Response,
-    view: View,
+    presented: PresentedHeaders,
     body: bytes,
     extra: tuple[tuple[str, str], ...] = (),
 ) -> Response:
@@ -241,26 +243,28 @@ def shown_response(
     (rules.redirection).
     """
     replaced = {name.lower() for name, _ in extra}
-    kept_back = KEPT_BACK_PRIVATE if view.is_private else KEPT_BACK
+    kept_back = KEPT_BACK_PRIVATE if presented.is_private else KEPT_BACK
     rows = [("via", "Via", value) for value in asked.headers.all("via")]
     for key, name in (("from", "From"), ("to", "To"), ("call-id", "Call-ID"), ("cseq", "CSeq")):
         value = asked.headers.get(key) or ""
         if key == "to" and asked.to.tag is None:
             value = _tagged(value, response.to.tag)
         rows.append((key, name, value))
-    if view.route:
-        rows.append(("record-route", "Record-Route", view.record_route()))
+    if presented.route:
+        rows.append(("record-route", "Record-Route", presented.record_route()))
     if "contact" in response.headers and not 300 <= response.status < 400:
-        rows.append(("contact", "Contact", view.contact_header()))
-    if view.asserted:
-        rows.append(("p-asserted-identity", "P-Asserted-Identity", view.from_))
+        rows.append(("contact", "Contact", presented.contact_header()))
+    if presented.asserted:
+        rows.append(("p-asserted-identity", "P-Asserted-Identity", presented.from_))
     for key, name, value in response.headers.rows:
-        if key in kept_back or key in replaced or _names(view, key) or key[:CHARGING_LENGTH] == CHARGING:
+        if key in kept_back or key in replaced or _names(presented, key) or key[:CHARGING_LENGTH] == CHARGING:
             continue
-        rows.append((key, name, _without(view, key, value)))
+        rows.append((key, name, _without(presented, key, value)))
     rows.extend((name.lower(), name, value) for name, value in extra)
     rows.append(("content-length", "Content-Length", str(len(body))))
-    reason = response.reason.replace(view.secret, view.contact) if view.secret else response.reason
+    reason = (
+        response.reason.replace(presented.secret, presented.contact) if presented.secret else response.reason
+    )
     return Response(response.status, reason, Headers(rows), body)
 
 
@@ -274,19 +278,19 @@ def _tagged(address: str, tag: str | None) -> str:
     return f"{address};tag={tag}" if tag else address
 
 
-def _without(view: View, key: str, value: str) -> str:
+def _without(presented: PresentedHeaders, key: str, value: str) -> str:
     """Return a value with the sender's secret username replaced; dialog headers stay unchanged."""
-    if not view.secret or view.secret not in value or key in _UNTOUCHED:
+    if not presented.secret or presented.secret not in value or key in _UNTOUCHED:
         return value
-    return value.replace(view.secret, view.contact)
+    return value.replace(presented.secret, presented.contact)
 
 
-def _names(view: View, header: str) -> bool:
+def _names(presented: PresentedHeaders, header: str) -> bool:
     """Return whether the name of a header contains the sender's secret username."""
-    return bool(view.secret) and view.secret in header
+    return bool(presented.secret) and presented.secret in header
 
 
-def _refer_to(value: str, view: View, is_here: Callable[[str], bool]) -> str:
+def _refer_to(value: str, presented: PresentedHeaders, is_here: Callable[[str], bool]) -> str:
     """Return a Refer-To to one of our users with our address for the receiver as its host.
 
     Any other value is returned unchanged.
@@ -302,5 +306,5 @@ def _refer_to(value: str, view: View, is_here: Callable[[str], bool]) -> str:
     headers = f"?{uri.headers}" if uri.headers is not None else ""
     user = f"{uri.user}@" if uri.user is not None else ""
     display = f"{address.display} " if address.display else ""
-    place = view.place if view.scheme == SIP else without_tls(view.place)
-    return f"{display}<{view.scheme}:{user}{place}{gr}{headers}>"
+    place = presented.place if presented.scheme == SIP else without_tls(presented.place)
+    return f"{display}<{presented.scheme}:{user}{place}{gr}{headers}>"

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from registrar.model import AcceptedNonce, Binding, Epoch, Reason, Snapshot, Update
 
+from .update import build_update
 from .nonces import MAX_KEPT
 from .register import expire
-from .settle import settle
 
 
 def reconcile(stored: Snapshot, ours: Snapshot, now: Epoch, *, promised: bool) -> Update | None:
@@ -25,7 +25,7 @@ def reconcile(stored: Snapshot, ours: Snapshot, now: Epoch, *, promised: bool) -
         return None
     left = expire(replace(stored, bindings=bindings), now)
     nonces = _nonces(stored.nonces, ours.nonces)
-    return settle(stored, left.bindings, left.events, now, reason=Reason.EXPIRED, nonces=nonces)
+    return build_update(stored, left.bindings, left.events, now, reason=Reason.EXPIRED, nonces=nonces)
 
 
 def _newer(stored: tuple[Binding, ...], ours: tuple[Binding, ...], *, add: bool) -> tuple[Binding, ...]:

@@ -117,7 +117,7 @@ def named_by(live: Sequence[Binding], named: Named) -> Binding | None:
     return None
 
 
-def again(live: Sequence[Binding], lost: Named) -> list[Target]:
+def reroute(live: Sequence[Binding], lost: Named) -> list[Target]:
     """Return the targets for a phone whose binding is gone: its live bindings, the same device first."""
 
     def likeness(binding: Binding) -> tuple[bool, bool, bool, int]:

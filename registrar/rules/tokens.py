@@ -32,7 +32,7 @@ MARK: Final = 22
 """Characters that identify a relay permit: its prefix and nearly all of its authentication tag."""
 MAX_KEPT: Final = 4_096
 """Number of cached tokens of each kind, sealed or opened."""
-HOP_SECONDS: Final = 32
+PERMIT_SECONDS: Final = 32
 """Maximum time for a request between two nodes: 64*T1."""
 
 PHONE_BYTES: Final = 12
@@ -93,7 +93,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class RouteToken:
     """The data to rewrite a party's requests inside a dialog: the user part of its Record-Route."""
 
     call: str
@@ -127,7 +127,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
+class RelayPermit:
     """A relay permit: another node may send one request over its own flow. It is the user part of a Route."""
 
     target: Target
@@ -143,7 +143,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DialogHandle:
     """The data to send a request to one party for the other. It is stored with the call, to end it."""
 
     target: Target
@@ -152,13 +152,13 @@ class Line:
 
 
 _TARGET: Final = attrgetter(*(field.name for field in fields(Target)))
-_LEG: Final = attrgetter(*(field.name for field in fields(Leg)))
+_LEG: Final = attrgetter(*(field.name for field in fields(RouteToken)))
 _TEXT_NAMES: Final = ("media", "from_", "to", "relay", "origin", "contact", "way")
 _TEXTS: Final = attrgetter(*_TEXT_NAMES)
 _PLACE_NAMES: Final = ("transport", "node", "generation", "flow", "ip", "port")
 _HOP: Final = attrgetter("phone", *_PLACE_NAMES)
 _TARGET_FIELDS: Final = len(fields(Target))
-_LEG_FIELDS: Final = len(fields(Leg))
+_LEG_FIELDS: Final = len(fields(RouteToken))
 _TEXT_FIELDS: Final = len(_TEXT_NAMES)
 _PLACES: Final = len(_PLACE_NAMES)
 """Number of fields for a hop's flow. Fields that a newer version appends to any of these are ignored."""
@@ -167,7 +167,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-class Seal:
+class TokenCodec:
     """The maker and reader of tokens, with one key that is the same on all nodes."""
 
     def __init__(self, key: bytes, relays: str = "") -> None:
@@ -176,7 +176,7 @@ class Seal:
         self._relays = relays
         # The same phone is shown to many peers, and a token returns with each request of its call.
         self._shown: dict[Target, str] = {}
-        self._read_legs: dict[tuple[str, str], Leg] = {}
+        self._read_legs: dict[tuple[str, str], RouteToken] = {}
         self._read_targets: dict[str, Named] = {}
 
     def target(self, target: Target, salt: bytes = b"") -> str:
@@ -195,16 +195,16 @@ class Seal:
                 _keep(self._shown, target, shown)
         return shown
 
-    def leg(self, leg: Leg, call_id: str) -> str:
+    def route(self, route: RouteToken, call_id: str) -> str:
         """Return the token of a leg, for the user part of a URI. It is valid only with this Call-ID."""
-        return "r" + _text(self._cipher.encrypt(_packed(leg, self._relays), [b"leg", call_id.encode()]))
+        return "r" + _text(self._cipher.encrypt(_packed(route, self._relays), [b"leg", call_id.encode()]))
 
-    def hop(self, hop: Hop, call_id: str, salt: bytes) -> str:
+    def permit(self, permit: RelayPermit, call_id: str, salt: bytes) -> str:
         """Return the token of a relay permit, for the user part of a URI.
 
         It is valid for this one request for `HOP_SECONDS`. Each permit has its own `salt`.
         """
-        fields = (_HOP(hop.target), hop.caller, hop.cseq, hop.issued, salt.hex())
+        fields = (_HOP(permit.target), permit.caller, permit.cseq, permit.issued, salt.hex())
         return "h" + _text(self._cipher.encrypt(_dump(fields).encode(), [b"hop", call_id.encode()]))
 
     def read_target(self, token: str) -> Named | None:
@@ -229,7 +229,7 @@ class Seal:
         _keep(self._read_targets, token, named)
         return named
 
-    def read_leg(self, token: str, call_id: str) -> Leg | None:
+    def read_route(self, token: str, call_id: str) -> RouteToken | None:
         """Return the leg in the user part of a Route, or None if it is not ours or is for another call."""
         known = self._read_legs.get((token, call_id))
         if known is not None:
@@ -237,11 +237,11 @@ class Seal:
         found = self._read("r", b"leg", token, call_id)
         if found is None:
             return None
-        leg = _unpacked(found, self._relays)
-        _keep(self._read_legs, (token, call_id), leg)
-        return leg
+        route = _unpacked(found, self._relays)
+        _keep(self._read_legs, (token, call_id), route)
+        return route
 
-    def read_hop(self, token: str, call_id: str, cseq: str, now: float) -> Hop | None:
+    def read_permit(self, token: str, call_id: str, cseq: str, now: float) -> RelayPermit | None:
         """Return the relay permit in the user part of a Route.
 
         Return None if it is not our token, is for another request, or is too old or from the future.
@@ -250,9 +250,9 @@ class Seal:
         if found is None:
             return None
         (phone, *place), caller, named, issued, *_ = json.loads(found)
-        if named != cseq or not -HOP_SECONDS <= now - issued < HOP_SECONDS:
+        if named != cseq or not -PERMIT_SECONDS <= now - issued < PERMIT_SECONDS:
             return None
-        return Hop(Target(phone, "", *place[:_PLACES]), caller, named, issued, token[:MARK])
+        return RelayPermit(Target(phone, "", *place[:_PLACES]), caller, named, issued, token[:MARK])
 
     def _read(self, prefix: str, kind: bytes, token: str, call_id: str) -> bytes | None:
         if not token.startswith(prefix) or len(token) > MAX_TOKEN:
@@ -308,54 +308,54 @@ def octets(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def dump_line(line: Line) -> str:
+def dump_handle(line: DialogHandle) -> str:
     """Return a line as text, for the store of the call."""
     return _dump((_TARGET(line.target), line.from_, line.to))
 
 
-def read_line(text: str) -> Line | None:
+def read_handle(text: str) -> DialogHandle | None:
     """Return the line of a text from `dump_line`, or None for any other text."""
     try:
         target, from_, to, *_ = json.loads(text)
-        return Line(Target(*target[:_TARGET_FIELDS]), from_, to)
+        return DialogHandle(Target(*target[:_TARGET_FIELDS]), from_, to)
     except (ValueError, TypeError):
         return None
 
 
-def _packed(leg: Leg, relays: str) -> bytes:
+def _packed(route: RouteToken, relays: str) -> bytes:
     """Return a leg as bytes: flags, sender, receiver, the call or `since`, and the texts.
 
     The last texts are usually empty and are cut off.
     """
-    sender, receiver, call = _short_phone(leg.sender), _short_phone(leg.receiver), _short_call(leg.call)
-    text = "\0".join(_TEXTS(leg))
+    sender, receiver, call = _short_phone(route.sender), _short_phone(route.receiver), _short_call(route.call)
+    text = "\0".join(_TEXTS(route))
     is_odd = len(sender) > PHONE_BYTES or len(receiver) > PHONE_BYTES or call == _ODD_CALL
     if is_odd or text.count("\0") != _TEXT_FIELDS - 1 or _OF_CALL in text:
-        return bytes([_WORDY]) + _dump(_LEG(leg)).encode("utf-8", "surrogatepass")
-    if leg.relay and call:
-        text = text.replace(relays + leg.call, _OF_CALL)
-    flags = leg.is_caller * _CALLER + leg.secure * _SECURE + leg.untagged * _UNTAGGED
+        return bytes([_WORDY]) + _dump(_LEG(route)).encode("utf-8", "surrogatepass")
+    if route.relay and call:
+        text = text.replace(relays + route.call, _OF_CALL)
+    flags = route.is_caller * _CALLER + route.secure * _SECURE + route.untagged * _UNTAGGED
     flags += (len(sender) == USER_BYTES) * _SENDER_USER + (len(receiver) == USER_BYTES) * _RECEIVER_USER
     if call:
         flags += _CALL
     else:
-        call = leg.since.to_bytes(SINCE_BYTES)
+        call = route.since.to_bytes(SINCE_BYTES)
     texts = text.rstrip("\0").encode("utf-8", "surrogatepass")
     return b"".join((bytes([flags]), sender, receiver, call, texts))
 
 
-def _unpacked(data: bytes, relays: str) -> Leg:
+def _unpacked(data: bytes, relays: str) -> RouteToken:
     """Return the leg of bytes from `_packed`."""
     flags = data[0]
     if flags & _WORDY:
-        return Leg(*json.loads(data[1:].decode("utf-8", "surrogatepass"))[:_LEG_FIELDS])
+        return RouteToken(*json.loads(data[1:].decode("utf-8", "surrogatepass"))[:_LEG_FIELDS])
     at = 1 + (USER_BYTES if flags & _SENDER_USER else PHONE_BYTES)
     receiver = at + (USER_BYTES if flags & _RECEIVER_USER else PHONE_BYTES)
     end = receiver + (CALL_BYTES if flags & _CALL else SINCE_BYTES)
     texts = data[end:].decode("utf-8", "surrogatepass").split("\0")
     media, from_, to, relay, origin, contact, way = (texts + [""] * _TEXT_FIELDS)[:_TEXT_FIELDS]
     call = data[receiver:end].hex() if flags & _CALL else ""
-    return Leg(
+    return RouteToken(
         call,
         _long_phone(data[1:at]),
         _long_phone(data[at:receiver]),

@@ -29,7 +29,7 @@ from registrar.model import (
     Update,
 )
 from registrar.ports import Due, Sighting
-from registrar.rules.settle import noted, settle
+from registrar.rules.update import build_update, noted
 from registrar.store import keys
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.location_redis import RedisLocation
@@ -135,12 +135,12 @@ def event(clock: Hands, kind: EventKind = EventKind.REGISTERED) -> Event:
 
 def registered(before: Snapshot, clock: Hands, *bindings: Binding) -> Update:
     nonces = (AcceptedNonce(int(clock.now * 1e6), "mark", 1),)
-    return settle(before, bindings, (event(clock),), clock(), nonces=nonces, customer=CUSTOMER)
+    return build_update(before, bindings, (event(clock),), clock(), nonces=nonces, customer=CUSTOMER)
 
 
 def unregistered(before: Snapshot, clock: Hands) -> Update:
     gone = event(clock, EventKind.UNREGISTERED)
-    return settle(before, (), (gone,), clock(), reason=Reason.UNREGISTERED, customer=CUSTOMER)
+    return build_update(before, (), (gone,), clock(), reason=Reason.UNREGISTERED, customer=CUSTOMER)
 
 
 async def until(holds: object, within: float = 2.0) -> None:
@@ -657,7 +657,7 @@ async def test_a_promise_is_kept_when_the_store_is_back(server: Server, clock: H
         server.kill9()
         clock.now += 30
         refreshed = binding(clock, seconds=60, cseq=2)
-        update = settle(first.after, (refreshed,), (), clock())
+        update = build_update(first.after, (refreshed,), (), clock())
         with pytest.raises(StoreUnavailable):
             await location.commit(PHONE, first.after, update)
         location.promise(PHONE, update)

@@ -7,7 +7,7 @@ from typing import Final
 from registrar.errors import SipError
 from registrar.model import Epoch, IpMode, Phone
 from registrar.rules import nonces
-from registrar.rules.auth import OFFERED, Guard, nonce_count
+from registrar.rules.auth import OFFERED, Authenticator, nonce_count
 from registrar.sip import Credentials, Headers, Request, parse_credentials
 
 KEY: Final = bytes(range(33))
@@ -27,7 +27,9 @@ PHONE: Final = Phone(
     secret_version=1,
     mode=IpMode.OPEN,
 )
-GUARD: Final = Guard(KEY, OFFERED["both"], REALM, (lambda host: host == REALM), (lambda host: host == REALM))
+GUARD: Final = Authenticator(
+    KEY, OFFERED["both"], REALM, (lambda host: host == REALM), (lambda host: host == REALM)
+)
 RIGHT: Final = (
     f'Digest username="ann", realm="{REALM}", nonce="{NONCE}", uri="sip:{REALM}", '
     'response="{response}", qop=auth, nc=00000001, cnonce="c"'

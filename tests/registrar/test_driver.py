@@ -48,7 +48,7 @@ class Stage:
             self._send,
             self._finish,
         )
-        self.driver.serve_with(self.world.screen, self.world.dispatch, self)
+        self.driver.serve_with(self.world.checks, self.world.dispatch, self)
 
     # driver.SignsOfLife
 
@@ -588,7 +588,7 @@ async def test_a_caller_whose_connection_closes_is_gone() -> None:
 async def nothing_stays_of(on: Stage, sent: Sent) -> AsyncIterator[None]:
     """When the block is over what was particular to the request is gone, though nobody looks for rings."""
     assert isinstance(sent.asker, Forwarding)
-    left = weakref.ref(sent.asker.case)
+    left = weakref.ref(sent.asker.rewriter)
     gc.disable()
     try:
         yield

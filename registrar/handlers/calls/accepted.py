@@ -96,6 +96,6 @@ def readable_tag(response: Response) -> str | None:
 
 def _addressed(reach: Reach, caller: str, request: Request, way: Way) -> Request:
     """Return the request with the relay permit that another node requires if it holds the flow."""
-    for name, value in reach.leave(way, caller, request):
+    for name, value in reach.permit(way, caller, request):
         request.headers.add(name, value)
     return request

@@ -10,7 +10,7 @@ from registrar.errors import MalformedMessage, MediaRefused, RedirectionRefused,
 from registrar.sip import Response
 
 from ..answers import BUSY
-from .rewriter import Case
+from .rewriter import MessageRewriter
 
 UNREADABLE: Final = 502
 
@@ -34,7 +34,7 @@ class Backlog:
 
     def __init__(
         self,
-        case: Case,
+        rewriter: MessageRewriter,
         takes_time: Callable[[int, Response], bool],
         hear: Callable[[int, Response, Body], None],
     ) -> None:
@@ -43,7 +43,7 @@ class Backlog:
         `takes_time` returns whether a response still needs a body when its turn comes. `hear` handles a
         response with its body.
         """
-        self._case = case
+        self._case = rewriter
         self._takes_time = takes_time
         self._hear = hear
         self._waiting: deque[tuple[int, Response]] = deque()

@@ -31,7 +31,7 @@ from ..network import ServerRequest
 from .bridging import Bridge
 from .destinations import Destinations
 from .forwarding import Forwarder
-from .new_dialog import Invitation
+from .new_dialog import NewDialogRequest
 from .reach import Reach
 from .senders import Senders
 from .table import CallTable
@@ -67,59 +67,59 @@ class Calling:
         self._calls = calls
         self._loop_key = loop_key
 
-    async def serve(self, exchange: ServerRequest, caller: Phone) -> None:
+    async def serve(self, incoming: ServerRequest, caller: Phone) -> None:
         """Forward or refuse a request whose digest is right and whose phone may send from its address."""
-        request = exchange.request
+        request = incoming.request
         mark = forward.loop_mark(self._loop_key, request)
-        refused = _refused(request, exchange.method, mark, secret_of(caller))
+        refused = _refused(request, incoming.method, mark, secret_of(caller))
         if refused is not None:
-            exchange.reply(refused)
+            incoming.reply(refused)
             return
         try:
             if await self._senders.has_long_contact(request, caller.id):
-                exchange.reply(CONTACT_TOO_LONG)
+                incoming.reply(CONTACT_TOO_LONG)
                 return
-            here = self._senders.target(request, exchange.flow, caller.id)
+            here = self._senders.target(request, incoming.flow, caller.id)
             callee, targets = await self._destinations.find(request, caller, here)
         except StoreUnavailable:
-            exchange.reply(BUSY)
+            incoming.reply(BUSY)
             return
         if callee is None or not targets:
-            exchange.reply(UNKNOWN if callee is None else OFFLINE)
+            incoming.reply(UNKNOWN if callee is None else OFFLINE)
             return
         is_secure = request.uri.scheme == SIPS
         targets = allowed(targets, self._reach.node, is_secure=is_secure)
-        if not targets or (is_secure and exchange.flow.transport not in SECURE):
-            exchange.reply(NOT_SECURE)
+        if not targets or (is_secure and incoming.flow.transport not in SECURE):
+            incoming.reply(NOT_SECURE)
             return
-        case = Invitation(
+        rewriter = NewDialogRequest(
             self._reach,
             self._senders,
             self._destinations,
             self._bridge,
             self._calls,
-            exchange,
+            incoming,
             caller,
             callee,
             here,
             mark,
         )
-        await self._forwarder.forward(exchange, case, caller.id, targets[:DEVICES])
+        await self._forwarder.forward(incoming, rewriter, caller.id, targets[:DEVICES])
 
-    async def look(self, exchange: ServerRequest, asker: Phone, capabilities: Answer) -> None:
+    async def look(self, incoming: ServerRequest, asker: Phone, capabilities: Answer) -> None:
         """Answer an OPTIONS about a number: 404 if unknown, 480 if offline, else with our `capabilities`.
 
         Call it only for a phone that has proved its identity (RFC 3261 section 11.2).
         """
         try:
-            callee, targets = await self._destinations.find(exchange.request, asker, None)
+            callee, targets = await self._destinations.find(incoming.request, asker, None)
         except StoreUnavailable:
-            exchange.reply(BUSY)
+            incoming.reply(BUSY)
             return
         if callee is None:
-            exchange.reply(UNKNOWN)
+            incoming.reply(UNKNOWN)
         else:
-            exchange.reply(capabilities if targets else OFFLINE)
+            incoming.reply(capabilities if targets else OFFLINE)
 
 
 def _refused(request: Request, method: Method, mark: str, secret: str) -> Answer | None:

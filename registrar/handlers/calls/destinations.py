@@ -5,7 +5,7 @@ from registrar.model import Devices, Phone
 from registrar.ports import Clock, DialPlan, Location
 from registrar.rules import redirection
 from registrar.rules.hosts import OurHosts
-from registrar.rules.identity import person
+from registrar.rules.identity import identity_of
 from registrar.rules.routing import devices, same_device
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, param
@@ -75,11 +75,16 @@ class Destinations:
         """
         named = self._reach.read_gr(gr)
         phone = await self._dial_plan.phone(named.phone) if named is not None else None
-        if named is None or phone is None or phone.customer != caller.customer or not person(phone).number:
+        if (
+            named is None
+            or phone is None
+            or phone.customer != caller.customer
+            or not identity_of(phone).number
+        ):
             return None, []
         if not phone.active:
             return Devices("", "", (phone,)), []
         (snapshot,) = await self._location.load([phone.id])
-        shown = person(phone)
+        shown = identity_of(phone)
         live = devices([(phone.id, snapshot)], self._clock(), None)
         return Devices(shown.number, shown.name, (phone,)), same_device(live, named) or live

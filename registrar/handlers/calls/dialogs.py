@@ -18,7 +18,7 @@ from registrar.rules.identity import (
     ANONYMOUS_HOST,
     SIPS,
     WITHHELD_IDENTITY,
-    View,
+    PresentedHeaders,
     hops_left,
     scheme_of,
     secret_of,
@@ -28,14 +28,14 @@ from registrar.rules.identity import (
 from registrar.rules.legs import Legs, is_browser
 from registrar.rules.routing import (
     SECURE,
-    again,
     has_moved,
     is_allowed,
     named_by,
+    reroute,
     target_by,
     unfolded_contact,
 )
-from registrar.rules.tokens import Leg, Line, Named, Target, target_of
+from registrar.rules.tokens import DialogHandle, Named, RouteToken, Target, target_of
 from registrar.sip import Request, Response, param, parse_name_addr
 
 from ..answers import (
@@ -98,45 +98,45 @@ class Dialogs:
         self._proven: dict[tuple[str, str], str] = {}
         """Call and sender -> where the sender proved its identity, since its requests came another way."""
 
-    async def serve(self, exchange: ServerRequest, leg: Leg) -> bool:
+    async def serve(self, incoming: ServerRequest, route: RouteToken) -> bool:
         """Forward or refuse a request; return False if its sender must first prove its identity.
 
         An ACK is never answered.
         """
-        if exchange.method.is_invite and not exchange.accept():
+        if incoming.method.is_invite and not incoming.accept():
             return True  # the transaction absorbs the ACK of a refusal
-        sender = await self._let_in(exchange, leg)
+        sender = await self._let_in(incoming, route)
         if sender is None:
             return False
         if isinstance(sender, Phone):
-            await self._pass(exchange, leg, sender)
-        elif exchange.method.is_answered:
-            exchange.reply(sender)
+            await self._pass(incoming, route, sender)
+        elif incoming.method.is_answered:
+            incoming.reply(sender)
         else:
-            exchange.drop("ack", sender.why)
+            incoming.drop("ack", sender.why)
         return True
 
-    async def go_on(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
+    async def go_on(self, incoming: ServerRequest, route: RouteToken, sender: Phone) -> None:
         """Forward a request whose sender has proved its identity: the dialog is on this flow from now on."""
-        self._proven.pop(_way_of_dialog(exchange.request, leg), None)
-        self._proven[_way_of_dialog(exchange.request, leg)] = self._senders.origin(exchange.flow, sender)
+        self._proven.pop(_way_of_dialog(incoming.request, route), None)
+        self._proven[_way_of_dialog(incoming.request, route)] = self._senders.origin(incoming.flow, sender)
         while len(self._proven) > MAX_PROVEN:
             del self._proven[next(iter(self._proven))]
-        await self._pass(exchange, leg, sender)
+        await self._pass(incoming, route, sender)
 
-    async def _pass(self, exchange: ServerRequest, leg: Leg, sender: Phone) -> None:
-        request = exchange.request
-        exchange.phone = sender
-        if self._silent_places and exchange.flow.transport == "udp":
-            self._silent.heard(sender.id, exchange.flow)
-        leg = self._calls.leg_of_answer(leg, request.to.tag or "")
-        receiver, refused = await self._receiver(exchange.method, leg, sender)
-        refused = refused or await self._refused(exchange, leg)
+    async def _pass(self, incoming: ServerRequest, route: RouteToken, sender: Phone) -> None:
+        request = incoming.request
+        incoming.phone = sender
+        if self._silent_places and incoming.flow.transport == "udp":
+            self._silent.heard(sender.id, incoming.flow)
+        route = self._calls.leg_of_answer(route, request.to.tag or "")
+        receiver, refused = await self._receiver(incoming.method, route, sender)
+        refused = refused or await self._refused(incoming, route)
         if refused is not None:
-            if exchange.method.is_answered:
-                exchange.reply(refused)
+            if incoming.method.is_answered:
+                incoming.reply(refused)
             else:
-                exchange.drop("ack", refused.why)
+                incoming.drop("ack", refused.why)
             return
         message = InDialog(
             self._reach,
@@ -144,70 +144,70 @@ class Dialogs:
             self._destinations,
             self._bridge,
             self._calls,
-            exchange,
-            leg,
+            incoming,
+            route,
             sender,
             receiver,
         )
-        if not exchange.method.is_answered:
+        if not incoming.method.is_answered:
             await self._acknowledge(message)
-        elif not exchange.accept():
+        elif not incoming.accept():
             return
-        elif leg.relay and exchange.method.trickles and _is_trickle(request):
-            exchange.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
+        elif route.relay and incoming.method.trickles and _is_trickle(request):
+            incoming.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
         else:
-            await self._forward(exchange, message)
+            await self._forward(incoming, message)
 
-    async def _let_in(self, exchange: ServerRequest, leg: Leg) -> Phone | Answer | None:
+    async def _let_in(self, incoming: ServerRequest, route: RouteToken) -> Phone | Answer | None:
         """Return the sender, or the answer that refuses it, or None if the sender is not proven yet."""
-        request, flow = exchange.request, exchange.flow
+        request, flow = incoming.request, incoming.flow
         try:
-            sender = await self._dial_plan.phone(leg.sender)
+            sender = await self._dial_plan.phone(route.sender)
             if sender is None or not sender.active:
                 return NOT_SERVED
-            if not await self._calls.lifetimes.lives(leg, request):
+            if not await self._calls.lifetimes.lives(route, request):
                 return NO_SUCH_CALL
-            if exchange.method.is_answered and await self._senders.is_registered_anywhere(flow, leg.sender):
+            if incoming.method.is_answered and await self._senders.is_registered_anywhere(flow, route.sender):
                 return sender
         except StoreUnavailable:
             return BUSY
         here = self._senders.origin(flow, sender)
-        if exchange.method.is_answered and here not in (
-            leg.origin,
-            self._proven.get(_way_of_dialog(request, leg)),
+        if incoming.method.is_answered and here not in (
+            route.origin,
+            self._proven.get(_way_of_dialog(request, route)),
         ):
             return None
         return sender if self._may_come(sender, flow.remote_ip) else NOT_FROM_THERE
 
-    async def _refused(self, exchange: ServerRequest, leg: Leg) -> Answer | None:
+    async def _refused(self, incoming: ServerRequest, route: RouteToken) -> Answer | None:
         """Return the answer that refuses a request of any sender, or None."""
-        request = exchange.request
-        if leg.secure and exchange.flow.transport not in SECURE:
+        request = incoming.request
+        if route.secure and incoming.flow.transport not in SECURE:
             return NOT_SECURE
         if hops_left(request) < 1:
             return OUT_OF_HOPS
-        if exchange.method.has_timer and session.is_too_brief(request):
+        if incoming.method.has_timer and session.is_too_brief(request):
             return TOO_BRIEF
         try:
-            return CONTACT_TOO_LONG if await self._senders.has_long_contact(request, leg.sender) else None
+            return CONTACT_TOO_LONG if await self._senders.has_long_contact(request, route.sender) else None
         except StoreUnavailable:
             return BUSY
 
-    async def _forward(self, exchange: ServerRequest, message: "InDialog") -> None:
-        request = exchange.request
+    async def _forward(self, incoming: ServerRequest, message: "InDialog") -> None:
+        request = incoming.request
         targets = await self._targets(message)
         if targets:
             targets = [
-                way for way in targets if is_allowed(way, self._reach.node, is_secure=message.leg.secure)
+                way for way in targets if is_allowed(way, self._reach.node, is_secure=message.route.secure)
             ]
             if not targets:
-                exchange.reply(NOT_SECURE)
+                incoming.reply(NOT_SECURE)
                 return
-        await self._forwarder.forward(exchange, message, message.leg.sender, [targets])
-        if exchange.method.hangs_up and message.leg.call:
-            self._calls.hung_up(message.leg, message.callee_tag)
-        elif not message.leg.call:
-            self._calls.lifetimes.passed(request, exchange.method)
+        await self._forwarder.forward(incoming, message, message.route.sender, [targets])
+        if incoming.method.hangs_up and message.route.call:
+            self._calls.hung_up(message.route, message.callee_tag)
+        elif not message.route.call:
+            self._calls.lifetimes.passed(request, incoming.method)
 
     async def _acknowledge(self, message: "InDialog") -> None:
         """Forward the ACK of a 2xx once; an ACK has no answer."""
@@ -224,7 +224,9 @@ class Dialogs:
                 return
         message.drop("no way leads to the other side")
 
-    async def _receiver(self, method: Method, leg: Leg, sender: Phone) -> tuple[Phone | None, Answer | None]:
+    async def _receiver(
+        self, method: Method, route: RouteToken, sender: Phone
+    ) -> tuple[Phone | None, Answer | None]:
         """Return the phone that answers the request, and the answer that refuses the request, or None.
 
         If that phone is unknown, its username is unknown and cannot be removed from its answers. A BYE or an
@@ -232,7 +234,7 @@ class Dialogs:
         """
         ends = method.ends
         try:
-            receiver = await self._dial_plan.phone(leg.receiver)
+            receiver = await self._dial_plan.phone(route.receiver)
         except StoreUnavailable:
             return None, None if ends else BUSY
         is_there = receiver is not None and receiver.active and receiver.customer == sender.customer
@@ -244,52 +246,52 @@ class Dialogs:
         They come from the binding that the Request-URI names, else from the flow that the call knows, else
         from the current bindings of the phone.
         """
-        leg, named = message.leg, message.named
-        live = self._location.known(leg.receiver).live(self._calls.clock())
-        here = self._way_here(leg, named, live)
+        route, named = message.route, message.named
+        live = self._location.known(route.receiver).live(self._calls.clock())
+        here = self._way_here(route, named, live)
         if here is not None:
             return [here]
         try:
-            (snapshot,) = await self._location.load([leg.receiver])
+            (snapshot,) = await self._location.load([route.receiver])
         except StoreUnavailable:
             return []
         live = snapshot.live(self._calls.clock())
-        here = self._way_here(leg, named, live) or await self._way_of_call(leg, named, live)
+        here = self._way_here(route, named, live) or await self._way_of_call(route, named, live)
         if here is not None:
             return [here]
         # A browser that came back has another connection, but its dialog knows it by the Contact it gave.
-        kept = self._calls.other_party(leg)
-        targets = again(live, named)
+        kept = self._calls.other_party(route)
+        targets = reroute(live, named)
         return [replace(target, contact=kept.contact) for target in targets] if kept is not None else targets
 
-    def _way_here(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
+    def _way_here(self, route: RouteToken, named: Named, live: Sequence[Binding]) -> Target | None:
         """Return the target that is known without reading the store, or None."""
-        kept = self._calls.other_party(leg)
+        kept = self._calls.other_party(route)
         binding = named_by(live, named)
         if binding is not None:
-            target = target_of(leg.receiver, binding)
+            target = target_of(route.receiver, binding)
             is_known = kept is not None and kept.registered == binding.contact
             contact = (
                 kept.contact
                 if is_known and kept is not None
-                else unfolded_contact(leg.contact, binding.contact)
+                else unfolded_contact(route.contact, binding.contact)
             )
             if contact != binding.contact:
                 target = replace(target, contact=contact)
             if self._reach.way(target) is not None:
                 return target
-        carried = target_by(leg.way, named, unfolded_contact(leg.contact, ""))
+        carried = target_by(route.way, named, unfolded_contact(route.contact, ""))
         for other in (kept, carried):
             if other is not None and self._leads_there(other, live):
                 return other
         return None
 
-    async def _way_of_call(self, leg: Leg, named: Named, live: Sequence[Binding]) -> Target | None:
+    async def _way_of_call(self, route: RouteToken, named: Named, live: Sequence[Binding]) -> Target | None:
         """Return the target that the node with the call has stored, or None.
 
         This takes one read, and no read if this process has the call.
         """
-        target = await self._calls.other_party_elsewhere(leg)
+        target = await self._calls.other_party_elsewhere(route)
         return target if target is not None and self._leads_there(target, live) else None
 
     def _leads_there(self, target: Target, live: Sequence[Binding]) -> bool:
@@ -301,7 +303,7 @@ class Dialogs:
 
 
 class InDialog:
-    """The particular part of one request inside a dialog; implements rewriter.Case."""
+    """The particular part of one request inside a dialog; implements rewriter.MessageRewriter."""
 
     def __init__(
         self,
@@ -310,8 +312,8 @@ class InDialog:
         destinations: Destinations,
         bridge: Bridge,
         calls: CallTable,
-        exchange: ServerRequest,
-        leg: Leg,
+        incoming: ServerRequest,
+        route: RouteToken,
         sender: Phone,
         receiver: Phone | None,
     ) -> None:
@@ -319,17 +321,17 @@ class InDialog:
         self._destinations = destinations
         self._bridge = bridge
         self._calls = calls
-        self._exchange = exchange
-        self._asked = exchange.request
-        self.leg = leg
+        self._incoming = incoming
+        self._asked = incoming.request
+        self.route = route
         self._sender = sender
-        self._from, self._to = unfolded(leg.from_, sender), unfolded(leg.to, receiver)
+        self._from, self._to = unfolded(route.from_, sender), unfolded(route.to, receiver)
         self._sender_secret = secret_of(sender)
         self._receiver_secret = secret_of(receiver)
         self.named = self._named_target()
-        self._legs = _legs(leg)
-        self._extra = session.asked(self._asked) if exchange.method.has_timer else ()
-        self._described = exchange.method.describes and has_sdp(self._asked)
+        self._legs = _legs(route)
+        self._extra = session.asked(self._asked) if incoming.method.has_timer else ()
+        self._described = incoming.method.describes and has_sdp(self._asked)
         self._answers = self._described and bridge.offers.is_answer(
             self._asked, late=self._legs is not None and self._legs.late
         )
@@ -337,37 +339,37 @@ class InDialog:
         self._offers = self._described and not self._answers
         self._settled: bytes | None = None
         """The description of a reliable response, as the sender was shown it; later responses repeat it."""
-        self._own = senders.target(self._asked, exchange.flow, leg.sender) if self._asked.contacts else None
+        self._own = senders.target(self._asked, incoming.flow, route.sender) if self._asked.contacts else None
         """The target of the sender, if the request has a Contact."""
         self._reached: Target | None = None
         self._redirected: tuple[tuple[str, str], ...] = ()
         self._has_answer = False
-        self._relay = leg.relay
+        self._relay = route.relay
 
     def drop(self, why: str) -> None:
         """Drop an ACK."""
-        self._exchange.drop("ack", why)
+        self._incoming.drop("ack", why)
 
     @property
     def callee_tag(self) -> str:
         """Return the tag that names the dialog within its call: several phones may have answered."""
         asked = self._asked
-        return (asked.to.tag if self.leg.is_caller else asked.from_.tag) or ""
+        return (asked.to.tag if self.route.is_caller else asked.from_.tag) or ""
 
     def begin(self, ringing: Ringing) -> None:
-        """Record the CSeq number and the target of the sender in the call. See rewriter.Case."""
-        if not self.leg.call:
+        """Record the CSeq number and the target of the sender in the call. See rewriter.MessageRewriter."""
+        if not self.route.call:
             return
         asked = self._asked
-        self._calls.seen(self.leg, self.callee_tag, asked.cseq[0], self._own)
+        self._calls.seen(self.route, self.callee_tag, asked.cseq[0], self._own)
 
     async def request(self, number: int, way: Way) -> Request:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         reach, asked = self._reach, self._asked
         self._reached = way.target
         is_private = self._from == WITHHELD_IDENTITY
         gr = reach.gr(self._own, is_private=is_private) if self._own is not None else ""
-        view = View(
+        presented = PresentedHeaders(
             from_=self._from,
             to=self._to,
             place=reach.place(way),
@@ -375,11 +377,11 @@ class InDialog:
             gr=gr,
             secret=self._sender_secret,
             is_private=is_private,
-            scheme=SIPS if self.leg.secure else scheme_of(way.target.contact),
+            scheme=SIPS if self.route.secure else scheme_of(way.target.contact),
         )
-        body, typed = await self._request_body(view.contact, way)
+        body, typed = await self._request_body(presented.contact, way)
         uri = way.target.contact or asked.target
-        return reach.show(asked, uri, way, view, body, (*self._extra, *typed), caller=self.leg.sender)
+        return reach.show(asked, uri, way, presented, body, (*self._extra, *typed), caller=self.route.sender)
 
     async def _request_body(self, shown: str, way: Way) -> tuple[bytes, session.Extra]:
         """Return the body for the other side, and the headers that go with it."""
@@ -401,10 +403,10 @@ class InDialog:
         return made
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         if 300 <= response.status < 400:
             return True
-        return bool(self.leg.relay) and self._settled is None and self._is_negotiating(response)
+        return bool(self.route.relay) and self._settled is None and self._is_negotiating(response)
 
     def _is_negotiating(self, response: Response) -> bool:
         """Return whether a response has a session description that answers this request, or is an offer.
@@ -413,10 +415,10 @@ class InDialog:
         """
         if not 100 < response.status < 300 or not has_sdp(response):
             return False
-        return self._offers or self._exchange.method.is_invite
+        return self._offers or self._incoming.method.is_invite
 
     async def body(self, number: int, response: Response) -> bytes:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         if 300 <= response.status < 400:
             self._redirected = await self._destinations.redirected(self._sender, response)
             return response.body
@@ -440,17 +442,17 @@ class InDialog:
         return made
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """Return None: the dialog goes on as it was agreed. See rewriter.Case."""
+        """Return None: the dialog goes on as it was agreed. See rewriter.MessageRewriter."""
         return None
 
     def _note_relay(self, relay: str) -> None:
         """Note a changed relay session: the earlier engine may be dead, and another one has it now."""
         if relay != self._relay:
             self._relay = relay
-            self._calls.relayed_by(self.leg, self.callee_tag, relay)
+            self._calls.relayed_by(self.route, self.callee_tag, relay)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         reach, asked = self._reach, self._asked
         self._has_answer = True
         user = asked.to.uri.user or "anonymous"
@@ -459,10 +461,10 @@ class InDialog:
         gr = ""
         if reached is not None and "contact" in response.headers:
             gr = reach.gr(reached, is_private=is_private)
-        view = View(
+        presented = PresentedHeaders(
             from_=self._to,
             to=self._from,
-            place=reach.place_on(self._exchange.flow),
+            place=reach.place_on(self._incoming.flow),
             contact=user,
             gr=gr,
             secret=self._receiver_secret,
@@ -470,9 +472,9 @@ class InDialog:
             scheme=scheme_of(asked.target),
         )
         body, typed = self._response_body(response, body, user)
-        extra = session.granted(asked, response)[0] if self._exchange.method.has_timer else ()
+        extra = session.granted(asked, response)[0] if self._incoming.method.has_timer else ()
         extra = (*extra, *typed, *self._redirected)
-        return shown_response(asked, response, view, body, extra)
+        return shown_response(asked, response, presented, body, extra)
 
     def _response_body(
         self, response: Response, made: bytes | None, shown: str
@@ -486,17 +488,17 @@ class InDialog:
         if made is None:
             turned = leg_rules.turned(self._legs) if self._legs is not None else None
             made = quick_sdp(sdp_of(response), turned, secret, is_offer=not self._offers)
-        if self._exchange.method.is_invite and is_reliable(response):
+        if self._incoming.method.is_invite and is_reliable(response):
             is_first = self._settled is None
             self._bridge.offers.note(self._asked, response, is_offer=is_first and not self._offers)
             self._settled = made
-        return packed(response, made, secret, shown, alone=is_browser(self._exchange.flow.transport))
+        return packed(response, made, secret, shown, alone=is_browser(self._incoming.flow.transport))
 
     def relayed(self, number: int, response: Response) -> None:
-        """See rewriter.Case."""
-        if self._exchange.method.has_timer and 200 <= response.status < 300 and self.leg.call:
+        """See rewriter.MessageRewriter."""
+        if self._incoming.method.has_timer and 200 <= response.status < 300 and self.route.call:
             _, seconds = session.granted(self._asked, response)
-            self._calls.refreshed(self.leg, self.callee_tag, seconds)
+            self._calls.refreshed(self.route, self.callee_tag, seconds)
             self._note_contact(response)
 
     def _note_contact(self, response: Response) -> None:
@@ -504,23 +506,23 @@ class InDialog:
         reached = self._reached
         contact = response_contact(response, reached.contact) if reached is not None else ""
         if reached is not None and contact and contact != reached.contact:
-            self._calls.moved(self.leg, self.callee_tag, replace(reached, contact=contact))
+            self._calls.moved(self.route, self.callee_tag, replace(reached, contact=contact))
 
     def refused(self, status: int) -> None:
-        """Note a BYE that was lost: it is delivered later. See rewriter.Case.
+        """Note a BYE that was lost: it is delivered later. See rewriter.MessageRewriter.
 
         After any other refused request the dialog goes on without it.
         """
-        if self._exchange.method.hangs_up and not self._has_answer and self.leg.call:
-            asked, leg = self._asked, self.leg
-            target = self._reached or self._calls.other_party(leg) or nowhere(leg.receiver)
+        if self._incoming.method.hangs_up and not self._has_answer and self.route.call:
+            asked, route = self._asked, self.route
+            target = self._reached or self._calls.other_party(route) or nowhere(route.receiver)
             tags = asked.to.tag or "", asked.from_.tag or ""
-            line = Line(target, self._from, self._to)
-            speech = Speech(asked.call_id, line, *tags, leg.sender, asked.cseq[0])
+            handle = DialogHandle(target, self._from, self._to)
+            speech = Speech(asked.call_id, handle, *tags, route.sender, asked.cseq[0])
             self._calls.undelivered(speech, "")
 
     def unwanted(self, number: int) -> None:
-        """Do nothing: the session of the relay belongs to the dialog. See rewriter.Case."""
+        """Do nothing: the session of the relay belongs to the dialog. See rewriter.MessageRewriter."""
 
     def _named_target(self) -> Named:
         """Return the binding that the Request-URI names, if it is one of the other party of this dialog."""
@@ -528,18 +530,18 @@ class InDialog:
         named = self._reach.read_gr(gr) if gr else None
         return (
             named
-            if named is not None and named.phone == self.leg.receiver
-            else Named(self.leg.receiver, b"", b"")
+            if named is not None and named.phone == self.route.receiver
+            else Named(self.route.receiver, b"", b"")
         )
 
 
-def _legs(leg: Leg) -> Legs | None:
-    return leg_rules.parse_legs(leg.media) if leg.media else None
+def _legs(route: RouteToken) -> Legs | None:
+    return leg_rules.parse_legs(route.media) if route.media else None
 
 
-def _way_of_dialog(request: Request, leg: Leg) -> tuple[str, str]:
+def _way_of_dialog(request: Request, route: RouteToken) -> tuple[str, str]:
     """Return the call, or the dialog outside a call, and the phone that sends in it."""
-    return leg.call or request.call_id, leg.sender
+    return route.call or request.call_id, route.sender
 
 
 def _user(address: str) -> str:

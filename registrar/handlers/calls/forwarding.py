@@ -40,7 +40,7 @@ from typing import Final
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.rules import forward
 from registrar.rules.forking import TIMEOUT, Best, Cancel, Fork, Relay, Step
-from registrar.rules.identity import person, secret_of
+from registrar.rules.identity import identity_of, secret_of
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response
 from registrar.transaction import Key, TableFull
@@ -50,11 +50,11 @@ from ..network import Network, ServerRequest
 from .accepted import Accepted, hang_up, readable_tag
 from .backlog import UNREADABLE, Backlog, Body, Refused, refusal
 from .reach import Reach, Way
-from .rewriter import Case
+from .rewriter import MessageRewriter
 
 CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for this time is over (section 9.1)."""
-HOP_SECONDS: Final = 2.0
+NODE_SECONDS: Final = 2.0
 """How long another node may take to say that it has an INVITE."""
 SILENT_SECONDS: Final = 6.0
 """How long a phone that answers no pings is tried: the request is sent four times by then."""
@@ -72,7 +72,7 @@ class _Branch:
     sent: Request | None = None
     key: Key | None = None
     final: Response | None = None
-    heir: Accepted | None = None
+    late_answers: Accepted | None = None
     """The handler of each further 2xx, set when the first one has gone back."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     """Timers for the case that the branch does not answer."""
@@ -99,8 +99,8 @@ class Forwarder:
 
     async def forward(
         self,
-        exchange: ServerRequest,
-        case: Case,
+        incoming: ServerRequest,
+        rewriter: MessageRewriter,
         caller: str,
         devices: Sequence[Sequence[Target]],
         *,
@@ -110,9 +110,9 @@ class Forwarder:
 
         `between_nodes`: another node sent the request, and gets every answer unchanged.
         """
-        forwarding = Forwarding(self, exchange, case, caller, between_nodes)
-        case.begin(forwarding)
-        exchange.serve(forwarding)  # this may end it at once: the CANCEL may have come first
+        forwarding = Forwarding(self, incoming, rewriter, caller, between_nodes)
+        rewriter.begin(forwarding)
+        incoming.serve(forwarding)  # this may end it at once: the CANCEL may have come first
         await forwarding.start(devices)
 
 
@@ -121,8 +121,8 @@ class Forwarding:
     """The forwarding of one request; implements the transaction users of `network`."""
 
     means: Forwarder
-    exchange: ServerRequest
-    case: Case
+    incoming: ServerRequest
+    rewriter: MessageRewriter
     caller: str
     """Id of the phone that sent the request."""
     between_nodes: bool = False
@@ -142,7 +142,7 @@ class Forwarding:
 
     @property
     def _is_invite(self) -> bool:
-        return self.exchange.method.is_invite
+        return self.incoming.method.is_invite
 
     async def start(self, devices: Sequence[Sequence[Target]]) -> None:
         """Send the request to all devices at once, to each over its best flow first."""
@@ -160,9 +160,11 @@ class Forwarding:
 
     def cancel(self, reason: str) -> None:
         """See network.ServerTransactionUser."""
-        phone = self.exchange.phone
+        phone = self.incoming.phone
         secret = secret_of(phone)
-        self._reason = reason.replace(secret, person(phone).user) if phone is not None and secret else reason
+        self._reason = (
+            reason.replace(secret, identity_of(phone).user) if phone is not None and secret else reason
+        )
         self._perform(self.fork.give_up(487))
 
     def caller_gone(self) -> None:
@@ -197,7 +199,7 @@ class Forwarding:
     def _wait_for_body(self, number: int, response: Response) -> None:
         backlog = self._backlog
         if backlog is None:
-            backlog = self._backlog = Backlog(self.case, self._takes_time, self._hear)
+            backlog = self._backlog = Backlog(self.rewriter, self._takes_time, self._hear)
         if backlog.add(number, response):
             self.means.start_task(self._work_off(backlog))
 
@@ -208,8 +210,8 @@ class Forwarding:
     def _hear(self, number: int, response: Response, body: Body) -> None:
         branch = self._branches[number]
         status = response.status
-        if branch.heir is not None and branch.key is not None and 200 <= status < 300:
-            branch.heir.answered(branch.key, response)
+        if branch.late_answers is not None and branch.key is not None and 200 <= status < 300:
+            branch.late_answers.answered(branch.key, response)
             return
         if status < 200:
             self._hear_provisional(number, response, body)
@@ -223,7 +225,7 @@ class Forwarding:
         branch.final = response
         branch.stop_waiting()
         if status >= 300 and self.fork.over:
-            self.case.unwanted(number)  # it releases the relay session requested meanwhile
+            self.rewriter.unwanted(number)  # it releases the relay session requested meanwhile
         for step in self.fork.final(number, status):
             if isinstance(step, Relay):
                 self._accept(number, response, body)
@@ -242,7 +244,7 @@ class Forwarding:
         if status == UNREACHED:
             self._again(number, status)
             return True
-        seconds = self.case.offers_again(number, response)
+        seconds = self.rewriter.offers_again(number, response)
         if seconds is None:
             return False
         branch.left.appendleft(branch.way.target)
@@ -275,7 +277,7 @@ class Forwarding:
         elif not self._is_heard():  # its connection closed while this was sent
             self._reject(number, None)
         elif self._is_invite:
-            self._branches[number].heir = self._heir(number, response)
+            self._branches[number].late_answers = self._late_answers(number, response)
 
     def _is_heard(self) -> bool:
         """Return whether the caller is still there.
@@ -293,17 +295,17 @@ class Forwarding:
         self._hang_up(number)
         if answer is not None:
             self._reply(answer)
-        self.case.refused(answer.status if answer is not None else 0)
+        self.rewriter.refused(answer.status if answer is not None else 0)
 
     def _pass(self, number: int, response: Response, body: bytes | None) -> bool:
         """Relay a response; return False if it cannot be parsed."""
         try:
-            shown = self.case.response(number, response, body)
+            shown = self.rewriter.response(number, response, body)
         except MalformedMessage as error:
             log.debug("a response that cannot be read: %s", error)
             return False
-        self.exchange.respond(shown)
-        self.case.relayed(number, response)
+        self.incoming.respond(shown)
+        self.rewriter.relayed(number, response)
         return True
 
     # Steps
@@ -322,18 +324,20 @@ class Forwarding:
     def _best(self, step: Best) -> None:
         self._stop_ringing()
         if step.status == TIMEOUT and not self._is_invite:
-            self.case.refused(step.status)  # RFC 4320 section 4.2: it would come too late, and be sent again
+            self.rewriter.refused(
+                step.status
+            )  # RFC 4320 section 4.2: it would come too late, and be sent again
             return
         if step.branch is not None:
             response = self._branches[step.branch].final
             if response is not None:
                 if not self._pass(step.branch, response, None):
                     self._reply(UNREADABLE_ANSWER)
-                self.case.refused(step.status)
+                self.rewriter.refused(step.status)
                 return
         answer = self._own_answer(step.status)
         self._reply(answer)
-        self.case.refused(0 if self._gone else answer.status)
+        self.rewriter.refused(0 if self._gone else answer.status)
 
     def _own_answer(self, status: int) -> Answer:
         """Return an answer that no phone gave, with the warning of a failure on our side."""
@@ -345,7 +349,7 @@ class Forwarding:
 
     def _reply(self, answer: Answer) -> None:
         if not self._gone:
-            self.exchange.reply(answer)
+            self.incoming.reply(answer)
 
     def _cancel(self, step: Cancel) -> None:
         branch = self._branches[step.branch]
@@ -370,7 +374,7 @@ class Forwarding:
         """End the dialog that a 2xx has made; only an INVITE makes one."""
         branch = self._branches[number]
         response, sent, way = branch.final, branch.sent, branch.way
-        self.case.unwanted(number)
+        self.rewriter.unwanted(number)
         if response is None or sent is None or way is None or readable_tag(response) is None:
             return
         if self._is_invite:
@@ -386,7 +390,7 @@ class Forwarding:
 
     @property
     def _is_new_dialog(self) -> bool:
-        return self.exchange.request.to.tag is None
+        return self.incoming.request.to.tag is None
 
     def _let_go(self) -> None:
         """Release an answered INVITE, except for the state that late responses need."""
@@ -394,13 +398,13 @@ class Forwarding:
             return
         for key, number in self._numbers.items():
             branch = self._branches[number]
-            self.means.network.entrust(key, branch.heir if branch.key == key else None)
+            self.means.network.entrust(key, branch.late_answers if branch.key == key else None)
 
     def _takes_time(self, number: int, response: Response) -> bool:
         """Return whether another service must be asked: not about a 2xx after the relayed one."""
-        return self._branches[number].heir is None and self.case.takes_time(number, response)
+        return self._branches[number].late_answers is None and self.rewriter.takes_time(number, response)
 
-    def _heir(self, number: int, response: Response) -> Accepted | None:
+    def _late_answers(self, number: int, response: Response) -> Accepted | None:
         way = self._branches[number].way
         if way is None:
             return None
@@ -411,7 +415,7 @@ class Forwarding:
             way,
             readable_tag(response) or "",
             self._is_new_dialog,
-            self.exchange.repeater(),
+            self.incoming.repeater(),
         )
 
     # Branches
@@ -424,7 +428,7 @@ class Forwarding:
             if way is None:
                 continue
             try:
-                request = await self.case.request(number, way)
+                request = await self.rewriter.request(number, way)
             except (MediaRefused, StoreUnavailable) as error:
                 branch.refused = refusal(error)
                 self._finish(number, branch.refused.status)
@@ -444,7 +448,7 @@ class Forwarding:
                 self._finish(number, BUSY.status)
                 return
             self._numbers[branch.key] = number
-            patience = HOP_SECONDS if way.node and self._is_invite else 0.0
+            patience = NODE_SECONDS if way.node and self._is_invite else 0.0
             silent = self.means.silent_places
             if silent and (way.target.ip, way.target.port) in silent:
                 patience = SILENT_SECONDS
@@ -475,7 +479,7 @@ class Forwarding:
 
     def _finish(self, number: int, status: int) -> None:
         """End a branch that has failed without an answer of its own."""
-        self.case.unwanted(number)
+        self.rewriter.unwanted(number)
         self._branches[number].stop_waiting()
         self._perform(self.fork.final(number, status))
         self._let_go()

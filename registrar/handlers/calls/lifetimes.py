@@ -5,7 +5,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.ports import Calls, Clock
-from registrar.rules.tokens import Leg
+from registrar.rules.tokens import RouteToken
 from registrar.sip import Request
 
 from ..method import Method
@@ -40,21 +40,21 @@ class Lifetimes:
         elif method.notifies and _is_last(request):
             self.over(_dialog_of(request))
 
-    async def lives(self, leg: Leg, request: Request) -> bool:
+    async def lives(self, route: RouteToken, request: Request) -> bool:
         """Return whether the token's call or subscription still goes on, or ended less than 32 s ago.
 
         Return True if the store is unavailable.
         """
-        if self._has(leg.call):
+        if self._has(route.call):
             return True
         now = self._clock()
-        if not leg.call:
+        if not route.call:
             ended = self._over.get(_dialog_of(request))
-            return now - leg.since < SUBSCRIPTION_SECONDS and not _is_past(ended, now)
-        ended = self._over.get(leg.call)
+            return now - route.since < SUBSCRIPTION_SECONDS and not _is_past(ended, now)
+        ended = self._over.get(route.call)
         if ended is not None:
             return not _is_past(ended, now)
-        return self._seen.get(leg.call, 0.0) > now or await self._is_stored(leg.call, request)
+        return self._seen.get(route.call, 0.0) > now or await self._is_stored(route.call, request)
 
     async def _is_stored(self, id: str, request: Request) -> bool:
         """Read the call once from the store, and return whether its token is still valid.

@@ -11,11 +11,11 @@ from registrar.rules.identity import (
     AS_WITHHELD,
     SIPS,
     WITHHELD_IDENTITY,
-    Person,
-    View,
+    Identity,
+    PresentedHeaders,
     escape,
     folded,
-    person,
+    identity_of,
     plain,
     scheme_of,
     secret_of,
@@ -23,7 +23,7 @@ from registrar.rules.identity import (
 )
 from registrar.rules.legs import is_browser
 from registrar.rules.routing import folded_contact, way_of
-from registrar.rules.tokens import Leg, Line, Target
+from registrar.rules.tokens import DialogHandle, RouteToken, Target
 from registrar.sip import Request, Response
 
 from ..network import ServerRequest
@@ -36,8 +36,8 @@ from .sessions import Sessions
 from .table import CallTable
 
 
-class Invitation:
-    """The messages of one request outside a dialog; implements rewriter.Case."""
+class NewDialogRequest:
+    """The messages of one request outside a dialog; implements rewriter.MessageRewriter."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Invitation:
         destinations: Destinations,
         bridge: Bridge,
         calls: CallTable,
-        exchange: ServerRequest,
+        incoming: ServerRequest,
         caller: Phone,
         callee: Devices,
         caller_target: Target,
@@ -57,20 +57,20 @@ class Invitation:
         self._senders = senders
         self._destinations = destinations
         self._calls = calls
-        self._exchange = exchange
-        self._asked = exchange.request
+        self._incoming = incoming
+        self._asked = incoming.request
         self._caller = caller
         self._callee = callee
         self._caller_target = caller_target
         self._phones = {phone.id: phone for phone in callee.phones}
-        self._is_registered = senders.is_registered(exchange.flow, caller.id)
+        self._is_registered = senders.is_registered(incoming.flow, caller.id)
         self._own = plain(self._asked.from_)
         """The caller's address as the caller knows it."""
         self._dialled = plain(self._asked.to)
         self._is_private = privacy.is_anonymous(self._asked)
-        self._shown = WITHHELD_IDENTITY if self._is_private else str(person(caller))
+        self._shown = WITHHELD_IDENTITY if self._is_private else str(identity_of(caller))
         """The caller as callees see it. The record of the call names the caller even if it is anonymous."""
-        self._user = ANONYMOUS if self._is_private else person(caller).user
+        self._user = ANONYMOUS if self._is_private else identity_of(caller).user
         self._shown_folded = AS_WITHHELD if self._is_private else AS_SHOWN
         self._callee_user = escape(callee.number) or "anonymous"
         self._callee_address = f"<sip:{self._callee_user}@{caller.domain}>"
@@ -81,9 +81,9 @@ class Invitation:
         if self._is_callee_private:
             self._callee_user = ANONYMOUS
         self._mark = mark
-        self._extra = session.asked(self._asked) if exchange.method.has_timer else ()
-        self._id = calls.new_id() if exchange.method.is_invite else ""
-        self._sessions = Sessions(bridge, self._id, self._asked, exchange.flow, caller, secret_of(caller))
+        self._extra = session.asked(self._asked) if incoming.method.has_timer else ()
+        self._id = calls.new_id() if incoming.method.is_invite else ""
+        self._sessions = Sessions(bridge, self._id, self._asked, incoming.flow, caller, secret_of(caller))
         self._ways: dict[int, Way] = {}
         self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
@@ -105,9 +105,9 @@ class Invitation:
             domain=caller.domain,
             caller=Party(
                 caller.id,
-                caller.extension or person(caller).user,
+                caller.extension or identity_of(caller).user,
                 caller.name,
-                self._exchange.flow.transport,
+                self._incoming.flow.transport,
                 asked.from_.tag or "",
                 cseq=asked.cseq[0],
             ),
@@ -116,22 +116,22 @@ class Invitation:
             started_at=calls.clock(),
             process=calls.process,
         )
-        line = Line(self._caller_target, self._dialled, self._own)
-        is_watched = self._is_registered or self._exchange.flow.transport != "udp"
-        calls.begin(self._call, line, ringing, is_watched=is_watched)
+        handle = DialogHandle(self._caller_target, self._dialled, self._own)
+        is_watched = self._is_registered or self._incoming.flow.transport != "udp"
+        calls.begin(self._call, handle, ringing, is_watched=is_watched)
 
-    # rewriter.Case
+    # rewriter.MessageRewriter
 
     async def request(self, number: int, way: Way) -> Request:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         reach, asked = self._reach, self._asked
         phone = self._phones.get(way.target.phone)
         body, typed = await self._request_body(number, way, phone or self._caller)
         self._ways[number] = way
         route = ""
-        if self._exchange.method.records_route:
-            route = reach.route(self._callees_leg(number, way), asked.call_id)
-        view = View(
+        if self._incoming.method.records_route:
+            route = reach.route(self._callees_token(number, way), asked.call_id)
+        presented = PresentedHeaders(
             from_=self._shown,
             to=self._callee_address,
             place=reach.place(way),
@@ -145,7 +145,7 @@ class Invitation:
         )
         extra = (*self._extra, *typed)
         uri, caller = way.target.contact, self._caller.id
-        return reach.show(asked, uri, way, view, body, extra, caller=caller, mark=self._mark)
+        return reach.show(asked, uri, way, presented, body, extra, caller=caller, mark=self._mark)
 
     async def _request_body(self, number: int, way: Way, phone: Phone) -> tuple[bytes, session.Extra]:
         """Return the body for one branch and the headers that go with it."""
@@ -156,11 +156,11 @@ class Invitation:
         return packed(asked, made, secret, self._user, alone=is_browser(way.target.transport))
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         return 300 <= response.status < 400 or self._sessions.takes_time(number, response)
 
     async def body(self, number: int, response: Response) -> bytes:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         if 300 <= response.status < 400:
             self._redirected[number] = await self._destinations.redirected(self._caller, response)
             return response.body
@@ -168,25 +168,25 @@ class Invitation:
         return await self._sessions.answer(number, response, secret)
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         return self._sessions.offers_again(number, response.status)
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         reach, asked = self._reach, self._asked
         target = self._reached(number, response)
         secret = secret_of(self._phones.get(target.phone))
-        makes_dialog = self._exchange.method.records_route and 100 < response.status < 300
+        makes_dialog = self._incoming.method.records_route and 100 < response.status < 300
         route = ""
         if makes_dialog:
             route = self._callers_route(number, target, response)
         is_private = self._is_callee_private
         if response.headers.get(privacy.HEADER) is not None:
             is_private = is_private or privacy.hides_identity(response)
-        view = View(
+        presented = PresentedHeaders(
             from_=self._callee_person,
             to=self._own,
-            place=reach.place_on(self._exchange.flow),
+            place=reach.place_on(self._incoming.flow),
             contact=self._callee_user,
             gr=reach.gr(target, is_private=is_private) if "contact" in response.headers else "",
             secret=secret,
@@ -196,9 +196,9 @@ class Invitation:
             scheme=asked.uri.scheme,
         )
         body, typed = self._response_body(number, response, body, secret)
-        extra = session.granted(asked, response)[0] if self._exchange.method.has_timer else ()
+        extra = session.granted(asked, response)[0] if self._incoming.method.has_timer else ()
         extra = (*extra, *typed, *self._redirected.get(number, ()))
-        return shown_response(asked, response, view, body, extra)
+        return shown_response(asked, response, presented, body, extra)
 
     def _response_body(
         self, number: int, response: Response, made: bytes | None, secret: str
@@ -209,17 +209,17 @@ class Invitation:
         if made is None:
             made = self._sessions.quick(number, response, secret)
         self._sessions.shown(number, response, made, self._ways[number].target)
-        alone = is_browser(self._exchange.flow.transport)
+        alone = is_browser(self._incoming.flow.transport)
         return packed(response, made, secret, self._callee_user, alone=alone)
 
     def relayed(self, number: int, response: Response) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         if self._call is None or not 200 <= response.status < 300 or self._winner is not None:
             return
         self._winner = number
         asked = self._asked
         target = self._reached(number, response)
-        line = Line(target, self._shown, self._callee_address)
+        handle = DialogHandle(target, self._shown, self._callee_address)
         callee = Party(
             target.phone,
             self._callee.number,
@@ -230,21 +230,21 @@ class Invitation:
         _, seconds = session.granted(asked, response)
         both = self._sessions.legs(number)
         media = str(both) if both is not None else ""
-        self._calls.answered(self._id, callee, line, media, self._sessions.relay(number), seconds)
+        self._calls.answered(self._id, callee, handle, media, self._sessions.relay(number), seconds)
         self._sessions.taken(number, self._ways[number].target)
         for other in self._sessions.branches:
             if other != number:
                 self.unwanted(other)
 
     def refused(self, status: int) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         for number in self._sessions.branches:
             self.unwanted(number)
         if self._call is not None:
             self._calls.refused(self._id, status)
 
     def unwanted(self, number: int) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         if number != self._winner:
             self._sessions.drop(number)
 
@@ -254,9 +254,9 @@ class Invitation:
         contact = response_contact(response, target.contact)
         return replace(target, contact=contact) if contact and contact != target.contact else target
 
-    def _callees_leg(self, number: int, way: Way) -> Leg:
+    def _callees_token(self, number: int, way: Way) -> RouteToken:
         both = self._sessions.legs(number)
-        return Leg(
+        return RouteToken(
             self._id,
             sender=way.target.phone,
             receiver=self._caller.id,
@@ -280,13 +280,13 @@ class Invitation:
         about = target, self._sessions.relay(number), is_tagged
         known = self._routes.get(number)
         if known is None or known[0] != about:
-            leg = self._callers_leg(number, target, is_tagged=is_tagged)
-            known = self._routes[number] = about, self._reach.route(leg, self._asked.call_id)
+            token = self._callers_token(number, target, is_tagged=is_tagged)
+            known = self._routes[number] = about, self._reach.route(token, self._asked.call_id)
         return known[1]
 
-    def _callers_leg(self, number: int, target: Target, *, is_tagged: bool) -> Leg:
-        flow, both = self._exchange.flow, self._sessions.legs(number)
-        return Leg(
+    def _callers_token(self, number: int, target: Target, *, is_tagged: bool) -> RouteToken:
+        flow, both = self._incoming.flow, self._sessions.legs(number)
+        return RouteToken(
             self._id,
             sender=self._caller.id,
             receiver=target.phone,
@@ -303,5 +303,5 @@ class Invitation:
         )
 
 
-def _callee_person(callee: Devices, domain: str) -> Person:
-    return Person(callee.number, callee.name, domain)
+def _callee_person(callee: Devices, domain: str) -> Identity:
+    return Identity(callee.number, callee.name, domain)

@@ -7,7 +7,7 @@ from typing import Final
 from registrar.ports import Clock
 from registrar.rules.forward import COOKIE
 from registrar.rules.identity import hops_left
-from registrar.rules.tokens import HOP_SECONDS, Hop
+from registrar.rules.tokens import PERMIT_SECONDS, RelayPermit
 from registrar.sip import Headers, Request, Response
 
 from ..answers import Answer
@@ -23,7 +23,7 @@ PLACED: Final = frozenset({"contact", "record-route", "refer-to"})
 log = logging.getLogger(__name__)
 
 
-class Hops:
+class NodeRelay:
     """Handler of requests that carry a permit."""
 
     def __init__(
@@ -38,74 +38,74 @@ class Hops:
         self._used: dict[str, int] = {}
         """Permits that were used recently, oldest first, and when each was issued."""
 
-    async def serve(self, exchange: ServerRequest, hop: Hop) -> None:
+    async def serve(self, incoming: ServerRequest, permit: RelayPermit) -> None:
         """Forward the request over the flow that the permit names.
 
         If that flow is gone, answer 430 (RFC 5626 section 5.3.1). If the permit was used before, answer 403.
         """
-        reach, request = self._forwarder.reach, exchange.request
-        if not self._is_first(hop):
+        reach, request = self._forwarder.reach, incoming.request
+        if not self._is_first(permit):
             log.warning("a leave of another node was used twice: %s", request.call_id)
-            if not exchange.method.is_answered:
-                exchange.drop("ack", "its leave was used before")
-            elif exchange.accept():  # else it is a duplicate that the network made
-                exchange.reply(Answer(403, why="Route: this leave was used before"))
+            if not incoming.method.is_answered:
+                incoming.drop("ack", "its leave was used before")
+            elif incoming.accept():  # else it is a duplicate that the network made
+                incoming.reply(Answer(403, why="Route: this leave was used before"))
             return
-        way = reach.way(hop.target) if hop.target.node == reach.node else None
-        if not exchange.method.is_answered:
+        way = reach.way(permit.target) if permit.target.node == reach.node else None
+        if not incoming.method.is_answered:
             if way is not None:
                 relayed = _placed(request, way, reach.via(way), reach.place(way))
                 self._forwarder.network.send(relayed, way.flow)
             else:
-                exchange.drop("ack", "the flow of its leave is gone")
+                incoming.drop("ack", "the flow of its leave is gone")
             return
-        if not exchange.accept():  # if a refusal is lost, the request comes again, with a used permit
+        if not incoming.accept():  # if a refusal is lost, the request comes again, with a used permit
             return
         if way is None or hops_left(request) < 1:
-            exchange.reply(Answer(483 if way is not None else 430))
+            incoming.reply(Answer(483 if way is not None else 430))
             return
         passing = _Passing(reach, request)
-        await self._forwarder.forward(exchange, passing, hop.caller, [[hop.target]], between_nodes=True)
-        self._lifetimes.passed(request, exchange.method)
+        await self._forwarder.forward(incoming, passing, permit.caller, [[permit.target]], between_nodes=True)
+        self._lifetimes.passed(request, incoming.method)
 
-    def _is_first(self, hop: Hop) -> bool:
+    def _is_first(self, permit: RelayPermit) -> bool:
         """Note that the permit is used, and return whether this was its first use.
 
         A retransmission has a server transaction and does not come here.
         """
-        oldest = self._clock() - 2 * HOP_SECONDS
+        oldest = self._clock() - 2 * PERMIT_SECONDS
         while self._used and next(iter(self._used.values())) < oldest:
             del self._used[next(iter(self._used))]
-        if hop.mark in self._used:
+        if permit.mark in self._used:
             return False
-        self._used[hop.mark] = hop.issued
+        self._used[permit.mark] = permit.issued
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Passing:
-    """A request from another node, which needs no changes of its own; implements rewriter.Case."""
+    """A request from another node, which needs no changes of its own; implements rewriter.MessageRewriter."""
 
     reach: Reach
     asked: Request
 
     def begin(self, ringing: Ringing) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
 
     async def request(self, number: int, way: Way) -> Request:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         return _placed(self.asked, way, self.reach.via(way, COOKIE), self.reach.place(way))
 
     def takes_time(self, number: int, response: Response) -> bool:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         return False
 
     async def body(self, number: int, response: Response) -> bytes:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         return response.body
 
     def offers_again(self, number: int, response: Response) -> float | None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
         return None
 
     def response(self, number: int, response: Response, body: bytes | None) -> Response:
@@ -115,13 +115,13 @@ class _Passing:
         return Response(response.status, response.reason, Headers(rows), response.body)
 
     def relayed(self, number: int, response: Response) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
 
     def refused(self, status: int) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
 
     def unwanted(self, number: int) -> None:
-        """See rewriter.Case."""
+        """See rewriter.MessageRewriter."""
 
 
 def _placed(request: Request, way: Way, via: str, place: str) -> Request:

@@ -8,8 +8,8 @@ from registrar.model import Flow, Process
 from registrar.ports import Clock
 from registrar.rules import forward
 from registrar.rules.hosts import OurHosts
-from registrar.rules.identity import View, place, shown_request
-from registrar.rules.tokens import Hop, Leg, Named, Seal, Target
+from registrar.rules.identity import PresentedHeaders, place, shown_request
+from registrar.rules.tokens import Named, RelayPermit, RouteToken, Target, TokenCodec
 from registrar.sip import Request
 
 PLACE: Final = "place.invalid"
@@ -40,7 +40,7 @@ class Reach:
         open_flow: Callable[[Target], Flow | None],
         node_flow: Callable[[str], Flow | None],
         neighbour: Callable[[str], Neighbour | None],
-        seal: Seal,
+        codec: TokenCodec,
         salt: Callable[[], bytes],
         hosts: OurHosts,
         clock: Clock,
@@ -55,7 +55,7 @@ class Reach:
         self._open_flow = open_flow
         self._node_flow = node_flow
         self._neighbour = neighbour
-        self._seal = seal
+        self._codec = codec
         self.salt = salt
         self._clock = clock
         self._process = process
@@ -92,12 +92,12 @@ class Reach:
         """Return our address as the peer at the other end of `flow` reaches it."""
         return place(flow, self._hosts.public)
 
-    def leave(self, way: Way, caller: str, request: Request) -> tuple[tuple[str, str], ...]:
+    def permit(self, way: Way, caller: str, request: Request) -> tuple[tuple[str, str], ...]:
         """Return a Route with a permit for another node, for this request only; empty if the flow is here."""
         if not way.node:
             return ()
-        hop = Hop(way.target, caller, request.headers.get("cseq") or "", int(self._clock()))
-        token = self._seal.hop(hop, request.call_id, self.salt())
+        permit = RelayPermit(way.target, caller, request.headers.get("cseq") or "", int(self._clock()))
+        token = self._codec.permit(permit, request.call_id, self.salt())
         return (("Route", f"<sip:{token}@{way.node};lr>"),)
 
     def gr(self, target: Target, *, is_private: bool) -> str:
@@ -105,22 +105,22 @@ class Reach:
 
         If its party withholds its identity, the token is salted, so that it cannot identify the device.
         """
-        return self._seal.target(target, self.salt() if is_private else b"")
+        return self._codec.target(target, self.salt() if is_private else b"")
 
     def read_gr(self, gr: str) -> Named | None:
         """Return what a `gr` token names, or None if it is not one of this service."""
-        return self._seal.read_target(gr)
+        return self._codec.read_target(gr)
 
-    def route(self, leg: Leg, call_id: str) -> str:
+    def route(self, route: RouteToken, call_id: str) -> str:
         """Return the token for a Record-Route."""
-        return self._seal.leg(leg, call_id)
+        return self._codec.route(route, call_id)
 
     def show(
         self,
         asked: Request,
         uri: str,
         way: Way,
-        view: View,
+        presented: PresentedHeaders,
         body: bytes,
         extra: tuple[tuple[str, str], ...],
         *,
@@ -131,8 +131,8 @@ class Reach:
 
         Its branch begins with `mark`.
         """
-        extra = (*extra, *self.leave(way, caller, asked))
-        return shown_request(asked, uri, self.via(way, mark), view, body, self._hosts.has, extra)
+        extra = (*extra, *self.permit(way, caller, asked))
+        return shown_request(asked, uri, self.via(way, mark), presented, body, self._hosts.has, extra)
 
     def _here(self, target: Target) -> Way | None:
         flow = self._open_flow(target)

@@ -14,7 +14,7 @@ class Ringing(Protocol):
         """Give it up with this status."""
 
 
-class Case(Protocol):
+class MessageRewriter(Protocol):
     """The particular part of a request: its form for the other side, and the meaning of its answers."""
 
     def begin(self, ringing: Ringing) -> None:

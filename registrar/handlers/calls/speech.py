@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from registrar.model import Call, Party
 from registrar.rules import forward
 from registrar.rules.routing import is_allowed, is_sips
-from registrar.rules.tokens import Line, Target, read_line
+from registrar.rules.tokens import DialogHandle, Target, read_handle
 from registrar.sip import Request
 
 from .reach import Reach, Way
@@ -18,7 +18,7 @@ class Speech:
 
     call_id: str
     """The Call-ID of the dialog."""
-    line: Line
+    handle: DialogHandle
     tag: str
     """The tag of the party that receives the request."""
     other_tag: str
@@ -39,7 +39,7 @@ class Speech:
     @property
     def target(self) -> Target:
         """Return the last known target of the party."""
-        return self.line.target
+        return self.handle.target
 
     def request(self, reach: Reach, way: Way, method: str, number: int, reason: str = "") -> Request:
         """Return the request, with `number` in its CSeq.
@@ -50,13 +50,13 @@ class Speech:
             method,
             self.target.contact or way.target.contact,
             reach.via(way),
-            _tagged(self.line.from_, self.other_tag),
-            _tagged(self.line.to, self.tag),
+            _tagged(self.handle.from_, self.other_tag),
+            _tagged(self.handle.to, self.tag),
             self.call_id,
             number,
             reason,
         )
-        for name, value in reach.leave(way, self.other_phone, request):
+        for name, value in reach.permit(way, self.other_phone, request):
             request.headers.add(name, value)
         return request
 
@@ -77,10 +77,10 @@ def to_callee(call: Call) -> Speech | None:
 
 
 def _to(call: Call, party: Party, other: Party) -> Speech | None:
-    line = read_line(party.target)
-    if line is None:
+    handle = read_handle(party.target)
+    if handle is None:
         return None
-    return Speech(call.call_id, line, party.tag, other.tag, other.phone, other.cseq)
+    return Speech(call.call_id, handle, party.tag, other.tag, other.phone, other.cseq)
 
 
 def _tagged(address: str, tag: str) -> str:

@@ -12,8 +12,8 @@ from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, 
 from registrar.ports import Calls, Clock, Location
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
-from registrar.rules.routing import again, is_on, named_of
-from registrar.rules.tokens import Leg, Line, Target, dump_line, read_line
+from registrar.rules.routing import is_on, named_of, reroute
+from registrar.rules.tokens import DialogHandle, RouteToken, Target, dump_handle, read_handle
 
 from ..network import Network, SilentPhones
 from .absent import GRACE_SECONDS, Absent
@@ -64,8 +64,8 @@ class News:
 class _Entry:
     call: Call
     """The call as it is stored, except for the lines."""
-    caller: Line
-    callee: Line | None
+    caller: DialogHandle
+    callee: DialogHandle | None
     """None: the call is not answered."""
     ringing: Ringing | None
     put_at: float
@@ -127,19 +127,21 @@ class CallTable:
 
     # Events of a call
 
-    def begin(self, call: Call, caller: Line, ringing: Ringing, *, is_watched: bool = True) -> None:
+    def begin(self, call: Call, caller: DialogHandle, ringing: Ringing, *, is_watched: bool = True) -> None:
         """Add a call whose INVITE goes out."""
         now = self.clock()
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
         self._store.started(call)
 
-    def answered(self, id: str, callee: Party, line: Line, media: str, relay: str, seconds: int) -> None:
+    def answered(
+        self, id: str, callee: Party, handle: DialogHandle, media: str, relay: str, seconds: int
+    ) -> None:
         """Note that the call was answered; its session expires after `seconds`, or never if that is 0."""
         entry = self._entries.get(id)
         if entry is None:
             return
         now = self.clock()
-        entry.ringing, entry.callee, entry.media = None, line, media
+        entry.ringing, entry.callee, entry.media = None, handle, media
         entry.put_at = now
         entry.call = replace(
             entry.call,
@@ -152,18 +154,18 @@ class CallTable:
         self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
         self._store.answered(_whole(entry))
 
-    def leg_of_answer(self, leg: Leg, tag: str) -> Leg:
+    def leg_of_answer(self, route: RouteToken, tag: str) -> RouteToken:
         """Return the caller's leg to the phone that answered with that tag.
 
         baresip keeps the route of the phone that rang first, also if another phone has answered.
         """
-        entry = self._entries.get(leg.call)
-        if entry is None or entry.callee is None or not leg.is_caller:
-            return leg
+        entry = self._entries.get(route.call)
+        if entry is None or entry.callee is None or not route.is_caller:
+            return route
         callee, relay = entry.call.callee, entry.call.relay
-        if callee.tag != tag or (leg.receiver == callee.phone and leg.relay == relay):
-            return leg
-        return replace(leg, receiver=callee.phone, media=entry.media, relay=relay)
+        if callee.tag != tag or (route.receiver == callee.phone and route.relay == relay):
+            return route
+        return replace(route, receiver=callee.phone, media=entry.media, relay=relay)
 
     def refused(self, id: str, status: int) -> None:
         """Note that the call was not answered; status 0: the caller has gone."""
@@ -172,70 +174,74 @@ class CallTable:
             cause = entry.cause or CAUSES.get(status, Cause.FAILED)
             self._end(entry, Ending(cause, self.clock(), status, entry.by))
 
-    def hung_up(self, leg: Leg, tag: str) -> None:
+    def hung_up(self, route: RouteToken, tag: str) -> None:
         """Note a BYE in the dialog where the callee has this tag: the call may have other dialogs."""
-        side = "caller" if leg.is_caller else "callee"
-        entry = self._entries.get(leg.call)
+        side = "caller" if route.is_caller else "callee"
+        entry = self._entries.get(route.call)
         if entry is None:
-            self._bridge.delete(leg.relay)
-            self.lifetimes.over(leg.call)
-            self._tell(News(leg.call, ended=side, tag=tag))
+            self._bridge.delete(route.relay)
+            self.lifetimes.over(route.call)
+            self._tell(News(route.call, ended=side, tag=tag))
         elif _is_about(entry, tag):
             self._ended_by(entry, side)
 
-    def seen(self, leg: Leg, tag: str, cseq: int, target: Target | None) -> None:
+    def seen(self, route: RouteToken, tag: str, cseq: int, target: Target | None) -> None:
         """Note the CSeq number and the current target of a party that has sent a request."""
-        entry = self._entries.get(leg.call)
+        entry = self._entries.get(route.call)
         if entry is None or not _is_about(entry, tag):
             return
-        if target is not None and leg.is_caller:
+        if target is not None and route.is_caller:
             entry.caller = replace(entry.caller, target=target)
         elif target is not None and entry.callee is not None:
             entry.callee = replace(entry.callee, target=target)
-        if leg.is_caller:
+        if route.is_caller:
             entry.caller_cseq = max(entry.caller_cseq, cseq)
         else:
             entry.callee_cseq = max(entry.callee_cseq, cseq)
 
-    def moved(self, leg: Leg, tag: str, target: Target) -> None:
-        """Note the new target of the party that has answered a request of `leg`."""
-        entry = self._entries.get(leg.call)
+    def moved(self, route: RouteToken, tag: str, target: Target) -> None:
+        """Note the new target of the party that has answered a request of `route`."""
+        entry = self._entries.get(route.call)
         if entry is None or not _is_about(entry, tag):
             return
-        if leg.is_caller and entry.callee is not None:
+        if route.is_caller and entry.callee is not None:
             entry.callee = replace(entry.callee, target=target)
-        elif not leg.is_caller:
+        elif not route.is_caller:
             entry.caller = replace(entry.caller, target=target)
 
-    def other_party(self, leg: Leg) -> Target | None:
+    def other_party(self, route: RouteToken) -> Target | None:
         """Return the target of the other party, or None if it is not known here."""
-        entry = self._entries.get(leg.call)
-        line = (entry.callee if leg.is_caller else entry.caller) if entry is not None else None
-        return line.target if line is not None and line.target.phone == leg.receiver else None
+        entry = self._entries.get(route.call)
+        handle = (entry.callee if route.is_caller else entry.caller) if entry is not None else None
+        return handle.target if handle is not None and handle.target.phone == route.receiver else None
 
-    async def other_party_elsewhere(self, leg: Leg) -> Target | None:
+    async def other_party_elsewhere(self, route: RouteToken) -> Target | None:
         """Return the target of the other party of a call that another node has, or None if it is unknown."""
-        if not leg.call or leg.call in self._entries:
+        if not route.call or route.call in self._entries:
             return None
         try:
-            (call,) = await self._store.load([leg.call])
+            (call,) = await self._store.load([route.call])
         except StoreUnavailable:
             return None
-        line = read_line((call.callee if leg.is_caller else call.caller).target) if call is not None else None
-        return line.target if line is not None and line.target.phone == leg.receiver else None
+        handle = (
+            read_handle((call.callee if route.is_caller else call.caller).target)
+            if call is not None
+            else None
+        )
+        return handle.target if handle is not None and handle.target.phone == route.receiver else None
 
-    def relayed_by(self, leg: Leg, tag: str, relay: str) -> None:
+    def relayed_by(self, route: RouteToken, tag: str, relay: str) -> None:
         """Note a new relay session: the engine that had the media is dead."""
-        entry = self._entries.get(leg.call)
+        entry = self._entries.get(route.call)
         if entry is not None and _is_about(entry, tag):
             entry.call = replace(entry.call, relay=relay)
 
-    def refreshed(self, leg: Leg, tag: str, seconds: int) -> None:
+    def refreshed(self, route: RouteToken, tag: str, seconds: int) -> None:
         """Extend the session to `seconds` from now; 0: it expires no more (RFC 4028 section 7.2)."""
-        entry = self._entries.get(leg.call)
+        entry = self._entries.get(route.call)
         expires_at = self.clock() + seconds if seconds else 0.0
         if entry is None:
-            self._tell(News(leg.call, expires_at=expires_at, tag=tag))
+            self._tell(News(route.call, expires_at=expires_at, tag=tag))
         elif _is_about(entry, tag):
             entry.call = replace(entry.call, expires_at=expires_at)
 
@@ -274,7 +280,7 @@ class CallTable:
         if entry is not None:
             await self._terminate(entry, Cause.API, by)
 
-    async def bury(self, process: Process) -> int:
+    async def take_over_calls(self, process: Process) -> int:
         """Take over the calls of a process that died, and return how many were taken.
 
         They go on as long as their parties are there. A call that was not answered ends with that process.
@@ -290,7 +296,7 @@ class CallTable:
     def _take_over(self, call: Call) -> None:
         now = self.clock()
         ours = replace(call, process=self.process)
-        caller, callee = read_line(call.caller.target), read_line(call.callee.target)
+        caller, callee = read_handle(call.caller.target), read_handle(call.callee.target)
         if caller is None or callee is None:
             self._bridge.delete(call.relay)
             self._metrics.calls(Cause.LOST)
@@ -347,11 +353,11 @@ class CallTable:
         for entry in self._entries.values():
             if entry.callee is None:
                 continue  # while it rings, its transactions notice the loss
-            for line in (entry.caller, entry.callee):
-                target = line.target
+            for handle in (entry.caller, entry.callee):
+                target = handle.target
                 registration = left.get(f"{target.node} {target.generation} {target.flow}")
                 if registration is not None and target.transport != "udp":
-                    is_caller = line is entry.caller
+                    is_caller = handle is entry.caller
                     self._absent.left(entry.call.id, target, registration, now, is_caller=is_caller)
 
     async def _look_at_caller(self, entry: _Entry) -> None:
@@ -375,10 +381,10 @@ class CallTable:
     def is_now_at(self, id: str, target: Target, *, is_caller: bool) -> None:
         """See absent.Parties. The dialog still knows the party by the Contact that it gave."""
         entry = self._entries.get(id)
-        line = (entry.caller if is_caller else entry.callee) if entry is not None else None
-        if entry is None or line is None:
+        handle = (entry.caller if is_caller else entry.callee) if entry is not None else None
+        if entry is None or handle is None:
             return  # the call ended while the store was read
-        moved = replace(line, target=replace(target, contact=line.target.contact or target.contact))
+        moved = replace(handle, target=replace(target, contact=handle.target.contact or target.contact))
         if is_caller:
             entry.caller = moved
         else:
@@ -390,7 +396,7 @@ class CallTable:
         doubtful: list[_Entry] = []
         for entry in entries:
             entry.looked_at = now
-            missing = [line.target.phone for line in self._lines(entry) if not self._is_connected(line)]
+            missing = [handle.target.phone for handle in self._lines(entry) if not self._is_connected(handle)]
             if missing:
                 doubtful.append(entry)
                 asked |= dict.fromkeys(missing)
@@ -402,14 +408,14 @@ class CallTable:
         found = dict(zip(phones, await self._location.load(phones), strict=True))
         for entry in doubtful:
             lines = self._lines(entry)
-            if all(self._is_there(line, found, now, rings=entry.callee is None) for line in lines):
+            if all(self._is_there(handle, found, now, rings=entry.callee is None) for handle in lines):
                 entry.missed_at = 0.0
             elif not entry.missed_at:
                 entry.missed_at = now
             if entry.missed_at and now - entry.missed_at >= GRACE_SECONDS and entry.call.id in self._entries:
                 await self._terminate(entry, Cause.LOST, "")
 
-    def _lines(self, entry: _Entry) -> tuple[Line, ...]:
+    def _lines(self, entry: _Entry) -> tuple[DialogHandle, ...]:
         """Return the lines to the parties that must be there.
 
         While a call rings, its transactions notice a loss, except that of a caller on UDP.
@@ -419,15 +425,15 @@ class CallTable:
             return (entry.caller,) if is_udp else ()
         return (entry.caller, entry.callee) if entry.is_watched else (entry.callee,)
 
-    def _is_connected(self, line: Line) -> bool:
+    def _is_connected(self, handle: DialogHandle) -> bool:
         """Return whether the connection of the party is open; over UDP there is no connection."""
-        return line.target.transport != "udp" and self._reach.way(line.target) is not None
+        return handle.target.transport != "udp" and self._reach.way(handle.target) is not None
 
-    def _is_there(self, line: Line, found: dict[str, Snapshot], now: Epoch, *, rings: bool) -> bool:
-        snapshot = found.get(line.target.phone)
-        if snapshot is None or self._is_connected(line):
+    def _is_there(self, handle: DialogHandle, found: dict[str, Snapshot], now: Epoch, *, rings: bool) -> bool:
+        snapshot = found.get(handle.target.phone)
+        if snapshot is None or self._is_connected(handle):
             return True
-        if line.target.transport == "udp" and has_fallen_silent(snapshot.live(now), line.target):
+        if handle.target.transport == "udp" and has_fallen_silent(snapshot.live(now), handle.target):
             return False
         return rings or bool(snapshot.heard(now))
 
@@ -475,7 +481,7 @@ class CallTable:
             (snapshot,) = await self._location.load([lost.phone])
         except StoreUnavailable:
             return None
-        targets = again(snapshot.live(self.clock()), named_of(lost))
+        targets = reroute(snapshot.live(self.clock()), named_of(lost))
         return next(iter(speech.ways(self._reach, targets)), None)
 
 
@@ -491,9 +497,9 @@ def _whole(entry: _Entry) -> Call:
     """Return the call with everything that another node needs to end it."""
     call = entry.call
     caller = replace(
-        call.caller, target=dump_line(entry.caller), cseq=max(call.caller.cseq, entry.caller_cseq)
+        call.caller, target=dump_handle(entry.caller), cseq=max(call.caller.cseq, entry.caller_cseq)
     )
     callee = call.callee
     if entry.callee is not None:
-        callee = replace(callee, target=dump_line(entry.callee), cseq=max(callee.cseq, entry.callee_cseq))
+        callee = replace(callee, target=dump_handle(entry.callee), cseq=max(callee.cseq, entry.callee_cseq))
     return replace(call, caller=caller, callee=callee)

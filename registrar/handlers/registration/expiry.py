@@ -10,7 +10,7 @@ from registrar.metrics import Metrics
 from registrar.model import Reason, Snapshot
 from registrar.ports import Clock, Due, Location, Schedule
 from registrar.rules.register import expire
-from registrar.rules.settle import settle
+from registrar.rules.update import build_update
 
 SWEEP_SECONDS: Final = 0.5
 PER_SHARD: Final = 50
@@ -72,7 +72,7 @@ class Expiry:
         now = self._clock()
         outcome = expire(before, now)
         if outcome.events:
-            update = settle(
+            update = build_update(
                 before,
                 outcome.bindings,
                 outcome.events,

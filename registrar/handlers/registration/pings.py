@@ -16,7 +16,7 @@ from registrar.ports import Clock, Location, Sighting, Sightings
 from registrar.rules import pings
 from registrar.rules.pings import PREFIX
 from registrar.rules.register import HEARD, PING_ANSWERED, Accepted, hear, silence
-from registrar.rules.settle import settle
+from registrar.rules.update import build_update
 
 from .rewrite import TRIES, Written, rewrite
 
@@ -400,7 +400,7 @@ class Pings:
 
     def _update(self, phone: str, before: Snapshot, outcome: Accepted, reason: Reason, now: Epoch) -> Update:
         customer = self._customer_of(phone)
-        return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
+        return build_update(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
 
     def _target(self, phone: str, known: _Target | None, binding: Binding) -> _Target:
         """Return the target for `binding`; a new one gets its first ping at a random time in the interval."""

@@ -36,7 +36,7 @@ from registrar.rules.register import (
     read,
     register,
 )
-from registrar.rules.settle import noted, refuse, settle
+from registrar.rules.update import build_update, noted, refuse
 from registrar.sip import Request
 
 from ..admission import Step, Written
@@ -106,7 +106,7 @@ class BindingStep:
         if isinstance(outcome, Rejected):
             return Written(self._rejected(phone, before, outcome, kept, events, now), _rejection(outcome))
         if outcome.bindings != before.bindings or events:
-            update = settle(
+            update = build_update(
                 before,
                 outcome.bindings,
                 (*events, *outcome.events),
@@ -145,7 +145,7 @@ class BindingStep:
         if not outcome.touched <= held:
             return BUSY
         done = (*events, *outcome.events)
-        update = settle(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
+        update = build_update(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
         registrar.location.promise(phone.id, update)
         registrar.bound(phone, update.after)
         registrar.metrics.promises.inc()

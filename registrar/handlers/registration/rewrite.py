@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from registrar.model import Binding, Epoch, EventKind, Reason, Snapshot, Update
 from registrar.ports import Location
 from registrar.rules.register import drop
-from registrar.rules.settle import settle
+from registrar.rules.update import build_update
 
 TRIES: Final = 5
 
@@ -58,4 +58,4 @@ def without(
 ) -> Update:
     """Return the update that removes the bindings `gone`, with an event of this kind for each."""
     outcome = drop(before, gone, kind, str(reason), now)
-    return settle(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)
+    return build_update(before, outcome.bindings, outcome.events, now, reason=reason, customer=customer)

@@ -7,7 +7,7 @@ from registrar.errors import MediaRefused, StoreUnavailable
 from registrar.model import Flow, LegKind, Phone
 from registrar.sip import Credentials, Request, Response, answer, check, expected, ha1, parse, parse_name_addr
 
-from .world import DOMAIN, HOME, Device, Exchange, Sent, World, phone, read_response
+from .world import DOMAIN, HOME, Device, Incoming, Sent, World, phone, read_response
 
 _numbers = count(1)
 
@@ -95,12 +95,12 @@ class Handset:
         made.via = made.via.stamped(self.flow.remote_ip, self.flow.remote_port)
         return made
 
-    async def ask(self, request: Request) -> Exchange:
-        return await self.world.ask(Exchange(request, self.flow))
+    async def ask(self, request: Request) -> Incoming:
+        return await self.world.ask(Incoming(request, self.flow))
 
     async def call(
         self, user: str = "201", method: str = "INVITE", *, cancelled: bool = False, **said: object
-    ) -> Exchange:
+    ) -> Incoming:
         """With credentials, which a first try has been challenged for."""
         uri = user if user.startswith(("sip:", "sips:")) else f"sip:{user}@{DOMAIN}"
         bare = await self.ask(self.request(method, uri, **said))  # type: ignore[arg-type]  # as `request` takes them
@@ -109,7 +109,7 @@ class Handset:
         realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
         said["more"] = (*said.get("more", ()), self.credentials(method, realm, nonce))  # type: ignore[misc]
         request = self.request(method, uri, **said)  # type: ignore[arg-type]  # as `request` takes them
-        return await self.world.ask(Exchange(request, self.flow, is_cancelled=cancelled))
+        return await self.world.ask(Incoming(request, self.flow, is_cancelled=cancelled))
 
     def credentials(self, method: str, realm: str, nonce: str) -> str:
         name, password = self.account.username, self.account.password
@@ -168,9 +168,9 @@ class Handset:
             asked.call_id,
         )
 
-    def dialog(self, exchange: Exchange) -> "Dialog":
+    def dialog(self, incoming: Incoming) -> "Dialog":
         """What the caller knows of the call when it was answered."""
-        response = exchange.responses[-1]
+        response = incoming.responses[-1]
         assert response.status == 200
         contact = parse_name_addr(response.headers.get("contact") or "")
         return Dialog(
@@ -207,7 +207,7 @@ class Dialog:
             body=body,
         )
 
-    async def send(self, method: str, *more: str, body: bytes = b"") -> Exchange:
+    async def send(self, method: str, *more: str, body: bytes = b"") -> Incoming:
         return await self.handset.ask(self.request(method, *more, body=body))
 
 
@@ -260,16 +260,16 @@ class Relay:
             raise MediaRefused("the engine does not take it")
 
 
-async def pair(world: World, **said: object) -> tuple[Handset, Handset, Exchange, Sent]:
+async def pair(world: World, **said: object) -> tuple[Handset, Handset, Incoming, Sent]:
     """Ann calls Bob, and it rings there."""
     ann, bob = await Handset(world, ANN).register(), await Handset(world, BOB, port=5070).register()
-    exchange = await ann.call(**said)  # type: ignore[arg-type]  # as `call` takes them
+    incoming = await ann.call(**said)  # type: ignore[arg-type]  # as `call` takes them
     (sent,) = world.wire.take()
-    return ann, bob, exchange, sent
+    return ann, bob, incoming, sent
 
 
 async def talk(world: World) -> tuple[Dialog, Dialog]:
     """Ann and Bob are in a call: her side and his."""
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     his = await bob.take(sent)
-    return ann.dialog(exchange), his
+    return ann.dialog(incoming), his

@@ -11,7 +11,7 @@ from registrar.handlers.checks import Silence
 from registrar.handlers.checks import Verdict as Claimed
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim
-from registrar.rules.tokens import MARK, SALT_BYTES, Hop, Leg, Target
+from registrar.rules.tokens import MARK, SALT_BYTES, RelayPermit, RouteToken, Target
 from tests.methods import INSIDE, OUTSIDE, SERVED
 
 from .world import DOMAIN, HOME, Device, World, phone, request
@@ -57,13 +57,13 @@ OURS = "<sip:a@192.0.2.10;lr>"
     ],
 )
 def test_the_order_of_checks(method: str, uri: str, more: list[str], status: int) -> None:
-    verdict = World().screen.sort(request(method, uri, more=more), FLOW, Epoch(0))
+    verdict = World().checks.sort(request(method, uri, more=more), FLOW, Epoch(0))
     assert isinstance(verdict, Answer)
     assert verdict.status == status
 
 
 def test_an_ack_is_never_answered() -> None:
-    verdict = World().screen.sort(request("ACK", "tel:200", more=[REQUIRE, NO_HOPS]), FLOW, Epoch(0))
+    verdict = World().checks.sort(request("ACK", "tel:200", more=[REQUIRE, NO_HOPS]), FLOW, Epoch(0))
     assert isinstance(verdict, Silence)
 
 
@@ -76,13 +76,13 @@ def test_an_ack_is_never_answered() -> None:
     ],
 )
 def test_each_unknown_tag_is_named(require: list[str], unsupported: str) -> None:
-    verdict = World().screen.sort(request(more=require), FLOW, Epoch(0))
+    verdict = World().checks.sort(request(more=require), FLOW, Epoch(0))
     assert verdict == Answer(420, headers=(("Unsupported", unsupported),))
 
 
 @pytest.mark.parametrize("method", OUTSIDE)
 def test_what_is_for_another_phone_is_challenged_as_a_proxy_does(method: str) -> None:
-    verdict = World().screen.sort(request(method, USER), FLOW, Epoch(0))
+    verdict = World().checks.sort(request(method, USER), FLOW, Epoch(0))
     assert isinstance(verdict, Answer)
     ((name, value),) = verdict.headers
     assert (verdict.status, name) == (407, "Proxy-Authenticate")
@@ -91,7 +91,7 @@ def test_what_is_for_another_phone_is_challenged_as_a_proxy_does(method: str) ->
 
 @pytest.mark.parametrize("method", [method for method in INSIDE if method != "ACK"])
 def test_what_belongs_to_a_call_needs_our_token(method: str) -> None:
-    assert World().screen.sort(request(method, USER), FLOW, Epoch(0)) == NO_SUCH_CALL
+    assert World().checks.sort(request(method, USER), FLOW, Epoch(0)) == NO_SUCH_CALL
 
 
 @pytest.mark.parametrize(
@@ -108,21 +108,21 @@ def test_a_tag_of_the_callee_without_our_token_is_no_call(method: str, uri: str,
     asked = request(method, uri, to=f"sip:200@{DOMAIN}")
     asked.headers.replace("to", f"<sip:200@{DOMAIN}>;tag=theirs")
     asked._to = None  # a new value is to be read
-    verdict = World().screen.sort(asked, FLOW, Epoch(0))
+    verdict = World().checks.sort(asked, FLOW, Epoch(0))
     assert isinstance(verdict, Answer)
     assert verdict.status == status
 
 
 def test_an_unknown_method_is_told_what_is_served() -> None:
-    verdict = World().screen.sort(request("FOO", USER), FLOW, Epoch(0))
+    verdict = World().checks.sort(request("FOO", USER), FLOW, Epoch(0))
     assert isinstance(verdict, Answer)
     assert dict(verdict.headers)["Allow"] == ", ".join(SERVED)
 
 
 # Tokens of ours in the topmost Route
 
-LEG = Leg("call", "id-a", "id-b", "<sip:200@a>", "<sip:201@a>", is_caller=True)
-HOP = Hop(Target("id-b", "", "udp", "a", "g-a", 0, "192.0.2.1", 5060), "id-a", "1 INVITE", 1_000)
+LEG = RouteToken("call", "id-a", "id-b", "<sip:200@a>", "<sip:201@a>", is_caller=True)
+HOP = RelayPermit(Target("id-b", "", "udp", "a", "g-a", 0, "192.0.2.1", 5060), "id-a", "1 INVITE", 1_000)
 SALT = bytes(SALT_BYTES)
 
 
@@ -133,20 +133,20 @@ def routed(world: World, method: str, user: str, *, tag: bool = True, second: st
     if tag:
         asked.headers.replace("to", f"<sip:200@{DOMAIN}>;tag=theirs")
         asked._to = None  # a new value is to be read
-    return world.screen.sort(asked, FLOW, Epoch(1_001))
+    return world.checks.sort(asked, FLOW, Epoch(1_001))
 
 
 @pytest.mark.parametrize("method", ["BYE", "ACK", "INVITE", "OPTIONS", "FOO"])
 def test_a_token_of_this_call_is_believed(method: str) -> None:
     world = World()
-    token = world.seal.leg(LEG, "call-1")
+    token = world.codec.route(LEG, "call-1")
     assert routed(world, method, token) == LEG
 
 
 def test_a_token_that_does_not_fit_is_none() -> None:
     world = World()
-    token = world.seal.leg(LEG, "call-1")
-    other = world.seal.leg(LEG, "call-2")
+    token = world.codec.route(LEG, "call-1")
+    other = world.codec.route(LEG, "call-2")
     assert routed(world, "BYE", other) == NO_SUCH_CALL
     assert routed(world, "BYE", token, tag=False) == NO_SUCH_CALL, "a dialog has two tags"
     assert routed(world, "BYE", token, second="<sip:x@elsewhere.test;lr>, ") == NO_SUCH_CALL
@@ -157,7 +157,7 @@ def test_a_token_that_does_not_fit_is_none() -> None:
 
 def test_a_leave_of_another_node_is_believed_for_its_request() -> None:
     world = World()
-    token = world.seal.hop(HOP, "call-1", SALT)
+    token = world.codec.permit(HOP, "call-1", SALT)
     assert routed(world, "INVITE", token, tag=False) == replace(HOP, mark=token[:MARK])
     assert routed(world, "BYE", token) == NO_SUCH_CALL
     assert isinstance(routed(world, "ACK", token), Silence)
@@ -165,11 +165,11 @@ def test_a_leave_of_another_node_is_believed_for_its_request() -> None:
 
 def test_a_route_that_cannot_be_read_is_none() -> None:
     asked = request("BYE", USER, more=["Route: <<<"])
-    assert World().screen.sort(asked, FLOW, Epoch(0)) == NO_SUCH_CALL
+    assert World().checks.sort(asked, FLOW, Epoch(0)) == NO_SUCH_CALL
 
 
 def test_options_are_told_what_is_served() -> None:
-    verdict = World().screen.sort(request("OPTIONS"), FLOW, Epoch(0))
+    verdict = World().checks.sort(request("OPTIONS"), FLOW, Epoch(0))
     assert isinstance(verdict, Answer)
     assert dict(verdict.headers) == {
         "Allow": ", ".join(SERVED),
@@ -185,9 +185,9 @@ async def test_credentials_of_ours_are_a_claim_and_others_a_challenge() -> None:
     assert challenge.status == 401
     device.take(challenge)
     device.cseq += 1
-    assert isinstance(world.screen.sort(device.build(600), FLOW, world.clock()), Claim)
+    assert isinstance(world.checks.sort(device.build(600), FLOW, world.clock()), Claim)
     device.nonce = "a" * 43
-    assert isinstance(world.screen.sort(device.build(600), FLOW, world.clock()), Answer)
+    assert isinstance(world.checks.sort(device.build(600), FLOW, world.clock()), Answer)
 
 
 async def test_everybody_gets_the_same_challenge() -> None:
@@ -230,7 +230,7 @@ def test_what_a_stranger_sends_costs_little(method: str, more: list[str]) -> Non
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        verdict = world.screen.sort(asked, FLOW, Epoch(0))
+        verdict = world.checks.sort(asked, FLOW, Epoch(0))
     finally:
         sys.setprofile(before)
     assert isinstance(verdict, Answer)

@@ -6,7 +6,7 @@ import pytest
 
 from registrar.model import Cause, MediaPolicy, Process
 from registrar.rules.forward import CSEQ_MARGIN
-from registrar.rules.tokens import Hop, Line, Target, dump_line
+from registrar.rules.tokens import DialogHandle, RelayPermit, Target, dump_handle
 from registrar.sip import MAX_CSEQ, Response, answer, parse
 
 from .calls.test_node_relay import Nodes
@@ -61,14 +61,14 @@ async def test_a_late_2xx_is_ended_with_a_number_that_is_new() -> None:
 
 async def test_an_answer_that_crosses_the_end_by_the_operator_makes_no_call() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     (id,) = world.store.there
     await bob.reply(sent, 180)
     await world.calls.hang_up(id, "carol")
     assert world.wire.methods == ["CANCEL"]
     await bob.take(sent)
     assert world.wire.methods == ["CANCEL", "ACK", "BYE"]
-    assert len(world.calls) == 0 and exchange.statuses == [180, 487]
+    assert len(world.calls) == 0 and incoming.statuses == [180, 487]
     ((_, ending),) = world.store.endings
     assert (ending.cause, ending.by) == (Cause.API, "carol")
 
@@ -78,14 +78,14 @@ async def test_a_call_of_a_dead_node_that_cannot_be_ended_does_not_stop_the_othe
     here = world_of()
     await talk(here)
     (call,) = here.store.there.values()
-    bad = Line(
+    bad = DialogHandle(
         Target("id-b", "sip:b@x\r\nX: 1", "udp", "b", "g-b", 0, "192.0.2.9", 5070), "<sip:a@b>", "<sip:b@b>"
     )
-    here.store.put(replace(call, id="0" * 31 + "9", callee=replace(call.callee, target=dump_line(bad))))
+    here.store.put(replace(call, id="0" * 31 + "9", callee=replace(call.callee, target=dump_handle(bad))))
     there = World(node="b", beside=here)
     there.calls._store = here.store
     here.store._process = Process("b", "g-b")
-    assert await there.calls.bury(Process("a", "g-a")) == 2
+    assert await there.calls.take_over_calls(Process("a", "g-a")) == 2
     for id in list(here.store.there):
         await there.calls.hang_up(id, "x")
     assert here.store.there == {}
@@ -106,18 +106,18 @@ async def test_a_number_has_an_end() -> None:
 async def test_a_late_2xx_of_another_node_is_ended_there() -> None:
     """The leave of the INVITE is for the INVITE: what ends it has one of its own, and no other."""
     nodes = Nodes()
-    _, bob, exchange, sent = await nodes.call()
+    _, bob, incoming, sent = await nodes.call()
     carried = await nodes.carry(sent)
     (rung,) = nodes.b.wire.take()
-    assert exchange.served is not None
-    exchange.served.caller_gone()
+    assert incoming.served is not None
+    incoming.served.caller_gone()
     await bob.take(rung)
     await nodes.back(sent, carried)
     ack, bye = (one for one in nodes.a.wire.take() if one.request.method != "CANCEL")
     for one in (ack, bye):
         assert len(one.request.headers.all("route")) == 1
         flow = replace(one.flow, remote_ip="192.0.2.10", local_ip="192.0.2.11")
-        assert isinstance(nodes.b.screen.sort(one.request, flow, nodes.b.clock()), Hop)
+        assert isinstance(nodes.b.checks.sort(one.request, flow, nodes.b.clock()), RelayPermit)
         await nodes.carry(one)
     assert [one.request.method for one in nodes.b.wire.take()] == ["ACK", "BYE"]
 
@@ -134,9 +134,9 @@ async def test_who_only_rang_has_no_say_in_the_call() -> None:
 
 async def test_a_bye_in_an_early_dialog_leaves_the_call() -> None:
     world = world_of()
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
-    ringing = exchange.responses[0]
+    ringing = incoming.responses[0]
     hers = Dialog(
         ann,
         parse_contact(ringing),
@@ -179,9 +179,9 @@ async def test_a_connection_of_another_process_proves_nothing() -> None:
 
 async def test_the_reason_of_a_cancel_names_nobody() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
-    exchange.cancel(f'SIP;cause=200;text="{"a" * 32}"')
+    incoming.cancel(f'SIP;cause=200;text="{"a" * 32}"')
     (cancel,) = world.wire.take()
     assert cancel.request.headers.get("reason") == 'SIP;cause=200;text="200"'
 
@@ -189,7 +189,7 @@ async def test_the_reason_of_a_cancel_names_nobody() -> None:
 async def test_an_answer_that_cannot_be_read_holds_up_nobody() -> None:
     """Its media would have been asked for: what the same phone says later is heard all the same."""
     world = world_of(media=Relay(), policy=MediaPolicy.ALWAYS)
-    _, bob, exchange, sent = await pair(world, body=SDP, more=(SDP_TYPE,))
+    _, bob, incoming, sent = await pair(world, body=SDP, more=(SDP_TYPE,))
     rows = [("Contact", f"<{bob.contact}>"), ("Content-Type", "application/sdp")]
     bad = bytes(answer(sent.request, 183, "", rows, to_tag="x", body=SDP)).replace(b";tag=x", b";tag=x/y;")
     assert sent.asker is not None and sent.key is not None
@@ -198,7 +198,7 @@ async def test_an_answer_that_cannot_be_read_holds_up_nobody() -> None:
     sent.asker.answered(sent.key, response)
     await world.settle()
     await bob.reply(sent, 486)
-    assert exchange.statuses == [486]
+    assert incoming.statuses == [486]
 
 
 async def test_a_fault_of_ours_lets_nobody_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,10 +216,10 @@ async def test_an_answer_that_is_refused_ends_no_dialog(method: str, expected: l
     """The relay does not take it: the caller is told so, and the call stays what it was."""
     relay = Relay()
     world = world_of(media=relay, policy=MediaPolicy.ALWAYS)
-    ann, bob, exchange, sent = await pair(world, body=SDP, more=(SDP_TYPE,))
+    ann, bob, incoming, sent = await pair(world, body=SDP, more=(SDP_TYPE,))
     await bob.take(sent, body=SDP)
     relay.refuses.add("answer")
-    again = await ann.dialog(exchange).send(method, body=SDP)
+    again = await ann.dialog(incoming).send(method, body=SDP)
     (asked,) = world.wire.take()
     await bob.reply(asked, 200, body=SDP)
     assert again.statuses == [488]
@@ -256,12 +256,12 @@ async def test_a_device_on_udp_that_moved_is_looked_up() -> None:
     world = world_of()
     bob = await Handset(world, BOB, port=5070, instance="urn:uuid:1").register()
     ann = await Handset(world, ANN).register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     (sent,) = world.wire.take()
     await bob.take(sent)
     moved = Handset(world, BOB, port=5099, instance="urn:uuid:1")
     await moved.register()
-    await ann.dialog(exchange).send("INFO")
+    await ann.dialog(incoming).send("INFO")
     (info,) = world.wire.take()
     assert (info.flow.remote_port, info.request.target) == (5099, bob.contact)
     assert read_response(await moved.reply(info, 200)).status == 200

@@ -11,7 +11,7 @@ from tests.registrar.handlers.world import (
     ELSEWHERE,
     HOME,
     Device,
-    Exchange,
+    Incoming,
     World,
     phone,
     request,
@@ -134,8 +134,8 @@ async def test_right_passwords_that_come_at_once_fill_no_budget() -> None:
         device.call_id = f"burst-{number}"
         built.append(device.build(3_600, method="OPTIONS"))
     flow = Flow("udp", "192.0.2.10", 5060, HOME, 5060)
-    asked = await asyncio.gather(*[world.ask(Exchange(one, flow)) for one in built])
-    assert [exchange.statuses for exchange in asked] == [[404]] * len(built), "nobody has that number"
+    asked = await asyncio.gather(*[world.ask(Incoming(one, flow)) for one in built])
+    assert [incoming.statuses for incoming in asked] == [[404]] * len(built), "nobody has that number"
     assert bad(world, "held") == 0
 
 
@@ -200,8 +200,8 @@ async def test_a_failed_digest_is_answered_at_a_fixed_time_after_its_arrival() -
         device.take(await device.send())
         built = device.build(3_600)
         arrived = Mono(100.0 + number)
-        exchange = await world.ask(Exchange(built, flow, started=arrived))
-        assert exchange.statuses == [401 if number < PER_ACCOUNT else 403]
+        incoming = await world.ask(Incoming(built, flow, started=arrived))
+        assert incoming.statuses == [401 if number < PER_ACCOUNT else 403]
         assert world.pauses[-1] == arrived + FAILED_SECONDS
 
 

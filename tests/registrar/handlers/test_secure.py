@@ -6,7 +6,7 @@ from registrar.sip import Request
 
 from .calls.test_node_relay import Nodes
 from .handsets import ANN, BOB, Handset, Relay
-from .world import DOMAIN, Exchange, World
+from .world import DOMAIN, Incoming, World
 
 
 def world_of() -> World:
@@ -31,13 +31,13 @@ async def test_a_call_to_a_sips_uri_goes_by_tls_and_shows_sips(transport: str, s
     world = world_of()
     bob = await secured(world, BOB, transport, scheme=scheme)
     ann = await secured(world, ANN, "tls")
-    exchange = await ann.call(f"sips:201@{DOMAIN}")
+    incoming = await ann.call(f"sips:201@{DOMAIN}")
     (sent,) = world.wire.take()
     assert sent.flow == bob.flow
     assert [value[:6] for value in shown(sent.request)] == ["<sips:", "<sips:"]
     assert "transport=tls" not in "".join(shown(sent.request))
     his = await bob.take(sent)
-    hers = ann.dialog(exchange)
+    hers = ann.dialog(incoming)
     assert hers.uri.startswith("sips:") and hers.routes[0].startswith("<sips:")
     for mine, other in ((hers, his), (his, hers)):
         for method in ("ACK", "INVITE", "BYE"):
@@ -54,9 +54,9 @@ async def test_a_call_to_a_sips_uri_goes_by_nothing_else(transport: str) -> None
     bob = Handset(world, BOB, transport=transport, port=5070)
     await bob.register()
     ann = await secured(world, ANN, "tls")
-    exchange = await ann.call(f"sips:201@{DOMAIN}")
-    assert exchange.statuses == [480]
-    assert "sips" in exchange.answers[0].why
+    incoming = await ann.call(f"sips:201@{DOMAIN}")
+    assert incoming.statuses == [480]
+    assert "sips" in incoming.answers[0].why
     assert world.wire.sent == []
 
 
@@ -83,27 +83,27 @@ async def test_a_phone_under_a_sips_contact_is_called_by_anybody() -> None:
     world = world_of()
     bob = await secured(world, BOB, "tls")
     ann = await Handset(world, ANN).register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     (sent,) = world.wire.take()
     assert sent.request.target == bob.contact and sent.request.target.startswith("sips:")
     assert [value[:6] for value in shown(sent.request)] == ["<sips:", "<sips:"]
-    his, hers = await bob.take(sent), ann.dialog(exchange)
+    his, hers = await bob.take(sent), ann.dialog(incoming)
     assert hers.uri.startswith("sip:") and hers.routes[0].startswith("<sip:")
     for mine, other in ((hers, his), (his, hers)):
-        exchange = await mine.send("INFO")
+        incoming = await mine.send("INFO")
         (sent,) = world.wire.take()
         assert sent.flow == other.handset.flow
         await other.handset.reply(sent, 200)
-        assert exchange.statuses == [200]
+        assert incoming.statuses == [200]
 
 
 async def test_a_transfer_to_somebody_here_is_shown_as_sips_too() -> None:
     world = world_of()
     bob = await secured(world, BOB, "tls")
     ann = await Handset(world, ANN).register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     await bob.take(world.wire.take()[0])
-    await ann.dialog(exchange).send("REFER", f"Refer-To: <sip:200@{DOMAIN}>")
+    await ann.dialog(incoming).send("REFER", f"Refer-To: <sip:200@{DOMAIN}>")
     (sent,) = world.wire.take()
     assert (sent.request.headers.get("refer-to") or "").startswith("<sips:200@192.0.2.10")
 
@@ -112,11 +112,11 @@ async def test_the_dialog_of_a_sips_uri_does_not_go_on_over_udp() -> None:
     world = world_of()
     bob = await secured(world, BOB, "tls")
     ann = await secured(world, ANN, "tls")
-    exchange = await ann.call(f"sips:201@{DOMAIN}")
+    incoming = await ann.call(f"sips:201@{DOMAIN}")
     await bob.take(world.wire.take()[0])
-    hers = ann.dialog(exchange)
+    hers = ann.dialog(incoming)
     plain = await Handset(world, ANN, port=5099).register()
-    assert (await world.ask(Exchange(hers.request("INVITE"), plain.flow))).statuses == [480]
+    assert (await world.ask(Incoming(hers.request("INVITE"), plain.flow))).statuses == [480]
     assert world.wire.sent == []
 
 
@@ -125,5 +125,5 @@ async def test_from_node_to_node_there_is_no_tls() -> None:
     await secured(nodes.b, BOB, "tls")
     ann = await secured(nodes.a, ANN, "tls")
     for uri in (f"sips:201@{DOMAIN}", f"sip:201@{DOMAIN}"):
-        exchange = await ann.call(uri, call_id=uri)
-        assert exchange.statuses == [480] and nodes.a.wire.sent == []
+        incoming = await ann.call(uri, call_id=uri)
+        assert incoming.statuses == [480] and nodes.a.wire.sent == []

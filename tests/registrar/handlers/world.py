@@ -35,11 +35,11 @@ from registrar.model import (
 )
 from registrar.ports import Due, Media
 from registrar.rules.access import Access
-from registrar.rules.auth import OFFERED, Guard
+from registrar.rules.auth import OFFERED, Authenticator
 from registrar.rules.destination import resolve
 from registrar.rules.hosts import OurHosts
 from registrar.rules.routing import dialled
-from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Seal, Target
+from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
 from registrar.store.calls_memory import MemoryCalls
 from registrar.store.guesses_memory import MemoryGuesses
@@ -240,7 +240,7 @@ def user(name: str = "anna", password: str = "secret", **changes: object) -> Pho
 
 
 @dataclass
-class Exchange:
+class Incoming:
     """Implements handlers.network.ServerRequest: keeps what was answered."""
 
     request: Request
@@ -382,8 +382,8 @@ class World:
         self.access = Access(lambda address: self.country(address), ipv6_prefix=64)
         process = Process(node, f"g-{node}")
         hosts = OurHosts("", SERVICE, self.people.serves, lambda host: host == "192.0.2.10")
-        self.guard = Guard(KEY, OFFERED["md5"], SERVICE, self.people.serves, hosts.has)
-        self.seal = Seal(KEY[:KEY_BYTES])
+        self.authenticator = Authenticator(KEY, OFFERED["md5"], SERVICE, self.people.serves, hosts.has)
+        self.codec = TokenCodec(KEY[:KEY_BYTES])
         self.lines = Lines()
         self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
         self.traces = Memories()
@@ -415,8 +415,8 @@ class World:
             calls=self.store,
             media=media or NoMedia(),
             access=self.access,
-            guard=self.guard,
-            codec=self.seal,
+            authenticator=self.authenticator,
+            codec=self.codec,
             hosts=hosts,
             process=process,
             metrics=self.metrics,
@@ -443,7 +443,7 @@ class World:
                 ping_key=KEY,
             ),
         )
-        self.screen, self.dispatch, self.gate, self.trail = (
+        self.checks, self.dispatch, self.gate, self.trail = (
             handlers.checks,
             handlers.dispatch,
             handlers.gate,
@@ -455,7 +455,7 @@ class World:
             handlers.changes,
             handlers.expiry,
         )
-        self.calls, self.reach, self.senders, self.hops = (
+        self.calls, self.reach, self.senders, self.node_relay = (
             handlers.calls,
             handlers.reach,
             handlers.senders,
@@ -519,22 +519,22 @@ class World:
     ) -> Answer | Silence | None:
         """What the driver does with one request: None is no answer at all. Without a `flow` over UDP."""
         flow = flow or Flow("udp", "192.0.2.10", 5060, address, 5060)
-        verdict = self.screen.sort(request, flow, self.clock())
+        verdict = self.checks.sort(request, flow, self.clock())
         if isinstance(verdict, Silence):
             return verdict
-        exchange = await self.ask(Exchange(request, flow))
-        assert len(exchange.answers) <= 1
-        return exchange.answers[0] if exchange.answers else None
+        incoming = await self.ask(Incoming(request, flow))
+        assert len(incoming.answers) <= 1
+        return incoming.answers[0] if incoming.answers else None
 
-    async def ask(self, exchange: Exchange) -> Exchange:
+    async def ask(self, incoming: Incoming) -> Incoming:
         """The same for who wants to see all that becomes of it."""
-        verdict = self.screen.sort(exchange.request, exchange.flow, self.clock())
+        verdict = self.checks.sort(incoming.request, incoming.flow, self.clock())
         if isinstance(verdict, Answer):
-            exchange.reply(verdict)
+            incoming.reply(verdict)
         elif not isinstance(verdict, Silence):
-            await self.dispatch.serve(exchange, verdict)
+            await self.dispatch.serve(incoming, verdict)
             await self.settle()
-        return exchange
+        return incoming
 
     async def hang_up(self, flow: Flow, *, silent: bool = False) -> None:
         """The peer closes a connection."""

@@ -6,7 +6,7 @@ import pytest
 
 from registrar.model import Phone
 from registrar.rules import nonces
-from registrar.rules.auth import DUMMY_PASSWORD, OFFERED, Claim, Guard, nonce_count
+from registrar.rules.auth import DUMMY_PASSWORD, OFFERED, Authenticator, Claim, nonce_count
 from registrar.sip import Credentials, expected, ha1
 
 from .words import DOMAIN, NOW, PHONE, request
@@ -18,9 +18,9 @@ SERVICE = "service.test"
 DOMAINS = {DOMAIN, "rival.test"}
 
 
-def guard(digest: str = "md5") -> Guard:
+def guard(digest: str = "md5") -> Authenticator:
     ours = DOMAINS | {SERVICE, "192.0.2.10"}
-    return Guard(KEY, OFFERED[digest], SERVICE, DOMAINS.__contains__, ours.__contains__)
+    return Authenticator(KEY, OFFERED[digest], SERVICE, DOMAINS.__contains__, ours.__contains__)
 
 
 def credentials(

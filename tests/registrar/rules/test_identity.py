@@ -11,11 +11,11 @@ from registrar.model import Flow
 from registrar.rules import headers
 from registrar.rules.identity import (
     WITHHELD_IDENTITY,
-    Person,
-    View,
+    Identity,
+    PresentedHeaders,
     escape,
     hops_left,
-    person,
+    identity_of,
     place,
     plain,
     secret_of,
@@ -28,7 +28,7 @@ from .words import PHONE, request
 
 SECRET = "k7" * 16
 CONTACT = f"sip:{SECRET}@10.0.0.7:5062"
-VIEW = View(
+VIEW = PresentedHeaders(
     from_='"Ann" <sip:200@acme.test>',
     to="<sip:201@acme.test>",
     place="192.0.2.10:5060",
@@ -67,19 +67,26 @@ def arrived(message: object) -> Request:
 
 
 def shown(
-    asked: Request, view: View = VIEW, body: bytes = b"", extra: tuple[tuple[str, str], ...] = ()
+    asked: Request,
+    presented: PresentedHeaders = VIEW,
+    body: bytes = b"",
+    extra: tuple[tuple[str, str], ...] = (),
 ) -> Request:
     made = shown_request(
-        asked, "sip:201@10.0.0.8", "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK2", view, body, is_here, extra
+        asked, "sip:201@10.0.0.8", "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK2", presented, body, is_here, extra
     )
     return arrived(parse(bytes(made), exact=True))
 
 
 def answered(
-    asked: Request, status: int, *headers: tuple[str, str], view: View = VIEW, reason: str = ""
+    asked: Request,
+    status: int,
+    *headers: tuple[str, str],
+    presented: PresentedHeaders = VIEW,
+    reason: str = "",
 ) -> Response:
     given = answer(asked, status, reason, headers, to_tag="callee")
-    made = parse(bytes(shown_response(asked, given, view, b"")), exact=True)
+    made = parse(bytes(shown_response(asked, given, presented, b"")), exact=True)
     assert isinstance(made, Response)
     return made
 
@@ -126,9 +133,9 @@ VALUES = {"authorization": DIGEST, "proxy-authorization": DIGEST}
 )
 def test_what_does_not_pass_passes_in_no_direction(name: str) -> None:
     claim = VALUES.get(name, "<sip:100@acme.test>")
-    view = replace(VIEW, route="", asserted=False)
-    assert name not in shown(invite(f"{name}: {claim}"), view).headers
-    assert name not in answered(invite(), 200, (name, claim), view=view).headers
+    presented = replace(VIEW, route="", asserted=False)
+    assert name not in shown(invite(f"{name}: {claim}"), presented).headers
+    assert name not in answered(invite(), 200, (name, claim), presented=presented).headers
 
 
 def test_a_claim_is_replaced_by_what_we_know() -> None:
@@ -146,10 +153,10 @@ def test_what_nobody_has_said_anything_about_passes(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(headers.PRIVATE))
 def test_what_tells_of_a_sender_that_withholds_its_identity_does_not_pass(name: str) -> None:
-    view = replace(VIEW, from_=WITHHELD_IDENTITY, asserted=False, is_private=True)
+    presented = replace(VIEW, from_=WITHHELD_IDENTITY, asserted=False, is_private=True)
     assert name in shown(invite(f"{name}: this")).headers
-    assert name not in shown(invite(f"{name}: this"), view).headers
-    assert name not in answered(invite(), 486, (name, "this"), view=view).headers
+    assert name not in shown(invite(f"{name}: this"), presented).headers
+    assert name not in answered(invite(), 486, (name, "this"), presented=presented).headers
 
 
 def test_more_headers_replace_those_of_the_same_name() -> None:
@@ -212,8 +219,8 @@ def test_no_request_shows_the_username_of_its_sender(rows: list[tuple[str, str]]
     asked = invite()
     for name, value in rows:
         asked.headers.add(name, value)
-    view = VIEW if record else replace(VIEW, route="", asserted=False)
-    made = shown_request(asked, "sip:201@10.0.0.8", "SIP/2.0/UDP a;branch=z9hG4bK2", view, b"", is_here)
+    presented = VIEW if record else replace(VIEW, route="", asserted=False)
+    made = shown_request(asked, "sip:201@10.0.0.8", "SIP/2.0/UDP a;branch=z9hG4bK2", presented, b"", is_here)
     assert SECRET.encode() in bytes(asked)
     assert SECRET.encode() not in bytes(made)
 
@@ -266,7 +273,8 @@ def test_inside_a_dialog_the_tag_stands_once() -> None:
 )
 def test_what_a_callee_claims_or_asks_for_is_dropped(name: str) -> None:
     assert (
-        name.lower() not in answered(invite(), 401, (name, "x"), view=replace(VIEW, asserted=False)).headers
+        name.lower()
+        not in answered(invite(), 401, (name, "x"), presented=replace(VIEW, asserted=False)).headers
     )
 
 
@@ -295,17 +303,17 @@ def test_more_headers_of_an_answer_replace_those_of_the_same_name() -> None:
 @pytest.mark.parametrize(
     ("who", "text"),
     [
-        pytest.param(Person("200", "", "acme.test"), "<sip:200@acme.test>", id="a number"),
-        pytest.param(Person("200", "Ann", "acme.test"), '"Ann" <sip:200@acme.test>', id="and a name"),
+        pytest.param(Identity("200", "", "acme.test"), "<sip:200@acme.test>", id="a number"),
+        pytest.param(Identity("200", "Ann", "acme.test"), '"Ann" <sip:200@acme.test>', id="and a name"),
         pytest.param(
-            Person("2 0@x", 'A "B" \\ C', "acme.test"),
+            Identity("2 0@x", 'A "B" \\ C', "acme.test"),
             '"A \\"B\\" \\\\ C" <sip:2%200%40x@acme.test>',
             id="escaped",
         ),
-        pytest.param(Person("", "", "acme.test"), "<sip:anonymous@acme.test>", id="nobody"),
+        pytest.param(Identity("", "", "acme.test"), "<sip:anonymous@acme.test>", id="nobody"),
     ],
 )
-def test_somebody_as_others_see_him(who: Person, text: str) -> None:
+def test_somebody_as_others_see_him(who: Identity, text: str) -> None:
     assert str(who) == text
     assert parse_name_addr(text).uri.user == who.user
 
@@ -318,10 +326,10 @@ def test_whatever_a_number_is_it_is_a_user(number: str) -> None:
 
 def test_a_phone_is_seen_by_its_extension_and_a_user_without_one_by_its_name() -> None:
     phone = replace(PHONE, name="Ann")
-    assert person(phone) == Person("200", "Ann", "acme.test")
-    assert person(replace(phone, extension="")).user == "anonymous"
+    assert identity_of(phone) == Identity("200", "Ann", "acme.test")
+    assert identity_of(replace(phone, extension="")).user == "anonymous"
     anna = replace(phone, username="anna", extension="", ha1_md5="0" * 32)
-    assert person(anna).user == "anna"
+    assert identity_of(anna).user == "anna"
     assert secret_of(phone) == "u" * 32
     assert secret_of(anna) == secret_of(None) == ""
 

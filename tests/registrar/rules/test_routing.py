@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from registrar.model import Binding, Flow, Process, Snapshot
 from registrar.rules.routing import (
     MAX_CARRIED,
-    again,
     can_be_carried,
     devices,
     folded_contact,
@@ -18,6 +17,7 @@ from registrar.rules.routing import (
     is_same_flow,
     named_by,
     named_of,
+    reroute,
     same_device,
     target_by,
     unfolded_contact,
@@ -157,10 +157,10 @@ def test_a_lost_device_is_looked_for_by_its_instance_then_by_its_contact_then_by
         replace(TCP, contact="sip:old@a", refreshed_at=1),
         replace(TCP, contact="sip:4@a", refreshed_at=1, instance="urn:uuid:1"),
     ]
-    assert [one.contact for one in again(there, lost)] == ["sip:4@a", "sip:old@a", "sip:2@a", "sip:1@a"]
+    assert [one.contact for one in reroute(there, lost)] == ["sip:4@a", "sip:old@a", "sip:2@a", "sip:1@a"]
     without = replace(lost, instance=instance_mark(""))
-    assert again(there, without)[0].contact == "sip:old@a"
-    assert again([], lost) == []
+    assert reroute(there, without)[0].contact == "sip:old@a"
+    assert reroute([], lost) == []
     assert named_by(there, lost) == there[2]
     assert named_by(there[:2], lost) is None
 
@@ -258,5 +258,5 @@ def test_a_silent_device_is_rung_and_its_silent_flow_last() -> None:
 def test_a_silent_binding_is_the_last_to_look_for_who_is_lost() -> None:
     silent = replace(UDP, contact="sip:c@10.0.0.7", refreshed_at=99, silent_since=50)
     other = replace(TCP, contact="sip:d@10.0.0.7", refreshed_at=20)
-    found = again([silent, other], named_of(target_of("p", TCP)))
+    found = reroute([silent, other], named_of(target_of("p", TCP)))
     assert [target.contact for target in found] == ["sip:d@10.0.0.7", "sip:c@10.0.0.7"]

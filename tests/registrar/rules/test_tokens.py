@@ -11,18 +11,18 @@ from registrar.model import Binding
 from registrar.rules import tokens
 from registrar.rules.routing import named_of
 from registrar.rules.tokens import (
-    HOP_SECONDS,
     KEY_BYTES,
     MARK,
     MAX_KEPT,
+    PERMIT_SECONDS,
     SALT_BYTES,
-    Hop,
-    Leg,
-    Line,
-    Seal,
+    DialogHandle,
+    RelayPermit,
+    RouteToken,
     Target,
-    dump_line,
-    read_line,
+    TokenCodec,
+    dump_handle,
+    read_handle,
     target_of,
 )
 
@@ -43,7 +43,7 @@ TARGETS = st.builds(
 )
 MOMENTS = st.integers(0, 2**32 - 1)
 LEGS = st.builds(
-    Leg,
+    RouteToken,
     CALLS,
     PHONES,
     PHONES,
@@ -62,13 +62,13 @@ LEGS = st.builds(
 SALTS = st.binary(min_size=SALT_BYTES, max_size=SALT_BYTES)
 
 TARGET = Target("id-b", "sip:201@10.0.0.8", "tcp", "a", "g", 7, "10.0.0.8", 5070, "urn:uuid:1")
-LEG = Leg("call", "id-a", "id-b", "<sip:200@acme.test>", "<sip:201@acme.test>", is_caller=True)
-HOP = Hop(TARGET, "id-a", "7 INVITE", int(NOW))
+LEG = RouteToken("call", "id-a", "id-b", "<sip:200@acme.test>", "<sip:201@acme.test>", is_caller=True)
+HOP = RelayPermit(TARGET, "id-a", "7 INVITE", int(NOW))
 
 
-def fresh() -> Seal:
+def fresh() -> TokenCodec:
     """Another process with the same key: it remembers nothing."""
-    return Seal(KEY, "registrar-abcdef-")
+    return TokenCodec(KEY, "registrar-abcdef-")
 
 
 @given(TARGETS)
@@ -76,7 +76,7 @@ def test_the_binding_of_a_target_is_read_by_whoever_has_the_key(target: Target) 
     token = fresh().target(target)
     assert token == token.lower() and token.isalnum(), "parameters of URIs are compared without case"
     assert fresh().read_target(token) == fresh().read_target(token.upper()) == named_of(target)
-    assert Seal(KEY[::-1]).read_target(token) is None
+    assert TokenCodec(KEY[::-1]).read_target(token) is None
 
 
 @given(st.integers(0, 2**96 - 1), st.text(max_size=1_024), WORDS)
@@ -89,89 +89,89 @@ def test_what_a_phone_is_shown_of_another_does_not_grow_with_its_names(
 
 
 @given(LEGS, st.text(max_size=30))
-def test_a_leg_is_read_in_its_own_call(leg: Leg, call_id: str) -> None:
-    since = 0 if leg.call else leg.since
-    token = fresh().leg(replace(leg, since=since), call_id)
-    assert fresh().read_leg(token, call_id) == replace(leg, since=since)
-    assert fresh().read_leg(token, call_id + "x") is None
-    assert Seal(KEY[::-1]).read_leg(token, call_id) is None
+def test_a_leg_is_read_in_its_own_call(route: RouteToken, call_id: str) -> None:
+    since = 0 if route.call else route.since
+    token = fresh().route(replace(route, since=since), call_id)
+    assert fresh().read_route(token, call_id) == replace(route, since=since)
+    assert fresh().read_route(token, call_id + "x") is None
+    assert TokenCodec(KEY[::-1]).read_route(token, call_id) is None
 
 
 def test_what_is_stored_is_named_and_not_carried() -> None:
     """A Record-Route of two phones, whatever they are called: with SIP in UDP each octet counts."""
-    leg = Leg("c" * 32, "a" * 24, "b" * 24, "p", "n", is_caller=True, media="pp11")
-    relayed = replace(leg, relay=f"192.0.2.1:2223 registrar-abcdef-{leg.call}.0")
-    assert [len(fresh().leg(one, "call-id")) for one in (leg, relayed)] == [88, 113]
-    assert fresh().read_leg(fresh().leg(relayed, "c"), "c") == relayed
+    route = RouteToken("c" * 32, "a" * 24, "b" * 24, "p", "n", is_caller=True, media="pp11")
+    relayed = replace(route, relay=f"192.0.2.1:2223 registrar-abcdef-{route.call}.0")
+    assert [len(fresh().route(one, "call-id")) for one in (route, relayed)] == [88, 113]
+    assert fresh().read_route(fresh().route(relayed, "c"), "c") == relayed
 
 
 @given(TARGETS, WORDS, SALTS)
 def test_a_hop_is_read_for_its_own_request(target: Target, cseq: str, salt: bytes) -> None:
     """The Contact and the instance are in the request, and not once more in the leave."""
-    hop = Hop(target, "id-a", cseq, int(NOW))
-    token = fresh().hop(hop, "call-1", salt)
-    read = replace(hop, target=replace(target, contact="", instance="", registered=""), mark=token[:MARK])
-    assert fresh().read_hop(token, "call-1", cseq, NOW) == read
-    assert fresh().read_hop(token, "call-2", cseq, NOW) is None
-    assert fresh().read_hop(token, "call-1", cseq + "x", NOW) is None
+    permit = RelayPermit(target, "id-a", cseq, int(NOW))
+    token = fresh().permit(permit, "call-1", salt)
+    read = replace(permit, target=replace(target, contact="", instance="", registered=""), mark=token[:MARK])
+    assert fresh().read_permit(token, "call-1", cseq, NOW) == read
+    assert fresh().read_permit(token, "call-2", cseq, NOW) is None
+    assert fresh().read_permit(token, "call-1", cseq + "x", NOW) is None
 
 
 @pytest.mark.parametrize(
     ("seconds", "good"),
     [
         (0, True),
-        (HOP_SECONDS - 1, True),
-        (HOP_SECONDS, False),
-        (-HOP_SECONDS, True),
-        (-HOP_SECONDS - 1, False),
+        (PERMIT_SECONDS - 1, True),
+        (PERMIT_SECONDS, False),
+        (-PERMIT_SECONDS, True),
+        (-PERMIT_SECONDS - 1, False),
     ],
 )
 def test_a_hop_is_good_for_a_while(seconds: int, good: bool) -> None:
     """Clocks of nodes differ: what comes from the future is read for as long."""
-    token = fresh().hop(HOP, "c", SALT)
-    assert (fresh().read_hop(token, "c", HOP.cseq, NOW + seconds) is not None) is good
+    token = fresh().permit(HOP, "c", SALT)
+    assert (fresh().read_permit(token, "c", HOP.cseq, NOW + seconds) is not None) is good
 
 
 @given(SALTS, SALTS)
 def test_each_leave_has_a_mark_of_its_own(salt: bytes, other: bytes) -> None:
-    marks = {fresh().hop(HOP, "c", each)[:MARK] for each in (salt, other)}
+    marks = {fresh().permit(HOP, "c", each)[:MARK] for each in (salt, other)}
     assert len(marks) == len({salt, other})
 
 
 @given(TARGETS, WORDS, WORDS)
 def test_a_line_is_kept_as_text(target: Target, from_: str, to: str) -> None:
-    assert read_line(dump_line(Line(target, from_, to))) == Line(target, from_, to)
+    assert read_handle(dump_handle(DialogHandle(target, from_, to))) == DialogHandle(target, from_, to)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "[[],1,2]", "{}", '[["a"],"b","c"]', "x", "1", "[1,2,3]"])
 def test_what_is_no_line_is_none(text: str) -> None:
-    assert read_line(text) is None
+    assert read_handle(text) is None
 
 
 def test_a_token_of_one_kind_is_none_of_another() -> None:
     seal = fresh()
-    target, leg, hop = seal.target(TARGET), seal.leg(LEG, ""), seal.hop(HOP, "", SALT)
+    target, route, permit = seal.target(TARGET), seal.route(LEG, ""), seal.permit(HOP, "", SALT)
     bare = (
         base64.urlsafe_b64encode(base64.b32decode(target.upper() + "=" * (-len(target) % 8)))
         .decode()
         .rstrip("=")
     )
-    for token in (target, hop, bare, "r" + bare, "r" + hop[1:]):
-        assert fresh().read_leg(token, "") is None
-    for token in (target, leg, bare, "h" + bare, "h" + leg[1:]):
-        assert fresh().read_hop(token, "", HOP.cseq, NOW) is None
-    for token in (leg, hop, base64.b32encode(base64.urlsafe_b64decode(leg[1:] + "==")).decode()):
+    for token in (target, permit, bare, "r" + bare, "r" + permit[1:]):
+        assert fresh().read_route(token, "") is None
+    for token in (target, route, bare, "h" + bare, "h" + route[1:]):
+        assert fresh().read_permit(token, "", HOP.cseq, NOW) is None
+    for token in (route, permit, base64.b32encode(base64.urlsafe_b64decode(route[1:] + "==")).decode()):
         assert fresh().read_target(token) is None
 
 
 @given(st.data())
 def test_with_one_bit_changed_nothing_is_read(data: st.DataObject) -> None:
-    sealed = bytearray(base64.urlsafe_b64decode((token := fresh().leg(LEG, "c"))[1:] + "=="))
+    sealed = bytearray(base64.urlsafe_b64decode((token := fresh().route(LEG, "c"))[1:] + "=="))
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     sealed[bit // 8] ^= 1 << bit % 8
     changed = "r" + base64.urlsafe_b64encode(bytes(sealed)).decode().rstrip("=")
     assert changed != token
-    assert fresh().read_leg(changed, "c") is None
+    assert fresh().read_route(changed, "c") is None
 
 
 @given(st.text(max_size=200))
@@ -179,13 +179,13 @@ def test_anything_may_stand_where_a_token_belongs(text: str) -> None:
     seal = fresh()
     assert seal.read_target(text) is None
     for token in (text, "r" + text, "h" + text):
-        assert seal.read_leg(token, "c") is None
-        assert seal.read_hop(token, "c", "1 BYE", NOW) is None
+        assert seal.read_route(token, "c") is None
+        assert seal.read_permit(token, "c", "1 BYE", NOW) is None
 
 
 def test_what_is_too_long_is_not_even_tried() -> None:
-    seal, long = fresh(), Leg("x" * 4_000, "a", "b", "c", "d", is_caller=False)
-    assert seal.read_leg(seal.leg(long, "c"), "c") is None
+    seal, long = fresh(), RouteToken("x" * 4_000, "a", "b", "c", "d", is_caller=False)
+    assert seal.read_route(seal.route(long, "c"), "c") is None
     assert seal.read_target(seal.target(Target("x" * 4_000, "", "", "", "", 0, "", 0))) is None
 
 
@@ -212,9 +212,9 @@ def test_who_hides_is_known_again_by_nobody_but_us() -> None:
 
 def test_what_was_read_once_is_remembered_with_its_call() -> None:
     seal = fresh()
-    token = seal.leg(LEG, "c")
-    assert seal.read_leg(token, "c") is seal.read_leg(token, "c")
-    assert seal.read_leg(token, "d") is None
+    token = seal.route(LEG, "c")
+    assert seal.read_route(token, "c") is seal.read_route(token, "c")
+    assert seal.read_route(token, "d") is None
     gr = seal.target(TARGET)
     assert seal.read_target(gr) is seal.read_target(gr)
 
@@ -224,24 +224,24 @@ def test_what_a_newer_version_appended_is_left_out(monkeypatch: pytest.MonkeyPat
     """In a rolling upgrade each version reads what the other one has sealed."""
     target = Target("0a" * 12, "", "tls", "n", "g", 7, "192.0.2.1", 5061)
     since = 0 if call else 1_790_000_000
-    leg = Leg(call, "0a" * 12, "u7", "<sip:1@a.test>", "<sip:2@a.test>", True, way="w", since=since)
-    hop = Hop(target, "u7", "2 BYE", int(NOW))
+    route = RouteToken(call, "0a" * 12, "u7", "<sip:1@a.test>", "<sip:2@a.test>", True, way="w", since=since)
+    permit = RelayPermit(target, "u7", "2 BYE", int(NOW))
     texts, full, place = tokens._TEXTS, tokens._LEG, tokens._HOP
     monkeypatch.setattr(tokens, "_TEXTS", lambda one: (*texts(one), "newer"))
     monkeypatch.setattr(tokens, "_TEXT_FIELDS", 8)
     monkeypatch.setattr(tokens, "_LEG", lambda one: (*full(one), "newer"))
     monkeypatch.setattr(tokens, "_HOP", lambda one: (*place(one), "newer"))
-    newer = Seal(KEY)
-    sealed = newer.leg(leg, "id"), newer.hop(hop, "id", SALT)
+    newer = TokenCodec(KEY)
+    sealed = newer.route(route, "id"), newer.permit(permit, "id", SALT)
     line = tokens._dump(((*tokens._TARGET(target), "newer"), "f", "t", "newer"))
     monkeypatch.undo()
-    assert Seal(KEY).read_leg(sealed[0], "id") == leg
-    assert replace(read_hop(sealed[1]), mark="") == hop
-    assert read_line(line) == Line(target, "f", "t")
+    assert TokenCodec(KEY).read_route(sealed[0], "id") == route
+    assert replace(read_permit(sealed[1]), mark="") == permit
+    assert read_handle(line) == DialogHandle(target, "f", "t")
 
 
-def read_hop(token: str) -> Hop:
-    found = Seal(KEY).read_hop(token, "id", "2 BYE", NOW)
+def read_permit(token: str) -> RelayPermit:
+    found = TokenCodec(KEY).read_permit(token, "id", "2 BYE", NOW)
     assert found is not None
     return found
 

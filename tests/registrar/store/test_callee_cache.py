@@ -238,7 +238,11 @@ async def knowing() -> AsyncIterator[tuple[CachedDirectory, Rows]]:
     async with believing(rows) as (directory, clock):
         await directory.find("anna", "acme.test")
         await directory.find("bent", "acme.test")
-        assert await directory.called(ACME, "200") == Devices("200", "Anna", (ANNA,)) == await directory.called(ACME, "200")
+        assert (
+            await directory.called(ACME, "200")
+            == Devices("200", "Anna", (ANNA,))
+            == await directory.called(ACME, "200")
+        )
         assert len(rows.dialled) == 1
         clock.now += 1
         yield directory, rows

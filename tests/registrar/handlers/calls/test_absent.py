@@ -8,7 +8,7 @@ from registrar.errors import StoreUnavailable
 from registrar.handlers.calls.absent import ASK_SECONDS, GRACE_SECONDS
 from registrar.handlers.calls.speech import nowhere
 from registrar.model import Cause, Phone
-from registrar.rules.tokens import Leg
+from registrar.rules.tokens import RouteToken
 
 from ..handsets import ANN, BOB, Dialog, Handset, Relay
 from ..world import Sent, World
@@ -29,10 +29,10 @@ async def talk(
     await page.register(call_id=call_id)
     desk = await Handset(world, ANN).register()
     caller, callee = (page, desk) if page_calls else (desk, page)
-    exchange = await caller.call("200" if page_calls else "201")
+    incoming = await caller.call("200" if page_calls else "201")
     (sent,) = world.wire.take()
     dialog = await callee.take(sent)
-    return page, (dialog if page_calls else caller.dialog(exchange))
+    return page, (dialog if page_calls else caller.dialog(incoming))
 
 
 async def reloaded(world: World, page: Handset, call_id: str = "", account: Phone = BOB) -> Handset:
@@ -171,13 +171,13 @@ async def test_another_device_of_that_phone_is_not_asked_and_does_not_keep_the_c
 async def talk_with_fork(world: World, other: Handset) -> tuple[Handset, Dialog]:
     page = await Handset(world, BOB, transport="wss").register()
     desk = await Handset(world, ANN).register()
-    exchange = await desk.call()
+    incoming = await desk.call()
     for sent in world.wire.take():
         if sent.flow == page.flow:
             await page.take(sent)
     for sent in world.wire.take():
         assert (sent.request.method, sent.flow) in [("CANCEL", other.flow), ("BYE", other.flow)]
-    return page, desk.dialog(exchange)
+    return page, desk.dialog(incoming)
 
 
 async def test_a_connection_that_was_used_for_calls_alone_may_close() -> None:
@@ -201,7 +201,7 @@ async def test_who_has_shown_itself_by_a_request_is_not_looked_for() -> None:
     (entry,) = world.calls._entries.values()
     assert entry.callee is not None
     here = replace(entry.callee.target, flow=new.flow.id)
-    world.calls.seen(Leg(entry.call.id, BOB.id, ANN.id, "", "", is_caller=False), "tag-id-b", 3, here)
+    world.calls.seen(RouteToken(entry.call.id, BOB.id, ANN.id, "", "", is_caller=False), "tag-id-b", 3, here)
     await look(world, 60)
     assert (len(world.calls), world.wire.take(), desk.handset.account) == (1, [], ANN)
 

@@ -8,7 +8,7 @@ from registrar.rules.legs import Legs
 from registrar.sip import Request, Response, answer
 
 from ..handsets import ANN, BOB, CAT, SDP, SDP_TYPE, WEB_SDP, Dialog, Handset, Relay
-from ..world import Exchange, Sent, World, read_response, request
+from ..world import Incoming, Sent, World, read_response, request
 
 SESSION = "pre-" + f"{1:032x}" + ".0"
 MARK = b"a=relayed\r\n"
@@ -24,7 +24,7 @@ class Stage:
         self.bob = Handset(self.world, BOB, port=5070)
         self.offer = SDP if like else WEB_SDP
 
-    async def call(self, *, late: bool = False) -> Exchange:
+    async def call(self, *, late: bool = False) -> Incoming:
         await self.bob.register()
         await self.ann.register()
         if late:
@@ -37,22 +37,22 @@ class Stage:
         return sent
 
     async def talk(self) -> tuple[Dialog, Dialog]:
-        exchange = await self.call()
+        incoming = await self.call()
         his = await self.bob.take(self.sent, body=SDP)
         self.relay.asked.clear()
-        return self.ann.dialog(exchange), his
+        return self.ann.dialog(incoming), his
 
 
 async def test_unlike_legs_are_bridged() -> None:
     on = Stage()
-    exchange = await on.call()
+    incoming = await on.call()
     sent = on.sent
     assert on.relay.asked == [("offer", SESSION, "plain", "tag-id-a", "", "")]
     assert sent.request.body == SDP + MARK
     await on.bob.reply(sent, 183, body=SDP)
     await on.bob.take(sent, body=SDP)
     assert on.relay.asked[1:] == [("answer", SESSION, "tag-id-a", "tag-id-b", "e1")] * 2
-    assert [response.body for response in exchange.responses] == [SDP + MARK] * 2
+    assert [response.body for response in incoming.responses] == [SDP + MARK] * 2
     (call,) = on.world.store.there.values()
     assert call.relay == f"e1 {SESSION}"
     assert on.relay.deleted == []
@@ -60,21 +60,21 @@ async def test_unlike_legs_are_bridged() -> None:
 
 async def test_an_answer_that_comes_again_asks_no_relay_and_ends_no_call() -> None:
     on = Stage()
-    exchange = await on.call()
+    incoming = await on.call()
     sent = on.sent
     await on.bob.take(sent, body=SDP)
     on.relay.away = True
     asked = list(on.relay.asked)
     await on.bob.reply(sent, 200, body=SDP)
-    assert exchange.statuses == [200, 200]
-    assert [response.body for response in exchange.responses] == [SDP + MARK] * 2
+    assert incoming.statuses == [200, 200]
+    assert [response.body for response in incoming.responses] == [SDP + MARK] * 2
     assert on.relay.asked == asked and on.world.wire.sent == []
     assert len(on.world.calls) == 1
 
 
 async def test_an_answer_that_comes_again_while_the_relay_thinks_asks_it_once() -> None:
     on = Stage()
-    exchange = await on.call()
+    incoming = await on.call()
     sent = on.sent
     again = answer(
         sent.request, 200, headers=[("Contact", f"<{on.bob.contact}>"), ("Content-Type", "application/sdp")],
@@ -84,7 +84,7 @@ async def test_an_answer_that_comes_again_while_the_relay_thinks_asks_it_once() 
     for _ in range(3):
         sent.asker.answered(sent.key, read_response(again))
     await on.world.settle()
-    assert exchange.statuses == [200, 200, 200]
+    assert incoming.statuses == [200, 200, 200]
     assert [asked[0] for asked in on.relay.asked] == ["offer", "answer"]
 
 
@@ -99,19 +99,19 @@ async def test_an_answer_that_comes_again_while_the_relay_thinks_asks_it_once() 
 )
 async def test_when_the_relay_is_asked(policy: MediaPolicy, like: bool, relayed: bool) -> None:
     on = Stage(policy, like=like)
-    exchange = await on.call()
+    incoming = await on.call()
     await on.bob.take(on.sent, body=SDP)
     assert bool(on.relay.asked) is relayed
-    assert exchange.responses[0].body == (SDP + MARK if relayed else SDP)
+    assert incoming.responses[0].body == (SDP + MARK if relayed else SDP)
 
 
 @pytest.mark.parametrize("configured", [True, False])
 async def test_unlike_legs_that_may_not_be_bridged_are_488_and_why(configured: bool) -> None:
     on = Stage(MediaPolicy.NEVER if configured else MediaPolicy.AUTO)
     on.relay.configured = configured
-    exchange = await on.call()
-    assert exchange.statuses == [488]
-    assert exchange.answers[0].why.startswith("one side of the call is WebRTC")
+    incoming = await on.call()
+    assert incoming.statuses == [488]
+    assert incoming.answers[0].why.startswith("one side of the call is WebRTC")
     assert on.world.wire.sent == [] and on.world.store.there == {}
 
 
@@ -119,18 +119,18 @@ async def test_a_description_that_the_relay_cannot_read_is_488() -> None:
     on = Stage()
     await on.bob.register()
     await on.ann.register()
-    exchange = await on.ann.call(body=WEB_SDP, more=("Content-Type: multipart/mixed;boundary=x",))
-    assert exchange.statuses == [488]
-    assert "application/sdp" in exchange.answers[0].why
+    incoming = await on.ann.call(body=WEB_SDP, more=("Content-Type: multipart/mixed;boundary=x",))
+    assert incoming.statuses == [488]
+    assert "application/sdp" in incoming.answers[0].why
     assert on.relay.asked == [] and on.world.wire.sent == []
 
 
 async def test_an_offer_that_the_engine_does_not_take_is_488() -> None:
     on = Stage()
     on.relay.refuses = {"offer"}
-    exchange = await on.call()
-    assert exchange.statuses == [488]
-    assert exchange.answers[0].why == "the engine does not take it"
+    incoming = await on.call()
+    assert incoming.statuses == [488]
+    assert incoming.answers[0].why == "the engine does not take it"
     assert on.relay.deleted == [(SESSION, "")]
     assert on.world.store.there == {}
 
@@ -138,47 +138,47 @@ async def test_an_offer_that_the_engine_does_not_take_is_488() -> None:
 async def test_without_any_engine_that_answers_it_is_503() -> None:
     on = Stage()
     on.relay.away = True
-    exchange = await on.call()
-    assert exchange.statuses == [503]
-    assert dict(exchange.answers[0].headers) == {"Retry-After": "5"}
+    incoming = await on.call()
+    assert incoming.statuses == [503]
+    assert dict(incoming.answers[0].headers) == {"Retry-After": "5"}
 
 
 @pytest.mark.parametrize("away", [False, True])
 async def test_an_answer_that_the_engine_does_not_take_ends_the_call(away: bool) -> None:
     """The callee has taken it already: acknowledged, and hung up; each time its 2xx comes."""
     on = Stage()
-    exchange = await on.call()
+    incoming = await on.call()
     sent = on.sent
     if away:
         on.relay.away = True
     else:
         on.relay.refuses = {"answer"}
     await on.bob.reply(sent, 200, body=SDP)
-    assert exchange.statuses == [503 if away else 488]
+    assert incoming.statuses == [503 if away else 488]
     assert on.world.wire.methods == ["ACK", "BYE"]
     assert on.relay.deleted == [(SESSION, "e1")]
     assert len(on.world.calls) == 0 and on.world.store.there == {}
     await on.bob.reply(sent, 200, body=SDP)
-    assert exchange.statuses == [503 if away else 488]
+    assert incoming.statuses == [503 if away else 488]
     assert on.world.wire.methods == ["ACK", "BYE"] * 2
 
 
 async def test_an_early_answer_that_the_engine_does_not_take_is_not_passed() -> None:
     on = Stage()
-    exchange = await on.call()
+    incoming = await on.call()
     on.relay.refuses = {"answer"}
     await on.bob.reply(on.sent, 183, body=SDP)
-    assert exchange.statuses == []
+    assert incoming.statuses == []
 
 
 async def test_each_branch_has_a_session_and_the_losers_lose_theirs() -> None:
     on = Stage()
     other = await Handset(on.world, BOB, port=5071).register()
-    exchange = await on.call()
+    incoming = await on.call()
     first, second = sorted(on.world.wire.take(), key=lambda sent: sent.flow.remote_port)
     assert [asked[1] for asked in on.relay.asked] == [SESSION, SESSION[:-1] + "1"]
     await other.reply(second, 200, body=SDP)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
     (call,) = on.world.store.there.values()
     lost = [asked[1] for asked in on.relay.asked if f"e1 {asked[1]}" != call.relay and asked[0] == "offer"]
     assert on.relay.deleted == [(lost[0], "e1")]
@@ -197,10 +197,10 @@ async def test_a_call_that_nobody_takes_leaves_no_session(status: int) -> None:
 async def test_every_end_deletes_the_session(end: str) -> None:
     on = Stage()
     if end == "cancel":
-        exchange = await on.call()
+        incoming = await on.call()
         sent = on.sent
         await on.bob.reply(sent, 180)
-        exchange.cancel()
+        incoming.cancel()
         await on.bob.reply(sent, 487)
     else:
         hers, _ = await on.talk()
@@ -211,13 +211,13 @@ async def test_every_end_deletes_the_session(end: str) -> None:
 
 async def test_a_late_offer_is_made_by_the_callee_and_answered_in_the_ack() -> None:
     on = Stage()
-    exchange = await on.call(late=True)
+    incoming = await on.call(late=True)
     sent = on.sent
     assert on.relay.asked == []
     his = await on.bob.take(sent, body=SDP)
     assert on.relay.asked == [("offer", SESSION, "webrtc", "tag-id-b", "tag-id-a", "")]
-    assert exchange.responses[0].body == WEB_SDP + MARK
-    await on.ann.dialog(exchange).send("ACK", body=WEB_SDP)
+    assert incoming.responses[0].body == WEB_SDP + MARK
+    await on.ann.dialog(incoming).send("ACK", body=WEB_SDP)
     assert on.relay.asked[1:] == [("answer", SESSION, "tag-id-b", "tag-id-a", "e1")]
     ack = on.sent
     assert (ack.request.method, ack.request.body) == ("ACK", WEB_SDP + MARK)
@@ -229,7 +229,7 @@ async def test_an_offer_in_the_call_goes_the_same_way(side: str) -> None:
     on = Stage()
     hers, his = await on.talk()
     mine, other, offer, answer = (hers, his, WEB_SDP, SDP) if side == "caller" else (his, hers, SDP, WEB_SDP)
-    exchange = await mine.send("INVITE", body=offer)
+    incoming = await mine.send("INVITE", body=offer)
     tags = ("tag-id-a", "tag-id-b") if side == "caller" else ("tag-id-b", "tag-id-a")
     kind = "plain" if side == "caller" else "webrtc"
     assert on.relay.asked == [("offer", SESSION, kind, *tags, "e1")]
@@ -237,7 +237,7 @@ async def test_an_offer_in_the_call_goes_the_same_way(side: str) -> None:
     assert sent.request.body == answer + MARK
     await other.handset.reply(sent, 200, body=answer)
     assert on.relay.asked[1:] == [("answer", SESSION, *tags, "e1")]
-    assert exchange.responses[0].body == answer + MARK
+    assert incoming.responses[0].body == answer + MARK
     assert on.relay.deleted == []
 
 
@@ -253,8 +253,8 @@ async def test_trickled_candidates_end_at_the_relay() -> None:
     """The engine's own candidates are complete, and fragments would break its session."""
     on = Stage()
     hers, _ = await on.talk()
-    exchange = await hers.send("INFO", "Content-Type: application/trickle-ice-sdpfrag")
-    assert exchange.statuses == [200]
+    incoming = await hers.send("INFO", "Content-Type: application/trickle-ice-sdpfrag")
+    assert incoming.statuses == [200]
     assert on.world.wire.sent == [] and on.relay.asked == []
     await hers.send("INFO", "Content-Type: application/dtmf-relay")
     assert on.world.wire.methods == ["INFO"]
@@ -308,18 +308,18 @@ async def test_an_answer_in_the_call_that_is_refused_is_acknowledged_and_ends_no
     """The dialog stood before; without its ACK the 2xx of a re-INVITE would come again and again."""
     on = Stage()
     hers, his = await on.talk()
-    exchange = await hers.send("INVITE", body=WEB_SDP)
+    incoming = await hers.send("INVITE", body=WEB_SDP)
     sent = on.sent
     on.relay.refuses = {"answer"}
     await his.handset.reply(sent, 200, body=SDP)
-    assert exchange.statuses == [488]
+    assert incoming.statuses == [488]
     assert on.world.wire.methods == ["ACK"]
     assert len(on.world.calls) == 1 and on.relay.deleted == []
 
 
 async def test_an_answer_with_a_body_that_cannot_be_read_is_a_502() -> None:
     on = Stage()
-    exchange = await on.call()
+    incoming = await on.call()
     sent = on.sent
     response = await on.bob.reply(sent, 180)
     broken = Response(200, "OK", response.headers, SDP)
@@ -328,6 +328,6 @@ async def test_an_answer_with_a_body_that_cannot_be_read_is_a_502() -> None:
     assert sent.asker is not None and sent.key is not None
     sent.asker.answered(sent.key, broken)
     await on.world.settle()
-    assert exchange.statuses == [180, 502]
+    assert incoming.statuses == [180, 502]
     assert on.relay.deleted == [(SESSION, "e1")]
     assert on.world.store.there == {}

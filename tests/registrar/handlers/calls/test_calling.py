@@ -18,9 +18,9 @@ def world_of(**more: object) -> World:
 
 async def test_a_call_reaches_the_phone_that_is_called() -> None:
     world = world_of()
-    _, _, exchange, sent = await pair(world, body=SDP, more=(SDP_TYPE, "Subject: lunch"))
+    _, _, incoming, sent = await pair(world, body=SDP, more=(SDP_TYPE, "Subject: lunch"))
     asked = sent.request
-    assert exchange.accepted and exchange.phone == world.people.rows[ANN.id]
+    assert incoming.accepted and incoming.phone == world.people.rows[ANN.id]
     assert (asked.method, asked.target, sent.flow.remote_port) == (
         "INVITE",
         f"sip:{'b' * 32}@10.0.0.7:5070",
@@ -39,18 +39,18 @@ async def test_a_call_reaches_the_phone_that_is_called() -> None:
 
 async def test_the_caller_sees_who_answers_and_not_its_username() -> None:
     world = world_of()
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
     await bob.take(sent, body=SDP)
-    ringing, accepted = exchange.responses
+    ringing, accepted = incoming.responses
     assert (ringing.status, accepted.status) == (180, 200)
     for response in (ringing, accepted):
         assert response.headers.get("to") == f"<sip:201@{DOMAIN}>;tag=tag-id-b"
         assert response.headers.get("p-asserted-identity") == f'"Bob" <sip:201@{DOMAIN}>'
         assert parse_name_addr(response.headers.get("contact") or "").uri.user == "201"
         assert b"b" * 32 not in bytes(response)
-        assert response.headers.all("via") == exchange.request.headers.all("via")
-    assert ann.dialog(exchange).routes[0].startswith("<sip:r")
+        assert response.headers.all("via") == incoming.request.headers.all("via")
+    assert ann.dialog(incoming).routes[0].startswith("<sip:r")
 
 
 @pytest.mark.parametrize("user", ["201", "b" * 32, "%32%30%31"])
@@ -77,8 +77,8 @@ async def test_whom_a_word_reaches(user: str) -> None:
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "SUBSCRIBE", "REFER"])
 async def test_whom_it_does_not(uri: str, status: int, method: str) -> None:
     world = world_of()
-    exchange = await (await Handset(world, ANN).register()).call(uri, method)
-    assert exchange.statuses == [status]
+    incoming = await (await Handset(world, ANN).register()).call(uri, method)
+    assert incoming.statuses == [status]
     assert world.wire.sent == [] and world.store.events == []
 
 
@@ -92,9 +92,9 @@ async def test_our_own_names_serve_as_well_as_the_domain() -> None:
 
 async def test_publish_has_no_event_package() -> None:
     world = world_of()
-    exchange = await Handset(world, ANN).call("201", "PUBLISH")
-    assert exchange.statuses == [489]
-    assert dict(exchange.answers[0].headers) == {"Allow-Events": "refer"}
+    incoming = await Handset(world, ANN).call("201", "PUBLISH")
+    assert incoming.statuses == [489]
+    assert dict(incoming.answers[0].headers) == {"Allow-Events": "refer"}
 
 
 async def test_a_phone_without_an_extension_is_not_called_by_its_username() -> None:
@@ -102,8 +102,8 @@ async def test_a_phone_without_an_extension_is_not_called_by_its_username() -> N
     world = World(ANN, bare)
     handset = Handset(world, bare, port=5070)
     await handset.register()
-    exchange = await (await Handset(world, ANN).register()).call("n" * 32)
-    assert exchange.statuses == [404]
+    incoming = await (await Handset(world, ANN).register()).call("n" * 32)
+    assert incoming.statuses == [404]
     assert world.wire.sent == []
 
 
@@ -135,9 +135,9 @@ async def test_a_number_is_reached_as_phones_write_it(user: str) -> None:
     ],
 )
 async def test_what_is_refused(method: str, more: tuple[str, ...], status: int) -> None:
-    exchange = await Handset(world_of(), ANN).call("201", method, more=more)
-    assert exchange.statuses == [status]
-    assert status != 422 or dict(exchange.answers[0].headers) == {"Min-SE": "90"}
+    incoming = await Handset(world_of(), ANN).call("201", method, more=more)
+    assert incoming.statuses == [status]
+    assert status != 422 or dict(incoming.answers[0].headers) == {"Min-SE": "90"}
 
 
 @pytest.mark.parametrize(
@@ -158,19 +158,19 @@ async def test_what_cannot_be_kept_from_the_other_or_given_back_is_400(
     world = world_of()
     await Handset(world, BOB, port=5070).register()
     ann = await Handset(world, ANN).register()
-    exchange = await ann.call(**said)  # type: ignore[arg-type]  # as `call` takes them
-    assert [(answer.status, answer.reason) for answer in exchange.answers] == [(400, reason)]
+    incoming = await ann.call(**said)  # type: ignore[arg-type]  # as `call` takes them
+    assert [(answer.status, answer.reason) for answer in incoming.answers] == [(400, reason)]
     assert world.wire.sent == []
 
 
 async def test_a_header_that_is_called_like_the_caller_does_not_pass() -> None:
     world = world_of()
     bob = await Handset(world, BOB, port=5070).register()
-    exchange = await (await Handset(world, ANN).register()).call(more=(f"X-{'A' * 32}: 1", "X-Other: 2"))
+    incoming = await (await Handset(world, ANN).register()).call(more=(f"X-{'A' * 32}: 1", "X-Other: 2"))
     (sent,) = world.wire.take()
     assert "x-other" in sent.request.headers and f"x-{'a' * 32}" not in sent.request.headers
     await bob.reply(sent, 200, (f"X-{'b' * 32}", "1"), ("X-Other", "2"))
-    (response,) = exchange.responses
+    (response,) = incoming.responses
     assert "x-other" in response.headers and f"x-{'b' * 32}" not in response.headers
 
 
@@ -180,8 +180,8 @@ async def test_a_loop_is_seen() -> None:
     ann, _, _, sent = await pair(world)
     ours = sent.request.headers.all("via")[0]
     ann.cseq = 0  # the same CSeq as the request that was forwarded
-    exchange = await ann.call("201", more=(f"Via: {ours}",))
-    assert exchange.statuses == [482]
+    incoming = await ann.call("201", more=(f"Via: {ours}",))
+    assert incoming.statuses == [482]
 
 
 async def test_every_device_of_the_extension_rings_and_the_caller_does_not() -> None:
@@ -211,9 +211,9 @@ async def test_without_the_database_it_is_503() -> None:
         return await found(customer, user)
 
     world.people.called = away  # type: ignore[method-assign]  # it goes while it is asked
-    exchange = await ann.call()
-    assert exchange.statuses == [503]
-    assert dict(exchange.answers[0].headers) == {"Retry-After": "5"}
+    incoming = await ann.call()
+    assert incoming.statuses == [503]
+    assert dict(incoming.answers[0].headers) == {"Retry-After": "5"}
 
 
 async def test_without_redis_it_is_503() -> None:
@@ -246,8 +246,8 @@ async def test_a_phone_that_may_not_come_from_there_is_403() -> None:
 async def test_a_call_that_is_cancelled_before_anybody_is_found_leaves_nothing() -> None:
     world = world_of()
     await Handset(world, BOB, port=5070).register()
-    exchange = await (await Handset(world, ANN).register()).call(cancelled=True)
-    assert exchange.statuses == [487]
+    incoming = await (await Handset(world, ANN).register()).call(cancelled=True)
+    assert incoming.statuses == [487]
     assert world.wire.sent == []
     assert len(world.calls) == 0 and world.store.there == {}
     assert [event["event"] for event in world.store.events] == ["call-started", "call-ended"]
@@ -255,21 +255,21 @@ async def test_a_call_that_is_cancelled_before_anybody_is_found_leaves_nothing()
 
 async def test_session_timers_are_asked_for() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world, more=("Supported: timer",))
+    _, bob, incoming, sent = await pair(world, more=("Supported: timer",))
     assert sent.request.headers.get("session-expires") == "1800"
     await bob.take(sent)
-    assert exchange.responses[0].headers.get("session-expires") == "1800;refresher=uac"
-    assert exchange.responses[0].headers.get("require") == "timer"
+    assert incoming.responses[0].headers.get("session-expires") == "1800;refresher=uac"
+    assert incoming.responses[0].headers.get("require") == "timer"
 
 
 @pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REFER", "MESSAGE"])
 async def test_what_makes_a_dialog_is_recorded(method: str) -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world, method=method)
+    _, bob, incoming, sent = await pair(world, method=method)
     await bob.reply(sent, 200)
     recorded = method != "MESSAGE"
     assert ("record-route" in sent.request.headers) is recorded
-    assert ("record-route" in exchange.responses[0].headers) is recorded
+    assert ("record-route" in incoming.responses[0].headers) is recorded
     assert len(world.calls) == (method == "INVITE")
 
 
@@ -282,10 +282,10 @@ async def test_a_message_names_nobody_in_its_body() -> None:
 async def test_one_device_is_reached_by_the_address_that_a_call_with_it_was_shown() -> None:
     """RFC 5627: a transfer to somebody who is in a call must reach that device."""
     world = world_of()
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     await Handset(world, BOB, port=5090).register()
     await bob.take(sent)
-    shown = ann.dialog(exchange).uri
+    shown = ann.dialog(incoming).uri
     cat = await Handset(world, CAT, port=5072).register()
     world.wire.take()
     await cat.call(shown)
@@ -297,9 +297,9 @@ async def test_one_device_is_reached_by_the_address_that_a_call_with_it_was_show
 
 async def test_a_phone_of_another_customer_is_not_reached_by_its_address() -> None:
     world = world_of()
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     await bob.take(sent)
-    shown = ann.dialog(exchange).uri
+    shown = ann.dialog(incoming).uri
     world.people.known[ANN.id] = replace(world.people.known[ANN.id], customer="rival")
     assert (await ann.call(shown)).statuses == [404]
 
@@ -315,7 +315,7 @@ def hidden(*privacy: str) -> tuple[str, ...]:
 async def test_a_caller_may_withhold_who_it_is(asks: str) -> None:
     """RFC 3323, RFC 3325: from callees, in the whole call; the record of the call names it."""
     world = world_of()
-    ann, bob, exchange, sent = await pair(world, more=hidden(asks))
+    ann, bob, incoming, sent = await pair(world, more=hidden(asks))
     asked = sent.request
     assert asked.headers.get("from") == '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=tag-id-a'
     assert asked.contacts[0].uri.user == "anonymous"
@@ -326,7 +326,7 @@ async def test_a_caller_may_withhold_who_it_is(asks: str) -> None:
     his = await bob.take(sent)
     (call,) = world.store.there.values()
     assert (call.caller.number, call.caller.name) == ("200", "Ann")
-    hers = ann.dialog(exchange)
+    hers = ann.dialog(incoming)
     await hers.send("INFO", "User-Agent: Her Phone 1")
     (info,) = world.wire.take()
     assert info.request.headers.get("from") == '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=tag-id-a'
@@ -353,9 +353,9 @@ async def test_no_privacy_is_said_on() -> None:
 
 async def test_a_callee_may_withhold_who_it_is() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180, ("Privacy", "id"), ("Server", "His Phone 2"))
-    (ringing,) = exchange.responses
+    (ringing,) = incoming.responses
     assert [name for name in ("p-asserted-identity", "privacy", "server") if name in ringing.headers] == []
 
 
@@ -363,10 +363,10 @@ async def test_who_withholds_its_identity_is_not_named_to_whom_it_is_transferred
     world = world_of()
     ann, _, _, sent = await pair(world, more=hidden("Privacy: id"))
     cat = await Handset(world, CAT, port=5080).register()
-    exchange = await cat.call(str(sent.request.contacts[0].uri), call_id="call-2")
+    incoming = await cat.call(str(sent.request.contacts[0].uri), call_id="call-2")
     (asked,) = world.wire.take()
     await ann.reply(asked, 180)
-    assert b"200@" not in bytes(exchange.responses[0]) and b"Ann" not in bytes(exchange.responses[0])
+    assert b"200@" not in bytes(incoming.responses[0]) and b"Ann" not in bytes(incoming.responses[0])
 
 
 @pytest.mark.parametrize("scheme", ["sip", "sips"])
@@ -384,14 +384,14 @@ async def test_what_a_phone_is_shown_of_another_has_less_than_255_octets(scheme:
         world.lines.flows[bob.flow.id] = bob.flow
     await bob.register()
     caller = await Handset(world, ann, instance="urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6").register()
-    exchange = await caller.call()
+    incoming = await caller.call()
     (sent,) = world.wire.take()
     shown = str(sent.request.contacts[0].uri)
     assert shown.startswith(f"{scheme}:%23%23") and "[2001:db8:" in shown
     assert len(shown) < 255
     await bob.take(sent)
     transfer = f"Refer-To: <{scheme}:{escape(number)}@{DOMAIN};{shown.rpartition(';')[2]}>"
-    await caller.dialog(exchange).send("REFER", transfer)
+    await caller.dialog(incoming).send("REFER", transfer)
     (refer,) = world.wire.take()
     target = str(parse_name_addr(refer.request.headers.get("refer-to") or "").uri)
     assert target == shown

@@ -12,10 +12,10 @@ def world_of() -> World:
 
 async def test_a_redirection_to_numbers_of_the_customer_passes() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     contact = f"<sip:%3202@{DOMAIN};user=phone>;q=0.7, <sip:{'c' * 32}@192.0.2.10>;q=0.2"
     await bob.reply_bare(sent, 302, ("Contact", contact))
-    (response,) = exchange.responses
+    (response,) = incoming.responses
     assert response.status == 302
     assert response.headers.all("contact") == [f"<sip:202@{DOMAIN}>;q=0.7", f"<sip:202@{DOMAIN}>;q=0.2"]
     assert len(world.calls) == 0
@@ -36,10 +36,10 @@ async def test_a_redirection_to_numbers_of_the_customer_passes() -> None:
 @pytest.mark.parametrize("status", [300, 301, 302, 305, 380])
 async def test_another_becomes_480_with_the_reason(status: int, contact: str) -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     await bob.reply_bare(sent, status, *([("Contact", contact)] if contact else []))
-    assert exchange.responses == []
-    (answer,) = exchange.answers
+    assert incoming.responses == []
+    (answer,) = incoming.answers
     assert answer.status == 480
     assert answer.why.startswith("Contact: the called phone redirects")
     assert len(world.calls) == 0 and world.store.there == {}
@@ -47,32 +47,32 @@ async def test_another_becomes_480_with_the_reason(status: int, contact: str) ->
 
 async def test_another_phone_may_still_answer() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
-    assert exchange.statuses == []
+    _, bob, incoming, sent = await pair(world)
+    assert incoming.statuses == []
     await bob.reply_bare(sent, 302, ("Contact", "<sip:1@elsewhere.test>"))
-    assert exchange.statuses == [480]
+    assert incoming.statuses == [480]
     other = await Handset(world, BOB, port=5071).register()
-    exchange = await Handset(world, ANN).call(call_id="call-2")
+    incoming = await Handset(world, ANN).call(call_id="call-2")
     first, second = sorted(world.wire.take(), key=lambda one: one.flow.remote_port)
     await bob.reply_bare(first, 302, ("Contact", "<sip:1@elsewhere.test>"))
-    assert exchange.statuses == []
+    assert incoming.statuses == []
     await other.take(second)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
 
 
 async def test_while_nobody_can_be_asked_the_call_is_refused_for_now() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     world.people.away = True
     await bob.reply_bare(sent, 302, ("Contact", f"<sip:202@{DOMAIN}>"))
-    assert exchange.statuses == [503]
+    assert incoming.statuses == [503]
 
 
 @pytest.mark.parametrize("method", ["INVITE", "INFO", "BYE"])
 async def test_inside_a_call_the_same(method: str) -> None:
     world = world_of()
     hers, his = await talk(world)
-    exchange = await hers.send(method)
+    incoming = await hers.send(method)
     (sent,) = [one for one in world.wire.take() if one.request.method == method]
     await his.handset.reply_bare(sent, 302, ("Contact", "<sip:1@elsewhere.test>"))
-    assert exchange.statuses == [480]
+    assert incoming.statuses == [480]

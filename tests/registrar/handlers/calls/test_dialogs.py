@@ -9,7 +9,7 @@ from registrar.model import Flow, IpMode
 from registrar.sip import Request, answer, parse
 
 from ..handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
-from ..world import DOMAIN, ELSEWHERE, HOME, Exchange, World, read_response, user
+from ..world import DOMAIN, ELSEWHERE, HOME, Incoming, World, read_response, user
 
 
 def world_of(**more: object) -> World:
@@ -21,7 +21,7 @@ async def test_both_sides_reach_each_other_unchallenged(method: str) -> None:
     world = world_of()
     hers, his = await talk(world)
     for mine, other, number, number_there in ((hers, his, "200", "201"), (his, hers, "201", "200")):
-        exchange = await mine.send(method)
+        incoming = await mine.send(method)
         (sent,) = world.wire.take()
         asked = sent.request
         assert sent.flow == replace(other.handset.flow)
@@ -30,14 +30,14 @@ async def test_both_sides_reach_each_other_unchallenged(method: str) -> None:
         assert asked.contacts[0].uri.user == number
         assert "route" not in asked.headers and "record-route" not in asked.headers
         assert asked.headers.get("max-forwards") == "69"
-        assert asked.headers.get("cseq") == exchange.request.headers.get("cseq")
+        assert asked.headers.get("cseq") == incoming.request.headers.get("cseq")
         assert mine.handset.account.username.encode() not in bytes(asked)
         await other.handset.reply(sent, 200, tag="")
-        (response,) = exchange.responses
+        (response,) = incoming.responses
         assert response.status == 200
         assert (response.headers.get("from"), response.headers.get("to")) == (
-            exchange.request.headers.get("from"),
-            exchange.request.headers.get("to"),
+            incoming.request.headers.get("from"),
+            incoming.request.headers.get("to"),
         )
         assert response.headers.get(
             "contact",
@@ -61,16 +61,16 @@ async def test_each_knows_itself_as_it_said() -> None:
 async def test_an_ack_is_passed_once_and_answered_by_nobody() -> None:
     world = world_of()
     hers, his = await talk(world)
-    exchange = await hers.send("ACK")
+    incoming = await hers.send("ACK")
     (sent,) = world.wire.take()
     assert (sent.request.method, sent.flow, sent.key) == ("ACK", his.handset.flow, None)
-    assert exchange.statuses == [] and not exchange.accepted
+    assert incoming.statuses == [] and not incoming.accepted
 
 
 # Who may
 
 
-async def proven(side: Dialog, method: str, by: Handset | None = None) -> Exchange:
+async def proven(side: Dialog, method: str, by: Handset | None = None) -> Incoming:
     """A request that is challenged, and once more with credentials."""
     bare = await side.send(method)
     assert bare.statuses == [407], bare.statuses
@@ -89,10 +89,10 @@ async def test_a_token_on_another_flow_is_worth_a_challenge(method: str) -> None
     world = world_of()
     hers, his = await talk(world)
     for flow in (*await strangers(world), his.handset.flow):
-        exchange = await world.ask(Exchange(hers.request(method), flow))
-        assert exchange.statuses == [407]
-        assert [name for name, _ in exchange.answers[0].headers] == ["Proxy-Authenticate"]
-        assert exchange.accepted is (method == "INVITE"), "the ACK of a refusal must not go further"
+        incoming = await world.ask(Incoming(hers.request(method), flow))
+        assert incoming.statuses == [407]
+        assert [name for name, _ in incoming.answers[0].headers] == ["Proxy-Authenticate"]
+        assert incoming.accepted is (method == "INVITE"), "the ACK of a refusal must not go further"
     assert world.wire.sent == []
     assert len(world.calls) == 1
 
@@ -108,12 +108,12 @@ async def test_who_comes_another_way_proves_who_he_is_and_the_dialog_goes_on_the
     ann = hers.handset
     moved = replace(ann.flow, remote_port=5066) if transport == "udp" else world.lines.dial(transport)
     ann.flow = moved
-    exchange = await proven(hers, method)
+    incoming = await proven(hers, method)
     (sent,) = world.wire.take()
     assert (sent.request.method, sent.flow) == (method, his.handset.flow)
     assert "proxy-authorization" not in sent.request.headers
     await his.handset.reply(sent, 200)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
     if method != "BYE":
         assert (await hers.send("INFO")).statuses == [], "it is the dialog's flow now"
         assert world.wire.methods == ["INFO"]
@@ -158,14 +158,14 @@ async def test_an_ack_is_never_challenged_and_its_source_is_one_where_its_phone_
     world = world_of()
     hers, his = await talk(world)
     for flow in await strangers(world):
-        exchange = await world.ask(Exchange(hers.request("ACK"), flow))
-        assert exchange.statuses == []
+        incoming = await world.ask(Incoming(hers.request("ACK"), flow))
+        assert incoming.statuses == []
         assert [sent.flow for sent in world.wire.take()] == [his.handset.flow]
     far = Flow("udp", "192.0.2.10", 5060, ELSEWHERE, 5060)
-    exchange = await world.ask(Exchange(hers.request("ACK"), far))
-    assert exchange.statuses == []
+    incoming = await world.ask(Incoming(hers.request("ACK"), far))
+    assert incoming.statuses == []
     assert world.wire.sent == []
-    assert exchange.dropped == [("ack", "the phone may not connect from this address")]
+    assert incoming.dropped == [("ack", "the phone may not connect from this address")]
 
 
 async def test_a_phone_that_is_registered_there_no_more_is_challenged() -> None:
@@ -201,9 +201,9 @@ async def unregistered(world: World) -> tuple[Handset, Dialog, Dialog]:
     """Ann, who is registered nowhere, talks to Bob."""
     bob = await Handset(world, BOB, port=5070).register()
     ann = Handset(world, ANN)
-    exchange = await ann.call()
+    incoming = await ann.call()
     his = await bob.take(world.wire.take()[0])
-    return ann, ann.dialog(exchange), his
+    return ann, ann.dialog(incoming), his
 
 
 async def test_a_caller_that_never_registered_goes_on_from_where_it_called() -> None:
@@ -269,8 +269,8 @@ async def test_a_contact_that_no_token_can_hold_is_refused() -> None:
     asked.headers.replace("contact", f"<sip:ann@10.0.0.7;x={'y' * 400}>")
     read = parse(bytes(asked), exact=True)
     assert isinstance(read, Request)
-    exchange = await hers.handset.ask(read)
-    assert [(answer.status, answer.reason) for answer in exchange.answers] == [(400, "Contact Too Long")]
+    incoming = await hers.handset.ask(read)
+    assert [(answer.status, answer.reason) for answer in incoming.answers] == [(400, "Contact Too Long")]
 
 
 async def test_a_phone_that_is_deleted_may_nothing() -> None:
@@ -293,10 +293,10 @@ async def test_without_redis_it_goes_on_while_the_flows_live() -> None:
     world = world_of()
     hers, his = await talk(world)
     world.location.away = True
-    exchange = await hers.send("BYE")
+    incoming = await hers.send("BYE")
     (sent,) = world.wire.take()
     await his.handset.reply(sent, 200)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
 
 
 @pytest.mark.parametrize("method", ["BYE", "INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "INFO", "OPTIONS"])
@@ -334,16 +334,16 @@ async def test_what_is_refused(more: tuple[str, ...], status: int) -> None:
     asked = hers.request("UPDATE", *[line for line in more if "Max" not in line])
     if status == 483:
         asked.headers.replace("max-forwards", "0")
-    exchange = await hers.handset.ask(asked)
-    assert exchange.statuses == [status]
+    incoming = await hers.handset.ask(asked)
+    assert incoming.statuses == [status]
     assert world.wire.sent == []
 
 
 async def test_a_twin_is_not_sent_again() -> None:
     world = world_of()
     hers, _ = await talk(world)
-    exchange = await world.ask(Exchange(hers.request("BYE"), hers.handset.flow, is_twin=True))
-    assert exchange.statuses == [] and world.wire.sent == []
+    incoming = await world.ask(Incoming(hers.request("BYE"), hers.handset.flow, is_twin=True))
+    assert incoming.statuses == [] and world.wire.sent == []
 
 
 # Where it goes
@@ -355,11 +355,11 @@ async def test_a_browser_that_came_back_is_found_by_its_instance() -> None:
     bob = await Handset(world, BOB, transport="tcp", instance="urn:uuid:1").register()
     await Handset(world, BOB, transport="tcp", instance="urn:uuid:2").register()
     ann = await Handset(world, ANN, transport="tcp").register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     sent = next(sent for sent in world.wire.take() if sent.flow == bob.flow)
     await bob.take(sent)
     world.wire.take()
-    hers = ann.dialog(exchange)
+    hers = ann.dialog(incoming)
     contact = bob.contact
     del world.lines.flows[bob.flow.id]
     bob.flow = world.lines.dial("tcp")
@@ -375,10 +375,10 @@ async def test_who_is_gone_is_480_and_the_call_is_over() -> None:
     world = world_of()
     bob = await Handset(world, BOB, transport="tcp").register()
     ann = await Handset(world, ANN).register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     await bob.take(world.wire.take()[0])
     del world.lines.flows[bob.flow.id]
-    gone = await ann.dialog(exchange).send("BYE")
+    gone = await ann.dialog(incoming).send("BYE")
     assert gone.statuses == [480]
     assert len(world.calls) == 0
     assert world.wire.sent == []
@@ -398,21 +398,21 @@ async def test_the_token_of_somebody_else_leads_nowhere_else() -> None:
     world = world_of()
     hers, his = await talk(world)
     cat = await Handset(world, CAT, port=5072).register()
-    exchange = await cat.call("201", call_id="call-2")
+    incoming = await cat.call("201", call_id="call-2")
     (sent,) = world.wire.take()
     his.uri = str(sent.request.contacts[0].uri)
     await his.send("INFO")
     assert [sent.flow for sent in world.wire.take()] == [hers.handset.flow]
-    assert exchange.statuses == []
+    assert incoming.statuses == []
 
 
 async def test_a_bye_ends_the_call() -> None:
     world = world_of()
     hers, his = await talk(world)
-    exchange = await his.send("BYE")
+    incoming = await his.send("BYE")
     (sent,) = world.wire.take()
     await hers.handset.reply(sent, 200)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
     assert len(world.calls) == 0
     (ended,) = [event for event in world.store.events if event["event"] == "call-ended"]
     assert (ended["reason"], ended["by"]) == ("hung-up", "201")
@@ -434,21 +434,21 @@ async def test_a_new_address_of_a_party_is_learnt() -> None:
 
 async def test_a_subscription_of_one_phone_at_another_is_a_dialog_too() -> None:
     world = world_of()
-    ann, bob, exchange, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
+    ann, bob, incoming, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
     his = await bob.take(sent)
     notified = await his.send("NOTIFY", "Event: presence")
     (sent,) = world.wire.take()
     assert (sent.request.method, sent.flow) == ("NOTIFY", ann.flow)
     await ann.reply(sent, 200)
     assert notified.statuses == [200]
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
 
 
 async def test_a_refresh_of_the_session_is_noted() -> None:
     world = world_of()
-    ann, bob, exchange, sent = await pair(world, more=("Supported: timer",))
+    ann, bob, incoming, sent = await pair(world, more=("Supported: timer",))
     await bob.take(sent)
-    hers = ann.dialog(exchange)
+    hers = ann.dialog(incoming)
     world.clock.now += 1_000
     await hers.send("UPDATE", "Supported: timer", "Session-Expires: 1800;refresher=uac")
     (sent,) = world.wire.take()
@@ -478,10 +478,10 @@ async def test_what_a_strict_router_did_is_undone(method: str, lr: bool, before:
     hers, his = await talk(world)
     strict(hers, lr=lr)
     hers.routes = [*before, *hers.routes]
-    exchange = await hers.send(method)
+    incoming = await hers.send(method)
     (sent,) = world.wire.take()
     assert (sent.request.method, sent.request.target) == (method, his.handset.contact)
-    assert (sent.flow, exchange.statuses) == (his.handset.flow, [])
+    assert (sent.flow, incoming.statuses) == (his.handset.flow, [])
     assert "route" not in sent.request.headers
 
 
@@ -534,13 +534,13 @@ async def test_the_token_of_another_call_in_a_request_uri_is_none() -> None:
 
 async def untagged(world: World) -> tuple[Dialog, Dialog]:
     """Ann talks to Bob, whose phone gives no tag."""
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     made = answer(sent.request, 200, "", [("Contact", f"<{bob.contact}>")], to_tag="gone")
     made.headers.replace("to", sent.request.headers.get("to") or "")
     assert sent.asker is not None and sent.key is not None
     sent.asker.answered(sent.key, read_response(made))
     await world.settle()
-    hers, asked = ann.dialog(exchange), sent.request
+    hers, asked = ann.dialog(incoming), sent.request
     routes, remote = asked.headers.all("record-route"), asked.headers.get("from") or ""
     return hers, Dialog(
         bob, str(asked.contacts[0].uri), routes, asked.headers.get("to") or "", remote, asked.call_id
@@ -553,9 +553,9 @@ async def test_a_callee_without_a_tag_is_in_the_dialog_all_the_same(method: str)
     hers, his = await untagged(world)
     assert len(hers.routes) == 1 and "tag=" not in hers.remote
     for mine, other in ((hers, his), (his, hers)):
-        exchange = await mine.send(method)
+        incoming = await mine.send(method)
         (sent,) = world.wire.take()
-        assert (sent.request.method, sent.flow, exchange.statuses) == (method, other.handset.flow, [])
+        assert (sent.request.method, sent.flow, incoming.statuses) == (method, other.handset.flow, [])
     assert len(world.calls) == (0 if method == "BYE" else 1)
 
 

@@ -15,9 +15,9 @@ def world_of(**more: object) -> World:
 
 async def is_over(world: World, side: Dialog) -> bool:
     """What becomes of a request with that side's token."""
-    exchange = await side.send("INFO")
+    incoming = await side.send("INFO")
     sent = world.wire.take()
-    assert exchange.statuses == ([] if sent else [481])
+    assert incoming.statuses == ([] if sent else [481])
     return not sent
 
 
@@ -50,11 +50,11 @@ async def test_an_ack_of_a_call_that_is_over_goes_nowhere() -> None:
 
 async def test_a_call_that_nobody_took_ends_its_tokens_too() -> None:
     world = world_of()
-    ann, bob, exchange, sent = await pair(world)
+    ann, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
     await bob.reply(sent, 486)
     world.clock.now += AFTERLIFE_SECONDS
-    ringing = exchange.responses[0]
+    ringing = incoming.responses[0]
     contact = (ringing.headers.get("contact") or "").strip("<>")
     routes = ringing.headers.all("record-route")
     from_, to = ringing.headers.get("from") or "", ringing.headers.get("to") or ""
@@ -104,9 +104,9 @@ async def test_without_redis_a_token_is_good() -> None:
 
 async def subscribed(world: World) -> tuple[Dialog, Dialog]:
     """Ann has subscribed at Bob's."""
-    ann, bob, exchange, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
+    ann, bob, incoming, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
     his = await bob.take(sent)
-    return ann.dialog(exchange), his
+    return ann.dialog(incoming), his
 
 
 async def test_a_subscription_ends_with_its_last_notification() -> None:

@@ -6,7 +6,7 @@ from registrar.handlers.calls.offers import MAX_KEPT, Offers
 from registrar.sip import answer
 
 from ..handsets import ANN, BOB, CAT, SDP, SDP_TYPE, WEB_SDP, Dialog, Handset, Relay
-from ..world import DOMAIN, Exchange, Sent, World, request
+from ..world import DOMAIN, Incoming, Sent, World, request
 
 RELIABLE = (("Require", "100rel"), ("RSeq", "7"))
 MARK = b"a=relayed\r\n"
@@ -22,16 +22,16 @@ class Stage:
         self.ann = Handset(self.world, ANN, transport="wss")
         self.bob = Handset(self.world, BOB, port=5070)
 
-    async def call(self, body: bytes = b"") -> tuple[Exchange, Sent]:
+    async def call(self, body: bytes = b"") -> tuple[Incoming, Sent]:
         await self.bob.register()
         await self.ann.register()
-        exchange = await self.ann.call(body=body, more=(SDP_TYPE,) if body else ())
+        incoming = await self.ann.call(body=body, more=(SDP_TYPE,) if body else ())
         (sent,) = self.world.wire.take()
-        return exchange, sent
+        return incoming, sent
 
-    def dialog(self, exchange: Exchange) -> Dialog:
+    def dialog(self, incoming: Incoming) -> Dialog:
         """What Ann knows after a provisional response."""
-        response = exchange.responses[-1]
+        response = incoming.responses[-1]
         contact = response.headers.get("contact") or ""
         return Dialog(
             self.ann,
@@ -51,11 +51,11 @@ class Stage:
 async def test_an_early_offer_is_answered_in_the_prack() -> None:
     """RFC 3262 section 5: the INVITE had none, so the reliable 183 has the offer."""
     on = Stage()
-    exchange, sent = await on.call()
+    incoming, sent = await on.call()
     await on.bob.reply(sent, 183, *RELIABLE, body=SDP)
     assert on.asked() == [("offer", B, A)]
     rack = f"RAck: 7 {sent.request.cseq[0]} INVITE"
-    acknowledged = await on.dialog(exchange).send("PRACK", rack, body=WEB_SDP)
+    acknowledged = await on.dialog(incoming).send("PRACK", rack, body=WEB_SDP)
     assert on.asked() == [("answer", B, A)]
     (prack,) = on.world.wire.take()
     assert prack.request.body == WEB_SDP + MARK
@@ -65,50 +65,50 @@ async def test_an_early_offer_is_answered_in_the_prack() -> None:
 
 async def test_what_repeats_a_reliable_description_is_no_offer_again() -> None:
     on = Stage()
-    exchange, sent = await on.call()
+    incoming, sent = await on.call()
     await on.bob.reply(sent, 183, *RELIABLE, body=SDP)
-    shown = exchange.responses[-1].body
+    shown = incoming.responses[-1].body
     on.asked()
     await on.bob.reply(sent, 180, body=SDP)
     await on.bob.take(sent, body=SDP)
     assert on.asked() == []
-    assert [response.body for response in exchange.responses] == [shown] * 3
-    assert exchange.statuses == [183, 180, 200]
+    assert [response.body for response in incoming.responses] == [shown] * 3
+    assert incoming.statuses == [183, 180, 200]
 
 
 async def test_after_an_early_offer_was_answered_the_next_prack_may_have_one() -> None:
     on = Stage()
-    exchange, sent = await on.call()
+    incoming, sent = await on.call()
     await on.bob.reply(sent, 183, *RELIABLE, body=SDP)
-    await on.dialog(exchange).send("PRACK", f"RAck: 7 {sent.request.cseq[0]} INVITE", body=WEB_SDP)
+    await on.dialog(incoming).send("PRACK", f"RAck: 7 {sent.request.cseq[0]} INVITE", body=WEB_SDP)
     await on.bob.reply(sent, 180, ("Require", "100rel"), ("RSeq", "8"), body=SDP)
     on.asked()
-    await on.dialog(exchange).send("PRACK", f"RAck: 8 {sent.request.cseq[0]} INVITE", body=WEB_SDP)
+    await on.dialog(incoming).send("PRACK", f"RAck: 8 {sent.request.cseq[0]} INVITE", body=WEB_SDP)
     assert on.asked() == [("offer", A, B)]
 
 
 async def test_an_early_answer_is_followed_by_an_offer_in_the_prack() -> None:
     """RFC 3262 section 5: the offer of the INVITE was answered, so the PRACK may have one."""
     on = Stage()
-    exchange, sent = await on.call(WEB_SDP)
+    incoming, sent = await on.call(WEB_SDP)
     await on.bob.reply(sent, 183, *RELIABLE, body=SDP)
     assert on.asked() == [("offer", A, ""), ("answer", A, B)]
     rack = f"RAck: 7 {sent.request.cseq[0]} INVITE"
-    acknowledged = await on.dialog(exchange).send("PRACK", rack, body=WEB_SDP)
+    acknowledged = await on.dialog(incoming).send("PRACK", rack, body=WEB_SDP)
     (prack,) = on.world.wire.take()
     await on.bob.reply(prack, 200, body=SDP)
     assert on.asked() == [("offer", A, B), ("answer", A, B)]
     assert acknowledged.responses[0].body == SDP + MARK
     await on.bob.take(sent)
-    assert exchange.statuses == [183, 200] and on.asked() == []
+    assert incoming.statuses == [183, 200] and on.asked() == []
 
 
 async def test_an_offer_in_an_early_update_is_one() -> None:
     on = Stage()
-    exchange, sent = await on.call(WEB_SDP)
+    incoming, sent = await on.call(WEB_SDP)
     await on.bob.reply(sent, 183, *RELIABLE, body=SDP)
     on.asked()
-    updated = await on.dialog(exchange).send("UPDATE", body=WEB_SDP)
+    updated = await on.dialog(incoming).send("UPDATE", body=WEB_SDP)
     (update,) = on.world.wire.take()
     await on.bob.reply(update, 200, body=SDP)
     assert on.asked() == [("offer", A, B), ("answer", A, B)] and updated.statuses == [200]
@@ -133,10 +133,10 @@ async def test_a_late_offer_of_a_re_invite_goes_the_same_way() -> None:
 
 async def test_a_description_in_another_request_is_only_a_body() -> None:
     on = Stage()
-    exchange, sent = await on.call(WEB_SDP)
+    incoming, sent = await on.call(WEB_SDP)
     await on.bob.take(sent, body=SDP)
     on.asked()
-    await on.ann.dialog(exchange).send("INFO", body=WEB_SDP)
+    await on.ann.dialog(incoming).send("INFO", body=WEB_SDP)
     (info,) = on.world.wire.take()
     await on.bob.reply(info, 200, body=SDP)
     assert on.asked() == [] and info.request.body == WEB_SDP
@@ -145,10 +145,10 @@ async def test_a_description_in_another_request_is_only_a_body() -> None:
 async def test_without_a_relay_an_early_offer_is_answered_all_the_same() -> None:
     world = World(ANN, BOB)
     ann, bob = await Handset(world, ANN).register(), await Handset(world, BOB, port=5070).register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     (sent,) = world.wire.take()
     await bob.reply(sent, 183, *RELIABLE, body=SDP)
-    assert exchange.responses[0].body == SDP
+    assert incoming.responses[0].body == SDP
 
 
 # What is remembered

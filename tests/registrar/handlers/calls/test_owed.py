@@ -6,7 +6,7 @@ import pytest
 
 from registrar.handlers.calls import owed
 from registrar.model import Cause
-from registrar.rules.tokens import Line
+from registrar.rules.tokens import DialogHandle
 
 from ..handsets import ANN, BOB, Dialog, Handset
 from ..world import Sent, World
@@ -27,9 +27,9 @@ async def talk(world: World) -> tuple[Dialog, Dialog]:
     """Ann on UDP and Bob on a connection that may be reset."""
     bob = await Handset(world, BOB, transport="tcp").register(call_id="reg-bob")
     ann = await Handset(world, ANN).register()
-    exchange = await ann.call()
+    incoming = await ann.call()
     his = await bob.take(world.wire.take()[0])
-    return ann.dialog(exchange), his
+    return ann.dialog(incoming), his
 
 
 async def back(world: World, his: Dialog, call_id: str = "reg-bob") -> Handset:
@@ -48,8 +48,8 @@ async def test_a_bye_of_the_other_side_is_delivered_when_the_phone_is_back(secon
     world = world_of()
     hers, his = await talk(world)
     await world.hang_up(his.handset.flow)
-    exchange = await hers.send("BYE")
-    assert exchange.statuses == [480]
+    incoming = await hers.send("BYE")
+    assert incoming.statuses == [480]
     assert len(world.calls) == 0, "for her the call is over"
     await look(world, seconds)
     assert byes(world) == []
@@ -113,10 +113,10 @@ async def test_a_page_that_has_forgotten_the_call_is_told_once_for_each_registra
 async def test_a_bye_that_arrived_is_owed_to_nobody() -> None:
     world = world_of()
     hers, his = await talk(world)
-    exchange = await hers.send("BYE")
+    incoming = await hers.send("BYE")
     (sent,) = byes(world)
     await his.handset.reply(sent, 481)
-    assert exchange.statuses == [481]
+    assert incoming.statuses == [481]
     await his.handset.register(call_id="reg-bob")
     await look(world, 5)
     assert byes(world) == []
@@ -181,7 +181,7 @@ async def test_what_cannot_be_said_is_forgotten_in_time() -> None:
     await talk(world)
     speech = world.calls.speech(next(iter(world.store.there)), is_caller=False)
     assert speech is not None
-    world.calls.undelivered(replace(speech, line=Line(speech.target, "<<", "<<")), "")
+    world.calls.undelivered(replace(speech, handle=DialogHandle(speech.target, "<<", "<<")), "")
     world.wire.is_full = True
     await look(world, 61)
     assert len(world.calls._owed) == 0

@@ -56,7 +56,7 @@ def test_over_our_own_flow_no_leave_is_needed() -> None:
     reach = World().reach
     way = reach.way(UDP)
     assert way is not None
-    assert reach.leave(way, "id-a", request()) == ()
+    assert reach.permit(way, "id-a", request()) == ()
     assert reach.place(way) == "192.0.2.10:5060"
 
 
@@ -67,11 +67,11 @@ def test_another_node_gets_leave_for_one_request_and_room_for_the_address() -> N
     way = reach.way(target(UDP, node="b"))
     assert way is not None
     asked = request("INVITE", "sip:201@acme.test")
-    ((name, value),) = reach.leave(way, "id-a", asked)
+    ((name, value),) = reach.permit(way, "id-a", asked)
     assert name == "Route" and value.endswith("@192.0.2.11:5060;lr>")
     token = value[len("<sip:") :].partition("@")[0]
-    hop = world.seal.read_hop(token, asked.call_id, "1 INVITE", world.clock.now)
-    assert hop is not None and (hop.target, hop.caller) == (replace(way.target, contact=""), "id-a")
+    permit = world.codec.read_permit(token, asked.call_id, "1 INVITE", world.clock.now)
+    assert permit is not None and (permit.target, permit.caller) == (replace(way.target, contact=""), "id-a")
     assert reach.place(way) == PLACE
 
 

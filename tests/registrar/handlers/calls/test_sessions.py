@@ -70,13 +70,13 @@ async def test_two_desk_phones_are_relayed_when_they_do_not_reach_each_other(
     hers = Handy(on.world, ANN, *ann)
     await his.register()
     await hers.register()
-    exchange = await (hers.call() if late else hers.call(body=hers.sdp, more=(SDP_TYPE,)))
+    incoming = await (hers.call() if late else hers.call(body=hers.sdp, more=(SDP_TYPE,)))
     (sent,) = on.world.wire.take()
     await his.take(sent, body=his.sdp)
     assert bool(on.relay.asked) is relayed
     (call,) = on.world.store.there.values()
     assert bool(call.relay) is relayed
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
 
 
 async def test_without_a_relay_they_are_left_to_themselves() -> None:
@@ -119,14 +119,14 @@ async def test_phones_of_two_families_are_relayed(ann: str, bob: str, family: st
     his, hers = Handy(on.world, BOB, bob, bob, 5070), Handy(on.world, ANN, ann, ann)
     await his.register()
     await hers.register()
-    exchange = await hers.call(body=hers.sdp, more=(SDP_TYPE,))
+    incoming = await hers.call(body=hers.sdp, more=(SDP_TYPE,))
     (sent,) = on.world.wire.take()
     assert on.kinds == [f"plain {family}"]
     theirs = await his.take(sent, body=his.sdp)
     await theirs.send("INVITE", body=his.sdp)
     back = "IP6" if family == "IP4" else "IP4"
     assert on.relay.families == [f" {back}"]
-    assert media_address(hers.sdp) == ann and exchange.statuses == [200]
+    assert media_address(hers.sdp) == ann and incoming.statuses == [200]
 
 
 async def test_phones_of_one_family_are_not() -> None:
@@ -145,11 +145,11 @@ async def test_a_desk_phone_with_dtls_and_no_ice_is_no_browser() -> None:
     on = Stage()
     web = await Handset(on.world, BOB, transport="wss").register()
     ann = await Handset(on.world, ANN).register()
-    exchange = await ann.call(body=KEYED, more=(SDP_TYPE,))
+    incoming = await ann.call(body=KEYED, more=(SDP_TYPE,))
     (sent,) = on.world.wire.take()
     assert on.kinds == ["webrtc"]
     his = await web.take(sent, body=WEB_SDP)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
     on.relay.asked.clear()
     await his.send("INVITE", body=WEB_SDP)
     assert on.kinds == ["dtls"]
@@ -162,17 +162,17 @@ async def test_a_phone_that_demands_srtp_gets_a_second_offer(status: int, web: b
     ann = await Handset(on.world, ANN, transport="wss" if web else "udp").register()
     bob = await Handset(on.world, BOB, port=5070).register()
     offer = WEB_SDP if web else SDP
-    exchange = await ann.call(body=offer, more=(SDP_TYPE,))
+    incoming = await ann.call(body=offer, more=(SDP_TYPE,))
     (first,) = on.world.wire.take()
     await bob.reply(first, status)
     (second,) = on.world.wire.take()
-    assert exchange.statuses == [], "the caller hears nothing of it"
+    assert incoming.statuses == [], "the caller hears nothing of it"
     assert on.kinds == (["plain", "srtp"] if web else ["srtp"])
     assert second.request.cseq == first.request.cseq and second.request.via.branch != first.request.via.branch
     his = await bob.take(second, body=SECURE)
-    assert exchange.statuses == [200] and on.relay.deleted == []
+    assert incoming.statuses == [200] and on.relay.deleted == []
     on.relay.asked.clear()
-    await ann.dialog(exchange).send("INVITE", body=offer)
+    await ann.dialog(incoming).send("INVITE", body=offer)
     assert on.kinds == ["srtp"]
     assert his.call_id == "call-1"
 
@@ -188,14 +188,14 @@ async def test_a_phone_that_demands_srtp_gets_a_second_offer(status: int, web: b
 async def test_a_phone_that_takes_no_srtp_gets_a_second_offer() -> None:
     on = Stage()
     ann, bob = await Handset(on.world, ANN).register(), await Handset(on.world, BOB, port=5070).register()
-    exchange = await ann.call(body=SECURE, more=(SDP_TYPE,))
+    incoming = await ann.call(body=SECURE, more=(SDP_TYPE,))
     (first,) = on.world.wire.take()
     assert first.request.body == SECURE and on.relay.asked == []
     await bob.reply(first, 488)
     (second,) = on.world.wire.take()
     assert on.kinds == ["plain"]
     await bob.take(second, body=SDP)
-    assert exchange.statuses == [200]
+    assert incoming.statuses == [200]
 
 
 async def test_a_stack_that_takes_the_second_offer_for_the_first_is_asked_again_later(
@@ -206,18 +206,18 @@ async def test_a_stack_that_takes_the_second_offer_for_the_first_is_asked_again_
     on = Stage()
     ann = await Handset(on.world, ANN, transport="wss").register()
     bob = await Handset(on.world, BOB, port=5070).register()
-    exchange = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
+    incoming = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
     for status in (488, 482):
         (sent,) = on.world.wire.take()
         await bob.reply(sent, status)
-    assert exchange.statuses == []
+    assert incoming.statuses == []
     while not on.world.wire.sent:
         await asyncio.sleep(0.005)
         await on.world.settle()
     (sent,) = on.world.wire.take()
     assert on.kinds == ["plain", "srtp", "srtp"]
     await bob.reply(sent, 482)
-    assert exchange.statuses == [482], "once is enough"
+    assert incoming.statuses == [482], "once is enough"
 
 
 async def test_who_refuses_both_has_refused() -> None:
@@ -226,12 +226,12 @@ async def test_who_refuses_both_has_refused() -> None:
         await Handset(on.world, ANN, transport="wss").register(),
         await Handset(on.world, BOB, port=5070).register(),
     )
-    exchange = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
+    incoming = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
     for _ in range(2):
         (sent,) = on.world.wire.take()
-        assert exchange.statuses == []
+        assert incoming.statuses == []
         await bob.reply(sent, 488)
-    assert exchange.statuses == [488] and on.world.wire.sent == []
+    assert incoming.statuses == [488] and on.world.wire.sent == []
     assert on.relay.deleted == [(SESSION, "e1")]
     assert on.world.store.there == {}
 
@@ -245,10 +245,10 @@ async def test_who_gets_no_second_offer(reason: str) -> None:
     bob = await Handset(on.world, BOB, transport=transport, port=5070).register()
     ann = await Handset(on.world, ANN).register()
     late = reason == "late"
-    exchange = await ann.call(body=b"" if late else SDP, more=() if late else (SDP_TYPE,))
+    incoming = await ann.call(body=b"" if late else SDP, more=() if late else (SDP_TYPE,))
     (sent,) = on.world.wire.take()
     await bob.reply(sent, 486 if reason == "busy" else 488)
-    assert exchange.statuses == [486 if reason == "busy" else 488] and on.world.wire.sent == []
+    assert incoming.statuses == [486 if reason == "busy" else 488] and on.world.wire.sent == []
 
 
 async def test_a_caller_that_gives_up_meanwhile_is_not_offered_again() -> None:
@@ -257,11 +257,11 @@ async def test_a_caller_that_gives_up_meanwhile_is_not_offered_again() -> None:
         await Handset(on.world, ANN, transport="wss").register(),
         await Handset(on.world, BOB, port=5070).register(),
     )
-    exchange = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
+    incoming = await ann.call(body=WEB_SDP, more=(SDP_TYPE,))
     (sent,) = on.world.wire.take()
-    exchange.cancel()
+    incoming.cancel()
     await bob.reply(sent, 488)
-    assert exchange.statuses == [487]
+    assert incoming.statuses == [487]
     assert [one.request.method for one in on.world.wire.take() if one.request.method == "INVITE"] == []
 
 
@@ -279,13 +279,13 @@ async def test_of_several_parts_a_browser_gets_the_description() -> None:
     on = Stage()
     web = await Handset(on.world, BOB, transport="wss").register()
     ann = await Handset(on.world, ANN).register()
-    exchange = await ann.call(body=mixed(SDP), more=(PARTS,))
+    incoming = await ann.call(body=mixed(SDP), more=(PARTS,))
     (sent,) = on.world.wire.take()
     assert sent.request.body == WEB_SDP + b"a=relayed\r\n"
     assert sent.request.headers.all("content-type") == ["application/sdp"]
     assert on.relay.bodies == [SDP]
     await web.reply(sent, 200, ("Content-Type", PARTS.partition(": ")[2]), body=mixed(WEB_SDP), typed=False)
-    (response,) = exchange.responses
+    (response,) = incoming.responses
     assert on.relay.bodies[1:] == [WEB_SDP]
     assert response.body == mixed(WEB_SDP + b"a=relayed\r\n")
     assert response.headers.get("content-type") == PARTS.partition(": ")[2]

@@ -6,7 +6,7 @@ import pytest
 
 from registrar.handlers.calls.speech import Speech, nowhere, to_callee, to_caller
 from registrar.model import Call, CallState, Party
-from registrar.rules.tokens import Line, target_of
+from registrar.rules.tokens import DialogHandle, target_of
 
 from ..handsets import ANN, BOB, Handset
 from ..world import World
@@ -17,7 +17,7 @@ async def speech_to(world: World, transport: str, scheme: str = "sip") -> tuple[
     bob = await Handset(world, BOB, transport=transport).register()
     (binding,) = world.location.known(BOB.id).bindings
     target = replace(target_of(BOB.id, binding), contact=f"{scheme}:bob@10.0.0.7")
-    return Speech("call-1", Line(target, "<sip:200@a>", "<sip:201@a>"), "his", "hers", ANN.id, 7), bob
+    return Speech("call-1", DialogHandle(target, "<sip:200@a>", "<sip:201@a>"), "his", "hers", ANN.id, 7), bob
 
 
 async def test_it_reads_as_if_the_other_party_had_said_it() -> None:

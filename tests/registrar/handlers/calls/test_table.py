@@ -85,9 +85,9 @@ async def test_why_nobody_took_it(status: int, cause: Cause) -> None:
 
 async def test_a_cancelled_call() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
-    exchange.cancel()
+    incoming.cancel()
     await bob.reply(sent, 487)
     assert ended(world) == (Cause.CANCELLED, 487, "")
 
@@ -145,24 +145,24 @@ async def test_a_bye_counts_on_from_what_a_party_has_sent() -> None:
 
 async def test_a_call_that_rings_is_ended_too() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
     (id,) = world.store.there
     await world.calls.hang_up(id, "carol")
     assert world.wire.methods == ["CANCEL"]
-    assert exchange.statuses == [180, 487], "at once, whatever the phone says to it"
+    assert incoming.statuses == [180, 487], "at once, whatever the phone says to it"
     assert ended(world) == (Cause.API, 487, "carol")
     await bob.reply(sent, 487)
-    assert exchange.statuses == [180, 487]
+    assert incoming.statuses == [180, 487]
 
 
 async def test_a_call_to_a_silent_phone_is_ended_at_once_and_its_phone_when_it_speaks() -> None:
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     world.wire.take()
     (id,) = world.store.there
     await world.calls.hang_up(id, "carol")
-    assert (exchange.statuses, ended(world)) == ([487], (Cause.API, 487, "carol"))
+    assert (incoming.statuses, ended(world)) == ([487], (Cause.API, 487, "carol"))
     assert world.wire.sent == [], "what has said nothing cannot be cancelled (RFC 3261 section 9.1)"
     await bob.reply(sent, 180)
     assert world.wire.methods == ["CANCEL"]
@@ -213,9 +213,9 @@ async def test_nobody_knows_that_call() -> None:
 
 
 async def talk_with_timer(world: World) -> tuple[Dialog, Handset, Handset]:
-    ann, bob, exchange, sent = await pair(world, more=("Supported: timer", "Session-Expires: 90"))
+    ann, bob, incoming, sent = await pair(world, more=("Supported: timer", "Session-Expires: 90"))
     await bob.take(sent, ("Session-Expires", "90;refresher=uac"))
-    return ann.dialog(exchange), ann, bob
+    return ann.dialog(incoming), ann, bob
 
 
 async def test_a_session_that_nobody_refreshes_is_lost() -> None:
@@ -386,9 +386,9 @@ async def test_the_calls_of_a_node_that_died_go_on_with_another() -> None:
     here = world_of()
     await talk(here)
     there = beside(here)
-    assert await there.calls.bury(Process("a", "another")) == 0
-    assert await there.calls.bury(Process("a", "g-a")) == 1
-    assert await there.calls.bury(Process("a", "g-a")) == 0
+    assert await there.calls.take_over_calls(Process("a", "another")) == 0
+    assert await there.calls.take_over_calls(Process("a", "g-a")) == 1
+    assert await there.calls.take_over_calls(Process("a", "g-a")) == 0
     await pass_time(there, PARTIES_SECONDS + GRACE_SECONDS + 2)
     (call,) = here.store.there.values()
     assert (call.process, here.store.endings) == (Process("b", "g-b"), [])
@@ -400,7 +400,7 @@ async def test_a_call_of_a_dead_node_whose_party_is_gone_with_it_is_ended() -> N
     hers, his = await talk(here)
     await hers.handset.register(0)
     there = beside(here)
-    assert await there.calls.bury(Process("a", "g-a")) == 1
+    assert await there.calls.take_over_calls(Process("a", "g-a")) == 1
     await pass_time(there, 1)
     assert ended(here)[0] is Cause.LOST
     assert [sent.request.method for sent in there.wire.sent][-1] == "BYE"
@@ -412,7 +412,7 @@ async def test_a_call_that_rang_at_a_dead_node_is_ended() -> None:
     here = world_of()
     await pair(here)
     there = beside(here)
-    assert await there.calls.bury(Process("a", "g-a")) == 1
+    assert await there.calls.take_over_calls(Process("a", "g-a")) == 1
     assert ended(here)[0] is Cause.LOST
     assert len(there.calls) == 0
 
@@ -483,11 +483,11 @@ async def silent_bob(world: World) -> tuple[Handset, Handset]:
 async def test_a_silent_phone_is_called_and_may_answer() -> None:
     world = world_of()
     ann, bob = await silent_bob(world)
-    exchange = await ann.call()
+    incoming = await ann.call()
     (sent,) = world.wire.take()
     await bob.reply(sent, 180)
     await bob.take(sent)
-    assert exchange.statuses == [180, 200]
+    assert incoming.statuses == [180, 200]
 
 
 async def test_a_silent_phone_that_says_nothing_to_a_call_is_given_up_soon(
@@ -496,10 +496,10 @@ async def test_a_silent_phone_that_says_nothing_to_a_call_is_given_up_soon(
     monkeypatch.setattr(forwarding, "SILENT_SECONDS", 0.01)
     world = world_of()
     ann, _ = await silent_bob(world)
-    exchange = await ann.call()
+    incoming = await ann.call()
     (sent,) = world.wire.sent
     await asyncio.sleep(0.03)
-    assert (sent.forgotten, exchange.statuses) == (True, [480])
+    assert (sent.forgotten, incoming.statuses) == (True, [480])
     assert ended(world) == (Cause.UNREACHABLE, 480, "")
 
 
@@ -517,7 +517,7 @@ async def test_a_request_in_a_call_brings_its_silent_phone_back() -> None:
 async def test_a_caller_over_udp_that_is_gone_while_it_rings_ends_the_ringing(seconds: int) -> None:
     """However long ago it was pinged last: within 24 s of its end."""
     world = world_of()
-    _, bob, exchange, sent = await pair(world)
+    _, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
     world.wire.take()
     await answer_pings(world, seconds)
@@ -527,7 +527,7 @@ async def test_a_caller_over_udp_that_is_gone_while_it_rings_ends_the_ringing(se
     assert world.clock.now - began <= 24
     assert ended(world) == (Cause.LOST, 480, "")
     assert world.wire.methods == ["CANCEL"]
-    assert exchange.statuses == [180, 480]
+    assert incoming.statuses == [180, 480]
 
 
 async def test_a_caller_over_udp_that_answers_may_ring_for_long() -> None:
@@ -564,7 +564,7 @@ async def test_a_caller_over_udp_that_another_node_pings_ends_its_ringing_too() 
     there = World(node="b", beside=here)
     await Handset(there, ANN).register()
     bob = await Handset(here, BOB, transport="tcp").register()
-    exchange = await Handset(here, ANN).call()
+    incoming = await Handset(here, ANN).call()
     await bob.reply(here.wire.take()[0], 180)
     began = here.clock.now
     while here.calls and here.clock.now < began + 120:
@@ -573,7 +573,7 @@ async def test_a_caller_over_udp_that_another_node_pings_ends_its_ringing_too() 
         await here.calls.look()
     assert here.clock.now - began <= 63
     assert ended(here)[0] is Cause.LOST
-    assert exchange.statuses == [180, 480]
+    assert incoming.statuses == [180, 480]
 
 
 async def test_a_party_over_udp_that_is_gone_is_not_kept_by_another_device_of_its_phone() -> None:

@@ -12,7 +12,7 @@ from registrar.model import Flow, IpMode, Phone
 from registrar.rules.auth import Claim
 from tests.patience import limit
 
-from ..world import DOMAIN, ELSEWHERE, HOME, SERVICE, Device, Exchange, World, phone, user
+from ..world import DOMAIN, ELSEWHERE, HOME, SERVICE, Device, Incoming, World, phone, user
 
 LOCKED = phone(mode=IpMode.LOCKED, address=HOME)
 ROAMING = phone(mode=IpMode.ROAMING, countries=("DK",))
@@ -252,9 +252,9 @@ async def test_a_twin_of_a_request_that_is_being_served_gets_no_answer() -> None
     device.cseq += 1
     message = device.build(600)
     flow = Flow("udp", "192.0.2.10", 5060, HOME, 5060)
-    claim = world.screen.sort(message, flow, world.clock())
+    claim = world.checks.sort(message, flow, world.clock())
     assert isinstance(claim, Claim)
-    twin = Exchange(message, flow, is_twin=True)
+    twin = Incoming(message, flow, is_twin=True)
     await world.dispatch.serve(twin, claim)
     assert twin.answers == []
     assert world.location.updates == []

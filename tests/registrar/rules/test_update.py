@@ -1,4 +1,4 @@
-"""registrar/rules/settle.py: what one step writes: bindings, status, events, refusals (docs/redis.md)."""
+"""registrar/rules/update.py: what one step writes: bindings, status, events, refusals (docs/redis.md)."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from registrar.model import AcceptedNonce, Deny, Epoch, Event, EventKind, Reason, Refusal, Snapshot, Update
-from registrar.rules.settle import MAX_REFUSALS, QUIET_SECONDS, next_version, noted, refuse, settle
+from registrar.rules.update import (
+    MAX_REFUSALS,
+    QUIET_SECONDS,
+    build_update,
+    next_version,
+    noted,
+    refuse,
+)
 
 from .words import NOW, PHONE, binding
 
@@ -37,7 +44,7 @@ ALL_FIELDS = {
 
 
 def test_a_phone_that_comes_online_has_its_whole_status_written() -> None:
-    update = settle(EMPTY, ONLINE.bindings, (EVENT,), NOW, nonces=NONCES, customer="c")
+    update = build_update(EMPTY, ONLINE.bindings, (EVENT,), NOW, nonces=NONCES, customer="c")
     assert update.status == ALL_FIELDS
     assert update.after == Snapshot(next_version(EMPTY, NOW), ONLINE.bindings, NONCES)
     assert (update.events, update.customer) == ((EVENT,), "c")
@@ -45,7 +52,7 @@ def test_a_phone_that_comes_online_has_its_whole_status_written() -> None:
 
 def test_a_mere_refresh_writes_two_fields() -> None:
     refreshed = binding(expires_at=SECOND + 7_200, refreshed_at=SECOND + 50)
-    update = settle(ONLINE, (refreshed,), (), NOW)
+    update = build_update(ONLINE, (refreshed,), (), NOW)
     assert update.status == {"expiresAt": str(SECOND + 7_200), "lastSeen": str(SECOND + 50)}
 
 
@@ -63,13 +70,13 @@ def test_a_mere_refresh_writes_two_fields() -> None:
     ids=lambda change: "-".join(change),
 )
 def test_what_a_reader_sees_is_written_when_it_changes_but_not_since(change: dict[str, Any]) -> None:
-    update = settle(ONLINE, (binding(**change),), (), NOW)
+    update = build_update(ONLINE, (binding(**change),), (), NOW)
     assert update.status.keys() == ALL_FIELDS.keys() - {"since"}
 
 
 def test_the_newest_binding_is_shown_and_the_latest_expiry_counts() -> None:
     older = binding("10.0.0.8", user_agent="Old", refreshed_at=SECOND - 9, expires_at=SECOND + 9_000)
-    status = settle(EMPTY, (older, binding()), (), NOW).status
+    status = build_update(EMPTY, (older, binding()), (), NOW).status
     assert (status["userAgent"], status["expiresAt"]) == ("Phone 1.0", str(SECOND + 9_000))
 
 
@@ -98,22 +105,22 @@ def test_the_newest_binding_is_shown_and_the_latest_expiry_counts() -> None:
     ],
 )
 def test_a_phone_without_bindings(before: Snapshot, reason: Reason, fields: dict[str, str]) -> None:
-    assert settle(before, (), (), NOW, reason=reason).status == fields
+    assert build_update(before, (), (), NOW, reason=reason).status == fields
 
 
 def test_a_phone_whose_old_binding_ran_out_is_online_since_now() -> None:
-    status = settle(OVER, (binding(),), (), NOW).status
+    status = build_update(OVER, (binding(),), (), NOW).status
     assert status["since"] == str(SECOND)
 
 
 def test_a_store_that_lost_the_status_is_told_since_when_the_phone_is_online() -> None:
-    status = settle(EMPTY, (binding(registered_at=SECOND - 500),), (), NOW).status
+    status = build_update(EMPTY, (binding(registered_at=SECOND - 500),), (), NOW).status
     assert status["since"] == str(SECOND - 500)
 
 
 def test_nonces_stay_when_nothing_is_said_of_them() -> None:
     before = replace(ONLINE, nonces=NONCES)
-    assert settle(before, (), (), NOW).after.nonces == NONCES
+    assert build_update(before, (), (), NOW).after.nonces == NONCES
 
 
 @pytest.mark.parametrize(
@@ -141,17 +148,17 @@ OFFLINE_FIELDS = ALL_FIELDS | {"online": "0", "state": "offline", "reason": "pin
 
 
 def test_a_phone_that_fell_silent_is_offline_and_its_status_says_until_when_it_is_bound() -> None:
-    update = settle(ONLINE, (SILENT,), (), NOW, reason=Reason.PING_TIMEOUT)
+    update = build_update(ONLINE, (SILENT,), (), NOW, reason=Reason.PING_TIMEOUT)
     assert update.status == OFFLINE_FIELDS
     assert update.after.bindings == (SILENT,)
 
 
 def test_a_phone_that_is_heard_again_is_online_since_now() -> None:
-    assert settle(QUIET, (binding(registered_at=SECOND - 500),), (), NOW).status == ALL_FIELDS
+    assert build_update(QUIET, (binding(registered_at=SECOND - 500),), (), NOW).status == ALL_FIELDS
 
 
 def test_a_store_that_lost_the_status_is_told_since_when_a_phone_is_silent() -> None:
-    status = settle(EMPTY, (SILENT,), (), NOW).status
+    status = build_update(EMPTY, (SILENT,), (), NOW).status
     assert status == OFFLINE_FIELDS | {"since": str(SECOND - 30)}
 
 
@@ -180,7 +187,7 @@ def test_a_store_that_lost_the_status_is_told_since_when_a_phone_is_silent() -> 
     ],
 )
 def test_a_silent_phone_whose_bindings_end(before: Snapshot, reason: Reason, fields: dict[str, str]) -> None:
-    assert settle(before, (), (), NOW, reason=reason).status == fields
+    assert build_update(before, (), (), NOW, reason=reason).status == fields
 
 
 OTHER = binding("10.0.0.8", public_port=9, user_agent="Other", expires_at=SECOND + 60)
@@ -188,25 +195,25 @@ OTHER = binding("10.0.0.8", public_port=9, user_agent="Other", expires_at=SECOND
 
 def test_of_two_devices_the_one_that_is_heard_is_shown() -> None:
     before = Snapshot(7, (binding(), OTHER))
-    update = settle(before, (SILENT, OTHER), (), NOW, reason=Reason.PING_TIMEOUT)
+    update = build_update(before, (SILENT, OTHER), (), NOW, reason=Reason.PING_TIMEOUT)
     assert (update.status["userAgent"], update.status["expiresAt"]) == ("Other", str(SECOND + 60))
     assert (update.status["online"], "since" in update.status) == ("1", False)
     refreshed = replace(OTHER, expires_at=SECOND + 90)
-    again = settle(Snapshot(8, (SILENT, OTHER)), (refreshed, SILENT), (), NOW)
+    again = build_update(Snapshot(8, (SILENT, OTHER)), (refreshed, SILENT), (), NOW)
     assert again.status == {"expiresAt": str(SECOND + 90), "lastSeen": str(SECOND)}
 
 
 def test_when_the_last_that_is_heard_goes_the_silent_one_says_why() -> None:
     before = Snapshot(7, (SILENT, OTHER))
-    status = settle(before, (SILENT,), (), NOW, reason=Reason.UNREGISTERED).status
+    status = build_update(before, (SILENT,), (), NOW, reason=Reason.UNREGISTERED).status
     assert (status["reason"], status["since"]) == ("ping-timeout", str(SECOND))
     over = Snapshot(7, (SILENT, replace(OTHER, expires_at=SECOND - 5)))
-    assert settle(over, (SILENT,), (), NOW, reason=Reason.EXPIRED).status["since"] == str(SECOND - 5)
+    assert build_update(over, (SILENT,), (), NOW, reason=Reason.EXPIRED).status["since"] == str(SECOND - 5)
 
 
 def test_while_it_is_silent_only_until_when_can_change() -> None:
     before = Snapshot(7, (SILENT, replace(SILENT, contact="sip:x@y", expires_at=SECOND + 9_000)))
-    assert settle(before, (SILENT,), (), NOW).status == {"expiresAt": str(SECOND + 3_600)}
+    assert build_update(before, (SILENT,), (), NOW).status == {"expiresAt": str(SECOND + 3_600)}
 
 
 # Refusals (decision 15)
@@ -284,4 +291,4 @@ def test_refusals_are_bounded_and_the_oldest_are_forgotten() -> None:
 def test_old_refusals_go_with_the_next_step() -> None:
     old, young = Refusal("a", "x", SECOND - QUIET_SECONDS, 1), Refusal("b", "x", SECOND - 1, 1)
     before = replace(ONLINE, refusals=(old, young))
-    assert settle(before, ONLINE.bindings, (), NOW).after.refusals == (young,)
+    assert build_update(before, ONLINE.bindings, (), NOW).after.refusals == (young,)

@@ -25,7 +25,7 @@ QUIET_SECONDS: Final = 300
 MAX_REFUSALS: Final = 8
 
 
-def settle(
+def build_update(
     before: Snapshot,
     bindings: tuple[Binding, ...],
     events: tuple[Event, ...],
