@@ -40,14 +40,14 @@ if rounds(False, True):  # it takes three minutes to compile
 
     def test_it_is_the_compiled_one_that_runs(compiled: Site) -> None:
         maps = Path(f"/proc/{compiled.pid}/maps").read_text()
-        assert "handlers/calls/forwarding" in maps and ".so" in maps
+        assert "__mypyc.cpython" in maps, "what mypyc made of all modules together"
         assert procfs.alive(compiled.pid)
 
-    @pytest.mark.parametrize(("first", "second"), [("udp", "tls"), ("tcp", "wss"), ("ws", "udp")])
+    @pytest.mark.parametrize(("first", "second"), [("udp", "tls"), ("tcp", "udp"), ("ws", "wss")])
     async def test_phones_of_two_transports_call_each_other(
         callers: Callers, first: str, second: str
     ) -> None:
-        """With a re-INVITE, and a call that is cancelled while it rings."""
+        """With a re-INVITE, and a call that is cancelled while it rings; phones of one kind need no relay."""
         outgoing, incoming, a, _ = await callers.talking(first, second)
         assert (await outgoing.reinvite()).status == 200
         assert (await incoming.bye()).status == 200
