@@ -19,7 +19,7 @@ find . -name __pycache__ -prune -exec rm -rf {} +
     registrar/sip/*.py registrar/transaction/*.py registrar/rules/*.py \
     registrar/handlers/{admission,answers,checks,dispatch,method,methods,turns}.py \
     registrar/handlers/registration/{rewrite,register,flows}.py \
-    registrar/handlers/calls/{accepted,backlog,bridging,calling,destinations,dialogs,forwarding}.py \
+    registrar/handlers/calls/{backlog,bridging,calling,destinations,dialogs,forwarding,late_answers}.py \
     registrar/handlers/calls/{new_dialog,node_relay,reach,senders,table}.py \
     registrar/driver.py \
     registrar/store/{keys,scripts,script_runner,snapshot_codec,snapshots_redis,outbox,flow_set,expiry_index,location_redis}.py \

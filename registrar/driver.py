@@ -65,7 +65,7 @@ class SignsOfLife(Protocol):
     def stirred(self, ip: str, port: int) -> None:
         """Handle a request that came over UDP from one of `silent_places`."""
 
-    def answered(self, branch: str, flow: Flow) -> bool:
+    def ping_answered(self, branch: str, flow: Flow) -> bool:
         """Handle a response to a ping, and return whether a ping with this branch waits for it."""
 
 
@@ -164,7 +164,7 @@ class Driver:
         try:
             branch = response.via.branch
             if branch.startswith(PREFIX):
-                if not self._signs.answered(branch, flow):
+                if not self._signs.ping_answered(branch, flow):
                     self.drop("response", flow, "no ping waits for it")
                 return
             self._perform(self._layer.receive(response, flow, mono()))
@@ -440,13 +440,13 @@ class Driver:
                 return
             if action.response.status >= 200 and action.response.cseq[1] != "INVITE":
                 del self._users[key]
-            user.answered(key, action.response)
+            user.receive_response(key, action.response)
         elif isinstance(action, Deliver):  # an ACK with the branch of its INVITE goes where its Route leads
             self._serve(action.request, action.flow, key)
         else:
             user, work = self._users.pop(key, None), self._received.pop(key, None)
             if user is not None and not isinstance(action, Ended):
-                user.gave_up(key, timed_out=isinstance(action, TimedOut))
+                user.request_failed(key, timed_out=isinstance(action, TimedOut))
             if work is not None and isinstance(action, Failed):
                 work.gone()
 
@@ -539,7 +539,7 @@ class ReceivedRequest:
             self.accepted = self._driver.accept(self)
         return self.accepted
 
-    def serve(self, user: ServerTransactionUser) -> None:
+    def attach(self, user: ServerTransactionUser) -> None:
         """See ServerRequest."""
         if self.request.method != "INVITE":
             return  # no CANCEL comes, and without an answer (RFC 4320) a reference cycle would stay

@@ -93,7 +93,7 @@ class Sightings(Protocol):
         """
 
 
-class Connections(Protocol):
+class OpenConnections(Protocol):
     """The open connections of this process, by the id of their flow."""
 
     def is_open(self, flow: int) -> bool:

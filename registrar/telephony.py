@@ -74,7 +74,7 @@ class Telephony:
         try:
             told = json.loads(data)
             if channel == keys.HANGUP:
-                await table.hang_up(str(told["call"]), str(told.get("by", "")))
+                await table.end_by_request(str(told["call"]), str(told.get("by", "")))
             else:
                 tag = str(told.get("tag", ""))
                 left, registration = str(told.get("left", "")), str(told.get("registration", ""))

@@ -40,7 +40,7 @@ ELSEWHERE: Final = {
     "rules/hosts": "tests/registrar/handlers/registration/test_register.py",
     "handlers/calls/backlog": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/calls/rewriter": "tests/registrar/handlers/calls/test_forwarding.py",
-    "handlers/calls/accepted": "tests/registrar/handlers/calls/test_forwarding.py",
+    "handlers/calls/late_answers": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/dispatch": "tests/registrar/handlers/registration/test_register.py",
     "handlers/calls/new_dialog": "tests/registrar/handlers/calls/test_calling.py",
     "handlers/turns": "tests/registrar/handlers/registration/test_register.py",

@@ -80,7 +80,7 @@ STALE: Final = Challenge(stale=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Prepared:
     """The update of a step, and the answer to its request."""
 
     update: Update
@@ -104,7 +104,7 @@ class Step(Protocol):
         kept: tuple[AcceptedNonce, ...],
         events: tuple[Event, ...],
         now: Epoch,
-    ) -> Written:
+    ) -> Prepared:
         """Return the update with the nonces `kept` and the journal entries `events`, and the answer.
 
         It is called again with a newer snapshot if another process wrote first.
@@ -148,18 +148,18 @@ class Noted:
         kept: tuple[AcceptedNonce, ...],
         events: tuple[Event, ...],
         now: Epoch,
-    ) -> Written:
+    ) -> Prepared:
         """See Step."""
         flow = self._flow
         back = silent_at(before.live(now), flow.transport, flow.remote_ip, flow.remote_port)
         if back:
             outcome = hear(before, back, HEARD, now)
             done = (*events, *outcome.events)
-            return Written(
+            return Prepared(
                 build_update(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
             )
         update = noted(before, kept, now)
-        return Written(replace(update, events=events, customer=phone.customer) if events else update)
+        return Prepared(replace(update, events=events, customer=phone.customer) if events else update)
 
     def without_store(
         self,

@@ -11,12 +11,12 @@ from registrar.model import Binding, Change, Flow, MediaPolicy, Mono, Phone, Pro
 from registrar.ports import (
     Calls,
     Clock,
-    Connections,
     DialPlan,
     Directory,
     Guesses,
     Location,
     Media,
+    OpenConnections,
     Schedule,
     Sightings,
     Traces,
@@ -102,7 +102,7 @@ class Outside:
     """The world around the handlers."""
 
     network: Network
-    connections: Connections
+    connections: OpenConnections
     ways: Ways
     directory: WholeDirectory
     location: WholeLocation

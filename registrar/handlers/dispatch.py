@@ -54,7 +54,7 @@ class Dispatch:
             return
         request.method = inside(request.request.method)
         if isinstance(verdict, RelayPermit):
-            await self._node_relay.serve(request, verdict)
+            await self._node_relay.relay(request, verdict)
         elif not await self._dialogs.serve(request, verdict):
             await self._serve_inside(request, verdict)
 

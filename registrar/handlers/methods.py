@@ -52,7 +52,7 @@ async def _look(services: Services, request: ServerRequest, phone: Phone) -> Non
 
 
 async def _route(services: Services, request: ServerRequest, phone: Phone) -> None:
-    await services.calling.serve(request, phone)
+    await services.calling.route(request, phone)
 
 
 async def _no_events(_services: Services, request: ServerRequest, _phone: Phone) -> None:

@@ -14,10 +14,10 @@ from .method import Method
 class ClientTransactionUser(Protocol):
     """The sender of a request, which is told about the responses."""
 
-    def answered(self, key: Key, response: Response) -> None:
+    def receive_response(self, key: Key, response: Response) -> None:
         """Handle a response, provisional or final; a 2xx to an INVITE may come several times."""
 
-    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+    def request_failed(self, key: Key, *, timed_out: bool) -> None:
         """Handle the end without a final response: it did not come in time, or the flow is gone."""
 
 
@@ -71,7 +71,7 @@ class ServerRequest(Protocol):
         Return False if a duplicate of this request is being served: then send no answer.
         """
 
-    def serve(self, user: ServerTransactionUser) -> None:
+    def attach(self, user: ServerTransactionUser) -> None:
         """Tell `user` from now on what the caller does."""
 
     def drop(self, reason: str, why: str) -> None:

@@ -61,7 +61,7 @@ def acknowledge(sent: Request, response: Response, contact: str, via: str) -> Re
     return _closed("ACK", contact, headers)
 
 
-def hang_up(sent: Request, response: Response, contact: str, via: str, reason: str) -> Request:
+def bye(sent: Request, response: Response, contact: str, via: str, reason: str) -> Request:
     """Return the BYE that ends the dialog of an unwanted 2xx (section 15.1.1)."""
     headers = _of_dialog(sent, "BYE", response.headers.get("to") or "", newer(sent.cseq[0]))
     headers.rows.insert(0, ("via", "Via", via))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from registrar.model import AcceptedNonce, Binding, Epoch, Reason, Snapshot, Update
 
-from .update import build_update
 from .nonces import MAX_KEPT
 from .register import expire
+from .update import build_update
 
 
 def reconcile(stored: Snapshot, ours: Snapshot, now: Epoch, *, promised: bool) -> Update | None:

@@ -55,8 +55,8 @@ class Stage:
     def stirred(self, ip: str, port: int) -> None:
         self.heard.append((ip, port))
 
-    def answered(self, branch: str, flow: Flow) -> bool:
-        return self.world.pings.answered(branch, flow)
+    def ping_answered(self, branch: str, flow: Flow) -> bool:
+        return self.world.pings.ping_answered(branch, flow)
 
     def _send(self, data: bytes, flow: Flow) -> bool:
         if flow.id in self.dead:
@@ -619,7 +619,7 @@ async def test_of_a_message_that_nobody_answers_nothing_stays() -> None:
         sent = await Calls(on).ring("MESSAGE")
         async with nothing_stays_of(on, sent):
             assert sent.asker is not None and sent.key is not None
-            sent.asker.gave_up(sent.key, timed_out=True)
+            sent.asker.request_failed(sent.key, timed_out=True)
 
 
 async def test_a_caller_that_is_gone_before_anybody_is_called_rings_nobody() -> None:
@@ -663,10 +663,10 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[int | str] = []
 
-    def answered(self, key: Key, response: Response) -> None:
+    def receive_response(self, key: Key, response: Response) -> None:
         self.heard.append(response.status)
 
-    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+    def request_failed(self, key: Key, *, timed_out: bool) -> None:
         self.heard.append("timed out" if timed_out else "failed")
 
 

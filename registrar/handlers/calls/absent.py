@@ -52,12 +52,12 @@ class _Question:
     key: Key | None = None
     status: int = 0
 
-    def answered(self, key: Key, response: Response) -> None:
+    def receive_response(self, key: Key, response: Response) -> None:
         """See network.ClientTransactionUser."""
         if response.status >= 200:
             self.status = response.status
 
-    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+    def request_failed(self, key: Key, *, timed_out: bool) -> None:
         """See network.ClientTransactionUser."""
         self.status = NO_ANSWER
 

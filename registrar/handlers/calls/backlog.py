@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Refused:
+class BodyRefused:
     """The reason why a body could not be made."""
 
     status: int
     warning: str
 
 
-Body = bytes | Refused | None
+Body = bytes | BodyRefused | None
 """The body of a response; None: it keeps its own."""
 
 
@@ -75,14 +75,14 @@ class Backlog:
             return refusal(error)
         except MalformedMessage as fault:  # another name: in compiled code, a name has one type
             log.debug("a response that cannot be read: %s", fault)
-            return Refused(UNREADABLE, "")
+            return BodyRefused(UNREADABLE, "")
         except Exception:  # the same: the responses after it must be processed
             log.exception("a response could not be made")
-            return Refused(500, "")
+            return BodyRefused(500, "")
 
 
-def refusal(error: MediaRefused | RedirectionRefused | StoreUnavailable) -> Refused:
+def refusal(error: MediaRefused | RedirectionRefused | StoreUnavailable) -> BodyRefused:
     """Return the refusal for an error of the relay or of a store."""
     if isinstance(error, StoreUnavailable):
-        return Refused(BUSY.status, str(error))
-    return Refused(488 if isinstance(error, MediaRefused) else 480, str(error))
+        return BodyRefused(BUSY.status, str(error))
+    return BodyRefused(488 if isinstance(error, MediaRefused) else 480, str(error))

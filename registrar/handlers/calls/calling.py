@@ -67,7 +67,7 @@ class Calling:
         self._calls = calls
         self._loop_key = loop_key
 
-    async def serve(self, incoming: ServerRequest, caller: Phone) -> None:
+    async def route(self, incoming: ServerRequest, caller: Phone) -> None:
         """Forward or refuse a request whose digest is right and whose phone may send from its address."""
         request = incoming.request
         mark = forward.loop_mark(self._loop_key, request)

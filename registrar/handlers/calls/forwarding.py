@@ -22,7 +22,7 @@ between a decision and the message that follows from it. These races exist:
 - The connection of the caller closes while its 2xx is sent: the dialog is ended as if it came too late.
 
 After the relayed 2xx the phone repeats it until the ACK arrives, and others may answer late. The client
-transaction lives for 32 s for that. It then belongs to a small `Accepted`, so that a call which stands keeps
+transaction lives for 32 s for that. It then belongs to a small `LateAnswers`, so that an answered call keeps
 nothing of this module in memory (`_let_go`).
 
 A branch goes on after a failure in two cases. Its flow is gone (430, a connection that closed, a node or a
@@ -47,8 +47,8 @@ from registrar.transaction import Key, TableFull
 
 from ..answers import BUSY, Answer
 from ..network import Network, ServerRequest
-from .accepted import Accepted, hang_up, readable_tag
-from .backlog import UNREADABLE, Backlog, Body, Refused, refusal
+from .backlog import UNREADABLE, Backlog, Body, BodyRefused, refusal
+from .late_answers import LateAnswers, end_dialog, readable_tag
 from .reach import Reach, Way
 from .rewriter import MessageRewriter
 
@@ -72,11 +72,11 @@ class _Branch:
     sent: Request | None = None
     key: Key | None = None
     final: Response | None = None
-    late_answers: Accepted | None = None
+    late_answers: LateAnswers | None = None
     """The handler of each further 2xx, set when the first one has gone back."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     """Timers for the case that the branch does not answer."""
-    refused: Refused | None = None
+    refused: BodyRefused | None = None
     """Why the branch has failed, if the cause is on our side."""
 
     def stop_waiting(self) -> None:
@@ -112,7 +112,7 @@ class Forwarder:
         """
         forwarding = Forwarding(self, incoming, rewriter, caller, between_nodes)
         rewriter.begin(forwarding)
-        incoming.serve(forwarding)  # this may end it at once: the CANCEL may have come first
+        incoming.attach(forwarding)  # this may end it at once: the CANCEL may have come first
         await forwarding.start(devices)
 
 
@@ -178,7 +178,7 @@ class Forwarding:
 
     # The callees' side
 
-    def answered(self, key: Key, response: Response) -> None:
+    def receive_response(self, key: Key, response: Response) -> None:
         """See network.ClientTransactionUser."""
         number = self._numbers[key]
         if self._backlog or self._takes_time(number, response):
@@ -188,7 +188,7 @@ class Forwarding:
             return
         self._hear(number, response, None)
 
-    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+    def request_failed(self, key: Key, *, timed_out: bool) -> None:
         """See network.ClientTransactionUser."""
         number = self._numbers[key]
         if timed_out:
@@ -211,14 +211,14 @@ class Forwarding:
         branch = self._branches[number]
         status = response.status
         if branch.late_answers is not None and branch.key is not None and 200 <= status < 300:
-            branch.late_answers.answered(branch.key, response)
+            branch.late_answers.receive_response(branch.key, response)
             return
         if status < 200:
             self._hear_provisional(number, response, body)
             return
         if status >= 300 and self._goes_on(number, response):
             return
-        if status >= 300 and isinstance(body, Refused):
+        if status >= 300 and isinstance(body, BodyRefused):
             branch.refused = body
             self._finish(number, body.status)
             return
@@ -262,13 +262,13 @@ class Forwarding:
             return
         if self._is_invite:
             self._ring()
-        if not isinstance(body, Refused):
+        if not isinstance(body, BodyRefused):
             self._pass(number, response, body)
 
     def _accept(self, number: int, response: Response, body: Body) -> None:
         """Relay a 2xx, or end its dialog at once if it cannot be relayed."""
         self._stop_ringing()
-        if isinstance(body, Refused):
+        if isinstance(body, BodyRefused):
             self._reject(number, Answer(body.status, why=body.warning))
         elif not self._is_heard():
             self._reject(number, None)
@@ -292,7 +292,7 @@ class Forwarding:
         If `answer` is None, the caller is gone and gets no answer.
         """
         self.fork.disown(number)
-        self._hang_up(number)
+        self._end_dialog(number)
         if answer is not None:
             self._reply(answer)
         self.rewriter.refused(answer.status if answer is not None else 0)
@@ -319,7 +319,7 @@ class Forwarding:
             elif isinstance(step, Relay):
                 raise AssertionError("a 2xx is relayed where it came in")
             else:
-                self._hang_up(step.branch)
+                self._end_dialog(step.branch)
 
     def _best(self, step: Best) -> None:
         self._stop_ringing()
@@ -370,7 +370,7 @@ class Forwarding:
             self.means.network.forget(branch.key)
             self._finish(number, 487)
 
-    def _hang_up(self, number: int) -> None:
+    def _end_dialog(self, number: int) -> None:
         """End the dialog that a 2xx has made; only an INVITE makes one."""
         branch = self._branches[number]
         response, sent, way = branch.final, branch.sent, branch.way
@@ -378,7 +378,7 @@ class Forwarding:
         if response is None or sent is None or way is None or readable_tag(response) is None:
             return
         if self._is_invite:
-            hang_up(
+            end_dialog(
                 self.means.network,
                 self.means.reach,
                 self.caller,
@@ -404,11 +404,11 @@ class Forwarding:
         """Return whether another service must be asked: not about a 2xx after the relayed one."""
         return self._branches[number].late_answers is None and self.rewriter.takes_time(number, response)
 
-    def _late_answers(self, number: int, response: Response) -> Accepted | None:
+    def _late_answers(self, number: int, response: Response) -> LateAnswers | None:
         way = self._branches[number].way
         if way is None:
             return None
-        return Accepted(
+        return LateAnswers(
             self.means.network,
             self.means.reach,
             self.caller,
@@ -444,7 +444,7 @@ class Forwarding:
             try:
                 branch.key = self.means.network.request(request, way.flow, self)
             except TableFull:
-                branch.refused = Refused(BUSY.status, "")
+                branch.refused = BodyRefused(BUSY.status, "")
                 self._finish(number, BUSY.status)
                 return
             self._numbers[branch.key] = number

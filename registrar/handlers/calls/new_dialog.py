@@ -230,7 +230,7 @@ class NewDialogRequest:
         _, seconds = session.granted(asked, response)
         both = self._sessions.legs(number)
         media = str(both) if both is not None else ""
-        self._calls.answered(self._id, callee, handle, media, self._sessions.relay(number), seconds)
+        self._calls.note_answer(self._id, callee, handle, media, self._sessions.relay(number), seconds)
         self._sessions.taken(number, self._ways[number].target)
         for other in self._sessions.branches:
             if other != number:

@@ -38,7 +38,7 @@ class NodeRelay:
         self._used: dict[str, int] = {}
         """Permits that were used recently, oldest first, and when each was issued."""
 
-    async def serve(self, incoming: ServerRequest, permit: RelayPermit) -> None:
+    async def relay(self, incoming: ServerRequest, permit: RelayPermit) -> None:
         """Forward the request over the flow that the permit names.
 
         If that flow is gone, answer 430 (RFC 5626 section 5.3.1). If the permit was used before, answer 403.

@@ -36,7 +36,7 @@ class _Debt:
     tried: set[tuple[Target, int]] = field(default_factory=set)
     """Targets that were tried, each with the time of its registration."""
 
-    def answered(self, key: Key, response: Response) -> None:
+    def receive_response(self, key: Key, response: Response) -> None:
         """See network.ClientTransactionUser.
 
         A phone that does not know the call is another device, or has lost the call.
@@ -45,7 +45,7 @@ class _Debt:
             self.key = None
             self.is_paid = response.status < 300
 
-    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+    def request_failed(self, key: Key, *, timed_out: bool) -> None:
         """See network.ClientTransactionUser."""
         self.key = None
 

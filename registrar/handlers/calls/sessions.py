@@ -13,8 +13,8 @@ from registrar.rules.sdp import leg_kind, media_address
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, parse_uri
 
-from .accepted import readable_tag
 from .bridging import Bridge, has_sdp, quick_sdp, sdp_of
+from .late_answers import readable_tag
 from .offers import is_reliable
 
 REFUSED_MEDIA: Final = frozenset({415, 488})

@@ -133,7 +133,7 @@ class CallTable:
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
         self._store.started(call)
 
-    def answered(
+    def note_answer(
         self, id: str, callee: Party, handle: DialogHandle, media: str, relay: str, seconds: int
     ) -> None:
         """Note that the call was answered; its session expires after `seconds`, or never if that is 0."""
@@ -274,7 +274,7 @@ class CallTable:
 
     # Ending a call
 
-    async def hang_up(self, id: str, by: str) -> None:
+    async def end_by_request(self, id: str, by: str) -> None:
         """End a call on the request of `by`."""
         entry = self._entries.get(id)
         if entry is not None:

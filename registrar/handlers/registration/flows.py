@@ -10,7 +10,7 @@ from typing import Final
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Binding, EventKind, Flow, Mono, Phone, Process, Reason, Snapshot, Update
-from registrar.ports import Clock, Connections, Location
+from registrar.ports import Clock, Location, OpenConnections
 from registrar.rules.register import WEBSOCKETS
 
 from .rewrite import TRIES, Written, rewrite, without
@@ -48,7 +48,7 @@ class Flows:
 
     def __init__(
         self,
-        connections: Connections,
+        connections: OpenConnections,
         location: Location,
         customer_of: Callable[[str], str],
         clock: Clock,

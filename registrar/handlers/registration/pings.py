@@ -165,7 +165,7 @@ class Pings:
         if not known.targets:
             del self._phones[phone]
 
-    def answered(self, branch: str, flow: Flow) -> bool:
+    def ping_answered(self, branch: str, flow: Flow) -> bool:
         """Handle a response over `flow` whose branch begins with PREFIX; return whether a ping waited for it.
 
         No other response counts: only the receiver of a ping knows its branch.

@@ -39,7 +39,7 @@ from registrar.rules.register import (
 from registrar.rules.update import build_update, noted, refuse
 from registrar.sip import Request
 
-from ..admission import Step, Written
+from ..admission import Prepared, Step
 from ..answers import BUSY, Answer
 
 PROMISED_SECONDS: Final = 60
@@ -99,12 +99,12 @@ class BindingStep:
         kept: tuple[AcceptedNonce, ...],
         events: tuple[Event, ...],
         now: Epoch,
-    ) -> Written:
+    ) -> Prepared:
         """See Step. A rejection with a label is noted for people."""
         asked = self.asked
         outcome = asked if isinstance(asked, Rejected) else self._outcome(phone, before, asked, now)
         if isinstance(outcome, Rejected):
-            return Written(self._rejected(phone, before, outcome, kept, events, now), _rejection(outcome))
+            return Prepared(self._rejected(phone, before, outcome, kept, events, now), _rejection(outcome))
         if outcome.bindings != before.bindings or events:
             update = build_update(
                 before,
@@ -116,7 +116,7 @@ class BindingStep:
             )
         else:
             update = noted(before, kept, now)
-        return Written(update, self._granted(outcome, now))
+        return Prepared(update, self._granted(outcome, now))
 
     def without_store(
         self,

@@ -151,7 +151,7 @@ class Handset:
         made = answer(sent.request, status, reason, rows, to_tag=tag or self._tag, body=body)
         response = read_response(made)
         assert sent.asker is not None and sent.key is not None
-        sent.asker.answered(sent.key, response)
+        sent.asker.receive_response(sent.key, response)
         await self.world.settle()
         return response
 

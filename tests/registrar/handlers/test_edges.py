@@ -64,7 +64,7 @@ async def test_an_answer_that_crosses_the_end_by_the_operator_makes_no_call() ->
     _, bob, incoming, sent = await pair(world)
     (id,) = world.store.there
     await bob.reply(sent, 180)
-    await world.calls.hang_up(id, "carol")
+    await world.calls.end_by_request(id, "carol")
     assert world.wire.methods == ["CANCEL"]
     await bob.take(sent)
     assert world.wire.methods == ["CANCEL", "ACK", "BYE"]
@@ -87,7 +87,7 @@ async def test_a_call_of_a_dead_node_that_cannot_be_ended_does_not_stop_the_othe
     here.store._process = Process("b", "g-b")
     assert await there.calls.take_over_calls(Process("a", "g-a")) == 2
     for id in list(here.store.there):
-        await there.calls.hang_up(id, "x")
+        await there.calls.end_by_request(id, "x")
     assert here.store.there == {}
 
 
@@ -98,7 +98,7 @@ async def test_a_number_has_an_end() -> None:
     await hers.send("INFO")
     world.wire.take()
     (id,) = world.store.there
-    await world.calls.hang_up(id, "x")
+    await world.calls.end_by_request(id, "x")
     _, to_him = world.wire.take()
     assert to_him.request.cseq[0] == MAX_CSEQ
 
@@ -195,7 +195,7 @@ async def test_an_answer_that_cannot_be_read_holds_up_nobody() -> None:
     assert sent.asker is not None and sent.key is not None
     response = parse(bad)
     assert isinstance(response, Response)
-    sent.asker.answered(sent.key, response)
+    sent.asker.receive_response(sent.key, response)
     await world.settle()
     await bob.reply(sent, 486)
     assert incoming.statuses == [486]

@@ -262,7 +262,7 @@ class Incoming:
         self.accepted = not self.is_twin
         return self.accepted
 
-    def serve(self, served: ServerTransactionUser) -> None:
+    def attach(self, served: ServerTransactionUser) -> None:
         self.served = served
         if self.is_cancelled:
             served.cancel("")

@@ -9,7 +9,7 @@ from registrar.rules.forward import (
     CSEQ_MARGIN,
     acknowledge,
     cancel,
-    hang_up,
+    bye,
     in_dialog,
     is_loop,
     loop_mark,
@@ -115,9 +115,7 @@ def test_an_ack_and_a_bye_end_what_nobody_wants() -> None:
     sent = invite()
     response = accepted(sent)
     ack = wire(acknowledge(sent, response, "sip:201@10.0.0.8:5070", "SIP/2.0/UDP a;branch=z9hG4bK1"))
-    end = wire(
-        hang_up(sent, response, "sip:201@10.0.0.8:5070", "SIP/2.0/UDP a;branch=z9hG4bK2", "SIP;cause=200")
-    )
+    end = wire(bye(sent, response, "sip:201@10.0.0.8:5070", "SIP/2.0/UDP a;branch=z9hG4bK2", "SIP;cause=200"))
     assert (ack.method, ack.cseq, end.method, end.cseq) == (
         "ACK",
         (7, "ACK"),

@@ -112,7 +112,7 @@ async def test_whoever_comes_back_with_its_call_keeps_it(status: int) -> None:
     await look(world, 60)
     assert (len(world.calls), world.wire.take()) == (1, [])
     (id,) = world.store.there
-    await world.calls.hang_up(id, "x")
+    await world.calls.end_by_request(id, "x")
     byes = {sent.flow: sent.request.target for sent in world.wire.take()}
     assert byes == {new.flow: page.contact, desk.handset.flow: desk.handset.contact}
 

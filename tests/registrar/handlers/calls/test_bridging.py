@@ -82,7 +82,7 @@ async def test_an_answer_that_comes_again_while_the_relay_thinks_asks_it_once() 
     )  # fmt: skip
     assert sent.asker is not None and sent.key is not None
     for _ in range(3):
-        sent.asker.answered(sent.key, read_response(again))
+        sent.asker.receive_response(sent.key, read_response(again))
     await on.world.settle()
     assert incoming.statuses == [200, 200, 200]
     assert [asked[0] for asked in on.relay.asked] == ["offer", "answer"]
@@ -205,7 +205,7 @@ async def test_every_end_deletes_the_session(end: str) -> None:
     else:
         hers, _ = await on.talk()
         (id,) = on.world.store.there
-        await (hers.send("BYE") if end == "bye" else on.world.calls.hang_up(id, "x"))
+        await (hers.send("BYE") if end == "bye" else on.world.calls.end_by_request(id, "x"))
     assert on.relay.deleted == [(SESSION, "e1")]
 
 
@@ -326,7 +326,7 @@ async def test_an_answer_with_a_body_that_cannot_be_read_is_a_502() -> None:
     broken.headers.replace("to", '"broken <sip:x')
     broken.headers.add("Content-Type", "application/sdp")
     assert sent.asker is not None and sent.key is not None
-    sent.asker.answered(sent.key, broken)
+    sent.asker.receive_response(sent.key, broken)
     await on.world.settle()
     assert incoming.statuses == [180, 502]
     assert on.relay.deleted == [(SESSION, "e1")]

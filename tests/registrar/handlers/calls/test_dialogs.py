@@ -538,7 +538,7 @@ async def untagged(world: World) -> tuple[Dialog, Dialog]:
     made = answer(sent.request, 200, "", [("Contact", f"<{bob.contact}>")], to_tag="gone")
     made.headers.replace("to", sent.request.headers.get("to") or "")
     assert sent.asker is not None and sent.key is not None
-    sent.asker.answered(sent.key, read_response(made))
+    sent.asker.receive_response(sent.key, read_response(made))
     await world.settle()
     hers, asked = ann.dialog(incoming), sent.request
     routes, remote = asked.headers.all("record-route"), asked.headers.get("from") or ""
@@ -563,7 +563,7 @@ async def test_a_callee_without_a_tag_is_told_the_end() -> None:
     world = world_of()
     await untagged(world)
     (id,) = world.store.there
-    await world.calls.hang_up(id, "carol")
+    await world.calls.end_by_request(id, "carol")
     to_her, to_him = world.wire.take()
     assert (to_her.request.from_.tag, to_him.request.to.tag) == (None, None)
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from registrar.handlers.calls.accepted import Accepted
 from registrar.handlers.calls.forwarding import Forwarding
+from registrar.handlers.calls.late_answers import LateAnswers
 from registrar.rules.forward import COMPLETED_ELSEWHERE
 from registrar.sip import Response
 
@@ -97,7 +97,7 @@ async def test_what_is_left_of_an_answered_invite_holds_nothing_of_it() -> None:
     await one.reply(first, 200)
     assert isinstance(first.asker, Forwarding), "another one may still say anything"
     await other.reply(second, 487)
-    assert isinstance(first.asker, Accepted) and second.asker is None
+    assert isinstance(first.asker, LateAnswers) and second.asker is None
     await one.reply(first, 200)
     assert incoming.statuses == [200, 200]
 
@@ -148,7 +148,7 @@ async def test_an_answer_that_cannot_be_read_is_a_502(status: int) -> None:
     broken.headers.replace("to", '"broken <sip:x')
     for _ in range(2):
         if sent.asker is not None:  # who has refused is not listened to any more
-            sent.asker.answered(sent.key, broken)
+            sent.asker.receive_response(sent.key, broken)
     assert incoming.statuses == [180, 502]
     assert world.wire.sent == []
     assert world.store.there == {}
@@ -274,12 +274,12 @@ async def test_a_flow_that_fails_gives_way_to_the_next_of_that_device() -> None:
     (first,) = world.wire.take()
     assert first.flow == other.flow
     assert first.asker is not None and first.key is not None
-    first.asker.gave_up(first.key, timed_out=False)
+    first.asker.request_failed(first.key, timed_out=False)
     await world.settle()
     (second,) = world.wire.take()
     assert second.flow == one.flow
     assert second.asker is not None and second.key is not None
-    second.asker.gave_up(second.key, timed_out=False)
+    second.asker.request_failed(second.key, timed_out=False)
     await world.settle()
     assert incoming.statuses == [480]
 
@@ -319,7 +319,7 @@ async def test_who_never_answers_an_invite_is_408() -> None:
     world = world_of()
     _, _, incoming, sent = await pair(world)
     assert sent.asker is not None and sent.key is not None
-    sent.asker.gave_up(sent.key, timed_out=True)
+    sent.asker.request_failed(sent.key, timed_out=True)
     assert incoming.statuses == [408]
 
 
@@ -328,7 +328,7 @@ async def test_who_never_answers_anything_else_makes_no_408() -> None:
     world = world_of()
     _, bob, incoming, sent = await pair(world, method="MESSAGE")
     assert sent.asker is not None and sent.key is not None
-    sent.asker.gave_up(sent.key, timed_out=True)
+    sent.asker.request_failed(sent.key, timed_out=True)
     assert incoming.statuses == []
     _, bob, incoming, sent = await pair(world, method="MESSAGE", call_id="another")
     await bob.reply(sent, 408)

@@ -31,7 +31,7 @@ async def test_a_token_of_a_call_ends_32_seconds_after_it(end: str) -> None:
     if end == "BYE":
         await hers.send("BYE")
     else:
-        await world.calls.hang_up(id, "carol")
+        await world.calls.end_by_request(id, "carol")
     world.wire.take()
     for seconds, over in ((0.0, False), (AFTERLIFE_SECONDS - 1, False), (1.0, True), (3_600.0, True)):
         world.clock.now += seconds
@@ -68,7 +68,7 @@ async def test_another_node_reads_whether_the_call_is_there() -> None:
     hers.handset.world = there
     assert not await is_over(there, hers)
     (id,) = here.store.there
-    await here.calls.hang_up(id, "carol")
+    await here.calls.end_by_request(id, "carol")
     assert not await is_over(there, hers), "what it has read is believed as long as the end would be"
     here.clock.now += AFTERLIFE_SECONDS
     assert await is_over(there, hers)
@@ -95,7 +95,7 @@ async def test_without_redis_a_token_is_good() -> None:
     there = world_of(node="b", beside=here)
     hers, _ = await talk(here)
     (id,) = here.store.there
-    await here.calls.hang_up(id, "carol")
+    await here.calls.end_by_request(id, "carol")
     there.store.away = True
     hers.handset.world = there
     here.clock.now += 2 * AFTERLIFE_SECONDS

@@ -41,7 +41,7 @@ class Nodes:
     async def back(self, sent: Sent, carried: Incoming) -> None:
         """What B has answered arrives at A."""
         assert sent.asker is not None and sent.key is not None
-        sent.asker.answered(sent.key, read_response(carried.responses[-1]))
+        sent.asker.receive_response(sent.key, read_response(carried.responses[-1]))
         await self.a.settle()
 
 
@@ -86,7 +86,7 @@ async def in_the_dialog(nodes: Nodes, ann: Handset, hers: Dialog, his: Dialog) -
     assert (last.request.method, last.request.target, last.flow) == ("BYE", ann.contact, ann.flow)
     await ann.reply(last, 200)
     assert bye.asker is not None and bye.key is not None
-    bye.asker.answered(bye.key, read_response(carried.responses[-1]))
+    bye.asker.receive_response(bye.key, read_response(carried.responses[-1]))
     assert ended.statuses == [200]
     (news,) = nodes.b.news
     nodes.a.calls.heard(news)

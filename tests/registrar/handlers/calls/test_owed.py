@@ -87,7 +87,7 @@ async def test_what_was_lost_again_is_said_again_at_the_next_register() -> None:
     (sent,) = byes(world)
     await world.hang_up(first.flow)
     assert sent.asker is not None and sent.key is not None
-    sent.asker.gave_up(sent.key, timed_out=False)
+    sent.asker.request_failed(sent.key, timed_out=False)
     await look(world, 3)
     assert byes(world) == [], "nobody has registered since"
     second = await back(world, his)
@@ -129,7 +129,7 @@ async def test_a_bye_that_nobody_answers_is_owed() -> None:
     await hers.send("BYE")
     (sent,) = byes(world)
     assert sent.asker is not None and sent.key is not None
-    sent.asker.gave_up(sent.key, timed_out=True)
+    sent.asker.request_failed(sent.key, timed_out=True)
     new = await back(world, his)
     await look(world)
     assert new.flow in [one.flow for one in byes(world)]

@@ -115,7 +115,7 @@ async def test_both_are_told_when_the_operator_hangs_up() -> None:
     world = world_of()
     hers, his = await talk(world)
     (id,) = world.store.there
-    await world.calls.hang_up(id, "carol")
+    await world.calls.end_by_request(id, "carol")
     assert ended(world) == (Cause.API, 0, "carol")
     to_her, to_him = world.wire.take()
     for sent, mine in ((to_her, hers), (to_him, his)):
@@ -127,7 +127,7 @@ async def test_both_are_told_when_the_operator_hangs_up() -> None:
         assert "Ended by the operator" in (bye.headers.get("reason") or "")
     assert b"b" * 32 not in bytes(to_her.request)
     assert b"a" * 32 not in bytes(to_him.request)
-    await world.calls.hang_up(id, "carol")
+    await world.calls.end_by_request(id, "carol")
     assert world.wire.sent == [], "once"
 
 
@@ -138,7 +138,7 @@ async def test_a_bye_counts_on_from_what_a_party_has_sent() -> None:
     await hers.send("INFO")
     world.wire.take()
     (id,) = world.store.there
-    await world.calls.hang_up(id, "x")
+    await world.calls.end_by_request(id, "x")
     _, to_him = world.wire.take()
     assert to_him.request.cseq[0] == 70_001 + CSEQ_MARGIN
 
@@ -148,7 +148,7 @@ async def test_a_call_that_rings_is_ended_too() -> None:
     _, bob, incoming, sent = await pair(world)
     await bob.reply(sent, 180)
     (id,) = world.store.there
-    await world.calls.hang_up(id, "carol")
+    await world.calls.end_by_request(id, "carol")
     assert world.wire.methods == ["CANCEL"]
     assert incoming.statuses == [180, 487], "at once, whatever the phone says to it"
     assert ended(world) == (Cause.API, 487, "carol")
@@ -161,7 +161,7 @@ async def test_a_call_to_a_silent_phone_is_ended_at_once_and_its_phone_when_it_s
     _, bob, incoming, sent = await pair(world)
     world.wire.take()
     (id,) = world.store.there
-    await world.calls.hang_up(id, "carol")
+    await world.calls.end_by_request(id, "carol")
     assert (incoming.statuses, ended(world)) == ([487], (Cause.API, 487, "carol"))
     assert world.wire.sent == [], "what has said nothing cannot be cancelled (RFC 3261 section 9.1)"
     await bob.reply(sent, 180)
@@ -176,7 +176,7 @@ async def test_a_bye_goes_to_where_a_party_is_now() -> None:
     (sent,) = world.wire.take()
     await his.handset.reply(sent, 200)
     (id,) = world.store.there
-    await world.calls.hang_up(id, "x")
+    await world.calls.end_by_request(id, "x")
     assert world.wire.take()[0].request.target == "sip:moved@10.0.0.9"
 
 
@@ -188,7 +188,7 @@ async def test_whom_nobody_can_reach_is_told_nothing() -> None:
     await bob.take(world.wire.take()[0])
     del world.lines.flows[bob.flow.id]
     (id,) = world.store.there
-    await world.calls.hang_up(id, "x")
+    await world.calls.end_by_request(id, "x")
     assert [sent.flow for sent in world.wire.take()] == [ann.flow]
     assert ended(world)[0] is Cause.API
 
@@ -198,13 +198,13 @@ async def test_too_many_transactions_do_not_keep_a_call() -> None:
     await talk(world)
     (id,) = world.store.there
     world.wire.is_full = True
-    await world.calls.hang_up(id, "x")
+    await world.calls.end_by_request(id, "x")
     assert ended(world)[0] is Cause.API
 
 
 async def test_nobody_knows_that_call() -> None:
     world = world_of()
-    await world.calls.hang_up("nonsense", "x")
+    await world.calls.end_by_request("nonsense", "x")
     world.calls.refused("nonsense", 486)
     assert told(world) == [] and world.wire.sent == []
 
@@ -553,7 +553,7 @@ async def tick(world: World, alive: Handset | None) -> None:
         assert isinstance(ping, Request)
         for port in (5060, 5070):
             if alive is None or port == alive.flow.remote_port:
-                world.pings.answered(ping.via.branch, Flow("udp", "192.0.2.10", 5060, HOME, port))
+                world.pings.ping_answered(ping.via.branch, Flow("udp", "192.0.2.10", 5060, HOME, port))
     world.sent.clear()
     await world.calls.look()
 

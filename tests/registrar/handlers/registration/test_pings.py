@@ -41,7 +41,7 @@ def pings(world: World) -> list[Request]:
 
 
 def answer(world: World, ping: Request, address: str = HOME, port: int = 5060) -> bool:
-    return world.pings.answered(ping.via.branch, Flow("udp", "192.0.2.10", 5060, address, port))
+    return world.pings.ping_answered(ping.via.branch, Flow("udp", "192.0.2.10", 5060, address, port))
 
 
 def status(world: World) -> dict[str, str]:
@@ -391,7 +391,9 @@ async def test_a_forged_answer_is_none(branch: str, address: str, port: int) -> 
     await registered(world)
     await pass_time(world, 15)
     (ping,) = pings(world)
-    assert not world.pings.answered(branch or ping.via.branch, Flow("udp", "192.0.2.10", 5060, address, port))
+    assert not world.pings.ping_answered(
+        branch or ping.via.branch, Flow("udp", "192.0.2.10", 5060, address, port)
+    )
     await pass_time(world, 16.5)
     assert status(world)["reason"] == "ping-timeout"
 
@@ -401,7 +403,7 @@ async def test_an_answer_over_a_connection_from_the_same_address_is_none() -> No
     await registered(world)
     await pass_time(world, 15)
     (ping,) = pings(world)
-    assert not world.pings.answered(ping.via.branch, Flow("tcp", "192.0.2.10", 5060, HOME, 5060, 1))
+    assert not world.pings.ping_answered(ping.via.branch, Flow("tcp", "192.0.2.10", 5060, HOME, 5060, 1))
 
 
 async def test_an_answer_counts_once() -> None:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class LateAnswers:
     """The user of the client transaction whose 2xx was relayed; implements network.ClientTransactionUser."""
 
     network: Network
@@ -36,7 +36,7 @@ class Accepted:
     again: Callable[[], None]
     """A function that sends the 2xx to the caller again."""
 
-    def answered(self, key: Key, response: Response) -> None:
+    def receive_response(self, key: Key, response: Response) -> None:
         """See network.ClientTransactionUser."""
         tag = readable_tag(response)
         if tag is None:
@@ -46,7 +46,7 @@ class Accepted:
             return
         sent = self.network.original(key)
         if sent is not None:
-            hang_up(
+            end_dialog(
                 self.network,
                 self.reach,
                 self.caller,
@@ -56,11 +56,11 @@ class Accepted:
                 is_new_dialog=self.is_new_dialog,
             )
 
-    def gave_up(self, key: Key, *, timed_out: bool) -> None:
+    def request_failed(self, key: Key, *, timed_out: bool) -> None:
         """Do nothing: the 2xx was relayed. See network.ClientTransactionUser."""
 
 
-def hang_up(
+def end_dialog(
     network: Network,
     reach: Reach,
     caller: str,
@@ -79,7 +79,7 @@ def hang_up(
     network.send(_addressed(reach, caller, acknowledge, way), way.flow)
     if not is_new_dialog:
         return
-    bye = forward.hang_up(sent, response, contact, reach.via(way), forward.COMPLETED_ELSEWHERE)
+    bye = forward.bye(sent, response, contact, reach.via(way), forward.COMPLETED_ELSEWHERE)
     try:
         network.request(_addressed(reach, caller, bye, way), way.flow, None)
     except TableFull:
