@@ -222,7 +222,8 @@ class Gatekeeper:
         """Admit a phone that has proved its identity, and commit the step.
 
         `claim` is the right digest, with a nonce that has not expired; None if the phone proved itself in
-        another way: then no nonce is noted.
+        another way: then no nonce is noted. The loop is not `registration.rewrite.rewrite`: between two tries
+        the phone is read again, and a first contact makes two commits with a lock of the database between.
         """
         entry = _Entry(phone, flow, claim, step)
         waited = await self._turns.take(phone.id)

@@ -41,7 +41,7 @@ class StatelessChecks:
         is_our_address: Callable[[str], bool],
         salt: Callable[[], bytes],
     ) -> None:
-        """Create the screen; `salt` returns random bytes for a nonce."""
+        """Create the checks; `salt` returns random bytes for a nonce."""
         self._authenticator = authenticator
         self._codec = codec
         self._is_our_address = is_our_address

@@ -106,13 +106,13 @@ class Calling:
         )
         await self._forwarder.forward(incoming, rewriter, caller.id, targets[:DEVICES])
 
-    async def look(self, incoming: ServerRequest, asker: Phone, capabilities: Answer) -> None:
+    async def look(self, incoming: ServerRequest, caller: Phone, capabilities: Answer) -> None:
         """Answer an OPTIONS about a number: 404 if unknown, 480 if offline, else with our `capabilities`.
 
         Call it only for a phone that has proved its identity (RFC 3261 section 11.2).
         """
         try:
-            callee, targets = await self._destinations.find(incoming.request, asker, None)
+            callee, targets = await self._destinations.find(incoming.request, caller, None)
         except StoreUnavailable:
             incoming.reply(BUSY)
             return

@@ -52,7 +52,7 @@ class NewDialogRequest:
         caller_target: Target,
         mark: str,
     ) -> None:
-        """Prepare the case; `mark` begins the branches of this request (rules.forward.loop_mark)."""
+        """Prepare the request; `mark` begins the branches of this request (rules.forward.loop_mark)."""
         self._reach = reach
         self._senders = senders
         self._destinations = destinations

@@ -45,11 +45,11 @@ class NodeRelay:
         """
         reach, request = self._forwarder.reach, incoming.request
         if not self._is_first(permit):
-            log.warning("a leave of another node was used twice: %s", request.call_id)
+            log.warning("a relay permit was used twice: %s", request.call_id)
             if not incoming.method.is_answered:
-                incoming.drop("ack", "its leave was used before")
+                incoming.drop("ack", "its relay permit was used before")
             elif incoming.accept():  # else it is a duplicate that the network made
-                incoming.reply(Answer(403, why="Route: this leave was used before"))
+                incoming.reply(Answer(403, why="Route: this relay permit was used before"))
             return
         way = reach.way(permit.target) if permit.target.node == reach.node else None
         if not incoming.method.is_answered:
@@ -57,7 +57,7 @@ class NodeRelay:
                 relayed = _placed(request, way, reach.via(way), reach.place(way))
                 self._forwarder.network.send(relayed, way.flow)
             else:
-                incoming.drop("ack", "the flow of its leave is gone")
+                incoming.drop("ack", "the flow of its relay permit is gone")
             return
         if not incoming.accept():  # if a refusal is lost, the request comes again, with a used permit
             return
