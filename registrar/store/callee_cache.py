@@ -8,7 +8,7 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Callee, Mono
 from registrar.ports import Phones
 
-from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
+from .freshness import BELIEVED_SECONDS, FRESH_SECONDS
 
 NOBODY_SECONDS: Final = 2
 """How long an unknown number is not asked for again; it may have been assigned meanwhile."""
@@ -16,6 +16,11 @@ MAX_CALLEES: Final = 20_000
 """Limit of cached words that reach a callee, and limit of those that do not."""
 MAX_SELECTS: Final = 4
 """Limit of concurrent SELECTs: registrations need connections to the database too."""
+SELECT_SECONDS: Final = 2.0
+"""A database that has not answered by then counts as away.
+
+A caller waits longer than a phone that registers: its INVITE was answered 100, and is not sent again.
+"""
 TURN_SECONDS: Final = 2.0
 """How long a caller waits for a SELECT permit: hundreds of callers may dial new numbers at once."""
 MAX_DIALLED: Final = 128

@@ -174,7 +174,9 @@ class BrowserPhone:
         deadline = time.monotonic() + within
         while not holds():
             if time.monotonic() > deadline:
-                raise PeerFailed(f"browser: not {what} within {within:g} s:\n{self.tab.text()}")
+                raise PeerFailed(
+                    f"browser: not {what} within {within:g} s: {self.tab.state()}\n{self.tab.text()}"
+                )
             time.sleep(POLL_SECONDS)
 
 

@@ -138,7 +138,9 @@ async def test_two_plain_phones_hear_each_other(
     assert engine.sessions() == [f"{PREFIX}talk"]
     media.delete(f"{PREFIX}talk", engine.name)
     await until_gone(engine)
-    assert (await asyncio.to_thread(caller.hear, 0.3)).packets == 0
+    async with asyncio.timeout(limit(4)):  # what was on its way may still arrive
+        while (await asyncio.to_thread(caller.hear, 0.3)).packets:
+            pass
 
 
 async def test_a_stranger_is_not_heard(

@@ -10,9 +10,15 @@ import pytest
 from registrar.errors import StoreUnavailable
 from registrar.model import Callee, Devices, Phone
 from registrar.store import announce, callee_cache
-from registrar.store.callee_cache import MAX_DIALLED, MAX_SELECTS, NOBODY_SECONDS, CachedCallees
+from registrar.store.callee_cache import (
+    MAX_DIALLED,
+    MAX_SELECTS,
+    NOBODY_SECONDS,
+    SELECT_SECONDS,
+    CachedCallees,
+)
 from registrar.store.directory_cache import CachedDirectory
-from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
+from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
 from tests.contract.test_phones import Hands, Rows, believing, phone
 from tests.patience import limit
 
