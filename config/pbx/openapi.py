@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..access import AccessLevel
-from ..operations.models import FUNCTIONS
+from ..models import FUNCTIONS
 from ..operations.phones.fields import FIELDS, PAYMENT_OPTIONS
 from .resource_docs import DELETE as DELETE
 from .resource_docs import shown, written

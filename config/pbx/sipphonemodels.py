@@ -9,8 +9,9 @@ from sqlalchemy import select
 from ..database import reading
 from ..deps import CallerDep, PartsDep
 from ..errors import not_found
+from ..models import FUNCTIONS, SPEAKING_PARTS
 from ..operations.listing import Sorts, read_page
-from ..operations.models import FUNCTIONS, SPEAKING_PARTS, find_model
+from ..operations.models import find_model
 from ..preconditions import tagged, tagged_by_content
 from ..tables import SipPhoneModel
 from . import paging

@@ -208,7 +208,7 @@ def _matching(scope: Scope, query: Query) -> Select[int]:
         return phones
     if len(query.text) > MAX_FILTER or "\0" in query.text:
         return phones.where(false())
-    # One branch for each table: each uses its own trigram indexes (migration 0004).
+    # One branch for each table: each uses its own trigram indexes (the migrations make them).
     extensions = select(_extension.id).where(scope(_extension.customer_id))
     people = extensions.join(Employee.__table__, _employee.id == _extension.employee_id)
     people = people.where(_has(query.text, _employee.name))
