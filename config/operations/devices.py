@@ -1,7 +1,6 @@
 """PBX devices of the row dialect: phones with a name, a MAC address and a user."""
 
 import hashlib
-import re
 import secrets
 from typing import Final
 
@@ -12,28 +11,16 @@ from registrar.model import Change
 from registrar.store.vault import Vault
 
 from .. import clock
-from ..errors import Problem, Refused
+from ..checks import Value
+from ..errors import refused
 from ..tables import Customer, Extension, SipPhone
-from .audit import Actor, record
-from .checks import Check, Value, Wrong
+from . import audit
+from .audit import Actor
 from .models import GENERIC, find_model
 from .phones.write import leave_extension, new_phone
 
-TABLE: Final = SipPhone.__tablename__
 TOKEN_LENGTH: Final = 25
 """Length of a `pbxDeviceToken`: 100 bits."""
-MAC: Final = re.compile(r"([0-9A-Fa-f]{2})([:-]?)([0-9A-Fa-f]{2}\2){4}[0-9A-Fa-f]{2}")
-
-
-def mac_check(message: str) -> Check:
-    """Return a check for a MAC address with colons, dashes or neither; it is stored as 12 capital digits."""
-
-    def check(value: object) -> Value | Wrong:
-        if not isinstance(value, str) or MAC.fullmatch(value) is None:
-            return Wrong(message)
-        return re.sub("[:-]", "", value).upper()
-
-    return check
 
 
 async def create_device(
@@ -45,7 +32,7 @@ async def create_device(
     """
     if await session.scalar(select(SipPhone.id).where(SipPhone.mac == mac).limit(1)) is not None:
         message = "A device with the same MAC address exists already"
-        raise Refused(Problem(409, "deviceMacAddress", message, "deviceMacAddress", "unique"))
+        raise refused("deviceMacAddress", message, "unique")
     model = await find_model(session, GENERIC)
     if model is None:
         raise LookupError("the generic model is not in the database")
@@ -58,9 +45,7 @@ async def create_device(
         mac_slot=0,
         ip_policy="DOMAIN",
     )
-    session.add(device)
-    await session.flush()
-    record(session, actor, "create", TABLE, device.oid)
+    await audit.create(session, actor, device)
     return device
 
 
@@ -77,9 +62,10 @@ async def link_device(session: AsyncSession, actor: Actor, device: SipPhone, use
     WebRTC instance.
     """
     if device.extension_id not in (None, user.id):
-        raise _taken("The device belongs to another user")
+        raise refused("pbxDeviceId", "The device belongs to another user", "unique")
     if device.extension_id is None and await _has_instance(session, user, device.instance_id):
-        raise _taken("Another device of the user belongs to the same instance")
+        message = "Another device of the user belongs to the same instance"
+        raise refused("pbxDeviceId", message, "unique")
     token = secrets.token_hex(TOKEN_LENGTH)[:TOKEN_LENGTH]
     device.extension_id = user.id
     device.device_token_sha256 = token_digest(token)
@@ -110,10 +96,5 @@ async def _has_instance(session: AsyncSession, user: Extension, instance: str | 
 
 async def _changed(session: AsyncSession, actor: Actor, device: SipPhone) -> None:
     device.version += 1
-    device.updated_at = device.config_saved_at = clock.utc_now()
-    record(session, actor, "update", TABLE, device.oid)
-    await session.flush()
-
-
-def _taken(message: str) -> Refused:
-    return Refused(Problem(409, "pbxDeviceId", message, "pbxDeviceId", "unique"))
+    device.config_saved_at = clock.utc_now()
+    await audit.update(session, actor, device)

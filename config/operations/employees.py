@@ -2,7 +2,6 @@
 
 import secrets
 import string
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
@@ -11,51 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, hash_token
-from ..errors import Problem, Refused, level_too_low, not_found, not_your_property
+from ..checks import Value
+from ..errors import Refused, level_too_low, not_your_property, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
-from .audit import Actor, record
-from .checks import Check, Value, Wrong, is_clean, is_email
+from . import audit
+from .audit import Actor
 from .customers import ACTIVE, DELETED, missing_customer, visible
+from .draft import Columns
 from .ids import new_oid, parse_oid
-from .logins import as_email
-from .passwords import MAX_PASSWORD, Passwords
+from .listing import only
+from .passwords import Passwords
 
-TABLE: Final = Employee.__tablename__
-TOKEN_TABLE: Final = EmployeeToken.__tablename__
 MAX_TOKENS: Final = 100
 """Limit of tokens that are in force for one employee; more machines cannot be told apart."""
 TOKEN_ALPHABET: Final = string.ascii_lowercase + string.digits
 TOKEN_LENGTH: Final = 48
 VOIDS_TOKENS: Final = ("access_level", "state", "login_email", "ip_restriction", "password_hash")
 """Columns whose change voids every token that was issued before."""
-
-Columns = Mapping[str, Value]
-"""Checked values by column; also `password`, which is not a column and is stored as a hash."""
-
-
-def email_check(message: str) -> Check:
-    """Return a check for an e-mail address, which is stored in lower case.
-
-    No accepted address has a colon, which HTTP Basic could not send: only a quoted local part may have one,
-    and quoted local parts are refused.
-    """
-
-    def check(value: object) -> Value | Wrong:
-        email = as_email(value) if isinstance(value, str) and is_clean(value) else ""
-        return email if is_email(email) else Wrong(message)
-
-    return check
-
-
-def password_check(message: str) -> Check:
-    """Return a check for a text that can be a password; its strength is checked when it is written."""
-
-    def check(value: object) -> Value | Wrong:
-        if not isinstance(value, str) or not is_clean(value):
-            return Wrong(message)
-        return value if 0 < len(value) <= MAX_PASSWORD else Wrong(message, "range")
-
-    return check
 
 
 async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> Employee:
@@ -66,10 +37,7 @@ async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> E
         .where(Employee.oid == (parse_oid(oid) or ""), Employee.state != DELETED, visible(caller))
         .with_for_update(of=Employee)
     )
-    employee: Employee | None = await session.scalar(statement)
-    if employee is None:
-        raise not_found("Employee")
-    return employee
+    return (await only(session, statement, "Employee"))[0]
 
 
 async def create_employee(
@@ -86,9 +54,7 @@ async def create_employee(
         raise Refused(missing_customer())
     employee = Employee(oid=new_oid(), customer_id=customer.id)
     await _write(session, employee, columns, passwords)
-    session.add(employee)
-    await session.flush()
-    record(session, actor, "create", TABLE, employee.oid)
+    await audit.create(session, actor, employee)
     return employee
 
 
@@ -102,9 +68,7 @@ async def update_employee(
     await _write(session, employee, columns, passwords)
     if before != [getattr(employee, name) for name in VOIDS_TOKENS]:
         employee.version += 1
-    employee.updated_at = clock.utc_now()
-    record(session, actor, "update", TABLE, employee.oid)
-    await session.flush()
+    await audit.update(session, actor, employee)
 
 
 async def delete_employee(session: AsyncSession, actor: Actor, employee: Employee) -> None:
@@ -114,7 +78,7 @@ async def delete_employee(session: AsyncSession, actor: Actor, employee: Employe
     """
     _refuse_level(actor.caller, employee.access_level)
     if employee.oid == actor.caller.employee:
-        raise Refused(Problem(409, "id", "You cannot delete yourself", "id", "allowed"))
+        raise refused("id", "You cannot delete yourself", "allowed")
     now = clock.utc_now()
     await session.execute(
         update(Extension)
@@ -122,9 +86,7 @@ async def delete_employee(session: AsyncSession, actor: Actor, employee: Employe
         .values(employee_id=None, is_primary=False, version=Extension.version + 1, updated_at=now)
     )
     await session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
-    await session.delete(employee)
-    record(session, actor, "delete", TABLE, employee.oid)
-    await session.flush()
+    await audit.delete(session, actor, employee)
 
 
 async def create_token(
@@ -139,12 +101,10 @@ async def create_token(
         EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
     )
     if (await session.scalar(there) or 0) >= MAX_TOKENS:
-        raise Refused(Problem(409, "token", f"The employee has {MAX_TOKENS} tokens", "token", "range"))
+        raise refused("token", f"The employee has {MAX_TOKENS} tokens", "range")
     text = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
     token = EmployeeToken(oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note)
-    session.add(token)
-    await session.flush()
-    record(session, actor, "create", TOKEN_TABLE, token.oid)
+    await audit.create(session, actor, token)
     return token, text
 
 
@@ -159,11 +119,9 @@ async def revoke_token(session: AsyncSession, actor: Actor, employee: Employee, 
         EmployeeToken.employee_id == employee.id,
         EmployeeToken.revoked_at.is_(None),
     )
-    token = await session.scalar(statement.with_for_update())
-    if token is None:
-        raise not_found("Token")
+    (token,) = await only(session, statement.with_for_update(), "Token")
     token.revoked_at = token.updated_at = clock.utc_now()
-    record(session, actor, "delete", TOKEN_TABLE, token.oid)
+    audit.record(session, actor, "delete", EmployeeToken.__tablename__, token.oid)
 
 
 async def _write(session: AsyncSession, employee: Employee, columns: Columns, passwords: Passwords) -> None:
@@ -186,8 +144,7 @@ async def _write(session: AsyncSession, employee: Employee, columns: Columns, pa
 async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:
     with session.no_autoflush:
         if await session.scalar(select(Employee.id).where(Employee.login_email == email)) is not None:
-            message = "Another employee logs in with this address"
-            raise Refused(Problem(409, "emailAddress", message, "emailAddress", "unique"))
+            raise refused("emailAddress", "Another employee logs in with this address", "unique")
 
 
 def _refuse_level(caller: Caller, level: str) -> None:

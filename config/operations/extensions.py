@@ -1,21 +1,16 @@
 """Extensions: the numbers of people, and the SIP users that register with their own password."""
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Final
-
 from sqlalchemy import select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registrar.model import Change, is_phone_name
+from registrar.model import Change
 from registrar.sip import MD5, SHA256, ha1
 
 from .. import clock
-from ..auth import Caller
-from ..errors import Problem, Refused
+from ..checks import Value
+from ..errors import refused
 from ..tables import (
     Customer,
-    Employee,
     Extension,
     Queue,
     QueueMember,
@@ -24,48 +19,12 @@ from ..tables import (
     SipGroupMember,
     SipPhone,
 )
-from . import numbers
-from .audit import Actor, record
-from .checks import Check, Value, Wrong, bare_number
-from .customers import lock_owned
-from .ids import new_oid, parse_oid
+from . import audit, numbers
+from .audit import Actor
+from .draft import Columns
+from .ids import new_oid
 from .passwords import Passwords
 from .revisions import revise_all
-
-TABLE: Final = Extension.__tablename__
-MAX_NUMBER: Final = 20
-MAX_SIP_PASSWORD: Final = 128
-SIP_USER: Final = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
-
-Columns = Mapping[str, Value]
-"""Checked values by column; also `password` (of the SIP user) and `pin`, which are stored only as hashes."""
-
-
-def number_check(message: str) -> Check:
-    """Return a check for a dial plan number: digits, * and #; blanks, dashes and brackets are removed."""
-
-    def check(value: object) -> Value | Wrong:
-        number = bare_number(value) if isinstance(value, str) else ""
-        plain = re.fullmatch(r"[0-9*#]+", number) is not None
-        return number if plain and len(number) <= MAX_NUMBER else Wrong(message)
-
-    return check
-
-
-def sip_user_check(message: str) -> Check:
-    """Return a check for the name of a SIP user; it refuses a name that looks like a phone's username."""
-
-    def check(value: object) -> Value | Wrong:
-        if not isinstance(value, str) or SIP_USER.fullmatch(value) is None:
-            return Wrong(message)
-        return Wrong(f"{message}: it looks like a phone's") if is_phone_name(value) else value
-
-    return check
-
-
-async def find_extension(session: AsyncSession, caller: Caller, oid: object) -> tuple[Extension, Customer]:
-    """Return the extension, locked against other writers, and its customer. Raise Refused (404)."""
-    return await lock_owned(session, caller, Extension, oid, "Extension")
 
 
 async def create_extension(
@@ -78,9 +37,7 @@ async def create_extension(
     """
     extension = Extension(oid=new_oid(), customer_id=customer.id, is_primary=False)
     await _write(session, customer, extension, columns, passwords)
-    session.add(extension)
-    await session.flush()
-    record(session, actor, "create", TABLE, extension.oid)
+    await audit.create(session, actor, extension)
     return extension
 
 
@@ -96,9 +53,7 @@ async def update_extension(
     with session.no_autoflush:  # conflicts are found by a query, not by a constraint that fails in a flush
         await _write(session, customer, extension, columns, passwords)
     extension.version += 1
-    extension.updated_at = clock.utc_now()
-    record(session, actor, "update", TABLE, extension.oid)
-    await session.flush()
+    await audit.update(session, actor, extension)
     return Change(phones=await _registering(session, extension))
 
 
@@ -122,9 +77,7 @@ async def delete_extension(session: AsyncSession, actor: Actor, extension: Exten
     )
     await numbers.release(session, extension.oid)
     await _leave(session, extension)
-    await session.delete(extension)
-    record(session, actor, "delete", TABLE, extension.oid)
-    await session.flush()
+    await audit.delete(session, actor, extension)
     return change
 
 
@@ -182,7 +135,7 @@ async def _refuse_taken_name(
         Extension.customer_id == customer.id, Extension.sip_user == name, Extension.oid != extension.oid
     )
     if name is not None and await session.scalar(statement) is not None:
-        raise Refused(Problem(409, "sipUser", f"The user {name} exists already", "sipUser", "unique"))
+        raise refused("sipUser", f"The user {name} exists already", "unique")
 
 
 async def _write_password(
@@ -196,12 +149,12 @@ async def _write_password(
 ) -> None:
     if extension.sip_user is None:
         if password is not None:
-            raise _half("sipUser", "A password needs a user name")
+            raise refused("sipUser", "A password needs a user name", "required", 422)
         extension.sip_ha1_md5 = extension.sip_ha1_sha256 = None
         return
     if not isinstance(password, str):
         if renamed:
-            raise _half("sipPassword", "A new user name needs a password")
+            raise refused("sipPassword", "A new user name needs a password", "required", 422)
         return
     about = (extension.sip_user, extension.name, extension.number, customer.name, customer.sip_domain)
     await passwords.refuse_weak(password, "sipPassword", about)
@@ -209,14 +162,10 @@ async def _write_password(
     statement = select(Customer.sip_domain).where(Customer.id == customer.id)
     domain = await session.scalar(statement.with_for_update(read=True))
     if domain is None:
-        raise _half("sipUser", "The customer has no SIP domain")
+        raise refused("sipUser", "The customer has no SIP domain", "required", 422)
     identity = extension.sip_user, domain, password
     extension.sip_ha1_md5, extension.sip_ha1_sha256 = ha1(*identity, MD5), ha1(*identity, SHA256)
     extension.sip_secret_version = (extension.sip_secret_version or 0) + 1
-
-
-def _half(code: str, message: str) -> Refused:
-    return Refused(Problem(422, code, message, code, "required"))
 
 
 async def _write_primary(session: AsyncSession, extension: Extension, wanted: Value) -> None:
@@ -238,23 +187,3 @@ async def _write_primary(session: AsyncSession, extension: Extension, wanted: Va
                 update(Extension).where(*others).values(is_primary=False, version=Extension.version + 1)
             )
     extension.is_primary = bool(wanted)
-
-
-async def read_employee(session: AsyncSession, customer: Customer, sent: object) -> Employee | None:
-    """Return the employee of this customer with the id `sent`, or None if it does not exist."""
-    statement = select(Employee).where(
-        Employee.oid == (parse_oid(sent) or ""), Employee.customer_id == customer.id
-    )
-    found: Employee | None = await session.scalar(statement)
-    return found
-
-
-async def read_extensions(
-    session: AsyncSession, customer: Customer, sent: Iterable[object]
-) -> dict[str, int]:
-    """Return those of the ids `sent` that belong to extensions of this customer: id -> primary key."""
-    wanted = {oid for item in sent if (oid := parse_oid(item))}
-    statement = select(Extension.oid, Extension.id).where(
-        Extension.oid.in_(wanted), Extension.customer_id == customer.id
-    )
-    return dict((await session.execute(statement)).all())

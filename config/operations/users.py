@@ -1,6 +1,5 @@
 """SIP users of the row dialect: an extension and its person (C8)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import select
@@ -9,26 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registrar.model import Change
 
 from ..access import AccessLevel
+from ..checks import Value
+from ..properties import row_fields_of
 from ..tables import Customer, Employee, Extension
 from .audit import Actor
-from .checks import Value
+from .draft import Columns
 from .employees import create_employee, delete_employee, update_employee
 from .extensions import create_extension, delete_extension, update_extension
 from .passwords import Passwords
 
-PERSON: Final = (
-    "contact_email",
-    "first_name",
-    "last_name",
-    "title",
-    "department",
-    "company_name",
-    "office_name",
-)
+PERSON: Final = tuple(field.column for field in row_fields_of(Employee))
 """Columns of the person; all others are the extension's."""
-
-Columns = Mapping[str, Value]
-"""Checked values by column, of both tables."""
 
 
 async def create_user(

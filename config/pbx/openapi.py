@@ -5,7 +5,8 @@ from typing import Final
 
 from ..access import AccessLevel
 from ..models import FUNCTIONS
-from ..operations.phones.fields import FIELDS, PAYMENT_OPTIONS
+from ..operations.phones.fields import FIELDS
+from ..tables.phones import PAYMENT_OPTIONS
 from .resource_docs import DELETE as DELETE
 from .resource_docs import shown, written
 from .schema import (
@@ -53,37 +54,15 @@ _PANEL: Final[Mapping[str, Schema]] = {
     "date": moment(),
     "product": some_id("Id of a product"),
 }
-_NEEDED: Final = "Needed without DHCP"
 _OWN: Final[Mapping[str, Schema]] = {
     "sipPhoneModel": an_id("Id of the model"),
     "extension": some_id("Id of the extension; null: not assigned"),
     "customer": an_id("Id of the customer, by default one's own; read only after the creation"),
     "product": some_id("Id of a product of the type PBX_SIP_PHONE"),
-    "macAddress": of("string", "12 hexadecimal digits", pattern="^[0-9A-Fa-f]{12}$", example="4EE8A34B56F3"),
     "ringer.tone": {
         "type": ["integer", "string", "null"],
         "description": "Index of a built-in tone, or id of a custom one",
     },
-    "ip.mode": sure(
-        "string",
-        "OPEN: the next registration locks; LOCKED: only from ip.address; ROAMING: only from ip.countries",
-        enum=["OPEN", "LOCKED", "ROAMING"],
-        default="OPEN",
-    ),
-    "ip.countries": sure("string", "Comma list of ISO 3166-1 alpha-2 codes; needed for ROAMING", default=""),
-    "ip.address": of("string", "Needed for LOCKED"),
-    "ip.policy": sure(
-        "string",
-        "PHONE: the three above decide from where it registers; DOMAIN: the trusted networks of its domain",
-        enum=["PHONE", "DOMAIN"],
-        default="PHONE",
-    ),
-    "network.dhcp": sure("boolean", default=True),
-    "network.ipAddress": of("string", _NEEDED),
-    "network.subnet": of("string", _NEEDED),
-    "network.gateway": of("string", _NEEDED),
-    "network.dns1": of("string", _NEEDED),
-    "network.dns2": of("string"),
 }
 _PANELS: Final = "purchaseInfo.sidePanels"
 _SENT: Final[Mapping[str, Schema]] = {

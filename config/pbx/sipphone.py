@@ -14,13 +14,13 @@ from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
 from ..access import AccessLevel
+from ..checks import FLAGS, Wrong, boolean
 from ..clock import epoch_now
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..errors import Problem, Refused
+from ..errors import refused
 from ..ice import ice_servers
 from ..operations.audit import Actor
-from ..operations.checks import Wrong, boolean
 from ..operations.customers import require_customer
 from ..operations.document import Document
 from ..operations.phones import write
@@ -31,7 +31,7 @@ from ..source import request_host
 from ..tables import SipPhone
 from . import openapi
 from .answer import json_answer
-from .paging import DEFAULT_LIMIT, FLAGS, flag, read_page
+from .paging import DEFAULT_LIMIT, flag, read_page
 from .resource import target_of
 from .sipphone_json import Json, Reader, full_phones, listed_phones
 
@@ -157,11 +157,10 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
     sent = document.given("v2")
     if sent is None:
         return flag(params, "v2")
-    checked = boolean("v2 must be true or false")(
-        FLAGS.get(sent.lower(), sent) if isinstance(sent, str) else sent
-    )
+    spelled = FLAGS.get(sent.lower(), sent) if isinstance(sent, str) else sent
+    checked = boolean(spelled, "v2 must be true or false")
     if isinstance(checked, Wrong):
-        raise Refused(Problem(422, "v2", checked.message, "v2", "format"))
+        raise refused("v2", checked.message, "format", 422)
     return checked is True
 
 

@@ -181,19 +181,8 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "extension": "extension",
         "customer": "customer",
         "product": "product",
-        "macAddress": "mac",
         "handsetIndex": "handset_index",
-        "ip.mode": "ip_mode",
-        "ip.countries": "ip_countries",
-        "ip.address": "ip_address",
-        "ip.policy": "ip_policy",
         "username": "username",
-        "network.dhcp": "net_dhcp",
-        "network.ipAddress": "net_ip",
-        "network.subnet": "net_subnet",
-        "network.gateway": "net_gateway",
-        "network.dns1": "net_dns1",
-        "network.dns2": "net_dns2",
     } | {field.path: field.column for field in FIELDS}
     leaves: dict[str, Leaf] = {path: _WHOLE_PLACES[column] for path, column in columns.items()}
     leaves |= {"softkeys": _softkeys, "ringer.tone": _tone, "purchaseInfo.sidePanels": _panels}

@@ -10,9 +10,9 @@ from fastapi.responses import Response
 from config.diagnosis import diagnose
 from registrar.rules.status import LiveStatus
 
+from ..checks import is_clean
 from ..deps import CallerDep, DocumentDep, PartsDep
-from ..errors import Problem, Refused
-from ..operations.checks import is_clean
+from ..errors import refused
 from ..operations.document import NOT_SENT, Document
 from ..operations.events import (
     MAX_EVENTS,
@@ -86,13 +86,13 @@ def _read_ids(document: Document) -> list[str]:
     sent = document.get("ids")
     if sent is NOT_SENT or not isinstance(sent, list):
         message = "ids must be a list of ids of phones"
-        raise Refused(Problem(422, "ids", message, "ids", "required" if sent is NOT_SENT else "format"))
+        raise refused("ids", message, "required" if sent is NOT_SENT else "format", 422)
     if len(sent) > MAX_IDS:
-        raise Refused(Problem(422, "ids", f"ids may have at most {MAX_IDS} entries", "ids", "range"))
+        raise refused("ids", f"ids may have at most {MAX_IDS} entries", "range", 422)
     for position, one in enumerate(sent):
         if not isinstance(one, str) or not is_clean(one):
             code = f"ids[{position}]"
-            raise Refused(Problem(422, code, f"{code} is not a valid text", code, "format"))
+            raise refused(code, f"{code} is not a valid text", "format", 422)
     return sent
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from registrar.model import IpMode
 
-from ..checks import address, boolean, netmask
+from ...checks import address, boolean, netmask
 from ..document import NOT_SENT
 from .countries import COUNTRIES
 from .draft import PhoneDraft
@@ -118,7 +118,7 @@ def read_network(draft: PhoneDraft) -> None:
 def _dhcp(draft: PhoneDraft) -> bool | None:
     sent = draft.sent("network.dhcp")
     given = sent is not NOT_SENT and sent is not None
-    dhcp = boolean("")(sent) if given else draft.column("net_dhcp", True)
+    dhcp = boolean(sent, "") if given else draft.column("net_dhcp", True)
     if not isinstance(dhcp, bool):
         draft.wrong("network.dhcp", "network.dhcp must be true or false")
         return None

@@ -5,15 +5,17 @@ from collections.abc import Mapping
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...tables import SHORT_TEXT, SipPhoneSidePanel
-from .. import checks
-from ..checks import Value, Wrong
+from ... import checks
+from ...checks import SHORT_TEXT
+from ...properties import fields_of
+from ...tables import SipPhoneSidePanel
 from ..document import NOT_SENT
+from ..draft import read_object
 from ..products import find_usable
 from .draft import PhoneDraft
-from .fields import PAYMENT_OPTIONS
 
 PATH = "purchaseInfo.sidePanels"
+PURCHASE = fields_of(SipPhoneSidePanel)
 MAX_PANELS_READ = 100
 """More panels than any model has; a longer list is counted, but not read beyond this."""
 
@@ -46,18 +48,11 @@ async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) ->
             SipPhoneSidePanel(
                 position=position,
                 serial=_serial(draft, name, item.get("serial"), taken),
-                payment_option=_read_value(draft, f"{name}.paymentOption", item, _PAYMENT),
-                order_id=_read_value(draft, f"{name}.orderId", item, _ORDER),
-                date=_read_value(draft, f"{name}.date", item, _DATE),
+                **read_object(draft, name, item, PURCHASE),
                 product_id=await _product(session, draft, f"{name}.product", item.get("product")),
             )
         )
     return panels
-
-
-_PAYMENT = checks.one_of(PAYMENT_OPTIONS, f"paymentOption must be one of {', '.join(PAYMENT_OPTIONS)}")
-_ORDER = checks.text("orderId is not a valid text")
-_DATE = checks.moment("date is not a valid date")
 
 
 def _check_count(draft: PhoneDraft, count: int) -> None:
@@ -74,15 +69,6 @@ def _serial(draft: PhoneDraft, name: str, sent: object, taken: set[str]) -> str 
         draft.wrong(f"{PATH}.serial", "Side panel serials need to be unique", 409, "unique", f"{name}.serial")
     taken.add(sent)
     return sent
-
-
-def _read_value(draft: PhoneDraft, path: str, item: Mapping[str, object], check: checks.Check) -> Value:
-    sent = item.get(path.rpartition(".")[2])
-    checked = None if sent in (None, "") else check(sent)
-    if isinstance(checked, Wrong):
-        draft.wrong(path, checked.message, check=checked.check)
-        return None
-    return checked
 
 
 async def _taken_serials(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> set[str]:

@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...checks import SHORT_TEXT, as_integer, bare_number, is_clean, is_phone_number, is_url
 from ...tables import (
-    SHORT_TEXT,
     Extension,
     Queue,
     SipGroup,
@@ -16,7 +16,6 @@ from ...tables import (
     SipPhone,
     SipPhoneSoftkey,
 )
-from ..checks import as_integer, bare_number, is_clean, is_phone_number, is_url
 from ..document import NOT_SENT
 from ..ids import parse_oid
 from .draft import PhoneDraft

@@ -7,16 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.store.vault import Vault
 
-from ...errors import Problem, Refused
+from ...checks import Wrong, text
+from ...errors import Problem, Refused, refused
 from ...tables import Extension, SipPhone
 from ..audit import Actor, record
-from ..checks import Wrong, text
 from ..customers import ACTIVE, missing_customer
 from ..models import WEBRTC, find_model
 from ..people import primary_extension
 from .write import TABLE, new_phone, reopen
 
-_INSTANCE = text("Instance id is not a valid text")
+_instance = text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,12 @@ class WebrtcPhone:
 
 def read_instance_id(sent: object) -> str:
     """Return the instance that a client names. Raise Refused (422) if it is missing or invalid."""
-    checked = Wrong("Instance id is missing", "required") if sent in (None, "") else _INSTANCE(sent)
+    missing = Wrong("Instance id is missing", "required")
+    checked = missing if sent in (None, "") else _instance(sent, "Instance id is not a valid text")
     if isinstance(checked, str):
         return checked
-    wrong = checked if isinstance(checked, Wrong) else Wrong("Instance id is missing", "required")
-    raise Refused(Problem(422, "instanceId", wrong.message, "instanceId", wrong.check))
+    wrong = checked if isinstance(checked, Wrong) else missing
+    raise refused("instanceId", wrong.message, wrong.check, 422)
 
 
 async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, vault: Vault) -> WebrtcPhone:
