@@ -23,12 +23,17 @@ class Person:
     employee: str
     customer: str
     name: str
-    level: AccessLevel
+    level_name: str
     version: int
     state: str
     customer_state: str
     ip_restriction: str | None
     password_hash: str | None = field(repr=False)
+
+    @property
+    def level(self) -> AccessLevel:
+        """Return the access level; an unknown one is the lowest."""
+        return AccessLevel.__members__.get(self.level_name, AccessLevel.NO_LOGIN)
 
     def caller(self) -> Caller:
         """Return the caller: this person with all its rights."""
@@ -133,22 +138,7 @@ async def _find(
     key: str,
 ) -> Person | None:
     found = (await connection.execute(statement, {"key": key})).one_or_none()
-    return None if found is None else _person(*found)
-
-
-def _person(
-    employee: str,
-    customer: str,
-    name: str,
-    level: str,
-    version: int,
-    state: str,
-    customer_state: str,
-    restriction: str | None,
-    password: str | None,
-) -> Person:
-    known = AccessLevel.__members__.get(level, AccessLevel.NO_LOGIN)
-    return Person(employee, customer, name, known, version, state, customer_state, restriction, password)
+    return None if found is None else Person(*found)
 
 
 async def primary_extension(session: AsyncSession, caller: Caller) -> tuple[Extension, Customer, str] | None:

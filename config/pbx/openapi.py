@@ -33,6 +33,8 @@ from .schema import (
     some_id,
     sure,
 )
+from .status import STATUS as STATUS_LINES
+from .status import WHOLE
 
 # Phones
 
@@ -71,28 +73,10 @@ _SENT: Final[Mapping[str, Schema]] = {
     "softkeys": array(form("New softkey", _SOFTKEY, ("index", "function"))),
     _PANELS: array(form("New side panel", _PANEL, ("serial",)), "RESELLER and up"),
 }
-_STATUS_FIELDS: Final[Mapping[str, Schema]] = {
+_CONFIG: Final[Mapping[str, Schema]] = {
     "configLoaded": moment("When it last fetched its configuration"),
     "configSaved": moment("When its configuration was last changed"),
-    "online": of("boolean", "null: unknown, the live store is away", example=True),
-    "expires": of("integer", "Seconds left; -1 when offline; null: unknown", example=2543),
-    "localIpAddress": of("string", example="192.168.1.10"),
-    "publicIpAddress": of("string", example="192.0.2.7"),
-    "userAgent": of("string", example="Yealink SIP-T46U 108.86.0.20"),
-    "state": of("string", "null: unknown", enum=["registered", "offline", None], example="registered"),
-    "reason": of("string", "Why it is in this state", example="registered"),
-    "since": of("string", "Since when it is in this state", format="date-time", example=MOMENT["example"]),
 }
-_EXTRAS: Final[Mapping[str, Schema]] = {
-    "transport": of("string", example="udp"),
-    "publicPort": of("integer", example=5060),
-    "lastSeen": moment(),
-    "rttMs": of("number"),
-    "lastRejectedAt": moment(),
-    "lastRejectedIp": of("string"),
-    "lastRejectedReason": of("string"),
-}
-"""Properties of a phone's status that are left out if they have no value."""
 _MADE: Final[Mapping[str, Schema]] = {
     "_id": an_id(),
     "handsetIndex": of("integer", "Given by the system"),
@@ -113,12 +97,13 @@ FULL: Final = answer(
         **_OWN,
         "softkeys": array(answer("Softkey", _SOFTKEY)),
         _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
-        **{f"status.{name}": schema for name, schema in {**_STATUS_FIELDS, **_EXTRAS}.items()},
+        **{f"status.{name}": schema for name, schema in _CONFIG.items()},
+        **{f"status.{line.path}": line.schema for line in STATUS_LINES},
     },
     optional=(
         "password",
         *(path for path in _SENT if path.startswith("purchaseInfo.")),
-        *(f"status.{name}" for name in _EXTRAS),
+        *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
     ),
 )
 _LISTED: Final = answer(
@@ -255,17 +240,7 @@ LIST: Final = _with_live(
 
 # Status of phones
 
-_STATUS: Final = answer(
-    "Status",
-    {
-        "_id": an_id(),
-        **_STATUS_FIELDS,
-        **_EXTRAS,
-        "expiresAt": moment("When its registration runs out, or ran out"),
-        "node": of("string", "The process that holds it", example="sip-1-5060"),
-        "generation": of("string", "Which start of that process"),
-    },
-)
+_STATUS: Final = answer("Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in WHOLE})
 _EVENT: Final = answer(
     "Event",
     {

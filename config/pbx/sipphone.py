@@ -33,7 +33,8 @@ from . import openapi
 from .answer import json_answer
 from .paging import DEFAULT_LIMIT, flag, read_page
 from .resource import target_of
-from .sipphone_json import Json, Reader, full_phones, listed_phones
+from .shown import Json
+from .sipphone_json import Reader, full_phones, listed_phones
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100

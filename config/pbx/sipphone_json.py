@@ -6,7 +6,6 @@ The layout of a response is planned once: a tree of names whose leaves are colum
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
@@ -15,12 +14,11 @@ from registrar.errors import StoreUnavailable
 from registrar.rules.status import LiveStatus
 from registrar.store.vault import Vault
 
-from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
 from ..operations.phones.fields import FIELDS
 from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
-
-Json = dict[str, object]
+from .shown import Json
+from .status import status_json
 
 log = logging.getLogger(__name__)
 
@@ -80,38 +78,6 @@ def full_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader:
 def listed_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
     """Return the rows of the normal list."""
     return _written(_LISTED, phones, statuses, reader.vault)
-
-
-def status_json(live: LiveStatus) -> Json:
-    """Return the documented fields of a live status, and the optional ones that have a value."""
-    status: Json = {
-        "online": live.online,
-        "expires": live.expires,
-        "localIpAddress": live.local_ip_address,
-        "publicIpAddress": live.public_ip_address,
-        "userAgent": live.user_agent,
-        "state": live.state,
-        "reason": live.reason,
-        "since": moment(live.since),
-    }
-    extras: Json = {
-        "transport": live.transport,
-        "publicPort": live.public_port,
-        "lastSeen": moment(live.last_seen),
-        "rttMs": live.rtt_ms,
-        "lastRejectedAt": moment(live.last_rejected_at),
-        "lastRejectedIp": live.last_rejected_ip,
-        "lastRejectedReason": live.last_rejected_reason,
-    }
-    for name, value in extras.items():
-        if value is not None:
-            status[name] = value
-    return status
-
-
-def moment(seconds: int | None) -> datetime | None:
-    """Return epoch seconds as a datetime, for `json_answer`."""
-    return None if seconds is None else clock.utc(seconds)
 
 
 def _written(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:

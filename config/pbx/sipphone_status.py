@@ -29,7 +29,8 @@ from ..operations.ids import parse_oid
 from . import openapi
 from .answer import json_answer
 from .paging import clamped
-from .sipphone_json import Json, moment
+from .shown import Json
+from .status import WHOLE, status_json
 
 MAX_IDS: Final = 1_000
 DEFAULT_EVENTS: Final = 50
@@ -106,29 +107,8 @@ def _once(asked: Iterable[str]) -> list[str]:
 
 def _status(phone: Watched, live: LiveStatus) -> Json:
     """Return all fields of the status, with null for those that have no value."""
-    return {
-        "_id": phone.oid,
-        "online": live.online,
-        "expires": live.expires,
-        "expiresAt": moment(live.expires_at),
-        "state": live.state,
-        "reason": live.reason,
-        "since": moment(live.since),
-        "lastSeen": moment(live.last_seen),
-        "userAgent": live.user_agent,
-        "localIpAddress": live.local_ip_address,
-        "publicIpAddress": live.public_ip_address,
-        "publicPort": live.public_port,
-        "transport": live.transport,
-        "node": live.node,
-        "generation": live.generation,
-        "rttMs": live.rtt_ms,
-        "lastRejectedAt": moment(live.last_rejected_at),
-        "lastRejectedIp": live.last_rejected_ip,
-        "lastRejectedReason": live.last_rejected_reason,
-        "configLoaded": phone.config_loaded,
-        "configSaved": phone.config_saved,
-    }
+    saved: Json = {"_id": phone.oid, "configLoaded": phone.config_loaded, "configSaved": phone.config_saved}
+    return saved | status_json(live, WHOLE)
 
 
 def _event(happening: Happening) -> Json:

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from .. import checks
 from ..properties import FLAG, TEXT, InRows, Kind, stored, text_of, whole_of, word_of
 from .base import CREDENTIAL_LENGTH, NEVER_REUSED, Identified, Table, UtcDateTime
-from .limits import PANEL_COUNT, TONE, PhoneKind, if_model, level
+from .limits import PANEL_COUNT, TONE, if_model, level
 
 PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
 LINES: Final = "\r\n\t"
@@ -49,9 +49,11 @@ def _vlan(high: int, message: str) -> Kind:
     )
 
 
-def _speech(part: str, way: str) -> PhoneKind:
+def _level(part: str, way: str) -> MappedColumn[int | None]:
     noun = "microphone" if way == "mic" else way
-    return level(f"{part}_{way}", f"{part.capitalize()} {noun} level is invalid")
+    kind = level(f"{part}_{way}", f"{part.capitalize()} {noun} level is invalid")
+    about = f"{part.capitalize()} {way} level, inside the model's range"
+    return stored(kind, about, f"volume.{part}.{way}")
 
 
 class SipPhone(Identified):
@@ -148,30 +150,12 @@ class SipPhone(Identified):
     ringer_tone: Mapped[str | None] = stored(
         TONE, "Index of a built-in tone, or id of a custom one", "ringer.tone"
     )
-    vol_handset_mic: Mapped[int | None] = stored(
-        _speech("handset", "mic"), "Handset mic level, inside the model's range", "volume.handset.mic"
-    )
-    vol_handset_speaker: Mapped[int | None] = stored(
-        _speech("handset", "speaker"),
-        "Handset speaker level, inside the model's range",
-        "volume.handset.speaker",
-    )
-    vol_headset_mic: Mapped[int | None] = stored(
-        _speech("headset", "mic"), "Headset mic level, inside the model's range", "volume.headset.mic"
-    )
-    vol_headset_speaker: Mapped[int | None] = stored(
-        _speech("headset", "speaker"),
-        "Headset speaker level, inside the model's range",
-        "volume.headset.speaker",
-    )
-    vol_handsfree_mic: Mapped[int | None] = stored(
-        _speech("handsfree", "mic"), "Handsfree mic level, inside the model's range", "volume.handsfree.mic"
-    )
-    vol_handsfree_speaker: Mapped[int | None] = stored(
-        _speech("handsfree", "speaker"),
-        "Handsfree speaker level, inside the model's range",
-        "volume.handsfree.speaker",
-    )
+    vol_handset_mic: Mapped[int | None] = _level("handset", "mic")
+    vol_handset_speaker: Mapped[int | None] = _level("handset", "speaker")
+    vol_headset_mic: Mapped[int | None] = _level("headset", "mic")
+    vol_headset_speaker: Mapped[int | None] = _level("headset", "speaker")
+    vol_handsfree_mic: Mapped[int | None] = _level("handsfree", "mic")
+    vol_handsfree_speaker: Mapped[int | None] = _level("handsfree", "speaker")
     codec_hd: Mapped[bool] = stored(FLAG, "HD audio codecs allowed", "codec.hdAudio", default=True)
     codec_video: Mapped[bool] = stored(FLAG, "Video codecs allowed", "codec.video")
 

@@ -1,61 +1,86 @@
-"""The routes below /config/v2/sip/domains/{domain}/groups, except for their users."""
+"""The routes below .../groups and .../queues of a domain, except for the users and members in them."""
+
+from collections.abc import Mapping
+from typing import Final
 
 from registrar.model import Change
 
 from ..access import DOMAIN
 from ..operations import numbered
+from ..operations.numbered import Numbered
 from ..properties import row_fields_of
-from ..tables import Customer, SipGroup
+from ..tables import Customer, Queue, SipGroup
 from .resource import NO_CHANGE, Done, Rows, Work, of_domain, owned, routes_of
-from .rows import shape_of
-
-FIELDS = row_fields_of(SipGroup)
-SHAPE = shape_of("SIP group", SipGroup, "groupId", owner=SipGroup.customer_id, edition=(SipGroup.revision,))
+from .rows import Shape, shape_of
 
 
-async def _create(work: Work) -> Done:
-    customer = await work.domain()
-    row = await numbered.create(work.session, work.actor, SipGroup, customer, work.columns(FIELDS))
-    return Done(ids={"groupId": str(row.id)})
-
-
-async def _update(work: Work, _customer: Customer, row: SipGroup) -> Change:
-    await numbered.update(work.session, work.actor, row, work.columns(FIELDS, row))
+async def _update(work: Work, _customer: Customer, row: SipGroup | Queue) -> Change:
+    await numbered.update(work.session, work.actor, row, work.columns(row_fields_of(type(row)), row))
     return NO_CHANGE
 
 
-async def _delete(work: Work, _customer: Customer, row: SipGroup) -> Change:
+async def _delete(work: Work, _customer: Customer, row: SipGroup | Queue) -> Change:
     await numbered.delete(work.session, work.actor, row)
     return NO_CHANGE
 
 
-routes = routes_of(
-    Rows(
-        path=f"{DOMAIN}/groups",
-        id="group",
-        tag="SIP groups",
-        one="a group",
-        many="groups",
+def _rows(
+    table: type[Numbered], shape: Shape, id: str, about: Mapping[str, str], example: Mapping[str, object]
+) -> Rows[Numbered]:
+    fields = row_fields_of(table)
+
+    async def create(work: Work) -> Done:
+        customer = await work.domain()
+        row = await numbered.create(work.session, work.actor, table, customer, work.columns(fields))
+        return Done(ids={shape.names[0]: str(row.id)})
+
+    return Rows(
+        path=f"{DOMAIN}/{id}s",
+        id=id,
+        tag=f"SIP {id}s",
+        one=f"a {id}",
+        many=f"{id}s",
         about={
-            "List": "List the groups of the domain.",
-            "Show": "Return one group.",
-            "Create": "Create a group without users.",
+            "List": f"List the {id}s of the domain.",
+            "Show": f"Return one {id}.",
             "Change": "Change the properties that are sent.",
-            "Delete": "Delete a group; its users stay, and queues lose it as a member.",
+            **about,
         },
-        shape=SHAPE,
-        scope=of_domain(SipGroup),
-        find=owned(SipGroup, "group"),
-        create=_create,
+        shape=shape,
+        scope=of_domain(table),
+        find=owned(table, id),
+        create=create,
         update=_update,
         delete=_delete,
-        new=FIELDS,
-        fields=FIELDS,
-        example={
-            "groupName": "sales",
-            "displayName": "Sales Dept",
-            "extensionNumber": "600",
-            "ringRetry": 1,
+        new=fields,
+        fields=fields,
+        example=example,
+    )
+
+
+GROUP: Final = shape_of(
+    "SIP group", SipGroup, "groupId", owner=SipGroup.customer_id, edition=(SipGroup.revision,)
+)
+QUEUE: Final = shape_of("SIP queue", Queue, "queueId", owner=Queue.customer_id, edition=(Queue.revision,))
+
+groups = routes_of(
+    _rows(
+        SipGroup,
+        GROUP,
+        "group",
+        {
+            "Create": "Create a group without users.",
+            "Delete": "Delete a group; its users stay, and queues lose it as a member.",
         },
+        {"groupName": "sales", "displayName": "Sales Dept", "extensionNumber": "600", "ringRetry": 1},
+    )
+)
+queues = routes_of(
+    _rows(
+        Queue,
+        QUEUE,
+        "queue",
+        {"Create": "Create a queue without members.", "Delete": "Delete a queue and its memberships."},
+        {"queueName": "sales", "displayName": "Sales Dept", "extensionNumber": "700"},
     )
 )

@@ -13,7 +13,7 @@ from ..operations import groups
 from ..preconditions import Target
 from ..tables import Extension, SipGroup, SipGroupMember
 from . import openapi
-from .groups import SHAPE as GROUP_SHAPE
+from .groups import GROUP
 from .places import find_named, number
 from .resource import Done, Path, Work, add_change, add_list, owned
 from .rows import Shape, moment, text, whole
@@ -94,7 +94,7 @@ async def _join(work: Work) -> Done:
 
 
 def _group_target(path: Path) -> Target:
-    return GROUP_SHAPE.at(number(path["group"]))
+    return GROUP.at(number(path["group"]))
 
 
 def _user_target(path: Path) -> Target:

@@ -17,8 +17,8 @@ from ..preconditions import Target
 from ..properties import Field, row_fields_of, whole_of
 from ..tables import Customer, Queue, QueueMember, SipGroup
 from . import openapi
+from .groups import QUEUE
 from .places import MAX_DIGITS, find_member, find_named, number
-from .queues import SHAPE as QUEUE_SHAPE
 from .resource import NO_CHANGE, Done, Path, Rows, Work, add_change, owned, routes_of
 from .rows import Shape, columns_of, moment, text, whole
 
@@ -91,7 +91,7 @@ async def _read(work: Work, customer: Customer, stored: QueueMember | None = Non
 
 
 def _target(path: Path) -> Target:
-    return QUEUE_SHAPE.at(number(path["queue"]))
+    return QUEUE.at(number(path["queue"]))
 
 
 routes = routes_of(

@@ -4,16 +4,16 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from . import devices, domains, groups, memberships, networks, queue_members, queues, users
+from . import devices, domains, groups, memberships, networks, queue_members, users
 
 ROUTES: Final[tuple[APIRouter, ...]] = (
     domains.routes,
     users.routes,
     devices.user_devices,
     memberships.user_groups,
-    groups.routes,
+    groups.groups,
     memberships.group_users,
-    queues.routes,
+    groups.queues,
     queue_members.routes,
     networks.routes,
     devices.routes,
