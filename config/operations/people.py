@@ -1,6 +1,7 @@
 """The person who sends a request."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final
 
 from sqlalchemy import Select, bindparam, select
@@ -8,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ..access import AccessLevel
 from ..auth import Caller, Claims, ServiceToken, invalid_token
+from ..checks import address as parse_address
+from ..checks import networks
 from ..errors import Refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
 from .ids import parse_oid
-from .restrictions import allows
 
 ACTIVE: Final = "ACTIVE"
 
@@ -98,7 +100,12 @@ async def find_login(connection: AsyncConnection, email: str) -> Person | None:
 
 def refuse_address(person: Person, address: str) -> None:
     """Raise Refused (401) if the person may not call from `address`."""
-    if not allows(person.ip_restriction, address):
+    if not person.ip_restriction:
+        return
+    folded = parse_address(address)
+    source = ip_address(folded) if folded else None
+    allowed = networks(person.ip_restriction) if source else ()
+    if not any(source in one for one in allowed if source and one.version == source.version):
         raise invalid_token("IP address not authenticated")
 
 

@@ -129,7 +129,6 @@ def _when(place: int, plan: Plan) -> Callable[[Shown], Json | None]:
 # Plans
 
 _WHOLE_PLACES: Final = {name: place for place, name in enumerate(WHOLE)}
-_LISTED_PLACES: Final = {name: place for place, name in enumerate(LISTED)}
 _PASSWORD: Final = _WHOLE_PLACES["password_enc"]
 _TONE: Final = _WHOLE_PLACES["ringer_tone"]
 _LOADED: Final = _WHOLE_PLACES["config_loaded_at"]
@@ -174,37 +173,13 @@ def _plan(leaves: Leaves) -> Plan:
 
 
 def _listed_plan() -> Plan:
-    at = _LISTED_PLACES
-    model = ("brand", "model_brand"), ("brandName", "model_brand_name"), ("model", "model_model")
-    leaves: dict[str, Leaf] = {
-        "_id": at["oid"],
-        "macAddress": at["mac"],
-        "handsetIndex": at["handset_index"],
-        "handsetAddress": at["handset_address"],
-        "sipPhoneModel._id": at["model"],
-        **{f"sipPhoneModel.{name}": at[column] for name, column in model},
-        "sipPhoneModel.picture": at["model_picture"],
-        "extension": _when(at["extension"], _part(extension=("_id", "number", "direct"))),
-        "employee": _when(at["employee"], _part(employee=("_id", "name"))),
-        "ip.mode": at["ip_mode"],
-        "ip.countries": at["ip_countries"],
-        "ip.address": at["ip_address"],
-        "ip.policy": at["ip_policy"],
-        "notes": at["notes"],
-        "online": lambda shown: shown.live.online,
-    }
-    return _plan(leaves)
-
-
-def _part(**group: Sequence[str]) -> Plan:
-    """Return the plan of an object whose columns are named after it."""
-    return Plan(
-        {
-            name: _LISTED_PLACES[table if name == "_id" else f"{table}_{name}"]
-            for table, names in group.items()
-            for name in names
-        }
-    )
+    leaves: dict[str, Leaf] = {path: place for place, path in enumerate(LISTED) if path != "id"}
+    for group in ("extension", "employee"):  # null if the phone has none
+        prefix = f"{group}."
+        inside = {path: leaves.pop(path) for path in list(leaves) if path.startswith(prefix)}
+        names = {path.removeprefix(prefix): leaf for path, leaf in inside.items()}
+        leaves[group] = _when(list(LISTED).index(f"{group}._id"), Plan(names))
+    return _plan(leaves | {"online": lambda shown: shown.live.online})
 
 
 _LISTED: Final = _listed_plan()

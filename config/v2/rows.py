@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -127,7 +127,7 @@ def mac(name: str, source: Source, about: str) -> Column:
     return Column(name, pairs, "mac", about, "10:20:30:1A:2B:3C")
 
 
-def columns_of(table: type[Identified]) -> Sequence[Column]:
+def columns_of(table: type[DeclarativeBase]) -> Sequence[Column]:
     """Return a column for each property of a table that rows show."""
     shown = (line for line in properties_of(table) if line.row is not None and line.written_as is None)
     return [_column_of(line, getattr(table, line.column)) for line in shown]

@@ -72,25 +72,27 @@ WHOLE: Final[Columns] = {
 
 LISTED: Final[Columns] = {
     "id": _phone.id,
-    "oid": _phone.oid,
-    **{
-        name: _phone[name]
-        for name in (
-            "mac handset_index handset_address ip_mode ip_countries ip_address ip_policy notes"
-        ).split()
-    },
-    "model": _model.oid,
-    "model_brand": _model.brand,
-    "model_brand_name": _model.brand_name,
-    "model_model": _model.model,
-    "model_picture": _model.picture_oid,
-    "extension": _extension.oid,
-    "extension_number": _extension.number,
-    "extension_direct": _extension.direct_number,
-    "employee": _employee.oid,
-    "employee_name": _employee.name,
+    "_id": _phone.oid,
+    "macAddress": _phone.mac,
+    "handsetIndex": _phone.handset_index,
+    "handsetAddress": _phone.handset_address,
+    "sipPhoneModel._id": _model.oid,
+    "sipPhoneModel.brand": _model.brand,
+    "sipPhoneModel.brandName": _model.brand_name,
+    "sipPhoneModel.model": _model.model,
+    "sipPhoneModel.picture": _model.picture_oid,
+    "extension._id": _extension.oid,
+    "extension.number": _extension.number,
+    "extension.direct": _extension.direct_number,
+    "employee._id": _employee.oid,
+    "employee.name": _employee.name,
+    "ip.mode": _phone.ip_mode,
+    "ip.countries": _phone.ip_countries,
+    "ip.address": _phone.ip_address,
+    "ip.policy": _phone.ip_policy,
+    "notes": _phone.notes,
 }
-"""Name -> column of a row of the normal list."""
+"""Path -> column of a row of the normal list; `id` is not shown."""
 
 SOFTKEY: Final[Columns] = {
     "index": _key.key_index,
@@ -109,7 +111,7 @@ PANEL: Final[Columns] = {
 
 VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
-"""Positions of `id` and `oid` in WHOLE and in LISTED."""
+"""Positions of `id` and the public id in WHOLE and in LISTED."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ...access import PURCHASE_LEVEL
 from ...auth import Caller
 from ...errors import not_your_property, too_many
 from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from .. import audit
 from ..audit import Actor, record
 from ..customers import find_customer, is_named, lock_owned, missing_customer
 from ..document import NOT_SENT, Document
@@ -48,10 +49,8 @@ async def create_phone(session: AsyncSession, actor: Actor, document: Document, 
     softkeys, panels = await _read(session, draft)
     draft.refuse_problems()
     phone = new_phone(vault, **draft.values, customer_id=customer.id if customer else None)
-    session.add(phone)
-    await session.flush()
+    await audit.create(session, actor, phone)
     await _write_parts(session, phone, softkeys, panels)
-    record(session, actor, "create", TABLE, phone.oid)
     return phone
 
 
@@ -105,8 +104,7 @@ async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
 async def delete_phone(session: AsyncSession, actor: Actor, oid: object) -> str:
     """Delete the phone and its softkeys and side panels. Return its id."""
     phone, _ = await lock_phone(session, actor.caller, oid)
-    await session.delete(phone)
-    record(session, actor, "delete", TABLE, phone.oid)
+    await audit.delete(session, actor, phone)
     return phone.oid
 
 
