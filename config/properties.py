@@ -6,7 +6,7 @@ rows of responses, and the OpenAPI schemas. `fields_of` gives the fields of the 
 those of the row dialect, `properties_of` the lines themselves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -160,11 +160,6 @@ def _row_field(line: Property, row: InRows) -> Field:
         return Field(row.name, line.column, kind, f"{about} (1 or 0)", default=False)
     required = row.required or line.required
     return Field(row.name, line.written_as or line.column, kind, about, required=required)
-
-
-def named(fields: Iterable[Field], *paths: str) -> tuple[Field, ...]:
-    """Return the fields with these paths."""
-    return tuple(one for one in fields if one.path in paths)
 
 
 # Kinds

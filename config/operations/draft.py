@@ -1,10 +1,10 @@
 """A row while it is created or changed: the properties sent, the columns to store, and the problems."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Generic, Literal, TypeVar
 
 from ..checks import Value, Wrong
-from ..errors import Problem, Refused
+from ..errors import Problem, Refused, refused
 from ..properties import Field
 from .document import NOT_SENT, Document, Sent
 
@@ -34,6 +34,20 @@ class Draft(Generic[Row]):
     def was_sent(self, path: str) -> bool:
         """Return True if the property was sent, even as null."""
         return self.document.get(path) is not NOT_SENT
+
+    def value_of(self, field: Field) -> object | Literal[Sent.NOT]:
+        """Return the value of a property as it was sent; null means NOT_SENT if there is a default."""
+        value = self.sent(field.path)
+        if value is None or (value == "" and field.kind.type == "string"):
+            return NOT_SENT if field.default is not None else None
+        return value
+
+    def checked(self, field: Field, value: object) -> Value | Wrong:
+        """Return the value to store for one that was sent; shown values may be sent back, old ones too."""
+        if value is None:
+            return None
+        kept: Value = getattr(self.stored, field.column, None)
+        return kept if value == kept else field.check(value)
 
     def column(self, name: str, default: Value = None) -> Value:
         """Return the value that the column will have."""
@@ -76,27 +90,20 @@ class Draft(Generic[Row]):
 def read_fields(draft: Draft[Row], fields: Iterable[Field]) -> None:
     """Check every property that was sent, and put its value or its problem into the draft."""
     for one in fields:
-        value = draft.sent(one.path)
-        if value is None or (value == "" and one.kind.type == "string"):
-            value = NOT_SENT if one.default is not None else None
+        value = draft.value_of(one)
         if value is NOT_SENT and draft.stored is None and not one.required:
             draft.values[one.column] = one.default
         elif one.required and (value is None or (value is NOT_SENT and draft.stored is None)):
             draft.wrong(one.path, f"{one.path} is missing", check="required")
         elif value is not NOT_SENT:
-            _store(draft, one, value)
+            _store(draft, one, draft.checked(one, value))
 
 
-def _store(draft: Draft[Row], one: Field, value: object) -> None:
-    kept = getattr(draft.stored, one.column, None)
-    if value is not None and value == kept:
-        draft.values[one.column] = kept  # shown values may be sent back, old ones too
-        return
-    checked = None if value is None else one.check(value)
-    if checked is None and one.required:
-        draft.wrong(one.path, f"{one.path} is missing", check="required")
-    elif isinstance(checked, Wrong):
+def _store(draft: Draft[Row], one: Field, checked: Value | Wrong) -> None:
+    if isinstance(checked, Wrong):
         draft.wrong(one.path, checked.message, check=checked.check)
+    elif checked is None and one.required:
+        draft.wrong(one.path, f"{one.path} is missing", check="required")
     else:
         draft.values[one.column] = checked
 
@@ -113,3 +120,22 @@ def read_object(
             draft.refused(one.check(value), f"{name}.{one.path}") if is_sent else one.default
         )
     return columns
+
+
+async def read_reference(
+    draft: Draft[Row], path: str, column: str, find: Callable[[object], Awaitable[int | None]], what: str
+) -> None:
+    """Read a property that is the id of another row; `find` returns that row's primary key."""
+    sent = draft.sent(path)
+    if sent is NOT_SENT:
+        return
+    draft.values[column] = found = None if sent in (None, "") else await find(sent)
+    if found is None and sent not in (None, ""):
+        draft.wrong(path, f"{what} not found", 404, "exists")
+
+
+def accepted(checked: Value | Wrong, path: str) -> Value:
+    """Return a checked value that belongs to no row. Raise Refused (422) if it is wrong."""
+    if isinstance(checked, Wrong):
+        raise refused(path, checked.message, checked.check, 422)
+    return checked

@@ -11,15 +11,14 @@ from registrar.model import Change
 
 from .. import clock
 from ..auth import Caller
-from ..checks import Wrong, text
+from ..checks import text
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..errors import refused
 from ..operations import employees
 from ..operations.audit import Actor
 from ..operations.customers import DELETED, listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Columns, Draft, read_fields
+from ..operations.draft import Columns, Draft, accepted, read_fields
 from ..operations.ids import parse_oid
 from ..operations.listing import only
 from ..preconditions import changing, tagged_by_content
@@ -148,9 +147,7 @@ def _read_note(document: Document) -> str | None:
     sent = document.get("note")
     if sent is NOT_SENT or sent is None:
         return None
-    checked = _note(sent, "note is not a valid text")
-    if isinstance(checked, Wrong):
-        raise refused("note", checked.message, checked.check, 422)
+    checked = accepted(_note(sent, "note is not a valid text"), "note")
     return checked if isinstance(checked, str) else None
 
 

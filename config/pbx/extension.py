@@ -11,7 +11,7 @@ from ..operations import extensions
 from ..operations.audit import Actor
 from ..operations.customers import keys_of, lock_owned, require_customer
 from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Columns, Draft, read_fields
+from ..operations.draft import Columns, Draft, read_fields, read_reference
 from ..properties import fields_of
 from ..tables import Customer, Employee, Extension
 from .resource import OWNER, Resource, Written, routes_of
@@ -39,15 +39,11 @@ async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
 
 async def _read(session: AsyncSession, draft: Draft[Extension], customer: Customer) -> Columns:
     read_fields(draft, fields_of(Extension))
-    sent = draft.sent("employee")
-    if sent is None or sent == "":
-        draft.values["employee_id"] = None
-    elif sent is not NOT_SENT:
-        employee = await keys_of(session, customer, Employee, [sent])
-        if not employee:
-            draft.wrong("employee", "Employee not found", 404, "exists")
-        else:
-            (draft.values["employee_id"],) = employee.values()
+
+    async def find(sent: object) -> int | None:
+        return next(iter((await keys_of(session, customer, Employee, [sent])).values()), None)
+
+    await read_reference(draft, "employee", "employee_id", find, "Employee")
     _read_primary(draft)
     draft.refuse_problems()
     return draft.values

@@ -14,15 +14,15 @@ from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
 from ..access import AccessLevel
-from ..checks import FLAGS, Wrong, boolean
+from ..checks import FLAGS, boolean
 from ..clock import epoch_now
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..errors import refused
 from ..ice import ice_servers
 from ..operations.audit import Actor
 from ..operations.customers import require_customer
 from ..operations.document import Document
+from ..operations.draft import accepted
 from ..operations.phones import write
 from ..operations.phones.find import Found, Query, find_phone, list_phones, version_of
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
@@ -159,10 +159,7 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
     if sent is None:
         return flag(params, "v2")
     spelled = FLAGS.get(sent.lower(), sent) if isinstance(sent, str) else sent
-    checked = boolean(spelled, "v2 must be true or false")
-    if isinstance(checked, Wrong):
-        raise refused("v2", checked.message, "format", 422)
-    return checked is True
+    return accepted(boolean(spelled, "v2 must be true or false"), "v2") is True
 
 
 async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
@@ -189,13 +186,8 @@ def _reader(level: AccessLevel, parts: Parts) -> Reader:
 
 def _query(params: QueryParams) -> Query:
     page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
-    return Query(
-        offset=page.offset,
-        limit=page.limit,
-        text=page.text,
-        available=flag(params, "available"),
-        full=flag(params, "full"),
-    )
+    available, full = flag(params, "available"), flag(params, "full")
+    return Query(page.offset, page.limit, page.text, available=available, full=full)
 
 
 def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:

@@ -85,13 +85,14 @@ class Rows(Generic[Row]):
     """`a group`: in summaries, unless `summaries` has another"""
     many: str
     about: Mapping[str, str]
-    """Verb -> description of its route; a verb that is missing has no route."""
+    """List, Show, Create, Change, Delete -> description of the route."""
     shape: Shape
     scope: Scope
     find: Find[Row]
     create: Callable[[Work], Awaitable[Done]]
     delete: Callable[[Work, Customer, Row], Awaitable[Change]]
     update: Callable[[Work, Customer, Row], Awaitable[Change]] | None = None
+    """None: such a row cannot be changed."""
     new: Sequence[Field] = ()
     """The fields of a create."""
     fields: Sequence[Field] = ()

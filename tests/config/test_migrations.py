@@ -13,8 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.database import FORMER, FORMER_HEAD, migrate, schema_problem
 from config.tables import Table
+from registrar.commands.doctor_stores import check_database
 from registrar.errors import ConfigurationError
+from registrar.settings import read
 from registrar.store.database import connect
+from tests.config.world import SECRET_KEY
 
 FORMER_DUMPS = Path(__file__).parent / "former"
 TOO_OLD = (
@@ -117,6 +120,33 @@ async def test_an_unknown_schema_is_a_newer_one(database_url: str) -> None:
         await migrate(engine)
     assert await revision_of(engine) == "future"
     await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("revision", "finding"),
+    [
+        pytest.param(
+            "0003",
+            "FAIL: the schema of the database is too old for this program (revision 0003)"
+            " -> migrate it with commit f16816d first, the last one that can",
+            id="older",
+        ),
+        pytest.param(
+            "future",
+            "FAIL: the schema of the database is newer than this program (revision future)"
+            " -> install the version that made it, or a newer one",
+            id="unknown",
+        ),
+    ],
+)
+async def test_the_doctor_says_what_to_do(database_url: str, revision: str, finding: str) -> None:
+    engine = await load_former(database_url)
+    await put_revision(engine, revision)
+    await engine.dispose()
+    settings = read({"REGISTRAR_DATABASE_URL": database_url, "REGISTRAR_SECRET_KEY": SECRET_KEY})
+    found = (await check_database(settings, Path("/nowhere")))[0]
+    said = found.detail[found.detail.index("the schema") :]
+    assert f"{found.level}: {said} -> {found.advice}" == finding
 
 
 def test_the_fixture_is_of_the_last_revision_of_before() -> None:

@@ -41,7 +41,7 @@ from ...tables import (
 )
 from ..customers import DELETED, visible
 from ..ids import parse_oid
-from ..listing import MAX_FILTER
+from ..listing import MAX_FILTER, Page
 
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
 
@@ -128,15 +128,10 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A request for a list; all values are already checked against their limits."""
+class Query(Page):
+    """A request for a page of phones; `customer` is an id, or None for all that the caller may see."""
 
-    offset: int
-    limit: int
-    text: str = ""
     available: bool = False
-    customer: str | None = None
-    """Id of the one customer, or None for all that the caller may see."""
     full: bool = False
 
 

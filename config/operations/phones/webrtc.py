@@ -7,11 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.store.vault import Vault
 
-from ...checks import Wrong, text
+from ...checks import text
 from ...errors import Problem, Refused, refused
 from ...tables import Extension, SipPhone
 from ..audit import Actor, record
 from ..customers import ACTIVE, missing_customer
+from ..draft import accepted
 from ..models import WEBRTC, find_model
 from ..people import primary_extension
 from .write import TABLE, new_phone, reopen
@@ -31,12 +32,9 @@ class WebrtcPhone:
 
 def read_instance_id(sent: object) -> str:
     """Return the instance that a client names. Raise Refused (422) if it is missing or invalid."""
-    missing = Wrong("Instance id is missing", "required")
-    checked = missing if sent in (None, "") else _instance(sent, "Instance id is not a valid text")
-    if isinstance(checked, str):
-        return checked
-    wrong = checked if isinstance(checked, Wrong) else missing
-    raise refused("instanceId", wrong.message, wrong.check, 422)
+    if sent in (None, ""):
+        raise refused("instanceId", "Instance id is missing", "required", 422)
+    return str(accepted(_instance(sent, "Instance id is not a valid text"), "instanceId"))
 
 
 async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, vault: Vault) -> WebrtcPhone:

@@ -20,7 +20,7 @@ from ..document import NOT_SENT, Document
 from ..ids import new_credential, new_oid
 from .addresses import read_network, read_restriction
 from .draft import PhoneDraft
-from .fields import read_fields
+from .fields import read_settings
 from .panels import read_panels
 from .references import read_instance, read_references
 from .slots import read_handset, take_slot
@@ -159,7 +159,7 @@ async def _read(
     session: AsyncSession, draft: PhoneDraft
 ) -> tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]:
     await read_references(session, draft)
-    read_fields(draft)
+    read_settings(draft)
     read_restriction(draft)
     read_network(draft)
     read_handset(draft)
