@@ -14,8 +14,7 @@ from ..auth import Caller
 from ..checks import Value
 from ..errors import Problem, Refused, not_your_customer, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone
-from . import audit
-from .audit import Actor
+from .audit import Work
 from .ids import new_oid, parse_oid
 from .listing import only
 
@@ -171,17 +170,15 @@ async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> 
     return found
 
 
-async def create_customer(session: AsyncSession, actor: Actor, columns: Columns) -> Customer:
+async def create_customer(work: Work, columns: Columns) -> Customer:
     """Create a customer and return it. Raise Refused (409) if the SIP domain is taken."""
-    await _refuse_taken_domain(session, columns.get("sip_domain"))
+    await _refuse_taken_domain(work.session, columns.get("sip_domain"))
     customer = Customer(oid=new_oid(), **columns)
-    await audit.create(session, actor, customer)
+    await work.create(customer)
     return customer
 
 
-async def update_customer(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
-) -> Change:
+async def update_customer(work: Work, customer: Customer, columns: Columns) -> Change:
     """Change the columns in `columns` and return what changed for the SIP side.
 
     The caller has locked the customer, and also the tree if the customer gets a parent. Raise Refused (409)
@@ -190,48 +187,48 @@ async def update_customer(
     """
     new = {name: value for name, value in columns.items() if getattr(customer, name) != value}
     if "sip_domain" in new:
-        await _refuse_renaming(session, customer)
-        await _refuse_taken_domain(session, new["sip_domain"])
+        await _refuse_renaming(work.session, customer)
+        await _refuse_taken_domain(work.session, new["sip_domain"])
     if "state" in new:
-        _refuse_own(actor.caller, customer, "state", "You cannot change the state of your own customer")
+        _refuse_own(work.caller, customer, "state", "You cannot change the state of your own customer")
     if new.get("parent_customer_id") is not None:
-        await _refuse_circle(session, customer, new["parent_customer_id"])
+        await _refuse_circle(work.session, customer, new["parent_customer_id"])
     if new.get("is_reseller") is False:
-        await _refuse_children(session, customer, "isReseller", "The reseller has customers")
+        await _refuse_children(work.session, customer, "isReseller", "The reseller has customers")
     for name, value in new.items():
         setattr(customer, name, value)
     shown = any(name in new for name in ON_THE_SIP_SIDE)
     if shown:
         customer.version += 1
-    await audit.update(session, actor, customer)
+    await work.update(customer)
     return Change(customer=customer.oid) if shown else Change()
 
 
-async def delete_customer(session: AsyncSession, actor: Actor, customer: Customer) -> Change:
+async def delete_customer(work: Work, customer: Customer) -> Change:
     """Mark a locked customer as deleted, and return what changed for the SIP side.
 
     Free its domain, its MAC addresses and its logins, and void the tokens of its people. Raise Refused (409)
     for the caller's own customer, and for a reseller that has customers.
     """
-    _refuse_own(actor.caller, customer, "id", "You cannot delete your own customer")
-    await _refuse_children(session, customer, "id", "The reseller has customers: delete them first")
+    _refuse_own(work.caller, customer, "id", "You cannot delete your own customer")
+    await _refuse_children(work.session, customer, "id", "The reseller has customers: delete them first")
     customer.state, customer.sip_domain = DELETED, None
     customer.version += 1
     customer.updated_at = now = clock.utc_now()
     phones = update(SipPhone).where(SipPhone.customer_id == customer.id, SipPhone.mac.is_not(None))
-    await session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
+    await work.session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
     people = select(Employee.id).where(Employee.customer_id == customer.id)
     tokens = update(EmployeeToken).where(
         EmployeeToken.employee_id.in_(people), EmployeeToken.revoked_at.is_(None)
     )
-    await session.execute(tokens.values(revoked_at=now, updated_at=now))
-    await session.execute(
+    await work.session.execute(tokens.values(revoked_at=now, updated_at=now))
+    await work.session.execute(
         update(Employee)
         .where(Employee.customer_id == customer.id)
         .values(state=DELETED, login_email=None, version=Employee.version + 1, updated_at=now)
     )
-    audit.record(session, actor, "delete", Customer.__tablename__, customer.oid)
-    await session.flush()
+    work.record("delete", Customer.__tablename__, customer.oid)
+    await work.session.flush()
     return Change(customer=customer.oid)
 
 

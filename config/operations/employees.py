@@ -13,13 +13,11 @@ from ..auth import Caller, hash_token
 from ..checks import Value
 from ..errors import Refused, level_too_low, not_your_property, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
-from . import audit
-from .audit import Actor
+from .audit import Work
 from .customers import ACTIVE, DELETED, missing_customer, visible
 from .draft import Columns
 from .ids import new_oid, parse_oid
 from .listing import only
-from .passwords import Passwords
 
 MAX_TOKENS: Final = 100
 """Limit of tokens that are in force for one employee; more machines cannot be told apart."""
@@ -40,105 +38,99 @@ async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> E
     return (await only(session, statement, "Employee"))[0]
 
 
-async def create_employee(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
-) -> Employee:
+async def create_employee(work: Work, customer: Customer, columns: Columns) -> Employee:
     """Create an employee and return it.
 
     Raise Refused: 403 for a level above the caller's own, 404 for a customer that is not active, 409 for a
     login that is taken.
     """
-    _refuse_granting(actor.caller, columns.get("access_level"))
+    _refuse_granting(work.caller, columns.get("access_level"))
     state = select(Customer.state).where(Customer.id == customer.id).with_for_update(read=True)
-    if await session.scalar(state) != ACTIVE:  # deleted a moment ago: the new login would never be freed
+    if await work.session.scalar(state) != ACTIVE:  # deleted a moment ago: the new login would never be freed
         raise Refused(missing_customer())
     employee = Employee(oid=new_oid(), customer_id=customer.id)
-    await _write(session, employee, columns, passwords)
-    await audit.create(session, actor, employee)
+    await _write(work, employee, columns)
+    await work.create(employee)
     return employee
 
 
-async def update_employee(
-    session: AsyncSession, actor: Actor, employee: Employee, columns: Columns, passwords: Passwords
-) -> None:
+async def update_employee(work: Work, employee: Employee, columns: Columns) -> None:
     """Change the columns in `columns` of a locked employee. Raise Refused as `create_employee` does."""
-    _refuse_level(actor.caller, employee.access_level)
-    _refuse_granting(actor.caller, columns.get("access_level"))
+    _refuse_level(work.caller, employee.access_level)
+    _refuse_granting(work.caller, columns.get("access_level"))
     before = [getattr(employee, name) for name in VOIDS_TOKENS]
-    await _write(session, employee, columns, passwords)
+    await _write(work, employee, columns)
     if before != [getattr(employee, name) for name in VOIDS_TOKENS]:
         employee.version += 1
-    await audit.update(session, actor, employee)
+    await work.update(employee)
 
 
-async def delete_employee(session: AsyncSession, actor: Actor, employee: Employee) -> None:
+async def delete_employee(work: Work, employee: Employee) -> None:
     """Delete a locked employee and its tokens; its extensions stay, without an employee.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 for the caller itself.
     """
-    _refuse_level(actor.caller, employee.access_level)
-    if employee.oid == actor.caller.employee:
+    _refuse_level(work.caller, employee.access_level)
+    if employee.oid == work.caller.employee:
         raise refused("id", "You cannot delete yourself", "allowed")
     now = clock.utc_now()
-    await session.execute(
+    await work.session.execute(
         update(Extension)
         .where(Extension.employee_id == employee.id)
         .values(employee_id=None, is_primary=False, version=Extension.version + 1, updated_at=now)
     )
-    await session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
-    await audit.delete(session, actor, employee)
+    await work.session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
+    await work.delete(employee)
 
 
-async def create_token(
-    session: AsyncSession, actor: Actor, employee: Employee, note: str | None
-) -> tuple[EmployeeToken, str]:
+async def create_token(work: Work, employee: Employee, note: str | None) -> tuple[EmployeeToken, str]:
     """Create a token with all rights of a locked employee; return it and its text, which is not stored.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 if there are too many tokens.
     """
-    _refuse_level(actor.caller, employee.access_level)
+    _refuse_level(work.caller, employee.access_level)
     there = select(func.count()).where(
         EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
     )
-    if (await session.scalar(there) or 0) >= MAX_TOKENS:
+    if (await work.session.scalar(there) or 0) >= MAX_TOKENS:
         raise refused("token", f"The employee has {MAX_TOKENS} tokens", "range")
     text = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
     token = EmployeeToken(oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note)
-    await audit.create(session, actor, token)
+    await work.create(token)
     return token, text
 
 
-async def revoke_token(session: AsyncSession, actor: Actor, employee: Employee, oid: object) -> None:
+async def revoke_token(work: Work, employee: Employee, oid: object) -> None:
     """Revoke a token.
 
     Raise Refused: 403 for an employee above the caller's own level, 404 if there is no such token.
     """
-    _refuse_level(actor.caller, employee.access_level)
+    _refuse_level(work.caller, employee.access_level)
     statement = select(EmployeeToken).where(
         EmployeeToken.oid == (parse_oid(oid) or ""),
         EmployeeToken.employee_id == employee.id,
         EmployeeToken.revoked_at.is_(None),
     )
-    (token,) = await only(session, statement.with_for_update(), "Token")
+    (token,) = await only(work.session, statement.with_for_update(), "Token")
     token.revoked_at = token.updated_at = clock.utc_now()
-    audit.record(session, actor, "delete", EmployeeToken.__tablename__, token.oid)
+    work.record("delete", EmployeeToken.__tablename__, token.oid)
 
 
-async def _write(session: AsyncSession, employee: Employee, columns: Columns, passwords: Passwords) -> None:
+async def _write(work: Work, employee: Employee, columns: Columns) -> None:
     email = columns.get("login_email")
     if email is not None and email != employee.login_email:
-        await _refuse_taken_login(session, email)
+        await _refuse_taken_login(work.session, email)
     for name, value in columns.items():
         if name != "password":
             setattr(employee, name, value)
     if "password" in columns:
         password = columns["password"]
         if isinstance(password, str):
-            customer = await session.get(Customer, employee.customer_id)
+            customer = await work.session.get(Customer, employee.customer_id)
             names = (employee.login_email, employee.name, employee.first_name, employee.last_name)
             about = (*names, customer.name if customer is not None else None)
-            await passwords.refuse_weak(password, "password", about)
-        employee.password_hash = await passwords.hashed(password) if isinstance(password, str) else None
+            await work.passwords.refuse_weak(password, "password", about)
+        employee.password_hash = await work.passwords.hashed(password) if isinstance(password, str) else None
 
 
 async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:

@@ -19,51 +19,48 @@ from ..tables import (
     SipGroupMember,
     SipPhone,
 )
-from . import audit, numbers
-from .audit import Actor
+from . import numbers
+from .audit import Work
 from .draft import Columns
 from .ids import new_oid
-from .passwords import Passwords
 from .revisions import revise_all
 
 
-async def create_extension(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
-) -> Extension:
+async def create_extension(work: Work, customer: Customer, columns: Columns) -> Extension:
     """Create an extension and return it.
 
     Raise Refused: 409 for a number or a user name that is taken, 422 for a SIP user without a name, password
     or domain.
     """
     extension = Extension(oid=new_oid(), customer_id=customer.id, is_primary=False)
-    await _write(session, customer, extension, columns, passwords)
-    await audit.create(session, actor, extension)
+    await _write(work, customer, extension, columns)
+    await work.create(extension)
     return extension
 
 
 async def update_extension(
-    session: AsyncSession,
-    actor: Actor,
+    work: Work,
     customer: Customer,
     extension: Extension,
     columns: Columns,
-    passwords: Passwords,
 ) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused as `create_extension` does."""
-    with session.no_autoflush:  # conflicts are found by a query, not by a constraint that fails in a flush
-        await _write(session, customer, extension, columns, passwords)
+    with (
+        work.session.no_autoflush
+    ):  # conflicts are found by a query, not by a constraint that fails in a flush
+        await _write(work, customer, extension, columns)
     extension.version += 1
-    await audit.update(session, actor, extension)
-    return Change(phones=await _registering(session, extension))
+    await work.update(extension)
+    return Change(phones=await _registering(work.session, extension))
 
 
-async def delete_extension(session: AsyncSession, actor: Actor, extension: Extension) -> Change:
+async def delete_extension(work: Work, extension: Extension) -> Change:
     """Delete the extension and return what changed; its phones stay, without an extension (D21).
 
     Its memberships in groups and queues are deleted too.
     """
-    change = Change(phones=await _registering(session, extension))
-    await session.execute(
+    change = Change(phones=await _registering(work.session, extension))
+    await work.session.execute(
         update(SipPhone)
         .where(SipPhone.extension_id == extension.id)
         .values(
@@ -75,9 +72,9 @@ async def delete_extension(session: AsyncSession, actor: Actor, extension: Exten
             updated_at=clock.utc_now(),
         )
     )
-    await numbers.release(session, extension.oid)
-    await _leave(session, extension)
-    await audit.delete(session, actor, extension)
+    await numbers.release(work.session, extension.oid)
+    await _leave(work.session, extension)
+    await work.delete(extension)
     return change
 
 
@@ -108,24 +105,23 @@ async def _registering(session: AsyncSession, extension: Extension) -> tuple[str
 
 
 async def _write(
-    session: AsyncSession,
+    work: Work,
     customer: Customer,
     extension: Extension,
     columns: Columns,
-    passwords: Passwords,
 ) -> None:
     plain = {name: value for name, value in columns.items() if name not in ("password", "pin", "is_primary")}
     renamed = "sip_user" in plain and plain["sip_user"] != extension.sip_user
     if renamed:
-        await _refuse_taken_name(session, customer, extension, plain["sip_user"])
+        await _refuse_taken_name(work.session, customer, extension, plain["sip_user"])
     for name, value in plain.items():
         setattr(extension, name, value)
-    await _write_password(session, customer, extension, columns.get("password"), passwords, renamed=renamed)
+    await _write_password(work, customer, extension, columns.get("password"), renamed=renamed)
     if "pin" in columns:
         pin = columns["pin"]
-        extension.pin_hash = await passwords.hashed(pin) if isinstance(pin, str) else None
-    await numbers.claim(session, customer.id, extension.number, "extension", extension.oid)
-    await _write_primary(session, extension, columns.get("is_primary"))
+        extension.pin_hash = await work.passwords.hashed(pin) if isinstance(pin, str) else None
+    await numbers.claim(work.session, customer.id, extension.number, "extension", extension.oid)
+    await _write_primary(work.session, extension, columns.get("is_primary"))
 
 
 async def _refuse_taken_name(
@@ -139,11 +135,10 @@ async def _refuse_taken_name(
 
 
 async def _write_password(
-    session: AsyncSession,
+    work: Work,
     customer: Customer,
     extension: Extension,
     password: Value,
-    passwords: Passwords,
     *,
     renamed: bool,
 ) -> None:
@@ -157,10 +152,10 @@ async def _write_password(
             raise refused("sipPassword", "A new user name needs a password", "required", 422)
         return
     about = (extension.sip_user, extension.name, extension.number, customer.name, customer.sip_domain)
-    await passwords.refuse_weak(password, "sipPassword", about)
+    await work.passwords.refuse_weak(password, "sipPassword", about)
     # Locked until the end: the hash has this domain in it, and `customers.update_customer` counts these.
     statement = select(Customer.sip_domain).where(Customer.id == customer.id)
-    domain = await session.scalar(statement.with_for_update(read=True))
+    domain = await work.session.scalar(statement.with_for_update(read=True))
     if domain is None:
         raise refused("sipUser", "The customer has no SIP domain", "required", 422)
     identity = extension.sip_user, domain, password

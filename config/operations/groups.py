@@ -6,29 +6,24 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..tables import SipGroup, SipGroupController, SipGroupMember
-from . import audit
-from .audit import Actor
+from .audit import Work
 from .revisions import revise
 
 Link = type[SipGroupMember] | type[SipGroupController]
 
 
-async def add_members(
-    session: AsyncSession, actor: Actor, group: SipGroup, extension_ids: Sequence[int]
-) -> None:
+async def add_members(work: Work, group: SipGroup, extension_ids: Sequence[int]) -> None:
     """Make these extensions of the same customer members; those that are members already do not change."""
-    await _link(session, SipGroupMember, group, extension_ids)
+    await _link(work.session, SipGroupMember, group, extension_ids)
     revise(group)
-    await audit.update(session, actor, group)
+    await work.update(group)
 
 
-async def remove_members(
-    session: AsyncSession, actor: Actor, group: SipGroup, extension_ids: Sequence[int]
-) -> None:
+async def remove_members(work: Work, group: SipGroup, extension_ids: Sequence[int]) -> None:
     """Remove these extensions from the members; an extension that is not a member is ignored."""
-    await _unlink(session, SipGroupMember, group, extension_ids)
+    await _unlink(work.session, SipGroupMember, group, extension_ids)
     revise(group)
-    await audit.update(session, actor, group)
+    await work.update(group)
 
 
 async def set_links(

@@ -13,8 +13,7 @@ from registrar.rules.access import network as parse_network
 
 from ..errors import refused
 from ..tables import Customer, TrustedNetwork
-from . import audit
-from .audit import Actor
+from .audit import Work
 from .draft import Columns
 from .ids import new_oid
 
@@ -22,39 +21,33 @@ MAX_NETWORKS: Final = 500
 """Limit of networks of one customer: the SIP side reads all of them with each of its users."""
 
 
-async def create_network(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
-) -> TrustedNetwork:
+async def create_network(work: Work, customer: Customer, columns: Columns) -> TrustedNetwork:
     """Add a network to a customer that is locked against other writers, and return it.
 
     Raise Refused (409) if the customer has this network already, or has too many.
     """
     counted = select(func.count(TrustedNetwork.id)).where(TrustedNetwork.customer_id == customer.id)
-    if (await session.scalar(counted) or 0) >= MAX_NETWORKS:
+    if (await work.session.scalar(counted) or 0) >= MAX_NETWORKS:
         raise refused("network", f"There are {MAX_NETWORKS} networks already", "range")
     network = TrustedNetwork(oid=new_oid(), customer_id=customer.id)
-    await _write(session, network, columns)
+    await _write(work.session, network, columns)
     customer.version += 1
-    await audit.create(session, actor, network)
+    await work.create(network)
     return network
 
 
-async def update_network(
-    session: AsyncSession, actor: Actor, customer: Customer, network: TrustedNetwork, columns: Columns
-) -> Change:
+async def update_network(work: Work, customer: Customer, network: TrustedNetwork, columns: Columns) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused (409) if the network is taken."""
-    await _write(session, network, columns)
+    await _write(work.session, network, columns)
     customer.version += 1
-    await audit.update(session, actor, network)
+    await work.update(network)
     return Change(customer=customer.oid)
 
 
-async def delete_network(
-    session: AsyncSession, actor: Actor, customer: Customer, network: TrustedNetwork
-) -> Change:
+async def delete_network(work: Work, customer: Customer, network: TrustedNetwork) -> Change:
     """Delete the network; return what changed. Without networks users may register from anywhere."""
     customer.version += 1
-    await audit.delete(session, actor, network)
+    await work.delete(network)
     return Change(customer=customer.oid)
 
 

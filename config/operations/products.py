@@ -7,8 +7,7 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import not_your_property, refused
 from ..tables import Customer, Product, SipPhone, SipPhoneSidePanel
-from . import audit
-from .audit import Actor
+from .audit import Work
 from .customers import above
 from .draft import Columns
 from .ids import new_oid, parse_oid
@@ -60,23 +59,23 @@ async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Pr
     return product
 
 
-async def create_product(session: AsyncSession, actor: Actor, columns: Columns) -> Product:
+async def create_product(work: Work, columns: Columns) -> Product:
     """Create a product and return it."""
     product = Product(oid=new_oid(), **columns)
-    await audit.create(session, actor, product)
+    await work.create(product)
     return product
 
 
-async def update_product(session: AsyncSession, actor: Actor, product: Product, columns: Columns) -> None:
+async def update_product(work: Work, product: Product, columns: Columns) -> None:
     """Change the columns in `columns` of a locked product."""
     for name, value in columns.items():
         setattr(product, name, value)
-    await audit.update(session, actor, product)
+    await work.update(product)
 
 
-async def delete_product(session: AsyncSession, actor: Actor, product: Product) -> None:
+async def delete_product(work: Work, product: Product) -> None:
     """Delete a locked product. Raise Refused (409) if a phone or a side panel refers to it."""
     for table in (SipPhone, SipPhoneSidePanel):
-        if await session.scalar(select(table.product_id).where(table.product_id == product.id).limit(1)):
+        if await work.session.scalar(select(table.product_id).where(table.product_id == product.id).limit(1)):
             raise refused("id", "A phone or a side panel refers to the product", "allowed")
-    await audit.delete(session, actor, product)
+    await work.delete(product)

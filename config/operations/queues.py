@@ -12,8 +12,7 @@ from ..checks import Value
 from ..errors import refused
 from ..tables import Queue, QueueMember
 from ..tables.dial_plan import LAST_PRIORITY
-from . import audit
-from .audit import Actor
+from .audit import Work
 from .draft import Columns
 from .ids import new_oid
 from .revisions import revise, revise_all
@@ -24,36 +23,36 @@ TARGETS: Final = ("group_id", "extension_id", "external_number")
 Target = tuple[Value, ...]
 
 
-async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> QueueMember:
+async def add_member(work: Work, queue: Queue, columns: Columns) -> QueueMember:
     """Create a member and return it. Raise Refused (422) unless it has exactly one target."""
     member = _new_member(queue, columns)
-    await audit.create(session, actor, member)
-    await _revise_queue(session, member)
+    await work.create(member)
+    await _revise_queue(work.session, member)
     return member
 
 
-async def update_member(session: AsyncSession, actor: Actor, member: QueueMember, columns: Columns) -> None:
+async def update_member(work: Work, member: QueueMember, columns: Columns) -> None:
     """Change the columns in `columns`. Raise Refused (422) unless the member then has exactly one target."""
     _refuse_targets({target: columns.get(target, getattr(member, target)) for target in TARGETS})
     for column, value in columns.items():
         setattr(member, column, value)
-    await _revise_queue(session, member)
-    await audit.update(session, actor, member)
+    await _revise_queue(work.session, member)
+    await work.update(member)
 
 
-async def delete_member(session: AsyncSession, actor: Actor, member: QueueMember) -> None:
+async def delete_member(work: Work, member: QueueMember) -> None:
     """Delete the member, so that it takes no more calls of the queue."""
-    await _revise_queue(session, member)
-    await audit.delete(session, actor, member)
+    await _revise_queue(work.session, member)
+    await work.delete(member)
 
 
-async def order_members(session: AsyncSession, actor: Actor, queue: Queue, member_ids: Sequence[int]) -> None:
+async def order_members(work: Work, queue: Queue, member_ids: Sequence[int]) -> None:
     """Ring the groups of the queue in this order; its other members keep their place.
 
     That is because the API that orders members knows only groups (C11). Raise Refused (400) unless every
     group member is named exactly once.
     """
-    members = {member.id: member for member in await members_of(session, queue) if member.group_id}
+    members = {member.id: member for member in await members_of(work.session, queue) if member.group_id}
     if sorted(member_ids) != sorted(members):
         message = "Every member of the queue must be named exactly once"
         raise refused("queueMemberId", message, "allowed", 400)
@@ -61,8 +60,8 @@ async def order_members(session: AsyncSession, actor: Actor, queue: Queue, membe
         members[number].ring_order = position
         members[number].updated_at = clock.utc_now()
     revise(queue)
-    audit.record(session, actor, "update", Queue.__tablename__, queue.oid)
-    await session.flush()
+    work.record("update", Queue.__tablename__, queue.oid)
+    await work.session.flush()
 
 
 async def set_members(session: AsyncSession, queue: Queue, wanted: Sequence[Columns]) -> None:

@@ -14,7 +14,6 @@ from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
 from ..operations.calls import record_hangup, require_sight, whose
-from ..preconditions import changing
 from .answer import json_answer
 from .paging import DEFAULT_LIMIT, read_page, word
 from .resource_docs import DELETE
@@ -119,9 +118,7 @@ async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """End a call: hang up both sides, and stop the phones that are still ringing."""
     call = await _find(actor.caller, id, parts)
-    await changing(
-        parts.engine, actor.condition, None, lambda session: record_hangup(session, actor, call.id)
-    )
+    await parts.change(actor, None, lambda work: record_hangup(work, call.id))
     if not await parts.calls.hang_up(call):
         raise Refused(Problem(504, "timeout", "The call is still there: its process has not ended it yet"))
     return JSONResponse({"success": True})

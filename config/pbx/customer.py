@@ -11,10 +11,9 @@ from registrar.model import Change
 from ..access import AccessLevel
 from ..auth import Caller
 from ..checks import is_clean
-from ..deps import Parts
 from ..errors import Refused, not_your_customer
 from ..operations import customers
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft, read_fields
 from ..operations.ids import parse_oid
@@ -42,25 +41,23 @@ async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> C
     return and_(customers.visible(caller), _Parent.oid == parent)
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
-    columns = await _read(session, actor.caller, Draft(document))
-    customer = await customers.create_customer(session, actor, columns)
+async def _create(work: Work, document: Document) -> Written:
+    columns = await _read(work.session, work.caller, Draft(document))
+    customer = await customers.create_customer(work, columns)
     return Written(customer.oid, Change(customer=customer.oid))
 
 
-async def _update(
-    session: AsyncSession, actor: Actor, oid: str, document: Document, _parts: Parts
-) -> Written:
+async def _update(work: Work, oid: str, document: Document) -> Written:
     if document.get("parentReseller") is not NOT_SENT:
-        await customers.lock_tree(session)
-    customer = await customers.lock_customer(session, actor.caller, oid)
-    columns = await _read(session, actor.caller, Draft(document, customer))
-    return Written(customer.oid, await customers.update_customer(session, actor, customer, columns))
+        await customers.lock_tree(work.session)
+    customer = await customers.lock_customer(work.session, work.caller, oid)
+    columns = await _read(work.session, work.caller, Draft(document, customer))
+    return Written(customer.oid, await customers.update_customer(work, customer, columns))
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    customer = await customers.lock_customer(session, actor.caller, oid)
-    return await customers.delete_customer(session, actor, customer)
+async def _delete(work: Work, oid: str) -> Change:
+    customer = await customers.lock_customer(work.session, work.caller, oid)
+    return await customers.delete_customer(work, customer)
 
 
 async def _read(session: AsyncSession, caller: Caller, draft: Draft[Customer]) -> customers.Columns:

@@ -13,15 +13,15 @@ from .. import clock
 from ..auth import Caller
 from ..checks import text
 from ..database import reading
-from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..deps import ActorDep, CallerDep, DocumentDep, PartsDep
 from ..operations import employees
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.customers import DELETED, listed, require_customer, visible
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Columns, Draft, accepted, read_fields
 from ..operations.ids import parse_oid
 from ..operations.listing import only
-from ..preconditions import changing, tagged_by_content
+from ..preconditions import tagged_by_content
 from ..properties import fields_of
 from ..tables import Customer, Employee, EmployeeToken
 from ..tables.people import PASSWORD
@@ -40,23 +40,23 @@ def _sight(caller: Caller) -> ColumnElement[bool]:
     return and_(visible(caller), Employee.state != DELETED)
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
-    customer = await require_customer(session, actor.caller, document.given("customer"))
+async def _create(work: Work, document: Document) -> Written:
+    customer = await require_customer(work.session, work.caller, document.given("customer"))
     columns = _read(Draft(document))
-    employee = await employees.create_employee(session, actor, customer, columns, parts.passwords)
+    employee = await employees.create_employee(work, customer, columns)
     return Written(employee.oid)
 
 
-async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:
-    employee = await employees.find_employee(session, actor.caller, oid)
+async def _update(work: Work, oid: str, document: Document) -> Written:
+    employee = await employees.find_employee(work.session, work.caller, oid)
     columns = _read(Draft(document, employee))
-    await employees.update_employee(session, actor, employee, columns, parts.passwords)
+    await employees.update_employee(work, employee, columns)
     return Written(employee.oid)
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    employee = await employees.find_employee(session, actor.caller, oid)
-    await employees.delete_employee(session, actor, employee)
+async def _delete(work: Work, oid: str) -> Change:
+    employee = await employees.find_employee(work.session, work.caller, oid)
+    await employees.delete_employee(work, employee)
     return NOTHING_CHANGED
 
 
@@ -123,11 +123,11 @@ async def create_token_route(
 ) -> JSONResponse:
     """Create a token with all rights of the employee; its text is shown only in this response."""
 
-    async def create(session: AsyncSession) -> tuple[EmployeeToken, str]:
-        employee = await employees.find_employee(session, actor.caller, id)
-        return await employees.create_token(session, actor, employee, _read_note(document))
+    async def create(work: Work) -> tuple[EmployeeToken, str]:
+        employee = await employees.find_employee(work.session, work.caller, id)
+        return await employees.create_token(work, employee, _read_note(document))
 
-    token, text = await changing(parts.engine, actor.condition, None, create)
+    token, text = await parts.change(actor, None, create)
     return JSONResponse(_token_json(token) | {"token": text})
 
 
@@ -135,11 +135,11 @@ async def create_token_route(
 async def delete_token_route(id: RowId, token: TokenId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Revoke a token; the next request with it is refused."""
 
-    async def revoke(session: AsyncSession) -> None:
-        employee = await employees.find_employee(session, actor.caller, id)
-        await employees.revoke_token(session, actor, employee, token)
+    async def revoke(work: Work) -> None:
+        employee = await employees.find_employee(work.session, work.caller, id)
+        await employees.revoke_token(work, employee, token)
 
-    await changing(parts.engine, actor.condition, None, revoke)
+    await parts.change(actor, None, revoke)
     return JSONResponse({"success": True})
 
 

@@ -6,9 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registrar.model import Change
 
 from ..checks import Wrong, boolean
-from ..deps import Parts
 from ..operations import extensions
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.customers import keys_of, lock_owned, require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Columns, Draft, read_fields, read_reference
@@ -18,23 +17,23 @@ from .resource import OWNER, Resource, Written, routes_of
 from .schema import sure
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, parts: Parts) -> Written:
-    customer = await require_customer(session, actor.caller, document.given("customer"))
-    columns = await _read(session, Draft(document), customer)
-    extension = await extensions.create_extension(session, actor, customer, columns, parts.passwords)
+async def _create(work: Work, document: Document) -> Written:
+    customer = await require_customer(work.session, work.caller, document.given("customer"))
+    columns = await _read(work.session, Draft(document), customer)
+    extension = await extensions.create_extension(work, customer, columns)
     return Written(extension.oid, Change(phones=(extensions.user_id(extension),)))
 
 
-async def _update(session: AsyncSession, actor: Actor, oid: str, document: Document, parts: Parts) -> Written:
-    extension, customer = await lock_owned(session, actor.caller, Extension, oid, "Extension")
-    columns = await _read(session, Draft(document, extension), customer)
-    change = await extensions.update_extension(session, actor, customer, extension, columns, parts.passwords)
+async def _update(work: Work, oid: str, document: Document) -> Written:
+    extension, customer = await lock_owned(work.session, work.caller, Extension, oid, "Extension")
+    columns = await _read(work.session, Draft(document, extension), customer)
+    change = await extensions.update_extension(work, customer, extension, columns)
     return Written(extension.oid, change)
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    extension, _ = await lock_owned(session, actor.caller, Extension, oid, "Extension")
-    return await extensions.delete_extension(session, actor, extension)
+async def _delete(work: Work, oid: str) -> Change:
+    extension, _ = await lock_owned(work.session, work.caller, Extension, oid, "Extension")
+    return await extensions.delete_extension(work, extension)
 
 
 async def _read(session: AsyncSession, draft: Draft[Extension], customer: Customer) -> Columns:

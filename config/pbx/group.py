@@ -9,9 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
 
-from ..deps import Parts
 from ..operations import groups, numbered
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.customers import keys_of, lock_owned, require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Draft, read_fields
@@ -30,29 +29,27 @@ Extensions = Mapping[str, Sequence[int]]
 """Kind of link -> primary keys of the extensions; a kind that was not sent is missing."""
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
-    customer = await require_customer(session, actor.caller, document.given("customer"))
+async def _create(work: Work, document: Document) -> Written:
+    customer = await require_customer(work.session, work.caller, document.given("customer"))
     draft: Draft[SipGroup] = Draft(document)
-    linked = await _read(session, draft, customer)
-    group = await numbered.create(session, actor, SipGroup, customer, draft.values)
-    await _link(session, group, linked)
+    linked = await _read(work.session, draft, customer)
+    group = await numbered.create(work, SipGroup, customer, draft.values)
+    await _link(work.session, group, linked)
     return Written(group.oid)
 
 
-async def _update(
-    session: AsyncSession, actor: Actor, oid: str, document: Document, _parts: Parts
-) -> Written:
-    group, customer = await lock_owned(session, actor.caller, SipGroup, oid, "Group")
+async def _update(work: Work, oid: str, document: Document) -> Written:
+    group, customer = await lock_owned(work.session, work.caller, SipGroup, oid, "Group")
     draft = Draft(document, group)
-    linked = await _read(session, draft, customer)
-    await numbered.update(session, actor, group, draft.values)
-    await _link(session, group, linked)
+    linked = await _read(work.session, draft, customer)
+    await numbered.update(work, group, draft.values)
+    await _link(work.session, group, linked)
     return Written(group.oid)
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    group, _ = await lock_owned(session, actor.caller, SipGroup, oid, "Group")
-    await numbered.delete(session, actor, group)
+async def _delete(work: Work, oid: str) -> Change:
+    group, _ = await lock_owned(work.session, work.caller, SipGroup, oid, "Group")
+    await numbered.delete(work, group)
     return NOTHING_CHANGED
 
 

@@ -7,10 +7,9 @@ from registrar.model import Change
 
 from ..access import AccessLevel
 from ..auth import Caller
-from ..deps import Parts
 from ..errors import not_your_property
 from ..operations import products
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.customers import find_reseller, require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Columns, Draft, read_fields
@@ -29,23 +28,21 @@ async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> C
     return and_(sight, products.usable(Customer.id == customer.id))
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
-    columns = await _read(session, actor.caller, Draft(document))
-    return Written((await products.create_product(session, actor, columns)).oid)
+async def _create(work: Work, document: Document) -> Written:
+    columns = await _read(work.session, work.caller, Draft(document))
+    return Written((await products.create_product(work, columns)).oid)
 
 
-async def _update(
-    session: AsyncSession, actor: Actor, oid: str, document: Document, _parts: Parts
-) -> Written:
-    product = await products.lock_product(session, actor.caller, oid)
-    columns = await _read(session, actor.caller, Draft(document, product))
-    await products.update_product(session, actor, product, columns)
+async def _update(work: Work, oid: str, document: Document) -> Written:
+    product = await products.lock_product(work.session, work.caller, oid)
+    columns = await _read(work.session, work.caller, Draft(document, product))
+    await products.update_product(work, product, columns)
     return Written(product.oid)
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    product = await products.lock_product(session, actor.caller, oid)
-    await products.delete_product(session, actor, product)
+async def _delete(work: Work, oid: str) -> Change:
+    product = await products.lock_product(work.session, work.caller, oid)
+    await products.delete_product(work, product)
     return NOTHING_CHANGED
 
 

@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registrar.model import Change
 
 from ..checks import Value, dialled
-from ..deps import Parts
 from ..operations import numbered, queues
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.customers import keys_of, lock_owned, require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Columns, Draft, read_fields, read_object
@@ -31,31 +30,29 @@ Known = Mapping[str, Mapping[str, int]]
 """Kind of target -> id -> primary key."""
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
-    customer = await require_customer(session, actor.caller, document.given("customer"))
+async def _create(work: Work, document: Document) -> Written:
+    customer = await require_customer(work.session, work.caller, document.given("customer"))
     draft: Draft[Queue] = Draft(document)
-    members = await _read(session, draft, customer)
-    queue = await numbered.create(session, actor, Queue, customer, draft.values)
+    members = await _read(work.session, draft, customer)
+    queue = await numbered.create(work, Queue, customer, draft.values)
     if members is not None:
-        await queues.set_members(session, queue, members)
+        await queues.set_members(work.session, queue, members)
     return Written(queue.oid)
 
 
-async def _update(
-    session: AsyncSession, actor: Actor, oid: str, document: Document, _parts: Parts
-) -> Written:
-    queue, customer = await lock_owned(session, actor.caller, Queue, oid, "Queue")
+async def _update(work: Work, oid: str, document: Document) -> Written:
+    queue, customer = await lock_owned(work.session, work.caller, Queue, oid, "Queue")
     draft = Draft(document, queue)
-    members = await _read(session, draft, customer)
-    await numbered.update(session, actor, queue, draft.values)
+    members = await _read(work.session, draft, customer)
+    await numbered.update(work, queue, draft.values)
     if members is not None:
-        await queues.set_members(session, queue, members)
+        await queues.set_members(work.session, queue, members)
     return Written(queue.oid)
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    queue, _ = await lock_owned(session, actor.caller, Queue, oid, "Queue")
-    await numbered.delete(session, actor, queue)
+async def _delete(work: Work, oid: str) -> Change:
+    queue, _ = await lock_owned(work.session, work.caller, Queue, oid, "Queue")
+    await numbered.delete(work, queue)
     return NOTHING_CHANGED
 
 

@@ -17,13 +17,13 @@ from .. import clock
 from ..auth import Caller
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..operations.audit import Actor
+from ..operations.audit import Actor, Work
 from ..operations.customers import listed, visible
 from ..operations.document import Document
 from ..operations.ids import parse_oid
 from ..operations.listing import Searched, Sorts, only
 from ..operations.listing import read_page as read_rows
-from ..preconditions import Target, changing, tagged, tagged_by_content, with_etag
+from ..preconditions import Target, tagged, tagged_by_content, with_etag
 from ..properties import Field, fields_of
 from ..tables import Identified
 from . import resource_docs
@@ -56,8 +56,7 @@ async def _no_parts(_session: AsyncSession, _ids: Sequence[int]) -> Mapping[int,
 class Resource:
     """One kind of resource: its names, its table with the properties, and its operations.
 
-    The functions get a session. Those that write run inside one write transaction, and may be run more than
-    once.
+    The functions that write run inside one write transaction, and may be run more than once.
     """
 
     path: str
@@ -76,9 +75,9 @@ class Resource:
     searched: Searched
     searched_names: str
     """The properties that `filter` searches, as text for the documentation."""
-    create: Callable[[AsyncSession, Actor, Document, Parts], Awaitable[Written]]
-    update: Callable[[AsyncSession, Actor, str, Document, Parts], Awaitable[Written]]
-    delete: Callable[[AsyncSession, Actor, str], Awaitable[Change]]
+    create: Callable[[Work, Document], Awaitable[Written]]
+    update: Callable[[Work, str, Document], Awaitable[Written]]
+    delete: Callable[[Work, str], Awaitable[Change]]
     scope: Callable[[AsyncSession, Caller, str | None], Awaitable[ColumnElement[bool]]] = listed
     """Return the condition for the rows of a list; the text is the id of the one customer, if it was sent."""
     sight: Callable[[Caller], ColumnElement[bool]] = visible
@@ -123,10 +122,7 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
 
     @routes.post("", summary=f"Create: {resource.one}", openapi_extra=docs.create)
     async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-        async def create(session: AsyncSession) -> Written:
-            return await resource.create(session, actor, document, parts)
-
-        written = await changing(parts.engine, actor.condition, None, create)
+        written = await parts.change(actor, None, lambda work: resource.create(work, document))
         return await _written(resource, written, actor, parts)
 
     @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=docs.show)
@@ -139,21 +135,15 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     async def update_route(id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
         """Change the properties that are sent, even a single one; all others stay."""
-
-        async def update(session: AsyncSession) -> Written:
-            return await resource.update(session, actor, id, document, parts)
-
         target = target_of(resource.version, id)
-        written = await changing(parts.engine, actor.condition, target, update)
+        written = await parts.change(actor, target, lambda work: resource.update(work, id, document))
         return await _written(resource, written, actor, parts)
 
     @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=docs.delete)
     async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-        async def delete(session: AsyncSession) -> Change:
-            return await resource.delete(session, actor, id)
-
         target = target_of(resource.version, id)
-        await parts.changes.publish(await changing(parts.engine, actor.condition, target, delete))
+        change = await parts.change(actor, target, lambda work: resource.delete(work, id))
+        await parts.changes.publish(change)
         return JSONResponse({"success": True})
 
     return routes

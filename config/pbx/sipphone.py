@@ -26,7 +26,7 @@ from ..operations.draft import accepted
 from ..operations.phones import write
 from ..operations.phones.find import Found, Query, find_phone, list_phones, version_of
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
-from ..preconditions import changing, with_etag
+from ..preconditions import with_etag
 from ..source import request_host
 from ..tables import SipPhone
 from . import openapi
@@ -71,12 +71,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Create a phone; its username and password are generated and cannot be chosen."""
-    phone = await changing(
-        parts.engine,
-        actor.condition,
-        None,
-        lambda session: write.create_phone(session, actor, document, parts.vault),
-    )
+    phone = await parts.change(actor, None, lambda work: write.create_phone(work, document))
     return await _changed(phone.oid, actor, parts)
 
 
@@ -86,12 +81,7 @@ async def webrtc_route(
 ) -> JSONResponse:
     """Return the phone of the caller's primary extension for this instance, open to register next."""
     instance = read_instance_id(document.given("instanceId"))
-    opened = await changing(
-        parts.engine,
-        actor.condition,
-        None,
-        lambda session: open_webrtc_phone(session, actor, instance, parts.vault),
-    )
+    opened = await parts.change(actor, None, lambda work: open_webrtc_phone(work, instance))
     await parts.changes.publish(Change(phones=(opened.phone.oid,)))
     is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
@@ -113,11 +103,8 @@ async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Change the properties that are sent, even a single one. The customer of a phone cannot change."""
-    phone = await changing(
-        parts.engine,
-        actor.condition,
-        target_of(SipPhone.version, id),
-        lambda session: write.update_phone(session, actor, id, document),
+    phone = await parts.change(
+        actor, target_of(SipPhone.version, id), lambda work: write.update_phone(work, id, document)
     )
     return await _changed(phone.oid, actor, parts)
 
@@ -125,11 +112,8 @@ async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, part
 @routes.delete("/{id}", summary="Delete a phone", openapi_extra=openapi.DELETE)
 async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Delete a phone; its registrations end."""
-    oid = await changing(
-        parts.engine,
-        actor.condition,
-        target_of(SipPhone.version, id),
-        lambda session: write.delete_phone(session, actor, id),
+    oid = await parts.change(
+        actor, target_of(SipPhone.version, id), lambda work: write.delete_phone(work, id)
     )
     await parts.changes.publish(Change(phones=(oid,)))
     return JSONResponse({"success": True})
@@ -144,11 +128,8 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Set a new username and password; registrations made with the old ones end at once."""
-    phone = await changing(
-        parts.engine,
-        actor.condition,
-        target_of(SipPhone.version, id),
-        lambda session: write.reset_credentials(session, actor, id, parts.vault),
+    phone = await parts.change(
+        actor, target_of(SipPhone.version, id), lambda work: write.reset_credentials(work, id)
     )
     return await _changed(phone.oid, actor, parts)
 

@@ -72,18 +72,18 @@ async def _create(work: Work) -> Done:
     customer = await work.domain()
     columns = work.columns(NEW)
     name, address = columns["device_name"], columns["mac"]
-    row = await devices.create_device(work.session, work.actor, customer, name, address, work.parts.vault)
+    row = await devices.create_device(work, customer, name, address)
     return Done(Change(phones=(row.oid,)), {ID: str(row.id)})
 
 
 async def _rename(work: Work, _customer: Customer, row: SipPhone) -> Change:
     columns = work.columns(FIELDS)
-    await devices.rename_device(work.session, work.actor, row, columns["device_name"])
+    await devices.rename_device(work, row, columns["device_name"])
     return NO_CHANGE
 
 
 async def _delete(work: Work, _customer: Customer, row: SipPhone) -> Change:
-    return Change(phones=(await delete_phone(work.session, work.actor, row.oid),))
+    return Change(phones=(await delete_phone(work, row.oid),))
 
 
 async def _of_user(session: AsyncSession, caller: Caller, path: Path) -> Sequence[ColumnElement[bool]]:
@@ -97,16 +97,16 @@ async def _find(session: AsyncSession, caller: Caller, path: Path, lock: bool) -
 
 
 async def _link(work: Work) -> Done:
-    customer, user = await _user(work.session, work.actor.caller, work.path, True)
+    customer, user = await _user(work.session, work.caller, work.path, True)
     named = work.params.many(ID)[-1:]
     (row,) = await find_named(work.session, SipPhone, customer, named, ID, lock=True)
-    token = await devices.link_device(work.session, work.actor, row, user)
+    token = await devices.link_device(work, row, user)
     ids = {ID: str(row.id), "userId": str(user.id), TOKEN: token}
     return Done(Change(phones=(row.oid,)), ids)
 
 
 async def _unlink(work: Work, _customer: Customer, row: SipPhone) -> Change:
-    return await devices.unlink_device(work.session, work.actor, row)
+    return await devices.unlink_device(work, row)
 
 
 def _user_target(path: Path) -> Target:

@@ -33,17 +33,17 @@ async def _find(session: AsyncSession, caller: Caller, path: Path, lock: bool) -
 async def _create(work: Work) -> Done:
     columns = work.columns(row_fields_of(Customer, new=True))
     name = columns["sip_display_name"] or columns["sip_domain"]
-    row = await customers.create_customer(work.session, work.actor, {**columns, "name": name})
+    row = await customers.create_customer(work, {**columns, "name": name})
     return Done(Change(customer=row.oid), {"domainId": str(row.id)})
 
 
 async def _update(work: Work, customer: Customer, _row: Customer) -> Change:
     columns = work.columns(FIELDS, customer)
-    return await customers.update_customer(work.session, work.actor, customer, columns)
+    return await customers.update_customer(work, customer, columns)
 
 
 async def _delete(work: Work, customer: Customer, _row: Customer) -> Change:
-    return await customers.delete_customer(work.session, work.actor, customer)
+    return await customers.delete_customer(work, customer)
 
 
 routes = routes_of(

@@ -15,12 +15,12 @@ from .rows import Shape, shape_of
 
 
 async def _update(work: Work, _customer: Customer, row: SipGroup | Queue) -> Change:
-    await numbered.update(work.session, work.actor, row, work.columns(row_fields_of(type(row)), row))
+    await numbered.update(work, row, work.columns(row_fields_of(type(row)), row))
     return NO_CHANGE
 
 
 async def _delete(work: Work, _customer: Customer, row: SipGroup | Queue) -> Change:
-    await numbered.delete(work.session, work.actor, row)
+    await numbered.delete(work, row)
     return NO_CHANGE
 
 
@@ -31,7 +31,7 @@ def _rows(
 
     async def create(work: Work) -> Done:
         customer = await work.domain()
-        row = await numbered.create(work.session, work.actor, table, customer, work.columns(fields))
+        row = await numbered.create(work, table, customer, work.columns(fields))
         return Done(ids={shape.names[0]: str(row.id)})
 
     return Rows(

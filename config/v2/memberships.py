@@ -70,26 +70,26 @@ async def _of_user(session: AsyncSession, caller: Caller, path: Path) -> Sequenc
 
 async def _named(work: Work) -> tuple[SipGroup, list[int]]:
     """Return the group of the path, and the users that the body names."""
-    customer, group = await _group(work.session, work.actor.caller, work.path, True)
+    customer, group = await _group(work.session, work.caller, work.path, True)
     users = await find_named(work.session, Extension, customer, work.params.many(USERS), USERS)
     return group, [user.id for user in users]
 
 
 async def _add(work: Work) -> Done:
-    await groups.add_members(work.session, work.actor, *await _named(work))
+    await groups.add_members(work, *await _named(work))
     return Done()
 
 
 async def _remove(work: Work) -> Done:
-    await groups.remove_members(work.session, work.actor, *await _named(work))
+    await groups.remove_members(work, *await _named(work))
     return Done()
 
 
 async def _join(work: Work) -> Done:
-    customer, user = await _user(work.session, work.actor.caller, work.path, False)
+    customer, user = await _user(work.session, work.caller, work.path, False)
     wanted = work.params.many(GROUPS)
     for group in await find_named(work.session, SipGroup, customer, wanted, GROUPS, lock=True):
-        await groups.add_members(work.session, work.actor, group, [user.id])
+        await groups.add_members(work, group, [user.id])
     return Done()
 
 

@@ -14,17 +14,17 @@ FIELDS = row_fields_of(TrustedNetwork)
 
 async def _create(work: Work) -> Done:
     customer = await work.domain(lock=True)
-    row = await networks.create_network(work.session, work.actor, customer, work.columns(FIELDS))
+    row = await networks.create_network(work, customer, work.columns(FIELDS))
     return Done(Change(customer=customer.oid), {"trustedNetworkId": str(row.id)})
 
 
 async def _update(work: Work, customer: Customer, row: TrustedNetwork) -> Change:
     columns = work.columns(FIELDS, row)
-    return await networks.update_network(work.session, work.actor, customer, row, columns)
+    return await networks.update_network(work, customer, row, columns)
 
 
 async def _delete(work: Work, customer: Customer, row: TrustedNetwork) -> Change:
-    return await networks.delete_network(work.session, work.actor, customer, row)
+    return await networks.delete_network(work, customer, row)
 
 
 routes = routes_of(

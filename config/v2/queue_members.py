@@ -57,27 +57,27 @@ async def _find(
 
 
 async def _create(work: Work) -> Done:
-    customer, queue = await _queue(work.session, work.actor.caller, work.path, True)
-    member = await queues.add_member(work.session, work.actor, queue, await _read(work, customer))
+    customer, queue = await _queue(work.session, work.caller, work.path, True)
+    member = await queues.add_member(work, queue, await _read(work, customer))
     return Done(ids={ORDER: str(member.id)})
 
 
 async def _update(work: Work, customer: Customer, member: QueueMember) -> Change:
-    await queues.update_member(work.session, work.actor, member, await _read(work, customer, member))
+    await queues.update_member(work, member, await _read(work, customer, member))
     return NO_CHANGE
 
 
 async def _delete(work: Work, _customer: Customer, member: QueueMember) -> Change:
-    await queues.delete_member(work.session, work.actor, member)
+    await queues.delete_member(work, member)
     return NO_CHANGE
 
 
 async def _order(work: Work) -> Done:
-    _, queue = await _queue(work.session, work.actor.caller, work.path, True)
+    _, queue = await _queue(work.session, work.caller, work.path, True)
     named = work.params.many(ORDER)
     if not all(text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS for text in named):
         raise refused(ORDER, f"{ORDER} must be numbers of members", "format", 400)
-    await queues.order_members(work.session, work.actor, queue, [int(text) for text in named])
+    await queues.order_members(work, queue, [int(text) for text in named])
     return Done()
 
 

@@ -17,10 +17,10 @@ from registrar.model import Change
 from ..auth import Caller
 from ..checks import Value
 from ..database import reading
-from ..deps import ActorDep, CallerDep, Parts, PartsDep
-from ..operations.audit import Actor
+from ..deps import ActorDep, CallerDep, PartsDep
+from ..operations import audit
 from ..operations.draft import Draft, read_fields
-from ..preconditions import Target, changing
+from ..preconditions import Target
 from ..properties import Field
 from ..tables import Customer, Identified
 from . import openapi
@@ -48,18 +48,15 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A change in progress. It runs inside one write transaction, and may be run more than once."""
+class Work(audit.Work):
+    """A change in progress, with the numbers in its path and its parameters."""
 
-    session: AsyncSession
-    actor: Actor
     path: Path
     params: Params
-    parts: Parts
 
     async def domain(self, *, lock: bool = False) -> Customer:
         """Return the customer of the path. Raise Refused (404)."""
-        return await find_domain(self.session, self.actor.caller, self.path["domain"], lock=lock)
+        return await find_domain(self.session, self.caller, self.path["domain"], lock=lock)
 
     def columns(self, fields: Sequence[Field], stored: object = None) -> dict[str, Value]:
         """Return the checked values by column; `stored` is the row to change. Raise Refused (400)."""
@@ -169,10 +166,10 @@ def add_change(
     async def change_route(request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
         at = request.path_params
 
-        async def carried_out(session: AsyncSession) -> Done:
-            return await work(Work(session, actor, at, params, parts))
+        async def carried_out(plain: audit.Work) -> Done:
+            return await work(Work(plain.session, actor, parts.passwords, parts.vault, at, params))
 
-        done = await changing(parts.engine, actor.condition, target(at) if target else None, carried_out)
+        done = await parts.change(actor, target(at) if target else None, carried_out)
         await parts.changes.publish(done.change)
         return created(request, **done.ids) if done.ids else nothing()
 
@@ -187,7 +184,7 @@ def routes_of(rows: Rows[Row]) -> APIRouter:
         return shape.at(number(path[rows.id]))
 
     async def found(work: Work) -> tuple[Customer, Row]:
-        return await rows.find(work.session, work.actor.caller, work.path, True)
+        return await rows.find(work.session, work.caller, work.path, True)
 
     async def change(work: Work) -> Done:
         return Done() if update is None else Done(await update(work, *await found(work)))

@@ -27,17 +27,17 @@ SHAPE = shape_of(
 async def _create(work: Work) -> Done:
     customer = await work.domain()
     columns = work.columns(NEW)
-    row = await users.create_user(work.session, work.actor, customer, columns, work.parts.passwords)
+    row = await users.create_user(work, customer, columns)
     return Done(Change(phones=(extensions.user_id(row),)), {"userId": str(row.id)})
 
 
 async def _update(work: Work, customer: Customer, row: Extension) -> Change:
     columns = work.columns(FIELDS, row)
-    return await users.update_user(work.session, work.actor, customer, row, columns, work.parts.passwords)
+    return await users.update_user(work, customer, row, columns)
 
 
 async def _delete(work: Work, _customer: Customer, row: Extension) -> Change:
-    return await users.delete_user(work.session, work.actor, row)
+    return await users.delete_user(work, row)
 
 
 routes = routes_of(

@@ -10,7 +10,7 @@ from registrar.store.vault import Vault
 from ...checks import text
 from ...errors import Problem, Refused, refused
 from ...tables import Extension, SipPhone
-from ..audit import Actor, record
+from ..audit import Work
 from ..customers import ACTIVE, missing_customer
 from ..draft import accepted
 from ..models import WEBRTC, find_model
@@ -37,12 +37,12 @@ def read_instance_id(sent: object) -> str:
     return str(accepted(_instance(sent, "Instance id is not a valid text"), "instanceId"))
 
 
-async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, vault: Vault) -> WebrtcPhone:
+async def open_webrtc_phone(work: Work, instance: str) -> WebrtcPhone:
     """Return the caller's phone for this instance; an existing one keeps its credentials (decision 5).
 
     Raise Refused (404) if the caller has no primary extension, or if the customer is not active.
     """
-    found = await primary_extension(session, actor.caller)
+    found = await primary_extension(work.session, work.caller)
     if found is None:
         raise Refused(Problem(404, "extension", "You have no primary extension", "extension", "exists"))
     extension, customer, name = found
@@ -53,14 +53,14 @@ async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, 
         .where(SipPhone.extension_id == extension.id, SipPhone.instance_id == instance)
         .with_for_update()
     )
-    phone = await session.scalar(statement)
+    phone = await work.session.scalar(statement)
     if phone is None:
-        phone = await _create(session, extension, instance, vault)
-        record(session, actor, "create", TABLE, phone.oid)
+        phone = await _create(work.session, extension, instance, work.vault)
+        work.record("create", TABLE, phone.oid)
     else:
         reopen(phone)
         phone.webrtc = True
-        record(session, actor, "update", TABLE, phone.oid)
+        work.record("update", TABLE, phone.oid)
     return WebrtcPhone(phone, extension, name)
 
 
