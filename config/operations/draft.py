@@ -1,6 +1,6 @@
 """A row while it is created or changed: the properties sent, the columns to store, and the problems."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Final, Generic, Literal, TypeVar
 
 from ..checks import Value, Wrong
@@ -106,6 +106,28 @@ def _store(draft: Draft[Row], one: Field, checked: Value | Wrong) -> None:
         draft.wrong(one.path, f"{one.path} is missing", check="required")
     else:
         draft.values[one.column] = checked
+
+
+def read_array(draft: Draft[Row], path: str) -> list[object] | None:
+    """Return an array that was sent, empty for null. Return None if it was not sent, or is not an array."""
+    sent = draft.sent(path)
+    if sent is None or isinstance(sent, list):
+        return sent or []
+    if sent is not NOT_SENT:
+        draft.wrong(path, f"{path} must be an array")
+    return None
+
+
+def objects_in(
+    draft: Draft[Row], path: str, sent: Iterable[object]
+) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the objects of an array, each with its path; anything else is a problem."""
+    for position, item in enumerate(sent):
+        name = f"{path}[{position}]"
+        if isinstance(item, Mapping):
+            yield name, item
+        else:
+            draft.wrong(name, f"{name} must be an object")
 
 
 def read_object(

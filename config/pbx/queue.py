@@ -7,18 +7,15 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registrar.model import Change
-
 from ..checks import Value, dialled
-from ..operations import numbered, queues
-from ..operations.audit import Work
-from ..operations.customers import keys_of, lock_owned, require_customer
-from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Columns, Draft, read_fields, read_object
+from ..operations import queues
+from ..operations.customers import keys_of
+from ..operations.draft import Columns, Draft, objects_in, read_array, read_object
 from ..operations.ids import parse_oid
 from ..properties import fields_of
 from ..tables import Customer, Extension, Queue, QueueMember, SipGroup
-from .resource import NOTHING_CHANGED, OWNER, Json, Resource, Written, routes_of
+from .numbered import numbered_resource
+from .resource import Json, routes_of
 from .resource_docs import shown
 from .schema import array, sure
 
@@ -30,63 +27,25 @@ Known = Mapping[str, Mapping[str, int]]
 """Kind of target -> id -> primary key."""
 
 
-async def _create(work: Work, document: Document) -> Written:
-    customer = await require_customer(work.session, work.caller, document.given("customer"))
-    draft: Draft[Queue] = Draft(document)
-    members = await _read(work.session, draft, customer)
-    queue = await numbered.create(work, Queue, customer, draft.values)
-    if members is not None:
-        await queues.set_members(work.session, queue, members)
-    return Written(queue.oid)
-
-
-async def _update(work: Work, oid: str, document: Document) -> Written:
-    queue, customer = await lock_owned(work.session, work.caller, Queue, oid, "Queue")
-    draft = Draft(document, queue)
-    members = await _read(work.session, draft, customer)
-    await numbered.update(work, queue, draft.values)
-    if members is not None:
-        await queues.set_members(work.session, queue, members)
-    return Written(queue.oid)
-
-
-async def _delete(work: Work, oid: str) -> Change:
-    queue, _ = await lock_owned(work.session, work.caller, Queue, oid, "Queue")
-    await numbered.delete(work, queue)
-    return NOTHING_CHANGED
-
-
 async def _read(session: AsyncSession, draft: Draft[Queue], customer: Customer) -> list[Columns] | None:
-    """Put the columns into the draft. Return the members, or None if the stored ones stay."""
-    read_fields(draft, fields_of(Queue))
-    sent = draft.sent("members")
-    members: list[Columns] | None = None
+    """Return the members, or None if the stored ones stay."""
+    sent = read_array(draft, "members")
     if sent is None:
-        members = []
-    elif isinstance(sent, list):
-        members = await _read_members(session, draft, customer, sent)
-    elif sent is not NOT_SENT:
-        draft.wrong("members", "members must be an array")
-    draft.refuse_problems()
-    return members
-
-
-async def _read_members(
-    session: AsyncSession, draft: Draft[Queue], customer: Customer, sent: list[object]
-) -> list[Columns]:
+        return None
     objects = [item for item in sent if isinstance(item, Mapping)]
     known = {
         "extension": await keys_of(session, customer, Extension, [one.get("extension") for one in objects]),
         "group": await keys_of(session, customer, SipGroup, [one.get("group") for one in objects]),
     }
-    members: list[Columns] = []
-    for position, item in enumerate(sent):
-        name = f"members[{position}]"
-        if isinstance(item, Mapping):
-            members.append(_target(draft, name, item, known) | read_object(draft, name, item, SETTINGS))
-        else:
-            draft.wrong(name, f"{name} must be an object")
-    return members
+    return [
+        _target(draft, name, item, known) | read_object(draft, name, item, SETTINGS)
+        for name, item in objects_in(draft, "members", sent)
+    ]
+
+
+async def _write(session: AsyncSession, queue: Queue, members: list[Columns] | None) -> None:
+    if members is not None:
+        await queues.set_members(session, queue, members)
 
 
 def _target(draft: Draft[Queue], name: str, item: Mapping[str, object], known: Known) -> dict[str, Value]:
@@ -142,13 +101,8 @@ _MEMBER: Final[Json] = {
 }
 
 routes = routes_of(
-    Resource(
-        path="/pbx/queue",
-        one="queue",
-        table=Queue,
-        version=Queue.revision,
-        joined=select(Queue, Customer.oid).join(Customer, Customer.id == Queue.customer_id),
-        references=OWNER,
+    numbered_resource(
+        Queue,
         more={
             "members": array(_MEMBER, "Who takes the calls, in the order of priority; replaced as a whole")
         },
@@ -157,14 +111,9 @@ routes = routes_of(
             "name": "Support",
             "members": [{"number": "+4570305050", "priority": 2, "ringSecs": 15}],
         },
-        sorts={"number": (Queue.number,), "name": (Queue.name,)},
-        searched=(Queue.number, Queue.name, Queue.display_name),
-        searched_names="number, name or displayName",
-        create=_create,
-        update=_update,
-        delete=_delete,
+        read=_read,
+        write=_write,
         parts=_members,
-        max_limit=1_000,
     ),
     "Queues",
 )

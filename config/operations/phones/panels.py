@@ -9,8 +9,7 @@ from ... import checks
 from ...checks import SHORT_TEXT
 from ...properties import fields_of
 from ...tables import SipPhoneSidePanel
-from ..document import NOT_SENT
-from ..draft import read_object
+from ..draft import objects_in, read_array, read_object
 from ..products import find_usable
 from .draft import PhoneDraft
 
@@ -22,15 +21,10 @@ MAX_PANELS_READ = 100
 
 async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSidePanel] | None:
     """Return the panels to store, without their phone, or None if the stored ones stay."""
-    sent = draft.sent(PATH)
-    if sent is NOT_SENT:
-        if draft.stored and draft.model_changed:
-            _check_count(draft, await _count(session, draft.stored.id))
-        return None
+    if not draft.was_sent(PATH) and draft.stored and draft.model_changed:
+        _check_count(draft, await _count(session, draft.stored.id))
+    sent = read_array(draft, PATH)
     if sent is None:
-        return []
-    if not isinstance(sent, list):
-        draft.wrong(PATH, f"{PATH} must be an array")
         return None
     _check_count(draft, len(sent))
     return await _read(session, draft, sent[:MAX_PANELS_READ])
@@ -39,14 +33,10 @@ async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhone
 async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSidePanel]:
     taken = await _taken_serials(session, draft, sent)
     panels: list[SipPhoneSidePanel] = []
-    for position, item in enumerate(sent):
-        name = f"{PATH}[{position}]"
-        if not isinstance(item, Mapping):
-            draft.wrong(name, f"{name} must be an object")
-            continue
+    for name, item in objects_in(draft, PATH, sent):
         panels.append(
             SipPhoneSidePanel(
-                position=position,
+                position=len(panels),
                 serial=_serial(draft, name, item.get("serial"), taken),
                 **read_object(draft, name, item, PURCHASE),
                 product_id=await _product(session, draft, f"{name}.product", item.get("product")),
