@@ -8,6 +8,7 @@ those of the row dialect, `properties_of` the lines themselves.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final, Literal
 
 from sqlalchemy import Boolean, Integer, String, Text
@@ -125,6 +126,7 @@ def properties_of(table: type[DeclarativeBase]) -> tuple[Property, ...]:
     return tuple(replace(column.info[PROPERTY], column=column.key) for column in columns)
 
 
+@cache
 def fields_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     """Return the fields of the JSON dialect."""
     return tuple(
@@ -143,6 +145,7 @@ def fields_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     )
 
 
+@cache
 def row_fields_of(*tables: type[DeclarativeBase], new: bool = False) -> tuple[Field, ...]:
     """Return the fields of the row dialect; `new` adds those that only a create has."""
     return tuple(

@@ -151,9 +151,11 @@ async def read_reference(
     sent = draft.sent(path)
     if sent is NOT_SENT:
         return
-    draft.values[column] = found = None if sent in (None, "") else await find(sent)
+    found = None if sent in (None, "") else await find(sent)
     if found is None and sent not in (None, ""):
         draft.wrong(path, f"{what} not found", 404, "exists")
+    else:
+        draft.values[column] = found
 
 
 def accepted(checked: Value | Wrong, path: str) -> Value:
