@@ -16,6 +16,8 @@ from email_validator import EmailNotValidError, validate_email
 from registrar.model import Network, is_phone_name
 from registrar.rules.access import network as parse_network
 
+from .countries import COUNTRIES
+
 SHORT_TEXT: Final = 255
 LONG_TEXT: Final = 4_000
 """Limit of a note: some screens of text."""
@@ -236,6 +238,11 @@ def host_name(value: object, message: str) -> Value | Wrong:
     return name if fits and not last.isdigit() else Wrong(message)
 
 
+def ip(value: object, message: str) -> Value | Wrong:
+    """Check an IP address, which is stored in its shortest form."""
+    return address(value) or Wrong(message)
+
+
 def address(value: object) -> str | None:
     """Return an IP address in its shortest form (IPv4-mapped as IPv4), or None if it is not an address."""
     if not isinstance(value, str):
@@ -251,14 +258,27 @@ def address(value: object) -> str | None:
     return str(read)
 
 
-def netmask(value: object) -> str | None:
-    """Return an IPv4 mask such as 255.255.255.0, or None if the value is not one."""
+def netmask(value: object, message: str) -> Value | Wrong:
+    """Check an IPv4 mask such as 255.255.255.0."""
     mask = address(value)
     if mask is None or ":" in mask:
-        return None
+        return Wrong(message)
     bits = int.from_bytes(bytes(int(part) for part in mask.split(".")))
     host_part = bits ^ 0xFFFF_FFFF
-    return mask if host_part & (host_part + 1) == 0 else None
+    return mask if host_part & (host_part + 1) == 0 else Wrong(message)
+
+
+def countries(value: object, message: str) -> Value | Wrong:
+    """Check country codes separated by commas, which are stored in upper case, each once."""
+    if not isinstance(value, str):
+        return Wrong(message)
+    codes = [code.strip(" ").upper() for code in value.split(",") if code.strip(" ")]
+    unknown = [code for code in codes if code not in COUNTRIES]
+    return (
+        Wrong(f"Country code {unknown[0][:8]!r} is not valid", "enum")
+        if unknown
+        else ",".join(dict.fromkeys(codes))
+    )
 
 
 def cidr(value: object, message: str) -> Value | Wrong:
@@ -291,6 +311,12 @@ def networks(restriction: str) -> tuple[Network, ...]:
     if "%" in restriction:
         raise ValueError("a zone means something on one machine only")
     return tuple(parse_network(part) for part in restriction.split(","))
+
+
+def bare_mac(value: object, message: str) -> Value | Wrong:
+    """Check a MAC address of 12 digits, which is stored in capitals."""
+    fits = isinstance(value, str) and re.fullmatch(r"[0-9A-Fa-f]{12}", value) is not None
+    return str(value).upper() if fits else Wrong(message)
 
 
 def mac(value: object, message: str) -> Value | Wrong:

@@ -7,6 +7,8 @@ from typing import Final
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
+from registrar.model import IpMode
+
 from .. import checks
 from ..properties import FLAG, TEXT, InRows, Kind, stored, text_of, whole_of, word_of
 from .base import CREDENTIAL_LENGTH, NEVER_REUSED, Identified, Table, UtcDateTime
@@ -26,16 +28,29 @@ PICTURE: Final = Kind(
     {"maxLength": checks.MAX_URL},
 )
 DATE: Final = Kind("string", UtcDateTime(), checks.moment, "{} is not a valid date", {"format": "date-time"})
+BARE_MAC: Final = Kind(
+    "string",
+    String(12),
+    checks.bare_mac,
+    "MAC address is invalid",
+    {"pattern": "^[0-9A-Fa-f]{12}$", "example": "4EE8A34B56F3"},
+)
 MAC: Final = Kind("string", String(12), checks.mac, "{} must be a MAC address such as 10:20:30:1A:2B:3C")
-MODE: Final = word_of(("OPEN", "LOCKED", "ROAMING"), 8)
+MODE: Final = replace(word_of(tuple(IpMode.__members__), 8), message="Mode is invalid")
 POLICY: Final = word_of(("PHONE", "DOMAIN"), 8)
-COUNTRIES: Final = Kind("string", String(1_000), checks.text(1_000), "{} is not a valid text")
-ADDRESS: Final = Kind("string", String(45), checks.text(45), "{} is not a valid text")
+COUNTRIES: Final = Kind(
+    "string", String(1_000), checks.countries, "Country codes must be a comma separated text"
+)
 HANDSET_TEXT: Final = if_model(lambda model: model.multiple_handsets, TEXT)
 PANEL_TEXT: Final = if_model(lambda model: model.max_side_panels > 0, TEXT)
 SOFTKEY_FLAG: Final = if_model(lambda model: model.softkeys > 0, FLAG)
 VOLUME: Final = level("ringer_volume", "Ringer volume is invalid", "Ringer volume is outside the valid range")
-NEEDED: Final = "Needed without DHCP"
+
+
+def _address(
+    path: str, message: str, about: str = "Needed without DHCP", check: checks.Check = checks.ip
+) -> MappedColumn[str | None]:
+    return stored(Kind("string", String(45), check, message), about, path, dependent=True)
 
 
 def _vlan(high: int, message: str) -> Kind:
@@ -84,7 +99,7 @@ class SipPhone(Identified):
     )
     webrtc: Mapped[bool] = mapped_column(default=False)
     mac: Mapped[str | None] = stored(
-        replace(MAC, limits={"pattern": "^[0-9A-Fa-f]{12}$", "example": "4EE8A34B56F3"}),
+        BARE_MAC,
         "12 hexadecimal digits",
         "macAddress",
         InRows(
@@ -93,6 +108,7 @@ class SipPhone(Identified):
             "MAC address; null: it has none",
             required=True,
             fixed=True,
+            kind=MAC,
         ),
         dependent=True,
     )
@@ -173,7 +189,7 @@ class SipPhone(Identified):
         default="",
         dependent=True,
     )
-    ip_address: Mapped[str | None] = stored(ADDRESS, "Needed for LOCKED", "ip.address", dependent=True)
+    ip_address: Mapped[str | None] = _address("ip.address", "IP address is invalid", "Needed for LOCKED")
     ip_policy: Mapped[str] = stored(
         POLICY,
         "PHONE: the three above decide from where it registers; DOMAIN: the trusted networks of its domain",
@@ -184,11 +200,13 @@ class SipPhone(Identified):
     """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks decide (decision 3)."""
 
     net_dhcp: Mapped[bool] = stored(FLAG, "", "network.dhcp", default=True, dependent=True)
-    net_ip: Mapped[str | None] = stored(ADDRESS, NEEDED, "network.ipAddress", dependent=True)
-    net_subnet: Mapped[str | None] = stored(ADDRESS, NEEDED, "network.subnet", dependent=True)
-    net_gateway: Mapped[str | None] = stored(ADDRESS, NEEDED, "network.gateway", dependent=True)
-    net_dns1: Mapped[str | None] = stored(ADDRESS, NEEDED, "network.dns1", dependent=True)
-    net_dns2: Mapped[str | None] = stored(ADDRESS, "", "network.dns2", dependent=True)
+    net_ip: Mapped[str | None] = _address("network.ipAddress", "IP address is invalid or missing")
+    net_subnet: Mapped[str | None] = _address(
+        "network.subnet", "Subnet mask is invalid or missing", check=checks.netmask
+    )
+    net_gateway: Mapped[str | None] = _address("network.gateway", "Default gateway is invalid or missing")
+    net_dns1: Mapped[str | None] = _address("network.dns1", "Primary DNS server is invalid or missing")
+    net_dns2: Mapped[str | None] = _address("network.dns2", "Secondary DNS server is invalid", "")
     vlan_id: Mapped[int] = stored(_vlan(4094, "Vlan ID is invalid"), "VLAN, 0 to 4094", "network.vlanId")
     vlan_priority: Mapped[int] = stored(
         _vlan(7, "Vlan priority is invalid"), "VLAN priority, 0 to 7", "network.vlanPriority"
