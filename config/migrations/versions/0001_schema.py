@@ -1,4 +1,4 @@
-"""The whole schema: the tables of config/tables.py, and the views that the SIP side reads.
+"""The whole schema: the tables of config/tables/, and the views that the SIP side reads.
 
 Before the first release it grew in six steps, `config.database` knows their revisions. A database that was
 made by them has the same schema, down to the names of constraints and the defaults of columns.
