@@ -29,5 +29,6 @@ def test_twenty_phones_of_before_register(tmp_path: Path) -> None:
             with UdpPhone(account, site.sip) as phone:
                 assert phone.register().status == 200
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("schema_0001",)]
+        ((revision,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
+        assert revision.startswith("schema_")
         assert database.execute("SELECT count(*) FROM sip_phone WHERE ip_mode = 'LOCKED'").fetchone() == (20,)
