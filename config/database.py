@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from registrar.errors import ConfigurationError
 from registrar.store.vault import Vault
 
-from .operations.models import add_missing_models
+from .models import add_missing_models
 from .tables import Installation
 
 ATTEMPTS: Final = 10
@@ -28,6 +28,11 @@ LOST_RACES: Final = ("40P01", "40001")
 """SQLSTATEs of PostgreSQL: a deadlock, and a transaction that cannot be serialised."""
 MIGRATION_LOCK: Final = 7_225_201
 """Number of the advisory lock of PostgreSQL that a process holds while it migrates."""
+FORMER_HEAD: Final = "0006"
+"""The last of the revisions that one migration replaces; both make the same schema."""
+FORMER: Final = ("0001", "0002", "0003", "0004", "0005")
+LAST_COMMIT: Final = "f16816d"
+"""The last commit that has the migrations from the revisions in FORMER."""
 
 Result = TypeVar("Result")
 
@@ -35,7 +40,8 @@ Result = TypeVar("Result")
 async def migrate(engine: AsyncEngine) -> None:
     """Migrate the schema to the newest version. Several processes may call this at once.
 
-    It is one transaction: SQLite admits one writer (BEGIN IMMEDIATE), PostgreSQL has a lock for it.
+    It is one transaction: SQLite admits one writer (BEGIN IMMEDIATE), PostgreSQL has a lock for it. Raise
+    ConfigurationError if no migration leads from the schema to the newest one.
     """
     async with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -53,8 +59,19 @@ async def schema_problem(engine: AsyncEngine) -> str | None:
         return None
     if revision is None:
         return "the database has no schema yet: run registrar migrate"
-    if revision in {script.revision for script in scripts.walk_revisions()}:
-        return "the schema of the database is old: run registrar migrate"
+    return _dead_end(revision) or "the schema of the database is old: run registrar migrate"
+
+
+def _dead_end(revision: str | None) -> str | None:
+    """Return one line about a schema that this program cannot migrate, or None if it can."""
+    if revision in FORMER:
+        return (
+            f"the schema of the database is too old for this program (revision {revision}): "
+            f"migrate it with commit {LAST_COMMIT} first, the last one that can"
+        )
+    known = {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+    if revision in (None, FORMER_HEAD, *known):
+        return None
     return f"the schema of the database is newer than this program (revision {revision})"
 
 
@@ -122,6 +139,12 @@ def _alembic(connection: Connection | None = None) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
+    revision = _revision(connection)
+    problem = _dead_end(revision)
+    if problem is not None:
+        raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {problem}")
+    if revision == FORMER_HEAD:
+        command.stamp(_alembic(connection), "schema_0001", purge=True)
     command.upgrade(_alembic(connection), "head")
 
 

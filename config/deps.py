@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, TypeVar
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from registrar.store.vault import Vault
 
@@ -20,15 +21,17 @@ from .dialect import speaks_rows
 from .errors import bad_request, level_too_low, too_many_connections
 from .live import Live
 from .media import require_json
-from .operations.audit import Actor
+from .operations.audit import Actor, Work
 from .operations.document import Document
 from .operations.login_budget import Visitor
 from .operations.logins import Logins
 from .operations.passwords import Passwords
 from .operations.people import identify
-from .preconditions import read_condition
+from .preconditions import Target, changing, read_condition
 from .settings import ApiSettings
 from .source import place_of, source_address
+
+Result = TypeVar("Result")
 
 MAX_STREAMS: Final = 5
 """A third of the smallest number of database connections."""
@@ -51,6 +54,16 @@ class Parts:
     logins: Logins
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
+
+    async def change(
+        self, actor: Actor, target: Target | None, do: Callable[[Work], Awaitable[Result]]
+    ) -> Result:
+        """Make a change as `preconditions.changing` does; `target` is the row whose ETag If-Match names."""
+
+        async def work(session: AsyncSession) -> Result:
+            return await do(Work(session, actor, self.passwords, self.vault))
+
+        return await changing(self.engine, actor.condition, target, work)
 
 
 def parts(request: Request) -> Parts:

@@ -62,6 +62,11 @@ def unsupported(message: str, headers: Mapping[str, str] | None = None) -> Refus
     return Refused(Problem(415, "unsupported_media_type", message), headers=headers)
 
 
+def refused(path: str, message: str, check: str, status: int = 409) -> Refused:
+    """Return the refusal of one property, a 409 if it does not fit what is stored."""
+    return Refused(Problem(status, path, message, path, check))
+
+
 def not_found(what: str = "SIP phone") -> Refused:
     """Return the 404 for an id that is unknown, malformed or another customer's; all get the same answer."""
     return Refused(Problem(404, "not_found", f"{what} not found"))

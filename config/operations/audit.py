@@ -1,12 +1,16 @@
-"""The audit log: one row for each change, written in the same transaction as the change."""
+"""A change in progress, and the audit log: one row for each change, written in the same transaction."""
 
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.store.vault import Vault
+
+from .. import clock
 from ..auth import Caller
 from ..preconditions import UNCONDITIONAL, Condition
-from ..tables import AuditLog
+from ..tables import AuditLog, Identified
+from .passwords import Passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +23,47 @@ class Actor:
     """The condition under which the change is made, such as If-Match."""
 
 
-def record(session: AsyncSession, actor: Actor, action: str, table: str, oid: str) -> None:
-    """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""
-    session.add(
-        AuditLog(
-            actor=actor.caller.employee,
-            actor_level=actor.caller.level.name,
-            action=action,
-            table_name=table,
-            row_oid=oid,
-            source_ip=actor.source_ip,
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A change in progress. It runs inside one write transaction, and may be run more than once."""
+
+    session: AsyncSession
+    actor: Actor
+    passwords: Passwords
+    vault: Vault
+
+    @property
+    def caller(self) -> Caller:
+        """Return the caller who makes the change."""
+        return self.actor.caller
+
+    def record(self, action: str, table: str, oid: str) -> None:
+        """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""
+        self.session.add(
+            AuditLog(
+                actor=self.caller.employee,
+                actor_level=self.caller.level.name,
+                action=action,
+                table_name=table,
+                row_oid=oid,
+                source_ip=self.actor.source_ip,
+            )
         )
-    )
+
+    async def create(self, row: Identified) -> None:
+        """Write a new row, and its creation to the audit log."""
+        self.session.add(row)
+        await self.session.flush()
+        self.record("create", row.__tablename__, row.oid)
+
+    async def update(self, row: Identified) -> None:
+        """Write the columns of a row that were changed, and the change to the audit log."""
+        row.updated_at = clock.utc_now()
+        self.record("update", row.__tablename__, row.oid)
+        await self.session.flush()
+
+    async def delete(self, row: Identified) -> None:
+        """Delete a row, and write that to the audit log."""
+        await self.session.delete(row)
+        self.record("delete", row.__tablename__, row.oid)
+        await self.session.flush()

@@ -9,7 +9,7 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import not_found
 from ..tables import OID_LENGTH, Customer
-from .audit import Actor, record
+from .audit import Work
 from .customers import is_named, require_customer, visible
 
 TABLE: Final = "call"
@@ -32,6 +32,6 @@ async def require_sight(session: AsyncSession, caller: Caller, customer: str) ->
         raise not_found("Call")
 
 
-async def record_hangup(session: AsyncSession, actor: Actor, call: str) -> None:
-    """Write to the audit log that the actor ended a call; the call's id is cut to the column's length."""
-    record(session, actor, "delete", TABLE, call[:OID_LENGTH])
+async def record_hangup(work: Work, call: str) -> None:
+    """Write to the audit log that the caller ended a call; the call's id is cut to the column's length."""
+    work.record("delete", TABLE, call[:OID_LENGTH])

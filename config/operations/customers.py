@@ -1,7 +1,6 @@
 """Customers: which of them a caller may see, and how they are created, changed and deleted."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, true, update
@@ -12,20 +11,17 @@ from registrar.model import Change
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..errors import Problem, Refused, not_found, not_your_customer
+from ..checks import Value
+from ..errors import Problem, Refused, not_your_customer, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone
-from .audit import Actor, record
-from .checks import Check, Value, Wrong
+from .audit import Work
 from .ids import new_oid, parse_oid
+from .listing import only
 
-TABLE: Final = Customer.__tablename__
 ACTIVE: Final = "ACTIVE"
 DELETED: Final = "DELETED"
 ON_THE_SIP_SIDE: Final = ("state", "sip_domain")
 """Columns that the view `phone_v1` shows."""
-MAX_DOMAIN: Final = 253
-LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-HOST_NAME: Final = re.compile(rf"(?:{LABEL}\.)*{LABEL}")
 TREE_LOCK: Final = 7_225_202
 """Number of the PostgreSQL advisory lock; the request that holds it may move customers to another parent."""
 
@@ -126,10 +122,16 @@ async def lock_owned(
         .where(table.oid == (parse_oid(oid) or ""), visible(caller))
         .with_for_update(of=table)
     )
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found(what)
-    return found
+    return await only(session, statement, what)
+
+
+async def keys_of(
+    session: AsyncSession, customer: Customer, table: type[Owned] | type[Employee], sent: Iterable[object]
+) -> dict[str, int]:
+    """Return those of the ids `sent` that belong to rows of this customer: id -> primary key."""
+    wanted = {oid for item in sent if (oid := parse_oid(item))}
+    statement = select(table.oid, table.id).where(table.oid.in_(wanted), table.customer_id == customer.id)
+    return dict((await session.execute(statement)).all())
 
 
 async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> Customer:
@@ -139,10 +141,7 @@ async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> C
         .where(Customer.oid == (parse_oid(oid) or ""), visible(caller))
         .with_for_update(of=Customer)
     )
-    customer: Customer | None = await session.scalar(statement)
-    if customer is None:
-        raise not_found("Customer")
-    return customer
+    return (await only(session, statement, "Customer"))[0]
 
 
 async def lock_tree(session: AsyncSession) -> None:
@@ -171,31 +170,15 @@ async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> 
     return found
 
 
-def host_name_check(message: str) -> Check:
-    """Return a check for a host name, which is stored in lower case; an IP address is refused."""
-
-    def check(value: object) -> Value | Wrong:
-        name = value.lower() if isinstance(value, str) else ""
-        last = name.rpartition(".")[2]
-        fits = len(name) <= MAX_DOMAIN and HOST_NAME.fullmatch(name) is not None
-        return name if fits and not last.isdigit() else Wrong(message)
-
-    return check
-
-
-async def create_customer(session: AsyncSession, actor: Actor, columns: Columns) -> Customer:
+async def create_customer(work: Work, columns: Columns) -> Customer:
     """Create a customer and return it. Raise Refused (409) if the SIP domain is taken."""
-    await _refuse_taken_domain(session, columns.get("sip_domain"))
+    await _refuse_taken_domain(work.session, columns.get("sip_domain"))
     customer = Customer(oid=new_oid(), **columns)
-    session.add(customer)
-    await session.flush()
-    record(session, actor, "create", TABLE, customer.oid)
+    await work.create(customer)
     return customer
 
 
-async def update_customer(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
-) -> Change:
+async def update_customer(work: Work, customer: Customer, columns: Columns) -> Change:
     """Change the columns in `columns` and return what changed for the SIP side.
 
     The caller has locked the customer, and also the tree if the customer gets a parent. Raise Refused (409)
@@ -204,57 +187,55 @@ async def update_customer(
     """
     new = {name: value for name, value in columns.items() if getattr(customer, name) != value}
     if "sip_domain" in new:
-        await _refuse_renaming(session, customer)
-        await _refuse_taken_domain(session, new["sip_domain"])
+        await _refuse_renaming(work.session, customer)
+        await _refuse_taken_domain(work.session, new["sip_domain"])
     if "state" in new:
-        _refuse_own(actor.caller, customer, "state", "You cannot change the state of your own customer")
+        _refuse_own(work.caller, customer, "state", "You cannot change the state of your own customer")
     if new.get("parent_customer_id") is not None:
-        await _refuse_circle(session, customer, new["parent_customer_id"])
+        await _refuse_circle(work.session, customer, new["parent_customer_id"])
     if new.get("is_reseller") is False:
-        await _refuse_children(session, customer, "isReseller", "The reseller has customers")
+        await _refuse_children(work.session, customer, "isReseller", "The reseller has customers")
     for name, value in new.items():
         setattr(customer, name, value)
     shown = any(name in new for name in ON_THE_SIP_SIDE)
     if shown:
         customer.version += 1
-    customer.updated_at = clock.utc_now()
-    record(session, actor, "update", TABLE, customer.oid)
-    await session.flush()
+    await work.update(customer)
     return Change(customer=customer.oid) if shown else Change()
 
 
-async def delete_customer(session: AsyncSession, actor: Actor, customer: Customer) -> Change:
+async def delete_customer(work: Work, customer: Customer) -> Change:
     """Mark a locked customer as deleted, and return what changed for the SIP side.
 
     Free its domain, its MAC addresses and its logins, and void the tokens of its people. Raise Refused (409)
     for the caller's own customer, and for a reseller that has customers.
     """
-    _refuse_own(actor.caller, customer, "id", "You cannot delete your own customer")
-    await _refuse_children(session, customer, "id", "The reseller has customers: delete them first")
+    _refuse_own(work.caller, customer, "id", "You cannot delete your own customer")
+    await _refuse_children(work.session, customer, "id", "The reseller has customers: delete them first")
     customer.state, customer.sip_domain = DELETED, None
     customer.version += 1
     customer.updated_at = now = clock.utc_now()
     phones = update(SipPhone).where(SipPhone.customer_id == customer.id, SipPhone.mac.is_not(None))
-    await session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
+    await work.session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
     people = select(Employee.id).where(Employee.customer_id == customer.id)
     tokens = update(EmployeeToken).where(
         EmployeeToken.employee_id.in_(people), EmployeeToken.revoked_at.is_(None)
     )
-    await session.execute(tokens.values(revoked_at=now, updated_at=now))
-    await session.execute(
+    await work.session.execute(tokens.values(revoked_at=now, updated_at=now))
+    await work.session.execute(
         update(Employee)
         .where(Employee.customer_id == customer.id)
         .values(state=DELETED, login_email=None, version=Employee.version + 1, updated_at=now)
     )
-    record(session, actor, "delete", TABLE, customer.oid)
-    await session.flush()
+    work.record("delete", Customer.__tablename__, customer.oid)
+    await work.session.flush()
     return Change(customer=customer.oid)
 
 
 async def _refuse_taken_domain(session: AsyncSession, domain: object) -> None:
     statement = select(Customer.id).where(Customer.sip_domain == domain)
     if isinstance(domain, str) and await session.scalar(statement) is not None:
-        raise _conflict("sipDomain", f"The domain {domain} belongs to a customer already", "unique")
+        raise refused("sipDomain", f"The domain {domain} belongs to a customer already", "unique")
 
 
 async def _refuse_renaming(session: AsyncSession, customer: Customer) -> None:
@@ -264,13 +245,13 @@ async def _refuse_renaming(session: AsyncSession, customer: Customer) -> None:
     )
     users = await session.scalar(statement)
     if users:
-        raise _conflict("sipDomain", f"{users} SIP users register with this domain", "allowed")
+        raise refused("sipDomain", f"{users} SIP users register with this domain", "allowed")
 
 
 async def _refuse_circle(session: AsyncSession, customer: Customer, parent: object) -> None:
     statement = select(Customer.id).where(above(Customer.id == parent), Customer.id == customer.id)
     if await session.scalar(statement) is not None:
-        raise _conflict("parentReseller", "The reseller is the customer itself, or below it", "allowed")
+        raise refused("parentReseller", "The reseller is the customer itself, or below it", "allowed")
 
 
 async def _refuse_children(session: AsyncSession, customer: Customer, code: str, message: str) -> None:
@@ -278,13 +259,9 @@ async def _refuse_children(session: AsyncSession, customer: Customer, code: str,
         Customer.parent_customer_id == customer.id, Customer.state != DELETED
     )
     if await session.scalar(statement):
-        raise _conflict(code, message, "allowed")
+        raise refused(code, message, "allowed")
 
 
 def _refuse_own(caller: Caller, customer: Customer, code: str, message: str) -> None:
     if caller.level < AccessLevel.RESELLER_ADMIN and customer.oid == caller.customer:
-        raise _conflict(code, message, "allowed")
-
-
-def _conflict(code: str, message: str, check: str) -> Refused:
-    return Refused(Problem(409, code, message, code, check))
+        raise refused(code, message, "allowed")

@@ -1,6 +1,6 @@
 """The demo tenant: created once and found later, so that a new installation has phones that can register."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -14,11 +14,12 @@ from ..auth import issue_token
 from ..database import writing
 from ..errors import Refused
 from ..ice import ice_servers
+from ..models import GENERIC, MODELS, WEBRTC
 from ..settings import ApiSettings
 from ..tables import Customer, Employee, Extension, SipPhone
 from . import numbers
 from .ids import new_oid
-from .models import GENERIC, MODELS, WEBRTC, find_model
+from .models import find_model
 from .phones.write import new_phone
 
 NAME: Final = "Demo"
@@ -31,6 +32,7 @@ INSTANCE: Final = "demo-browser"
 TOKEN_MINUTES: Final = 24 * 60
 
 Json = dict[str, object]
+Added = TypeVar("Added", Customer, Employee, Extension, SipPhone)
 
 
 async def demo_tenant(engine: AsyncEngine, settings: ApiSettings, vault: Vault) -> Json:
@@ -97,74 +99,53 @@ def _phone_json(phone: SipPhone, extension: Extension, customer: Customer, vault
 
 
 async def _customer(session: AsyncSession, domain: str) -> Customer:
-    customer = await session.scalar(select(Customer).where(Customer.sip_domain == domain))
-    if customer is None:
-        customer = Customer(oid=new_oid(), name=NAME, sip_domain=domain, sip_display_name=NAME)
-        session.add(customer)
-        await session.flush()
-    return customer
+    there = select(Customer).where(Customer.sip_domain == domain)
+    return await session.scalar(there) or await _added(
+        session, Customer(oid=new_oid(), name=NAME, sip_domain=domain, sip_display_name=NAME)
+    )
 
 
 async def _employee(session: AsyncSession, customer: Customer) -> Employee:
-    statement = (
-        select(Employee)
-        .where(
-            Employee.customer_id == customer.id, Employee.access_level == "ADMIN", Employee.state == "ACTIVE"
-        )
-        .order_by(Employee.id)
-        .limit(1)
+    there = select(Employee).where(
+        Employee.customer_id == customer.id, Employee.access_level == "ADMIN", Employee.state == "ACTIVE"
     )
-    employee = await session.scalar(statement)
-    if employee is None:
-        employee = Employee(
-            oid=new_oid(), customer_id=customer.id, name=PEOPLE[0][1], access_level=AccessLevel.ADMIN.name
-        )
-        session.add(employee)
-        await session.flush()
-    return employee
+    level = AccessLevel.ADMIN.name
+    return await session.scalar(there.order_by(Employee.id).limit(1)) or await _added(
+        session, Employee(oid=new_oid(), customer_id=customer.id, name=PEOPLE[0][1], access_level=level)
+    )
 
 
 async def _extension(session: AsyncSession, customer: Customer, number: str, name: str) -> Extension:
-    statement = select(Extension).where(Extension.customer_id == customer.id, Extension.number == number)
-    extension = await session.scalar(statement)
-    if extension is None:
-        extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
-        await numbers.claim(session, customer.id, number, "extension", extension.oid)
-        session.add(extension)
-        await session.flush()
-    return extension
+    there = select(Extension).where(Extension.customer_id == customer.id, Extension.number == number)
+    found = await session.scalar(there)
+    if found is not None:
+        return found
+    extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
+    await numbers.claim(session, customer.id, number, "extension", extension.oid)
+    return await _added(session, extension)
 
 
 async def _phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
-    model = await _model(session, GENERIC)
-    statement = (
-        select(SipPhone)
-        .where(SipPhone.extension_id == extension.id, SipPhone.model_id == model)
-        .where(SipPhone.mac.is_(None), SipPhone.instance_id.is_(None))
-        .order_by(SipPhone.id)
-        .limit(1)
+    columns = {"extension_id": extension.id, "model_id": await _model(session, GENERIC)}
+    there = select(SipPhone).filter_by(**columns, mac=None, instance_id=None).order_by(SipPhone.id).limit(1)
+    return await session.scalar(there) or await _added(
+        session, new_phone(vault, customer_id=extension.customer_id, **columns)
     )
-    return await session.scalar(statement) or await _new_phone(session, extension, vault, model_id=model)
 
 
 async def _webrtc_phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
-    statement = select(SipPhone).where(
-        SipPhone.extension_id == extension.id, SipPhone.instance_id == INSTANCE
+    columns = {"extension_id": extension.id, "instance_id": INSTANCE}
+    model = await _model(session, WEBRTC)
+    return await session.scalar(select(SipPhone).filter_by(**columns)) or await _added(
+        session,
+        new_phone(vault, customer_id=extension.customer_id, model_id=model, webrtc=True, **columns),
     )
-    phone = await session.scalar(statement)
-    if phone is None:
-        model = await _model(session, WEBRTC)
-        phone = await _new_phone(session, extension, vault, model_id=model, instance_id=INSTANCE, webrtc=True)
-    return phone
 
 
-async def _new_phone(
-    session: AsyncSession, extension: Extension, vault: Vault, **columns: object
-) -> SipPhone:
-    phone = new_phone(vault, customer_id=extension.customer_id, extension_id=extension.id, **columns)
-    session.add(phone)
+async def _added(session: AsyncSession, row: Added) -> Added:
+    session.add(row)
     await session.flush()
-    return phone
+    return row
 
 
 async def _model(session: AsyncSession, key: str) -> int:

@@ -1,7 +1,6 @@
 """PBX devices of the row dialect: phones with a name, a MAC address and a user."""
 
 import hashlib
-import re
 import secrets
 from typing import Final
 
@@ -9,48 +8,32 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
-from registrar.store.vault import Vault
 
 from .. import clock
-from ..errors import Problem, Refused
+from ..checks import Value
+from ..errors import refused
 from ..tables import Customer, Extension, SipPhone
-from .audit import Actor, record
-from .checks import Check, Value, Wrong
+from .audit import Work
 from .models import GENERIC, find_model
 from .phones.write import leave_extension, new_phone
 
-TABLE: Final = SipPhone.__tablename__
 TOKEN_LENGTH: Final = 25
 """Length of a `pbxDeviceToken`: 100 bits."""
-MAC: Final = re.compile(r"([0-9A-Fa-f]{2})([:-]?)([0-9A-Fa-f]{2}\2){4}[0-9A-Fa-f]{2}")
 
 
-def mac_check(message: str) -> Check:
-    """Return a check for a MAC address with colons, dashes or neither; it is stored as 12 capital digits."""
-
-    def check(value: object) -> Value | Wrong:
-        if not isinstance(value, str) or MAC.fullmatch(value) is None:
-            return Wrong(message)
-        return re.sub("[:-]", "", value).upper()
-
-    return check
-
-
-async def create_device(
-    session: AsyncSession, actor: Actor, customer: Customer, name: Value, mac: Value, vault: Vault
-) -> SipPhone:
+async def create_device(work: Work, customer: Customer, name: Value, mac: Value) -> SipPhone:
     """Create a device of the generic model and return it; its source rule is the domain's networks (D7).
 
     Raise Refused (409) if a phone of any customer has the MAC address.
     """
-    if await session.scalar(select(SipPhone.id).where(SipPhone.mac == mac).limit(1)) is not None:
+    if await work.session.scalar(select(SipPhone.id).where(SipPhone.mac == mac).limit(1)) is not None:
         message = "A device with the same MAC address exists already"
-        raise Refused(Problem(409, "deviceMacAddress", message, "deviceMacAddress", "unique"))
-    model = await find_model(session, GENERIC)
+        raise refused("deviceMacAddress", message, "unique")
+    model = await find_model(work.session, GENERIC)
     if model is None:
         raise LookupError("the generic model is not in the database")
     device = new_phone(
-        vault,
+        work.vault,
         customer_id=customer.id,
         model_id=model.id,
         device_name=name,
@@ -58,41 +41,40 @@ async def create_device(
         mac_slot=0,
         ip_policy="DOMAIN",
     )
-    session.add(device)
-    await session.flush()
-    record(session, actor, "create", TABLE, device.oid)
+    await work.create(device)
     return device
 
 
-async def rename_device(session: AsyncSession, actor: Actor, device: SipPhone, name: Value) -> None:
+async def rename_device(work: Work, device: SipPhone, name: Value) -> None:
     """Give the device another name, or none."""
     device.device_name = name if isinstance(name, str) else None
-    await _changed(session, actor, device)
+    await _changed(work, device)
 
 
-async def link_device(session: AsyncSession, actor: Actor, device: SipPhone, user: Extension) -> str:
+async def link_device(work: Work, device: SipPhone, user: Extension) -> str:
     """Assign the device to the user and return its new token, which is stored only as a hash (D27, D28).
 
     Raise Refused (409) if the device belongs to another user, or if the user has another one with the same
     WebRTC instance.
     """
     if device.extension_id not in (None, user.id):
-        raise _taken("The device belongs to another user")
-    if device.extension_id is None and await _has_instance(session, user, device.instance_id):
-        raise _taken("Another device of the user belongs to the same instance")
+        raise refused("pbxDeviceId", "The device belongs to another user", "unique")
+    if device.extension_id is None and await _has_instance(work.session, user, device.instance_id):
+        message = "Another device of the user belongs to the same instance"
+        raise refused("pbxDeviceId", message, "unique")
     token = secrets.token_hex(TOKEN_LENGTH)[:TOKEN_LENGTH]
     device.extension_id = user.id
     device.device_token_sha256 = token_digest(token)
     device.linked_at = clock.utc_now()
-    await _changed(session, actor, device)
+    await _changed(work, device)
     return token
 
 
-async def unlink_device(session: AsyncSession, actor: Actor, device: SipPhone) -> Change:
+async def unlink_device(work: Work, device: SipPhone) -> Change:
     """Take the device away from its user, void its token, and return what changed for the SIP side."""
-    await leave_extension(session, device)
+    await leave_extension(work.session, device)
     device.extension_id = None
-    await _changed(session, actor, device)
+    await _changed(work, device)
     return Change(phones=(device.oid,))
 
 
@@ -108,12 +90,7 @@ async def _has_instance(session: AsyncSession, user: Extension, instance: str | 
     return await session.scalar(statement) is not None
 
 
-async def _changed(session: AsyncSession, actor: Actor, device: SipPhone) -> None:
+async def _changed(work: Work, device: SipPhone) -> None:
     device.version += 1
-    device.updated_at = device.config_saved_at = clock.utc_now()
-    record(session, actor, "update", TABLE, device.oid)
-    await session.flush()
-
-
-def _taken(message: str) -> Refused:
-    return Refused(Problem(409, "pbxDeviceId", message, "pbxDeviceId", "unique"))
+    device.config_saved_at = clock.utc_now()
+    await work.update(device)

@@ -2,7 +2,6 @@
 
 import secrets
 import string
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
@@ -11,51 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, hash_token
-from ..errors import Problem, Refused, level_too_low, not_found, not_your_property
+from ..checks import Value
+from ..errors import Refused, level_too_low, not_your_property, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
-from .audit import Actor, record
-from .checks import Check, Value, Wrong, is_clean, is_email
+from .audit import Work
 from .customers import ACTIVE, DELETED, missing_customer, visible
+from .draft import Columns
 from .ids import new_oid, parse_oid
-from .logins import as_email
-from .passwords import MAX_PASSWORD, Passwords
+from .listing import only
 
-TABLE: Final = Employee.__tablename__
-TOKEN_TABLE: Final = EmployeeToken.__tablename__
 MAX_TOKENS: Final = 100
 """Limit of tokens that are in force for one employee; more machines cannot be told apart."""
 TOKEN_ALPHABET: Final = string.ascii_lowercase + string.digits
 TOKEN_LENGTH: Final = 48
 VOIDS_TOKENS: Final = ("access_level", "state", "login_email", "ip_restriction", "password_hash")
 """Columns whose change voids every token that was issued before."""
-
-Columns = Mapping[str, Value]
-"""Checked values by column; also `password`, which is not a column and is stored as a hash."""
-
-
-def email_check(message: str) -> Check:
-    """Return a check for an e-mail address, which is stored in lower case.
-
-    No accepted address has a colon, which HTTP Basic could not send: only a quoted local part may have one,
-    and quoted local parts are refused.
-    """
-
-    def check(value: object) -> Value | Wrong:
-        email = as_email(value) if isinstance(value, str) and is_clean(value) else ""
-        return email if is_email(email) else Wrong(message)
-
-    return check
-
-
-def password_check(message: str) -> Check:
-    """Return a check for a text that can be a password; its strength is checked when it is written."""
-
-    def check(value: object) -> Value | Wrong:
-        if not isinstance(value, str) or not is_clean(value):
-            return Wrong(message)
-        return value if 0 < len(value) <= MAX_PASSWORD else Wrong(message, "range")
-
-    return check
 
 
 async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> Employee:
@@ -66,128 +35,108 @@ async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> E
         .where(Employee.oid == (parse_oid(oid) or ""), Employee.state != DELETED, visible(caller))
         .with_for_update(of=Employee)
     )
-    employee: Employee | None = await session.scalar(statement)
-    if employee is None:
-        raise not_found("Employee")
-    return employee
+    return (await only(session, statement, "Employee"))[0]
 
 
-async def create_employee(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
-) -> Employee:
+async def create_employee(work: Work, customer: Customer, columns: Columns) -> Employee:
     """Create an employee and return it.
 
     Raise Refused: 403 for a level above the caller's own, 404 for a customer that is not active, 409 for a
     login that is taken.
     """
-    _refuse_granting(actor.caller, columns.get("access_level"))
+    _refuse_granting(work.caller, columns.get("access_level"))
     state = select(Customer.state).where(Customer.id == customer.id).with_for_update(read=True)
-    if await session.scalar(state) != ACTIVE:  # deleted a moment ago: the new login would never be freed
+    if await work.session.scalar(state) != ACTIVE:  # deleted a moment ago: the new login would never be freed
         raise Refused(missing_customer())
     employee = Employee(oid=new_oid(), customer_id=customer.id)
-    await _write(session, employee, columns, passwords)
-    session.add(employee)
-    await session.flush()
-    record(session, actor, "create", TABLE, employee.oid)
+    await _write(work, employee, columns)
+    await work.create(employee)
     return employee
 
 
-async def update_employee(
-    session: AsyncSession, actor: Actor, employee: Employee, columns: Columns, passwords: Passwords
-) -> None:
+async def update_employee(work: Work, employee: Employee, columns: Columns) -> None:
     """Change the columns in `columns` of a locked employee. Raise Refused as `create_employee` does."""
-    _refuse_level(actor.caller, employee.access_level)
-    _refuse_granting(actor.caller, columns.get("access_level"))
+    _refuse_level(work.caller, employee.access_level)
+    _refuse_granting(work.caller, columns.get("access_level"))
     before = [getattr(employee, name) for name in VOIDS_TOKENS]
-    await _write(session, employee, columns, passwords)
+    await _write(work, employee, columns)
     if before != [getattr(employee, name) for name in VOIDS_TOKENS]:
         employee.version += 1
-    employee.updated_at = clock.utc_now()
-    record(session, actor, "update", TABLE, employee.oid)
-    await session.flush()
+    await work.update(employee)
 
 
-async def delete_employee(session: AsyncSession, actor: Actor, employee: Employee) -> None:
+async def delete_employee(work: Work, employee: Employee) -> None:
     """Delete a locked employee and its tokens; its extensions stay, without an employee.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 for the caller itself.
     """
-    _refuse_level(actor.caller, employee.access_level)
-    if employee.oid == actor.caller.employee:
-        raise Refused(Problem(409, "id", "You cannot delete yourself", "id", "allowed"))
+    _refuse_level(work.caller, employee.access_level)
+    if employee.oid == work.caller.employee:
+        raise refused("id", "You cannot delete yourself", "allowed")
     now = clock.utc_now()
-    await session.execute(
+    await work.session.execute(
         update(Extension)
         .where(Extension.employee_id == employee.id)
         .values(employee_id=None, is_primary=False, version=Extension.version + 1, updated_at=now)
     )
-    await session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
-    await session.delete(employee)
-    record(session, actor, "delete", TABLE, employee.oid)
-    await session.flush()
+    await work.session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
+    await work.delete(employee)
 
 
-async def create_token(
-    session: AsyncSession, actor: Actor, employee: Employee, note: str | None
-) -> tuple[EmployeeToken, str]:
+async def create_token(work: Work, employee: Employee, note: str | None) -> tuple[EmployeeToken, str]:
     """Create a token with all rights of a locked employee; return it and its text, which is not stored.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 if there are too many tokens.
     """
-    _refuse_level(actor.caller, employee.access_level)
+    _refuse_level(work.caller, employee.access_level)
     there = select(func.count()).where(
         EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
     )
-    if (await session.scalar(there) or 0) >= MAX_TOKENS:
-        raise Refused(Problem(409, "token", f"The employee has {MAX_TOKENS} tokens", "token", "range"))
+    if (await work.session.scalar(there) or 0) >= MAX_TOKENS:
+        raise refused("token", f"The employee has {MAX_TOKENS} tokens", "range")
     text = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
     token = EmployeeToken(oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note)
-    session.add(token)
-    await session.flush()
-    record(session, actor, "create", TOKEN_TABLE, token.oid)
+    await work.create(token)
     return token, text
 
 
-async def revoke_token(session: AsyncSession, actor: Actor, employee: Employee, oid: object) -> None:
+async def revoke_token(work: Work, employee: Employee, oid: object) -> None:
     """Revoke a token.
 
     Raise Refused: 403 for an employee above the caller's own level, 404 if there is no such token.
     """
-    _refuse_level(actor.caller, employee.access_level)
+    _refuse_level(work.caller, employee.access_level)
     statement = select(EmployeeToken).where(
         EmployeeToken.oid == (parse_oid(oid) or ""),
         EmployeeToken.employee_id == employee.id,
         EmployeeToken.revoked_at.is_(None),
     )
-    token = await session.scalar(statement.with_for_update())
-    if token is None:
-        raise not_found("Token")
+    (token,) = await only(work.session, statement.with_for_update(), "Token")
     token.revoked_at = token.updated_at = clock.utc_now()
-    record(session, actor, "delete", TOKEN_TABLE, token.oid)
+    work.record("delete", EmployeeToken.__tablename__, token.oid)
 
 
-async def _write(session: AsyncSession, employee: Employee, columns: Columns, passwords: Passwords) -> None:
+async def _write(work: Work, employee: Employee, columns: Columns) -> None:
     email = columns.get("login_email")
     if email is not None and email != employee.login_email:
-        await _refuse_taken_login(session, email)
+        await _refuse_taken_login(work.session, email)
     for name, value in columns.items():
         if name != "password":
             setattr(employee, name, value)
     if "password" in columns:
         password = columns["password"]
         if isinstance(password, str):
-            customer = await session.get(Customer, employee.customer_id)
+            customer = await work.session.get(Customer, employee.customer_id)
             names = (employee.login_email, employee.name, employee.first_name, employee.last_name)
             about = (*names, customer.name if customer is not None else None)
-            await passwords.refuse_weak(password, "password", about)
-        employee.password_hash = await passwords.hashed(password) if isinstance(password, str) else None
+            await work.passwords.refuse_weak(password, "password", about)
+        employee.password_hash = await work.passwords.hashed(password) if isinstance(password, str) else None
 
 
 async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:
     with session.no_autoflush:
         if await session.scalar(select(Employee.id).where(Employee.login_email == email)) is not None:
-            message = "Another employee logs in with this address"
-            raise Refused(Problem(409, "emailAddress", message, "emailAddress", "unique"))
+            raise refused("emailAddress", "Another employee logs in with this address", "unique")
 
 
 def _refuse_level(caller: Caller, level: str) -> None:

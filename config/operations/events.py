@@ -161,16 +161,10 @@ def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
 
 
 def _watched(
-    oid: str,
-    loaded: datetime | None,
-    saved: datetime | None,
-    state: str,
-    mode: str,
-    countries: str,
-    address: str | None,
-    policy: str,
+    oid: str, loaded: datetime | None, saved: datetime | None, state: str, mode: str, *where: str | None
 ) -> Watched:
-    rule = Circumstances(state == ACTIVE, IpMode(mode), countries, address or "", policy == "DOMAIN")
+    countries, address, policy = where
+    rule = Circumstances(state == ACTIVE, IpMode(mode), countries or "", address or "", policy == "DOMAIN")
     return Watched(oid, loaded, saved, rule)
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 
 from sqlalchemy import ColumnElement, Row, Select, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+
+from ..errors import not_found
+
+Columns = TypeVarTuple("Columns")
 
 MAX_FILTER: Final = 256
 """Limit of the text of a filter; no filtered property is longer."""
@@ -51,3 +55,11 @@ async def read_page(
     order = sorts.get(page.sort) or next(iter(sorts.values()))
     paged = statement.order_by(*order, last).offset(page.offset).limit(page.limit)
     return total, (await session.execute(paged)).all()
+
+
+async def only(session: AsyncSession, statement: Select[*Columns], what: str) -> Row[*Columns]:
+    """Return the only row of a statement. Raise Refused (404: `what` is not found) if there is none."""
+    found = (await session.execute(statement)).one_or_none()
+    if found is None:
+        raise not_found(what)
+    return found

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,15 +11,11 @@ from registrar.store.script_runner import Runner
 
 from ..access import AccessLevel
 from ..auth import Login, wrong_login
+from ..checks import as_login
 from ..errors import Refused
-from ..tables import SHORT_TEXT
-from .checks import is_clean
 from .login_budget import LoginBudget, Visitor
 from .passwords import Passwords
 from .people import Person, find_login, refuse_address
-
-NOBODYS_LOGIN: Final = ""
-"""A login that no employee has."""
 
 
 class Logins:
@@ -49,7 +44,7 @@ class Logins:
         learns that its address is refused. With `remember`, a password that was right a moment ago is not
         hashed again.
         """
-        email = as_email(login.email)
+        email = as_login(login.email)
         person = await self._find(email) if remember else None
         if person is None or not self._passwords.remembers(
             person.password_hash, login.password, _state(person)
@@ -110,12 +105,6 @@ class Logins:
     async def _find(self, email: str) -> Person | None:
         async with self._engine.connect() as connection:
             return await find_login(connection, email)
-
-
-def as_email(text: str) -> str:
-    """Return the login as it is stored, or NOBODYS_LOGIN if no employee can have it."""
-    email = text.strip().lower()
-    return email if len(email) <= SHORT_TEXT and is_clean(email) else NOBODYS_LOGIN
 
 
 def _state(person: Person) -> str:

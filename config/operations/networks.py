@@ -1,7 +1,8 @@
-"""Trusted networks: from where the SIP users and devices of a customer may register (decision 3)."""
+"""Trusted networks: from where the SIP users and devices of a customer may register (decision 3).
 
-import re
-from collections.abc import Mapping
+Each change increments the customer's version, because the view `phone_v1` shows networks with every user.
+"""
+
 from typing import Final
 
 from sqlalchemy import func, select
@@ -10,71 +11,43 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registrar.model import Change
 from registrar.rules.access import network as parse_network
 
-from .. import clock
-from ..errors import Problem, Refused
+from ..errors import refused
 from ..tables import Customer, TrustedNetwork
-from .audit import Actor, record
-from .checks import Check, Value, Wrong
+from .audit import Work
+from .draft import Columns
 from .ids import new_oid
 
-TABLE: Final = TrustedNetwork.__tablename__
 MAX_NETWORKS: Final = 500
 """Limit of networks of one customer: the SIP side reads all of them with each of its users."""
-CIDR: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
-
-Columns = Mapping[str, Value]
-"""Checked values by column; the network itself is in `network_as_sent` only."""
 
 
-def network_check(message: str) -> Check:
-    """Return a check for a network in CIDR form; host bits are ignored (D33), and a /0 is refused."""
-
-    def check(value: object) -> Value | Wrong:
-        text = value.strip(" ") if isinstance(value, str) else ""
-        if CIDR.fullmatch(text) is None:
-            return Wrong(message)
-        try:
-            parsed = parse_network(text)
-        except ValueError:
-            return Wrong(message)
-        return text if parsed.prefixlen else Wrong(f"{message}: it must not be every address", "range")
-
-    return check
-
-
-async def create_network(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns
-) -> TrustedNetwork:
+async def create_network(work: Work, customer: Customer, columns: Columns) -> TrustedNetwork:
     """Add a network to a customer that is locked against other writers, and return it.
 
     Raise Refused (409) if the customer has this network already, or has too many.
     """
     counted = select(func.count(TrustedNetwork.id)).where(TrustedNetwork.customer_id == customer.id)
-    if (await session.scalar(counted) or 0) >= MAX_NETWORKS:
-        message = f"There are {MAX_NETWORKS} networks already"
-        raise Refused(Problem(409, "network", message, "network", "range"))
+    if (await work.session.scalar(counted) or 0) >= MAX_NETWORKS:
+        raise refused("network", f"There are {MAX_NETWORKS} networks already", "range")
     network = TrustedNetwork(oid=new_oid(), customer_id=customer.id)
-    await _write(session, network, columns)
-    session.add(network)
-    return await _changed(session, actor, "create", customer, network)
+    await _write(work.session, network, columns)
+    customer.version += 1
+    await work.create(network)
+    return network
 
 
-async def update_network(
-    session: AsyncSession, actor: Actor, customer: Customer, network: TrustedNetwork, columns: Columns
-) -> Change:
+async def update_network(work: Work, customer: Customer, network: TrustedNetwork, columns: Columns) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused (409) if the network is taken."""
-    await _write(session, network, columns)
-    network.updated_at = clock.utc_now()
-    await _changed(session, actor, "update", customer, network)
+    await _write(work.session, network, columns)
+    customer.version += 1
+    await work.update(network)
     return Change(customer=customer.oid)
 
 
-async def delete_network(
-    session: AsyncSession, actor: Actor, customer: Customer, network: TrustedNetwork
-) -> Change:
+async def delete_network(work: Work, customer: Customer, network: TrustedNetwork) -> Change:
     """Delete the network; return what changed. Without networks users may register from anywhere."""
-    await session.delete(network)
-    await _changed(session, actor, "delete", customer, network)
+    customer.version += 1
+    await work.delete(network)
     return Change(customer=customer.oid)
 
 
@@ -96,15 +69,4 @@ async def _refuse_taken(session: AsyncSession, network: TrustedNetwork, canonica
         TrustedNetwork.oid != network.oid,
     )
     if await session.scalar(statement) is not None:
-        message = f"The network {canonical} is there already"
-        raise Refused(Problem(409, "network", message, "network", "unique"))
-
-
-async def _changed(
-    session: AsyncSession, actor: Actor, action: str, customer: Customer, network: TrustedNetwork
-) -> TrustedNetwork:
-    """Record the change and increment the customer's version: `phone_v1` shows networks with every user."""
-    customer.version += 1
-    record(session, actor, action, TABLE, network.oid)
-    await session.flush()
-    return network
+        raise refused("network", f"The network {canonical} is there already", "unique")

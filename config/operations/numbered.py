@@ -6,52 +6,41 @@ from typing import Final, TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .. import clock
 from ..tables import Customer, Queue, QueueMember, SipGroup
 from . import numbers
-from .audit import Actor, record
-from .checks import Value
+from .audit import Work
+from .draft import Columns
 from .ids import new_oid
 from .numbers import Kind
 from .revisions import revise, revise_all
 
-Columns = Mapping[str, Value]
-"""Checked values by column."""
 Numbered = TypeVar("Numbered", SipGroup, Queue)
 
 KINDS: Final[Mapping[type[SipGroup] | type[Queue], Kind]] = {SipGroup: "group", Queue: "queue"}
 
 
-async def create(
-    session: AsyncSession, actor: Actor, table: type[Numbered], customer: Customer, columns: Columns
-) -> Numbered:
+async def create(work: Work, table: type[Numbered], customer: Customer, columns: Columns) -> Numbered:
     """Create a group or a queue without members and return it. Raise Refused (409) if its number is taken."""
     row = table(oid=new_oid(), customer_id=customer.id)
-    await _write(session, row, columns)
-    session.add(row)
-    await session.flush()
-    record(session, actor, "create", table.__tablename__, row.oid)
+    await _write(work.session, row, columns)
+    await work.create(row)
     return row
 
 
-async def update(session: AsyncSession, actor: Actor, row: SipGroup | Queue, columns: Columns) -> None:
+async def update(work: Work, row: SipGroup | Queue, columns: Columns) -> None:
     """Change the columns in `columns`. Raise Refused (409) for a number that is taken."""
-    await _write(session, row, columns)
-    row.updated_at = clock.utc_now()
+    await _write(work.session, row, columns)
     revise(row)
-    record(session, actor, "update", row.__tablename__, row.oid)
-    await session.flush()
+    await work.update(row)
 
 
-async def delete(session: AsyncSession, actor: Actor, row: SipGroup | Queue) -> None:
+async def delete(work: Work, row: SipGroup | Queue) -> None:
     """Delete the group or queue and its memberships; softkeys that point to it stop working."""
-    await numbers.release(session, row.oid)
+    await numbers.release(work.session, row.oid)
     if isinstance(row, SipGroup):
         of_group = select(QueueMember.queue_id).where(QueueMember.group_id == row.id)
-        await revise_all(session, Queue, Queue.id.in_(of_group))
-    await session.delete(row)
-    record(session, actor, "delete", row.__tablename__, row.oid)
-    await session.flush()
+        await revise_all(work.session, Queue, Queue.id.in_(of_group))
+    await work.delete(row)
 
 
 async def _write(session: AsyncSession, row: SipGroup | Queue, columns: Columns) -> None:

@@ -1,16 +1,14 @@
 """The numbers of a customer's dial plan: extensions, groups and queues share one table of them."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..errors import Problem, Refused
+from ..errors import refused
 from ..tables import Number
 
 Kind = Literal["extension", "group", "queue"]
-
-PROPERTY: Final = "number"
 
 
 async def claim(session: AsyncSession, customer: int, number: str, kind: Kind, ref: str) -> None:
@@ -23,8 +21,7 @@ async def claim(session: AsyncSession, customer: int, number: str, kind: Kind, r
     if owner is not None and owner.ref == ref:
         return
     if owner is not None:
-        message = f"The number {number} is in use by another {owner.kind}"
-        raise Refused(Problem(409, PROPERTY, message, PROPERTY, "unique"))
+        raise refused("number", f"The number {number} is in use by another {owner.kind}", "unique")
     await release(session, ref)
     session.add(Number(customer_id=customer, number=number, kind=kind, ref=ref))
     await session.flush()

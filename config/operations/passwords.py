@@ -11,15 +11,12 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from .. import clock
-from ..errors import Problem, Refused, too_many
+from ..checks import MAX_PASSWORD as MAX_PASSWORD
+from ..errors import refused, too_many
 from .turns import Crowded, FairTurns
 from .weakness import weakness
 
 LEAST_LENGTH: Final = 10
-STRENGTH: Final = "At least 10 characters (REGISTRAR_PASSWORD_LENGTH), and not one that is guessed first"
-"""Text for the API documentation of each password."""
-MAX_PASSWORD: Final = 1_024
-"""Limit of a password; a longer one only costs computing time."""
 AT_ONCE: Final = 2
 """Checks that run at the same time. Each takes 64 MiB and some 50 ms of a core; more would only wait."""
 CROWDED_SECONDS: Final = 2
@@ -56,7 +53,7 @@ class Passwords:
         problem = await self.weakness(password, about)
         if problem is not None:
             check = "range" if len(password) < self._least else "allowed"
-            raise Refused(Problem(422, path, problem, path, check))
+            raise refused(path, problem, check, 422)
 
     async def weakness(self, password: str, about: Iterable[str | None]) -> str | None:
         """Return what is wrong with a password, or None; this takes some milliseconds of a core."""

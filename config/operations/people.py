@@ -1,6 +1,7 @@
 """The person who sends a request."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final
 
 from sqlalchemy import Select, bindparam, select
@@ -8,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ..access import AccessLevel
 from ..auth import Caller, Claims, ServiceToken, invalid_token
+from ..checks import address as parse_address
+from ..checks import networks
 from ..errors import Refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
 from .ids import parse_oid
-from .restrictions import allows
 
 ACTIVE: Final = "ACTIVE"
 
@@ -23,12 +25,17 @@ class Person:
     employee: str
     customer: str
     name: str
-    level: AccessLevel
+    level_name: str
     version: int
     state: str
     customer_state: str
     ip_restriction: str | None
     password_hash: str | None = field(repr=False)
+
+    @property
+    def level(self) -> AccessLevel:
+        """Return the access level; an unknown one is the lowest."""
+        return AccessLevel.__members__.get(self.level_name, AccessLevel.NO_LOGIN)
 
     def caller(self) -> Caller:
         """Return the caller: this person with all its rights."""
@@ -93,7 +100,12 @@ async def find_login(connection: AsyncConnection, email: str) -> Person | None:
 
 def refuse_address(person: Person, address: str) -> None:
     """Raise Refused (401) if the person may not call from `address`."""
-    if not allows(person.ip_restriction, address):
+    if not person.ip_restriction:
+        return
+    folded = parse_address(address)
+    source = ip_address(folded) if folded else None
+    allowed = networks(person.ip_restriction) if source else ()
+    if not any(source in one for one in allowed if source and one.version == source.version):
         raise invalid_token("IP address not authenticated")
 
 
@@ -133,22 +145,7 @@ async def _find(
     key: str,
 ) -> Person | None:
     found = (await connection.execute(statement, {"key": key})).one_or_none()
-    return None if found is None else _person(*found)
-
-
-def _person(
-    employee: str,
-    customer: str,
-    name: str,
-    level: str,
-    version: int,
-    state: str,
-    customer_state: str,
-    restriction: str | None,
-    password: str | None,
-) -> Person:
-    known = AccessLevel.__members__.get(level, AccessLevel.NO_LOGIN)
-    return Person(employee, customer, name, known, version, state, customer_state, restriction, password)
+    return None if found is None else Person(*found)
 
 
 async def primary_extension(session: AsyncSession, caller: Caller) -> tuple[Extension, Customer, str] | None:

@@ -1,51 +1,17 @@
 """Products: the articles that phones and side panels were bought as."""
 
-import math
-import re
-from collections.abc import Mapping
-from typing import Final
-
 from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..errors import Problem, Refused, not_found, not_your_property
+from ..errors import not_your_property, refused
 from ..tables import Customer, Product, SipPhone, SipPhoneSidePanel
-from .audit import Actor, record
-from .checks import Check, Value, Wrong
+from .audit import Work
 from .customers import above
+from .draft import Columns
 from .ids import new_oid, parse_oid
-
-TABLE: Final = Product.__tablename__
-TYPE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
-MAX_PRICE: Final = 9_999_999_999.99
-"""The column has ten digits before the point."""
-
-Columns = Mapping[str, Value]
-"""Checked values by column of the table."""
-
-
-def type_check(message: str) -> Check:
-    """Return a check for a short word in upper case."""
-
-    def check(value: object) -> Value | Wrong:
-        return value if isinstance(value, str) and TYPE.fullmatch(value) else Wrong(message)
-
-    return check
-
-
-def price_check(message: str) -> Check:
-    """Return a check for a number that is not negative and has at most two decimals."""
-
-    def check(value: object) -> Value | Wrong:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_PRICE:
-            return Wrong(message, "range")
-        price = float(value)
-        return price if math.isclose(price, round(price, 2), rel_tol=1e-15) else Wrong(message)
-
-    return check
+from .listing import only
 
 
 def usable(customer: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -84,9 +50,7 @@ async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Pr
     Raise Refused: 404 if the caller may not see it, 403 if it has no reseller or another one's.
     """
     statement = select(Product).where(Product.oid == (parse_oid(oid) or ""), visible_products(caller))
-    product: Product | None = await session.scalar(statement.with_for_update(of=Product))
-    if product is None:
-        raise not_found("Product")
+    (product,) = await only(session, statement.with_for_update(of=Product), "Product")
     if caller.level < AccessLevel.RESELLER_ADMIN:
         own = select(Customer.id).where(Customer.oid == caller.customer)
         if product.reseller_id is None or product.reseller_id != await session.scalar(own):
@@ -95,30 +59,23 @@ async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Pr
     return product
 
 
-async def create_product(session: AsyncSession, actor: Actor, columns: Columns) -> Product:
+async def create_product(work: Work, columns: Columns) -> Product:
     """Create a product and return it."""
     product = Product(oid=new_oid(), **columns)
-    session.add(product)
-    await session.flush()
-    record(session, actor, "create", TABLE, product.oid)
+    await work.create(product)
     return product
 
 
-async def update_product(session: AsyncSession, actor: Actor, product: Product, columns: Columns) -> None:
+async def update_product(work: Work, product: Product, columns: Columns) -> None:
     """Change the columns in `columns` of a locked product."""
     for name, value in columns.items():
         setattr(product, name, value)
-    product.updated_at = clock.utc_now()
-    record(session, actor, "update", TABLE, product.oid)
-    await session.flush()
+    await work.update(product)
 
 
-async def delete_product(session: AsyncSession, actor: Actor, product: Product) -> None:
+async def delete_product(work: Work, product: Product) -> None:
     """Delete a locked product. Raise Refused (409) if a phone or a side panel refers to it."""
     for table in (SipPhone, SipPhoneSidePanel):
-        if await session.scalar(select(table.product_id).where(table.product_id == product.id).limit(1)):
-            message = "A phone or a side panel refers to the product"
-            raise Refused(Problem(409, "id", message, "id", "allowed"))
-    await session.delete(product)
-    record(session, actor, "delete", TABLE, product.oid)
-    await session.flush()
+        if await work.session.scalar(select(table.product_id).where(table.product_id == product.id).limit(1)):
+            raise refused("id", "A phone or a side panel refers to the product", "allowed")
+    await work.delete(product)

@@ -1,87 +1,67 @@
 """Queues: calls that wait, and the members that take them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .. import clock
-from ..auth import Caller
-from ..errors import Problem, Refused
-from ..tables import Customer, Queue, QueueMember
-from .audit import Actor, record
-from .checks import Value
-from .customers import lock_owned
+from ..checks import Value
+from ..errors import refused
+from ..tables import Queue, QueueMember
+from ..tables.dial_plan import LAST_PRIORITY
+from .audit import Work
+from .draft import Columns
 from .ids import new_oid
 from .revisions import revise, revise_all
 
-TABLE: Final = Queue.__tablename__
-MEMBERS: Final = QueueMember.__tablename__
 TARGETS: Final = ("group_id", "extension_id", "external_number")
 """The targets of a member: it has exactly one of these."""
-RING_STRATEGIES: Final = ("all", "huntLongestIdle")
-MAX_ATTEMPTS: Final = 100
-MAX_RING_SECONDS: Final = 3_600
-MAX_ORDER: Final = 10_000
-LAST_PRIORITY: Final = 20
 
-Columns = Mapping[str, Value]
-"""Checked values by column."""
 Target = tuple[Value, ...]
 
 
-async def find_queue(session: AsyncSession, caller: Caller, oid: object) -> tuple[Queue, Customer]:
-    """Return the queue, locked against other writers, and its customer. Raise Refused (404)."""
-    return await lock_owned(session, caller, Queue, oid, "Queue")
-
-
-async def add_member(session: AsyncSession, actor: Actor, queue: Queue, columns: Columns) -> QueueMember:
+async def add_member(work: Work, queue: Queue, columns: Columns) -> QueueMember:
     """Create a member and return it. Raise Refused (422) unless it has exactly one target."""
     member = _new_member(queue, columns)
-    session.add(member)
-    await session.flush()
-    await _revise_queue(session, member)
-    record(session, actor, "create", MEMBERS, member.oid)
+    await work.create(member)
+    await _revise_queue(work.session, member)
     return member
 
 
-async def update_member(session: AsyncSession, actor: Actor, member: QueueMember, columns: Columns) -> None:
+async def update_member(work: Work, member: QueueMember, columns: Columns) -> None:
     """Change the columns in `columns`. Raise Refused (422) unless the member then has exactly one target."""
     _refuse_targets({target: columns.get(target, getattr(member, target)) for target in TARGETS})
     for column, value in columns.items():
         setattr(member, column, value)
-    member.updated_at = clock.utc_now()
-    await _revise_queue(session, member)
-    record(session, actor, "update", MEMBERS, member.oid)
-    await session.flush()
+    await _revise_queue(work.session, member)
+    await work.update(member)
 
 
-async def delete_member(session: AsyncSession, actor: Actor, member: QueueMember) -> None:
+async def delete_member(work: Work, member: QueueMember) -> None:
     """Delete the member, so that it takes no more calls of the queue."""
-    await _revise_queue(session, member)
-    await session.delete(member)
-    record(session, actor, "delete", MEMBERS, member.oid)
-    await session.flush()
+    await _revise_queue(work.session, member)
+    await work.delete(member)
 
 
-async def order_members(session: AsyncSession, actor: Actor, queue: Queue, member_ids: Sequence[int]) -> None:
+async def order_members(work: Work, queue: Queue, member_ids: Sequence[int]) -> None:
     """Ring the groups of the queue in this order; its other members keep their place.
 
     That is because the API that orders members knows only groups (C11). Raise Refused (400) unless every
     group member is named exactly once.
     """
-    members = {member.id: member for member in await members_of(session, queue) if member.group_id}
+    members = {member.id: member for member in await members_of(work.session, queue) if member.group_id}
     if sorted(member_ids) != sorted(members):
         message = "Every member of the queue must be named exactly once"
-        raise Refused(Problem(400, "queueMemberId", message, "queueMemberId", "allowed"))
+        raise refused("queueMemberId", message, "allowed", 400)
     for position, number in enumerate(member_ids):
         members[number].ring_order = position
         members[number].updated_at = clock.utc_now()
     revise(queue)
-    record(session, actor, "update", TABLE, queue.oid)
-    await session.flush()
+    work.record("update", Queue.__tablename__, queue.oid)
+    await work.session.flush()
 
 
 async def set_members(session: AsyncSession, queue: Queue, wanted: Sequence[Columns]) -> None:
@@ -134,4 +114,4 @@ def _keep(member: QueueMember, columns: Columns) -> None:
 def _refuse_targets(columns: Columns) -> None:
     if sum(columns.get(target) is not None for target in TARGETS) != 1:
         message = "A member is exactly one of a group, an extension and a number"
-        raise Refused(Problem(422, "members", message, "members", "allowed"))
+        raise refused("members", message, "allowed", 422)

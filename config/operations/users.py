@@ -1,6 +1,5 @@
 """SIP users of the row dialect: an extension and its person (C8)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import select
@@ -9,79 +8,63 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registrar.model import Change
 
 from ..access import AccessLevel
+from ..checks import Value
+from ..properties import row_fields_of
 from ..tables import Customer, Employee, Extension
-from .audit import Actor
-from .checks import Value
+from .audit import Work
+from .draft import Columns
 from .employees import create_employee, delete_employee, update_employee
 from .extensions import create_extension, delete_extension, update_extension
-from .passwords import Passwords
 
-PERSON: Final = (
-    "contact_email",
-    "first_name",
-    "last_name",
-    "title",
-    "department",
-    "company_name",
-    "office_name",
-)
+PERSON: Final = tuple(field.column for field in row_fields_of(Employee))
 """Columns of the person; all others are the extension's."""
 
-Columns = Mapping[str, Value]
-"""Checked values by column, of both tables."""
 
-
-async def create_user(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
-) -> Extension:
+async def create_user(work: Work, customer: Customer, columns: Columns) -> Extension:
     """Create a user with a person who cannot log in; return the user. Raise as `create_extension` does."""
-    person = await _create_person(session, actor, customer, columns, passwords)
+    person = await _create_person(work, customer, columns)
     own = _extension_columns(columns) | {"employee_id": person.id}
-    return await create_extension(session, actor, customer, own, passwords)
+    return await create_extension(work, customer, own)
 
 
 async def update_user(
-    session: AsyncSession,
-    actor: Actor,
+    work: Work,
     customer: Customer,
     user: Extension,
     columns: Columns,
-    passwords: Passwords,
 ) -> Change:
     """Change the columns in `columns` of a locked user. Raise Refused as `update_extension` does.
 
     A user from the other dialect may have no person; the first value for a person's column creates one.
     """
     own = _extension_columns(columns)
-    person = await _person(session, user)
+    person = await _person(work.session, user)
     said = {name: value for name, value in columns.items() if name in PERSON}
     if person is not None:
         if "name" in columns and _made_here(person):
             said["name"] = columns["name"]
         new = {name: value for name, value in said.items() if getattr(person, name) != value}
         if new:
-            await update_employee(session, actor, person, new, passwords)
+            await update_employee(work, person, new)
     elif any(value is not None for value in said.values()):
         known = {"name": user.name, **columns}
-        own["employee_id"] = (await _create_person(session, actor, customer, known, passwords)).id
-    return await update_extension(session, actor, customer, user, own, passwords)
+        own["employee_id"] = (await _create_person(work, customer, known)).id
+    return await update_extension(work, customer, user, own)
 
 
-async def delete_user(session: AsyncSession, actor: Actor, customer: Customer, user: Extension) -> Change:
+async def delete_user(work: Work, customer: Customer, user: Extension) -> Change:
     """Delete a locked user, and its person if that was made for it and has no other extension."""
-    person = await _person(session, user)
-    change = await delete_extension(session, actor, customer, user)
-    if person is not None and _made_here(person) and not await _has_extension(session, person):
-        await delete_employee(session, actor, person)
+    person = await _person(work.session, user)
+    change = await delete_extension(work, customer, user)
+    if person is not None and _made_here(person) and not await _has_extension(work.session, person):
+        await delete_employee(work, person)
     return change
 
 
-async def _create_person(
-    session: AsyncSession, actor: Actor, customer: Customer, columns: Columns, passwords: Passwords
-) -> Employee:
+async def _create_person(work: Work, customer: Customer, columns: Columns) -> Employee:
     person = {name: columns[name] for name in ("name", *PERSON) if name in columns}
     level: Columns = {"access_level": AccessLevel.NO_LOGIN.name}
-    return await create_employee(session, actor, customer, {**person, **level}, passwords)
+    return await create_employee(work, customer, {**person, **level})
 
 
 async def _person(session: AsyncSession, user: Extension) -> Employee | None:

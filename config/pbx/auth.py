@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from .. import clock
 from ..auth import MINUTES, Claims, Login, issue_token, read_header, read_token, wrong_login
+from ..checks import address as parse_address
+from ..checks import boolean
 from ..deps import Parts, PartsDep, read_object, visitor
-from ..errors import Problem, Refused
-from ..operations.checks import address as parse_address
-from ..operations.checks import boolean
+from ..errors import Refused, refused
 from ..operations.people import identify
 from ..source import source_address
 from . import openapi
@@ -34,7 +34,7 @@ async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
         raise wrong_login()
     address = source_address(request, parts.settings.trusted_proxies)
     person = await parts.logins.log_in(Login(email, password), visitor(request, address))
-    persist = boolean("")(body.get("persist")) is True
+    persist = boolean(body.get("persist"), "") is True
     minutes = None if persist else MINUTES
     token = issue_token(
         parts.settings.jwt_secret, person.level, person.customer, person.employee, minutes, person.version
@@ -79,7 +79,7 @@ async def _validate(request: Request, parts: Parts, token: str | None, ip: str |
     if ip:
         parsed = parse_address(ip)
         if parsed is None:
-            raise Refused(Problem(422, "ip", "ip is not an IP address", "ip", "format"))
+            raise refused("ip", "ip is not an IP address", "format", 422)
         address = parsed
     async with parts.read_engine.connect() as connection:
         caller = await identify(connection, shown, address)

@@ -1,28 +1,27 @@
 """The routes below /pbx/call: list, show and end the calls in progress."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from ..auth import Caller
-from ..calls import LiveCall, LiveParty
+from ..calls import LiveCall
 from ..clock import epoch_now, utc
 from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
 from ..operations.calls import record_hangup, require_sight, whose
-from ..preconditions import changing
 from .answer import json_answer
 from .paging import DEFAULT_LIMIT, read_page, word
-from .resource import Json
 from .resource_docs import DELETE
 from .schema import (
     MOMENT,
     READ,
     Schema,
     an_id,
-    answer,
     moment,
     of,
     operation,
@@ -32,36 +31,43 @@ from .schema import (
     some_id,
     sure,
 )
+from .shown import Shown, json_of, schema_of, shown
 
 MAX_LIMIT: Final = 1_000
 STATES: Final = ("ringing", "answered")
-SIDES: Final = ("caller", "callee")
 CallId = Annotated[str, Path(description="Id of the call, 32 hex digits")]
 
-_CALL: Final = answer(
-    "Call",
-    {
-        "_id": sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"),
-        "callId": sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7"),
-        "customer": an_id("Id of the customer"),
-        "state": sure("string", "`ringing` or `answered`", example="answered"),
-        **{
-            path: schema
-            for side in SIDES
-            for path, schema in {
-                f"{side}.phone": some_id("Id of the phone; of a callee null until one has answered"),
-                f"{side}.number": of("string", "Extension", example="200"),
-                f"{side}.name": of("string", example="Anna"),
-                f"{side}.transport": of("string", "udp, tcp, tls, ws or wss", example="wss"),
-            }.items()
-        },
-        "media": sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed"),
-        "node": sure("string", "The process that has it", example="sip-1-5060"),
-        "startedAt": MOMENT,
-        "answeredAt": moment("null: not yet"),
-        "duration": of("integer", "Seconds since it was answered; null: not yet", example=12),
-    },
+
+def _answered(call: LiveCall) -> datetime | None:
+    return None if call.answered_at is None else utc(call.answered_at)
+
+
+def _duration(call: LiveCall) -> int | None:
+    return None if call.answered_at is None else max(int(epoch_now() - call.answered_at), 0)
+
+
+LINES: Final[Sequence[Shown[LiveCall]]] = (
+    shown("_id", sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"), "id"),
+    shown("callId", sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7"), "call_id"),
+    shown("customer", an_id("Id of the customer")),
+    shown("state", sure("string", "`ringing` or `answered`", example="answered")),
+    *(
+        shown(f"{side}.{name}", schema)
+        for side in ("caller", "callee")
+        for name, schema in {
+            "phone": some_id("Id of the phone; of a callee null until one has answered"),
+            "number": of("string", "Extension", example="200"),
+            "name": of("string", example="Anna"),
+            "transport": of("string", "udp, tcp, tls, ws or wss", example="wss"),
+        }.items()
+    ),
+    shown("media", sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed")),
+    shown("node", sure("string", "The process that has it", example="sip-1-5060")),
+    Shown("startedAt", MOMENT, lambda call: utc(call.started_at)),
+    Shown("answeredAt", moment("null: not yet"), _answered),
+    Shown("duration", of("integer", "Seconds since it was answered; null: not yet", example=12), _duration),
 )
+_CALL: Final = schema_of("Call", LINES)
 LIST: Final = operation(
     page("Calls", "calls", _CALL),
     READ,
@@ -98,23 +104,21 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
         for call in await parts.calls.all_of(customer)
         if (not number or call.has(number)) and (not state or call.state == state)
     ]
-    rows = [_json(call) for call in calls[asked.offset : asked.offset + asked.limit]]
+    rows = [json_of(call, LINES) for call in calls[asked.offset : asked.offset + asked.limit]]
     return json_answer({"offset": asked.offset, "limit": asked.limit, "total": len(calls), "calls": rows})
 
 
 @routes.get("/{id}", summary="Show a call", openapi_extra=SHOW)
 async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response:
     """Return one call in progress."""
-    return json_answer(_json(await _find(caller, id, parts)))
+    return json_answer(json_of(await _find(caller, id, parts), LINES))
 
 
 @routes.delete("/{id}", summary="End a call", openapi_extra=_with_patience(DELETE))
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """End a call: hang up both sides, and stop the phones that are still ringing."""
     call = await _find(actor.caller, id, parts)
-    await changing(
-        parts.engine, actor.condition, None, lambda session: record_hangup(session, actor, call.id)
-    )
+    await parts.change(actor, None, lambda work: record_hangup(work, call.id))
     if not await parts.calls.hang_up(call):
         raise Refused(Problem(504, "timeout", "The call is still there: its process has not ended it yet"))
     return JSONResponse({"success": True})
@@ -128,29 +132,3 @@ async def _find(caller: Caller, id: str, parts: Parts) -> LiveCall:
     async with reading(parts.read_engine) as session:
         await require_sight(session, caller, call.customer)
     return call
-
-
-def _json(call: LiveCall) -> Json:
-    answered = call.answered_at
-    return {
-        "_id": call.id,
-        "callId": call.call_id,
-        "customer": call.customer,
-        "state": call.state,
-        "caller": _party(call.caller),
-        "callee": _party(call.callee),
-        "media": call.media,
-        "node": call.node,
-        "startedAt": utc(call.started_at),
-        "answeredAt": None if answered is None else utc(answered),
-        "duration": None if answered is None else max(int(epoch_now() - answered), 0),
-    }
-
-
-def _party(party: LiveParty) -> Json:
-    return {
-        "phone": party.phone,
-        "number": party.number,
-        "name": party.name,
-        "transport": party.transport,
-    }

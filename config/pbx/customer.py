@@ -2,104 +2,66 @@
 
 from typing import Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from registrar.model import Change
 
-from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..deps import Parts
-from ..errors import Refused, not_found, not_your_customer
+from ..checks import is_clean
+from ..errors import Refused, not_your_customer
 from ..operations import customers
-from ..operations.audit import Actor
-from ..operations.checks import is_clean
+from ..operations.audit import Work
 from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Draft
-from ..operations.fields import Field, flag, read_fields, text, word
+from ..operations.draft import Draft, read_fields
 from ..operations.ids import parse_oid
-from ..operations.listing import Page, Sorts, read_page
+from ..properties import fields_of
 from ..tables import Customer
-from .resource import Json, Resource, Shown, Written, columns_json, routes_of
+from .resource import MOMENTS, Resource, Written, routes_of
+from .schema import array, sure
 
-STATES: Final = ("ACTIVE", "BLOCKED")
 MAX_FEATURES: Final = 100
 MAX_FEATURE: Final = 64
-FIELDS: Final = (
-    text("name", "name", "Name of the company", required=True),
-    word("state", "state", STATES, "BLOCKED: no phone registers, and no person logs in", customers.ACTIVE),
-    flag("isReseller", "is_reseller", "It may have customers of its own"),
-    Field(
-        "sipDomain",
-        "sip_domain",
-        "string",
-        customers.host_name_check("sipDomain must be a host name"),
-        "Where its phones register; unique; fixed as long as SIP users have passwords",
-    ),
-    text("sipDisplayName", "sip_display_name", "Name of the domain for people"),
-    flag("callRecording", "call_recording", "Calls of the domain are recorded"),
-)
-SORTS: Final[Sorts] = {
-    "name": (Customer.name,),
-    "domain": (Customer.sip_domain,),
-    "state": (Customer.state,),
-}
-SEARCHED: Final = (Customer.name, Customer.sip_domain, Customer.sip_display_name)
 
 _Parent = aliased(Customer)
 
 
-async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
-    statement = _joined(caller)
-    if page.customer is not None:
-        await _refuse_out_of_sight(session, caller, page.customer)
-        statement = statement.where(_Parent.oid == (parse_oid(page.customer) or ""))
-    total, rows = await read_page(session, statement, page, SEARCHED, SORTS, Customer.id)
-    return total, [_json(*row) for row in rows]
-
-
-async def _refuse_out_of_sight(session: AsyncSession, caller: Caller, oid: str) -> None:
-    try:
-        await _show(session, caller, oid)
-    except Refused:
+async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> ColumnElement[bool]:
+    """Return the condition for the customers that the caller may see, or those directly below a reseller."""
+    if wanted is None:
+        return customers.visible(caller)
+    parent = parse_oid(wanted) or ""
+    statement = select(Customer.id).where(Customer.oid == parent, customers.visible(caller))
+    if await session.scalar(statement) is None:
         if caller.level < AccessLevel.RESELLER_ADMIN:
-            raise not_your_customer() from None
-        raise Refused(customers.missing_customer()) from None
+            raise not_your_customer()
+        raise Refused(customers.missing_customer())
+    return and_(customers.visible(caller), _Parent.oid == parent)
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
-    statement = _joined(caller).where(Customer.oid == (parse_oid(oid) or ""))
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found("Customer")
-    return Shown(_json(*found), found[0].revision)
-
-
-async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
-    columns = await _read(session, actor.caller, Draft(document))
-    customer = await customers.create_customer(session, actor, columns)
+async def _create(work: Work, document: Document) -> Written:
+    columns = await _read(work.session, work.caller, Draft(document))
+    customer = await customers.create_customer(work, columns)
     return Written(customer.oid, Change(customer=customer.oid))
 
 
-async def _update(
-    session: AsyncSession, actor: Actor, oid: str, document: Document, _parts: Parts
-) -> Written:
+async def _update(work: Work, oid: str, document: Document) -> Written:
     if document.get("parentReseller") is not NOT_SENT:
-        await customers.lock_tree(session)
-    customer = await customers.lock_customer(session, actor.caller, oid)
-    columns = await _read(session, actor.caller, Draft(document, customer))
-    return Written(customer.oid, await customers.update_customer(session, actor, customer, columns))
+        await customers.lock_tree(work.session)
+    customer = await customers.lock_customer(work.session, work.caller, oid)
+    columns = await _read(work.session, work.caller, Draft(document, customer))
+    return Written(customer.oid, await customers.update_customer(work, customer, columns))
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    customer = await customers.lock_customer(session, actor.caller, oid)
-    return await customers.delete_customer(session, actor, customer)
+async def _delete(work: Work, oid: str) -> Change:
+    customer = await customers.lock_customer(work.session, work.caller, oid)
+    return await customers.delete_customer(work, customer)
 
 
 async def _read(session: AsyncSession, caller: Caller, draft: Draft[Customer]) -> customers.Columns:
-    read_fields(draft, FIELDS)
+    read_fields(draft, fields_of(Customer))
     features = _read_features(draft)
     await _read_parent(session, caller, draft)
     draft.refuse_problems()
@@ -166,43 +128,28 @@ async def _is_parent(session: AsyncSession, customer: Customer | None, sent: obj
     return parent == parse_oid(sent)
 
 
-def _joined(caller: Caller) -> Select[Customer, str | None]:
-    columns: Select[Customer, str | None] = select(Customer, _Parent.oid)
-    joined = columns.outerjoin(_Parent, _Parent.id == Customer.parent_customer_id)
-    return joined.where(customers.visible(caller))
-
-
-def _json(customer: Customer, parent: str | None) -> Json:
-    own: Json = {"_id": customer.oid, "parentReseller": parent, "features": customer.features}
-    moments = {"createdAt": clock.iso(customer.created_at), "updatedAt": clock.iso(customer.updated_at)}
-    return own | columns_json(customer, FIELDS) | moments
-
-
 routes = routes_of(
     Resource(
         path="/customer",
-        version=Customer.revision,
         one="customer",
-        many="customers",
-        fields=FIELDS,
+        table=Customer,
+        version=Customer.revision,
+        joined=select(Customer, _Parent.oid).outerjoin(_Parent, _Parent.id == Customer.parent_customer_id),
         references={"parentReseller": "Id of the reseller whose customer it is; by default one's own"},
         examples={"name": "Acme", "sipDomain": "acme.example.com"},
-        sorts=tuple(SORTS),
-        searched="name, sipDomain or sipDisplayName",
-        page=_page,
-        show=_show,
+        sorts={"name": (Customer.name,), "domain": (Customer.sip_domain,), "state": (Customer.state,)},
+        searched=(Customer.name, Customer.sip_domain, Customer.sip_display_name),
+        searched_names="name, sipDomain or sipDisplayName",
         create=_create,
         update=_update,
         delete=_delete,
+        scope=_scope,
         more={
-            "features": {
-                "type": "array",
-                "items": {"type": "string", "maxLength": MAX_FEATURE},
-                "maxItems": MAX_FEATURES,
-                "description": "Words for other services",
-            }
+            "features": array(
+                sure("string", maxLength=MAX_FEATURE), "Words for other services", maxItems=MAX_FEATURES
+            )
         },
-        read_only={"createdAt": "string", "updatedAt": "string"},
+        columns={"features": "features", **MOMENTS},
         customer="Id of a reseller: only those directly below it; by default all that one sees",
         default_limit=100,
     ),

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..access import AccessLevel
-from ..operations.models import FUNCTIONS
-from ..operations.phones.fields import FIELDS, PAYMENT_OPTIONS
+from ..models import FUNCTIONS
+from ..operations.phones.fields import FIELDS
+from ..tables.phones import PAYMENT_OPTIONS
 from .resource_docs import DELETE as DELETE
 from .resource_docs import shown, written
 from .schema import (
@@ -32,6 +33,8 @@ from .schema import (
     some_id,
     sure,
 )
+from .status import STATUS as STATUS_LINES
+from .status import WHOLE
 
 # Phones
 
@@ -53,37 +56,15 @@ _PANEL: Final[Mapping[str, Schema]] = {
     "date": moment(),
     "product": some_id("Id of a product"),
 }
-_NEEDED: Final = "Needed without DHCP"
 _OWN: Final[Mapping[str, Schema]] = {
     "sipPhoneModel": an_id("Id of the model"),
     "extension": some_id("Id of the extension; null: not assigned"),
     "customer": an_id("Id of the customer, by default one's own; read only after the creation"),
     "product": some_id("Id of a product of the type PBX_SIP_PHONE"),
-    "macAddress": of("string", "12 hexadecimal digits", pattern="^[0-9A-Fa-f]{12}$", example="4EE8A34B56F3"),
     "ringer.tone": {
         "type": ["integer", "string", "null"],
         "description": "Index of a built-in tone, or id of a custom one",
     },
-    "ip.mode": sure(
-        "string",
-        "OPEN: the next registration locks; LOCKED: only from ip.address; ROAMING: only from ip.countries",
-        enum=["OPEN", "LOCKED", "ROAMING"],
-        default="OPEN",
-    ),
-    "ip.countries": sure("string", "Comma list of ISO 3166-1 alpha-2 codes; needed for ROAMING", default=""),
-    "ip.address": of("string", "Needed for LOCKED"),
-    "ip.policy": sure(
-        "string",
-        "PHONE: the three above decide from where it registers; DOMAIN: the trusted networks of its domain",
-        enum=["PHONE", "DOMAIN"],
-        default="PHONE",
-    ),
-    "network.dhcp": sure("boolean", default=True),
-    "network.ipAddress": of("string", _NEEDED),
-    "network.subnet": of("string", _NEEDED),
-    "network.gateway": of("string", _NEEDED),
-    "network.dns1": of("string", _NEEDED),
-    "network.dns2": of("string"),
 }
 _PANELS: Final = "purchaseInfo.sidePanels"
 _SENT: Final[Mapping[str, Schema]] = {
@@ -92,28 +73,10 @@ _SENT: Final[Mapping[str, Schema]] = {
     "softkeys": array(form("New softkey", _SOFTKEY, ("index", "function"))),
     _PANELS: array(form("New side panel", _PANEL, ("serial",)), "RESELLER and up"),
 }
-_STATUS_FIELDS: Final[Mapping[str, Schema]] = {
+_CONFIG: Final[Mapping[str, Schema]] = {
     "configLoaded": moment("When it last fetched its configuration"),
     "configSaved": moment("When its configuration was last changed"),
-    "online": of("boolean", "null: unknown, the live store is away", example=True),
-    "expires": of("integer", "Seconds left; -1 when offline; null: unknown", example=2543),
-    "localIpAddress": of("string", example="192.168.1.10"),
-    "publicIpAddress": of("string", example="192.0.2.7"),
-    "userAgent": of("string", example="Yealink SIP-T46U 108.86.0.20"),
-    "state": of("string", "null: unknown", enum=["registered", "offline", None], example="registered"),
-    "reason": of("string", "Why it is in this state", example="registered"),
-    "since": of("string", "Since when it is in this state", format="date-time", example=MOMENT["example"]),
 }
-_EXTRAS: Final[Mapping[str, Schema]] = {
-    "transport": of("string", example="udp"),
-    "publicPort": of("integer", example=5060),
-    "lastSeen": moment(),
-    "rttMs": of("number"),
-    "lastRejectedAt": moment(),
-    "lastRejectedIp": of("string"),
-    "lastRejectedReason": of("string"),
-}
-"""Properties of a phone's status that are left out if they have no value."""
 _MADE: Final[Mapping[str, Schema]] = {
     "_id": an_id(),
     "handsetIndex": of("integer", "Given by the system"),
@@ -134,12 +97,13 @@ FULL: Final = answer(
         **_OWN,
         "softkeys": array(answer("Softkey", _SOFTKEY)),
         _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
-        **{f"status.{name}": schema for name, schema in {**_STATUS_FIELDS, **_EXTRAS}.items()},
+        **{f"status.{name}": schema for name, schema in _CONFIG.items()},
+        **{f"status.{line.path}": line.schema for line in STATUS_LINES},
     },
     optional=(
         "password",
         *(path for path in _SENT if path.startswith("purchaseInfo.")),
-        *(f"status.{name}" for name in _EXTRAS),
+        *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
     ),
 )
 _LISTED: Final = answer(
@@ -276,17 +240,7 @@ LIST: Final = _with_live(
 
 # Status of phones
 
-_STATUS: Final = answer(
-    "Status",
-    {
-        "_id": an_id(),
-        **_STATUS_FIELDS,
-        **_EXTRAS,
-        "expiresAt": moment("When its registration runs out, or ran out"),
-        "node": of("string", "The process that holds it", example="sip-1-5060"),
-        "generation": of("string", "Which start of that process"),
-    },
-)
+_STATUS: Final = answer("Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in WHOLE})
 _EVENT: Final = answer(
     "Event",
     {

@@ -6,7 +6,8 @@ from typing import Final
 
 from starlette.datastructures import QueryParams
 
-from ..errors import Problem, Refused
+from ..checks import FLAGS
+from ..errors import Refused, refused
 from ..operations.listing import Page
 
 DEFAULT_LIMIT: Final = 50
@@ -14,7 +15,6 @@ MAX_OFFSET: Final = 2**31 - 1
 NUMBER: Final = re.compile(r"-?[0-9]+")
 MAX_DIGITS: Final = 18
 """Limit of digits that are read; more digits than that exceed every limit anyway."""
-FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 def read_page(params: QueryParams, default_limit: int, max_limit: int, sorts: Collection[str] = ()) -> Page:
@@ -59,4 +59,4 @@ def flag(params: QueryParams, name: str) -> bool:
 
 def unknown(name: str, message: str) -> Refused:
     """Return the refusal (400) of a query parameter with a value that is not accepted."""
-    return Refused(Problem(400, name, f"{name} {message}", name, "enum"))
+    return refused(name, f"{name} {message}", "enum", 400)

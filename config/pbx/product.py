@@ -1,94 +1,53 @@
 """The routes below /product."""
 
-from typing import Final
-
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
 
 from ..access import AccessLevel
 from ..auth import Caller
-from ..deps import Parts
-from ..errors import not_found, not_your_property
+from ..errors import not_your_property
 from ..operations import products
-from ..operations.audit import Actor
+from ..operations.audit import Work
 from ..operations.customers import find_reseller, require_customer
 from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Draft
-from ..operations.fields import Field, read_fields, text
+from ..operations.draft import Columns, Draft, read_fields
 from ..operations.ids import parse_oid
-from ..operations.listing import Page, Sorts, read_page
+from ..properties import fields_of
 from ..tables import Customer, Product
-from .resource import NOTHING_CHANGED, Json, Resource, Shown, Written, columns_json, routes_of
-
-MAX_CODE: Final = 64
-FIELDS: Final = (
-    Field(
-        "type",
-        "type",
-        "string",
-        products.type_check("type must be a word in upper case, at most 32 characters"),
-        "PBX_SIP_PHONE (what a phone refers to), SIDE_PANEL, or a word of your own",
-        required=True,
-    ),
-    text("productCode", "product_code", "Number in your shop", MAX_CODE, required=True),
-    text("name", "name", "Name of the product", required=True),
-    Field(
-        "price",
-        "price",
-        "number",
-        products.price_check("price must be a number of at most two decimals, not below 0"),
-        "What it costs",
-    ),
-)
-SORTS: Final[Sorts] = {
-    "name": (Product.name,),
-    "type": (Product.type, Product.name),
-    "code": (Product.product_code,),
-}
-SEARCHED: Final = (Product.name, Product.product_code, Product.type)
+from .resource import NOTHING_CHANGED, Resource, Written, routes_of
 
 
-async def _page(session: AsyncSession, caller: Caller, page: Page) -> tuple[int, list[Json]]:
-    statement = _joined().where(products.visible_products(caller))
-    if page.customer is not None:
-        customer = await require_customer(session, caller, page.customer)
-        statement = statement.where(products.usable(Customer.id == customer.id))
-    total, rows = await read_page(session, statement, page, SEARCHED, SORTS, Product.id)
-    return total, [_json(*row) for row in rows]
+async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> ColumnElement[bool]:
+    """Return the condition for the products that the caller may see, or that one customer may use."""
+    sight = products.visible_products(caller)
+    if wanted is None:
+        return sight
+    customer = await require_customer(session, caller, wanted)
+    return and_(sight, products.usable(Customer.id == customer.id))
 
 
-async def _show(session: AsyncSession, caller: Caller, oid: str) -> Shown:
-    statement = _joined().where(Product.oid == (parse_oid(oid) or ""), products.visible_products(caller))
-    found = (await session.execute(statement)).one_or_none()
-    if found is None:
-        raise not_found("Product")
-    return Shown(_json(*found), found[0].revision)
+async def _create(work: Work, document: Document) -> Written:
+    columns = await _read(work.session, work.caller, Draft(document))
+    return Written((await products.create_product(work, columns)).oid)
 
 
-async def _create(session: AsyncSession, actor: Actor, document: Document, _parts: Parts) -> Written:
-    columns = await _read(session, actor.caller, Draft(document))
-    return Written((await products.create_product(session, actor, columns)).oid)
-
-
-async def _update(
-    session: AsyncSession, actor: Actor, oid: str, document: Document, _parts: Parts
-) -> Written:
-    product = await products.lock_product(session, actor.caller, oid)
-    columns = await _read(session, actor.caller, Draft(document, product))
-    await products.update_product(session, actor, product, columns)
+async def _update(work: Work, oid: str, document: Document) -> Written:
+    product = await products.lock_product(work.session, work.caller, oid)
+    columns = await _read(work.session, work.caller, Draft(document, product))
+    await products.update_product(work, product, columns)
     return Written(product.oid)
 
 
-async def _delete(session: AsyncSession, actor: Actor, oid: str) -> Change:
-    product = await products.lock_product(session, actor.caller, oid)
-    await products.delete_product(session, actor, product)
+async def _delete(work: Work, oid: str) -> Change:
+    product = await products.lock_product(work.session, work.caller, oid)
+    await products.delete_product(work, product)
     return NOTHING_CHANGED
 
 
-async def _read(session: AsyncSession, caller: Caller, draft: Draft[Product]) -> products.Columns:
-    read_fields(draft, FIELDS)
+async def _read(session: AsyncSession, caller: Caller, draft: Draft[Product]) -> Columns:
+    read_fields(draft, fields_of(Product))
     await _read_reseller(session, caller, draft)
     draft.refuse_problems()
     return draft.values
@@ -114,32 +73,27 @@ async def _read_reseller(session: AsyncSession, caller: Caller, draft: Draft[Pro
     draft.values["reseller_id"] = reseller.id
 
 
-def _joined() -> Select[Product, str | None]:
-    columns: Select[Product, str | None] = select(Product, Customer.oid)
-    return columns.outerjoin(Customer, Customer.id == Product.reseller_id)
-
-
-def _json(product: Product, reseller: str | None) -> Json:
-    own: Json = {"_id": product.oid, "reseller": reseller}
-    return own | columns_json(product, FIELDS)
-
-
 routes = routes_of(
     Resource(
         path="/product",
-        version=Product.revision,
         one="product",
-        many="products",
-        fields=FIELDS,
+        table=Product,
+        version=Product.revision,
+        joined=select(Product, Customer.oid).outerjoin(Customer, Customer.id == Product.reseller_id),
         references={"reseller": "Id of the reseller whose product it is; null: everybody's"},
         examples={"type": "PBX_SIP_PHONE", "productCode": "T46U", "name": "Yealink T46U", "price": 99.5},
-        sorts=tuple(SORTS),
-        searched="name, productCode or type",
-        page=_page,
-        show=_show,
+        sorts={
+            "name": (Product.name,),
+            "type": (Product.type, Product.name),
+            "code": (Product.product_code,),
+        },
+        searched=(Product.name, Product.product_code, Product.type),
+        searched_names="name, productCode or type",
         create=_create,
         update=_update,
         delete=_delete,
+        scope=_scope,
+        sight=products.visible_products,
         customer="Id of a customer: only what it may use; by default all that one sees",
         default_limit=100,
     ),

@@ -1,99 +1,107 @@
 """The routes that every resource of this dialect has: list, create, show, update, delete."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from registrar.model import Change
 
+from .. import clock
 from ..auth import Caller
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..operations.audit import Actor
+from ..operations.audit import Actor, Work
+from ..operations.customers import listed, visible
 from ..operations.document import Document
-from ..operations.fields import Field
 from ..operations.ids import parse_oid
-from ..operations.listing import Page
-from ..preconditions import Target, changing, tagged, tagged_by_content, with_etag
+from ..operations.listing import Searched, Sorts, only
+from ..operations.listing import read_page as read_rows
+from ..preconditions import Target, tagged, tagged_by_content, with_etag
+from ..properties import Field, fields_of
+from ..tables import Identified
 from . import resource_docs
 from .paging import DEFAULT_LIMIT, read_page
 
 Json = dict[str, object]
+Joined = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
 
 NOTHING_CHANGED: Final = Change()
+OWNER: Final = {"customer": "Id of the customer, by default one's own; read only after the creation"}
+"""The reference of every row that belongs to a customer."""
+MOMENTS: Final = {"createdAt": "created_at", "updatedAt": "updated_at"}
 RowId = Annotated[str, Path(description="Id, 24 hex digits")]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One object as a response shows it."""
-
-    body: Json
-    version: int
-    """The version of its configuration, read before the rows that belong to it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
-    """The result of a create or an update."""
+    """The result of a create or an update: the id, and the change to publish to the SIP side."""
 
     oid: str
     change: Change = NOTHING_CHANGED
-    """The change to publish to the SIP side."""
-    once: Mapping[str, object] = field(default_factory=dict)
-    """Properties that are shown only in this response."""
+
+
+async def _no_parts(_session: AsyncSession, _ids: Sequence[int]) -> Mapping[int, Json]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of resource: its names, its properties, and its operations.
+    """One kind of resource: its names, its table with the properties, and its operations.
 
-    The functions get a session. Those that write run inside one write transaction, and may be run more than
-    once.
+    The functions that write run inside one write transaction, and may be run more than once.
     """
 
     path: str
-    version: InstrumentedAttribute[int]
-    """A column that grows with each change of a row."""
     one: str
     """`extension`: in summaries and messages"""
-    many: str
-    """The property of a list that holds the rows."""
-    fields: Sequence[Field]
-    """The properties that a body may have."""
+    table: type[Identified]
+    version: InstrumentedAttribute[int]
+    """A column that grows with each change of a row."""
+    joined: Joined
+    """The statement for a row and, in their order, the ids of its `references`."""
     references: Mapping[str, str]
     """Property -> description: further properties of a body, which are ids of other rows."""
     examples: Mapping[str, object]
     """An example of a body."""
-    sorts: Sequence[str]
-    """The words of `sort`, the default first."""
-    searched: str
+    sorts: Sorts
+    searched: Searched
+    searched_names: str
     """The properties that `filter` searches, as text for the documentation."""
-    page: Callable[[AsyncSession, Caller, Page], Awaitable[tuple[int, list[Json]]]]
-    show: Callable[[AsyncSession, Caller, str], Awaitable[Shown]]
-    create: Callable[[AsyncSession, Actor, Document, Parts], Awaitable[Written]]
-    update: Callable[[AsyncSession, Actor, str, Document, Parts], Awaitable[Written]]
-    delete: Callable[[AsyncSession, Actor, str], Awaitable[Change]]
-    secrets: frozenset[str] = frozenset()
-    """Properties of a body that no response shows."""
+    create: Callable[[Work, Document], Awaitable[Written]]
+    update: Callable[[Work, str, Document], Awaitable[Written]]
+    delete: Callable[[Work, str], Awaitable[Change]]
+    scope: Callable[[AsyncSession, Caller, str | None], Awaitable[ColumnElement[bool]]] = listed
+    """Return the condition for the rows of a list; the text is the id of the one customer, if it was sent."""
+    sight: Callable[[Caller], ColumnElement[bool]] = visible
+    """Return the condition for the rows that the caller may see."""
+    parts: Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int, Json]]] = _no_parts
+    """Return primary key -> properties from other tables, with the same few queries for a whole page."""
     more: Mapping[str, Json] = field(default_factory=dict)
     """Property -> schema, of those that a body may have and that are neither a field nor an id."""
-    read_only: Mapping[str, str] = field(default_factory=dict)
-    """Property -> type, of those that only responses have."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Property -> column, of those that only responses have or that are in `more`."""
     customer: str = "Id of the customer; by default one's own"
     """The meaning of `customer` in the query of a list."""
     max_limit: int = 500
     default_limit: int = DEFAULT_LIMIT
 
+    @property
+    def many(self) -> str:
+        """Return the property of a list that holds the rows."""
+        return f"{self.one}s"
 
-def columns_json(row: object, fields: Iterable[Field], secrets: frozenset[str] = frozenset()) -> Json:
-    """Return the properties of a row that have a field of their own, except secrets."""
-    return {item.path: getattr(row, item.column) for item in fields if item.path not in secrets}
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Return the properties that a body may have."""
+        return fields_of(self.table)
 
 
 def routes_of(resource: Resource, tag: str) -> APIRouter:
@@ -105,57 +113,72 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         page = read_page(request.query_params, resource.default_limit, resource.max_limit, resource.sorts)
         async with reading(parts.read_engine) as session:
-            total, rows = await resource.page(session, caller, page)
-        body = {"offset": page.offset, "limit": page.limit, "total": total, resource.many: rows}
+            found = resource.joined.where(await resource.scope(session, caller, page.customer))
+            order = resource.searched, resource.sorts, resource.table.id
+            total, rows = await read_rows(session, found, page, *order)
+            objects = await _objects(resource, session, rows)
+        body = {"offset": page.offset, "limit": page.limit, "total": total, resource.many: objects}
         return tagged_by_content(request, JSONResponse(body))
 
     @routes.post("", summary=f"Create: {resource.one}", openapi_extra=docs.create)
     async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-        written = await changing(
-            parts.engine,
-            actor.condition,
-            None,
-            lambda session: resource.create(session, actor, document, parts),
-        )
-        return await _written(written, actor, parts)
+        written = await parts.change(actor, None, lambda work: resource.create(work, document))
+        return await _written(resource, written, actor, parts)
 
     @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=docs.show)
     async def show_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-        async with reading(parts.read_engine) as session:
-            shown = await resource.show(session, caller, id)
-        return tagged(request, JSONResponse(shown.body), (shown.version,))
+        body, version = await _read(resource, id, caller, parts)
+        return tagged(request, JSONResponse(body), (version,))
 
     @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     async def update_route(id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
         """Change the properties that are sent, even a single one; all others stay."""
-        written = await changing(
-            parts.engine,
-            actor.condition,
-            target_of(resource.version, id),
-            lambda session: resource.update(session, actor, id, document, parts),
-        )
-        return await _written(written, actor, parts)
+        target = target_of(resource.version, id)
+        written = await parts.change(actor, target, lambda work: resource.update(work, id, document))
+        return await _written(resource, written, actor, parts)
 
     @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=docs.delete)
     async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-        change = await changing(
-            parts.engine,
-            actor.condition,
-            target_of(resource.version, id),
-            lambda session: resource.delete(session, actor, id),
-        )
+        target = target_of(resource.version, id)
+        change = await parts.change(actor, target, lambda work: resource.delete(work, id))
         await parts.changes.publish(change)
         return JSONResponse({"success": True})
 
-    async def _written(written: Written, actor: Actor, parts: Parts) -> Response:
-        await parts.changes.publish(written.change)
-        async with reading(parts.read_engine) as session:
-            shown = await resource.show(session, actor.caller, written.oid)
-        return with_etag(JSONResponse(shown.body | dict(written.once)), (shown.version,))
-
     return routes
+
+
+async def _read(resource: Resource, oid: str, caller: Caller, parts: Parts) -> tuple[Json, int]:
+    """Return an object, and the version of its configuration as of before its parts were read."""
+    async with reading(parts.read_engine) as session:
+        one = resource.joined.where(resource.table.oid == (parse_oid(oid) or ""), resource.sight(caller))
+        row = await only(session, one, resource.one.capitalize())
+        version: int = getattr(row[0], resource.version.key)
+        return (await _objects(resource, session, [row]))[0], version
+
+
+async def _written(resource: Resource, written: Written, actor: Actor, parts: Parts) -> Response:
+    await parts.changes.publish(written.change)
+    body, version = await _read(resource, written.oid, actor.caller, parts)
+    return with_etag(JSONResponse(body), (version,))
+
+
+async def _objects(resource: Resource, session: AsyncSession, rows: Sequence[AnyRow]) -> list[Json]:
+    """Return the rows of the resource's statement as JSON."""
+    shown = {item.path: item.column for item in resource.fields if not item.secret} | dict(resource.columns)
+    below = await resource.parts(session, [row[0].id for row in rows])
+    return [
+        {"_id": row[0].oid}
+        | dict(zip(resource.references, row[1:], strict=True))
+        | {path: _shown(getattr(row[0], column)) for path, column in shown.items()}
+        | below.get(row[0].id, {})
+        for row in rows
+    ]
+
+
+def _shown(value: object) -> object:
+    return clock.iso(value) if isinstance(value, datetime) else value
 
 
 def target_of(version: InstrumentedAttribute[int], oid: str) -> Target:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..operations.fields import Field
+from ..properties import Field
 from .schema import (
     MOMENT,
     REMOVE,
@@ -33,18 +33,21 @@ def shown(field: Field) -> Schema:
     """Return the schema of a property in a response; one that has a default is never null."""
     about = field.about
     never_null = field.required or field.default is not None
-    limits = dict(field.limits)
+    limits = dict(field.kind.limits)
     if never_null:
-        return sure(field.type, about, **limits, **_default(field))
-    return of(field.type, about, **_or_null(limits))
+        return sure(field.kind.type, about, **limits, **_default(field))
+    return of(field.kind.type, about, **_or_null(limits))
 
 
 def written(field: Field) -> Schema:
     """Return the schema of a property in a body; null means no value, or the default."""
-    limits: Schema = {} if field.loose else dict(field.limits)
+    if field.dependent:
+        return shown(field)
+    kind = field.kind
+    limits: Schema = {} if kind.loose else dict(kind.limits)
     if field.required:
-        return sure(field.type, field.about, **limits)
-    return of(field.type, field.about, **_or_null(limits), **_default(field))
+        return sure(kind.type, field.about, **limits)
+    return of(kind.type, field.about, **_or_null(limits), **_default(field))
 
 
 def _default(field: Field) -> Schema:
@@ -73,17 +76,16 @@ def resource(resource: "Resource") -> ResourceDocs:
     references = {path: _reference(path, about) for path, about in resource.references.items()}
     body = {field.path: written(field) for field in resource.fields} | references | dict(resource.more)
     row: dict[str, Schema] = {"_id": an_id()}
-    row |= {path: MOMENT if path.endswith("At") else sure(type) for path, type in resource.read_only.items()}
-    row |= {field.path: _shown_example(field, resource) for field in resource.fields} | references
-    row |= resource.more
-    one = answer(name, {path: schema for path, schema in row.items() if path not in resource.secrets})
+    row |= {path: MOMENT for path in resource.columns if path.endswith("At")}
+    row |= {field.path: _shown_example(field, resource) for field in resource.fields if not field.secret}
+    one = answer(name, row | references | dict(resource.more))
     required = [field.path for field in resource.fields if field.required]
     example = dict(resource.examples)
     change = {path: example[path] for path in list(example)[:1]}
     parameters = [
         *paging(resource.default_limit, resource.max_limit),
-        query("filter", "string", f"Text in {resource.searched}"),
-        query("sort", "string", "Order", enum=list(resource.sorts), default=resource.sorts[0]),
+        query("filter", "string", f"Text in {resource.searched_names}"),
+        query("sort", "string", "Order", enum=list(resource.sorts), default=next(iter(resource.sorts))),
         query("customer", "string", resource.customer),
     ]
     return ResourceDocs(

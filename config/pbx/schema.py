@@ -127,9 +127,7 @@ _PROBLEM: Final[Mapping[str, Schema]] = {
     "status": sure("integer"),
     "message": sure("string"),
     "path": sure("string", "The property to blame"),
-    "check": sure(
-        "string", enum=["required", "format", "range", "enum", "unique", "exists", "allowed", "level"]
-    ),
+    "check": sure("string", enum=list(CHECKS)),
 }
 _SOMETIMES: Final = ("path", "check")
 _ERROR: Final = answer(

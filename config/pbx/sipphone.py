@@ -14,26 +14,27 @@ from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
 from ..access import AccessLevel
+from ..checks import FLAGS, boolean
 from ..clock import epoch_now
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..errors import Problem, Refused
 from ..ice import ice_servers
 from ..operations.audit import Actor
-from ..operations.checks import Wrong, boolean
 from ..operations.customers import require_customer
 from ..operations.document import Document
+from ..operations.draft import accepted
 from ..operations.phones import write
 from ..operations.phones.find import Found, Query, find_phone, list_phones, version_of
 from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
-from ..preconditions import changing, with_etag
+from ..preconditions import with_etag
 from ..source import request_host
 from ..tables import SipPhone
 from . import openapi
 from .answer import json_answer
-from .paging import DEFAULT_LIMIT, FLAGS, flag, read_page
+from .paging import DEFAULT_LIMIT, flag, read_page
 from .resource import target_of
-from .sipphone_json import Json, Reader, full_phones, listed_phones
+from .shown import Json
+from .sipphone_json import Reader, full_phones, listed_phones
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
@@ -70,12 +71,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Create a phone; its username and password are generated and cannot be chosen."""
-    phone = await changing(
-        parts.engine,
-        actor.condition,
-        None,
-        lambda session: write.create_phone(session, actor, document, parts.vault),
-    )
+    phone = await parts.change(actor, None, lambda work: write.create_phone(work, document))
     return await _changed(phone.oid, actor, parts)
 
 
@@ -85,12 +81,7 @@ async def webrtc_route(
 ) -> JSONResponse:
     """Return the phone of the caller's primary extension for this instance, open to register next."""
     instance = read_instance_id(document.given("instanceId"))
-    opened = await changing(
-        parts.engine,
-        actor.condition,
-        None,
-        lambda session: open_webrtc_phone(session, actor, instance, parts.vault),
-    )
+    opened = await parts.change(actor, None, lambda work: open_webrtc_phone(work, instance))
     await parts.changes.publish(Change(phones=(opened.phone.oid,)))
     is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
@@ -112,11 +103,8 @@ async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Change the properties that are sent, even a single one. The customer of a phone cannot change."""
-    phone = await changing(
-        parts.engine,
-        actor.condition,
-        target_of(SipPhone.version, id),
-        lambda session: write.update_phone(session, actor, id, document),
+    phone = await parts.change(
+        actor, target_of(SipPhone.version, id), lambda work: write.update_phone(work, id, document)
     )
     return await _changed(phone.oid, actor, parts)
 
@@ -124,11 +112,8 @@ async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, part
 @routes.delete("/{id}", summary="Delete a phone", openapi_extra=openapi.DELETE)
 async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Delete a phone; its registrations end."""
-    oid = await changing(
-        parts.engine,
-        actor.condition,
-        target_of(SipPhone.version, id),
-        lambda session: write.delete_phone(session, actor, id),
+    oid = await parts.change(
+        actor, target_of(SipPhone.version, id), lambda work: write.delete_phone(work, id)
     )
     await parts.changes.publish(Change(phones=(oid,)))
     return JSONResponse({"success": True})
@@ -143,11 +128,8 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Set a new username and password; registrations made with the old ones end at once."""
-    phone = await changing(
-        parts.engine,
-        actor.condition,
-        target_of(SipPhone.version, id),
-        lambda session: write.reset_credentials(session, actor, id, parts.vault),
+    phone = await parts.change(
+        actor, target_of(SipPhone.version, id), lambda work: write.reset_credentials(work, id)
     )
     return await _changed(phone.oid, actor, parts)
 
@@ -157,12 +139,8 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
     sent = document.given("v2")
     if sent is None:
         return flag(params, "v2")
-    checked = boolean("v2 must be true or false")(
-        FLAGS.get(sent.lower(), sent) if isinstance(sent, str) else sent
-    )
-    if isinstance(checked, Wrong):
-        raise Refused(Problem(422, "v2", checked.message, "v2", "format"))
-    return checked is True
+    spelled = FLAGS.get(sent.lower(), sent) if isinstance(sent, str) else sent
+    return accepted(boolean(spelled, "v2 must be true or false"), "v2") is True
 
 
 async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
@@ -189,13 +167,8 @@ def _reader(level: AccessLevel, parts: Parts) -> Reader:
 
 def _query(params: QueryParams) -> Query:
     page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
-    return Query(
-        offset=page.offset,
-        limit=page.limit,
-        text=page.text,
-        available=flag(params, "available"),
-        full=flag(params, "full"),
-    )
+    available, full = flag(params, "available"), flag(params, "full")
+    return Query(page.offset, page.limit, page.text, available=available, full=full)
 
 
 def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:

@@ -6,7 +6,6 @@ The layout of a response is planned once: a tree of names whose leaves are colum
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
@@ -15,12 +14,11 @@ from registrar.errors import StoreUnavailable
 from registrar.rules.status import LiveStatus
 from registrar.store.vault import Vault
 
-from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
 from ..operations.phones.fields import FIELDS
 from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
-
-Json = dict[str, object]
+from .shown import Json
+from .status import status_json
 
 log = logging.getLogger(__name__)
 
@@ -82,38 +80,6 @@ def listed_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reade
     return _written(_LISTED, phones, statuses, reader.vault)
 
 
-def status_json(live: LiveStatus) -> Json:
-    """Return the documented fields of a live status, and the optional ones that have a value."""
-    status: Json = {
-        "online": live.online,
-        "expires": live.expires,
-        "localIpAddress": live.local_ip_address,
-        "publicIpAddress": live.public_ip_address,
-        "userAgent": live.user_agent,
-        "state": live.state,
-        "reason": live.reason,
-        "since": moment(live.since),
-    }
-    extras: Json = {
-        "transport": live.transport,
-        "publicPort": live.public_port,
-        "lastSeen": moment(live.last_seen),
-        "rttMs": live.rtt_ms,
-        "lastRejectedAt": moment(live.last_rejected_at),
-        "lastRejectedIp": live.last_rejected_ip,
-        "lastRejectedReason": live.last_rejected_reason,
-    }
-    for name, value in extras.items():
-        if value is not None:
-            status[name] = value
-    return status
-
-
-def moment(seconds: int | None) -> datetime | None:
-    """Return epoch seconds as a datetime, for `json_answer`."""
-    return None if seconds is None else clock.utc(seconds)
-
-
 def _written(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
     return [plan.write(Shown(phone, live, vault)) for phone, live in zip(phones, statuses, strict=True)]
 
@@ -163,7 +129,6 @@ def _when(place: int, plan: Plan) -> Callable[[Shown], Json | None]:
 # Plans
 
 _WHOLE_PLACES: Final = {name: place for place, name in enumerate(WHOLE)}
-_LISTED_PLACES: Final = {name: place for place, name in enumerate(LISTED)}
 _PASSWORD: Final = _WHOLE_PLACES["password_enc"]
 _TONE: Final = _WHOLE_PLACES["ringer_tone"]
 _LOADED: Final = _WHOLE_PLACES["config_loaded_at"]
@@ -181,19 +146,8 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "extension": "extension",
         "customer": "customer",
         "product": "product",
-        "macAddress": "mac",
         "handsetIndex": "handset_index",
-        "ip.mode": "ip_mode",
-        "ip.countries": "ip_countries",
-        "ip.address": "ip_address",
-        "ip.policy": "ip_policy",
         "username": "username",
-        "network.dhcp": "net_dhcp",
-        "network.ipAddress": "net_ip",
-        "network.subnet": "net_subnet",
-        "network.gateway": "net_gateway",
-        "network.dns1": "net_dns1",
-        "network.dns2": "net_dns2",
     } | {field.path: field.column for field in FIELDS}
     leaves: dict[str, Leaf] = {path: _WHOLE_PLACES[column] for path, column in columns.items()}
     leaves |= {"softkeys": _softkeys, "ringer.tone": _tone, "purchaseInfo.sidePanels": _panels}
@@ -219,37 +173,13 @@ def _plan(leaves: Leaves) -> Plan:
 
 
 def _listed_plan() -> Plan:
-    at = _LISTED_PLACES
-    model = ("brand", "model_brand"), ("brandName", "model_brand_name"), ("model", "model_model")
-    leaves: dict[str, Leaf] = {
-        "_id": at["oid"],
-        "macAddress": at["mac"],
-        "handsetIndex": at["handset_index"],
-        "handsetAddress": at["handset_address"],
-        "sipPhoneModel._id": at["model"],
-        **{f"sipPhoneModel.{name}": at[column] for name, column in model},
-        "sipPhoneModel.picture": at["model_picture"],
-        "extension": _when(at["extension"], _part(extension=("_id", "number", "direct"))),
-        "employee": _when(at["employee"], _part(employee=("_id", "name"))),
-        "ip.mode": at["ip_mode"],
-        "ip.countries": at["ip_countries"],
-        "ip.address": at["ip_address"],
-        "ip.policy": at["ip_policy"],
-        "notes": at["notes"],
-        "online": lambda shown: shown.live.online,
-    }
-    return _plan(leaves)
-
-
-def _part(**group: Sequence[str]) -> Plan:
-    """Return the plan of an object whose columns are named after it."""
-    return Plan(
-        {
-            name: _LISTED_PLACES[table if name == "_id" else f"{table}_{name}"]
-            for table, names in group.items()
-            for name in names
-        }
-    )
+    leaves: dict[str, Leaf] = {path: place for place, path in enumerate(LISTED) if path != "id"}
+    for group in ("extension", "employee"):  # null if the phone has none
+        prefix = f"{group}."
+        inside = {path: leaves.pop(path) for path in list(leaves) if path.startswith(prefix)}
+        names = {path.removeprefix(prefix): leaf for path, leaf in inside.items()}
+        leaves[group] = _when(list(LISTED).index(f"{group}._id"), Plan(names))
+    return _plan(leaves | {"online": lambda shown: shown.live.online})
 
 
 _LISTED: Final = _listed_plan()

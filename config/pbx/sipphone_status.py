@@ -10,9 +10,9 @@ from fastapi.responses import Response
 from config.diagnosis import diagnose
 from registrar.rules.status import LiveStatus
 
+from ..checks import is_clean
 from ..deps import CallerDep, DocumentDep, PartsDep
-from ..errors import Problem, Refused
-from ..operations.checks import is_clean
+from ..errors import refused
 from ..operations.document import NOT_SENT, Document
 from ..operations.events import (
     MAX_EVENTS,
@@ -29,7 +29,8 @@ from ..operations.ids import parse_oid
 from . import openapi
 from .answer import json_answer
 from .paging import clamped
-from .sipphone_json import Json, moment
+from .shown import Json
+from .status import WHOLE, status_json
 
 MAX_IDS: Final = 1_000
 DEFAULT_EVENTS: Final = 50
@@ -86,13 +87,13 @@ def _read_ids(document: Document) -> list[str]:
     sent = document.get("ids")
     if sent is NOT_SENT or not isinstance(sent, list):
         message = "ids must be a list of ids of phones"
-        raise Refused(Problem(422, "ids", message, "ids", "required" if sent is NOT_SENT else "format"))
+        raise refused("ids", message, "required" if sent is NOT_SENT else "format", 422)
     if len(sent) > MAX_IDS:
-        raise Refused(Problem(422, "ids", f"ids may have at most {MAX_IDS} entries", "ids", "range"))
+        raise refused("ids", f"ids may have at most {MAX_IDS} entries", "range", 422)
     for position, one in enumerate(sent):
         if not isinstance(one, str) or not is_clean(one):
             code = f"ids[{position}]"
-            raise Refused(Problem(422, code, f"{code} is not a valid text", code, "format"))
+            raise refused(code, f"{code} is not a valid text", "format", 422)
     return sent
 
 
@@ -106,29 +107,8 @@ def _once(asked: Iterable[str]) -> list[str]:
 
 def _status(phone: Watched, live: LiveStatus) -> Json:
     """Return all fields of the status, with null for those that have no value."""
-    return {
-        "_id": phone.oid,
-        "online": live.online,
-        "expires": live.expires,
-        "expiresAt": moment(live.expires_at),
-        "state": live.state,
-        "reason": live.reason,
-        "since": moment(live.since),
-        "lastSeen": moment(live.last_seen),
-        "userAgent": live.user_agent,
-        "localIpAddress": live.local_ip_address,
-        "publicIpAddress": live.public_ip_address,
-        "publicPort": live.public_port,
-        "transport": live.transport,
-        "node": live.node,
-        "generation": live.generation,
-        "rttMs": live.rtt_ms,
-        "lastRejectedAt": moment(live.last_rejected_at),
-        "lastRejectedIp": live.last_rejected_ip,
-        "lastRejectedReason": live.last_rejected_reason,
-        "configLoaded": phone.config_loaded,
-        "configSaved": phone.config_saved,
-    }
+    saved: Json = {"_id": phone.oid, "configLoaded": phone.config_loaded, "configSaved": phone.config_saved}
+    return saved | status_json(live, WHOLE)
 
 
 def _event(happening: Happening) -> Json:

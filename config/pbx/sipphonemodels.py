@@ -1,5 +1,6 @@
 """The routes below /pbx/sipphonemodels: the capabilities of each phone model."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
@@ -9,64 +10,62 @@ from sqlalchemy import select
 from ..database import reading
 from ..deps import CallerDep, PartsDep
 from ..errors import not_found
+from ..models import FUNCTIONS, SPEAKING_PARTS
 from ..operations.listing import Sorts, read_page
-from ..operations.models import FUNCTIONS, SPEAKING_PARTS, find_model
+from ..operations.models import find_model
 from ..preconditions import tagged, tagged_by_content
 from ..tables import SipPhoneModel
 from . import paging
-from .resource import Json
-from .schema import TAGGED, Schema, an_id, answer, array, of, operation, or_null, page, query, some_id, sure
+from .schema import TAGGED, an_id, answer, array, of, operation, or_null, page, query, some_id, sure
 from .schema import paging as paged
+from .shown import Json, Shown, json_of, schema_of, shown
 
 MAX_LIMIT: Final = 500
 SEARCHED: Final = (SipPhoneModel.brand_name, SipPhoneModel.model, SipPhoneModel.description)
 SORTS: Final[Sorts] = {"age": (SipPhoneModel.id,)}
-CAPABILITIES: Final = {
-    "provision": "provision",
-    "macRedirect": "mac_redirect",
-    "customRingtones": "custom_ringtones",
-    "multipleHandsets": "multiple_handsets",
-    "sipConfigReload": "sip_config_reload",
-}
-"""Property of `capabilities` -> column."""
 
 
-def _bounds(about: str) -> Schema:
+def _range(path: str, about: str, column: str) -> Shown[SipPhoneModel]:
+    """Return the range of a setting, null if the model does not have it."""
+
+    def value(model: SipPhoneModel) -> Json | None:
+        low, high = getattr(model, f"{column}_min", 0), getattr(model, f"{column}_max")
+        return None if low is None or high is None else {"min": low, "max": high}
+
     bounds = answer("Range", {"min": sure("integer", example=0), "max": sure("integer", example=15)})
-    return or_null(bounds, about)
+    return Shown(path, or_null(bounds, about), value)
 
 
-_MODEL: Final = answer(
-    "SIP phone model",
-    {
-        "_id": an_id(),
-        "brand": sure("string", example="GENERIC"),
-        "brandName": sure("string", example="Generic"),
-        "model": sure("string", example="SIP device"),
-        "extensions": sure("integer", "How many phones may share one MAC address", example=1),
-        "softkeys": sure("integer", "How many keys it has", example=128),
-        "softkeyLabels": sure("boolean"),
-        "softkeyCapabilities": array(sure("string", enum=list(FUNCTIONS))),
-        "picture": some_id("Id of a picture"),
-        "description": of("string"),
-        "configurationTemplate": of("string"),
-        "capabilities.provision": sure("boolean"),
-        "capabilities.macRedirect": sure("boolean"),
-        "capabilities.customRingtones": sure("boolean"),
-        "capabilities.multipleHandsets": sure("boolean"),
-        "capabilities.sipConfigReload": sure("boolean"),
-        "capabilities.sidePanels": sure("boolean"),
-        "ranges.ringerVolume": _bounds("null: cannot be set"),
-        "ranges.ringerTone": _bounds("Indexes of the built-in tones; null: there are none"),
-        **{
-            f"ranges.volume.{part}.{way}": _bounds("null: cannot be set")
-            for part in SPEAKING_PARTS
-            for way in ("mic", "speaker")
-        },
-        "maxSidePanels": sure("integer", example=3),
-        "requiresSerial": sure("boolean"),
-    },
+FLAG: Final = sure("boolean")
+LINES: Final[Sequence[Shown[SipPhoneModel]]] = (
+    shown("_id", an_id(), "oid"),
+    shown("brand", sure("string", example="GENERIC")),
+    shown("brandName", sure("string", example="Generic"), "brand_name"),
+    shown("model", sure("string", example="SIP device")),
+    shown("extensions", sure("integer", "How many phones may share one MAC address", example=1)),
+    shown("softkeys", sure("integer", "How many keys it has", example=128)),
+    shown("softkeyLabels", FLAG, "softkey_labels"),
+    shown("softkeyCapabilities", array(sure("string", enum=list(FUNCTIONS))), "softkey_capabilities"),
+    shown("picture", some_id("Id of a picture"), "picture_oid"),
+    shown("description", of("string")),
+    shown("configurationTemplate", of("string"), "configuration_template"),
+    shown("capabilities.provision", FLAG, "provision"),
+    shown("capabilities.macRedirect", FLAG, "mac_redirect"),
+    shown("capabilities.customRingtones", FLAG, "custom_ringtones"),
+    shown("capabilities.multipleHandsets", FLAG, "multiple_handsets"),
+    shown("capabilities.sipConfigReload", FLAG, "sip_config_reload"),
+    Shown("capabilities.sidePanels", FLAG, lambda model: model.max_side_panels > 0),
+    _range("ranges.ringerVolume", "null: cannot be set", "ringer_volume"),
+    _range("ranges.ringerTone", "Indexes of the built-in tones; null: there are none", "ringer_tone"),
+    *(
+        _range(f"ranges.volume.{part}.{way}", "null: cannot be set", f"{part}_{way}")
+        for part in SPEAKING_PARTS
+        for way in ("mic", "speaker")
+    ),
+    shown("maxSidePanels", sure("integer", example=3), "max_side_panels"),
+    shown("requiresSerial", FLAG, "requires_serial"),
 )
+_MODEL: Final = schema_of("SIP phone model", LINES)
 _SHOW: Final = operation(_MODEL, TAGGED)
 _LIST: Final = operation(
     page("SIP phone models", "sipPhoneModels", _MODEL),
@@ -89,7 +88,7 @@ async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> R
     page = paging.read_page(request.query_params, paging.DEFAULT_LIMIT, MAX_LIMIT, SORTS)
     async with reading(parts.read_engine) as session:
         total, rows = await read_page(session, select(SipPhoneModel), page, SEARCHED, SORTS, SipPhoneModel.id)
-    models = [model_json(model) for (model,) in rows]
+    models = [json_of(model, LINES) for (model,) in rows]
     body = {"offset": page.offset, "limit": page.limit, "total": total, "sipPhoneModels": models}
     return tagged_by_content(request, JSONResponse(body))
 
@@ -101,43 +100,4 @@ async def show_route(id: ModelId, request: Request, _caller: CallerDep, parts: P
         model = await find_model(session, id)
     if model is None:
         raise not_found("SIP phone model")
-    return tagged(request, JSONResponse(model_json(model)), (model.revision,))
-
-
-def model_json(model: SipPhoneModel) -> Json:
-    """Return a model as JSON; a range is null if the model does not have it."""
-    capabilities: Json = {name: getattr(model, column) for name, column in CAPABILITIES.items()}
-    return {
-        "_id": model.oid,
-        "brand": model.brand,
-        "brandName": model.brand_name,
-        "model": model.model,
-        "extensions": model.extensions,
-        "softkeys": model.softkeys,
-        "softkeyLabels": model.softkey_labels,
-        "softkeyCapabilities": model.softkey_capabilities,
-        "picture": model.picture_oid,
-        "description": model.description,
-        "configurationTemplate": model.configuration_template,
-        "capabilities": capabilities | {"sidePanels": model.max_side_panels > 0},
-        "ranges": _ranges(model),
-        "maxSidePanels": model.max_side_panels,
-        "requiresSerial": model.requires_serial,
-    }
-
-
-def _ranges(model: SipPhoneModel) -> Json:
-    volume = {
-        part: {way: _range(model, f"{part}_{way}") for way in ("mic", "speaker")} for part in SPEAKING_PARTS
-    }
-    tone = model.ringer_tone_max
-    return {
-        "ringerVolume": _range(model, "ringer_volume"),
-        "ringerTone": None if tone is None else {"min": 0, "max": tone},
-        "volume": volume,
-    }
-
-
-def _range(model: SipPhoneModel, column: str) -> Json | None:
-    low, high = getattr(model, f"{column}_min"), getattr(model, f"{column}_max")
-    return None if low is None or high is None else {"min": low, "max": high}
+    return tagged(request, JSONResponse(json_of(model, LINES)), (model.revision,))

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, UnaryExpression
 
+from ..checks import is_clean
 from ..errors import bad_request
-from ..operations.checks import is_clean
 from .params import Params
 from .rows import Column, Part, Shape, condition, order
 

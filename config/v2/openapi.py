@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ..media import JSON, MULTIPART, URLENCODED
-from ..operations.fields import Field
+from ..properties import Field
 from .answers import MEDIA
 from .asking import FORMATS, MAX_OFFSET, MAX_ROWS
 from .rows import COMPARISONS, LIKES, Column, Shape
@@ -37,6 +37,15 @@ READ: Final = "400 401 403 404 429 500 503"
 WRITE: Final = "400 401 403 404 409 412 413 415 429 500 503"
 REMOVE: Final = "400 401 403 404 412 413 415 429 500 503"
 RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+PLACES: Final = {
+    "domain": "Number of the SIP domain",
+    "user": "Number of the user",
+    "group": "Number of the group",
+    "queue": "Number of the queue",
+    "member": "Number of the member of the queue",
+    "network": "Number of the trusted network",
+    "device": "Number of the device",
+}
 DONE: Final = {"204": {"description": "Done"}}
 
 
@@ -115,6 +124,21 @@ def delete() -> Schema:
     return {"responses": DONE | _errors(REMOVE)}
 
 
+def places(path: str) -> list[Schema]:
+    """Return the parameters for the numbers in a path."""
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PLACES[name],
+            "schema": {"type": "string", "description": PLACES[name], "title": name.title()},
+        }
+        for name in names
+    ]
+
+
 def _row(shape: Shape) -> Schema:
     properties = {column.name: _column(column) for column in shape.columns}
     return {"title": f"{shape.title} row", "type": "object", "properties": properties}
@@ -161,7 +185,7 @@ def _property(field: Field) -> Schema:
     about: Schema = {"description": field.about}
     if isinstance(field.default, bool):
         return {"type": "integer", "enum": [0, 1], "default": int(field.default)} | about
-    return {"type": field.type} | about
+    return {"type": field.kind.type} | about
 
 
 def _body(

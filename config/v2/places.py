@@ -1,14 +1,13 @@
 """Look-up of the numbers in a path. Unknown, not visible, of an inactive customer, or not a number: 404."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from fastapi import Path
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..auth import Caller
-from ..errors import Problem, Refused, not_found
+from ..errors import not_found, refused
 from ..operations.customers import ACTIVE, visible
 from ..tables import (
     Customer,
@@ -27,14 +26,6 @@ MAX_SHOWN: Final = 32
 """Limit of characters of a number that a response repeats; a real one has fewer."""
 MAX_MISSING: Final = 20
 """Limit of missing rows that are named."""
-
-DomainId = Annotated[str, Path(description="Number of the SIP domain")]
-UserId = Annotated[str, Path(description="Number of the user")]
-GroupId = Annotated[str, Path(description="Number of the group")]
-QueueId = Annotated[str, Path(description="Number of the queue")]
-MemberId = Annotated[str, Path(description="Number of the member of the queue")]
-NetworkId = Annotated[str, Path(description="Number of the trusted network")]
-DeviceId = Annotated[str, Path(description="Number of the device")]
 
 Below = TypeVar("Below", Extension, SipGroup, Queue, SipPhone, TrustedNetwork)
 """A row that belongs to a customer."""
@@ -102,7 +93,7 @@ async def find_named(
     Raise Refused: 400 if no row is named, 404 if one of them does not exist (D31).
     """
     if not ids:
-        raise Refused(Problem(400, name, f"{name} is missing", name, "required"))
+        raise refused(name, f"{name} is missing", "required", 400)
     wanted = {number(id) for id in ids}
     statement = select(table).where(table.id.in_(wanted), table.customer_id == customer.id).order_by(table.id)
     found = list(await session.scalars(statement.with_for_update() if lock else statement))
@@ -110,7 +101,7 @@ async def find_named(
     missing = [id[:MAX_SHOWN] for id in dict.fromkeys(ids) if number(id) not in there]
     if missing:
         listed = ", ".join(missing[:MAX_MISSING]) + (", ..." if len(missing) > MAX_MISSING else "")
-        raise Refused(Problem(404, name, f"{name} {listed}", name, "exists"))
+        raise refused(name, f"{name} {listed}", "exists", 404)
     return found
 
 

@@ -4,31 +4,17 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from . import (
-    devices,
-    domains,
-    group_users,
-    groups,
-    networks,
-    queue_members,
-    queues,
-    user_devices,
-    user_groups,
-    users,
-)
+from . import devices, domains, groups, memberships, networks, queue_members, users
 
-ROUTES: Final[tuple[APIRouter, ...]] = tuple(
-    module.routes
-    for module in (
-        domains,
-        users,
-        user_devices,
-        user_groups,
-        groups,
-        group_users,
-        queues,
-        queue_members,
-        networks,
-        devices,
-    )
+ROUTES: Final[tuple[APIRouter, ...]] = (
+    domains.routes,
+    users.routes,
+    devices.user_devices,
+    memberships.user_groups,
+    groups.groups,
+    memberships.group_users,
+    groups.queues,
+    queue_members.routes,
+    networks.routes,
+    devices.routes,
 )

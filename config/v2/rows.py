@@ -8,8 +8,10 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
+    Integer,
     Row,
     Select,
     String,
@@ -26,15 +28,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from ..checks import FLAGS, is_clean
 from ..errors import Refused, bad_request, not_found
-from ..operations.checks import is_clean
 from ..preconditions import Edition, Target
-from ..tables import UtcDateTime
-from .fields import FLAGS
+from ..properties import Property, properties_of
+from ..tables import Identified, UtcDateTime
 
 Kind = Literal["integer", "flag", "text", "moment", "mac"]
 Expression = ColumnElement[Any]
@@ -125,20 +127,38 @@ def mac(name: str, source: Source, about: str) -> Column:
     return Column(name, pairs, "mac", about, "10:20:30:1A:2B:3C")
 
 
+def columns_of(table: type[DeclarativeBase]) -> Sequence[Column]:
+    """Return a column for each property of a table that rows show."""
+    shown = (line for line in properties_of(table) if line.row is not None and line.written_as is None)
+    return [_column_of(line, getattr(table, line.column)) for line in shown]
+
+
+def _column_of(line: Property, source: Source) -> Column:
+    if line.row is None:
+        raise TypeError(f"{line.column} is not in the row dialect")
+    name, about, example = line.row.name, line.row.shown or line.row.about or line.about, line.row.example
+    if isinstance(line.kind.sql, Boolean):
+        return flag(name, source, about)
+    if isinstance(line.kind.sql, Integer):
+        return whole(name, source, about, "1" if example is None else example)
+    return text(name, source, about, example or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of row: its columns, their tables, and the columns that order rows which sort equal."""
+    """One kind of row: its columns, their tables, and its number."""
 
     title: str
     columns: Sequence[Column]
     source: FromClause
-    last: Sequence[InstrumentedAttribute[int]]
+    key: InstrumentedAttribute[int]
+    """The number of a row, which orders rows that sort equal."""
     edition: Sequence[InstrumentedAttribute[int]] = ()
     """The version columns that a single row's ETag is made of; empty if the row is never shown alone."""
 
-    def at(self, where: ColumnElement[bool]) -> Target:
-        """Return the place of the versions of one row."""
-        return Target(self.edition, self.source, where)
+    def at(self, number: int) -> Target:
+        """Return the place of the versions of the row with this number."""
+        return Target(self.edition, self.source, self.key == number)
 
     def column(self, name: str) -> Column:
         """Return the column with this name. Raise Refused (400) if it does not exist."""
@@ -153,6 +173,35 @@ class Shape:
         return tuple(column.name for column in self.columns)
 
 
+def shape_of(
+    title: str,
+    table: type[Identified],
+    id: str,
+    *columns: Column,
+    owner: InstrumentedAttribute[int],
+    source: FromClause | None = None,
+    edition: Sequence[InstrumentedAttribute[int]],
+) -> Shape:
+    """Return the shape of rows of a domain; `columns` stand between those of the table and the times."""
+    noun = title.removeprefix("SIP ").lower()
+    whole_shape = (
+        whole(id, table.id, f"Number of the {noun}"),
+        whole("domainId", owner, "Number of the SIP domain"),
+        *columns_of(table),
+        *columns,
+        *moments(table),
+    )
+    return Shape(title, whole_shape, table.__table__ if source is None else source, table.id, edition)
+
+
+def moments(table: type[Identified]) -> tuple[Column, Column]:
+    """Return the columns for the times of a row's creation and last change."""
+    return (
+        moment("createDatetime", table.created_at, "When it was made"),
+        moment("updateDatetime", table.updated_at, "When it was changed"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """The query of a list, in SQL."""
@@ -165,7 +214,7 @@ class Part:
 
 
 def _statement(shape: Shape, part: Part, *scope: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    statement = _selected(shape, part, *scope).order_by(*part.order, *shape.last)
+    statement = _selected(shape, part, *scope).order_by(*part.order, shape.key)
     return statement.offset(part.offset or None).limit(part.limit)
 
 

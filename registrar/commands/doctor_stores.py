@@ -59,7 +59,9 @@ async def _schema(engine: AsyncEngine, shown: str, *, migrates: bool) -> Finding
     if problem is None:
         return ok(DATABASE, f"{shown}, the newest schema")
     if "registrar migrate" not in problem:
-        return fail(DATABASE, f"{shown}: {problem}", "install the version that made it, or a newer one")
+        said, _, advice = problem.partition(": ")
+        advice = advice or "install the version that made it, or a newer one"
+        return fail(DATABASE, f"{shown}: {said}", advice)
     if migrates:
         return warn(DATABASE, f"{shown}: the schema is old", "the next start brings it to the newest")
     return fail(DATABASE, f"{shown}: {problem.partition(':')[0]}", "registrar migrate")

@@ -125,6 +125,14 @@ async def test_a_person_has_one_primary_extension(world: World) -> None:
     ]
 
 
+async def test_an_unknown_person_is_the_only_problem_of_an_extension_that_has_one(world: World) -> None:
+    async with world.client(AccessLevel.MANAGER) as client:
+        first = await made(client, employee=world.ids["single"])
+        changed = {"employee": NOBODY, "primary": True}
+        answer = await client.patch(f"/pbx/extension/{first['_id']}", json=changed)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "employee")
+
+
 async def test_a_user_name_is_unique_in_its_customer_only(world: World) -> None:
     async with world.client(AccessLevel.ADMIN) as client:
         await made(client, sipUser="joe", sipPassword=SECRET)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from config.access import AccessLevel
-from config.operations.checks import bare_number, is_email
+from config.checks import bare_number, is_email
 from config.operations.document import NOT_SENT, Document
 from tests.config.v2 import DEVICE, domain, made
 from tests.config.world import MODEL, Json, World

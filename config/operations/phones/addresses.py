@@ -4,35 +4,24 @@ from typing import Final
 
 from registrar.model import IpMode
 
-from ..checks import address, boolean, netmask
+from ...checks import Wrong
 from ..document import NOT_SENT
-from .countries import COUNTRIES
 from .draft import PhoneDraft
+from .fields import FIELDS
 
-IP_PATHS: Final = ("ip.mode", "ip.countries", "ip.address", "ip.policy")
+IP: Final = {field.path: field for field in FIELDS if field.path.startswith("ip.")}
 IP_COLUMNS: Final = ("ip_mode", "ip_countries", "ip_address")
 """Columns that only the policy PHONE uses."""
-POLICIES: Final = ("PHONE", "DOMAIN")
-NETWORK_PATHS: Final = (
-    "network.dhcp",
-    "network.ipAddress",
-    "network.subnet",
-    "network.gateway",
-    "network.dns1",
-    "network.dns2",
-)
-STATIC: Final = (
-    ("network.ipAddress", "net_ip", address, "IP address is invalid or missing"),
-    ("network.subnet", "net_subnet", netmask, "Subnet mask is invalid or missing"),
-    ("network.gateway", "net_gateway", address, "Default gateway is invalid or missing"),
-    ("network.dns1", "net_dns1", address, "Primary DNS server is invalid or missing"),
-)
+NETWORK: Final = {
+    field.path: field for field in FIELDS if field.path.startswith("network.") and field.dependent
+}
+STATIC: Final = ("network.ipAddress", "network.subnet", "network.gateway", "network.dns1")
 """Values that a phone without DHCP must have."""
 
 
 def read_restriction(draft: PhoneDraft) -> None:
     """Read `ip.*`: the mode and the values it needs. On a change, properties that were not sent stay."""
-    if draft.stored and not any(draft.was_sent(path) for path in IP_PATHS):
+    if draft.stored and not any(draft.was_sent(path) for path in IP):
         return
     mode = _mode(draft)
     _read_countries(draft)
@@ -45,25 +34,21 @@ def read_restriction(draft: PhoneDraft) -> None:
 def _read_policy(draft: PhoneDraft) -> None:
     """Take the policy as sent. If none was sent, then a change of `ip.*` chooses PHONE."""
     sent = draft.sent("ip.policy")
-    if sent is NOT_SENT or sent is None:
-        if draft.stored is None or any(
-            draft.column(name) != getattr(draft.stored, name) for name in IP_COLUMNS
-        ):
-            draft.values["ip_policy"] = "PHONE"
-    elif isinstance(sent, str) and sent in POLICIES:
-        draft.values["ip_policy"] = sent
-    else:
-        draft.wrong("ip.policy", f"ip.policy must be one of {', '.join(POLICIES)}", check="enum")
+    if sent is not NOT_SENT and sent is not None:
+        draft.values["ip_policy"] = draft.refused(IP["ip.policy"].check(sent), "ip.policy")
+    elif draft.stored is None or any(
+        draft.column(name) != getattr(draft.stored, name) for name in IP_COLUMNS
+    ):
+        draft.values["ip_policy"] = "PHONE"
 
 
 def _mode(draft: PhoneDraft) -> str | None:
     sent = draft.sent("ip.mode")
     if sent is NOT_SENT or sent is None:
         mode = draft.column("ip_mode", str(IpMode.OPEN))
-    elif isinstance(sent, str) and sent in IpMode.__members__:
-        mode = sent
     else:
-        draft.wrong("ip.mode", "Mode is invalid", check="enum")
+        mode = draft.refused(IP["ip.mode"].check(sent), "ip.mode")
+    if mode is None:
         return None
     draft.values["ip_mode"] = mode
     return str(mode)
@@ -74,15 +59,11 @@ def _read_countries(draft: PhoneDraft) -> None:
     if sent is NOT_SENT:
         draft.values["ip_countries"] = draft.column("ip_countries", "")
         return
-    if sent is not None and not isinstance(sent, str):
-        draft.wrong("ip.countries", "Country codes must be a comma separated text")
-        return
-    codes = [code.strip(" ").upper() for code in (sent or "").split(",") if code.strip(" ")]
-    unknown = [code for code in codes if code not in COUNTRIES]
-    if unknown:
-        draft.wrong("ip.countries", f"Country code {unknown[0][:8]!r} is not valid", check="enum")
-        return
-    draft.values["ip_countries"] = ",".join(dict.fromkeys(codes))
+    checked = IP["ip.countries"].check("" if sent is None else sent)
+    if isinstance(checked, Wrong):
+        draft.wrong("ip.countries", checked.message, check=checked.check)
+    else:
+        draft.values["ip_countries"] = checked
 
 
 def _read_address(draft: PhoneDraft, mode: str | None) -> None:
@@ -92,9 +73,8 @@ def _read_address(draft: PhoneDraft, mode: str | None) -> None:
     elif sent is None or sent == "":
         kept = None
     else:
-        kept = address(sent)
+        kept = draft.refused(IP["ip.address"].check(sent), "ip.address")
         if kept is None:
-            draft.wrong("ip.address", "IP address is invalid")
             return
     if mode == IpMode.LOCKED and kept is None:
         draft.wrong("ip.address", "IP address is missing, LOCKED mode requires one", check="required")
@@ -103,35 +83,30 @@ def _read_address(draft: PhoneDraft, mode: str | None) -> None:
 
 def read_network(draft: PhoneDraft) -> None:
     """Read `network.*` except the VLAN. Without DHCP the four static values are required."""
-    if draft.stored and not any(draft.was_sent(path) for path in NETWORK_PATHS):
+    if draft.stored and not any(draft.was_sent(path) for path in NETWORK):
         return
     dhcp = _dhcp(draft)
-    for path, column, parse, message in STATIC:
+    for path, field in NETWORK.items():
+        if path == "network.dhcp":
+            continue
         sent = draft.sent(path)
-        value = draft.column(column) if sent is NOT_SENT else parse(sent)
-        if dhcp is False and value is None:
-            draft.wrong(path, message, check="required" if sent in (NOT_SENT, None, "") else "format")
-        draft.values[column] = value
-    _read_second_dns(draft)
+        is_empty = sent is NOT_SENT or sent in (None, "")
+        checked = draft.column(field.column) if sent is NOT_SENT else None if is_empty else field.check(sent)
+        value = None if isinstance(checked, Wrong) else checked
+        if path in STATIC and dhcp is False and value is None:
+            message = field.kind.message
+            draft.wrong(path, message, check="required" if is_empty else "format")
+        elif path not in STATIC:
+            value = draft.refused(checked, path)
+        draft.values[field.column] = value
 
 
 def _dhcp(draft: PhoneDraft) -> bool | None:
     sent = draft.sent("network.dhcp")
     given = sent is not NOT_SENT and sent is not None
-    dhcp = boolean("")(sent) if given else draft.column("net_dhcp", True)
+    checked = NETWORK["network.dhcp"].check(sent) if given else draft.column("net_dhcp", True)
+    dhcp = draft.refused(checked, "network.dhcp")
     if not isinstance(dhcp, bool):
-        draft.wrong("network.dhcp", "network.dhcp must be true or false")
         return None
     draft.values["net_dhcp"] = dhcp
     return dhcp
-
-
-def _read_second_dns(draft: PhoneDraft) -> None:
-    sent = draft.sent("network.dns2")
-    if sent is NOT_SENT:
-        draft.values["net_dns2"] = draft.column("net_dns2")
-        return
-    value = None if sent in (None, "") else address(sent)
-    if value is None and sent not in (None, ""):
-        draft.wrong("network.dns2", "Secondary DNS server is invalid")
-    draft.values["net_dns2"] = value

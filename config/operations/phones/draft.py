@@ -1,7 +1,10 @@
 """A phone while it is created or changed: its columns, and the rows that it will refer to."""
 
+from ...checks import Value, Wrong
+from ...properties import Field
 from ...tables import Customer, Extension, SipPhone, SipPhoneModel
-from ..document import Document
+from ...tables.limits import PhoneKind
+from ..document import NOT_SENT, Document
 from ..draft import Draft
 
 
@@ -16,3 +19,21 @@ class PhoneDraft(Draft[SipPhone]):
         self.model_changed = stored is None
         self.extension: Extension | None = None
         """The extension that the phone will have."""
+
+    def value_of(self, field: Field) -> object:
+        """Return the value as it was sent, or the stored one if a new model may lack what the old one had."""
+        value = super().value_of(field)
+        is_limited = self.stored is not None and self.model_changed and isinstance(field.kind, PhoneKind)
+        return self.column(field.column) if value is NOT_SENT and is_limited else value
+
+    def checked(self, field: Field, value: object) -> Value | Wrong:
+        """Return the value to store, within the limits of the model; a setting that it lacks is ignored."""
+        kind, model = field.kind, self.model
+        checked: Value | Wrong = None
+        if value is not None and isinstance(kind, PhoneKind) and kind.by_model is not None:
+            checked = kind.by_model(value, kind.message.format(field.path), model)
+        elif value is not None:
+            checked = field.check(value)
+        if isinstance(checked, Wrong) or not isinstance(kind, PhoneKind) or kind.of_model is None:
+            return checked
+        return checked if model is None or kind.of_model(model) else field.default

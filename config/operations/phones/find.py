@@ -41,7 +41,7 @@ from ...tables import (
 )
 from ..customers import DELETED, visible
 from ..ids import parse_oid
-from ..listing import MAX_FILTER
+from ..listing import MAX_FILTER, Page
 
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
 
@@ -72,25 +72,27 @@ WHOLE: Final[Columns] = {
 
 LISTED: Final[Columns] = {
     "id": _phone.id,
-    "oid": _phone.oid,
-    **{
-        name: _phone[name]
-        for name in (
-            "mac handset_index handset_address ip_mode ip_countries ip_address ip_policy notes"
-        ).split()
-    },
-    "model": _model.oid,
-    "model_brand": _model.brand,
-    "model_brand_name": _model.brand_name,
-    "model_model": _model.model,
-    "model_picture": _model.picture_oid,
-    "extension": _extension.oid,
-    "extension_number": _extension.number,
-    "extension_direct": _extension.direct_number,
-    "employee": _employee.oid,
-    "employee_name": _employee.name,
+    "_id": _phone.oid,
+    "macAddress": _phone.mac,
+    "handsetIndex": _phone.handset_index,
+    "handsetAddress": _phone.handset_address,
+    "sipPhoneModel._id": _model.oid,
+    "sipPhoneModel.brand": _model.brand,
+    "sipPhoneModel.brandName": _model.brand_name,
+    "sipPhoneModel.model": _model.model,
+    "sipPhoneModel.picture": _model.picture_oid,
+    "extension._id": _extension.oid,
+    "extension.number": _extension.number,
+    "extension.direct": _extension.direct_number,
+    "employee._id": _employee.oid,
+    "employee.name": _employee.name,
+    "ip.mode": _phone.ip_mode,
+    "ip.countries": _phone.ip_countries,
+    "ip.address": _phone.ip_address,
+    "ip.policy": _phone.ip_policy,
+    "notes": _phone.notes,
 }
-"""Name -> column of a row of the normal list."""
+"""Path -> column of a row of the normal list; `id` is not shown."""
 
 SOFTKEY: Final[Columns] = {
     "index": _key.key_index,
@@ -109,7 +111,7 @@ PANEL: Final[Columns] = {
 
 VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
-"""Positions of `id` and `oid` in WHOLE and in LISTED."""
+"""Positions of `id` and the public id in WHOLE and in LISTED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,10 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A request for a list; all values are already checked against their limits."""
+class Query(Page):
+    """A request for a page of phones; `customer` is an id, or None for all that the caller may see."""
 
-    offset: int
-    limit: int
-    text: str = ""
     available: bool = False
-    customer: str | None = None
-    """Id of the one customer, or None for all that the caller may see."""
     full: bool = False
 
 
@@ -208,7 +205,7 @@ def _matching(scope: Scope, query: Query) -> Select[int]:
         return phones
     if len(query.text) > MAX_FILTER or "\0" in query.text:
         return phones.where(false())
-    # One branch for each table: each uses its own trigram indexes (migration 0004).
+    # One branch for each table: each uses its own trigram indexes (the migrations make them).
     extensions = select(_extension.id).where(scope(_extension.customer_id))
     people = extensions.join(Employee.__table__, _employee.id == _extension.employee_id)
     people = people.where(_has(query.text, _employee.name))

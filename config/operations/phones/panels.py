@@ -5,30 +5,26 @@ from collections.abc import Mapping
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...tables import SHORT_TEXT, SipPhoneSidePanel
-from .. import checks
-from ..checks import Value, Wrong
-from ..document import NOT_SENT
+from ... import checks
+from ...checks import SHORT_TEXT
+from ...properties import fields_of
+from ...tables import SipPhoneSidePanel
+from ..draft import objects_in, read_array, read_object
 from ..products import find_usable
 from .draft import PhoneDraft
-from .fields import PAYMENT_OPTIONS
 
 PATH = "purchaseInfo.sidePanels"
+PURCHASE = fields_of(SipPhoneSidePanel)
 MAX_PANELS_READ = 100
 """More panels than any model has; a longer list is counted, but not read beyond this."""
 
 
 async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSidePanel] | None:
     """Return the panels to store, without their phone, or None if the stored ones stay."""
-    sent = draft.sent(PATH)
-    if sent is NOT_SENT:
-        if draft.stored and draft.model_changed:
-            _check_count(draft, await _count(session, draft.stored.id))
-        return None
+    if not draft.was_sent(PATH) and draft.stored and draft.model_changed:
+        _check_count(draft, await _count(session, draft.stored.id))
+    sent = read_array(draft, PATH)
     if sent is None:
-        return []
-    if not isinstance(sent, list):
-        draft.wrong(PATH, f"{PATH} must be an array")
         return None
     _check_count(draft, len(sent))
     return await _read(session, draft, sent[:MAX_PANELS_READ])
@@ -37,27 +33,16 @@ async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhone
 async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSidePanel]:
     taken = await _taken_serials(session, draft, sent)
     panels: list[SipPhoneSidePanel] = []
-    for position, item in enumerate(sent):
-        name = f"{PATH}[{position}]"
-        if not isinstance(item, Mapping):
-            draft.wrong(name, f"{name} must be an object")
-            continue
+    for name, item in objects_in(draft, PATH, sent):
         panels.append(
             SipPhoneSidePanel(
-                position=position,
+                position=len(panels),
                 serial=_serial(draft, name, item.get("serial"), taken),
-                payment_option=_read_value(draft, f"{name}.paymentOption", item, _PAYMENT),
-                order_id=_read_value(draft, f"{name}.orderId", item, _ORDER),
-                date=_read_value(draft, f"{name}.date", item, _DATE),
+                **read_object(draft, name, item, PURCHASE),
                 product_id=await _product(session, draft, f"{name}.product", item.get("product")),
             )
         )
     return panels
-
-
-_PAYMENT = checks.one_of(PAYMENT_OPTIONS, f"paymentOption must be one of {', '.join(PAYMENT_OPTIONS)}")
-_ORDER = checks.text("orderId is not a valid text")
-_DATE = checks.moment("date is not a valid date")
 
 
 def _check_count(draft: PhoneDraft, count: int) -> None:
@@ -74,15 +59,6 @@ def _serial(draft: PhoneDraft, name: str, sent: object, taken: set[str]) -> str 
         draft.wrong(f"{PATH}.serial", "Side panel serials need to be unique", 409, "unique", f"{name}.serial")
     taken.add(sent)
     return sent
-
-
-def _read_value(draft: PhoneDraft, path: str, item: Mapping[str, object], check: checks.Check) -> Value:
-    sent = item.get(path.rpartition(".")[2])
-    checked = None if sent in (None, "") else check(sent)
-    if isinstance(checked, Wrong):
-        draft.wrong(path, checked.message, check=checked.check)
-        return None
-    return checked
 
 
 async def _taken_serials(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> set[str]:

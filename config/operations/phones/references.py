@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...tables import Extension, SipPhone, SipPhoneModel
 from ..document import NOT_SENT
+from ..draft import read_reference
 from ..ids import parse_oid
 from ..models import WEBRTC, find_model
 from ..products import find_usable
@@ -56,18 +57,14 @@ async def _read_extension(session: AsyncSession, draft: PhoneDraft) -> None:
 
 
 async def _read_product(session: AsyncSession, draft: PhoneDraft) -> None:
-    sent = draft.sent("product")
-    if sent is NOT_SENT:
-        return
-    if sent is None or sent == "":
-        draft.values["product_id"] = None
-        return
-    if draft.customer is None:
+    customer = draft.customer
+    if customer is None:
         return  # the customer is unknown, and that is reported already
-    product = await find_usable(session, draft.customer, sent, PHONE_PRODUCT)
-    if product is None:
-        draft.wrong("product", "Product not found", 404, "exists")
-    draft.values["product_id"] = product
+
+    async def find(sent: object) -> int | None:
+        return await find_usable(session, customer, sent, PHONE_PRODUCT)
+
+    await read_reference(draft, "product", "product_id", find, "Product")
 
 
 async def read_instance(session: AsyncSession, draft: PhoneDraft) -> None:

@@ -1,13 +1,14 @@
 """The slot that a phone takes behind a MAC address: some devices hold several phones."""
 
-import re
-
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...tables import SipPhone, SipPhoneModel
 from ..document import NOT_SENT
 from .draft import PhoneDraft
+from .fields import FIELDS
+
+(MAC,) = (field for field in FIELDS if field.path == "macAddress")
 
 Neighbour = Row[int, int, int | None]
 """Customer, model and slot of another phone behind the same MAC address."""
@@ -46,10 +47,8 @@ def _mac(draft: PhoneDraft) -> str | None:
         return stored if isinstance(stored, str) else None
     if sent is None or sent == "":
         return None
-    if isinstance(sent, str) and re.fullmatch(r"[0-9A-Fa-f]{12}", sent):
-        return sent.upper()
-    draft.wrong("macAddress", "MAC address is invalid")
-    return None
+    checked = draft.refused(MAC.check(sent), MAC.path)
+    return checked if isinstance(checked, str) else None
 
 
 async def _neighbours(session: AsyncSession, mac: str, draft: PhoneDraft) -> list[Neighbour]:

@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...checks import SHORT_TEXT, as_integer, bare_number, is_clean, is_phone_number, is_url
 from ...tables import (
-    SHORT_TEXT,
     Extension,
     Queue,
     SipGroup,
@@ -16,8 +16,7 @@ from ...tables import (
     SipPhone,
     SipPhoneSoftkey,
 )
-from ..checks import as_integer, bare_number, is_clean, is_phone_number, is_url
-from ..document import NOT_SENT
+from ..draft import objects_in, read_array
 from ..ids import parse_oid
 from .draft import PhoneDraft
 
@@ -52,28 +51,20 @@ async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPho
     After a change of the model the stored keys are checked as if they were sent. Nothing else causes a new
     check: the target of a key may be deleted, and the phone's extension may lose control of a group.
     """
-    sent = draft.sent("softkeys")
-    if sent is NOT_SENT:
-        if draft.stored is None or not draft.model_changed:
-            return None
+    if draft.was_sent("softkeys"):
+        sent = read_array(draft, "softkeys")
+    elif draft.stored is not None and draft.model_changed:
         sent = await _stored(session, draft.stored.id)
-    if sent is None:
-        return []
-    if not isinstance(sent, list):
-        draft.wrong("softkeys", "softkeys must be an array")
+    else:
         return None
-    return await _read(session, draft, sent)
+    return None if sent is None else await _read(session, draft, sent)
 
 
 async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSoftkey]:
     known = await _known(session, draft, sent)
     keys: list[SipPhoneSoftkey] = []
     used: set[int] = set()
-    for position, item in enumerate(sent):
-        name = f"softkeys[{position}]"
-        if not isinstance(item, Mapping):
-            draft.wrong(name, f"{name} must be an object")
-            continue
+    for name, item in objects_in(draft, "softkeys", sent):
         index = _index(draft, name, item.get("index"), used)
         function = _function(draft, name, item.get("function"))
         value = _value(draft, name, function, item.get("value"), known)

@@ -7,16 +7,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.store.vault import Vault
 
-from ...errors import Problem, Refused
+from ...checks import text
+from ...errors import Problem, Refused, refused
 from ...tables import Extension, SipPhone
-from ..audit import Actor, record
-from ..checks import Wrong, text
+from ..audit import Work
 from ..customers import ACTIVE, missing_customer
+from ..draft import accepted
 from ..models import WEBRTC, find_model
 from ..people import primary_extension
 from .write import TABLE, new_phone, reopen
 
-_INSTANCE = text("Instance id is not a valid text")
+_instance = text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,17 @@ class WebrtcPhone:
 
 def read_instance_id(sent: object) -> str:
     """Return the instance that a client names. Raise Refused (422) if it is missing or invalid."""
-    checked = Wrong("Instance id is missing", "required") if sent in (None, "") else _INSTANCE(sent)
-    if isinstance(checked, str):
-        return checked
-    wrong = checked if isinstance(checked, Wrong) else Wrong("Instance id is missing", "required")
-    raise Refused(Problem(422, "instanceId", wrong.message, "instanceId", wrong.check))
+    if sent in (None, ""):
+        raise refused("instanceId", "Instance id is missing", "required", 422)
+    return str(accepted(_instance(sent, "Instance id is not a valid text"), "instanceId"))
 
 
-async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, vault: Vault) -> WebrtcPhone:
+async def open_webrtc_phone(work: Work, instance: str) -> WebrtcPhone:
     """Return the caller's phone for this instance; an existing one keeps its credentials (decision 5).
 
     Raise Refused (404) if the caller has no primary extension, or if the customer is not active.
     """
-    found = await primary_extension(session, actor.caller)
+    found = await primary_extension(work.session, work.caller)
     if found is None:
         raise Refused(Problem(404, "extension", "You have no primary extension", "extension", "exists"))
     extension, customer, name = found
@@ -54,14 +53,14 @@ async def open_webrtc_phone(session: AsyncSession, actor: Actor, instance: str, 
         .where(SipPhone.extension_id == extension.id, SipPhone.instance_id == instance)
         .with_for_update()
     )
-    phone = await session.scalar(statement)
+    phone = await work.session.scalar(statement)
     if phone is None:
-        phone = await _create(session, extension, instance, vault)
-        record(session, actor, "create", TABLE, phone.oid)
+        phone = await _create(work.session, extension, instance, work.vault)
+        work.record("create", TABLE, phone.oid)
     else:
         reopen(phone)
         phone.webrtc = True
-        record(session, actor, "update", TABLE, phone.oid)
+        work.record("update", TABLE, phone.oid)
     return WebrtcPhone(phone, extension, name)
 
 

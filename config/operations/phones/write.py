@@ -13,13 +13,13 @@ from ...access import PURCHASE_LEVEL
 from ...auth import Caller
 from ...errors import not_your_property, too_many
 from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
-from ..audit import Actor, record
+from ..audit import Work
 from ..customers import find_customer, is_named, lock_owned, missing_customer
 from ..document import NOT_SENT, Document
 from ..ids import new_credential, new_oid
 from .addresses import read_network, read_restriction
 from .draft import PhoneDraft
-from .fields import read_fields
+from .fields import read_settings
 from .panels import read_panels
 from .references import read_instance, read_references
 from .slots import read_handset, take_slot
@@ -32,58 +32,56 @@ MAX_RESETS: Final = 10
 HOUR: Final = timedelta(hours=1)
 
 
-async def create_phone(session: AsyncSession, actor: Actor, document: Document, vault: Vault) -> SipPhone:
+async def create_phone(work: Work, document: Document) -> SipPhone:
     """Create a phone with its own credentials and return it.
 
     Raise Refused: 403 for a customer that the caller may not use, or a purchase that the caller may not
     write; else with all problems of the document.
     """
-    _refuse_purchase(actor.caller, document)
+    _refuse_purchase(work.caller, document)
     wanted = document.given("customer")
-    customer = await find_customer(session, actor.caller, wanted)
+    customer = await find_customer(work.session, work.caller, wanted)
     draft = PhoneDraft(document, customer)
     if customer is None:
-        problem = missing_customer(is_named=is_named(actor.caller, wanted))
+        problem = missing_customer(is_named=is_named(work.caller, wanted))
         draft.wrong(problem.code, problem.message, problem.status, problem.check)
-    softkeys, panels = await _read(session, draft)
+    softkeys, panels = await _read(work.session, draft)
     draft.refuse_problems()
-    phone = new_phone(vault, **draft.values, customer_id=customer.id if customer else None)
-    session.add(phone)
-    await session.flush()
-    await _write_parts(session, phone, softkeys, panels)
-    record(session, actor, "create", TABLE, phone.oid)
+    phone = new_phone(work.vault, **draft.values, customer_id=customer.id if customer else None)
+    await work.create(phone)
+    await _write_parts(work.session, phone, softkeys, panels)
     return phone
 
 
-async def update_phone(session: AsyncSession, actor: Actor, oid: object, document: Document) -> SipPhone:
+async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
     """Change the properties that were sent. Raise Refused as `create_phone` does, and 404 for the phone."""
-    _refuse_purchase(actor.caller, document)
-    phone, customer = await lock_phone(session, actor.caller, oid)
+    _refuse_purchase(work.caller, document)
+    phone, customer = await lock_phone(work.session, work.caller, oid)
     draft = PhoneDraft(document, customer, phone)
-    softkeys, panels = await _read(session, draft)
+    softkeys, panels = await _read(work.session, draft)
     draft.refuse_problems()
     if "extension_id" in draft.values and draft.values["extension_id"] != phone.extension_id:
-        await leave_extension(session, phone)
+        await leave_extension(work.session, phone)
     for column, value in draft.values.items():
         setattr(phone, column, value)
     _touch(phone)
-    await _write_parts(session, phone, softkeys, panels)
-    record(session, actor, "update", TABLE, phone.oid)
+    await _write_parts(work.session, phone, softkeys, panels)
+    work.record("update", TABLE, phone.oid)
     return phone
 
 
-async def reset_credentials(session: AsyncSession, actor: Actor, oid: object, vault: Vault) -> SipPhone:
+async def reset_credentials(work: Work, oid: object) -> SipPhone:
     """Set a new username and password; registrations with the old ones become void.
 
     Raise Refused: 404, and 429 for more than `MAX_RESETS` of a phone in an hour (D17: a GET is enough).
     """
-    phone, _ = await lock_phone(session, actor.caller, oid)
-    await _refuse_many_resets(session, phone)
+    phone, _ = await lock_phone(work.session, work.caller, oid)
+    await _refuse_many_resets(work.session, phone)
     phone.username = new_credential()
-    phone.password_enc = vault.seal(new_credential(), phone.oid)
+    phone.password_enc = work.vault.seal(new_credential(), phone.oid)
     phone.secret_version += 1
     _touch(phone)
-    record(session, actor, RESET, TABLE, phone.oid)
+    work.record(RESET, TABLE, phone.oid)
     return phone
 
 
@@ -102,11 +100,10 @@ async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
         raise too_many(f"The credentials were reset {MAX_RESETS} times within an hour", seconds)
 
 
-async def delete_phone(session: AsyncSession, actor: Actor, oid: object) -> str:
+async def delete_phone(work: Work, oid: object) -> str:
     """Delete the phone and its softkeys and side panels. Return its id."""
-    phone, _ = await lock_phone(session, actor.caller, oid)
-    await session.delete(phone)
-    record(session, actor, "delete", TABLE, phone.oid)
+    phone, _ = await lock_phone(work.session, work.caller, oid)
+    await work.delete(phone)
     return phone.oid
 
 
@@ -161,7 +158,7 @@ async def _read(
     session: AsyncSession, draft: PhoneDraft
 ) -> tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]:
     await read_references(session, draft)
-    read_fields(draft)
+    read_settings(draft)
     read_restriction(draft)
     read_network(draft)
     read_handset(draft)

@@ -1,0 +1,26 @@
+"""All tables of the database; the migrations create the views for the SIP side (docs/architecture.md).
+
+A column that is made by `stored(...)` is also a property in the dialects of the API: `config/properties.py`.
+"""
+
+from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Revised, Table, UtcDateTime
+from .dial_plan import (
+    Extension,
+    Number,
+    Queue,
+    QueueMember,
+    SipGroup,
+    SipGroupController,
+    SipGroupMember,
+    TrustedNetwork,
+)
+from .models import Product, SipPhoneModel
+from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
+from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+
+__all__ = [
+    "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "Customer", "Employee", "EmployeeToken", "Extension",
+    "Identified", "Installation", "Number", "Product", "Queue", "QueueMember", "Revised", "SipGroup",
+    "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel", "SipPhoneSidePanel",
+    "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime",
+]  # fmt: skip

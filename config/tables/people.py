@@ -1,0 +1,164 @@
+"""The tables of customers, their people, and what these changed."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .. import checks, clock
+from ..access import AccessLevel
+from ..properties import EMAIL, FLAG, TEXT, InRows, Kind, stored, word_of
+from .base import NEVER_REUSED, OID_LENGTH, BigId, Identified, Revised, Table, UtcDateTime
+
+STATE: Final = word_of(("ACTIVE", "BLOCKED"))
+"""Rows can also be DELETED, which no body says."""
+LEVEL: Final = word_of(tuple(level.name for level in AccessLevel))
+HOST_NAME: Final = Kind("string", TEXT.sql, checks.host_name, "{} must be a host name")
+LOGIN: Final = Kind("string", TEXT.sql, checks.login, "{} is not a valid e-mail address")
+PASSWORD: Final = Kind(
+    "string",
+    TEXT.sql,
+    checks.password,
+    f"{{}} must be a text of at most {checks.MAX_PASSWORD} characters, and not empty",
+)
+RESTRICTION: Final = Kind(
+    "string",
+    String(checks.MAX_RESTRICTION),
+    checks.restriction,
+    "{} must be a comma list of addresses and networks",
+)
+
+
+class Installation(Table):
+    """One row: the fingerprint of the secret key with which this database was made."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    secret_fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
+
+
+class Customer(Revised):
+    """A tenant. If it has a SIP domain, its phones can register."""
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        CheckConstraint("state IN ('ACTIVE', 'BLOCKED', 'DELETED')", name="state"),
+        UniqueConstraint("sip_domain"),
+        NEVER_REUSED,
+    )
+
+    name: Mapped[str] = stored(TEXT, "Name of the company", "name", required=True)
+    state: Mapped[str] = stored(
+        STATE, "BLOCKED: no phone registers, and no person logs in", "state", default="ACTIVE"
+    )
+    parent_customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"), index=True)
+    is_reseller: Mapped[bool] = stored(FLAG, "It may have customers of its own", "isReseller")
+    sip_domain: Mapped[str | None] = stored(
+        HOST_NAME,
+        "Where its phones register; unique; fixed as long as SIP users have passwords",
+        "sipDomain",
+        InRows(
+            "domain",
+            "Host name, unique on the whole platform",
+            "Host name with which its users register",
+            "sip.company.com",
+            required=True,
+            fixed=True,
+        ),
+    )
+    sip_display_name: Mapped[str | None] = stored(
+        TEXT,
+        "Name of the domain for people",
+        "sipDisplayName",
+        InRows("displayName", "Name", example="Company"),
+    )
+    call_recording: Mapped[bool] = stored(
+        FLAG, "Calls of the domain are recorded", "callRecording", InRows("rec", "Calls are recorded")
+    )
+    features: Mapped[list[str]] = mapped_column(JSON, default=list)
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Grows with the state, the domain and the trusted networks: everything that the view `phone_v1`
+    shows."""
+
+
+class Employee(Revised):
+    """A person, who may call the API with a login or a token."""
+
+    __tablename__ = "employee"
+    __table_args__ = (Index("uq_employee_login_email", "login_email", unique=True), NEVER_REUSED)
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    name: Mapped[str] = stored(TEXT, "Name of the person", "name", required=True)
+    access_level: Mapped[str] = stored(
+        LEVEL,
+        "What the person may do: each level may do what those before it may; at most one's own",
+        "accessLevel",
+        default=AccessLevel.PERSONAL.name,
+    )
+    state: Mapped[str] = stored(STATE, "BLOCKED: no login, and no token is good", "state", default="ACTIVE")
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Tokens contain it: a new password, level, state or login invalidates earlier tokens."""
+    login_email: Mapped[str | None] = stored(
+        LOGIN, "The login; unique among all employees of all customers", "emailAddress"
+    )
+    """In lower case."""
+    password_hash: Mapped[str | None] = stored(
+        PASSWORD,
+        f"Written, never read; null takes it away. {checks.STRENGTH}",
+        "password",
+        written_as="password",
+    )
+    """argon2id"""
+    ip_restriction: Mapped[str | None] = stored(
+        RESTRICTION,
+        "From where the person may call: 192.0.2.7,10.0.0.0/8; null: from anywhere",
+        "ipRestriction",
+    )
+    contact_email: Mapped[str | None] = stored(
+        EMAIL,
+        "Where mail for the person goes",
+        "contactEmail",
+        InRows("email", "E-mail address", example="joe.blogs@company.com"),
+    )
+    first_name: Mapped[str | None] = stored(
+        TEXT, "First name", "firstName", InRows("firstName", example="Joe")
+    )
+    last_name: Mapped[str | None] = stored(TEXT, "Last name", "lastName", InRows("lastName", example="Blogs"))
+    title: Mapped[str | None] = stored(TEXT, "What the person does", "title", InRows("jobName", "Job"))
+    department: Mapped[str | None] = stored(TEXT, "Department", "department", "departmentName")
+    company_name: Mapped[str | None] = stored(TEXT, "Company", both="companyName")
+    office_name: Mapped[str | None] = stored(TEXT, "Office", both="officeName")
+
+
+class EmployeeToken(Identified):
+    """A token of a machine, with the rights of the person for whom it was made."""
+
+    __tablename__ = "employee_token"
+    __table_args__ = (NEVER_REUSED,)
+
+    employee_id: Mapped[int] = mapped_column(ForeignKey("employee.id", ondelete="CASCADE"), index=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    note: Mapped[str | None] = mapped_column(String(checks.SHORT_TEXT))
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditLog(Table):
+    """The log of changes: who changed what, and from which address."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_row_oid_id", "row_oid", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.exact_now, index=True)
+    """Finer than a second, because these entries are shown together with the journal of a phone."""
+    actor: Mapped[str | None] = mapped_column(String(OID_LENGTH))
+    """Id of the employee; None: the token belongs to no person."""
+    actor_level: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(32))
+    table_name: Mapped[str] = mapped_column(String(64))
+    row_oid: Mapped[str] = mapped_column(String(OID_LENGTH))
+    source_ip: Mapped[str] = mapped_column(String(45))
