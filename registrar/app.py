@@ -268,7 +268,7 @@ class SipSide:
                 return
             hold = read_hold(data)
             if hold is not None and hold[0] == "sip":
-                handlers.gate.hear(*hold[1:])
+                handlers.digest_check.hear(*hold[1:])
 
         return Listener(
             self._redis,

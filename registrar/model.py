@@ -407,7 +407,7 @@ class Party:
     tag: str = ""
     """Tag of its side of the dialog; empty until there is one."""
     target: str = ""
-    """How to send a request to it (rules.tokens.Line); private to the SIP side."""
+    """How to send a request to it (rules.tokens.DialogHandle); private to the SIP side."""
     cseq: int = 0
     """The highest CSeq number that it has sent in this dialog, as far as we saw."""
 

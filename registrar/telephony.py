@@ -1,4 +1,4 @@
-"""The parts that calls need, joined into one object, and the jobs beside them."""
+"""The store and the media relay of calls, and the jobs beside them."""
 
 import asyncio
 import json
@@ -24,7 +24,6 @@ from registrar.store.vault import derive
 MEND_SECONDS: Final = 0.5
 LEFTOVER_SECONDS: Final = 300.0
 """Interval of the search for sessions of the relay without a call, after the search at the start."""
-ID_BYTES: Final = 16
 SALTS: Final = 256
 PREFIX_BYTES: Final = 3
 
@@ -124,7 +123,7 @@ CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
 
 
 def make_codec(secret_key: str) -> TokenCodec:
-    """Return the seal of tokens, which is the same on all nodes."""
+    """Return the codec of tokens, which is the same on all nodes."""
     return TokenCodec(derive(secret_key, "tokens-siv", KEY_BYTES), media_prefix(secret_key))
 
 

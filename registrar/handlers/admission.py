@@ -117,8 +117,8 @@ class Step(Protocol):
         kept: tuple[AcceptedNonce, ...],
         events: tuple[Event, ...],
         now: Epoch,
-    ) -> Answer:
-        """Return the answer if the update could not be committed."""
+    ) -> Answer | None:
+        """Return the answer if the update could not be committed; None: the request is not admitted."""
 
 
 class Noted:
@@ -168,9 +168,8 @@ class Noted:
         kept: tuple[AcceptedNonce, ...],
         events: tuple[Event, ...],
         now: Epoch,
-    ) -> Answer:
+    ) -> None:
         """See Step."""
-        return BUSY
 
 
 @dataclass(slots=True)
@@ -320,7 +319,8 @@ class Gatekeeper:
             if await self._commit(phone, before, done.update) is not None:
                 return None
         except StoreUnavailable:
-            return Admitted(phone, step.without_store(phone, before, kept, events, now))
+            answer = step.without_store(phone, before, kept, events, now)
+            return Admitted(phone, answer) if answer is not None else UNAVAILABLE
         if done.update.after.bindings != before.bindings:
             self._bound(phone, done.update.after)
         return Admitted(phone, done.answer)

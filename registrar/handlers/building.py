@@ -37,8 +37,8 @@ from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
 from .calls.table import CallTable, News
 from .checks import StatelessChecks
+from .digest_check import DigestCheck
 from .dispatch import Dispatch
-from .gate import Gate
 from .methods import Services
 from .network import Network
 from .registration.changes import Changes, Rereader
@@ -137,7 +137,7 @@ class Handlers:
 
     checks: StatelessChecks
     dispatch: Dispatch
-    gate: Gate
+    digest_check: DigestCheck
     trail: Trail
     flows: Flows
     pings: Pings
@@ -194,7 +194,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )
     trail = Trail(outside.traces, outside.lines, clock, metrics)
-    gate = Gate(
+    digest_check = DigestCheck(
         outside.authenticator,
         checks,
         directory,
@@ -262,7 +262,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.authenticator,
         checks,
         directory,
-        gate,
+        digest_check,
         gatekeeper,
         Services(registrar, calling),
         dialogs,
@@ -275,7 +275,7 @@ def build(outside: Outside, options: Options) -> Handlers:
     return Handlers(
         checks,
         dispatch,
-        gate,
+        digest_check,
         trail,
         flows,
         pings,

@@ -12,7 +12,7 @@ from .answers import BUSY, NOT_ITS_PHONE
 from .calls.dialogs import Dialogs
 from .calls.node_relay import NodeRelay
 from .checks import StatelessChecks, Verdict
-from .gate import Gate
+from .digest_check import DigestCheck
 from .methods import Services, inside, outside
 from .network import ServerRequest
 from .registration.flows import Flows
@@ -26,7 +26,7 @@ class Dispatch:
         authenticator: Authenticator,
         checks: StatelessChecks,
         directory: Directory,
-        gate: Gate,
+        digest_check: DigestCheck,
         gatekeeper: Gatekeeper,
         services: Services,
         dialogs: Dialogs,
@@ -38,7 +38,7 @@ class Dispatch:
         self._authenticator = authenticator
         self._checks = checks
         self._directory = directory
-        self._gate = gate
+        self._digest_check = digest_check
         self._gatekeeper = gatekeeper
         self._services = services
         self._dialogs = dialogs
@@ -96,7 +96,12 @@ class Dispatch:
             self._challenge(request, stale=True)
             return None
         phone = None
-        if self._gate.sure.get((request.flow.remote_ip, credentials.username, credentials.realm), 0.0) > now:
+        if (
+            self._digest_check.sure.get(
+                (request.flow.remote_ip, credentials.username, credentials.realm), 0.0
+            )
+            > now
+        ):
             try:
                 phone = self._directory.peek(
                     credentials.username, credentials.realm
@@ -105,7 +110,7 @@ class Dispatch:
                 request.reply(BUSY)
                 return None
         if phone is None or not self._authenticator.proves(claim, request.request.method, phone):
-            return await self._gate.prove(request, claim)
+            return await self._digest_check.prove(request, claim)
         return phone
 
     async def _admit(self, request: ServerRequest, phone: Phone, claim: Claim, step: Step) -> Phone | None:

@@ -64,7 +64,7 @@ REQUEST: Final = Method(
     "", challenge=407, tags=Tags.OF_PROXIES, needs_number=True, may_lock=True, needs_contact=True
 )
 """A request to another phone outside a dialog: it is challenged, and locks, as a REGISTER does."""
-IN_DIALOG: Final = Method("", inside=True, challenge=407)
+IN_DIALOG: Final = Method("", inside=True, challenge=407, tags=Tags.OF_PROXIES)
 """A request inside a dialog, challenged if it comes by another way than the dialog (decision 64)."""
 REQUEST_IN_DIALOG: Final = replace(IN_DIALOG, needs_number=True, may_lock=True)
 """One that could also stand outside a dialog."""
@@ -91,6 +91,7 @@ TABLE: Final = (
     Row(replace(REQUEST_IN_DIALOG, name="MESSAGE")),
     Row(replace(REQUEST_IN_DIALOG, name="SUBSCRIBE")),
     Row(replace(REQUEST_IN_DIALOG, name="REFER")),
+    Row(replace(REQUEST_IN_DIALOG, name="PUBLISH", needs_number=False)),
     Row(replace(IN_DIALOG, name="REGISTER", is_hop_by_hop=True)),
     Row(replace(IN_DIALOG, name=OTHER)),
 )

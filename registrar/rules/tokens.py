@@ -58,7 +58,7 @@ _UNTAGGED: Final = 32
 _OF_CALL: Final = "\1"
 """Stands for the part of a relay session's name that is the same for all sessions of its call."""
 _WORDY: Final = 128
-"""Flag of the long form, for a leg that does not fit into the short form."""
+"""Flag of the long form, for a route that does not fit into the short form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class RouteToken:
     untagged: bool = False
     """Whether the callee has no tag in the dialog (RFC 3261 section 12.1.2)."""
     since: int = 0
-    """Epoch seconds if the leg has no call: valid for a day. 0 with a call: valid as long as the call."""
+    """Epoch seconds if the route has no call: valid for a day. 0 with a call: valid as long as the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,13 @@ class DialogHandle:
 
 
 _TARGET: Final = attrgetter(*(field.name for field in fields(Target)))
-_LEG: Final = attrgetter(*(field.name for field in fields(RouteToken)))
+_ROUTE: Final = attrgetter(*(field.name for field in fields(RouteToken)))
 _TEXT_NAMES: Final = ("media", "from_", "to", "relay", "origin", "contact", "way")
 _TEXTS: Final = attrgetter(*_TEXT_NAMES)
 _PLACE_NAMES: Final = ("transport", "node", "generation", "flow", "ip", "port")
-_HOP: Final = attrgetter("phone", *_PLACE_NAMES)
+_PERMIT: Final = attrgetter("phone", *_PLACE_NAMES)
 _TARGET_FIELDS: Final = len(fields(Target))
-_LEG_FIELDS: Final = len(fields(RouteToken))
+_ROUTE_FIELDS: Final = len(fields(RouteToken))
 _TEXT_FIELDS: Final = len(_TEXT_NAMES)
 _PLACES: Final = len(_PLACE_NAMES)
 """Number of fields for a hop's flow. Fields that a newer version appends to any of these are ignored."""
@@ -176,7 +176,7 @@ class TokenCodec:
         self._relays = relays
         # The same phone is shown to many peers, and a token returns with each request of its call.
         self._shown: dict[Target, str] = {}
-        self._read_legs: dict[tuple[str, str], RouteToken] = {}
+        self._read_routes: dict[tuple[str, str], RouteToken] = {}
         self._read_targets: dict[str, Named] = {}
 
     def target(self, target: Target, salt: bytes = b"") -> str:
@@ -196,15 +196,15 @@ class TokenCodec:
         return shown
 
     def route(self, route: RouteToken, call_id: str) -> str:
-        """Return the token of a leg, for the user part of a URI. It is valid only with this Call-ID."""
+        """Return the token of a route, for the user part of a URI. It is valid only with this Call-ID."""
         return "r" + _text(self._cipher.encrypt(_packed(route, self._relays), [b"leg", call_id.encode()]))
 
     def permit(self, permit: RelayPermit, call_id: str, salt: bytes) -> str:
         """Return the token of a relay permit, for the user part of a URI.
 
-        It is valid for this one request for `HOP_SECONDS`. Each permit has its own `salt`.
+        It is valid for this one request for `PERMIT_SECONDS`. Each permit has its own `salt`.
         """
-        fields = (_HOP(permit.target), permit.caller, permit.cseq, permit.issued, salt.hex())
+        fields = (_PERMIT(permit.target), permit.caller, permit.cseq, permit.issued, salt.hex())
         return "h" + _text(self._cipher.encrypt(_dump(fields).encode(), [b"hop", call_id.encode()]))
 
     def read_target(self, token: str) -> Named | None:
@@ -230,15 +230,15 @@ class TokenCodec:
         return named
 
     def read_route(self, token: str, call_id: str) -> RouteToken | None:
-        """Return the leg in the user part of a Route, or None if it is not ours or is for another call."""
-        known = self._read_legs.get((token, call_id))
+        """Return the route in the user part of a Route, or None if it is not ours or is for another call."""
+        known = self._read_routes.get((token, call_id))
         if known is not None:
             return known
         found = self._read("r", b"leg", token, call_id)
         if found is None:
             return None
         route = _unpacked(found, self._relays)
-        _keep(self._read_legs, (token, call_id), route)
+        _keep(self._read_routes, (token, call_id), route)
         return route
 
     def read_permit(self, token: str, call_id: str, cseq: str, now: float) -> RelayPermit | None:
@@ -308,13 +308,13 @@ def octets(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def dump_handle(line: DialogHandle) -> str:
-    """Return a line as text, for the store of the call."""
-    return _dump((_TARGET(line.target), line.from_, line.to))
+def dump_handle(handle: DialogHandle) -> str:
+    """Return a handle as text, for the store of the call."""
+    return _dump((_TARGET(handle.target), handle.from_, handle.to))
 
 
 def read_handle(text: str) -> DialogHandle | None:
-    """Return the line of a text from `dump_line`, or None for any other text."""
+    """Return the handle of a text from `dump_handle`, or None for any other text."""
     try:
         target, from_, to, *_ = json.loads(text)
         return DialogHandle(Target(*target[:_TARGET_FIELDS]), from_, to)
@@ -323,7 +323,7 @@ def read_handle(text: str) -> DialogHandle | None:
 
 
 def _packed(route: RouteToken, relays: str) -> bytes:
-    """Return a leg as bytes: flags, sender, receiver, the call or `since`, and the texts.
+    """Return a route as bytes: flags, sender, receiver, the call or `since`, and the texts.
 
     The last texts are usually empty and are cut off.
     """
@@ -331,7 +331,7 @@ def _packed(route: RouteToken, relays: str) -> bytes:
     text = "\0".join(_TEXTS(route))
     is_odd = len(sender) > PHONE_BYTES or len(receiver) > PHONE_BYTES or call == _ODD_CALL
     if is_odd or text.count("\0") != _TEXT_FIELDS - 1 or _OF_CALL in text:
-        return bytes([_WORDY]) + _dump(_LEG(route)).encode("utf-8", "surrogatepass")
+        return bytes([_WORDY]) + _dump(_ROUTE(route)).encode("utf-8", "surrogatepass")
     if route.relay and call:
         text = text.replace(relays + route.call, _OF_CALL)
     flags = route.is_caller * _CALLER + route.secure * _SECURE + route.untagged * _UNTAGGED
@@ -345,10 +345,10 @@ def _packed(route: RouteToken, relays: str) -> bytes:
 
 
 def _unpacked(data: bytes, relays: str) -> RouteToken:
-    """Return the leg of bytes from `_packed`."""
+    """Return the route of bytes from `_packed`."""
     flags = data[0]
     if flags & _WORDY:
-        return RouteToken(*json.loads(data[1:].decode("utf-8", "surrogatepass"))[:_LEG_FIELDS])
+        return RouteToken(*json.loads(data[1:].decode("utf-8", "surrogatepass"))[:_ROUTE_FIELDS])
     at = 1 + (USER_BYTES if flags & _SENDER_USER else PHONE_BYTES)
     receiver = at + (USER_BYTES if flags & _RECEIVER_USER else PHONE_BYTES)
     end = receiver + (CALL_BYTES if flags & _CALL else SINCE_BYTES)

@@ -9,7 +9,7 @@ FlowSet and Outbox. RedisLocation does their steps in the right order.
 
 Several writers. There is no lock. A commit names the version that was read. If another process wrote since,
 the script writes nothing and returns what is stored, and the caller decides again. Each version of a phone
-is higher than the one before it (`rules.settle.next_version`), so an equal version means an equal snapshot.
+is higher than the one before it (`rules.update.next_version`), so an equal version means an equal snapshot.
 
 The order of writes. All commands leave over one connection, and Redis executes them in their order.
 

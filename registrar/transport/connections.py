@@ -48,7 +48,7 @@ FAREWELL_SECONDS: Final = 2.0
 
 
 class Connections:
-    """Table of connections; implements ports.Connections and Table. One task enforces their limits."""
+    """Table of connections; implements ports.OpenConnections and Table. One task enforces their limits."""
 
     def __init__(
         self,
@@ -83,15 +83,15 @@ class Connections:
         self._blocked: dict[Connection, None] = {}
         self._closing: dict[Connection, Mono] = {}
 
-    # ports.Connections
+    # ports.OpenConnections
 
     def is_open(self, flow: int) -> bool:
-        """See ports.Connections."""
+        """See ports.OpenConnections."""
         connection = self._open.get(flow)
         return connection is not None and connection.ended is None
 
     def authenticated(self, flow: int) -> None:
-        """See ports.Connections."""
+        """See ports.OpenConnections."""
         connection = self._open.get(flow)
         if connection is None or connection.authenticated:
             return
@@ -106,7 +106,7 @@ class Connections:
             connection.close(End.REFUSED)
 
     def hang_up(self, flow: int, *, revoked: bool) -> None:
-        """See ports.Connections."""
+        """See ports.OpenConnections."""
         connection = self._open.get(flow)
         if connection is not None:
             connection.close(End.REVOKED if revoked else End.POLICY)

@@ -47,6 +47,22 @@ def test_no_name_stands_for_two_kinds_of_exceptions(path: str) -> None:
             assert not twice, f"{path}: {node.name}"
 
 
+SIZED: Final = frozenset({"Amplification", "CallTable", "Connections", "Flows", "Layer"})
+"""Classes that have a length. No code asks whether one of them is true; a new one must be looked at."""
+
+
+def test_no_class_has_a_length_that_decides_whether_it_is_true() -> None:
+    """Compiled, an object of ours that is not None is true, whatever its length is."""
+    sized = set()
+    for path in compiled():
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.ClassDef):
+                methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+                if "__len__" in methods and "__bool__" not in methods:
+                    sized.add(node.name)
+    assert sized <= SIZED
+
+
 def singleton(node: ast.expr) -> bool:
     """None, True, False, or a constant of ours."""
     return ast.unparse(node).rpartition(".")[2] in ("None", "True", "False") or ast.unparse(node).isupper()

@@ -333,7 +333,7 @@ async def test_what_is_longer_than_it_says_is(flow: Flow, status: int) -> None:
 # Connections that are gone
 
 
-class Gate:
+class DigestCheck:
     """Somewhere on its way a request waits until it is let on."""
 
     def __init__(self, world: World) -> None:
@@ -351,7 +351,7 @@ class Gate:
 
 async def test_what_is_under_way_on_a_connection_that_closes_is_answered_to_nobody() -> None:
     async with stage() as on:
-        gate = Gate(on.world)
+        gate = DigestCheck(on.world)
         await on.register(Device(on.world))
         while not gate.reached:
             await asyncio.sleep(0)
@@ -366,7 +366,7 @@ async def test_what_is_under_way_on_a_connection_that_closes_is_answered_to_nobo
 
 async def test_another_connection_is_answered() -> None:
     async with stage() as on:
-        gate = Gate(on.world)
+        gate = DigestCheck(on.world)
         await on.register(Device(on.world))
         while not gate.reached:
             await asyncio.sleep(0)
@@ -658,7 +658,7 @@ async def test_while_stopping_only_what_ends_something_is_served() -> None:
 
 
 class Listener:
-    """Implements handlers.network.Asker."""
+    """Implements handlers.network.ClientTransactionUser."""
 
     def __init__(self) -> None:
         self.heard: list[int | str] = []

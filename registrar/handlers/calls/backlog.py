@@ -43,13 +43,10 @@ class Backlog:
         `takes_time` returns whether a response still needs a body when its turn comes. `hear` handles a
         response with its body.
         """
-        self._case = rewriter
+        self._rewriter = rewriter
         self._takes_time = takes_time
         self._hear = hear
         self._waiting: deque[tuple[int, Response]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def add(self, number: int, response: Response) -> bool:
         """Add a response of a branch, and return whether it is the only one: then run `work_off`."""
@@ -69,7 +66,7 @@ class Backlog:
 
     async def _body(self, number: int, response: Response) -> Body:
         try:
-            return await self._case.body(number, response) if self._takes_time(number, response) else None
+            return await self._rewriter.body(number, response) if self._takes_time(number, response) else None
         except (MediaRefused, RedirectionRefused, StoreUnavailable) as error:
             log.warning("a response does not pass as it is: %s", error)
             return refusal(error)

@@ -1,6 +1,5 @@
 """Requests from one phone to another outside a dialog: INVITE, MESSAGE, SUBSCRIBE, REFER (section 16)."""
 
-import logging
 from typing import Final
 
 from registrar.errors import StoreUnavailable
@@ -40,8 +39,6 @@ DEVICES: Final = 20
 """The most devices that ring at once; more would be a flood, not an extension."""
 MAX_NAMES: Final = 640
 """Octets of From and To together: our tokens hold both, and phones must return them in a header."""
-
-log = logging.getLogger(__name__)
 
 
 class Calling:

@@ -10,8 +10,8 @@ between a decision and the message that follows from it. These races exist:
 
 - The caller sends CANCEL, or its connection closes, while a request is made (`_try`): the branch is asked
   again after each `await` whether it is still wanted, and nothing is sent if not.
-- The CANCEL came before the forwarding existed: `ServerRequest` keeps it, and passes it on in `serve`. So the
-  fork may be over before `start`.
+- The CANCEL came before the forwarding existed: `ServerRequest` keeps it, and passes it on in `attach`. So
+  the fork may be over before `start`.
 - A 200 crosses our CANCEL: the fork returns `Unwanted`, and the dialog that the phone has made is ended by an
   ACK and a BYE. So no phone stays in a call that nobody else is in.
 - Two phones answer at once: the first 2xx in the order of arrival is relayed, and each later one is ended.
@@ -131,7 +131,7 @@ class Forwarding:
     _branches: list[_Branch] = field(default_factory=list)
     _numbers: dict[Key, int] = field(default_factory=dict)
     _backlog: Backlog | None = None
-    """The responses that wait for a body; None while there was none."""
+    """The responses that wait for a body; None while none waits."""
     _timer: asyncio.TimerHandle | None = None
     _gone: bool = False
     _reason: str = ""
@@ -181,7 +181,7 @@ class Forwarding:
     def receive_response(self, key: Key, response: Response) -> None:
         """See network.ClientTransactionUser."""
         number = self._numbers[key]
-        if self._backlog or self._takes_time(number, response):
+        if self._backlog is not None or self._takes_time(number, response):
             if response.status < 200:
                 self._perform(self.fork.provisional(number))  # no delay: this shows that the branch responds
             self._wait_for_body(number, response)
@@ -205,6 +205,7 @@ class Forwarding:
 
     async def _work_off(self, backlog: Backlog) -> None:
         await backlog.work_off()
+        self._backlog = None  # none waits: break the reference cycle
         self._let_go()
 
     def _hear(self, number: int, response: Response, body: Body) -> None:
@@ -394,7 +395,7 @@ class Forwarding:
 
     def _let_go(self) -> None:
         """Release an answered INVITE, except for the state that late responses need."""
-        if not self._is_invite or not self.fork.is_settled or self._backlog:
+        if not self._is_invite or not self.fork.is_settled or self._backlog is not None:
             return
         for key, number in self._numbers.items():
             branch = self._branches[number]

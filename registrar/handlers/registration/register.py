@@ -40,7 +40,7 @@ from registrar.rules.update import build_update, noted, refuse
 from registrar.sip import Request
 
 from ..admission import Prepared, Step
-from ..answers import BUSY, Answer
+from ..answers import Answer
 
 PROMISED_SECONDS: Final = 60
 """Expiry that a refresh is granted while Redis is unavailable (decision 4)."""
@@ -125,16 +125,15 @@ class BindingStep:
         kept: tuple[AcceptedNonce, ...],
         events: tuple[Event, ...],
         now: Epoch,
-    ) -> Answer:
-        """Return the answer while Redis is unavailable.
+    ) -> Answer | None:
+        """Return the answer while Redis is unavailable, or None if it is not granted.
 
-        A refresh of bindings that this node holds is granted for a minute. All else is not granted.
-        """
+        A refresh of bindings that this node holds is granted for a minute."""
         asked, registrar = self.asked, self.registrar
         if isinstance(asked, Rejected) or asked.wildcard or not asked.contacts:
-            return BUSY
+            return None
         if not all(contact.expires for contact in asked.contacts):
-            return BUSY
+            return None
         short = replace(
             asked, contacts=tuple(replace(contact, expires=PROMISED_SECONDS) for contact in asked.contacts)
         )
@@ -143,7 +142,7 @@ class BindingStep:
             return _rejection(outcome)
         held = {binding.contact for binding in before.live(now) if registrar.process.node == binding.node}
         if not outcome.touched <= held:
-            return BUSY
+            return None
         done = (*events, *outcome.events)
         update = build_update(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
         registrar.location.promise(phone.id, update)

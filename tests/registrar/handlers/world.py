@@ -141,7 +141,7 @@ class People:
 
 
 class Lines:
-    """Implements ports.Connections over a dictionary."""
+    """Implements ports.OpenConnections over a dictionary."""
 
     def __init__(self) -> None:
         self.flows: dict[int, Flow] = {}
@@ -272,9 +272,16 @@ class Incoming:
 
     def reply(self, answer: Answer) -> None:
         self.answers.append(answer)
+        self._note(answer.status)
 
     def respond(self, response: Response) -> None:
         self.responses.append(read_response(response))
+        self._note(response.status)
+
+    def _note(self, status: int) -> None:
+        """As the driver: what the caller does after a final answer is of no interest."""
+        if status >= 200:
+            self.served = None
 
     def repeater(self) -> Callable[[], None]:
         return lambda: self.responses.append(self.responses[-1])
@@ -443,10 +450,10 @@ class World:
                 ping_key=KEY,
             ),
         )
-        self.checks, self.dispatch, self.gate, self.trail = (
+        self.checks, self.dispatch, self.digest_check, self.trail = (
             handlers.checks,
             handlers.dispatch,
-            handlers.gate,
+            handlers.digest_check,
             handlers.trail,
         )
         self.flows, self.pings, self.changes, self.expiry = (

@@ -226,11 +226,11 @@ def test_what_a_newer_version_appended_is_left_out(monkeypatch: pytest.MonkeyPat
     since = 0 if call else 1_790_000_000
     route = RouteToken(call, "0a" * 12, "u7", "<sip:1@a.test>", "<sip:2@a.test>", True, way="w", since=since)
     permit = RelayPermit(target, "u7", "2 BYE", int(NOW))
-    texts, full, place = tokens._TEXTS, tokens._LEG, tokens._HOP
+    texts, full, place = tokens._TEXTS, tokens._ROUTE, tokens._PERMIT
     monkeypatch.setattr(tokens, "_TEXTS", lambda one: (*texts(one), "newer"))
     monkeypatch.setattr(tokens, "_TEXT_FIELDS", 8)
-    monkeypatch.setattr(tokens, "_LEG", lambda one: (*full(one), "newer"))
-    monkeypatch.setattr(tokens, "_HOP", lambda one: (*place(one), "newer"))
+    monkeypatch.setattr(tokens, "_ROUTE", lambda one: (*full(one), "newer"))
+    monkeypatch.setattr(tokens, "_PERMIT", lambda one: (*place(one), "newer"))
     newer = TokenCodec(KEY)
     sealed = newer.route(route, "id"), newer.permit(permit, "id", SALT)
     line = tokens._dump(((*tokens._TARGET(target), "newer"), "f", "t", "newer"))

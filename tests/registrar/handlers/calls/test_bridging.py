@@ -1,14 +1,19 @@
 """handlers/calls/bridging.py in calls: when the media relay is asked, and what becomes of its no."""
 
+import gc
+import weakref
+
 import pytest
 
 from registrar.handlers.calls.bridging import has_sdp, offered, other_body
+from registrar.handlers.calls.forwarding import Forwarding
+from registrar.handlers.calls.late_answers import LateAnswers
 from registrar.model import LegKind, MediaPolicy
 from registrar.rules.legs import Legs
 from registrar.sip import Request, Response, answer
 
 from ..handsets import ANN, BOB, CAT, SDP, SDP_TYPE, WEB_SDP, Dialog, Handset, Relay
-from ..world import Incoming, Sent, World, read_response, request
+from ..world import DOMAIN, Incoming, Sent, World, read_response, request
 
 SESSION = "pre-" + f"{1:032x}" + ".0"
 MARK = b"a=relayed\r\n"
@@ -56,6 +61,30 @@ async def test_unlike_legs_are_bridged() -> None:
     (call,) = on.world.store.there.values()
     assert call.relay == f"e1 {SESSION}"
     assert on.relay.deleted == []
+
+
+@pytest.mark.parametrize("status", [200, 302])
+async def test_of_a_request_whose_response_waited_for_its_body_nothing_stays(status: int) -> None:
+    """No reference cycle: the collector looks at what is older than a ring only once an hour."""
+    on = Stage()
+    await on.call()
+    sent = on.sent
+    assert isinstance(sent.asker, Forwarding)
+    left = weakref.ref(sent.asker.rewriter)
+    gc.disable()
+    try:
+        if status == 200:
+            await on.bob.reply(sent, 183, body=SDP)
+            await on.bob.take(sent, body=SDP)
+            assert isinstance(sent.asker, LateAnswers)
+        else:
+            await on.bob.reply_bare(sent, status, ("Contact", f"<sip:202@{DOMAIN}>"))
+        sent.asker = None
+        on.world.wire.forget_all()
+        await on.world.settle()
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 async def test_an_answer_that_comes_again_asks_no_relay_and_ends_no_call() -> None:

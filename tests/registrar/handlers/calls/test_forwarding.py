@@ -158,12 +158,13 @@ async def test_a_caller_that_goes_while_its_2xx_is_sent_has_no_call() -> None:
     """Its connection fails in the very moment: whoever answered is told at once, not by the next look."""
     world = world_of()
     _, bob, incoming, sent = await pair(world)
-    respond = incoming.respond
+    respond, served = incoming.respond, incoming.served
+    assert served is not None
 
     def failing(response: Response) -> None:
+        if response.status == 200:
+            served.caller_gone()
         respond(response)
-        if response.status == 200 and incoming.served is not None:
-            incoming.served.caller_gone()
 
     incoming.respond = failing  # type: ignore[method-assign]  # for this moment alone
     await bob.reply(sent, 200)

@@ -1,4 +1,4 @@
-"""handlers/calls/node_relay.py: requests between nodes, which need a leave for each one."""
+"""handlers/calls/node_relay.py: requests between nodes, which need a relay permit for each one."""
 
 import asyncio
 

@@ -570,10 +570,10 @@ async def test_one_that_was_cancelled_lets_the_next_go_on() -> None:
     world = World(LOCKED)
     device = Device(world)
     device.take(await device.send())
-    gate = asyncio.Event()
+    digest_check = asyncio.Event()
 
     async def wait() -> None:
-        await gate.wait()
+        await digest_check.wait()
 
     world.location.before_commit = wait
     messages = []
@@ -585,7 +585,7 @@ async def test_one_that_was_cancelled_lets_the_next_go_on() -> None:
     tasks[1].cancel()
     await asyncio.sleep(0)
     tasks[0].cancel()
-    gate.set()
+    digest_check.set()
     answer = await asyncio.wait_for(tasks[2], limit(1))
     assert isinstance(answer, Answer) and answer.status == 200
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from registrar.handlers.gate import FAILED_SECONDS, MAX_SURE
+from registrar.handlers.digest_check import FAILED_SECONDS, MAX_SURE
 from registrar.model import Epoch, Flow, Mono
 from registrar.rules.guesses import HOLD_SECONDS, PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, guesser
 from tests.registrar.handlers.world import (
@@ -118,7 +118,7 @@ async def test_wrong_passwords_of_others_do_not_count_against_a_good_account() -
     await guess(world, "y")
     device = Device(world)
     for _ in range(3 * PER_ACCOUNT):
-        world.gate.sure.clear()
+        world.digest_check.sure.clear()
         assert (await device.register()).status == 200
     assert await guess(world, "z") == 401
 
@@ -150,9 +150,9 @@ async def test_two_nodes_share_a_budget() -> None:
 
 async def test_a_node_that_hears_of_a_hold_checks_nothing() -> None:
     world = World()
-    world.gate.hear(HOME, world.clock())  # over by now
+    world.digest_check.hear(HOME, world.clock())  # over by now
     assert await guess(world) == 401
-    world.gate.hear(HOME, Epoch(world.clock() + 100))
+    world.digest_check.hear(HOME, Epoch(world.clock() + 100))
     assert await guess(world, "y") == 403
 
 
@@ -163,7 +163,7 @@ async def test_a_good_account_that_is_held_elsewhere_is_held_here_after_one_more
     assert (await device.register()).status == 200
     for _ in range(PER_ACCOUNT):
         assert await guess(one, "u") == 401
-    two.gate.hear(guesser(HOME, "u" * 32, 64), Epoch(two.clock() + HOLD_SECONDS))
+    two.digest_check.hear(guesser(HOME, "u" * 32, 64), Epoch(two.clock() + HOLD_SECONDS))
     assert [await guess(two, "u") for _ in range(3)] == [403] * 3
     assert (await device.send()).status == 403
 
@@ -245,11 +245,11 @@ async def test_users_of_two_domains_with_one_name_are_two_accounts() -> None:
     device.to = f"sip:anna@{DOMAIN}"
     assert (await device.register()).status == 200
     (noted,) = world.guesses.noted
-    assert (HOME, "anna", DOMAIN) in world.gate.sure and noted.source == HOME
+    assert (HOME, "anna", DOMAIN) in world.digest_check.sure and noted.source == HOME
 
 
 async def test_the_memory_of_good_accounts_has_an_end() -> None:
     world = World()
-    world.gate.sure.update({(HOME, str(number), DOMAIN): 0.0 for number in range(MAX_SURE)})
+    world.digest_check.sure.update({(HOME, str(number), DOMAIN): 0.0 for number in range(MAX_SURE)})
     assert (await Device(world).register()).status == 200
-    assert len(world.gate.sure) == MAX_SURE and (HOME, "0", DOMAIN) not in world.gate.sure
+    assert len(world.digest_check.sure) == MAX_SURE and (HOME, "0", DOMAIN) not in world.digest_check.sure

@@ -40,7 +40,7 @@ UNPAID: Final = Taken()
 """The try was not counted in advance."""
 
 
-class Gate:
+class DigestCheck:
     """The check of the sender of a request, within the budget of its source."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Gate:
         *,
         ipv6_prefix: int,
     ) -> None:
-        """Create a gate; `until` waits until a moment.
+        """Create the check; `until` waits until a moment.
 
         `ipv6_prefix` is the number of bits of an IPv6 address that make one source.
         """
