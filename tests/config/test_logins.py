@@ -506,6 +506,7 @@ async def test_a_hundred_and_fifty_wrong_logins_at_once_keep_no_honest_one_out(w
         assert counts(await flood) == {401: 60, 429: 90}
 
 
+@pytest.mark.parametrize("hash_cost", ["usual"])
 async def test_one_login_many_times_at_once_is_one_try(world: World) -> None:
     await hired(world)
     async with world.client(None) as client:

@@ -29,8 +29,8 @@ from tests.peers.rtp import RATE, goertzel, level
 
 ORDER_SECONDS: Final = limit(30.0)
 FRAME_SECONDS: Final = 0.02
-AHEAD_SECONDS: Final = 0.06
-"""So much of the tone waits to be sent."""
+AHEAD_SECONDS: Final = 0.12
+"""So much of the tone waits to be sent: a busy machine lets nobody write for as long."""
 LOUD: Final = 8_000
 PROCESS: Final = "baresip-calling"
 

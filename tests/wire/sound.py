@@ -38,7 +38,7 @@ SAMPLES: Final = 6_400
 HEARS, ECHO = 0.6, 0.05
 """Shares of the energy. On a busy machine a phone plays gaps between its packets: with those
 the tone still has four fifths."""
-TRIES: Final = 12
+TRIES: Final = int(limit(12))
 """Seconds that a desk phone is listened to, one after the other."""
 
 
