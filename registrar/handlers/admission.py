@@ -20,6 +20,7 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import (
     AcceptedNonce,
+    Binding,
     Decision,
     Deny,
     Epoch,
@@ -80,6 +81,30 @@ STALE: Final = Challenge(stale=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """What a step must know: the admitted phone, and what is stored of it."""
+
+    phone: Phone
+    before: Snapshot
+    nonces: tuple[AcceptedNonce, ...]
+    """The nonces to store, that of the request among them."""
+    events: tuple[Event, ...]
+    """Journal entries of the admission itself: that of a first contact."""
+    now: Epoch
+
+    def noted(self) -> Update:
+        """Return the update that changes no binding."""
+        update = noted(self.before, self.nonces, self.now)
+        return replace(update, events=self.events, customer=self.phone.customer) if self.events else update
+
+    def bound(self, bindings: tuple[Binding, ...], events: tuple[Event, ...]) -> Update:
+        """Return the update that writes these bindings, with more journal entries."""
+        every = (*self.events, *events)
+        customer = self.phone.customer
+        return build_update(self.before, bindings, every, self.now, nonces=self.nonces, customer=customer)
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """The update of a step, and the answer to its request."""
 
@@ -97,27 +122,13 @@ class Step(Protocol):
     def denial(self, phone: Phone) -> Deny | None:
         """Return why this phone may not do this from anywhere, or None."""
 
-    def write(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> Prepared:
-        """Return the update with the nonces `kept` and the journal entries `events`, and the answer.
+    def write(self, situation: Situation) -> Prepared:
+        """Return the update, and the answer.
 
         It is called again with a newer snapshot if another process wrote first.
         """
 
-    def without_store(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> Answer | None:
+    def without_store(self, situation: Situation) -> Answer | None:
         """Return the answer if the update could not be committed; None: the request is not admitted."""
 
 
@@ -141,34 +152,16 @@ class Noted:
             return Deny(NO_EXTENSION)
         return None
 
-    def write(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> Prepared:
+    def write(self, situation: Situation) -> Prepared:
         """See Step."""
-        flow = self._flow
+        flow, before, now = self._flow, situation.before, situation.now
         back = silent_at(before.live(now), flow.transport, flow.remote_ip, flow.remote_port)
         if back:
             outcome = hear(before, back, HEARD, now)
-            done = (*events, *outcome.events)
-            return Prepared(
-                build_update(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
-            )
-        update = noted(before, kept, now)
-        return Prepared(replace(update, events=events, customer=phone.customer) if events else update)
+            return Prepared(situation.bound(outcome.bindings, outcome.events))
+        return Prepared(situation.noted())
 
-    def without_store(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> None:
+    def without_store(self, situation: Situation) -> None:
         """See Step."""
 
 
@@ -314,12 +307,13 @@ class Gatekeeper:
     ) -> Admission | None:
         phone, step = entry.phone, entry.step
         events = _lock_event(entry.flow, now) if entry.locked_here else ()
-        done = step.write(phone, before, kept, events, now)
+        situation = Situation(phone, before, kept, events, now)
+        done = step.write(situation)
         try:
             if await self._commit(phone, before, done.update) is not None:
                 return None
         except StoreUnavailable:
-            answer = step.without_store(phone, before, kept, events, now)
+            answer = step.without_store(situation)
             return Admitted(phone, answer) if answer is not None else UNAVAILABLE
         if done.update.after.bindings != before.bindings:
             self._bound(phone, done.update.after)

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 
-class Names(Enum):
+class RequestUri(Enum):
     """What the Request-URI must name, so that the row applies."""
 
     ANYTHING = auto()
@@ -34,7 +34,7 @@ class Method:
     name: str
     inside: bool = False
     """Whether the row is about requests inside a dialog, which carry a token of this service."""
-    names: Names = Names.ANYTHING
+    uri: RequestUri = RequestUri.ANYTHING
     challenge: int = 0
     """The status that asks for credentials: 401, or 407 for a request to another phone; 0: none is asked."""
     tags: Tags = Tags.ALL

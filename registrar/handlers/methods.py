@@ -14,7 +14,7 @@ from registrar.sip import Request
 from .admission import Noted, Step
 from .answers import NO_EVENTS, Answer
 from .calls.calling import Calling
-from .method import OTHER, Method, Names, Tags
+from .method import OTHER, Method, RequestUri, Tags
 from .network import ServerRequest
 from .registration.register import Registrar
 
@@ -70,8 +70,8 @@ REQUEST_IN_DIALOG: Final = replace(IN_DIALOG, needs_number=True, may_lock=True)
 """One that could also stand outside a dialog."""
 TABLE: Final = (
     Row(Method("REGISTER", challenge=401, is_for_server=True, supports=("outbound",)), binds=_bind),
-    Row(Method("OPTIONS", names=Names.THE_SERVER, is_for_server=True)),
-    Row(Method("OPTIONS", names=Names.A_USER, challenge=401), _look),
+    Row(Method("OPTIONS", uri=RequestUri.THE_SERVER, is_for_server=True)),
+    Row(Method("OPTIONS", uri=RequestUri.A_USER, challenge=401), _look),
     Row(
         replace(REQUEST, name="INVITE", records_route=True, supports=("timer",), is_invite=True),
         _route,
@@ -100,7 +100,8 @@ _OUTSIDE: Final = {
     (row.method.name, has_user): row
     for row in TABLE
     for has_user in (False, True)
-    if not row.method.inside and row.method.names is not (Names.THE_SERVER if has_user else Names.A_USER)
+    if not row.method.inside
+    and row.method.uri is not (RequestUri.THE_SERVER if has_user else RequestUri.A_USER)
 }
 _INSIDE: Final = {row.method.name: row.method for row in TABLE if row.method.inside}
 _SERVED: Final = tuple(dict.fromkeys(row.method.name for row in TABLE if row.method.name != OTHER))

@@ -37,10 +37,6 @@ class OurHosts:
             return True
         return host in (self._domain, LOCALHOST) and not self._serves(host)
 
-    def serves(self, host: str) -> bool:
-        """Return whether a host is a customer's SIP domain."""
-        return self._serves(host)
-
     def has(self, host: str) -> bool:
         """Return whether a host is any name or address of this service."""
         return self._serves(host) or host == self._domain or self.is_service(host)

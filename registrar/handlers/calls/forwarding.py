@@ -120,7 +120,7 @@ class Forwarder:
 class Forwarding:
     """The forwarding of one request; implements the transaction users of `network`."""
 
-    means: Forwarder
+    forwarder: Forwarder
     incoming: ServerRequest
     rewriter: MessageRewriter
     caller: str
@@ -201,7 +201,7 @@ class Forwarding:
         if backlog is None:
             backlog = self._backlog = Backlog(self.rewriter, self._takes_time, self._hear)
         if backlog.add(number, response):
-            self.means.start_task(self._work_off(backlog))
+            self.forwarder.start_task(self._work_off(backlog))
 
     async def _work_off(self, backlog: Backlog) -> None:
         await backlog.work_off()
@@ -359,7 +359,7 @@ class Forwarding:
         reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else self._reason
         request = forward.cancel(branch.sent, reason)
         try:
-            self.means.network.request(request, branch.way.flow, None)
+            self.forwarder.network.request(request, branch.way.flow, None)
         except TableFull:
             log.warning("a CANCEL could not be sent: too many transactions")
         loop = asyncio.get_running_loop()
@@ -368,7 +368,7 @@ class Forwarding:
     def _cancelled_in_vain(self, number: int) -> None:
         branch = self._branches[number]
         if branch.final is None and branch.key is not None:
-            self.means.network.forget(branch.key)
+            self.forwarder.network.forget(branch.key)
             self._finish(number, 487)
 
     def _end_dialog(self, number: int) -> None:
@@ -380,8 +380,8 @@ class Forwarding:
             return
         if self._is_invite:
             end_dialog(
-                self.means.network,
-                self.means.reach,
+                self.forwarder.network,
+                self.forwarder.reach,
                 self.caller,
                 way,
                 sent,
@@ -399,7 +399,7 @@ class Forwarding:
             return
         for key, number in self._numbers.items():
             branch = self._branches[number]
-            self.means.network.entrust(key, branch.late_answers if branch.key == key else None)
+            self.forwarder.network.entrust(key, branch.late_answers if branch.key == key else None)
 
     def _takes_time(self, number: int, response: Response) -> bool:
         """Return whether another service must be asked: not about a 2xx after the relayed one."""
@@ -410,8 +410,8 @@ class Forwarding:
         if way is None:
             return None
         return LateAnswers(
-            self.means.network,
-            self.means.reach,
+            self.forwarder.network,
+            self.forwarder.reach,
             self.caller,
             way,
             readable_tag(response) or "",
@@ -425,7 +425,7 @@ class Forwarding:
         """Send the request over the first open flow of a device; if no flow is left, the branch is over."""
         branch = self._branches[number]
         while branch.left and self.fork.is_wanted(number):
-            way = self.means.reach.way(branch.left.popleft())
+            way = self.forwarder.reach.way(branch.left.popleft())
             if way is None:
                 continue
             try:
@@ -443,14 +443,14 @@ class Forwarding:
                 return
             branch.way, branch.sent = way, request
             try:
-                branch.key = self.means.network.request(request, way.flow, self)
+                branch.key = self.forwarder.network.request(request, way.flow, self)
             except TableFull:
                 branch.refused = BodyRefused(BUSY.status, "")
                 self._finish(number, BUSY.status)
                 return
             self._numbers[branch.key] = number
             patience = NODE_SECONDS if way.node and self._is_invite else 0.0
-            silent = self.means.silent_places
+            silent = self.forwarder.silent_places
             if silent and (way.target.ip, way.target.port) in silent:
                 patience = SILENT_SECONDS
             if patience:
@@ -467,14 +467,14 @@ class Forwarding:
         """
         branch = self._branches[number]
         if branch.key == key and branch.final is None and not self.fork.has_heard(number):
-            self.means.network.forget(key)
+            self.forwarder.network.forget(key)
             self._again(number, UNREACHED)
 
     def _again(self, number: int, status: int) -> None:
         """Try the next flow of a device after one has failed; if no flow is left, the branch is over."""
         self._branches[number].stop_waiting()
         if self._branches[number].left and not self.fork.over and not self._gone:
-            self.means.start_task(self._try(number))
+            self.forwarder.start_task(self._try(number))
         else:
             self._finish(number, status)
 
@@ -488,7 +488,7 @@ class Forwarding:
     def _ring(self) -> None:
         """Restart timer C (section 16.7 step 2): each provisional response except 100 does so."""
         self._stop_ringing()
-        self._timer = asyncio.get_running_loop().call_later(self.means.ring_seconds, self._rung_out)
+        self._timer = asyncio.get_running_loop().call_later(self.forwarder.ring_seconds, self._rung_out)
 
     def _stop_ringing(self) -> None:
         if self._timer is not None:

@@ -8,11 +8,9 @@ from typing import Final
 
 from registrar.metrics import Metrics
 from registrar.model import (
-    AcceptedNonce,
     Binding,
     Deny,
     Epoch,
-    Event,
     Flow,
     Phone,
     Process,
@@ -36,10 +34,10 @@ from registrar.rules.register import (
     read,
     register,
 )
-from registrar.rules.update import build_update, noted, refuse
+from registrar.rules.update import refuse
 from registrar.sip import Request
 
-from ..admission import Prepared, Step
+from ..admission import Prepared, Situation, Step
 from ..answers import Answer
 
 PROMISED_SECONDS: Final = 60
@@ -92,44 +90,25 @@ class BindingStep:
                 return Deny("not-yours")
         return None if names_phone(to, phone.username, phone.extension) else Deny("not-yours")
 
-    def write(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> Prepared:
+    def write(self, situation: Situation) -> Prepared:
         """See Step. A rejection with a label is noted for people."""
-        asked = self.asked
-        outcome = asked if isinstance(asked, Rejected) else self._outcome(phone, before, asked, now)
+        asked, before = self.asked, situation.before
+        outcome = asked if isinstance(asked, Rejected) else self._outcome(situation, asked)
         if isinstance(outcome, Rejected):
-            return Prepared(self._rejected(phone, before, outcome, kept, events, now), _rejection(outcome))
-        if outcome.bindings != before.bindings or events:
-            update = build_update(
-                before,
-                outcome.bindings,
-                (*events, *outcome.events),
-                now,
-                nonces=kept,
-                customer=phone.customer,
-            )
+            return Prepared(self._rejected(situation, outcome), _rejection(outcome))
+        if outcome.bindings != before.bindings or situation.events:
+            update = situation.bound(outcome.bindings, outcome.events)
         else:
-            update = noted(before, kept, now)
-        return Prepared(update, self._granted(outcome, now))
+            update = situation.noted()
+        return Prepared(update, self._granted(outcome, situation.now))
 
-    def without_store(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> Answer | None:
+    def without_store(self, situation: Situation) -> Answer | None:
         """Return the answer while Redis is unavailable, or None if it is not granted.
 
-        A refresh of bindings that this node holds is granted for a minute."""
+        A refresh of bindings that this node holds is granted for a minute.
+        """
         asked, registrar = self.asked, self.registrar
+        phone, before, now = situation.phone, situation.before, situation.now
         if isinstance(asked, Rejected) or asked.wildcard or not asked.contacts:
             return None
         if not all(contact.expires for contact in asked.contacts):
@@ -137,35 +116,27 @@ class BindingStep:
         short = replace(
             asked, contacts=tuple(replace(contact, expires=PROMISED_SECONDS) for contact in asked.contacts)
         )
-        outcome = self._outcome(phone, before, short, now)
+        outcome = self._outcome(situation, short)
         if isinstance(outcome, Rejected):
             return _rejection(outcome)
         held = {binding.contact for binding in before.live(now) if registrar.process.node == binding.node}
         if not outcome.touched <= held:
             return None
-        done = (*events, *outcome.events)
-        update = build_update(before, outcome.bindings, done, now, nonces=kept, customer=phone.customer)
+        update = situation.bound(outcome.bindings, outcome.events)
         registrar.location.promise(phone.id, update)
         registrar.bound(phone, update.after)
         registrar.metrics.promises.inc()
         return self._granted(outcome, now)
 
-    def _rejected(
-        self,
-        phone: Phone,
-        before: Snapshot,
-        rejected: Rejected,
-        kept: tuple[AcceptedNonce, ...],
-        events: tuple[Event, ...],
-        now: Epoch,
-    ) -> Update:
+    def _rejected(self, situation: Situation, rejected: Rejected) -> Update:
         if not rejected.label:
-            return replace(noted(before, kept, now), events=events, customer=phone.customer)
+            return situation.noted()
         flow, deny = self.flow, Deny(rejected.label)
-        update = refuse(before, kept, phone, flow.remote_ip, flow.remote_port, deny, now)
-        return replace(update, events=(*events, *update.events))
+        phone, before, now = situation.phone, situation.before, situation.now
+        update = refuse(before, situation.nonces, phone, flow.remote_ip, flow.remote_port, deny, now)
+        return replace(update, events=(*situation.events, *update.events))
 
-    def _outcome(self, phone: Phone, before: Snapshot, asked: Registration, now: Epoch) -> Outcome:
+    def _outcome(self, situation: Situation, asked: Registration) -> Outcome:
         flow, request, process = self.flow, self.request, self.registrar.process
         origin = Origin(
             transport=flow.transport,
@@ -175,11 +146,11 @@ class BindingStep:
             user_agent=printable(request.headers.get("user-agent") or "", MAX_USER_AGENT),
             node=process.node,
             generation=process.generation,
-            secret_version=phone.secret_version,
+            secret_version=situation.phone.secret_version,
             flow=flow.id,
-            one_device=bool(phone.instance) and flow.transport in WEBSOCKETS,
+            one_device=bool(situation.phone.instance) and flow.transport in WEBSOCKETS,
         )
-        return register(before, asked, origin, now, self.registrar.is_dead)
+        return register(situation.before, asked, origin, situation.now, self.registrar.is_dead)
 
     def _granted(self, outcome: Accepted, now: Epoch) -> Answer:
         contacts = contact_values(outcome.bindings, outcome.touched, now)
