@@ -131,7 +131,9 @@ class SipSide:
             settings.rtpengine, settings.secret_key, self._location, metrics, epoch, self._process
         )
         self._punctual = Punctual(mono)
-        self._jobs = Jobs(self._location, self._directory, self._countries, self._connections, metrics)
+        self._jobs = Jobs(
+            self._location, self._directory, self._countries, self._connections, self._nodes, metrics
+        )
         self._driver: Driver
         self._handlers: Handlers
         self.started = asyncio.Event()

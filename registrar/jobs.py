@@ -15,6 +15,7 @@ from registrar.model import Change
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.geoip import CountryFile
 from registrar.store.location_redis import RedisLocation
+from registrar.store.nodes import Nodes
 from registrar.transport import local
 from registrar.transport.connections import Connections
 
@@ -39,12 +40,14 @@ class Jobs:
         directory: CachedDirectory,
         countries: CountryFile,
         connections: Connections,
+        nodes: Nodes,
         metrics: Metrics,
     ) -> None:
         self._location = location
         self._directory = directory
         self._countries = countries
         self._connections = connections
+        self._nodes = nodes
         self._metrics = metrics
         self.domains_known = asyncio.Event()
         """Set when the SIP domains of customers were read once."""
@@ -68,12 +71,16 @@ class Jobs:
         ]
 
     async def prepare(self) -> None:
-        """Wait for the country file and the SIP domains, and for Redis a little."""
+        """Wait for the country file and the SIP domains, and a little for Redis and our lease there.
+
+        A phone that registers over a connection before there is a lease is shown as offline.
+        """
         await asyncio.to_thread(self._countries.refresh)
         await self.domains_known.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
                 await self._location.wire.opened.wait()
+                await self._nodes.registered.wait()
 
     async def _keep_domains(self) -> None:
         while True:

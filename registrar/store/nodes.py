@@ -22,6 +22,8 @@ DEAD_SECONDS: Final = 2.5
 """How long a lease must be missing on an unbroken Redis connection until its process is dead. Together with
 the lease's own time, its phones are offline within 10 s of its death."""
 LOOK_SECONDS: Final = 0.5
+FIRST_SECONDS: Final = 0.1
+"""How soon a first lease that failed is tried again: without one, phones on our connections look offline."""
 FAULTS: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class Nodes:
         self._renew_seconds = renew_seconds
         self._look_seconds = look_seconds
         self._dead_seconds = dead_seconds
-        self._registered = asyncio.Event()
+        self.registered = asyncio.Event()
+        """Set when the lease was written for the first time."""
         self._predecessors: list[Process] = []
         """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
@@ -92,7 +95,7 @@ class Nodes:
                 self._missing.clear()  # a lease must be missing without a break of the connection
                 log.debug("no lease renewed, or nothing swept: %s", error)
             heed_cancellation()
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds if self.registered.is_set() else min(seconds, FIRST_SECONDS))
 
     async def leave(self) -> None:
         """Give up the lease at an orderly stop."""
@@ -104,7 +107,7 @@ class Nodes:
             log.debug("the lease runs out by itself: %s", error)
 
     async def _beat(self) -> None:
-        if not self._registered.is_set():
+        if not self.registered.is_set():
             await self._take_over()
             return
         held = await self._redis.get(keys.node(self._name))
@@ -123,10 +126,10 @@ class Nodes:
         self._predecessors = [
             other for other in await self._rows() if other.node == self._name and other != self._process
         ]
-        self._registered.set()
+        self.registered.set()
 
     async def _sweep_the_dead(self) -> None:
-        await self._registered.wait()
+        await self.registered.wait()
         while self._predecessors:
             await self._bury(self._predecessors[-1])
             self._predecessors.pop()

@@ -20,6 +20,7 @@ from tests.peers.browser_phone import BrowserPhone
 from tests.peers.phone import Account
 from tests.wire.conftest import Report
 from tests.wire.need import need, need_browser, rounds
+from tests.wire.nodes import process
 from tests.wire.site import Handset, Site, within
 
 pytestmark = pytest.mark.wire
@@ -305,10 +306,12 @@ def test_it_is_back_by_itself_after_the_server_was_away(
     assert state["registration"] == "none"
     assert "The page tries again" in browser.text()
     wss.start()
+    assert wss.redis("get", process(wss).lease), "it listens when its lease is there, or phones look offline"
     begun = time.monotonic()
     shows(browser, BACK_SECONDS, registration="registered")
     report(f"registered {time.monotonic() - begun:.1f} s after the server was back")
-    assert wss.status(softphone)["online"] is True
+    status = wss.status(softphone)
+    assert status["online"] is True, status
     assert len(wss.bindings(softphone)) == 1
 
 

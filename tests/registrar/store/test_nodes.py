@@ -126,6 +126,37 @@ async def _gone(redis: Redis, name: str) -> bool:
     return not await redis.exists(name)
 
 
+async def test_a_first_lease_that_failed_is_tried_again_at_once(server: Server, redis: Redis) -> None:
+    client_of_ours = connect(server.url)
+    process, never = Process("a", "g1"), 600.0
+
+    async def unused(*_: object) -> None:
+        raise AssertionError("nothing is swept, and no lease was lost")
+
+    nodes = Nodes(
+        client_of_ours,
+        process,
+        "",
+        lambda: Epoch(0.0),
+        lost_lease=unused,
+        sweep=unused,
+        renew_seconds=never,
+        look_seconds=never,
+    )
+    with frozen(server.pid):
+        task = asyncio.create_task(nodes.run())
+        await asyncio.sleep(1.5)  # longer than the client waits
+        assert not nodes.registered.is_set()
+    try:
+        await until(lambda: redis.exists(keys.node("a")))
+        await until(lambda: true(nodes.registered.is_set()))
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await client_of_ours.aclose()
+
+
 async def test_an_orderly_stop_gives_the_lease_up(server: Server, redis: Redis) -> None:
     async with living(server) as node:
         pass
