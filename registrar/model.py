@@ -96,6 +96,8 @@ class Phone:
     """`codec.hdAudio`: wideband codecs may be negotiated."""
     video: bool = False
     """`codec.video`: video may be negotiated."""
+    person: str = ""
+    """Id of the phone's extension, empty if it has none."""
 
     @property
     def login(self) -> str:
@@ -332,6 +334,95 @@ class Devices:
     name: str
     phones: tuple[Phone, ...] = ()
     """The phones that have the devices; if empty, no phone can ring."""
+    person: str = ""
+    """Id of the extension, under which ports.People knows what it is doing; empty if there is none."""
+
+
+class Strategy(StrEnum):
+    """The order in which the people of a queue's member ring."""
+
+    ALL = "all"
+    LONGEST_IDLE = "huntLongestIdle"
+    """One after the other; first who has been without a call for the longest time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A destination: people whose phones ring together."""
+
+    id: str
+    number: str
+    name: str
+    """Name that others see."""
+    people: tuple[Devices, ...]
+    retries: bool = False
+    """Whether the group rings again if a window has passed without an answer (`ringRetry`)."""
+    is_exclusive: bool = False
+    """Whether a member rings for one call at a time, and not while in a call (`ringExclusive`)."""
+    caller_name: str = ""
+    """How members see the caller's name (`callerNameFormat`); empty: as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMember:
+    """One step of a queue: the people of a group, or one extension, that ring some times."""
+
+    people: tuple[Devices, ...]
+    strategy: Strategy
+    attempts: int
+    """How many windows these people ring, 1 or more."""
+    seconds: int
+    """The length of a window; with LONGEST_IDLE, the time for each person."""
+    caller_name: str = ""
+    """The format of the group; that of the queue wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A destination: a call waits there for the first member who takes it."""
+
+    id: str
+    number: str
+    name: str
+    members: tuple[QueueMember, ...]
+    """In the order in which they ring."""
+    caller_name: str = ""
+
+
+class FeatureKind(StrEnum):
+    """What a feature code does."""
+
+    DND_TOGGLE = "dnd-toggle"
+    DND_ON = "dnd-on"
+    DND_OFF = "dnd-off"
+    CFU_ON = "cfu-on"
+    CFU_OFF = "cfu-off"
+    CFB_ON = "cfb-on"
+    CFB_OFF = "cfb-off"
+    CFNR_ON = "cfnr-on"
+    CFNR_OFF = "cfnr-off"
+    QUEUE = "queue"
+    """Join or leave a queue."""
+    PICKUP = "pickup"
+    """Take the call that rings at one extension."""
+    PICKUP_GROUP = "pickup-group"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A destination: a feature code, as it was dialled."""
+
+    kind: FeatureKind
+    code: str
+    argument: str = ""
+    """What was dialled after the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """A destination: an emergency service, by its number or as `urn:service:sos`."""
+
+    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +430,58 @@ class NoDestination:
     """The destination of a word that is no number of the customer."""
 
 
-Destination = Devices | NoDestination
+Destination = Devices | Group | Queue | Feature | Emergency | NoDestination
 """Where a request goes that names a word of a customer's dial plan."""
 NO_DESTINATION: Final = NoDestination()
+
+
+class Verdict(StrEnum):
+    """The answer to a claim of a person for a call (ports.People)."""
+
+    OK = "ok"
+    DND = "dnd"
+    BUSY = "busy"
+    """The person is in a call, or one rings."""
+    TAKEN = "taken"
+    """Another call has claimed the person."""
+    WRAP = "wrap"
+    """The last call has ended just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """What a person, which is an extension, is doing and wants; times are epoch seconds, 0 if never."""
+
+    dnd: bool = False
+    cfu: str = ""
+    """The number to which every call goes (call forwarding unconditional); empty: none."""
+    cfb: str = ""
+    """The number to which a call goes while the phones are busy."""
+    cfnr: str = ""
+    """The number to which a call goes that was not answered."""
+    left: frozenset[str] = frozenset()
+    """The queues, by id, which the person has left."""
+    calls: tuple[str, ...] = ()
+    """The calls of its line: talking, ringing or calling."""
+    claimed_by: str = ""
+    """The call that has claimed the person; empty: none, or its claim has ended."""
+    last_end: float = 0.0
+    """End of its last answered call."""
+    last_offer: float = 0.0
+    wrap_until: float = 0.0
+    """Until then no exclusive call rings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A call that waits for a group or queue."""
+
+    call: str
+    process: Process
+    since: float
+    """Epoch seconds at which it came."""
+    stage: str = ""
+    """Where in its plan it is; see rules.plan."""
 
 
 class LegKind(StrEnum):

@@ -11,10 +11,13 @@ from registrar.model import (
     Ending,
     Epoch,
     LegKind,
+    PersonState,
     Phone,
     Process,
     Snapshot,
     Update,
+    Verdict,
+    Waiter,
     WrongPasswords,
 )
 from registrar.rules.guesses import Guesser, Taken
@@ -141,6 +144,67 @@ class DialPlan(Protocol):
 
     async def phone(self, id: str) -> Phone | None:
         """Return a phone by its id, or None if it is gone. Raises StoreUnavailable."""
+
+
+class People(Protocol):
+    """What people are doing and want, shared by all nodes (docs/redis.md). A person is an extension.
+
+    A method that is not awaited writes without a wait; a write that is lost is repaired by the end times.
+    """
+
+    def settings(self, person: str) -> PersonState | None:
+        """Return DND, forwards and left queues if they are fresh in memory, else None."""
+
+    async def states(self, people: Sequence[str]) -> list[PersonState]:
+        """Return the state of each person now. Raises StoreUnavailable."""
+
+    async def claim(
+        self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
+    ) -> list[Verdict]:
+        """Claim each person for `call` for at most `seconds`, and return what came of it, in order.
+
+        A claim that is not `exclusive` is refused for DND alone. Raises StoreUnavailable.
+        """
+
+    def release(self, person: str, call: str) -> None:
+        """End the claim of `call`, if it has one, and tell all nodes that the person is free."""
+
+    def take_part(self, person: str, call: str) -> None:
+        """Note that a call rings or talks at the person, or is made by it; repeat it each 30 s."""
+
+    def answered(self, person: str, call: str) -> None:
+        """Note that the person has answered `call`: its claim becomes a call of its line."""
+
+    def ended(self, person: str, call: str, *, talked: bool) -> None:
+        """Note the end of a call of the line, and tell all nodes that the person is free.
+
+        `talked`: the call was answered, so it counts for idle time and wrap-up.
+        """
+
+    async def change(self, person: str, field: str, value: str) -> str:
+        """Set a wish, and return the old value. Tell all nodes. Raises StoreUnavailable.
+
+        `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`.
+        """
+
+
+class Waiting(Protocol):
+    """The calls that wait for a group or queue, in the order in which they came, shared by all nodes."""
+
+    async def enter(self, place: str, call: str, stage: str) -> float:
+        """Add a call, and return since when it waits. Raises StoreUnavailable.
+
+        `place` is `group:<id>` or `queue:<id>`.
+        """
+
+    def move(self, place: str, call: str, stage: str) -> None:
+        """Note the stage of a call that waits."""
+
+    def leave(self, place: str, call: str) -> None:
+        """Remove a call."""
+
+    async def waiters(self, place: str) -> list[Waiter]:
+        """Return the calls of living processes, first come first. Raises StoreUnavailable."""
 
 
 class Media(Protocol):
