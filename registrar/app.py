@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from registrar.capacity import descriptors, sip_places
 from registrar.driver import Driver, epoch, mono
 from registrar.handlers.building import Handlers, Options, Outside, build
+from registrar.handlers.calls.hunting import Patience
 from registrar.jobs import Jobs
 from registrar.listeners import Addresses, Listeners
 from registrar.logs import RequestLines, WrongPasswordLines
@@ -67,6 +68,7 @@ class SipSettings:
     redis_url: str
     ping_seconds: int
     ring_seconds: int
+    patience: Patience
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
 
@@ -206,6 +208,7 @@ class SipSide:
             ipv6_prefix=settings.lock_ipv6_prefix,
             ping_seconds=settings.ping_seconds,
             ring_seconds=settings.ring_seconds,
+            patience=settings.patience,
             media_policy=settings.media,
             media_prefix=media_prefix(settings.secret_key),
             loop_key=derive(settings.secret_key, "loops"),

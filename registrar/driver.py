@@ -237,7 +237,7 @@ class Driver:
         if work is None or not work.came_by(flow):
             return False
         self._reply(request, flow, Answer(200))
-        work.cancel(request.headers.get("reason") or "")
+        work.cancel(", ".join(request.headers.all("reason")))
         return True
 
     async def _work(self, work: "ReceivedRequest", verdict: Verdict) -> None:

@@ -550,6 +550,8 @@ class Party:
     """How to send a request to it (rules.tokens.DialogHandle); private to the SIP side."""
     cseq: int = 0
     """The highest CSeq number that it has sent in this dialog, as far as we saw."""
+    person: str = ""
+    """Id of the extension whose line the call takes; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,6 +577,9 @@ class Call:
     """`<engine> <session>` of the media relay, empty if media goes from phone to phone."""
     expires_at: float = 0.0
     """Epoch seconds when the session timer expires (RFC 4028), 0 without one."""
+    via: str = ""
+    """Number of the group or queue that was called, empty for a call to an extension."""
+    via_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,8 @@ class Settings(BaseSettings):
     pbx_cluster: int | None = None
     ping_seconds: int = Field(30, ge=0, le=3_600)
     ring_seconds: int = Field(185, ge=1, le=3_600)
+    group_seconds: int = Field(60, ge=1, le=3_600)
+    wait_seconds: int = Field(900, ge=1, le=86_400)
     rtpengine: Listeners = ()
     media: MediaPolicy = MediaPolicy.AUTO
     turn_urls: Names = ()

@@ -24,6 +24,7 @@ from registrar import memory
 from registrar.app import SipSettings, SipSide
 from registrar.capacity import descriptors, http_places
 from registrar.errors import ConfigurationError
+from registrar.handlers.calls.hunting import Patience
 from registrar.listeners import Addresses
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
@@ -153,6 +154,7 @@ def _sip_settings(installation: Installation) -> SipSettings:
         redis_url=installation.redis_url,
         ping_seconds=settings.ping_seconds,
         ring_seconds=settings.ring_seconds,
+        patience=Patience(settings.group_seconds, settings.wait_seconds),
         rtpengine=settings.rtpengine,
         media=settings.media,
     )

@@ -17,9 +17,11 @@ from registrar.ports import (
     Location,
     Media,
     OpenConnections,
+    People,
     Schedule,
     Sightings,
     Traces,
+    Waiting,
 )
 from registrar.rules.access import Access
 from registrar.rules.auth import Authenticator
@@ -32,9 +34,11 @@ from .calls.calling import Calling
 from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
 from .calls.forwarding import Forwarder
+from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
 from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
+from .calls.staff import Staff
 from .calls.table import CallTable, News
 from .checks import StatelessChecks
 from .digest_check import DigestCheck
@@ -90,6 +94,7 @@ class Options:
     ipv6_prefix: int
     ping_seconds: float
     ring_seconds: float
+    patience: Patience
     media_policy: MediaPolicy
     media_prefix: str
     """Begins the name of every session at the media relay."""
@@ -109,6 +114,8 @@ class Outside:
     guesses: Guesses
     traces: Traces
     calls: Calls
+    people: People
+    waiting: Waiting
     media: Media
     access: Access
     authenticator: Authenticator
@@ -144,6 +151,7 @@ class Handlers:
     changes: Changes
     expiry: Expiry
     calls: CallTable
+    hunts: Hunts
     reach: Reach
     senders: Senders
     node_relay: NodeRelay
@@ -238,6 +246,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.tell,
         pings,
         outside.new_id,
+        outside.people,
         process=process,
     )
     senders = Senders(location, clock, process)
@@ -245,7 +254,22 @@ def build(outside: Outside, options: Options) -> Handlers:
     forwarder = Forwarder(
         outside.network, reach, pings.silent_places, outside.start_task, options.ring_seconds
     )
-    calling = Calling(destinations, senders, forwarder, reach, bridge, calls, loop_key=options.loop_key)
+    hunts = Hunts(
+        directory,
+        outside.people,
+        outside.waiting,
+        Staff(outside.people, outside.waiting, location, clock, mono),
+        forwarder,
+        outside.start_task,
+        clock,
+        mono,
+        metrics,
+        options.patience,
+        node=process.node,
+    )
+    calling = Calling(
+        destinations, senders, forwarder, reach, bridge, calls, hunts, loop_key=options.loop_key
+    )
     dialogs = Dialogs(
         directory,
         location,
@@ -282,6 +306,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         changes,
         expiry,
         calls,
+        hunts,
         reach,
         senders,
         node_relay,

@@ -1,5 +1,8 @@
 """Forking of one request: the choice of the response and the branches to cancel (RFC 3261 section 16.7).
 
+A fork may be open: more branches may come, so it does not end when all have answered, and no answer of one
+ends it for the others but a 2xx. `give_up` ends an open fork.
+
 This module handles no messages. Branches are numbers, responses are status codes, and the methods return the
 steps that the caller must perform.
 """
@@ -85,6 +88,8 @@ class Fork:
     """The response context of one request (RFC 3261 section 16.7)."""
 
     is_invite: bool = True
+    is_open: bool = False
+    """Whether further branches may come: it rings by a plan (rules.plan)."""
     rewrites: bool = True
     """False between nodes: the node that sent the request rewrites the statuses for its own caller."""
     _branches: list[_Branch] = field(default_factory=list)
@@ -145,6 +150,8 @@ class Fork:
         if 200 <= status < 300:
             return self._accepted(number, again=again)
         steps: list[Step] = []
+        if self.is_open:
+            return steps
         if status >= 600 and not self._over:
             steps = self._cancel_all(elsewhere=False)
         if not self._over and not self.pending:
@@ -160,6 +167,7 @@ class Fork:
         if self._over:
             return []
         self._override = status
+        self.is_open = False
         steps = self._cancel_all(elsewhere=False)
         if at_once or status == TIMEOUT:  # section 16.8
             for branch in self._branches:
@@ -169,6 +177,17 @@ class Fork:
             self._over = True
             steps.append(self._best())
         return steps
+
+    def withdraw(self, number: int) -> list[Step]:
+        """Let a branch stop ringing while the fork goes on; return its CANCEL, if it may be sent now.
+
+        If its 2xx crosses the CANCEL, it is accepted: the caller still waits.
+        """
+        branch = self._branches[number]
+        if branch.status or self._over:
+            return []
+        branch.unwanted = True
+        return self._cancel(number, branch)
 
     def disown(self, number: int) -> None:
         """Note that the 2xx of this branch was not relayed; its retransmissions are not relayed either."""
@@ -183,7 +202,7 @@ class Fork:
         if self._over:
             return [Unwanted(number)]
         self._over = branch.relayed = True
-        branch.unwanted = False
+        branch.unwanted = self.is_open = False
         steps: list[Step] = [Relay(number)]
         return steps + self._cancel_all(elsewhere=True)
 

@@ -1,5 +1,6 @@
 """Messages and headers that a proxy makes itself: Via, branch, CANCEL, ACK, BYE (RFC 3261 section 16.6)."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -12,6 +13,11 @@ LOOP_BYTES: Final = 8
 CSEQ_MARGIN: Final = 10_000
 """A BYE that we send for a party needs a higher CSeq than any of its requests, also those we did not see."""
 COMPLETED_ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
+TAKEN_ELSEWHERE: Final = (COMPLETED_ELSEWHERE, "Q.850;cause=26")
+"""The reasons of a CANCEL after another phone has answered, so that no call is listed as missed.
+
+Some clients read the Q.850 cause alone (non-selected user clearing).
+"""
 """A Reason with the cause of RFC 3326 section 3.1: the phone then shows no missed call."""
 
 
@@ -46,10 +52,10 @@ def is_loop(mark: str, request: Request) -> bool:
     return False
 
 
-def cancel(sent: Request, reason: str = "") -> Request:
-    """Return the CANCEL of a request that we sent (section 9.1)."""
+def cancel(sent: Request, reasons: Sequence[str] = ()) -> Request:
+    """Return the CANCEL of a request that we sent, with a Reason for each of `reasons` (section 9.1)."""
     headers = _of_dialog(sent, "CANCEL", sent.headers.get("to") or "", sent.cseq[0], of_hop=True)
-    if reason:
+    for reason in reasons:
         headers.add("Reason", reason)
     return _closed("CANCEL", sent.target, headers)
 

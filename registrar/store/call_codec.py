@@ -29,17 +29,29 @@ def encode(call: Call) -> Fields:
         **_party("callee", call.callee),
         "startedAt": _moment(call.started_at),
         "answeredAt": _moment(call.answered_at),
+        "via": call.via,
+        "viaName": call.via_name,
         "media": "relayed" if call.relay else "direct",
         "node": call.process.node,
         "generation": call.process.generation,
-        PRIVATE: _dump([call.relay, call.expires_at, *_private(call.caller), *_private(call.callee)]),
+        PRIVATE: _dump(
+            [
+                call.relay,
+                call.expires_at,
+                *_private(call.caller),
+                *_private(call.callee),
+                call.caller.person,
+                call.callee.person,
+            ]
+        ),
     }
 
 
 def decode(fields: Mapping[str, str]) -> Call:
     """Return the stored call. Raises one of UNREADABLE if we did not write it."""
     relay, expires_at, *rest = json.loads(fields[PRIVATE])
-    caller, callee = rest[:3], rest[3:6]  # a newer version may append
+    people = [*rest[6:8], "", ""]  # an older version has none, a newer one may append
+    caller, callee = (*rest[:3], people[0]), (*rest[3:6], people[1])
     return Call(
         id=fields["id"],
         call_id=fields["callId"],
@@ -53,6 +65,8 @@ def decode(fields: Mapping[str, str]) -> Call:
         process=Process(fields["node"], fields["generation"]),
         relay=relay,
         expires_at=expires_at,
+        via=fields.get("via", ""),
+        via_name=fields.get("viaName", ""),
     )
 
 
@@ -102,6 +116,7 @@ def _event(
         "caller": call.caller.number,
         "callee": call.callee.number,
         "calleePhone": call.callee.phone,
+        "via": call.via,
         "status": str(status) if status else "",
         "ringSeconds": _seconds(call.started_at, rings_until),
         "talkSeconds": _seconds(call.answered_at, talks_until),
@@ -131,7 +146,7 @@ def _private(party: Party) -> tuple[str, str, int]:
     return party.tag, party.target, party.cseq
 
 
-def _read_party(side: str, fields: Mapping[str, str], tag: str, target: str, cseq: int) -> Party:
+def _read_party(side: str, fields: Mapping[str, str], tag: str, target: str, cseq: int, person: str) -> Party:
     return Party(
         phone=fields[f"{side}Phone"],
         number=fields[f"{side}Number"],
@@ -140,4 +155,5 @@ def _read_party(side: str, fields: Mapping[str, str], tag: str, target: str, cse
         tag=tag,
         target=target,
         cseq=cseq,
+        person=person,
     )

@@ -62,6 +62,8 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("LOCK_IPV6_PREFIX", "128", "lock_ipv6_prefix", 128, id="a prefix"),
         pytest.param("DIGEST", "both", "digest", "both", id="algorithms"),
         pytest.param("RING_SECONDS", "20", "ring_seconds", 20, id="timer C"),
+        pytest.param("GROUP_SECONDS", "20", "group_seconds", 20, id="window of a group"),
+        pytest.param("WAIT_SECONDS", "60", "wait_seconds", 60, id="longest wait"),
         pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),
         pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
         pytest.param(
@@ -108,6 +110,8 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("PBX_CLUSTER", "all", id="a cluster that is no number"),
         pytest.param("PING_SECONDS", "often", id="seconds that are no number"),
         pytest.param("RING_SECONDS", "0", id="no time to answer"),
+        pytest.param("GROUP_SECONDS", "0", id="no window"),
+        pytest.param("WAIT_SECONDS", "86401", id="more than a day"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
         pytest.param("RTPENGINE", "relay.example.org", id="an engine without a port"),

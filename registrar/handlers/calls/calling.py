@@ -3,7 +3,7 @@
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Phone
+from registrar.model import Devices, Group, Phone, Queue
 from registrar.rules import forward, session
 from registrar.rules.identity import (
     SIPS,
@@ -12,7 +12,7 @@ from registrar.rules.identity import (
     secret_of,
 )
 from registrar.rules.routing import SECURE, allowed
-from registrar.rules.tokens import octets
+from registrar.rules.tokens import Target, octets
 from registrar.sip import Request
 
 from ..answers import (
@@ -30,6 +30,7 @@ from ..network import ServerRequest
 from .bridging import Bridge
 from .destinations import Destinations
 from .forwarding import Forwarder
+from .hunting import Hunts
 from .new_dialog import NewDialogRequest
 from .reach import Reach
 from .senders import Senders
@@ -37,6 +38,14 @@ from .table import CallTable
 
 DEVICES: Final = 20
 """The most devices that ring at once; more would be a flood, not an extension."""
+FOR_CALLS_ALONE: Final = Answer(
+    405,
+    headers=(("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS"),),
+    why="Request-URI: a group or queue takes calls alone",
+)
+NO_RELIABLE_RESPONSES: Final = Answer(
+    420, headers=(("Unsupported", "100rel"),), why="Require: a group or queue sends no reliable responses"
+)
 MAX_NAMES: Final = 640
 """Octets of From and To together: our tokens hold both, and phones must return them in a header."""
 
@@ -52,6 +61,7 @@ class Calling:
         reach: Reach,
         bridge: Bridge,
         calls: CallTable,
+        hunts: Hunts,
         *,
         loop_key: bytes,
     ) -> None:
@@ -62,6 +72,7 @@ class Calling:
         self._reach = reach
         self._bridge = bridge
         self._calls = calls
+        self._hunts = hunts
         self._loop_key = loop_key
 
     async def route(self, incoming: ServerRequest, caller: Phone) -> None:
@@ -81,15 +92,30 @@ class Calling:
         except StoreUnavailable:
             incoming.reply(BUSY)
             return
-        if callee is None or not targets:
-            incoming.reply(UNKNOWN if callee is None else OFFLINE)
-            return
         is_secure = request.uri.scheme == SIPS
+        if isinstance(callee, Group | Queue):
+            await self._ring_at(incoming, caller, callee, here, mark)
+            return
+        if not isinstance(callee, Devices) or not targets:
+            incoming.reply(OFFLINE if isinstance(callee, Devices) else UNKNOWN)
+            return
         targets = allowed(targets, self._reach.node, is_secure=is_secure)
         if not targets or (is_secure and incoming.flow.transport not in SECURE):
             incoming.reply(NOT_SECURE)
             return
-        rewriter = NewDialogRequest(
+        rewriter = self._rewriter(incoming, caller, callee, here, mark)
+        await self._forwarder.forward(incoming, rewriter, caller.id, targets[:DEVICES])
+
+    def _rewriter(
+        self,
+        incoming: ServerRequest,
+        caller: Phone,
+        callee: Devices,
+        here: Target,
+        mark: str,
+        via: Group | Queue | None = None,
+    ) -> NewDialogRequest:
+        return NewDialogRequest(
             self._reach,
             self._senders,
             self._destinations,
@@ -100,8 +126,27 @@ class Calling:
             callee,
             here,
             mark,
+            via,
         )
-        await self._forwarder.forward(incoming, rewriter, caller.id, targets[:DEVICES])
+
+    async def _ring_at(
+        self, incoming: ServerRequest, caller: Phone, called: Group | Queue, here: Target, mark: str
+    ) -> None:
+        """Let an INVITE ring at a group or queue; no other request goes to one."""
+        request = incoming.request
+        if not incoming.method.is_invite:
+            incoming.reply(FOR_CALLS_ALONE)
+            return
+        if _requires(request, "100rel"):
+            incoming.reply(NO_RELIABLE_RESPONSES)
+            return
+        is_secure = request.uri.scheme == SIPS
+        if is_secure and incoming.flow.transport not in SECURE:
+            incoming.reply(NOT_SECURE)
+            return
+        devices = Devices(called.number, called.name)
+        rewriter = self._rewriter(incoming, caller, devices, here, mark, called)
+        await self._hunts.begin(incoming, rewriter, caller, called, is_secure=is_secure)
 
     async def look(self, incoming: ServerRequest, caller: Phone, capabilities: Answer) -> None:
         """Answer an OPTIONS about a number: 404 if unknown, 480 if offline, else with our `capabilities`.
@@ -113,10 +158,18 @@ class Calling:
         except StoreUnavailable:
             incoming.reply(BUSY)
             return
-        if callee is None:
-            incoming.reply(UNKNOWN)
-        else:
+        if isinstance(callee, Group | Queue):
+            incoming.reply(capabilities)
+        elif isinstance(callee, Devices):
             incoming.reply(capabilities if targets else OFFLINE)
+        else:
+            incoming.reply(UNKNOWN)
+
+
+def _requires(request: Request, tag: str) -> bool:
+    """Return whether a request requires the extension with this option tag."""
+    rows = request.headers.all("require")
+    return any(tag == one.strip().lower() for row in rows for one in row.split(","))
 
 
 def _refused(request: Request, method: Method, mark: str, secret: str) -> Answer | None:

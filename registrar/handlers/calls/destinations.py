@@ -1,7 +1,7 @@
 """Where a request goes: the destination that a URI names, and the devices there (RFC 3261 section 16.5)."""
 
 from registrar.errors import RedirectionRefused
-from registrar.model import Devices, Phone
+from registrar.model import NO_DESTINATION, Destination, Devices, Phone
 from registrar.ports import Clock, DialPlan, Location
 from registrar.rules import redirection
 from registrar.rules.hosts import OurHosts
@@ -12,8 +12,8 @@ from registrar.sip import Request, Response, param
 
 from .reach import Reach
 
-Route = tuple[Devices | None, list[list[Target]]]
-"""The destination, or None if there is none, and its devices, each with its flows, best first."""
+Route = tuple[Destination, list[list[Target]]]
+"""The destination, and if it is Devices those that are there, each with its flows, best first."""
 
 
 class Destinations:
@@ -38,10 +38,10 @@ class Destinations:
         if gr and self._hosts.has(uri.host_key):
             return await self._device(gr, caller)
         if uri.user is None or not self._is_here(uri.host_key, caller):
-            return None, []
+            return NO_DESTINATION, []
         found = await self._dial_plan.called(caller.customer, uri.user)
         if not isinstance(found, Devices):
-            return None, []
+            return found, []
         phones = [phone.id for phone in found.phones if phone.active]
         snapshots = await self._location.load(phones) if phones else []
         return found, devices(zip(phones, snapshots, strict=True), self._clock(), here)
@@ -81,7 +81,7 @@ class Destinations:
             or phone.customer != caller.customer
             or not identity_of(phone).number
         ):
-            return None, []
+            return NO_DESTINATION, []
         if not phone.active:
             return Devices("", "", (phone,)), []
         (snapshot,) = await self._location.load([phone.id])

@@ -25,6 +25,9 @@ After the relayed 2xx the phone repeats it until the ACK arrives, and others may
 transaction lives for 32 s for that. It then belongs to a small `LateAnswers`, so that an answered call keeps
 nothing of this module in memory (`_let_go`).
 
+A forwarding by a plan (`Plans`: groups and queues) is open: branches are added and withdrawn while it rings.
+Its provisional responses are made by the plan, timer C does not run, and the plan ends it by `end`.
+
 A branch goes on after a failure in two cases. Its flow is gone (430, a connection that closed, a node or a
 silent phone that says nothing): then the next flow of the same device is tried. Or the phone refused the
 session description and another one can be offered: then the same flow is tried again.
@@ -50,7 +53,7 @@ from ..network import Network, ServerRequest
 from .backlog import UNREADABLE, Backlog, Body, BodyRefused, refusal
 from .late_answers import LateAnswers, end_dialog, readable_tag
 from .reach import Reach, Way
-from .rewriter import MessageRewriter
+from .rewriter import MessageRewriter, Plans
 
 CANCEL_SECONDS: Final = 32.0
 """64*T1: a cancelled branch that is silent for this time is over (section 9.1)."""
@@ -111,9 +114,19 @@ class Forwarder:
         `between_nodes`: another node sent the request, and gets every answer unchanged.
         """
         forwarding = Forwarding(self, incoming, rewriter, caller, between_nodes)
-        rewriter.begin(forwarding)
-        incoming.attach(forwarding)  # this may end it at once: the CANCEL may have come first
+        forwarding.begin()
         await forwarding.start(devices)
+
+    def open(
+        self, incoming: ServerRequest, rewriter: MessageRewriter, caller: str, plans: Plans
+    ) -> "Forwarding":
+        """Return a forwarding to which `plans` adds devices, and which it ends.
+
+        `plans` is told at once if it is over before it has begun: the CANCEL may have come first.
+        """
+        forwarding = Forwarding(self, incoming, rewriter, caller, plans=plans)
+        forwarding.begin()
+        return forwarding
 
 
 @dataclass(slots=True)
@@ -127,6 +140,8 @@ class Forwarding:
     """Id of the phone that sent the request."""
     between_nodes: bool = False
     """Whether another node sent the request: it gets every answer unchanged."""
+    plans: Plans | None = None
+    """The owner that adds devices; None: all devices are known at the start."""
     fork: Fork = field(init=False)
     _branches: list[_Branch] = field(default_factory=list)
     _numbers: dict[Key, int] = field(default_factory=dict)
@@ -136,9 +151,18 @@ class Forwarding:
     _gone: bool = False
     _reason: str = ""
     """The Reason that the caller gave for its CANCEL."""
+    _last_word: Answer | None = None
+    """The answer with which the plan has ended it."""
 
     def __post_init__(self) -> None:
-        self.fork = Fork(is_invite=self._is_invite, rewrites=not self.between_nodes)
+        self.fork = Fork(
+            is_invite=self._is_invite, is_open=self.plans is not None, rewrites=not self.between_nodes
+        )
+
+    def begin(self) -> None:
+        """Let the rewriter and the server transaction know of this forwarding."""
+        self.rewriter.begin(self)
+        self.incoming.attach(self)  # this may end it at once: the CANCEL may have come first
 
     @property
     def _is_invite(self) -> bool:
@@ -148,13 +172,23 @@ class Forwarding:
         """Send the request to all devices at once, to each over its best flow first."""
         if self.fork.over:  # cancelled before the callee was known
             return
-        for targets in devices:
-            self.fork.add()
-            self._branches.append(_Branch(deque(targets)))
         if self._is_invite:
             self._ring()
-        for number in range(len(self._branches)):
+        for number in [self.add(targets) for targets in devices]:
             await self._try(number)
+
+    def add(self, targets: Sequence[Target]) -> int:
+        """Add a branch for a device, and return its number. `ring` sends the request."""
+        self._branches.append(_Branch(deque(targets)))
+        return self.fork.add()
+
+    async def ring(self, number: int) -> None:
+        """Send the request to the device of a branch that was added."""
+        await self._try(number)
+
+    def withdraw(self, number: int) -> None:
+        """Let a branch stop ringing; the others and the caller notice nothing."""
+        self._perform(self.fork.withdraw(number))
 
     # The caller's side
 
@@ -165,16 +199,25 @@ class Forwarding:
         self._reason = (
             reason.replace(secret, identity_of(phone).user) if phone is not None and secret else reason
         )
-        self._perform(self.fork.give_up(487))
+        self._give_up(487)
 
     def caller_gone(self) -> None:
         """See network.ServerTransactionUser."""
         self._gone = True
-        self._perform(self.fork.give_up(487))
+        self._give_up(487)
 
-    def end(self, status: int) -> None:
-        """Give up an unanswered request for a reason of our own; no phone can answer it afterwards."""
-        self._perform(self.fork.give_up(status, at_once=True))
+    def end(self, status: int, answer: Answer | None = None) -> None:
+        """Give up an unanswered request for a reason of our own; no phone can answer it afterwards.
+
+        The caller gets `answer`, else one that is made of the status.
+        """
+        self._last_word = answer
+        self._give_up(status, at_once=True)
+
+    def _give_up(self, status: int, *, at_once: bool = False) -> None:
+        if self.plans is not None:
+            self.plans.over(None)
+        self._perform(self.fork.give_up(status, at_once=at_once))
 
     # The callees' side
 
@@ -233,6 +276,14 @@ class Forwarding:
             else:
                 self._perform([step])
         self._let_go()
+        if status >= 300:
+            self._tell_failure(number, status)
+
+    def _tell_failure(self, number: int, status: int) -> None:
+        """Tell the plan that a branch of an open fork has failed."""
+        if self.plans is not None and self.fork.is_open:
+            self.rewriter.unwanted(number)
+            self.plans.failed(number, status)
 
     def _goes_on(self, number: int, response: Response) -> bool:
         """Try a branch again after a refusal; return False if that is not possible.
@@ -261,6 +312,9 @@ class Forwarding:
         self._perform(self.fork.provisional(number))
         if response.status == 100 or self.fork.over:
             return
+        if self.plans is not None:
+            self.plans.rings(number)
+            return
         if self._is_invite:
             self._ring()
         if not isinstance(body, BodyRefused):
@@ -269,6 +323,8 @@ class Forwarding:
     def _accept(self, number: int, response: Response, body: Body) -> None:
         """Relay a 2xx, or end its dialog at once if it cannot be relayed."""
         self._stop_ringing()
+        if self.plans is not None:
+            self.plans.over(number)
         if isinstance(body, BodyRefused):
             self._reject(number, Answer(body.status, why=body.warning))
         elif not self._is_heard():
@@ -336,7 +392,7 @@ class Forwarding:
                     self._reply(UNREADABLE_ANSWER)
                 self.rewriter.refused(step.status)
                 return
-        answer = self._own_answer(step.status)
+        answer = self._last_word or self._own_answer(step.status)
         self._reply(answer)
         self.rewriter.refused(0 if self._gone else answer.status)
 
@@ -356,8 +412,8 @@ class Forwarding:
         branch = self._branches[step.branch]
         if branch.sent is None or branch.way is None:
             return
-        reason = forward.COMPLETED_ELSEWHERE if step.elsewhere else self._reason
-        request = forward.cancel(branch.sent, reason)
+        own = (self._reason,) if self._reason else ()
+        request = forward.cancel(branch.sent, forward.TAKEN_ELSEWHERE if step.elsewhere else own)
         try:
             self.forwarder.network.request(request, branch.way.flow, None)
         except TableFull:
@@ -402,7 +458,12 @@ class Forwarding:
             self.forwarder.network.entrust(key, branch.late_answers if branch.key == key else None)
 
     def _takes_time(self, number: int, response: Response) -> bool:
-        """Return whether another service must be asked: not about a 2xx after the relayed one."""
+        """Return whether another service must be asked: not about a 2xx after the relayed one.
+
+        Of the answers to a plan only a 2xx goes back.
+        """
+        if self.plans is not None and not 200 <= response.status < 300:
+            return False
         return self._branches[number].late_answers is None and self.rewriter.takes_time(number, response)
 
     def _late_answers(self, number: int, response: Response) -> LateAnswers | None:
@@ -484,6 +545,7 @@ class Forwarding:
         self._branches[number].stop_waiting()
         self._perform(self.fork.final(number, status))
         self._let_go()
+        self._tell_failure(number, status)
 
     def _ring(self) -> None:
         """Restart timer C (section 16.7 step 2): each provisional response except 100 does so."""

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from registrar.model import Call, CallState, Devices, Party, Phone
+from registrar.model import Call, CallState, Devices, Group, Party, Phone, Queue
 from registrar.rules import legs as leg_rules
 from registrar.rules import privacy, session
+from registrar.rules.caller_name import caller_name
 from registrar.rules.identity import (
     ANONYMOUS,
     AS_SHOWN,
@@ -24,7 +25,7 @@ from registrar.rules.identity import (
 from registrar.rules.legs import is_browser
 from registrar.rules.routing import folded_contact, way_of
 from registrar.rules.tokens import DialogHandle, RouteToken, Target
-from registrar.sip import Request, Response
+from registrar.sip import Request, Response, quote, split
 
 from ..network import ServerRequest
 from .bridging import Bridge, has_sdp, other_body, packed
@@ -51,8 +52,13 @@ class NewDialogRequest:
         callee: Devices,
         caller_target: Target,
         mark: str,
+        via: Group | Queue | None = None,
     ) -> None:
-        """Prepare the request; `mark` begins the branches of this request (rules.forward.loop_mark)."""
+        """Prepare the request; `mark` begins the branches of this request (rules.forward.loop_mark).
+
+        `via`: the call is to this group or queue, `callee` has its number and name, and each phone that rings
+        is told to `rings_at` before.
+        """
         self._reach = reach
         self._senders = senders
         self._destinations = destinations
@@ -63,6 +69,11 @@ class NewDialogRequest:
         self._callee = callee
         self._caller_target = caller_target
         self._phones = {phone.id: phone for phone in callee.phones}
+        self._via = via
+        self._people: dict[str, Devices] = {}
+        """The people of a group or queue, by the ids of their phones."""
+        self._caller_names: dict[int, str] = {}
+        """How the callee of a branch sees the caller, where that differs from `_shown`."""
         self._is_registered = senders.is_registered(incoming.flow, caller.id)
         self._own = plain(self._asked.from_)
         """The caller's address as the caller knows it."""
@@ -110,15 +121,42 @@ class NewDialogRequest:
                 self._incoming.flow.transport,
                 asked.from_.tag or "",
                 cseq=asked.cseq[0],
+                person=caller.person,
             ),
-            callee=Party("", self._callee.number, self._callee.name),
+            callee=Party("", self._callee.number, self._callee.name, person=self._callee.person),
             state=CallState.RINGING,
             started_at=calls.clock(),
             process=calls.process,
+            via=self._via.number if self._via is not None else "",
+            via_name=self._via.name if self._via is not None else "",
         )
         handle = DialogHandle(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._incoming.flow.transport != "udp"
         calls.begin(self._call, handle, ringing, is_watched=is_watched)
+
+    @property
+    def call(self) -> str:
+        """Return the id of the call; empty if the request is no INVITE."""
+        return self._id
+
+    def asserted_group(self) -> tuple[str, str]:
+        """Return the header that names the group or queue to the caller while its phones ring."""
+        return "P-Asserted-Identity", self._callee_person
+
+    def rings_at(self, number: int, person: Devices, form: str) -> None:
+        """Note the person of a group or queue at whom a branch rings, and how it sees the caller's name."""
+        for phone in person.phones:
+            self._people[phone.id] = person
+            self._phones[phone.id] = phone
+        if form:
+            self._caller_names[number] = self._named(form)
+
+    def _named(self, form: str) -> str:
+        """Return the caller with the name that a `callerNameFormat` makes; the URI stays as it is."""
+        number = ANONYMOUS if self._is_private else identity_of(self._caller).number
+        name = caller_name(form, display_name=self._callee.name, number=number)
+        address = self._shown[self._shown.index("<") :]
+        return f"{quote(name)} {address}" if name else address
 
     # rewriter.MessageRewriter
 
@@ -132,7 +170,7 @@ class NewDialogRequest:
         if self._incoming.method.records_route:
             route = reach.route(self._callees_token(number, way), asked.call_id)
         presented = PresentedHeaders(
-            from_=self._shown,
+            from_=self._caller_names.get(number, self._shown),
             to=self._callee_address,
             place=reach.place(way),
             contact=self._user,
@@ -143,7 +181,7 @@ class NewDialogRequest:
             is_private=self._is_private,
             scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *typed)
+        extra = (*self._extra, *typed, *(_without_100rel(asked) if self._via is not None else ()))
         uri, caller = way.target.contact, self._caller.id
         return reach.show(asked, uri, way, presented, body, extra, caller=caller, mark=self._mark)
 
@@ -183,8 +221,9 @@ class NewDialogRequest:
         is_private = self._is_callee_private
         if response.headers.get(privacy.HEADER) is not None:
             is_private = is_private or privacy.hides_identity(response)
+        person = self._people.get(target.phone)
         presented = PresentedHeaders(
-            from_=self._callee_person,
+            from_=self._callee_person if person is None else str(_callee_person(person, self._caller.domain)),
             to=self._own,
             place=reach.place_on(self._incoming.flow),
             contact=self._callee_user,
@@ -220,12 +259,14 @@ class NewDialogRequest:
         asked = self._asked
         target = self._reached(number, response)
         handle = DialogHandle(target, self._shown, self._callee_address)
+        person = self._people.get(target.phone, self._callee)
         callee = Party(
             target.phone,
-            self._callee.number,
-            self._callee.name,
+            person.number,
+            person.name,
             target.transport,
             response.to.tag or "",
+            person=person.person,
         )
         _, seconds = session.granted(asked, response)
         both = self._sessions.legs(number)
@@ -301,6 +342,13 @@ class NewDialogRequest:
             untagged=not is_tagged,
             since=self._since,
         )
+
+
+def _without_100rel(asked: Request) -> session.Extra:
+    """Return the Supported header without 100rel: no reliable response of a member would be acknowledged."""
+    tags = [tag for row in asked.headers.all("supported") for tag in split(row, ",")]
+    kept = [tag for tag in tags if tag.lower() != "100rel"]
+    return (("Supported", ", ".join(kept)),) if len(kept) < len(tags) else ()
 
 
 def _callee_person(callee: Devices, domain: str) -> Identity:

@@ -14,6 +14,19 @@ class Ringing(Protocol):
         """Give it up with this status."""
 
 
+class Plans(Protocol):
+    """The owner of a forwarding to which devices are added while it rings: for groups and queues."""
+
+    def rings(self, number: int) -> None:
+        """Note a provisional response of a branch; it is not relayed."""
+
+    def failed(self, number: int, status: int) -> None:
+        """Note that a branch has ended without success; others may still ring."""
+
+    def over(self, number: int | None) -> None:
+        """Note that nothing more may be added: this branch has the call, or None has. It may come twice."""
+
+
 class MessageRewriter(Protocol):
     """The particular part of a request: its form for the other side, and the meaning of its answers."""
 

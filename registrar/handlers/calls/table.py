@@ -9,7 +9,7 @@ from typing import Final
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Process, Snapshot
-from registrar.ports import Calls, Clock, Location
+from registrar.ports import Calls, Clock, Location, People
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
 from registrar.rules.routing import is_on, named_of, reroute
@@ -99,10 +99,12 @@ class CallTable:
         tell: Callable[[News], None],
         silent: SilentPhones,
         new_id: Callable[[], str],
+        people: People,
         *,
         process: Process,
     ) -> None:
         """Create an empty table; `tell` sends news to all nodes, and `new_id` returns the id of a call."""
+        self._people = people
         self._silent = silent
         self.new_id = new_id
         self._store = store
@@ -132,6 +134,13 @@ class CallTable:
         now = self.clock()
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
         self._store.started(call)
+        self._take_part(call)
+
+    def _take_part(self, call: Call) -> None:
+        """Note that the call is on the line of its people, for 90 s."""
+        for person in (call.caller.person, call.callee.person):
+            if person:
+                self._people.take_part(person, call.id)
 
     def note_answer(
         self, id: str, callee: Party, handle: DialogHandle, media: str, relay: str, seconds: int
@@ -153,6 +162,8 @@ class CallTable:
         )
         self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
         self._store.answered(_whole(entry))
+        if callee.person:
+            self._people.answered(callee.person, id)
 
     def leg_of_answer(self, route: RouteToken, tag: str) -> RouteToken:
         """Return the caller's leg to the phone that answered with that tag.
@@ -301,12 +312,14 @@ class CallTable:
             self._bridge.delete(call.relay)
             self._metrics.calls(Cause.LOST)
             self._store.ended(ours, Ending(Cause.LOST, now, by=self.process.node))
+            self._free(ours)
             return
         entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
         if call.process.node != self.process.node:
             # Finding out that the other node is dead took longer than a party may be absent.
             entry.missed_at = now - GRACE_SECONDS
         self._store.put(ours)
+        self._take_part(ours)
 
     async def run(self) -> None:
         """Refresh the stored calls and check every call, until cancelled."""
@@ -341,6 +354,7 @@ class CallTable:
         if now - entry.put_at >= PUT_SECONDS:
             entry.put_at = now
             self._store.put(_whole(entry))
+            self._take_part(entry.call)
         expires_at = entry.call.expires_at
         if entry.ringing is not None and entry.caller.target.transport == "udp":
             await self._look_at_caller(entry)
@@ -460,7 +474,15 @@ class CallTable:
         self._bridge.delete(entry.call.relay)
         self._metrics.calls(ending.cause)
         self._store.ended(entry.call, ending)
+        self._free(entry.call)
         return True
+
+    def _free(self, call: Call) -> None:
+        """Note that the call is over for its people."""
+        talked = call.state is CallState.ANSWERED
+        for person in (call.caller.person, call.callee.person):
+            if person:
+                self._people.ended(person, call.id, talked=talked)
 
     async def _say_bye(self, call: Call, reason: str) -> None:
         """Send a BYE to both parties, each in the name of the other.

@@ -1,0 +1,102 @@
+"""What is known of the people whom groups and queues ring, and of the calls that wait for them.
+
+All calls that wait in this process share it. What one of them has read serves the others for a second, so a
+hundred calls that wait cost one read of their people each second. News of a person makes it stale at once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Devices, Mono, PersonState, Snapshot, Waiter
+from registrar.ports import Clock, Location, People, Waiting
+from registrar.rules.plan import Seen
+from registrar.rules.routing import devices
+from registrar.rules.tokens import Target
+
+KNOWN_SECONDS: Final = 0.9
+"""How long what was read may be used; a call that waits looks once a second."""
+MAX_KNOWN: Final = 20_000
+
+
+class Member(NamedTuple):
+    """What is known of a person, and since when."""
+
+    seen: Seen
+    targets: list[list[Target]]
+    """Its devices, each with its flows, best first."""
+    read_at: Mono
+
+
+class Staff:
+    """Reader of people and of the calls that wait."""
+
+    def __init__(
+        self, people: People, waiting: Waiting, location: Location, clock: Clock, mono: Callable[[], Mono]
+    ) -> None:
+        self._people = people
+        self._waiting = waiting
+        self._location = location
+        self._clock = clock
+        self._mono = mono
+        self._known: dict[str, Member] = {}
+        self._waiters: dict[str, tuple[Mono, list[Waiter]]] = {}
+
+    async def look(self, people: Sequence[Devices]) -> dict[str, Member]:
+        """Return what is known of each person, by its id; while the store is away, what was known before."""
+        now = self._mono()
+        found: dict[str, Member] = {}
+        stale = []
+        for one in people:
+            member = self._known.get(one.person)
+            if member is None or now - member.read_at > KNOWN_SECONDS:
+                stale.append(one)
+            else:
+                found[one.person] = member
+        if stale:
+            found |= await self._read(stale, now)
+        return found
+
+    def forget(self, person: str) -> None:
+        """Note that a person has changed, and with it the calls that may wait for it."""
+        self._known.pop(person, None)
+        self._waiters.clear()
+
+    async def waiters(self, place: str, call: str) -> list[Waiter]:
+        """Return the calls that wait at a place, with `call` among them if it is still there.
+
+        Raises StoreUnavailable.
+        """
+        now = self._mono()
+        at, waiters = self._waiters.get(place, (now, []))
+        if now - at > KNOWN_SECONDS or not any(waiter.call == call for waiter in waiters):
+            waiters = await self._waiting.waiters(place)
+            self._waiters[place] = now, waiters
+        return waiters
+
+    async def _read(self, people: Sequence[Devices], now: Mono) -> dict[str, Member]:
+        phones = [phone.id for one in people for phone in one.phones if phone.active]
+        try:
+            states = await self._people.states([one.person for one in people])
+            snapshots = await self._location.load(phones) if phones else []
+        except StoreUnavailable:
+            states = [self._last_state(one.person) for one in people]
+            snapshots = [self._location.known(phone) for phone in phones]
+        by_phone = dict(zip(phones, snapshots, strict=True))
+        if len(self._known) > MAX_KNOWN:
+            self._known.clear()
+        read = {}
+        for one, state in zip(people, states, strict=True):
+            targets = self._targets(one, by_phone)
+            read[one.person] = Member(Seen(state, has_devices=bool(targets)), targets, now)
+        self._known |= read
+        return read
+
+    def _last_state(self, person: str) -> PersonState:
+        """Return the state as it was read last: a call that waits goes on by it."""
+        known = self._known.get(person)
+        return known.seen.state if known is not None else PersonState()
+
+    def _targets(self, one: Devices, snapshots: dict[str, Snapshot]) -> list[list[Target]]:
+        rows = [(phone.id, snapshots[phone.id]) for phone in one.phones if phone.id in snapshots]
+        return devices(rows, self._clock(), None)
