@@ -314,24 +314,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Callee:
-    """The party that a dialled number or name reaches, inside the customer of the calling phone."""
-
-    number: str
-    """Number that others see: the extension's number, or the name of a SIP user without a number."""
-    name: str
-    """Name beside the number on a display; empty if none was given."""
-    phones: tuple[Phone, ...] = ()
-    """All phones of the extension; if empty, no phone can ring."""
-
-
-@dataclass(frozen=True, slots=True)
 class Devices:
     """A destination: the devices of an extension, of a SIP user, or one device."""
 
     number: str
-    """Number that others see; see Callee."""
+    """Number that others see: the extension's number, or empty for a phone without an extension."""
     name: str
+    """Name beside the number on a display; empty if none was given."""
     phones: tuple[Phone, ...] = ()
     """The phones that have the devices; if empty, no phone can ring."""
     person: str = ""
@@ -430,7 +419,9 @@ class NoDestination:
     """The destination of a word that is no number of the customer."""
 
 
-Destination = Devices | Group | Queue | Feature | Emergency | NoDestination
+Called = Devices | Group | Queue
+"""What the dial plan of a customer has for a word."""
+Destination = Called | Feature | Emergency | NoDestination
 """Where a request goes that names a word of a customer's dial plan."""
 NO_DESTINATION: Final = NoDestination()
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 from registrar.model import (
     Binding,
     Call,
-    Callee,
+    Called,
     Destination,
     Ending,
     Epoch,
@@ -307,8 +307,8 @@ class Phones(Protocol):
     async def lock(self, phone: str, address: str) -> bool:
         """Lock an OPEN phone, and return whether this call locked it. Raises StoreUnavailable."""
 
-    async def callee(self, customer: str, user: str) -> Callee | None:
-        """See DialPlan.called. Raises StoreUnavailable."""
+    async def callee(self, customer: str, user: str) -> Called | None:
+        """Return what the dial plan of a customer has for a word, or None. Raises StoreUnavailable."""
 
     async def domains(self) -> frozenset[str]:
         """Return every SIP domain that is served, in lower case. Raises StoreUnavailable."""

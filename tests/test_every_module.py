@@ -47,6 +47,7 @@ ELSEWHERE: Final = {
     # implementations of a port: one suite over all of them, on real servers
     "store/calls_memory": CONTRACT + "test_calls.py",
     "store/calls_redis": CONTRACT + "test_calls.py",
+    "store/callee_sql": CONTRACT + "test_callees.py",
     "store/directory_cache": CONTRACT + "test_phones.py",
     "store/directory_sql": CONTRACT + "test_phones.py",
     "store/freshness": CONTRACT + "test_phones.py",

@@ -1,13 +1,13 @@
-"""What a word of a customer's dial plan means. Groups, queues and feature codes become further kinds."""
+"""The destination of a word of a customer's dial plan."""
 
-from registrar.model import NO_DESTINATION, Callee, Destination, Devices
+from registrar.model import NO_DESTINATION, Called, Destination
 
 
-def resolve(word: str, callee: Callee | None) -> Destination:
-    """Return the destination of a word; `callee` is what the customer's dial plan has for it.
+def resolve(word: str, found: Called | None) -> Destination:
+    """Return the destination of a word; `found` is what the customer's dial plan has for it.
 
     A phone without a number is not called by its username.
     """
-    if callee is None or not callee.number:
+    if found is None or not found.number:
         return NO_DESTINATION
-    return Devices(callee.number, callee.name, callee.phones)
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, Mono
+from registrar.model import Called, Mono
 from registrar.ports import Phones
 
 from .freshness import BELIEVED_SECONDS, FRESH_SECONDS
@@ -34,7 +34,7 @@ Key = tuple[str, str]
 class Entry(NamedTuple):
     """Result of one read."""
 
-    callee: Callee | None
+    callee: Called | None
     read_at: Mono
     """When the read began."""
     changes: int
@@ -53,7 +53,7 @@ class CachedCallees:
         self._clock = clock
         self._found: dict[Key, Entry] = {}
         self._nobody: dict[Key, Entry] = {}
-        self._reading: dict[tuple[Key, int], asyncio.Task[Callee | None]] = {}
+        self._reading: dict[tuple[Key, int], asyncio.Task[Called | None]] = {}
         """The SELECTs under way, each with the number of the last change of its customer when it began."""
         self._changes = 0
         """How many changes were announced; a change is known by this number."""
@@ -75,7 +75,7 @@ class CachedCallees:
             self._last_of_all = self._changes
             self._last_of.clear()
 
-    async def called(self, customer: str, user: str) -> Callee | None:
+    async def called(self, customer: str, user: str) -> Called | None:
         """See ports.DialPlan."""
         if not user or len(user) > MAX_DIALLED or not user.isascii() or not user.isprintable():
             return None
@@ -111,7 +111,7 @@ class CachedCallees:
             return False
         return self._clock() - entry.read_at <= BELIEVED_SECONDS
 
-    def _read(self, key: Key) -> asyncio.Task[Callee | None]:
+    def _read(self, key: Key) -> asyncio.Task[Called | None]:
         """Return the SELECT that answers `key`.
 
         A SELECT under way is shared unless the dial plan of the customer changed since it began.
@@ -123,12 +123,12 @@ class CachedCallees:
             task.add_done_callback(lambda done: self._finish(asked, done))
         return task
 
-    def _finish(self, asked: tuple[Key, int], done: asyncio.Task[Callee | None]) -> None:
+    def _finish(self, asked: tuple[Key, int], done: asyncio.Task[Called | None]) -> None:
         del self._reading[asked]
         if not done.cancelled():
             done.exception()  # marks the error as retrieved: all callers may be gone
 
-    async def _select(self, key: Key) -> Callee | None:
+    async def _select(self, key: Key) -> Called | None:
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turns.acquire()

@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, IpMode, IpNetwork, Phone
+from registrar.model import Called, IpMode, IpNetwork, Phone
 from registrar.ports import Column
 from registrar.rules.access import network
 
+from . import callee_sql
 from .vault import Vault
 
 MAX_VALUES: Final = 500
@@ -35,7 +36,7 @@ _NOWHERE: Final = network("255.255.255.255/32")
 _COLUMNS: Final = (
     "id, version, username, domain, password_enc, ha1_md5, ha1_sha256, customer, customer_state, extension, "
     "secret_version, ip_mode, ip_countries, ip_address, ip_policy, networks, pbx_cluster, webrtc, "
-    "instance_id, name, codec_hd, codec_video"
+    "instance_id, name, codec_hd, codec_video, person"
 )
 # The tables of the view have an index for each condition: `kind` selects one half of the view.
 _PHONES_BY_NAME: Final = "kind = 'phone' AND username IN"
@@ -49,7 +50,8 @@ _SELECT: Final = {
     ).bindparams(bindparam("wanted", expanding=True))
     for condition in (_PHONES_BY_NAME, _PHONES_BY_ID, _USERS_BY_ID, _OF_EXTENSION)
 }
-_Row = tuple[Any, ...]
+_Callee = tuple[Sequence[Any], Sequence[Any], Iterable[Any]]
+"""The row of a dialled word, the rows of its members, and the rows of the phones that ring."""
 # "200" may be a user of every domain: each pair is one probe of two indexes. OFFSET keeps PostgreSQL from
 # reading all users for the join.
 _PAIRS: Final = "unnest(CAST(:names AS text[]), CAST(:domains AS text[])) AS wanted (name, host)"
@@ -59,12 +61,8 @@ _USERS_BY_NAME: Final = text(
     f"SELECT found.* FROM {_PAIRS}, LATERAL ({_ONE_USER}) AS found"  # noqa: S608  # only our constants
 )
 _USERS_OF_DOMAIN: Final = "kind = 'user' AND domain = ? AND username IN"
-_DIALLED: Final = (
-    "SELECT number, name, extension_id, phone FROM callee_v1 "
-    "WHERE customer = {customer} AND dialled = {user} ORDER BY rank LIMIT 1"
-)
-_CALLEE: Final = text(_DIALLED.format(customer=":customer", user=":user"))
-_CALLEE_SQLITE: Final = _DIALLED.format(customer="?", user="?")
+_CALLEE: Final = text(callee_sql.DIALLED)
+_WHO_RINGS: Final = {kind: text(statement) for kind, statement in callee_sql.MEMBERS.items()}
 _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
 _LOCK: Final = text(
@@ -106,39 +104,50 @@ class SqlPhones:
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 
-    async def callee(self, customer: str, user: str) -> Callee | None:
-        """See ports.Phones. One SELECT finds who is called, a second one finds the phones that ring."""
+    async def callee(self, customer: str, user: str) -> Called | None:
+        """See ports.Phones.
+
+        One SELECT finds what is called, one the members of a group or queue, and one the phones that ring.
+        """
         read = self._read_callee_sqlite if self._reader.dialect.name == "sqlite" else self._read_callee
         try:
-            dialled, rows = await read(customer, user)
+            found = await read({"customer": customer, "word": user})
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
-        if dialled is None:
+        if found is None:
             return None
-        number, name, *_ = dialled
-        return Callee(str(number), str(name), tuple(self._phone(row) for row in rows))
+        dialled, members, rows = found
+        return callee_sql.destination(dialled, members, [self._phone(row) for row in rows])
 
-    async def _read_callee(self, customer: str, user: str) -> tuple[_Row | None, Iterable[Any]]:
+    async def _read_callee(self, asked: Mapping[str, str]) -> _Callee | None:
         async with self._reader.connect() as connection:
-            found = (await connection.execute(_CALLEE, {"customer": customer, "user": user})).first()
-            if found is None:
-                return None, ()
-            dialled = tuple(found)
-            condition, wanted = _who_rings(dialled)
-            return dialled, (await connection.execute(_SELECT[condition], {"wanted": [wanted]})).all()
+            dialled = (await connection.execute(_CALLEE, asked)).first()
+            if dialled is None:
+                return None
+            members: Sequence[Any] = ()
+            if dialled.kind in _WHO_RINGS:
+                members = (await connection.execute(_WHO_RINGS[dialled.kind], {"ref": dialled.ref})).all()
+            condition, wanted = _who_rings(dialled, members)
+            if not wanted:
+                return dialled, members, ()
+            return dialled, members, (await connection.execute(_SELECT[condition], {"wanted": wanted})).all()
 
-    async def _read_callee_sqlite(self, customer: str, user: str) -> tuple[_Row | None, Iterable[Any]]:
+    async def _read_callee_sqlite(self, asked: Mapping[str, str]) -> _Callee | None:
         """Return the same as `_read_callee`, with the driver alone like `_read_sqlite`."""
         async with self._turn:
             try:
                 driver = await self._driver()
-                found = list(await driver.execute_fetchall(_CALLEE_SQLITE, [customer, user]))
+                found = list(await driver.execute_fetchall(callee_sql.DIALLED, asked))
                 if not found:
-                    return None, ()
-                condition, wanted = _who_rings(found[0])
-                # The text has only our constants; the value that was read replaces the question mark.
-                statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} (?)"  # noqa: S608
-                return tuple(found[0]), await driver.execute_fetchall(statement, [wanted])
+                    return None
+                kind, ref = found[0][0], found[0][5]
+                members: list[Any] = []
+                if kind in callee_sql.MEMBERS:
+                    members = list(await driver.execute_fetchall(callee_sql.MEMBERS[kind], {"ref": ref}))
+                condition, wanted = _who_rings(found[0], members)
+                if not wanted:
+                    return found[0], members, ()
+                return found[0], members, await driver.execute_fetchall(_marked(condition, wanted), wanted)
             except FAULTS:
                 await self.close()
                 raise
@@ -173,10 +182,7 @@ class SqlPhones:
             try:
                 driver = await self._driver()
                 for condition, wanted, before in asked:
-                    marks = ",".join("?" * len(wanted))
-                    # The text has only our constants and question marks; the parameters replace them.
-                    statement = f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} ({marks})"  # noqa: S608
-                    rows += await driver.execute_fetchall(statement, [*before, *wanted])
+                    rows += await driver.execute_fetchall(_marked(condition, wanted), [*before, *wanted])
             except FAULTS:
                 await self.close()
                 raise
@@ -216,7 +222,7 @@ class SqlPhones:
         (
             oid, version, username, domain, sealed, ha1_md5, ha1_sha256, customer, state, extension,
             secret_version, mode, countries, address, policy, networks, cluster, webrtc, instance,
-            name, hd_audio, video,
+            name, hd_audio, video, person,
         ) = row  # fmt: skip
         by_domain = policy == "DOMAIN"
         return Phone(
@@ -242,6 +248,7 @@ class SqlPhones:
             name=name or "",
             hd_audio=bool(hd_audio),
             video=bool(video),
+            person=person or "",
         )
 
     def _password(self, sealed: str, phone: str) -> str:
@@ -256,13 +263,21 @@ class SqlPhones:
             return secrets.token_hex(32)
 
 
-def _who_rings(dialled: Sequence[Any]) -> tuple[str, object]:
-    """Return the condition that selects the phones for a row of `callee_v1`, and its value.
+def _marked(condition: str, wanted: Sequence[object]) -> str:
+    """Return the SELECT of phones for the driver of SQLite, which replaces the question marks."""
+    marks = ",".join("?" * len(wanted))
+    return f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} ({marks})"  # noqa: S608  # only our constants
 
-    It selects all phones of the extension, or the one phone if the row has no extension.
+
+def _who_rings(dialled: Sequence[Any], members: Sequence[Any]) -> tuple[str, Sequence[object]]:
+    """Return the condition that selects the phones of a row of `callee_v1`, and its values.
+
+    It selects all phones of the extension or of the members, or the one phone if the row has no extension.
     """
-    _, _, extension, phone = dialled
-    return (_PHONES_BY_ID, phone) if extension is None else (_OF_EXTENSION, extension)
+    kind, _, _, extension, phone, *_ = dialled
+    if kind in callee_sql.MEMBERS:
+        return _OF_EXTENSION, callee_sql.extensions(members)
+    return (_PHONES_BY_ID, [phone]) if extension is None else (_OF_EXTENSION, [extension])
 
 
 def _simple(column: Column, values: Sequence[str]) -> Mapping[str, list[object]]:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from config.database import FORMER, FORMER_HEAD, migrate, schema_problem
+from config.database import FORMER, FORMER_HEAD, _alembic, migrate, schema_problem
 from config.tables import Table
 from registrar.commands.doctor_stores import check_database
 from registrar.errors import ConfigurationError
@@ -20,6 +21,7 @@ from registrar.store.database import connect
 from tests.config.world import SECRET_KEY
 
 FORMER_DUMPS = Path(__file__).parent / "former"
+FIRST = "schema_0001"
 TOO_OLD = (
     "the schema of the database is too old for this program (revision {}): "
     "migrate it with commit f16816d first, the last one that can"
@@ -97,6 +99,36 @@ async def test_a_fresh_database_is_like_the_one_of_before(database_url: str, tmp
         assert await connection.run_sync(differences) == []
     await fresh.dispose()
     await former.dispose()
+
+
+async def test_the_views_of_the_first_migration_become_those_of_today(database_url: str) -> None:
+    engine = connect(database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(_alembic(sync), FIRST))
+    first = await columns_of(engine)
+    await migrate(engine)
+    assert await schema_problem(engine) is None
+    newest = await columns_of(engine)
+    assert first < newest
+    assert {view for view, _ in newest - first} == {"callee_v1", "member_v1", "phone_v1"}
+    assert ("phone_v1", "person") in newest
+    async with engine.begin() as connection:
+        assert await connection.run_sync(differences) == []
+        await connection.run_sync(lambda sync: command.downgrade(_alembic(sync), FIRST))
+    assert await columns_of(engine) == first
+    await engine.dispose()
+
+
+async def test_the_newest_views_can_be_read_in_a_database_of_before(database_url: str) -> None:
+    engine = await load_former(database_url)
+    await migrate(engine)
+    async with engine.connect() as connection:
+        phones = (await connection.execute(text("SELECT id, extension_id, person FROM phone_v1"))).all()
+        callees = (await connection.execute(text("SELECT kind, ref, is_exclusive FROM callee_v1"))).all()
+        await connection.execute(text("SELECT * FROM member_v1"))
+    assert all((row.person is None) == (row.extension_id is None) for row in phones)
+    assert (len(phones) >= 20 and len(callees) >= 20) == (engine.dialect.name == "sqlite")
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("revision", FORMER)

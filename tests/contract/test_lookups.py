@@ -10,10 +10,12 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from config.database import migrate, writing
+from config.operations.ids import new_oid
 from config.operations.models import GENERIC, find_model
 from config.operations.phones.write import new_phone
-from config.tables import Customer, Extension, SipPhone
-from registrar.model import Phone
+from config.tables import Customer, Extension, Queue, QueueMember, SipGroup, SipGroupMember, SipPhone
+from registrar import model
+from registrar.model import Called, Devices, Phone
 from registrar.ports import Column
 from registrar.store.database import connect
 from registrar.store.directory_sql import SqlPhones
@@ -21,6 +23,8 @@ from registrar.store.vault import Vault
 
 CUSTOMERS, USERS = 30, 100
 """Each customer has as many SIP users, all of the same names, and as many phones."""
+GROUPS, MEMBERS = 60, 4
+"""Each customer has so many groups of so many people, each with a phone and a SIP user."""
 TOUCHED = 150
 """Rows that a lookup of a few may touch: each user's customer, its networks, and the planner's liberty."""
 STEPS = 2_000
@@ -52,6 +56,29 @@ async def _fill(session: AsyncSession) -> None:
         ]
         rows[-1]["extension_id"] = None
         await session.execute(insert(SipPhone), rows)
+        await _fill_groups(session, customer, [ids[str(n)] for n in numbers[:MEMBERS]])
+
+
+async def _fill_groups(session: AsyncSession, customer: Customer, members: list[int]) -> None:
+    """Make groups of the same members, and a queue of two of them; all customers have the same numbers."""
+    groups = [
+        {
+            "oid": f"{customer.id:020}{number}f",
+            "customer_id": customer.id,
+            "name": f"group.{number}",
+            "number": str(number),
+        }
+        for number in range(600, 600 + GROUPS)
+    ]
+    await session.execute(insert(SipGroup), groups)
+    found = select(SipGroup.id).where(SipGroup.customer_id == customer.id).order_by(SipGroup.id)
+    ids = list(await session.scalars(found))
+    links = [{"group_id": group, "extension_id": member} for group in ids for member in members]
+    await session.execute(insert(SipGroupMember), links)
+    queue = Queue(oid=f"{customer.id:020}700f", customer_id=customer.id, name="line", number="700")
+    session.add(queue)
+    await session.flush()
+    session.add_all(QueueMember(oid=new_oid(), queue_id=queue.id, group_id=group) for group in ids[:2])
 
 
 @pytest.fixture
@@ -84,6 +111,12 @@ DIALLED = [
     pytest.param("99999", 0, id="a number of nobody"),
 ]
 """What is dialled inside the last customer, and how many ring."""
+TOGETHER = [
+    pytest.param("600", 2 * MEMBERS, id="a group"),
+    pytest.param("group.659", 2 * MEMBERS, id="a group by its name"),
+    pytest.param("700", 2 * 2 * MEMBERS, id="a queue of two groups"),
+    pytest.param("line", 2 * 2 * MEMBERS, id="a queue by its name"),
+]
 LAST = f"{CUSTOMERS:024}"
 
 
@@ -124,9 +157,30 @@ async def test_postgresql_touches_few_rows_for_a_callee(
     engine: AsyncEngine, plans: list[dict[str, Any]], user: str, count: int
 ) -> None:
     callee = await SqlPhones(engine, engine, VAULT).callee(LAST, user)
-    assert len(callee.phones if callee is not None else ()) == count
+    assert len(_ringing(callee)) == count
     assert len(plans) == (2 if count else 1)
     assert max(_touched(node) for plan in plans for node in _nodes(plan)) < TOUCHED
+
+
+@pytest.mark.parametrize("backend", [pytest.param("postgresql", marks=pytest.mark.wire)])
+@pytest.mark.parametrize(("user", "count"), TOGETHER)
+async def test_postgresql_touches_few_rows_for_many(
+    engine: AsyncEngine, plans: list[dict[str, Any]], user: str, count: int
+) -> None:
+    callee = await SqlPhones(engine, engine, VAULT).callee(LAST, user)
+    assert len(_ringing(callee)) == count
+    assert len(plans) == 3
+    assert max(_touched(node) for plan in plans for node in _nodes(plan)) < TOUCHED
+
+
+def _ringing(callee: Called | None) -> list[Phone]:
+    """All phones of a destination, as often as they ring."""
+    if callee is None:
+        return []
+    if isinstance(callee, Devices):
+        return list(callee.phones)
+    parts = callee.members if isinstance(callee, model.Queue) else [callee]
+    return [phone for part in parts for devices in part.people for phone in devices.phones]
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -155,13 +209,12 @@ async def test_sqlite_takes_few_steps(
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
-@pytest.mark.parametrize(("user", "count"), DIALLED)
+@pytest.mark.parametrize(("user", "count"), [*DIALLED, *TOGETHER])
 async def test_sqlite_takes_few_steps_for_a_callee(engine: AsyncEngine, user: str, count: int) -> None:
     phones = SqlPhones(engine, engine, VAULT)
 
     async def look_up() -> Sequence[Phone]:
-        callee = await phones.callee(LAST, user)
-        return callee.phones if callee is not None else ()
+        return _ringing(await phones.callee(LAST, user))
 
     assert 0 < await _steps(phones, look_up, count) < STEPS
 

@@ -18,7 +18,7 @@ from config.operations.models import GENERIC, find_model
 from config.operations.phones.write import new_phone
 from config.tables import Customer, Extension, SipPhone, TrustedNetwork
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, IpMode, Mono, Phone
+from registrar.model import Called, Devices, IpMode, Mono, Phone
 from registrar.ports import Column, Phones
 from registrar.store.database import connect
 from registrar.store.directory_cache import CachedDirectory
@@ -360,7 +360,7 @@ class Rows:
         self.rows[phone] = replace(row, mode=IpMode.LOCKED, address=address, version=row.version + 1)
         return True
 
-    async def callee(self, customer: str, user: str) -> Callee | None:
+    async def callee(self, customer: str, user: str) -> Called | None:
         self.dialled.append((customer, user))
         if self.away:
             raise StoreUnavailable("the database: away")
@@ -369,7 +369,7 @@ class Rows:
         ring = [one for one in own if meant is not None and one.extension == meant.extension]
         if self.gate is not None:
             await self.gate.wait()
-        return None if meant is None else Callee(meant.extension, meant.name, tuple(ring))
+        return None if meant is None else Devices(meant.extension, meant.name, tuple(ring))
 
     async def domains(self) -> frozenset[str]:
         return frozenset(phone.domain for phone in self.rows.values())

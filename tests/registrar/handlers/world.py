@@ -18,9 +18,9 @@ from registrar.metrics import Metrics
 from registrar.model import (
     NO_DESTINATION,
     Binding,
-    Callee,
     Change,
     Destination,
+    Devices,
     Epoch,
     Flow,
     IpMode,
@@ -116,13 +116,13 @@ class People:
                 return destination
         return NO_DESTINATION
 
-    def _callee(self, customer: str, word: str) -> Callee | None:
+    def _callee(self, customer: str, word: str) -> Devices | None:
         mine = [phone for phone in self.known.values() if phone.customer == customer]
         found = next((phone for phone in mine if word in (phone.extension, phone.username)), None)
         if found is None:
             return None
         together = tuple(phone for phone in mine if phone.extension == found.extension)
-        return Callee(found.extension, found.name, together)
+        return Devices(found.extension, found.name, together)
 
     async def phone(self, id: str) -> Phone | None:
         self._ask()

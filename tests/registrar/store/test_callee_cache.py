@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Callee, Devices, Phone
+from registrar.model import Devices, Phone
 from registrar.store import announce, callee_cache
 from registrar.store.callee_cache import (
     MAX_DIALLED,
@@ -30,7 +30,7 @@ def anna(**changes: object) -> Phone:
 
 
 ANNA = anna()
-REACHED = Callee("200", "Anna", (ANNA,))
+REACHED = Devices("200", "Anna", (ANNA,))
 
 
 def cached() -> tuple[CachedCallees, Rows, Hands]:
@@ -84,7 +84,7 @@ async def test_a_change_puts_every_answer_in_doubt() -> None:
     rows.rows["id-anna"] = anna(extension="201")
     callees.doubt()
     assert await callees.called(ACME, "200") is None
-    assert await callees.called(ACME, "201") == Callee("201", "Anna", (anna(extension="201"),))
+    assert await callees.called(ACME, "201") == Devices("201", "Anna", (anna(extension="201"),))
     assert len(rows.dialled) == 4
 
 
@@ -147,10 +147,10 @@ async def test_a_select_that_began_before_a_change_answers_nobody_who_asks_after
     callees.doubt()
     clock.now += 1
     slow, rows.gate = rows.gate, None
-    assert await callees.called(ACME, "200") == Callee("200", "Anne", (newer,))
+    assert await callees.called(ACME, "200") == Devices("200", "Anne", (newer,))
     slow.set()
     assert await before == REACHED
-    assert await callees.called(ACME, "200") == Callee("200", "Anne", (newer,)), "the older read came last"
+    assert await callees.called(ACME, "200") == Devices("200", "Anne", (newer,)), "the older read came last"
     assert len(rows.dialled) == 2
 
 
