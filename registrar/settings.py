@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     pbx_cluster: int | None = None
     ping_seconds: int = Field(30, ge=0, le=3_600)
     ring_seconds: int = Field(185, ge=1, le=3_600)
+    wrap_up_seconds: int = Field(2, ge=0, le=3_600)
     rtpengine: Listeners = ()
     media: MediaPolicy = MediaPolicy.AUTO
     turn_urls: Names = ()

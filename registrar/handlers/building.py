@@ -17,9 +17,11 @@ from registrar.ports import (
     Location,
     Media,
     OpenConnections,
+    People,
     Schedule,
     Sightings,
     Traces,
+    Waiting,
 )
 from registrar.rules.access import Access
 from registrar.rules.auth import Authenticator
@@ -58,6 +60,13 @@ class WholeLocation(Location, Schedule, Sightings, Protocol):
 
     async def everybody(self) -> list[str]:
         """Return the ids of all phones that may have a binding. Raises StoreUnavailable."""
+
+
+class WholePeople(People, Protocol):
+    """All that handlers ask of the store of people."""
+
+    on_news: Callable[[str, str], None]
+    """Called with a person and the word of each news of it (docs/redis.md)."""
 
 
 class Ways(Protocol):
@@ -109,6 +118,8 @@ class Outside:
     guesses: Guesses
     traces: Traces
     calls: Calls
+    people: WholePeople
+    waiting: Waiting
     media: Media
     access: Access
     authenticator: Authenticator

@@ -28,6 +28,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert settings.ping_seconds == 30
     assert (settings.rtpengine, settings.media) == ((), MediaPolicy.AUTO)
     assert settings.ring_seconds > 180, "timer C (RFC 3261 section 16.6 step 11)"
+    assert settings.wrap_up_seconds == 2
     assert settings.turn_ttl == 3_600
 
 
@@ -62,6 +63,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("LOCK_IPV6_PREFIX", "128", "lock_ipv6_prefix", 128, id="a prefix"),
         pytest.param("DIGEST", "both", "digest", "both", id="algorithms"),
         pytest.param("RING_SECONDS", "20", "ring_seconds", 20, id="timer C"),
+        pytest.param("WRAP_UP_SECONDS", "0", "wrap_up_seconds", 0, id="no time to wrap up"),
         pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),
         pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
         pytest.param(
@@ -108,6 +110,8 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("PBX_CLUSTER", "all", id="a cluster that is no number"),
         pytest.param("PING_SECONDS", "often", id="seconds that are no number"),
         pytest.param("RING_SECONDS", "0", id="no time to answer"),
+        pytest.param("WRAP_UP_SECONDS", "-1", id="a negative time"),
+        pytest.param("WRAP_UP_SECONDS", "3601", id="more than an hour to wrap up"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
         pytest.param("RTPENGINE", "relay.example.org", id="an engine without a port"),
