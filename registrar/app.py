@@ -69,6 +69,7 @@ class SipSettings:
     ping_seconds: int
     ring_seconds: int
     patience: Patience
+    wrap_up_seconds: int
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
 
@@ -130,7 +131,15 @@ class SipSide:
             tls=tls,
         )
         self._telephony = Telephony(
-            settings.rtpengine, settings.secret_key, self._location, metrics, epoch, self._process
+            settings.rtpengine,
+            settings.secret_key,
+            self._location,
+            metrics,
+            epoch,
+            mono,
+            self._process,
+            self._nodes.lives,
+            wrap_up_seconds=settings.wrap_up_seconds,
         )
         self._punctual = Punctual(mono)
         self._jobs = Jobs(
@@ -228,6 +237,8 @@ class SipSide:
             guesses=RedisGuesses(runner, epoch, "sip", self._process.generation),
             traces=RedisTraces(runner),
             calls=self._telephony.store,
+            people=self._telephony.people,
+            waiting=self._telephony.waiting,
             media=self._telephony.media,
             access=Access(
                 self._countries.country,
@@ -263,6 +274,11 @@ class SipSide:
         async def changed(change: Change) -> None:
             self._directory.heard(change)
             handlers.changes.note(change)
+            handlers.hunts.changed(change.dial_plan or change.customer)
+
+        def missed() -> None:
+            self._directory.forget_freshness()
+            self._telephony.people.missed()
 
         async def subscribed() -> None:
             handlers.changes.note(Change(everybody=True))
@@ -278,7 +294,7 @@ class SipSide:
         return Listener(
             self._redis,
             changed=changed,
-            missed=self._directory.forget_freshness,
+            missed=missed,
             subscribed=subscribed,
             channels=(*CHANNELS, keys.GUESSES),
             heard=heard,

@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     ring_seconds: int = Field(185, ge=1, le=3_600)
     group_seconds: int = Field(60, ge=1, le=3_600)
     wait_seconds: int = Field(900, ge=1, le=86_400)
+    wrap_up_seconds: int = Field(2, ge=0, le=3_600)
     rtpengine: Listeners = ()
     media: MediaPolicy = MediaPolicy.AUTO
     turn_urls: Names = ()

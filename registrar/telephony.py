@@ -1,17 +1,17 @@
-"""The store and the media relay of calls, and the jobs beside them."""
+"""The stores and the media relay of calls, and the jobs beside them."""
 
 import asyncio
 import json
 import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.handlers.calls.table import CallTable, News
 from registrar.metrics import Metrics
-from registrar.model import Process
+from registrar.model import Mono, Process
 from registrar.ports import Clock
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, TokenCodec
 from registrar.store import keys
@@ -19,7 +19,9 @@ from registrar.store.calls_redis import RedisCalls
 from registrar.store.location_redis import RedisLocation
 from registrar.store.media_none import NoMedia
 from registrar.store.media_rtpengine import RtpengineMedia
+from registrar.store.people_redis import RedisPeople
 from registrar.store.vault import derive
+from registrar.store.waiting_redis import RedisWaiting
 
 MEND_SECONDS: Final = 0.5
 LEFTOVER_SECONDS: Final = 300.0
@@ -40,7 +42,11 @@ class Telephony:
         location: RedisLocation,
         metrics: Metrics,
         clock: Clock,
+        mono: Callable[[], Mono],
         process: Process,
+        lives: Callable[[Process], bool],
+        *,
+        wrap_up_seconds: int,
     ) -> None:
         self._location = location
         self._metrics = metrics
@@ -48,6 +54,8 @@ class Telephony:
             RtpengineMedia(rtpengine, media_prefix(secret_key), metrics) if rtpengine else NoMedia()
         )
         self.store = RedisCalls(location.wire, clock, process)
+        self.people = RedisPeople(location.wire, mono, process, lives, wrap_up_seconds=wrap_up_seconds)
+        self.waiting = RedisWaiting(location.wire, clock, process, lives)
 
     @property
     def concern(self) -> str:
@@ -71,6 +79,9 @@ class Telephony:
     async def hear(self, channel: str, data: str, table: CallTable) -> None:
         """Handle a message on one of `CHANNELS`; its content is not trusted."""
         try:
+            if channel == keys.PERSON_NEWS:
+                self.people.heard(data)
+                return
             told = json.loads(data)
             if channel == keys.HANGUP:
                 await table.end_by_request(str(told["call"]), str(told.get("by", "")))
@@ -93,14 +104,16 @@ class Telephony:
             log.debug("news of a call were not sent: %s", error)
 
     async def _mend(self) -> None:
-        """Tell Redis, when it is back, which calls have ended meanwhile."""
+        """Tell Redis, when it is back, which calls have ended meanwhile, or wait no more."""
         while True:
             await asyncio.sleep(MEND_SECONDS)
-            if self.store.untold and self._location.wire.up:
-                try:
+            try:
+                if self.store.untold and self._location.wire.up:
                     await self.store.mend()
-                except StoreUnavailable as error:
-                    log.debug("endings of calls wait: %s", error)
+                if self.waiting.untold and self._location.wire.up:
+                    await self.waiting.mend()
+            except StoreUnavailable as error:
+                log.debug("endings of calls wait: %s", error)
 
     async def _look_for_leftovers(self, media: RtpengineMedia) -> None:
         while True:
@@ -119,7 +132,7 @@ class Telephony:
         return [call is not None for call in await self.store.load(ids)]
 
 
-CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS)
+CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS, keys.PERSON_NEWS)
 
 
 def make_codec(secret_key: str) -> TokenCodec:

@@ -15,7 +15,7 @@ from registrar.handlers import answers
 from registrar.model import Binding, Call, CallState, Cause, Ending, Epoch, EventKind, Party, Reason, Refusal
 from registrar.rules import status
 from registrar.rules.access import TOLD, told
-from registrar.store import call_codec
+from registrar.store import call_codec, scripts, wish_cache
 
 ROOT = Path(__file__).parent.parent
 VARIABLE = re.compile(r"REGISTRAR_[A-Z0-9_]+")
@@ -71,6 +71,15 @@ def test_the_redis_contract_names_everything_that_is_written_of_a_call() -> None
     kinds = (call_codec.STARTED, call_codec.ANSWERED, call_codec.ENDED)
     page = text("docs/redis.md").partition("## Calls")[2].partition("\n## ")[0]
     words = [*call_codec.encode(call), *ended, *kinds, *CallState, *Cause]
+    assert [word for word in words if f"`{word}`" not in page] == []
+
+
+def test_the_redis_contract_names_everything_that_is_written_of_a_person() -> None:
+    written = "".join(script.text for script in (scripts.CLAIM, scripts.ANSWERED, scripts.ENDED))
+    fields = set(re.findall(r"'((?:claim|last|wrap)[A-Z][A-Za-z]+)'", written))
+    words = {*fields, *wish_cache.NEWS_OF, *wish_cache.NEWS_OF.values(), *wish_cache.QUIET, "queue"}
+    page = text("docs/redis.md").partition("## People")[2].partition("\n## ")[0]
+    assert len(fields) == 8
     assert [word for word in words if f"`{word}`" not in page] == []
 
 

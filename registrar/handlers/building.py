@@ -64,6 +64,13 @@ class WholeLocation(Location, Schedule, Sightings, Protocol):
         """Return the ids of all phones that may have a binding. Raises StoreUnavailable."""
 
 
+class WholePeople(People, Protocol):
+    """All that handlers ask of the store of people."""
+
+    on_news: Callable[[str, str], None]
+    """Called with a person and the word of each news of it (docs/redis.md)."""
+
+
 class Ways(Protocol):
     """The ways out of this process: its UDP listeners, its connections, and its neighbours."""
 
@@ -114,7 +121,7 @@ class Outside:
     guesses: Guesses
     traces: Traces
     calls: Calls
-    people: People
+    people: WholePeople
     waiting: Waiting
     media: Media
     access: Access
@@ -267,6 +274,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         options.patience,
         node=process.node,
     )
+    outside.people.on_news = lambda person, _what: hunts.news(person)
     calling = Calling(
         destinations, senders, forwarder, reach, bridge, calls, hunts, loop_key=options.loop_key
     )

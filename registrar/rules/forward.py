@@ -99,6 +99,22 @@ def newer(cseq: int) -> int:
     return min(cseq + CSEQ_MARGIN, MAX_CSEQ)
 
 
+def shifted(request: Request, shift: int) -> tuple[tuple[str, str], ...]:
+    """Return the CSeq, and the RAck of a PRACK, of a request whose receiver knows its numbers as higher ones.
+
+    A phone that is rung again for the same call would take the second INVITE for a copy of the first one, and
+    answer 482 (section 8.2.2.2). So it gets another number. RAck is of RFC 3262 section 7.2.
+    """
+    if not shift:
+        return ()
+    number, method = request.cseq
+    headers = [("CSeq", f"{min(number + shift, MAX_CSEQ)} {method}")]
+    words = (request.headers.get("rack") or "").split()
+    if len(words) == 3 and words[1].isdecimal() and len(words[1]) <= 10:
+        headers.append(("RAck", f"{words[0]} {min(int(words[1]) + shift, MAX_CSEQ)} {words[2]}"))
+    return tuple(headers)
+
+
 def _of_dialog(sent: Request, method: str, to: str, number: int, *, of_hop: bool = False) -> Headers:
     """Return the headers that identify the dialog, with CSeq and Max-Forwards.
 

@@ -124,6 +124,8 @@ class RouteToken:
     """Whether the callee has no tag in the dialog (RFC 3261 section 12.1.2)."""
     since: int = 0
     """Epoch seconds if the route has no call: valid for a day. 0 with a call: valid as long as the call."""
+    shift: str = ""
+    """By how much the receiver knows the sender's CSeq numbers as higher ones; empty: by nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class DialogHandle:
 
 _TARGET: Final = attrgetter(*(field.name for field in fields(Target)))
 _ROUTE: Final = attrgetter(*(field.name for field in fields(RouteToken)))
-_TEXT_NAMES: Final = ("media", "from_", "to", "relay", "origin", "contact", "way")
+_TEXT_NAMES: Final = ("media", "from_", "to", "relay", "origin", "contact", "way", "shift")
 _TEXTS: Final = attrgetter(*_TEXT_NAMES)
 _PLACE_NAMES: Final = ("transport", "node", "generation", "flow", "ip", "port")
 _PERMIT: Final = attrgetter("phone", *_PLACE_NAMES)
@@ -353,7 +355,7 @@ def _unpacked(data: bytes, relays: str) -> RouteToken:
     receiver = at + (USER_BYTES if flags & _RECEIVER_USER else PHONE_BYTES)
     end = receiver + (CALL_BYTES if flags & _CALL else SINCE_BYTES)
     texts = data[end:].decode("utf-8", "surrogatepass").split("\0")
-    media, from_, to, relay, origin, contact, way = (texts + [""] * _TEXT_FIELDS)[:_TEXT_FIELDS]
+    media, from_, to, relay, origin, contact, way, shift = (texts + [""] * _TEXT_FIELDS)[:_TEXT_FIELDS]
     call = data[receiver:end].hex() if flags & _CALL else ""
     return RouteToken(
         call,
@@ -370,6 +372,7 @@ def _unpacked(data: bytes, relays: str) -> RouteToken:
         bool(flags & _SECURE),
         bool(flags & _UNTAGGED),
         0 if flags & _CALL else int.from_bytes(data[receiver:end]),
+        shift,
     )
 
 

@@ -18,6 +18,8 @@ CALL_NEWS: Final = "registrar:call-news"
 """What a node tells the node that has a call; for no other reader."""
 CALLS: Final = "registrar:calls"
 """All customers' calls, in the format that `calls` has for one customer."""
+PERSON_NEWS: Final = "registrar:person-news"
+"""Changes of what people are doing and want, for all nodes."""
 GUESSES: Final = "registrar:guesses"
 """Holds that a process has begun, told to the other processes; for no other reader."""
 WEAK: Final = "registrar:weak-passwords"
@@ -105,3 +107,25 @@ def login(employee: str) -> str:
 def login_journal(employee: str) -> str:
     """Return the key of the stream about a person's wrong passwords."""
     return "registrar:login-journal:{" + employee + "}"
+
+
+def person(extension: str) -> str:
+    """Return the key of the hash about what a person is doing and wants."""
+    return "registrar:person:{" + extension + "}"
+
+
+def line(extension: str) -> str:
+    """Return the key of a person's calls, scored by the time at which each will be forgotten."""
+    return "registrar:line:{" + extension + "}"
+
+
+def waiting(place: str) -> str:
+    """Return the key of the calls that wait at `queue:<id>` or `group:<id>`, scored by their arrival."""
+    kind, _, id = place.partition(":")
+    return "registrar:" + kind + ":{" + id + "}:waiting"
+
+
+def stages(place: str) -> str:
+    """Return the key of the stages of the calls that wait at a place."""
+    kind, _, id = place.partition(":")
+    return "registrar:" + kind + ":{" + id + "}:stages"

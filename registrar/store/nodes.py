@@ -14,6 +14,7 @@ from registrar.model import Process
 from registrar.ports import Clock
 
 from . import keys
+from .living import Living
 from .redis_client import heed_cancellation
 
 LEASE_SECONDS: Final = 6.0
@@ -67,6 +68,9 @@ class Nodes:
         """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
         self._neighbours: dict[str, tuple[str, str]] = {}
+        self._living = Living(process)
+        self._sure_at = 0.0
+        """Until then, leases may be missing because Redis was away: their processes will renew them."""
 
     async def run(self) -> None:
         """Take over the name, keep the lease and sweep dead processes, until cancelled.
@@ -87,12 +91,17 @@ class Nodes:
         """Return whether there is another living process."""
         return bool(self._neighbours)
 
+    def lives(self, process: Process) -> bool:
+        """Return whether a process lives, from memory: see `Living`."""
+        return self._living.lives(process)
+
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
             try:
                 await step()
             except FAULTS as error:
                 self._missing.clear()  # a lease must be missing without a break of the connection
+                self._sure_at = asyncio.get_running_loop().time() + self._dead_seconds
                 log.debug("no lease renewed, or nothing swept: %s", error)
             heed_cancellation()
             await asyncio.sleep(seconds if self.registered.is_set() else min(seconds, FIRST_SECONDS))
@@ -133,6 +142,7 @@ class Nodes:
         while self._predecessors:
             await self._bury(self._predecessors[-1])
             self._predecessors.pop()
+        look = self._living.begin()
         others = [other for other in await self._rows() if other.node != self._name]
         seen: set[str] = set()
         neighbours: dict[str, tuple[str, str]] = {}
@@ -148,6 +158,8 @@ class Nodes:
             if now - since >= self._dead_seconds:
                 await self._bury(other)
         self._neighbours = neighbours
+        found = [Process(name, generation) for name, (generation, _) in neighbours.items()]
+        self._living.looked(look, found, sure=asyncio.get_running_loop().time() >= self._sure_at)
         self._missing = {row: since for row, since in self._missing.items() if row in seen}
 
     async def _bury(self, process: Process) -> None:

@@ -177,4 +177,134 @@ end
 return written
 """)
 
-ALL: Final = (COMMIT, PUBLISHED, RESCHEDULE, PINGED, TAKE, GIVE_BACK, GOOD, WRONG)
+CLAIM: Final = Script("""
+-- KEYS person, line
+-- ARGV call, node, generation, seconds, 1 if exclusive, node and generation of a claim that is void
+-- answers the verdict; after taken, also node and generation of the claim in the way
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local known = redis.call('HMGET', KEYS[1],
+  'dnd', 'claimCall', 'claimNode', 'claimGeneration', 'claimUntil', 'wrapUntil')
+if known[1] == '1' then return {'dnd'} end
+local node, generation = known[3] or '', known[4] or ''
+local is_taken = known[2] and known[2] ~= ARGV[1] and (tonumber(known[5] or 0) or 0) > now
+  and node .. ' ' .. generation ~= ARGV[6]
+if ARGV[5] == '1' then
+  -- the call itself may be there: it has rung at this person before
+  local calls = redis.call('ZRANGE', KEYS[2], string.format('(%.3f', now), '+inf', 'BYSCORE', 'LIMIT', 0, 2)
+  for _, call in ipairs(calls) do
+    if call ~= ARGV[1] then return {'busy'} end
+  end
+  if is_taken then return {'taken', node, generation} end
+  if (tonumber(known[6] or 0) or 0) > now then return {'wrap'} end
+end
+redis.call('HSET', KEYS[1], 'lastOffer', string.format('%.3f', now))
+if not is_taken then
+  redis.call('HSET', KEYS[1], 'claimCall', ARGV[1], 'claimNode', ARGV[2], 'claimGeneration', ARGV[3],
+    'claimUntil', string.format('%.3f', now + ARGV[4]))
+end
+return {'ok'}
+""")
+
+RELEASE: Final = Script("""
+-- KEYS person; ARGV call, channel, news
+if redis.call('HGET', KEYS[1], 'claimCall') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'claimCall', 'claimNode', 'claimGeneration', 'claimUntil')
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+""")
+
+TAKE_PART: Final = Script("""
+-- KEYS line; ARGV call, for how many seconds
+local time = redis.call('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time[1])
+redis.call('ZADD', KEYS[1], time[1] + ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1
+""")
+
+ANSWERED: Final = Script("""
+-- KEYS person, line; ARGV call, for how many seconds, channel, news
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[2], time[1] + ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+if redis.call('HGET', KEYS[1], 'claimCall') == ARGV[1] then
+  redis.call('HDEL', KEYS[1], 'claimCall', 'claimNode', 'claimGeneration', 'claimUntil')
+end
+redis.call('HSET', KEYS[1], 'lastAnswer', string.format('%.3f', time[1] + time[2] / 1000000))
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1
+""")
+
+ENDED: Final = Script("""
+-- KEYS person, line; ARGV call, seconds of wrap-up or nothing if it was not answered, channel, news
+local changed = redis.call('ZREM', KEYS[2], ARGV[1]) == 1
+if redis.call('HGET', KEYS[1], 'claimCall') == ARGV[1] then
+  redis.call('HDEL', KEYS[1], 'claimCall', 'claimNode', 'claimGeneration', 'claimUntil')
+  changed = true
+end
+if ARGV[2] ~= '' then
+  local time = redis.call('TIME')
+  local now = time[1] + time[2] / 1000000
+  redis.call('HSET', KEYS[1], 'lastEnd', string.format('%.3f', now),
+    'wrapUntil', string.format('%.3f', now + ARGV[2]))
+  changed = true
+end
+if changed then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
+return changed and 1 or 0
+""")
+
+CHANGE: Final = Script("""
+-- KEYS person; ARGV field, value or nothing, channel, news
+-- answers the old value
+local old = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
+else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return old
+""")
+
+STATE: Final = Script("""
+-- KEYS person, line
+-- answers the time, the fields of the person, the calls of the line
+local time = redis.call('TIME')
+local now = string.format('%.3f', time[1] + time[2] / 1000000)
+return {now, redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], '(' .. now, '+inf', 'BYSCORE')}
+""")
+
+ENTER: Final = Script("""
+-- KEYS waiting, stages; ARGV call with its process, stage, for how many seconds both are kept
+-- answers since when it waits, in milliseconds
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'NX', string.format('%.3f', time[1] * 1000 + time[2] / 1000), ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return redis.call('ZSCORE', KEYS[1], ARGV[1])
+""")
+
+MOVE: Final = Script("""
+-- KEYS waiting, stages; ARGV call with its process, stage
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
+return 1
+""")
+
+ALL: Final = (
+    COMMIT,
+    PUBLISHED,
+    RESCHEDULE,
+    PINGED,
+    TAKE,
+    GIVE_BACK,
+    GOOD,
+    WRONG,
+    CLAIM,
+    RELEASE,
+    TAKE_PART,
+    ANSWERED,
+    ENDED,
+    CHANGE,
+    STATE,
+    ENTER,
+    MOVE,
+)

@@ -28,6 +28,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert settings.ping_seconds == 30
     assert (settings.rtpengine, settings.media) == ((), MediaPolicy.AUTO)
     assert settings.ring_seconds > 180, "timer C (RFC 3261 section 16.6 step 11)"
+    assert settings.wrap_up_seconds == 2
     assert settings.turn_ttl == 3_600
 
 
@@ -64,6 +65,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("RING_SECONDS", "20", "ring_seconds", 20, id="timer C"),
         pytest.param("GROUP_SECONDS", "20", "group_seconds", 20, id="window of a group"),
         pytest.param("WAIT_SECONDS", "60", "wait_seconds", 60, id="longest wait"),
+        pytest.param("WRAP_UP_SECONDS", "0", "wrap_up_seconds", 0, id="no time to wrap up"),
         pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),
         pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
         pytest.param(
@@ -112,6 +114,8 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("RING_SECONDS", "0", id="no time to answer"),
         pytest.param("GROUP_SECONDS", "0", id="no window"),
         pytest.param("WAIT_SECONDS", "86401", id="more than a day"),
+        pytest.param("WRAP_UP_SECONDS", "-1", id="a negative time"),
+        pytest.param("WRAP_UP_SECONDS", "3601", id="more than an hour to wrap up"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
         pytest.param("RTPENGINE", "relay.example.org", id="an engine without a port"),

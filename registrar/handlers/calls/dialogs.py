@@ -12,8 +12,8 @@ from typing import Final
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
 from registrar.model import Binding, Phone
 from registrar.ports import DialPlan, Location
+from registrar.rules import forward, session
 from registrar.rules import legs as leg_rules
-from registrar.rules import session
 from registrar.rules.identity import (
     ANONYMOUS_HOST,
     SIPS,
@@ -345,6 +345,7 @@ class InDialog:
         self._redirected: tuple[tuple[str, str], ...] = ()
         self._has_answer = False
         self._relay = route.relay
+        self._shift = int(route.shift) if route.shift else 0
 
     def drop(self, why: str) -> None:
         """Drop an ACK."""
@@ -361,7 +362,7 @@ class InDialog:
         if not self.route.call:
             return
         asked = self._asked
-        self._calls.seen(self.route, self.callee_tag, asked.cseq[0], self._own)
+        self._calls.seen(self.route, self.callee_tag, asked.cseq[0] + self._shift, self._own)
 
     async def request(self, number: int, way: Way) -> Request:
         """See rewriter.MessageRewriter."""
@@ -381,7 +382,8 @@ class InDialog:
         )
         body, typed = await self._request_body(presented.contact, way)
         uri = way.target.contact or asked.target
-        return reach.show(asked, uri, way, presented, body, (*self._extra, *typed), caller=self.route.sender)
+        extra = (*self._extra, *typed, *forward.shifted(asked, self._shift))
+        return reach.show(asked, uri, way, presented, body, extra, caller=self.route.sender)
 
     async def _request_body(self, shown: str, way: Way) -> tuple[bytes, session.Extra]:
         """Return the body for the other side, and the headers that go with it."""
@@ -518,7 +520,7 @@ class InDialog:
             target = self._reached or self._calls.other_party(route) or nowhere(route.receiver)
             tags = asked.to.tag or "", asked.from_.tag or ""
             handle = DialogHandle(target, self._from, self._to)
-            speech = Speech(asked.call_id, handle, *tags, route.sender, asked.cseq[0])
+            speech = Speech(asked.call_id, handle, *tags, route.sender, asked.cseq[0] + self._shift)
             self._calls.undelivered(speech, "")
 
     def unwanted(self, number: int) -> None:

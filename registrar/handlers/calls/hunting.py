@@ -127,9 +127,9 @@ class Hunts:
             self._hunts[call].wake()
 
     def changed(self, customer: str) -> None:
-        """Look again at all calls of a customer: its dial plan has changed."""
+        """Look again at the calls of a customer, or of all: its dial plan may have changed."""
         for hunt in self._hunts.values():
-            if hunt.caller.customer == customer:
+            if not customer or hunt.caller.customer == customer:
                 hunt.wake()
 
     def _follow(self, hunt: "Hunt") -> None:
@@ -386,7 +386,7 @@ class Hunt:
         self._ringing[one.person] = set(numbers)
         for number in numbers:
             self._person_of[number] = one.person
-            self.rewriter.rings_at(number, one, form)
+            self.rewriter.rings_at(number, one, form, self.plan.opened)
         return numbers
 
     def _withdraw(self, person: str) -> None:

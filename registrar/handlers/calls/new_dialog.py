@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from registrar.model import Call, CallState, Devices, Group, Party, Phone, Queue
+from registrar.rules import forward, privacy, session
 from registrar.rules import legs as leg_rules
-from registrar.rules import privacy, session
 from registrar.rules.caller_name import caller_name
 from registrar.rules.identity import (
     ANONYMOUS,
@@ -72,6 +72,8 @@ class NewDialogRequest:
         self._via = via
         self._people: dict[str, Devices] = {}
         """The people of a group or queue, by the ids of their phones."""
+        self._shifts: dict[int, int] = {}
+        """By how much the CSeq of a branch is higher, because its phone has rung for this call before."""
         self._caller_names: dict[int, str] = {}
         """How the callee of a branch sees the caller, where that differs from `_shown`."""
         self._is_registered = senders.is_registered(incoming.flow, caller.id)
@@ -143,13 +145,18 @@ class NewDialogRequest:
         """Return the header that names the group or queue to the caller while its phones ring."""
         return "P-Asserted-Identity", self._callee_person
 
-    def rings_at(self, number: int, person: Devices, form: str) -> None:
-        """Note the person of a group or queue at whom a branch rings, and how it sees the caller's name."""
+    def rings_at(self, number: int, person: Devices, form: str = "", shift: int = 0) -> None:
+        """Note the person at whom a branch rings, the format of the caller's name, and the shift of its CSeq.
+
+        See rules.caller_name and rules.forward.shifted.
+        """
         for phone in person.phones:
             self._people[phone.id] = person
             self._phones[phone.id] = phone
         if form:
             self._caller_names[number] = self._named(form)
+        if shift:
+            self._shifts[number] = shift
 
     def _named(self, form: str) -> str:
         """Return the caller with the name that a `callerNameFormat` makes; the URI stays as it is."""
@@ -181,7 +188,9 @@ class NewDialogRequest:
             is_private=self._is_private,
             scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *typed, *(_without_100rel(asked) if self._via is not None else ()))
+        extra = (*self._extra, *typed)
+        if self._via is not None:
+            extra += _without_100rel(asked) + forward.shifted(asked, self._shifts.get(number, 0))
         uri, caller = way.target.contact, self._caller.id
         return reach.show(asked, uri, way, presented, body, extra, caller=caller, mark=self._mark)
 
@@ -341,6 +350,7 @@ class NewDialogRequest:
             secure=self._is_secure,
             untagged=not is_tagged,
             since=self._since,
+            shift=str(self._shifts.get(number, "")),
         )
 
 

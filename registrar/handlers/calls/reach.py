@@ -92,11 +92,17 @@ class Reach:
         """Return our address as the peer at the other end of `flow` reaches it."""
         return place(flow, self._hosts.public)
 
-    def permit(self, way: Way, caller: str, request: Request) -> tuple[tuple[str, str], ...]:
-        """Return a Route with a permit for another node, for this request only; empty if the flow is here."""
+    def permit(
+        self, way: Way, caller: str, request: Request, extra: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[tuple[str, str], ...]:
+        """Return a Route with a permit for another node, for this request only; empty if the flow is here.
+
+        `extra` are headers that replace those of the request.
+        """
         if not way.node:
             return ()
-        permit = RelayPermit(way.target, caller, request.headers.get("cseq") or "", int(self._clock()))
+        cseq = dict(extra).get("CSeq") or request.headers.get("cseq") or ""
+        permit = RelayPermit(way.target, caller, cseq, int(self._clock()))
         token = self._codec.permit(permit, request.call_id, self.salt())
         return (("Route", f"<sip:{token}@{way.node};lr>"),)
 
@@ -131,7 +137,7 @@ class Reach:
 
         Its branch begins with `mark`.
         """
-        extra = (*extra, *self.permit(way, caller, asked))
+        extra = (*extra, *self.permit(way, caller, asked, extra))
         return shown_request(asked, uri, self.via(way, mark), presented, body, self._hosts.has, extra)
 
     def _here(self, target: Target) -> Way | None:

@@ -8,6 +8,7 @@ from itertools import count
 from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import Answer
 from registrar.handlers.building import Options, Outside, build
+from registrar.handlers.calls.hunting import Patience
 from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.calls.table import News
 from registrar.handlers.checks import Silence
@@ -45,6 +46,8 @@ from registrar.store.calls_memory import MemoryCalls
 from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.media_none import NoMedia
+from registrar.store.people_memory import MemoryPeople
+from registrar.store.waiting_memory import MemoryWaiting
 from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
@@ -407,8 +410,14 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
         self.store = MemoryCalls(self.clock, process)
+        self.dead: set[Process] = beside.dead if beside else set()
+        """The processes whose lease is gone."""
+        self.doing = MemoryPeople(self.clock, process, lambda other: other not in self.dead)
+        self.waiting = MemoryWaiting(self.clock, process, lambda other: other not in self.dead)
         if beside is not None:
             self.store.share(beside.store)
+            self.doing.share(beside.doing)
+            self.waiting.share(beside.waiting)
         serial = count(ord(node) << 32)  # no two nodes draw the same
         numbers = count(1)
         self.outside = Outside(
@@ -420,6 +429,8 @@ class World:
             guesses=self.guesses,
             traces=self.traces,
             calls=self.store,
+            people=self.doing,
+            waiting=self.waiting,
             media=media or NoMedia(),
             access=self.access,
             authenticator=self.authenticator,
@@ -444,6 +455,7 @@ class World:
                 ipv6_prefix=64,
                 ping_seconds=30,
                 ring_seconds=ring_seconds,
+                patience=Patience(60, 900),
                 media_policy=policy,
                 media_prefix="pre-",
                 loop_key=KEY,

@@ -7,6 +7,7 @@ from registrar.rules.forward import (
     COMPLETED_ELSEWHERE,
     COOKIE,
     CSEQ_MARGIN,
+    TAKEN_ELSEWHERE,
     acknowledge,
     bye,
     cancel,
@@ -14,6 +15,7 @@ from registrar.rules.forward import (
     is_loop,
     loop_mark,
     newer,
+    shifted,
     via,
 )
 from registrar.sip import MAX_CSEQ, Request, Response, answer, check, parse, parse_via
@@ -98,16 +100,16 @@ def test_who_has_another_key_makes_other_marks() -> None:
     assert loop_mark(KEY, invite()) != loop_mark(b"x" * 32, invite())
 
 
-@pytest.mark.parametrize("reason", ["", COMPLETED_ELSEWHERE])
-def test_a_cancel_is_of_one_branch(reason: str) -> None:
+@pytest.mark.parametrize("reasons", [(), (COMPLETED_ELSEWHERE,), TAKEN_ELSEWHERE])
+def test_a_cancel_is_of_one_branch(reasons: tuple[str, ...]) -> None:
     """Section 9.1: same Request-URI, Call-ID, To, From, CSeq number, Route, and the one Via."""
     sent = invite(more="Route: <sip:htoken@192.0.2.11:5060;lr>\r\n")
-    made = wire(cancel(sent, reason))
+    made = wire(cancel(sent, reasons))
     assert (made.method, made.target, made.cseq) == ("CANCEL", sent.target, (7, "CANCEL"))
     assert [str(parse_via(row)) for row in made.headers.all("via")] == [OURS]
     for key in ("from", "to", "call-id", "route"):
         assert made.headers.all(key) == sent.headers.all(key)
-    assert made.headers.get("reason") == (reason or None)
+    assert made.headers.all("reason") == list(reasons)
     assert "contact" not in made.headers
 
 
@@ -149,3 +151,19 @@ def test_a_request_in_somebodys_name() -> None:
 @pytest.mark.parametrize(("cseq", "number"), [(1, 10_001), (MAX_CSEQ - 1, MAX_CSEQ), (MAX_CSEQ, MAX_CSEQ)])
 def test_a_number_of_ours_is_higher_than_any_of_theirs_and_a_number(cseq: int, number: int) -> None:
     assert newer(cseq) == number
+
+
+@pytest.mark.parametrize(
+    ("more", "shift", "headers"),
+    [
+        ("", 0, ()),
+        ("", 3, (("CSeq", "10 INVITE"),)),
+        ("RAck: 1 7 INVITE\r\n", 3, (("CSeq", "10 INVITE"), ("RAck", "1 10 INVITE"))),
+        ("RAck: nonsense\r\n", 3, (("CSeq", "10 INVITE"),)),
+        ("", MAX_CSEQ, (("CSeq", f"{MAX_CSEQ} INVITE"),)),
+    ],
+)
+def test_a_phone_that_rings_again_gets_another_number(
+    more: str, shift: int, headers: tuple[tuple[str, str], ...]
+) -> None:
+    assert shifted(invite(more=more), shift) == headers

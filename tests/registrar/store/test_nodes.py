@@ -42,7 +42,7 @@ async def redis(server: Server) -> AsyncIterator[Redis]:
 class Node:
     """A process under a name, with what it was told to do."""
 
-    def __init__(self, server: Server, name: str, generation: str) -> None:
+    def __init__(self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD) -> None:
         self.redis = connect(server.url)
         self.swept: list[tuple[Process, frozenset[str]]] = []
         self.swept_at: list[float] = []
@@ -59,7 +59,7 @@ class Node:
             lease_seconds=LEASE,
             renew_seconds=RENEW,
             look_seconds=RENEW,
-            dead_seconds=DEAD,
+            dead_seconds=dead_seconds,
         )
 
     async def _lost(self) -> None:
@@ -216,6 +216,36 @@ async def test_a_living_process_is_not_swept_but_its_dead_generation_is(server: 
         await asyncio.sleep(2 * DEAD)
         assert {process.generation for process, _ in node.swept} <= {"g1"}
         await until(lambda: _rows(redis, {"a g1", "b g2"}))
+
+
+async def test_it_knows_from_memory_which_processes_live(server: Server, redis: Redis) -> None:
+    async with living(server) as node:
+        assert node.nodes.lives(Process("a", "g1")) and not node.nodes.lives(Process("a", "g0"))
+        assert node.nodes.lives(Process("b", "g2")), "it may have started just now"
+        async with living(server, "b", "g2"):
+            await until(lambda: true(node.nodes.has_neighbours))
+            await until(lambda: true(not node.nodes.lives(Process("b", "g1"))))
+            assert node.nodes.lives(Process("b", "g2"))
+        await until(lambda: true(not node.nodes.lives(Process("b", "g2"))))
+
+
+async def test_after_an_outage_a_missing_lease_may_still_be_renewed(server: Server, redis: Redis) -> None:
+    node, other = Node(server, "a", "g1", dead_seconds=600.0), Process("b", "g2")
+    await redis.set(keys.node("b"), json.dumps({"generation": "g2", "sip": ""}))
+    await redis.hset(keys.NODES, "b g2", "1")
+    task = asyncio.create_task(node.nodes.run())
+    await until(lambda: true(node.nodes.has_neighbours))
+    with frozen(server.pid):
+        await asyncio.sleep(1.3)  # longer than the client waits
+    await redis.delete(keys.node("b"))
+    await until(lambda: true(not node.nodes.has_neighbours))
+    node.nodes.lives(other)
+    await asyncio.sleep(5 * RENEW)
+    assert node.nodes.lives(other)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await node.redis.aclose()
 
 
 async def test_a_break_in_what_was_seen_starts_the_count_anew(server: Server, redis: Redis) -> None:

@@ -1,0 +1,182 @@
+"""What people are doing and want, in memory: the meaning of the port without a server."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from registrar.errors import StoreUnavailable
+from registrar.model import NO_PROCESS, Mono, PersonState, Process, Verdict
+from registrar.ports import Clock
+
+from . import keys
+from .wish_cache import LEFT, PersonNews, WishCache, news_of
+
+
+@dataclass(slots=True)
+class _Person:
+    wishes: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, float] = field(default_factory=dict)
+    """Call -> when it is forgotten."""
+    claim: tuple[str, Process, float] = ("", NO_PROCESS, 0.0)
+    """The call that has claimed the person, its process, and the end of the claim."""
+    last_end: float = 0.0
+    last_offer: float = 0.0
+    wrap_until: float = 0.0
+
+
+class MemoryPeople:
+    """People in memory; implements ports.People. Set `away` to make it fail like a store that is down."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        process: Process = NO_PROCESS,
+        lives: Callable[[Process], bool] = lambda process: True,
+        *,
+        wrap_up_seconds: float = 2.0,
+    ) -> None:
+        """Create the store. `process` is this process; `lives` tells whether a process lives."""
+        self.away = False
+        self.news: list[PersonNews] = []
+        """What was published, in order."""
+        self.on_news: Callable[[str, str], None] = _ignore
+        """Called with the person and the word of each message."""
+        self._clock = clock
+        self._process = process
+        self._lives = lives
+        self._wrap_up_seconds = wrap_up_seconds
+        self._stored: dict[str, _Person] = {}
+        self._wishes = WishCache(lambda: Mono(clock()))
+        self._nodes = [self]
+        """The stores that hear the news."""
+
+    def share(self, other: "MemoryPeople") -> None:
+        """Use the store of `other`, like two processes over one Redis."""
+        self._stored, self._nodes, self.news = other._stored, other._nodes, other.news
+        self._nodes.append(self)
+
+    def heard(self, news: PersonNews) -> None:
+        """Handle a message."""
+        self._wishes.heard(news)
+        self.on_news(news.person, news.what)
+
+    def missed(self) -> None:
+        """Note that messages may have been missed: all settings are read again."""
+        self._wishes.forget()
+
+    def settings(self, person: str) -> PersonState | None:
+        """See ports.People."""
+        return self._wishes.peek(person)
+
+    async def states(self, people: Sequence[str]) -> list[PersonState]:
+        """See ports.People."""
+        self._ask()
+        begun = self._wishes.begin()
+        found = [self._state(person) for person in people]
+        self._wishes.keep(people, found, begun)
+        return found
+
+    async def claim(
+        self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
+    ) -> list[Verdict]:
+        """See ports.People."""
+        self._ask()
+        return [self._claim(person, call, seconds, exclusive=exclusive) for person in people]
+
+    def release(self, person: str, call: str) -> None:
+        """See ports.People."""
+        if not self.away and self._drop_claim(person, call):
+            self._tell(person, "free")
+
+    def take_part(self, person: str, call: str) -> None:
+        """See ports.People."""
+        if not self.away:
+            self._of(person).calls[call] = self._clock() + keys.CALL_SECONDS
+
+    def answered(self, person: str, call: str) -> None:
+        """See ports.People."""
+        if not self.away:
+            self.take_part(person, call)
+            self._drop_claim(person, call)
+            self._tell(person, "answered")
+
+    def ended(self, person: str, call: str, *, talked: bool) -> None:
+        """See ports.People."""
+        if self.away:
+            return
+        known = self._of(person)
+        was_there = known.calls.pop(call, None) is not None
+        was_claimed = self._drop_claim(person, call)
+        if talked:
+            known.last_end = self._clock()
+            known.wrap_until = known.last_end + self._wrap_up_seconds
+        if talked or was_there or was_claimed:
+            self._tell(person, "free")
+
+    async def change(self, person: str, field: str, value: str) -> str:
+        """See ports.People. Raises ValueError if `field` is no wish."""
+        what = news_of(field)
+        self._ask()
+        wishes = self._of(person).wishes
+        old = wishes.pop(field, "")
+        if value:
+            wishes[field] = value
+        self._tell(person, what)
+        return old
+
+    def _of(self, person: str) -> _Person:
+        return self._stored.setdefault(person, _Person())
+
+    def _state(self, person: str) -> PersonState:
+        known, now = self._of(person), self._clock()
+        wishes = known.wishes
+        call, process, until = known.claim
+        return PersonState(
+            dnd=wishes.get("dnd") == "1",
+            cfu=wishes.get("cfu", ""),
+            cfb=wishes.get("cfb", ""),
+            cfnr=wishes.get("cfnr", ""),
+            left=frozenset(field.removeprefix(LEFT) for field in wishes if field.startswith(LEFT)),
+            calls=tuple(call for call, end in known.calls.items() if end > now),
+            claimed_by=call if until > now and self._lives(process) else "",
+            last_end=known.last_end,
+            last_offer=known.last_offer,
+            wrap_until=known.wrap_until,
+        )
+
+    def _claim(self, person: str, call: str, seconds: float, *, exclusive: bool) -> Verdict:
+        state, known, now = self._state(person), self._of(person), self._clock()
+        is_taken = state.claimed_by not in ("", call)
+        if state.dnd:
+            return Verdict.DND
+        if exclusive and set(state.calls) - {call}:
+            return Verdict.BUSY
+        if exclusive and is_taken:
+            return Verdict.TAKEN
+        if exclusive and state.wrap_until > now:
+            return Verdict.WRAP
+        known.last_offer = now
+        if not is_taken:
+            known.claim = call, self._process, now + seconds
+        return Verdict.OK
+
+    def _drop_claim(self, person: str, call: str) -> bool:
+        """Remove the claim if it is that of the call, and return whether it was."""
+        known = self._of(person)
+        if known.claim[0] != call:
+            return False
+        known.claim = "", NO_PROCESS, 0.0
+        return True
+
+    def _tell(self, person: str, what: str) -> None:
+        news = PersonNews(person, what)
+        self.news.append(news)
+        for node in self._nodes:
+            node.heard(news)
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+
+
+def _ignore(person: str, what: str) -> None:
+    """Ignore news: nothing waits."""
