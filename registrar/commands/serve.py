@@ -155,6 +155,7 @@ def _sip_settings(installation: Installation) -> SipSettings:
         ring_seconds=settings.ring_seconds,
         rtpengine=settings.rtpengine,
         media=settings.media,
+        reserved=installation.reserved,
     )
 
 
