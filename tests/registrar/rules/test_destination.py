@@ -21,7 +21,7 @@ ALL = reserved_words(emergency_numbers=["114"])
 ANNA = Devices("200", "Anna", (), "p200")
 SALES = Group("g600", "600", "Sales", ())
 LINE = Queue("q700", "700", "Line", ())
-TAKEN = Devices("999", "Somebody had this number before it was refused")
+TAKEN = Devices("999", "An extension from before such numbers were refused")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ TAKEN = Devices("999", "Somebody had this number before it was refused")
             "URN:service:SOS.police", None, Emergency("URN:service:SOS.police"), id="the police, in any case"
         ),
         pytest.param("urn:service:sosx", None, NO_DESTINATION, id="another service"),
-        pytest.param("urn:service:counseling", None, NO_DESTINATION, id="a service that nobody offers"),
+        pytest.param("urn:service:counseling", None, NO_DESTINATION, id="a service that is not offered"),
         pytest.param("*76", TAKEN, Feature(FeatureKind.DND_TOGGLE, "*76"), id="a code before an extension"),
         pytest.param("*72201", LINE, Feature(FeatureKind.CFU_ON, "*72", "201"), id="a code before a queue"),
         pytest.param("*98", None, NO_DESTINATION, id="an unknown code"),
