@@ -61,7 +61,7 @@ class Parts:
         """Make a change as `preconditions.changing` does; `target` is the row whose ETag If-Match names."""
 
         async def work(session: AsyncSession) -> Result:
-            return await do(Work(session, actor, self.passwords, self.vault))
+            return await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved))
 
         return await changing(self.engine, actor.condition, target, work)
 

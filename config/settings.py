@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from registrar.errors import ConfigurationError
+from registrar.rules.features import ReservedWords, reserved_words
 
 from .access import AccessLevel
 
@@ -36,6 +37,8 @@ class ApiSettings:
     turn_ttl_seconds: int = 3_600
     password_length: int = 10
     """Least number of characters in a new password of a SIP user or a person."""
+    reserved: ReservedWords = field(default_factory=reserved_words)
+    """Words that extensions, groups and queues may not have as numbers."""
 
     def __post_init__(self) -> None:
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:

@@ -24,6 +24,7 @@ from registrar.metrics import Metrics
 from registrar.model import Change, Flow, IpNetwork, MediaPolicy, Process
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Authenticator
+from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.store import keys
@@ -72,6 +73,7 @@ class SipSettings:
     wrap_up_seconds: int
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
+    reserved: ReservedWords
 
 
 class SipSide:
@@ -104,7 +106,10 @@ class SipSide:
         self._location = RedisLocation(settings.redis_url, epoch, self._process)
         self._phones = SqlPhones(reader, writer, vault)
         self._directory = CachedDirectory(
-            self._phones, mono, lambda phone: self._handlers.changes.vanished(phone)
+            self._phones,
+            mono,
+            lambda phone: self._handlers.changes.vanished(phone),
+            settings.reserved,
         )
         self._connections = Connections(
             mono,

@@ -138,8 +138,9 @@ class DialPlan(Protocol):
     async def called(self, customer: str, user: str) -> Destination:
         """Return the destination that the user part of a URI names inside a customer.
 
-        All of it is looked up, else the number in it. It is a number, the name of a SIP user, or the
-        username of a phone. Raises StoreUnavailable.
+        All of it is looked up, else the number in it. Emergency numbers and feature codes come first, and
+        for them no store is asked (rules.destination). Otherwise it is a number, the name of a SIP user, of a
+        group or of a queue, or the username of a phone. Raises StoreUnavailable.
         """
 
     async def phone(self, id: str) -> Phone | None:

@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from registrar.errors import ConfigurationError
 from registrar.model import IpNetwork, MediaPolicy
+from registrar.rules.features import Family
 from registrar.rules.weak_secrets import weakness
 
 PREFIX: Final = "REGISTRAR_"
@@ -30,6 +31,7 @@ _ICE_URL: Final = re.compile(
 )
 """A STUN or TURN URI (RFC 7064 and RFC 7065)."""
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?")
+_SHORT_NUMBER: Final = re.compile(r"[0-9]{2,8}")
 _PLACEHOLDER_PASSWORD: Final = re.compile(r"://[^/@]*:PASSWORD@")
 Listener = tuple[str, int]
 
@@ -143,6 +145,8 @@ class Settings(BaseSettings):
     group_seconds: int = Field(60, ge=1, le=3_600)
     wait_seconds: int = Field(900, ge=1, le=86_400)
     wrap_up_seconds: int = Field(2, ge=0, le=3_600)
+    features: Names = tuple(Family)
+    emergency_numbers: Names = ()
     rtpengine: Listeners = ()
     media: MediaPolicy = MediaPolicy.AUTO
     turn_urls: Names = ()
@@ -161,7 +165,7 @@ class Settings(BaseSettings):
     def _read_engines(cls, value: object) -> object:
         return engines(value) if isinstance(value, str) else value
 
-    @field_validator("ws_origins", "cors_origins", "turn_urls", mode="before")
+    @field_validator("ws_origins", "cors_origins", "turn_urls", "emergency_numbers", mode="before")
     @classmethod
     def _read_list(cls, value: object) -> object:
         return _split(value)
@@ -172,6 +176,30 @@ class Settings(BaseSettings):
         for url in value:
             if not _ICE_URL.fullmatch(url) or (url.startswith("stun") and "?" in url):
                 raise ValueError(f"{url!r} is not stun:host:port or turn:host:port?transport=udp")
+        return value
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _read_features(cls, value: object) -> object:
+        """Return the names of the enabled families of feature codes: `on` is all of them, `off` is none."""
+        if value == "on":
+            return tuple(Family)
+        return () if value == "off" else _split(value)
+
+    @field_validator("features")
+    @classmethod
+    def _check_features(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in tuple(Family):
+                raise ValueError(f"{name!r} is not on, off or a list of {', '.join(Family)}")
+        return value
+
+    @field_validator("emergency_numbers")
+    @classmethod
+    def _check_emergency_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number in value:
+            if not _SHORT_NUMBER.fullmatch(number):
+                raise ValueError(f"{number!r} is not a number of 2 to 8 digits")
         return value
 
     @field_validator("trusted_proxies", mode="before")

@@ -35,7 +35,6 @@ ELSEWHERE: Final = {
     "transaction/state": "tests/registrar/transaction/test_layer.py",
     "transaction/timers": "tests/registrar/transaction/test_layer.py",
     # parts of a handler, tested through it
-    "rules/destination": "tests/registrar/handlers/calls/test_destinations.py",
     "rules/hosts": "tests/registrar/handlers/registration/test_register.py",
     "handlers/calls/backlog": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/calls/rewriter": "tests/registrar/handlers/calls/test_forwarding.py",

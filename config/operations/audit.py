@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.rules.features import ReservedWords
 from registrar.store.vault import Vault
 
 from .. import clock
@@ -31,6 +32,8 @@ class Work:
     actor: Actor
     passwords: Passwords
     vault: Vault
+    reserved: ReservedWords
+    """Words that are not free as numbers of a dial plan."""
 
     @property
     def caller(self) -> Caller:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from registrar.errors import ConfigurationError
+from registrar.rules.features import reserved_words
 from registrar.store.vault import Vault
 
 from .. import clock
@@ -121,7 +122,7 @@ async def _extension(session: AsyncSession, customer: Customer, number: str, nam
     if found is not None:
         return found
     extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
-    await numbers.claim(session, customer.id, number, "extension", extension.oid)
+    await numbers.claim(session, customer.id, number, "extension", extension.oid, reserved_words())
     return await _added(session, extension)
 
 

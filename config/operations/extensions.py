@@ -29,8 +29,8 @@ from .revisions import revise_all
 async def create_extension(work: Work, customer: Customer, columns: Columns) -> Extension:
     """Create an extension and return it.
 
-    Raise Refused: 409 for a number or a user name that is taken, 422 for a SIP user without a name, password
-    or domain.
+    Raise Refused: 409 for a number or a user name that is taken, 422 for a reserved number, and for a SIP
+    user without a name, password or domain.
     """
     extension = Extension(oid=new_oid(), customer_id=customer.id, is_primary=False)
     await _write(work, customer, extension, columns)
@@ -127,7 +127,8 @@ async def _write(
     if "pin" in columns:
         pin = columns["pin"]
         extension.pin_hash = await work.passwords.hashed(pin) if isinstance(pin, str) else None
-    await numbers.claim(work.session, customer.id, extension.number, "extension", extension.oid)
+    number = extension.number
+    await numbers.claim(work.session, customer.id, number, "extension", extension.oid, work.reserved)
     await _write_primary(work.session, extension, columns.get("is_primary"))
 
 

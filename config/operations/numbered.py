@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..tables import Customer, Queue, QueueMember, SipGroup
 from . import numbers
@@ -20,16 +19,19 @@ KINDS: Final[Mapping[type[SipGroup] | type[Queue], Kind]] = {SipGroup: "group", 
 
 
 async def create(work: Work, table: type[Numbered], customer: Customer, columns: Columns) -> Numbered:
-    """Create a group or a queue without members and return it. Raise Refused (409) if its number is taken."""
+    """Create a group or a queue without members and return it.
+
+    Raise Refused: 409 if its number is taken, 422 if it is reserved.
+    """
     row = table(oid=new_oid(), customer_id=customer.id)
-    await _write(work.session, row, columns)
+    await _write(work, row, columns)
     await work.create(row)
     return row
 
 
 async def update(work: Work, row: SipGroup | Queue, columns: Columns) -> None:
-    """Change the columns in `columns`. Raise Refused (409) for a number that is taken."""
-    await _write(work.session, row, columns)
+    """Change the columns in `columns`. Raise Refused as `create` does."""
+    await _write(work, row, columns)
     revise(row)
     await work.update(row)
 
@@ -43,9 +45,10 @@ async def delete(work: Work, row: SipGroup | Queue) -> None:
     await work.delete(row)
 
 
-async def _write(session: AsyncSession, row: SipGroup | Queue, columns: Columns) -> None:
+async def _write(work: Work, row: SipGroup | Queue, columns: Columns) -> None:
     number = columns.get("number")
     if isinstance(number, str) and number != row.number:
-        await numbers.claim(session, row.customer_id, number, KINDS[type(row)], row.oid)
+        kind = KINDS[type(row)]
+        await numbers.claim(work.session, row.customer_id, number, kind, row.oid, work.reserved)
     for column, value in columns.items():
         setattr(row, column, value)

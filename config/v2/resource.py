@@ -167,7 +167,8 @@ def add_change(
         at = request.path_params
 
         async def carried_out(plain: audit.Work) -> Done:
-            return await work(Work(plain.session, actor, parts.passwords, parts.vault, at, params))
+            shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved
+            return await work(Work(*shared, at, params))
 
         done = await parts.change(actor, target(at) if target else None, carried_out)
         await parts.changes.publish(done.change)

@@ -23,6 +23,7 @@ from registrar.settings import Settings
 from registrar.store import certificate
 from registrar.store.vault import derive
 
+from .doctor_numbers import check_numbers
 from .doctor_passwords import check_passwords
 from .doctor_stores import check_database, check_redis, secret_key
 
@@ -41,6 +42,7 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
     findings += await check_database(settings, directory)
     findings += await check_redis(settings, directory)
     findings += await check_passwords(settings, directory)
+    findings += await check_numbers(settings, directory)
     findings.append(country_file(settings.geoip_database or directory / "geoip.mmdb", now))
     findings += _certificate(settings, directory)
     findings += await _ports(settings, directory)

@@ -17,6 +17,7 @@ from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
 from config.settings import ApiSettings
 from registrar.errors import ConfigurationError
+from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings
 from registrar.store import certificate, database, redis_client
 from registrar.store.keyfile import data_directory, secret
@@ -51,6 +52,11 @@ class Installation:
     def is_sqlite(self) -> bool:
         """Return whether the schema is migrated without `registrar migrate`."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def reserved(self) -> ReservedWords:
+        """Return the emergency numbers and the enabled feature codes."""
+        return reserved_words(self.settings.features, self.settings.emergency_numbers)
 
     @property
     def country_file(self) -> Path:
@@ -99,6 +105,7 @@ class Installation:
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,
             password_length=settings.password_length,
+            reserved=self.reserved,
         )
 
 

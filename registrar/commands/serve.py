@@ -158,6 +158,7 @@ def _sip_settings(installation: Installation) -> SipSettings:
         wrap_up_seconds=settings.wrap_up_seconds,
         rtpengine=settings.rtpengine,
         media=settings.media,
+        reserved=installation.reserved,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from registrar.errors import MalformedMessage
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Authenticator, Claim
+from registrar.rules.destination import dialled_word
 from registrar.rules.tokens import RelayPermit, RouteToken, TokenCodec
 from registrar.sip import Request, first, parse_name_addr, pieces, split
 
@@ -123,8 +124,8 @@ class StatelessChecks:
     def _refused(self, request: Request, method: Method | None) -> Answer | None:
         """Return the answer that refuses a request outside a dialog; `method` is None if it has no row."""
         uri = request.uri
-        if not uri.is_sip:
-            return Answer(416, why=f"Request-URI: {uri.scheme[:20]} is not a SIP scheme")
+        if not uri.is_sip and not (method is not None and method.is_invite and dialled_word(uri)):
+            return Answer(416, why=f"Request-URI: {uri.scheme[:20]} is not served")
         if self._is_out_of_hops(request, method):
             return OUT_OF_HOPS
         if method is None:

@@ -9,6 +9,7 @@ from registrar.model import Epoch, Phone
 from registrar.sip import MD5, SHA256, Credentials, Request, challenge, expected, ha1, parse_uri
 
 from . import nonces
+from .destination import dialled_word
 from .nonces import Nonce
 
 DUMMY_PASSWORD = "no phone has this password: it has the wrong length"  # noqa: S105
@@ -50,14 +51,16 @@ class Authenticator:
     def realm(self, request: Request) -> str:
         """Return the realm to challenge with (decision 1).
 
-        Inside a dialog, Request-URI and To name our address and the other party, which may be anonymous. So
-        the domain of the sender counts there, too: a SIP user has a digest for no other domain.
+        Inside a dialog, Request-URI and To name our address and the other party, which may be anonymous. A
+        `tel:` or `urn:` URI names no domain. So the domain of the sender counts there, too: a SIP user has a
+        digest for no other domain.
         """
         for uri in (request.uri, request.to.uri):
             if uri.is_sip and self._serves(uri.host_key):
                 return uri.host_key
         own = request.from_.uri
-        if request.to.tag is not None and own.is_sip and self._serves(own.host_key):
+        says_nothing = request.to.tag is not None or not request.uri.is_sip
+        if says_nothing and own.is_sip and self._serves(own.host_key):
             return own.host_key
         return self._service_realm
 
@@ -103,13 +106,13 @@ class Authenticator:
         """Return whether the digest's uri names this service.
 
         The uri need not equal the Request-URI (docs/architecture.md). A correct digest that names another
-        host was made for the challenge of another server.
+        host was made for the challenge of another server. A number or a service names no host.
         """
         try:
             uri = parse_uri(claim.credentials.uri)
         except SipError:
             return False
-        return uri.is_sip and self.is_ours(uri.host_key)
+        return self.is_ours(uri.host_key) if uri.is_sip else bool(dialled_word(uri))
 
 
 def _stored_key(phone: Phone, credentials: Credentials) -> str:

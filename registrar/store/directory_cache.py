@@ -45,6 +45,7 @@ from registrar.errors import StoreUnavailable
 from registrar.model import NO_DESTINATION, Change, Destination, Mono, Phone, login_name
 from registrar.ports import Phones
 from registrar.rules.destination import resolve
+from registrar.rules.features import ReservedWords, reserved_words
 from registrar.rules.routing import dialled
 
 from .callee_cache import CachedCallees
@@ -57,6 +58,8 @@ MAX_UNKNOWN: Final = 20_000
 """Limit of logins without a phone, and limit of ids that `reread` did not find."""
 MAX_USERNAME: Final = 128
 MAX_BATCH: Final = 500
+ALL_RESERVED: Final = reserved_words()
+"""The words that are reserved by default."""
 
 log = logging.getLogger(__name__)
 
@@ -85,14 +88,17 @@ class CachedDirectory:
         phones: Phones,
         clock: Callable[[], Mono],
         vanished: Callable[[Phone], None] = _nobody_minds,
+        reserved: ReservedWords = ALL_RESERVED,
     ) -> None:
         """Create an empty cache.
 
-        `vanished` is called with each phone that is gone if no change had announced it.
+        `vanished` is called with each phone that is gone if no change had announced it. `reserved` are the
+        words for which no dial plan is read.
         """
         self._phones = phones
         self._clock = clock
         self._vanished = vanished
+        self._reserved = reserved
         self._callees = CachedCallees(phones, clock)
         self._entries: dict[str, Entry] = {}
         self._unknown: dict[str, Entry] = {}
@@ -156,8 +162,13 @@ class CachedDirectory:
         A callee may be a minute old, or ten minutes without a database. Its phones authenticate no request:
         they say which phones ring, and with which codecs.
         """
-        for word in dialled(user):
-            destination = resolve(word, await self._callees.called(customer, word))
+        words = dialled(user)
+        for word in words:
+            reserved = self._reserved.destination(word)
+            if reserved is not None:
+                return reserved
+        for word in words:
+            destination = resolve(word, await self._callees.called(customer, word), self._reserved)
             if destination is not NO_DESTINATION:
                 return destination
         return NO_DESTINATION

@@ -21,6 +21,7 @@ from config.operations.ids import new_oid
 from config.operations.models import MODELS
 from config.settings import ApiSettings
 from config.tables import Customer, Employee, Extension, Product
+from registrar.rules.features import reserved_words
 from registrar.store.database import connect
 from registrar.store.vault import Vault
 
@@ -181,7 +182,7 @@ async def _extension(
         direct_number=direct,
         **columns,
     )
-    await numbers.claim(session, customer.id, number, "extension", extension.oid)
+    await numbers.claim(session, customer.id, number, "extension", extension.oid, reserved_words())
     session.add(extension)
     await session.flush()
     return extension

@@ -7,6 +7,7 @@ import pytest
 
 from registrar.errors import ConfigurationError
 from registrar.model import MediaPolicy
+from registrar.rules.features import Family
 from registrar.settings import Settings, read
 
 """Listeners that are on unless somebody turns them off."""
@@ -30,6 +31,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert settings.ring_seconds > 180, "timer C (RFC 3261 section 16.6 step 11)"
     assert settings.wrap_up_seconds == 2
     assert settings.turn_ttl == 3_600
+    assert (settings.features, settings.emergency_numbers) == (tuple(Family), ())
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,10 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("WAIT_SECONDS", "60", "wait_seconds", 60, id="longest wait"),
         pytest.param("WRAP_UP_SECONDS", "0", "wrap_up_seconds", 0, id="no time to wrap up"),
         pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),
+        pytest.param("FEATURES", "on", "features", ("dnd", "forward", "queue", "pickup"), id="all codes"),
+        pytest.param("FEATURES", "off", "features", (), id="no codes"),
+        pytest.param("FEATURES", "pickup, dnd", "features", ("pickup", "dnd"), id="some codes"),
+        pytest.param("EMERGENCY_NUMBERS", "000, 114", "emergency_numbers", ("000", "114"), id="numbers"),
         pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
         pytest.param(
             "RTPENGINE",
@@ -118,6 +124,10 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("WRAP_UP_SECONDS", "3601", id="more than an hour to wrap up"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
+        pytest.param("FEATURES", "dnd, voicemail", id="a family of codes that is none"),
+        pytest.param("FEATURES", "on, dnd", id="all codes and one family"),
+        pytest.param("EMERGENCY_NUMBERS", "+112", id="an emergency number with a plus"),
+        pytest.param("EMERGENCY_NUMBERS", "1", id="an emergency number of one digit"),
         pytest.param("RTPENGINE", "relay.example.org", id="an engine without a port"),
         pytest.param("RTPENGINE", "10.0.0.1:0", id="an engine at no port"),
         pytest.param("RTPENGINE", "10.0.0.1:65536", id="an engine at a port too high"),

@@ -4,6 +4,7 @@ from registrar.errors import RedirectionRefused
 from registrar.model import NO_DESTINATION, Destination, Devices, Phone
 from registrar.ports import Clock, DialPlan, Location
 from registrar.rules import redirection
+from registrar.rules.destination import dialled_word
 from registrar.rules.hosts import OurHosts
 from registrar.rules.identity import identity_of
 from registrar.rules.routing import devices, same_device
@@ -37,9 +38,10 @@ class Destinations:
         gr = param(uri.params, "gr")
         if gr and self._hosts.has(uri.host_key):
             return await self._device(gr, caller)
-        if uri.user is None or not self._is_here(uri.host_key, caller):
+        word = dialled_word(uri)
+        if not word or (uri.is_sip and not self._is_here(uri.host_key, caller)):
             return NO_DESTINATION, []
-        found = await self._dial_plan.called(caller.customer, uri.user)
+        found = await self._dial_plan.called(caller.customer, word)
         if not isinstance(found, Devices):
             return found, []
         phones = [phone.id for phone in found.phones if phone.active]

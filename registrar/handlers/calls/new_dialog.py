@@ -10,6 +10,7 @@ from registrar.rules.identity import (
     ANONYMOUS,
     AS_SHOWN,
     AS_WITHHELD,
+    SIP,
     SIPS,
     WITHHELD_IDENTITY,
     Identity,
@@ -241,7 +242,7 @@ class NewDialogRequest:
             route=route,
             asserted=100 < response.status < 300 and not is_private,
             is_private=is_private,
-            scheme=asked.uri.scheme,
+            scheme=SIPS if self._is_secure else SIP,
         )
         body, typed = self._response_body(number, response, body, secret)
         extra = session.granted(asked, response)[0] if self._incoming.method.has_timer else ()

@@ -102,7 +102,7 @@ class Handset:
         self, user: str = "201", method: str = "INVITE", *, cancelled: bool = False, **said: object
     ) -> Incoming:
         """With credentials, which a first try has been challenged for."""
-        uri = user if user.startswith(("sip:", "sips:")) else f"sip:{user}@{DOMAIN}"
+        uri = user if user.startswith(("sip:", "sips:", "tel:", "urn:")) else f"sip:{user}@{DOMAIN}"
         bare = await self.ask(self.request(method, uri, **said))  # type: ignore[arg-type]  # as `request` takes them
         assert bare.statuses == [407], bare.statuses
         value = dict(bare.answers[0].headers)["Proxy-Authenticate"]

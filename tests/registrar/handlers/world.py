@@ -43,6 +43,7 @@ from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
 from registrar.store.calls_memory import MemoryCalls
+from registrar.store.directory_cache import ALL_RESERVED
 from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.media_none import NoMedia
@@ -114,7 +115,7 @@ class People:
     async def called(self, customer: str, user: str) -> Destination:
         self._ask()
         for word in dialled(user):
-            destination = resolve(word, self._callee(customer, word))
+            destination = resolve(word, self._callee(customer, word), ALL_RESERVED)
             if destination is not NO_DESTINATION:
                 return destination
         return NO_DESTINATION

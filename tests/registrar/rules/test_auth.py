@@ -79,6 +79,24 @@ def test_the_realm_is(uri: str, to: str, realm: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "to", "from_", "realm"),
+    [
+        pytest.param("tel:201", "tel:201", f"sip:200@{DOMAIN}", DOMAIN, id="the domain of the sender"),
+        pytest.param(
+            "urn:service:sos", "urn:service:sos", f"sip:200@{DOMAIN}", DOMAIN, id="of a service too"
+        ),
+        pytest.param("tel:201", "sip:201@rival.test", f"sip:200@{DOMAIN}", "rival.test", id="To first"),
+        pytest.param("tel:201", "tel:201", "tel:200", SERVICE, id="else the service realm"),
+        pytest.param(
+            "sip:192.0.2.10", "sip:201@192.0.2.10", f"sip:200@{DOMAIN}", SERVICE, id="not beside a host"
+        ),
+    ],
+)
+def test_the_realm_of_a_call_to_a_number_is(uri: str, to: str, from_: str, realm: str) -> None:
+    assert guard().realm(request(uri=uri, to=to, from_=from_, method="INVITE")) == realm
+
+
+@pytest.mark.parametrize(
     ("digest", "algorithms"),
     [
         pytest.param("md5", ["MD5"], id="MD5 alone"),
@@ -176,7 +194,9 @@ def test_it_does_not_prove_with(value: Credentials) -> None:
         pytest.param("sip:acme.test", True, id="our domain"),
         pytest.param("sip:200@acme.test", True, id="somebody there"),
         pytest.param("sip:elsewhere.test", False, id="a uri that does not name us"),
-        pytest.param("tel:200", False, id="a uri that is no SIP URI"),
+        pytest.param("tel:200", True, id="a number names no host"),
+        pytest.param("urn:service:sos", True, id="a service names no host"),
+        pytest.param("mailto:anna@acme.test", False, id="a uri that cannot be called"),
         pytest.param("nonsense", False, id="a uri that is none"),
     ],
 )

@@ -40,6 +40,7 @@ def request(
     method: str = "REGISTER",
     uri: str = f"sip:{DOMAIN}",
     to: str = f"sip:200@{DOMAIN}",
+    from_: str = "",
     more: str = "",
 ) -> Request:
     """A checked request as it comes off the wire; each of `contacts` is one Contact header."""
@@ -49,7 +50,7 @@ def request(
     text = (
         f"{method} {uri} SIP/2.0\r\n"
         f"Via: SIP/2.0/UDP 10.0.0.7:5060;branch=z9hG4bK{call_id}{cseq}\r\n"
-        f"From: <{to}>;tag=a\r\nTo: <{to}>\r\n"
+        f"From: <{from_ or to}>;tag=a\r\nTo: <{to}>\r\n"
         f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
         f"Supported: path, outbound\r\n{rows}{more}Content-Length: 0\r\n\r\n"
     )

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Devices, Phone
+from registrar.model import Devices, Emergency, Feature, FeatureKind, Phone
+from registrar.rules.features import reserved_words
 from registrar.store import announce, callee_cache
 from registrar.store.callee_cache import (
     MAX_DIALLED,
@@ -235,6 +236,28 @@ async def test_numbers_that_reach_nobody_do_not_push_out_those_that_do(
     assert len(rows.dialled) == asked
     await callees.called(ACME, "389")
     assert len(rows.dialled) == asked + 1, "the oldest went"
+
+
+async def test_the_dial_plan_is_not_read_for_reserved_words() -> None:
+    async with knowing() as (directory, rows):
+        asked = list(rows.dialled)
+        rows.away = True
+        for word in ("112", "1-1-2", "112;phone-context=+44", "%31%31%32"):
+            assert await directory.called(ACME, word) == Emergency("112")
+        assert await directory.called(ACME, "urn:service:sos") == Emergency("urn:service:sos")
+        for word in ("*72201%23", "*72201#", "%2A72201"):
+            assert await directory.called(ACME, word) == Feature(FeatureKind.CFU_ON, "*72", "201")
+        assert rows.dialled == asked
+        with pytest.raises(StoreUnavailable):
+            await directory.called(ACME, "1120")
+
+
+async def test_an_installation_has_its_own_reserved_words() -> None:
+    rows = Rows(anna(extension="*76"))
+    directory = CachedDirectory(rows, Hands(), reserved=reserved_words([], ["114"]))
+    found = await directory.called(ACME, "*76")
+    assert isinstance(found, Devices) and found.number == "*76"
+    assert await directory.called(ACME, "114") == Emergency("114")
 
 
 @contextlib.asynccontextmanager

@@ -53,6 +53,27 @@ async def test_the_caller_sees_who_answers_and_not_its_username() -> None:
     assert ann.dialog(incoming).routes[0].startswith("<sip:r")
 
 
+async def test_a_number_without_a_domain_is_one_of_the_callers_customer() -> None:
+    world = world_of()
+    ann, bob = await Handset(world, ANN).register(), await Handset(world, BOB, port=5070).register()
+    incoming = await ann.call("tel:2-01;phone-context=acme.test", more=(SDP_TYPE,), body=SDP)
+    (sent,) = world.wire.take()
+    assert sent.request.target == f"sip:{'b' * 32}@10.0.0.7:5070"
+    assert sent.request.headers.get("to") == f"<sip:201@{DOMAIN}>"
+    await bob.take(sent, body=SDP)
+    (accepted,) = incoming.responses
+    assert accepted.headers.get("to") == "<tel:2-01;phone-context=acme.test>;tag=tag-id-b"
+    contact = parse_name_addr(accepted.headers.get("contact") or "").uri
+    assert (contact.scheme, contact.user) == ("sip", "201")
+
+
+@pytest.mark.parametrize("uri", ["tel:300", "urn:service:counseling"])
+async def test_an_unknown_number_or_service_is_404_after_authentication(uri: str) -> None:
+    world = world_of()
+    incoming = await (await Handset(world, ANN).register()).call(uri)
+    assert incoming.statuses == [404]
+
+
 @pytest.mark.parametrize("user", ["201", "b" * 32, "%32%30%31"])
 async def test_whom_a_word_reaches(user: str) -> None:
     world = world_of()
