@@ -28,6 +28,7 @@ parties = st.builds(
     tag=st.text(max_size=20),
     target=st.text(max_size=80),
     cseq=st.integers(0, 2**31 - 1),
+    person=st.text(max_size=24),
 )
 calls = st.builds(
     Call,
@@ -43,6 +44,8 @@ calls = st.builds(
     process=st.builds(Process, st.text(max_size=20), st.text(max_size=8)),
     relay=st.text(max_size=40),
     expires_at=st.floats(allow_nan=False, allow_infinity=False),
+    via=st.text(max_size=16),
+    via_name=st.text(max_size=40),
 )
 CALL = Call(
     id="ab" * 16,
@@ -57,6 +60,8 @@ CALL = Call(
     process=Process("n1", "g1"),
     relay="10.0.0.1:2223 session",
     expires_at=1_900_001_800.5,
+    via="600",
+    via_name="Sales",
 )
 
 
@@ -84,6 +89,8 @@ def test_the_public_fields_are_those_of_the_contract() -> None:
         "calleeTransport": "udp",
         "startedAt": "1900000000.250",
         "answeredAt": "1900000004.750",
+        "via": "600",
+        "viaName": "Sales",
         "media": "relayed",
         "node": "n1",
         "generation": "g1",
