@@ -575,6 +575,8 @@ class Call:
     """`<engine> <session>` of the media relay, empty if media goes from phone to phone."""
     expires_at: float = 0.0
     """Epoch seconds when the session timer expires (RFC 4028), 0 without one."""
+    is_private: bool = False
+    """Whether the caller withholds its identity: then only operators see its number and name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,15 @@ def encode(call: Call) -> Fields:
         "media": "relayed" if call.relay else "direct",
         "node": call.process.node,
         "generation": call.process.generation,
-        PRIVATE: _dump([call.relay, call.expires_at, *_private(call.caller), *_private(call.callee)]),
+        PRIVATE: _dump(
+            [
+                call.relay,
+                call.expires_at,
+                *_private(call.caller),
+                *_private(call.callee),
+                *([True] if call.is_private else []),
+            ]
+        ),
     }
 
 
@@ -53,6 +61,7 @@ def decode(fields: Mapping[str, str]) -> Call:
         process=Process(fields["node"], fields["generation"]),
         relay=relay,
         expires_at=expires_at,
+        is_private=rest[6:7] == [True],
     )
 
 

@@ -115,6 +115,7 @@ class NewDialogRequest:
             state=CallState.RINGING,
             started_at=calls.clock(),
             process=calls.process,
+            is_private=self._is_private,
         )
         handle = DialogHandle(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._incoming.flow.transport != "udp"

@@ -11,6 +11,7 @@ from registrar.handlers.building import Options, Outside, build
 from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.calls.table import News
 from registrar.handlers.checks import Silence
+from registrar.handlers.events.line import States
 from registrar.handlers.method import UNKNOWN, Method
 from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
 from registrar.logs import WrongPasswordLines
@@ -45,6 +46,7 @@ from registrar.store.calls_memory import MemoryCalls
 from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.media_none import NoMedia
+from registrar.store.subscriptions_memory import MemorySubscriptions
 from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
@@ -380,9 +382,12 @@ class World:
         media: Media | None = None,
         policy: MediaPolicy = MediaPolicy.AUTO,
         ring_seconds: float = 185.0,
+        people: "People | None" = None,
+        persons: States | None = None,
     ) -> None:
+        """`people`: the directory, if it is not simply that of `phones`; `persons`: what they are doing."""
         self.clock: Hands = beside.clock if beside else Hands()
-        self.people: People = beside.people if beside else People(*(phones or (phone(),)))
+        self.people: People = beside.people if beside else people or People(*(phones or (phone(),)))
         self.location: Contested = beside.location if beside else Contested(self.clock)
         self.metrics = Metrics()
         self.country: Callable[[str], str | None] = COUNTRIES.get
@@ -407,8 +412,10 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
         self.store = MemoryCalls(self.clock, process)
+        self.subscriptions = MemorySubscriptions(self.clock)
         if beside is not None:
             self.store.share(beside.store)
+            self.subscriptions.share(beside.subscriptions)
         serial = count(ord(node) << 32)  # no two nodes draw the same
         numbers = count(1)
         self.outside = Outside(
@@ -420,6 +427,7 @@ class World:
             guesses=self.guesses,
             traces=self.traces,
             calls=self.store,
+            subscriptions=self.subscriptions,
             media=media or NoMedia(),
             access=self.access,
             authenticator=self.authenticator,
@@ -437,6 +445,7 @@ class World:
             salt=lambda: next(serial).to_bytes(SALT_BYTES, "big"),
             new_id=lambda: f"{next(numbers):032x}",
             roll=lambda: self.roll,
+            people=persons,
         )
         handlers = build(
             self.outside,
@@ -448,6 +457,7 @@ class World:
                 media_prefix="pre-",
                 loop_key=KEY,
                 ping_key=KEY,
+                watch_key=KEY,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (
@@ -468,6 +478,7 @@ class World:
             handlers.senders,
             handlers.node_relay,
         )
+        self.notifier = handlers.notifier
         self.bound: list[tuple[str, Snapshot]] = []
         """What was said of whose bindings."""
         handled = self.pings.bound
