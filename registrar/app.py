@@ -30,12 +30,14 @@ from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.store import keys
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
+from registrar.store.event_feed import EventFeed, read_person
 from registrar.store.geoip import CountryFile
 from registrar.store.guesses_redis import RedisGuesses, read_hold
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
 from registrar.store.script_runner import WireRunner
+from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
 from registrar.telephony import CHANNELS, Salts, Telephony, make_codec, media_prefix
@@ -179,6 +181,8 @@ class SipSide:
                     self._nodes.run(),
                     self._listener(handlers).run(),
                     *self._telephony.jobs(handlers.calls),
+                    handlers.notifier.run(),
+                    self._feed(handlers).run(),
                 )
             ]
             try:
@@ -226,6 +230,7 @@ class SipSide:
             media_policy=settings.media,
             media_prefix=media_prefix(settings.secret_key),
             loop_key=derive(settings.secret_key, "loops"),
+            watch_key=derive(settings.secret_key, "lamps"),
             ping_key=os.urandom(KEY_BYTES),
         )
 
@@ -244,6 +249,7 @@ class SipSide:
             calls=self._telephony.store,
             people=self._telephony.people,
             waiting=self._telephony.waiting,
+            subscriptions=RedisSubscriptions(runner, epoch),
             media=self._telephony.media,
             access=Access(
                 self._countries.country,
@@ -273,6 +279,11 @@ class SipSide:
             new_id=lambda: secrets.token_hex(ID_BYTES),
         )
 
+    def _feed(self, handlers: Handlers) -> EventFeed:
+        """Return the reader of the stream of all events, for the subscriptions of phones."""
+        notifier = handlers.notifier
+        return EventFeed(self._redis, notifier.wanted, heard=notifier.heard, missed=notifier.missed)
+
     def _listener(self, handlers: Handlers) -> Listener:
         """Return the listener to what other processes and the API publish."""
 
@@ -280,6 +291,7 @@ class SipSide:
             self._directory.heard(change)
             handlers.changes.note(change)
             handlers.hunts.changed(change.dial_plan or change.customer)
+            await handlers.notifier.heard_customer(change.dial_plan or change.customer)
 
         def missed() -> None:
             self._directory.forget_freshness()
@@ -291,6 +303,8 @@ class SipSide:
         async def heard(channel: str, data: str) -> None:
             if channel != keys.GUESSES:
                 await self._telephony.hear(channel, data, handlers.calls)
+                if channel == keys.PERSON_NEWS:
+                    await handlers.notifier.heard_person(read_person(data))
                 return
             hold = read_hold(data)
             if hold is not None and hold[0] == "sip":
@@ -310,9 +324,10 @@ class SipSide:
         self._handlers.flows.closed(flow, silent=silent)
 
     async def _sweep(self, process: Process, phones: frozenset[str]) -> None:
-        """End the bindings on the connections of a dead process, and take over its calls."""
+        """End the bindings on connections of a dead process; take over its calls and subscriptions."""
         await self._handlers.changes.sweep(process, phones)
         await self._handlers.calls.take_over_calls(process)
+        await self._handlers.notifier.take_over(process)
 
     async def _lost_lease(self) -> None:
         """Repair the bindings after the loss of our lease: write them again, or let their phones reconnect.

@@ -41,6 +41,10 @@ class Metrics:
         self.received = Labelled("sip_rx", "SIP requests received", ["transport", "method"], registry)
         self.answered = Labelled("sip_resp", "SIP answers sent", ["method", "code"], registry)
         self.requested = Labelled("sip_tx", "SIP requests sent", ["method"], registry)
+        self.subscriptions_open = Gauge(
+            "subscriptions_open", "Subscriptions whose NOTIFYs this process sends", registry=registry
+        )
+        self.notifies = Labelled("notify", "NOTIFYs sent, and what became of each", ["result"], registry)
         self.calls_open = Gauge("calls_open", "Calls routed by this process", registry=registry)
         self.calls = Labelled("calls", "Calls that ended, and why", ["cause"], registry)
         self.call_setup_seconds = Histogram(

@@ -571,6 +571,8 @@ class Call:
     via: str = ""
     """Number of the group or queue that was called, empty for a call to an extension."""
     via_name: str = ""
+    is_private: bool = False
+    """Whether the caller withholds its identity: then only operators see its number and name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from registrar.model import (
     WrongPasswords,
 )
 from registrar.rules.guesses import Guesser, Taken
+from registrar.rules.subscriptions import Subscription, Watcher
 
 Column = Literal["login", "id"]
 
@@ -51,6 +52,13 @@ class Location(Protocol):
 
     def promise(self, phone: str, update: Update) -> None:
         """Remember what a phone was told without the store, to write it when the store is back."""
+
+
+class OfflineReasons(Protocol):
+    """The part of the status of phones that says why they are offline."""
+
+    async def offline_reasons(self, phones: Sequence[str]) -> list[str]:
+        """Return the `reason` of the status of each phone, empty if it has none. Raises StoreUnavailable."""
 
 
 class Due(NamedTuple):
@@ -263,6 +271,9 @@ class Calls(Protocol):
     async def load(self, ids: Sequence[str]) -> list[Call | None]:
         """Return those calls as they are stored, None for each that is gone. Raises StoreUnavailable."""
 
+    async def of_customer(self, customer: str) -> list[Call]:
+        """Return the calls of a customer. Raises StoreUnavailable."""
+
     async def of_process(self, process: Process) -> list[Call]:
         """Return the calls that a dead process has left behind. Raises StoreUnavailable."""
 
@@ -270,6 +281,40 @@ class Calls(Protocol):
         """Take over a call of a dead process, and return whether it is ours from now on.
 
         Only the first node that asks gets the call. Raises StoreUnavailable.
+        """
+
+
+class Subscriptions(Protocol):
+    """The subscriptions of phones at this service, shared by all nodes."""
+
+    async def write(self, subscription: Subscription) -> Subscription:
+        """Write a subscription that is new, was refreshed or was taken over.
+
+        Return it as it is stored: CSeq and version never fall. Raises StoreUnavailable.
+        """
+
+    async def load(self, id: str) -> Subscription | None:
+        """Return a subscription, or None if it is gone. Raises StoreUnavailable."""
+
+    async def watchers(self, target: str) -> list[Watcher]:
+        """Return the subscriptions of a target that have not expired. Raises StoreUnavailable."""
+
+    async def number(self, subscription: Subscription) -> Subscription | None:
+        """Return the subscription with the CSeq number and version of its next NOTIFY.
+
+        Return None if it is gone, or if another process sends its NOTIFYs. Raises StoreUnavailable.
+        """
+
+    def remove(self, subscription: Subscription) -> None:
+        """Remove a subscription. The caller does not wait for it."""
+
+    async def of_process(self, process: Process) -> list[Subscription]:
+        """Return the subscriptions that a dead process has left behind. Raises StoreUnavailable."""
+
+    async def claim(self, subscription: Subscription) -> bool:
+        """Take over a subscription of a dead process, and return whether it is ours from now on.
+
+        Only the first node that asks gets it; it must write the subscription then. Raises StoreUnavailable.
         """
 
 

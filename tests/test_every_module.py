@@ -37,6 +37,7 @@ ELSEWHERE: Final = {
     # parts of a handler, tested through it
     "rules/hosts": "tests/registrar/handlers/registration/test_register.py",
     "handlers/calls/backlog": "tests/registrar/handlers/calls/test_forwarding.py",
+    "handlers/events/line": "tests/registrar/handlers/events/test_watching.py",
     "handlers/calls/rewriter": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/calls/late_answers": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/dispatch": "tests/registrar/handlers/registration/test_register.py",
@@ -63,6 +64,9 @@ ELSEWHERE: Final = {
     "store/waiting_redis": CONTRACT + "test_waiting.py",
     "store/script_runner": CONTRACT + "test_guesses.py",
     "store/scripts": CONTRACT + "test_location.py",
+    "store/subscription_codec": CONTRACT + "test_subscriptions.py",
+    "store/subscriptions_memory": CONTRACT + "test_subscriptions.py",
+    "store/subscriptions_redis": CONTRACT + "test_subscriptions.py",
     "store/traces_redis": CONTRACT + "test_traces.py",
     # parts of the location service, and other small parts of a store
     "store/expiry_index": CONTRACT + "test_location.py",

@@ -16,10 +16,12 @@ from registrar.ports import (
     Guesses,
     Location,
     Media,
+    OfflineReasons,
     OpenConnections,
     People,
     Schedule,
     Sightings,
+    Subscriptions,
     Traces,
     Waiting,
 )
@@ -36,6 +38,7 @@ from .calls.dialogs import Dialogs
 from .calls.forwarding import Forwarder
 from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
+from .calls.own_dialogs import OwnDialogs
 from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
 from .calls.staff import Staff
@@ -43,6 +46,10 @@ from .calls.table import CallTable, News
 from .checks import StatelessChecks
 from .digest_check import DigestCheck
 from .dispatch import Dispatch
+from .events.board import Board
+from .events.notifier import Notifier
+from .events.subscribing import Subscribing
+from .events.watching import Watching
 from .methods import Services
 from .network import Network
 from .registration.changes import Changes, Rereader
@@ -57,7 +64,7 @@ class WholeDirectory(Directory, DialPlan, Rereader, Protocol):
     """All that handlers ask of the database."""
 
 
-class WholeLocation(Location, Schedule, Sightings, Protocol):
+class WholeLocation(Location, Schedule, Sightings, OfflineReasons, Protocol):
     """All that handlers ask of the location service."""
 
     async def everybody(self) -> list[str]:
@@ -107,6 +114,8 @@ class Options:
     """Begins the name of every session at the media relay."""
     loop_key: bytes
     ping_key: bytes
+    watch_key: bytes
+    """Makes the ids of calls in the documents of lamps; the same on all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ class Outside:
     calls: Calls
     people: WholePeople
     waiting: Waiting
+    subscriptions: Subscriptions
     media: Media
     access: Access
     authenticator: Authenticator
@@ -162,6 +172,7 @@ class Handlers:
     reach: Reach
     senders: Senders
     node_relay: NodeRelay
+    notifier: Notifier
 
 
 def build(outside: Outside, options: Options) -> Handlers:
@@ -175,6 +186,7 @@ def build(outside: Outside, options: Options) -> Handlers:
 
     def left(flow: Flow, phone: str, replaced: bool) -> None:
         calls.left(flow, phone, replaced=replaced, tell=ways.has_neighbours)
+        notifier.left(phone, process, flow.id)
 
     def bound(phone: Phone, stands: Snapshot) -> None:
         """Handle changed bindings of a phone.
@@ -290,13 +302,39 @@ def build(outside: Outside, options: Options) -> Handlers:
         may_come=outside.access.may_come,
     )
     node_relay = NodeRelay(forwarder, calls.lifetimes, clock)
+    own_dialogs = OwnDialogs(reach, senders, outside.network, location, clock)
+    watching = Watching(
+        directory,
+        location,
+        location,
+        outside.people,
+        Board(outside.calls),
+        clock,
+        key=options.watch_key,
+    )
+    notifier = Notifier(
+        outside.subscriptions, watching, own_dialogs, outside.codec, clock, metrics, process=process
+    )
+    subscribing = Subscribing(
+        outside.subscriptions,
+        notifier,
+        watching,
+        own_dialogs,
+        directory,
+        outside.codec,
+        clock,
+        is_service=outside.hosts.is_service,
+        may_come=outside.access.may_come,
+        new_id=outside.new_id,
+        salt=outside.salt,
+    )
     dispatch = Dispatch(
         outside.authenticator,
         checks,
         directory,
         digest_check,
         gatekeeper,
-        Services(registrar, calling),
+        Services(registrar, calling, subscribing),
         dialogs,
         node_relay,
         flows,
@@ -318,4 +356,5 @@ def build(outside: Outside, options: Options) -> Handlers:
         reach,
         senders,
         node_relay,
+        notifier,
     )

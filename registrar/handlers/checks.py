@@ -10,7 +10,7 @@ from registrar.errors import MalformedMessage
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Authenticator, Claim
 from registrar.rules.destination import dialled_word
-from registrar.rules.tokens import RelayPermit, RouteToken, TokenCodec
+from registrar.rules.tokens import RelayPermit, RouteToken, SubscriptionToken, TokenCodec
 from registrar.sip import Request, first, parse_name_addr, pieces, split
 
 from .answers import NO_SUCH_CALL, OUT_OF_HOPS, Answer
@@ -28,8 +28,8 @@ class Silence:
     """The result for a request that gets no answer."""
 
 
-Verdict = Claim | RouteToken | RelayPermit
-"""What must be verified next: a digest, a call token, or a permit for another node."""
+Verdict = Claim | RouteToken | RelayPermit | SubscriptionToken
+"""What must be verified next: a digest, a token of a call or subscription, or a permit for another node."""
 
 
 class StatelessChecks:
@@ -61,7 +61,8 @@ class StatelessChecks:
         row = outside(request)
         refused = self._refused(request, row.method if row is not None else None)
         if refused is not None:
-            return refused
+            subscription = self._subscription(request) if refused is NO_SUCH_CALL else None
+            return subscription or refused
         if row is None or not row.method.challenge:
             return CAPABILITIES
         claim = self._authenticator.claim(request, flow.remote_ip)
@@ -120,6 +121,13 @@ class StatelessChecks:
             if route is not None:
                 return route
         return None
+
+    def _subscription(self, request: Request) -> SubscriptionToken | None:
+        """Return the content of our token in the Request-URI, or None: our Contact leads back to us."""
+        user = request.uri.user
+        if user is None or request.to.tag is None:
+            return None
+        return self._codec.read_subscription(user, request.call_id)
 
     def _refused(self, request: Request, method: Method | None) -> Answer | None:
         """Return the answer that refuses a request outside a dialog; `method` is None if it has no row."""

@@ -5,7 +5,7 @@ from registrar.metrics import Metrics
 from registrar.model import Phone
 from registrar.ports import Clock, Directory
 from registrar.rules.auth import Authenticator, Claim
-from registrar.rules.tokens import RelayPermit, RouteToken
+from registrar.rules.tokens import RelayPermit, RouteToken, SubscriptionToken
 
 from .admission import Admitted, Challenge, Gatekeeper, Noted, Step
 from .answers import BUSY, NOT_ITS_PHONE
@@ -55,6 +55,12 @@ class Dispatch:
         request.method = inside(request.request.method)
         if isinstance(verdict, RelayPermit):
             await self._node_relay.relay(request, verdict)
+        elif isinstance(verdict, SubscriptionToken):
+            subscribing = self._services.subscribing
+            if not await subscribing.serve(request, verdict):
+                sender = await self._prove(request)
+                if sender is not None:
+                    await subscribing.go_on(request, verdict, sender)
         elif not await self._dialogs.serve(request, verdict):
             await self._serve_inside(request, verdict)
 
@@ -75,18 +81,22 @@ class Dispatch:
 
         It came by a new connection, or a NAT gave it another port.
         """
-        claim = self._authenticator.claim(request.request, request.flow.remote_ip)
-        if claim is None:
-            self._challenge(request, stale=False)
-            return
-        phone = await self._authenticate(request, claim)
-        if phone is None:
-            return
-        admitted = await self._admit(request, phone, claim, Noted(request.method, request.flow))
+        admitted = await self._prove(request)
         if admitted is not None and admitted.id == route.sender:
             await self._dialogs.go_on(request, route, admitted)
         elif admitted is not None:
             request.reply(NOT_ITS_PHONE)
+
+    async def _prove(self, request: ServerRequest) -> Phone | None:
+        """Return the phone whose digest a request of a dialog has, or None if the request is answered."""
+        claim = self._authenticator.claim(request.request, request.flow.remote_ip)
+        if claim is None:
+            self._challenge(request, stale=False)
+            return None
+        phone = await self._authenticate(request, claim)
+        if phone is None:
+            return None
+        return await self._admit(request, phone, claim, Noted(request.method, request.flow))
 
     async def _authenticate(self, request: ServerRequest, claim: Claim) -> Phone | None:
         """Return the phone whose digest is right, or None if the request is answered."""

@@ -64,6 +64,8 @@ class Method:
     """Whether it ends the dialog."""
     notifies: bool = False
     """Whether it may end a subscription by its Subscription-State (RFC 6665)."""
+    subscribes: bool = False
+    """Whether it begins or refreshes a subscription (RFC 6665)."""
     is_invite: bool = False
     trickles: bool = False
     """Whether it may carry ICE candidates (RFC 8840)."""

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from registrar.model import Phone
+from registrar.rules.subscriptions import ALLOW_EVENTS
 from registrar.sip import Request
 
 from .admission import Noted, Step
 from .answers import NO_EVENTS, Answer
 from .calls.calling import Calling
+from .events.subscribing import Subscribing
 from .method import OTHER, Method, RequestUri, Tags
 from .network import ServerRequest
 from .registration.register import Registrar
@@ -24,6 +26,7 @@ class Services(NamedTuple):
 
     registrar: Registrar
     calling: Calling
+    subscribing: Subscribing
 
 
 class Row(NamedTuple):
@@ -55,6 +58,10 @@ async def _route(services: Services, request: ServerRequest, phone: Phone) -> No
     await services.calling.route(request, phone)
 
 
+async def _subscribe(services: Services, request: ServerRequest, phone: Phone) -> None:
+    await services.subscribing.subscribe(request, phone)
+
+
 async def _no_events(_services: Services, request: ServerRequest, _phone: Phone) -> None:
     """Refuse a publication: no event package is served here (RFC 3903 section 6)."""
     request.reply(NO_EVENTS)
@@ -77,7 +84,7 @@ TABLE: Final = (
         _route,
     ),
     Row(replace(REQUEST, name="MESSAGE", needs_contact=False), _route),
-    Row(replace(REQUEST, name="SUBSCRIBE", records_route=True), _route),
+    Row(replace(REQUEST, name="SUBSCRIBE", tags=Tags.ALL, subscribes=True), _subscribe),
     Row(replace(REQUEST, name="REFER", records_route=True), _route),
     Row(replace(REQUEST, name="PUBLISH", needs_number=False, needs_contact=False), _no_events),
     Row(replace(IN_DIALOG, name="ACK", describes=True, is_answered=False, ends=True)),
@@ -89,7 +96,7 @@ TABLE: Final = (
     Row(replace(IN_DIALOG, name="NOTIFY", notifies=True)),
     Row(replace(REQUEST_IN_DIALOG, name="INVITE", describes=True, supports=("timer",), is_invite=True)),
     Row(replace(REQUEST_IN_DIALOG, name="MESSAGE")),
-    Row(replace(REQUEST_IN_DIALOG, name="SUBSCRIBE")),
+    Row(replace(REQUEST_IN_DIALOG, name="SUBSCRIBE", subscribes=True)),
     Row(replace(REQUEST_IN_DIALOG, name="REFER")),
     Row(replace(REQUEST_IN_DIALOG, name="PUBLISH", needs_number=False)),
     Row(replace(IN_DIALOG, name="REGISTER", is_hop_by_hop=True)),
@@ -111,7 +118,13 @@ SUPPORTED: Final = tuple(dict.fromkeys(tag for row in TABLE for tag in row.metho
 """Option tags that may be required of this service; Path is refused until edge proxies are supported."""
 ALLOW: Final = ("Allow", ", ".join(_SERVED))
 CAPABILITIES: Final = Answer(
-    200, headers=(ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
+    200,
+    headers=(
+        ALLOW,
+        ("Accept", "application/sdp"),
+        ("Supported", ", ".join(SUPPORTED)),
+        ("Allow-Events", ALLOW_EVENTS),  # RFC 6665 section 4.4.4
+    ),
 )
 """The answer to OPTIONS: the capabilities of this service (RFC 3261 section 11.2)."""
 

@@ -145,6 +145,13 @@ class RelayPermit:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionToken:
+    """A subscription at this service: the user part of our Contact in its dialog."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DialogHandle:
     """The data to send a request to one party for the other. It is stored with the call, to end it."""
 
@@ -255,6 +262,15 @@ class TokenCodec:
         if named != cseq or not -PERMIT_SECONDS <= now - issued < PERMIT_SECONDS:
             return None
         return RelayPermit(Target(phone, "", *place[:_PLACES]), caller, named, issued, token[:MARK])
+
+    def subscription(self, id: str, call_id: str) -> str:
+        """Return the token of a subscription, for the user part of a URI. It is valid with this Call-ID."""
+        return "s" + _text(self._cipher.encrypt(id.encode(), [b"subscription", call_id.encode()]))
+
+    def read_subscription(self, token: str, call_id: str) -> SubscriptionToken | None:
+        """Return the subscription in the user part of a Request-URI, or None if it is not our token."""
+        found = self._read("s", b"subscription", token, call_id)
+        return SubscriptionToken(found.decode()) if found is not None else None
 
     def _read(self, prefix: str, kind: bytes, token: str, call_id: str) -> bytes | None:
         if not token.startswith(prefix) or len(token) > MAX_TOKEN:

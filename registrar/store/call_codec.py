@@ -42,6 +42,7 @@ def encode(call: Call) -> Fields:
                 *_private(call.callee),
                 call.caller.person,
                 call.callee.person,
+                *([True] if call.is_private else []),
             ]
         ),
     }
@@ -67,6 +68,7 @@ def decode(fields: Mapping[str, str]) -> Call:
         expires_at=expires_at,
         via=fields.get("via", ""),
         via_name=fields.get("viaName", ""),
+        is_private=rest[8:9] == [True],
     )
 
 

@@ -65,6 +65,11 @@ class MemoryCalls:
         there = self.there
         return [there.get(id) for id in ids]
 
+    async def of_customer(self, customer: str) -> list[Call]:
+        """See ports.Calls."""
+        self._ask()
+        return [call for call in self.there.values() if call.customer == customer]
+
     async def of_process(self, process: Process) -> list[Call]:
         """See ports.Calls."""
         self._ask()

@@ -38,7 +38,7 @@ class Untold:
 class RedisCalls:
     """Calls in Redis; implements ports.Calls.
 
-    Only `load`, `of_process`, `claim` and `mend` raise: Redis may be away.
+    Only `load`, `of_customer`, `of_process`, `claim` and `mend` raise: Redis may be away.
     """
 
     def __init__(self, wire: Wire, clock: Clock, process: Process) -> None:
@@ -87,6 +87,13 @@ class RedisCalls:
             answers = await asyncio.gather(*[self._wire.send("HGETALL", keys.call(id)) for id in chunk])
             found += [_decode(id, answer) for id, answer in zip(chunk, answers, strict=True)]
         return found
+
+    async def of_customer(self, customer: str) -> list[Call]:
+        """See ports.Calls. The list may name calls that are gone."""
+        end = f"({self._clock():.3f}"
+        found = await self._wire.send("ZRANGE", keys.calls(customer), end, "+inf", "BYSCORE")
+        calls = await self.load([id.decode(errors="replace") for id in found])
+        return [call for call in calls if call is not None]
 
     async def of_process(self, process: Process) -> list[Call]:
         """See ports.Calls. Calls that are listed but gone are removed from the list."""

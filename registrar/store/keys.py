@@ -13,13 +13,13 @@ SHARDS: Final = 64
 EVENTS: Final = "registrar:events"
 CHANGED: Final = "registrar:changed"
 NODES: Final = "registrar:nodes"
+PERSON_NEWS: Final = "registrar:person-news"
+"""What changed for a person: it is free, or has changed a wish."""
 HANGUP: Final = "registrar:hangup"
 CALL_NEWS: Final = "registrar:call-news"
 """What a node tells the node that has a call; for no other reader."""
 CALLS: Final = "registrar:calls"
 """All customers' calls, in the format that `calls` has for one customer."""
-PERSON_NEWS: Final = "registrar:person-news"
-"""Changes of what people are doing and want, for all nodes."""
 GUESSES: Final = "registrar:guesses"
 """Holds that a process has begun, told to the other processes; for no other reader."""
 WEAK: Final = "registrar:weak-passwords"
@@ -31,6 +31,8 @@ STATUS_SECONDS: Final = 30 * 86_400
 EVENTS_LENGTH: Final = 100_000
 CALL_SECONDS: Final = 90
 """How long a call is kept after the last update from its process."""
+SUBSCRIPTION_GRACE_SECONDS: Final = 60
+"""How long a subscription is kept after it has expired."""
 
 
 def status(phone: str) -> str:
@@ -82,6 +84,21 @@ def calls(customer: str) -> str:
 def node_calls(process: Process) -> str:
     """Return the key of the calls of one process."""
     return f"registrar:node-calls:{process.node}:{process.generation}"
+
+
+def subscription(id: str) -> str:
+    """Return the key of one subscription of a phone at this service."""
+    return f"registrar:sub:{id}"
+
+
+def watch(target: str) -> str:
+    """Return the key of the list of a target's subscriptions."""
+    return "registrar:watch:{" + target + "}"
+
+
+def node_subscriptions(process: Process) -> str:
+    """Return the key of the set of subscriptions whose NOTIFYs one process sends."""
+    return f"registrar:node-subs:{process.node}:{process.generation}"
 
 
 def wrong(kind: str, source: str) -> str:

@@ -8,7 +8,7 @@ from registrar.ports import Clock, Due, Sighting
 
 
 class MemoryLocation:
-    """Location service in memory; implements ports.Location, ports.Schedule and ports.Sightings.
+    """Location service in memory; implements ports.Location, Schedule, Sightings and OfflineReasons.
 
     Set `away` to make it fail like a store that is down.
     """
@@ -43,6 +43,11 @@ class MemoryLocation:
         for binding in update.after.bindings:
             self.index[phone] = min(self.index.get(phone, binding.expires_at), binding.expires_at)
         return None
+
+    async def offline_reasons(self, phones: Sequence[str]) -> list[str]:
+        """See ports.OfflineReasons."""
+        self._ask()
+        return [self.status.get(phone, {}).get("reason", "") for phone in phones]
 
     def promise(self, phone: str, update: Update) -> None:
         """See ports.Location."""

@@ -62,7 +62,10 @@ MEND_TRIES: Final = 3
 
 
 class RedisLocation:
-    """Location service over one connection; implements ports.Location, ports.Schedule and ports.Sightings."""
+    """Location service over one connection.
+
+    Implements ports.Location, ports.Schedule, ports.Sightings and ports.OfflineReasons.
+    """
 
     def __init__(self, url: str, clock: Clock, process: Process = NO_PROCESS) -> None:
         """Create the service. `process` is this process, which owns the connections here."""
@@ -143,6 +146,13 @@ class RedisLocation:
         """See ports.Sightings."""
         answers = await asyncio.gather(*map(self._seen, sightings))
         return [answer == 1 for answer in answers]
+
+    # ports.OfflineReasons
+
+    async def offline_reasons(self, phones: Sequence[str]) -> list[str]:
+        """See ports.OfflineReasons."""
+        asked = [self.wire.send("HGET", keys.status(phone), "reason") for phone in phones]
+        return [(answer or b"").decode(errors="replace") for answer in await asyncio.gather(*asked)]
 
     # Starts, losses and returns
 

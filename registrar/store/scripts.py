@@ -289,6 +289,27 @@ if redis.call('ZSCORE', KEYS[1], ARGV[1]) then redis.call('HSET', KEYS[2], ARGV[
 return 1
 """)
 
+SUBSCRIBE: Final = Script("""
+-- KEYS subscription
+-- ARGV CSeq number, version, end, words ...
+-- CSeq number and version never fall
+local known = redis.call('HMGET', KEYS[1], 'cseq', 'version')
+local cseq = math.max(tonumber(known[1] or 0), tonumber(ARGV[1]))
+local version = math.max(tonumber(known[2] or 0), tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'cseq', cseq, 'version', version, unpack(ARGV, 4))
+redis.call('EXPIREAT', KEYS[1], ARGV[3])
+return {cseq, version}
+""")
+
+NOTIFY: Final = Script("""
+-- KEYS subscription
+-- ARGV node, generation
+-- answers the next CSeq number and version, or nothing if the subscription is gone or of another process
+local owner = redis.call('HMGET', KEYS[1], 'node', 'generation')
+if owner[1] ~= ARGV[1] or owner[2] ~= ARGV[2] then return {} end
+return {redis.call('HINCRBY', KEYS[1], 'cseq', 1), redis.call('HINCRBY', KEYS[1], 'version', 1)}
+""")
+
 ALL: Final = (
     COMMIT,
     PUBLISHED,
@@ -307,4 +328,6 @@ ALL: Final = (
     STATE,
     ENTER,
     MOVE,
+    SUBSCRIBE,
+    NOTIFY,
 )

@@ -49,6 +49,7 @@ class Calls(Protocol):
     def answered(self, call: Call) -> None: ...
     def ended(self, call: Call, ending: Ending) -> None: ...
     async def load(self, ids: Sequence[str]) -> list[Call | None]: ...
+    async def of_customer(self, customer: str) -> list[Call]: ...
     async def of_process(self, process: Process) -> list[Call]: ...
     async def claim(self, call: Call) -> bool: ...
 
@@ -152,6 +153,20 @@ async def test_a_call_is_written_answered_and_gone(store: Store, clock: Hands) -
     assert {event["call"] for event in events} == {ID}
     assert {event["customer"] for event in events} == {CUSTOMER}
     assert (events[2]["reason"], events[2]["by"], events[2]["talkSeconds"]) == ("hung-up", "200", "3.000")
+
+
+async def test_the_calls_of_a_customer(store: Store, clock: Hands) -> None:
+    first, second = call(clock), call(clock, OTHER, is_private=True)
+    store.one.started(first)
+    store.one.started(second)
+    store.one.started(call(clock, "ef" * 16, customer="d" * 24))
+    assert await store.one.load([ID]) == [first]
+    found = sorted(await store.other.of_customer(CUSTOMER), key=lambda one: one.id)
+    assert found == [first, second]
+    store.one.ended(first, Ending(Cause.HUNG_UP, clock.now))
+    assert await store.one.load([ID]) == [None]
+    assert await store.other.of_customer(CUSTOMER) == [second]
+    assert await store.other.of_customer("e" * 24) == []
 
 
 async def test_to_put_a_call_again_is_no_event(store: Store, clock: Hands) -> None:

@@ -132,6 +132,7 @@ class NewDialogRequest:
             process=calls.process,
             via=self._via.number if self._via is not None else "",
             via_name=self._via.name if self._via is not None else "",
+            is_private=self._is_private,
         )
         handle = DialogHandle(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._incoming.flow.transport != "udp"

@@ -184,6 +184,7 @@ def test_options_are_told_what_is_served() -> None:
         "Allow": ", ".join(SERVED),
         "Accept": "application/sdp",
         "Supported": "outbound, timer",
+        "Allow-Events": "dialog, presence, message-summary, refer",
     }
 
 

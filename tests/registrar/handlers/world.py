@@ -48,6 +48,7 @@ from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.media_none import NoMedia
 from registrar.store.people_memory import MemoryPeople
+from registrar.store.subscriptions_memory import MemorySubscriptions
 from registrar.store.waiting_memory import MemoryWaiting
 from registrar.transaction import Key, TableFull
 
@@ -384,9 +385,12 @@ class World:
         media: Media | None = None,
         policy: MediaPolicy = MediaPolicy.AUTO,
         ring_seconds: float = 185.0,
+        people: "People | None" = None,
+        persons: MemoryPeople | None = None,
     ) -> None:
+        """`people`: the directory, if it is not simply that of `phones`; `persons`: what they are doing."""
         self.clock: Hands = beside.clock if beside else Hands()
-        self.people: People = beside.people if beside else People(*(phones or (phone(),)))
+        self.people: People = beside.people if beside else people or People(*(phones or (phone(),)))
         self.location: Contested = beside.location if beside else Contested(self.clock)
         self.metrics = Metrics()
         self.country: Callable[[str], str | None] = COUNTRIES.get
@@ -413,12 +417,15 @@ class World:
         self.store = MemoryCalls(self.clock, process)
         self.dead: set[Process] = beside.dead if beside else set()
         """The processes whose lease is gone."""
-        self.doing = MemoryPeople(self.clock, process, lambda other: other not in self.dead)
+        self.doing = persons or MemoryPeople(self.clock, process, lambda other: other not in self.dead)
         self.waiting = MemoryWaiting(self.clock, process, lambda other: other not in self.dead)
         if beside is not None:
             self.store.share(beside.store)
             self.doing.share(beside.doing)
             self.waiting.share(beside.waiting)
+        self.subscriptions = MemorySubscriptions(self.clock)
+        if beside is not None:
+            self.subscriptions.share(beside.subscriptions)
         serial = count(ord(node) << 32)  # no two nodes draw the same
         numbers = count(1)
         self.outside = Outside(
@@ -432,6 +439,7 @@ class World:
             calls=self.store,
             people=self.doing,
             waiting=self.waiting,
+            subscriptions=self.subscriptions,
             media=media or NoMedia(),
             access=self.access,
             authenticator=self.authenticator,
@@ -461,6 +469,7 @@ class World:
                 media_prefix="pre-",
                 loop_key=KEY,
                 ping_key=KEY,
+                watch_key=KEY,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (
@@ -481,6 +490,7 @@ class World:
             handlers.senders,
             handlers.node_relay,
         )
+        self.notifier = handlers.notifier
         self.bound: list[tuple[str, Snapshot]] = []
         """What was said of whose bindings."""
         handled = self.pings.bound

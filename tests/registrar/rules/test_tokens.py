@@ -19,6 +19,7 @@ from registrar.rules.tokens import (
     DialogHandle,
     RelayPermit,
     RouteToken,
+    SubscriptionToken,
     Target,
     TokenCodec,
     dump_handle,
@@ -244,6 +245,17 @@ def read_permit(token: str) -> RelayPermit:
     found = TokenCodec(KEY).read_permit(token, "id", "2 BYE", NOW)
     assert found is not None
     return found
+
+
+def test_a_subscription_is_named_by_a_token_of_its_call() -> None:
+    codec = TokenCodec(KEY)
+    token = codec.subscription("ab" * 16, "id")
+    assert codec.read_subscription(token, "id") == SubscriptionToken("ab" * 16)
+    assert TokenCodec(bytes(64)).read_subscription(token, "id") is None
+    for other in ("r" + token[1:], token[:-2], token + "AA", "", "201"):
+        assert codec.read_subscription(other, "id") is None
+    assert codec.read_subscription(token, "another") is None
+    assert codec.read_route("r" + token[1:], "id") is None
 
 
 def test_the_way_to_a_binding() -> None:

@@ -137,6 +137,7 @@ ABOUT = {
     "callId": "dialog-1@phone",
     "caller": "200",
     "callee": "201",
+    "via": "600",
 }
 
 

@@ -95,7 +95,7 @@ async def test_whom_a_word_reaches(user: str) -> None:
         pytest.param(f"sip:201@{DOMAIN};gr=nonsense", 404, id="a device that is none"),
     ],
 )
-@pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "SUBSCRIBE", "REFER"])
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "REFER"])
 async def test_whom_it_does_not(uri: str, status: int, method: str) -> None:
     world = world_of()
     incoming = await (await Handset(world, ANN).register()).call(uri, method)
@@ -283,7 +283,7 @@ async def test_session_timers_are_asked_for() -> None:
     assert incoming.responses[0].headers.get("require") == "timer"
 
 
-@pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REFER", "MESSAGE"])
+@pytest.mark.parametrize("method", ["INVITE", "REFER", "MESSAGE"])
 async def test_what_makes_a_dialog_is_recorded(method: str) -> None:
     world = world_of()
     _, bob, incoming, sent = await pair(world, method=method)

@@ -432,16 +432,23 @@ async def test_a_new_address_of_a_party_is_learnt() -> None:
     assert sent.request.target == "sip:moved@10.0.0.9:5062"
 
 
-async def test_a_subscription_of_one_phone_at_another_is_a_dialog_too() -> None:
+async def test_a_refer_makes_a_subscription_of_one_phone_at_another() -> None:
+    """RFC 3515: what we serve ourselves are the other packages."""
     world = world_of()
-    ann, bob, incoming, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
+    ann, bob, incoming, sent = await pair(world, method="REFER", more=("Refer-To: <sip:202@acme.test>",))
     his = await bob.take(sent)
-    notified = await his.send("NOTIFY", "Event: presence")
+    notified = await his.send("NOTIFY", "Event: refer")
     (sent,) = world.wire.take()
     assert (sent.request.method, sent.flow) == ("NOTIFY", ann.flow)
     await ann.reply(sent, 200)
     assert notified.statuses == [200]
     assert incoming.statuses == [200]
+    hers = ann.dialog(incoming)
+    refreshed = await hers.send("SUBSCRIBE", "Event: refer", "Expires: 60")
+    (sent,) = world.wire.take()
+    assert (sent.request.method, sent.flow) == ("SUBSCRIBE", bob.flow)
+    await bob.reply(sent, 200)
+    assert refreshed.statuses == [200]
 
 
 async def test_a_refresh_of_the_session_is_noted() -> None:

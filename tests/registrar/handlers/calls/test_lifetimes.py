@@ -103,8 +103,8 @@ async def test_without_redis_a_token_is_good() -> None:
 
 
 async def subscribed(world: World) -> tuple[Dialog, Dialog]:
-    """Ann has subscribed at Bob's."""
-    ann, bob, incoming, sent = await pair(world, method="SUBSCRIBE", more=("Event: presence",))
+    """Ann is told by Bob what becomes of her REFER."""
+    ann, bob, incoming, sent = await pair(world, method="REFER", more=("Refer-To: <sip:202@acme.test>",))
     his = await bob.take(sent)
     return ann.dialog(incoming), his
 
@@ -113,7 +113,7 @@ async def test_a_subscription_ends_with_its_last_notification() -> None:
     world = world_of()
     hers, his = await subscribed(world)
     for state, after in (("active;expires=600", False), ("terminated;reason=timeout", True)):
-        await his.send("NOTIFY", "Event: presence", f"Subscription-State: {state}")
+        await his.send("NOTIFY", "Event: refer", f"Subscription-State: {state}")
         world.wire.take()
         world.clock.now += AFTERLIFE_SECONDS
         assert [await is_over(world, side) for side in (hers, his)] == [after, after]

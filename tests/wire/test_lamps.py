@@ -1,0 +1,198 @@
+"""Lamps: phones on two nodes watch others, who are called; a node is restarted, a phone goes away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import pytest
+
+from tests.peers.redis import RedisServer
+from tests.peers.watching import Lamp, Notify, WatchingPhone
+from tests.wire.callers import Callers, Extension, eventually
+from tests.wire.conftest import Report
+from tests.wire.need import need
+from tests.wire.site import Handset, Site
+
+pytestmark = pytest.mark.wire
+
+TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
+PACE_SECONDS: Final = 1.1
+"""One NOTIFY a second is the most that a subscriber gets."""
+ACQUAINTED_SECONDS: Final = 1.0
+ENDED_SECONDS: Final = 20.0
+"""A phone whose connection closed has 10 s to come back."""
+TAKEN_OVER_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Both of them, and the phones of one test."""
+
+    a: Site
+    b: Site
+    callers: Callers
+
+    async def watcher(self, transport: str, site: Site, handset: Handset | None = None) -> WatchingPhone:
+        """A phone with lamps that is registered."""
+        account = (handset or self.callers.extension().handset).account
+        phone = await WatchingPhone.open(account, site.listeners[transport], transport)
+        answer = await phone.register()
+        assert answer.status == 200, answer
+        return phone
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
+    """Two processes over one Redis and one database."""
+    need("redis-server", "redis-cli")
+    folder = tmp_path_factory.mktemp("lamps")
+    with RedisServer(folder / "redis") as redis:
+        settings: dict[str, Any] = {"data_dir": str(folder / "data"), "redis_url": redis.url}
+        first = Site(folder / "a", transports=TRANSPORTS, **settings)
+        with first as a, Site(folder / "b", tenant=a.demo(), transports=TRANSPORTS, **settings) as b:
+            time.sleep(ACQUAINTED_SECONDS)
+            yield a, b
+
+
+@pytest.fixture
+async def nodes(sites: tuple[Site, Site]) -> AsyncIterator[Nodes]:
+    a, b = sites
+    async with Callers(b) as callers:
+        yield Nodes(a, b, callers)
+
+
+def rising(told: list[Notify]) -> bool:
+    """Whether CSeq and version only rise."""
+    numbers = [(one.cseq, one.version) for one in told if one.message.body]
+    return all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(numbers))
+
+
+async def a_call(nodes: Nodes, lamp: Lamp, called: Extension, report: Report | None = None) -> None:
+    """Somebody calls, it rings, is answered and ends; the lamp shows each state."""
+    bob = await nodes.callers.phone(called.handset, "udp", site=nodes.b)
+    cat = await nodes.callers.phone(nodes.callers.extension().handset, "tcp", site=nodes.b)
+    await lamp.shows("terminated")
+    steps: list[tuple[str, float]] = []
+
+    async def shown(line: str, began: float) -> None:
+        steps.append((line, (await lamp.shows(line)).at - began))
+        await asyncio.sleep(PACE_SECONDS)
+
+    await asyncio.sleep(PACE_SECONDS)
+    began = time.monotonic()
+    outgoing = await cat.call(called.number)
+    incoming = await bob.incoming()
+    incoming.ring()
+    await outgoing.provisional(180)
+    await shown("early", began)
+    began = time.monotonic()
+    incoming.answer()
+    await outgoing.answered()
+    await incoming.acknowledged()
+    await shown("confirmed", began)
+    began = time.monotonic()
+    assert (await outgoing.bye()).status == 200
+    await shown("terminated", began)
+    if report is not None:
+        report(
+            f"lamp over {lamp.phone.line.transport}: " + ", ".join(f"{s} {1000 * t:.0f} ms" for s, t in steps)
+        )
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "wss"])
+async def test_the_states_of_a_call_come_in_order(nodes: Nodes, transport: str, report: Report) -> None:
+    called = nodes.callers.extension()
+    async with await nodes.watcher(transport, nodes.a) as phone:
+        lamp = await phone.watch(called.number)
+        await a_call(nodes, lamp, called, report)
+        assert [one.line for one in lamp.told] == ["terminated", "early", "confirmed", "terminated"]
+        assert [one.version for one in lamp.told] == [1, 2, 3, 4]
+        assert [one.cseq for one in lamp.told] == [1, 2, 3, 4]
+        assert (await lamp.ask(0)).status == 200
+        last = await lamp.until(lambda one: one.state.startswith("terminated"), "the last one")
+        assert (last.state, last.cseq) == ("terminated;reason=timeout", 5)
+        assert (await lamp.ask()).status == 481
+
+
+async def test_a_refresh_may_come_to_another_node(nodes: Nodes) -> None:
+    called = nodes.callers.extension()
+    watcher = nodes.callers.extension().handset
+    async with await nodes.watcher("udp", nodes.a, watcher) as phone:
+        lamp = await phone.watch(called.number)
+        await lamp.shows("terminated")
+        async with await nodes.watcher("tcp", nodes.b, watcher) as moved:
+            moved.lamps.append(lamp)
+            assert (await lamp.ask(phone=moved)).status == 200
+            await lamp.until(lambda one: one.cseq > 1_000, "from the other node")
+            await a_call(nodes, lamp, called)
+            assert rising(lamp.told)
+            assert (await lamp.ask(0, phone=moved)).status == 200
+
+
+async def test_presence_and_the_other_packages(nodes: Nodes) -> None:
+    called = nodes.callers.extension()
+    async with await nodes.watcher("tcp", nodes.a) as phone:
+        lamp = await phone.watch(called.number, "presence")
+        first = await lamp.until(lambda one: b"closed" in one.message.body, "offline")
+        assert b"<note>Offline: never registered</note>" in first.message.body
+        await asyncio.sleep(PACE_SECONDS)
+        bob = await nodes.callers.phone(called.handset, "tcp", site=nodes.b)
+        await lamp.until(lambda one: b"<basic>open</basic>" in one.message.body, "online")
+        await asyncio.sleep(PACE_SECONDS)
+        assert (await bob.register(0)).status == 200
+        gone = await lamp.until(lambda one: b"closed" in one.message.body, "offline again")
+        assert b"<note>Offline: unregistered</note>" in gone.message.body
+        other = await phone.lamp(called.number, "conference").ask()
+        assert (other.status, other.header("allow-events")) == (
+            489,
+            "dialog, presence, message-summary, refer",
+        )
+        assert (await phone.lamp("2999").ask()).status == 404
+        assert (await phone.lamp(called.number, "message-summary").ask()).status == 403
+
+
+async def test_a_fetch_is_answered_once(nodes: Nodes) -> None:
+    called = nodes.callers.extension()
+    async with await nodes.watcher("udp", nodes.a) as phone:
+        lamp = phone.lamp(called.number)
+        assert (await lamp.ask(0)).header("expires") == "0"
+        only = await lamp.until(lambda one: True, "the only one")
+        assert (only.state, only.line) == ("terminated;reason=timeout", "terminated")
+
+
+async def test_a_closed_connection_ends_a_subscription(nodes: Nodes) -> None:
+    called = nodes.callers.extension()
+    async with await nodes.watcher("tcp", nodes.a) as phone:
+        lamp = await phone.watch(called.number)
+        await lamp.shows("terminated")
+        assert is_stored(nodes.b, lamp)
+    await eventually(lambda: not is_stored(nodes.b, lamp), "it is ended", ENDED_SECONDS)
+
+
+def is_stored(site: Site, lamp: Lamp) -> bool:
+    """Whether Redis has the subscription."""
+    found = [site.redis("hget", key, "callId") for key in site.redis("keys", "registrar:sub:*")]
+    return lamp.caller.call_id in found
+
+
+async def test_in_the_end_a_node_is_restarted_and_numbers_rise(nodes: Nodes, report: Report) -> None:
+    called = nodes.callers.extension()
+    async with await nodes.watcher("udp", nodes.a) as phone:
+        lamp = await phone.watch(called.number)
+        await a_call(nodes, lamp, called)
+        before = lamp.told[-1]
+        began = time.monotonic()
+        nodes.a.kill9()
+        nodes.a.start()
+        again = await lamp.until(lambda one: one.cseq >= before.cseq + 1_000, "after", TAKEN_OVER_SECONDS)
+        report(f"a restarted node sent its first NOTIFY after {again.at - began:.2f} s")
+        await a_call(nodes, lamp, called)
+        assert (await lamp.ask()).status == 200
+        await lamp.until(lambda one: one.version > again.version + 3, "the refresh")
+        assert rising(lamp.told)
+        assert [one.line for one in lamp.told if one.cseq < again.cseq] == [
+            "terminated", "early", "confirmed", "terminated",
+        ]  # fmt: skip
