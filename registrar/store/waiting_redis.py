@@ -74,10 +74,11 @@ class RedisWaiting:
 
     async def waiters(self, place: str) -> list[Waiter]:
         """See ports.Waiting."""
-        rows, told = await asyncio.gather(
+        asked = [
             self._wire.send("ZRANGE", keys.waiting(place), 0, -1, "WITHSCORES"),
             self._wire.send("HGETALL", keys.stages(place)),
-        )
+        ]
+        rows, told = await asyncio.gather(*asked)
         stages = dict(zip(told[::2], told[1::2], strict=True))
         found, dead = [], []
         for member, score in zip(rows[::2], rows[1::2], strict=True):

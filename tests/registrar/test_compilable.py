@@ -76,3 +76,14 @@ def test_no_item_of_a_container_is_known_by_its_identity(path: str) -> None:
             sides = [node.left, node.comparators[0]]
             taken_out = any(isinstance(side, ast.Subscript) for side in sides)
             assert not taken_out or any(map(singleton, sides)), f"{path}:{node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", compiled())
+def test_no_names_are_given_to_the_results_of_separate_awaitables(path: str) -> None:
+    """To a type checker `gather(a, b)` returns a tuple: compiled, the list that comes is refused."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Await):
+            call = node.value.value
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "asyncio.gather":
+                starred = [isinstance(argument, ast.Starred) for argument in call.args]
+                assert starred == [True], f"{path}:{node.lineno}: {ast.unparse(node)}"
