@@ -154,7 +154,7 @@ def _sip_settings(installation: Installation) -> SipSettings:
         redis_url=installation.redis_url,
         ping_seconds=settings.ping_seconds,
         ring_seconds=settings.ring_seconds,
-        patience=Patience(settings.group_seconds, settings.wait_seconds),
+        patience=Patience(settings.group_seconds, settings.wait_seconds, settings.no_answer_seconds),
         wrap_up_seconds=settings.wrap_up_seconds,
         rtpengine=settings.rtpengine,
         media=settings.media,

@@ -35,6 +35,7 @@ from .calls.bridging import Bridge
 from .calls.calling import Calling
 from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
+from .calls.following import Followers
 from .calls.forwarding import Forwarder
 from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
@@ -287,8 +288,18 @@ def build(outside: Outside, options: Options) -> Handlers:
         node=process.node,
     )
     outside.people.on_news = lambda person, _what: hunts.news(person)
+    followers = Followers(
+        destinations,
+        outside.people,
+        forwarder,
+        hunts,
+        outside.start_task,
+        metrics,
+        seconds=options.patience.no_answer_seconds,
+        node=process.node,
+    )
     calling = Calling(
-        destinations, senders, forwarder, reach, bridge, calls, hunts, loop_key=options.loop_key
+        destinations, senders, forwarder, reach, bridge, calls, hunts, followers, loop_key=options.loop_key
     )
     dialogs = Dialogs(
         directory,

@@ -117,6 +117,18 @@ class Fork:
             not branch.abandoned and (branch.relayed or branch.status >= 300) for branch in self._branches
         )
 
+    def is_pending(self, number: int) -> bool:
+        """Return whether a branch has no final response yet."""
+        return not self._branches[number].status
+
+    def close(self) -> list[Step]:
+        """Note that no further branches come; return the best answer, if all have answered."""
+        self.is_open = False
+        if self._over or self.pending:
+            return []
+        self._over = True
+        return [self._best()]
+
     def has_heard(self, number: int) -> bool:
         """Return whether a response has arrived on a branch."""
         branch = self._branches[number]

@@ -29,6 +29,7 @@ from ..method import Method
 from ..network import ServerRequest
 from .bridging import Bridge
 from .destinations import Destinations
+from .following import Arrival, Followers, Journey
 from .forwarding import Forwarder
 from .hunting import Hunts
 from .new_dialog import NewDialogRequest
@@ -62,6 +63,7 @@ class Calling:
         bridge: Bridge,
         calls: CallTable,
         hunts: Hunts,
+        followers: Followers,
         *,
         loop_key: bytes,
     ) -> None:
@@ -73,6 +75,7 @@ class Calling:
         self._bridge = bridge
         self._calls = calls
         self._hunts = hunts
+        self._followers = followers
         self._loop_key = loop_key
 
     async def route(self, incoming: ServerRequest, caller: Phone) -> None:
@@ -83,28 +86,68 @@ class Calling:
         if refused is not None:
             incoming.reply(refused)
             return
+        journey = Journey()
         try:
             if await self._senders.has_long_contact(request, caller.id):
                 incoming.reply(CONTACT_TOO_LONG)
                 return
             here = self._senders.target(request, incoming.flow, caller.id)
-            callee, targets = await self._destinations.find(request, caller, here)
+            found = await self._arrive(incoming, caller, here, journey)
         except StoreUnavailable:
             incoming.reply(BUSY)
             return
-        is_secure = request.uri.scheme == SIPS
-        if isinstance(callee, Group | Queue):
-            await self._ring_at(incoming, caller, callee, here, mark)
-            return
-        if not isinstance(callee, Devices) or not targets:
-            incoming.reply(OFFLINE if isinstance(callee, Devices) else UNKNOWN)
-            return
-        targets = allowed(targets, self._reach.node, is_secure=is_secure)
+        if isinstance(found, Answer):
+            incoming.reply(found)
+        elif isinstance(found.destination, Devices):
+            rewriter = self._rewriter(incoming, caller, found.destination, here, mark)
+            await self._ring(incoming, caller, rewriter, found.destination, found, journey)
+        else:
+            await self._ring_at(incoming, caller, found.destination, here, mark)
+
+    async def _arrive(
+        self, incoming: ServerRequest, caller: Phone, here: Target, journey: Journey
+    ) -> Arrival | Answer:
+        """Return where a request goes, or the answer that ends it. Raises StoreUnavailable."""
+        found, targets = await self._destinations.find(incoming.request, caller, here)
+        if isinstance(found, Group | Queue):
+            return Arrival(found, [])
+        if not isinstance(found, Devices):
+            return UNKNOWN
+        if not incoming.method.is_invite or not found.person:
+            return self._allowed(incoming, Arrival(found, targets))
+        arrival = await self._followers.arrive(caller, found, targets, journey)
+        if isinstance(arrival, Arrival) and isinstance(arrival.destination, Devices):
+            return self._allowed(incoming, arrival)
+        return arrival
+
+    def _allowed(self, incoming: ServerRequest, arrival: Arrival) -> Arrival | Answer:
+        """Return the devices that the request may be sent to, or the answer if there is none."""
+        if not arrival.targets:
+            return OFFLINE
+        is_secure = incoming.request.uri.scheme == SIPS
+        targets = allowed(arrival.targets, self._reach.node, is_secure=is_secure)
         if not targets or (is_secure and incoming.flow.transport not in SECURE):
-            incoming.reply(NOT_SECURE)
+            return NOT_SECURE
+        return Arrival(arrival.destination, targets[:DEVICES], arrival.wishes)
+
+    async def _ring(
+        self,
+        incoming: ServerRequest,
+        caller: Phone,
+        rewriter: NewDialogRequest,
+        callee: Devices,
+        arrival: Arrival,
+        journey: Journey,
+    ) -> None:
+        """Forward a request to the devices of a person."""
+        targets, wishes = arrival.targets, arrival.wishes
+        if wishes.cfb or wishes.cfnr:
+            await self._followers.ring(incoming, rewriter, caller, callee, wishes, journey, targets)
             return
-        rewriter = self._rewriter(incoming, caller, callee, here, mark)
-        await self._forwarder.forward(incoming, rewriter, caller.id, targets[:DEVICES])
+        redirected = None
+        if incoming.method.is_invite:
+            redirected = self._followers.follows(incoming, rewriter, caller, callee, journey)
+        await self._forwarder.forward(incoming, rewriter, caller.id, targets, redirected=redirected)
 
     def _rewriter(
         self,

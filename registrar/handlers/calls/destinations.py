@@ -41,12 +41,21 @@ class Destinations:
         word = dialled_word(uri)
         if not word or (uri.is_sip and not self._is_here(uri.host_key, caller)):
             return NO_DESTINATION, []
+        return await self.dialled(caller, word, here)
+
+    async def dialled(self, caller: Phone, word: str, here: Target | None = None) -> Route:
+        """Return the destination of a word that a phone of the customer dials. Raises StoreUnavailable."""
         found = await self._dial_plan.called(caller.customer, word)
         if not isinstance(found, Devices):
             return found, []
         phones = [phone.id for phone in found.phones if phone.active]
         snapshots = await self._location.load(phones) if phones else []
         return found, devices(zip(phones, snapshots, strict=True), self._clock(), here)
+
+    def named_by(self, caller: Phone, response: Response) -> list[str]:
+        """Return the words that the Contacts of a 3xx dial, empty if one of them leads elsewhere."""
+        users = redirection.users(response, lambda host: self._is_here(host, caller))
+        return [user for user, _ in users or ()]
 
     async def redirected(self, caller: Phone, response: Response) -> tuple[tuple[str, str], ...]:
         """Return the Contact headers of a 3xx as `caller` may see them: numbers of its own customer.

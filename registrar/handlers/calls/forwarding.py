@@ -108,12 +108,14 @@ class Forwarder:
         devices: Sequence[Sequence[Target]],
         *,
         between_nodes: bool = False,
+        redirected: "Redirected | None" = None,
     ) -> None:
         """Forward a request of phone `caller` to all devices at once, to each over its best flow first.
 
-        `between_nodes`: another node sent the request, and gets every answer unchanged.
+        `between_nodes`: another node sent the request, and gets every answer unchanged. `redirected` follows
+        a 3xx of a phone.
         """
-        forwarding = Forwarding(self, incoming, rewriter, caller, between_nodes)
+        forwarding = Forwarding(self, incoming, rewriter, caller, between_nodes, redirected=redirected)
         forwarding.begin()
         await forwarding.start(devices)
 
@@ -129,6 +131,10 @@ class Forwarder:
         return forwarding
 
 
+Redirected = Callable[["Forwarding", int, Response], str]
+"""What follows a 3xx of a branch: it returns why that is impossible, or an empty text."""
+
+
 @dataclass(slots=True)
 class Forwarding:
     """The forwarding of one request; implements the transaction users of `network`."""
@@ -142,6 +148,10 @@ class Forwarding:
     """Whether another node sent the request: it gets every answer unchanged."""
     plans: Plans | None = None
     """The owner that adds devices; None: all devices are known at the start."""
+    redirected: "Redirected | None" = None
+    """Follows a 3xx of a phone; None: it goes back to the caller as it is."""
+    hides_ringing: bool = False
+    """Whether the owner makes the provisional responses."""
     fork: Fork = field(init=False)
     _branches: list[_Branch] = field(default_factory=list)
     _numbers: dict[Key, int] = field(default_factory=dict)
@@ -161,6 +171,7 @@ class Forwarding:
 
     def begin(self) -> None:
         """Let the rewriter and the server transaction know of this forwarding."""
+        self.hides_ringing = self.plans is not None and self.plans.hides_ringing
         self.rewriter.begin(self)
         self.incoming.attach(self)  # this may end it at once: the CANCEL may have come first
 
@@ -185,6 +196,23 @@ class Forwarding:
     async def ring(self, number: int) -> None:
         """Send the request to the device of a branch that was added."""
         await self._try(number)
+
+    @property
+    def pending(self) -> list[int]:
+        """Return the branches that have no final response yet."""
+        return [number for number in range(len(self._branches)) if self.fork.is_pending(number)]
+
+    def hand_over(self, plans: Plans) -> None:
+        """Let `plans` add devices from now on, and end the request."""
+        self.plans, self.redirected, self.hides_ringing = plans, None, plans.hides_ringing
+        self.fork.is_open = not self.fork.over
+        if self.hides_ringing:
+            self._stop_ringing()
+
+    def close(self) -> None:
+        """Add no more devices: the best answer goes back as soon as all have answered."""
+        self._leave_plans(None)
+        self._perform(self.fork.close())
 
     def withdraw(self, number: int) -> None:
         """Let a branch stop ringing; the others and the caller notice nothing."""
@@ -215,8 +243,7 @@ class Forwarding:
         self._give_up(status, at_once=True)
 
     def _give_up(self, status: int, *, at_once: bool = False) -> None:
-        if self.plans is not None:
-            self.plans.over(None)
+        self._leave_plans(None)
         self._perform(self.fork.give_up(status, at_once=at_once))
 
     # The callees' side
@@ -262,6 +289,9 @@ class Forwarding:
             return
         if status >= 300 and self._goes_on(number, response):
             return
+        if self.redirected is not None and 300 <= status < 400 and not self.fork.over:
+            self._follow(number, response, self.redirected)
+            return
         if status >= 300 and isinstance(body, BodyRefused):
             branch.refused = body
             self._finish(number, body.status)
@@ -278,6 +308,23 @@ class Forwarding:
         self._let_go()
         if status >= 300:
             self._tell_failure(number, status)
+
+    def _follow(self, number: int, response: Response, redirected: "Redirected") -> None:
+        """Follow a 3xx instead of sending it back; what follows is better than any 3xx."""
+        branch = self._branches[number]
+        why = redirected(self, number, response)
+        if why:
+            branch.refused = BodyRefused(480, why)
+            self._finish(number, 480)
+        else:
+            branch.stop_waiting()
+            self._perform(self.fork.final(number, UNREACHED))
+
+    def _leave_plans(self, number: int | None) -> None:
+        """Tell the owner of an open fork that it is over; keep no reference to it, for it has one to us."""
+        plans, self.plans, self.redirected = self.plans, None, None
+        if plans is not None:
+            plans.over(number)
 
     def _tell_failure(self, number: int, status: int) -> None:
         """Tell the plan that a branch of an open fork has failed."""
@@ -314,6 +361,7 @@ class Forwarding:
             return
         if self.plans is not None:
             self.plans.rings(number)
+        if self.hides_ringing:
             return
         if self._is_invite:
             self._ring()
@@ -323,8 +371,7 @@ class Forwarding:
     def _accept(self, number: int, response: Response, body: Body) -> None:
         """Relay a 2xx, or end its dialog at once if it cannot be relayed."""
         self._stop_ringing()
-        if self.plans is not None:
-            self.plans.over(number)
+        self._leave_plans(number)
         if isinstance(body, BodyRefused):
             self._reject(number, Answer(body.status, why=body.warning))
         elif not self._is_heard():
@@ -460,9 +507,11 @@ class Forwarding:
     def _takes_time(self, number: int, response: Response) -> bool:
         """Return whether another service must be asked: not about a 2xx after the relayed one.
 
-        Of the answers to a plan only a 2xx goes back.
+        Of the answers to a group or queue only a 2xx goes back, and a 3xx that is followed never does.
         """
-        if self.plans is not None and not 200 <= response.status < 300:
+        if self.hides_ringing and not 200 <= response.status < 300:
+            return False
+        if self.redirected is not None and 300 <= response.status < 400:
             return False
         return self._branches[number].late_answers is None and self.rewriter.takes_time(number, response)
 

@@ -53,10 +53,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long calls to groups and queues may take, in seconds; docs/settings.md explains each."""
+    """How long calls wait, in seconds; docs/settings.md explains each."""
 
     group_seconds: float
     wait_seconds: float
+    no_answer_seconds: float
 
 
 class Hunts:
@@ -113,10 +114,45 @@ class Hunts:
                 self.waiting.leave(course.place, rewriter.call)
                 incoming.reply(FULL)
                 return
-        plan = Plan(course, rewriter.call, self.mono(), self.patience.wait_seconds)
-        hunt = Hunt(self, incoming, rewriter, caller, called, plan, is_secure)
+        hunt = self._hunt(course, incoming, rewriter, caller, called, is_secure=is_secure)
         hunt.forwarding = self.forwarder.open(incoming, rewriter, caller.id, hunt)
-        self._hunts[plan.call] = hunt
+        self._begin(hunt)
+
+    async def go_on(
+        self,
+        forwarding: Forwarding,
+        incoming: ServerRequest,
+        rewriter: NewDialogRequest,
+        caller: Phone,
+        called: Group | Queue,
+    ) -> None:
+        """Let a call that a person has forwarded ring at a group or queue. Raises StoreUnavailable."""
+        course = course_of(called, caller.person, self.patience.group_seconds)
+        if course.place:
+            await self.waiting.enter(course.place, rewriter.call, "0")
+        hunt = self._hunt(course, incoming, rewriter, caller, called, is_secure=rewriter.is_secure)
+        hunt.forwarding = forwarding
+        rewriter.goes_to(called)
+        forwarding.hand_over(hunt)
+        if forwarding.fork.over:
+            hunt.over(None)
+        self._begin(hunt)
+
+    def _hunt(
+        self,
+        course: Course,
+        incoming: ServerRequest,
+        rewriter: NewDialogRequest,
+        caller: Phone,
+        called: Group | Queue,
+        *,
+        is_secure: bool,
+    ) -> "Hunt":
+        plan = Plan(course, rewriter.call, self.mono(), self.patience.wait_seconds)
+        return Hunt(self, incoming, rewriter, caller, called, plan, is_secure)
+
+    def _begin(self, hunt: "Hunt") -> None:
+        self._hunts[hunt.plan.call] = hunt
         self._follow(hunt)
         self._start_task(self._run(hunt))
 
@@ -177,6 +213,7 @@ class Hunt:
     plan: Plan
     is_secure: bool
     forwarding: Forwarding = field(init=False)
+    hides_ringing: bool = True
     is_over: bool = False
     followed: set[str] = field(default_factory=set)
     """The people by whose news it is woken."""

@@ -75,6 +75,8 @@ class NewDialogRequest:
         """The people of a group or queue, by the ids of their phones."""
         self._shifts: dict[int, int] = {}
         """By how much the CSeq of a branch is higher, because its phone has rung for this call before."""
+        self._more: dict[int, session.Extra] = {}
+        """Headers that one branch has more."""
         self._caller_names: dict[int, str] = {}
         """How the callee of a branch sees the caller, where that differs from `_shown`."""
         self._is_registered = senders.is_registered(incoming.flow, caller.id)
@@ -147,11 +149,26 @@ class NewDialogRequest:
         """Return the header that names the group or queue to the caller while its phones ring."""
         return "P-Asserted-Identity", self._callee_person
 
-    def rings_at(self, number: int, person: Devices, form: str = "", shift: int = 0) -> None:
-        """Note the person at whom a branch rings, the format of the caller's name, and the shift of its CSeq.
+    @property
+    def is_secure(self) -> bool:
+        """Return whether the request was made to a `sips:` URI."""
+        return self._is_secure
 
-        See rules.caller_name and rules.forward.shifted.
+    def goes_to(self, via: Group | Queue) -> None:
+        """Note that the call has been forwarded to a group or queue."""
+        self._via = via
+        self._callee_person = str(Identity(via.number, via.name, self._caller.domain))
+
+    def rings_at(
+        self, number: int, person: Devices, form: str = "", shift: int = 0, extra: session.Extra = ()
+    ) -> None:
+        """Note the person at whom a branch rings, and what differs in its request.
+
+        `form` is the format of the caller's name (rules.caller_name), `shift` is that of the CSeq
+        (rules.forward.shifted), and `extra` are headers.
         """
+        if extra:
+            self._more[number] = extra
         for phone in person.phones:
             self._people[phone.id] = person
             self._phones[phone.id] = phone
@@ -190,7 +207,7 @@ class NewDialogRequest:
             is_private=self._is_private,
             scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *typed)
+        extra = (*self._extra, *typed, *self._more.get(number, ()))
         if self._via is not None:
             extra += _without_100rel(asked) + forward.shifted(asked, self._shifts.get(number, 0))
         uri, caller = way.target.contact, self._caller.id

@@ -15,10 +15,13 @@ class Ringing(Protocol):
 
 
 class Plans(Protocol):
-    """The owner of a forwarding to which devices are added while it rings: for groups and queues."""
+    """The owner of a forwarding to which devices are added while it rings."""
+
+    hides_ringing: bool
+    """Whether the provisional responses of phones stay here: then the owner makes its own."""
 
     def rings(self, number: int) -> None:
-        """Note a provisional response of a branch; it is not relayed."""
+        """Note a provisional response of a branch."""
 
     def failed(self, number: int, status: int) -> None:
         """Note that a branch has ended without success; others may still ring."""

@@ -464,7 +464,7 @@ class World:
                 ipv6_prefix=64,
                 ping_seconds=30,
                 ring_seconds=ring_seconds,
-                patience=Patience(60, 900),
+                patience=Patience(60, 900, 20),
                 media_policy=policy,
                 media_prefix="pre-",
                 loop_key=KEY,

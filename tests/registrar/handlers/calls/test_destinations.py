@@ -10,15 +10,32 @@ def world_of() -> World:
     return World(ANN, BOB, CAT, RIVAL)
 
 
-async def test_a_redirection_to_numbers_of_the_customer_passes() -> None:
+async def test_a_redirection_of_a_call_is_followed() -> None:
     world = world_of()
+    cat = await Handset(world, CAT, port=5072).register()
     _, bob, incoming, sent = await pair(world)
+    await bob.reply_bare(sent, 302, ("Contact", f"<sip:%3202@{DOMAIN};user=phone>;q=0.7"))
+    await world.settle()
+    (further,) = world.wire.take()
+    assert (further.flow.remote_port, further.request.method) == (5072, "INVITE")
+    (diversion,) = further.request.headers.all("diversion")
+    assert diversion == f"<sip:201@{DOMAIN}>;reason=deflection;counter=1;privacy=off"
+    assert incoming.responses == []
+    await cat.take(further)
+    assert incoming.statuses == [200]
+    assert incoming.responses[0].headers.get("p-asserted-identity") == f'"Cat" <sip:202@{DOMAIN}>'
+
+
+async def test_a_redirection_of_another_request_passes() -> None:
+    world = world_of()
+    ann, bob = await Handset(world, ANN).register(), await Handset(world, BOB, port=5070).register()
+    incoming = await ann.call(method="MESSAGE")
+    (sent,) = world.wire.take()
     contact = f"<sip:%3202@{DOMAIN};user=phone>;q=0.7, <sip:{'c' * 32}@192.0.2.10>;q=0.2"
     await bob.reply_bare(sent, 302, ("Contact", contact))
     (response,) = incoming.responses
     assert response.status == 302
     assert response.headers.all("contact") == [f"<sip:202@{DOMAIN}>;q=0.7", f"<sip:202@{DOMAIN}>;q=0.2"]
-    assert len(world.calls) == 0
 
 
 @pytest.mark.parametrize(
@@ -38,6 +55,7 @@ async def test_another_becomes_480_with_the_reason(status: int, contact: str) ->
     world = world_of()
     _, bob, incoming, sent = await pair(world)
     await bob.reply_bare(sent, status, *([("Contact", contact)] if contact else []))
+    await world.settle()
     assert incoming.responses == []
     (answer,) = incoming.answers
     assert answer.status == 480
@@ -65,6 +83,7 @@ async def test_while_nobody_can_be_asked_the_call_is_refused_for_now() -> None:
     _, bob, incoming, sent = await pair(world)
     world.people.away = True
     await bob.reply_bare(sent, 302, ("Contact", f"<sip:202@{DOMAIN}>"))
+    await world.settle()
     assert incoming.statuses == [503]
 
 
