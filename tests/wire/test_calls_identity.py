@@ -301,21 +301,30 @@ async def test_a_caller_may_withhold_its_identity(callers: Callers, transport: s
     assert not saw(b, f"sip:{anna.number}@")
 
 
-async def test_a_redirection_passes_with_numbers_of_the_customer_alone(callers: Callers) -> None:
+async def test_a_redirection_is_followed_to_numbers_of_the_customer_alone(callers: Callers) -> None:
     a, b, _, bert = await callers.pair()
     other = callers.extension()
+    c = await callers.phone(other.handset)
     domain = a.account.domain
-    for contacts, status in (
-        ([f"<sip:{other.number}@{domain}>"], 302),
-        ([f"<sip:{other.number}@{domain}>", "<sip:1@malicious.example>"], 480),
-        (["<sip:1@malicious.example>"], 480),
-        ([], 480),
+    for contacts in (
+        [f"<sip:{other.number}@{domain}>", "<sip:1@malicious.example>"],
+        ["<sip:1@malicious.example>"],
+        [],
     ):
         before = len(b.calls)
         outgoing = await a.call(bert.number)
         (await b.incoming(nth=before)).refuse(302, [f"Contact: {contact}" for contact in contacts])
         final = await outgoing.final()
-        assert final.status == status, final
-        assert final.header("contact") == (contacts[0] if status == 302 else "")
-        assert ("redirects" in final.header("warning")) is (status == 480)
+        assert final.status == 480, final
+        assert final.header("contact") == ""
+        assert "redirects" in final.header("warning")
+    outgoing = await a.call(bert.number)
+    (await b.incoming(nth=3)).refuse(302, [f"Contact: <sip:{other.number}@{domain}>"])
+    incoming = await c.incoming()
+    assert f"<sip:{bert.number}@{domain}>;reason=deflection;counter=1" in incoming.invite.header("diversion")
+    incoming.answer()
+    assert f"<sip:{other.number}@" in (await outgoing.answered()).header("p-asserted-identity")
+    await incoming.acknowledged()
+    assert (await outgoing.bye()).status == 200
+    assert c.calls[1:] == []
     assert not saw(a, "malicious")
