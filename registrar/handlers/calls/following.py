@@ -266,7 +266,7 @@ class Follower:
                     return
                 ended = answer
             if not self._is_over and not self._alive:
-                self.forwarding.end(ended.status, ended)
+                self._give_up(ended)
         except StoreUnavailable:
             self.forwarding.end(BUSY.status, BUSY)
         except Exception:  # a bug of our own must not let the caller wait
@@ -275,6 +275,13 @@ class Follower:
             self.forwarding.end(500)
         finally:
             self._moves = False
+
+    def _give_up(self, answer: Answer) -> None:
+        """End a call that can be forwarded no further: with the best of what phones have said, if any has."""
+        if self._statuses:
+            self.forwarding.close()
+        else:
+            self.forwarding.end(answer.status, answer)
 
     async def _go_to(self, forward: Forward) -> Answer | None:
         """Ring where a forwarding leads, and return None; or return why the call cannot go there."""
