@@ -124,7 +124,7 @@ async def test_a_sip_user_is_read_with_all_that_the_rules_need(installation: Ins
     assert (anna.password, anna.ha1_md5, anna.ha1_sha256) == ("", "a" * 32, "a" * 64)
     assert (anna.by_domain, anna.networks) == (True, ())
     assert (anna.name, anna.hd_audio, anna.video) == ("anna", True, False)
-    assert "aaa" not in repr(anna).replace("a" * 24, "")
+    assert "aaa" not in repr(replace(anna, customer="", person=""))
     assert await installation.sql().select("id", [anna.id]) == [anna]
 
 
