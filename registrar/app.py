@@ -272,6 +272,8 @@ class SipSide:
             self._directory.heard(change)
             handlers.changes.note(change)
             await handlers.notifier.heard_customer(change.dial_plan or change.customer)
+            if change.everybody:
+                await handlers.notifier.missed()
 
         async def subscribed() -> None:
             handlers.changes.note(Change(everybody=True))
