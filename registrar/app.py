@@ -271,9 +271,9 @@ class SipSide:
         async def changed(change: Change) -> None:
             self._directory.heard(change)
             handlers.changes.note(change)
-            await handlers.notifier.heard_customer(change.dial_plan or change.customer)
+            handlers.notifier.heard_customer(change.dial_plan or change.customer)
             if change.everybody:
-                await handlers.notifier.missed()
+                handlers.notifier.heard_everything()
 
         async def subscribed() -> None:
             handlers.changes.note(Change(everybody=True))

@@ -221,7 +221,6 @@ def notify(
         ("Contact", contact),
         ("Event", str(Event(subscription.package, subscription.event_id))),
         ("Subscription-State", state),
-        ("Allow-Events", ALLOW_EVENTS),
     ]
     if body:
         rows.append(("Content-Type", PACKAGES[subscription.package]))

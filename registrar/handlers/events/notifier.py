@@ -38,7 +38,7 @@ from .line import OwnDialogs
 from .watching import Target, View, Watching
 
 MAX_OPEN_HERE: Final = 20_000
-"""Subscriptions of one process; each costs about 3 kB."""
+"""Subscriptions of one process; each takes about 2 kB."""
 MAX_OF_PHONE: Final = 200
 """More than the keys of any phone with its expansion modules."""
 MAX_WATCHERS: Final = 500
@@ -102,7 +102,7 @@ class Notifier:
         self._turns: list[tuple[float, str]] = []
         """Heap of turns; a row counts only if its entry has the same `due`."""
         self._again: dict[str, Target] = {}
-        """Targets that could not be read."""
+        """Targets to be read again."""
         self._again_at = NEVER
         self._reread_at = NEVER
         self.wanted = asyncio.Event()
@@ -203,10 +203,13 @@ class Notifier:
         if self._entries:
             await self._look_at(self._watching.of_person(person))
 
-    async def heard_customer(self, customer: str) -> None:
+    def heard_customer(self, customer: str) -> None:
         """Handle a change of the configuration: a number may reach others than before."""
-        if self._entries:
-            await self._look_at(self._watching.of_customer(customer))
+        self._note(self._watching.of_customer(customer))
+
+    def heard_everything(self) -> None:
+        """Handle that changes of the configuration were not announced."""
+        self._reread_at = self._clock()
 
     async def missed(self) -> None:
         """Look at everything, because events may have been missed."""
@@ -311,8 +314,7 @@ class Notifier:
         try:
             exists = await self._watching.look(target)
         except StoreUnavailable:
-            self._again[target.key] = target
-            self._again_at = min(self._again_at, self._clock() + RETRY_SECONDS)
+            self._note([target], RETRY_SECONDS)
             return
         watchers = [self._entries[id] for id in target.watchers if id in self._entries]
         if not exists:
@@ -328,6 +330,12 @@ class Notifier:
             else:
                 self._set_turn(entry)
         await _in_chunks([self._say(entry) for entry in ready])
+
+    def _note(self, targets: Iterable[Target], seconds: float = 0.0) -> None:
+        """Note targets to be read by the next look after some seconds."""
+        for target in targets:
+            self._again[target.key] = target
+            self._again_at = min(self._again_at, self._clock() + seconds)
 
     async def _say(self, entry: _Entry) -> None:
         """Send the newest state of a subscription, with the next numbers."""

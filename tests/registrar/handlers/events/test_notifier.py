@@ -228,7 +228,8 @@ async def test_a_number_that_is_gone_ends_it() -> None:
     world = world_of()
     await watch(await Handset(world, ANN).register())
     del world.people.known[BOB.id]
-    await world.notifier.heard_customer("acme")
+    world.notifier.heard_customer("acme")
+    await world.notifier.look()
     (last,) = told(world)
     assert last.state == "terminated;reason=noresource"
 
@@ -414,8 +415,9 @@ async def test_news_of_a_person_without_subscriptions_cost_nothing() -> None:
     world = world_of()
     world.people.away = True
     await world.notifier.heard_person("p1")
-    await world.notifier.heard_customer("acme")
-    await world.notifier.missed()
+    world.notifier.heard_customer("acme")
+    world.notifier.heard_everything()
+    await world.notifier.look()
     assert not world.notifier.wanted.is_set()
     await watch_and_end(world)
 
