@@ -290,8 +290,11 @@ class SipSide:
         async def changed(change: Change) -> None:
             self._directory.heard(change)
             handlers.changes.note(change)
-            handlers.hunts.changed(change.dial_plan or change.customer)
-            await handlers.notifier.heard_customer(change.dial_plan or change.customer)
+            customer = change.dial_plan or change.customer
+            handlers.hunts.changed(customer)
+            handlers.notifier.heard_customer(customer)
+            if change.everybody:
+                handlers.notifier.heard_everything()
 
         def missed() -> None:
             self._directory.forget_freshness()

@@ -123,9 +123,12 @@ class StatelessChecks:
         return None
 
     def _subscription(self, request: Request) -> SubscriptionToken | None:
-        """Return the content of our token in the Request-URI, or None: our Contact leads back to us."""
+        """Return the content of our token in the Request-URI, or None: our Contact leads back to us.
+
+        A CANCEL is never challenged, so it belongs to no subscription.
+        """
         user = request.uri.user
-        if user is None or request.to.tag is None:
+        if user is None or request.to.tag is None or inside(request.method).is_hop_by_hop:
             return None
         return self._codec.read_subscription(user, request.call_id)
 

@@ -123,7 +123,7 @@ CAPABILITIES: Final = Answer(
         ALLOW,
         ("Accept", "application/sdp"),
         ("Supported", ", ".join(SUPPORTED)),
-        ("Allow-Events", ALLOW_EVENTS),  # RFC 6665 section 4.4.4
+        ("Allow-Events", ALLOW_EVENTS),  # RFC 6665 section 8.2.2
     ),
 )
 """The answer to OPTIONS: the capabilities of this service (RFC 3261 section 11.2)."""

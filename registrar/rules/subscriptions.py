@@ -38,7 +38,7 @@ ALLOW_EVENTS: Final = ", ".join((*PACKAGES, "refer"))
 """Subscriptions to `refer` exist only between phones, inside the dialog of a REFER (RFC 3515)."""
 
 GONE: Final = frozenset({404, 405, 410, 416, 481, 482, 484, 485, 489, 501, 604})
-"""Answers to a NOTIFY that end the subscription (RFC 6665 section 4.2.2, RFC 5057 section 5)."""
+"""Answers to a NOTIFY that end the subscription (RFC 6665 section 4.2.2, RFC 5057 section 5.1)."""
 UNANSWERED: Final = frozenset({408, 430, 480, 500, 503, 504})
 """Answers that say nothing about the subscription: the NOTIFY did not arrive, or came at a bad time."""
 
@@ -189,7 +189,7 @@ class Pace:
         return replace(self, is_wanted=False)
 
     def asked(self) -> "Pace":
-        """Return the pace after a SUBSCRIBE: a NOTIFY follows at once (RFC 6665 section 4.2.1.2)."""
+        """Return the pace after a SUBSCRIBE: a NOTIFY follows at once (RFC 6665 section 4.2.1)."""
         return Pace(is_wanted=True)
 
     def sent(self, now: float) -> "Pace":
@@ -221,7 +221,6 @@ def notify(
         ("Contact", contact),
         ("Event", str(Event(subscription.package, subscription.event_id))),
         ("Subscription-State", state),
-        ("Allow-Events", ALLOW_EVENTS),
     ]
     if body:
         rows.append(("Content-Type", PACKAGES[subscription.package]))
@@ -241,7 +240,7 @@ def terminated(reason: str) -> str:
 
 
 def no_messages(entity: str) -> bytes:
-    """Return the summary of an empty mailbox (RFC 3842 section 5.2)."""
+    """Return the summary of an empty mailbox (RFC 3842)."""
     lines = ("Messages-Waiting: no", f"Message-Account: {entity}", "Voice-Message: 0/0 (0/0)")
     return "".join(f"{line}\r\n" for line in lines).encode()
 

@@ -264,13 +264,16 @@ class TokenCodec:
         return RelayPermit(Target(phone, "", *place[:_PLACES]), caller, named, issued, token[:MARK])
 
     def subscription(self, id: str, call_id: str) -> str:
-        """Return the token of a subscription, for the user part of a URI. It is valid with this Call-ID."""
-        return "s" + _text(self._cipher.encrypt(id.encode(), [b"subscription", call_id.encode()]))
+        """Return the token of a subscription, for the user part of a URI. It is valid with this Call-ID.
+
+        `id` has 32 hex digits.
+        """
+        return "s" + _text(self._cipher.encrypt(bytes.fromhex(id), [b"subscription", call_id.encode()]))
 
     def read_subscription(self, token: str, call_id: str) -> SubscriptionToken | None:
         """Return the subscription in the user part of a Request-URI, or None if it is not our token."""
         found = self._read("s", b"subscription", token, call_id)
-        return SubscriptionToken(found.decode()) if found is not None else None
+        return SubscriptionToken(found.hex()) if found is not None else None
 
     def _read(self, prefix: str, kind: bytes, token: str, call_id: str) -> bytes | None:
         if not token.startswith(prefix) or len(token) > MAX_TOKEN:

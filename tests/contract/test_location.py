@@ -62,7 +62,7 @@ def clock() -> Hands:
 
 
 class Location(Protocol):
-    """Both ports that a location implements, as the suite uses them."""
+    """The ports that a location implements, as the suite uses them."""
 
     def known(self, phone: str) -> Snapshot: ...
     async def load(self, phones: Sequence[str]) -> list[Snapshot]: ...
@@ -71,6 +71,7 @@ class Location(Protocol):
     async def reschedule(self, due: Due, earliest: int | None) -> None: ...
     async def lower(self, phone: str, earliest: int) -> None: ...
     async def seen(self, sightings: Sequence[Sighting]) -> list[bool]: ...
+    async def offline_reasons(self, phones: Sequence[str]) -> list[str]: ...
 
 
 @asynccontextmanager
@@ -169,6 +170,16 @@ async def test_what_was_committed_is_read_by_everybody(pair: tuple[Location, Loc
     assert await one.commit(PHONE, NOBODY, update) is None
     assert one.known(PHONE) == update.after
     assert await other.load([OTHER, PHONE]) == [NOBODY, update.after]
+
+
+async def test_the_reason_of_the_status_of_phones(pair: tuple[Location, Location], clock: Hands) -> None:
+    one, other = pair
+    assert await other.offline_reasons([PHONE, OTHER]) == ["", ""]
+    first = registered(NOBODY, clock, binding(clock))
+    assert await one.commit(PHONE, NOBODY, first) is None
+    assert await one.commit(PHONE, first.after, unregistered(first.after, clock)) is None
+    assert await other.offline_reasons([OTHER, PHONE]) == ["", "unregistered"]
+    assert await other.offline_reasons([]) == []
 
 
 async def test_a_conflict_gives_what_stands_and_writes_nothing(

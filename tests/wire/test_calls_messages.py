@@ -1,4 +1,4 @@
-"""MESSAGE, SUBSCRIBE with its NOTIFY, and what else goes between phones of one customer outside of calls."""
+"""MESSAGE, REFER with its NOTIFY, and what else goes between phones of one customer outside of calls."""
 
 import pytest
 
@@ -67,41 +67,36 @@ async def test_a_message_to_nobody(callers: Callers) -> None:
 
 
 def accept(phone: CallingPhone, server: Server) -> Session:
-    """Take a subscription; the session is its dialog."""
+    """Take a REFER; the session is its dialog."""
     session = Session(phone)
     session.dialog = Dialog.of_callee(server.request, server.tag)
-    server.respond(200, ["Expires: 600", f"Contact: <{phone.contact}>"])
+    server.respond(202, [f"Contact: <{phone.contact}>"])
     return session
 
 
 @pytest.mark.parametrize(("first", "second"), KINDS)
-async def test_a_subscription_and_what_it_tells(callers: Callers, first: str, second: str) -> None:
+async def test_a_refer_and_what_its_subscription_tells(callers: Callers, first: str, second: str) -> None:
+    """RFC 3515 section 2.4.4. Other subscriptions end at the server: tests/wire/test_lamps.py."""
     a, b, anna, bert = await callers.pair(first, second)
-    b.automatic["SUBSCRIBE"] = 0
-    client, _ = await a.send("SUBSCRIBE", bert.number, ["Event: presence", "Expires: 600"])
-    asked = await b.asked("SUBSCRIBE")
+    b.automatic["REFER"] = 0
+    client, _ = await a.send("REFER", bert.number, ["Refer-To: <sip:2999@example>"])
+    asked = await b.asked("REFER")
     assert user_of(uri_of(asked.request.header("from"))) == anna.number
     assert len(asked.request.listed("record-route")) == 1
-    watcher = accept(b, asked)
+    referred = accept(b, asked)
     accepted = await client.final(5)
-    assert (accepted.status, accepted.header("expires")) == (200, "600")
+    assert accepted.status == 202
     session = Session(a)
     session.dialog = Dialog.of_caller(client.request, accepted)
     state = [
-        "Event: presence",
+        "Event: refer",
         "Subscription-State: active;expires=600",
-        "Content-Type: application/pidf+xml",
+        "Content-Type: message/sipfrag",
     ]
-    assert (await watcher.request("NOTIFY", state, b"<presence/>")).status == 200
+    assert (await referred.request("NOTIFY", state, b"SIP/2.0 100 Trying")).status == 200
     told = (await session.asked("NOTIFY")).request
-    assert told.body == b"<presence/>"
+    assert told.body == b"SIP/2.0 100 Trying"
     assert user_of(uri_of(told.header("from"))) == user_of(uri_of(client.request.header("to")))
     b.automatic["SUBSCRIBE"] = 200
-    assert (await session.request("SUBSCRIBE", ["Event: presence", "Expires: 0"])).status == 200
-    await eventually(lambda: len([1 for one in b.requests if one.request.method == "SUBSCRIBE"]) == 2, "both")
-
-
-async def test_options_to_a_phone(callers: Callers) -> None:
-    """OPTIONS with a user is for that phone: passed on to it, or answered by the server for it, never 404."""
-    a, _, _, bert = await callers.pair()
-    assert (await a.request("OPTIONS", bert.number)).status in (200, 405)
+    assert (await session.request("SUBSCRIBE", ["Event: refer", "Expires: 0"])).status == 200
+    await eventually(lambda: [1 for one in b.requests if one.request.method == "SUBSCRIBE"], "the refresh")

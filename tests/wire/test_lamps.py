@@ -21,6 +21,8 @@ pytestmark = pytest.mark.wire
 TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
 PACE_SECONDS: Final = 1.1
 """One NOTIFY a second is the most that a subscriber gets."""
+MAX_OCTETS: Final = 1_300
+"""A NOTIFY over UDP fits into one packet."""
 ACQUAINTED_SECONDS: Final = 1.0
 ENDED_SECONDS: Final = 20.0
 """A phone whose connection closed has 10 s to come back."""
@@ -96,6 +98,7 @@ async def a_call(nodes: Nodes, lamp: Lamp, called: Extension, report: Report | N
     began = time.monotonic()
     assert (await outgoing.bye()).status == 200
     await shown("terminated", began)
+    assert max(len(one.message.raw) for one in lamp.told) <= MAX_OCTETS
     if report is not None:
         report(
             f"lamp over {lamp.phone.line.transport}: " + ", ".join(f"{s} {1000 * t:.0f} ms" for s, t in steps)

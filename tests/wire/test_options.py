@@ -65,9 +65,16 @@ def test_options_with_no_hops_left_is_answered_by_us(site: Site) -> None:
 
 @pytest.mark.parametrize("method", TO_OTHERS)
 def test_what_is_for_another_phone_is_challenged(method: str, site: Site) -> None:
-    answer = ask(site, method, f"sip:anybody@{site.demo()['domain']}", "Require: never-heard-of")
+    """SUBSCRIBE is served here, so what it requires must be understood here."""
+    lines = ["Require: never-heard-of"] if method != "SUBSCRIBE" else []
+    answer = ask(site, method, f"sip:anybody@{site.demo()['domain']}", *lines)
     assert answer.status == 407
     assert answer.challenges[0].realm == site.demo()["domain"]
+
+
+def test_a_subscription_that_requires_what_is_unknown_is_refused(site: Site) -> None:
+    answer = ask(site, "SUBSCRIBE", f"sip:anybody@{site.demo()['domain']}", "Require: eventlist")
+    assert (answer.status, answer.header("unsupported")) == (420, "eventlist")
 
 
 @pytest.mark.parametrize("method", OF_CALLS)

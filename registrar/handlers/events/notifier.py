@@ -38,7 +38,7 @@ from .line import OwnDialogs
 from .watching import Target, View, Watching
 
 MAX_OPEN_HERE: Final = 20_000
-"""Subscriptions of one process; each costs about 3 kB."""
+"""Subscriptions of one process; each takes about 2 kB."""
 MAX_OF_PHONE: Final = 200
 """More than the keys of any phone with its expansion modules."""
 MAX_WATCHERS: Final = 500
@@ -47,7 +47,11 @@ LOST_SECONDS: Final = 10.0
 """How long a subscription waits for its phone after the connection has closed."""
 ADOPTED_SECONDS: Final = 60.0
 """The same after the death of a process: all of its phones come back at once."""
+LOOK_SECONDS: Final = 2.0
+"""How often a lost phone is looked for: the listeners of this process may not be open yet."""
 RETRY_SECONDS: Final = 1.0
+MAX_STALE: Final = 1_000
+"""Rows in the heap that count no more, beyond one for each subscription; with more, it is made again."""
 REREAD_SECONDS: Final = 60.0
 """How often the calls are read again, in case that the stream has lost an event."""
 TICK_SECONDS: Final = 0.1
@@ -98,7 +102,7 @@ class Notifier:
         self._turns: list[tuple[float, str]] = []
         """Heap of turns; a row counts only if its entry has the same `due`."""
         self._again: dict[str, Target] = {}
-        """Targets that could not be read."""
+        """Targets to be read again."""
         self._again_at = NEVER
         self._reread_at = NEVER
         self.wanted = asyncio.Event()
@@ -199,10 +203,13 @@ class Notifier:
         if self._entries:
             await self._look_at(self._watching.of_person(person))
 
-    async def heard_customer(self, customer: str) -> None:
+    def heard_customer(self, customer: str) -> None:
         """Handle a change of the configuration: a number may reach others than before."""
-        if self._entries:
-            await self._look_at(self._watching.of_customer(customer))
+        self._note(self._watching.of_customer(customer))
+
+    def heard_everything(self) -> None:
+        """Handle that changes of the configuration were not announced."""
+        self._reread_at = self._clock()
 
     async def missed(self) -> None:
         """Look at everything, because events may have been missed."""
@@ -234,17 +241,14 @@ class Notifier:
         for subscription in await self._store.of_process(process):
             if subscription.expires_at <= self._clock() or not await self._store.claim(subscription):
                 continue
-            about = subscription
-            target = await self._watching.find(
-                about.customer, _domain(about.entity), about.word, about.person
-            )
+            target = await self._watching.find_again(subscription)
             if target is None:
                 self._store.remove(subscription)
                 continue
             await self.begin(subscription, target)
             entry = self._entries[subscription.id]
             self._ask(entry)
-            if not self._dialogs.is_reachable(about.handle.target):
+            if not self._dialogs.is_reachable(subscription.handle.target):
                 self._lose(entry, ADOPTED_SECONDS)
             self._set_turn(entry)
             taken += 1
@@ -271,6 +275,9 @@ class Notifier:
         if now >= self._again_at:
             again, self._again, self._again_at = list(self._again.values()), {}, NEVER
             await self._look_at(again)
+        if len(self._turns) > 2 * len(self._entries) + MAX_STALE:
+            self._turns = [(entry.due, id) for id, entry in self._entries.items() if entry.due < NEVER]
+            heapq.heapify(self._turns)
         due: list[_Entry] = []
         while self._turns and self._turns[0][0] <= now:
             at, id = heapq.heappop(self._turns)
@@ -285,12 +292,7 @@ class Notifier:
         if now >= entry.subscription.expires_at:
             await self._finish(entry, "timeout")
         elif entry.lost_until:
-            if now >= entry.lost_until and not await self._has_moved(entry):
-                self._metrics.notifies("lost")
-                self._store.remove(entry.subscription)
-                self.drop(entry.subscription.id)
-            else:
-                self._set_turn(entry)
+            await self._look_for(entry, now)
         elif now >= entry.pace.due():
             await self._say(entry)
         else:
@@ -299,7 +301,7 @@ class Notifier:
     def _set_turn(self, entry: _Entry) -> None:
         if entry.subscription.id not in self._entries:
             return
-        due = min(entry.lost_until or entry.pace.due(), entry.subscription.expires_at)
+        due = min(entry.subscription.expires_at, self._next_look(entry) or entry.pace.due())
         if due != entry.due:
             entry.due = due
             heapq.heappush(self._turns, (due, entry.subscription.id))
@@ -312,8 +314,7 @@ class Notifier:
         try:
             exists = await self._watching.look(target)
         except StoreUnavailable:
-            self._again[target.key] = target
-            self._again_at = min(self._again_at, self._clock() + RETRY_SECONDS)
+            self._note([target], RETRY_SECONDS)
             return
         watchers = [self._entries[id] for id in target.watchers if id in self._entries]
         if not exists:
@@ -329,6 +330,12 @@ class Notifier:
             else:
                 self._set_turn(entry)
         await _in_chunks([self._say(entry) for entry in ready])
+
+    def _note(self, targets: Iterable[Target], seconds: float = 0.0) -> None:
+        """Note targets to be read by the next look after some seconds."""
+        for target in targets:
+            self._again[target.key] = target
+            self._again_at = min(self._again_at, self._clock() + seconds)
 
     async def _say(self, entry: _Entry) -> None:
         """Send the newest state of a subscription, with the next numbers."""
@@ -406,6 +413,25 @@ class Notifier:
         elif event in ("registered", "moved") and entry.lost_until:
             await self._has_moved(entry)
 
+    async def _look_for(self, entry: _Entry, now: Epoch) -> None:
+        """Look whether a lost phone is back; end its subscription if it has been away for too long."""
+        if self._dialogs.is_reachable(entry.subscription.handle.target):
+            entry.lost_until = 0.0
+            self._ask(entry)
+            await self._say(entry)
+        elif now >= entry.lost_until and not await self._has_moved(entry):
+            self._metrics.notifies("lost")
+            self._store.remove(entry.subscription)
+            self.drop(entry.subscription.id)
+        else:
+            self._set_turn(entry)
+
+    def _next_look(self, entry: _Entry) -> float:
+        """Return when a lost phone is looked for; 0 if it is there."""
+        if not entry.lost_until:
+            return 0.0
+        return max(min(entry.lost_until, self._clock() + LOOK_SECONDS), 1.0)
+
     async def _has_moved(self, entry: _Entry) -> bool:
         """Look for the phone of a subscription; if it is back, send it the state, and return True."""
         handle = entry.subscription.handle
@@ -481,10 +507,6 @@ def _body(subscription: Subscription, view: View) -> bytes:
     if subscription.package == PRESENCE:
         return pidf.document(view.presence, entity=entity)
     return no_messages(entity)
-
-
-def _domain(entity: str) -> str:
-    return entity.rpartition("@")[2]
 
 
 async def _in_chunks(jobs: Sequence[Awaitable[None]]) -> None:

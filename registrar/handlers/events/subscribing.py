@@ -201,9 +201,7 @@ class Subscribing:
             incoming.reply(OLD_CSEQ)  # section 12.2.2
             return
         try:
-            target = await self._watching.find(
-                sender.customer, sender.domain, subscription.word, sender.person
-            )
+            target = await self._watching.find_again(subscription)
             if target is None:
                 incoming.reply(UNKNOWN)
                 return

@@ -20,6 +20,7 @@ from registrar.ports import Clock, DialPlan, Location, OfflineReasons
 from registrar.rules import pidf
 from registrar.rules.dialog_info import IDLE, LAMP_ON, Line, Watched, line_of
 from registrar.rules.pidf import Presence
+from registrar.rules.subscriptions import Subscription
 
 from .board import Board, Entry, Mark, marks
 from .line import States
@@ -116,6 +117,16 @@ class Watching:
             if customer not in self._by_customer:
                 self._board.forget(customer)
         return target
+
+    async def find_again(self, subscription: Subscription) -> Target | None:
+        """Return the target of a stored subscription, or None if it or the phone is gone.
+
+        Raises StoreUnavailable.
+        """
+        phone = await self._dial_plan.phone(subscription.phone)
+        if phone is None or not phone.active:
+            return None
+        return await self.find(phone.customer, phone.domain, subscription.word, phone.person)
 
     async def keep(self, target: Target) -> Target:
         """Watch a target from now on, and return it as it is known here. Raises StoreUnavailable."""

@@ -176,7 +176,6 @@ def test_the_notify() -> None:
         "Contact": "<sip:s@h>",
         "Event": "dialog",
         "Subscription-State": "active;expires=600",
-        "Allow-Events": "dialog, presence, message-summary, refer",
         "Content-Type": "application/dialog-info+xml",
         "Content-Length": "4",
     }

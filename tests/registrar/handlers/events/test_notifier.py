@@ -2,8 +2,8 @@
 
 import pytest
 
-from registrar.handlers.events import board
-from registrar.handlers.events.notifier import ADOPTED_SECONDS, LOST_SECONDS, REREAD_SECONDS
+from registrar.handlers.events import board, notifier
+from registrar.handlers.events.notifier import ADOPTED_SECONDS, LOOK_SECONDS, LOST_SECONDS, REREAD_SECONDS
 from registrar.model import Process
 from registrar.rules.subscriptions import AGAIN_SECONDS, TAKEOVER_STEP
 from registrar.store import call_codec
@@ -228,7 +228,8 @@ async def test_a_number_that_is_gone_ends_it() -> None:
     world = world_of()
     await watch(await Handset(world, ANN).register())
     del world.people.known[BOB.id]
-    await world.notifier.heard_customer("acme")
+    world.notifier.heard_customer("acme")
+    await world.notifier.look()
     (last,) = told(world)
     assert last.state == "terminated;reason=noresource"
 
@@ -347,6 +348,36 @@ async def test_a_connection_that_died_with_its_node_is_waited_for() -> None:
     assert (len(b.notifier), told(b)) == (0, [])
 
 
+async def test_a_phone_over_udp_is_told_when_the_listener_is_open() -> None:
+    a, b = two()
+    ann = await Handset(a, ANN).register()
+    await watch(ann)
+    opened = b.reach._open_flow
+    b.reach._open_flow = lambda target: None
+    await b.notifier.take_over(Process("a", "g-a"))
+    await b.notifier.look()
+    assert told(b) == []
+    b.reach._open_flow = opened
+    b.clock.now += LOOK_SECONDS
+    await b.notifier.look()
+    (again,) = told(b)
+    assert again.request.target == ann.contact
+
+
+async def test_turns_that_count_no_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifier, "MAX_STALE", 3)
+    world = world_of()
+    lamp = await watch(await Handset(world, ANN).register(), "201", "Expires: 60")
+    for _ in range(20):
+        assert (await lamp.refresh(60)).statuses == [200]
+        world.clock.now += 2
+        await world.notifier.look()
+    assert len(world.notifier._turns) <= 6
+    world.clock.now += 60
+    await world.notifier.look()
+    assert len(world.notifier) == 0
+
+
 async def test_a_notify_goes_by_the_node_that_has_the_connection() -> None:
     a, b = two()
     ann = await Handset(a, ANN, transport="tcp").register()
@@ -384,8 +415,9 @@ async def test_news_of_a_person_without_subscriptions_cost_nothing() -> None:
     world = world_of()
     world.people.away = True
     await world.notifier.heard_person("p1")
-    await world.notifier.heard_customer("acme")
-    await world.notifier.missed()
+    world.notifier.heard_customer("acme")
+    world.notifier.heard_everything()
+    await world.notifier.look()
     assert not world.notifier.wanted.is_set()
     await watch_and_end(world)
 

@@ -161,6 +161,7 @@ async def test_another_phone_cannot_refresh_it_and_the_same_one_from_elsewhere_p
     elsewhere = Handset(world, ANN, port=5099)
     elsewhere.cseq = 20
     lamp.dialog.handset = elsewhere
+    assert (await lamp.dialog.send("CANCEL")).statuses == [481], "it is never challenged"
     told(world)
     assert (await proven(lamp)).statuses == [200]
     (again,) = told(world)
