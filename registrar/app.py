@@ -72,6 +72,7 @@ class SipSettings:
     ping_seconds: int
     ring_seconds: int
     patience: Patience
+    alert_info: bool
     wrap_up_seconds: int
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
@@ -227,6 +228,8 @@ class SipSide:
             ping_seconds=settings.ping_seconds,
             ring_seconds=settings.ring_seconds,
             patience=settings.patience,
+            reserved=settings.reserved,
+            alerts=settings.alert_info,
             media_policy=settings.media,
             media_prefix=media_prefix(settings.secret_key),
             loop_key=derive(settings.secret_key, "loops"),
@@ -273,6 +276,7 @@ class SipSide:
             mono=mono,
             until=self._punctual.until,
             tell=self._telephony.publish,
+            tell_pickup=self._telephony.publish_pickup,
             start_task=driver.start,
             nonce_salt=lambda: os.urandom(SALT_BYTES),
             salt=Salts(),
@@ -305,7 +309,7 @@ class SipSide:
 
         async def heard(channel: str, data: str) -> None:
             if channel != keys.GUESSES:
-                await self._telephony.hear(channel, data, handlers.calls)
+                await self._telephony.hear(channel, data, handlers.calls, handlers.pickup)
                 if channel == keys.PERSON_NEWS:
                     await handlers.notifier.heard_person(read_person(data))
                 return

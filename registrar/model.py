@@ -364,6 +364,8 @@ class QueueMember:
     """The length of a window; with LONGEST_IDLE, the time for each person."""
     caller_name: str = ""
     """The format of the group; that of the queue wins."""
+    permanent: bool = False
+    """Whether its people cannot leave the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,9 @@ class DialPlan(Protocol):
     async def phone(self, id: str) -> Phone | None:
         """Return a phone by its id, or None if it is gone. Raises StoreUnavailable."""
 
+    async def pickable(self, person: str) -> frozenset[str]:
+        """Return the people whose calls a person may pick up. Raises StoreUnavailable."""
+
 
 class People(Protocol):
     """What people are doing and want, shared by all nodes (docs/redis.md). A person is an extension.
@@ -164,8 +167,12 @@ class People(Protocol):
     def settings(self, person: str) -> PersonState | None:
         """Return DND, forwards and left queues if they are fresh in memory, else None."""
 
-    async def states(self, people: Sequence[str]) -> list[PersonState]:
-        """Return the state of each person now. Raises StoreUnavailable."""
+    async def states(self, people: Sequence[str], *, watch: bool = False) -> list[PersonState]:
+        """Return the state of each person now. Raises StoreUnavailable.
+
+        `watch`: for the next five seconds all nodes are told when one of them answers or is free. Calls at
+        people for whom no other call waits are not told to anyone, for that costs more than the rest.
+        """
 
     async def claim(
         self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
@@ -176,7 +183,7 @@ class People(Protocol):
         """
 
     def release(self, person: str, call: str) -> None:
-        """End the claim of `call`, if it has one, and tell all nodes that the person is free."""
+        """End the claim of `call`, if it has one, and tell all nodes that the person is free if it is watched."""
 
     def take_part(self, person: str, call: str) -> None:
         """Note that a call rings or talks at the person, or is made by it; repeat it each 30 s."""
@@ -185,7 +192,7 @@ class People(Protocol):
         """Note that the person has answered `call`: its claim becomes a call of its line."""
 
     def ended(self, person: str, call: str, *, talked: bool) -> None:
-        """Note the end of a call of the line, and tell all nodes that the person is free.
+        """Note the end of a call of the line, and tell all nodes that the person is free if it is watched.
 
         `talked`: the call was answered, so it counts for idle time and wrap-up.
         """
@@ -355,6 +362,9 @@ class Phones(Protocol):
 
     async def callee(self, customer: str, user: str) -> Called | None:
         """Return what the dial plan of a customer has for a word, or None. Raises StoreUnavailable."""
+
+    async def pickable(self, person: str) -> frozenset[str]:
+        """See DialPlan.pickable. Raises StoreUnavailable."""
 
     async def domains(self) -> frozenset[str]:
         """Return every SIP domain that is served, in lower case. Raises StoreUnavailable."""

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Final
 
 from registrar.errors import StoreUnavailable
+from registrar.handlers.calls.pickup import Pickup, PickupNews
 from registrar.handlers.calls.table import CallTable, News
 from registrar.metrics import Metrics
 from registrar.model import Mono, Process
@@ -76,14 +77,16 @@ class Telephony:
         if isinstance(self.media, RtpengineMedia):
             await self.media.close()
 
-    async def hear(self, channel: str, data: str, table: CallTable) -> None:
+    async def hear(self, channel: str, data: str, table: CallTable, pickup: Pickup) -> None:
         """Handle a message on one of `CHANNELS`; its content is not trusted."""
         try:
             if channel == keys.PERSON_NEWS:
                 self.people.heard(data)
                 return
             told = json.loads(data)
-            if channel == keys.HANGUP:
+            if channel == keys.PICKUP:
+                await pickup.heard(_read_pickup(told))
+            elif channel == keys.HANGUP:
                 await table.end_by_request(str(told["call"]), str(told.get("by", "")))
             else:
                 tag = str(told.get("tag", ""))
@@ -102,6 +105,13 @@ class Telephony:
             self._location.wire.tell("PUBLISH", keys.CALL_NEWS, json.dumps(asdict(news)))
         except StoreUnavailable as error:
             log.debug("news of a call were not sent: %s", error)
+
+    def publish_pickup(self, news: PickupNews) -> None:
+        """Send a question about a pickup, or its answer, to all nodes, if Redis is there."""
+        try:
+            self._location.wire.tell("PUBLISH", keys.PICKUP, json.dumps(asdict(news)))
+        except StoreUnavailable as error:
+            log.debug("a message about a pickup was not sent: %s", error)
 
     async def _mend(self) -> None:
         """Tell Redis, when it is back, which calls have ended meanwhile, or wait no more."""
@@ -132,7 +142,14 @@ class Telephony:
         return [call is not None for call in await self.store.load(ids)]
 
 
-CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS, keys.PERSON_NEWS)
+def _read_pickup(told: dict[str, object]) -> PickupNews:
+    """Return the message of another process about a pickup."""
+    id, call, phone, handle = (str(told.get(name, "")) for name in ("id", "call", "phone", "handle"))
+    done = told.get("done")
+    return PickupNews(id, call, phone, handle, None if done is None else bool(done))
+
+
+CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS, keys.PERSON_NEWS, keys.PICKUP)
 
 
 def make_codec(secret_key: str) -> TokenCodec:

@@ -155,6 +155,7 @@ def _sip_settings(installation: Installation) -> SipSettings:
         ping_seconds=settings.ping_seconds,
         ring_seconds=settings.ring_seconds,
         patience=Patience(settings.group_seconds, settings.wait_seconds, settings.no_answer_seconds),
+        alert_info=settings.alert_info,
         wrap_up_seconds=settings.wrap_up_seconds,
         rtpengine=settings.rtpengine,
         media=settings.media,

@@ -27,6 +27,7 @@ from registrar.ports import (
 )
 from registrar.rules.access import Access
 from registrar.rules.auth import Authenticator
+from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.tokens import Target, TokenCodec
 
@@ -40,9 +41,11 @@ from .calls.forwarding import Forwarder
 from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
 from .calls.own_dialogs import OwnDialogs
+from .calls.pickup import Pickup, PickupNews
 from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
 from .calls.staff import Staff
+from .calls.switches import Switches
 from .calls.table import CallTable, News
 from .checks import StatelessChecks
 from .digest_check import DigestCheck
@@ -110,6 +113,9 @@ class Options:
     ping_seconds: float
     ring_seconds: float
     patience: Patience
+    reserved: ReservedWords
+    alerts: bool
+    """Whether phones are told by Alert-Info what kind of call it is."""
     media_policy: MediaPolicy
     media_prefix: str
     """Begins the name of every session at the media relay."""
@@ -148,6 +154,8 @@ class Outside:
     """Waits until a moment."""
     tell: Callable[[News], None]
     """Sends news of calls to all nodes."""
+    tell_pickup: Callable[[PickupNews], None]
+    """Sends a question about a pickup, or its answer, to all nodes."""
     start_task: Callable[[Coroutine[None, None, None]], object]
     nonce_salt: Callable[[], bytes]
     salt: Callable[[], bytes]
@@ -170,6 +178,7 @@ class Handlers:
     expiry: Expiry
     calls: CallTable
     hunts: Hunts
+    pickup: Pickup
     reach: Reach
     senders: Senders
     node_relay: NodeRelay
@@ -298,8 +307,30 @@ def build(outside: Outside, options: Options) -> Handlers:
         seconds=options.patience.no_answer_seconds,
         node=process.node,
     )
+    pickup = Pickup(
+        directory,
+        outside.people,
+        outside.calls,
+        calls,
+        outside.tell_pickup,
+        outside.new_id,
+        key=options.watch_key,
+        process=process,
+    )
     calling = Calling(
-        destinations, senders, forwarder, reach, bridge, calls, hunts, followers, loop_key=options.loop_key
+        destinations,
+        senders,
+        forwarder,
+        reach,
+        bridge,
+        calls,
+        hunts,
+        followers,
+        Switches(directory, outside.people),
+        pickup,
+        options.reserved,
+        loop_key=options.loop_key,
+        alerts=options.alerts,
     )
     dialogs = Dialogs(
         directory,
@@ -364,6 +395,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         expiry,
         calls,
         hunts,
+        pickup,
         reach,
         senders,
         node_relay,

@@ -135,10 +135,12 @@ class Dispatch:
             return None
         self._metrics.auth("ok")
         answer = admission.answer
-        if answer is not None:
-            request.reply(answer)
-            return None
-        return admission.phone if isinstance(admission, Admitted) else None
+        if answer is None:
+            return admission.phone if isinstance(admission, Admitted) else None
+        if self._services.calling.is_emergency(request):
+            return phone
+        request.reply(answer)
+        return None
 
     def _challenge(self, request: ServerRequest, *, stale: bool) -> None:
         self._metrics.auth("stale" if stale else "challenge")

@@ -17,12 +17,15 @@ DIALLED: Final = (
 # The members in the order in which they ring, the people of a group in the order of the API. `kind` selects
 # a part of the view.
 _MEMBERS: Final = (
-    "SELECT member, strategy, attempts, seconds, caller_name, extension_id, person, number, name "
+    "SELECT member, strategy, attempts, seconds, caller_name, permanent, extension_id, person, number, name "
     "FROM member_v1 WHERE kind = '{kind}' AND ref = :ref "
     "ORDER BY position, member, extension_id LIMIT {limit}"
 )
 MEMBERS: Final = {kind: _MEMBERS.format(kind=kind, limit=MAX_MEMBERS) for kind in ("group", "queue")}
 """The SELECT of members by the kind of the destination; other kinds have none."""
+
+PICKABLE: Final = "SELECT person FROM pickup_v1 WHERE picker = :picker LIMIT 1000"
+"""The SELECT of the people whose calls a person may pick up."""
 
 Row = Sequence[Any]
 log = logging.getLogger(__name__)
@@ -30,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def extensions(members: Iterable[Row]) -> list[int]:
     """Return the row ids of the members' extensions, each once."""
-    return list(dict.fromkeys(row[5] for row in members if row[5] is not None))
+    return list(dict.fromkeys(row[6] for row in members if row[6] is not None))
 
 
 def destination(dialled: Row, members: Sequence[Row], phones: Iterable[Phone]) -> Called:
@@ -51,9 +54,10 @@ def destination(dialled: Row, members: Sequence[Row], phones: Iterable[Phone]) -
 
 
 def _member(rows: Sequence[Row], phones: dict[str, list[Phone]]) -> QueueMember:
-    _, strategy, attempts, seconds, caller_name, *_ = rows[0]
+    _, strategy, attempts, seconds, caller_name, permanent, *_ = rows[0]
+    people, order = _people(rows, phones), Strategy(strategy)
     # The API with rows allows 0 attempts.
-    return QueueMember(_people(rows, phones), Strategy(strategy), max(attempts, 1), seconds, caller_name)
+    return QueueMember(people, order, max(attempts, 1), seconds, caller_name, bool(permanent))
 
 
 def _people(rows: Iterable[Row], phones: dict[str, list[Phone]]) -> tuple[Devices, ...]:

@@ -190,6 +190,14 @@ class CachedDirectory:
         self._announce(self._take(found, {login} if login is not None else set(), started))
         return self.by_id(id)
 
+    async def pickable(self, person: str) -> frozenset[str]:
+        """See ports.DialPlan."""
+        try:
+            async with asyncio.timeout(SELECT_SECONDS):
+                return await self._phones.pickable(person)
+        except TimeoutError:
+            raise StoreUnavailable("the database does not answer") from None
+
     async def _within(self, seconds: float, work: Coroutine[None, None, bool]) -> bool:
         """Return the outcome of `work`.
 

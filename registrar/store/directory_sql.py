@@ -63,6 +63,7 @@ _USERS_BY_NAME: Final = text(
 _USERS_OF_DOMAIN: Final = "kind = 'user' AND domain = ? AND username IN"
 _CALLEE: Final = text(callee_sql.DIALLED)
 _WHO_RINGS: Final = {kind: text(statement) for kind, statement in callee_sql.MEMBERS.items()}
+_PICKABLE: Final = text(callee_sql.PICKABLE)
 _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
 _LOCK: Final = text(
@@ -101,6 +102,15 @@ class SqlPhones:
             async with self._reader.connect() as connection:
                 rows = await connection.execute(_MEMBERS, {"customer": customer})
                 return [str(row[0]) for row in rows]
+        except FAULTS as error:
+            raise StoreUnavailable(f"the database: {type(error).__name__}") from error
+
+    async def pickable(self, person: str) -> frozenset[str]:
+        """See ports.Phones."""
+        try:
+            async with self._reader.connect() as connection:
+                rows = await connection.execute(_PICKABLE, {"picker": person})
+                return frozenset(str(row[0]) for row in rows)
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 

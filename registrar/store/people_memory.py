@@ -21,6 +21,7 @@ class _Person:
     last_end: float = 0.0
     last_offer: float = 0.0
     wrap_until: float = 0.0
+    watched_until: float = 0.0
 
 
 class MemoryPeople:
@@ -67,9 +68,12 @@ class MemoryPeople:
         """See ports.People."""
         return self._wishes.peek(person)
 
-    async def states(self, people: Sequence[str]) -> list[PersonState]:
+    async def states(self, people: Sequence[str], *, watch: bool = False) -> list[PersonState]:
         """See ports.People."""
         self._ask()
+        if watch:
+            for person in people:
+                self._of(person).watched_until = self._clock() + keys.WATCH_SECONDS
         begun = self._wishes.begin()
         found = [self._state(person) for person in people]
         self._wishes.keep(people, found, begun)
@@ -85,7 +89,7 @@ class MemoryPeople:
     def release(self, person: str, call: str) -> None:
         """See ports.People."""
         if not self.away and self._drop_claim(person, call):
-            self._tell(person, "free")
+            self._tell_watchers(person, "free")
 
     def take_part(self, person: str, call: str) -> None:
         """See ports.People."""
@@ -97,7 +101,7 @@ class MemoryPeople:
         if not self.away:
             self.take_part(person, call)
             self._drop_claim(person, call)
-            self._tell(person, "answered")
+            self._tell_watchers(person, "answered")
 
     def ended(self, person: str, call: str, *, talked: bool) -> None:
         """See ports.People."""
@@ -110,7 +114,7 @@ class MemoryPeople:
             known.last_end = self._clock()
             known.wrap_until = known.last_end + self._wrap_up_seconds
         if talked or was_there or was_claimed:
-            self._tell(person, "free")
+            self._tell_watchers(person, "free")
 
     async def change(self, person: str, field: str, value: str) -> str:
         """See ports.People. Raises ValueError if `field` is no wish."""
@@ -166,6 +170,10 @@ class MemoryPeople:
             return False
         known.claim = "", NO_PROCESS, 0.0
         return True
+
+    def _tell_watchers(self, person: str, what: str) -> None:
+        if self._of(person).watched_until > self._clock():
+            self._tell(person, what)
 
     def _tell(self, person: str, what: str) -> None:
         news = PersonNews(person, what)

@@ -76,10 +76,11 @@ class RedisPeople:
         """See ports.People."""
         return self._wishes.peek(person)
 
-    async def states(self, people: Sequence[str]) -> list[PersonState]:
+    async def states(self, people: Sequence[str], *, watch: bool = False) -> list[PersonState]:
         """See ports.People."""
         begun = self._wishes.begin()
-        answers = await self._run_all(STATE, [_keys(person) for person in people])
+        seconds = keys.WATCH_SECONDS if watch else 0
+        answers = await self._run_all(STATE, [_keys(person) for person in people], seconds)
         found = [self._state(answer) for answer in answers]
         self._wishes.keep(people, found, begun)
         return found

@@ -210,7 +210,8 @@ RELEASE: Final = Script("""
 -- KEYS person; ARGV call, channel, news
 if redis.call('HGET', KEYS[1], 'claimCall') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'claimCall', 'claimNode', 'claimGeneration', 'claimUntil')
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+local watched = tonumber(redis.call('HGET', KEYS[1], 'watchedUntil') or 0) or 0
+if watched > tonumber(redis.call('TIME')[1]) then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return 1
 """)
 
@@ -232,7 +233,8 @@ if redis.call('HGET', KEYS[1], 'claimCall') == ARGV[1] then
   redis.call('HDEL', KEYS[1], 'claimCall', 'claimNode', 'claimGeneration', 'claimUntil')
 end
 redis.call('HSET', KEYS[1], 'lastAnswer', string.format('%.3f', time[1] + time[2] / 1000000))
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+local watched = tonumber(redis.call('HGET', KEYS[1], 'watchedUntil') or 0) or 0
+if watched > tonumber(time[1]) then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return 1
 """)
 
@@ -250,7 +252,8 @@ if ARGV[2] ~= '' then
     'wrapUntil', string.format('%.3f', now + ARGV[2]))
   changed = true
 end
-if changed then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
+local watched = tonumber(redis.call('HGET', KEYS[1], 'watchedUntil') or 0) or 0
+if changed and watched > tonumber(redis.call('TIME')[1]) then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return changed and 1 or 0
 """)
 
@@ -265,10 +268,11 @@ return old
 """)
 
 STATE: Final = Script("""
--- KEYS person, line
+-- KEYS person, line; ARGV for how many seconds the person is watched, 0: not at all
 -- answers the time, the fields of the person, the calls of the line
 local time = redis.call('TIME')
 local now = string.format('%.3f', time[1] + time[2] / 1000000)
+if ARGV[1] ~= '0' then redis.call('HSET', KEYS[1], 'watchedUntil', time[1] + ARGV[1]) end
 return {now, redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], '(' .. now, '+inf', 'BYSCORE')}
 """)
 

@@ -49,7 +49,7 @@ class People(Protocol):
 
     def missed(self) -> None: ...
     def settings(self, person: str) -> PersonState | None: ...
-    async def states(self, people: Sequence[str]) -> list[PersonState]: ...
+    async def states(self, people: Sequence[str], *, watch: bool = False) -> list[PersonState]: ...
     async def claim(
         self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
     ) -> list[Verdict]: ...
@@ -69,6 +69,10 @@ class Store:
     dead: set[Process] = field(default_factory=set)
     news: list[tuple[str, str]] = field(default_factory=list)
     """What the second process has heard."""
+
+    async def watched(self, *people: str) -> None:
+        """Let all nodes be told when one of these people is free."""
+        await self.one.states(people or (ANNA,), watch=True)
 
     async def heard(self, *news: tuple[str, str]) -> None:
         """Wait until the second process has heard these news, and no others, since the last wait."""
@@ -311,6 +315,7 @@ async def test_an_answer_to_another_call_leaves_the_claim(store: Store) -> None:
 
 
 async def test_only_the_call_that_claimed_releases(store: Store) -> None:
+    await store.watched()
     assert await store.verdict(FIRST) is Verdict.OK
     store.one.release(ANNA, SECOND)
     store.other.release(ANNA, SECOND)
@@ -354,6 +359,8 @@ async def test_the_news_are_told(store: Store) -> None:
     await store.one.change(ANNA, "cfnr", "201")
     await store.one.change(BENT, "left:q1", "1")
     await store.heard((ANNA, "dnd"), (ANNA, "dnd"), (ANNA, "forward"), (BENT, "queue"))
+    store.one.answered(BENT, FIRST)  # not watched: no one is told
+    await store.watched()
     store.one.take_part(ANNA, FIRST)
     store.one.answered(ANNA, FIRST)
     store.one.ended(ANNA, FIRST, talked=True)
@@ -391,7 +398,7 @@ async def test_settings_are_read_again_after_a_change_in_any_process(store: Stor
     await store.heard((ANNA, "dnd"))
     assert store.other.settings(ANNA) is None
     assert store.other.settings(BENT) is NO_WISHES
-    await store.other.states([ANNA])
+    await store.other.states([ANNA], watch=True)
     store.one.answered(ANNA, FIRST)
     store.one.ended(ANNA, FIRST, talked=False)
     await store.heard((ANNA, "answered"), (ANNA, "free"))

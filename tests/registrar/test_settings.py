@@ -67,6 +67,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("RING_SECONDS", "20", "ring_seconds", 20, id="timer C"),
         pytest.param("GROUP_SECONDS", "20", "group_seconds", 20, id="window of a group"),
         pytest.param("WAIT_SECONDS", "60", "wait_seconds", 60, id="longest wait"),
+        pytest.param("ALERT_INFO", "true", "alert_info", True, id="ring tones"),
         pytest.param("NO_ANSWER_SECONDS", "3", "no_answer_seconds", 3, id="until it is forwarded"),
         pytest.param("WRAP_UP_SECONDS", "0", "wrap_up_seconds", 0, id="no time to wrap up"),
         pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),

@@ -139,6 +139,7 @@ SELECT
     1 AS attempts,
     0 AS seconds,
     CAST('' AS VARCHAR(255)) AS caller_name,
+    0 AS permanent,
     extension.id AS extension_id,
     extension.oid AS person,
     extension.number AS number,
@@ -157,6 +158,7 @@ SELECT
     queue_member.ring_attempts AS attempts,
     queue_member.ring_secs AS seconds,
     COALESCE(sip_group.caller_name_format, '') AS caller_name,
+    CASE WHEN queue_member.permanent THEN 1 ELSE 0 END AS permanent,
     extension.id AS extension_id,
     extension.oid AS person,
     extension.number AS number,
@@ -177,6 +179,7 @@ SELECT
     queue_member.ring_attempts AS attempts,
     queue_member.ring_secs AS seconds,
     CAST('' AS VARCHAR(255)) AS caller_name,
+    CASE WHEN queue_member.permanent THEN 1 ELSE 0 END AS permanent,
     extension.id AS extension_id,
     extension.oid AS person,
     extension.number AS number,
@@ -185,6 +188,34 @@ FROM queue
 JOIN queue_member ON queue_member.queue_id = queue.id
 JOIN extension ON extension.id = queue_member.extension_id
     AND extension.customer_id = queue.customer_id
+"""
+# A person may pick up the calls of the other members of a group with `pickup`, those of the members of a group
+# that it controls, and those of a person for whom a phone of it has a BLF key.
+PICKUPS: Final = """
+CREATE VIEW pickup_v1 AS
+SELECT picker.oid AS picker, target.oid AS person
+FROM sip_group
+JOIN sip_group_member AS mine ON mine.group_id = sip_group.id
+JOIN extension AS picker ON picker.id = mine.extension_id AND picker.customer_id = sip_group.customer_id
+JOIN sip_group_member AS theirs ON theirs.group_id = sip_group.id AND theirs.extension_id <> mine.extension_id
+JOIN extension AS target ON target.id = theirs.extension_id AND target.customer_id = sip_group.customer_id
+WHERE sip_group.pickup
+UNION
+SELECT picker.oid AS picker, target.oid AS person
+FROM sip_group
+JOIN sip_group_controller ON sip_group_controller.group_id = sip_group.id
+JOIN extension AS picker
+    ON picker.id = sip_group_controller.extension_id AND picker.customer_id = sip_group.customer_id
+JOIN sip_group_member ON sip_group_member.group_id = sip_group.id
+JOIN extension AS target
+    ON target.id = sip_group_member.extension_id AND target.customer_id = sip_group.customer_id
+UNION
+SELECT picker.oid AS picker, target.oid AS person
+FROM extension AS picker
+JOIN sip_phone ON sip_phone.extension_id = picker.id
+JOIN sip_phone_softkey ON sip_phone_softkey.phone_id = sip_phone.id AND sip_phone_softkey.function = 'BLF'
+JOIN extension AS target
+    ON target.oid = sip_phone_softkey.value AND target.customer_id = picker.customer_id
 """
 LAST_COLUMN: Final = "{table} AS extension_id\nFROM"
 PERSON: Final = "{table} AS extension_id,\n    extension.oid AS person\nFROM"
@@ -197,11 +228,12 @@ def upgrade() -> None:
     op.execute(_phones().replace(*_with_person("phone.extension_id")).replace(*_with_person("extension.id")))
     op.execute(CALLEES.format(group=GROUP, queue=QUEUE))
     op.execute(MEMBERS)
+    op.execute(PICKUPS)
 
 
 def downgrade() -> None:
     """Make the views of the schema before this one."""
-    for view in ("member_v1", "callee_v1", "phone_v1"):
+    for view in ("pickup_v1", "member_v1", "callee_v1", "phone_v1"):
         op.execute(f"DROP VIEW {view}")
     op.execute(_phones())
     op.execute(FORMER.CALLEES)

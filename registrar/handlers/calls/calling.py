@@ -3,15 +3,17 @@
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Devices, Group, Phone, Queue
+from registrar.model import Devices, Emergency, Feature, FeatureKind, Group, Phone, Queue
 from registrar.rules import forward, session
+from registrar.rules.destination import dialled_word
+from registrar.rules.features import ReservedWords
 from registrar.rules.identity import (
     SIPS,
     hops_left,
     plain,
     secret_of,
 )
-from registrar.rules.routing import SECURE, allowed
+from registrar.rules.routing import SECURE, allowed, dialled
 from registrar.rules.tokens import Target, octets
 from registrar.sip import Request
 
@@ -33,8 +35,10 @@ from .following import Arrival, Followers, Journey
 from .forwarding import Forwarder
 from .hunting import Hunts
 from .new_dialog import NewDialogRequest
+from .pickup import Pickup
 from .reach import Reach
 from .senders import Senders
+from .switches import Switches
 from .table import CallTable
 
 DEVICES: Final = 20
@@ -42,7 +46,10 @@ DEVICES: Final = 20
 FOR_CALLS_ALONE: Final = Answer(
     405,
     headers=(("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS"),),
-    why="Request-URI: a group or queue takes calls alone",
+    why="Request-URI: a group, a queue or a feature code takes calls alone",
+)
+NO_EMERGENCY: Final = Answer(
+    503, why="Request-URI: this service has no way to an emergency service; call by another phone"
 )
 NO_RELIABLE_RESPONSES: Final = Answer(
     420, headers=(("Unsupported", "100rel"),), why="Require: a group or queue sends no reliable responses"
@@ -64,10 +71,22 @@ class Calling:
         calls: CallTable,
         hunts: Hunts,
         followers: Followers,
+        switches: Switches,
+        pickup: Pickup,
+        reserved: ReservedWords,
         *,
         loop_key: bytes,
+        alerts: bool,
     ) -> None:
-        """Create the handler; `loop_key` makes the marks by which a loop is known (section 16.3)."""
+        """Create the handler.
+
+        `loop_key` makes the marks by which a loop is known (section 16.3). `alerts`: phones are told by
+        Alert-Info what kind of call it is.
+        """
+        self._switches = switches
+        self._pickup = pickup
+        self._reserved = reserved
+        self._alerts = alerts
         self._destinations = destinations
         self._senders = senders
         self._forwarder = forwarder
@@ -98,19 +117,51 @@ class Calling:
             return
         if isinstance(found, Answer):
             incoming.reply(found)
+        elif isinstance(found, Feature):
+            await self._serve_feature(incoming, caller, found, here)
+        elif await self._picks_up(incoming, caller, here):
+            return
         elif isinstance(found.destination, Devices):
-            rewriter = self._rewriter(incoming, caller, found.destination, here, mark)
+            rewriter = self._rewriter(incoming, caller, found.destination, here, mark, journey)
             await self._ring(incoming, caller, rewriter, found.destination, found, journey)
         else:
-            await self._ring_at(incoming, caller, found.destination, here, mark)
+            await self._ring_at(incoming, caller, found.destination, here, mark, journey)
+
+    def is_emergency(self, incoming: ServerRequest) -> bool:
+        """Return whether a request calls an emergency service: it is served whatever the caller may do."""
+        if not incoming.method.is_invite or incoming.method.inside:
+            return False
+        words = dialled(dialled_word(incoming.request.uri))
+        return any(isinstance(self._reserved.destination(word), Emergency) for word in words)
+
+    async def _serve_feature(
+        self, incoming: ServerRequest, caller: Phone, feature: Feature, here: Target
+    ) -> None:
+        """Serve a feature code; it takes calls alone."""
+        if not incoming.method.is_invite:
+            incoming.reply(FOR_CALLS_ALONE)
+        elif feature.kind in (FeatureKind.PICKUP, FeatureKind.PICKUP_GROUP):
+            await self._pickup.serve(incoming, caller, feature, here)
+        else:
+            await self._switches.serve(incoming, caller, feature)
+
+    async def _picks_up(self, incoming: ServerRequest, caller: Phone, here: Target) -> bool:
+        """Serve an INVITE whose Replaces names a call that rings, and return whether it did."""
+        if not incoming.method.is_invite or incoming.request.headers.get("replaces") is None:
+            return False
+        return await self._pickup.replaces(incoming, caller, here)
 
     async def _arrive(
         self, incoming: ServerRequest, caller: Phone, here: Target, journey: Journey
-    ) -> Arrival | Answer:
+    ) -> Arrival | Feature | Answer:
         """Return where a request goes, or the answer that ends it. Raises StoreUnavailable."""
         found, targets = await self._destinations.find(incoming.request, caller, here)
         if isinstance(found, Group | Queue):
             return Arrival(found, [])
+        if isinstance(found, Feature):
+            return found
+        if isinstance(found, Emergency):
+            return NO_EMERGENCY
         if not isinstance(found, Devices):
             return UNKNOWN
         if not incoming.method.is_invite or not found.person:
@@ -156,6 +207,7 @@ class Calling:
         callee: Devices,
         here: Target,
         mark: str,
+        journey: Journey,
         via: Group | Queue | None = None,
     ) -> NewDialogRequest:
         return NewDialogRequest(
@@ -170,10 +222,18 @@ class Calling:
             here,
             mark,
             via,
+            alerts=self._alerts and incoming.method.is_invite,
+            more=journey.said,
         )
 
     async def _ring_at(
-        self, incoming: ServerRequest, caller: Phone, called: Group | Queue, here: Target, mark: str
+        self,
+        incoming: ServerRequest,
+        caller: Phone,
+        called: Group | Queue,
+        here: Target,
+        mark: str,
+        journey: Journey,
     ) -> None:
         """Let an INVITE ring at a group or queue; no other request goes to one."""
         request = incoming.request
@@ -188,7 +248,7 @@ class Calling:
             incoming.reply(NOT_SECURE)
             return
         devices = Devices(called.number, called.name)
-        rewriter = self._rewriter(incoming, caller, devices, here, mark, called)
+        rewriter = self._rewriter(incoming, caller, devices, here, mark, journey, called)
         await self._hunts.begin(incoming, rewriter, caller, called, is_secure=is_secure)
 
     async def look(self, incoming: ServerRequest, caller: Phone, capabilities: Answer) -> None:
@@ -201,7 +261,7 @@ class Calling:
         except StoreUnavailable:
             incoming.reply(BUSY)
             return
-        if isinstance(callee, Group | Queue):
+        if isinstance(callee, Group | Queue | Feature | Emergency):
             incoming.reply(capabilities)
         elif isinstance(callee, Devices):
             incoming.reply(capabilities if targets else OFFLINE)

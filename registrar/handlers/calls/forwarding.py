@@ -61,6 +61,8 @@ NODE_SECONDS: Final = 2.0
 """How long another node may take to say that it has an INVITE."""
 SILENT_SECONDS: Final = 6.0
 """How long a phone that answers no pings is tried: the request is sent four times by then."""
+PICKUP_SECONDS: Final = 0.2
+"""The phone that picks up must end its own INVITE before it gets ours."""
 UNREADABLE_ANSWER: Final = Answer(UNREADABLE, why="the answer of the phone that was called cannot be read")
 UNREACHED: Final = 430
 """Flow Failed (RFC 5626 section 11.5): the next flow of that phone is tried."""
@@ -192,6 +194,17 @@ class Forwarding:
         """Add a branch for a device, and return its number. `ring` sends the request."""
         self._branches.append(_Branch(deque(targets)))
         return self.fork.add()
+
+    def add_later(self, target: Target) -> int | None:
+        """See rewriter.Ringing."""
+        if self.fork.over or self._gone:
+            return None
+        number = self.add([target])
+        loop = asyncio.get_running_loop()
+        self._branches[number].timers.append(
+            loop.call_later(PICKUP_SECONDS, lambda: self.forwarder.start_task(self._try(number)))
+        )
+        return number
 
     async def ring(self, number: int) -> None:
         """Send the request to the device of a branch that was added."""

@@ -1,6 +1,7 @@
 """A request outside a dialog: how the callees see it, and how the caller sees the responses."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from registrar.model import Call, CallState, Devices, Group, Party, Phone, Queue
 from registrar.rules import forward, privacy, session
@@ -24,7 +25,7 @@ from registrar.rules.identity import (
     shown_response,
 )
 from registrar.rules.legs import is_browser
-from registrar.rules.routing import folded_contact, way_of
+from registrar.rules.routing import SECURE, folded_contact, way_of
 from registrar.rules.tokens import DialogHandle, RouteToken, Target
 from registrar.sip import Request, Response, quote, split
 
@@ -37,9 +38,22 @@ from .senders import Senders, response_contact
 from .sessions import Sessions
 from .table import CallTable
 
+ALERT_INFO: Final = "Alert-Info"
+ALERT: Final = "<http://registrar.invalid>;info=alert-{};x-line-id=0"
+"""Phones choose a ring tone by this text (RFC 3261 section 20.4)."""
+ANSWER_ITSELF: Final = (
+    (ALERT_INFO, "<http://registrar.invalid>;info=alert-autoanswer;delay=0"),
+    ("Call-Info", "<http://registrar.invalid>;answer-after=0"),
+    ("Answer-Mode", "Auto"),
+)
+"""The headers by which phones answer by themselves: each brand knows another one (Answer-Mode: RFC 5373)."""
+
 
 class NewDialogRequest:
-    """The messages of one request outside a dialog; implements rewriter.MessageRewriter."""
+    """The messages of one request outside a dialog.
+
+    Implements rewriter.MessageRewriter, and rewriter.RingingCall until the final answer.
+    """
 
     def __init__(
         self,
@@ -54,11 +68,15 @@ class NewDialogRequest:
         caller_target: Target,
         mark: str,
         via: Group | Queue | None = None,
+        *,
+        alerts: bool = False,
+        more: session.Extra = (),
     ) -> None:
         """Prepare the request; `mark` begins the branches of this request (rules.forward.loop_mark).
 
         `via`: the call is to this group or queue, `callee` has its number and name, and each phone that rings
-        is told to `rings_at` before.
+        is told to `rings_at` before. `alerts`: phones are told by Alert-Info what kind of call it is.
+        `more` are headers that all branches have.
         """
         self._reach = reach
         self._senders = senders
@@ -73,12 +91,8 @@ class NewDialogRequest:
         self._via = via
         self._people: dict[str, Devices] = {}
         """The people of a group or queue, by the ids of their phones."""
-        self._shifts: dict[int, int] = {}
-        """By how much the CSeq of a branch is higher, because its phone has rung for this call before."""
-        self._more: dict[int, session.Extra] = {}
-        """Headers that one branch has more."""
-        self._caller_names: dict[int, str] = {}
-        """How the callee of a branch sees the caller, where that differs from `_shown`."""
+        self._particular: dict[int, _Particular] = {}
+        """The branches whose request differs from the others."""
         self._is_registered = senders.is_registered(incoming.flow, caller.id)
         self._own = plain(self._asked.from_)
         """The caller's address as the caller knows it."""
@@ -97,7 +111,9 @@ class NewDialogRequest:
         if self._is_callee_private:
             self._callee_user = ANONYMOUS
         self._mark = mark
-        self._extra = session.asked(self._asked) if incoming.method.has_timer else ()
+        self._extra = (session.asked(self._asked) if incoming.method.has_timer else ()) + more
+        if alerts:
+            self._extra += ((ALERT_INFO, ALERT.format("group" if via is not None else "internal")),)
         self._id = calls.new_id() if incoming.method.is_invite else ""
         self._sessions = Sessions(bridge, self._id, self._asked, incoming.flow, caller, secret_of(caller))
         self._ways: dict[int, Way] = {}
@@ -107,6 +123,8 @@ class NewDialogRequest:
         """Whether the request was made to a `sips:` URI: then only TLS and WSS are used."""
         self._since = 0 if self._id else int(calls.clock())
         self._winner: int | None = None
+        self._ringing: Ringing | None = None
+        """The forwarding until the final answer; not longer, for it has a reference to this object."""
         self._call: Call | None = None
 
     def begin(self, ringing: Ringing) -> None:
@@ -138,7 +156,24 @@ class NewDialogRequest:
         )
         handle = DialogHandle(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._incoming.flow.transport != "udp"
-        calls.begin(self._call, handle, ringing, is_watched=is_watched)
+        self._ringing = ringing
+        calls.begin(self._call, handle, self, is_watched=is_watched)
+
+    # rewriter.RingingCall
+
+    def end(self, status: int) -> None:
+        """See rewriter.RingingCall."""
+        if self._ringing is not None:
+            self._ringing.end(status)
+
+    def pick_up(self, person: Devices, target: Target) -> bool:
+        """See rewriter.RingingCall."""
+        if self._ringing is None or (self._is_secure and target.transport not in SECURE):
+            return False
+        number = self._ringing.add_later(target)
+        if number is not None:
+            self.rings_at(number, person, extra=ANSWER_ITSELF)
+        return number is not None
 
     @property
     def call(self) -> str:
@@ -167,15 +202,12 @@ class NewDialogRequest:
         `form` is the format of the caller's name (rules.caller_name), `shift` is that of the CSeq
         (rules.forward.shifted), and `extra` are headers.
         """
-        if extra:
-            self._more[number] = extra
         for phone in person.phones:
             self._people[phone.id] = person
             self._phones[phone.id] = phone
-        if form:
-            self._caller_names[number] = self._named(form)
-        if shift:
-            self._shifts[number] = shift
+        if form or shift or extra:
+            shown = self._named(form) if form else self._shown
+            self._particular[number] = _Particular(shown, shift, extra)
 
     def _named(self, form: str) -> str:
         """Return the caller with the name that a `callerNameFormat` makes; the URI stays as it is."""
@@ -189,14 +221,14 @@ class NewDialogRequest:
     async def request(self, number: int, way: Way) -> Request:
         """See rewriter.MessageRewriter."""
         reach, asked = self._reach, self._asked
-        phone = self._phones.get(way.target.phone)
+        phone, particular = self._phones.get(way.target.phone), self._particular.get(number)
         body, typed = await self._request_body(number, way, phone or self._caller)
         self._ways[number] = way
         route = ""
         if self._incoming.method.records_route:
             route = reach.route(self._callees_token(number, way), asked.call_id)
         presented = PresentedHeaders(
-            from_=self._caller_names.get(number, self._shown),
+            from_=self._shown if particular is None else particular.shown,
             to=self._callee_address,
             place=reach.place(way),
             contact=self._user,
@@ -207,9 +239,12 @@ class NewDialogRequest:
             is_private=self._is_private,
             scheme=SIPS if self._is_secure else scheme_of(way.target.contact),
         )
-        extra = (*self._extra, *typed, *self._more.get(number, ()))
+        extra = (*self._extra, *typed)
         if self._via is not None:
-            extra += _without_100rel(asked) + forward.shifted(asked, self._shifts.get(number, 0))
+            extra += _without_100rel(asked)
+        if particular is not None:
+            extra = tuple(row for row in extra if row[0] not in dict(particular.extra))
+            extra += particular.extra + forward.shifted(asked, particular.shift)
         uri, caller = way.target.contact, self._caller.id
         return reach.show(asked, uri, way, presented, body, extra, caller=caller, mark=self._mark)
 
@@ -283,7 +318,7 @@ class NewDialogRequest:
         """See rewriter.MessageRewriter."""
         if self._call is None or not 200 <= response.status < 300 or self._winner is not None:
             return
-        self._winner = number
+        self._winner, self._ringing = number, None
         asked = self._asked
         target = self._reached(number, response)
         handle = DialogHandle(target, self._shown, self._callee_address)
@@ -307,6 +342,7 @@ class NewDialogRequest:
 
     def refused(self, status: int) -> None:
         """See rewriter.MessageRewriter."""
+        self._ringing = None
         for number in self._sessions.branches:
             self.unwanted(number)
         if self._call is not None:
@@ -340,6 +376,11 @@ class NewDialogRequest:
             since=self._since,
         )
 
+    def _shift(self, number: int) -> str:
+        """Return the shift of the CSeq of a branch, as a token has it."""
+        particular = self._particular.get(number)
+        return str(particular.shift) if particular is not None and particular.shift else ""
+
     def _callers_route(self, number: int, target: Target, response: Response) -> str:
         """Return the route token for the caller, the same in all responses of a branch.
 
@@ -369,8 +410,19 @@ class NewDialogRequest:
             secure=self._is_secure,
             untagged=not is_tagged,
             since=self._since,
-            shift=str(self._shifts.get(number, "")),
+            shift=self._shift(number),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Particular:
+    """What differs in the request of one branch."""
+
+    shown: str
+    """The caller as the callee sees it."""
+    shift: int
+    """By how much the CSeq is higher, because the phone has rung for this call before."""
+    extra: session.Extra
 
 
 def _without_100rel(asked: Request) -> session.Extra:

@@ -2,9 +2,21 @@
 
 from typing import Protocol
 
+from registrar.model import Devices
+from registrar.rules.tokens import Target
 from registrar.sip import Request, Response
 
 from .reach import Way
+
+
+class RingingCall(Protocol):
+    """A call that is not answered yet."""
+
+    def end(self, status: int) -> None:
+        """Give it up with this status."""
+
+    def pick_up(self, person: Devices, target: Target) -> bool:
+        """Let the device of another person ring, which answers by itself; return False if it is too late."""
 
 
 class Ringing(Protocol):
@@ -12,6 +24,9 @@ class Ringing(Protocol):
 
     def end(self, status: int) -> None:
         """Give it up with this status."""
+
+    def add_later(self, target: Target) -> int | None:
+        """Add a device that rings in a moment, and return its branch; None if it is too late."""
 
 
 class Plans(Protocol):

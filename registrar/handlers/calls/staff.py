@@ -77,7 +77,7 @@ class Staff:
     async def _read(self, people: Sequence[Devices], now: Mono) -> dict[str, Member]:
         phones = [phone.id for one in people for phone in one.phones if phone.active]
         try:
-            states = await self._people.states([one.person for one in people])
+            states = await self._people.states([one.person for one in people], watch=True)
             snapshots = await self._location.load(phones) if phones else []
         except StoreUnavailable:
             states = [self._last_state(one.person) for one in people]

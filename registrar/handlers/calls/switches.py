@@ -1,7 +1,7 @@
 """Feature codes that switch a wish of the caller: DND, forwards, and the queues that it has left.
 
-No media is needed for them. The call ends with 480, and its reason phrase says what is on now: phones show it.
-`Reason: SIP;cause=200` says that nothing went wrong. A lamp that watches the code follows (handlers.events).
+No media is needed for them. The call ends with 480, and its reason phrase, which phones show, says what is
+on now. `Reason: SIP;cause=200` says that nothing went wrong. A lamp that watches the code follows.
 """
 
 from typing import Final
@@ -18,6 +18,7 @@ NO_PERSON: Final = Answer(403, why="From: this phone has no extension, so it has
 NO_NUMBER: Final = Answer(404, why="Request-URI: there is no such number to forward calls to")
 NO_QUEUE: Final = Answer(404, why="Request-URI: there is no such queue")
 NO_MEMBER: Final = Answer(403, why="Request-URI: this person is not a member of the queue")
+PERMANENT: Final = Answer(403, why="Request-URI: a permanent member cannot leave the queue")
 DND: Final = {FeatureKind.DND_TOGGLE: None, FeatureKind.DND_ON: True, FeatureKind.DND_OFF: False}
 FORWARDS: Final = {
     FeatureKind.CFU_ON: ("cfu", "Forwarding To {}"),
@@ -76,11 +77,13 @@ class Switches:
         queue = await self._dial_plan.called(caller.customer, number)
         if not isinstance(queue, Queue):
             return NO_QUEUE
-        members = {one.person for member in queue.members for one in member.people}
-        if caller.person not in members:
+        mine = [member for member in queue.members if caller.person in {one.person for one in member.people}]
+        if not mine:
             return NO_MEMBER
         (state,) = await self._people.states([caller.person])
         has_left = queue.id in state.left
+        if not has_left and any(member.permanent for member in mine):
+            return PERMANENT
         await self._people.change(caller.person, f"left:{queue.id}", "" if has_left else "1")
         return _done(f"{'Joined' if has_left else 'Left'} {queue.name}")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Call, CallState, Cause, Ending, Epoch, Flow, Party, Process, Snapshot
+from registrar.model import Call, CallState, Cause, Devices, Ending, Epoch, Flow, Party, Process, Snapshot
 from registrar.ports import Calls, Clock, Location, People
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
@@ -21,7 +21,7 @@ from .bridging import Bridge
 from .lifetimes import Lifetimes
 from .owed import Owed
 from .reach import Reach, Way
-from .rewriter import Ringing
+from .rewriter import RingingCall
 from .speech import Speech, to_callee, to_caller
 
 PUT_SECONDS: Final = 30.0
@@ -67,7 +67,7 @@ class _Entry:
     caller: DialogHandle
     callee: DialogHandle | None
     """None: the call is not answered."""
-    ringing: Ringing | None
+    ringing: RingingCall | None
     put_at: float
     looked_at: float
     is_watched: bool = True
@@ -129,7 +129,9 @@ class CallTable:
 
     # Events of a call
 
-    def begin(self, call: Call, caller: DialogHandle, ringing: Ringing, *, is_watched: bool = True) -> None:
+    def begin(
+        self, call: Call, caller: DialogHandle, ringing: RingingCall, *, is_watched: bool = True
+    ) -> None:
         """Add a call whose INVITE goes out."""
         now = self.clock()
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
@@ -150,6 +152,7 @@ class CallTable:
         if entry is None:
             return
         now = self.clock()
+        self._note_person(id, entry.call.callee.person, callee.person)
         entry.ringing, entry.callee, entry.media = None, handle, media
         entry.put_at = now
         entry.call = replace(
@@ -162,8 +165,15 @@ class CallTable:
         )
         self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
         self._store.answered(_whole(entry))
-        if callee.person:
-            self._people.answered(callee.person, id)
+
+    def _note_person(self, id: str, called: str, answered: str) -> None:
+        """Note which person has the call now, if it is not the one that was called."""
+        if answered == called:
+            return
+        if answered:
+            self._people.answered(answered, id)
+        if called:
+            self._people.ended(called, id, talked=False)
 
     def leg_of_answer(self, route: RouteToken, tag: str) -> RouteToken:
         """Return the caller's leg to the phone that answered with that tag.
@@ -282,6 +292,17 @@ class CallTable:
             self._ended_by(entry, news.ended)
         else:
             entry.call = replace(entry.call, expires_at=news.expires_at)
+
+    # Picking up a call
+
+    def has(self, id: str) -> bool:
+        """Return whether this process has a call."""
+        return id in self._entries
+
+    def pick_up(self, id: str, person: Devices, target: Target) -> bool:
+        """Let a device of another person ring for a call; return False if the call rings no more."""
+        entry = self._entries.get(id)
+        return entry is not None and entry.ringing is not None and entry.ringing.pick_up(person, target)
 
     # Ending a call
 

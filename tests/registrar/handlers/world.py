@@ -9,6 +9,7 @@ from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import Answer
 from registrar.handlers.building import Options, Outside, build
 from registrar.handlers.calls.hunting import Patience
+from registrar.handlers.calls.pickup import PickupNews
 from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.calls.table import News
 from registrar.handlers.checks import Silence
@@ -38,6 +39,7 @@ from registrar.ports import Due, Media
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Authenticator
 from registrar.rules.destination import resolve
+from registrar.rules.features import reserved_words
 from registrar.rules.hosts import OurHosts
 from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
@@ -77,6 +79,8 @@ class People:
         """What this node has read; `rows` is what the database holds."""
         self.away = False
         self.locks = 0
+        self.pickups: dict[str, frozenset[str]] = {}
+        """Person -> those whose calls it may pick up."""
 
     def peek(self, username: str, realm: str) -> Phone | None:
         return None
@@ -128,6 +132,10 @@ class People:
             return None
         together = tuple(phone for phone in mine if phone.extension == found.extension)
         return Devices(found.extension, found.name, together)
+
+    async def pickable(self, person: str) -> frozenset[str]:
+        self._ask()
+        return self.pickups.get(person, frozenset())
 
     async def phone(self, id: str) -> Phone | None:
         self._ask()
@@ -414,6 +422,7 @@ class World:
         self.wire = Wire()
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
+        self.pickup_news: list[PickupNews] = []
         self.store = MemoryCalls(self.clock, process)
         self.dead: set[Process] = beside.dead if beside else set()
         """The processes whose lease is gone."""
@@ -452,6 +461,7 @@ class World:
             mono=lambda: Mono(self.clock.now),
             until=self._until,
             tell=self.news.append,
+            tell_pickup=self.pickup_news.append,
             start_task=self.start_task,
             nonce_salt=lambda: next(serial).to_bytes(8, "big"),
             salt=lambda: next(serial).to_bytes(SALT_BYTES, "big"),
@@ -465,6 +475,8 @@ class World:
                 ping_seconds=30,
                 ring_seconds=ring_seconds,
                 patience=Patience(60, 900, 20),
+                reserved=reserved_words(),
+                alerts=False,
                 media_policy=policy,
                 media_prefix="pre-",
                 loop_key=KEY,

@@ -85,7 +85,7 @@ async def test_whom_a_word_reaches(user: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "status"),
     [
-        pytest.param("999", 404, id="nobody"),
+        pytest.param("998", 404, id="nobody"),
         pytest.param("202", 480, id="somebody without a phone"),
         pytest.param("203", 404, id="somebody of another customer"),
         pytest.param("r" * 32, 404, id="a phone of another customer"),
@@ -253,7 +253,7 @@ async def test_without_redis_it_is_503() -> None:
 
 async def test_an_open_phone_is_locked_by_its_first_call() -> None:
     world = world_of()
-    await Handset(world, ANN).call("999")
+    await Handset(world, ANN).call("998")
     assert world.people.rows[ANN.id].mode is IpMode.LOCKED
 
 

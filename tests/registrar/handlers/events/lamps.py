@@ -23,7 +23,7 @@ class Persons(MemoryPeople):
         super().__init__(Hands())
         self.known: dict[str, PersonState] = {}
 
-    async def states(self, people: Sequence[str]) -> list[PersonState]:
+    async def states(self, people: Sequence[str], *, watch: bool = False) -> list[PersonState]:
         return [self.known.get(person, PersonState()) for person in people]
 
 

@@ -170,7 +170,7 @@ async def test_too_brief_does_not_lock() -> None:
     [
         pytest.param("200", 200, id="somebody who is there"),
         pytest.param("202", 480, id="somebody without a phone"),
-        pytest.param("999", 404, id="nobody"),
+        pytest.param("998", 404, id="nobody"),
     ],
 )
 async def test_options_to_a_user_tell_who_is_there_and_lock_nothing(user: str, status: int) -> None:
