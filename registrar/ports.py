@@ -183,7 +183,7 @@ class People(Protocol):
         """
 
     def release(self, person: str, call: str) -> None:
-        """End the claim of `call`, if it has one, and tell all nodes that the person is free if it is watched."""
+        """End the claim of `call`, if it has one, and tell all nodes if the person is watched."""
 
     def take_part(self, person: str, call: str) -> None:
         """Note that a call rings or talks at the person, or is made by it; repeat it each 30 s."""
@@ -192,7 +192,7 @@ class People(Protocol):
         """Note that the person has answered `call`: its claim becomes a call of its line."""
 
     def ended(self, person: str, call: str, *, talked: bool) -> None:
-        """Note the end of a call of the line, and tell all nodes that the person is free if it is watched.
+        """Note the end of a call of the line, and tell all nodes if the person is watched.
 
         `talked`: the call was answered, so it counts for idle time and wrap-up.
         """

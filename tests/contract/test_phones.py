@@ -360,6 +360,9 @@ class Rows:
         self.rows[phone] = replace(row, mode=IpMode.LOCKED, address=address, version=row.version + 1)
         return True
 
+    async def pickable(self, person: str) -> frozenset[str]:
+        raise NotImplementedError
+
     async def callee(self, customer: str, user: str) -> Called | None:
         self.dialled.append((customer, user))
         if self.away:

@@ -2,6 +2,7 @@
 
 import time
 
+from registrar.handlers.calls.pickup import Pickup
 from registrar.handlers.calls.table import CallTable
 from registrar.metrics import Metrics
 from registrar.model import Epoch, Mono, Process
@@ -15,7 +16,7 @@ def clock() -> Epoch:
     return Epoch(time.time())
 
 
-def made() -> tuple[Telephony, CallTable]:
+def made() -> tuple[Telephony, CallTable, Pickup]:
     location = RedisLocation("redis://127.0.0.1:1", clock)
     telephony = Telephony(
         (),
@@ -28,15 +29,16 @@ def made() -> tuple[Telephony, CallTable]:
         lambda process: True,
         wrap_up_seconds=2,
     )
-    return telephony, World().calls
+    world = World()
+    return telephony, world.calls, world.pickup
 
 
 async def test_news_of_a_person_reach_those_who_wait_for_it() -> None:
-    telephony, table = made()
+    telephony, table, pickup = made()
     heard = []
     telephony.people.on_news = lambda person, what: heard.append((person, what))
     assert keys.PERSON_NEWS in CHANNELS
-    await telephony.hear(keys.PERSON_NEWS, '{"person":"p","what":"free"}', table)
-    await telephony.hear(keys.PERSON_NEWS, "spoiled", table)
-    await telephony.hear(keys.PERSON_NEWS, '{"person":"p","what":"dnd"}', table)
+    await telephony.hear(keys.PERSON_NEWS, '{"person":"p","what":"free"}', table, pickup)
+    await telephony.hear(keys.PERSON_NEWS, "spoiled", table, pickup)
+    await telephony.hear(keys.PERSON_NEWS, '{"person":"p","what":"dnd"}', table, pickup)
     assert heard == [("p", "free"), ("p", "dnd")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -11,7 +12,8 @@ from tests.peers.calling import CallingPhone
 from tests.peers.calling_session import Outgoing
 from tests.wire.callers import Callers, eventually, talk
 from tests.wire.conftest import Report
-from tests.wire.office import Office, Place, rung
+from tests.wire.office import Office, Person, Place, rung
+from tests.wire.site import Site
 
 pytestmark = pytest.mark.wire
 
@@ -68,8 +70,8 @@ async def test_members_ring_in_turn_and_each_attempt_lasts(
     times = []
     if not busy:
         for nth in range(2):
-            for one in await rung(people, nth):
-                one.ring()
+            for incoming in await rung(people, nth):
+                incoming.ring()
             times.append(time.monotonic() - begun)
     last = await support.phone.incoming(20)
     times.append(time.monotonic() - begun)
@@ -87,6 +89,10 @@ async def test_members_ring_in_turn_and_each_attempt_lasts(
     assert (182 in outgoing.statuses) is busy
 
 
+def _has_talked(person: Person, site: Site) -> bool:
+    return "lastEnd" in person.state(site)
+
+
 async def test_the_longest_idle_rings_first(office: Office, caller: CallingPhone, callers: Callers) -> None:
     """Who never talked is first, then by the end of the last call; who declines is out for the attempt."""
     people = await office.people(3)
@@ -95,7 +101,7 @@ async def test_the_longest_idle_rings_first(office: Office, caller: CallingPhone
     for person in (people[2], people[0]):  # people[1] never talks
         outgoing, _ = await talk(person.phone, other, extension.number)
         assert (await outgoing.bye()).status == 200
-        await eventually(lambda one=person: "lastEnd" in one.state(callers.site), "the end is noted")
+        await eventually(partial(_has_talked, person, callers.site), "the end is noted")
         await asyncio.sleep(0.05)
     await asyncio.sleep(2.1)  # wrap-up
     queue = office.queue(sales(office.group(people), ringStrategy="huntLongestIdle"))

@@ -189,8 +189,8 @@ JOIN queue_member ON queue_member.queue_id = queue.id
 JOIN extension ON extension.id = queue_member.extension_id
     AND extension.customer_id = queue.customer_id
 """
-# A person may pick up the calls of the other members of a group with `pickup`, those of the members of a group
-# that it controls, and those of a person for whom a phone of it has a BLF key.
+# A person may pick up the calls of the other members of a group with `pickup`, those of the members of a
+# group that it controls, and those of a person for whom a phone of it has a BLF key.
 PICKUPS: Final = """
 CREATE VIEW pickup_v1 AS
 SELECT picker.oid AS picker, target.oid AS person

@@ -496,6 +496,7 @@ class World:
             handlers.changes,
             handlers.expiry,
         )
+        self.hunts, self.pickup = handlers.hunts, handlers.pickup
         self.calls, self.reach, self.senders, self.node_relay = (
             handlers.calls,
             handlers.reach,
