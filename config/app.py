@@ -35,25 +35,12 @@ from .documentation import describe
 from .errors import Problem, Refused, unavailable
 from .health import Readiness, health_routes
 from .live import Live
-from .operations.login_budget import LoginBudget
-from .operations.logins import Logins
+from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
-from .pbx import (
-    auth,
-    call,
-    customer,
-    employee,
-    extension,
-    group,
-    product,
-    queue,
-    sipphone,
-    sipphone_status,
-    sipphonemodels,
-)
+from .pbx import auth, call, customer, dial_plan, employee, extension, product, sipphone, sipphonemodels
 from .phone import phone_routes
 from .settings import ApiSettings
-from .v2.routes import ROUTES
+from .v2 import domains, groups, users
 from .web import BodyLimit, KnownSource, OnePath, Outermost
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
@@ -116,14 +103,16 @@ def create_app(
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
-    for module in (sipphone_status, sipphone, sipphonemodels, call, extension, group, queue):
-        app.include_router(module.routes)
-    for module in (auth, customer, employee, product):
-        app.include_router(module.routes)
-    for router in ROUTES:
+    for router in (
+        *(sipphone.status_routes, sipphone.routes, sipphonemodels.routes, call.routes),
+        *(extension.routes, dial_plan.groups, dial_plan.queues),
+        *(auth.routes, customer.routes, employee.routes, product.routes),
+        *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
+        *(groups.group_users, groups.queues, groups.queue_members),
+        *(domains.trusted_networks, users.devices),
+        *(health_routes(readiness, exposition), phone_routes(settings, app.version)),
+    ):
         app.include_router(router)
-    app.include_router(health_routes(readiness, exposition))
-    app.include_router(phone_routes(settings, app.version))
     describe(app)
     _handle_errors(app)
     _surround(app, settings)

@@ -22,9 +22,8 @@ from .errors import bad_request, level_too_low, too_many_connections
 from .live import Live
 from .media import require_json
 from .operations.audit import Actor, Work
-from .operations.document import Document
-from .operations.login_budget import Visitor
-from .operations.logins import Logins
+from .operations.draft import Document
+from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
 from .preconditions import Target, changing, read_condition

@@ -17,10 +17,10 @@ from ..ice import ice_servers
 from ..models import GENERIC, MODELS, WEBRTC
 from ..settings import ApiSettings
 from ..tables import Customer, Employee, Extension, SipPhone
-from . import numbers
+from .dial_plan import claim
 from .ids import new_oid
-from .models import find_model
 from .phones.write import new_phone
+from .products import find_model
 
 NAME: Final = "Demo"
 PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"), ("203", "Dora Demo"))
@@ -121,7 +121,7 @@ async def _extension(session: AsyncSession, customer: Customer, number: str, nam
     if found is not None:
         return found
     extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
-    await numbers.claim(session, customer.id, number, "extension", extension.oid)
+    await claim(session, customer.id, number, "extension", extension.oid)
     return await _added(session, extension)
 
 

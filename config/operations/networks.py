@@ -21,8 +21,8 @@ MAX_NETWORKS: Final = 500
 """Limit of networks of one customer: the SIP side reads all of them with each of its users."""
 
 
-async def create_network(work: Work, customer: Customer, columns: Columns) -> TrustedNetwork:
-    """Add a network to a customer that is locked against other writers, and return it.
+async def create_network(work: Work, customer: Customer, columns: Columns) -> tuple[TrustedNetwork, Change]:
+    """Add a network to a customer that is locked against other writers; return it and what changed.
 
     Raise Refused (409) if the customer has this network already, or has too many.
     """
@@ -33,7 +33,7 @@ async def create_network(work: Work, customer: Customer, columns: Columns) -> Tr
     await _write(work.session, network, columns)
     customer.version += 1
     await work.create(network)
-    return network
+    return network, Change(customer=customer.oid)
 
 
 async def update_network(work: Work, customer: Customer, network: TrustedNetwork, columns: Columns) -> Change:
@@ -55,18 +55,14 @@ async def _write(session: AsyncSession, network: TrustedNetwork, columns: Column
     sent = columns.get("network_as_sent")
     if isinstance(sent, str):
         canonical = str(parse_network(sent))
-        await _refuse_taken(session, network, canonical)
+        taken = select(TrustedNetwork.oid).where(
+            TrustedNetwork.customer_id == network.customer_id,
+            TrustedNetwork.network == canonical,
+            TrustedNetwork.oid != network.oid,
+        )
+        if await session.scalar(taken) is not None:
+            raise refused("network", f"The network {canonical} is there already", "unique")
         network.network, network.network_as_sent = canonical, sent
     if "description" in columns:
         description = columns["description"]
         network.description = description if isinstance(description, str) else None
-
-
-async def _refuse_taken(session: AsyncSession, network: TrustedNetwork, canonical: str) -> None:
-    statement = select(TrustedNetwork.oid).where(
-        TrustedNetwork.customer_id == network.customer_id,
-        TrustedNetwork.network == canonical,
-        TrustedNetwork.oid != network.oid,
-    )
-    if await session.scalar(statement) is not None:
-        raise refused("network", f"The network {canonical} is there already", "unique")

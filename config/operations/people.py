@@ -80,13 +80,14 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
     A token is void if the person is gone, blocked, or changed since the token was made.
     """
     if isinstance(credentials, ServiceToken):
-        person = await _machine(connection, credentials)
-        level = person.level
+        found = await _find(connection, _BY_TOKEN, credentials.sha256)
+        if found is None:
+            raise invalid_token()
+        person, level = found, found.level
     elif credentials.employee is None:
         return await _nobody(connection, credentials)
     else:
-        person = await _holder(connection, credentials)
-        level = credentials.level
+        person, level = await _holder(connection, credentials), credentials.level
     if not person.may_enter(level):
         raise please_login()
     refuse_address(person, address)
@@ -114,18 +115,13 @@ def please_login() -> Refused:
     return invalid_token("Please login")
 
 
-async def _machine(connection: AsyncConnection, token: ServiceToken) -> Person:
-    person = await _find(connection, _BY_TOKEN, token.sha256)
-    if person is None:
-        raise invalid_token()
-    return person
-
-
 async def _holder(connection: AsyncConnection, claims: Claims) -> Person:
     person = await _find(connection, _BY_ID, parse_oid(claims.employee) or "")
-    if person is None or claims.employee_version not in (None, person.version):
-        raise please_login()
-    if claims.customer not in (None, person.customer):
+    if (
+        person is None
+        or claims.employee_version not in (None, person.version)
+        or claims.customer not in (None, person.customer)
+    ):
         raise please_login()
     return person
 

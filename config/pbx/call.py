@@ -13,10 +13,11 @@ from ..clock import epoch_now, utc
 from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
-from ..operations.calls import record_hangup, require_sight, whose
-from .answer import json_answer
+from ..operations.audit import Work
+from ..operations.customers import one_or_all, require_sight
+from ..tables import OID_LENGTH
 from .paging import DEFAULT_LIMIT, read_page, word
-from .resource_docs import DELETE
+from .resource import DELETE
 from .schema import (
     MOMENT,
     READ,
@@ -31,7 +32,7 @@ from .schema import (
     some_id,
     sure,
 )
-from .shown import Shown, json_of, schema_of, shown
+from .shown import Shown, json_answer, json_of, schema_of, shown
 
 MAX_LIMIT: Final = 1_000
 STATES: Final = ("ringing", "answered")
@@ -97,11 +98,11 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     params = request.query_params
     asked = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     async with reading(parts.read_engine) as session:
-        customer = await whose(session, caller, asked.customer)
+        customer = await one_or_all(session, caller, asked.customer)
     number, state = params.get("extension", "").strip(), word(params, "state", STATES)
     calls = [
         call
-        for call in await parts.calls.all_of(customer)
+        for call in await parts.calls.all_of(customer.oid if customer else None)
         if (not number or call.has(number)) and (not state or call.state == state)
     ]
     rows = [json_of(call, LINES) for call in calls[asked.offset : asked.offset + asked.limit]]
@@ -118,7 +119,11 @@ async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """End a call: hang up both sides, and stop the phones that are still ringing."""
     call = await _find(actor.caller, id, parts)
-    await parts.change(actor, None, lambda work: record_hangup(work, call.id))
+
+    async def record(work: Work) -> None:
+        work.record("delete", "call", call.id[:OID_LENGTH])  # the length of the column
+
+    await parts.change(actor, None, record)
     if not await parts.calls.hang_up(call):
         raise Refused(Problem(504, "timeout", "The call is still there: its process has not ended it yet"))
     return JSONResponse({"success": True})
@@ -130,5 +135,5 @@ async def _find(caller: Caller, id: str, parts: Parts) -> LiveCall:
     if call is None:
         raise not_found("Call")
     async with reading(parts.read_engine) as session:
-        await require_sight(session, caller, call.customer)
+        await require_sight(session, caller, call.customer, "Call")
     return call

@@ -6,20 +6,16 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from registrar.model import Change
-
 from ..access import AccessLevel
 from ..auth import Caller
 from ..checks import is_clean
 from ..errors import Refused, not_your_customer
 from ..operations import customers
 from ..operations.audit import Work
-from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Draft, read_fields
+from ..operations.draft import NOT_SENT, Document, Draft
 from ..operations.ids import parse_oid
-from ..properties import fields_of
 from ..tables import Customer
-from .resource import MOMENTS, Resource, Written, routes_of
+from .resource import MOMENTS, Resource, nobody, routes_of
 from .schema import array, sure
 
 MAX_FEATURES: Final = 100
@@ -41,45 +37,27 @@ async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> C
     return and_(customers.visible(caller), _Parent.oid == parent)
 
 
-async def _create(work: Work, document: Document) -> Written:
-    columns = await _read(work.session, work.caller, Draft(document))
-    customer = await customers.create_customer(work, columns)
-    return Written(customer.oid, Change(customer=customer.oid))
-
-
-async def _update(work: Work, oid: str, document: Document) -> Written:
+async def _lock(work: Work, oid: str, document: Document) -> tuple[Customer, None]:
     if document.get("parentReseller") is not NOT_SENT:
         await customers.lock_tree(work.session)
-    customer = await customers.lock_customer(work.session, work.caller, oid)
-    columns = await _read(work.session, work.caller, Draft(document, customer))
-    return Written(customer.oid, await customers.update_customer(work, customer, columns))
+    return await customers.lock_customer(work.session, work.caller, oid), None
 
 
-async def _delete(work: Work, oid: str) -> Change:
-    customer = await customers.lock_customer(work.session, work.caller, oid)
-    return await customers.delete_customer(work, customer)
+async def _read(work: Work, draft: Draft[Customer], _owner: None) -> None:
+    _read_features(draft)
+    await _read_parent(work.session, work.caller, draft)
 
 
-async def _read(session: AsyncSession, caller: Caller, draft: Draft[Customer]) -> customers.Columns:
-    read_fields(draft, fields_of(Customer))
-    features = _read_features(draft)
-    await _read_parent(session, caller, draft)
-    draft.refuse_problems()
-    return draft.values if features is None else {**draft.values, "features": features}
-
-
-def _read_features(draft: Draft[Customer]) -> list[str] | None:
-    """Return the features to store, or None if the stored ones stay."""
+def _read_features(draft: Draft[Customer]) -> None:
     sent = draft.sent("features")
-    if sent is NOT_SENT:
-        return None if draft.stored else []
-    if sent is None:
-        return []
-    words = [word for word in sent if _is_feature(word)] if isinstance(sent, list) else []
-    if not isinstance(sent, list) or len(words) != len(sent) or len(words) > MAX_FEATURES:
+    if sent is NOT_SENT and draft.stored:
+        return
+    words = [] if sent is NOT_SENT or sent is None else sent
+    if not isinstance(words, list) or len(words) > MAX_FEATURES or not all(map(_is_feature, words)):
         message = f"features must be an array of at most {MAX_FEATURES} texts of at most {MAX_FEATURE}"
         draft.wrong("features", message)
-    return list(dict.fromkeys(words))
+    else:
+        draft.values["features"] = list(dict.fromkeys(words))
 
 
 def _is_feature(word: object) -> bool:
@@ -95,7 +73,10 @@ async def _read_parent(session: AsyncSession, caller: Caller, draft: Draft[Custo
     sent = draft.sent("parentReseller")
     sees_all = caller.level >= AccessLevel.RESELLER_ADMIN
     if draft.stored is None and sent in (NOT_SENT, None, ""):
-        draft.values["parent_customer_id"] = None if sees_all else (await _own(session, caller)).id
+        own = None if sees_all else await customers.find_reseller(session, caller, caller.customer)
+        if own is None and not sees_all:
+            raise not_your_customer("parentReseller")
+        draft.values["parent_customer_id"] = own.id if own else None
         return
     if sent is NOT_SENT or await _is_parent(session, draft.stored, sent or None):
         return
@@ -109,13 +90,6 @@ async def _read_parent(session: AsyncSession, caller: Caller, draft: Draft[Custo
         draft.wrong("parentReseller", "Reseller not found", 404, "exists")
         return
     draft.values["parent_customer_id"] = parent.id
-
-
-async def _own(session: AsyncSession, caller: Caller) -> Customer:
-    own = await customers.find_reseller(session, caller, caller.customer)
-    if own is None:
-        raise not_your_customer("parentReseller")
-    return own
 
 
 async def _is_parent(session: AsyncSession, customer: Customer | None, sent: object) -> bool:
@@ -140,9 +114,12 @@ routes = routes_of(
         sorts={"name": (Customer.name,), "domain": (Customer.sip_domain,), "state": (Customer.state,)},
         searched=(Customer.name, Customer.sip_domain, Customer.sip_display_name),
         searched_names="name, sipDomain or sipDisplayName",
-        create=_create,
-        update=_update,
-        delete=_delete,
+        owner=nobody,
+        lock=_lock,
+        create=customers.create_customer,
+        update=customers.update_customer,
+        delete=customers.delete_customer,
+        read=_read,
         scope=_scope,
         more={
             "features": array(
@@ -152,6 +129,5 @@ routes = routes_of(
         columns={"features": "features", **MOMENTS},
         customer="Id of a reseller: only those directly below it; by default all that one sees",
         default_limit=100,
-    ),
-    "Customers",
+    )
 )

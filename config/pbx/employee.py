@@ -7,8 +7,6 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registrar.model import Change
-
 from .. import clock
 from ..auth import Caller
 from ..checks import text
@@ -16,19 +14,16 @@ from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, PartsDep
 from ..operations import employees
 from ..operations.audit import Work
-from ..operations.customers import DELETED, listed, require_customer, visible
-from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Columns, Draft, accepted, read_fields
+from ..operations.customers import DELETED, listed, visible
+from ..operations.draft import Document, Draft, accepted
 from ..operations.ids import parse_oid
 from ..operations.listing import only
 from ..preconditions import tagged_by_content
-from ..properties import fields_of
 from ..tables import Customer, Employee, EmployeeToken
 from ..tables.people import PASSWORD
 from . import openapi
-from .resource import MOMENTS, NOTHING_CHANGED, OWNER, Json, Resource, RowId, Written, routes_of
+from .resource import DELETE, MOMENTS, OWNER, Json, Resource, RowId, customer_of, routes_of
 
-_note = text()
 TokenId = Annotated[str, Path(description="Id of the token, 24 hex digits")]
 
 
@@ -40,32 +35,13 @@ def _sight(caller: Caller) -> ColumnElement[bool]:
     return and_(visible(caller), Employee.state != DELETED)
 
 
-async def _create(work: Work, document: Document) -> Written:
-    customer = await require_customer(work.session, work.caller, document.given("customer"))
-    columns = _read(Draft(document))
-    employee = await employees.create_employee(work, customer, columns)
-    return Written(employee.oid)
+async def _lock(work: Work, oid: str, _document: Document) -> tuple[Employee, Customer]:
+    return await employees.lock_employee(work.session, work.caller, oid)
 
 
-async def _update(work: Work, oid: str, document: Document) -> Written:
-    employee = await employees.find_employee(work.session, work.caller, oid)
-    columns = _read(Draft(document, employee))
-    await employees.update_employee(work, employee, columns)
-    return Written(employee.oid)
-
-
-async def _delete(work: Work, oid: str) -> Change:
-    employee = await employees.find_employee(work.session, work.caller, oid)
-    await employees.delete_employee(work, employee)
-    return NOTHING_CHANGED
-
-
-def _read(draft: Draft[Employee]) -> Columns:
-    read_fields(draft, fields_of(Employee))
+async def _read(_work: Work, draft: Draft[Employee], _customer: Customer) -> None:
     if draft.sent("password") == "":
         draft.wrong("password", PASSWORD.message.format("password"), check="range")
-    draft.refuse_problems()
-    return draft.values
 
 
 routes = routes_of(
@@ -90,15 +66,17 @@ routes = routes_of(
         },
         searched=(Employee.name, Employee.login_email, Employee.contact_email, Employee.department),
         searched_names="name, emailAddress, contactEmail or department",
-        create=_create,
-        update=_update,
-        delete=_delete,
+        owner=customer_of,
+        lock=_lock,
+        create=employees.create_employee,
+        update=employees.update_employee,
+        delete=employees.delete_employee,
+        read=_read,
         scope=_scope,
         sight=_sight,
         columns=MOMENTS,
         default_limit=100,
-    ),
-    "Employees",
+    )
 )
 
 
@@ -124,19 +102,19 @@ async def create_token_route(
     """Create a token with all rights of the employee; its text is shown only in this response."""
 
     async def create(work: Work) -> tuple[EmployeeToken, str]:
-        employee = await employees.find_employee(work.session, work.caller, id)
+        employee, _ = await employees.lock_employee(work.session, work.caller, id)
         return await employees.create_token(work, employee, _read_note(document))
 
-    token, text = await parts.change(actor, None, create)
-    return JSONResponse(_token_json(token) | {"token": text})
+    token, secret = await parts.change(actor, None, create)
+    return JSONResponse(_token_json(token) | {"token": secret})
 
 
-@routes.delete("/{id}/token/{token}", summary="Revoke a token", openapi_extra=openapi.DELETE)
+@routes.delete("/{id}/token/{token}", summary="Revoke a token", openapi_extra=DELETE)
 async def delete_token_route(id: RowId, token: TokenId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Revoke a token; the next request with it is refused."""
 
     async def revoke(work: Work) -> None:
-        employee = await employees.find_employee(work.session, work.caller, id)
+        employee, _ = await employees.lock_employee(work.session, work.caller, id)
         await employees.revoke_token(work, employee, token)
 
     await parts.change(actor, None, revoke)
@@ -144,10 +122,8 @@ async def delete_token_route(id: RowId, token: TokenId, actor: ActorDep, parts: 
 
 
 def _read_note(document: Document) -> str | None:
-    sent = document.get("note")
-    if sent is NOT_SENT or sent is None:
-        return None
-    checked = accepted(_note(sent, "note is not a valid text"), "note")
+    sent = document.given("note")
+    checked = None if sent is None else accepted(text()(sent, "note is not a valid text"), "note")
     return checked if isinstance(checked, str) else None
 
 

@@ -1,56 +1,24 @@
 """The routes below /pbx/extension."""
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from registrar.model import Change
 
 from ..checks import Wrong, boolean
 from ..operations import extensions
 from ..operations.audit import Work
-from ..operations.customers import keys_of, lock_owned, require_customer
-from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Columns, Draft, read_fields, read_reference
-from ..properties import fields_of
+from ..operations.customers import keys_of
+from ..operations.draft import Draft
 from ..tables import Customer, Employee, Extension
-from .resource import OWNER, Resource, Written, routes_of
+from .resource import OWNER, Resource, customer_of, locked, routes_of
 from .schema import sure
 
 
-async def _create(work: Work, document: Document) -> Written:
-    customer = await require_customer(work.session, work.caller, document.given("customer"))
-    columns = await _read(work.session, Draft(document), customer)
-    extension = await extensions.create_extension(work, customer, columns)
-    return Written(extension.oid, extensions.announced(customer, extension))
-
-
-async def _update(work: Work, oid: str, document: Document) -> Written:
-    extension, customer = await lock_owned(work.session, work.caller, Extension, oid, "Extension")
-    columns = await _read(work.session, Draft(document, extension), customer)
-    change = await extensions.update_extension(work, customer, extension, columns)
-    return Written(extension.oid, change)
-
-
-async def _delete(work: Work, oid: str) -> Change:
-    extension, customer = await lock_owned(work.session, work.caller, Extension, oid, "Extension")
-    return await extensions.delete_extension(work, customer, extension)
-
-
-async def _read(session: AsyncSession, draft: Draft[Extension], customer: Customer) -> Columns:
-    read_fields(draft, fields_of(Extension))
-
+async def _read(work: Work, draft: Draft[Extension], customer: Customer) -> None:
     async def find(sent: object) -> int | None:
-        return next(iter((await keys_of(session, customer, Employee, [sent])).values()), None)
+        return next(iter((await keys_of(work.session, customer, Employee, [sent])).values()), None)
 
-    await read_reference(draft, "employee", "employee_id", find, "Employee")
-    _read_primary(draft)
-    draft.refuse_problems()
-    return draft.values
-
-
-def _read_primary(draft: Draft[Extension]) -> None:
-    sent = draft.sent("primary")
-    if sent is NOT_SENT or sent is None:
+    await draft.read_reference("employee", "employee_id", find, "Employee")
+    sent = draft.given("primary")
+    if sent is None:
         return
     checked = boolean(sent, "primary must be true or false")
     if isinstance(checked, Wrong):
@@ -84,10 +52,12 @@ routes = routes_of(
         },
         searched=(Extension.number, Extension.name, Extension.direct_number, Employee.name),
         searched_names="number, name, direct or employee name",
-        create=_create,
-        update=_update,
-        delete=_delete,
+        owner=customer_of,
+        lock=locked(Extension, "Extension"),
+        create=extensions.create_extension,
+        update=extensions.update_extension,
+        delete=extensions.delete_extension,
+        read=_read,
         max_limit=1_000,
-    ),
-    "Extensions",
+    )
 )

@@ -5,10 +5,9 @@ from typing import Final
 
 from ..access import AccessLevel
 from ..models import FUNCTIONS
-from ..operations.phones.fields import FIELDS
+from ..operations.phones.draft import FIELDS
 from ..tables.phones import PAYMENT_OPTIONS
-from .resource_docs import DELETE as DELETE
-from .resource_docs import shown, written
+from .resource import shown, written
 from .schema import (
     AN_ID,
     ASK,
@@ -33,8 +32,8 @@ from .schema import (
     some_id,
     sure,
 )
-from .status import STATUS as STATUS_LINES
-from .status import WHOLE
+from .sipphone_json import STATUS as STATUS_LINES
+from .sipphone_json import STATUS_ROUTE
 
 # Phones
 
@@ -240,7 +239,9 @@ LIST: Final = _with_live(
 
 # Status of phones
 
-_STATUS: Final = answer("Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in WHOLE})
+_STATUS: Final = answer(
+    "Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in STATUS_ROUTE}
+)
 _EVENT: Final = answer(
     "Event",
     {

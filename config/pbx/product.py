@@ -3,20 +3,16 @@
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from registrar.model import Change
-
 from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import not_your_property
 from ..operations import products
 from ..operations.audit import Work
 from ..operations.customers import find_reseller, require_customer
-from ..operations.document import NOT_SENT, Document
-from ..operations.draft import Columns, Draft, read_fields
+from ..operations.draft import NOT_SENT, Document, Draft
 from ..operations.ids import parse_oid
-from ..properties import fields_of
 from ..tables import Customer, Product
-from .resource import NOTHING_CHANGED, Resource, Written, routes_of
+from .resource import Resource, nobody, routes_of
 
 
 async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> ColumnElement[bool]:
@@ -28,33 +24,13 @@ async def _scope(session: AsyncSession, caller: Caller, wanted: str | None) -> C
     return and_(sight, products.usable(Customer.id == customer.id))
 
 
-async def _create(work: Work, document: Document) -> Written:
-    columns = await _read(work.session, work.caller, Draft(document))
-    return Written((await products.create_product(work, columns)).oid)
+async def _lock(work: Work, oid: str, _document: Document) -> tuple[Product, None]:
+    return await products.lock_product(work.session, work.caller, oid), None
 
 
-async def _update(work: Work, oid: str, document: Document) -> Written:
-    product = await products.lock_product(work.session, work.caller, oid)
-    columns = await _read(work.session, work.caller, Draft(document, product))
-    await products.update_product(work, product, columns)
-    return Written(product.oid)
-
-
-async def _delete(work: Work, oid: str) -> Change:
-    product = await products.lock_product(work.session, work.caller, oid)
-    await products.delete_product(work, product)
-    return NOTHING_CHANGED
-
-
-async def _read(session: AsyncSession, caller: Caller, draft: Draft[Product]) -> Columns:
-    read_fields(draft, fields_of(Product))
-    await _read_reseller(session, caller, draft)
-    draft.refuse_problems()
-    return draft.values
-
-
-async def _read_reseller(session: AsyncSession, caller: Caller, draft: Draft[Product]) -> None:
+async def _read(work: Work, draft: Draft[Product], _owner: None) -> None:
     """Read the product's reseller: a reseller's products are its own, RESELLER_ADMIN and above may choose."""
+    session, caller = work.session, work.caller
     sent = draft.sent("reseller") or None
     if caller.level < AccessLevel.RESELLER_ADMIN:
         own = await find_reseller(session, caller, caller.customer)
@@ -89,13 +65,15 @@ routes = routes_of(
         },
         searched=(Product.name, Product.product_code, Product.type),
         searched_names="name, productCode or type",
-        create=_create,
-        update=_update,
-        delete=_delete,
+        owner=nobody,
+        lock=_lock,
+        create=products.create_product,
+        update=products.update_product,
+        delete=products.delete_product,
+        read=_read,
         scope=_scope,
         sight=products.visible_products,
         customer="Id of a customer: only what it may use; by default all that one sees",
         default_limit=100,
-    ),
-    "Products",
+    )
 )

@@ -12,7 +12,7 @@ from ..deps import CallerDep, PartsDep
 from ..errors import not_found
 from ..models import FUNCTIONS, SPEAKING_PARTS
 from ..operations.listing import Sorts, read_page
-from ..operations.models import find_model
+from ..operations.products import find_model
 from ..preconditions import tagged, tagged_by_content
 from ..tables import SipPhoneModel
 from . import paging

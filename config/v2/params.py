@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from ..deps import CallerDep, parse_object
 from ..errors import Refused, bad_request, unsupported
 from ..media import JSON, MULTIPART, URLENCODED, is_json, media_type
-from ..operations.document import Document
+from ..operations.draft import Document
 
 MAX_KEYS: Final = 512
 """Limit for the query string and for the body; the longest known parameter list has 20, without arrays."""

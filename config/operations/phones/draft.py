@@ -1,11 +1,22 @@
 """A phone while it is created or changed: its columns, and the rows that it will refer to."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from ...checks import Value, Wrong
-from ...properties import Field
+from ...properties import Field, fields_of
 from ...tables import Customer, Extension, SipPhone, SipPhoneModel
 from ...tables.limits import PhoneKind
-from ..document import NOT_SENT, Document
-from ..draft import Draft
+from ..draft import NOT_SENT, Document, Draft
+
+FIELDS: Final = fields_of(SipPhone)
+"""All settings, in the order of the answers."""
+OWN: Final = tuple(field for field in FIELDS if not field.dependent)
+"""The settings that depend on no other setting but the model: read and checked one by one."""
+GROUPS: Final = tuple(
+    "ip ringer volume volume.handset volume.headset volume.handsfree codec network purchaseInfo".split()
+)
+"""Properties that must be objects when they are sent."""
 
 
 class PhoneDraft(Draft[SipPhone]):
@@ -37,3 +48,17 @@ class PhoneDraft(Draft[SipPhone]):
         if isinstance(checked, Wrong) or not isinstance(kind, PhoneKind) or kind.of_model is None:
             return checked
         return checked if model is None or kind.of_model(model) else field.default
+
+    def read(self, field: Field, sent: object) -> object:
+        """Return the checked value of a property that was sent; if it is wrong, add its problem."""
+        return self.refused(field.check(sent), field.path)
+
+
+def read_settings(draft: PhoneDraft) -> None:
+    """Check every setting that was sent, and put its value or its problem into the draft."""
+    for group in GROUPS:
+        if draft.given(group) is not None and not isinstance(draft.given(group), Mapping):
+            draft.wrong(group, f"{group} must be an object")
+    draft.read_fields(OWN)
+    if draft.model and draft.model.requires_serial and not draft.column("serial"):
+        draft.wrong("serial", "Serial number is missing", check="required")
