@@ -58,38 +58,30 @@ class InRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Property:
-    """One line of a table."""
-
-    kind: Kind
-    about: str
-    json: str | None
-    """The path in the JSON dialect, or None if it is not there."""
-    row: InRows | None
-    """The name in the row dialect, or None if it is not there."""
-    default: Value
-    """The value for a new row. If a property has a default, then null means that it was not sent."""
-    required: bool
-    """A new row must have a value, and no row can lose it."""
-    written_as: str | None
-    """The key of the checked value if the column holds a hash of it; no response shows such a value."""
-    dependent: bool
-    """True if the value depends on other properties, so that its own function reads it."""
-    column: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Field:
-    """A property as one dialect has it in a body."""
+    """A property of a table, or as one dialect has it in a body."""
 
     path: str
+    """The path in the JSON dialect, the name in the row dialect, or empty if it is not there."""
     column: str
+    """The column, or the key of the checked value of a secret."""
     kind: Kind
     about: str
     default: Value = None
+    """The value for a new row. If a property has a default, then null means that it was not sent."""
     required: bool = False
-    secret: bool = False
+    """A new row must have a value, and no row can lose it."""
+    written_as: str | None = None
+    """The key of the checked value if the column holds a hash of it; no response shows such a value."""
     dependent: bool = False
+    """True if the value depends on other properties, so that its own function reads it."""
+    row: InRows | None = None
+    """How the row dialect has it, or None if it is not there."""
+
+    @property
+    def secret(self) -> bool:
+        """Return True if no response shows the value."""
+        return self.written_as is not None
 
     def check(self, value: object) -> Value | Wrong:
         """Return the value to store, or the error of a value that was sent and is not null."""
@@ -116,11 +108,12 @@ def stored(
     row = row or both
     in_rows = InRows(row) if isinstance(row, str) else row
     default = kind.default if default is None else default
-    line = Property(kind, about, json or both, in_rows, default, required, written_as, dependent)
+    path = json or both or ""
+    line = Field(path, "", kind, about, default, required, written_as, dependent, in_rows)
     return mapped_column(sql or kind.sql, default=default, info={PROPERTY: line})
 
 
-def properties_of(table: type[DeclarativeBase]) -> tuple[Property, ...]:
+def properties_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     """Return the properties of a table in the order of its columns."""
     columns = (column for column in table.__table__.columns if PROPERTY in column.info)
     return tuple(replace(column.info[PROPERTY], column=column.key) for column in columns)
@@ -129,20 +122,8 @@ def properties_of(table: type[DeclarativeBase]) -> tuple[Property, ...]:
 @cache
 def fields_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     """Return the fields of the JSON dialect."""
-    return tuple(
-        Field(
-            line.json,
-            line.written_as or line.column,
-            line.kind,
-            line.about,
-            line.default,
-            line.required,
-            line.written_as is not None,
-            line.dependent,
-        )
-        for line in properties_of(table)
-        if line.json is not None
-    )
+    lines = (line for line in properties_of(table) if line.path)
+    return tuple(replace(line, column=line.written_as or line.column) for line in lines)
 
 
 @cache
@@ -156,7 +137,7 @@ def row_fields_of(*tables: type[DeclarativeBase], new: bool = False) -> tuple[Fi
     )
 
 
-def _row_field(line: Property, row: InRows) -> Field:
+def _row_field(line: Field, row: InRows) -> Field:
     kind = row.kind or line.kind.as_text or line.kind
     about = row.about or line.about
     if isinstance(kind.sql, Boolean):

@@ -35,7 +35,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from ..checks import FLAGS, is_clean
 from ..errors import Refused, bad_request, not_found
 from ..preconditions import Edition, Target
-from ..properties import Property, properties_of
+from ..properties import properties_of
 from ..tables import Identified, UtcDateTime
 
 Kind = Literal["integer", "flag", "text", "moment", "mac"]
@@ -129,19 +129,19 @@ def mac(name: str, source: Source, about: str) -> Column:
 
 def columns_of(table: type[DeclarativeBase]) -> Sequence[Column]:
     """Return a column for each property of a table that rows show."""
-    shown = (line for line in properties_of(table) if line.row is not None and line.written_as is None)
-    return [_column_of(line, getattr(table, line.column)) for line in shown]
-
-
-def _column_of(line: Property, source: Source) -> Column:
-    if line.row is None:
-        raise TypeError(f"{line.column} is not in the row dialect")
-    name, about, example = line.row.name, line.row.shown or line.row.about or line.about, line.row.example
-    if isinstance(line.kind.sql, Boolean):
-        return flag(name, source, about)
-    if isinstance(line.kind.sql, Integer):
-        return whole(name, source, about, "1" if example is None else example)
-    return text(name, source, about, example or "")
+    columns: list[Column] = []
+    for line in properties_of(table):
+        row, source = line.row, getattr(table, line.column)
+        if row is None or line.secret:
+            continue
+        about = row.shown or row.about or line.about
+        if isinstance(line.kind.sql, Boolean):
+            columns.append(flag(row.name, source, about))
+        elif isinstance(line.kind.sql, Integer):
+            columns.append(whole(row.name, source, about, "1" if row.example is None else row.example))
+        else:
+            columns.append(text(row.name, source, about, row.example or ""))
+    return columns
 
 
 @dataclass(frozen=True, slots=True)
