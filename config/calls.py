@@ -23,21 +23,12 @@ CHUNK: Final = 500
 """Calls read at once. Other tasks run in between, because the same event loop may serve SIP."""
 API: Final = "api"
 CALL_ID: Final = re.compile(r"[0-9a-f]{32}")
+SIDES: Final = ("caller", "callee")
 FIELDS: Final = tuple(
     "id callId customer state startedAt answeredAt media node".split()
-    + [f"{side}{what}" for side in ("caller", "callee") for what in ("Phone", "Number", "Name", "Transport")]
+    + [f"{side}{what}" for side in SIDES for what in ("Phone", "Number", "Name", "Transport")]
 )
 """The fields that are read of a call; none is private."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveParty:
-    """One side of a call. A value that is not known yet is None."""
-
-    phone: str | None
-    number: str | None
-    name: str | None
-    transport: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +36,17 @@ class LiveCall:
     """A call as the API shows it."""
 
     id: str
-    call_id: str
     customer: str
     state: str
-    caller: LiveParty
-    callee: LiveParty
-    media: str
-    node: str
+    values: Mapping[str, str | None]
+    """Name -> value, for all FIELDS. A value of one side that is not known yet is None."""
     started_at: float
     """Epoch seconds."""
     answered_at: float | None
 
     def has(self, number: str) -> bool:
         """Return whether one side is the extension with this number."""
-        return number in (self.caller.number, self.callee.number)
+        return number in (self.values["callerNumber"], self.values["calleeNumber"])
 
 
 class LiveCalls:
@@ -73,8 +61,10 @@ class LiveCalls:
         key = keys.CALLS if customer is None else keys.calls(customer)
         (ids,) = await self._ask([command("ZRANGEBYSCORE", key, f"({self._now():.3f}", "+inf")])
         found: list[LiveCall] = []
-        for chunk in _chunks(ids if isinstance(ids, list) else []):
-            found += [call for call in await self._read(chunk) if call is not None]
+        all_ids = ids if isinstance(ids, list) else []
+        for start in range(0, len(all_ids), CHUNK):
+            read = await self._read(all_ids[start : start + CHUNK])
+            found += [call for call in read if call is not None]
         return sorted(found, key=lambda call: (call.started_at, call.id))
 
     async def find(self, id: str) -> LiveCall | None:
@@ -117,33 +107,11 @@ def _call(answer: object) -> LiveCall | None:
     started_at = _seconds(fields.get("startedAt", ""))
     if len(fields) < len(FIELDS) or not CALL_ID.fullmatch(fields["id"]) or started_at is None:
         return None
-    return LiveCall(
-        id=fields["id"],
-        call_id=fields["callId"],
-        customer=fields["customer"],
-        state=fields["state"],
-        caller=_party("caller", fields),
-        callee=_party("callee", fields),
-        media=fields["media"],
-        node=fields["node"],
-        started_at=started_at,
-        answered_at=_seconds(fields["answeredAt"]),
-    )
-
-
-def _party(side: str, fields: Mapping[str, str]) -> LiveParty:
-    return LiveParty(
-        phone=fields[f"{side}Phone"] or None,
-        number=fields[f"{side}Number"] or None,
-        name=fields[f"{side}Name"] or None,
-        transport=fields[f"{side}Transport"] or None,
-    )
+    known = {name: value or (None if name.startswith(SIDES) else "") for name, value in fields.items()}
+    answered_at = _seconds(fields["answeredAt"])
+    return LiveCall(fields["id"], fields["customer"], fields["state"], known, started_at, answered_at)
 
 
 def _seconds(text: str) -> float | None:
     """Return epoch seconds as the SIP side writes them, or None for any other text."""
     return float(text) if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,3})?", text) else None
-
-
-def _chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

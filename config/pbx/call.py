@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from ..auth import Caller
-from ..calls import LiveCall
+from ..calls import SIDES, LiveCall
 from ..clock import epoch_now, utc
 from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
@@ -17,10 +17,11 @@ from ..operations.audit import Work
 from ..operations.customers import one_or_all, require_sight
 from ..tables import OID_LENGTH
 from .paging import DEFAULT_LIMIT, read_page, word
-from .resource import DELETE
+from .resource import SUCCESS
 from .schema import (
     MOMENT,
     READ,
+    REMOVE,
     Schema,
     an_id,
     moment,
@@ -32,7 +33,7 @@ from .schema import (
     some_id,
     sure,
 )
-from .shown import Shown, json_answer, json_of, schema_of, shown
+from .shown import Shown, json_answer, json_of, schema_of
 
 MAX_LIMIT: Final = 1_000
 STATES: Final = ("ringing", "answered")
@@ -47,14 +48,18 @@ def _duration(call: LiveCall) -> int | None:
     return None if call.answered_at is None else max(int(epoch_now() - call.answered_at), 0)
 
 
+def _line(path: str, schema: Schema, name: str = "") -> Shown[LiveCall]:
+    return Shown(path, schema, lambda call: call.values[name or path])
+
+
 LINES: Final[Sequence[Shown[LiveCall]]] = (
-    shown("_id", sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"), "id"),
-    shown("callId", sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7"), "call_id"),
-    shown("customer", an_id("Id of the customer")),
-    shown("state", sure("string", "`ringing` or `answered`", example="answered")),
+    _line("_id", sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"), "id"),
+    _line("callId", sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7")),
+    _line("customer", an_id("Id of the customer")),
+    _line("state", sure("string", "`ringing` or `answered`", example="answered")),
     *(
-        shown(f"{side}.{name}", schema)
-        for side in ("caller", "callee")
+        _line(f"{side}.{name}", schema, f"{side}{name.capitalize()}")
+        for side in SIDES
         for name, schema in {
             "phone": some_id("Id of the phone; of a callee null until one has answered"),
             "number": of("string", "Extension", example="200"),
@@ -62,8 +67,8 @@ LINES: Final[Sequence[Shown[LiveCall]]] = (
             "transport": of("string", "udp, tcp, tls, ws or wss", example="wss"),
         }.items()
     ),
-    shown("media", sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed")),
-    shown("node", sure("string", "The process that has it", example="sip-1-5060")),
+    _line("media", sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed")),
+    _line("node", sure("string", "The process that has it", example="sip-1-5060")),
     Shown("startedAt", MOMENT, lambda call: utc(call.started_at)),
     Shown("answeredAt", moment("null: not yet"), _answered),
     Shown("duration", of("integer", "Seconds since it was answered; null: not yet", example=12), _duration),
@@ -80,14 +85,7 @@ LIST: Final = operation(
     ],
 )
 SHOW: Final = operation(_CALL, READ)
-
-
-def _with_patience(documented: Schema) -> Schema:
-    """Return the documentation with the response 504: the call was not ended in time."""
-    responses = documented["responses"]
-    late = {"504": {"description": "The process that has the call has not ended it within 2 seconds"}}
-    return documented | {"responses": {**responses, **late}} if isinstance(responses, dict) else documented
-
+END: Final = operation(SUCCESS, f"{REMOVE} 504")
 
 routes = APIRouter(prefix="/pbx/call", tags=["Calls"])
 
@@ -115,7 +113,7 @@ async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response
     return json_answer(json_of(await _find(caller, id, parts), LINES))
 
 
-@routes.delete("/{id}", summary="End a call", openapi_extra=_with_patience(DELETE))
+@routes.delete("/{id}", summary="End a call", openapi_extra=END)
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """End a call: hang up both sides, and stop the phones that are still ringing."""
     call = await _find(actor.caller, id, parts)

@@ -55,7 +55,8 @@ Owner = TypeVar("Owner")
 OWNER: Final = {"customer": "Id of the customer, by default one's own; read only after the creation"}
 """The reference of every row that belongs to a customer."""
 MOMENTS: Final = {"createdAt": "created_at", "updatedAt": "updated_at"}
-DELETE: Final = operation(answer("Success", {"success": sure("boolean", example=True)}), REMOVE)
+SUCCESS: Final = answer("Success", {"success": sure("boolean", example=True)})
+DELETE: Final = operation(SUCCESS, REMOVE)
 RowId = Annotated[str, Path(description="Id, 24 hex digits")]
 
 

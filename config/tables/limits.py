@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import Integer, String
 
@@ -27,17 +27,7 @@ class PhoneKind(Kind):
 
 def if_model(has: Callable[[SipPhoneModel], bool], kind: Kind) -> PhoneKind:
     """Return the kind of a setting that a model may lack."""
-    sent = (
-        kind.type,
-        kind.sql,
-        kind.check,
-        kind.message,
-        kind.limits,
-        kind.loose,
-        kind.as_text,
-        kind.default,
-    )
-    return PhoneKind(*sent, of_model=has)
+    return PhoneKind(**{one.name: getattr(kind, one.name) for one in fields(kind)}, of_model=has)
 
 
 def _ranged(by_model: ModelCheck, message: str) -> PhoneKind:
