@@ -88,7 +88,11 @@ class _Compressed:
             headers = MutableHeaders(scope=start)
             if "content-encoding" not in headers and (more or len(body) >= MIN_BYTES):
                 self._squeeze = zlib.compressobj(LEVEL, wbits=GZIP)
-                _mark(headers)
+                headers["Content-Encoding"] = "gzip"
+                tag = headers.get("etag", "")
+                if tag.endswith('"'):  # another representation: its strong ETag differs
+                    headers["ETag"] = f'{tag[:-1]}{CODED}"'
+                del headers["Content-Length"]
                 if not more:
                     body, more = await self._squeezed(body, last=True), False
                     headers["Content-Length"] = str(len(body))
@@ -109,16 +113,3 @@ class _Compressed:
                 await asyncio.sleep(0)
         pieces.append(squeeze.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH))
         return b"".join(pieces)
-
-
-def _mark(headers: MutableHeaders) -> None:
-    """Set the headers of a compressed body.
-
-    It is another representation, so its strong ETag differs.
-    """
-    headers["Content-Encoding"] = "gzip"
-    tag = headers.get("etag")
-    if tag is not None and tag.endswith('"'):
-        headers["ETag"] = f'{tag[:-1]}{CODED}"'
-    if "content-length" in headers:
-        del headers["Content-Length"]

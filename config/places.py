@@ -51,7 +51,7 @@ class Place:
 
     def __init__(self, table: "Places", source: str, now: Mono, *, proxied: bool) -> None:
         self._table = table
-        self._end: Callable[[], None] = _nothing
+        self._end: Callable[[], object] = lambda: None
         self.source = source
         """The source that it counts under; empty while a proxy's connection carries no request."""
         self.proxied = proxied
@@ -66,7 +66,7 @@ class Place:
         self.trial_ends: Mono | None = None
         """When it is closed unless a good token comes; None if it is not on trial."""
 
-    def on_end(self, end: Callable[[], None]) -> None:
+    def on_end(self, end: Callable[[], object]) -> None:
         """Use `end` to close the connection from now on."""
         self._end = end
 
@@ -123,10 +123,6 @@ class Place:
             row[self] = None  # it is now the last one that began to wait
 
 
-def _nothing() -> None:
-    """Close nothing, because the connection does not exist yet."""
-
-
 Rows = dict[str, dict[Place, None]]
 """Places by source. The place that has waited longest comes first."""
 
@@ -177,7 +173,8 @@ class Places:
     def join(self, place: Place) -> None:
         """Count the place as a stranger, on trial if its source has its full number of strangers."""
         strangers = self.strangers.setdefault(place.source, {})
-        if len(strangers) >= self.limits.strangers_per_source and not self._end_settled(strangers):
+        settled = (one for one in strangers if one.since <= self.now() - SETTLED_SECONDS)
+        if len(strangers) >= self.limits.strangers_per_source and not self.end_first(settled):
             place.trial_ends = Mono(self.now() + self.limits.trial_seconds)
         strangers[place] = None
 
@@ -186,11 +183,6 @@ class Places:
         if place.source:
             _remove(self.known if place.known else self.strangers, place)
         place.source, place.known, place.trial_ends = "", False, None
-
-    def _end_settled(self, strangers: Iterable[Place]) -> bool:
-        """Close one stranger of a source. Return False if all of them are new or being answered."""
-        settled = self.now() - SETTLED_SECONDS
-        return self.end_first(place for place in strangers if place.since <= settled)
 
     def _make_room(self, source: str) -> bool:
         """Close one connection of a source with its full number, else of the source with the most.

@@ -21,6 +21,8 @@ from .checks import SHORT_TEXT, Check, Value, Wrong
 JsonType = Literal["string", "integer", "boolean", "number"]
 PROPERTY: Final = "property"
 """The key of a line in the `info` of its column."""
+NAMED: Final = "="
+"""The name of a property that is named as its column: `ring_secs` is `ringSecs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,14 @@ def stored(
 
 def properties_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     """Return the properties of a table in the order of its columns."""
-    columns = (column for column in table.__table__.columns if PROPERTY in column.info)
-    return tuple(replace(column.info[PROPERTY], column=column.key) for column in columns)
+    found: list[Field] = []
+    for column in (column for column in table.__table__.columns if PROPERTY in column.info):
+        line, (first, *words) = column.info[PROPERTY], column.key.split("_")
+        name = first + "".join(map(str.capitalize, words))
+        row = replace(line.row, name=name) if line.row and line.row.name == NAMED else line.row
+        path = name if line.path == NAMED else line.path
+        found.append(replace(line, path=path, column=column.key, row=row))
+    return tuple(found)
 
 
 @cache
@@ -129,35 +137,37 @@ def fields_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
 @cache
 def row_fields_of(*tables: type[DeclarativeBase], new: bool = False) -> tuple[Field, ...]:
     """Return the fields of the row dialect; `new` adds those that only a create has."""
-    return tuple(
-        _row_field(line, line.row)
-        for table in tables
-        for line in properties_of(table)
-        if line.row is not None and (new or not line.row.fixed)
-    )
-
-
-def _row_field(line: Field, row: InRows) -> Field:
-    kind = row.kind or line.kind.as_text or line.kind
-    about = row.about or line.about
-    if isinstance(kind.sql, Boolean):
-        return Field(row.name, line.column, kind, f"{about} (1 or 0)", default=False)
-    required = row.required or line.required
-    return Field(row.name, line.written_as or line.column, kind, about, required=required)
+    found: list[Field] = []
+    for line in (line for table in tables for line in properties_of(table)):
+        row = line.row
+        if row is None or (row.fixed and not new):
+            continue
+        kind, about = row.kind or line.kind.as_text or line.kind, row.about or line.about
+        if isinstance(kind.sql, Boolean):
+            found.append(Field(row.name, line.column, kind, f"{about} (1 or 0)", default=False))
+        else:
+            required, column = row.required or line.required, line.written_as or line.column
+            found.append(Field(row.name, column, kind, about, required=required))
+    return tuple(found)
 
 
 # Kinds
 
 
+def string_of(length: int, check: Check, message: str, *, loose: bool = False, **limits: object) -> Kind:
+    """Return the kind of a string in a column of this length."""
+    return Kind("string", String(length), check, message, limits, loose)
+
+
 def text_of(limit: int = SHORT_TEXT, keep: str = "") -> Kind:
     """Return the kind of a text; `keep` are control characters that it may have."""
-    sql = String(limit) if limit <= checks.MAX_URL else Text()
-    return Kind("string", sql, checks.text(limit, keep), "{} is not a valid text", {"maxLength": limit})
+    kind = string_of(limit, checks.text(limit, keep), "{} is not a valid text", maxLength=limit)
+    return kind if limit <= checks.MAX_URL else replace(kind, sql=Text())
 
 
 def secret_of(limit: int) -> Kind:
     """Return the kind of a text of which only a hash is stored."""
-    return Kind("string", String(SHORT_TEXT), checks.text(limit), "{} is not a valid text")
+    return string_of(SHORT_TEXT, checks.text(limit), "{} is not a valid text")
 
 
 def whole_of(low: int, high: int) -> Kind:
@@ -171,7 +181,7 @@ def whole_of(low: int, high: int) -> Kind:
 def word_of(options: tuple[str, ...], length: int = 16) -> Kind:
     """Return the kind of one of the words in `options`, in a column of this length."""
     message = f"{{}} must be one of {', '.join(options)}"
-    return Kind("string", String(length), checks.one_of(options), message, {"enum": list(options)})
+    return string_of(length, checks.one_of(options), message, enum=list(options))
 
 
 FLAG: Final = Kind(
@@ -183,23 +193,10 @@ FLAG: Final = Kind(
     default=False,
 )
 TEXT: Final = text_of()
-DIALLED: Final = Kind(
-    "string",
-    String(32),
-    checks.dialled,
-    "{} is not a valid phone number",
-    {"pattern": r"^\+?[0-9*#]{1,20}$"},
-    loose=True,
+DIALLED: Final = string_of(
+    32, checks.dialled, "{} is not a valid phone number", loose=True, pattern=r"^\+?[0-9*#]{1,20}$"
 )
-DIAL_PLAN: Final = Kind(
-    "string",
-    String(32),
-    checks.dial_plan_number,
-    f"{{}} must be digits, * or #, at most {checks.MAX_DIALLED}",
-    {"pattern": r"^[0-9*#]{1,20}$"},
-    loose=True,
-)
-EMAIL: Final = Kind(
-    "string", TEXT.sql, checks.email, "{} is not a valid e-mail address", {"maxLength": SHORT_TEXT}
-)
+_DIGITS: Final = f"{{}} must be digits, * or #, at most {checks.MAX_DIALLED}"
+DIAL_PLAN: Final = string_of(32, checks.dial_plan_number, _DIGITS, loose=True, pattern=r"^[0-9*#]{1,20}$")
+EMAIL: Final = string_of(SHORT_TEXT, checks.email, "{} is not a valid e-mail address", maxLength=SHORT_TEXT)
 CALLER_NAME: Final = replace(TEXT, check=checks.caller_name_format)

@@ -137,7 +137,7 @@ class Acceptor:
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._begin(accepted, place))
-        place.on_end(partial(_cancel, task))
+        place.on_end(task.cancel)
         self._tasks.add(task)
         task.add_done_callback(partial(self._begun, accepted, place))
 
@@ -166,10 +166,6 @@ class Acceptor:
         if not place.stands:
             accepted.close()
             place.release()
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -202,7 +198,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # uvicorn would trust any local peer; `source` knows the trusted proxies
+                proxy_headers=False,  # uvicorn would trust any local peer; `request` knows the trusted ones
                 timeout_keep_alive=self._places.limits.idle_seconds,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -212,9 +208,9 @@ class HttpServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raise ConfigurationError for an address that cannot be bound."""
-        acceptors = [
-            Acceptor(opened, self._places, self._connection, self._tls) for opened in self._sockets()
-        ]
+        name = "HTTP" if self._tls is None else "HTTPS"
+        sockets = [listening(name, host, port) for host, port in self._listeners]
+        acceptors = [Acceptor(opened, self._places, self._connection, self._tls) for opened in sockets]
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._server.serve(sockets=[]))  # our acceptors hand it connections
             watching = tasks.create_task(self._watch())
@@ -231,10 +227,6 @@ class HttpServer:
                 self._server.should_exit = True
                 await serving
                 watching.cancel()
-
-    def _sockets(self) -> list[socket.socket]:
-        name = "HTTP" if self._tls is None else "HTTPS"
-        return [listening(name, host, port) for host, port in self._listeners]
 
     def _connection(self, place: Place) -> Connection:
         places = self._places

@@ -10,9 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registrar.model import IpNetwork
 
-from .dialect import refusal
-from .errors import Problem, Refused, internal_error, too_many_connections
-from .source import place_of, source_address
+from .errors import Problem, Refused, refusal, too_many_connections
+from .request import place_of, source_address
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its custom configuration, needs about half of this."""
@@ -50,7 +49,8 @@ class OnePath(Middleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_private(scope["path"]):
-            scope = {**scope, "path": one_path(scope["path"])}
+            words = scope["path"].lower().removesuffix("/").split("/")
+            scope = {**scope, "path": "/".join(SPELLINGS.get(word, word) for word in words)}
         await self._app(scope, receive, send)
 
 
@@ -58,12 +58,6 @@ def is_private(path: str) -> bool:
     """Return whether the path belongs to one of the dialects."""
     head = path[1:].partition("/")[0].lower()
     return f"/{head}" in PRIVATE
-
-
-def one_path(path: str) -> str:
-    """Return the path as the routes spell it."""
-    parts = path.lower().removesuffix("/").split("/")
-    return "/".join(SPELLINGS.get(part, part) for part in parts)
 
 
 class KnownSource(Middleware):
@@ -125,7 +119,12 @@ class Outermost(Middleware):
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _add_headers(MutableHeaders(scope=message), scope)
+                headers, asked = MutableHeaders(scope=message), Headers(scope=scope)
+                headers["X-Content-Type-Options"] = "nosniff"
+                if is_private(scope["path"]):
+                    headers.setdefault("Cache-Control", "no-store")
+                if "content-length" in asked and "transfer-encoding" in asked:
+                    headers["Connection"] = "close"  # a proxy may have seen another end (RFC 9112 6.1)
             await send(message)
 
         try:
@@ -135,13 +134,6 @@ class Outermost(Middleware):
         except Exception:  # last resort: a 500 without details, and one entry in the log
             log.exception("unexpected error: %s %s", scope["method"], scope["path"])
             if not started:
-                await refusal(scope["path"], Refused(internal_error()))(scope, receive, headed)
-
-
-def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
-    headers["X-Content-Type-Options"] = "nosniff"
-    if is_private(scope["path"]):
-        headers.setdefault("Cache-Control", "no-store")
-    asked = Headers(scope=scope)
-    if "content-length" in asked and "transfer-encoding" in asked:
-        headers["Connection"] = "close"  # a proxy may have seen another end of it (RFC 9112 section 6.1)
+                await refusal(scope["path"], Refused(Problem(500, "internal_error", "Internal error")))(
+                    scope, receive, headed
+                )

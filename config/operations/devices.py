@@ -35,12 +35,7 @@ async def create_device(work: Work, customer: Customer, columns: Columns) -> tup
     if model is None:
         raise LookupError("the generic model is not in the database")
     device = new_phone(
-        work.vault,
-        customer_id=customer.id,
-        model_id=model.id,
-        mac_slot=0,
-        ip_policy="DOMAIN",
-        **columns,
+        work.vault, customer_id=customer.id, model_id=model.id, mac_slot=0, ip_policy="DOMAIN", **columns
     )
     await work.create(device)
     return device, Change(phones=(device.oid,))

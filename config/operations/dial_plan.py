@@ -16,9 +16,8 @@ from .. import clock
 from ..errors import refused
 from ..tables import Customer, Number, Queue, QueueMember, SipGroup, SipGroupController, SipGroupMember
 from ..tables.dial_plan import LAST_PRIORITY
-from .audit import Work
+from .audit import Work, new_oid
 from .draft import Columns
-from .ids import new_oid
 
 Kind = Literal["extension", "group", "queue"]
 Numbered = TypeVar("Numbered", SipGroup, Queue)

@@ -14,10 +14,9 @@ from ..access import AccessLevel
 from ..auth import Caller, hash_token
 from ..errors import Refused, level_too_low, not_your_property, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
-from .audit import Work
+from .audit import Work, new_oid, parse_oid
 from .customers import ACTIVE, DELETED, missing_customer, visible
 from .draft import Columns
-from .ids import new_oid, parse_oid
 from .listing import only
 
 MAX_TOKENS: Final = 100

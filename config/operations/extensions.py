@@ -26,11 +26,10 @@ from ..tables import (
     SipGroupMember,
     SipPhone,
 )
-from .audit import Work
+from .audit import Work, new_oid
 from .dial_plan import claim, release, revise_all
 from .draft import Columns
 from .employees import create_employee, delete_employee, update_employee
-from .ids import new_oid
 
 PERSON: Final = tuple(field.column for field in row_fields_of(Employee))
 """Columns of a SIP user's person; all others are the extension's."""

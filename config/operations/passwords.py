@@ -140,9 +140,11 @@ def weakness(password: str, least: int, about: Iterable[str] = ()) -> str | None
     """
     if len(password) < least:
         return f"The password needs at least {least} characters"
+    short = [word[:MAX_ABOUT] for word in about]
+    # The words and their parts, such as the local part of an address.
+    words = [piece for word in short for piece in (word, word.partition("@")[0], *WORDS.findall(word))]
     parts = {password[:JUDGED], password[-JUDGED:]}
-    words = _pieces(about)
-    if any(_score(part, words) >= LEAST_SCORE for part in parts):
+    if any(zxcvbn(part, user_inputs=words)["score"] >= LEAST_SCORE for part in parts):
         return None
     return "The password is one of those that are guessed first: use several words, or random characters"
 
@@ -153,13 +155,3 @@ def common_passwords(about: Iterable[str] = ()) -> Iterator[str]:
     yield from islice(FREQUENCY_LISTS["passwords"], COMMON)
     for length in range(1, MAX_DIGITS + 1):
         yield from map("".join, product(DIGITS, repeat=length))
-
-
-def _pieces(about: Iterable[str]) -> list[str]:
-    """Return the words and their parts, such as the local part of an address."""
-    short = [word[:MAX_ABOUT] for word in about]
-    return [piece for word in short for piece in (word, word.partition("@")[0], *WORDS.findall(word))]
-
-
-def _score(part: str, about: list[str]) -> int:
-    return int(zxcvbn(part, user_inputs=about)["score"])

@@ -9,10 +9,9 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import not_your_property, refused
 from ..tables import Customer, Product, SipPhone, SipPhoneModel, SipPhoneSidePanel
-from .audit import Work
+from .audit import Work, new_oid, parse_oid
 from .customers import above
 from .draft import Columns
-from .ids import new_oid, parse_oid
 from .listing import only
 
 

@@ -1,18 +1,17 @@
 """The routes below /pbx/call: list, show and end the calls in progress."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from ..auth import Caller
-from ..calls import SIDES, LiveCall
 from ..clock import epoch_now, utc
 from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
+from ..live import SIDES, LiveCall
 from ..operations.audit import Work
 from ..operations.customers import one_or_all, require_sight
 from ..tables import OID_LENGTH
@@ -40,14 +39,6 @@ STATES: Final = ("ringing", "answered")
 CallId = Annotated[str, Path(description="Id of the call, 32 hex digits")]
 
 
-def _answered(call: LiveCall) -> datetime | None:
-    return None if call.answered_at is None else utc(call.answered_at)
-
-
-def _duration(call: LiveCall) -> int | None:
-    return None if call.answered_at is None else max(int(epoch_now() - call.answered_at), 0)
-
-
 def _line(path: str, schema: Schema, name: str = "") -> Shown[LiveCall]:
     return Shown(path, schema, lambda call: call.values[name or path])
 
@@ -70,8 +61,16 @@ LINES: Final[Sequence[Shown[LiveCall]]] = (
     _line("media", sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed")),
     _line("node", sure("string", "The process that has it", example="sip-1-5060")),
     Shown("startedAt", MOMENT, lambda call: utc(call.started_at)),
-    Shown("answeredAt", moment("null: not yet"), _answered),
-    Shown("duration", of("integer", "Seconds since it was answered; null: not yet", example=12), _duration),
+    Shown(
+        "answeredAt",
+        moment("null: not yet"),
+        lambda call: None if call.answered_at is None else utc(call.answered_at),
+    ),
+    Shown(
+        "duration",
+        of("integer", "Seconds since it was answered; null: not yet", example=12),
+        lambda call: None if call.answered_at is None else max(int(epoch_now() - call.answered_at), 0),
+    ),
 )
 _CALL: Final = schema_of("Call", LINES)
 LIST: Final = operation(

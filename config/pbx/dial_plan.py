@@ -1,4 +1,4 @@
-"""The routes below /pbx/group and /pbx/queue: numbers with members, which are shown with them."""
+"""The routes below /pbx/extension, /pbx/group and /pbx/queue; members are shown with what they belong to."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,15 +7,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..checks import dialled
-from ..operations import dial_plan
-from ..operations.audit import Work
+from ..checks import Wrong, boolean, dialled
+from ..operations import dial_plan, extensions
+from ..operations.audit import Work, parse_oid
 from ..operations.customers import keys_of
 from ..operations.dial_plan import KINDS, LINKS, Numbered, priority
 from ..operations.draft import Draft
-from ..operations.ids import parse_oid
 from ..properties import fields_of
-from ..tables import Customer, Extension, Queue, QueueMember, SipGroup
+from ..tables import Customer, Employee, Extension, Queue, QueueMember, SipGroup
 from .resource import OWNER, Json, Resource, customer_of, locked, routes_of, shown
 from .schema import array, sure
 
@@ -25,6 +24,60 @@ SETTINGS: Final = fields_of(QueueMember)
 
 Known = Mapping[str, Mapping[str, int]]
 """Kind of target -> id -> primary key."""
+
+
+async def _read_extension(work: Work, draft: Draft[Extension], customer: Customer) -> None:
+    async def find(sent: object) -> int | None:
+        return next(iter((await keys_of(work.session, customer, Employee, [sent])).values()), None)
+
+    await draft.read_reference("employee", "employee_id", find, "Employee")
+    sent = draft.given("primary")
+    if sent is None:
+        return
+    checked = boolean(sent, "primary must be true or false")
+    if isinstance(checked, Wrong):
+        draft.wrong("primary", checked.message)
+    elif checked and draft.column("employee_id") is None:
+        draft.wrong("primary", "Only an extension with an employee can be primary", check="required")
+    else:
+        draft.values["is_primary"] = checked
+
+
+extension_routes = routes_of(
+    Resource(
+        path="/pbx/extension",
+        one="extension",
+        table=Extension,
+        version=Extension.version,
+        joined=select(Extension, Customer.oid, Employee.oid)
+        .join(Customer, Customer.id == Extension.customer_id)
+        .outerjoin(Employee, Employee.id == Extension.employee_id),
+        references=OWNER | {"employee": "Id of the person whose extension it is"},
+        more={
+            "primary": sure("boolean", "Whether it is the person's primary one; the first one is by itself")
+        },
+        columns={"primary": "is_primary"},
+        examples={"number": "200", "name": "Anna", "direct": "+4570305050"},
+        sorts={
+            "name": (Extension.name,),
+            "number": (Extension.number,),
+            "direct": (Extension.direct_number,),
+            "employee": (Employee.name,),
+        },
+        searched=(Extension.number, Extension.name, Extension.direct_number, Employee.name),
+        searched_names="number, name, direct or employee name",
+        owner=customer_of,
+        lock=locked(Extension, "Extension"),
+        create=extensions.create_extension,
+        update=extensions.update_extension,
+        delete=extensions.delete_extension,
+        read=_read_extension,
+        max_limit=1_000,
+    )
+)
+
+
+# Groups and queues
 
 
 def _numbered(
@@ -92,7 +145,7 @@ async def _linked(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, Jso
 
 _EXTENSION: Final = sure("string", "Id of an extension of the same customer")
 
-groups = routes_of(
+group_routes = routes_of(
     _numbered(
         SipGroup,
         more={
@@ -159,15 +212,12 @@ async def _members(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, Js
     )
     members: defaultdict[int, list[Json]] = defaultdict(list)
     for member, extension, group in await session.execute(statement):
-        members[member.queue_id].append(_member_json(member, extension, group))
+        targets = {"extension": extension, "group": group, "number": member.external_number}
+        one: Json = {kind: target for kind, target in targets.items() if target is not None}
+        settings: Json = {field.path: getattr(member, field.column) for field in SETTINGS}
+        place = {"priority": priority(member.ring_order)}
+        members[member.queue_id].append({"_id": member.oid} | one | settings | place)
     return {queue: {"members": members[queue]} for queue in ids}
-
-
-def _member_json(member: QueueMember, extension: str | None, group: str | None) -> Json:
-    targets = {"extension": extension, "group": group, "number": member.external_number}
-    one: Json = {kind: target for kind, target in targets.items() if target is not None}
-    settings: Json = {field.path: getattr(member, field.column) for field in SETTINGS}
-    return {"_id": member.oid} | one | settings | {"priority": priority(member.ring_order)}
 
 
 _MEMBER: Final[Json] = {
@@ -182,7 +232,7 @@ _MEMBER: Final[Json] = {
     },
 }
 
-queues = routes_of(
+queue_routes = routes_of(
     _numbered(
         Queue,
         more={

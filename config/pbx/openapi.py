@@ -50,7 +50,7 @@ _SOFTKEY: Final[Mapping[str, Schema]] = {
 }
 _PANEL: Final[Mapping[str, Schema]] = {
     "serial": sure("string", "Unique across all phones", example="1234"),
-    "paymentOption": of("string", enum=[*PAYMENT_OPTIONS, None]),
+    "paymentOption": of("string", enum=list(PAYMENT_OPTIONS)),
     "orderId": of("string"),
     "date": moment(),
     "product": some_id("Id of a product"),

@@ -17,10 +17,9 @@ from .. import clock
 from ..auth import Caller
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..operations.audit import Actor, Work
+from ..operations.audit import Actor, Work, parse_oid
 from ..operations.customers import Owned, listed, lock_owned, require_customer, visible
 from ..operations.draft import Columns, Document, Draft
-from ..operations.ids import parse_oid
 from ..operations.listing import Searched, Sorts, only
 from ..operations.listing import read_page as read_rows
 from ..preconditions import Target, tagged, tagged_by_content, with_etag
@@ -76,14 +75,6 @@ def locked(
     return lambda work, oid, _document: lock_owned(work.session, work.caller, table, oid, what)
 
 
-async def _read_nothing(_work: Work, _draft: Draft[Any], _owner: object) -> None:
-    """Read no further properties."""
-
-
-async def _no_parts(_session: AsyncSession, _ids: Sequence[int]) -> Mapping[int, Json]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[One, Owner]):
     """One kind of resource: its names, its table with the properties, and its operations.
@@ -113,13 +104,13 @@ class Resource(Generic[One, Owner]):
     create: Callable[[Work, Owner, Columns], Awaitable[tuple[One, Change]]]
     update: Callable[[Work, Owner, One, Columns], Awaitable[Change]]
     delete: Callable[[Work, Owner, One], Awaitable[Change]]
-    read: Callable[[Work, Draft[One], Owner], Awaitable[None]] = _read_nothing
+    read: Callable[[Work, Draft[One], Owner], Awaitable[None]] | None = None
     """Read the properties that are no field of the table."""
     scope: Callable[[AsyncSession, Caller, str | None], Awaitable[ColumnElement[bool]]] = listed
     """Return the condition for the rows of a list; the text is the id of the one customer, if it was sent."""
     sight: Callable[[Caller], ColumnElement[bool]] = visible
     """Return the condition for the rows that the caller may see."""
-    parts: Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int, Json]]] = _no_parts
+    parts: Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int, Json]]] | None = None
     """Return primary key -> properties from other tables, with the same few queries for a whole page."""
     more: Mapping[str, Json] = field(default_factory=dict)
     """Property -> schema, of those that a body may have and that are neither a field nor an id."""
@@ -134,11 +125,6 @@ class Resource(Generic[One, Owner]):
     def many(self) -> str:
         """Return the property of a list that holds the rows."""
         return f"{self.one}s"
-
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """Return the properties that a body may have."""
-        return fields_of(self.table)
 
 
 def routes_of(resource: Resource[One, Owner]) -> APIRouter:
@@ -200,8 +186,9 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
 
 async def _columns(resource: Resource[One, Owner], work: Work, draft: Draft[One], owner: Owner) -> Columns:
     """Return the columns to write. Raise Refused with all problems."""
-    draft.read_fields(resource.fields)
-    await resource.read(work, draft, owner)
+    draft.read_fields(fields_of(resource.table))
+    if resource.read is not None:
+        await resource.read(work, draft, owner)
     draft.refuse_problems()
     return draft.values
 
@@ -227,8 +214,9 @@ async def _objects(
     resource: Resource[One, Owner], session: AsyncSession, rows: Sequence[AnyRow]
 ) -> list[Json]:
     """Return the rows of the resource's statement as JSON."""
-    shown = {item.path: item.column for item in resource.fields if not item.secret} | dict(resource.columns)
-    below = await resource.parts(session, [row[0].id for row in rows])
+    shown = {one.path: one.column for one in fields_of(resource.table) if not one.secret}
+    shown |= resource.columns
+    below = await resource.parts(session, [row[0].id for row in rows]) if resource.parts else {}
     return [
         {"_id": row[0].oid}
         | dict(zip(resource.references, row[1:], strict=True))
@@ -253,52 +241,36 @@ def target_of(version: InstrumentedAttribute[int], oid: str) -> Target:
 
 def shown(field: Field) -> Schema:
     """Return the schema of a property in a response; one that has a default is never null."""
-    about = field.about
-    never_null = field.required or field.default is not None
-    limits = dict(field.kind.limits)
-    if never_null:
-        return sure(field.kind.type, about, **limits, **_default(field))
-    return of(field.kind.type, about, **_or_null(limits))
+    make = sure if field.required or field.default is not None else of
+    return make(field.kind.type, field.about, **field.kind.limits, **_default(field))
 
 
 def written(field: Field) -> Schema:
     """Return the schema of a property in a body; null means no value, or the default."""
     if field.dependent:
         return shown(field)
-    kind = field.kind
-    limits: Schema = {} if kind.loose else dict(kind.limits)
-    if field.required:
-        return sure(kind.type, field.about, **limits)
-    return of(kind.type, field.about, **_or_null(limits), **_default(field))
+    make, limits = sure if field.required else of, {} if field.kind.loose else field.kind.limits
+    return make(field.kind.type, field.about, **limits, **_default(field))
 
 
 def _default(field: Field) -> Schema:
     return {} if field.default is None else {"default": field.default}
 
 
-def _or_null(limits: Schema) -> Schema:
-    options = limits.get("enum")
-    return limits | {"enum": [*options, None]} if isinstance(options, list) else limits
-
-
 def _documented(resource: Resource[One, Owner]) -> tuple[Schema, Schema, Schema, Schema]:
     """Return the documentation of a show, a list, a create and an update."""
-    name = resource.one.capitalize()
+    name, fields = resource.one.capitalize(), fields_of(resource.table)
     references = {
         path: an_id(about) if path == "customer" else some_id(about)
         for path, about in resource.references.items()
     }
-    body = {field.path: written(field) for field in resource.fields} | references | dict(resource.more)
+    body = {field.path: written(field) for field in fields} | references | dict(resource.more)
     row: dict[str, Schema] = {"_id": an_id()}
     row |= {path: MOMENT for path in resource.columns if path.endswith("At")}
     examples = {path: {"example": value} for path, value in resource.examples.items()}
-    row |= {
-        field.path: shown(field) | examples.get(field.path, {})
-        for field in resource.fields
-        if not field.secret
-    }
+    row |= {field.path: shown(field) | examples.get(field.path, {}) for field in fields if not field.secret}
     one = answer(name, row | references | dict(resource.more))
-    required = [field.path for field in resource.fields if field.required]
+    required = [field.path for field in fields if field.required]
     example = dict(resource.examples)
     change = {path: example[path] for path in list(example)[:1]}
     parameters = [

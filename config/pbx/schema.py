@@ -25,7 +25,9 @@ Value = TypeVar("Value")
 
 
 def of(type: str, about: str = "", **more: object) -> Schema:
-    """Return the schema of a value that may be null."""
+    """Return the schema of a value that may be null; so null is in its `enum`, too."""
+    options = more.get("enum")
+    more |= {"enum": [*options, None]} if isinstance(options, list) else {}
     return {"type": [type, "null"]} | ({"description": about} if about else {}) | more
 
 
@@ -110,12 +112,8 @@ def sample(schema: Schema) -> object:
     if isinstance(kind, list):
         return None
     if kind == "object":
-        properties = schema.get("properties")
-        return (
-            {name: sample(inner) for name, inner in properties.items()}
-            if isinstance(properties, dict)
-            else {}
-        )
+        inside = schema.get("properties")
+        return {name: sample(one) for name, one in inside.items()} if isinstance(inside, dict) else {}
     if kind == "array":
         items = schema.get("items")
         return [sample(items)] if isinstance(items, dict) else []

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Final
 
@@ -14,38 +14,27 @@ from config.diagnosis import diagnose
 from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
-from ..access import AccessLevel
+from ..auth import Caller
 from ..checks import FLAGS, boolean, is_clean
 from ..clock import epoch_now
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..errors import refused
-from ..ice import ice_servers
-from ..operations.audit import Actor
+from ..operations import events
+from ..operations.audit import Actor, Work, parse_oid
 from ..operations.customers import require_customer
 from ..operations.draft import NOT_SENT, Document, accepted
-from ..operations.events import (
-    MAX_EVENTS,
-    Happening,
-    Watched,
-    deeds,
-    find_all_watched,
-    find_watched,
-    for_diagnosis,
-    happened,
-    story,
-)
-from ..operations.ids import parse_oid
 from ..operations.phones import write
-from ..operations.phones.find import Found, Query, find_phone, list_phones, version_of
+from ..operations.phones.find import Query, find_phone, list_phones
 from ..preconditions import with_etag
-from ..source import request_host
+from ..request import request_host
+from ..settings import ice_servers
 from ..tables import SipPhone
 from . import openapi
 from .paging import DEFAULT_LIMIT, clamped, flag, read_page
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
-from .sipphone_json import STATUS_ROUTE, Reader, full_phones, listed_phones, status_json
+from .sipphone_json import STATUS_ROUTE, phones_json, status_json
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
@@ -76,11 +65,10 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
             query = replace(query, customer=customer)
         total, phones = await list_phones(session, caller, query)
     statuses = await parts.live.statuses([phone.oid for phone in phones])
-    write_json = full_phones if query.full else listed_phones
     rows: list[Json] = []
     for start in range(0, len(phones), BREATH_ROWS):
         part = slice(start, start + BREATH_ROWS)
-        rows.extend(write_json(phones[part], statuses[part], _reader(caller.level, parts)))
+        rows += phones_json(phones[part], statuses[part], caller.level, parts, full=full)
         await asyncio.sleep(0)
     body: Json = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
     return _answer(body, statuses)
@@ -89,8 +77,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Create a phone; its username and password are generated and cannot be chosen."""
-    phone = await parts.change(actor, None, lambda work: write.create_phone(work, document))
-    return await _changed(phone.oid, actor, parts)
+    return await _changed(None, actor, parts, lambda work: write.create_phone(work, document))
 
 
 @routes.post("/webrtc", summary="Create or open the phone of a WebRTC client", openapi_extra=openapi.WEBRTC)
@@ -119,9 +106,7 @@ async def webrtc_route(
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
 async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
     """Return all settings of a phone and its live status."""
-    async with reading(parts.read_engine) as session:
-        phone = await find_phone(session, caller, id)
-    return await _full_answer(phone, _reader(caller.level, parts), parts)
+    return await _shown(id, caller, parts)
 
 
 @routes.post("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
@@ -129,9 +114,7 @@ async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Change the properties that are sent, even a single one. The customer of a phone cannot change."""
-    target = target_of(SipPhone.version, id)
-    phone = await parts.change(actor, target, lambda work: write.update_phone(work, id, document))
-    return await _changed(phone.oid, actor, parts)
+    return await _changed(id, actor, parts, lambda work: write.update_phone(work, id, document))
 
 
 @routes.delete("/{id}", summary="Delete a phone", openapi_extra=DELETE)
@@ -152,9 +135,7 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Set a new username and password; registrations made with the old ones end at once."""
-    target = target_of(SipPhone.version, id)
-    phone = await parts.change(actor, target, lambda work: write.reset_credentials(work, id))
-    return await _changed(phone.oid, actor, parts)
+    return await _changed(id, actor, parts, lambda work: write.reset_credentials(work, id))
 
 
 def _wants_v2(params: QueryParams, document: Document) -> bool:
@@ -166,26 +147,26 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
     return accepted(boolean(spelled, "v2 must be true or false"), "v2") is True
 
 
-async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
-    """Publish the change of a phone, then return its new state."""
-    await parts.changes.publish(Change(phones=(oid,)))
+async def _changed(
+    id: str | None, actor: Actor, parts: Parts, do: Callable[[Work], Awaitable[SipPhone]]
+) -> Response:
+    """Make a change of the phone with this id, if it has one yet; publish it, and return the new state."""
+    phone = await parts.change(actor, target_of(SipPhone.version, id) if id else None, do)
+    await parts.changes.publish(Change(phones=(phone.oid,)))
+    return await _shown(phone.oid, actor.caller, parts)
+
+
+async def _shown(id: str, caller: Caller, parts: Parts) -> Response:
     async with reading(parts.read_engine) as session:
-        phone = await find_phone(session, actor.caller, oid)
-    return await _full_answer(phone, _reader(actor.caller.level, parts), parts)
-
-
-async def _full_answer(phone: Found, reader: Reader, parts: Parts) -> Response:
+        phone = await find_phone(session, caller, id)
     statuses = await parts.live.statuses([phone.oid])
-    return with_etag(_answer(full_phones([phone], statuses, reader)[0], statuses), (version_of(phone),))
+    (body,) = phones_json([phone], statuses, caller.level, parts, full=True)
+    return with_etag(_answer(body, statuses), (phone.version,))
 
 
 def _answer(body: Json, statuses: Sequence[LiveStatus]) -> Response:
     unknown = any(live.online is None for live in statuses)
     return json_answer(body, {"X-Status": "unavailable"} if unknown else None)
-
-
-def _reader(level: AccessLevel, parts: Parts) -> Reader:
-    return Reader(level, parts.settings.secrets_level, parts.vault)
 
 
 def _server(host: str, port: int | None, is_v2: bool) -> Json:
@@ -204,11 +185,14 @@ async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsD
     """Return the status of up to 1,000 phones; `notFound` lists the ids that are not phones of the caller."""
     asked = _read_ids(document)
     async with parts.read_engine.connect() as connection:
-        found = await find_all_watched(connection, caller, asked)
+        found = await events.find_all_watched(connection, caller, asked)
     there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
     lives = await parts.live.told([phone.oid for phone in there])
     rows = [_status(phone, live) for phone, live in zip(there, lives, strict=True)]
-    missing = [sent for sent in _once(asked) if parse_oid(sent) not in found]
+    once: dict[str, str] = {}
+    for sent in asked:
+        once.setdefault(parse_oid(sent) or sent, sent)  # upper and lower case count as equal
+    missing = [sent for oid, sent in once.items() if oid not in found]
     return json_answer({"sipPhones": rows, "notFound": missing})
 
 
@@ -216,7 +200,7 @@ async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsD
 async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
     """Return whether the phone is online, since when and why, and where it is."""
     async with parts.read_engine.connect() as connection:
-        phone = await find_watched(connection, caller, id)
+        phone = await events.find_watched(connection, caller, id)
     (live,) = await parts.live.told([phone.oid])
     return json_answer(_status(phone, live))
 
@@ -224,18 +208,22 @@ async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respo
 @status_routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
 async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """Return the events of the phone, the newest first, with a sentence that summarises them."""
-    limit = clamped(request.query_params, "limit", DEFAULT_EVENTS, 1, MAX_EVENTS)
+    limit = clamped(request.query_params, "limit", DEFAULT_EVENTS, 1, events.MAX_EVENTS)
     async with parts.read_engine.connect() as connection:
-        phone = await find_watched(connection, caller, id)
-        done = await deeds(connection, phone.oid)
+        phone = await events.find_watched(connection, caller, id)
+        done = await events.deeds(connection, phone.oid)
     live, entries = await parts.live.history(phone.oid, limit)
+    shown = [
+        {RENAMED.get(name, name): value for name, value in asdict(happening).items()}
+        for happening in events.story(entries, done, limit)
+    ]
     return json_answer(
         {
             "_id": phone.oid,
-            "summary": diagnose(live, phone.rule, for_diagnosis(done)),
+            "summary": diagnose(live, phone.rule, events.for_diagnosis(done)),
             "limit": limit,
             "status": _status(phone, live),
-            "events": [_event(happening) for happening in story(happened(entries), done, limit)],
+            "events": shown,
         }
     )
 
@@ -255,19 +243,7 @@ def _read_ids(document: Document) -> list[str]:
     return sent
 
 
-def _once(asked: Iterable[str]) -> list[str]:
-    """Return each id once; upper and lower case count as equal."""
-    seen: dict[str, str] = {}
-    for sent in asked:
-        seen.setdefault(parse_oid(sent) or sent, sent)
-    return list(seen.values())
-
-
-def _status(phone: Watched, live: LiveStatus) -> Json:
+def _status(phone: events.Watched, live: LiveStatus) -> Json:
     """Return all fields of the status, with null for those that have no value."""
     saved: Json = {"_id": phone.oid, "configLoaded": phone.config_loaded, "configSaved": phone.config_saved}
     return saved | status_json(live, STATUS_ROUTE)
-
-
-def _event(happening: Happening) -> Json:
-    return {RENAMED.get(name, name): value for name, value in asdict(happening).items()}

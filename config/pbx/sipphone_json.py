@@ -17,14 +17,13 @@ from registrar.store.vault import Vault
 
 from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
+from ..deps import Parts
 from ..operations.phones.draft import FIELDS
 from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
 from .schema import MOMENT, moment, of
 from .shown import Json, Shown, nested, shown
 
 log = logging.getLogger(__name__)
-
-# The live status
 
 
 def _moment(attribute: str) -> Callable[[LiveStatus], datetime | None]:
@@ -39,7 +38,7 @@ STATUS: Final[Sequence[Shown[LiveStatus]]] = (
     shown("localIpAddress", of("string", example="192.168.1.10"), "local_ip_address"),
     shown("publicIpAddress", of("string", example="192.0.2.7"), "public_ip_address"),
     shown("userAgent", of("string", example="Yealink SIP-T46U 108.86.0.20"), "user_agent"),
-    shown("state", of("string", "null: unknown", enum=["registered", "offline", None], example="registered")),
+    shown("state", of("string", "null: unknown", enum=["registered", "offline"], example="registered")),
     shown("reason", of("string", "Why it is in this state", example="registered")),
     Shown(
         "since",
@@ -71,15 +70,6 @@ def status_json(live: LiveStatus, lines: Sequence[Shown[LiveStatus]] = STATUS) -
 
 
 # Phones
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """The reader of the JSON; properties that need a higher level are left out."""
-
-    level: AccessLevel
-    secrets_level: AccessLevel
-    vault: Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +108,16 @@ class Plan:
         return answer
 
 
-def full_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
-    """Return all settings of each phone and its live status."""
-    plan = _full_plan(reader.level >= PURCHASE_LEVEL, reader.level >= reader.secrets_level)
-    return _written(plan, phones, statuses, reader.vault)
+def phones_json(
+    phones: Sequence[Found], statuses: Sequence[LiveStatus], level: AccessLevel, parts: Parts, *, full: bool
+) -> list[Json]:
+    """Return all settings of each phone and its live status, or the rows of the normal list.
 
-
-def listed_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
-    """Return the rows of the normal list."""
-    return _written(_LISTED, phones, statuses, reader.vault)
-
-
-def _written(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
-    return [plan.write(Written(phone, live, vault)) for phone, live in zip(phones, statuses, strict=True)]
+    Properties that need a higher level than `level` are left out.
+    """
+    plan = _full_plan(level >= PURCHASE_LEVEL, level >= parts.settings.secrets_level) if full else _LISTED
+    pairs = zip(phones, statuses, strict=True)
+    return [plan.write(Written(phone, live, parts.vault)) for phone, live in pairs]
 
 
 # Values that are more than a column

@@ -6,7 +6,7 @@ A list is counted and read in one database snapshot, and sent while it is read.
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +23,7 @@ from ..errors import unavailable
 from ..preconditions import Edition, tagged
 from .asking import Asked, read_list
 from .params import Params
-from .rows import MOMENT, Shape, count_rows, stream_rows
+from .rows import MOMENT, Shape, stream_rows
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection)."""
@@ -50,20 +50,20 @@ class Lines:
 
     def write(self, rows: Rows, *, is_last: bool) -> bytes:
         """Return the next rows, with the start of the list in the first piece and its end in the last."""
-        lines = list(_written(self._asked, rows))
+        asked, texts = self._asked, ([_text(value) for value in row] for row in rows)
+        if asked.format == "csv":
+            lines = [_csv(values) for values in texts]
+        else:
+            lines = [_line(dict(zip(asked.names, values, strict=True))) for values in texts]
         is_first, self._is_first = self._is_first, False
-        return self._joined(lines, is_first=is_first, is_last=is_last).encode()
-
-    def _joined(self, lines: list[str], *, is_first: bool, is_last: bool) -> str:
-        match self._asked.format:
-            case "csv":
-                head = [_csv(self._asked.names)] if is_first else []
-                return "".join(f"{line}\r\n" for line in (*head, *lines))
-            case "jsonarray":
-                text = ("[" if is_first else ",") + ",".join(lines)
-                return text + ("]\n" if is_last else "")
-        # A line break ends the list, also an empty one.
-        return "".join(f"{line}\n" for line in lines) or "\n"
+        if asked.format == "csv":
+            head = [_csv(asked.names)] if is_first else []
+            text = "".join(f"{line}\r\n" for line in (*head, *lines))
+        elif asked.format == "jsonarray":
+            text = ("[" if is_first else ",") + ",".join(lines) + ("]\n" if is_last else "")
+        else:  # a line break ends the list, also an empty one
+            text = "".join(f"{line}\n" for line in lines) or "\n"
+        return text.encode()
 
 
 def row_answer(request: Request, asked: Asked, row: Sequence[object], edition: Edition) -> Response:
@@ -79,21 +79,6 @@ def created(request: Request, **ids: str) -> Response:
     return Response(
         _line(ids) + "\n", status_code=201, headers={"Location": place}, media_type="application/json"
     )
-
-
-def nothing() -> Response:
-    """Return a 204 without a body."""
-    return Response(status_code=204)
-
-
-def _written(asked: Asked, rows: Rows) -> Iterator[str]:
-    """Yield each row as one line, without its line break."""
-    for row in rows:
-        values = [_text(value) for value in row]
-        if asked.format == "csv":
-            yield _csv(values)
-        else:
-            yield _line(dict(zip(asked.names, values, strict=True)))
 
 
 def _line(values: Mapping[str, str | None]) -> str:
@@ -131,7 +116,8 @@ async def list_answer(
         session = await stack.enter_async_context(snapshot(parts.read_engine))
         scope = await scoped(session)
         asked = read_list(params, shape, request.headers.get("accept", ""))
-        total = await count_rows(session, shape, asked.part, *scope)
+        counted = select(func.count()).select_from(shape.source).where(*scope, *asked.part.conditions)
+        total = await session.scalar(counted) or 0  # without offset and limit
         pieces = _pieces(session, shape, asked, scope)
         headers = {"X-Total-Count": str(total), "Vary": "Accept"}
         first, is_all = await anext(pieces)
@@ -162,13 +148,8 @@ class Streamed(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.close()
-
-    async def close(self) -> None:
-        """Return the database connection to its pool, whether the list was sent or not."""
-        iterator = self.body_iterator
-        if hasattr(iterator, "aclose"):
-            await iterator.aclose()
+            if hasattr(self.body_iterator, "aclose"):  # returns the connection to its pool, sent or not
+                await self.body_iterator.aclose()
 
 
 async def _rest(

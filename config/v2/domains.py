@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import DOMAIN, DOMAINS
 from ..auth import Caller
-from ..operations import customers, networks
+from ..operations import customers
 from ..operations.customers import ACTIVE, visible
 from ..properties import row_fields_of
 from ..tables import Customer, TrustedNetwork
 from . import openapi
-from .resource import Done, Path, Rows, Work, add_change, below, find_domain, owned, routes_of
+from .resource import Done, Path, Rows, Work, below, changes, find_domain, owned, routes_of
 from .rows import Shape, columns_of, moments, shape_of, whole
 
 ID: Final = "domainId"
@@ -25,13 +25,6 @@ async def _scope(_session: AsyncSession, caller: Caller, _path: Path) -> Sequenc
     return [visible(caller), Customer.state == ACTIVE, Customer.sip_domain.is_not(None)]
 
 
-async def _create(work: Work) -> Done:
-    columns = work.columns(NEW)
-    name = columns["sip_display_name"] or columns["sip_domain"]
-    row, change = await customers.create_customer(work, None, {**columns, "name": name})
-    return Done(change, {ID: str(row.id)})
-
-
 routes = routes_of(
     Rows(
         path=DOMAINS,
@@ -41,17 +34,12 @@ routes = routes_of(
         many="SIP domains",
         about={
             "List": "List the SIP domains you have access to.",
-            "Show": "Return one SIP domain.",
             "Change": "Change the properties that are sent; the host name cannot change.",
             "Delete": "Delete the customer with all its services; its host name can be used again.",
         },
         shape=Shape(
             "SIP domain",
-            (
-                whole(ID, Customer.id, "Number of the SIP domain"),
-                *columns_of(Customer),
-                *moments(Customer),
-            ),
+            (whole(ID, Customer.id, "Number of the SIP domain"), *columns_of(Customer), *moments(Customer)),
             Customer.__table__,
             Customer.id,
             (Customer.revision,),
@@ -64,15 +52,18 @@ routes = routes_of(
         example=EXAMPLE,
     )
 )
-add_change(
-    routes,
-    "POST",
-    "",
-    "Create a SIP domain",
-    "Create a customer with this SIP domain and without a reseller.",
-    openapi.create(NEW, {"domain": "sip.company.com", **EXAMPLE}, ID),
-    _create,
+
+
+@changes(
+    routes, "POST", "Create a SIP domain", openapi.create(NEW, {"domain": "sip.company.com", **EXAMPLE}, ID)
 )
+async def _create(work: Work) -> Done:
+    """Create a customer with this SIP domain and without a reseller."""
+    columns = work.columns(NEW)
+    name = columns["sip_display_name"] or columns["sip_domain"]
+    row, change = await customers.create_customer(work, None, {**columns, "name": name})
+    return Done(change, {ID: str(row.id)})
+
 
 trusted_networks = routes_of(
     Rows(
@@ -84,7 +75,6 @@ trusted_networks = routes_of(
         about={
             "List": "List the networks from which the domain's users and devices may register; if empty, "
             "from anywhere.",
-            "Show": "Return one trusted network.",
             "Create": "Create a trusted network; registrations from outside all networks of the domain end "
             "at once.",
             "Change": "Change the properties that are sent; registrations from outside all networks end at "
@@ -101,9 +91,9 @@ trusted_networks = routes_of(
         ),
         scope=below(find_domain, TrustedNetwork.customer_id),
         find=owned(TrustedNetwork, "network", lock_domain=True),
-        create=networks.create_network,
-        update=networks.update_network,
-        delete=networks.delete_network,
+        create=customers.create_network,
+        update=customers.update_network,
+        delete=customers.delete_network,
         lock_domain=True,
         fields=row_fields_of(TrustedNetwork),
         example={"network": "10.0.20.0/24", "description": "Head office"},

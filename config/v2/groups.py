@@ -24,11 +24,10 @@ from .resource import (
     Path,
     Rows,
     Work,
-    add_change,
     add_list,
     below,
+    changes,
     find_domain,
-    find_named,
     find_row,
     owned,
     routes_of,
@@ -92,7 +91,7 @@ MEMBER: Final = Shape(
     (QueueMember.revision, SipGroup.revision),
 )
 GROUP_FIELD: Final = Field(GROUP_ID, "group_id", whole_of(0, 10**MAX_DIGITS), "Number of the group")
-MEMBER_FIELDS: Final = (GROUP_FIELD, *row_fields_of(QueueMember))
+MEMBER_FIELDS: Final = row_fields_of(QueueMember)
 MEMBER_EXAMPLE: Final = {
     GROUP_ID: 1,
     "ringStrategy": "all",
@@ -105,9 +104,6 @@ _group = owned(SipGroup, "group")
 _queue = owned(Queue, "queue")
 
 
-# Groups and queues
-
-
 def _rows(
     table: type[Numbered], shape: Shape, id: str, about: Mapping[str, str], example: Mapping[str, object]
 ) -> Rows[Numbered]:
@@ -117,12 +113,7 @@ def _rows(
         tag=f"SIP {id}s",
         one=f"a {id}",
         many=f"{id}s",
-        about={
-            "List": f"List the {id}s of the domain.",
-            "Show": f"Return one {id}.",
-            "Change": "Change the properties that are sent.",
-            **about,
-        },
+        about={"List": f"List the {id}s of the domain.", **about},
         shape=shape,
         scope=below(find_domain, table.customer_id),
         find=owned(table, id),
@@ -163,28 +154,8 @@ queues = routes_of(
 async def _named(work: Work) -> tuple[Customer, SipGroup, list[int]]:
     """Return the customer, the group of the path, and the users that the body names."""
     customer, group = await work.find(_group)
-    users = await find_named(work.session, Extension, customer, work.params.many(USERS), USERS)
+    users = await work.named(Extension, customer, USERS)
     return customer, group, [user.id for user in users]
-
-
-async def _add(work: Work) -> Done:
-    customer, group, users = await _named(work)
-    await dial_plan.add_members(work, group, users)
-    return Done(Change(dial_plan=customer.oid))
-
-
-async def _remove(work: Work) -> Done:
-    customer, group, users = await _named(work)
-    await dial_plan.remove_members(work, group, users)
-    return Done(Change(dial_plan=customer.oid))
-
-
-async def _join(work: Work) -> Done:
-    customer, user = await work.find(find_user, lock=False)
-    wanted = work.params.many(GROUPS)
-    for group in await find_named(work.session, SipGroup, customer, wanted, GROUPS, lock=True):
-        await dial_plan.add_members(work, group, [user.id])
-    return Done(Change(dial_plan=customer.oid))
 
 
 group_users = APIRouter(prefix=f"{DOMAIN}/groups/{{group}}/users", tags=["SIP groups"])
@@ -195,26 +166,36 @@ add_list(
     "List the users of a group",
     "List the members of the group.",
 )
-add_change(
+
+
+@changes(
     group_users,
     "POST",
-    "",
     "Add users to a group",
-    "Add users; those that are members already stay. If a number is unknown, then nothing changes.",
     openapi.ids(USERS, "Numbers of the users to add"),
-    _add,
     target(GROUP, "group"),
 )
-add_change(
+async def _add(work: Work) -> Done:
+    """Add users; those that are members already stay. If a number is unknown, then nothing changes."""
+    customer, group, users = await _named(work)
+    await dial_plan.add_members(work, group, users)
+    return Done(Change(dial_plan=customer.oid))
+
+
+@changes(
     group_users,
     "DELETE",
-    "",
     "Remove users from a group",
-    "Remove users; those that are not members are ignored. If a number is unknown, then nothing changes.",
     openapi.ids(USERS, "Numbers of the users to remove"),
-    _remove,
     target(GROUP, "group"),
 )
+async def _remove(work: Work) -> Done:
+    """Remove users; those that are not members are ignored. If a number is unknown, then nothing changes."""
+    customer, group, users = await _named(work)
+    await dial_plan.remove_members(work, group, users)
+    return Done(Change(dial_plan=customer.oid))
+
+
 user_groups = APIRouter(prefix=f"{DOMAIN}/users/{{user}}/groups", tags=["SIP users"])
 add_list(
     user_groups,
@@ -223,16 +204,21 @@ add_list(
     "List the groups of a user",
     "List the groups that the user is a member of.",
 )
-add_change(
+
+
+@changes(
     user_groups,
     "POST",
-    "",
     "Add a user to groups",
-    "Add the user to groups; it stays in its others, which `DELETE .../groups/{group}/users` ends.",
     openapi.ids(GROUPS, "Numbers of the groups to join"),
-    _join,
     target(USER, "user"),
 )
+async def _join(work: Work) -> Done:
+    """Add the user to groups; it stays in its others, which `DELETE .../groups/{group}/users` ends."""
+    customer, user = await work.find(find_user, lock=False)
+    for group in await work.named(SipGroup, customer, GROUPS, lock=True):
+        await dial_plan.add_members(work, group, [user.id])
+    return Done(Change(dial_plan=customer.oid))
 
 
 # Members of a queue
@@ -247,13 +233,6 @@ async def _find_member(
     return customer, await find_row(session, QueueMember, path, "member", *of_queue, lock=lock)
 
 
-async def _create_member(work: Work) -> Done:
-    customer, queue = await work.find(_queue)
-    columns = await _with_group(work, customer, work.columns(MEMBER_FIELDS[1:]), required=True)
-    member = await dial_plan.add_member(work, queue, columns)
-    return Done(Change(dial_plan=customer.oid), {ORDER: str(member.id)})
-
-
 async def _update_member(work: Work, customer: Customer, member: QueueMember, columns: Columns) -> Change:
     return await dial_plan.update_member(work, customer, member, await _with_group(work, customer, columns))
 
@@ -263,17 +242,8 @@ async def _with_group(work: Work, customer: Customer, columns: Columns, *, requi
     named = tuple(filter(None, [work.params.one(GROUP_ID)]))
     if not named and not required:
         return columns
-    (group,) = await find_named(work.session, SipGroup, customer, named, GROUP_ID)
+    (group,) = await work.named(SipGroup, customer, GROUP_ID, named)
     return columns | {"group_id": group.id}
-
-
-async def _order(work: Work) -> Done:
-    customer, queue = await work.find(_queue)
-    named = work.params.many(ORDER)
-    if not all(text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS for text in named):
-        raise refused(ORDER, f"{ORDER} must be numbers of members", "format", 400)
-    await dial_plan.order_members(work, queue, [int(text) for text in named])
-    return Done(Change(dial_plan=customer.oid))
 
 
 queue_members = routes_of(
@@ -287,7 +257,6 @@ queue_members = routes_of(
         about={
             "List": "List the groups that take the calls of the queue.",
             "Show": "Return one group of the queue.",
-            "Change": "Change the properties that are sent.",
             "Delete": "Remove a group, which then takes no more calls of the queue.",
         },
         shape=MEMBER,
@@ -296,25 +265,39 @@ queue_members = routes_of(
         update=_update_member,
         delete=dial_plan.delete_member,
         fields=MEMBER_FIELDS,
+        more=(GROUP_FIELD,),
         example=MEMBER_EXAMPLE,
     )
 )
-add_change(
+
+
+@changes(
     queue_members,
     "POST",
-    "",
     "Add a group to a queue",
-    "Add a group, which then takes calls of the queue.",
-    openapi.create(MEMBER_FIELDS, MEMBER_EXAMPLE, ORDER),
-    _create_member,
+    openapi.create((GROUP_FIELD, *MEMBER_FIELDS), MEMBER_EXAMPLE, ORDER),
 )
-add_change(
+async def _create_member(work: Work) -> Done:
+    """Add a group, which then takes calls of the queue."""
+    customer, queue = await work.find(_queue)
+    columns = await _with_group(work, customer, work.columns(MEMBER_FIELDS), required=True)
+    member = await dial_plan.add_member(work, queue, columns)
+    return Done(Change(dial_plan=customer.oid), {ORDER: str(member.id)})
+
+
+@changes(
     queue_members,
     "PUT",
-    "/order",
     "Order the members of a queue",
-    "Order the members; every member is named once, and its ringOrder becomes its index.",
     openapi.ids(ORDER, "Numbers of all members, in the order in which they ring"),
-    _order,
     target(QUEUE, "queue"),
+    path="/order",
 )
+async def _order(work: Work) -> Done:
+    """Order the members; every member is named once, and its ringOrder becomes its index."""
+    customer, queue = await work.find(_queue)
+    named = work.params.many(ORDER)
+    if not all(text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS for text in named):
+        raise refused(ORDER, f"{ORDER} must be numbers of members", "format", 400)
+    await dial_plan.order_members(work, queue, [int(text) for text in named])
+    return Done(Change(dial_plan=customer.oid))

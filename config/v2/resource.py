@@ -6,6 +6,7 @@ them. A number that is unknown, not visible, of an inactive customer, or not a n
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import getdoc
 from typing import Any, Final, Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -26,7 +27,7 @@ from ..preconditions import Target
 from ..properties import Field
 from ..tables import Customer, Extension, Identified, Queue, SipGroup, SipPhone, TrustedNetwork
 from . import openapi
-from .answers import created, list_answer, nothing, row_answer
+from .answers import created, list_answer, row_answer
 from .asking import read_one
 from .params import Params, ParamsDep
 from .rows import Shape, read_row
@@ -68,6 +69,35 @@ class Work(audit.Work):
     async def find(self, find: Find[Row], *, lock: bool = True) -> tuple[Customer, Row]:
         """Return a row of the path and its customer. Raise Refused (404)."""
         return await find(self.session, self.caller, self.path, lock)
+
+    async def named(
+        self,
+        table: type[Below],
+        customer: Customer,
+        name: str,
+        ids: tuple[str, ...] | None = None,
+        *,
+        lock: bool = False,
+    ) -> list[Below]:
+        """Return the rows of this customer whose numbers the parameter names, each once.
+
+        Raise Refused: 400 if no row is named, 404 if one of them does not exist (D31).
+        """
+        ids = self.params.many(name) if ids is None else ids
+        if not ids:
+            raise refused(name, f"{name} is missing", "required", 400)
+        wanted = {number(id) for id in ids}
+        statement = (
+            select(table).where(table.id.in_(wanted), table.customer_id == customer.id).order_by(table.id)
+        )
+        found = list(await self.session.scalars(statement.with_for_update() if lock else statement))
+        there = {row.id for row in found}
+        missing = [id[:MAX_SHOWN] for id in dict.fromkeys(ids) if number(id) not in there]
+        if missing:
+            more = ", ..." if len(missing) > MAX_MISSING else ""
+            listed = ", ".join(missing[:MAX_MISSING]) + more
+            raise refused(name, f"{name} {listed}", "exists", 404)
+        return found
 
     def columns(self, fields: Sequence[Field], stored: object = None) -> Columns:
         """Return the checked values by column; `stored` is the row to change. Raise Refused (400)."""
@@ -127,36 +157,13 @@ def below(find: Find[Any], column: InstrumentedAttribute[int] | InstrumentedAttr
 
 def target(shape: Shape, name: str) -> Callable[[Path], Target]:
     """Return the search for the versions of the row whose number has this name in the path."""
-    return lambda path: shape.at(number(path[name]))
-
-
-async def find_named(
-    session: AsyncSession,
-    table: type[Below],
-    customer: Customer,
-    ids: tuple[str, ...],
-    name: str,
-    *,
-    lock: bool = False,
-) -> list[Below]:
-    """Return the rows of this customer that a body names by their numbers, each once.
-
-    Raise Refused: 400 if no row is named, 404 if one of them does not exist (D31).
-    """
-    if not ids:
-        raise refused(name, f"{name} is missing", "required", 400)
-    wanted = {number(id) for id in ids}
-    statement = select(table).where(table.id.in_(wanted), table.customer_id == customer.id).order_by(table.id)
-    found = list(await session.scalars(statement.with_for_update() if lock else statement))
-    there = {row.id for row in found}
-    missing = [id[:MAX_SHOWN] for id in dict.fromkeys(ids) if number(id) not in there]
-    if missing:
-        listed = ", ".join(missing[:MAX_MISSING]) + (", ..." if len(missing) > MAX_MISSING else "")
-        raise refused(name, f"{name} {listed}", "exists", 404)
-    return found
+    return lambda path: Target(shape.edition, shape.source, shape.key == number(path[name]))
 
 
 # Routes
+
+
+Changing = TypeVar("Changing", bound=Callable[[Work], Awaitable[Done]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ class Rows(Generic[Row]):
     """`a group`: in summaries, unless `summaries` has another"""
     many: str
     about: Mapping[str, str]
-    """List, Show, Create, Change, Delete -> description of the route."""
+    """List, Show, Create, Change, Delete -> description of the route, unless `describe` has another."""
     shape: Shape
     scope: Scope
     find: Find[Row]
@@ -184,19 +191,24 @@ class Rows(Generic[Row]):
     """The fields of an update."""
     new: Sequence[Field] = ()
     """The fields of a create, by default those of an update."""
+    more: Sequence[Field] = ()
+    """Further fields of an update, which `update` reads itself."""
     example: Mapping[str, object] = field(default_factory=dict)
     change: Mapping[str, object] = field(default_factory=dict)
     """The example of an update."""
     summaries: Mapping[str, str] = field(default_factory=dict)
     lock_domain: bool = False
     """True if a create locks the customer against other writers."""
-    created_target: Callable[[Path], Target] | None = None
-    """The row whose ETag If-Match names in a create, if that is one."""
 
     def summary(self, verb: str) -> str:
         """Return the summary of a route."""
         noun = self.many if verb == "List" else self.one
         return self.summaries.get(verb, f"{verb} {noun}")
+
+    def describe(self, verb: str) -> str:
+        """Return the description of a route."""
+        usual = {"Show": f"Return one {self.one[2:]}.", "Change": "Change the properties that are sent."}
+        return self.about.get(verb) or usual[verb]
 
 
 def add_list(routes: APIRouter, shape: Shape, scope: Scope, summary: str, about: str) -> None:
@@ -212,37 +224,44 @@ def add_list(routes: APIRouter, shape: Shape, scope: Scope, summary: str, about:
         return await list_answer(request, parts, params, shape, scoped)
 
 
-def add_change(
+def changes(
     routes: APIRouter,
     method: str,
-    path: str,
     summary: str,
-    about: str,
     documented: openapi.Schema,
-    work: Callable[[Work], Awaitable[Done]],
     target: Callable[[Path], Target] | None = None,
-) -> None:
-    """Add the route of a change, which answers 201 if it has ids, else 204.
+    path: str = "",
+    about: str = "",
+) -> Callable[[Changing], Changing]:
+    """Return a decorator that adds the route of a change, which answers 201 if it has ids, else 204.
 
-    `target` is the row whose ETag If-Match names; a row that is being created has none yet.
+    `target` is the row whose ETag If-Match names; a row that is being created has none yet. By default, the
+    docstring of the function describes the route.
     """
 
-    @routes.api_route(
-        path,
-        methods=[method],
-        summary=summary,
-        description=about,
-        openapi_extra=_with_places(routes.prefix + path, documented),
-    )
-    async def change_route(request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
-        at = request.path_params
+    def decorate(work: Changing) -> Changing:
+        @routes.api_route(
+            path,
+            methods=[method],
+            summary=summary,
+            description=about or getdoc(work),
+            openapi_extra=_with_places(routes.prefix + path, documented),
+        )
+        async def change_route(
+            request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
+        ) -> Response:
+            at = request.path_params
 
-        async def carried_out(plain: audit.Work) -> Done:
-            return await work(Work(plain.session, actor, parts.passwords, parts.vault, at, params))
+            async def carried_out(plain: audit.Work) -> Done:
+                return await work(Work(plain.session, actor, parts.passwords, parts.vault, at, params))
 
-        done = await parts.change(actor, target(at) if target else None, carried_out)
-        await parts.changes.publish(done.change)
-        return created(request, **done.ids) if done.ids else nothing()
+            done = await parts.change(actor, target(at) if target else None, carried_out)
+            await parts.changes.publish(done.change)
+            return created(request, **done.ids) if done.ids else Response(status_code=204)
+
+        return work
+
+    return decorate
 
 
 def routes_of(rows: Rows[Row]) -> APIRouter:
@@ -250,34 +269,32 @@ def routes_of(rows: Rows[Row]) -> APIRouter:
     routes = APIRouter(prefix=rows.path, tags=[rows.tag])
     one = f"/{{{rows.id}}}"
     shape, create, update, new = rows.shape, rows.create, rows.update, rows.new or rows.fields
-    this = target(shape, rows.id)
 
-    add_list(routes, shape, rows.scope, rows.summary("List"), rows.about["List"])
+    def adds(verb: str, method: str, path: str, docs: openapi.Schema) -> Callable[[Changing], Changing]:
+        this = target(shape, rows.id) if path else None
+        return changes(routes, method, rows.summary(verb), docs, this, path, rows.describe(verb))
+
+    add_list(routes, shape, rows.scope, rows.summary("List"), rows.describe("List"))
     _add_show(routes, rows, one)
     if create is not None:
 
+        @adds("Create", "POST", "", openapi.create(new, rows.example, shape.names[0]))
         async def created(work: Work) -> Done:
             customer, _ = await work.find(find_domain, lock=rows.lock_domain)
             row, change = await create(work, customer, work.columns(new))
             return Done(change, {shape.names[0]: str(row.id)})
 
-        docs = openapi.create(new, rows.example, shape.names[0])
-        summary, about = rows.summary("Create"), rows.about["Create"]
-        add_change(routes, "POST", "", summary, about, docs, created, rows.created_target)
     if update is not None:
 
+        @adds("Change", "POST", one, openapi.update((*rows.more, *rows.fields), rows.change or rows.example))
         async def changed(work: Work) -> Done:
             customer, row = await work.find(rows.find)
             return Done(await update(work, customer, row, work.columns(rows.fields, row)))
 
-        docs = openapi.update(rows.fields, rows.change or rows.example)
-        add_change(routes, "POST", one, rows.summary("Change"), rows.about["Change"], docs, changed, this)
-
+    @adds("Delete", "DELETE", one, openapi.delete())
     async def deleted(work: Work) -> Done:
         return Done(await rows.delete(work, *await work.find(rows.find)))
 
-    summary, about = rows.summary("Delete"), rows.about["Delete"]
-    add_change(routes, "DELETE", one, summary, about, openapi.delete(), deleted, this)
     return routes
 
 
@@ -287,7 +304,7 @@ def _add_show(routes: APIRouter, rows: Rows[Row], one: str) -> None:
     @routes.get(
         one,
         summary=rows.summary("Show"),
-        description=rows.about["Show"],
+        description=rows.describe("Show"),
         openapi_extra=_with_places(routes.prefix + one, openapi.row(shape)),
     )
     async def show_route(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:

@@ -17,15 +17,13 @@ from ..tables import Customer, Employee, Extension, SipPhone, SipPhoneModel
 from . import openapi
 from .resource import (
     MAX_DIGITS,
-    Columns,
     Done,
     Path,
     Rows,
     Work,
-    add_change,
     below,
+    changes,
     find_domain,
-    find_named,
     find_row,
     owned,
     routes_of,
@@ -95,22 +93,6 @@ async def _find(session: AsyncSession, caller: Caller, path: Path, lock: bool) -
     return customer, await find_row(session, SipPhone, path, "device", of_user, lock=lock)
 
 
-async def _rename(work: Work, _customer: Customer, row: SipPhone, _sent: Columns) -> Change:
-    return await device_operations.rename_device(work, row, work.columns(FIELDS))  # the name must be sent
-
-
-async def _delete(work: Work, _customer: Customer, row: SipPhone) -> Change:
-    return await delete_phone(work, row.oid)
-
-
-async def _link(work: Work) -> Done:
-    customer, user = await work.find(find_user)
-    named = work.params.many(ID)[-1:]
-    (row,) = await find_named(work.session, SipPhone, customer, named, ID, lock=True)
-    token = await device_operations.link_device(work, row, user)
-    return Done(Change(phones=(row.oid,)), {ID: str(row.id), "userId": str(user.id), TOKEN: token})
-
-
 routes = routes_of(
     Rows(
         path=f"{DOMAIN}/users",
@@ -157,7 +139,6 @@ devices = routes_of(
         summaries={"Change": "Rename a device"},
         about={
             "List": "List all devices of the domain, whether they are online or not.",
-            "Show": "Return one device.",
             "Create": "Create a device; its configuration has its credentials, and it registers from the "
             "trusted networks.",
             "Change": "Change the name of a device; its address cannot change.",
@@ -167,8 +148,9 @@ devices = routes_of(
         scope=below(find_domain, SipPhone.customer_id),
         find=owned(SipPhone, "device"),
         create=device_operations.create_device,
-        update=_rename,
-        delete=_delete,
+        # A rename must have the name, so its fields are read as those of a new row.
+        update=lambda work, _, row, __: device_operations.rename_device(work, row, work.columns(FIELDS)),
+        delete=lambda work, _, row: delete_phone(work, row.oid),
         new=row_fields_of(SipPhone, new=True),
         fields=FIELDS,
         example={"pbxDeviceName": "My PBX Device 1", "deviceMacAddress": "10:20:30:1A:2B:3C"},
@@ -194,14 +176,22 @@ user_devices = routes_of(
         delete=device_operations.unlink_device,
     )
 )
-add_change(
+
+
+@changes(
     user_devices,
     "POST",
-    "",
     "Give a device to a user",
-    "Assign a device to the user; return a new token for its configuration, which is shown only once.\n\n"
-    "The same request again makes a new token.",
     openapi.create((ID_FIELD,), {ID: 1}, ID, "userId", TOKEN),
-    _link,
     target(USER, "user"),
 )
+async def _link(work: Work) -> Done:
+    """Assign a device to the user; return a new token for its configuration, which is shown only once.
+
+    The same request again makes a new token.
+    """
+    customer, user = await work.find(find_user)
+    named = work.params.many(ID)[-1:]
+    (row,) = await work.named(SipPhone, customer, ID, named, lock=True)
+    token = await device_operations.link_device(work, row, user)
+    return Done(Change(phones=(row.oid,)), {ID: str(row.id), "userId": str(user.id), TOKEN: token})

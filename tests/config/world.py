@@ -17,8 +17,8 @@ from config.auth import issue_token
 from config.database import migrate, writing
 from config.health import Readiness
 from config.models import MODELS
+from config.operations.audit import new_oid
 from config.operations.dial_plan import claim
-from config.operations.ids import new_oid
 from config.settings import ApiSettings
 from config.tables import Customer, Employee, Extension, Product
 from registrar.store.database import connect

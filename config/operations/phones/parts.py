@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...checks import SHORT_TEXT, as_integer, bare_number, is_clean, is_phone_number, is_url
+from ...checks import SHORT_TEXT, as_integer, dialled, is_clean, url
 from ...properties import fields_of
 from ...tables import (
     Extension,
@@ -18,7 +18,7 @@ from ...tables import (
     SipPhoneSidePanel,
     SipPhoneSoftkey,
 )
-from ..ids import parse_oid
+from ..audit import parse_oid
 from ..products import find_usable
 from .draft import PhoneDraft
 
@@ -46,9 +46,6 @@ class _Known:
     """Ids of the groups that the phone's extension controls."""
 
 
-# Softkeys
-
-
 async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSoftkey] | None:
     """Return the keys to store, without their phone, or None if the stored ones stay.
 
@@ -58,7 +55,11 @@ async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPho
     if draft.was_sent("softkeys"):
         sent = draft.read_array("softkeys")
     elif draft.stored is not None and draft.model_changed:
-        sent = await _stored(session, draft.stored.id)
+        stored = select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id == draft.stored.id)
+        sent = [
+            {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
+            for key in await session.scalars(stored)
+        ]
     else:
         return None
     if sent is None:
@@ -108,12 +109,10 @@ def _value(draft: PhoneDraft, name: str, function: str | None, sent: object, kno
         _check_pointer(draft, code, function, oid, known)
         return oid
     if function == "SPEEDDIAL":
-        text = bare_number(text) if text else None
-        if not is_phone_number(text):
-            draft.wrong(code, "Not a valid phone number")
-    elif function == "URL" and (text is None or not is_url(text)):
-        draft.wrong(code, "URL is invalid, must begin with http: or https:")
-    elif not (sent is None or (text is not None and _is_short(text))) and function != "URL":
+        text = str(draft.refused(dialled(sent, "Not a valid phone number"), code) or "")
+    elif function == "URL":
+        draft.refused(url(sent, "URL is invalid, must begin with http: or https:"), code)
+    elif not (sent is None or (text is not None and _is_short(text))):
         draft.wrong(code, "Value is not a valid text")
     return text or None
 
@@ -166,14 +165,6 @@ async def _controlled(session: AsyncSession, draft: PhoneDraft, groups: set[str]
         .where(SipGroup.oid.in_(groups), SipGroupController.extension_id == draft.extension.id)
     )
     return frozenset(await session.scalars(statement))
-
-
-async def _stored(session: AsyncSession, phone: int) -> list[object]:
-    keys = await session.scalars(select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id == phone))
-    return [
-        {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
-        for key in keys
-    ]
 
 
 # Side panels

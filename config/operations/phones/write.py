@@ -20,16 +20,13 @@ from ...checks import text
 from ...errors import Problem, Refused, not_your_property, refused, too_many
 from ...models import WEBRTC
 from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
-from ..audit import Work
+from ..audit import Work, new_credential, new_oid
 from ..customers import ACTIVE, find_customer, is_named, lock_owned, missing_customer
 from ..draft import Document, accepted
-from ..ids import new_credential, new_oid
 from ..people import primary_extension
 from ..products import find_model
-from .addresses import read_network, read_restriction
-from .draft import PhoneDraft, read_settings
+from .draft import PhoneDraft, read_phone
 from .parts import read_panels, read_softkeys
-from .references import read_handset, read_instance, read_references, take_slot
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
@@ -197,13 +194,7 @@ def _refuse_purchase(caller: Caller, document: Document) -> None:
 
 async def _read(session: AsyncSession, draft: PhoneDraft) -> Parts:
     """Read all properties into the draft, and return the parts. Raise Refused with all problems."""
-    await read_references(session, draft)
-    read_settings(draft)
-    read_restriction(draft)
-    read_network(draft)
-    read_handset(draft)
-    await take_slot(session, draft)
-    await read_instance(session, draft)
+    await read_phone(session, draft)
     parts = await read_softkeys(session, draft), await read_panels(session, draft)
     draft.refuse_problems()
     return parts
