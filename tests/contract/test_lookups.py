@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from config.database import migrate, writing
-from config.operations.models import GENERIC, find_model
+from config.models import GENERIC
 from config.operations.phones.write import new_phone
+from config.operations.products import find_model
 from config.tables import Customer, Extension, SipPhone
 from registrar.model import Phone
 from registrar.ports import Column
