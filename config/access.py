@@ -71,18 +71,12 @@ def _rows(path: str, one: str, *, update: bool = True) -> Rules:
 DOMAINS: Final = "/config/v2/sip/domains"
 DOMAIN: Final = DOMAINS + "/{domain}"
 
+_PAGES: Final = (
+    *("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"),
+    *("/phone", "/phone/", "/phone/style.css", "/phone/page.js", "/phone/licences.txt"),
+)
 RULES: Final[Rules] = {
-    ("GET", "/health/live"): _PUBLIC,
-    ("GET", "/health/ready"): _PUBLIC,
-    ("GET", "/metrics"): _PUBLIC,
-    ("GET", "/openapi.json"): _PUBLIC,
-    ("GET", "/docs"): _PUBLIC,
-    ("GET", "/docs/oauth2-redirect"): _PUBLIC,
-    ("GET", "/phone"): _PUBLIC,
-    ("GET", "/phone/"): _PUBLIC,
-    ("GET", "/phone/style.css"): _PUBLIC,
-    ("GET", "/phone/page.js"): _PUBLIC,
-    ("GET", "/phone/licences.txt"): _PUBLIC,
+    **{("GET", path): _PUBLIC for path in _PAGES},
     ("POST", "/auth/login"): _PUBLIC,
     ("GET", "/auth/validateToken"): Rule(AccessLevel.NO_LOGIN, Scope.TOKEN, query_token=True),
     # Phones

@@ -5,10 +5,11 @@ import zlib
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from .access import is_safe
 from .preconditions import CODED
+from .web import Middleware
 
 MIN_BYTES: Final = 1_025
 """Bodies over 1 KiB are compressed."""
@@ -23,14 +24,11 @@ class _HeadersSent(Exception):
     """Signals that the headers, all that HEAD asks for, were sent."""
 
 
-class Heads:
+class Heads(Middleware):
     """Handles HEAD as GET without a body, on every path where GET is safe."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD" or not is_safe(scope["path"]):
+        if scope["method"] != "HEAD" or not is_safe(scope["path"]):
             await self._app(scope, receive, send)
             return
 
@@ -48,17 +46,17 @@ class Heads:
             pass
 
 
-class Gzip:
+class Gzip(Middleware):
     """Compresses bodies over 1 KiB for clients that accept gzip, streamed ones too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not accepts_gzip(Headers(scope=scope).get("accept-encoding", "")):
-            await self._app(scope, receive, _varying(send))
-            return
-        await self._app(scope, receive, _Compressed(send).send)
+        async def varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
+            await send(message)
+
+        accepted = accepts_gzip(Headers(scope=scope).get("accept-encoding", ""))
+        await self._app(scope, receive, _Compressed(varied).send if accepted else varied)
 
 
 def accepts_gzip(header: str) -> bool:
@@ -69,15 +67,6 @@ def accepts_gzip(header: str) -> bool:
         weights[coding.strip()] = weight.replace(" ", "").removeprefix("q=") or "1"
     weight = weights.get("gzip", weights.get("*", "0"))
     return weight.strip("0.") != ""
-
-
-def _varying(send: Send) -> Send:
-    async def varied(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
-        await send(message)
-
-    return varied
 
 
 class _Compressed:
@@ -97,10 +86,13 @@ class _Compressed:
         if self._start is not None:
             start, self._start = self._start, None
             headers = MutableHeaders(scope=start)
-            headers.add_vary_header("Accept-Encoding")
             if "content-encoding" not in headers and (more or len(body) >= MIN_BYTES):
                 self._squeeze = zlib.compressobj(LEVEL, wbits=GZIP)
-                _mark(headers)
+                headers["Content-Encoding"] = "gzip"
+                tag = headers.get("etag", "")
+                if tag.endswith('"'):  # another representation: its strong ETag differs
+                    headers["ETag"] = f'{tag[:-1]}{CODED}"'
+                del headers["Content-Length"]
                 if not more:
                     body, more = await self._squeezed(body, last=True), False
                     headers["Content-Length"] = str(len(body))
@@ -121,16 +113,3 @@ class _Compressed:
                 await asyncio.sleep(0)
         pieces.append(squeeze.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH))
         return b"".join(pieces)
-
-
-def _mark(headers: MutableHeaders) -> None:
-    """Set the headers of a compressed body.
-
-    It is another representation, so its strong ETag differs.
-    """
-    headers["Content-Encoding"] = "gzip"
-    tag = headers.get("etag")
-    if tag is not None and tag.endswith('"'):
-        headers["ETag"] = f'{tag[:-1]}{CODED}"'
-    if "content-length" in headers:
-        del headers["Content-Length"]

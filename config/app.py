@@ -4,15 +4,16 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -27,33 +28,18 @@ from registrar.store.vault import Vault
 from . import clock
 from .access import allowed_methods
 from .answering import Gzip, Heads
-from .calls import LiveCalls
 from .changes import Changes
 from .deps import Parts
-from .dialect import refusal
 from .documentation import describe
-from .errors import Problem, Refused, unavailable
+from .errors import Problem, Refused, refusal, unavailable
 from .health import Readiness, health_routes
-from .live import Live
-from .operations.login_budget import LoginBudget
-from .operations.logins import Logins
+from .live import Live, LiveCalls
+from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
-from .pbx import (
-    auth,
-    call,
-    customer,
-    employee,
-    extension,
-    group,
-    product,
-    queue,
-    sipphone,
-    sipphone_status,
-    sipphonemodels,
-)
+from .pbx import auth, call, dial_plan, people, products, sipphone
 from .phone import phone_routes
 from .settings import ApiSettings
-from .v2.routes import ROUTES
+from .v2 import domains, groups, users
 from .web import BodyLimit, KnownSource, OnePath, Outermost
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
@@ -62,21 +48,6 @@ OUR_ERRORS = (IntegrityError, DataError, ProgrammingError)
 """The DBAPIErrors that show a fault in our code: the same request would fail again."""
 
 log = logging.getLogger(__name__)
-
-
-class FunctionMaker(Protocol):
-    """The part of a SQLite connection that is used here."""
-
-    def create_function(
-        self, name: str, arguments: int, function: Callable[[object], object], *, deterministic: bool
-    ) -> None:
-        """Make a Python function callable in SQL."""
-
-
-class Record(Protocol):
-    """The notes of the connection pool about one connection."""
-
-    info: dict[str, object]
 
 
 def create_app(
@@ -116,14 +87,16 @@ def create_app(
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
-    for module in (sipphone_status, sipphone, sipphonemodels, call, extension, group, queue):
-        app.include_router(module.routes)
-    for module in (auth, customer, employee, product):
-        app.include_router(module.routes)
-    for router in ROUTES:
+    for router in (
+        *(sipphone.status_routes, sipphone.routes, products.model_routes, call.routes),
+        *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
+        *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
+        *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
+        *(groups.group_users, groups.queues, groups.queue_members),
+        *(domains.trusted_networks, users.devices),
+        *(health_routes(readiness, exposition), phone_routes(settings, app.version)),
+    ):
         app.include_router(router)
-    app.include_router(health_routes(readiness, exposition))
-    app.include_router(phone_routes(settings, app.version))
     describe(app)
     _handle_errors(app)
     _surround(app, settings)
@@ -135,15 +108,21 @@ def fold_all_letters(engine: AsyncEngine) -> None:
     if engine.dialect.name != "sqlite":
         return
 
+    def folded(text: object) -> object:
+        return text.casefold() if isinstance(text, str) else text
+
     @event.listens_for(engine.sync_engine, "checkout")
-    def teach(connection: FunctionMaker, record: Record, _proxy: object) -> None:
+    def teach(
+        connection: AsyncAdapt_aiosqlite_connection, record: ConnectionPoolEntry, _proxy: object
+    ) -> None:
         if "lower" not in record.info:
-            connection.create_function("lower", 1, _lower, deterministic=True)
+            connection.create_function(
+                "lower",
+                1,
+                lambda text: text.casefold() if isinstance(text, str) else text,
+                deterministic=True,
+            )
             record.info["lower"] = True
-
-
-def _lower(text: object) -> object:
-    return text.casefold() if isinstance(text, str) else text
 
 
 def _handle_errors(app: FastAPI) -> None:
@@ -151,8 +130,6 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     for kind in STORE_ERRORS:
         app.add_exception_handler(kind, _store_away)
-    for kind in OUR_ERRORS:
-        app.add_exception_handler(kind, _unexpected)
 
 
 def _surround(app: FastAPI, settings: ApiSettings) -> None:
@@ -180,12 +157,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _store_away(request: Request, error: Exception) -> Response:
+    if isinstance(error, OUR_ERRORS):
+        raise error  # `Outermost` logs it
     log.error("a store did not answer: %s %s: %s", request.method, request.url.path, error)
     return refusal(request.url.path, unavailable())
-
-
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    raise error  # `Outermost` logs it
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -172,16 +172,14 @@ def _basic(encoded: str) -> Login:
 def _claims(claims: dict[str, object]) -> Claims:
     level, customer, employee = claims.get("lvl"), claims.get("cus"), claims.get("sub")
     version, expiry = claims.get("ver"), claims.get("exp")
-    if not isinstance(level, str) or level not in AccessLevel.__members__:
+    if (
+        not (isinstance(level, str) and level in AccessLevel.__members__)
+        or not (customer is None or isinstance(customer, str))
+        or not (employee is None or isinstance(employee, str))
+        or not (version is None or type(version) is int)
+        or (expiry is None and None in (employee, version))  # without an end, but not bound to an employee
+    ):
         raise invalid_token()
-    if not (customer is None or isinstance(customer, str)):
-        raise invalid_token()
-    if not (employee is None or isinstance(employee, str)):
-        raise invalid_token()
-    if not (version is None or type(version) is int):
-        raise invalid_token()
-    if expiry is None and None in (employee, version):
-        raise invalid_token()  # a token without an end must be bound to an employee's version
     return Claims(AccessLevel[level], customer, employee, version, _moment(expiry))
 
 

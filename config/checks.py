@@ -50,10 +50,8 @@ NOBODYS_LOGIN: Final = ""
 _PLACEHOLDER: Final = re.compile("|".join(re.escape(known) for known in PLACEHOLDERS))
 _SIP_USER: Final = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST_NAME: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
-_MAC: Final = re.compile(r"([0-9A-Fa-f]{2})([:-]?)([0-9A-Fa-f]{2}\2){4}[0-9A-Fa-f]{2}")
 _CIDR: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
-_CODE_WORD: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+_DIALLED: Final = rf"\+?[0-9*#]{{1,{MAX_DIALLED}}}"
 
 Value = str | int | float | bool | datetime | None
 
@@ -99,9 +97,18 @@ def one_of(options: tuple[str, ...]) -> Check:
     return check
 
 
-def code_word(value: object, message: str) -> Value | Wrong:
-    """Check a short word in upper case."""
-    return value if isinstance(value, str) and _CODE_WORD.fullmatch(value) else Wrong(message)
+def spelled(pattern: str, clean: Callable[[str], str] = str, store: Callable[[str], str] = str) -> Check:
+    """Return a check for a text that, after `clean`, matches the pattern; `store` makes what is stored."""
+
+    def check(value: object, message: str) -> Value | Wrong:
+        text = clean(value) if isinstance(value, str) else ""
+        return store(text) if re.fullmatch(pattern, text) else Wrong(message)
+
+    return check
+
+
+code_word: Final = spelled(r"[A-Z][A-Z0-9_]{0,31}")
+"""Check a short word in upper case."""
 
 
 def caller_name_format(value: object, message: str) -> Value | Wrong:
@@ -181,27 +188,15 @@ def price(value: object, message: str) -> Value | Wrong:
 # Numbers of phones, and names
 
 
-def dialled(value: object, message: str) -> Value | Wrong:
-    """Check a number that a phone can dial; it is stored without blanks, dashes and brackets."""
-    number = bare_number(value) if isinstance(value, str) else None
-    return number if is_phone_number(number) else Wrong(message)
-
-
 def bare_number(text: str) -> str:
     """Return a number without blanks, dashes and brackets of any kind."""
     return "".join(char for char in text if category(char) not in SEPARATORS)
 
 
-def is_phone_number(value: object) -> bool:
-    """Return True if a phone can dial the value."""
-    return isinstance(value, str) and re.fullmatch(r"\+?[0-9*#]{1,20}", value) is not None
-
-
-def dial_plan_number(value: object, message: str) -> Value | Wrong:
-    """Check a number of the dial plan: digits, * and #; blanks, dashes and brackets are removed."""
-    number = bare_number(value) if isinstance(value, str) else ""
-    plain = re.fullmatch(r"[0-9*#]+", number) is not None
-    return number if plain and len(number) <= MAX_DIALLED else Wrong(message)
+dialled: Final = spelled(_DIALLED, clean=bare_number)
+"""Check a number that a phone can dial; it is stored without blanks, dashes and brackets."""
+dial_plan_number: Final = spelled(rf"[0-9*#]{{1,{MAX_DIALLED}}}", clean=bare_number)
+"""Check a number of the dial plan: digits, * and #; blanks, dashes and brackets are removed."""
 
 
 def sip_user(value: object, message: str) -> Value | Wrong:
@@ -215,27 +210,20 @@ def sip_user(value: object, message: str) -> Value | Wrong:
 
 
 def url(value: object, message: str) -> Value | Wrong:
-    """Check a web address."""
-    return value if isinstance(value, str) and is_url(value) else Wrong(message)
-
-
-def is_url(value: str) -> bool:
-    """Return True if the text is an address that begins with http: or https: and names a host."""
-    if len(value) > MAX_URL or not is_clean(value) or " " in value:
-        return False
+    """Check a web address that begins with http: or https: and names a host."""
+    if not isinstance(value, str) or len(value) > MAX_URL or not is_clean(value) or " " in value:
+        return Wrong(message)
     try:
         parts = urlsplit(value)
     except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+        return Wrong(message)
+    return value if parts.scheme in ("http", "https") and parts.hostname else Wrong(message)
 
 
-def host_name(value: object, message: str) -> Value | Wrong:
-    """Check a host name, which is stored in lower case; an IP address is refused."""
-    name = value.lower() if isinstance(value, str) else ""
-    last = name.rpartition(".")[2]
-    fits = len(name) <= MAX_DOMAIN and _HOST_NAME.fullmatch(name) is not None
-    return name if fits and not last.isdigit() else Wrong(message)
+host_name: Final = spelled(
+    rf"(?=.{{1,{MAX_DOMAIN}}}$)(?!(?:.*\.)?[0-9]+$)(?:{_LABEL}\.)*{_LABEL}", clean=str.lower
+)
+"""Check a host name, which is stored in lower case; an IP address is refused."""
 
 
 def ip(value: object, message: str) -> Value | Wrong:
@@ -274,11 +262,9 @@ def countries(value: object, message: str) -> Value | Wrong:
         return Wrong(message)
     codes = [code.strip(" ").upper() for code in value.split(",") if code.strip(" ")]
     unknown = [code for code in codes if code not in COUNTRIES]
-    return (
-        Wrong(f"Country code {unknown[0][:8]!r} is not valid", "enum")
-        if unknown
-        else ",".join(dict.fromkeys(codes))
-    )
+    if unknown:
+        return Wrong(f"Country code {unknown[0][:8]!r} is not valid", "enum")
+    return ",".join(dict.fromkeys(codes))
 
 
 def cidr(value: object, message: str) -> Value | Wrong:
@@ -313,24 +299,21 @@ def networks(restriction: str) -> tuple[IpNetwork, ...]:
     return tuple(parse_network(part) for part in restriction.split(","))
 
 
-def bare_mac(value: object, message: str) -> Value | Wrong:
-    """Check a MAC address of 12 digits, which is stored in capitals."""
-    fits = isinstance(value, str) and re.fullmatch(r"[0-9A-Fa-f]{12}", value) is not None
-    return str(value).upper() if fits else Wrong(message)
-
-
-def mac(value: object, message: str) -> Value | Wrong:
-    """Check a MAC address with colons, dashes or neither; it is stored as 12 capital digits."""
-    if not isinstance(value, str) or _MAC.fullmatch(value) is None:
-        return Wrong(message)
-    return re.sub("[:-]", "", value).upper()
+bare_mac: Final = spelled(r"[0-9A-Fa-f]{12}", store=str.upper)
+"""Check a MAC address of 12 digits, which is stored in capitals."""
+mac: Final = spelled(
+    r"([0-9A-Fa-f]{2})([:-]?)([0-9A-Fa-f]{2}\2){4}[0-9A-Fa-f]{2}",
+    store=lambda text: re.sub("[:-]", "", text).upper(),
+)
+"""Check a MAC address with colons, dashes or neither; it is stored as 12 capital digits."""
 
 
 def email(value: object, message: str) -> Value | Wrong:
     """Check an e-mail address (RFC 5322 and 6531); whether its domain exists is not asked."""
-    if not isinstance(value, str) or not is_email(value.strip()):
+    text = value.strip() if isinstance(value, str) else ""
+    if not is_email(text):
         return Wrong(message)
-    return value.strip() if len(value.strip()) <= SHORT_TEXT else Wrong(message, "range")
+    return text if len(text) <= SHORT_TEXT else Wrong(message, "range")
 
 
 def is_email(value: str) -> bool:

@@ -85,7 +85,9 @@ class Connection(H11Protocol):
             self._awaited, self._asked, self._since = awaited, self.cycle, now
             queued = awaited in (Awaited.READING, Awaited.CLOSE)
             self._octets = self.transport.get_write_buffer_size() if queued else 0
-        if self._on_trial_too_long(now) or now - self._since >= self._allowed():
+        trial_ends = self._place.trial_ends
+        on_trial_too_long = trial_ends is not None and now >= trial_ends and self._place.waits
+        if on_trial_too_long or now - self._since >= self._allowed():
             self._give_up()
 
     def _what_is_awaited(self) -> Awaited:
@@ -94,18 +96,13 @@ class Connection(H11Protocol):
         if self.flow.write_paused:
             return Awaited.READING
         if self.conn.their_state is h11.SEND_BODY:
-            return Awaited.NOTHING if self._holds_the_body_up() else Awaited.BODY
+            # The peer must wait with the body if our "100 Continue" was not sent yet, or if we do not read.
+            held_up = self.cycle.waiting_for_100_continue or self.flow.read_paused
+            return Awaited.NOTHING if held_up else Awaited.BODY
         if self.conn.their_state is not h11.IDLE:
             return Awaited.NOTHING
         begun = self.cycle is None or self.conn.trailing_data[0]
         return Awaited.HEADERS if begun else Awaited.REQUEST
-
-    def _holds_the_body_up(self) -> bool:
-        """Return whether the peer must wait with the body.
-
-        This is so if our "100 Continue" was not sent yet, or if we do not read.
-        """
-        return self.cycle.waiting_for_100_continue or self.flow.read_paused
 
     def _allowed(self) -> float:
         """Return how many seconds the peer may take."""
@@ -119,10 +116,6 @@ class Connection(H11Protocol):
                 return CLOSING_SECONDS + for_octets
             case Awaited.REQUEST | Awaited.NOTHING:
                 return inf
-
-    def _on_trial_too_long(self, now: Mono) -> bool:
-        ends = self._place.trial_ends
-        return ends is not None and now >= ends and self._place.waits
 
     def _give_up(self) -> None:
         """Close the connection, after a 408 if there is a request that can still be answered."""

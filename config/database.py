@@ -112,23 +112,17 @@ async def writing(engine: AsyncEngine, work: Callable[[AsyncSession], Awaitable[
     `work` must check itself which values are taken, because its second try finds them and can report them. It
     is also repeated if PostgreSQL aborted it because of a deadlock or a serialisation failure.
     """
-    for attempt in range(1, ATTEMPTS):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
-            return await _write_once(engine, work)
+            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+                return await work(session)
         except DBAPIError as error:
-            if not _is_lost_race(error):
+            lost = isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in LOST_RACES
+            if not lost or attempt == ATTEMPTS:
                 raise
             await asyncio.sleep(PAUSE_SECONDS * attempt * random.random())
-    return await _write_once(engine, work)
-
-
-def _is_lost_race(error: DBAPIError) -> bool:
-    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in LOST_RACES
-
-
-async def _write_once(engine: AsyncEngine, work: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        return await work(session)
 
 
 def _alembic(connection: Connection | None = None) -> Config:

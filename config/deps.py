@@ -13,23 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from registrar.store.vault import Vault
 
 from . import auth
-from .access import RULES, Rule, Scope
+from .access import RULES, Scope
 from .auth import Caller, Credentials, Login
-from .calls import LiveCalls
 from .changes import Changes
-from .dialect import speaks_rows
-from .errors import bad_request, level_too_low, too_many_connections
-from .live import Live
-from .media import require_json
+from .database import writing
+from .errors import bad_request, level_too_low, speaks_rows, too_many_connections
+from .live import Live, LiveCalls
 from .operations.audit import Actor, Work
-from .operations.document import Document
-from .operations.login_budget import Visitor
-from .operations.logins import Logins
+from .operations.draft import Document
+from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
-from .preconditions import Target, changing, read_condition
+from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
+from .request import place_of, require_json, source_address
 from .settings import ApiSettings
-from .source import place_of, source_address
 
 Result = TypeVar("Result")
 
@@ -58,19 +55,25 @@ class Parts:
     async def change(
         self, actor: Actor, target: Target | None, do: Callable[[Work], Awaitable[Result]]
     ) -> Result:
-        """Make a change as `preconditions.changing` does; `target` is the row whose ETag If-Match names."""
+        """Make a change as `database.writing` does, if the actor's condition holds for the target.
 
-        async def work(session: AsyncSession) -> Result:
-            return await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved))
+        `target` is the row whose ETag If-Match names, or None if there is none. Raise Refused (412). An error
+        of `do` comes first, so that a 412 tells nothing about objects that the caller may not see.
+        """
 
-        return await changing(self.engine, actor.condition, target, work)
+        async def guarded(session: AsyncSession) -> Result:
+            is_free = target is None or actor.condition == UNCONDITIONAL
+            edition = None if target is None or is_free else await held(session, target)
+            done = await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved))
+            actor.condition.refuse(edition)
+            return done
+
+        return await writing(self.engine, guarded)
 
 
 def parts(request: Request) -> Parts:
     """Return the parts of the application that serves this request."""
-    found = request.app.state.parts
-    if not isinstance(found, Parts):
-        raise TypeError("create_app has not put the parts in place")
+    found: Parts = request.app.state.parts
     return found
 
 
@@ -84,11 +87,19 @@ async def caller(
 ) -> Caller:
     """Return the caller, if the table in `access` permits this route. Raise Refused (401, 403, 429)."""
     rule = RULES[request.method, request.scope["route"].path]
-    credentials = _credentials(request, rule, parts.settings.jwt_secret)
+    header, query = request.headers.get("authorization"), request.query_params.get("token")
+    secret = parts.settings.jwt_secret
+    credentials: Credentials
+    if header is None and query and rule.query_token:
+        credentials = auth.read_token(query, secret)
+    else:
+        credentials = auth.read_header(header, secret, rows=speaks_rows(request.scope["path"]))
     address = source_address(request, parts.settings.trusted_proxies)
     if isinstance(credentials, Login):
-        person = await parts.logins.log_in(credentials, visitor(request, address), remember=True)
-        found = person.caller()
+        person = await parts.logins.log_in(
+            credentials, Visitor(address, request.headers.get("user-agent", "")), remember=True
+        )
+        found = Caller(person.level, person.customer, person.employee)
     else:
         async with parts.read_engine.connect() as connection:
             found = await identify(connection, credentials, address)
@@ -100,18 +111,13 @@ async def caller(
     return found
 
 
-def visitor(request: Request, address: str) -> Visitor:
-    """Return the sender of a request before it is authenticated."""
-    return Visitor(address, request.headers.get("user-agent", ""))
-
-
 CallerDep = Annotated[Caller, Depends(caller)]
 
 
 def actor(request: Request, caller: CallerDep, parts: PartsDep) -> Actor:
     """Return the caller and its address for the audit log, with the condition that the change depends on."""
     address = source_address(request, parts.settings.trusted_proxies)
-    return Actor(caller, address, read_condition(request))
+    return Actor(caller, address, Condition(tags(request, "if-match"), tags(request, "if-none-match")))
 
 
 ActorDep = Annotated[Actor, Depends(actor)]
@@ -146,14 +152,6 @@ def parse_object(body: bytes) -> dict[str, object]:
     if _is_deep(value, MAX_DEPTH):
         raise bad_request(f"The body is nested deeper than {MAX_DEPTH} levels")
     return value
-
-
-def _credentials(request: Request, rule: Rule, secret: str) -> Credentials:
-    header = request.headers.get("authorization")
-    query = request.query_params.get("token")
-    if header is None and query and rule.query_token:
-        return auth.read_token(query, secret)
-    return auth.read_header(header, secret, rows=speaks_rows(request.scope["path"]))
 
 
 def _no_constant(name: str) -> NoReturn:

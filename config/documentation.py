@@ -1,7 +1,8 @@
 """The OpenAPI description of the API, /openapi.json, completed with what the framework does not know.
 
-The framework collects the routes. This module adds operation ids and the accepted credentials of each route,
-and puts every schema that has a title into one place.
+The framework collects the routes. This module adds the accepted credentials of each route and its operation
+id, a verb and a noun, from which generated clients name their methods. It puts every schema that has a title
+into one place.
 """
 
 import re
@@ -11,15 +12,16 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from .access import RULES, Rule, Scope
-from .dialect import speaks_rows
-from .operation_ids import operation_id
+from .access import DOMAINS, RULES, Rule, Scope
+from .errors import speaks_rows
 
 Json = dict[str, object]
 Said = Mapping[tuple[str, str], Json]
 """Method and path -> the route's own OpenAPI properties."""
 
 ETAG: Final[Json] = {"schema": {"type": "string"}, "description": "The version of the configuration"}
+DATA: Final = ("example", "examples", "default", "enum")
+"""Keys of a schema whose value is data, not a schema."""
 PREFIX: Final = "#/components/schemas/"
 SERVERS: Final = [{"url": "/", "description": "The server that this description comes from"}]
 SECURITY: Final[dict[str, Json]] = {
@@ -39,6 +41,35 @@ SECURITY: Final[dict[str, Json]] = {
     },
 }
 
+NOUNS: Final = {"sipphone": "phone", "sipphonemodels": "model", "trustedNetworks": "trusted_network"}
+"""Part of a path -> its noun, if removing a final `s` does not give it."""
+OTHERS: Final[Mapping[tuple[str, str], str]] = {
+    ("GET", "/health/live"): "show_liveness",
+    ("GET", "/health/ready"): "show_readiness",
+    ("GET", "/metrics"): "show_metrics",
+    ("POST", "/auth/login"): "log_in",
+    ("GET", "/auth/validateToken"): "validate_token",
+    ("POST", "/pbx/sipphone/webrtc"): "open_webrtc_phone",
+    ("POST", "/pbx/sipphone/status"): "list_phone_statuses",
+    ("GET", "/pbx/sipphone/{id}/status"): "show_phone_status",
+    ("GET", "/pbx/sipphone/{id}/events"): "list_phone_events",
+    ("POST", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials",
+    ("GET", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials_by_get",
+    ("DELETE", "/pbx/call/{id}"): "end_call",
+    ("PUT", DOMAINS + "/{domain}/queues/{queue}/members/order"): "order_sip_queue_members",
+}
+VERBS: Final[Mapping[tuple[str, bool], str]] = {
+    ("GET", False): "list",
+    ("GET", True): "show",
+    ("POST", False): "create",
+    ("POST", True): "update",
+    ("PUT", True): "update",
+    ("PATCH", True): "update",
+    ("DELETE", True): "delete",
+    ("DELETE", False): "remove",
+}
+"""Method, and whether the path ends with an id -> verb."""
+
 
 def describe(app: FastAPI) -> None:
     """Make the application describe itself in this way. It is done once, at the first request for it."""
@@ -46,22 +77,16 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> Json:
         if app.openapi_schema is None:
-            app.openapi_schema = finished(collect(), _said(app))
+            # The routes' own properties: the framework drops the nulls in them, and adds its own defaults.
+            said = {
+                (method, str(context.path)): getattr(context, "openapi_extra", None) or {}
+                for context in iter_route_contexts(app.routes)
+                for method in context.methods or ()
+            }
+            app.openapi_schema = finished(collect(), said)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this assignment
-
-
-def _said(app: FastAPI) -> Said:
-    """Return each route's own OpenAPI properties.
-
-    The framework drops the nulls in them, and adds its own defaults.
-    """
-    return {
-        (method, str(context.path)): getattr(context, "openapi_extra", None) or {}
-        for context in iter_route_contexts(app.routes)
-        for method in context.methods or ()
-    }
 
 
 def finished(document: Json, said: Said) -> Json:
@@ -84,37 +109,23 @@ def _operation(path: str, method: str, found: Json, said: Json) -> Json:
         "operationId": operation_id(method.upper(), path),
         "security": _security(path, RULES[method.upper(), path]),
     }
-    responses = _dict(said.get("responses"))
-    rows = [*_parameters(found.get("parameters")), *_conditions(responses)]
-    parameters: Json = {"parameters": rows} if rows else {}
-    return found | said | parameters | named | ({"responses": _with_etag(responses)} if responses else {})
-
-
-def _conditions(responses: Json) -> list[object]:
-    """Return the request headers that a 304 or a 412 depends on."""
+    responses, rows = _dict(said.get("responses")), found.get("parameters")
+    once = {(row["in"], row["name"]): row for row in map(_dict, rows if isinstance(rows, list) else [])}
+    parameters = list(once.values())  # of equal ones the later: that of the route's documentation
     if "304" in responses:
-        return [_header("If-None-Match", "ETags that the client has: 304 when the present one is among them")]
-    if "412" in responses:
-        return [_header("If-Match", "ETag of what is to be changed: 412 when it is another one by now")]
-    return []
-
-
-def _with_etag(responses: Json) -> Json:
-    """Return the responses, with an ETag header at 200 if 304 is one of them."""
-    if "304" not in responses:
-        return responses
-    done = _dict(responses["200"])
-    return responses | {"200": done | {"headers": {**_dict(done.get("headers")), "ETag": ETAG}}}
+        about = "ETags that the client has: 304 when the present one is among them"
+        parameters.append(_header("If-None-Match", about))
+        done = _dict(responses["200"])
+        responses |= {"200": done | {"headers": {**_dict(done.get("headers")), "ETag": ETAG}}}
+    elif "412" in responses:
+        about = "ETag of what is to be changed: 412 when it is another one by now"
+        parameters.append(_header("If-Match", about))
+    completed = {"parameters": parameters, "responses": responses}
+    return found | said | {name: value for name, value in completed.items() if value} | named
 
 
 def _header(name: str, about: str) -> Json:
     return {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
-
-
-def _parameters(found: object) -> list[object]:
-    """Return the parameters, each once. The later definition wins: that of the route's documentation."""
-    rows = [_dict(row) for row in found] if isinstance(found, list) else []
-    return list({(row["in"], row["name"]): row for row in rows}.values())
 
 
 def _security(path: str, rule: Rule) -> list[Json]:
@@ -135,7 +146,7 @@ def _hoisted(node: object, schemas: dict[str, object]) -> object:
         return [_hoisted(item, schemas) for item in node]
     if not isinstance(node, dict):
         return node
-    inner = {name: value if _is_data(name) else _hoisted(value, schemas) for name, value in node.items()}
+    inner = {name: value if name in DATA else _hoisted(value, schemas) for name, value in node.items()}
     title = inner.get("title")
     if not isinstance(title, str) or inner.get("type") != "object":
         return inner
@@ -145,10 +156,24 @@ def _hoisted(node: object, schemas: dict[str, object]) -> object:
     return {"$ref": PREFIX + name}
 
 
-def _is_data(name: str) -> bool:
-    """Return whether the value of this key is data, not a schema."""
-    return name in ("example", "examples", "default", "enum")
-
-
 def _dict(value: object) -> Json:
     return value if isinstance(value, dict) else {}
+
+
+# Operation ids
+
+
+def operation_id(method: str, path: str) -> str:
+    """Return `list_phones`, `update_phone`, `show_sip_queue_member`; unique for each route."""
+    if (method, path) in OTHERS:
+        return OTHERS[method, path]
+    of_one = path.endswith("}")
+    parts = [part for part in path.removeprefix(DOMAINS).split("/")[1:] if not part.startswith("{")]
+    words = [NOUNS.get(part) or part.removesuffix("s") for part in parts]
+    if path.startswith(DOMAINS):
+        words = ["sip", *(words or ["domain"])]
+    noun = "_".join(word for word in words if word != "pbx")
+    verb = VERBS[method, of_one]
+    # The JSON dialect accepts a change by three methods. The plain name belongs to the precise one, PATCH.
+    ending = f"_by_{method.lower()}" if method in ("PUT", "POST") and of_one and words[0] != "sip" else ""
+    return f"{verb}_{noun}{'s' if verb == 'list' else ''}{ending}"

@@ -1,15 +1,26 @@
-"""The refusals of the API, as values. Each dialect renders them in its own way.
+"""The refusals of the API as values, and how the dialect of a path reports them.
 
-Problem     one thing that is wrong with a request
-Refused     raised to end a request with its problems
+Problem         one thing that is wrong with a request
+Refused         raised to end a request with its problems
+JSON dialect    `{"error": {"code", "status", "message", ...}}`; several problems are `inner` ones
+row dialect     one JSON string and a line break; several problems are joined by `; `
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
 RETRY_SECONDS: Final = 2
 """The value of Retry-After while a store is away."""
+ROWS: Final = "/config/"
+"""Paths below this one use the row dialect, all others the JSON dialect."""
+FIXED: Final = {401: "auth required", 403: "access denied", 404: "not found"}
+"""The start of these messages, which clients of the row dialect compare; 403 and 404 add the reason."""
+CHALLENGE: Final = 'Basic realm="config", charset="UTF-8"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,46 @@ def too_many(message: str, seconds: int) -> Refused:
     return Refused(Problem(429, "too_many", message), headers={"Retry-After": str(seconds)})
 
 
-def internal_error() -> Problem:
-    """Return the 500 for an unexpected error. Its details are only in the log."""
-    return Problem(500, "internal_error", "Internal error")
+# Responses
+
+
+def refusal(path: str, refused: Refused) -> Response:
+    """Return the response to a refused request for `path`."""
+    return _row_refusal(refused) if speaks_rows(path) else _json_refusal(refused)
+
+
+def speaks_rows(path: str) -> bool:
+    """Return whether `path` belongs to the row dialect."""
+    return path.lower().startswith(ROWS)
+
+
+def _json_refusal(refused: Refused) -> JSONResponse:
+    problems: list[dict[str, object]] = []
+    for problem in refused.problems:
+        problems.append({"code": problem.code, "status": problem.status, "message": problem.message})
+        problems[-1] |= {"path": problem.path} if problem.path else {}
+        problems[-1] |= {"check": problem.check} if problem.check else {}
+    error, status = problems[0], refused.problems[0].status
+    if len(problems) > 1:
+        error, status = {"code": "multiple", "status": 422, "message": "Multiple errors"}, 422
+        error["inner"] = problems
+    return JSONResponse({"error": error}, status_code=status, headers=refused.headers)
+
+
+def _row_refusal(refused: Refused) -> Response:
+    problems = refused.problems
+    status = problems[0].status if len(problems) == 1 else 400
+    status = 400 if status == 422 else status
+    headers = refused.headers | ({"WWW-Authenticate": CHALLENGE} if status == 401 else {})
+    message = "; ".join(problem.message for problem in problems)
+    if status == 401:
+        message = FIXED[status]
+    elif status in FIXED:
+        message = f"{FIXED[status]}: {message.removesuffix(' not found')}"
+    body = json.dumps(message, ensure_ascii=False) + "\n"
+    return Response(
+        body.encode(errors="replace"),  # the message may repeat text that was sent
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )

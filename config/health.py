@@ -1,7 +1,7 @@
 """The pages for monitoring: whether the process is alive, whether it is ready, and its metrics."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -50,7 +50,7 @@ class Readiness:
     ready: bool
     parts: Mapping[str, str]
     """Part -> `up`, or `down: why`."""
-    degraded: tuple[str, ...] = field(default=())
+    degraded: tuple[str, ...] = ()
     """Missing things that do not stop the work, for example a country file."""
 
 

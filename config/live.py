@@ -1,9 +1,10 @@
-"""The live status of a page of phones, read from Redis in one round trip (docs/redis.md)."""
+"""What the SIP side wrote to Redis (docs/redis.md): the live status of phones, and the present calls."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,20 @@ Leases = dict[str, str]
 """Name of a living node -> its generation."""
 
 _HGETALL: Final = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n"
+
+HANGUP_SECONDS: Final = 2.0
+"""Time for the process that has a call to end it."""
+LOOK_SECONDS: Final = 0.05
+CHUNK: Final = 500
+"""Calls read at once. Other tasks run in between, because the same event loop may serve SIP."""
+API: Final = "api"
+CALL_ID: Final = re.compile(r"[0-9a-f]{32}")
+SIDES: Final = ("caller", "callee")
+FIELDS: Final = tuple(
+    "id callId customer state startedAt answeredAt media node".split()
+    + [f"{side}{what}" for side in SIDES for what in ("Phone", "Number", "Name", "Transport")]
+)
+"""The fields that are read of a call; none is private."""
 
 log = logging.getLogger(__name__)
 
@@ -76,17 +91,10 @@ class Live:
             return [], []
         async with asyncio.timeout(READ_SECONDS):
             nodes = list(self._nodes)
-            answers = await ask(
-                self._redis,
-                [
-                    *(
-                        _HGETALL % (len(key), key)
-                        for key in (keys.status(phone).encode() for phone in phones)
-                    ),
-                    *(command("GET", keys.node(node)) for node in nodes),
-                    *more,
-                ],
-            )
+            hashes_of = [keys.status(phone).encode() for phone in phones]
+            commands = [_HGETALL % (len(key), key) for key in hashes_of]
+            commands += [command("GET", keys.node(node)) for node in nodes]
+            answers = await ask(self._redis, [*commands, *more])
             found, told = answers[: len(phones)], answers[len(phones) :]
             hashes = [_hash(answer) for answer in found]
             leases = _generations(nodes, told[: len(nodes)])
@@ -137,3 +145,92 @@ def _generations(nodes: Sequence[str], answers: Sequence[object]) -> Leases:
         except (ValueError, TypeError, KeyError):
             log.warning("the lease of node %s cannot be read", node)
     return {node: generation for node, generation in leases.items() if generation}
+
+
+# Calls
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A call as the API shows it."""
+
+    id: str
+    customer: str
+    state: str
+    values: Mapping[str, str | None]
+    """Name -> value, for all FIELDS. A value of one side that is not known yet is None."""
+    started_at: float
+    """Epoch seconds."""
+    answered_at: float | None
+
+    def has(self, number: str) -> bool:
+        """Return whether one side is the extension with this number."""
+        return number in (self.values["callerNumber"], self.values["calleeNumber"])
+
+
+class LiveCalls:
+    """Reads what the SIP side wrote about calls. Every method raises StoreUnavailable while Redis is away."""
+
+    def __init__(self, redis: Redis, now: Callable[[], Epoch]) -> None:
+        self._redis = redis
+        self._now = now
+
+    async def all_of(self, customer: str | None) -> list[LiveCall]:
+        """Return the calls of a customer, or of all customers for None, the earliest first."""
+        key = keys.CALLS if customer is None else keys.calls(customer)
+        (ids,) = await self._ask([command("ZRANGEBYSCORE", key, f"({self._now():.3f}", "+inf")])
+        found: list[LiveCall] = []
+        all_ids = ids if isinstance(ids, list) else []
+        for start in range(0, len(all_ids), CHUNK):
+            read = await self._read(all_ids[start : start + CHUNK])
+            found += [call for call in read if call is not None]
+        return sorted(found, key=lambda call: (call.started_at, call.id))
+
+    async def find(self, id: str) -> LiveCall | None:
+        """Return the call with this id, or None. The id may be malformed."""
+        wanted = id.lower()
+        return (await self._read([wanted]))[0] if CALL_ID.fullmatch(wanted) else None
+
+    async def hang_up(self, call: LiveCall) -> bool:
+        """Tell the process that has the call to end it. Return whether it did so in HANGUP_SECONDS."""
+        word = json.dumps({"call": call.id, "by": API})
+        await self._ask([command("PUBLISH", keys.HANGUP, word)])
+        gone = command("EXISTS", keys.call(call.id))
+        for _ in range(round(HANGUP_SECONDS / LOOK_SECONDS)):
+            if await self._ask([gone]) == [0]:
+                return True
+            await asyncio.sleep(LOOK_SECONDS)
+        return False
+
+    async def _read(self, ids: Sequence[str]) -> list[LiveCall | None]:
+        answers = await self._ask([command("HMGET", keys.call(id), *FIELDS) for id in ids])
+        return [_call(answer) for answer in answers]
+
+    async def _ask(self, commands: Iterable[bytes]) -> list[object]:
+        with away_is_unavailable():
+            async with asyncio.timeout(READ_SECONDS):
+                answers = await ask(self._redis, commands)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise StoreUnavailable(f"Redis: {answer}")
+        return answers
+
+
+def _call(answer: object) -> LiveCall | None:
+    """Return the call in an answer, which is not trusted.
+
+    Return None if there is no such call, or if we did not write it.
+    """
+    values = answer if isinstance(answer, list) else []
+    fields = {name: value for name, value in zip(FIELDS, values, strict=False) if isinstance(value, str)}
+    started_at = _seconds(fields.get("startedAt", ""))
+    if len(fields) < len(FIELDS) or not CALL_ID.fullmatch(fields["id"]) or started_at is None:
+        return None
+    known = {name: value or (None if name.startswith(SIDES) else "") for name, value in fields.items()}
+    answered_at = _seconds(fields["answeredAt"])
+    return LiveCall(fields["id"], fields["customer"], fields["state"], known, started_at, answered_at)
+
+
+def _seconds(text: str) -> float | None:
+    """Return epoch seconds as the SIP side writes them, or None for any other text."""
+    return float(text) if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,3})?", text) else None

@@ -9,25 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .tables import OID_LENGTH, SipPhoneModel
 
-FUNCTIONS: Final = (
-    "SPEEDDIAL",
-    "BLF",
-    "LINE",
-    "DND",
-    "DNDOTHER",
-    "ADDRESSBOOK",
-    "REDIAL",
-    "VOICEMAIL",
-    "TRANSFER",
-    "URL",
-    "HOLD",
-    "RECORD",
-    "MENU",
-    "PICKUP",
-    "PICKUPGROUP",
-    "QUEUE",
-    "SWITCH",
-    "PRESENCE",
+FUNCTIONS: Final = tuple(
+    "SPEEDDIAL BLF LINE DND DNDOTHER ADDRESSBOOK REDIAL VOICEMAIL TRANSFER URL HOLD "
+    "RECORD MENU PICKUP PICKUPGROUP QUEUE SWITCH PRESENCE".split()
 )
 """All functions that a softkey can have."""
 

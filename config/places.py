@@ -51,7 +51,7 @@ class Place:
 
     def __init__(self, table: "Places", source: str, now: Mono, *, proxied: bool) -> None:
         self._table = table
-        self._end: Callable[[], None] = _nothing
+        self._end: Callable[[], object] = lambda: None
         self.source = source
         """The source that it counts under; empty while a proxy's connection carries no request."""
         self.proxied = proxied
@@ -66,7 +66,7 @@ class Place:
         self.trial_ends: Mono | None = None
         """When it is closed unless a good token comes; None if it is not on trial."""
 
-    def on_end(self, end: Callable[[], None]) -> None:
+    def on_end(self, end: Callable[[], object]) -> None:
         """Use `end` to close the connection from now on."""
         self._end = end
 
@@ -80,19 +80,47 @@ class Place:
 
     def asks(self, source: str, *, claims: bool) -> bool:
         """Record a request from `source`, with credentials if `claims`. Return False to refuse it."""
-        return self._table.asks(self, source, claims=claims)
+        table = self._table
+        if self not in table.taken:
+            return True
+        self.waits = False
+        if self.proxied:
+            table.leave(self)
+            if not table.is_trusted(source):
+                self.source = one_source(source)
+                table.join(self)
+        if self.trial_ends is None or claims:
+            return True
+        strangers = table.strangers[self.source]
+        if len(strangers) > table.limits.strangers_per_source and not table.end_first(strangers):
+            return False  # the full number of them is being answered
+        self.trial_ends = None
+        return True
 
     def is_known(self) -> bool:
         """Record a good token. Return False if its source has too many connections even with one."""
-        return self._table.known(self)
+        table = self._table
+        self.trial_ends = None
+        if self.known or not self.source:
+            return True
+        if len(table.known.get(self.source, ())) >= table.limits.known_per_source:
+            return False
+        _remove(table.strangers, self)
+        self.known = True
+        table.known.setdefault(self.source, {})[self] = None
+        return True
 
     def answered(self) -> None:
         """Record that the request was answered."""
-        self._table.answered(self)
-
-
-def _nothing() -> None:
-    """Close nothing, because the connection does not exist yet."""
+        table = self._table
+        self.waits = True
+        self.since = table.now()
+        if self.proxied:
+            table.leave(self)
+        elif self in table.taken:
+            row = (table.known if self.known else table.strangers)[self.source]
+            del row[self]
+            row[self] = None  # it is now the last one that began to wait
 
 
 Rows = dict[str, dict[Place, None]]
@@ -116,102 +144,58 @@ class Places:
         self.now = clock
         self.limits = limits or HttpLimits()
         self._trusted = tuple(trusted)
-        self._taken: dict[Place, None] = {}
-        self._strangers: Rows = {}
-        self._known: Rows = {}
+        self.taken: dict[Place, None] = {}
+        self.strangers: Rows = {}
+        self.known: Rows = {}
 
     def __len__(self) -> int:
-        return len(self._taken)
+        return len(self.taken)
 
     def admit(self, ip: str) -> Place | None:
         """Return a place for one more connection from `ip`, or None if no other can make room for it."""
-        if len(self._taken) >= self.limits.total and not self._make_room(one_source(ip)):
+        if len(self.taken) >= self.limits.total and not self._make_room(one_source(ip)):
             return None
         now = self.now()
-        if self._is_trusted(ip):
+        if self.is_trusted(ip):
             place = Place(self, "", now, proxied=True)
         else:
             place = Place(self, one_source(ip), now, proxied=False)
-            self._join(place)
-        self._taken[place] = None
+            self.join(place)
+        self.taken[place] = None
         return place
 
     def release(self, place: Place) -> None:
         """Remove the place after its connection was closed."""
-        if place in self._taken:
-            del self._taken[place]
-            self._leave(place)
+        if place in self.taken:
+            del self.taken[place]
+            self.leave(place)
 
-    def asks(self, place: Place, source: str, *, claims: bool) -> bool:
-        """Do what Place.asks describes."""
-        if place not in self._taken:
-            return True
-        place.waits = False
-        if place.proxied:
-            self._leave(place)
-            if not self._is_trusted(source):
-                place.source = one_source(source)
-                self._join(place)
-        if place.trial_ends is None or claims:
-            return True
-        strangers = self._strangers[place.source]
-        if len(strangers) > self.limits.strangers_per_source and not self._end_first(strangers):
-            return False  # the full number of them is being answered
-        place.trial_ends = None
-        return True
-
-    def known(self, place: Place) -> bool:
-        """Do what Place.is_known describes."""
-        place.trial_ends = None
-        if place.known or not place.source:
-            return True
-        if len(self._known.get(place.source, ())) >= self.limits.known_per_source:
-            return False
-        _remove(self._strangers, place)
-        place.known = True
-        self._known.setdefault(place.source, {})[place] = None
-        return True
-
-    def answered(self, place: Place) -> None:
-        """Do what Place.answered describes."""
-        place.waits = True
-        place.since = self.now()
-        if place.proxied:
-            self._leave(place)
-        elif place in self._taken:
-            row = (self._known if place.known else self._strangers)[place.source]
-            del row[place]
-            row[place] = None  # it is now the last one that began to wait
-
-    def _join(self, place: Place) -> None:
+    def join(self, place: Place) -> None:
         """Count the place as a stranger, on trial if its source has its full number of strangers."""
-        strangers = self._strangers.setdefault(place.source, {})
-        if len(strangers) >= self.limits.strangers_per_source and not self._end_settled(strangers):
+        strangers = self.strangers.setdefault(place.source, {})
+        settled = (one for one in strangers if one.since <= self.now() - SETTLED_SECONDS)
+        if len(strangers) >= self.limits.strangers_per_source and not self.end_first(settled):
             place.trial_ends = Mono(self.now() + self.limits.trial_seconds)
         strangers[place] = None
 
-    def _leave(self, place: Place) -> None:
+    def leave(self, place: Place) -> None:
+        """Count the place under no source."""
         if place.source:
-            _remove(self._known if place.known else self._strangers, place)
+            _remove(self.known if place.known else self.strangers, place)
         place.source, place.known, place.trial_ends = "", False, None
-
-    def _end_settled(self, strangers: Iterable[Place]) -> bool:
-        """Close one stranger of a source. Return False if all of them are new or being answered."""
-        settled = self.now() - SETTLED_SECONDS
-        return self._end_first(place for place in strangers if place.since <= settled)
 
     def _make_room(self, source: str) -> bool:
         """Close one connection of a source with its full number, else of the source with the most.
 
         A known caller is closed only if there is no stranger to close: an HTTP client can connect again.
         """
-        strangers = self._strangers.get(source, {})
+        strangers = self.strangers.get(source, {})
         if len(strangers) < self.limits.strangers_per_source:
-            strangers = max(self._strangers.values(), key=len, default=strangers)
-        known = max(self._known.values(), key=len, default=strangers)
-        return self._end_first(strangers) or self._end_first(known)
+            strangers = max(self.strangers.values(), key=len, default=strangers)
+        known = max(self.known.values(), key=len, default=strangers)
+        return self.end_first(strangers) or self.end_first(known)
 
-    def _end_first(self, places: Iterable[Place]) -> bool:
+    def end_first(self, places: Iterable[Place]) -> bool:
         """Close the first place that waits. Return False if all of them are being answered."""
         victim = next((place for place in places if place.waits), None)
         if victim is None:
@@ -220,6 +204,7 @@ class Places:
         victim.end()
         return True
 
-    def _is_trusted(self, ip: str) -> bool:
+    def is_trusted(self, ip: str) -> bool:
+        """Return True if this is the address of a proxy whose forwarded address is used."""
         address = ip_address(ip)
         return any(address in network for network in self._trusted if network.version == address.version)

@@ -1,23 +1,22 @@
 """ETag, If-Match and If-None-Match: the version that a client has seen (RFC 9110 8.8.3 and 13.1).
 
-An ETag is made of the versions of the rows that the configuration of an object consists of. `changing`
-carries out a change with If-Match: it reads and compares the versions in the transaction of the change, and
-locks their rows until its end, so that no other change can come between.
+An ETag is made of the versions of the rows that the configuration of an object consists of. A change with
+If-Match (`deps.Parts.change`) reads and compares the versions in its transaction, and locks their rows until
+its end, so that no other change can come between.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Final
 
 from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy import ColumnElement, FromClause, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from .database import writing
 from .errors import precondition_failed
 
 TAG: Final = re.compile(r'(W/)?"([^"\x00-\x20\x7f]*)"')
@@ -27,17 +26,12 @@ DIGEST_BYTES: Final = 16
 
 Edition = tuple[int, ...]
 """The versions of the rows that a representation is made of."""
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """The ETags in a header, without their quotation marks."""
-
-    strong: frozenset[str]
-    weak: frozenset[str]
-    any: bool = False
-    """Set for `*`, which matches any representation."""
+Tags = frozenset[str]
+"""The ETags in a header, without quotation marks: strong ones as they are, weak ones after WEAK; and ANY."""
+WEAK: Final = " "
+"""No tag contains a blank."""
+ANY: Final = "* "
+"""The mark of `*`, which matches any representation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +47,9 @@ class Condition:
         If-Match compares strongly, so a weak tag never matches.
         """
         tag = None if edition is None else etag(edition)
-        if self.match is not None and not self.match.any and tag not in self.match.strong:
+        if self.match is not None and not self.match & {ANY, tag}:
             raise precondition_failed()
-        if self.none_match is None or tag is None:
-            return
-        if self.none_match.any or tag in self.none_match.strong | self.none_match.weak:
+        if self.none_match is not None and tag is not None and _names(self.none_match, tag):
             raise precondition_failed()
 
 
@@ -74,35 +66,9 @@ class Target:
     where: ColumnElement[bool]
 
 
-def read_condition(request: Request) -> Condition:
-    """Return the precondition in the headers of a change."""
-    return Condition(_tags(request, "if-match"), _tags(request, "if-none-match"))
-
-
 def etag(edition: Edition) -> str:
     """Return the ETag of an edition, without its quotation marks."""
     return "-".join(map(str, edition))
-
-
-async def changing(
-    engine: AsyncEngine,
-    condition: Condition,
-    target: Target | None,
-    work: Callable[[AsyncSession], Awaitable[Result]],
-) -> Result:
-    """Do `work` as `database.writing` does, if the condition holds for the target. None: it has no ETag.
-
-    Raise Refused (412). An error of `work` comes first, so that a 412 tells nothing about objects that the
-    caller may not see.
-    """
-
-    async def guarded(session: AsyncSession) -> Result:
-        edition = None if target is None or condition == UNCONDITIONAL else await _held(session, target)
-        done = await work(session)
-        condition.refuse(edition)
-        return done
-
-    return await writing(engine, guarded)
 
 
 def tagged(request: Request, answer: Response, edition: Edition) -> Response:
@@ -124,15 +90,15 @@ def with_etag(answer: Response, edition: Edition) -> Response:
 def _validated(request: Request, answer: Response, tag: str) -> Response:
     # The client may keep it, but must revalidate before each use. Each person gets another response.
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    known = _tags(request, "if-none-match")
-    if known is not None and (known.any or tag in known.strong | known.weak):
+    known = tags(request, "if-none-match")
+    if known is not None and _names(known, tag):
         has_coded = f'"{tag}{CODED}"' in request.headers["if-none-match"]
         return Response(status_code=304, headers=headers | ({"ETag": f'"{tag}{CODED}"'} if has_coded else {}))
     answer.headers.update(headers)
     return answer
 
 
-async def _held(session: AsyncSession, target: Target) -> Edition:
+async def held(session: AsyncSession, target: Target) -> Edition:
     """Return the versions, and lock their rows against other writers until the transaction ends."""
     versions = []
     for column in target.columns:
@@ -143,11 +109,13 @@ async def _held(session: AsyncSession, target: Target) -> Edition:
     return tuple(versions)
 
 
-def _tags(request: Request, header: str) -> Tags | None:
-    given = request.headers.getlist(header)
-    if not given:
-        return None
-    text = ",".join(given)
-    found = [(bool(weak), tag.removesuffix(CODED)) for weak, tag in TAG.findall(text)]
-    strong = frozenset(tag for weak, tag in found if not weak)
-    return Tags(strong, frozenset(tag for weak, tag in found if weak), text.strip() == "*")
+def _names(tags: Tags, tag: str) -> bool:
+    """Return whether the tags match weakly."""
+    return bool(tags & {ANY, tag, WEAK + tag})
+
+
+def tags(request: Request, header: str) -> Tags | None:
+    """Return the ETags in a header, or None if it was not sent."""
+    text = ",".join(given := request.headers.getlist(header))
+    found = {(WEAK if weak else "") + tag.removesuffix(CODED) for weak, tag in TAG.findall(text)}
+    return frozenset(found | ({ANY} if text.strip() == "*" else set())) if given else None

@@ -21,6 +21,8 @@ from .checks import SHORT_TEXT, Check, Value, Wrong
 JsonType = Literal["string", "integer", "boolean", "number"]
 PROPERTY: Final = "property"
 """The key of a line in the `info` of its column."""
+NAMED: Final = "="
+"""The name of a property that is named as its column: `ring_secs` is `ringSecs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +60,30 @@ class InRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Property:
-    """One line of a table."""
-
-    kind: Kind
-    about: str
-    json: str | None
-    """The path in the JSON dialect, or None if it is not there."""
-    row: InRows | None
-    """The name in the row dialect, or None if it is not there."""
-    default: Value
-    """The value for a new row. If a property has a default, then null means that it was not sent."""
-    required: bool
-    """A new row must have a value, and no row can lose it."""
-    written_as: str | None
-    """The key of the checked value if the column holds a hash of it; no response shows such a value."""
-    dependent: bool
-    """True if the value depends on other properties, so that its own function reads it."""
-    column: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Field:
-    """A property as one dialect has it in a body."""
+    """A property of a table, or as one dialect has it in a body."""
 
     path: str
+    """The path in the JSON dialect, the name in the row dialect, or empty if it is not there."""
     column: str
+    """The column, or the key of the checked value of a secret."""
     kind: Kind
     about: str
     default: Value = None
+    """The value for a new row. If a property has a default, then null means that it was not sent."""
     required: bool = False
-    secret: bool = False
+    """A new row must have a value, and no row can lose it."""
+    written_as: str | None = None
+    """The key of the checked value if the column holds a hash of it; no response shows such a value."""
     dependent: bool = False
+    """True if the value depends on other properties, so that its own function reads it."""
+    row: InRows | None = None
+    """How the row dialect has it, or None if it is not there."""
+
+    @property
+    def secret(self) -> bool:
+        """Return True if no response shows the value."""
+        return self.written_as is not None
 
     def check(self, value: object) -> Value | Wrong:
         """Return the value to store, or the error of a value that was sent and is not null."""
@@ -116,67 +110,64 @@ def stored(
     row = row or both
     in_rows = InRows(row) if isinstance(row, str) else row
     default = kind.default if default is None else default
-    line = Property(kind, about, json or both, in_rows, default, required, written_as, dependent)
+    path = json or both or ""
+    line = Field(path, "", kind, about, default, required, written_as, dependent, in_rows)
     return mapped_column(sql or kind.sql, default=default, info={PROPERTY: line})
 
 
-def properties_of(table: type[DeclarativeBase]) -> tuple[Property, ...]:
+def properties_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     """Return the properties of a table in the order of its columns."""
-    columns = (column for column in table.__table__.columns if PROPERTY in column.info)
-    return tuple(replace(column.info[PROPERTY], column=column.key) for column in columns)
+    found: list[Field] = []
+    for column in (column for column in table.__table__.columns if PROPERTY in column.info):
+        line, (first, *words) = column.info[PROPERTY], column.key.split("_")
+        name = first + "".join(map(str.capitalize, words))
+        row = replace(line.row, name=name) if line.row and line.row.name == NAMED else line.row
+        path = name if line.path == NAMED else line.path
+        found.append(replace(line, path=path, column=column.key, row=row))
+    return tuple(found)
 
 
 @cache
 def fields_of(table: type[DeclarativeBase]) -> tuple[Field, ...]:
     """Return the fields of the JSON dialect."""
-    return tuple(
-        Field(
-            line.json,
-            line.written_as or line.column,
-            line.kind,
-            line.about,
-            line.default,
-            line.required,
-            line.written_as is not None,
-            line.dependent,
-        )
-        for line in properties_of(table)
-        if line.json is not None
-    )
+    lines = (line for line in properties_of(table) if line.path)
+    return tuple(replace(line, column=line.written_as or line.column) for line in lines)
 
 
 @cache
 def row_fields_of(*tables: type[DeclarativeBase], new: bool = False) -> tuple[Field, ...]:
     """Return the fields of the row dialect; `new` adds those that only a create has."""
-    return tuple(
-        _row_field(line, line.row)
-        for table in tables
-        for line in properties_of(table)
-        if line.row is not None and (new or not line.row.fixed)
-    )
-
-
-def _row_field(line: Property, row: InRows) -> Field:
-    kind = row.kind or line.kind.as_text or line.kind
-    about = row.about or line.about
-    if isinstance(kind.sql, Boolean):
-        return Field(row.name, line.column, kind, f"{about} (1 or 0)", default=False)
-    required = row.required or line.required
-    return Field(row.name, line.written_as or line.column, kind, about, required=required)
+    found: list[Field] = []
+    for line in (line for table in tables for line in properties_of(table)):
+        row = line.row
+        if row is None or (row.fixed and not new):
+            continue
+        kind, about = row.kind or line.kind.as_text or line.kind, row.about or line.about
+        if isinstance(kind.sql, Boolean):
+            found.append(Field(row.name, line.column, kind, f"{about} (1 or 0)", default=False))
+        else:
+            required, column = row.required or line.required, line.written_as or line.column
+            found.append(Field(row.name, column, kind, about, required=required))
+    return tuple(found)
 
 
 # Kinds
 
 
+def string_of(length: int, check: Check, message: str, *, loose: bool = False, **limits: object) -> Kind:
+    """Return the kind of a string in a column of this length."""
+    return Kind("string", String(length), check, message, limits, loose)
+
+
 def text_of(limit: int = SHORT_TEXT, keep: str = "") -> Kind:
     """Return the kind of a text; `keep` are control characters that it may have."""
-    sql = String(limit) if limit <= checks.MAX_URL else Text()
-    return Kind("string", sql, checks.text(limit, keep), "{} is not a valid text", {"maxLength": limit})
+    kind = string_of(limit, checks.text(limit, keep), "{} is not a valid text", maxLength=limit)
+    return kind if limit <= checks.MAX_URL else replace(kind, sql=Text())
 
 
 def secret_of(limit: int) -> Kind:
     """Return the kind of a text of which only a hash is stored."""
-    return Kind("string", String(SHORT_TEXT), checks.text(limit), "{} is not a valid text")
+    return string_of(SHORT_TEXT, checks.text(limit), "{} is not a valid text")
 
 
 def whole_of(low: int, high: int) -> Kind:
@@ -190,7 +181,7 @@ def whole_of(low: int, high: int) -> Kind:
 def word_of(options: tuple[str, ...], length: int = 16) -> Kind:
     """Return the kind of one of the words in `options`, in a column of this length."""
     message = f"{{}} must be one of {', '.join(options)}"
-    return Kind("string", String(length), checks.one_of(options), message, {"enum": list(options)})
+    return string_of(length, checks.one_of(options), message, enum=list(options))
 
 
 FLAG: Final = Kind(
@@ -202,23 +193,10 @@ FLAG: Final = Kind(
     default=False,
 )
 TEXT: Final = text_of()
-DIALLED: Final = Kind(
-    "string",
-    String(32),
-    checks.dialled,
-    "{} is not a valid phone number",
-    {"pattern": r"^\+?[0-9*#]{1,20}$"},
-    loose=True,
+DIALLED: Final = string_of(
+    32, checks.dialled, "{} is not a valid phone number", loose=True, pattern=r"^\+?[0-9*#]{1,20}$"
 )
-DIAL_PLAN: Final = Kind(
-    "string",
-    String(32),
-    checks.dial_plan_number,
-    f"{{}} must be digits, * or #, at most {checks.MAX_DIALLED}",
-    {"pattern": r"^[0-9*#]{1,20}$"},
-    loose=True,
-)
-EMAIL: Final = Kind(
-    "string", TEXT.sql, checks.email, "{} is not a valid e-mail address", {"maxLength": SHORT_TEXT}
-)
+_DIGITS: Final = f"{{}} must be digits, * or #, at most {checks.MAX_DIALLED}"
+DIAL_PLAN: Final = string_of(32, checks.dial_plan_number, _DIGITS, loose=True, pattern=r"^[0-9*#]{1,20}$")
+EMAIL: Final = string_of(SHORT_TEXT, checks.email, "{} is not a valid e-mail address", maxLength=SHORT_TEXT)
 CALLER_NAME: Final = replace(TEXT, check=checks.caller_name_format)

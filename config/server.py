@@ -1,22 +1,171 @@
-"""uvicorn in our own event loop: we accept the connections, handle the signals, and decide when it ends."""
+"""The HTTP server: uvicorn in our own event loop, behind an acceptor of our own.
+
+The acceptor admits each connection before it is read, and limits the TLS handshake. uvicorn leaves this to
+asyncio, which accepts every connection until the process has no file descriptors left for phones, Redis and
+the database. We also handle the signals, and decide when the server ends.
+"""
 
 import asyncio
 import contextlib
+import errno
+import logging
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
-from .accept import Acceptor, listening
+from registrar.errors import ConfigurationError
+from registrar.rules.access import folded
+
 from .connection import Connection
 from .places import Place, Places
 
+BACKLOG: Final = 1_024
+AT_ONCE: Final = 16
+"""Connections accepted in one turn of the event loop. Requests of earlier connections are read in between."""
+BUFFERS: Final = ((socket.SO_RCVBUF, 64 * 1024), (socket.SO_SNDBUF, 128 * 1024))
+"""Socket buffers of a connection. By default the kernel would buffer megabytes of a response, and we would
+notice only after a third of them was sent whether the peer still reads."""
+SHUTDOWN_SECONDS: Final = 1.0
+"""Time for a peer to answer the close of TLS."""
+EXHAUSTED_SECONDS: Final = 1.0
+"""How long no connection is accepted if the process has no file descriptors left."""
+TOLD_SECONDS: Final = 60.0
+"""Least time between two log lines about connections that are not accepted."""
+PASSING: Final = frozenset(
+    {
+        errno.EAGAIN, errno.EINTR, errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP,
+        errno.ENETDOWN, errno.ENONET, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+        errno.EPERM,
+    }
+)  # fmt: skip
+"""Errors after which accept(2) says to continue: the connection is gone or already broken."""
+FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 GRACE_SECONDS: Final = 2
 LOOK_SECONDS: Final = 0.25
 """How often the time limits of connections are checked."""
+
+log = logging.getLogger(__name__)
+
+
+def listening(name: str, host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raise ConfigurationError with `name`, which is HTTP or HTTPS."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        for option, octets in BUFFERS:  # connections inherit them
+            opened.setsockopt(socket.SOL_SOCKET, option, octets)
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
+        opened.setblocking(False)
+    except OSError as error:
+        opened.close()
+        raise ConfigurationError(f"REGISTRAR_{name}: {host}:{port}: {error.strerror}") from error
+    log.info("%s on %s:%d", name, *opened.getsockname()[:2])
+    return opened
+
+
+class Acceptor:
+    """Accepts the connections of one listening socket."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        places: Places,
+        make: Callable[[Place], asyncio.Protocol],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """`make` returns the protocol for a connection that has a place."""
+        self._listener = listener
+        self._places = places
+        self._make = make
+        self._tls = tls
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waits: asyncio.TimerHandle | None = None
+        self._told = -TOLD_SECONDS
+
+    def open(self) -> None:
+        """Accept connections from now on."""
+        self._waits = None
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Stop accepting connections, and cancel the handshakes that are in progress."""
+        if self._waits is not None:
+            self._waits.cancel()
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                accepted, peer = self._listener.accept()
+            except OSError as error:
+                if error.errno not in PASSING:
+                    self._pause(error)
+                return
+            self._take(accepted, folded(peer[0]))
+
+    def _pause(self, error: OSError) -> None:
+        """Leave new connections in the kernel's queue for EXHAUSTED_SECONDS."""
+        self._tell(f"no HTTP connection can be accepted for a second: {error.strerror}")
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        self._waits = loop.call_later(EXHAUSTED_SECONDS, self.open)
+
+    def _tell(self, text: str) -> None:
+        now = self._places.now()
+        if now - self._told >= TOLD_SECONDS:
+            self._told = now
+            log.warning("%s", text)
+
+    def _take(self, accepted: socket.socket, ip: str) -> None:
+        place = self._places.admit(ip)
+        if place is None:
+            accepted.close()
+            self._tell(f"HTTP connections are refused: all {self._places.limits.total} places are taken")
+            return
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.get_running_loop().create_task(self._begin(accepted, place))
+        place.on_end(task.cancel)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._begun, accepted, place))
+
+    async def _begin(self, accepted: socket.socket, place: Place) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            if self._tls is None:
+                await loop.connect_accepted_socket(lambda: self._make(place), accepted)
+                return
+            await loop.connect_accepted_socket(
+                lambda: self._make(place),
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._places.limits.handshake_seconds,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+        except FAILED as error:
+            log.debug("no HTTP connection with %s: %s", place.source, error)
+
+    def _begun(self, accepted: socket.socket, place: Place, task: asyncio.Task[None]) -> None:
+        """Release the place unless it has a connection.
+
+        This is called, too, for a task that was cancelled before its first step.
+        """
+        self._tasks.discard(task)
+        if not place.stands:
+            accepted.close()
+            place.release()
 
 
 class _Server(uvicorn.Server):
@@ -49,7 +198,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # uvicorn would trust any local peer; `source` knows the trusted proxies
+                proxy_headers=False,  # uvicorn would trust any local peer; `request` knows the trusted ones
                 timeout_keep_alive=self._places.limits.idle_seconds,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -59,9 +208,9 @@ class HttpServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raise ConfigurationError for an address that cannot be bound."""
-        acceptors = [
-            Acceptor(opened, self._places, self._connection, self._tls) for opened in self._sockets()
-        ]
+        name = "HTTP" if self._tls is None else "HTTPS"
+        sockets = [listening(name, host, port) for host, port in self._listeners]
+        acceptors = [Acceptor(opened, self._places, self._connection, self._tls) for opened in sockets]
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._server.serve(sockets=[]))  # our acceptors hand it connections
             watching = tasks.create_task(self._watch())
@@ -78,10 +227,6 @@ class HttpServer:
                 self._server.should_exit = True
                 await serving
                 watching.cancel()
-
-    def _sockets(self) -> list[socket.socket]:
-        name = "HTTP" if self._tls is None else "HTTPS"
-        return [listening(name, host, port) for host, port in self._listeners]
 
     def _connection(self, place: Place) -> Connection:
         places = self._places

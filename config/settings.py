@@ -1,16 +1,28 @@
-"""The settings of the HTTP side. The command line reads them and passes them on."""
+"""The settings of the HTTP side, and what follows from them: the STUN and TURN servers for browsers.
 
+The command line reads the settings and passes them on. The credentials of `iceServers` expire by themselves:
+they are those of draft-uberti-behave-turn-rest-00, as coturn's `use-auth-secret` checks them.
+"""
+
+import base64
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from registrar.errors import ConfigurationError
+from registrar.model import Epoch
 from registrar.rules.features import ReservedWords, reserved_words
 
 from .access import AccessLevel
 
 JWT_SECRET_BYTES: Final = 32
 """HS256 is as strong as its key (RFC 7518 section 3.2)."""
+RELAYS: Final = ("turn:", "turns:")
+"""URLs of TURN servers, which need credentials; STUN does not (RFC 7064, RFC 7065)."""
+
+Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +55,17 @@ class ApiSettings:
     def __post_init__(self) -> None:
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:
             raise ConfigurationError(f"REGISTRAR_JWT_SECRET must have at least {JWT_SECRET_BYTES} bytes")
+
+
+def ice_servers(settings: ApiSettings, phone: str, now: Epoch) -> list[Json]:
+    """Return the servers for one phone, as `RTCPeerConnection` expects them; empty if none is configured."""
+    relays = [url for url in settings.turn_urls if url.startswith(RELAYS)]
+    plain = [url for url in settings.turn_urls if not url.startswith(RELAYS)]
+    servers: list[Json] = [{"urls": plain}] if plain else []
+    if relays:
+        username = f"{int(now) + settings.turn_ttl_seconds}:{phone}"
+        # The draft and every TURN server use SHA-1. As a keyed hash it is not broken.
+        digest = hmac.digest(settings.turn_secret.encode(), username.encode(), hashlib.sha1)
+        credential = base64.b64encode(digest).decode()
+        servers.append({"urls": relays, "username": username, "credential": credential})
+    return servers

@@ -10,9 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registrar.model import IpNetwork
 
-from .dialect import refusal
-from .errors import Problem, Refused, internal_error, too_many_connections
-from .source import place_of, source_address
+from .errors import Problem, Refused, refusal, too_many_connections
+from .request import place_of, source_address
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its custom configuration, needs about half of this."""
@@ -35,18 +34,23 @@ def too_large() -> Refused:
     return Refused(problem, headers={"Connection": "close"})
 
 
-class OnePath:
+class Middleware:
+    """A layer around the application. It gets HTTP alone: the server has no WebSockets and no lifespan."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+
+class OnePath(Middleware):
     """Normalises case, other spellings and one trailing slash in the paths of the dialects.
 
     Ids are numbers or hexadecimal, so that they survive the change of case.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_private(scope["path"]):
-            scope = {**scope, "path": one_path(scope["path"])}
+        if is_private(scope["path"]):
+            words = scope["path"].lower().removesuffix("/").split("/")
+            scope = {**scope, "path": "/".join(SPELLINGS.get(word, word) for word in words)}
         await self._app(scope, receive, send)
 
 
@@ -56,24 +60,15 @@ def is_private(path: str) -> bool:
     return f"/{head}" in PRIVATE
 
 
-def one_path(path: str) -> str:
-    """Return the path as the routes spell it."""
-    parts = path.lower().removesuffix("/").split("/")
-    return "/".join(SPELLINGS.get(part, part) for part in parts)
-
-
-class KnownSource:
+class KnownSource(Middleware):
     """Refuses a request on any path if its source cannot be determined or has too many connections."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[IpNetwork]) -> None:
         """`trusted` are the proxies whose X-Forwarded-For is used."""
-        self._app = app
+        super().__init__(app)
         self._trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         try:
             await self._counted(HTTPConnection(scope), receive, send)
         except Refused as refused:
@@ -85,66 +80,51 @@ class KnownSource:
             await self._app(connection.scope, receive, send)
             return
         try:
-            if not place.asks(source, claims=_has_credentials(connection)):
+            claims = "authorization" in connection.headers or "token" in connection.query_params
+            if not place.asks(source, claims=claims):
                 raise too_many_connections()
             await self._app(connection.scope, receive, send)
         finally:
             place.answered()
 
 
-def _has_credentials(connection: HTTPConnection) -> bool:
-    return "authorization" in connection.headers or "token" in connection.query_params
-
-
-class BodyLimit:
+class BodyLimit(Middleware):
     """Refuses a body that is too long, whether its length was announced or not."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced[:12]) > MAX_BODY:
-            refused = too_large()
-            await refusal(scope["path"], refused)(scope, receive, send)
+            await refusal(scope["path"], too_large())(scope, receive, send)
             return
-        await self._app(scope, _counted(receive), send)
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                raise too_large()
+            return message
+
+        await self._app(scope, counted, send)
 
 
-def _counted(receive: Receive) -> Receive:
-    seen = 0
-
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY:
-            raise too_large()
-        return message
-
-    return counted
-
-
-class Outermost:
+class Outermost(Middleware):
     """Adds the headers of every response, and turns an uncaught error into a 500 without details."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         started = False
 
         async def headed(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _add_headers(MutableHeaders(scope=message), scope)
+                headers, asked = MutableHeaders(scope=message), Headers(scope=scope)
+                headers["X-Content-Type-Options"] = "nosniff"
+                if is_private(scope["path"]):
+                    headers.setdefault("Cache-Control", "no-store")
+                if "content-length" in asked and "transfer-encoding" in asked:
+                    headers["Connection"] = "close"  # a proxy may have seen another end (RFC 9112 6.1)
             await send(message)
 
         try:
@@ -154,17 +134,6 @@ class Outermost:
         except Exception:  # last resort: a 500 without details, and one entry in the log
             log.exception("unexpected error: %s %s", scope["method"], scope["path"])
             if not started:
-                await refusal(scope["path"], Refused(internal_error()))(scope, receive, headed)
-
-
-def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
-    headers["X-Content-Type-Options"] = "nosniff"
-    if is_private(scope["path"]):
-        headers.setdefault("Cache-Control", "no-store")
-    if _has_two_lengths(Headers(scope=scope)):
-        headers["Connection"] = "close"
-
-
-def _has_two_lengths(headers: Headers) -> bool:
-    """Return whether a proxy may have seen another end of this request (RFC 9112 section 6.1)."""
-    return "content-length" in headers and "transfer-encoding" in headers
+                await refusal(scope["path"], Refused(Problem(500, "internal_error", "Internal error")))(
+                    scope, receive, headed
+                )

@@ -1,21 +1,25 @@
-"""Customers: which of them a caller may see, and how they are created, changed and deleted."""
+"""Customers: which of them a caller may see, and how they and their trusted networks are changed.
 
-from collections.abc import Iterable, Mapping
+The users and devices of a customer may register from its trusted networks only (decision 3). Each change of
+one increments the customer's version, because the view `phone_v1` shows networks with every user.
+"""
+
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
+from registrar.rules.access import network as parse_network
 
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
-from ..checks import Value
-from ..errors import Problem, Refused, not_your_customer, refused
-from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone
-from .audit import Work
-from .ids import new_oid, parse_oid
+from ..errors import Problem, Refused, not_found, not_your_customer, refused
+from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone, TrustedNetwork
+from .audit import Work, new_oid, parse_oid
+from .draft import Columns
 from .listing import only
 
 ACTIVE: Final = "ACTIVE"
@@ -26,8 +30,8 @@ TREE_LOCK: Final = 7_225_202
 """Number of the PostgreSQL advisory lock; the request that holds it may move customers to another parent."""
 
 Owned = TypeVar("Owned", Extension, SipGroup, Queue, SipPhone)
-Columns = Mapping[str, Value | list[str]]
-"""Checked values by column of the table."""
+MAX_NETWORKS: Final = 500
+"""Limit of networks of one customer: the SIP side reads all of them with each of its users."""
 
 
 def visible(caller: Caller) -> ColumnElement[bool]:
@@ -74,10 +78,7 @@ async def find_customer(session: AsyncSession, caller: Caller, wanted: object) -
 
     Raise Refused (403) if the caller may not see the customer, whether it exists or not.
     """
-    if wanted is None:
-        if caller.customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
-            raise not_your_customer()
-        wanted = caller.customer
+    wanted = caller.customer if wanted is None else wanted
     statement = select(Customer).where(Customer.oid == (parse_oid(wanted) or ""), _in_sight(caller))
     customer: Customer | None = await session.scalar(statement)
     if customer is None and caller.level < AccessLevel.RESELLER_ADMIN:
@@ -98,15 +99,28 @@ def is_named(caller: Caller, wanted: object) -> bool:
     return wanted is not None or caller.customer is not None
 
 
-async def listed(session: AsyncSession, caller: Caller, wanted: object) -> ColumnElement[bool]:
-    """Return the condition on `Customer` for a list: the wanted customer, by default the caller's own.
+async def one_or_all(session: AsyncSession, caller: Caller, wanted: object) -> Customer | None:
+    """Return the customer whose rows a list has, by default the caller's own, or None for all customers.
 
     A token that is not tied to a customer and may see all customers lists all. Raise Refused as
     `require_customer` does.
     """
     if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
-        return visible(caller)
-    return Customer.id == (await require_customer(session, caller, wanted)).id
+        return None
+    return await require_customer(session, caller, wanted)
+
+
+async def listed(session: AsyncSession, caller: Caller, wanted: object) -> ColumnElement[bool]:
+    """Return the condition on `Customer` for a list, as `one_or_all` chooses it."""
+    customer = await one_or_all(session, caller, wanted)
+    return visible(caller) if customer is None else Customer.id == customer.id
+
+
+async def require_sight(session: AsyncSession, caller: Caller, customer: str, what: str) -> None:
+    """Raise Refused (404: `what` is not found) if the caller may not see what belongs to this customer."""
+    statement = select(Customer.id).where(Customer.oid == customer, visible(caller))
+    if await session.scalar(statement) is None:
+        raise not_found(what)
 
 
 async def lock_owned(
@@ -136,12 +150,8 @@ async def keys_of(
 
 async def lock_customer(session: AsyncSession, caller: Caller, oid: object) -> Customer:
     """Return the customer, active or not, locked against other writers; raise Refused (404) if unknown."""
-    statement = (
-        select(Customer)
-        .where(Customer.oid == (parse_oid(oid) or ""), visible(caller))
-        .with_for_update(of=Customer)
-    )
-    return (await only(session, statement, "Customer"))[0]
+    statement = select(Customer).where(Customer.oid == (parse_oid(oid) or ""), visible(caller))
+    return (await only(session, statement.with_for_update(of=Customer), "Customer"))[0]
 
 
 async def lock_tree(session: AsyncSession) -> None:
@@ -170,15 +180,15 @@ async def find_reseller(session: AsyncSession, caller: Caller, sent: object) -> 
     return found
 
 
-async def create_customer(work: Work, columns: Columns) -> Customer:
-    """Create a customer and return it. Raise Refused (409) if the SIP domain is taken."""
+async def create_customer(work: Work, _owner: object, columns: Columns) -> tuple[Customer, Change]:
+    """Create a customer; return it and what changed. Raise Refused (409) if the SIP domain is taken."""
     await _refuse_taken_domain(work.session, columns.get("sip_domain"))
     customer = Customer(oid=new_oid(), **columns)
     await work.create(customer)
-    return customer
+    return customer, Change(customer=customer.oid)
 
 
-async def update_customer(work: Work, customer: Customer, columns: Columns) -> Change:
+async def update_customer(work: Work, _owner: object, customer: Customer, columns: Columns) -> Change:
     """Change the columns in `columns` and return what changed for the SIP side.
 
     The caller has locked the customer, and also the tree if the customer gets a parent. Raise Refused (409)
@@ -187,12 +197,21 @@ async def update_customer(work: Work, customer: Customer, columns: Columns) -> C
     """
     new = {name: value for name, value in columns.items() if getattr(customer, name) != value}
     if "sip_domain" in new:
-        await _refuse_renaming(work.session, customer)
+        # The password hashes of SIP users contain the domain (decision 1).
+        counted = select(func.count()).where(
+            Extension.customer_id == customer.id, Extension.sip_ha1_md5.is_not(None)
+        )
+        if users := await work.session.scalar(counted):
+            raise refused("sipDomain", f"{users} SIP users register with this domain", "allowed")
         await _refuse_taken_domain(work.session, new["sip_domain"])
     if "state" in new:
         _refuse_own(work.caller, customer, "state", "You cannot change the state of your own customer")
     if new.get("parent_customer_id") is not None:
-        await _refuse_circle(work.session, customer, new["parent_customer_id"])
+        parents = above(Customer.id == new["parent_customer_id"])
+        circle = select(Customer.id).where(parents, Customer.id == customer.id)
+        if await work.session.scalar(circle) is not None:
+            message = "The reseller is the customer itself, or below it"
+            raise refused("parentReseller", message, "allowed")
     if new.get("is_reseller") is False:
         await _refuse_children(work.session, customer, "isReseller", "The reseller has customers")
     for name, value in new.items():
@@ -204,7 +223,7 @@ async def update_customer(work: Work, customer: Customer, columns: Columns) -> C
     return Change(customer=customer.oid) if shown else Change()
 
 
-async def delete_customer(work: Work, customer: Customer) -> Change:
+async def delete_customer(work: Work, _owner: object, customer: Customer) -> Change:
     """Mark a locked customer as deleted, and return what changed for the SIP side.
 
     Free its domain, its MAC addresses and its logins, and void the tokens of its people. Raise Refused (409)
@@ -238,22 +257,6 @@ async def _refuse_taken_domain(session: AsyncSession, domain: object) -> None:
         raise refused("sipDomain", f"The domain {domain} belongs to a customer already", "unique")
 
 
-async def _refuse_renaming(session: AsyncSession, customer: Customer) -> None:
-    """Raise Refused if the customer has SIP users: their password hashes contain the domain (decision 1)."""
-    statement = select(func.count()).where(
-        Extension.customer_id == customer.id, Extension.sip_ha1_md5.is_not(None)
-    )
-    users = await session.scalar(statement)
-    if users:
-        raise refused("sipDomain", f"{users} SIP users register with this domain", "allowed")
-
-
-async def _refuse_circle(session: AsyncSession, customer: Customer, parent: object) -> None:
-    statement = select(Customer.id).where(above(Customer.id == parent), Customer.id == customer.id)
-    if await session.scalar(statement) is not None:
-        raise refused("parentReseller", "The reseller is the customer itself, or below it", "allowed")
-
-
 async def _refuse_children(session: AsyncSession, customer: Customer, code: str, message: str) -> None:
     statement = select(func.count()).where(
         Customer.parent_customer_id == customer.id, Customer.state != DELETED
@@ -265,3 +268,53 @@ async def _refuse_children(session: AsyncSession, customer: Customer, code: str,
 def _refuse_own(caller: Caller, customer: Customer, code: str, message: str) -> None:
     if caller.level < AccessLevel.RESELLER_ADMIN and customer.oid == caller.customer:
         raise refused(code, message, "allowed")
+
+
+# Trusted networks
+
+
+async def create_network(work: Work, customer: Customer, columns: Columns) -> tuple[TrustedNetwork, Change]:
+    """Add a network to a customer that is locked against other writers; return it and what changed.
+
+    Raise Refused (409) if the customer has this network already, or has too many.
+    """
+    counted = select(func.count(TrustedNetwork.id)).where(TrustedNetwork.customer_id == customer.id)
+    if (await work.session.scalar(counted) or 0) >= MAX_NETWORKS:
+        raise refused("network", f"There are {MAX_NETWORKS} networks already", "range")
+    network = TrustedNetwork(oid=new_oid(), customer_id=customer.id)
+    await _write(work.session, network, columns)
+    customer.version += 1
+    await work.create(network)
+    return network, Change(customer=customer.oid)
+
+
+async def update_network(work: Work, customer: Customer, network: TrustedNetwork, columns: Columns) -> Change:
+    """Change the columns in `columns`; return what changed. Raise Refused (409) if the network is taken."""
+    await _write(work.session, network, columns)
+    customer.version += 1
+    await work.update(network)
+    return Change(customer=customer.oid)
+
+
+async def delete_network(work: Work, customer: Customer, network: TrustedNetwork) -> Change:
+    """Delete the network; return what changed. Without networks users may register from anywhere."""
+    customer.version += 1
+    await work.delete(network)
+    return Change(customer=customer.oid)
+
+
+async def _write(session: AsyncSession, network: TrustedNetwork, columns: Columns) -> None:
+    sent = columns.get("network_as_sent")
+    if isinstance(sent, str):
+        canonical = str(parse_network(sent))
+        taken = select(TrustedNetwork.oid).where(
+            TrustedNetwork.customer_id == network.customer_id,
+            TrustedNetwork.network == canonical,
+            TrustedNetwork.oid != network.oid,
+        )
+        if await session.scalar(taken) is not None:
+            raise refused("network", f"The network {canonical} is there already", "unique")
+        network.network, network.network_as_sent = canonical, sent
+    if "description" in columns:
+        description = columns["description"]
+        network.description = description if isinstance(description, str) else None

@@ -14,14 +14,13 @@ from ..access import AccessLevel
 from ..auth import issue_token
 from ..database import writing
 from ..errors import Refused
-from ..ice import ice_servers
 from ..models import GENERIC, MODELS, WEBRTC
-from ..settings import ApiSettings
+from ..settings import ApiSettings, ice_servers
 from ..tables import Customer, Employee, Extension, SipPhone
-from . import numbers
-from .ids import new_oid
-from .models import find_model
+from .audit import new_oid
+from .dial_plan import claim
 from .phones.write import new_phone
+from .products import find_model
 
 NAME: Final = "Demo"
 PEOPLE: Final = (("200", "Anna Demo"), ("201", "Bent Demo"), ("202", "Carla Demo"), ("203", "Dora Demo"))
@@ -55,22 +54,15 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
     if extensions[0].employee_id is None:
         extensions[0].employee_id, extensions[0].is_primary = employee.id, True
         extensions[0].version += 1
-    phones = [await _phone(session, extension, vault) for extension in extensions]
-    browser = await _webrtc_phone(session, extensions[0], vault)
+    phones = [await _phone(session, extension, vault, GENERIC) for extension in extensions]
+    browser = await _phone(session, extensions[0], vault, WEBRTC, INSTANCE)
     token = issue_token(
-        settings.jwt_secret,
-        AccessLevel.ADMIN,
-        customer.oid,
-        employee.oid,
-        minutes=TOKEN_MINUTES,
-        employee_version=employee.version,
+        settings.jwt_secret, AccessLevel.ADMIN, customer.oid, employee.oid, TOKEN_MINUTES, employee.version
     )
     ice = ice_servers(settings, browser.oid, clock.epoch_now())
     webrtc = _phone_json(browser, extensions[0], customer, vault)
-    shown = [
-        _phone_json(phone, extension, customer, vault)
-        for phone, extension in zip(phones, extensions, strict=True)
-    ]
+    pairs = zip(phones, extensions, strict=True)
+    shown = {extension.number: _phone_json(phone, extension, customer, vault) for phone, extension in pairs}
     return {
         "token": token,
         "customer": customer.oid,
@@ -78,13 +70,8 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
         "domainId": str(customer.id),
         "models": {name: row["oid"] for name, row in MODELS.items()},
         "extensions": [{"_id": row.oid, "number": row.number, "name": row.name} for row in extensions],
-        "phones": shown,
-        "examples": {
-            example: phone
-            for example, number in EXAMPLES.items()
-            for phone in shown
-            if phone["extensionNumber"] == number
-        },
+        "phones": list(shown.values()),
+        "examples": {example: shown[number] for example, number in EXAMPLES.items()},
         "webrtc": webrtc | ({"iceServers": ice} if ice else {}),
     }
 
@@ -122,35 +109,25 @@ async def _extension(session: AsyncSession, customer: Customer, number: str, nam
     if found is not None:
         return found
     extension = Extension(oid=new_oid(), customer_id=customer.id, number=number, name=name)
-    await numbers.claim(session, customer.id, number, "extension", extension.oid, reserved_words())
+    await claim(session, customer.id, number, "extension", extension.oid, reserved_words())
     return await _added(session, extension)
 
 
-async def _phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
-    columns = {"extension_id": extension.id, "model_id": await _model(session, GENERIC)}
-    there = select(SipPhone).filter_by(**columns, mac=None, instance_id=None).order_by(SipPhone.id).limit(1)
-    return await session.scalar(there) or await _added(
-        session, new_phone(vault, customer_id=extension.customer_id, **columns)
-    )
-
-
-async def _webrtc_phone(session: AsyncSession, extension: Extension, vault: Vault) -> SipPhone:
-    columns = {"extension_id": extension.id, "instance_id": INSTANCE}
-    model = await _model(session, WEBRTC)
-    return await session.scalar(select(SipPhone).filter_by(**columns)) or await _added(
-        session,
-        new_phone(vault, customer_id=extension.customer_id, model_id=model, webrtc=True, **columns),
-    )
+async def _phone(
+    session: AsyncSession, extension: Extension, vault: Vault, key: str, instance: str | None = None
+) -> SipPhone:
+    """Find or create the phone of a WebRTC instance, or the plain one of the extension."""
+    model = await find_model(session, key)
+    if model is None:
+        raise LookupError("the models are missing: run registrar migrate")
+    own = {"extension_id": extension.id, "instance_id": instance}
+    plain = {"model_id": model.id, "mac": None} if instance is None else {}
+    there = select(SipPhone).filter_by(**own, **plain).order_by(SipPhone.id).limit(1)
+    columns = {"customer_id": extension.customer_id, "model_id": model.id, "webrtc": instance is not None}
+    return await session.scalar(there) or await _added(session, new_phone(vault, **columns, **own))
 
 
 async def _added(session: AsyncSession, row: Added) -> Added:
     session.add(row)
     await session.flush()
     return row
-
-
-async def _model(session: AsyncSession, key: str) -> int:
-    model = await find_model(session, key)
-    if model is None:
-        raise LookupError("the models are missing: run registrar migrate")
-    return model.id

@@ -7,16 +7,16 @@ from typing import Final
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, hash_token
-from ..checks import Value
 from ..errors import Refused, level_too_low, not_your_property, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
-from .audit import Work
+from .audit import Work, new_oid, parse_oid
 from .customers import ACTIVE, DELETED, missing_customer, visible
 from .draft import Columns
-from .ids import new_oid, parse_oid
 from .listing import only
 
 MAX_TOKENS: Final = 100
@@ -27,19 +27,19 @@ VOIDS_TOKENS: Final = ("access_level", "state", "login_email", "ip_restriction",
 """Columns whose change voids every token that was issued before."""
 
 
-async def find_employee(session: AsyncSession, caller: Caller, oid: object) -> Employee:
-    """Return the employee, locked against other writers; raise Refused (404) if it does not exist."""
+async def lock_employee(session: AsyncSession, caller: Caller, oid: object) -> tuple[Employee, Customer]:
+    """Return the employee, locked against other writers, and its customer; raise Refused (404) if unknown."""
     statement = (
-        select(Employee)
+        select(Employee, Customer)
         .join(Customer, Customer.id == Employee.customer_id)
         .where(Employee.oid == (parse_oid(oid) or ""), Employee.state != DELETED, visible(caller))
         .with_for_update(of=Employee)
     )
-    return (await only(session, statement, "Employee"))[0]
+    return await only(session, statement, "Employee")
 
 
-async def create_employee(work: Work, customer: Customer, columns: Columns) -> Employee:
-    """Create an employee and return it.
+async def create_employee(work: Work, customer: Customer, columns: Columns) -> tuple[Employee, Change]:
+    """Create an employee and return it; the SIP side does not know employees.
 
     Raise Refused: 403 for a level above the caller's own, 404 for a customer that is not active, 409 for a
     login that is taken.
@@ -49,23 +49,24 @@ async def create_employee(work: Work, customer: Customer, columns: Columns) -> E
     if await work.session.scalar(state) != ACTIVE:  # deleted a moment ago: the new login would never be freed
         raise Refused(missing_customer())
     employee = Employee(oid=new_oid(), customer_id=customer.id)
-    await _write(work, employee, columns)
+    await _write(work, customer, employee, columns)
     await work.create(employee)
-    return employee
+    return employee, Change()
 
 
-async def update_employee(work: Work, employee: Employee, columns: Columns) -> None:
+async def update_employee(work: Work, customer: Customer, employee: Employee, columns: Columns) -> Change:
     """Change the columns in `columns` of a locked employee. Raise Refused as `create_employee` does."""
     _refuse_level(work.caller, employee.access_level)
     _refuse_granting(work.caller, columns.get("access_level"))
     before = [getattr(employee, name) for name in VOIDS_TOKENS]
-    await _write(work, employee, columns)
+    await _write(work, customer, employee, columns)
     if before != [getattr(employee, name) for name in VOIDS_TOKENS]:
         employee.version += 1
     await work.update(employee)
+    return Change()
 
 
-async def delete_employee(work: Work, employee: Employee) -> None:
+async def delete_employee(work: Work, _customer: Customer, employee: Employee) -> Change:
     """Delete a locked employee and its tokens; its extensions stay, without an employee.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 for the caller itself.
@@ -81,6 +82,7 @@ async def delete_employee(work: Work, employee: Employee) -> None:
     )
     await work.session.execute(delete(EmployeeToken).where(EmployeeToken.employee_id == employee.id))
     await work.delete(employee)
+    return Change()
 
 
 async def create_token(work: Work, employee: Employee, note: str | None) -> tuple[EmployeeToken, str]:
@@ -116,27 +118,22 @@ async def revoke_token(work: Work, employee: Employee, oid: object) -> None:
     work.record("delete", EmployeeToken.__tablename__, token.oid)
 
 
-async def _write(work: Work, employee: Employee, columns: Columns) -> None:
+async def _write(work: Work, customer: Customer, employee: Employee, columns: Columns) -> None:
     email = columns.get("login_email")
     if email is not None and email != employee.login_email:
-        await _refuse_taken_login(work.session, email)
+        with work.session.no_autoflush:
+            taken = await work.session.scalar(select(Employee.id).where(Employee.login_email == email))
+        if taken is not None:
+            raise refused("emailAddress", "Another employee logs in with this address", "unique")
     for name, value in columns.items():
         if name != "password":
             setattr(employee, name, value)
     if "password" in columns:
         password = columns["password"]
         if isinstance(password, str):
-            customer = await work.session.get(Customer, employee.customer_id)
             names = (employee.login_email, employee.name, employee.first_name, employee.last_name)
-            about = (*names, customer.name if customer is not None else None)
-            await work.passwords.refuse_weak(password, "password", about)
+            await work.passwords.refuse_weak(password, "password", (*names, customer.name))
         employee.password_hash = await work.passwords.hashed(password) if isinstance(password, str) else None
-
-
-async def _refuse_taken_login(session: AsyncSession, email: Value) -> None:
-    with session.no_autoflush:
-        if await session.scalar(select(Employee.id).where(Employee.login_email == email)) is not None:
-            raise refused("emailAddress", "Another employee logs in with this address", "unique")
 
 
 def _refuse_level(caller: Caller, level: str) -> None:

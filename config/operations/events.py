@@ -1,11 +1,11 @@
 """The history of a phone: its journal from Redis and its audit log from SQL, merged into one list."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
@@ -17,8 +17,8 @@ from ..auth import Caller
 from ..errors import not_found
 from ..live import Entry
 from ..tables import AuditLog, Customer, Employee, SipPhone
+from .audit import parse_oid
 from .customers import ACTIVE, DELETED, visible
-from .ids import parse_oid
 from .phones.find import one_of
 
 DONE: Final[Mapping[str, str]] = {
@@ -97,7 +97,7 @@ async def find_watched(connection: AsyncConnection, caller: Caller, oid: object)
     row = (await connection.execute(statement, values | {"oid": parse_oid(oid) or ""})).one_or_none()
     if row is None:
         raise not_found()
-    return _watched(*row)
+    return _watched(row)
 
 
 async def find_all_watched(
@@ -109,7 +109,7 @@ async def find_all_watched(
         return {}
     statement, values = _in_sight(_WATCHED, caller)
     some = statement.where(one_of(connection.dialect, _phone.oid, wanted))
-    return {row[0]: _watched(*row) for row in await connection.execute(some, values)}
+    return {row[0]: _watched(row) for row in await connection.execute(some, values)}
 
 
 async def deeds(connection: AsyncConnection, oid: str) -> list[Happening]:
@@ -136,14 +136,13 @@ def _in_sight(
     return statement.where(visible(caller)), {}
 
 
-def happened(entries: Iterable[Entry]) -> list[Happening]:
-    """Return the entries of a journal as events; malformed numbers in them are ignored."""
-    return [_of_journal(entry) for entry in entries]
+def story(journal: Iterable[Entry], deeds: Iterable[Happening], limit: int) -> list[Happening]:
+    """Return the newest `limit` events of a journal and of the changes through the API, the newest first.
 
-
-def story(one: Sequence[Happening], other: Sequence[Happening], limit: int) -> list[Happening]:
-    """Return the newest `limit` events of both lists, the newest first."""
-    return sorted([*one, *other], key=lambda happening: happening.at, reverse=True)[:limit]
+    Malformed numbers in the journal are ignored.
+    """
+    events = [*map(_of_journal, journal), *deeds]
+    return sorted(events, key=lambda happening: happening.at, reverse=True)[:limit]
 
 
 def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
@@ -160,28 +159,18 @@ def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
     ]
 
 
-def _watched(
-    oid: str, loaded: datetime | None, saved: datetime | None, state: str, mode: str, *where: str | None
-) -> Watched:
-    countries, address, policy = where
+def _watched(row: Row[*tuple[Any, ...]]) -> Watched:
+    oid, loaded, saved, state, mode, countries, address, policy = row
     rule = Circumstances(state == ACTIVE, IpMode(mode), countries or "", address or "", policy == "DOMAIN")
     return Watched(oid, loaded, saved, rule)
 
 
 def _of_journal(entry: Entry) -> Happening:
-    get = entry.fields.get
-    return Happening(
-        clock.utc_exact(entry.at_ms / 1_000),
-        get("event", ""),
-        SIP,
-        reason=get("reason") or None,
-        ip=get("ip") or None,
-        port=_number(get("port", "")) or None,
-        transport=get("transport") or None,
-        user_agent=get("userAgent") or None,
-        count=_number(get("count", "")) or 1,
-        by=get("by") or None,
-    )
+    at, get = clock.utc_exact(entry.at_ms / 1_000), entry.fields.get
+    texts = {name: get(name) or None for name in ("reason", "ip", "transport", "by")}
+    port, count = _number(get("port", "")) or None, _number(get("count", "")) or 1
+    agent = get("userAgent") or None
+    return Happening(at, get("event", ""), SIP, port=port, user_agent=agent, count=count, **texts)
 
 
 def _number(text: str) -> int:

@@ -1,4 +1,9 @@
-"""Extensions: the numbers of people, and the SIP users that register with their own password."""
+"""Extensions: the numbers of people, and the SIP users that register with their own password.
+
+The row dialect shows an extension and its person as one SIP user (C8).
+"""
+
+from typing import Final
 
 from sqlalchemy import select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -7,10 +12,12 @@ from registrar.model import Change
 from registrar.sip import MD5, SHA256, ha1
 
 from .. import clock
-from ..checks import Value
+from ..access import AccessLevel
 from ..errors import refused
+from ..properties import row_fields_of
 from ..tables import (
     Customer,
+    Employee,
     Extension,
     Queue,
     QueueMember,
@@ -19,15 +26,17 @@ from ..tables import (
     SipGroupMember,
     SipPhone,
 )
-from . import numbers
-from .audit import Work
+from .audit import Work, new_oid
+from .dial_plan import claim, release, revise_all
 from .draft import Columns
-from .ids import new_oid
-from .revisions import revise_all
+from .employees import create_employee, delete_employee, update_employee
+
+PERSON: Final = tuple(field.column for field in row_fields_of(Employee))
+"""Columns of a SIP user's person; all others are the extension's."""
 
 
-async def create_extension(work: Work, customer: Customer, columns: Columns) -> Extension:
-    """Create an extension and return it.
+async def create_extension(work: Work, customer: Customer, columns: Columns) -> tuple[Extension, Change]:
+    """Create an extension; return it and what changed.
 
     Raise Refused: 409 for a number or a user name that is taken, 422 for a reserved number, and for a SIP
     user without a name, password or domain.
@@ -35,31 +44,26 @@ async def create_extension(work: Work, customer: Customer, columns: Columns) -> 
     extension = Extension(oid=new_oid(), customer_id=customer.id, is_primary=False)
     await _write(work, customer, extension, columns)
     await work.create(extension)
-    return extension
+    return extension, Change(phones=_user_ids(extension), dial_plan=customer.oid)
 
 
-async def update_extension(
-    work: Work,
-    customer: Customer,
-    extension: Extension,
-    columns: Columns,
-) -> Change:
+async def update_extension(work: Work, customer: Customer, extension: Extension, columns: Columns) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused as `create_extension` does."""
-    was_user = _is_user(extension)
+    were = _user_ids(extension)
     # Conflicts are found by a query, not by a constraint that fails in a flush.
     with work.session.no_autoflush:
         await _write(work, customer, extension, columns)
     extension.version += 1
     await work.update(extension)
-    return await _change(work.session, customer, extension, was_user=was_user)
+    return await _change(work.session, customer, extension, were or _user_ids(extension))
 
 
 async def delete_extension(work: Work, customer: Customer, extension: Extension) -> Change:
     """Delete the extension and return what changed; its phones stay, without an extension (D21).
 
-    Its memberships in groups and queues are deleted too.
+    Its memberships in groups and queues are deleted too, which gives these a new revision.
     """
-    change = await _change(work.session, customer, extension)
+    change = await _change(work.session, customer, extension, _user_ids(extension))
     await work.session.execute(
         update(SipPhone)
         .where(SipPhone.extension_id == extension.id)
@@ -72,83 +76,55 @@ async def delete_extension(work: Work, customer: Customer, extension: Extension)
             updated_at=clock.utc_now(),
         )
     )
-    await numbers.release(work.session, extension.oid)
-    await _leave(work.session, extension)
-    await work.delete(extension)
-    return change
-
-
-async def _leave(session: AsyncSession, extension: Extension) -> None:
-    """Give a new revision to the groups and queues that lose it as a member or a controller."""
+    await release(work.session, extension.oid)
     links = (
         select(table.group_id).where(table.extension_id == extension.id)
         for table in (SipGroupMember, SipGroupController)
     )
-    await revise_all(session, SipGroup, SipGroup.id.in_(union(*links)))
+    await revise_all(work.session, SipGroup, SipGroup.id.in_(union(*links)))
     of_queue = select(QueueMember.queue_id).where(QueueMember.extension_id == extension.id)
-    await revise_all(session, Queue, Queue.id.in_(of_queue))
-
-
-def announced(customer: Customer, extension: Extension) -> Change:
-    """Return the change that a new extension, which has no phones yet, is for the SIP side."""
-    return Change(phones=_user_ids(extension), dial_plan=customer.oid)
+    await revise_all(work.session, Queue, Queue.id.in_(of_queue))
+    await work.delete(extension)
+    return change
 
 
 async def _change(
-    session: AsyncSession, customer: Customer, extension: Extension, *, was_user: bool = False
+    session: AsyncSession, customer: Customer, extension: Extension, users: tuple[str, ...]
 ) -> Change:
     """Return the change for the SIP side: the dial plan, the phones of the extension, and its SIP user."""
     phones = await session.scalars(select(SipPhone.oid).where(SipPhone.extension_id == extension.id))
-    return Change(phones=(*phones, *_user_ids(extension, was_user=was_user)), dial_plan=customer.oid)
+    return Change(phones=(*phones, *users), dial_plan=customer.oid)
 
 
-def _user_ids(extension: Extension, *, was_user: bool = False) -> tuple[str, ...]:
-    """Return the id under which the SIP side knows the SIP user of the extension, if it is or was one."""
-    return (f"u{extension.id}",) if was_user or _is_user(extension) else ()
+def _user_ids(extension: Extension) -> tuple[str, ...]:
+    """Return the id under which the SIP side knows the SIP user of the extension, if it is one."""
+    return () if extension.sip_ha1_md5 is None else (f"u{extension.id}",)
 
 
-def _is_user(extension: Extension) -> bool:
-    return extension.sip_ha1_md5 is not None
-
-
-async def _write(
-    work: Work,
-    customer: Customer,
-    extension: Extension,
-    columns: Columns,
-) -> None:
+async def _write(work: Work, customer: Customer, extension: Extension, columns: Columns) -> None:
+    session = work.session
     plain = {name: value for name, value in columns.items() if name not in ("password", "pin", "is_primary")}
     renamed = "sip_user" in plain and plain["sip_user"] != extension.sip_user
     if renamed:
-        await _refuse_taken_name(work.session, customer, extension, plain["sip_user"])
-    for name, value in plain.items():
-        setattr(extension, name, value)
+        name = plain["sip_user"]
+        taken = select(Extension.oid).where(
+            Extension.customer_id == customer.id, Extension.sip_user == name, Extension.oid != extension.oid
+        )
+        if name is not None and await session.scalar(taken) is not None:
+            raise refused("sipUser", f"The user {name} exists already", "unique")
+    for column, value in plain.items():
+        setattr(extension, column, value)
     await _write_password(work, customer, extension, columns.get("password"), renamed=renamed)
     if "pin" in columns:
         pin = columns["pin"]
         extension.pin_hash = await work.passwords.hashed(pin) if isinstance(pin, str) else None
     number = extension.number
-    await numbers.claim(work.session, customer.id, number, "extension", extension.oid, work.reserved)
-    await _write_primary(work.session, extension, columns.get("is_primary"))
-
-
-async def _refuse_taken_name(
-    session: AsyncSession, customer: Customer, extension: Extension, name: Value
-) -> None:
-    statement = select(Extension.oid).where(
-        Extension.customer_id == customer.id, Extension.sip_user == name, Extension.oid != extension.oid
-    )
-    if name is not None and await session.scalar(statement) is not None:
-        raise refused("sipUser", f"The user {name} exists already", "unique")
+    await claim(session, customer.id, number, "extension", extension.oid, work.reserved)
+    await _write_primary(session, extension, columns.get("is_primary"))
 
 
 async def _write_password(
-    work: Work,
-    customer: Customer,
-    extension: Extension,
-    password: Value,
-    *,
-    renamed: bool,
+    work: Work, customer: Customer, extension: Extension, password: object, *, renamed: bool
 ) -> None:
     if extension.sip_user is None:
         if password is not None:
@@ -171,7 +147,7 @@ async def _write_password(
     extension.sip_secret_version = (extension.sip_secret_version or 0) + 1
 
 
-async def _write_primary(session: AsyncSession, extension: Extension, wanted: Value) -> None:
+async def _write_primary(session: AsyncSession, extension: Extension, wanted: object) -> None:
     """Write `is_primary`; an employee has at most one primary extension, by default the first one."""
     if extension.employee_id is None:
         extension.is_primary = False
@@ -190,3 +166,64 @@ async def _write_primary(session: AsyncSession, extension: Extension, wanted: Va
                 update(Extension).where(*others).values(is_primary=False, version=Extension.version + 1)
             )
     extension.is_primary = bool(wanted)
+
+
+# SIP users
+
+
+async def create_user(work: Work, customer: Customer, columns: Columns) -> tuple[Extension, Change]:
+    """Create a user with a person who cannot log in. Return, and raise, as `create_extension` does."""
+    person = await _create_person(work, customer, columns)
+    return await create_extension(work, customer, _without_person(columns) | {"employee_id": person.id})
+
+
+async def update_user(work: Work, customer: Customer, user: Extension, columns: Columns) -> Change:
+    """Change the columns in `columns` of a locked user. Raise Refused as `update_extension` does.
+
+    A user from the other dialect may have no person; the first value for a person's column creates one.
+    """
+    own = _without_person(columns)
+    person = await _person(work.session, user)
+    said = {name: value for name, value in columns.items() if name in PERSON}
+    if person is not None:
+        if "name" in columns and _made_here(person):
+            said["name"] = columns["name"]
+        new = {name: value for name, value in said.items() if getattr(person, name) != value}
+        if new:
+            await update_employee(work, customer, person, new)
+    elif any(value is not None for value in said.values()):
+        own["employee_id"] = (await _create_person(work, customer, {"name": user.name, **columns})).id
+    return await update_extension(work, customer, user, own)
+
+
+async def delete_user(work: Work, customer: Customer, user: Extension) -> Change:
+    """Delete a locked user, and its person if that was made for it and has no other extension."""
+    person = await _person(work.session, user)
+    change = await delete_extension(work, customer, user)
+    if person is not None and _made_here(person):
+        others = select(Extension.id).where(Extension.employee_id == person.id).limit(1)
+        if await work.session.scalar(others) is None:
+            await delete_employee(work, customer, person)
+    return change
+
+
+async def _create_person(work: Work, customer: Customer, columns: Columns) -> Employee:
+    person = {name: columns[name] for name in ("name", *PERSON) if name in columns}
+    level = {"access_level": AccessLevel.NO_LOGIN.name}
+    return (await create_employee(work, customer, person | level))[0]
+
+
+async def _person(session: AsyncSession, user: Extension) -> Employee | None:
+    if user.employee_id is None:
+        return None
+    found: Employee | None = await session.get(Employee, user.employee_id, with_for_update=True)
+    return found
+
+
+def _made_here(person: Employee) -> bool:
+    """Return True if the person was apparently made for a SIP user: it has no login."""
+    return person.access_level == AccessLevel.NO_LOGIN.name and person.login_email is None
+
+
+def _without_person(columns: Columns) -> dict[str, object]:
+    return {name: value for name, value in columns.items() if name not in PERSON}

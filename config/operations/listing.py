@@ -32,13 +32,6 @@ class Page:
     """Id of the one customer as it was sent, or None if it was not sent."""
 
 
-def matches(text: str, searched: Searched) -> ColumnElement[bool]:
-    """Return the condition that a column contains `text`, ignoring case; LIKE wildcards in it are literal."""
-    if len(text) > MAX_FILTER or "\0" in text:
-        return false()
-    return or_(*(column.icontains(text, autoescape=True) for column in searched))
-
-
 async def read_page(
     session: AsyncSession,
     statement: Select[*tuple[Any, ...]],
@@ -49,7 +42,9 @@ async def read_page(
 ) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
     """Return how many rows of `statement` match, and the page; `last` orders rows that sort equal."""
     if page.text:
-        statement = statement.where(matches(page.text, searched))
+        found = or_(*(column.icontains(page.text, autoescape=True) for column in searched))
+        is_odd = len(page.text) > MAX_FILTER or "\0" in page.text
+        statement = statement.where(false() if is_odd else found)
     counted = statement.with_only_columns(last).order_by(None).subquery()
     total = await session.scalar(select(func.count()).select_from(counted)) or 0
     order = sorts.get(page.sort) or next(iter(sorts.values()))

@@ -1,20 +1,26 @@
-"""Passwords and pins of people: stored as argon2id hashes, which are computed outside the event loop."""
+"""Passwords and pins of people: their strength, and their hashes.
+
+They are stored as argon2id hashes, which are computed outside the event loop.
+"""
 
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, product
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from .. import clock
 from ..checks import MAX_PASSWORD as MAX_PASSWORD
 from ..errors import refused, too_many
 from .turns import Crowded, FairTurns
-from .weakness import weakness
 
 LEAST_LENGTH: Final = 10
 AT_ONCE: Final = 2
@@ -27,6 +33,16 @@ NOBODYS: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$rNnn0WIOolrw4wBD6McXCg$tSWLwRAYEkkcp5mrNjfjJkHJw5vB91qbchtbS+iSMAQ"
 )
 """A hash that no password matches; an unknown login is checked against it, to take as long as a known one."""
+
+LEAST_SCORE: Final = 2
+"""The lowest accepted score of zxcvbn: below it, a million guesses are enough to find the password."""
+JUDGED: Final = 16
+"""Characters that are judged at once: the estimator takes seconds for a long text of odd characters."""
+MAX_ABOUT: Final = 64
+WORDS: Final = re.compile(r"\w{3,}")
+COMMON: Final = 10_000
+DIGITS: Final = "0123456789"
+MAX_DIGITS: Final = 4
 
 _hasher: Final = PasswordHasher()
 
@@ -112,3 +128,30 @@ def _matches(stored: str, password: str) -> bool:
 def _bytes(text: str) -> bytes:
     """Return the bytes of a text, even of one with lone surrogates, which JSON can hold."""
     return text.encode("utf-8", "surrogatepass")
+
+
+# Strength
+
+
+def weakness(password: str, least: int, about: Iterable[str] = ()) -> str | None:
+    """Return what is wrong with a password, or None.
+
+    `about` are words that a guesser would try first: the owner's name, number and address.
+    """
+    if len(password) < least:
+        return f"The password needs at least {least} characters"
+    short = [word[:MAX_ABOUT] for word in about]
+    # The words and their parts, such as the local part of an address.
+    words = [piece for word in short for piece in (word, word.partition("@")[0], *WORDS.findall(word))]
+    parts = {password[:JUDGED], password[-JUDGED:]}
+    if any(zxcvbn(part, user_inputs=words)["score"] >= LEAST_SCORE for part in parts):
+        return None
+    return "The password is one of those that are guessed first: use several words, or random characters"
+
+
+def common_passwords(about: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the first guesses of an attacker: words about the owner, common passwords, and short numbers."""
+    yield from dict.fromkeys(word for word in about if word)
+    yield from islice(FREQUENCY_LISTS["passwords"], COMMON)
+    for length in range(1, MAX_DIGITS + 1):
+        yield from map("".join, product(DIGITS, repeat=length))

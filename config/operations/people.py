@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -11,9 +11,8 @@ from ..access import AccessLevel
 from ..auth import Caller, Claims, ServiceToken, invalid_token
 from ..checks import address as parse_address
 from ..checks import networks
-from ..errors import Refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
-from .ids import parse_oid
+from .audit import parse_oid
 
 ACTIVE: Final = "ACTIVE"
 
@@ -36,10 +35,6 @@ class Person:
     def level(self) -> AccessLevel:
         """Return the access level; an unknown one is the lowest."""
         return AccessLevel.__members__.get(self.level_name, AccessLevel.NO_LOGIN)
-
-    def caller(self) -> Caller:
-        """Return the caller: this person with all its rights."""
-        return Caller(self.level, self.customer, self.employee)
 
     def may_enter(self, level: AccessLevel) -> bool:
         """Return True if the person may use the API with the rights of `level`.
@@ -77,18 +72,24 @@ _CUSTOMER: Final = select(Customer.state).where(Customer.oid == bindparam("key")
 async def identify(connection: AsyncConnection, credentials: Claims | ServiceToken, address: str) -> Caller:
     """Return the caller. Raise Refused (401) if the token is void or `address` is refused to its person.
 
-    A token is void if the person is gone, blocked, or changed since the token was made.
+    A token is void if the person is gone, blocked, or changed since the token was made. One without a person
+    needs an active customer, if it is a customer's.
     """
     if isinstance(credentials, ServiceToken):
-        person = await _machine(connection, credentials)
-        level = person.level
+        found = await _find(connection, _BY_TOKEN, credentials.sha256)
+        if found is None:
+            raise invalid_token()
+        person, level = found, found.level
     elif credentials.employee is None:
-        return await _nobody(connection, credentials)
+        customer = parse_oid(credentials.customer)
+        bound = credentials.customer is not None and credentials.level < AccessLevel.RESELLER_ADMIN
+        if bound and await connection.scalar(_CUSTOMER, {"key": customer or ""}) != ACTIVE:
+            raise invalid_token("Please login")
+        return Caller(credentials.level, customer, None)
     else:
-        person = await _holder(connection, credentials)
-        level = credentials.level
+        person, level = await _holder(connection, credentials), credentials.level
     if not person.may_enter(level):
-        raise please_login()
+        raise invalid_token("Please login")
     refuse_address(person, address)
     return Caller(level, person.customer, person.employee)
 
@@ -109,41 +110,18 @@ def refuse_address(person: Person, address: str) -> None:
         raise invalid_token("IP address not authenticated")
 
 
-def please_login() -> Refused:
-    """Return the refusal (401) of a token that was valid, but is no longer."""
-    return invalid_token("Please login")
-
-
-async def _machine(connection: AsyncConnection, token: ServiceToken) -> Person:
-    person = await _find(connection, _BY_TOKEN, token.sha256)
-    if person is None:
-        raise invalid_token()
-    return person
-
-
 async def _holder(connection: AsyncConnection, claims: Claims) -> Person:
     person = await _find(connection, _BY_ID, parse_oid(claims.employee) or "")
-    if person is None or claims.employee_version not in (None, person.version):
-        raise please_login()
-    if claims.customer not in (None, person.customer):
-        raise please_login()
+    if (
+        person is None
+        or claims.employee_version not in (None, person.version)
+        or claims.customer not in (None, person.customer)
+    ):
+        raise invalid_token("Please login")
     return person
 
 
-async def _nobody(connection: AsyncConnection, claims: Claims) -> Caller:
-    """Return the caller for a token without a person; a customer's token needs an active customer."""
-    customer = parse_oid(claims.customer)
-    bound = claims.customer is not None and claims.level < AccessLevel.RESELLER_ADMIN
-    if bound and await connection.scalar(_CUSTOMER, {"key": customer or ""}) != ACTIVE:
-        raise please_login()
-    return Caller(claims.level, customer, None)
-
-
-async def _find(
-    connection: AsyncConnection,
-    statement: Select[str, str, str, str, int, str, str, str | None, str | None],
-    key: str,
-) -> Person | None:
+async def _find(connection: AsyncConnection, statement: Select[*tuple[Any, ...]], key: str) -> Person | None:
     found = (await connection.execute(statement, {"key": key})).one_or_none()
     return None if found is None else Person(*found)
 

@@ -1,17 +1,25 @@
-"""Products: the articles that phones and side panels were bought as."""
+"""Products and models: what phones and side panels were bought as, and what phones are."""
 
 from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
+
 from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import not_your_property, refused
-from ..tables import Customer, Product, SipPhone, SipPhoneSidePanel
-from .audit import Work
+from ..tables import Customer, Product, SipPhone, SipPhoneModel, SipPhoneSidePanel
+from .audit import Work, new_oid, parse_oid
 from .customers import above
 from .draft import Columns
-from .ids import new_oid, parse_oid
 from .listing import only
+
+
+async def find_model(session: AsyncSession, oid: object) -> SipPhoneModel | None:
+    """Return the model with this id, or None if it is unknown or not an id."""
+    statement = select(SipPhoneModel).where(SipPhoneModel.oid == (parse_oid(oid) or ""))
+    found: SipPhoneModel | None = await session.scalar(statement)
+    return found
 
 
 def usable(customer: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -59,23 +67,25 @@ async def lock_product(session: AsyncSession, caller: Caller, oid: object) -> Pr
     return product
 
 
-async def create_product(work: Work, columns: Columns) -> Product:
-    """Create a product and return it."""
+async def create_product(work: Work, _owner: object, columns: Columns) -> tuple[Product, Change]:
+    """Create a product and return it; the SIP side does not know products."""
     product = Product(oid=new_oid(), **columns)
     await work.create(product)
-    return product
+    return product, Change()
 
 
-async def update_product(work: Work, product: Product, columns: Columns) -> None:
+async def update_product(work: Work, _owner: object, product: Product, columns: Columns) -> Change:
     """Change the columns in `columns` of a locked product."""
     for name, value in columns.items():
         setattr(product, name, value)
     await work.update(product)
+    return Change()
 
 
-async def delete_product(work: Work, product: Product) -> None:
+async def delete_product(work: Work, _owner: object, product: Product) -> Change:
     """Delete a locked product. Raise Refused (409) if a phone or a side panel refers to it."""
     for table in (SipPhone, SipPhoneSidePanel):
         if await work.session.scalar(select(table.product_id).where(table.product_id == product.id).limit(1)):
             raise refused("id", "A phone or a side panel refers to the product", "allowed")
     await work.delete(product)
+    return Change()

@@ -10,10 +10,11 @@ from .. import clock
 from ..auth import MINUTES, Claims, Login, issue_token, read_header, read_token, wrong_login
 from ..checks import address as parse_address
 from ..checks import boolean
-from ..deps import Parts, PartsDep, read_object, visitor
+from ..deps import Parts, PartsDep, read_object
 from ..errors import Refused, refused
+from ..operations.logins import Visitor
 from ..operations.people import identify
-from ..source import source_address
+from ..request import source_address
 from . import openapi
 from .paging import flag
 
@@ -33,7 +34,9 @@ async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
     if not isinstance(email, str) or not isinstance(password, str):
         raise wrong_login()
     address = source_address(request, parts.settings.trusted_proxies)
-    person = await parts.logins.log_in(Login(email, password), visitor(request, address))
+    person = await parts.logins.log_in(
+        Login(email, password), Visitor(address, request.headers.get("user-agent", ""))
+    )
     persist = boolean(body.get("persist"), "") is True
     minutes = None if persist else MINUTES
     token = issue_token(

@@ -1,25 +1,26 @@
 """The routes below /pbx/call: list, show and end the calls in progress."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from ..auth import Caller
-from ..calls import LiveCall
 from ..clock import epoch_now, utc
 from ..database import reading
 from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
-from ..operations.calls import record_hangup, require_sight, whose
-from .answer import json_answer
+from ..live import SIDES, LiveCall
+from ..operations.audit import Work
+from ..operations.customers import one_or_all, require_sight
+from ..tables import OID_LENGTH
 from .paging import DEFAULT_LIMIT, read_page, word
-from .resource_docs import DELETE
+from .resource import SUCCESS
 from .schema import (
     MOMENT,
     READ,
+    REMOVE,
     Schema,
     an_id,
     moment,
@@ -31,29 +32,25 @@ from .schema import (
     some_id,
     sure,
 )
-from .shown import Shown, json_of, schema_of, shown
+from .shown import Shown, json_answer, json_of, schema_of
 
 MAX_LIMIT: Final = 1_000
 STATES: Final = ("ringing", "answered")
 CallId = Annotated[str, Path(description="Id of the call, 32 hex digits")]
 
 
-def _answered(call: LiveCall) -> datetime | None:
-    return None if call.answered_at is None else utc(call.answered_at)
-
-
-def _duration(call: LiveCall) -> int | None:
-    return None if call.answered_at is None else max(int(epoch_now() - call.answered_at), 0)
+def _line(path: str, schema: Schema, name: str = "") -> Shown[LiveCall]:
+    return Shown(path, schema, lambda call: call.values[name or path])
 
 
 LINES: Final[Sequence[Shown[LiveCall]]] = (
-    shown("_id", sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"), "id"),
-    shown("callId", sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7"), "call_id"),
-    shown("customer", an_id("Id of the customer")),
-    shown("state", sure("string", "`ringing` or `answered`", example="answered")),
+    _line("_id", sure("string", pattern="^[0-9a-f]{32}$", example="0123456789abcdef0123456789abcdef"), "id"),
+    _line("callId", sure("string", "The SIP Call-ID", example="3848276298220188511@192.0.2.7")),
+    _line("customer", an_id("Id of the customer")),
+    _line("state", sure("string", "`ringing` or `answered`", example="answered")),
     *(
-        shown(f"{side}.{name}", schema)
-        for side in ("caller", "callee")
+        _line(f"{side}.{name}", schema, f"{side}{name.capitalize()}")
+        for side in SIDES
         for name, schema in {
             "phone": some_id("Id of the phone; of a callee null until one has answered"),
             "number": of("string", "Extension", example="200"),
@@ -61,11 +58,19 @@ LINES: Final[Sequence[Shown[LiveCall]]] = (
             "transport": of("string", "udp, tcp, tls, ws or wss", example="wss"),
         }.items()
     ),
-    shown("media", sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed")),
-    shown("node", sure("string", "The process that has it", example="sip-1-5060")),
+    _line("media", sure("string", "`relayed` by us, or `direct` from phone to phone", example="relayed")),
+    _line("node", sure("string", "The process that has it", example="sip-1-5060")),
     Shown("startedAt", MOMENT, lambda call: utc(call.started_at)),
-    Shown("answeredAt", moment("null: not yet"), _answered),
-    Shown("duration", of("integer", "Seconds since it was answered; null: not yet", example=12), _duration),
+    Shown(
+        "answeredAt",
+        moment("null: not yet"),
+        lambda call: None if call.answered_at is None else utc(call.answered_at),
+    ),
+    Shown(
+        "duration",
+        of("integer", "Seconds since it was answered; null: not yet", example=12),
+        lambda call: None if call.answered_at is None else max(int(epoch_now() - call.answered_at), 0),
+    ),
 )
 _CALL: Final = schema_of("Call", LINES)
 LIST: Final = operation(
@@ -79,14 +84,7 @@ LIST: Final = operation(
     ],
 )
 SHOW: Final = operation(_CALL, READ)
-
-
-def _with_patience(documented: Schema) -> Schema:
-    """Return the documentation with the response 504: the call was not ended in time."""
-    responses = documented["responses"]
-    late = {"504": {"description": "The process that has the call has not ended it within 2 seconds"}}
-    return documented | {"responses": {**responses, **late}} if isinstance(responses, dict) else documented
-
+END: Final = operation(SUCCESS, f"{REMOVE} 504")
 
 routes = APIRouter(prefix="/pbx/call", tags=["Calls"])
 
@@ -97,11 +95,11 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     params = request.query_params
     asked = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     async with reading(parts.read_engine) as session:
-        customer = await whose(session, caller, asked.customer)
+        customer = await one_or_all(session, caller, asked.customer)
     number, state = params.get("extension", "").strip(), word(params, "state", STATES)
     calls = [
         call
-        for call in await parts.calls.all_of(customer)
+        for call in await parts.calls.all_of(customer.oid if customer else None)
         if (not number or call.has(number)) and (not state or call.state == state)
     ]
     rows = [json_of(call, LINES) for call in calls[asked.offset : asked.offset + asked.limit]]
@@ -114,11 +112,15 @@ async def show_route(id: CallId, caller: CallerDep, parts: PartsDep) -> Response
     return json_answer(json_of(await _find(caller, id, parts), LINES))
 
 
-@routes.delete("/{id}", summary="End a call", openapi_extra=_with_patience(DELETE))
+@routes.delete("/{id}", summary="End a call", openapi_extra=END)
 async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """End a call: hang up both sides, and stop the phones that are still ringing."""
     call = await _find(actor.caller, id, parts)
-    await parts.change(actor, None, lambda work: record_hangup(work, call.id))
+
+    async def record(work: Work) -> None:
+        work.record("delete", "call", call.id[:OID_LENGTH])  # the length of the column
+
+    await parts.change(actor, None, record)
     if not await parts.calls.hang_up(call):
         raise Refused(Problem(504, "timeout", "The call is still there: its process has not ended it yet"))
     return JSONResponse({"success": True})
@@ -130,5 +132,5 @@ async def _find(caller: Caller, id: str, parts: Parts) -> LiveCall:
     if call is None:
         raise not_found("Call")
     async with reading(parts.read_engine) as session:
-        await require_sight(session, caller, call.customer)
+        await require_sight(session, caller, call.customer, "Call")
     return call

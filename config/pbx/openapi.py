@@ -5,10 +5,9 @@ from typing import Final
 
 from ..access import AccessLevel
 from ..models import FUNCTIONS
-from ..operations.phones.fields import FIELDS
+from ..operations.phones.draft import FIELDS
 from ..tables.phones import PAYMENT_OPTIONS
-from .resource_docs import DELETE as DELETE
-from .resource_docs import shown, written
+from .resource import shown, written
 from .schema import (
     AN_ID,
     ASK,
@@ -33,8 +32,8 @@ from .schema import (
     some_id,
     sure,
 )
-from .status import STATUS as STATUS_LINES
-from .status import WHOLE
+from .sipphone_json import STATUS as STATUS_LINES
+from .sipphone_json import STATUS_ROUTE
 
 # Phones
 
@@ -51,7 +50,7 @@ _SOFTKEY: Final[Mapping[str, Schema]] = {
 }
 _PANEL: Final[Mapping[str, Schema]] = {
     "serial": sure("string", "Unique across all phones", example="1234"),
-    "paymentOption": of("string", enum=[*PAYMENT_OPTIONS, None]),
+    "paymentOption": of("string", enum=list(PAYMENT_OPTIONS)),
     "orderId": of("string"),
     "date": moment(),
     "product": some_id("Id of a product"),
@@ -154,33 +153,18 @@ _NEW_EXAMPLE: Final[Schema] = {
     "softkeys": [{"index": 0, "function": "SPEEDDIAL", "value": "112", "label": "Emergency"}],
 }
 
-NO_HEADERS: Final[Schema] = {}
-TAG: Final[Schema] = {
+_TAGGED: Final = _X_STATUS | {
     "ETag": {"schema": {"type": "string"}, "description": "The version of the configuration"},
 }
+_CHANGE_EXAMPLE: Final = {"notes": "Reception", "ip": {"mode": "OPEN"}}
 
-
-def _with_live(documented: Schema, more: Schema = NO_HEADERS) -> Schema:
-    """Return the documentation with the header for an unavailable live store, and `more` headers."""
-    responses = documented["responses"]
-    done: object = responses["200"] if isinstance(responses, dict) else {}
-    if isinstance(responses, dict) and isinstance(done, dict):
-        return documented | {"responses": {**responses, "200": {**done, "headers": _X_STATUS | more}}}
-    return documented
-
-
-PHONE: Final = _with_live(operation(FULL, READ), TAG)
-RESET_PHONE: Final = _with_live(operation(FULL, RESET), TAG)
-CREATE: Final = _with_live(
-    operation(FULL, WRITE, form("New SIP phone", _SENT, ("sipPhoneModel",), example=_NEW_EXAMPLE)), TAG
+PHONE: Final = operation(FULL, READ, headers=_TAGGED)
+RESET_PHONE: Final = operation(FULL, RESET, headers=_TAGGED)
+CREATE: Final = operation(
+    FULL, WRITE, form("New SIP phone", _SENT, ("sipPhoneModel",), example=_NEW_EXAMPLE), _TAGGED
 )
-UPDATE: Final = _with_live(
-    operation(
-        FULL,
-        WRITE,
-        changes(form("SIP phone change", _SENT, example={"notes": "Reception", "ip": {"mode": "OPEN"}})),
-    ),
-    TAG,
+UPDATE: Final = operation(
+    FULL, WRITE, changes(form("SIP phone change", _SENT, example=_CHANGE_EXAMPLE)), _TAGGED
 )
 _ICE_SERVER: Final = answer(
     "ICE server",
@@ -219,28 +203,29 @@ WEBRTC: Final = operation(
         example={"instanceId": "browser-1", "v2": True},
     ),
 )
-LIST: Final = _with_live(
-    operation(
-        page("SIP phones", "sipPhones", {"anyOf": [_LISTED, FULL]}),
-        READ,
-        parameters=[
-            *paging(50, 1_000),
-            query(
-                "filter",
-                "string",
-                "Text in macAddress, ip.address, handsetAddress, notes, extension number, direct number or "
-                "employee name",
-            ),
-            query("full", "boolean", "All settings of each phone", default=False),
-            query("available", "boolean", "Only phones without an extension", default=False),
-            query("customer", "string", "Id of the customer; by default one's own"),
-        ],
-    )
+LIST: Final = operation(
+    page("SIP phones", "sipPhones", {"anyOf": [_LISTED, FULL]}),
+    READ,
+    headers=_X_STATUS,
+    parameters=[
+        *paging(50, 1_000),
+        query(
+            "filter",
+            "string",
+            "Text in macAddress, ip.address, handsetAddress, notes, extension number, direct number or "
+            "employee name",
+        ),
+        query("full", "boolean", "All settings of each phone", default=False),
+        query("available", "boolean", "Only phones without an extension", default=False),
+        query("customer", "string", "Id of the customer; by default one's own"),
+    ],
 )
 
 # Status of phones
 
-_STATUS: Final = answer("Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in WHOLE})
+_STATUS: Final = answer(
+    "Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in STATUS_ROUTE}
+)
 _EVENT: Final = answer(
     "Event",
     {

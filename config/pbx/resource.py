@@ -1,9 +1,9 @@
-"""The routes that every resource of this dialect has: list, create, show, update, delete."""
+"""The routes that every resource of this dialect has: list, create, show, update, delete; with their docs."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
@@ -17,43 +17,66 @@ from .. import clock
 from ..auth import Caller
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..operations.audit import Actor, Work
-from ..operations.customers import listed, visible
-from ..operations.document import Document
-from ..operations.ids import parse_oid
+from ..operations.audit import Actor, Work, parse_oid
+from ..operations.customers import Owned, listed, lock_owned, require_customer, visible
+from ..operations.draft import Columns, Document, Draft
 from ..operations.listing import Searched, Sorts, only
 from ..operations.listing import read_page as read_rows
 from ..preconditions import Target, tagged, tagged_by_content, with_etag
 from ..properties import Field, fields_of
-from ..tables import Identified
-from . import resource_docs
+from ..tables import Customer, Identified
 from .paging import DEFAULT_LIMIT, read_page
+from .schema import (
+    MOMENT,
+    REMOVE,
+    TAGGED,
+    WRITE,
+    Schema,
+    an_id,
+    answer,
+    changes,
+    form,
+    of,
+    operation,
+    page,
+    paging,
+    query,
+    some_id,
+    sure,
+)
 
 Json = dict[str, object]
-Joined = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
+One = TypeVar("One", bound=Identified)
+Owner = TypeVar("Owner")
+"""The customer that a row belongs to, or None for rows that belong to none."""
 
-NOTHING_CHANGED: Final = Change()
 OWNER: Final = {"customer": "Id of the customer, by default one's own; read only after the creation"}
 """The reference of every row that belongs to a customer."""
 MOMENTS: Final = {"createdAt": "created_at", "updatedAt": "updated_at"}
+SUCCESS: Final = answer("Success", {"success": sure("boolean", example=True)})
+DELETE: Final = operation(SUCCESS, REMOVE)
 RowId = Annotated[str, Path(description="Id, 24 hex digits")]
 
 
+async def customer_of(work: Work, document: Document) -> Customer:
+    """Return the customer that a new row will belong to. Raise Refused as `require_customer` does."""
+    return await require_customer(work.session, work.caller, document.given("customer"))
+
+
+async def nobody(_work: Work, _document: Document) -> None:
+    """Return no owner, for rows that do not belong to a customer."""
+
+
+def locked(
+    table: type[Owned], what: str
+) -> Callable[[Work, str, Document], Awaitable[tuple[Owned, Customer]]]:
+    """Return the search for a row to change that belongs to a customer."""
+    return lambda work, oid, _document: lock_owned(work.session, work.caller, table, oid, what)
+
+
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The result of a create or an update: the id, and the change to publish to the SIP side."""
-
-    oid: str
-    change: Change = NOTHING_CHANGED
-
-
-async def _no_parts(_session: AsyncSession, _ids: Sequence[int]) -> Mapping[int, Json]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Generic[One, Owner]):
     """One kind of resource: its names, its table with the properties, and its operations.
 
     The functions that write run inside one write transaction, and may be run more than once.
@@ -62,10 +85,10 @@ class Resource:
     path: str
     one: str
     """`extension`: in summaries and messages"""
-    table: type[Identified]
+    table: type[One]
     version: InstrumentedAttribute[int]
     """A column that grows with each change of a row."""
-    joined: Joined
+    joined: Select[*tuple[Any, ...]]
     """The statement for a row and, in their order, the ids of its `references`."""
     references: Mapping[str, str]
     """Property -> description: further properties of a body, which are ids of other rows."""
@@ -75,14 +98,19 @@ class Resource:
     searched: Searched
     searched_names: str
     """The properties that `filter` searches, as text for the documentation."""
-    create: Callable[[Work, Document], Awaitable[Written]]
-    update: Callable[[Work, str, Document], Awaitable[Written]]
-    delete: Callable[[Work, str], Awaitable[Change]]
+    owner: Callable[[Work, Document], Awaitable[Owner]]
+    lock: Callable[[Work, str, Document], Awaitable[tuple[One, Owner]]]
+    """Return the row to change, locked against other writers, and its owner. Raise Refused (404)."""
+    create: Callable[[Work, Owner, Columns], Awaitable[tuple[One, Change]]]
+    update: Callable[[Work, Owner, One, Columns], Awaitable[Change]]
+    delete: Callable[[Work, Owner, One], Awaitable[Change]]
+    read: Callable[[Work, Draft[One], Owner], Awaitable[None]] | None = None
+    """Read the properties that are no field of the table."""
     scope: Callable[[AsyncSession, Caller, str | None], Awaitable[ColumnElement[bool]]] = listed
     """Return the condition for the rows of a list; the text is the id of the one customer, if it was sent."""
     sight: Callable[[Caller], ColumnElement[bool]] = visible
     """Return the condition for the rows that the caller may see."""
-    parts: Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int, Json]]] = _no_parts
+    parts: Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int, Json]]] | None = None
     """Return primary key -> properties from other tables, with the same few queries for a whole page."""
     more: Mapping[str, Json] = field(default_factory=dict)
     """Property -> schema, of those that a body may have and that are neither a field nor an id."""
@@ -98,18 +126,13 @@ class Resource:
         """Return the property of a list that holds the rows."""
         return f"{self.one}s"
 
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """Return the properties that a body may have."""
-        return fields_of(self.table)
 
-
-def routes_of(resource: Resource, tag: str) -> APIRouter:
+def routes_of(resource: Resource[One, Owner]) -> APIRouter:
     """Return the router of a resource."""
-    routes = APIRouter(prefix=resource.path, tags=[tag])
-    docs = resource_docs.resource(resource)
+    routes = APIRouter(prefix=resource.path, tags=[resource.many.capitalize()])
+    show, listing, create, update = _documented(resource)
 
-    @routes.get("", summary=f"List {resource.many}", openapi_extra=docs.list)
+    @routes.get("", summary=f"List {resource.many}", openapi_extra=listing)
     async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         page = read_page(request.query_params, resource.default_limit, resource.max_limit, resource.sorts)
         async with reading(parts.read_engine) as session:
@@ -120,36 +143,57 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
         body = {"offset": page.offset, "limit": page.limit, "total": total, resource.many: objects}
         return tagged_by_content(request, JSONResponse(body))
 
-    @routes.post("", summary=f"Create: {resource.one}", openapi_extra=docs.create)
+    @routes.post("", summary=f"Create: {resource.one}", openapi_extra=create)
     async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-        written = await parts.change(actor, None, lambda work: resource.create(work, document))
-        return await _written(resource, written, actor, parts)
+        async def created(work: Work) -> tuple[str, Change]:
+            owner = await resource.owner(work, document)
+            columns = await _columns(resource, work, Draft(document), owner)
+            row, change = await resource.create(work, owner, columns)
+            return row.oid, change
 
-    @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=docs.show)
+        return await _written(resource, *await parts.change(actor, None, created), actor, parts)
+
+    @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=show)
     async def show_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         body, version = await _read(resource, id, caller, parts)
         return tagged(request, JSONResponse(body), (version,))
 
-    @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
-    @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
-    @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
+    @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=update)
+    @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=update)
+    @routes.patch("/{id}", summary=f"Change: {resource.one}", openapi_extra=update)
     async def update_route(id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
         """Change the properties that are sent, even a single one; all others stay."""
-        target = target_of(resource.version, id)
-        written = await parts.change(actor, target, lambda work: resource.update(work, id, document))
-        return await _written(resource, written, actor, parts)
 
-    @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=docs.delete)
+        async def changed(work: Work) -> tuple[str, Change]:
+            row, owner = await resource.lock(work, id, document)
+            columns = await _columns(resource, work, Draft(document, row), owner)
+            return row.oid, await resource.update(work, owner, row, columns)
+
+        written = await parts.change(actor, target_of(resource.version, id), changed)
+        return await _written(resource, *written, actor, parts)
+
+    @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=DELETE)
     async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-        target = target_of(resource.version, id)
-        change = await parts.change(actor, target, lambda work: resource.delete(work, id))
-        await parts.changes.publish(change)
+        async def deleted(work: Work) -> Change:
+            row, owner = await resource.lock(work, id, Document({}))
+            return await resource.delete(work, owner, row)
+
+        await parts.changes.publish(await parts.change(actor, target_of(resource.version, id), deleted))
         return JSONResponse({"success": True})
 
     return routes
 
 
-async def _read(resource: Resource, oid: str, caller: Caller, parts: Parts) -> tuple[Json, int]:
+async def _columns(resource: Resource[One, Owner], work: Work, draft: Draft[One], owner: Owner) -> Columns:
+    """Return the columns to write. Raise Refused with all problems."""
+    draft.read_fields(fields_of(resource.table))
+    if resource.read is not None:
+        await resource.read(work, draft, owner)
+    draft.refuse_problems()
+    return draft.values
+
+
+async def _read(resource: Resource[One, Owner], oid: str, caller: Caller, parts: Parts) -> tuple[Json, int]:
     """Return an object, and the version of its configuration as of before its parts were read."""
     async with reading(parts.read_engine) as session:
         one = resource.joined.where(resource.table.oid == (parse_oid(oid) or ""), resource.sight(caller))
@@ -158,16 +202,21 @@ async def _read(resource: Resource, oid: str, caller: Caller, parts: Parts) -> t
         return (await _objects(resource, session, [row]))[0], version
 
 
-async def _written(resource: Resource, written: Written, actor: Actor, parts: Parts) -> Response:
-    await parts.changes.publish(written.change)
-    body, version = await _read(resource, written.oid, actor.caller, parts)
+async def _written(
+    resource: Resource[One, Owner], oid: str, change: Change, actor: Actor, parts: Parts
+) -> Response:
+    await parts.changes.publish(change)
+    body, version = await _read(resource, oid, actor.caller, parts)
     return with_etag(JSONResponse(body), (version,))
 
 
-async def _objects(resource: Resource, session: AsyncSession, rows: Sequence[AnyRow]) -> list[Json]:
+async def _objects(
+    resource: Resource[One, Owner], session: AsyncSession, rows: Sequence[AnyRow]
+) -> list[Json]:
     """Return the rows of the resource's statement as JSON."""
-    shown = {item.path: item.column for item in resource.fields if not item.secret} | dict(resource.columns)
-    below = await resource.parts(session, [row[0].id for row in rows])
+    shown = {one.path: one.column for one in fields_of(resource.table) if not one.secret}
+    shown |= resource.columns
+    below = await resource.parts(session, [row[0].id for row in rows]) if resource.parts else {}
     return [
         {"_id": row[0].oid}
         | dict(zip(resource.references, row[1:], strict=True))
@@ -185,3 +234,54 @@ def target_of(version: InstrumentedAttribute[int], oid: str) -> Target:
     """Return the place of the version of the row with this id."""
     table = version.class_
     return Target((version,), table.__table__, table.oid == (parse_oid(oid) or ""))
+
+
+# API documentation, built from the table of fields
+
+
+def shown(field: Field) -> Schema:
+    """Return the schema of a property in a response; one that has a default is never null."""
+    make = sure if field.required or field.default is not None else of
+    return make(field.kind.type, field.about, **field.kind.limits, **_default(field))
+
+
+def written(field: Field) -> Schema:
+    """Return the schema of a property in a body; null means no value, or the default."""
+    if field.dependent:
+        return shown(field)
+    make, limits = sure if field.required else of, {} if field.kind.loose else field.kind.limits
+    return make(field.kind.type, field.about, **limits, **_default(field))
+
+
+def _default(field: Field) -> Schema:
+    return {} if field.default is None else {"default": field.default}
+
+
+def _documented(resource: Resource[One, Owner]) -> tuple[Schema, Schema, Schema, Schema]:
+    """Return the documentation of a show, a list, a create and an update."""
+    name, fields = resource.one.capitalize(), fields_of(resource.table)
+    references = {
+        path: an_id(about) if path == "customer" else some_id(about)
+        for path, about in resource.references.items()
+    }
+    body = {field.path: written(field) for field in fields} | references | dict(resource.more)
+    row: dict[str, Schema] = {"_id": an_id()}
+    row |= {path: MOMENT for path in resource.columns if path.endswith("At")}
+    examples = {path: {"example": value} for path, value in resource.examples.items()}
+    row |= {field.path: shown(field) | examples.get(field.path, {}) for field in fields if not field.secret}
+    one = answer(name, row | references | dict(resource.more))
+    required = [field.path for field in fields if field.required]
+    example = dict(resource.examples)
+    change = {path: example[path] for path in list(example)[:1]}
+    parameters = [
+        *paging(resource.default_limit, resource.max_limit),
+        query("filter", "string", f"Text in {resource.searched_names}"),
+        query("sort", "string", "Order", enum=list(resource.sorts), default=next(iter(resource.sorts))),
+        query("customer", "string", resource.customer),
+    ]
+    return (
+        operation(one, TAGGED),
+        operation(page(resource.many.capitalize(), resource.many, one), TAGGED, parameters=parameters),
+        operation(one, WRITE, form(f"New {resource.one}", body, required, example=example)),
+        operation(one, WRITE, changes(form(f"{name} change", body, example=change))),
+    )

@@ -25,7 +25,9 @@ Value = TypeVar("Value")
 
 
 def of(type: str, about: str = "", **more: object) -> Schema:
-    """Return the schema of a value that may be null."""
+    """Return the schema of a value that may be null; so null is in its `enum`, too."""
+    options = more.get("enum")
+    more |= {"enum": [*options, None]} if isinstance(options, list) else {}
     return {"type": [type, "null"]} | ({"description": about} if about else {}) | more
 
 
@@ -110,12 +112,8 @@ def sample(schema: Schema) -> object:
     if isinstance(kind, list):
         return None
     if kind == "object":
-        properties = schema.get("properties")
-        return (
-            {name: sample(inner) for name, inner in properties.items()}
-            if isinstance(properties, dict)
-            else {}
-        )
+        inside = schema.get("properties")
+        return {name: sample(one) for name, one in inside.items()} if isinstance(inside, dict) else {}
     if kind == "array":
         items = schema.get("items")
         return [sample(items)] if isinstance(items, dict) else []
@@ -147,85 +145,55 @@ _ERROR: Final = answer(
 )
 
 
-def _problem(code: str, status: int, message: str, path: str = "", check: str = "") -> Schema:
+def _problem(status: int, code: str, message: str, path: str = "", check: str = "") -> Schema:
     problem: Schema = {"code": code, "status": status, "message": message}
-    return problem | ({"path": path, "check": check} if path else {})
+    return problem | ({"path": path} if path else {}) | ({"check": check} if check else {})
 
 
-_NUMBER: Final = _problem("number", 409, "The number 200 is in use by another group", "number", "unique")
-_NAME: Final = _problem("name", 422, "name is missing", "name", "required")
-_SEVERAL: Final = _problem("multiple", 422, "Multiple errors") | {"inner": [_NAME, _NUMBER]}
-_AWAY: Final = "The service is temporarily unavailable, please try again"
-_ERRORS: Final[Mapping[str, tuple[str, Mapping[str, Schema]]]] = {
-    "400": (
-        "The request cannot be read",
-        {
-            "bad_request": _problem("bad_request", 400, "The body is not valid JSON"),
-            "limit": _problem("limit", 400, "limit must be a whole number", "limit", "enum"),
-        },
-    ),
-    "401": (
-        "No token, or not a good one",
-        {
-            "credentials_invalid": _problem("credentials_invalid", 401, "No credentials"),
-            "expired": _problem("expired", 401, "The token has expired"),
-            "invalid_token": _problem("invalid_token", 401, "Please login"),
-        },
-    ),
-    "403": (
-        "Not allowed: the level, the customer or a property is to blame",
-        {
-            "level": _problem("access_denied", 403, "Insufficient access level: MANAGER is needed")
-            | {"check": "level"},
-            "customer": _problem(
-                "access_denied", 403, "The customer is not one that you may see", "customer", "allowed"
-            ),
-            "property": _problem(
-                "access_denied", 403, "purchaseInfo needs the level RESELLER", "purchaseInfo", "allowed"
-            ),
-        },
-    ),
-    "404": (
-        "It, or what a property names, is not found or not yours",
-        {
-            "not_found": _problem("not_found", 404, "SIP phone not found"),
-            "extension": _problem("extension", 404, "Extension not found", "extension", "exists"),
-        },
-    ),
-    "409": ("In conflict with something else", {"number": _NUMBER}),
-    "412": (
-        "If-Match or If-None-Match does not hold: it has been changed meanwhile",
-        {"precondition_failed": _problem("precondition_failed", 412, "The ETag is another one by now")},
-    ),
-    "413": (
-        "The body is longer than 64 KiB",
-        {"too_large": _problem("too_large", 413, "The body is longer than 65536 bytes")},
-    ),
-    "415": (
-        "The body is not JSON, is compressed, or is not in UTF-8",
-        {
-            "unsupported_media_type": _problem(
-                "unsupported_media_type", 415, "The body must be application/json"
-            )
-        },
-    ),
-    "422": (
-        "A property is not valid; `multiple` holds several errors in `inner`",
-        {"name": _NAME, "multiple": _SEVERAL},
-    ),
-    "429": (
-        "Too many of these; try again after Retry-After seconds",
-        {
-            "too_many": _problem("too_many", 429, "Too many wrong passwords, please try again later"),
-            "too_many_connections": _problem(
-                "too_many_connections", 429, "There are too many connections from this address"
-            ),
-        },
-    ),
-    "500": ("Internal error", {"internal_error": _problem("internal_error", 500, "Internal error")}),
-    "503": ("A store is away; try again later", {"unavailable": _problem("unavailable", 503, _AWAY)}),
+_NUMBER: Final = _problem(409, "number", "The number 200 is in use by another group", "number", "unique")
+_NAME: Final = _problem(422, "name", "name is missing", "name", "required")
+_STATUSES: Final = {
+    "400": "The request cannot be read",
+    "401": "No token, or not a good one",
+    "403": "Not allowed: the level, the customer or a property is to blame",
+    "404": "It, or what a property names, is not found or not yours",
+    "409": "In conflict with something else",
+    "412": "If-Match or If-None-Match does not hold: it has been changed meanwhile",
+    "413": "The body is longer than 64 KiB",
+    "415": "The body is not JSON, is compressed, or is not in UTF-8",
+    "422": "A property is not valid; `multiple` holds several errors in `inner`",
+    "429": "Too many of these; try again after Retry-After seconds",
+    "500": "Internal error",
+    "503": "A store is away; try again later",
 }
-"""Status -> its meaning, and examples by code."""
+_PROBLEMS: Final = (
+    _problem(400, "bad_request", "The body is not valid JSON"),
+    _problem(400, "limit", "limit must be a whole number", "limit", "enum"),
+    _problem(401, "credentials_invalid", "No credentials"),
+    _problem(401, "expired", "The token has expired"),
+    _problem(401, "invalid_token", "Please login"),
+    _problem(403, "level", "Insufficient access level: MANAGER is needed", check="level"),
+    _problem(403, "customer", "The customer is not one that you may see", "customer", "allowed"),
+    _problem(403, "property", "purchaseInfo needs the level RESELLER", "purchaseInfo", "allowed"),
+    _problem(404, "not_found", "SIP phone not found"),
+    _problem(404, "extension", "Extension not found", "extension", "exists"),
+    _NUMBER,
+    _problem(412, "precondition_failed", "The ETag is another one by now"),
+    _problem(413, "too_large", "The body is longer than 65536 bytes"),
+    _problem(415, "unsupported_media_type", "The body must be application/json"),
+    _NAME,
+    _problem(422, "multiple", "Multiple errors") | {"inner": [_NAME, _NUMBER]},
+    _problem(429, "too_many", "Too many wrong passwords, please try again later"),
+    _problem(429, "too_many_connections", "There are too many connections from this address"),
+    _problem(500, "internal_error", "Internal error"),
+    _problem(503, "unavailable", "The service is temporarily unavailable, please try again"),
+)
+"""Examples by their code. Each 403 has the code access_denied."""
+_BARE: Final = {
+    "304": "If-None-Match names its ETag: not modified",
+    "504": "The process that has the call has not ended it within 2 seconds",
+}
+"""Status without a documented body -> its meaning."""
 _HEADERS: Final[Mapping[str, Schema]] = {
     code: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     for code in ("429", "503")
@@ -234,10 +202,12 @@ ALWAYS: Final = "429"
 """The status that every route has: too many connections, or too many requests of a kind."""
 
 
-def operation(shown: Schema, errors: str, body: Schema | None = None, **more: object) -> Schema:
+def operation(
+    shown: Schema, errors: str, body: Schema | None = None, headers: Schema | None = None, **more: object
+) -> Schema:
     """Return a route that responds 200 with `shown`, or one of the `errors`; `body` is what it accepts."""
-    responses: Schema = {"200": {"description": "Done"} | content(shown)}
-    responses |= {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
+    done = {"description": "Done"} | content(shown) | ({"headers": headers} if headers else {})
+    responses = {"200": done} | {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
     request: Schema = {"requestBody": {"required": True} | content(body)} if body else {}
     return {"responses": responses} | request | more
 
@@ -248,13 +218,18 @@ def content(schema: Schema) -> Schema:
 
 
 def _error(code: str) -> Schema:
-    if code == "304":
-        return {"description": "If-None-Match names its ETag: not modified"}
-    about, examples = _ERRORS[code]
-    shown = {name: {"value": {"error": problem}} for name, problem in examples.items()}
+    if code in _BARE:
+        return {"description": _BARE[code]}
+    shown = {
+        str(problem["code"]): {
+            "value": {"error": problem | ({"code": "access_denied"} if code == "403" else {})}
+        }
+        for problem in _PROBLEMS
+        if problem["status"] == int(code)
+    }
     headers: Schema = {"headers": _HEADERS[code]} if code in _HEADERS else {}
     body = {"application/json": {"schema": _ERROR, "examples": shown}}
-    return {"description": about, "content": body} | headers
+    return {"description": _STATUSES[code], "content": body} | headers
 
 
 def query(name: str, type: str, about: str, **more: object) -> Schema:

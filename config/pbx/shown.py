@@ -1,15 +1,29 @@
-"""Properties of objects that are only shown: one line each for the schema and for the value."""
+"""Responses in JSON, and properties that are only shown: one line each for the schema and for the value."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+import orjson
+from fastapi.responses import Response
 
 from .schema import Schema, answer
 
 Source = TypeVar("Source")
 ShownSource = TypeVar("ShownSource", contravariant=True)
 Json = dict[str, object]
+
+OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
+"""Dates and times in the API's format: `2026-01-31T12:00:00Z`."""
+
+
+def json_answer(body: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a 200 response with this body; it may contain datetimes in UTC.
+
+    orjson is five times as fast as the standard library, which matters for a page of 1,000 phones.
+    """
+    return Response(orjson.dumps(body, option=OPTIONS), headers=headers, media_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)

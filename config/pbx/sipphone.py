@@ -1,78 +1,83 @@
-"""The routes below /pbx/sipphone."""
+"""The routes below /pbx/sipphone: phones, their live status and their history."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import QueryParams
 
+from config.diagnosis import diagnose
 from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
-from ..access import AccessLevel
-from ..checks import FLAGS, boolean
+from ..auth import Caller
+from ..checks import FLAGS, boolean, is_clean
 from ..clock import epoch_now
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..ice import ice_servers
-from ..operations.audit import Actor
+from ..errors import refused
+from ..operations import events
+from ..operations.audit import Actor, Work, parse_oid
 from ..operations.customers import require_customer
-from ..operations.document import Document
-from ..operations.draft import accepted
+from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import write
-from ..operations.phones.find import Found, Query, find_phone, list_phones, version_of
-from ..operations.phones.webrtc import WebrtcPhone, open_webrtc_phone, read_instance_id
+from ..operations.phones.find import Query, find_phone, list_phones
 from ..preconditions import with_etag
-from ..source import request_host
+from ..request import request_host
+from ..settings import ice_servers
 from ..tables import SipPhone
 from . import openapi
-from .answer import json_answer
-from .paging import DEFAULT_LIMIT, flag, read_page
-from .resource import target_of
-from .shown import Json
-from .sipphone_json import Reader, full_phones, listed_phones
+from .paging import DEFAULT_LIMIT, clamped, flag, read_page
+from .resource import DELETE, target_of
+from .shown import Json, json_answer
+from .sipphone_json import STATUS_ROUTE, phones_json, status_json
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
 """Number of phones to write before other tasks run: the same event loop may also serve SIP."""
 HTTPS_PORT: Final = 443
+MAX_IDS: Final = 1_000
+DEFAULT_EVENTS: Final = 50
+RENAMED: Final = {"at": "time", "user_agent": "userAgent"}
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
 
 log = logging.getLogger(__name__)
 routes = APIRouter(prefix="/pbx/sipphone", tags=["SIP phones"])
+status_routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
 
 
 @routes.get("", summary="List phones", openapi_extra=openapi.LIST)
 async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """List the phones of a customer, oldest first; `full=true` shows all settings of each."""
-    query = _query(request.query_params)
-    wanted = request.query_params.get("customer")
+    params = request.query_params
+    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
+    available, full = flag(params, "available"), flag(params, "full")
+    query = Query(page.offset, page.limit, page.text, available=available, full=full)
+    wanted = params.get("customer")
     async with reading(parts.read_engine) as session:
         if wanted or caller.customer:
             customer = (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
             query = replace(query, customer=customer)
         total, phones = await list_phones(session, caller, query)
     statuses = await parts.live.statuses([phone.oid for phone in phones])
-    write_json = full_phones if query.full else listed_phones
     rows: list[Json] = []
     for start in range(0, len(phones), BREATH_ROWS):
         part = slice(start, start + BREATH_ROWS)
-        rows.extend(write_json(phones[part], statuses[part], _reader(caller.level, parts)))
+        rows += phones_json(phones[part], statuses[part], caller.level, parts, full=full)
         await asyncio.sleep(0)
-    page = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
-    return _answer(page, statuses)
+    body: Json = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
+    return _answer(body, statuses)
 
 
 @routes.post("", summary="Create a phone", openapi_extra=openapi.CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Create a phone; its username and password are generated and cannot be chosen."""
-    phone = await parts.change(actor, None, lambda work: write.create_phone(work, document))
-    return await _changed(phone.oid, actor, parts)
+    return await _changed(None, actor, parts, lambda work: write.create_phone(work, document))
 
 
 @routes.post("/webrtc", summary="Create or open the phone of a WebRTC client", openapi_extra=openapi.WEBRTC)
@@ -80,22 +85,28 @@ async def webrtc_route(
     request: Request, actor: ActorDep, document: DocumentDep, parts: PartsDep
 ) -> JSONResponse:
     """Return the phone of the caller's primary extension for this instance, open to register next."""
-    instance = read_instance_id(document.given("instanceId"))
-    opened = await parts.change(actor, None, lambda work: open_webrtc_phone(work, instance))
-    await parts.changes.publish(Change(phones=(opened.phone.oid,)))
+    instance = write.read_instance_id(document.given("instanceId"))
+    opened = await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance))
+    phone = opened.phone
+    await parts.changes.publish(Change(phones=(phone.oid,)))
     is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
-    ice = ice_servers(parts.settings, opened.phone.oid, epoch_now())
-    answer = _webrtc(opened, parts) | _server(host, parts.settings.wss_port, is_v2)
-    return JSONResponse(answer | ({"iceServers": ice} if ice else {}))
+    answer: Json = {
+        "_id": phone.oid,
+        "username": phone.username,
+        "password": parts.vault.open(phone.password_enc, phone.oid),
+        "extensionNumber": opened.extension.number,
+        "extensionName": opened.name,
+    }
+    ice = ice_servers(parts.settings, phone.oid, epoch_now())
+    servers = _server(host, parts.settings.wss_port, is_v2)
+    return JSONResponse(answer | servers | ({"iceServers": ice} if ice else {}))
 
 
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
 async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
     """Return all settings of a phone and its live status."""
-    async with reading(parts.read_engine) as session:
-        phone = await find_phone(session, caller, id)
-    return await _full_answer(phone, _reader(caller.level, parts), parts)
+    return await _shown(id, caller, parts)
 
 
 @routes.post("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
@@ -103,19 +114,15 @@ async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response
 @routes.patch("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
 async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Change the properties that are sent, even a single one. The customer of a phone cannot change."""
-    phone = await parts.change(
-        actor, target_of(SipPhone.version, id), lambda work: write.update_phone(work, id, document)
-    )
-    return await _changed(phone.oid, actor, parts)
+    return await _changed(id, actor, parts, lambda work: write.update_phone(work, id, document))
 
 
-@routes.delete("/{id}", summary="Delete a phone", openapi_extra=openapi.DELETE)
+@routes.delete("/{id}", summary="Delete a phone", openapi_extra=DELETE)
 async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Delete a phone; its registrations end."""
-    oid = await parts.change(
-        actor, target_of(SipPhone.version, id), lambda work: write.delete_phone(work, id)
-    )
-    await parts.changes.publish(Change(phones=(oid,)))
+    target = target_of(SipPhone.version, id)
+    change = await parts.change(actor, target, lambda work: write.delete_phone(work, id))
+    await parts.changes.publish(change)
     return JSONResponse({"success": True})
 
 
@@ -128,10 +135,7 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
 )
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Set a new username and password; registrations made with the old ones end at once."""
-    phone = await parts.change(
-        actor, target_of(SipPhone.version, id), lambda work: write.reset_credentials(work, id)
-    )
-    return await _changed(phone.oid, actor, parts)
+    return await _changed(id, actor, parts, lambda work: write.reset_credentials(work, id))
 
 
 def _wants_v2(params: QueryParams, document: Document) -> bool:
@@ -143,43 +147,26 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
     return accepted(boolean(spelled, "v2 must be true or false"), "v2") is True
 
 
-async def _changed(oid: str, actor: Actor, parts: Parts) -> Response:
-    """Publish the change of a phone, then return its new state."""
-    await parts.changes.publish(Change(phones=(oid,)))
+async def _changed(
+    id: str | None, actor: Actor, parts: Parts, do: Callable[[Work], Awaitable[SipPhone]]
+) -> Response:
+    """Make a change of the phone with this id, if it has one yet; publish it, and return the new state."""
+    phone = await parts.change(actor, target_of(SipPhone.version, id) if id else None, do)
+    await parts.changes.publish(Change(phones=(phone.oid,)))
+    return await _shown(phone.oid, actor.caller, parts)
+
+
+async def _shown(id: str, caller: Caller, parts: Parts) -> Response:
     async with reading(parts.read_engine) as session:
-        phone = await find_phone(session, actor.caller, oid)
-    return await _full_answer(phone, _reader(actor.caller.level, parts), parts)
-
-
-async def _full_answer(phone: Found, reader: Reader, parts: Parts) -> Response:
+        phone = await find_phone(session, caller, id)
     statuses = await parts.live.statuses([phone.oid])
-    return with_etag(_answer(full_phones([phone], statuses, reader)[0], statuses), (version_of(phone),))
+    (body,) = phones_json([phone], statuses, caller.level, parts, full=True)
+    return with_etag(_answer(body, statuses), (phone.version,))
 
 
 def _answer(body: Json, statuses: Sequence[LiveStatus]) -> Response:
     unknown = any(live.online is None for live in statuses)
     return json_answer(body, {"X-Status": "unavailable"} if unknown else None)
-
-
-def _reader(level: AccessLevel, parts: Parts) -> Reader:
-    return Reader(level, parts.settings.secrets_level, parts.vault)
-
-
-def _query(params: QueryParams) -> Query:
-    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
-    available, full = flag(params, "available"), flag(params, "full")
-    return Query(page.offset, page.limit, page.text, available=available, full=full)
-
-
-def _webrtc(opened: WebrtcPhone, parts: Parts) -> Json:
-    phone, extension = opened.phone, opened.extension
-    return {
-        "_id": phone.oid,
-        "username": phone.username,
-        "password": parts.vault.open(phone.password_enc, phone.oid),
-        "extensionNumber": extension.number,
-        "extensionName": opened.name,
-    }
 
 
 def _server(host: str, port: int | None, is_v2: bool) -> Json:
@@ -188,3 +175,75 @@ def _server(host: str, port: int | None, is_v2: bool) -> Json:
         return {}
     place = host if port == HTTPS_PORT else f"{host}:{port}"
     return {"server": f"wss://{place}"} if is_v2 else {"servers": [place]}
+
+
+# Status of phones
+
+
+@status_routes.post("/status", summary="Show the status of many phones", openapi_extra=openapi.STATUSES)
+async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Return the status of up to 1,000 phones; `notFound` lists the ids that are not phones of the caller."""
+    asked = _read_ids(document)
+    async with parts.read_engine.connect() as connection:
+        found = await events.find_all_watched(connection, caller, asked)
+    there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
+    lives = await parts.live.told([phone.oid for phone in there])
+    rows = [_status(phone, live) for phone, live in zip(there, lives, strict=True)]
+    once: dict[str, str] = {}
+    for sent in asked:
+        once.setdefault(parse_oid(sent) or sent, sent)  # upper and lower case count as equal
+    missing = [sent for oid, sent in once.items() if oid not in found]
+    return json_answer({"sipPhones": rows, "notFound": missing})
+
+
+@status_routes.get("/{id}/status", summary="Show the status of a phone", openapi_extra=openapi.STATUS)
+async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+    """Return whether the phone is online, since when and why, and where it is."""
+    async with parts.read_engine.connect() as connection:
+        phone = await events.find_watched(connection, caller, id)
+    (live,) = await parts.live.told([phone.oid])
+    return json_answer(_status(phone, live))
+
+
+@status_routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
+async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+    """Return the events of the phone, the newest first, with a sentence that summarises them."""
+    limit = clamped(request.query_params, "limit", DEFAULT_EVENTS, 1, events.MAX_EVENTS)
+    async with parts.read_engine.connect() as connection:
+        phone = await events.find_watched(connection, caller, id)
+        done = await events.deeds(connection, phone.oid)
+    live, entries = await parts.live.history(phone.oid, limit)
+    shown = [
+        {RENAMED.get(name, name): value for name, value in asdict(happening).items()}
+        for happening in events.story(entries, done, limit)
+    ]
+    return json_answer(
+        {
+            "_id": phone.oid,
+            "summary": diagnose(live, phone.rule, events.for_diagnosis(done)),
+            "limit": limit,
+            "status": _status(phone, live),
+            "events": shown,
+        }
+    )
+
+
+def _read_ids(document: Document) -> list[str]:
+    """Return the ids. Raise Refused (422) unless they are a list of at most 1,000 strings."""
+    sent = document.get("ids")
+    if sent is NOT_SENT or not isinstance(sent, list):
+        message = "ids must be a list of ids of phones"
+        raise refused("ids", message, "required" if sent is NOT_SENT else "format", 422)
+    if len(sent) > MAX_IDS:
+        raise refused("ids", f"ids may have at most {MAX_IDS} entries", "range", 422)
+    for position, one in enumerate(sent):
+        if not isinstance(one, str) or not is_clean(one):
+            code = f"ids[{position}]"
+            raise refused(code, f"{code} is not a valid text", "format", 422)
+    return sent
+
+
+def _status(phone: events.Watched, live: LiveStatus) -> Json:
+    """Return all fields of the status, with null for those that have no value."""
+    saved: Json = {"_id": phone.oid, "configLoaded": phone.config_loaded, "configSaved": phone.config_saved}
+    return saved | status_json(live, STATUS_ROUTE)

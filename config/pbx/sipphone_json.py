@@ -6,34 +6,74 @@ The layout of a response is planned once: a tree of names whose leaves are colum
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.rules.status import LiveStatus
 from registrar.store.vault import Vault
 
+from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
-from ..operations.phones.fields import FIELDS
+from ..deps import Parts
+from ..operations.phones.draft import FIELDS
 from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
-from .shown import Json
-from .status import status_json
+from .schema import MOMENT, moment, of
+from .shown import Json, Shown, nested, shown
 
 log = logging.getLogger(__name__)
 
 
+def _moment(attribute: str) -> Callable[[LiveStatus], datetime | None]:
+    """Return a function that reads epoch seconds as a datetime, for `json_answer`."""
+    take = attrgetter(attribute)
+    return lambda live: None if take(live) is None else clock.utc(take(live))
+
+
+STATUS: Final[Sequence[Shown[LiveStatus]]] = (
+    shown("online", of("boolean", "null: unknown, the live store is away", example=True)),
+    shown("expires", of("integer", "Seconds left; -1 when offline; null: unknown", example=2543)),
+    shown("localIpAddress", of("string", example="192.168.1.10"), "local_ip_address"),
+    shown("publicIpAddress", of("string", example="192.0.2.7"), "public_ip_address"),
+    shown("userAgent", of("string", example="Yealink SIP-T46U 108.86.0.20"), "user_agent"),
+    shown("state", of("string", "null: unknown", enum=["registered", "offline"], example="registered")),
+    shown("reason", of("string", "Why it is in this state", example="registered")),
+    Shown(
+        "since",
+        of("string", "Since when it is in this state", format="date-time", example=MOMENT["example"]),
+        _moment("since"),
+    ),
+    shown("transport", of("string", example="udp"), optional=True),
+    shown("publicPort", of("integer", example=5060), "public_port", optional=True),
+    Shown("lastSeen", moment(), _moment("last_seen"), optional=True),
+    shown("rttMs", of("number"), "rtt_ms", optional=True),
+    Shown("lastRejectedAt", moment(), _moment("last_rejected_at"), optional=True),
+    shown("lastRejectedIp", of("string"), "last_rejected_ip", optional=True),
+    shown("lastRejectedReason", of("string"), "last_rejected_reason", optional=True),
+)
+"""The status inside a phone, which leaves out what is optional and has no value."""
+STATUS_ROUTE: Final[Sequence[Shown[LiveStatus]]] = (
+    *(Shown(line.path, line.schema, line.value) for line in STATUS),
+    Shown("expiresAt", moment("When its registration runs out, or ran out"), _moment("expires_at")),
+    shown("node", of("string", "The process that holds it", example="sip-1-5060")),
+    shown("generation", of("string", "Which start of that process")),
+)
+"""The status that its own routes show, with null for values that are missing."""
+
+
+def status_json(live: LiveStatus, lines: Sequence[Shown[LiveStatus]] = STATUS) -> Json:
+    """Return a status with these properties."""
+    values = ((line, line.value(live)) for line in lines)  # no path is dotted: a page has 1,000 of these
+    return {line.path: value for line, value in values if not (line.optional and value is None)}
+
+
+# Phones
+
+
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """The reader of the JSON; properties that need a higher level are left out."""
-
-    level: AccessLevel
-    secrets_level: AccessLevel
-    vault: Vault
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Written:
     """The phone that is being written."""
 
     phone: Found
@@ -41,27 +81,26 @@ class Shown:
     vault: Vault
 
 
-Make = Callable[[Shown], object]
-Leaf = int | Make
-"""A column position in the row, or a function that makes the value."""
+Make = Callable[[Written], object]
 
 
 class Plan:
-    """The layout of a JSON object: a source for each name. All columns are taken from the row at once."""
+    """The layout of a JSON object. All columns are taken from the row at once."""
 
-    def __init__(self, parts: Mapping[str, "Leaf | Plan"]) -> None:
+    def __init__(self, parts: Mapping[str, object]) -> None:
+        """Take a source for each name: a column position in the row, a function, or a nested layout."""
         self._names = tuple(parts)
         places = [part if isinstance(part, int) else 0 for part in parts.values()]
         self._take = itemgetter(*places, 0)  # with a single position, itemgetter would not return a tuple
         self._made: list[tuple[str, Make]] = []
         """Names whose value is not a column; until it is made, the name holds a placeholder."""
         for name, part in parts.items():
-            if isinstance(part, Plan):
-                self._made.append((name, part.write))
-            elif not isinstance(part, int):
+            if isinstance(part, Mapping):
+                self._made.append((name, Plan(part).write))
+            elif callable(part):
                 self._made.append((name, part))
 
-    def write(self, shown: Shown) -> Json:
+    def write(self, shown: Written) -> Json:
         """Return the object for one phone."""
         answer: Json = dict(zip(self._names, self._take(shown.phone.values), strict=False))
         for name, make in self._made:
@@ -69,25 +108,22 @@ class Plan:
         return answer
 
 
-def full_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
-    """Return all settings of each phone and its live status."""
-    plan = _full_plan(reader.level >= PURCHASE_LEVEL, reader.level >= reader.secrets_level)
-    return _written(plan, phones, statuses, reader.vault)
+def phones_json(
+    phones: Sequence[Found], statuses: Sequence[LiveStatus], level: AccessLevel, parts: Parts, *, full: bool
+) -> list[Json]:
+    """Return all settings of each phone and its live status, or the rows of the normal list.
 
-
-def listed_phones(phones: Sequence[Found], statuses: Sequence[LiveStatus], reader: Reader) -> list[Json]:
-    """Return the rows of the normal list."""
-    return _written(_LISTED, phones, statuses, reader.vault)
-
-
-def _written(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
-    return [plan.write(Shown(phone, live, vault)) for phone, live in zip(phones, statuses, strict=True)]
+    Properties that need a higher level than `level` are left out.
+    """
+    plan = _full_plan(level >= PURCHASE_LEVEL, level >= parts.settings.secrets_level) if full else _LISTED
+    pairs = zip(phones, statuses, strict=True)
+    return [plan.write(Written(phone, live, parts.vault)) for phone, live in pairs]
 
 
 # Values that are more than a column
 
 
-def _password(shown: Shown) -> str | None:
+def _password(shown: Written) -> str | None:
     """Return the password, or None if it cannot be decrypted: one broken row must not fail the whole list."""
     phone = shown.phone
     try:
@@ -97,31 +133,23 @@ def _password(shown: Shown) -> str | None:
         return None
 
 
-def _tone(shown: Shown) -> object:
+def _tone(shown: Written) -> object:
     """Return the ringtone; the index of a built-in one becomes a number."""
     value = shown.phone.values[_TONE]
     return int(value) if isinstance(value, str) and len(value) <= 3 else value
 
 
-def _status(shown: Shown) -> Json:
+def _status(shown: Written) -> Json:
     values = shown.phone.values
     saved: Json = {"configLoaded": values[_LOADED], "configSaved": values[_SAVED]}
     return saved | status_json(shown.live)
-
-
-def _softkeys(shown: Shown) -> list[Json]:
-    return _objects(SOFTKEY, shown.phone.softkeys)
-
-
-def _panels(shown: Shown) -> list[Json]:
-    return _objects(PANEL, shown.phone.panels)
 
 
 def _objects(columns: Mapping[str, object], rows: Sequence[Values]) -> list[Json]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _when(place: int, plan: Plan) -> Callable[[Shown], Json | None]:
+def _when(place: int, plan: Plan) -> Callable[[Written], Json | None]:
     """Return a function for an object that is null if the column is null."""
     return lambda shown: None if shown.phone.values[place] is None else plan.write(shown)
 
@@ -133,9 +161,6 @@ _PASSWORD: Final = _WHOLE_PLACES["password_enc"]
 _TONE: Final = _WHOLE_PLACES["ringer_tone"]
 _LOADED: Final = _WHOLE_PLACES["config_loaded_at"]
 _SAVED: Final = _WHOLE_PLACES["config_saved_at"]
-
-Leaves = Mapping[str, Leaf]
-"""Dotted name -> leaf."""
 
 
 @lru_cache(4)
@@ -149,37 +174,26 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "handsetIndex": "handset_index",
         "username": "username",
     } | {field.path: field.column for field in FIELDS}
-    leaves: dict[str, Leaf] = {path: _WHOLE_PLACES[column] for path, column in columns.items()}
-    leaves |= {"softkeys": _softkeys, "ringer.tone": _tone, "purchaseInfo.sidePanels": _panels}
+    leaves: Json = {path: _WHOLE_PLACES[column] for path, column in columns.items()} | {
+        "softkeys": lambda shown: _objects(SOFTKEY, shown.phone.softkeys),
+        "ringer.tone": _tone,
+        "purchaseInfo.sidePanels": lambda shown: _objects(PANEL, shown.phone.panels),
+    }
     if secrets:
         leaves["password"] = _password
     if not purchase:
         leaves = {path: leaf for path, leaf in leaves.items() if not path.startswith("purchaseInfo.")}
-    return _plan(leaves | {"status": _status})
-
-
-def _plan(leaves: Leaves) -> Plan:
-    """Return a plan in which dotted names are nested plans."""
-    parts: dict[str, Leaf | Plan] = {}
-    for path, leaf in leaves.items():
-        head, _, rest = path.partition(".")
-        if not rest:
-            parts[head] = leaf
-        elif head not in parts:
-            prefix = f"{head}."
-            inner = {name.removeprefix(prefix): leaves[name] for name in leaves if name.startswith(prefix)}
-            parts[head] = _plan(inner)
-    return Plan(parts)
+    return Plan(nested(leaves | {"status": _status}))
 
 
 def _listed_plan() -> Plan:
-    leaves: dict[str, Leaf] = {path: place for place, path in enumerate(LISTED) if path != "id"}
-    for group in ("extension", "employee"):  # null if the phone has none
-        prefix = f"{group}."
-        inside = {path: leaves.pop(path) for path in list(leaves) if path.startswith(prefix)}
-        names = {path.removeprefix(prefix): leaf for path, leaf in inside.items()}
-        leaves[group] = _when(list(LISTED).index(f"{group}._id"), Plan(names))
-    return _plan(leaves | {"online": lambda shown: shown.live.online})
+    places = {path: place for place, path in enumerate(LISTED)}
+    parts = nested({path: place for path, place in places.items() if path != "id"})
+    for group in ("extension", "employee"):
+        inside = parts.pop(group)
+        if isinstance(inside, Mapping):
+            parts[group] = _when(places[f"{group}._id"], Plan(inside))
+    return Plan(parts | {"online": lambda shown: shown.live.online})
 
 
 _LISTED: Final = _listed_plan()

@@ -8,8 +8,8 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
+from ..request import request_host
 from ..settings import ApiSettings
-from ..source import request_host
 
 PAGE: Final = Path(__file__).parent / "page"
 BUILT: Final = Path(__file__).parent / "built"

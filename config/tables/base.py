@@ -65,4 +65,4 @@ class Revised(Identified):
     revision: Mapped[int] = mapped_column(
         BigInteger, default=1, server_default="1", onupdate=text("revision + 1")
     )
-    """Grows with each change of the row; `operations.revisions` raises it for changes of its members."""
+    """Grows with each change of the row; `operations.dial_plan` raises it for changes of its members."""

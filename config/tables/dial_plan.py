@@ -1,5 +1,6 @@
 """The tables of what can be dialled, and of the networks from which SIP users register."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,11 +13,12 @@ from ..properties import (
     DIAL_PLAN,
     DIALLED,
     FLAG,
+    NAMED,
     TEXT,
     InRows,
-    Kind,
     secret_of,
     stored,
+    string_of,
     text_of,
     whole_of,
     word_of,
@@ -31,26 +33,20 @@ MAX_RING_SECONDS: Final = 3_600
 MAX_ORDER: Final = 10_000
 LAST_PRIORITY: Final = 20
 
-SIP_USER: Final = Kind(
-    "string", String(64), checks.sip_user, "{} must be letters, digits and . _ ~ + -, at most 64"
-)
-NETWORK: Final = Kind("string", String(64), checks.cidr, "{} must be a network such as 10.0.20.0/24")
+SIP_USER: Final = string_of(64, checks.sip_user, "{} must be letters, digits and . _ ~ + -, at most 64")
+NETWORK: Final = string_of(64, checks.cidr, "{} must be a network such as 10.0.20.0/24")
 STRATEGY: Final = word_of(RING_STRATEGIES)
-EITHER_STRATEGY: Final = Kind(
-    "string", STRATEGY.sql, STRATEGY.check, f"{{}} must be {' or '.join(RING_STRATEGIES)}"
+EITHER_STRATEGY: Final = string_of(16, STRATEGY.check, f"{{}} must be {' or '.join(RING_STRATEGIES)}")
+
+
+IN_DOMAIN: Final = "Unique among the users, groups and queues of the domain"
+NUMBER: Final = InRows("extensionNumber", IN_DOMAIN, "Number in the domain")
+CALLER: Final = InRows(
+    NAMED,
+    "How the caller is shown: text, {displayName}, {srcPhoneNumber} and {dgrpName}",
+    "How the caller is shown",
+    "{displayName}",
 )
-
-
-def _number_of(example: str) -> InRows:
-    about = "Unique among the users, groups and queues of the domain"
-    return InRows("extensionNumber", about, "Number in the domain", example)
-
-
-def _caller_name() -> InRows:
-    about = "How the caller is shown: text, {displayName}, {srcPhoneNumber} and {dgrpName}"
-    return InRows("callerNameFormat", about, "How the caller is shown", "{displayName}")
-
-
 UNIQUE: Final = "Unique among the extensions, groups and queues of the customer"
 SHOWN_CALLER: Final = f"How the caller is shown: text and {', '.join(checks.PLACEHOLDERS)}"
 SHOWN_NAME: Final = "Name that phones show"
@@ -59,7 +55,7 @@ SHOWN_NAME: Final = "Name that phones show"
 class Number(Table):
     """The owner of a number in a customer's dial plan, which extensions, groups and queues share.
 
-    Every row of those three tables has a row here, which `operations.numbers` writes in the same transaction.
+    Every row of those three tables has a row here, which `operations.dial_plan` writes with it.
     """
 
     __tablename__ = "number"
@@ -94,11 +90,11 @@ class Extension(Identified):
     is_primary: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
     """Grows with every change."""
-    number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, "number", _number_of("200"), required=True)
+    number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, NAMED, replace(NUMBER, example="200"), required=True)
     name: Mapped[str] = stored(
         TEXT,
         "Name of the person or the place",
-        "name",
+        NAMED,
         InRows("displayName", "Name", example="Joe Blogs"),
         required=True,
     )
@@ -106,7 +102,7 @@ class Extension(Identified):
     sip_user: Mapped[str | None] = stored(
         SIP_USER,
         "Name of a SIP user that registers with a password of its own at the customer's domain",
-        "sipUser",
+        NAMED,
         InRows(
             "user",
             "SIP user name, unique in the domain; it never changes",
@@ -133,26 +129,24 @@ class Extension(Identified):
         secret_of(MAX_PIN), "For hot desking; written, never read", both="pin", written_as="pin"
     )
     """argon2id"""
-    hotdesk_allowed: Mapped[bool] = stored(
-        FLAG, "Hot desk login with the pin is allowed", both="hotdeskAllowed"
-    )
-    uk_caller_id: Mapped[str | None] = stored(DIALLED, "Caller id for calls to UK numbers", both="ukCallerId")
-    us_caller_id: Mapped[str | None] = stored(DIALLED, "Caller id for calls to US numbers", both="usCallerId")
+    hotdesk_allowed: Mapped[bool] = stored(FLAG, "Hot desk login with the pin is allowed", both=NAMED)
+    uk_caller_id: Mapped[str | None] = stored(DIALLED, "Caller id for calls to UK numbers", both=NAMED)
+    us_caller_id: Mapped[str | None] = stored(DIALLED, "Caller id for calls to US numbers", both=NAMED)
     uk_phone_id: Mapped[int | None] = stored(
         whole_of(0, checks.MAX_NUMBER),
         "Phone id to provision, UK",
-        "ukPhoneId",
-        InRows("ukPhoneId", "Phone to provision, UK", example="", fixed=True),
+        NAMED,
+        InRows(NAMED, "Phone to provision, UK", example="", fixed=True),
     )
     us_phone_id: Mapped[int | None] = stored(
         whole_of(0, checks.MAX_NUMBER),
         "Phone id to provision, US",
-        "usPhoneId",
-        InRows("usPhoneId", "Phone to provision, US", example="", fixed=True),
+        NAMED,
+        InRows(NAMED, "Phone to provision, US", example="", fixed=True),
     )
-    mobile_number: Mapped[str | None] = stored(DIALLED, "Missed calls go here", both="mobileNumber")
-    mobile_follow: Mapped[bool] = stored(FLAG, "Follow to the mobile number", both="mobileFollow")
-    dashboard: Mapped[bool] = stored(FLAG, "Shown on the real-time dashboard", both="dashboard")
+    mobile_number: Mapped[str | None] = stored(DIALLED, "Missed calls go here", both=NAMED)
+    mobile_follow: Mapped[bool] = stored(FLAG, "Follow to the mobile number", both=NAMED)
+    dashboard: Mapped[bool] = stored(FLAG, "Shown on the real-time dashboard", both=NAMED)
 
 
 class SipGroup(Revised):
@@ -163,52 +157,49 @@ class SipGroup(Revised):
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     name: Mapped[str] = stored(
-        TEXT, "Name of the group", "name", InRows("groupName", example="sales"), required=True
+        TEXT, "Name of the group", NAMED, InRows("groupName", example="sales"), required=True
     )
     display_name: Mapped[str | None] = stored(
-        TEXT, SHOWN_NAME, "displayName", InRows("displayName", example="Sales Dept", required=True)
+        TEXT, SHOWN_NAME, NAMED, InRows(NAMED, example="Sales Dept", required=True)
     )
-    number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, "number", _number_of("600"), required=True)
-    ring_retry: Mapped[bool] = stored(FLAG, "Ring again if the call was not answered", both="ringRetry")
+    number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, NAMED, replace(NUMBER, example="600"), required=True)
+    ring_retry: Mapped[bool] = stored(FLAG, "Ring again if the call was not answered", both=NAMED)
     ring_exclusive: Mapped[bool] = stored(
-        FLAG,
-        "Do not ring members who are in a call",
-        "ringExclusive",
-        InRows("ringExclusive", "Calls queue for the group"),
+        FLAG, "Do not ring members who are in a call", NAMED, InRows(NAMED, "Calls queue for the group")
     )
-    caller_name_format: Mapped[str | None] = stored(
-        CALLER_NAME, SHOWN_CALLER, "callerNameFormat", _caller_name()
-    )
-    pickup: Mapped[bool] = stored(FLAG, "Members may pick up each other's calls", "pickup")
-    steal: Mapped[bool] = stored(FLAG, "Members may take over each other's calls", "steal")
-    spy: Mapped[bool] = stored(FLAG, "Members may listen to each other's calls", "spy")
-    set_presence: Mapped[bool] = stored(FLAG, "Members may set each other's presence", "setPresence")
+    caller_name_format: Mapped[str | None] = stored(CALLER_NAME, SHOWN_CALLER, NAMED, CALLER)
+    pickup: Mapped[bool] = stored(FLAG, "Members may pick up each other's calls", NAMED)
+    steal: Mapped[bool] = stored(FLAG, "Members may take over each other's calls", NAMED)
+    spy: Mapped[bool] = stored(FLAG, "Members may listen to each other's calls", NAMED)
+    set_presence: Mapped[bool] = stored(FLAG, "Members may set each other's presence", NAMED)
     queue_member: Mapped[bool] = stored(
-        FLAG, "Members may log each other in to queues and out of them", "queueMember"
+        FLAG, "Members may log each other in to queues and out of them", NAMED
     )
 
 
-class SipGroupMember(Table):
+class _GroupLink(Table):
+    """The link of an extension to a group."""
+
+    __abstract__ = True
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("sip_group.id", ondelete="CASCADE"), primary_key=True)
+    extension_id: Mapped[int] = mapped_column(
+        ForeignKey("extension.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class SipGroupMember(_GroupLink):
     """An extension of a group."""
 
     __tablename__ = "sip_group_member"
 
-    group_id: Mapped[int] = mapped_column(ForeignKey("sip_group.id", ondelete="CASCADE"), primary_key=True)
-    extension_id: Mapped[int] = mapped_column(
-        ForeignKey("extension.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
 
 
-class SipGroupController(Table):
+class SipGroupController(_GroupLink):
     """An extension that may pick up the calls of a group."""
 
     __tablename__ = "sip_group_controller"
-
-    group_id: Mapped[int] = mapped_column(ForeignKey("sip_group.id", ondelete="CASCADE"), primary_key=True)
-    extension_id: Mapped[int] = mapped_column(
-        ForeignKey("extension.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
 
 
 class Queue(Revised):
@@ -219,16 +210,14 @@ class Queue(Revised):
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     name: Mapped[str] = stored(
-        TEXT, "Name of the queue", "name", InRows("queueName", example="sales"), required=True
+        TEXT, "Name of the queue", NAMED, InRows("queueName", example="sales"), required=True
     )
     display_name: Mapped[str | None] = stored(
-        TEXT, SHOWN_NAME, "displayName", InRows("displayName", example="Sales Dept", required=True)
+        TEXT, SHOWN_NAME, NAMED, InRows(NAMED, example="Sales Dept", required=True)
     )
-    number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, "number", _number_of("700"), required=True)
-    caller_name_format: Mapped[str | None] = stored(
-        CALLER_NAME, SHOWN_CALLER, "callerNameFormat", _caller_name()
-    )
-    strategy: Mapped[str | None] = stored(text_of(32), "In which order members are called", "strategy")
+    number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, NAMED, replace(NUMBER, example="700"), required=True)
+    caller_name_format: Mapped[str | None] = stored(CALLER_NAME, SHOWN_CALLER, NAMED, CALLER)
+    strategy: Mapped[str | None] = stored(text_of(32), "In which order members are called", NAMED)
 
 
 class QueueMember(Revised):
@@ -255,9 +244,9 @@ class QueueMember(Revised):
     ring_strategy: Mapped[str] = stored(
         STRATEGY,
         "",
-        "ringStrategy",
+        NAMED,
         InRows(
-            "ringStrategy",
+            NAMED,
             f"How the users of the group ring: {' or '.join(RING_STRATEGIES)}",
             "How the users of the group ring",
             "all",
@@ -269,9 +258,9 @@ class QueueMember(Revised):
     ring_attempts: Mapped[int] = stored(
         whole_of(1, MAX_ATTEMPTS),
         "",
-        "ringAttempts",
+        NAMED,
         InRows(
-            "ringAttempts",
+            NAMED,
             "How often, when all are busy",
             example="3",
             required=True,
@@ -282,8 +271,8 @@ class QueueMember(Revised):
     ring_secs: Mapped[int] = stored(
         whole_of(1, MAX_RING_SECONDS),
         "",
-        "ringSecs",
-        InRows("ringSecs", "How long, until the next member rings", example="20", required=True),
+        NAMED,
+        InRows(NAMED, "How long, until the next member rings", example="20", required=True),
         default=20,
     )
     ring_order: Mapped[int] = stored(
@@ -291,15 +280,11 @@ class QueueMember(Revised):
         "",
         "priority",
         InRows(
-            "ringOrder",
-            "The lowest rings first",
-            example="0",
-            required=True,
-            kind=whole_of(0, MAX_ORDER).as_text,
+            NAMED, "The lowest rings first", example="0", required=True, kind=whole_of(0, MAX_ORDER).as_text
         ),
         default=1,
     )
-    permanent: Mapped[bool] = stored(FLAG, "", "permanent")
+    permanent: Mapped[bool] = stored(FLAG, "", NAMED)
 
 
 class TrustedNetwork(Revised):

@@ -8,25 +8,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import checks, clock
 from ..access import AccessLevel
-from ..properties import EMAIL, FLAG, TEXT, InRows, Kind, stored, word_of
+from ..properties import EMAIL, FLAG, NAMED, TEXT, InRows, stored, string_of, word_of
 from .base import NEVER_REUSED, OID_LENGTH, BigId, Identified, Revised, Table, UtcDateTime
 
 STATE: Final = word_of(("ACTIVE", "BLOCKED"))
 """Rows can also be DELETED, which no body says."""
 LEVEL: Final = word_of(tuple(level.name for level in AccessLevel))
-HOST_NAME: Final = Kind("string", TEXT.sql, checks.host_name, "{} must be a host name")
-LOGIN: Final = Kind("string", TEXT.sql, checks.login, "{} is not a valid e-mail address")
-PASSWORD: Final = Kind(
-    "string",
-    TEXT.sql,
-    checks.password,
-    f"{{}} must be a text of at most {checks.MAX_PASSWORD} characters, and not empty",
-)
-RESTRICTION: Final = Kind(
-    "string",
-    String(checks.MAX_RESTRICTION),
-    checks.restriction,
-    "{} must be a comma list of addresses and networks",
+HOST_NAME: Final = string_of(checks.SHORT_TEXT, checks.host_name, "{} must be a host name")
+LOGIN: Final = string_of(checks.SHORT_TEXT, checks.login, "{} is not a valid e-mail address")
+_PASSWORD: Final = f"{{}} must be a text of at most {checks.MAX_PASSWORD} characters, and not empty"
+PASSWORD: Final = string_of(checks.SHORT_TEXT, checks.password, _PASSWORD)
+RESTRICTION: Final = string_of(
+    checks.MAX_RESTRICTION, checks.restriction, "{} must be a comma list of addresses and networks"
 )
 
 
@@ -51,16 +44,16 @@ class Customer(Revised):
         NEVER_REUSED,
     )
 
-    name: Mapped[str] = stored(TEXT, "Name of the company", "name", required=True)
+    name: Mapped[str] = stored(TEXT, "Name of the company", NAMED, required=True)
     state: Mapped[str] = stored(
-        STATE, "BLOCKED: no phone registers, and no person logs in", "state", default="ACTIVE"
+        STATE, "BLOCKED: no phone registers, and no person logs in", NAMED, default="ACTIVE"
     )
     parent_customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"), index=True)
-    is_reseller: Mapped[bool] = stored(FLAG, "It may have customers of its own", "isReseller")
+    is_reseller: Mapped[bool] = stored(FLAG, "It may have customers of its own", NAMED)
     sip_domain: Mapped[str | None] = stored(
         HOST_NAME,
         "Where its phones register; unique; fixed as long as SIP users have passwords",
-        "sipDomain",
+        NAMED,
         InRows(
             "domain",
             "Host name, unique on the whole platform",
@@ -71,13 +64,10 @@ class Customer(Revised):
         ),
     )
     sip_display_name: Mapped[str | None] = stored(
-        TEXT,
-        "Name of the domain for people",
-        "sipDisplayName",
-        InRows("displayName", "Name", example="Company"),
+        TEXT, "Name of the domain for people", NAMED, InRows("displayName", "Name", example="Company")
     )
     call_recording: Mapped[bool] = stored(
-        FLAG, "Calls of the domain are recorded", "callRecording", InRows("rec", "Calls are recorded")
+        FLAG, "Calls of the domain are recorded", NAMED, InRows("rec", "Calls are recorded")
     )
     features: Mapped[list[str]] = mapped_column(JSON, default=list)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
@@ -92,14 +82,14 @@ class Employee(Revised):
     __table_args__ = (Index("uq_employee_login_email", "login_email", unique=True), NEVER_REUSED)
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
-    name: Mapped[str] = stored(TEXT, "Name of the person", "name", required=True)
+    name: Mapped[str] = stored(TEXT, "Name of the person", NAMED, required=True)
     access_level: Mapped[str] = stored(
         LEVEL,
         "What the person may do: each level may do what those before it may; at most one's own",
-        "accessLevel",
+        NAMED,
         default=AccessLevel.PERSONAL.name,
     )
-    state: Mapped[str] = stored(STATE, "BLOCKED: no login, and no token is good", "state", default="ACTIVE")
+    state: Mapped[str] = stored(STATE, "BLOCKED: no login, and no token is good", NAMED, default="ACTIVE")
     version: Mapped[int] = mapped_column(BigInteger, default=1)
     """Tokens contain it: a new password, level, state or login invalidates earlier tokens."""
     login_email: Mapped[str | None] = stored(
@@ -114,24 +104,20 @@ class Employee(Revised):
     )
     """argon2id"""
     ip_restriction: Mapped[str | None] = stored(
-        RESTRICTION,
-        "From where the person may call: 192.0.2.7,10.0.0.0/8; null: from anywhere",
-        "ipRestriction",
+        RESTRICTION, "From where the person may call: 192.0.2.7,10.0.0.0/8; null: from anywhere", NAMED
     )
     contact_email: Mapped[str | None] = stored(
         EMAIL,
         "Where mail for the person goes",
-        "contactEmail",
+        NAMED,
         InRows("email", "E-mail address", example="joe.blogs@company.com"),
     )
-    first_name: Mapped[str | None] = stored(
-        TEXT, "First name", "firstName", InRows("firstName", example="Joe")
-    )
-    last_name: Mapped[str | None] = stored(TEXT, "Last name", "lastName", InRows("lastName", example="Blogs"))
-    title: Mapped[str | None] = stored(TEXT, "What the person does", "title", InRows("jobName", "Job"))
-    department: Mapped[str | None] = stored(TEXT, "Department", "department", "departmentName")
-    company_name: Mapped[str | None] = stored(TEXT, "Company", both="companyName")
-    office_name: Mapped[str | None] = stored(TEXT, "Office", both="officeName")
+    first_name: Mapped[str | None] = stored(TEXT, "First name", NAMED, InRows(NAMED, example="Joe"))
+    last_name: Mapped[str | None] = stored(TEXT, "Last name", NAMED, InRows(NAMED, example="Blogs"))
+    title: Mapped[str | None] = stored(TEXT, "What the person does", NAMED, InRows("jobName", "Job"))
+    department: Mapped[str | None] = stored(TEXT, "Department", NAMED, "departmentName")
+    company_name: Mapped[str | None] = stored(TEXT, "Company", both=NAMED)
+    office_name: Mapped[str | None] = stored(TEXT, "Office", both=NAMED)
 
 
 class EmployeeToken(Identified):

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from registrar.model import IpMode
 
 from .. import checks
-from ..properties import FLAG, TEXT, InRows, Kind, stored, text_of, whole_of, word_of
+from ..properties import FLAG, NAMED, TEXT, InRows, Kind, stored, string_of, text_of, whole_of, word_of
 from .base import CREDENTIAL_LENGTH, NEVER_REUSED, Identified, Table, UtcDateTime
-from .limits import PANEL_COUNT, TONE, if_model, level
+from .models import PANEL_COUNT, TONE, if_model, level
 
 PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
 LINES: Final = "\r\n\t"
@@ -20,27 +20,16 @@ LINES: Final = "\r\n\t"
 
 CLUSTER: Final = replace(whole_of(1, 2), message="PBX cluster id not valid, only 1 or 2 is permitted")
 HEADSET_BUTTON: Final = word_of(("speaker", "headset", "speaker-headset", "headset-speaker"))
-PICTURE: Final = Kind(
-    "string",
-    String(checks.MAX_URL),
-    checks.url,
-    "{} must be a URL that begins with http: or https:",
-    {"maxLength": checks.MAX_URL},
-)
+_PICTURE: Final = "{} must be a URL that begins with http: or https:"
+PICTURE: Final = string_of(checks.MAX_URL, checks.url, _PICTURE, maxLength=checks.MAX_URL)
 DATE: Final = Kind("string", UtcDateTime(), checks.moment, "{} is not a valid date", {"format": "date-time"})
-BARE_MAC: Final = Kind(
-    "string",
-    String(12),
-    checks.bare_mac,
-    "MAC address is invalid",
-    {"pattern": "^[0-9A-Fa-f]{12}$", "example": "4EE8A34B56F3"},
+BARE_MAC: Final = string_of(
+    12, checks.bare_mac, "MAC address is invalid", pattern="^[0-9A-Fa-f]{12}$", example="4EE8A34B56F3"
 )
-MAC: Final = Kind("string", String(12), checks.mac, "{} must be a MAC address such as 10:20:30:1A:2B:3C")
+MAC: Final = string_of(12, checks.mac, "{} must be a MAC address such as 10:20:30:1A:2B:3C")
 MODE: Final = replace(word_of(tuple(IpMode.__members__), 8), message="Mode is invalid")
 POLICY: Final = word_of(("PHONE", "DOMAIN"), 8)
-COUNTRIES: Final = Kind(
-    "string", String(1_000), checks.countries, "Country codes must be a comma separated text"
-)
+COUNTRIES: Final = string_of(1_000, checks.countries, "Country codes must be a comma separated text")
 HANDSET_TEXT: Final = if_model(lambda model: model.multiple_handsets, TEXT)
 PANEL_TEXT: Final = if_model(lambda model: model.max_side_panels > 0, TEXT)
 SOFTKEY_FLAG: Final = if_model(lambda model: model.softkeys > 0, FLAG)
@@ -50,18 +39,12 @@ VOLUME: Final = level("ringer_volume", "Ringer volume is invalid", "Ringer volum
 def _address(
     path: str, message: str, about: str = "Needed without DHCP", check: checks.Check = checks.ip
 ) -> MappedColumn[str | None]:
-    return stored(Kind("string", String(45), check, message), about, path, dependent=True)
+    return stored(string_of(45, check, message), about, path, dependent=True)
 
 
 def _vlan(high: int, message: str) -> Kind:
-    limits = {"minimum": 0, "maximum": high}
-    return replace(
-        whole_of(0, high),
-        check=checks.integer(0, high, as_text=True),
-        message=message,
-        limits=limits,
-        default=0,
-    )
+    kind = whole_of(0, high)
+    return replace(kind, check=checks.integer(0, high, as_text=True), message=message, default=0)
 
 
 def _level(part: str, way: str) -> MappedColumn[int | None]:
@@ -122,45 +105,33 @@ class SipPhone(Identified):
     config_loaded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     config_saved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    pbx_cluster: Mapped[int] = stored(CLUSTER, "1 production, 2 development", "pbxCluster", default=1)
-    serial: Mapped[str | None] = stored(TEXT, "Serial number; some models need it", "serial")
+    pbx_cluster: Mapped[int] = stored(CLUSTER, "1 production, 2 development", NAMED, default=1)
+    serial: Mapped[str | None] = stored(TEXT, "Serial number; some models need it", NAMED)
     handset_address: Mapped[str | None] = stored(
-        HANDSET_TEXT,
-        "Id of the handset; needed where a model has several, and null where it has not",
-        "handsetAddress",
+        HANDSET_TEXT, "Id of the handset; needed where a model has several, and null where it has not", NAMED
     )
-    call_waiting: Mapped[bool | None] = stored(FLAG, "Call waiting", "callWaiting")
-    side_panel: Mapped[str | None] = stored(PANEL_TEXT, "Model of the side panels", "sidePanel")
-    side_panel_count: Mapped[int | None] = stored(
-        PANEL_COUNT, "How many side panels are attached", "sidePanelCount"
-    )
+    call_waiting: Mapped[bool | None] = stored(FLAG, "Call waiting", NAMED)
+    side_panel: Mapped[str | None] = stored(PANEL_TEXT, "Model of the side panels", NAMED)
+    side_panel_count: Mapped[int | None] = stored(PANEL_COUNT, "How many side panels are attached", NAMED)
     softkey_configuration_on_device: Mapped[bool | None] = stored(
-        SOFTKEY_FLAG, "true: keys per device, false: keys per user", "softkeyConfigurationOnDevice"
+        SOFTKEY_FLAG, "true: keys per device, false: keys per user", NAMED
     )
     softkey_blf_blind_transfer: Mapped[bool | None] = stored(
-        SOFTKEY_FLAG, "true: a BLF key transfers blindly, false: attended", "softkeyBlfBlindTransfer"
+        SOFTKEY_FLAG, "true: a BLF key transfers blindly, false: attended", NAMED
     )
-    headset_button: Mapped[str | None] = stored(
-        HEADSET_BUTTON, "What the headset button does", "headsetButton"
-    )
-    dhsg: Mapped[bool | None] = stored(FLAG, "A DHSG headset is in use", "dhsg")
-    display_brightness: Mapped[int | None] = stored(
-        whole_of(0, 15), "Brightness of the display", "displayBrightness"
-    )
-    display_brightness_idle: Mapped[int | None] = stored(
-        whole_of(0, 15), "Brightness when idle", "displayBrightnessIdle"
-    )
-    display_background: Mapped[str | None] = stored(PICTURE, "URL of a picture", "displayBackground")
+    headset_button: Mapped[str | None] = stored(HEADSET_BUTTON, "What the headset button does", NAMED)
+    dhsg: Mapped[bool | None] = stored(FLAG, "A DHSG headset is in use", NAMED)
+    display_brightness: Mapped[int | None] = stored(whole_of(0, 15), "Brightness of the display", NAMED)
+    display_brightness_idle: Mapped[int | None] = stored(whole_of(0, 15), "Brightness when idle", NAMED)
+    display_background: Mapped[str | None] = stored(PICTURE, "URL of a picture", NAMED)
     display_font_color: Mapped[str | None] = stored(
-        word_of(("LIGHT", "DARK"), 8), "Colour of the font", "displayFontColor"
+        word_of(("LIGHT", "DARK"), 8), "Colour of the font", NAMED
     )
-    instance_id: Mapped[str | None] = stored(TEXT, "WebRTC instance that the phone belongs to", "instanceId")
+    instance_id: Mapped[str | None] = stored(TEXT, "WebRTC instance that the phone belongs to", NAMED)
     custom_config: Mapped[str | None] = stored(
-        text_of(checks.CONFIG_TEXT, LINES), "Piece of configuration, put in as it is", "customConfig"
+        text_of(checks.CONFIG_TEXT, LINES), "Piece of configuration, put in as it is", NAMED
     )
-    notes: Mapped[str | None] = stored(
-        text_of(checks.LONG_TEXT, LINES), "Free text, with line breaks", "notes"
-    )
+    notes: Mapped[str | None] = stored(text_of(checks.LONG_TEXT, LINES), "Free text, with line breaks", NAMED)
 
     ringer_volume: Mapped[int | None] = stored(VOLUME, "Volume, inside the model's range", "ringer.volume")
     ringer_tone: Mapped[str | None] = stored(
@@ -241,7 +212,7 @@ class SipPhoneSidePanel(Table):
     phone_id: Mapped[int] = mapped_column(ForeignKey("sip_phone.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     serial: Mapped[str] = mapped_column(String(checks.SHORT_TEXT), unique=True)
-    payment_option: Mapped[str | None] = stored(word_of(PAYMENT_OPTIONS), "", "paymentOption")
-    order_id: Mapped[str | None] = stored(TEXT, "", "orderId")
-    date: Mapped[datetime | None] = stored(DATE, "", "date")
+    payment_option: Mapped[str | None] = stored(word_of(PAYMENT_OPTIONS), "", NAMED)
+    order_id: Mapped[str | None] = stored(TEXT, "", NAMED)
+    date: Mapped[datetime | None] = stored(DATE, "", NAMED)
     product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id"))

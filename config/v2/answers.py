@@ -1,18 +1,29 @@
-"""Responses of this dialect: rows as lines, as an array or as CSV; a created row; an empty response."""
+"""Responses of this dialect: rows as lines, as an array or as CSV; a created row; an empty response.
 
+A list is counted and read in one database snapshot, and sent while it is read.
+"""
+
+import asyncio
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from starlette.types import Receive, Scope, Send
 
+from ..deps import Parts
+from ..errors import unavailable
 from ..preconditions import Edition, tagged
-from .asking import Asked
-from .rows import MOMENT
+from .asking import Asked, read_list
+from .params import Params
+from .rows import MOMENT, Shape, stream_rows
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection)."""
@@ -22,7 +33,12 @@ MEDIA: Final = {
     "csv": "text/csv; charset=utf-8; header=present",
 }
 
+AT_ONCE: Final = 500
+"""Rows that are read and written at a time; a list that is not longer is not streamed."""
+
 Rows = Sequence[Sequence[object]]
+Scoped = Callable[[AsyncSession], Awaitable[Sequence[ColumnElement[bool]]]]
+"""Return the condition for the rows that the caller may see. Raise Refused (404) for an unknown path."""
 
 
 class Lines:
@@ -34,20 +50,20 @@ class Lines:
 
     def write(self, rows: Rows, *, is_last: bool) -> bytes:
         """Return the next rows, with the start of the list in the first piece and its end in the last."""
-        lines = list(_written(self._asked, rows))
+        asked, texts = self._asked, ([_text(value) for value in row] for row in rows)
+        if asked.format == "csv":
+            lines = [_csv(values) for values in texts]
+        else:
+            lines = [_line(dict(zip(asked.names, values, strict=True))) for values in texts]
         is_first, self._is_first = self._is_first, False
-        return self._joined(lines, is_first=is_first, is_last=is_last).encode()
-
-    def _joined(self, lines: list[str], *, is_first: bool, is_last: bool) -> str:
-        match self._asked.format:
-            case "csv":
-                head = [_csv(self._asked.names)] if is_first else []
-                return "".join(f"{line}\r\n" for line in (*head, *lines))
-            case "jsonarray":
-                text = ("[" if is_first else ",") + ",".join(lines)
-                return text + ("]\n" if is_last else "")
-        # A line break ends the list, also an empty one.
-        return "".join(f"{line}\n" for line in lines) or "\n"
+        if asked.format == "csv":
+            head = [_csv(asked.names)] if is_first else []
+            text = "".join(f"{line}\r\n" for line in (*head, *lines))
+        elif asked.format == "jsonarray":
+            text = ("[" if is_first else ",") + ",".join(lines) + ("]\n" if is_last else "")
+        else:  # a line break ends the list, also an empty one
+            text = "".join(f"{line}\n" for line in lines) or "\n"
+        return text.encode()
 
 
 def row_answer(request: Request, asked: Asked, row: Sequence[object], edition: Edition) -> Response:
@@ -63,21 +79,6 @@ def created(request: Request, **ids: str) -> Response:
     return Response(
         _line(ids) + "\n", status_code=201, headers={"Location": place}, media_type="application/json"
     )
-
-
-def nothing() -> Response:
-    """Return a 204 without a body."""
-    return Response(status_code=204)
-
-
-def _written(asked: Asked, rows: Rows) -> Iterator[str]:
-    """Yield each row as one line, without its line break."""
-    for row in rows:
-        values = [_text(value) for value in row]
-        if asked.format == "csv":
-            yield _csv(values)
-        else:
-            yield _line(dict(zip(asked.names, values, strict=True)))
 
 
 def _line(values: Mapping[str, str | None]) -> str:
@@ -99,3 +100,76 @@ def _text(value: object) -> str | None:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime(MOMENT)
     return str(value)
+
+
+# Lists
+
+
+async def list_answer(
+    request: Request, parts: Parts, params: Params, shape: Shape, scoped: Scoped
+) -> Response:
+    """Return the rows that were asked for, all without a `limit`; X-Total-Count is how many match.
+
+    Raise Refused: 400, 404, and 503 if too many long lists are being read.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(snapshot(parts.read_engine))
+        scope = await scoped(session)
+        asked = read_list(params, shape, request.headers.get("accept", ""))
+        counted = select(func.count()).select_from(shape.source).where(*scope, *asked.part.conditions)
+        total = await session.scalar(counted) or 0  # without offset and limit
+        pieces = _pieces(session, shape, asked, scope)
+        headers = {"X-Total-Count": str(total), "Vary": "Accept"}
+        first, is_all = await anext(pieces)
+        if is_all:
+            return Response(first, headers=headers, media_type=MEDIA[asked.format])
+        if parts.streams.locked():
+            raise unavailable()
+        await stack.enter_async_context(parts.streams)
+        content = _rest(first, pieces, stack.pop_all())
+        return Streamed(content, headers=headers, media_type=MEDIA[asked.format])
+    raise AssertionError("no context of a list swallows exceptions")
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Yield a session with one transaction, which sees the database as of its first statement."""
+    async with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":  # otherwise each statement would see its own snapshot
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with AsyncSession(connection, autoflush=False) as session, session.begin():
+            yield session
+
+
+class Streamed(StreamingResponse):
+    """A list that is sent piece by piece. A client that does not read it loses its connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if hasattr(self.body_iterator, "aclose"):  # returns the connection to its pool, sent or not
+                await self.body_iterator.aclose()
+
+
+async def _rest(
+    first: bytes, pieces: AsyncIterator[tuple[bytes, bool]], stack: AsyncExitStack
+) -> AsyncIterator[bytes]:
+    async with stack:
+        yield first
+        async for piece, _ in pieces:
+            yield piece
+
+
+async def _pieces(
+    session: AsyncSession, shape: Shape, asked: Asked, scope: Sequence[ColumnElement[bool]]
+) -> AsyncIterator[tuple[bytes, bool]]:
+    """Yield the text of the list in pieces, at least one, and whether each piece is the last."""
+    lines = Lines(asked)
+    waiting: Sequence[Sequence[Any]] | None = None
+    async for rows in stream_rows(session, shape, asked.part, AT_ONCE, *scope):
+        if waiting is not None:
+            yield lines.write(waiting, is_last=False), False
+        waiting = rows
+        await asyncio.sleep(0)
+    yield lines.write(waiting or (), is_last=True), True

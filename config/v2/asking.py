@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, UnaryExpression
+from sqlalchemy import ColumnElement, UnaryExpression, asc, desc
 
 from ..checks import is_clean
 from ..errors import bad_request
 from .params import Params
-from .rows import Column, Part, Shape, condition, order
+from .rows import Column, Part, Shape, condition
 
 MAX_ROWS: Final = 10_000
 """Limit of `limit`; without `limit`, the whole list is sent."""
@@ -79,19 +79,14 @@ def _shown(params: Params, shape: Shape) -> tuple[tuple[str, ...], list[Column],
     names, columns = [], []
     for text in display:
         field, _, alias = text.partition("-")
-        names.append(_alias(alias) or field)
+        if len(alias) > MAX_ALIAS or not is_clean(alias):
+            limits = f"at most {MAX_ALIAS} characters, none of them a control character"
+            raise bad_request(f"An alias in display[] has {limits}")
+        names.append(alias or field)
         columns.append(shape.column(field))
     if len(set(names)) < len(names):
         raise bad_request("display[] has one name twice")
     return tuple(names), columns, format
-
-
-def _alias(alias: str) -> str:
-    if len(alias) > MAX_ALIAS or not is_clean(alias):
-        raise bad_request(
-            f"An alias in display[] has at most {MAX_ALIAS} characters, none of them a control character"
-        )
-    return alias
 
 
 def _condition(text: str, shape: Shape) -> ColumnElement[bool]:
@@ -108,7 +103,8 @@ def _order(text: str, shape: Shape) -> UnaryExpression[Any]:
     field, _, direction = text.partition("-")
     if direction not in DIRECTIONS:
         raise bad_request(f"A field to sort by is field-asc or field-desc, not {text[:64]!r}")
-    return order(shape.column(field), direction)
+    ordered = shape.column(field).ordered  # rows without a value are the least
+    return asc(ordered).nulls_first() if direction == "asc" else desc(ordered).nulls_last()
 
 
 def _few(params: Params, name: str) -> tuple[str, ...]:

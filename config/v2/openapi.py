@@ -1,13 +1,14 @@
 """API documentation of this dialect, built from the tables of columns and fields."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from ..media import JSON, MULTIPART, URLENCODED
 from ..properties import Field
+from ..request import JSON, MULTIPART, URLENCODED
 from .answers import MEDIA
 from .asking import FORMATS, MAX_OFFSET, MAX_ROWS
-from .rows import COMPARISONS, LIKES, Column, Shape
+from .rows import COMPARISONS, LIKES, Shape
 
 Schema = dict[str, object]
 
@@ -51,14 +52,19 @@ DONE: Final = {"204": {"description": "Done"}}
 
 def rows(shape: Shape) -> Schema:
     """Return the documentation of a list: one JSON object per line, or as `format` says."""
-    row = _row(shape)
+    row, example = _row(shape), _example(shape)
+    line = json.dumps(example, separators=(",", ":")) + "\n"
     content = {
-        MEDIA["json"]: {"schema": {"type": "string"}, "example": _line(shape)},
-        MEDIA["jsonarray"]: {"schema": {"type": "array", "items": row}, "example": [_example(shape)]},
+        MEDIA["json"]: {"schema": {"type": "string"}, "example": line},
+        MEDIA["jsonarray"]: {"schema": {"type": "array", "items": row}, "example": [example]},
         "text/csv": _csv(shape),
     }
+    filters = (
+        f"field-operand-value-..., field-null or field-notnull; all must hold. Operands: "
+        f"{', '.join((*COMPARISONS, *LIKES))}. Fields: {', '.join(shape.names)}"
+    )
     parameters = [
-        _array("filter[]", _filters(shape), f"{shape.names[0]}-gte-value-1"),
+        _array("filter[]", filters, f"{shape.names[0]}-gte-value-1"),
         _array("sort[]", "field-asc or field-desc, applied in turn", f"{shape.names[0]}-desc"),
         _query("limit", "integer", "How many rows; by default all", minimum=0, maximum=MAX_ROWS),
         _query("offset", "integer", "How many rows to pass over", default=0, minimum=0, maximum=MAX_OFFSET),
@@ -74,10 +80,7 @@ def row(shape: Shape) -> Schema:
     """Return the documentation of a single row; `format=jsonarray` makes it an array of one."""
     row = _row(shape)
     schema = {"anyOf": [row, {"type": "array", "items": row, "minItems": 1, "maxItems": 1}]}
-    content = {
-        MEDIA["jsonarray"]: {"schema": schema, "example": _example(shape)},
-        "text/csv": _csv(shape),
-    }
+    content = {MEDIA["jsonarray"]: {"schema": schema, "example": _example(shape)}, "text/csv": _csv(shape)}
     answer = {
         "200": {"description": f"{shape.title} row", "content": content},
         "304": {"description": "If-None-Match names its ETag: not modified"},
@@ -140,34 +143,21 @@ def places(path: str) -> list[Schema]:
 
 
 def _row(shape: Shape) -> Schema:
-    properties = {column.name: _column(column) for column in shape.columns}
+    units = {"flag": " (1 or 0)", "moment": " (UTC)"}
+    properties = {
+        column.name: {"type": ["string", "null"], "description": column.about + units.get(column.kind, "")}
+        for column in shape.columns
+    }
     return {"title": f"{shape.title} row", "type": "object", "properties": properties}
-
-
-def _column(column: Column) -> Schema:
-    about = {"flag": " (1 or 0)", "moment": " (UTC)"}.get(column.kind, "")
-    return {"type": ["string", "null"], "description": column.about + about}
 
 
 def _example(shape: Shape) -> Schema:
     return {column.name: column.example or None for column in shape.columns}
 
 
-def _line(shape: Shape) -> str:
-    pairs = (f'"{name}":' + (f'"{value}"' if value else "null") for name, value in _example(shape).items())
-    return "{" + ",".join(pairs) + "}\n"
-
-
 def _csv(shape: Shape) -> Schema:
     name, value = next(iter(_example(shape).items()))
     return {"schema": {"type": "string"}, "example": f"{name}\r\n{value}\r\n"}
-
-
-def _filters(shape: Shape) -> str:
-    return (
-        f"field-operand-value-..., field-null or field-notnull; all must hold. Operands: "
-        f"{', '.join((*COMPARISONS, *LIKES))}. Fields: {', '.join(shape.names)}"
-    )
 
 
 def _shown(shape: Shape) -> list[Schema]:
@@ -178,14 +168,15 @@ def _shown(shape: Shape) -> list[Schema]:
 
 
 def _properties(fields: Iterable[Field]) -> dict[str, Schema]:
-    return {field.path: _property(field) for field in fields}
-
-
-def _property(field: Field) -> Schema:
-    about: Schema = {"description": field.about}
-    if isinstance(field.default, bool):
-        return {"type": "integer", "enum": [0, 1], "default": int(field.default)} | about
-    return {"type": field.kind.type} | about
+    return {
+        field.path: (
+            {"type": "integer", "enum": [0, 1], "default": int(field.default)}
+            if isinstance(field.default, bool)
+            else {"type": field.kind.type}
+        )
+        | {"description": field.about}
+        for field in fields
+    }
 
 
 def _body(

@@ -1,8 +1,8 @@
 """The parameters of a request, from query string, form or JSON object; the body takes precedence."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -11,12 +11,13 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 
 from ..deps import CallerDep, parse_object
-from ..errors import Refused, bad_request, unsupported
-from ..media import JSON, MULTIPART, URLENCODED, is_json, media_type
-from ..operations.document import Document
+from ..errors import bad_request, unsupported
+from ..operations.draft import Document
+from ..request import JSON, MULTIPART, URLENCODED, is_json, media_type
 
 MAX_KEYS: Final = 512
 """Limit for the query string and for the body; the longest known parameter list has 20, without arrays."""
+TOO_MANY: Final = f"There are more than {MAX_KEYS} parameters"
 MAX_INDEX_DIGITS: Final = 9
 NAME: Final = re.compile(rf"([^\[\]]+)(?:\[([0-9]{{0,{MAX_INDEX_DIGITS}}})\])?")
 """`name`, `name[]` or `name[7]`"""
@@ -79,7 +80,7 @@ def _decoded(text: bytes, what: str) -> Pairs:
         raise bad_request(f"The {what} is not in UTF-8") from None
     except ValueError:
         if text.count(b"&") >= MAX_KEYS:
-            raise _too_many() from None
+            raise bad_request(TOO_MANY) from None
         raise bad_request(
             f"The {what} has a percent sign that is not followed by two hexadecimal digits"
         ) from None
@@ -113,38 +114,25 @@ _NOTHING: Final = object()
 """A marker for the start of an array, which may be empty."""
 
 
-@dataclass(slots=True)
-class _Array:
-    """The values of one parameter by their index; a single value has the index 0."""
-
-    places: dict[int, Value] = field(default_factory=dict)
-    end: int = 0
-    """The highest index plus 1."""
-
-    def put(self, place: int | None, value: Value) -> None:
-        place = self.end if place is None else place
-        self.places[place] = value
-        self.end = max(self.end, place + 1)
-
-    def values(self) -> tuple[Value, ...]:
-        return tuple(self.places[place] for place in sorted(self.places))
-
-
 def _gathered(pairs: Pairs) -> dict[str, tuple[Value, ...]]:
     """Return values by name; an array value without an index follows the highest index before it."""
-    found: dict[str, _Array] = {}
+    found: dict[str, dict[int, Value]] = {}
+    ends: dict[str, int] = defaultdict(int)
     for spelled, value in pairs:
         match = NAME.fullmatch(spelled)
         if match is None:
             if not spelled:
                 continue
             raise bad_request(f"A parameter has a name that cannot be read: {spelled[:64]!r}")
-        if match[1] not in found and len(found) >= MAX_KEYS:
-            raise _too_many()
-        array = found.setdefault(match[1], _Array())
+        name, index = match[1], match[2]
+        if name not in found and len(found) >= MAX_KEYS:
+            raise bad_request(TOO_MANY)
+        array = found.setdefault(name, {})
         if value is not _NOTHING:
-            array.put(int(match[2]) if match[2] else None, _text(match[1], value))
-    return {name: array.values() for name, array in found.items()}
+            place = int(index) if index else ends[name]
+            array[place] = _text(name, value)
+            ends[name] = max(ends[name], place + 1)
+    return {name: tuple(array[place] for place in sorted(array)) for name, array in found.items()}
 
 
 def _text(name: str, value: object) -> Value:
@@ -158,7 +146,3 @@ def _text(name: str, value: object) -> Value:
     if value is None:
         return None
     raise bad_request(f"{name[:64]!r} must be a text, a number or an array of them")
-
-
-def _too_many() -> Refused:
-    return bad_request(f"There are more than {MAX_KEYS} parameters")

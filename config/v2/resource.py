@@ -1,49 +1,61 @@
 """The routes that every kind of row has: list, show, create, update, delete; and single changes of a row.
 
 The numbers in a path are not parameters of the routes: `Path` has them all, and `openapi.places` documents
-them.
+them. A number that is unknown, not visible, of an inactive customer, or not a number gets a 404.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from inspect import getdoc
+from typing import Any, Final, Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from registrar.model import Change
 
 from ..auth import Caller
-from ..checks import Value
 from ..database import reading
 from ..deps import ActorDep, CallerDep, PartsDep
+from ..errors import not_found, refused
 from ..operations import audit
-from ..operations.draft import Draft, read_fields
+from ..operations.customers import ACTIVE, visible
+from ..operations.draft import Draft
 from ..preconditions import Target
 from ..properties import Field
-from ..tables import Customer, Identified
+from ..tables import Customer, Extension, Identified, Queue, SipGroup, SipPhone, TrustedNetwork
 from . import openapi
-from .answers import created, nothing, row_answer
+from .answers import created, list_answer, row_answer
 from .asking import read_one
-from .lists import list_answer
 from .params import Params, ParamsDep
-from .places import Below, find_below, find_domain, number
 from .rows import Shape, read_row
+
+MAX_DIGITS: Final = 18
+"""Every number of so many digits fits into the database's integers."""
+MAX_SHOWN: Final = 32
+"""Limit of characters of a number that a response repeats; a real one has fewer."""
+MAX_MISSING: Final = 20
+"""Limit of missing rows that are named."""
 
 Path = Mapping[str, str]
 """The numbers in the path of a request, by name."""
+Columns = dict[str, object]
 Row = TypeVar("Row", bound=Identified)
+Below = TypeVar("Below", Extension, SipGroup, Queue, SipPhone, TrustedNetwork)
+"""A row that belongs to a customer."""
 Scope = Callable[[AsyncSession, Caller, Path], Awaitable[Sequence[ColumnElement[bool]]]]
 """Return the conditions for the rows of a list. Raise Refused (404) for an unknown path."""
-NO_CHANGE: Final = Change()
+Find = Callable[[AsyncSession, Caller, Path, bool], Awaitable[tuple[Customer, Row]]]
+"""Return the row of a path and its customer; the flag locks it. Raise Refused (404)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """The result of a change: what to publish to the SIP side, and the ids that a 201 shows."""
 
-    change: Change = NO_CHANGE
+    change: Change
     ids: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,20 +66,104 @@ class Work(audit.Work):
     path: Path
     params: Params
 
-    async def domain(self, *, lock: bool = False) -> Customer:
-        """Return the customer of the path. Raise Refused (404)."""
-        return await find_domain(self.session, self.caller, self.path["domain"], lock=lock)
+    async def find(self, find: Find[Row], *, lock: bool = True) -> tuple[Customer, Row]:
+        """Return a row of the path and its customer. Raise Refused (404)."""
+        return await find(self.session, self.caller, self.path, lock)
 
-    def columns(self, fields: Sequence[Field], stored: object = None) -> dict[str, Value]:
+    async def named(
+        self,
+        table: type[Below],
+        customer: Customer,
+        name: str,
+        ids: tuple[str, ...] | None = None,
+        *,
+        lock: bool = False,
+    ) -> list[Below]:
+        """Return the rows of this customer whose numbers the parameter names, each once.
+
+        Raise Refused: 400 if no row is named, 404 if one of them does not exist (D31).
+        """
+        ids = self.params.many(name) if ids is None else ids
+        if not ids:
+            raise refused(name, f"{name} is missing", "required", 400)
+        wanted = {number(id) for id in ids}
+        statement = (
+            select(table).where(table.id.in_(wanted), table.customer_id == customer.id).order_by(table.id)
+        )
+        found = list(await self.session.scalars(statement.with_for_update() if lock else statement))
+        there = {row.id for row in found}
+        missing = [id[:MAX_SHOWN] for id in dict.fromkeys(ids) if number(id) not in there]
+        if missing:
+            more = ", ..." if len(missing) > MAX_MISSING else ""
+            listed = ", ".join(missing[:MAX_MISSING]) + more
+            raise refused(name, f"{name} {listed}", "exists", 404)
+        return found
+
+    def columns(self, fields: Sequence[Field], stored: object = None) -> Columns:
         """Return the checked values by column; `stored` is the row to change. Raise Refused (400)."""
         draft = Draft(self.params.document, stored)
-        read_fields(draft, fields)
+        draft.read_fields(fields)
         draft.refuse_problems()
         return draft.values
 
 
-Find = Callable[[AsyncSession, Caller, Path, bool], Awaitable[tuple[Customer, Row]]]
-"""Return the row of a path and its customer; the flag locks it. Raise Refused (404)."""
+# Look-up of numbers
+
+
+def number(text: str) -> int:
+    """Return the number in a path or a body, or -1, which no row has, if it is not a number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1
+
+
+async def find_row(
+    session: AsyncSession, table: type[Row], path: Path, name: str, *where: ColumnElement[bool], lock: bool
+) -> Row:
+    """Return the row whose number has this name in the path; `lock` locks it against other writers."""
+    statement = select(table).where(table.id == number(path[name]), *where)
+    found: Row | None = await session.scalar(statement.with_for_update() if lock else statement)
+    if found is None:
+        raise not_found(name)
+    return found
+
+
+async def find_domain(
+    session: AsyncSession, caller: Caller, path: Path, lock: bool
+) -> tuple[Customer, Customer]:
+    """Return the customer of the SIP domain in the path, twice: as the row, and as its customer."""
+    where = Customer.sip_domain.is_not(None), Customer.state == ACTIVE, visible(caller)
+    customer = await find_row(session, Customer, path, "domain", *where, lock=lock)
+    return customer, customer
+
+
+def owned(table: type[Below], name: str, *, lock_domain: bool = False) -> Find[Below]:
+    """Return the search for a row that belongs to the customer of the path."""
+
+    async def find(session: AsyncSession, caller: Caller, path: Path, lock: bool) -> tuple[Customer, Below]:
+        customer, _ = await find_domain(session, caller, path, lock and lock_domain)
+        own = table.customer_id == customer.id
+        return customer, await find_row(session, table, path, name, own, lock=lock)
+
+    return find
+
+
+def below(find: Find[Any], column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None]) -> Scope:
+    """Return the scope of the rows whose `column` is the number of the row that `find` finds."""
+
+    async def scope(session: AsyncSession, caller: Caller, path: Path) -> Sequence[ColumnElement[bool]]:
+        return [column == (await find(session, caller, path, False))[1].id]
+
+    return scope
+
+
+def target(shape: Shape, name: str) -> Callable[[Path], Target]:
+    """Return the search for the versions of the row whose number has this name in the path."""
+    return lambda path: Target(shape.edition, shape.source, shape.key == number(path[name]))
+
+
+# Routes
+
+
+Changing = TypeVar("Changing", bound=Callable[[Work], Awaitable[Done]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,50 +178,37 @@ class Rows(Generic[Row]):
     """`a group`: in summaries, unless `summaries` has another"""
     many: str
     about: Mapping[str, str]
-    """List, Show, Create, Change, Delete -> description of the route."""
+    """List, Show, Create, Change, Delete -> description of the route, unless `describe` has another."""
     shape: Shape
     scope: Scope
     find: Find[Row]
-    create: Callable[[Work], Awaitable[Done]]
     delete: Callable[[Work, Customer, Row], Awaitable[Change]]
-    update: Callable[[Work, Customer, Row], Awaitable[Change]] | None = None
+    create: Callable[[Work, Customer, Columns], Awaitable[tuple[Row, Change]]] | None = None
+    """None: the router gets another route for it."""
+    update: Callable[[Work, Customer, Row, Columns], Awaitable[Change]] | None = None
     """None: such a row cannot be changed."""
-    new: Sequence[Field] = ()
-    """The fields of a create."""
     fields: Sequence[Field] = ()
     """The fields of an update."""
+    new: Sequence[Field] = ()
+    """The fields of a create, by default those of an update."""
+    more: Sequence[Field] = ()
+    """Further fields of an update, which `update` reads itself."""
     example: Mapping[str, object] = field(default_factory=dict)
     change: Mapping[str, object] = field(default_factory=dict)
     """The example of an update."""
-    ids: Sequence[str] = ()
-    """The ids of a created row in the answer; by default the first column."""
     summaries: Mapping[str, str] = field(default_factory=dict)
-    created_target: Callable[[Path], Target] | None = None
-    """The row whose ETag If-Match names in a create, if that is one."""
+    lock_domain: bool = False
+    """True if a create locks the customer against other writers."""
 
     def summary(self, verb: str) -> str:
         """Return the summary of a route."""
         noun = self.many if verb == "List" else self.one
         return self.summaries.get(verb, f"{verb} {noun}")
 
-
-def owned(table: type[Below], id: str, *, lock_domain: bool = False) -> Find[Below]:
-    """Return the search for a row that belongs to the customer of the path."""
-
-    async def find(session: AsyncSession, caller: Caller, path: Path, lock: bool) -> tuple[Customer, Below]:
-        customer = await find_domain(session, caller, path["domain"], lock=lock and lock_domain)
-        return customer, await find_below(session, table, customer, path[id], lock=lock)
-
-    return find
-
-
-def of_domain(table: type[Below]) -> Scope:
-    """Return the scope of all rows that belong to the customer of the path."""
-
-    async def scope(session: AsyncSession, caller: Caller, path: Path) -> Sequence[ColumnElement[bool]]:
-        return [table.customer_id == (await find_domain(session, caller, path["domain"])).id]
-
-    return scope
+    def describe(self, verb: str) -> str:
+        """Return the description of a route."""
+        usual = {"Show": f"Return one {self.one[2:]}.", "Change": "Change the properties that are sent."}
+        return self.about.get(verb) or usual[verb]
 
 
 def add_list(routes: APIRouter, shape: Shape, scope: Scope, summary: str, about: str) -> None:
@@ -141,69 +224,78 @@ def add_list(routes: APIRouter, shape: Shape, scope: Scope, summary: str, about:
         return await list_answer(request, parts, params, shape, scoped)
 
 
-def add_change(
+def changes(
     routes: APIRouter,
     method: str,
-    path: str,
     summary: str,
-    about: str,
     documented: openapi.Schema,
-    work: Callable[[Work], Awaitable[Done]],
     target: Callable[[Path], Target] | None = None,
-) -> None:
-    """Add the route of a change, which answers 201 if it has ids, else 204.
+    path: str = "",
+    about: str = "",
+) -> Callable[[Changing], Changing]:
+    """Return a decorator that adds the route of a change, which answers 201 if it has ids, else 204.
 
-    `target` is the row whose ETag If-Match names; a row that is being created has none yet.
+    `target` is the row whose ETag If-Match names; a row that is being created has none yet. By default, the
+    docstring of the function describes the route.
     """
 
-    @routes.api_route(
-        path,
-        methods=[method],
-        summary=summary,
-        description=about,
-        openapi_extra=_with_places(routes.prefix + path, documented),
-    )
-    async def change_route(request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
-        at = request.path_params
+    def decorate(work: Changing) -> Changing:
+        @routes.api_route(
+            path,
+            methods=[method],
+            summary=summary,
+            description=about or getdoc(work),
+            openapi_extra=_with_places(routes.prefix + path, documented),
+        )
+        async def change_route(
+            request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep
+        ) -> Response:
+            at = request.path_params
 
-        async def carried_out(plain: audit.Work) -> Done:
-            shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved
-            return await work(Work(*shared, at, params))
+            async def carried_out(plain: audit.Work) -> Done:
+                shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved
+                return await work(Work(*shared, at, params))
 
-        done = await parts.change(actor, target(at) if target else None, carried_out)
-        await parts.changes.publish(done.change)
-        return created(request, **done.ids) if done.ids else nothing()
+            done = await parts.change(actor, target(at) if target else None, carried_out)
+            await parts.changes.publish(done.change)
+            return created(request, **done.ids) if done.ids else Response(status_code=204)
+
+        return work
+
+    return decorate
 
 
 def routes_of(rows: Rows[Row]) -> APIRouter:
     """Return the router of a kind of row."""
     routes = APIRouter(prefix=rows.path, tags=[rows.tag])
     one = f"/{{{rows.id}}}"
-    shape, update = rows.shape, rows.update
+    shape, create, update, new = rows.shape, rows.create, rows.update, rows.new or rows.fields
 
-    def target(path: Path) -> Target:
-        return shape.at(number(path[rows.id]))
+    def adds(verb: str, method: str, path: str, docs: openapi.Schema) -> Callable[[Changing], Changing]:
+        this = target(shape, rows.id) if path else None
+        return changes(routes, method, rows.summary(verb), docs, this, path, rows.describe(verb))
 
-    async def found(work: Work) -> tuple[Customer, Row]:
-        return await rows.find(work.session, work.caller, work.path, True)
-
-    async def change(work: Work) -> Done:
-        return Done() if update is None else Done(await update(work, *await found(work)))
-
-    async def delete(work: Work) -> Done:
-        return Done(await rows.delete(work, *await found(work)))
-
-    add_list(routes, shape, rows.scope, rows.summary("List"), rows.about["List"])
+    add_list(routes, shape, rows.scope, rows.summary("List"), rows.describe("List"))
     _add_show(routes, rows, one)
-    ids = rows.ids or shape.names[:1]
-    docs = openapi.create(rows.new, rows.example, *ids)
-    summary, about = rows.summary("Create"), rows.about["Create"]
-    add_change(routes, "POST", "", summary, about, docs, rows.create, rows.created_target)
+    if create is not None:
+
+        @adds("Create", "POST", "", openapi.create(new, rows.example, shape.names[0]))
+        async def created(work: Work) -> Done:
+            customer, _ = await work.find(find_domain, lock=rows.lock_domain)
+            row, change = await create(work, customer, work.columns(new))
+            return Done(change, {shape.names[0]: str(row.id)})
+
     if update is not None:
-        docs = openapi.update(rows.fields, rows.change or rows.example)
-        add_change(routes, "POST", one, rows.summary("Change"), rows.about["Change"], docs, change, target)
-    summary, about = rows.summary("Delete"), rows.about["Delete"]
-    add_change(routes, "DELETE", one, summary, about, openapi.delete(), delete, target)
+
+        @adds("Change", "POST", one, openapi.update((*rows.more, *rows.fields), rows.change or rows.example))
+        async def changed(work: Work) -> Done:
+            customer, row = await work.find(rows.find)
+            return Done(await update(work, customer, row, work.columns(rows.fields, row)))
+
+    @adds("Delete", "DELETE", one, openapi.delete())
+    async def deleted(work: Work) -> Done:
+        return Done(await rows.delete(work, *await work.find(rows.find)))
+
     return routes
 
 
@@ -213,7 +305,7 @@ def _add_show(routes: APIRouter, rows: Rows[Row], one: str) -> None:
     @routes.get(
         one,
         summary=rows.summary("Show"),
-        description=rows.about["Show"],
+        description=rows.describe("Show"),
         openapi_extra=_with_places(routes.prefix + one, openapi.row(shape)),
     )
     async def show_route(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
@@ -225,7 +317,6 @@ def _add_show(routes: APIRouter, rows: Rows[Row], one: str) -> None:
 
 
 def _with_places(path: str, documented: openapi.Schema) -> openapi.Schema:
-    parameters = documented.get("parameters", [])
-    rows = parameters if isinstance(parameters, list) else []
-    places = [*openapi.places(path), *rows]
+    rows = documented.get("parameters", [])
+    places = [*openapi.places(path), *(rows if isinstance(rows, list) else [])]
     return documented | ({"parameters": places} if places else {})

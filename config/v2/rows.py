@@ -16,11 +16,9 @@ from sqlalchemy import (
     Select,
     String,
     UnaryExpression,
-    asc,
     bindparam,
     case,
     cast,
-    desc,
     func,
     or_,
     select,
@@ -34,8 +32,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from ..checks import FLAGS, is_clean
 from ..errors import Refused, bad_request, not_found
-from ..preconditions import Edition, Target
-from ..properties import Property, properties_of
+from ..preconditions import Edition
+from ..properties import properties_of
 from ..tables import Identified, UtcDateTime
 
 Kind = Literal["integer", "flag", "text", "moment", "mac"]
@@ -46,41 +44,37 @@ MOMENT: Final = "%Y-%m-%d %H:%M:%S"
 MAC: Final = re.compile(r"([0-9A-Fa-f]{2})[:-]?" * 5 + r"([0-9A-Fa-f]{2})")
 
 
-class TextOfMoment(FunctionElement[str]):
+class _PerDialect(FunctionElement[str]):
+    """An SQL text that each database spells in its own way; `{}` stands for the argument."""
+
+    inherit_cache = True
+    type = String()
+    sqlite: str
+    postgresql: str
+
+
+class TextOfMoment(_PerDialect):
     """An SQL expression for a date and time as this dialect writes it."""
 
     name = "text_of_moment"
     inherit_cache = True
-    type = String()
+    sqlite = f"strftime('{MOMENT}', {{}})"
+    postgresql = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
 
 
-@compiles(TextOfMoment, "sqlite")
-def _sqlite_moment(element: TextOfMoment, compiler: SQLCompiler, **options: Any) -> str:
-    return f"strftime('{MOMENT}', {compiler.process(element.clauses, **options)})"
-
-
-@compiles(TextOfMoment, "postgresql")
-def _postgresql_moment(element: TextOfMoment, compiler: SQLCompiler, **options: Any) -> str:
-    moment = compiler.process(element.clauses, **options)
-    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
-
-
-class ByCodePoint(FunctionElement[str]):
+class ByCodePoint(_PerDialect):
     """An SQL text that is compared and sorted by code points, independent of the database's locale."""
 
     name = "by_code_point"
     inherit_cache = True
-    type = String()
+    sqlite = "{}"
+    postgresql = '({} COLLATE "C")'
 
 
-@compiles(ByCodePoint, "sqlite")
-def _sqlite_text(element: ByCodePoint, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
-
-
-@compiles(ByCodePoint, "postgresql")
-def _postgresql_text(element: ByCodePoint, compiler: SQLCompiler, **options: Any) -> str:
-    return f'({compiler.process(element.clauses, **options)} COLLATE "C")'
+@compiles(_PerDialect)
+def _compiled(element: _PerDialect, compiler: SQLCompiler, **options: Any) -> str:
+    template: str = getattr(element, compiler.dialect.name)
+    return template.format(compiler.process(element.clauses, **options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +123,19 @@ def mac(name: str, source: Source, about: str) -> Column:
 
 def columns_of(table: type[DeclarativeBase]) -> Sequence[Column]:
     """Return a column for each property of a table that rows show."""
-    shown = (line for line in properties_of(table) if line.row is not None and line.written_as is None)
-    return [_column_of(line, getattr(table, line.column)) for line in shown]
-
-
-def _column_of(line: Property, source: Source) -> Column:
-    if line.row is None:
-        raise TypeError(f"{line.column} is not in the row dialect")
-    name, about, example = line.row.name, line.row.shown or line.row.about or line.about, line.row.example
-    if isinstance(line.kind.sql, Boolean):
-        return flag(name, source, about)
-    if isinstance(line.kind.sql, Integer):
-        return whole(name, source, about, "1" if example is None else example)
-    return text(name, source, about, example or "")
+    columns: list[Column] = []
+    for line in properties_of(table):
+        row, source = line.row, getattr(table, line.column)
+        if row is None or line.secret:
+            continue
+        about = row.shown or row.about or line.about
+        if isinstance(line.kind.sql, Boolean):
+            columns.append(flag(row.name, source, about))
+        elif isinstance(line.kind.sql, Integer):
+            columns.append(whole(row.name, source, about, "1" if row.example is None else row.example))
+        else:
+            columns.append(text(row.name, source, about, row.example or ""))
+    return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +149,6 @@ class Shape:
     """The number of a row, which orders rows that sort equal."""
     edition: Sequence[InstrumentedAttribute[int]] = ()
     """The version columns that a single row's ETag is made of; empty if the row is never shown alone."""
-
-    def at(self, number: int) -> Target:
-        """Return the place of the versions of the row with this number."""
-        return Target(self.edition, self.source, self.key == number)
 
     def column(self, name: str) -> Column:
         """Return the column with this name. Raise Refused (400) if it does not exist."""
@@ -213,27 +203,18 @@ class Part:
     limit: int | None = None
 
 
-def _statement(shape: Shape, part: Part, *scope: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    statement = _selected(shape, part, *scope).order_by(*part.order, shape.key)
-    return statement.offset(part.offset or None).limit(part.limit)
-
-
 def _selected(shape: Shape, part: Part, *scope: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     columns = [column.value.label(f"c{number}") for number, column in enumerate(part.columns)]
     return select(*columns).select_from(shape.source).where(*scope, *part.conditions)
-
-
-async def count_rows(session: AsyncSession, shape: Shape, part: Part, *scope: ColumnElement[bool]) -> int:
-    """Return how many rows within `scope` match, without offset and limit."""
-    statement = select(func.count()).select_from(shape.source).where(*scope, *part.conditions)
-    return await session.scalar(statement) or 0
 
 
 async def stream_rows(
     session: AsyncSession, shape: Shape, part: Part, size: int, *scope: ColumnElement[bool]
 ) -> AsyncIterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield the rows within `scope` that the part asks for, at most `size` in memory at a time."""
-    result = await session.stream(_statement(shape, part, *scope).execution_options(yield_per=size))
+    ordered = _selected(shape, part, *scope).order_by(*part.order, shape.key)
+    statement = ordered.offset(part.offset or None).limit(part.limit)
+    result = await session.stream(statement.execution_options(yield_per=size))
     try:
         async for rows in result.partitions():
             yield rows
@@ -256,17 +237,18 @@ async def read_row(
 
 def condition(column: Column, operand: str, text: str | None) -> ColumnElement[bool]:
     """Return the condition for `{field}-{operand}-value-{text}`. Raise Refused (400)."""
-    unary = NULLS.get(operand)
-    if unary is not None:
+    if operand in NULLS:
         if text is not None:
             raise bad_request(f"{operand} takes no value: {column.name}-{operand}")
-        return unary(column.value)
+        return column.value.is_(None) if operand == "null" else column.value.is_not(None)
     if text is None:
         raise bad_request(f"A value is missing: {column.name}-{operand}-value-...")
     if not is_clean(text):
         raise bad_request(f"The value for {column.name} has control characters")
     if operand in LIKES:
-        found = _written(column).icontains(text, autoescape=True)
+        written = column.value if column.kind in ("text", "mac") else cast(column.value, String)
+        written = TextOfMoment(column.value) if column.kind == "moment" else written
+        found = written.icontains(text, autoescape=True)
         return found if operand == "like" else or_(column.value.is_(None), ~found)
     compare = COMPARISONS.get(operand)
     if compare is None:
@@ -274,17 +256,7 @@ def condition(column: Column, operand: str, text: str | None) -> ColumnElement[b
     return compare(column.ordered, _bound(column, text))
 
 
-def order(column: Column, direction: str) -> UnaryExpression[Any]:
-    """Return the sort order; rows without a value come first in ascending, last in descending order."""
-    if direction == "asc":
-        return asc(column.ordered).nulls_first()
-    return desc(column.ordered).nulls_last()
-
-
-NULLS: Final[Mapping[str, Callable[[Expression], ColumnElement[bool]]]] = {
-    "null": lambda value: value.is_(None),
-    "notnull": lambda value: value.is_not(None),
-}
+NULLS: Final = ("null", "notnull")
 LIKES: Final = ("like", "nlike")
 COMPARISONS: Final[Mapping[str, Callable[[Expression, Expression], ColumnElement[bool]]]] = {
     "eq": lambda left, right: left == right,
@@ -296,13 +268,6 @@ COMPARISONS: Final[Mapping[str, Callable[[Expression, Expression], ColumnElement
     "lte": lambda left, right: left <= right,
 }
 OPERANDS: Final = (*COMPARISONS, *LIKES, *NULLS)
-
-
-def _written(column: Column) -> Expression:
-    """Return the value as it is shown, for a search in its text."""
-    if column.kind == "moment":
-        return TextOfMoment(column.value)
-    return column.value if column.kind in ("text", "mac") else cast(column.value, String)
 
 
 def _bound(column: Column, text: str) -> Expression:
@@ -317,7 +282,10 @@ def _bound(column: Column, text: str) -> Expression:
         return bindparam(None, int(FLAGS[text.lower()]), BigInteger)
     if column.kind == "moment":
         return bindparam(None, _moment(column, text), UtcDateTime)
-    return bindparam(None, _pairs(text) if column.kind == "mac" else text, String)
+    if column.kind == "mac":  # a whole one in the form in which it is shown, a partial one in upper case
+        match = MAC.fullmatch(text)
+        text = ":".join(match.groups()).upper() if match else text.upper()
+    return bindparam(None, text, String)
 
 
 def _moment(column: Column, text: str) -> datetime:
@@ -327,12 +295,6 @@ def _moment(column: Column, text: str) -> datetime:
         except ValueError:
             pass
     raise _unreadable(column, "a moment YYYY-MM-DD HH:MM:SS")
-
-
-def _pairs(text: str) -> str:
-    """Return a whole MAC address in the form in which it is shown; a partial one only in upper case."""
-    match = MAC.fullmatch(text)
-    return ":".join(match.groups()).upper() if match else text.upper()
 
 
 def _unreadable(column: Column, wanted: str) -> Refused:

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from config.operations.weakness import common_passwords
+from config.operations.passwords import common_passwords
 from config.tables import Customer, Employee, Extension
 from registrar.doctor import Finding, ok, warn
 from registrar.errors import ConfigurationError

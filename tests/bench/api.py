@@ -17,7 +17,7 @@ import asyncpg
 
 from config.access import AccessLevel
 from config.auth import issue_token
-from config.operations.models import GENERIC
+from config.models import GENERIC
 from tests.bench import api_load
 from tests.bench.api_data import FILTER, Filled, fill
 from tests.bench.sides import LOAD_CORE, SECRET_KEY, SERVER_CORE

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 
 from config.database import check_fingerprint, migrate
-from config.operations.models import MODELS
+from config.models import MODELS
 from registrar.store import keys
 from registrar.store.database import connect
 from registrar.store.vault import Vault

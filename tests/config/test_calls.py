@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from config import calls as live_calls
+from config import live as live_calls
 from config.access import AccessLevel
 from registrar.model import Call, CallState, Party, Process
 from registrar.store import keys

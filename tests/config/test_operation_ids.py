@@ -5,7 +5,7 @@ import re
 import pytest
 
 from config.access import RULES
-from config.operation_ids import operation_id
+from config.documentation import operation_id
 
 DOMAIN = "/config/v2/sip/domains/{domain}"
 

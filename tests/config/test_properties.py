@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from config.checks import Wrong
-from config.pbx import resource_docs
+from config.pbx import resource
 from config.properties import FLAG, TEXT, InRows, fields_of, properties_of, row_fields_of, stored, whole_of
 from config.tables import Customer, Employee, Extension, Product, Queue, SipGroup, SipPhone, TrustedNetwork
 from config.v2 import openapi
@@ -81,13 +81,13 @@ def test_a_line_is_a_column_of_a_row_unless_it_is_a_secret() -> None:
 
 def test_a_line_documents_itself_in_both_dialects() -> None:
     colour, brightness, on, _ = fields_of(Lamp)
-    assert resource_docs.written(colour) == {
+    assert resource.written(colour) == {
         "type": "string",
         "description": "Colour of the light",
         "maxLength": 255,
     }
-    assert resource_docs.shown(on) == {"type": "boolean", "description": "It gives light", "default": False}
-    assert resource_docs.written(brightness) == {
+    assert resource.shown(on) == {"type": "boolean", "description": "It gives light", "default": False}
+    assert resource.written(brightness) == {
         "type": ["integer", "null"],
         "description": "How bright",
         "minimum": 0,

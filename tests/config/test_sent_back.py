@@ -6,7 +6,7 @@ import pytest
 
 from config.access import AccessLevel
 from config.checks import bare_number, is_email
-from config.operations.document import NOT_SENT, Document
+from config.operations.draft import NOT_SENT, Document
 from tests.config.v2 import DEVICE, domain, made
 from tests.config.world import MODEL, Json, World
 

@@ -19,9 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from config.accept import EXHAUSTED_SECONDS
 from config.places import HttpLimits, Places
-from config.server import HttpServer
+from config.server import EXHAUSTED_SECONDS, HttpServer
 from config.web import KnownSource, Outermost
 from registrar.model import Mono
 from registrar.transport.tls import ServerTls

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from config.errors import Refused
-from config.source import request_host, source_address
+from config.request import request_host, source_address
 from registrar.rules.proxies import MAX_HOPS
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

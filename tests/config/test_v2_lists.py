@@ -11,13 +11,13 @@ from starlette.requests import ClientDisconnect
 
 from config.access import AccessLevel
 from config.deps import MAX_STREAMS
-from config.v2 import lists
+from config.v2 import answers
 from config.v2.asking import wants_array
 from tests.config.v2 import domain
 from tests.config.world import World
 
-MANY: Final = 5 * lists.AT_ONCE + 1
-PIECE_BYTES: Final = lists.AT_ONCE * 300
+MANY: Final = 5 * answers.AT_ONCE + 1
+PIECE_BYTES: Final = answers.AT_ONCE * 300
 """A row of these has about 200."""
 
 Heard = Callable[[dict[str, Any]], Awaitable[None]]
@@ -112,7 +112,7 @@ async def test_a_list_shows_one_moment(world: World, networks: str) -> None:
     assert "content-length" not in headers
     rows = b"".join(piece["body"] for piece in pieces).decode().splitlines()
     assert [json.loads(row)["network"] for row in rows] == [f"n{n}" for n in range(1, MANY + 1)]
-    assert len(pieces) >= MANY // lists.AT_ONCE
+    assert len(pieces) >= MANY // answers.AT_ONCE
     assert max(len(piece["body"]) for piece in pieces) < PIECE_BYTES
     assert await world.rows("SELECT count(*) FROM trusted_network") == [(1,)]
     assert in_use(world) == 0

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from config.access import AccessLevel
-from config.operations import networks
+from config.operations import customers as networks
 from tests.config.test_changes import heard
 from tests.config.v2 import JOE, domain, made, refused, row, rows
 from tests.config.world import World

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.operations.weakness import JUDGED, common_passwords, weakness
+from config.operations.passwords import JUDGED, common_passwords, weakness
 
 LEAST = 10
 ABOUT = ("joe.blogs@acme.test", "Joe Blogs", "200", "Acme")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from config.access import AccessLevel
-from config.ice import ice_servers
+from config.settings import ice_servers
 from registrar.model import Epoch
 from tests.config.world import SETTINGS, Json, World
 

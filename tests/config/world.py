@@ -16,9 +16,9 @@ from config.app import create_app
 from config.auth import issue_token
 from config.database import migrate, writing
 from config.health import Readiness
-from config.operations import numbers
-from config.operations.ids import new_oid
-from config.operations.models import MODELS
+from config.models import MODELS
+from config.operations.audit import new_oid
+from config.operations.dial_plan import claim
 from config.settings import ApiSettings
 from config.tables import Customer, Employee, Extension, Product
 from registrar.rules.features import reserved_words
@@ -182,7 +182,7 @@ async def _extension(
         direct_number=direct,
         **columns,
     )
-    await numbers.claim(session, customer.id, number, "extension", extension.oid, reserved_words())
+    await claim(session, customer.id, number, "extension", extension.oid, reserved_words())
     session.add(extension)
     await session.flush()
     return extension

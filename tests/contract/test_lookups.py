@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from config.database import migrate, writing
-from config.operations.ids import new_oid
-from config.operations.models import GENERIC, find_model
+from config.models import GENERIC
+from config.operations.audit import new_oid
 from config.operations.phones.write import new_phone
+from config.operations.products import find_model
 from config.tables import Customer, Extension, Queue, QueueMember, SipGroup, SipGroupMember, SipPhone
 from registrar import model
 from registrar.model import Called, Devices, Phone

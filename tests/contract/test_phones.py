@@ -14,8 +14,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from config.database import migrate, writing
-from config.operations.models import GENERIC, find_model
+from config.models import GENERIC
 from config.operations.phones.write import new_phone
+from config.operations.products import find_model
 from config.tables import Customer, Extension, SipPhone, TrustedNetwork
 from registrar.errors import StoreUnavailable
 from registrar.model import Called, Devices, IpMode, Mono, Phone

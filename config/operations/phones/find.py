@@ -39,8 +39,8 @@ from ...tables import (
     SipPhoneSidePanel,
     SipPhoneSoftkey,
 )
+from ..audit import parse_oid
 from ..customers import DELETED, visible
-from ..ids import parse_oid
 from ..listing import MAX_FILTER, Page
 
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
@@ -109,6 +109,26 @@ PANEL: Final[Columns] = {
 }
 """Property -> column, as they are shown (SOFTKEY and PANEL)."""
 
+
+def _linked(columns: Columns) -> Select[*tuple[object, ...]]:
+    return (
+        select(*columns.values())
+        .select_from(SipPhone.__table__)
+        .join(SipPhoneModel.__table__, _model.id == _phone.model_id)
+        .join(Customer.__table__, _customer.id == _phone.customer_id)
+        .outerjoin(Extension.__table__, _extension.id == _phone.extension_id)
+    )
+
+
+_WHOLE: Final = _linked(WHOLE).outerjoin(Product.__table__, _product.id == _phone.product_id)
+_LISTED: Final = _linked(LISTED).outerjoin(Employee.__table__, _employee.id == _extension.employee_id)
+_SOFTKEYS: Final = select(_key.phone_id, *SOFTKEY.values()).order_by(_key.phone_id, _key.key_index)
+_PANELS: Final = (
+    select(_panel.phone_id, *PANEL.values())
+    .select_from(SipPhoneSidePanel.__table__)
+    .outerjoin(Product.__table__, _product.id == _panel.product_id)
+    .order_by(_panel.phone_id, _panel.position)
+)
 VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
 """Positions of `id` and the public id in WHOLE and in LISTED."""
@@ -126,6 +146,11 @@ class Found:
     panels: Sequence[Values] = ()
     """The side panels, with values in the order of PANEL."""
 
+    @property
+    def version(self) -> int:
+        """Return the version of a whole phone, which grows with each change of its configuration."""
+        return int(str(self.values[VERSION]))
+
 
 @dataclass(frozen=True, slots=True)
 class Query(Page):
@@ -137,7 +162,7 @@ class Query(Page):
 
 async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Found:
     """Return one whole phone. Raise Refused (404) if it is unknown or the caller may not see it."""
-    statement = _whole().where(_phone.oid == (parse_oid(oid) or ""), visible(caller))
+    statement = _WHOLE.where(_phone.oid == (parse_oid(oid) or ""), visible(caller))
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise not_found()
@@ -147,20 +172,23 @@ async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Foun
 async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
     """Return how many phones match, and one page of them, the oldest first."""
     scope = await _scope(session, caller, query.customer)
+    matching = _matching(scope, query)
+    # One statement for the total and the page: each of its rows, at least one, has the total.
+    counted = select(func.count().label("total")).select_from(matching.subquery()).subquery("counted")
+    inner = matching.subquery()
+    page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
+    both = select(counted.c.total, page.c.id).select_from(counted.outerjoin(page, true()))
     async with _plans_for_this_text(session, query.text):
-        total, ids = await _count_and_page(session, _matching(scope, query), query)
+        found = list(await session.execute(both))
+    total, ids = found[0].total, [row.id for row in found if row.id is not None]
     if not ids:
         return total, []
-    statement = (_whole() if query.full else _listed()).where(
-        one_of(session.get_bind().dialect, _phone.id, ids)
-    )
-    rows = list(await session.execute(statement.order_by(_phone.id)))
-    return total, await _with_parts(session, rows) if query.full else [_found(row) for row in rows]
-
-
-def version_of(phone: Found) -> int:
-    """Return the version of a whole phone, which grows with each change of its configuration."""
-    return int(str(phone.values[VERSION]))
+    statement = _WHOLE if query.full else _LISTED
+    statement = statement.where(one_of(session.get_bind().dialect, _phone.id, ids)).order_by(_phone.id)
+    rows = list(await session.execute(statement))
+    return total, await _with_parts(session, rows) if query.full else [
+        Found(str(row[OID]), row) for row in rows
+    ]
 
 
 def one_of(
@@ -210,9 +238,10 @@ def _matching(scope: Scope, query: Query) -> Select[int]:
     people = extensions.join(Employee.__table__, _employee.id == _extension.employee_id)
     people = people.where(_has(query.text, _employee.name))
     numbers = extensions.where(_has(query.text, _extension.number, _extension.direct_number))
-    own = (_phone.ip_address, _phone.handset_address, _phone.notes)
+    own = _has(query.text, _phone.ip_address, _phone.handset_address, _phone.notes)
+    macs = dict.fromkeys([query.text, query.text.translate(MAC_SEPARATORS)])
     found = union(
-        phones.where(or_(_has(query.text, *own), _has_mac(query.text))),
+        phones.where(or_(own, *(_has(text, _phone.mac) for text in macs if text))),
         phones.where(_phone.extension_id.in_(numbers)),
         phones.where(_phone.extension_id.in_(people)),
     ).cte("found")
@@ -224,11 +253,6 @@ def _has(wanted: str, *columns: ColumnElement[str] | ColumnElement[str | None]) 
     escaped = re.sub(r"([/%_])", r"/\1", wanted)
     pattern = func.lower(f"%{escaped}%")
     return or_(*(func.lower(column).like(pattern, escape="/") for column in columns))
-
-
-def _has_mac(wanted: str) -> ColumnElement[bool]:
-    texts = dict.fromkeys([wanted, wanted.translate(MAC_SEPARATORS)])
-    return or_(*(_has(text, _phone.mac) for text in texts if text))
 
 
 @asynccontextmanager
@@ -245,64 +269,14 @@ async def _plans_for_this_text(session: AsyncSession, wanted: str) -> AsyncItera
     await session.execute(text("RESET plan_cache_mode"))
 
 
-async def _count_and_page(
-    session: AsyncSession, matching: Select[int], query: Query
-) -> tuple[int, list[int]]:
-    """Return the total and the page, from one statement: each of its rows, at least one, has the total."""
-    counted = select(func.count().label("total")).select_from(matching.subquery()).subquery("counted")
-    inner = matching.subquery()
-    page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
-    statement = select(counted.c.total, page.c.id).select_from(counted.outerjoin(page, true()))
-    rows = list(await session.execute(statement))
-    return rows[0].total, [row.id for row in rows if row.id is not None]
-
-
-# Columns that are shown
-
-
-def _whole() -> Select[*tuple[object, ...]]:
-    return _linked(select(*WHOLE.values())).outerjoin(Product.__table__, _product.id == _phone.product_id)
-
-
-def _listed() -> Select[*tuple[object, ...]]:
-    linked = _linked(select(*LISTED.values()))
-    return linked.outerjoin(Employee.__table__, _employee.id == _extension.employee_id)
-
-
-def _linked(statement: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
-    return (
-        statement.select_from(SipPhone.__table__)
-        .join(SipPhoneModel.__table__, _model.id == _phone.model_id)
-        .join(Customer.__table__, _customer.id == _phone.customer_id)
-        .outerjoin(Extension.__table__, _extension.id == _phone.extension_id)
-    )
-
-
 async def _with_parts(session: AsyncSession, rows: Sequence[Values]) -> list[Found]:
-    ids = [row[ID] for row in rows]
-    keys = select(_key.phone_id, *SOFTKEY.values()).order_by(_key.phone_id, _key.key_index)
-    panels = (
-        select(_panel.phone_id, *PANEL.values())
-        .select_from(SipPhoneSidePanel.__table__)
-        .outerjoin(Product.__table__, _product.id == _panel.product_id)
-        .order_by(_panel.phone_id, _panel.position)
-    )
-    softkeys = _by_phone(
-        await session.execute(keys.where(one_of(session.get_bind().dialect, _key.phone_id, ids)))
-    )
-    side_panels = _by_phone(
-        await session.execute(panels.where(one_of(session.get_bind().dialect, _panel.phone_id, ids)))
-    )
-    return [_found(row, softkeys.get(row[ID], ()), side_panels.get(row[ID], ())) for row in rows]
-
-
-def _found(row: Values, softkeys: Sequence[Values] = (), panels: Sequence[Values] = ()) -> Found:
-    return Found(str(row[OID]), row, softkeys, panels)
-
-
-def _by_phone(rows: Iterable[Values]) -> dict[object, list[Values]]:
-    """Return the rows grouped by phone; the phone's primary key is the first value of each row."""
-    grouped: dict[object, list[Values]] = defaultdict(list)
-    for phone, *values in rows:
-        grouped[phone].append(values)
-    return grouped
+    """Return the phones with their softkeys and side panels, by one statement for each of the two."""
+    parts: list[defaultdict[object, list[Values]]] = []
+    for statement, phone in ((_SOFTKEYS, _key.phone_id), (_PANELS, _panel.phone_id)):
+        some = statement.where(one_of(session.get_bind().dialect, phone, [row[ID] for row in rows]))
+        grouped: defaultdict[object, list[Values]] = defaultdict(list)
+        for of_phone, *values in await session.execute(some):
+            grouped[of_phone].append(values)
+        parts.append(grouped)
+    softkeys, panels = parts
+    return [Found(str(row[OID]), row, softkeys[row[ID]], panels[row[ID]]) for row in rows]

@@ -43,6 +43,8 @@ class Overview:
     def cells(self) -> tuple[str, ...]:
         """Return the cells of a table row."""
         status = self.status
+        why = f"{status.reason}, still bound" if status.silent else status.reason or "never registered"
+        why = UNTOLD if status.online is None else why
         online = {True: "yes", False: "no", None: "unknown"}[status.online]
         public = status.public_ip_address or ""
         if public and status.public_port:
@@ -52,7 +54,7 @@ class Overview:
             self.extension,
             online,
             "" if status.expires is None else str(status.expires),
-            _why(status),
+            why,
             _time(status.since) or "",
             public,
             status.local_ip_address or "",
@@ -100,13 +102,6 @@ async def names(reader: AsyncEngine, phones: Collection[str]) -> dict[str, Name]
     async with reader.connect() as connection:
         result = await connection.execute(_SOME, {"phones": list(phones)})
         return {str(row[0]): Name(str(row[1]), str(row[2] or "")) for row in result}
-
-
-def _why(status: LiveStatus) -> str:
-    """Return why a phone is online or offline."""
-    if status.online is None:
-        return UNTOLD
-    return f"{status.reason}, still bound" if status.silent else status.reason or "never registered"
 
 
 def _time(epoch: int | None) -> str | None:

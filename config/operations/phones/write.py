@@ -1,35 +1,51 @@
-"""Creating, changing, resetting and deleting phones. Each function runs inside one write transaction."""
+"""Creating, changing, resetting and deleting phones. Each function runs inside one write transaction.
 
+The phone of a WebRTC client is created, or found by its extension and instance, and open to register next.
+"""
+
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
 from registrar.store.vault import Vault
 
 from ... import clock
 from ...access import PURCHASE_LEVEL
 from ...auth import Caller
-from ...errors import not_your_property, too_many
+from ...checks import text
+from ...errors import Problem, Refused, not_your_property, refused, too_many
+from ...models import WEBRTC
 from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
-from ..audit import Work
-from ..customers import find_customer, is_named, lock_owned, missing_customer
-from ..document import NOT_SENT, Document
-from ..ids import new_credential, new_oid
-from .addresses import read_network, read_restriction
-from .draft import PhoneDraft
-from .fields import read_settings
-from .panels import read_panels
-from .references import read_instance, read_references
-from .slots import read_handset, take_slot
-from .softkeys import read_softkeys
+from ..audit import Work, new_credential, new_oid
+from ..customers import ACTIVE, find_customer, is_named, lock_owned, missing_customer
+from ..draft import Document, accepted
+from ..people import primary_extension
+from ..products import find_model
+from .draft import PhoneDraft, read_phone
+from .parts import read_panels, read_softkeys
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
 MAX_RESETS: Final = 10
 """Limit of resets of one phone in an hour."""
 HOUR: Final = timedelta(hours=1)
+
+Parts = tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]
+"""Softkeys and side panels to store; None: the stored ones stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebrtcPhone:
+    """The phone, and the extension that it rings for."""
+
+    phone: SipPhone
+    extension: Extension
+    name: str
+    """Name of the person whose extension it is."""
 
 
 async def create_phone(work: Work, document: Document) -> SipPhone:
@@ -45,11 +61,10 @@ async def create_phone(work: Work, document: Document) -> SipPhone:
     if customer is None:
         problem = missing_customer(is_named=is_named(work.caller, wanted))
         draft.wrong(problem.code, problem.message, problem.status, problem.check)
-    softkeys, panels = await _read(work.session, draft)
-    draft.refuse_problems()
+    parts = await _read(work.session, draft)
     phone = new_phone(work.vault, **draft.values, customer_id=customer.id if customer else None)
     await work.create(phone)
-    await _write_parts(work.session, phone, softkeys, panels)
+    await _write_parts(work.session, phone, parts)
     return phone
 
 
@@ -58,14 +73,13 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
     _refuse_purchase(work.caller, document)
     phone, customer = await lock_phone(work.session, work.caller, oid)
     draft = PhoneDraft(document, customer, phone)
-    softkeys, panels = await _read(work.session, draft)
-    draft.refuse_problems()
+    parts = await _read(work.session, draft)
     if "extension_id" in draft.values and draft.values["extension_id"] != phone.extension_id:
         await leave_extension(work.session, phone)
     for column, value in draft.values.items():
         setattr(phone, column, value)
     _touch(phone)
-    await _write_parts(work.session, phone, softkeys, panels)
+    await _write_parts(work.session, phone, parts)
     work.record("update", TABLE, phone.oid)
     return phone
 
@@ -100,24 +114,54 @@ async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
         raise too_many(f"The credentials were reset {MAX_RESETS} times within an hour", seconds)
 
 
-async def delete_phone(work: Work, oid: object) -> str:
-    """Delete the phone and its softkeys and side panels. Return its id."""
+async def delete_phone(work: Work, oid: object) -> Change:
+    """Delete the phone and its softkeys and side panels; return what changed."""
     phone, _ = await lock_phone(work.session, work.caller, oid)
     await work.delete(phone)
-    return phone.oid
+    return Change(phones=(phone.oid,))
+
+
+def read_instance_id(sent: object) -> str:
+    """Return the instance that a client names. Raise Refused (422) if it is missing or invalid."""
+    if sent in (None, ""):
+        raise refused("instanceId", "Instance id is missing", "required", 422)
+    return str(accepted(text()(sent, "Instance id is not a valid text"), "instanceId"))
+
+
+async def open_webrtc_phone(work: Work, instance: str) -> WebrtcPhone:
+    """Return the caller's phone for this instance; an existing one keeps its credentials (decision 5).
+
+    Raise Refused (404) if the caller has no primary extension, or if the customer is not active.
+    """
+    found = await primary_extension(work.session, work.caller)
+    if found is None:
+        raise Refused(Problem(404, "extension", "You have no primary extension", "extension", "exists"))
+    extension, customer, name = found
+    if customer.state != ACTIVE:
+        raise Refused(missing_customer())
+    own = {"extension_id": extension.id, "instance_id": instance}
+    phone = await work.session.scalar(select(SipPhone).filter_by(**own).with_for_update())
+    if phone is not None:
+        # It may register from anywhere; its next contact locks it again.
+        phone.ip_mode, phone.ip_address, phone.webrtc = "OPEN", None, True
+        _touch(phone)
+        work.record("update", TABLE, phone.oid)
+        return WebrtcPhone(phone, extension, name)
+    model = await find_model(work.session, WEBRTC)
+    if model is None:
+        raise Refused(Problem(404, "sipPhoneModel", "SIP phone model not found or invalid"))
+    customer_id = extension.customer_id
+    phone = new_phone(work.vault, customer_id=customer_id, model_id=model.id, webrtc=True, **own)
+    await work.create(phone)
+    return WebrtcPhone(phone, extension, name)
 
 
 def new_phone(vault: Vault, **columns: object) -> SipPhone:
     """Return a phone with a new id and new credentials; it is not yet in the database."""
     oid = new_oid()
     secret = vault.seal(new_credential(), oid)
-    fresh = {
-        "oid": oid,
-        "username": new_credential(),
-        "password_enc": secret,
-        "config_saved_at": clock.utc_now(),
-    }
-    return SipPhone(**fresh, **columns)
+    saved = clock.utc_now()
+    return SipPhone(oid=oid, username=new_credential(), password_enc=secret, config_saved_at=saved, **columns)
 
 
 async def lock_phone(session: AsyncSession, caller: Caller, oid: object) -> tuple[SipPhone, Customer]:
@@ -138,42 +182,26 @@ async def leave_extension(session: AsyncSession, phone: SipPhone) -> None:
     phone.version += await session.scalar(statement) or 0
 
 
-def reopen(phone: SipPhone) -> None:
-    """Let the phone register from anywhere; its next contact locks it again."""
-    phone.ip_mode, phone.ip_address = "OPEN", None
-    _touch(phone)
-
-
 def _touch(phone: SipPhone) -> None:
     phone.version += 1
     phone.config_saved_at = clock.utc_now()
 
 
 def _refuse_purchase(caller: Caller, document: Document) -> None:
-    if caller.level < PURCHASE_LEVEL and document.get("purchaseInfo") not in (NOT_SENT, None, {}):
+    if caller.level < PURCHASE_LEVEL and document.given("purchaseInfo") not in (None, {}):
         raise not_your_property("purchaseInfo", f"purchaseInfo needs the level {PURCHASE_LEVEL.name}")
 
 
-async def _read(
-    session: AsyncSession, draft: PhoneDraft
-) -> tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]:
-    await read_references(session, draft)
-    read_settings(draft)
-    read_restriction(draft)
-    read_network(draft)
-    read_handset(draft)
-    await take_slot(session, draft)
-    await read_instance(session, draft)
-    return await read_softkeys(session, draft), await read_panels(session, draft)
+async def _read(session: AsyncSession, draft: PhoneDraft) -> Parts:
+    """Read all properties into the draft, and return the parts. Raise Refused with all problems."""
+    await read_phone(session, draft)
+    parts = await read_softkeys(session, draft), await read_panels(session, draft)
+    draft.refuse_problems()
+    return parts
 
 
-async def _write_parts(
-    session: AsyncSession,
-    phone: SipPhone,
-    softkeys: list[SipPhoneSoftkey] | None,
-    panels: list[SipPhoneSidePanel] | None,
-) -> None:
-    for table, rows in ((SipPhoneSoftkey, softkeys), (SipPhoneSidePanel, panels)):
+async def _write_parts(session: AsyncSession, phone: SipPhone, parts: Parts) -> None:
+    for table, rows in ((SipPhoneSoftkey, parts[0]), (SipPhoneSidePanel, parts[1])):
         if rows is None:
             continue
         await session.execute(delete(table).where(table.phone_id == phone.id))

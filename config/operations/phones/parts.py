@@ -1,38 +1,39 @@
-"""The softkeys of a phone: the functions that each may have, and the rows that it may refer to."""
+"""The softkeys of a phone, and its side panels as they were bought (`purchaseInfo.sidePanels`)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...checks import SHORT_TEXT, as_integer, bare_number, is_clean, is_phone_number, is_url
+from ...checks import SHORT_TEXT, as_integer, dialled, is_clean, url
+from ...properties import fields_of
 from ...tables import (
     Extension,
     Queue,
     SipGroup,
     SipGroupController,
     SipPhone,
+    SipPhoneSidePanel,
     SipPhoneSoftkey,
 )
-from ..draft import objects_in, read_array
-from ..ids import parse_oid
+from ..audit import parse_oid
+from ..products import find_usable
 from .draft import PhoneDraft
 
-POINTERS: Final[Mapping[str, str]] = {
-    "BLF": "Extension not found",
-    "DNDOTHER": "Device not found",
-    "PICKUPGROUP": "Group not found",
-    "QUEUE": "Queue not found",
+Pointed = type[Extension] | type[SipPhone] | type[SipGroup] | type[Queue]
+POINTERS: Final[Mapping[str, tuple[Pointed, str]]] = {
+    "BLF": (Extension, "Extension not found"),
+    "DNDOTHER": (SipPhone, "Device not found"),
+    "PICKUPGROUP": (SipGroup, "Group not found"),
+    "QUEUE": (Queue, "Queue not found"),
 }
-"""Functions whose value is an id, and the error message if no row has the id."""
-POINTED_AT: Final[Mapping[str, type[Extension] | type[SipPhone] | type[SipGroup] | type[Queue]]] = {
-    "BLF": Extension,
-    "DNDOTHER": SipPhone,
-    "PICKUPGROUP": SipGroup,
-    "QUEUE": Queue,
-}
+"""Functions whose value is the id of a row, and the error message if no row has the id."""
+PANELS: Final = "purchaseInfo.sidePanels"
+PURCHASE: Final = fields_of(SipPhoneSidePanel)
+MAX_PANELS_READ: Final = 100
+"""More panels than any model has; a longer list is counted, but not read beyond this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +53,21 @@ async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPho
     check: the target of a key may be deleted, and the phone's extension may lose control of a group.
     """
     if draft.was_sent("softkeys"):
-        sent = read_array(draft, "softkeys")
+        sent = draft.read_array("softkeys")
     elif draft.stored is not None and draft.model_changed:
-        sent = await _stored(session, draft.stored.id)
+        stored = select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id == draft.stored.id)
+        sent = [
+            {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
+            for key in await session.scalars(stored)
+        ]
     else:
         return None
-    return None if sent is None else await _read(session, draft, sent)
-
-
-async def _read(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> list[SipPhoneSoftkey]:
+    if sent is None:
+        return None
     known = await _known(session, draft, sent)
     keys: list[SipPhoneSoftkey] = []
     used: set[int] = set()
-    for name, item in objects_in(draft, "softkeys", sent):
+    for name, item in draft.objects_in("softkeys", sent):
         index = _index(draft, name, item.get("index"), used)
         function = _function(draft, name, item.get("function"))
         value = _value(draft, name, function, item.get("value"), known)
@@ -106,12 +109,10 @@ def _value(draft: PhoneDraft, name: str, function: str | None, sent: object, kno
         _check_pointer(draft, code, function, oid, known)
         return oid
     if function == "SPEEDDIAL":
-        text = bare_number(text) if text else None
-        if not is_phone_number(text):
-            draft.wrong(code, "Not a valid phone number")
-    elif function == "URL" and (text is None or not is_url(text)):
-        draft.wrong(code, "URL is invalid, must begin with http: or https:")
-    elif not (sent is None or (text is not None and _is_short(text))) and function != "URL":
+        text = str(draft.refused(dialled(sent, "Not a valid phone number"), code) or "")
+    elif function == "URL":
+        draft.refused(url(sent, "URL is invalid, must begin with http: or https:"), code)
+    elif not (sent is None or (text is not None and _is_short(text))):
         draft.wrong(code, "Value is not a valid text")
     return text or None
 
@@ -133,7 +134,7 @@ def _check_pointer(draft: PhoneDraft, code: str, function: str, oid: str | None,
     if draft.customer is None:
         return  # the customer is unknown, and that is reported already
     if oid is None or (function, oid) not in known.existing:
-        draft.wrong(code, POINTERS[function], 404, "exists")
+        draft.wrong(code, POINTERS[function][1], 404, "exists")
     elif function == "PICKUPGROUP" and oid not in known.controlled and not draft.is_wrong("extension"):
         draft.wrong(code, "The extension has no controller rights on the group", 409, "allowed")
 
@@ -148,7 +149,7 @@ async def _known(session: AsyncSession, draft: PhoneDraft, sent: Iterable[object
     if draft.customer is None:
         return _Known()
     existing: set[tuple[str, str]] = set()
-    for function, table in POINTED_AT.items():
+    for function, (table, _) in POINTERS.items():
         if wanted[function]:
             owned = table.oid.in_(wanted[function]), table.customer_id == draft.customer.id
             existing |= {(function, oid) for oid in await session.scalars(select(table.oid).where(*owned))}
@@ -166,9 +167,64 @@ async def _controlled(session: AsyncSession, draft: PhoneDraft, groups: set[str]
     return frozenset(await session.scalars(statement))
 
 
-async def _stored(session: AsyncSession, phone: int) -> list[object]:
-    keys = await session.scalars(select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id == phone))
-    return [
-        {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
-        for key in keys
-    ]
+# Side panels
+
+
+async def read_panels(session: AsyncSession, draft: PhoneDraft) -> list[SipPhoneSidePanel] | None:
+    """Return the panels to store, without their phone, or None if the stored ones stay."""
+    if not draft.was_sent(PANELS) and draft.stored and draft.model_changed:
+        counted = select(func.count()).where(SipPhoneSidePanel.phone_id == draft.stored.id)
+        _check_count(draft, await session.scalar(counted) or 0)
+    sent = draft.read_array(PANELS)
+    if sent is None:
+        return None
+    _check_count(draft, len(sent))
+    sent = sent[:MAX_PANELS_READ]
+    taken = await _taken_serials(session, draft, sent)
+    panels: list[SipPhoneSidePanel] = []
+    for name, item in draft.objects_in(PANELS, sent):
+        panels.append(
+            SipPhoneSidePanel(
+                position=len(panels),
+                serial=_serial(draft, name, item.get("serial"), taken),
+                **draft.read_object(name, item, PURCHASE),
+                product_id=await _product(session, draft, f"{name}.product", item.get("product")),
+            )
+        )
+    return panels
+
+
+def _check_count(draft: PhoneDraft, count: int) -> None:
+    if draft.model and count > draft.model.max_side_panels:
+        message = f"More side panels than the model has room for ({draft.model.max_side_panels})"
+        draft.wrong(PANELS, message, check="range")
+
+
+def _serial(draft: PhoneDraft, name: str, sent: object, taken: set[str]) -> str | None:
+    if not isinstance(sent, str) or not 0 < len(sent) <= SHORT_TEXT or not is_clean(sent):
+        draft.wrong(f"{name}.serial", "Serial number is missing or invalid", check="required")
+        return None
+    if sent in taken:
+        draft.wrong(
+            f"{PANELS}.serial", "Side panel serials need to be unique", 409, "unique", f"{name}.serial"
+        )
+    taken.add(sent)
+    return sent
+
+
+async def _taken_serials(session: AsyncSession, draft: PhoneDraft, sent: list[object]) -> set[str]:
+    serials = [item.get("serial") for item in sent if isinstance(item, Mapping)]
+    wanted = {serial for serial in serials if isinstance(serial, str) and is_clean(serial)}
+    statement = select(SipPhoneSidePanel.serial).where(SipPhoneSidePanel.serial.in_(wanted))
+    if draft.stored:
+        statement = statement.where(SipPhoneSidePanel.phone_id != draft.stored.id)
+    return set(await session.scalars(statement))
+
+
+async def _product(session: AsyncSession, draft: PhoneDraft, path: str, sent: object) -> int | None:
+    if sent in (None, "") or draft.customer is None:
+        return None  # a customer that is unknown is reported already
+    product = await find_usable(session, draft.customer, sent)
+    if product is None:
+        draft.wrong(path, "Product not found", 404, "exists")
+    return product
