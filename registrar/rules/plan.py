@@ -9,7 +9,9 @@ What is decided here, and why:
 - A person who refuses, or whose phones fail, is out until the window ends: a call that comes back at once is
   a nuisance, and a 603 of one member says nothing about the others.
 - A window of a queue lasts its time, also if all its people are busy: else many attempts were over in no
-  time. It ends at once if no one could become free: all are away, on DND, or have left the queue.
+  time. It ends at once if no one could become free: all are away, on DND, or have left the queue. If people
+  ring one after the other, it ends when each has had a turn; but the same people ring again only after its
+  time.
 - A window of a group ends as soon as no member is left who could ring.
 - A call may ring only those who are left by the calls before it: `rank` is the number of calls that wait
   longer at the same stage and ring at no one. So the order of arrival is kept without a lock between nodes.
@@ -193,13 +195,7 @@ class Plan:
         reachable = [
             one.person for one in window.people if is_reachable(window, seen.get(one.person, ABSENT))
         ]
-        free = [
-            one
-            for one in window.people
-            if one.person not in self._out
-            and one.person not in self.ringing
-            and is_free(window, seen.get(one.person, ABSENT), self.call, clock)
-        ]
+        free = self._free(window, clock, seen)
         steps: list[Step] = self._turns_that_end(window, now)
         if self._is_over(window, now, reachable, free):
             busy = self._declined or any(person not in self._out for person in reachable)
@@ -209,6 +205,18 @@ class Plan:
         elif rank and window.is_exclusive:
             free = []
         return [*steps, Offer(tuple(free))] if free else steps
+
+    def rivals(self, clock: Epoch, seen: Mapping[str, Seen], rank: int) -> tuple[Devices, ...]:
+        """Return the people who must be free so that a call behind others may ring, empty if it may not.
+
+        The calls before it may have claimed them since `seen` was read. So read them again before `look`.
+        """
+        if not rank or not self.course.windows or self.window.strategy is not Strategy.LONGEST_IDLE:
+            return ()
+        free = self._free(self.window, clock, seen)
+        if len(free) <= rank:
+            return ()
+        return tuple(sorted(free, key=lambda one: _idle(one, seen))[: rank + 1])
 
     def offered(self, person: str, now: Mono) -> None:
         """Note that the phones of a person ring now."""
@@ -236,12 +244,20 @@ class Plan:
         if now < self._waits_until:
             return self._waits_until
         window = self.window
-        ends = [Mono(self.begun + self.limit)]
-        if window.strategy is Strategy.ALL or not self._had_turn:
-            ends.append(Mono(self._opened + window.seconds))
+        ends = [Mono(self.begun + self.limit), Mono(self._opened + window.seconds)]
         if window.strategy is Strategy.LONGEST_IDLE:
             ends += [Mono(since + window.seconds) for since in self.ringing.values()]
         return min((end for end in ends if end > now), default=now)
+
+    def _free(self, window: Window, clock: Epoch, seen: Mapping[str, Seen]) -> list[Devices]:
+        """Return the people who may ring now."""
+        return [
+            one
+            for one in window.people
+            if one.person not in self._out
+            and one.person not in self.ringing
+            and is_free(window, seen.get(one.person, ABSENT), self.call, clock)
+        ]
 
     def _turns_that_end(self, window: Window, now: Mono) -> list[Step]:
         """End the turn of a person who has rung alone for long enough."""
@@ -258,7 +274,12 @@ class Plan:
         if window.strategy is Strategy.LONGEST_IDLE:
             if self.ringing:
                 return False
-            return (not free if self._had_turn else is_late) or not reachable
+            if not reachable:
+                return True
+            if not self._had_turn:
+                return is_late
+            is_each_out = all(person in self._out for person in reachable)
+            return not free and (is_late or is_each_out)
         if is_late:
             return True
         if self.ringing:
@@ -276,6 +297,8 @@ class Plan:
         self.opened += 1
         self.index += 1
         if self.index < len(self.course.windows):
+            if by_turns and in_time and self.window.stage == window.stage:
+                self._opened = self._waits_until = ends
             return []
         if not self.course.repeats:
             self.index -= 1

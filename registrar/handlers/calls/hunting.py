@@ -14,6 +14,8 @@ exist:
   claim back.
 - A phone answers while its window ends: its 200 crosses our CANCEL, and it has the call, because the caller
   still waits.
+- A person stops ringing: its claim stands until all its phones have answered the CANCEL. Else the next call
+  would come to a phone at which the INVITE of this one is still open, and the phone would say 486.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from registrar.errors import StoreUnavailable
@@ -37,6 +40,8 @@ from .new_dialog import NewDialogRequest
 from .staff import Member, Staff
 
 LOOK_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 0.05
+"""How soon a call looks again after a claim that failed."""
 REPEAT_SECONDS: Final = 55.0
 """A caller that hears nothing for a minute may give up (RFC 3261 section 13.3.1.1)."""
 CLAIM_SECONDS: Final = 5.0
@@ -224,6 +229,10 @@ class Hunt:
     _declined: set[str] = field(default_factory=set)
     """The people one of whose phones has refused the call."""
     _claimed: set[str] = field(default_factory=set)
+    _open: dict[str, int] = field(default_factory=dict)
+    """Person -> the number of its phones at which our INVITE is still open."""
+    _leaving: set[str] = field(default_factory=set)
+    """The people who are given back as soon as none is."""
     _is_heard: bool = False
     """Whether a phone has said that it rings."""
     _said: int = 0
@@ -233,6 +242,8 @@ class Hunt:
     _rank: int = 0
     _position: int = 0
     """The place of the call among those that wait, from 1."""
+    _lost_claim: bool = False
+    """Whether another call has claimed one of the people to whom this one was to go."""
     _free_at: float = 0.0
     """When the first wrap-up time of a person ends; 0: none runs."""
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -286,6 +297,8 @@ class Hunt:
         ends = min(now + LOOK_SECONDS, self.plan.next_at(now))
         if self._free_at:
             ends = min(ends, now + max(self._free_at - self.hunts.clock(), 0.01))
+        if self._lost_claim:
+            ends = min(ends, now + RETRY_SECONDS)
         try:
             async with asyncio.timeout(max(ends - now, 0.01)):
                 await self._woken.wait()
@@ -318,13 +331,18 @@ class Hunt:
     async def look(self) -> None:
         """Ask the plan what to do now, and do it."""
         hunts, plan = self.hunts, self.plan
+        self._lost_claim = False
         for _ in range(len(plan.course.windows) + 1):  # several windows may end at once
             if self.is_over or not plan.course.windows:
                 break
             window, opened = plan.window, plan.opened
             members = await hunts.staff.look(window.people)
             await self._find_turn()
-            seen = {person: member.seen for person, member in members.items()}
+            seen = _seen(members)
+            rivals = plan.rivals(hunts.clock(), seen, self._rank)
+            if rivals:
+                members |= await hunts.staff.look_again(rivals)
+                seen = _seen(members)
             self._note_free_at(seen)
             await self._perform(plan.look(hunts.mono(), hunts.clock(), seen, self._rank), members)
             if plan.opened == opened:
@@ -395,6 +413,7 @@ class Hunt:
         for one, verdict in zip(people, verdicts, strict=True):
             if verdict is not Verdict.OK:
                 self.hunts.staff.forget(one.person)
+                self._lost_claim = True
                 continue
             self._claimed.add(one.person)
             if self._is_at_end():  # the caller gave up while the claim was on its way
@@ -414,13 +433,15 @@ class Hunt:
         """Add a branch for each device of a person, and return their numbers."""
         room = MAX_DEVICES - sum(map(len, self._ringing.values()))
         targets = allowed(member.targets, self.hunts.node, is_secure=self.is_secure)[:room]
-        numbers = [self.forwarding.add(row) for row in targets]
+        numbers = [self.forwarding.add(row, partial(self._ended, one.person)) for row in targets]
         if not numbers:
             self.plan.failed(one.person, 480)
             self._release(one.person)
             return []
         self.plan.offered(one.person, self.hunts.mono())
         self._ringing[one.person] = set(numbers)
+        self._open[one.person] = self._open.get(one.person, 0) + len(numbers)
+        self._leaving.discard(one.person)
         for number in numbers:
             self._person_of[number] = one.person
             self.rewriter.rings_at(number, one, form, self.plan.opened)
@@ -432,9 +453,21 @@ class Hunt:
         self._declined.discard(person)
         self._release(person)
 
+    def _ended(self, person: str) -> None:
+        """Note that our INVITE is no longer open at one of the phones of a person."""
+        self._open[person] -= 1
+        if not self._open[person]:
+            del self._open[person]
+            if person in self._leaving:
+                self._leaving.discard(person)
+                self._release(person)
+
     def _release(self, person: str) -> None:
-        """Give a person back."""
+        """Give a person back, as soon as our INVITE is not open at any of its phones."""
         if person not in self._claimed:
+            return
+        if person in self._open:
+            self._leaving.add(person)
             return
         self._claimed.discard(person)
         if self.plan.window.is_exclusive:
@@ -468,3 +501,8 @@ class Hunt:
         else:
             text = f"Queued, Position {self._position}" if self._position else "Queued"
             self.incoming.reply(Answer(182, text))
+
+
+def _seen(members: dict[str, Member]) -> dict[str, Seen]:
+    """Return what the plan must know of the people."""
+    return {person: member.seen for person, member in members.items()}

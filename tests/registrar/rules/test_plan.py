@@ -308,6 +308,37 @@ def test_a_hunt_waits_its_time_while_all_are_busy() -> None:
     assert call.log == [(3, "end 480")]
 
 
+def test_a_hunt_waits_its_time_for_who_is_busy_after_the_others_have_refused() -> None:
+    call = hunt(ANN, BOB, states={"p202": BUSY})
+    call.now = 1
+    call.refuse(ANN)
+    call.until(2)
+    call.states["p202"] = FREE
+    call.look()
+    call.until(60)
+    assert call.log == [(0, "+p201"), (2, "+p202"), (5, "-p202"), (5, "end 480")]
+
+
+def test_who_has_declined_is_left_alone_for_the_time_of_the_attempt() -> None:
+    call = Calling(queue(member(ANN, attempts=2, strategy=Strategy.LONGEST_IDLE), member(BOB)))
+    call.now = 1
+    call.refuse(ANN)
+    call.until(4)
+    call.refuse(ANN)
+    assert call.log == [(0, "+p201"), (3, "+p201"), (4, "+p202")]
+
+
+def test_a_call_behind_others_asks_again_about_those_who_must_be_free() -> None:
+    call = hunt(*PEOPLE, states=dict(IDLE), rank=1)
+    seen = {person.person: Seen(IDLE[person.person], has_devices=True) for person in PEOPLE}
+    fresh = hunt(*PEOPLE, states={person.person: BUSY for person in PEOPLE}, rank=1).plan
+    assert fresh.rivals(CLOCK, seen, 0) == (), "the claim decides"
+    assert fresh.rivals(CLOCK, seen, 1) == (BOB, CAT)
+    assert fresh.rivals(CLOCK, seen, 3) == (), "they are too few"
+    assert call.plan.rivals(CLOCK, seen, 1) == (BOB, ANN), "without the one who rings"
+    assert Calling(group(is_exclusive=True)).plan.rivals(CLOCK, seen, 1) == (), "they ring together"
+
+
 def test_calls_of_one_queue_ring_at_different_people() -> None:
     first, second = hunt(*PEOPLE, states=dict(IDLE)), hunt(*PEOPLE, states=dict(IDLE), rank=1)
     assert (first.ringing, second.ringing) == ({"p202"}, {"p203"})
