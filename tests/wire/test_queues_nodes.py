@@ -17,7 +17,7 @@ from tests.wire.callers import Callers, eventually
 from tests.wire.conftest import Report
 from tests.wire.floor import Agent, Caller, ledger, working
 from tests.wire.need import need, rounds
-from tests.wire.office import Office, Person, Place
+from tests.wire.office import Office, Person
 from tests.wire.site import Site
 
 pytestmark = pytest.mark.wire
@@ -219,9 +219,7 @@ async def test_an_exclusive_group_keeps_the_order_of_arrival(nodes: Nodes, repor
 
 async def test_in_the_end_a_node_is_killed_with_its_callers(nodes: Nodes, report: Report) -> None:
     """Its places are void, and the agents whose claims it held ring for the callers of the other node."""
-    agents = await nodes.agents(RINGING)
-    for agent in agents:
-        agent.phone.line.hears_also(nodes.b.sip)
+    agents = [await nodes.office.person(site=nodes.both[at % 2]) for at in range(RINGING)]
     group = nodes.office.group(agents)
     queue = nodes.office.queue({"group": group.id, "ringSecs": 120, "ringStrategy": "huntLongestIdle"})
     lost = [
@@ -235,6 +233,8 @@ async def test_in_the_end_a_node_is_killed_with_its_callers(nodes: Nodes, report
     for at, outgoing in enumerate(staying, 1 + RINGING + WAITING):
         assert (await outgoing.provisional(182)).first == f"SIP/2.0 182 Queued, Position {at}"
     nodes.a.kill9()
+    for agent in agents:
+        agent.phone.turn_to(nodes.b.sip)
     begun = time.monotonic()
     times = []
     for agent in agents:
