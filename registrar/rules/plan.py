@@ -79,6 +79,9 @@ class Offer:
     """A step: claim these people, and let the phones of each one ring whose claim succeeds."""
 
     people: tuple[Devices, ...]
+    rivals: tuple[Devices, ...] = ()
+    """People who are left for the calls before this one. They may have been claimed since they were read. So
+    read all of these people again, and do nothing if one of them is no longer free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +143,14 @@ def is_free(window: Window, seen: Seen, call: str, now: Epoch) -> bool:
     """Return whether a person may ring now for `call`; the claim decides in the end."""
     if not is_reachable(window, seen):
         return False
-    if not window.is_exclusive:
-        return True
-    state = seen.state
-    others = any(one != call for one in state.calls) or state.claimed_by not in ("", call)
-    return not others and state.wrap_until <= now
+    return not window.is_exclusive or _is_idle(seen.state, call, now)
+
+
+def _is_idle(state: PersonState, call: str, now: Epoch) -> bool:
+    """Return whether a person has no other call, and no wrap-up time."""
+    if state.calls and any(one != call for one in state.calls):
+        return False
+    return state.claimed_by in ("", call) and state.wrap_until <= now
 
 
 @dataclass(slots=True)
@@ -192,31 +198,19 @@ class Plan:
         if now < self._waits_until:
             return []
         window = self.window
-        reachable = [
-            one.person for one in window.people if is_reachable(window, seen.get(one.person, ABSENT))
-        ]
-        free = self._free(window, clock, seen)
+        reachable, free = self._sort(window, clock, seen)
         steps: list[Step] = self._turns_that_end(window, now)
         if self._is_over(window, now, reachable, free):
             busy = self._declined or any(person not in self._out for person in reachable)
             return steps + self._withdraw_all() + self._next(window, now, busy=busy)
-        if window.strategy is Strategy.LONGEST_IDLE:
-            free = [] if self.ringing else sorted(free, key=lambda one: _idle(one, seen))[rank : rank + 1]
-        elif rank and window.is_exclusive:
-            free = []
-        return [*steps, Offer(tuple(free))] if free else steps
-
-    def rivals(self, clock: Epoch, seen: Mapping[str, Seen], rank: int) -> tuple[Devices, ...]:
-        """Return the people who must be free so that a call behind others may ring, empty if it may not.
-
-        The calls before it may have claimed them since `seen` was read. So read them again before `look`.
-        """
-        if not rank or not self.course.windows or self.window.strategy is not Strategy.LONGEST_IDLE:
-            return ()
-        free = self._free(self.window, clock, seen)
-        if len(free) <= rank:
-            return ()
-        return tuple(sorted(free, key=lambda one: _idle(one, seen))[: rank + 1])
+        if not free or (window.strategy is Strategy.ALL and rank and window.is_exclusive):
+            return steps
+        if window.strategy is Strategy.ALL:
+            return [*steps, Offer(tuple(free))]
+        if self.ringing or len(free) <= rank:
+            return steps
+        free.sort(key=lambda one: _idle(one, seen))
+        return [*steps, Offer((free[rank],), tuple(free[:rank]))]
 
     def offered(self, person: str, now: Mono) -> None:
         """Note that the phones of a person ring now."""
@@ -249,15 +243,22 @@ class Plan:
             ends += [Mono(since + window.seconds) for since in self.ringing.values()]
         return min((end for end in ends if end > now), default=now)
 
-    def _free(self, window: Window, clock: Epoch, seen: Mapping[str, Seen]) -> list[Devices]:
-        """Return the people who may ring now."""
-        return [
-            one
-            for one in window.people
-            if one.person not in self._out
-            and one.person not in self.ringing
-            and is_free(window, seen.get(one.person, ABSENT), self.call, clock)
-        ]
+    def _sort(
+        self, window: Window, clock: Epoch, seen: Mapping[str, Seen]
+    ) -> tuple[list[str], list[Devices]]:
+        """Return the people who are reachable, and those of them who may ring now."""
+        reachable, free = [], []
+        for one in window.people:
+            person = one.person
+            about = seen.get(person, ABSENT)
+            if not is_reachable(window, about):
+                continue
+            reachable.append(person)
+            if person in self._out or person in self.ringing:
+                continue
+            if not window.is_exclusive or _is_idle(about.state, self.call, clock):
+                free.append(one)
+        return reachable, free
 
     def _turns_that_end(self, window: Window, now: Mono) -> list[Step]:
         """End the turn of a person who has rung alone for long enough."""

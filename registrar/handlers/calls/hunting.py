@@ -30,7 +30,7 @@ from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Devices, Group, Mono, Phone, Queue, Verdict
 from registrar.ports import Clock, DialPlan, People, Waiting
-from registrar.rules.plan import DECLINED, Course, End, Offer, Plan, Seen, Step, Withdraw, course_of
+from registrar.rules.plan import DECLINED, Course, End, Offer, Plan, Seen, Step, Withdraw, course_of, is_free
 from registrar.rules.routing import allowed
 
 from ..answers import BUSY, Answer
@@ -338,11 +338,7 @@ class Hunt:
             window, opened = plan.window, plan.opened
             members = await hunts.staff.look(window.people)
             await self._find_turn()
-            seen = _seen(members)
-            rivals = plan.rivals(hunts.clock(), seen, self._rank)
-            if rivals:
-                members |= await hunts.staff.look_again(rivals)
-                seen = _seen(members)
+            seen = {person: member.seen for person, member in members.items()}
             self._note_free_at(seen)
             await self._perform(plan.look(hunts.mono(), hunts.clock(), seen, self._rank), members)
             if plan.opened == opened:
@@ -392,15 +388,18 @@ class Hunt:
             if self._is_at_end():
                 return
             if isinstance(step, Offer):
-                await self._offer(step.people, members)
+                await self._offer(step, members)
             elif isinstance(step, Withdraw):
                 self._withdraw(step.person)
             else:
                 self._perform_end(step)
 
-    async def _offer(self, people: Sequence[Devices], members: dict[str, Member]) -> None:
+    async def _offer(self, step: Offer, members: dict[str, Member]) -> None:
         """Claim the people, and let their phones ring."""
-        window = self.plan.window
+        window, people = self.plan.window, step.people
+        if step.rivals and not await self._are_free((*step.rivals, *people)):
+            self._lost_claim = True
+            return
         ids = [one.person for one in people]
         verdicts = [Verdict.OK] * len(ids)
         if window.is_exclusive:
@@ -424,6 +423,12 @@ class Hunt:
             started += self._add(one, members[one.person], window.caller_name)
         for number in started:
             await self.forwarding.ring(number)
+
+    async def _are_free(self, people: Sequence[Devices]) -> bool:
+        """Return whether all of these people are free now."""
+        window, clock = self.plan.window, self.hunts.clock()
+        members = await self.hunts.staff.look_again(people)
+        return all(is_free(window, one.seen, self.plan.call, clock) for one in members.values())
 
     def _is_at_end(self) -> bool:
         """Return whether the hunt is over: a method, because that changes while something is awaited."""
@@ -502,7 +507,3 @@ class Hunt:
             text = f"Queued, Position {self._position}" if self._position else "Queued"
             self.incoming.reply(Answer(182, text))
 
-
-def _seen(members: dict[str, Member]) -> dict[str, Seen]:
-    """Return what the plan must know of the people."""
-    return {person: member.seen for person, member in members.items()}

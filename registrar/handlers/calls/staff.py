@@ -29,6 +29,14 @@ class Member(NamedTuple):
     read_at: Mono
 
 
+class Line(NamedTuple):
+    """The calls that wait at a place, and since when that is known."""
+
+    waiters: list[Waiter]
+    calls: frozenset[str]
+    read_at: Mono
+
+
 class Staff:
     """Reader of people and of the calls that wait."""
 
@@ -41,7 +49,7 @@ class Staff:
         self._clock = clock
         self._mono = mono
         self._known: dict[str, Member] = {}
-        self._waiters: dict[str, tuple[Mono, list[Waiter]]] = {}
+        self._lines: dict[str, Line] = {}
         self._news: dict[int, set[str]] = {}
         """For each read that is under way, the people who have changed since it began."""
         self._reads = 0
@@ -70,7 +78,7 @@ class Staff:
     def forget(self, person: str) -> None:
         """Note that a person has changed, and with it the calls that may wait for it."""
         self._known.pop(person, None)
-        self._waiters.clear()
+        self._lines.clear()
         self._changes += 1
         for changed in self._news.values():
             changed.add(person)
@@ -81,12 +89,13 @@ class Staff:
         Raises StoreUnavailable.
         """
         now = self._mono()
-        at, waiters = self._waiters.get(place, (now, []))
-        if now - at > KNOWN_SECONDS or not any(waiter.call == call for waiter in waiters):
-            changes = self._changes
-            waiters = await self._waiting.waiters(place)
-            if changes == self._changes:
-                self._waiters[place] = now, waiters
+        line = self._lines.get(place)
+        if line is not None and now - line.read_at <= KNOWN_SECONDS and call in line.calls:
+            return line.waiters
+        changes = self._changes
+        waiters = await self._waiting.waiters(place)
+        if changes == self._changes:
+            self._lines[place] = Line(waiters, frozenset(one.call for one in waiters), now)
         return waiters
 
     async def _read(self, people: Sequence[Devices], now: Mono) -> dict[str, Member]:

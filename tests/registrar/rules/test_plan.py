@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from registrar.model import Devices, Epoch, Group, Mono, PersonState, Queue, QueueMember, Strategy
-from registrar.rules.plan import Course, End, Plan, Seen, Step, Withdraw, course_of
+from registrar.rules.plan import Course, End, Offer, Plan, Seen, Step, Withdraw, course_of
 
 CALL, CLOCK = "c1", Epoch(1_000_000.0)
 FREE = PersonState()
@@ -328,15 +328,13 @@ def test_who_has_declined_is_left_alone_for_the_time_of_the_attempt() -> None:
     assert call.log == [(0, "+p201"), (3, "+p201"), (4, "+p202")]
 
 
-def test_a_call_behind_others_asks_again_about_those_who_must_be_free() -> None:
-    call = hunt(*PEOPLE, states=dict(IDLE), rank=1)
+def test_a_call_behind_others_names_those_who_must_still_be_free() -> None:
     seen = {person.person: Seen(IDLE[person.person], has_devices=True) for person in PEOPLE}
-    fresh = hunt(*PEOPLE, states={person.person: BUSY for person in PEOPLE}, rank=1).plan
-    assert fresh.rivals(CLOCK, seen, 0) == (), "the claim decides"
-    assert fresh.rivals(CLOCK, seen, 1) == (BOB, CAT)
-    assert fresh.rivals(CLOCK, seen, 3) == (), "they are too few"
-    assert call.plan.rivals(CLOCK, seen, 1) == (BOB, ANN), "without the one who rings"
-    assert Calling(group(is_exclusive=True)).plan.rivals(CLOCK, seen, 1) == (), "they ring together"
+    plan = hunt(*PEOPLE, rank=3).plan
+    looks = [plan.look(Mono(0.0), CLOCK, seen, rank) for rank in range(4)]
+    assert looks == [[Offer((BOB,))], [Offer((CAT,), (BOB,))], [Offer((ANN,), (BOB, CAT))], []]
+    plan = Calling(group(is_exclusive=True), claims=False).plan
+    assert plan.look(Mono(0.0), CLOCK, seen, 0) == [Offer(PEOPLE)], "they ring together"
 
 
 def test_calls_of_one_queue_ring_at_different_people() -> None:
