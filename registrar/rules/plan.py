@@ -9,7 +9,9 @@ What is decided here, and why:
 - A person who refuses, or whose phones fail, is out until the window ends: a call that comes back at once is
   a nuisance, and a 603 of one member says nothing about the others.
 - A window of a queue lasts its time, also if all its people are busy: else many attempts were over in no
-  time. It ends at once if no one could become free: all are away, on DND, or have left the queue.
+  time. It ends at once if no one could become free: all are away, on DND, or have left the queue. If people
+  ring one after the other, it ends when each has had a turn; but the same people ring again only after its
+  time.
 - A window of a group ends as soon as no member is left who could ring.
 - A call may ring only those who are left by the calls before it: `rank` is the number of calls that wait
   longer at the same stage and ring at no one. So the order of arrival is kept without a lock between nodes.
@@ -77,6 +79,9 @@ class Offer:
     """A step: claim these people, and let the phones of each one ring whose claim succeeds."""
 
     people: tuple[Devices, ...]
+    rivals: tuple[Devices, ...] = ()
+    """People who are left for the calls before this one. They may have been claimed since they were read. So
+    read all of these people again, and do nothing if one of them is no longer free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +143,14 @@ def is_free(window: Window, seen: Seen, call: str, now: Epoch) -> bool:
     """Return whether a person may ring now for `call`; the claim decides in the end."""
     if not is_reachable(window, seen):
         return False
-    if not window.is_exclusive:
-        return True
-    state = seen.state
-    others = any(one != call for one in state.calls) or state.claimed_by not in ("", call)
-    return not others and state.wrap_until <= now
+    return not window.is_exclusive or _is_idle(seen.state, call, now)
+
+
+def _is_idle(state: PersonState, call: str, now: Epoch) -> bool:
+    """Return whether a person has no other call, and no wrap-up time."""
+    if state.calls and any(one != call for one in state.calls):
+        return False
+    return state.claimed_by in ("", call) and state.wrap_until <= now
 
 
 @dataclass(slots=True)
@@ -190,25 +198,19 @@ class Plan:
         if now < self._waits_until:
             return []
         window = self.window
-        reachable = [
-            one.person for one in window.people if is_reachable(window, seen.get(one.person, ABSENT))
-        ]
-        free = [
-            one
-            for one in window.people
-            if one.person not in self._out
-            and one.person not in self.ringing
-            and is_free(window, seen.get(one.person, ABSENT), self.call, clock)
-        ]
+        reachable, free = self._sort(window, clock, seen)
         steps: list[Step] = self._turns_that_end(window, now)
         if self._is_over(window, now, reachable, free):
             busy = self._declined or any(person not in self._out for person in reachable)
             return steps + self._withdraw_all() + self._next(window, now, busy=busy)
-        if window.strategy is Strategy.LONGEST_IDLE:
-            free = [] if self.ringing else sorted(free, key=lambda one: _idle(one, seen))[rank : rank + 1]
-        elif rank and window.is_exclusive:
-            free = []
-        return [*steps, Offer(tuple(free))] if free else steps
+        if not free or (window.strategy is Strategy.ALL and rank and window.is_exclusive):
+            return steps
+        if window.strategy is Strategy.ALL:
+            return [*steps, Offer(tuple(free))]
+        if self.ringing or len(free) <= rank:
+            return steps
+        free.sort(key=lambda one: _idle(one, seen))
+        return [*steps, Offer((free[rank],), tuple(free[:rank]))]
 
     def offered(self, person: str, now: Mono) -> None:
         """Note that the phones of a person ring now."""
@@ -236,12 +238,27 @@ class Plan:
         if now < self._waits_until:
             return self._waits_until
         window = self.window
-        ends = [Mono(self.begun + self.limit)]
-        if window.strategy is Strategy.ALL or not self._had_turn:
-            ends.append(Mono(self._opened + window.seconds))
+        ends = [Mono(self.begun + self.limit), Mono(self._opened + window.seconds)]
         if window.strategy is Strategy.LONGEST_IDLE:
             ends += [Mono(since + window.seconds) for since in self.ringing.values()]
         return min((end for end in ends if end > now), default=now)
+
+    def _sort(
+        self, window: Window, clock: Epoch, seen: Mapping[str, Seen]
+    ) -> tuple[list[str], list[Devices]]:
+        """Return the people who are reachable, and those of them who may ring now."""
+        reachable, free = [], []
+        for one in window.people:
+            person = one.person
+            about = seen.get(person, ABSENT)
+            if not is_reachable(window, about):
+                continue
+            reachable.append(person)
+            if person in self._out or person in self.ringing:
+                continue
+            if not window.is_exclusive or _is_idle(about.state, self.call, clock):
+                free.append(one)
+        return reachable, free
 
     def _turns_that_end(self, window: Window, now: Mono) -> list[Step]:
         """End the turn of a person who has rung alone for long enough."""
@@ -258,7 +275,12 @@ class Plan:
         if window.strategy is Strategy.LONGEST_IDLE:
             if self.ringing:
                 return False
-            return (not free if self._had_turn else is_late) or not reachable
+            if not reachable:
+                return True
+            if not self._had_turn:
+                return is_late
+            is_each_out = all(person in self._out for person in reachable)
+            return not free and (is_late or is_each_out)
         if is_late:
             return True
         if self.ringing:
@@ -276,6 +298,8 @@ class Plan:
         self.opened += 1
         self.index += 1
         if self.index < len(self.course.windows):
+            if by_turns and in_time and self.window.stage == window.stage:
+                self._opened = self._waits_until = ends
             return []
         if not self.course.repeats:
             self.index -= 1

@@ -12,9 +12,10 @@ MAX_DOUBTED: Final = 1_000
 class Living:
     """Memory of the leases that were seen.
 
-    A process whose lease was not seen may have started just now. So it counts as living until a look at the
-    leases that began after the first question about it has not found its lease. Before the first look, all
-    other processes count as living.
+    A process whose lease was never seen may have started just now. So it counts as living until a look at the
+    leases that began after the first question about it has not found its lease. A process whose lease was
+    seen, and is gone at the next look, is dead at once. Before the first look, all other processes count as
+    living.
     """
 
     def __init__(self, process: Process) -> None:
@@ -22,7 +23,7 @@ class Living:
         self._process = process
         self._seen: frozenset[Process] = frozenset()
         self._doubted: dict[Process, int] = {}
-        """The number of the last look that had begun when a process was first asked about."""
+        """The number of the last look that had begun when a process was first in doubt."""
         self._begun = 0
         self._done = 0
         """The number of the last look that was complete."""
@@ -33,9 +34,13 @@ class Living:
             return process == self._process
         if process in self._seen:
             return True
+        return self._done <= self._doubt(process, self._begun)
+
+    def _doubt(self, process: Process, look: int) -> int:
+        """Return the number of the last look that had begun when a process was first in doubt."""
         if process not in self._doubted and len(self._doubted) >= MAX_DOUBTED:
             del self._doubted[next(iter(self._doubted))]
-        return self._done <= self._doubted.setdefault(process, self._begun)
+        return self._doubted.setdefault(process, look)
 
     def begin(self) -> int:
         """Note that a look at all leases begins, and return its number."""
@@ -49,8 +54,10 @@ class Living:
         the processes that were seen before still live.
         """
         living = frozenset(found)
-        self._seen = living if sure else self._seen | living
         if sure:
             self._done = look
+            for process in self._seen - living:
+                self._doubt(process, look - 1)
+        self._seen = living if sure else self._seen | living
         for process in living:
             self._doubted.pop(process, None)

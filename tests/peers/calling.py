@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from tests.peers import calling_message
 from tests.peers.calling_dialog import Dialog, Key, joined
-from tests.peers.calling_line import LOCAL, Line, open_line, quiet
+from tests.peers.calling_line import LOCAL, Line, UdpLine, open_line, quiet
 from tests.peers.calling_message import Message, NotSip, read
 from tests.peers.calling_session import SOON, Incoming, Outgoing, Session, fresh_branch, sdp, web_sdp
 from tests.peers.calling_transactions import Client, News, Server
@@ -450,6 +450,12 @@ class CallingPhone:
             for at, arrow, raw in sorted(rows)
         ]
         return "\n".join(texts)
+
+    def turn_to(self, server: Address) -> None:
+        """Speak with another server from now on; over UDP alone."""
+        assert isinstance(self.line, UdpLine)
+        self._server = server
+        self.line.turn_to(server)
 
     def vanish(self) -> None:
         """Lose power."""

@@ -96,6 +96,10 @@ class Endpoint(Exchanges, asyncio.DatagramProtocol):
         endpoint.address = transport.get_extra_info("sockname")[:2]
         return endpoint
 
+    def turn_to(self, server: Address) -> None:
+        """Speak with another server from now on."""
+        self._server = server
+
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         if addr[:2] == self._server:
             self.take(data)

@@ -54,10 +54,10 @@ class Office:
     def __init__(self, callers: Callers) -> None:
         self.callers = callers
 
-    async def person(self, devices: int = 1, transport: str = "udp") -> Person:
-        """Somebody whose phones are registered."""
+    async def person(self, devices: int = 1, transport: str = "udp", site: Site | None = None) -> Person:
+        """Somebody whose phones are registered, with another server if `site` is given."""
         extension = self.callers.extension(devices)
-        phones = [await self.callers.phone(one, transport) for one in extension.handsets]
+        phones = [await self.callers.phone(one, transport, site=site) for one in extension.handsets]
         return Person(extension, tuple(phones))
 
     async def people(self, number: int, devices: int = 1) -> list[Person]:

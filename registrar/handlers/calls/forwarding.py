@@ -83,6 +83,8 @@ class _Branch:
     """Timers for the case that the branch does not answer."""
     refused: BodyRefused | None = None
     """Why the branch has failed, if the cause is on our side."""
+    ended: Callable[[], None] | None = None
+    """Called once, when the branch has its final response or has failed."""
 
     def stop_waiting(self) -> None:
         """Cancel the timers: the branch has answered, or has failed."""
@@ -190,9 +192,13 @@ class Forwarding:
         for number in [self.add(targets) for targets in devices]:
             await self._try(number)
 
-    def add(self, targets: Sequence[Target]) -> int:
-        """Add a branch for a device, and return its number. `ring` sends the request."""
-        self._branches.append(_Branch(deque(targets)))
+    def add(self, targets: Sequence[Target], ended: Callable[[], None] | None = None) -> int:
+        """Add a branch for a device, and return its number. `ring` sends the request.
+
+        `ended` is called once, when the branch has its final response or has failed, even if all of the
+        forwarding is over by then: until that moment the INVITE is open at the phone.
+        """
+        self._branches.append(_Branch(deque(targets), ended=ended))
         return self.fork.add()
 
     def add_later(self, target: Target) -> int | None:
@@ -319,6 +325,7 @@ class Forwarding:
             else:
                 self._perform([step])
         self._let_go()
+        self._tell_end(branch)
         if status >= 300:
             self._tell_failure(number, status)
 
@@ -338,6 +345,12 @@ class Forwarding:
         plans, self.plans, self.redirected = self.plans, None, None
         if plans is not None:
             plans.over(number)
+
+    def _tell_end(self, branch: _Branch) -> None:
+        """Tell that the INVITE of a branch is no longer open."""
+        ended, branch.ended = branch.ended, None
+        if ended is not None:
+            ended()
 
     def _tell_failure(self, number: int, status: int) -> None:
         """Tell the plan that a branch of an open fork has failed."""
@@ -603,10 +616,12 @@ class Forwarding:
 
     def _finish(self, number: int, status: int) -> None:
         """End a branch that has failed without an answer of its own."""
+        branch = self._branches[number]
         self.rewriter.unwanted(number)
-        self._branches[number].stop_waiting()
+        branch.stop_waiting()
         self._perform(self.fork.final(number, status))
         self._let_go()
+        self._tell_end(branch)
         self._tell_failure(number, status)
 
     def _ring(self) -> None:

@@ -14,6 +14,8 @@ exist:
   claim back.
 - A phone answers while its window ends: its 200 crosses our CANCEL, and it has the call, because the caller
   still waits.
+- A person stops ringing: its claim stands until all its phones have answered the CANCEL. Else the next call
+  would come to a phone at which the INVITE of this one is still open, and the phone would say 486.
 """
 
 import asyncio
@@ -21,13 +23,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Devices, Group, Mono, Phone, Queue, Verdict
 from registrar.ports import Clock, DialPlan, People, Waiting
-from registrar.rules.plan import DECLINED, Course, End, Offer, Plan, Seen, Step, Withdraw, course_of
+from registrar.rules.plan import DECLINED, Course, End, Offer, Plan, Seen, Step, Withdraw, course_of, is_free
 from registrar.rules.routing import allowed
 
 from ..answers import BUSY, Answer
@@ -37,6 +40,8 @@ from .new_dialog import NewDialogRequest
 from .staff import Member, Staff
 
 LOOK_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 0.05
+"""How soon a call looks again after a claim that failed."""
 REPEAT_SECONDS: Final = 55.0
 """A caller that hears nothing for a minute may give up (RFC 3261 section 13.3.1.1)."""
 CLAIM_SECONDS: Final = 5.0
@@ -224,6 +229,10 @@ class Hunt:
     _declined: set[str] = field(default_factory=set)
     """The people one of whose phones has refused the call."""
     _claimed: set[str] = field(default_factory=set)
+    _open: dict[str, int] = field(default_factory=dict)
+    """Person -> the number of its phones at which our INVITE is still open."""
+    _leaving: set[str] = field(default_factory=set)
+    """The people who are given back as soon as none is."""
     _is_heard: bool = False
     """Whether a phone has said that it rings."""
     _said: int = 0
@@ -233,6 +242,8 @@ class Hunt:
     _rank: int = 0
     _position: int = 0
     """The place of the call among those that wait, from 1."""
+    _lost_claim: bool = False
+    """Whether another call has claimed one of the people to whom this one was to go."""
     _free_at: float = 0.0
     """When the first wrap-up time of a person ends; 0: none runs."""
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -286,6 +297,8 @@ class Hunt:
         ends = min(now + LOOK_SECONDS, self.plan.next_at(now))
         if self._free_at:
             ends = min(ends, now + max(self._free_at - self.hunts.clock(), 0.01))
+        if self._lost_claim:
+            ends = min(ends, now + RETRY_SECONDS)
         try:
             async with asyncio.timeout(max(ends - now, 0.01)):
                 await self._woken.wait()
@@ -318,6 +331,7 @@ class Hunt:
     async def look(self) -> None:
         """Ask the plan what to do now, and do it."""
         hunts, plan = self.hunts, self.plan
+        self._lost_claim = False
         for _ in range(len(plan.course.windows) + 1):  # several windows may end at once
             if self.is_over or not plan.course.windows:
                 break
@@ -374,15 +388,18 @@ class Hunt:
             if self._is_at_end():
                 return
             if isinstance(step, Offer):
-                await self._offer(step.people, members)
+                await self._offer(step, members)
             elif isinstance(step, Withdraw):
                 self._withdraw(step.person)
             else:
                 self._perform_end(step)
 
-    async def _offer(self, people: Sequence[Devices], members: dict[str, Member]) -> None:
+    async def _offer(self, step: Offer, members: dict[str, Member]) -> None:
         """Claim the people, and let their phones ring."""
-        window = self.plan.window
+        window, people = self.plan.window, step.people
+        if step.rivals and not await self._are_free((*step.rivals, *people)):
+            self._lost_claim = True
+            return
         ids = [one.person for one in people]
         verdicts = [Verdict.OK] * len(ids)
         if window.is_exclusive:
@@ -395,6 +412,7 @@ class Hunt:
         for one, verdict in zip(people, verdicts, strict=True):
             if verdict is not Verdict.OK:
                 self.hunts.staff.forget(one.person)
+                self._lost_claim = True
                 continue
             self._claimed.add(one.person)
             if self._is_at_end():  # the caller gave up while the claim was on its way
@@ -406,6 +424,12 @@ class Hunt:
         for number in started:
             await self.forwarding.ring(number)
 
+    async def _are_free(self, people: Sequence[Devices]) -> bool:
+        """Return whether all of these people are free now."""
+        window, clock = self.plan.window, self.hunts.clock()
+        members = await self.hunts.staff.look_again(people)
+        return all(is_free(window, one.seen, self.plan.call, clock) for one in members.values())
+
     def _is_at_end(self) -> bool:
         """Return whether the hunt is over: a method, because that changes while something is awaited."""
         return self.is_over
@@ -414,13 +438,15 @@ class Hunt:
         """Add a branch for each device of a person, and return their numbers."""
         room = MAX_DEVICES - sum(map(len, self._ringing.values()))
         targets = allowed(member.targets, self.hunts.node, is_secure=self.is_secure)[:room]
-        numbers = [self.forwarding.add(row) for row in targets]
+        numbers = [self.forwarding.add(row, partial(self._ended, one.person)) for row in targets]
         if not numbers:
             self.plan.failed(one.person, 480)
             self._release(one.person)
             return []
         self.plan.offered(one.person, self.hunts.mono())
         self._ringing[one.person] = set(numbers)
+        self._open[one.person] = self._open.get(one.person, 0) + len(numbers)
+        self._leaving.discard(one.person)
         for number in numbers:
             self._person_of[number] = one.person
             self.rewriter.rings_at(number, one, form, self.plan.opened)
@@ -432,9 +458,21 @@ class Hunt:
         self._declined.discard(person)
         self._release(person)
 
+    def _ended(self, person: str) -> None:
+        """Note that our INVITE is no longer open at one of the phones of a person."""
+        self._open[person] -= 1
+        if not self._open[person]:
+            del self._open[person]
+            if person in self._leaving:
+                self._leaving.discard(person)
+                self._release(person)
+
     def _release(self, person: str) -> None:
-        """Give a person back."""
+        """Give a person back, as soon as our INVITE is not open at any of its phones."""
         if person not in self._claimed:
+            return
+        if person in self._open:
+            self._leaving.add(person)
             return
         self._claimed.discard(person)
         if self.plan.window.is_exclusive:
@@ -468,3 +506,4 @@ class Hunt:
         else:
             text = f"Queued, Position {self._position}" if self._position else "Queued"
             self.incoming.reply(Answer(182, text))
+

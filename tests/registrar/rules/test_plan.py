@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from registrar.model import Devices, Epoch, Group, Mono, PersonState, Queue, QueueMember, Strategy
-from registrar.rules.plan import Course, End, Plan, Seen, Step, Withdraw, course_of
+from registrar.rules.plan import Course, End, Offer, Plan, Seen, Step, Withdraw, course_of
 
 CALL, CLOCK = "c1", Epoch(1_000_000.0)
 FREE = PersonState()
@@ -306,6 +306,35 @@ def test_a_hunt_waits_its_time_while_all_are_busy() -> None:
     call = hunt(ANN, BOB, states={"p201": BUSY, "p202": BUSY})
     call.until(60)
     assert call.log == [(3, "end 480")]
+
+
+def test_a_hunt_waits_its_time_for_who_is_busy_after_the_others_have_refused() -> None:
+    call = hunt(ANN, BOB, states={"p202": BUSY})
+    call.now = 1
+    call.refuse(ANN)
+    call.until(2)
+    call.states["p202"] = FREE
+    call.look()
+    call.until(60)
+    assert call.log == [(0, "+p201"), (2, "+p202"), (5, "-p202"), (5, "end 480")]
+
+
+def test_who_has_declined_is_left_alone_for_the_time_of_the_attempt() -> None:
+    call = Calling(queue(member(ANN, attempts=2, strategy=Strategy.LONGEST_IDLE), member(BOB)))
+    call.now = 1
+    call.refuse(ANN)
+    call.until(4)
+    call.refuse(ANN)
+    assert call.log == [(0, "+p201"), (3, "+p201"), (4, "+p202")]
+
+
+def test_a_call_behind_others_names_those_who_must_still_be_free() -> None:
+    seen = {person.person: Seen(IDLE[person.person], has_devices=True) for person in PEOPLE}
+    plan = hunt(*PEOPLE, rank=3).plan
+    looks = [plan.look(Mono(0.0), CLOCK, seen, rank) for rank in range(4)]
+    assert looks == [[Offer((BOB,))], [Offer((CAT,), (BOB,))], [Offer((ANN,), (BOB, CAT))], []]
+    plan = Calling(group(is_exclusive=True), claims=False).plan
+    assert plan.look(Mono(0.0), CLOCK, seen, 0) == [Offer(PEOPLE)], "they ring together"
 
 
 def test_calls_of_one_queue_ring_at_different_people() -> None:
