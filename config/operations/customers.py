@@ -57,7 +57,7 @@ def _in_sight(caller: Caller) -> ColumnElement[bool]:
 
 def above(customer: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition on `Customer` that selects the one `customer` describes, and all its parents."""
-    chain = select(Customer.id, Customer.parent_customer_id).where(customer).cte("chain", recursive=True)
+    chain = select(Customer.id, Customer.parent_customer_id).where(customer).cte(recursive=True)
     parents = select(Customer.id, Customer.parent_customer_id).join(
         chain, Customer.id == chain.c.parent_customer_id
     )

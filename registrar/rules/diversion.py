@@ -13,7 +13,7 @@ BUSY: Final = frozenset({486, 600})
 
 
 class Reason(StrEnum):
-    """Why a call is forwarded, in the words of the Diversion header (RFC 5806 section 4.1)."""
+    """Why a call is forwarded, in the words of the Diversion header (RFC 5806)."""
 
     UNCONDITIONAL = "unconditional"
     BUSY = "user-busy"
