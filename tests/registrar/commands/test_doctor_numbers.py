@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from config.operations.audit import new_oid
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from config.database import migrate, writing
+from config.operations.audit import new_oid
 from config.tables import Customer, Number
 from registrar.commands.doctor_numbers import SHOWN, check_numbers, judge_numbers
 from registrar.doctor import Level
