@@ -385,6 +385,7 @@ class World:
         media: Media | None = None,
         policy: MediaPolicy = MediaPolicy.AUTO,
         ring_seconds: float = 185.0,
+        patience: Patience = Patience(60, 900, 20),
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
     ) -> None:
@@ -427,7 +428,7 @@ class World:
         if beside is not None:
             self.subscriptions.share(beside.subscriptions)
         serial = count(ord(node) << 32)  # no two nodes draw the same
-        numbers = count(1)
+        numbers = count(1 << 32 if beside else 1)
         self.outside = Outside(
             network=self.wire,
             connections=self.lines,
@@ -464,7 +465,7 @@ class World:
                 ipv6_prefix=64,
                 ping_seconds=30,
                 ring_seconds=ring_seconds,
-                patience=Patience(60, 900, 20),
+                patience=patience,
                 media_policy=policy,
                 media_prefix="pre-",
                 loop_key=KEY,
@@ -491,6 +492,7 @@ class World:
             handlers.node_relay,
         )
         self.notifier = handlers.notifier
+        self.hunts = handlers.hunts
         self.bound: list[tuple[str, Snapshot]] = []
         """What was said of whose bindings."""
         handled = self.pings.bound
