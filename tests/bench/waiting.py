@@ -1,4 +1,4 @@
-"""What calls cost that wait in a queue while nothing happens: CPU of the server, of Redis, and without calls."""
+"""What calls cost that wait in a queue while nothing happens: the CPU of the server and of Redis."""
 
 import asyncio
 import time

@@ -162,7 +162,7 @@ async def _call(site: CountedSite, meter: Meter) -> None:
 
 
 async def _group(site: CountedSite, meter: Meter) -> None:
-    """Calls to a group whose members all ring; one answers, the others are cancelled, and the caller hangs up."""
+    """Calls to a group whose members all ring: one answers, the others are cancelled, the caller hangs up."""
     async with Callers(site) as callers:
         office = Office(callers)
         people = await office.people(MEMBERS)

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -78,7 +78,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site
     """Their processes."""
     need("redis-server", "redis-cli")
     folder = tmp_path_factory.mktemp("queues")
-    shared = {"data_dir": str(folder / "data"), "wrap_up_seconds": "0"}
+    shared: dict[str, Any] = {"data_dir": str(folder / "data"), "wrap_up_seconds": "0"}
     with ExitStack() as stack:
         shared["redis_url"] = stack.enter_context(RedisServer(folder / "redis")).url
         a = stack.enter_context(Site(folder / "a", transports=TRANSPORTS, **shared))

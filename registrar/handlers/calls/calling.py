@@ -141,7 +141,7 @@ class Calling:
     ) -> None:
         """Forward a request to the devices of a person."""
         targets, wishes = arrival.targets, arrival.wishes
-        if wishes.cfb or wishes.cfnr:
+        if wishes.cfb or wishes.cfnr or journey.said:
             await self._followers.ring(incoming, rewriter, caller, callee, wishes, journey, targets)
             return
         redirected = None

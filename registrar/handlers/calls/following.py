@@ -152,7 +152,10 @@ class Followers:
         journey: Journey,
         targets: Sequence[Sequence[Target]],
     ) -> None:
-        """Let a call ring at a person who has forwarded it for the case that it is not answered."""
+        """Let a call ring at a person who has forwarded it for the case that it is not answered.
+
+        Or who gets it from a person who has: its phones are told who that was.
+        """
         follower = Follower(self, incoming, rewriter, caller, called, wishes, journey)
         follower.forwarding = self.forwarder.open(incoming, rewriter, caller.id, follower)
         follower.forwarding.redirected = follower.deflect

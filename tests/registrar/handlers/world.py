@@ -55,6 +55,7 @@ from registrar.transaction import Key, TableFull
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 KEY = bytes(range(64))
+PATIENCE = Patience(60, 900, 20)
 COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
 
 
@@ -385,7 +386,7 @@ class World:
         media: Media | None = None,
         policy: MediaPolicy = MediaPolicy.AUTO,
         ring_seconds: float = 185.0,
-        patience: Patience = Patience(60, 900, 20),
+        patience: Patience = PATIENCE,
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
     ) -> None:

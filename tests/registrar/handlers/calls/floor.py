@@ -9,7 +9,7 @@ from registrar.handlers.calls.hunting import Patience
 from registrar.model import Destination, Devices, Group, Phone, Queue, QueueMember, Strategy
 
 from ..handsets import ANN, BOB, CAT, Handset
-from ..world import People, Sent, World, phone
+from ..world import PATIENCE, People, Sent, World, phone
 
 STEPS = 80
 """More turns of the event loop than anything takes that waits for no time."""
@@ -37,7 +37,7 @@ class Numbers(People):
 class Floor(World):
     """One node, or the second one beside it."""
 
-    def __init__(self, beside: "Floor | None" = None, patience: Patience = Patience(60, 900, 20)) -> None:
+    def __init__(self, beside: "Floor | None" = None, patience: Patience = PATIENCE) -> None:
         self.numbers: Numbers = beside.numbers if beside else Numbers(*STAFF)
         super().__init__(people=self.numbers, patience=patience, node="b" if beside else "a", beside=beside)
 
@@ -55,9 +55,11 @@ class Floor(World):
         self.hunts.changed("")
         await self.settle()
 
-    def group(self, *numbers: str, **settings: bool) -> str:
+    def group(self, *numbers: str, is_exclusive: bool = False) -> str:
         """Make group 600 of these people, and return its number."""
-        self.numbers.places["600"] = Group("g", "600", "Sales", self._people(numbers), **settings)
+        self.numbers.places["600"] = Group(
+            "g", "600", "Sales", self._people(numbers), is_exclusive=is_exclusive
+        )
         return "600"
 
     def queue(self, *windows: tuple[str, ...], strategy: Strategy = Strategy.ALL, seconds: int = 5) -> str:
@@ -91,7 +93,7 @@ class Floor(World):
 
 
 @asynccontextmanager
-async def floor(beside: Floor | None = None, patience: Patience = Patience(60, 900, 20)) -> AsyncIterator[Floor]:
+async def floor(beside: Floor | None = None, patience: Patience = PATIENCE) -> AsyncIterator[Floor]:
     """A world for one test."""
     made = Floor(beside, patience)
     try:
