@@ -58,17 +58,18 @@ class Floor(World):
     def group(self, *numbers: str, is_exclusive: bool = False) -> str:
         """Make group 600 of these people, and return its number."""
         self.numbers.places["600"] = Group(
-            "g", "600", "Sales", self._people(numbers), is_exclusive=is_exclusive
+            "g", "600", "Sales", self.people_of(*numbers), is_exclusive=is_exclusive
         )
         return "600"
 
     def queue(self, *windows: tuple[str, ...], strategy: Strategy = Strategy.ALL, seconds: int = 5) -> str:
         """Make queue 700, in which these people ring one window after the other, and return its number."""
-        members = tuple(QueueMember(self._people(one), strategy, 1, seconds) for one in windows)
+        members = tuple(QueueMember(self.people_of(*one), strategy, 1, seconds) for one in windows)
         self.numbers.places["700"] = Queue("q", "700", "Support", members)
         return "700"
 
-    def _people(self, numbers: tuple[str, ...]) -> tuple[Devices, ...]:
+    def people_of(self, *numbers: str) -> tuple[Devices, ...]:
+        """Return the people with these numbers, as the dial plan names them."""
         phones = {one.extension: one for one in STAFF}
         return tuple(Devices(one, phones[one].name, (phones[one],), f"p{one}") for one in numbers)
 

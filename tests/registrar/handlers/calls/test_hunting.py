@@ -227,3 +227,34 @@ async def test_a_queue_that_is_deleted_ends_its_calls(world: Floor) -> None:
     assert incoming.statuses == [180, 480]
     await bob.reply(sent, 487)
     assert (await world.claimed_by("201"), await world.waits(), world.tasks) == ("", 0, [])
+
+
+# The order of calls
+
+
+async def test_a_call_behind_others_leaves_them_their_people(world: Floor) -> None:
+    """A claim is not published: what was read a moment ago may say that its person is free."""
+    ann, _, _ = [await world.handset(one) for one in ("200", "201", "202")]
+    number = world.queue(("201", "202"), strategy=Strategy.LONGEST_IDLE)
+    await world.waiting.enter("queue:q", "older", "0")
+    await world.hunts.staff.look(world.people_of("201", "202"))
+    await world.doing.claim(["p201"], "older", 60, exclusive=True)
+    incoming = await ann.call(number)
+    assert (incoming.statuses, world.wire.take()) == ([182], [])
+    world.doing.release("p201", "older")
+    await world.settle()
+    assert said(world.wire.take()) == [("INVITE", 5201)], "the other one has waited longer for a call"
+
+
+async def test_a_claim_that_failed_is_tried_again_soon(world: Floor) -> None:
+    ann, _ = await world.handset("200"), await world.handset("201")
+    number = world.queue(("201",))
+    await world.hunts.staff.look(world.people_of("201"))
+    await world.doing.claim(["p201"], "another", 0.5, exclusive=True)
+    incoming = await ann.call(number)
+    assert (incoming.statuses, world.wire.take()) == ([182], [])
+    world.clock.now += 0.6
+    async with asyncio.timeout(60):
+        while not world.wire.sent:
+            await asyncio.sleep(0.01)
+    assert said(world.wire.take()) == [("INVITE", 5201)]
