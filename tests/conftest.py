@@ -26,8 +26,9 @@ APART: Final = frozenset(
         "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
         "test_listener", "test_media_browser", "test_media_engine", "test_media_nat", "test_netns",
         "test_nodes", "test_page_calls", "test_page_everybody", "test_page_links", "test_phones_tcp_tls",
-        "test_pings", "test_postgresql", "test_readme", "test_run", "test_statements_authentication",
-        "test_statements_register", "test_statements_transport", "test_statements_websocket", "test_torture",
+        "test_pings", "test_postgresql", "test_queues_nodes", "test_queues_restarted", "test_readme",
+        "test_run", "test_statements_authentication", "test_statements_register", "test_statements_transport",
+        "test_statements_websocket", "test_torture",
         "test_turn", "test_turn_inside", "test_unit", "test_watch", "test_websocket_frames", "test_wheel",
     }
 )  # fmt: skip

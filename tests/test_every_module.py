@@ -42,12 +42,8 @@ ELSEWHERE: Final = {
     "handlers/calls/late_answers": "tests/registrar/handlers/calls/test_forwarding.py",
     "handlers/dispatch": "tests/registrar/handlers/registration/test_register.py",
     "handlers/calls/new_dialog": "tests/registrar/handlers/calls/test_calling.py",
-    "handlers/calls/hunting": WIRE + "test_queues.py",
-    "handlers/calls/staff": WIRE + "test_queues.py",
-    "handlers/calls/following": WIRE + "test_features.py",
     "handlers/calls/pickup": WIRE + "test_features.py",
     "handlers/calls/switches": WIRE + "test_features.py",
-    "rules/diversion": WIRE + "test_features.py",
     "handlers/turns": "tests/registrar/handlers/registration/test_register.py",
     # implementations of a port: one suite over all of them, on real servers
     "store/calls_memory": CONTRACT + "test_calls.py",

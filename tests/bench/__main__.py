@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import api, calls, calls_sides, measure, report, sides, transports
+from tests.bench import api, calls, calls_sides, measure, report, sides, transports, waiting
 from tests.bench.report import Figures, Scale, SideFigures
 from tests.bench.sides import Side
 
@@ -23,6 +23,8 @@ SIDES: Final[dict[str, Callable[[Path, int], contextlib.AbstractContextManager[S
 WARM_UP_PHONES: Final = 500
 """Registered before memory is read for the first time, so that what is made only once is there."""
 SCALE_CALLS: Final = 10_000
+ALONE: Final = ("api", "calls", "waiting")
+"""The parts that can be measured alone."""
 
 
 def main() -> None:
@@ -44,7 +46,10 @@ def main() -> None:
             console.print(f"[dim]config API with {api.PHONES:,} phones ...")
         of_api = api.measure(tmp) if wanted.api else None
         of_calls = calls.measure(tmp, _calls(wanted), console) if wanted.calls else []
-        figures = Figures(compared, scales, costs, idle, of_api, of_calls)
+        if wanted.waiting:
+            console.print(f"[dim]registrar with {waiting.CALLS} calls that wait ...")
+        of_waiting = waiting.measure(tmp, wanted.seconds) if wanted.waiting else []
+        figures = Figures(compared, scales, costs, idle, of_api, of_calls, of_waiting)
     report.show(figures, console)
     console.print(f"[dim]{report.write(figures)}")
 
@@ -135,6 +140,11 @@ def _arguments() -> argparse.Namespace:
         "--calls", action=argparse.BooleanOptionalAction, help="calls alone; --no-calls: all else"
     )
     parser.add_argument(
+        "--waiting",
+        action=argparse.BooleanOptionalAction,
+        help="calls that wait in a queue alone; --no-waiting: all else",
+    )
+    parser.add_argument(
         "--call-sides",
         nargs="*",
         choices=calls_sides.SIDES,
@@ -147,11 +157,13 @@ def _arguments() -> argparse.Namespace:
 
 
 def _alone(wanted: argparse.Namespace) -> argparse.Namespace:
-    """`--api` or `--calls`: nothing but what was named."""
-    if wanted.api or wanted.calls:
+    """`--api`, `--calls` or `--waiting`: nothing but what was named."""
+    if wanted.api or wanted.calls or wanted.waiting:
         wanted.sides, wanted.scale, wanted.transports, wanted.idle = [], [], [], 0
-        wanted.api, wanted.calls = wanted.api is True, wanted.calls is True
-    wanted.api, wanted.calls = wanted.api is not False, wanted.calls is not False
+        for name in ALONE:
+            setattr(wanted, name, getattr(wanted, name) is True)
+    for name in ALONE:
+        setattr(wanted, name, getattr(wanted, name) is not False)
     return wanted
 
 

@@ -14,12 +14,13 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls_report
+from tests.bench import calls_report, waiting
 from tests.bench.api import ApiFigures
 from tests.bench.calls import CallFigures
 from tests.bench.measure import Occupied, Rates
 from tests.bench.sides import PINNED
 from tests.bench.transports import Cost, Idle
+from tests.bench.waiting import Waiting
 
 RESULTS: Final = Path("bench-results")
 CPU_AIM: Final = 0.4
@@ -72,6 +73,7 @@ class Figures:
     idle: Idle | None
     api: ApiFigures | None = None
     calls: list[CallFigures] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,14 @@ def aims(figures: Figures) -> list[Aim]:
         size = side.occupied.redis_bytes
         found.append(Aim(f"bytes in Redis for a binding: at most {BYTES_AIM:,}", size, size <= BYTES_AIM))
     found += [*_growth(figures.scales), *_over_transports(figures), *_of_the_api(figures.api)]
+    found += [
+        Aim(
+            f"{_waiting_name(one)}, CPU in % of a core: at most {waiting.CPU_AIM:g}",
+            one.cpu,
+            one.cpu <= waiting.CPU_AIM,
+        )
+        for one in figures.waiting
+    ]
     return [*found, *(Aim(*aim) for aim in calls_report.aims(figures.calls))]
 
 
@@ -169,9 +179,16 @@ def show(figures: Figures, console: Console) -> None:
         console.print(_api_table(figures.api))
     if figures.calls:
         calls_report.show(figures.calls, console)
+    for one in figures.waiting:
+        text = f"{_waiting_name(one)}: server {one.cpu:.1f} %, Redis {one.redis:.1f} %"
+        console.print(f"{text}; server without calls {one.at_rest:.1f} %", highlight=False)
     for aim in aims(figures):
         verdict = "met    " if aim.met else "NOT MET"
         console.print(f"{verdict}  {aim.value:10,.2f}   {aim.text}", highlight=False, soft_wrap=True)
+
+
+def _waiting_name(one: Waiting) -> str:
+    return f"{one.calls} calls wait for {one.agents} busy agents ({one.strategy})"
 
 
 def _sides_table(sides: list[SideFigures]) -> Table:

@@ -17,6 +17,7 @@ from tests.budget.program import CALLS, SIZE, STATEMENTS
 from tests.peers.phone import UdpPhone
 from tests.peers.process import Process
 from tests.wire.callers import Callers, talk
+from tests.wire.office import Office, rung
 from tests.wire.site import Site
 
 WARM_UP: Final = 20
@@ -28,6 +29,8 @@ IDLE_CALLS: Final = 30
 REFRESH: Final = "refresh"
 FIRST: Final = "first registration"
 CALL: Final = "call"
+GROUP: Final = "group of 20, per branch"
+MEMBERS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,17 @@ class Meter:
         self._monitor = redis.monitor()  # type: ignore[no-untyped-call]  # redis-py leaves it out
         self._monitor.__enter__()
         self._marks = 0
-        self._kinds: dict[str, list[tuple[int, int, int]]] = {}
+        self._kinds: dict[str, list[tuple[int, ...]]] = {}
 
     @contextmanager
-    def one(self, kind: str) -> Iterator[None]:
-        """Count what happens in the block, and in the short time after it."""
+    def one(self, kind: str, parts: int = 1) -> Iterator[None]:
+        """Count what happens in the block, and in the short time after it; of `parts` equal parts, one."""
         self._commands()
         calls, statements = self._site.counts()
         yield
         calls_after, statements_after = self._settled()
-        counted = (calls_after - calls, self._commands(), statements_after - statements)
+        both = (calls_after - calls, self._commands(), statements_after - statements)
+        counted = tuple(round(count / parts) for count in both)
         self._kinds.setdefault(kind, []).append(counted)
 
     def _settled(self) -> tuple[int, int]:
@@ -127,6 +131,7 @@ def measure(tmp: Path) -> dict[str, Cost]:
             _register(site, meter)
             with redirect_stdout(StringIO()):  # what its phones said is no figure
                 asyncio.run(_call(site, meter))
+                asyncio.run(_group(site, meter))
         finally:
             meter.close()
         return meter.costs()
@@ -153,4 +158,25 @@ async def _call(site: CountedSite, meter: Meter) -> None:
         for _ in range(WARM_UP + ROUNDS):
             with meter.one(CALL):
                 outgoing, _ = await talk(a, b, bert.number)
+                assert (await outgoing.bye()).status == 200
+
+
+async def _group(site: CountedSite, meter: Meter) -> None:
+    """Calls to a group whose members all ring: one answers, the others are cancelled, the caller hangs up."""
+    async with Callers(site) as callers:
+        office = Office(callers)
+        people = await office.people(MEMBERS)
+        group = office.group(people)
+        caller = await callers.phone(callers.extension().handset)
+        for nth in range(WARM_UP + ROUNDS):
+            with meter.one(GROUP, MEMBERS):
+                outgoing = await caller.call(group.number)
+                calls = await rung(people, nth)
+                for one in calls:
+                    one.ring()
+                await outgoing.provisional(180)
+                calls[0].answer()
+                await outgoing.answered()
+                for one in calls:
+                    await one.acknowledged()
                 assert (await outgoing.bye()).status == 200

@@ -137,9 +137,7 @@ class Agent:
         phone = self.person.phone
         came = {id(message): at for at, message in phone.received}
         finals = _finals(phone)
-        hung_up = {
-            message.call_id: at for at, message in phone.received if message.first.startswith("BYE ")
-        }
+        hung_up = {message.call_id: at for at, message in phone.received if message.first.startswith("BYE ")}
         for one in phone.calls:
             end, status = finals.get(one.invite.branch, (NEVER, 0))
             begin, call = came[id(one.invite)], one.invite.call_id

@@ -84,8 +84,8 @@ async def test_members_ring_in_turn_and_each_attempt_lasts(
     if not busy:
         assert near(times[0], 0) and near(times[1], 3), times
     assert (await last.cancelled()).listed("reason") == []
-    for one in talks:
-        assert (await one.bye()).status == 200
+    for talking in talks:
+        assert (await talking.bye()).status == 200
     assert (182 in outgoing.statuses) is busy
 
 
@@ -99,8 +99,8 @@ async def test_the_longest_idle_rings_first(office: Office, caller: CallingPhone
     extension = callers.extension()
     other = await callers.phone(extension.handset)
     for person in (people[2], people[0]):  # people[1] never talks
-        outgoing, _ = await talk(person.phone, other, extension.number)
-        assert (await outgoing.bye()).status == 200
+        talking, _ = await talk(person.phone, other, extension.number)
+        assert (await talking.bye()).status == 200
         await eventually(partial(_has_talked, person, callers.site), "the end is noted")
         await asyncio.sleep(0.05)
     await asyncio.sleep(2.1)  # wrap-up

@@ -113,6 +113,7 @@ class Hunts:
                 await self.waiting.enter(course.place, rewriter.call, "0")
                 waiters = await self.staff.waiters(course.place, rewriter.call)
             except StoreUnavailable:
+                self.waiting.leave(course.place, rewriter.call)  # it may have been added
                 incoming.reply(BUSY)
                 return
             if len(waiters) > MAX_WAITING[course.place.partition(":")[0]]:
@@ -345,7 +346,7 @@ class Hunt:
                 break
         if not plan.course.windows:
             self._perform_end(End(480))
-        if not self.is_over:
+        if not self.is_over and not self._woken.is_set():  # else look again before the caller hears anything
             self._note_stage()
             self._say()
 
@@ -506,4 +507,3 @@ class Hunt:
         else:
             text = f"Queued, Position {self._position}" if self._position else "Queued"
             self.incoming.reply(Answer(182, text))
-

@@ -1,10 +1,12 @@
 """What is known of the people whom groups and queues ring, and of the calls that wait for them.
 
-All calls that wait in this process share it. What one of them has read serves the others for a second, so a
-hundred calls that wait cost one read of their people each second. News of a person makes it stale at once, and
-with it what is being read at that moment: it may be older than the news.
+All calls that wait in this process share it. What one of them reads serves the others, those that ask
+meanwhile and those that ask within a second. So a hundred calls that wait cost one read of their people each
+second. News of a person makes it stale at once, and with it what is being read at that moment: that may be
+older than the news.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -29,6 +31,9 @@ class Member(NamedTuple):
     read_at: Mono
 
 
+PeopleRead = asyncio.Task[dict[str, Member]]
+
+
 class Line(NamedTuple):
     """The calls that wait at a place, and since when that is known."""
 
@@ -50,67 +55,103 @@ class Staff:
         self._mono = mono
         self._known: dict[str, Member] = {}
         self._lines: dict[str, Line] = {}
-        self._news: dict[int, set[str]] = {}
-        """For each read that is under way, the people who have changed since it began."""
-        self._reads = 0
-        self._changes = 0
-        """How many changes there were."""
+        self._reading: dict[str, PeopleRead] = {}
+        """Person -> the read under way that will tell of it; none if it has changed since."""
+        self._lining: dict[str, asyncio.Task[list[Waiter]]] = {}
+        """Place -> the read under way that will tell of it; none if a person has changed since."""
 
     async def look(self, people: Sequence[Devices]) -> dict[str, Member]:
         """Return what is known of each person, by its id; while the store is away, what was known before."""
         now = self._mono()
         found: dict[str, Member] = {}
-        stale = []
+        stale, reads = [], set()
         for one in people:
-            member = self._known.get(one.person)
-            if member is None or now - member.read_at > KNOWN_SECONDS:
+            person = one.person
+            member = self._known.get(person)
+            if member is not None and now - member.read_at <= KNOWN_SECONDS:
+                found[person] = member
+                continue
+            read = self._reading.get(person)
+            if read is None:
                 stale.append(one)
             else:
-                found[one.person] = member
+                reads.add(read)
         if stale:
-            found |= await self._read(stale, now)
+            reads.add(self._read(stale))
+        for read in reads:
+            found |= await asyncio.shield(read)
         return found
 
     async def look_again(self, people: Sequence[Devices]) -> dict[str, Member]:
         """Return what is known of each person, read now."""
-        return await self._read(people, self._mono())
+        return await asyncio.shield(self._read(people))
 
     def forget(self, person: str) -> None:
         """Note that a person has changed, and with it the calls that may wait for it."""
         self._known.pop(person, None)
+        self._reading.pop(person, None)
         self._lines.clear()
-        self._changes += 1
-        for changed in self._news.values():
-            changed.add(person)
+        self._lining.clear()
 
     async def waiters(self, place: str, call: str) -> list[Waiter]:
         """Return the calls that wait at a place, with `call` among them if it is still there.
 
         Raises StoreUnavailable.
         """
-        now = self._mono()
         line = self._lines.get(place)
-        if line is not None and now - line.read_at <= KNOWN_SECONDS and call in line.calls:
+        if line is not None and self._mono() - line.read_at <= KNOWN_SECONDS and call in line.calls:
             return line.waiters
-        changes = self._changes
-        waiters = await self._waiting.waiters(place)
-        if changes == self._changes:
-            self._lines[place] = Line(waiters, frozenset(one.call for one in waiters), now)
-        return waiters
+        read = self._lining.get(place)
+        if read is not None:
+            waiters = await asyncio.shield(read)
+            if any(waiter.call == call for waiter in waiters):
+                return waiters
+        return await asyncio.shield(self._read_line(place))
 
-    async def _read(self, people: Sequence[Devices], now: Mono) -> dict[str, Member]:
+    def _read_line(self, place: str) -> asyncio.Task[list[Waiter]]:
+        """Begin to read the calls that wait at a place."""
+        now = self._mono()
+        task = asyncio.create_task(self._waiting.waiters(place))
+
+        def finish(done: asyncio.Task[list[Waiter]]) -> None:
+            is_latest = self._lining.get(place) is done
+            if is_latest:
+                del self._lining[place]
+            if done.cancelled() or done.exception() is not None:
+                return
+            waiters = done.result()
+            if is_latest:
+                self._lines[place] = Line(waiters, frozenset(one.call for one in waiters), now)
+
+        task.add_done_callback(finish)
+        self._lining[place] = task
+        return task
+
+    def _read(self, people: Sequence[Devices]) -> PeopleRead:
+        """Begin to read people."""
+        task = asyncio.create_task(self._members(people, self._mono()))
+
+        def finish(done: PeopleRead) -> None:
+            members = {} if done.cancelled() or done.exception() is not None else done.result()
+            for one in people:
+                if self._reading.get(one.person) is done:
+                    del self._reading[one.person]
+                    if one.person in members:
+                        self._known[one.person] = members[one.person]
+
+        task.add_done_callback(finish)
+        self._reading |= dict.fromkeys((one.person for one in people), task)
+        return task
+
+    async def _members(self, people: Sequence[Devices], now: Mono) -> dict[str, Member]:
+        """Return what the stores have of people now."""
         phones = [phone.id for one in people for phone in one.phones if phone.active]
-        self._reads += 1
-        number, changed = self._reads, set[str]()
-        self._news[number] = changed
         try:
             states = await self._people.states([one.person for one in people], watch=True)
             snapshots = await self._location.load(phones) if phones else []
         except StoreUnavailable:
             states = [self._last_state(one.person) for one in people]
             snapshots = [self._location.known(phone) for phone in phones]
-        finally:
-            del self._news[number]
         by_phone = dict(zip(phones, snapshots, strict=True))
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
@@ -118,7 +159,6 @@ class Staff:
         for one, state in zip(people, states, strict=True):
             targets = self._targets(one, by_phone)
             read[one.person] = Member(Seen(state, has_devices=bool(targets)), targets, now)
-        self._known |= {person: member for person, member in read.items() if person not in changed}
         return read
 
     def _last_state(self, person: str) -> PersonState:

@@ -57,6 +57,7 @@ from registrar.transaction import Key, TableFull
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 KEY = bytes(range(64))
+PATIENCE = Patience(60, 900, 20)
 COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
 
 
@@ -393,6 +394,7 @@ class World:
         media: Media | None = None,
         policy: MediaPolicy = MediaPolicy.AUTO,
         ring_seconds: float = 185.0,
+        patience: Patience = PATIENCE,
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
     ) -> None:
@@ -436,7 +438,7 @@ class World:
         if beside is not None:
             self.subscriptions.share(beside.subscriptions)
         serial = count(ord(node) << 32)  # no two nodes draw the same
-        numbers = count(1)
+        numbers = count(1 << 32 if beside else 1)
         self.outside = Outside(
             network=self.wire,
             connections=self.lines,
@@ -474,7 +476,7 @@ class World:
                 ipv6_prefix=64,
                 ping_seconds=30,
                 ring_seconds=ring_seconds,
-                patience=Patience(60, 900, 20),
+                patience=patience,
                 reserved=reserved_words(),
                 alerts=False,
                 media_policy=policy,
@@ -504,6 +506,7 @@ class World:
             handlers.node_relay,
         )
         self.notifier = handlers.notifier
+        self.hunts = handlers.hunts
         self.bound: list[tuple[str, Snapshot]] = []
         """What was said of whose bindings."""
         handled = self.pings.bound
