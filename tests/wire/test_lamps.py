@@ -14,6 +14,7 @@ from tests.peers.watching import Lamp, Notify, WatchingPhone
 from tests.wire.callers import Callers, Extension, eventually
 from tests.wire.conftest import Report
 from tests.wire.need import need
+from tests.wire.office import Office, Person
 from tests.wire.site import Handset, Site
 
 pytestmark = pytest.mark.wire
@@ -199,3 +200,78 @@ async def test_in_the_end_a_node_is_restarted_and_numbers_rise(nodes: Nodes, rep
         assert [one.line for one in lamp.told if one.cseq < again.cseq] == [
             "terminated", "early", "confirmed", "terminated",
         ]  # fmt: skip
+
+
+# What a lamp is for
+
+
+async def test_the_call_that_a_lamp_shows_is_picked_up(nodes: Nodes, report: Report) -> None:
+    """INVITE with Replaces of the id in the document alone, at another node than that of the call."""
+    office = Office(nodes.callers)
+    ann, bob = await office.people(2)
+    extension = nodes.callers.extension()
+    cat = Person(extension, (await nodes.callers.phone(extension.handset, site=nodes.a),))
+    office.group([bob, cat], pickup=True)
+    async with await nodes.watcher("tcp", nodes.a, extension.handset) as phone:
+        lamp = await phone.watch(bob.extension.number)
+        await lamp.shows("terminated")
+        await asyncio.sleep(PACE_SECONDS)
+        outgoing = await ann.phone.call(bob.extension.number)
+        incoming = await bob.phone.incoming()
+        incoming.ring()
+        await outgoing.provisional(180)
+        shown = (await lamp.shows("early")).message.body.decode()
+        name = shown.partition(' call-id="')[2].partition('"')[0]
+        assert name
+        assert name != incoming.invite.call_id
+        begun = time.monotonic()
+        replaces = f"Replaces: {name};to-tag=l;from-tag=r;early-only"
+        final = await (await cat.phone.call(ann.extension.number, lines=[replaces])).final()
+        assert final.first == "SIP/2.0 480 Picked Up"
+        taken = await cat.phone.incoming()
+        report(f"picked up at another node: it rings after {1000 * (time.monotonic() - begun):.0f} ms")
+        assert taken.invite.header("answer-mode") == "Auto"
+        taken.answer()
+        assert f"<sip:{extension.number}@" in (await outgoing.answered()).header("p-asserted-identity")
+        assert any(one.startswith("SIP;cause=200") for one in (await incoming.cancelled()).listed("reason"))
+        assert (await outgoing.bye()).status == 200
+    stranger = await office.person()
+    outgoing = await ann.phone.call(bob.extension.number)
+    incoming = await bob.phone.incoming(nth=1)
+    incoming.ring()
+    await stranger.phone.call(ann.extension.number, lines=[replaces])
+    await asyncio.sleep(PACE_SECONDS)
+    assert stranger.phone.calls == [], "an id of a former call, and no right to pick up"
+    outgoing.cancel()
+    assert (await outgoing.final()).status == 487
+
+
+async def test_the_lamps_of_switches(nodes: Nodes) -> None:
+    """DND and a queue: the lamp follows the code, and so does the queue."""
+    office = Office(nodes.callers)
+    ann, bob = await office.people(2)
+    queue = office.queue({"extension": bob.id, "ringSecs": 30})
+    leave = f"*45{queue.number}"
+
+    async def switch(lamp: Lamp, code: str, line: str) -> None:
+        await asyncio.sleep(PACE_SECONDS)
+        assert (await (await bob.phone.call(code)).final()).header("reason") == "SIP;cause=200"
+        await lamp.shows(line)
+
+    async with await nodes.watcher("tcp", nodes.a, bob.extension.handset) as phone:
+        dnd, joined = await phone.watch("*76"), await phone.watch(leave)
+        await dnd.shows("terminated")
+        await joined.shows("confirmed")
+        for lamp, code, off, on in (
+            (dnd, "*76", "confirmed", "terminated"),
+            (joined, leave, "terminated", "confirmed"),
+        ):
+            before = len(bob.phone.calls)
+            await switch(lamp, code, off)
+            assert (await (await ann.phone.call(queue.number)).final()).status == 480
+            assert len(bob.phone.calls) == before
+            await switch(lamp, code, on)
+            outgoing = await ann.phone.call(queue.number)
+            await bob.phone.incoming(nth=before)
+            outgoing.cancel()
+            assert (await outgoing.final()).status == 487
