@@ -12,7 +12,6 @@ from typing import Final
 from tests.patience import limit
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_message import read
-from tests.peers.calling_session import Incoming
 from tests.wire.office import Person
 
 NEVER: Final = float("inf")
@@ -223,8 +222,3 @@ async def working(agents: Sequence[Agent], callers: Sequence[Caller], times: int
         for shift in shifts:
             shift.cancel()
         await asyncio.gather(*shifts, return_exceptions=True)
-
-
-def same_call(incoming: Incoming, call_id: str) -> bool:
-    """Return whether an INVITE belongs to a call."""
-    return incoming.invite.call_id == call_id

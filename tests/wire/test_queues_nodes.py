@@ -209,27 +209,30 @@ async def test_in_the_end_a_node_is_killed_with_its_callers(nodes: Nodes, report
     agents = [await nodes.office.person(site=nodes.both[at % 2]) for at in range(RINGING)]
     group = nodes.office.group(agents)
     queue = nodes.office.queue({"group": group.id, "ringSecs": 120, "ringStrategy": "huntLongestIdle"})
-    lost = [await phone.call(queue.number) for phone in await nodes.callers(*[nodes.a] * (RINGING + WAITING))]
+    for at, phone in enumerate(await nodes.callers(*[nodes.a] * RINGING), 1):
+        await phone.call(queue.number)
+        await eventually(lambda many=at: sum(len(one.phone.calls) for one in agents) == many, "it rings")  # type: ignore[misc]
     for agent in agents:
         (await agent.phone.incoming()).ring()
-    for outgoing in lost[RINGING:]:
-        await outgoing.provisional(182)
-    staying = [await phone.call(queue.number) for phone in await nodes.callers(*[nodes.b] * RINGING)]
-    for at, outgoing in enumerate(staying, 1 + RINGING + WAITING):
-        assert (await outgoing.provisional(182)).first == f"SIP/2.0 182 Queued, Position {at}"
+    waiting = []
+    sites = [nodes.a] * WAITING + [nodes.b] * RINGING
+    for at, phone in enumerate(await nodes.callers(*sites), 1 + RINGING):
+        waiting.append(await phone.call(queue.number))
+        assert (await waiting[-1].provisional(182)).first == f"SIP/2.0 182 Queued, Position {at}"
+    staying = waiting[WAITING:]
     nodes.a.kill9()
     for agent in agents:
         agent.phone.turn_to(nodes.b.sip)
     begun = time.monotonic()
-    times = []
+    times, acknowledged = [], 0
     for agent in agents:
         incoming = await agent.phone.incoming(LOST_SECONDS, nth=1)
         times.append(time.monotonic() - begun)
         incoming.answer()
-    acknowledged = 0
+        await incoming.acknowledged()
+        acknowledged += 1
     for outgoing in staying:
         await outgoing.answered()
-        acknowledged += 1
     report(
         f"the {len(times)} agents of a killed node rang after {min(times):.1f} to {max(times):.1f} s; "
         f"{acknowledged} acknowledged"

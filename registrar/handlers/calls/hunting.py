@@ -447,7 +447,6 @@ class Hunt:
         self.plan.offered(one.person, self.hunts.mono())
         self._ringing[one.person] = set(numbers)
         self._open[one.person] = self._open.get(one.person, 0) + len(numbers)
-        self._leaving.discard(one.person)
         for number in numbers:
             self._person_of[number] = one.person
             self.rewriter.rings_at(number, one, form, self.plan.opened)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from registrar.handlers.calls import hunting
 from registrar.handlers.calls.hunting import MAX_WAITING
 from registrar.model import Strategy, Verdict
 
@@ -246,7 +247,8 @@ async def test_a_call_behind_others_leaves_them_their_people(world: Floor) -> No
     assert said(world.wire.take()) == [("INVITE", 5201)], "the other one has waited longer for a call"
 
 
-async def test_a_claim_that_failed_is_tried_again_soon(world: Floor) -> None:
+async def test_a_claim_that_failed_is_tried_again_soon(world: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hunting, "LOOK_SECONDS", 3_600)
     ann, _ = await world.handset("200"), await world.handset("201")
     number = world.queue(("201",))
     await world.hunts.staff.look(world.people_of("201"))
