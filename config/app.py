@@ -51,6 +51,7 @@ from .pbx import (
     sipphone_status,
     sipphonemodels,
 )
+from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
 from .v2.routes import ROUTES
@@ -102,6 +103,7 @@ def create_app(
     )
     live = Live(redis, clock.epoch_now)
     calls = LiveCalls(redis, clock.epoch_now)
+    people = LivePeople(redis, live, calls, clock.epoch_now)
     passwords = Passwords(least=settings.password_length)
     runner = ClientRunner(redis)
     budget = LoginBudget(
@@ -112,7 +114,7 @@ def create_app(
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     app.state.parts = Parts(
-        settings, engine, read_engine, live, calls, Changes(redis), vault, passwords, logins
+        settings, engine, read_engine, live, calls, people, Changes(redis), vault, passwords, logins
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.

@@ -72,10 +72,15 @@ class LiveCalls:
         """Return the calls of a customer, or of all customers for None, the earliest first."""
         key = keys.CALLS if customer is None else keys.calls(customer)
         (ids,) = await self._ask([command("ZRANGEBYSCORE", key, f"({self._now():.3f}", "+inf")])
-        found: list[LiveCall] = []
-        for chunk in _chunks(ids if isinstance(ids, list) else []):
-            found += [call for call in await self._read(chunk) if call is not None]
+        found = await self.load(ids if isinstance(ids, list) else [])
         return sorted(found, key=lambda call: (call.started_at, call.id))
+
+    async def load(self, ids: Sequence[str]) -> list[LiveCall]:
+        """Return those calls that exist, in the same order."""
+        found: list[LiveCall] = []
+        for chunk in _chunks(ids):
+            found += [call for call in await self._read(chunk) if call is not None]
+        return found
 
     async def find(self, id: str) -> LiveCall | None:
         """Return the call with this id, or None. The id may be malformed."""

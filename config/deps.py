@@ -21,12 +21,13 @@ from .dialect import speaks_rows
 from .errors import bad_request, level_too_low, too_many_connections
 from .live import Live
 from .media import require_json
-from .operations.audit import Actor, Work
+from .operations.audit import Actor, Wished, Work
 from .operations.document import Document
 from .operations.login_budget import Visitor
 from .operations.logins import Logins
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .people import LivePeople
 from .preconditions import Target, changing, read_condition
 from .settings import ApiSettings
 from .source import place_of, source_address
@@ -48,6 +49,7 @@ class Parts:
     read_engine: AsyncEngine
     live: Live
     calls: LiveCalls
+    people: LivePeople
     changes: Changes
     vault: Vault
     passwords: Passwords
@@ -58,12 +60,23 @@ class Parts:
     async def change(
         self, actor: Actor, target: Target | None, do: Callable[[Work], Awaitable[Result]]
     ) -> Result:
-        """Make a change as `preconditions.changing` does; `target` is the row whose ETag If-Match names."""
+        """Make a change as `preconditions.changing` does; `target` is the row whose ETag If-Match names.
+
+        Wishes of people go to Redis as the last step before the commit. If Redis is away, this raises
+        StoreUnavailable and nothing is written. If the commit itself fails, the wishes are written already;
+        the same request sets them again.
+        """
+        wished: Wished = {}
 
         async def work(session: AsyncSession) -> Result:
-            return await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved))
+            wished.clear()
+            return await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved, wished))
 
-        return await changing(self.engine, actor.condition, target, work)
+        async def write_wishes() -> None:
+            for person, (customer, wishes) in wished.items():
+                await self.people.change(person, customer, wishes)
+
+        return await changing(self.engine, actor.condition, target, work, write_wishes)
 
 
 def parts(request: Request) -> Parts:

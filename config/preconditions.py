@@ -89,8 +89,11 @@ async def changing(
     condition: Condition,
     target: Target | None,
     work: Callable[[AsyncSession], Awaitable[Result]],
+    last: Callable[[], Awaitable[None]],
 ) -> Result:
     """Do `work` as `database.writing` does, if the condition holds for the target. None: it has no ETag.
+
+    `last` is done just before the commit. If it fails, nothing is written to the database.
 
     Raise Refused (412). An error of `work` comes first, so that a 412 tells nothing about objects that the
     caller may not see.
@@ -100,6 +103,8 @@ async def changing(
         edition = None if target is None or condition == UNCONDITIONAL else await _held(session, target)
         done = await work(session)
         condition.refuse(edition)
+        await session.flush()
+        await last()
         return done
 
     return await writing(engine, guarded)

@@ -1,5 +1,6 @@
 """A change in progress, and the audit log: one row for each change, written in the same transaction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,8 +11,11 @@ from registrar.store.vault import Vault
 from .. import clock
 from ..auth import Caller
 from ..preconditions import UNCONDITIONAL, Condition
-from ..tables import AuditLog, Identified
+from ..tables import AuditLog, Customer, Extension, Identified
 from .passwords import Passwords
+
+Wished = dict[str, tuple[str, Mapping[str, str]]]
+"""Id of an extension -> its customer, and the wishes to write to Redis (people.LivePeople.change)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,18 @@ class Work:
     vault: Vault
     reserved: ReservedWords
     """Words that are not free as numbers of a dial plan."""
+    wished: Wished
+    """Wishes of people, which are written just before the commit."""
 
     @property
     def caller(self) -> Caller:
         """Return the caller who makes the change."""
         return self.actor.caller
+
+    def wish(self, extension: Extension, customer: Customer, wishes: Mapping[str, str]) -> None:
+        """Let wishes of a person be written to Redis just before the commit."""
+        if wishes:
+            self.wished[extension.oid] = customer.oid, wishes
 
     def record(self, action: str, table: str, oid: str) -> None:
         """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""

@@ -11,23 +11,30 @@ from ..operations.audit import Work
 from ..operations.customers import keys_of, lock_owned, require_customer
 from ..operations.document import NOT_SENT, Document
 from ..operations.draft import Columns, Draft, read_fields, read_reference
+from ..operations.wishes import read_wishes
 from ..properties import fields_of
 from ..tables import Customer, Employee, Extension
+from .people import OF_EXTENSIONS
 from .resource import OWNER, Resource, Written, routes_of
 from .schema import sure
 
 
 async def _create(work: Work, document: Document) -> Written:
     customer = await require_customer(work.session, work.caller, document.given("customer"))
-    columns = await _read(work.session, Draft(document), customer)
-    extension = await extensions.create_extension(work, customer, columns)
+    draft: Draft[Extension] = Draft(document)
+    wished = read_wishes(draft, work.reserved)
+    extension = await extensions.create_extension(work, customer, await _read(work.session, draft, customer))
+    work.wish(extension, customer, wished)
     return Written(extension.oid, extensions.announced(customer, extension))
 
 
 async def _update(work: Work, oid: str, document: Document) -> Written:
     extension, customer = await lock_owned(work.session, work.caller, Extension, oid, "Extension")
-    columns = await _read(work.session, Draft(document, extension), customer)
+    draft = Draft(document, extension)
+    wished = read_wishes(draft, work.reserved)
+    columns = await _read(work.session, draft, customer)
     change = await extensions.update_extension(work, customer, extension, columns)
+    work.wish(extension, customer, wished)
     return Written(extension.oid, change)
 
 
@@ -87,6 +94,7 @@ routes = routes_of(
         create=_create,
         update=_update,
         delete=_delete,
+        live=OF_EXTENSIONS,
         max_limit=1_000,
     ),
     "Extensions",

@@ -16,6 +16,7 @@ from ..operations.draft import Draft, read_fields
 from ..operations.numbered import Numbered
 from ..properties import fields_of
 from ..tables import Customer
+from .people import OF_PLACES
 from .resource import OWNER, Json, Resource, Written
 
 Members = TypeVar("Members")
@@ -76,5 +77,6 @@ def numbered_resource(
         update=update,
         delete=delete,
         parts=parts,
+        live=OF_PLACES,
         max_limit=1_000,
     )

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.datastructures import QueryParams
 
 from registrar.model import Change
 
@@ -27,13 +28,16 @@ from ..preconditions import Target, tagged, tagged_by_content, with_etag
 from ..properties import Field, fields_of
 from ..tables import Identified
 from . import resource_docs
-from .paging import DEFAULT_LIMIT, read_page
+from .paging import DEFAULT_LIMIT, flag, read_page
+from .people import Finish, LiveProperties
 
 Json = dict[str, object]
 Joined = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
 
 NOTHING_CHANGED: Final = Change()
+NO_FLAGS: Final[frozenset[str]] = frozenset()
+UNKNOWN: Final = {"X-Status": "unavailable"}
 OWNER: Final = {"customer": "Id of the customer, by default one's own; read only after the creation"}
 """The reference of every row that belongs to a customer."""
 MOMENTS: Final = {"createdAt": "created_at", "updatedAt": "updated_at"}
@@ -88,6 +92,8 @@ class Resource:
     """Property -> schema, of those that a body may have and that are neither a field nor an id."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Property -> column, of those that only responses have or that are in `more`."""
+    live: LiveProperties | None = None
+    """The properties that are read from Redis."""
     customer: str = "Id of the customer; by default one's own"
     """The meaning of `customer` in the query of a list."""
     max_limit: int = 500
@@ -112,13 +118,19 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     @routes.get("", summary=f"List {resource.many}", openapi_extra=docs.list)
     async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         page = read_page(request.query_params, resource.default_limit, resource.max_limit, resource.sorts)
+        live = resource.live
+        if live is not None and not (live.list_flag and flag(request.query_params, live.list_flag)):
+            live = None
         async with reading(parts.read_engine) as session:
             found = resource.joined.where(await resource.scope(session, caller, page.customer))
             order = resource.searched, resource.sorts, resource.table.id
             total, rows = await read_rows(session, found, page, *order)
             objects = await _objects(resource, session, rows)
+            finish = await live.prepare(session, [row[0] for row in rows], NO_FLAGS) if live else None
+        headers = await _add_live(finish, objects, parts)
         body = {"offset": page.offset, "limit": page.limit, "total": total, resource.many: objects}
-        return tagged_by_content(request, JSONResponse(body))
+        shown = JSONResponse(body, headers=headers)
+        return tagged_by_content(request, shown) if live is None else shown
 
     @routes.post("", summary=f"Create: {resource.one}", openapi_extra=docs.create)
     async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
@@ -127,8 +139,9 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
 
     @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=docs.show)
     async def show_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-        body, version = await _read(resource, id, caller, parts)
-        return tagged(request, JSONResponse(body), (version,))
+        flags = _flags(resource, request.query_params)
+        shown, version = await _read(resource, id, caller, parts, flags)
+        return tagged(request, shown, (version,)) if flags is None else with_etag(shown, (version,))
 
     @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
     @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=docs.update)
@@ -149,19 +162,44 @@ def routes_of(resource: Resource, tag: str) -> APIRouter:
     return routes
 
 
-async def _read(resource: Resource, oid: str, caller: Caller, parts: Parts) -> tuple[Json, int]:
+def _flags(resource: Resource, params: QueryParams) -> frozenset[str] | None:
+    """Return the flags of the query, or None if no live property is shown. Raise Refused (400)."""
+    if resource.live is None:
+        return None
+    sent = frozenset(name for name in resource.live.flags if flag(params, name))
+    return sent if sent or not resource.live.flags else None
+
+
+async def _read(
+    resource: Resource, oid: str, caller: Caller, parts: Parts, flags: frozenset[str] | None
+) -> tuple[JSONResponse, int]:
     """Return an object, and the version of its configuration as of before its parts were read."""
+    live = None if flags is None else resource.live
     async with reading(parts.read_engine) as session:
         one = resource.joined.where(resource.table.oid == (parse_oid(oid) or ""), resource.sight(caller))
         row = await only(session, one, resource.one.capitalize())
         version: int = getattr(row[0], resource.version.key)
-        return (await _objects(resource, session, [row]))[0], version
+        objects = await _objects(resource, session, [row])
+        finish = await live.prepare(session, [row[0]], flags or NO_FLAGS) if live else None
+    headers = await _add_live(finish, objects, parts)
+    return JSONResponse(objects[0], headers=headers), version
 
 
 async def _written(resource: Resource, written: Written, actor: Actor, parts: Parts) -> Response:
     await parts.changes.publish(written.change)
-    body, version = await _read(resource, written.oid, actor.caller, parts)
-    return with_etag(JSONResponse(body), (version,))
+    flags = _flags(resource, QueryParams())
+    body, version = await _read(resource, written.oid, actor.caller, parts, flags)
+    return with_etag(body, (version,))
+
+
+async def _add_live(finish: Finish | None, objects: Sequence[Json], parts: Parts) -> Mapping[str, str]:
+    """Add the live properties to the objects; return the headers of the response."""
+    if finish is None:
+        return {}
+    found, is_known = await finish(parts)
+    for one, properties in zip(objects, found, strict=True):
+        one |= properties
+    return {} if is_known else UNKNOWN
 
 
 async def _objects(resource: Resource, session: AsyncSession, rows: Sequence[AnyRow]) -> list[Json]:

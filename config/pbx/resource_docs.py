@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ..properties import Field
 from .schema import (
     MOMENT,
+    READ,
     REMOVE,
     TAGGED,
     WRITE,
@@ -74,11 +75,17 @@ def resource(resource: "Resource") -> ResourceDocs:
     """Return the documentation of a resource, built from its table of fields."""
     name = resource.one.capitalize()
     references = {path: _reference(path, about) for path, about in resource.references.items()}
+    live = resource.live
     body = {field.path: written(field) for field in resource.fields} | references | dict(resource.more)
+    body |= live.written if live else {}
     row: dict[str, Schema] = {"_id": an_id()}
     row |= {path: MOMENT for path in resource.columns if path.endswith("At")}
     row |= {field.path: _shown_example(field, resource) for field in resource.fields if not field.secret}
-    one = answer(name, row | references | dict(resource.more))
+    row |= references | dict(resource.more)
+    extra: dict[str, Schema] = dict(live.shown) if live else {}
+    is_always = live is not None and not live.flags
+    one = answer(name, row | extra, () if is_always else tuple(extra))
+    listed = answer(name, row | extra, tuple(extra)) if live and live.list_flag else answer(name, row)
     required = [field.path for field in resource.fields if field.required]
     example = dict(resource.examples)
     change = {path: example[path] for path in list(example)[:1]}
@@ -88,10 +95,17 @@ def resource(resource: "Resource") -> ResourceDocs:
         query("sort", "string", "Order", enum=list(resource.sorts), default=next(iter(resource.sorts))),
         query("customer", "string", resource.customer),
     ]
+    if live and live.list_flag:
+        about = f"true: show {', '.join(extra)} too, as one object does"
+        parameters.append(query(live.list_flag, "boolean", about))
+    flags = [query(path, "boolean", about) for path, about in live.flags.items()] if live else []
+    options: Schema = {"parameters": flags} if flags else {}
     return ResourceDocs(
-        list=operation(page(resource.many.capitalize(), resource.many, one), TAGGED, parameters=parameters),
+        list=operation(
+            page(resource.many.capitalize(), resource.many, listed), TAGGED, parameters=parameters
+        ),
         create=operation(one, WRITE, form(f"New {resource.one}", body, required, example=example)),
-        show=operation(one, TAGGED),
+        show=operation(one, READ if is_always else TAGGED) | options,
         update=operation(one, WRITE, changes(form(f"{name} change", body, example=change))),
         delete=DELETE,
     )

@@ -10,7 +10,7 @@ import orjson
 from fastapi import Request
 from fastapi.responses import Response
 
-from ..preconditions import Edition, tagged
+from ..preconditions import Edition, tagged, with_etag
 from .asking import Asked
 from .rows import MOMENT
 
@@ -52,9 +52,20 @@ class Lines:
 
 def row_answer(request: Request, asked: Asked, row: Sequence[object], edition: Edition) -> Response:
     """Return a single row with its ETag, or 304."""
+    return tagged(request, _one(asked, row), edition)
+
+
+def live_row_answer(asked: Asked, row: Sequence[object], edition: Edition, *, is_known: bool) -> Response:
+    """Return a single row that has live values, with its ETag; `is_known`: Redis has answered."""
+    answer = _one(asked, row)
+    if not is_known:
+        answer.headers["X-Status"] = "unavailable"
+    return with_etag(answer, edition)
+
+
+def _one(asked: Asked, row: Sequence[object]) -> Response:
     media = MEDIA["jsonarray" if asked.format == "json" else asked.format]
-    answer = Response(Lines(asked).write([row], is_last=True), media_type=media)
-    return tagged(request, answer, edition)
+    return Response(Lines(asked).write([row], is_last=True), media_type=media)
 
 
 def created(request: Request, **ids: str) -> Response:

@@ -5,7 +5,7 @@ them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -17,19 +17,19 @@ from registrar.model import Change
 from ..auth import Caller
 from ..checks import Value
 from ..database import reading
-from ..deps import ActorDep, CallerDep, PartsDep
+from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..operations import audit
 from ..operations.draft import Draft, read_fields
 from ..preconditions import Target
 from ..properties import Field
 from ..tables import Customer, Identified
 from . import openapi
-from .answers import created, nothing, row_answer
+from .answers import created, live_row_answer, nothing, row_answer
 from .asking import read_one
 from .lists import list_answer
 from .params import Params, ParamsDep
 from .places import Below, find_below, find_domain, number
-from .rows import Shape, read_row
+from .rows import Column, Shape, read_row
 
 Path = Mapping[str, str]
 """The numbers in the path of a request, by name."""
@@ -71,6 +71,19 @@ Find = Callable[[AsyncSession, Caller, Path, bool], Awaitable[tuple[Customer, Ro
 
 
 @dataclass(frozen=True, slots=True)
+class Live(Generic[Row]):
+    """The properties of a single row that are read from Redis. They have no part in its ETag."""
+
+    columns: Sequence[Column]
+    """They come after those of the shape; their values in the database are null."""
+    prepare: Callable[[AsyncSession, Row], Awaitable[Callable[[Parts], Awaitable[Mapping[str, object]]]]]
+    """Read what the database has for a row, and return the rest of the work: it returns name -> value.
+
+    While Redis is away it returns nothing, and the values stay null.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Generic[Row]):
     """One kind of row: its path, its words, its columns and fields, and its operations."""
 
@@ -100,6 +113,8 @@ class Rows(Generic[Row]):
     ids: Sequence[str] = ()
     """The ids of a created row in the answer; by default the first column."""
     summaries: Mapping[str, str] = field(default_factory=dict)
+    live: Live[Row] | None = None
+    """The properties of a single row that are only in Redis."""
     created_target: Callable[[Path], Target] | None = None
     """The row whose ETag If-Match names in a create, if that is one."""
 
@@ -167,7 +182,7 @@ def add_change(
         at = request.path_params
 
         async def carried_out(plain: audit.Work) -> Done:
-            shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved
+            shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved, plain.wished
             return await work(Work(*shared, at, params))
 
         done = await parts.change(actor, target(at) if target else None, carried_out)
@@ -208,20 +223,27 @@ def routes_of(rows: Rows[Row]) -> APIRouter:
 
 
 def _add_show(routes: APIRouter, rows: Rows[Row], one: str) -> None:
-    shape = rows.shape
+    live = rows.live
+    shape = replace(rows.shape, columns=(*rows.shape.columns, *live.columns)) if live else rows.shape
 
     @routes.get(
         one,
         summary=rows.summary("Show"),
         description=rows.about["Show"],
-        openapi_extra=_with_places(routes.prefix + one, openapi.row(shape)),
+        openapi_extra=_with_places(routes.prefix + one, openapi.row(shape, is_live=live is not None)),
     )
     async def show_route(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
         async with reading(parts.read_engine) as session:
             _, row = await rows.find(session, caller, request.path_params, False)
             asked = read_one(params, shape)
             shown, edition = await read_row(session, shape, asked.part, shape.key == row.id)
-        return row_answer(request, asked, shown, edition)
+            finish = await live.prepare(session, row) if live else None
+        if finish is None:
+            return row_answer(request, asked, shown, edition)
+        found = await finish(parts)
+        names = (column.name for column in asked.part.columns)
+        merged = [found.get(name, value) for name, value in zip(names, shown, strict=True)]
+        return live_row_answer(asked, merged, edition, is_known=bool(found))
 
 
 def _with_places(path: str, documented: openapi.Schema) -> openapi.Schema:

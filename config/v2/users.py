@@ -1,13 +1,18 @@
 """The routes below /config/v2/sip/domains/{domain}/users, except for their devices and groups."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import join
 
 from registrar.model import Change
 
 from ..access import DOMAIN
 from ..operations import extensions, users
-from ..properties import row_fields_of
+from ..operations.draft import Columns, Draft, read_fields
+from ..operations.wishes import ROW_FIELDS, read_wishes
+from ..properties import Field, row_fields_of
 from ..tables import Customer, Employee, Extension
+from .people import LIVE
 from .resource import Done, Rows, Work, of_domain, owned, routes_of
 from .rows import columns_of, shape_of
 
@@ -26,14 +31,28 @@ SHAPE = shape_of(
 
 async def _create(work: Work) -> Done:
     customer = await work.domain()
-    columns = work.columns(NEW)
+    columns, wished = _read(work, NEW)
     row = await users.create_user(work, customer, columns)
+    work.wish(row, customer, wished)
     return Done(extensions.announced(customer, row), {"userId": str(row.id)})
 
 
 async def _update(work: Work, customer: Customer, row: Extension) -> Change:
-    columns = work.columns(FIELDS, row)
-    return await users.update_user(work, customer, row, columns)
+    columns, wished = _read(work, FIELDS, row)
+    change = await users.update_user(work, customer, row, columns)
+    work.wish(row, customer, wished)
+    return change
+
+
+def _read(
+    work: Work, fields: Sequence[Field], stored: Extension | None = None
+) -> tuple[Columns, dict[str, str]]:
+    """Return the checked values by column, and the wishes. Raise Refused (400)."""
+    draft = Draft(work.params.document, stored)
+    read_fields(draft, fields)
+    wished = read_wishes(draft, work.reserved, ROW_FIELDS)
+    draft.refuse_problems()
+    return draft.values, wished
 
 
 async def _delete(work: Work, customer: Customer, row: Extension) -> Change:
@@ -62,8 +81,9 @@ routes = routes_of(
         create=_create,
         update=_update,
         delete=_delete,
-        new=NEW,
-        fields=FIELDS,
+        new=(*NEW, *ROW_FIELDS),
+        fields=(*FIELDS, *ROW_FIELDS),
+        live=LIVE,
         example={
             "user": "joe.blogs",
             "password": "a long password",
