@@ -85,7 +85,9 @@ def resource(resource: "Resource") -> ResourceDocs:
     extra: dict[str, Schema] = dict(live.shown) if live else {}
     is_always = live is not None and not live.flags
     one = answer(name, row | extra, () if is_always else tuple(extra))
-    listed = answer(name, row | extra, tuple(extra)) if live and live.list_flag else answer(name, row)
+    listed = one
+    if live:
+        listed = answer(f"{name} in a list", row | (extra if live.list_flag else {}), tuple(extra))
     required = [field.path for field in resource.fields if field.required]
     example = dict(resource.examples)
     change = {path: example[path] for path in list(example)[:1]}

@@ -73,6 +73,8 @@ def rows(shape: Shape) -> Schema:
 def row(shape: Shape, *, is_live: bool = False) -> Schema:
     """Return the documentation of a single row; `format=jsonarray` makes it an array of one."""
     row = _row(shape)
+    if is_live:  # a list has fewer properties, and each title names one schema
+        row |= {"title": f"{row['title']} with its state"}
     schema = {"anyOf": [row, {"type": "array", "items": row, "minItems": 1, "maxItems": 1}]}
     content = {
         MEDIA["jsonarray"]: {"schema": schema, "example": _example(shape)},
