@@ -1,6 +1,6 @@
 """What people (extensions) are doing and want, and the calls that wait, in Redis (docs/redis.md).
 
-A page of people is read in a constant number of round trips: first the people, their lines and the status of
+500 people are read in a constant number of round trips: first the people and their lines, then the status of
 their phones, then the calls of their lines.
 """
 
@@ -26,6 +26,8 @@ from registrar.store.wish_cache import PersonNews, news_of
 from .calls import LiveCall, LiveCalls
 from .live import READ_SECONDS, Fields, Live, away_is_unavailable, generations, hash_of
 
+CHUNK: Final = 500
+"""People read at once. Other tasks run in between, because the same event loop may serve SIP."""
 WISHES: Final = ("dnd", "cfu", "cfb", "cfnr")
 STATES: Final = ("available", "ringing", "talking", "calling", "dnd", "offline")
 
@@ -104,8 +106,12 @@ class LivePeople:
 
     async def look(self, seats: Sequence[Seat]) -> list[LivePerson]:
         """Return what each person is doing and wants, in order."""
-        if not seats:
-            return []
+        found: list[LivePerson] = []
+        for start in range(0, len(seats), CHUNK):
+            found += await self._look(seats[start : start + CHUNK])
+        return found
+
+    async def _look(self, seats: Sequence[Seat]) -> list[LivePerson]:
         begin = f"({self._now():.3f}"
         answers = await self._ask(
             [command("HGETALL", keys.person(seat.id)) for seat in seats]

@@ -47,9 +47,10 @@ class Work:
         return self.actor.caller
 
     def wish(self, extension: Extension, customer: Customer, wishes: Mapping[str, str]) -> None:
-        """Let wishes of a person be written to Redis just before the commit."""
+        """Let wishes of a person be written to Redis just before the commit; add them to the audit log."""
         if wishes:
             self.wished[extension.oid] = customer.oid, wishes
+            self.record("update", "person", extension.oid)
 
     def record(self, action: str, table: str, oid: str) -> None:
         """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""

@@ -33,9 +33,10 @@ async def _update(work: Work, oid: str, document: Document) -> Written:
     draft = Draft(document, extension)
     wished = read_wishes(draft, work.reserved)
     columns = await _read(work.session, draft, customer)
-    change = await extensions.update_extension(work, customer, extension, columns)
     work.wish(extension, customer, wished)
-    return Written(extension.oid, change)
+    if wished and not columns:  # nothing of the database changes, so neither does the ETag
+        return Written(extension.oid)
+    return Written(extension.oid, await extensions.update_extension(work, customer, extension, columns))
 
 
 async def _delete(work: Work, oid: str) -> Change:

@@ -39,9 +39,10 @@ async def _create(work: Work) -> Done:
 
 async def _update(work: Work, customer: Customer, row: Extension) -> Change:
     columns, wished = _read(work, FIELDS, row)
-    change = await users.update_user(work, customer, row, columns)
     work.wish(row, customer, wished)
-    return change
+    if wished and not columns:  # nothing of the database changes, so neither does the ETag
+        return Change()
+    return await users.update_user(work, customer, row, columns)
 
 
 def _read(
@@ -68,7 +69,8 @@ routes = routes_of(
         many="users",
         about={
             "List": "List the users of the domain: all its extensions, from either dialect.",
-            "Show": "Return one user; its password and its pin are never shown.",
+            "Show": "Return one user with its DND and forwards, and its state if it is on the dashboard. Its "
+            "password and its pin are never shown.",
             "Create": "Create a user, which registers as user@domain with its own password, from the "
             "trusted networks.",
             "Change": "Change the properties that are sent; a new password ends the registrations made with "

@@ -27,7 +27,6 @@ from .events import visible
 from .installation import Installation, Stores, opened
 from .status import TABLE_WIDTH
 
-PAGE: Final = 1_000
 PEOPLE: Final = ("extension", "name", "state", "since", "why", "dnd", "cfu", "cfb", "cfnr", "calls")
 MEMBERS: Final = ("place", "customer", "member", "name", "state", "since", "why", "dnd", "joined", "calls")
 WAITING: Final = ("place", "customer", "position", "from", "name", "since", "node", "call")
@@ -46,11 +45,7 @@ async def show_people(installation: Installation, word: str | None, *, as_json: 
         if word is not None and not seats:
             raise ConfigurationError(f"there is no extension {word}")
         people = _people(stores)
-        found = [
-            person
-            for start in range(0, len(seats), PAGE)
-            for person in await people.look(seats[start : start + PAGE])
-        ]
+        found = await people.look(seats)
     if as_json:
         print(json.dumps([_about(one.seat) | person_json(one) for one in found]))
     else:
@@ -95,12 +90,7 @@ async def _seats(session: AsyncSession, word: str | None) -> list[Seat]:
     statement = statement.where(Customer.state != DELETED).order_by(Extension.number, Extension.id)
     if word is not None:
         statement = statement.where(or_(Extension.number == word, Extension.oid == word))
-    extensions = (await session.scalars(statement)).all()
-    return [
-        seat
-        for start in range(0, len(extensions), PAGE)
-        for seat in await presence.seats(session, extensions[start : start + PAGE])
-    ]
+    return await presence.seats(session, (await session.scalars(statement)).all())
 
 
 async def _places(session: AsyncSession, word: str | None) -> list[tuple[Place, str]]:

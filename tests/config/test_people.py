@@ -16,10 +16,10 @@ from config.preconditions import etag
 from registrar.model import Party, Process
 from registrar.store import keys
 from tests.config.test_calls import answered, new_call, write
-from tests.config.v2 import domain, number, refused, row
+from tests.config.v2 import JOE, domain, made, number, refused, row
 from tests.config.world import NOBODY, Json, World
 
-Fields = dict[bytes | bytearray | memoryview[int] | str | int | float, Any]
+Fields = dict[Any, Any]
 """Of a hash, as redis-py takes them."""
 NODE = Process("n1", "g1")
 FIRST, SECOND = "1" * 32, "2" * 32
@@ -157,7 +157,10 @@ async def test_a_wish_changes_no_etag_and_a_stale_one_sets_no_wish(world: World)
         stale = {"If-Match": f'"{etag((12345,))}"'}
         assert (await client.patch(path, json={"dnd": True}, headers=stale)).status_code == 412
         assert await person(world) == {"cfu": "201"}
+        assert (await client.patch(path, json={"dnd": True})).headers["etag"] == tag
         assert (await client.patch(path, json={"name": "A"}, headers={"If-Match": tag})).status_code == 200
+    noted = await world.rows("SELECT action, table_name, row_oid FROM audit_log ORDER BY id")
+    assert noted == [("update", table, world.ids["ext200"]) for table in ("person", "extension")]
 
 
 async def test_without_redis_a_wish_is_unknown_and_cannot_be_set(world: World, dead_redis: Redis) -> None:
@@ -382,3 +385,29 @@ async def test_without_redis_a_user_has_no_state(world: World, dead_redis: Redis
         refusal = await client.post(path, data={"displayName": "B", "dnd": "1"})
         assert refusal.status_code == 503
     assert await world.rows("SELECT name FROM extension WHERE number = '200' AND name = 'B'") == []
+
+
+async def test_a_user_may_begin_with_wishes(world: World) -> None:
+    path = f"{await domain(world)}/users"
+    async with world.client(AccessLevel.MANAGER) as client:
+        id = await made(client, path, **JOE, dnd="1", cfnr="201")
+        found = row(await client.get(f"{path}/{id}"))
+    assert [found[name] for name in NO_WISHES] == ["1", None, None, "201"]
+
+
+# The documentation
+
+
+async def test_the_documentation_has_the_live_properties_where_they_are_shown(world: World) -> None:
+    async with world.client(None) as client:
+        api = (await client.get("/openapi.json")).json()
+    paths, schemas = api["paths"], api["components"]["schemas"]
+    for kind in ("queue", "group"):
+        named = {one["name"] for one in paths[f"/pbx/{kind}/{{id}}"]["get"]["parameters"]}
+        assert {"members", "callers"} <= named
+        assert {"memberStates", "callers"} <= set(schemas[kind.capitalize()]["properties"])
+    assert set(NO_WISHES) | {"state"} <= set(schemas["Extension"]["required"])
+    assert "full" in {one["name"] for one in paths["/pbx/extension"]["get"]["parameters"]}
+    body = paths["/pbx/extension/{id}"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
+    change = schemas[body["$ref"].rpartition("/")[2]] if "$ref" in body else body
+    assert set(NO_WISHES) <= set(change["properties"]) and "state" not in change["properties"]

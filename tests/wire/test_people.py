@@ -120,6 +120,19 @@ async def test_a_queue_is_seen_by_the_api_the_command_and_the_stream(
     assert {one["person"] for one in events} == {"", agent.id}
 
 
+@pytest.mark.parametrize("has_member", [True, False], ids=["a member does not answer", "no members"])
+async def test_a_call_that_is_not_taken_leaves_with_a_reason(
+    office: Office, callers: Callers, has_member: bool
+) -> None:
+    agent, caller = await office.people(2)
+    queue = office.queue(*([{"extension": agent.id, "ringSecs": 1}] if has_member else []))
+    outgoing = await caller.phone.call(queue.number)
+    assert (await outgoing.final(20)).status == 480
+    events = [(one["event"], one["reason"]) for one in queue_events(callers.site, queue.id)]
+    offered = [("queue-offered", "")] if has_member else []
+    assert events == [("queue-joined", ""), *offered, ("queue-left", "timeout" if has_member else "failed")]
+
+
 def queue_events(site: Site, queue: str) -> list[dict[str, str]]:
     """The entries of the stream of all events about one queue."""
     rows = site.redis("xrange", "registrar:events", "-", "+")
