@@ -37,6 +37,7 @@ from .live import Live, LiveCalls
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .pbx import auth, call, dial_plan, people, products, sipphone
+from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
 from .v2 import domains, groups, users
@@ -73,6 +74,7 @@ def create_app(
     )
     live = Live(redis, clock.epoch_now)
     calls = LiveCalls(redis, clock.epoch_now)
+    live_people = LivePeople(redis, live, calls, clock.epoch_now)
     passwords = Passwords(least=settings.password_length)
     runner = ClientRunner(redis)
     budget = LoginBudget(
@@ -83,7 +85,7 @@ def create_app(
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     app.state.parts = Parts(
-        settings, engine, read_engine, live, calls, Changes(redis), vault, passwords, logins
+        settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.

@@ -19,11 +19,12 @@ from .changes import Changes
 from .database import writing
 from .errors import bad_request, level_too_low, speaks_rows, too_many_connections
 from .live import Live, LiveCalls
-from .operations.audit import Actor, Work
+from .operations.audit import Actor, Wished, Work
 from .operations.draft import Document
 from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
@@ -45,6 +46,7 @@ class Parts:
     read_engine: AsyncEngine
     live: Live
     calls: LiveCalls
+    people: LivePeople
     changes: Changes
     vault: Vault
     passwords: Passwords
@@ -59,13 +61,21 @@ class Parts:
 
         `target` is the row whose ETag If-Match names, or None if there is none. Raise Refused (412). An error
         of `do` comes first, so that a 412 tells nothing about objects that the caller may not see.
+
+        Wishes of people go to Redis as the last step before the commit. If Redis is away, this raises
+        StoreUnavailable and nothing is written. If the commit itself fails, the wishes are written already;
+        the same request sets them again.
         """
 
         async def guarded(session: AsyncSession) -> Result:
             is_free = target is None or actor.condition == UNCONDITIONAL
             edition = None if target is None or is_free else await held(session, target)
-            done = await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved))
+            wished: Wished = {}
+            done = await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved, wished))
             actor.condition.refuse(edition)
+            await session.flush()
+            for person, (customer, wishes) in wished.items():
+                await self.people.change(person, customer, wishes)
             return done
 
         return await writing(self.engine, guarded)

@@ -83,7 +83,7 @@ class Live:
                 [phone], command("XREVRANGE", keys.journal(phone), "+", "-", "COUNT", limit)
             )
         rows = answer if isinstance(answer, list) else []
-        return status, [Entry(int(str(number).partition("-")[0]), _pairs(words)) for number, words in rows]
+        return status, [Entry(int(str(number).partition("-")[0]), pairs(words)) for number, words in rows]
 
     async def _read(self, phones: Sequence[str], *more: bytes) -> tuple[list[LiveStatus], Sequence[object]]:
         """Return the statuses, and the answers to `more` commands."""
@@ -96,8 +96,8 @@ class Live:
             commands += [command("GET", keys.node(node)) for node in nodes]
             answers = await ask(self._redis, [*commands, *more])
             found, told = answers[: len(phones)], answers[len(phones) :]
-            hashes = [_hash(answer) for answer in found]
-            leases = _generations(nodes, told[: len(nodes)])
+            hashes = [hash_of(answer) for answer in found]
+            leases = generations(nodes, told[: len(nodes)])
             leases |= await self._unasked(hashes, nodes)
         now = self._now()
         statuses = [UNKNOWN if fields is None else live_status(fields, leases, now) for fields in hashes]
@@ -113,7 +113,7 @@ class Live:
             self._nodes[node] = None
         while len(self._nodes) > MAX_NODES:
             self._nodes.pop(next(iter(self._nodes)))
-        return _generations(new, await ask(self._redis, [command("GET", keys.node(node)) for node in new]))
+        return generations(new, await ask(self._redis, [command("GET", keys.node(node)) for node in new]))
 
 
 @contextmanager
@@ -125,19 +125,20 @@ def away_is_unavailable() -> Iterator[None]:
         raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
 
 
-def _hash(answer: object) -> Fields | None:
+def hash_of(answer: object) -> Fields | None:
     """Return a hash as either version of the protocol encodes it, or None if the answer is an error."""
     if isinstance(answer, list):
-        return _pairs(answer)
+        return pairs(answer)
     return answer if isinstance(answer, dict) else None
 
 
-def _pairs(words: Sequence[str]) -> Fields:
+def pairs(words: Sequence[str]) -> Fields:
     """Return a dictionary of alternating names and values, as Redis encodes a hash."""
     return dict(zip(words[::2], words[1::2], strict=False))
 
 
-def _generations(nodes: Sequence[str], answers: Sequence[object]) -> Leases:
+def generations(nodes: Sequence[str], answers: Sequence[object]) -> Leases:
+    """Return the generations of the nodes that live; `answers` are what their leases hold."""
     leases: Leases = {}
     for node, answer in zip(nodes, answers, strict=True):
         try:
@@ -179,12 +180,16 @@ class LiveCalls:
         """Return the calls of a customer, or of all customers for None, the earliest first."""
         key = keys.CALLS if customer is None else keys.calls(customer)
         (ids,) = await self._ask([command("ZRANGEBYSCORE", key, f"({self._now():.3f}", "+inf")])
-        found: list[LiveCall] = []
-        all_ids = ids if isinstance(ids, list) else []
-        for start in range(0, len(all_ids), CHUNK):
-            read = await self._read(all_ids[start : start + CHUNK])
-            found += [call for call in read if call is not None]
+        found = await self.load(ids if isinstance(ids, list) else [])
         return sorted(found, key=lambda call: (call.started_at, call.id))
+
+    async def load(self, ids: Sequence[str]) -> list[LiveCall]:
+        """Return those calls that exist, in the same order."""
+        found: list[LiveCall] = []
+        for start in range(0, len(ids), CHUNK):
+            read = await self._read(ids[start : start + CHUNK])
+            found += [call for call in read if call is not None]
+        return found
 
     async def find(self, id: str) -> LiveCall | None:
         """Return the call with this id, or None. The id may be malformed."""

@@ -137,22 +137,45 @@ def migrate_command() -> None:
 @app.command()
 def status(
     phone: Annotated[str | None, typer.Argument(help="Id, username or extension number.")] = None,
+    people: Annotated[
+        bool, typer.Option("--people", help="Show extensions: what people are doing, DND and forwards.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with a line for each event.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array; with --watch one object a line.")
     ] = False,
 ) -> None:
     """Show the live status of the phones."""
+    if people and watch:
+        raise ConfigurationError("--people and --watch do not go together: leave one of them out")
     installation = look_up()
     _log("error")
     from registrar.commands import status as phones
 
+    if people:
+        from registrar.commands.people import show_people
+
+        _run(show_people(installation, phone, as_json=as_json))
+        return
     if not watch:
         _run(phones.show(installation, phone, as_json=as_json))
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also if the shell ignores the signal
     with suppress(KeyboardInterrupt):  # Ctrl-C ends the command
         _run(phones.watch(installation, phone, as_json=as_json, tell=_tell))
+
+
+@app.command()
+def queue(
+    place: Annotated[str | None, typer.Argument(help="Number or id of a queue or a group.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """Show what the members of queues are doing, and which calls wait."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands.people import show_places
+
+    _run(show_places(installation, place, as_json=as_json))
 
 
 @app.command()

@@ -477,6 +477,33 @@ class Waiter:
     """Where in its plan it is; see rules.plan."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event of a call that waits for a queue or group, or of a wish of a person; see docs/redis.md."""
+
+    event: str
+    at: float
+    """Epoch seconds."""
+    reason: str = ""
+    customer: str = ""
+    phone: str = ""
+    """The caller's phone."""
+    call: str = ""
+    caller: str = ""
+    """Number of the caller."""
+    callee: str = ""
+    """Number of the person, or the number to which its calls go."""
+    via: str = ""
+    """Number of the queue or group."""
+    place: str = ""
+    """`queue:<id>` or `group:<id>`."""
+    person: str = ""
+    position: int = 0
+    """Place of the call among those that wait, from 1; 0 if it is not known."""
+    waited: float | None = None
+    """Seconds since the call came; None for an event without a call."""
+
+
 class LegKind(StrEnum):
     """The kind of media that one party of a call speaks."""
 

@@ -11,6 +11,7 @@ from registrar.model import (
     Ending,
     Epoch,
     LegKind,
+    Notice,
     PersonState,
     Phone,
     Process,
@@ -200,6 +201,8 @@ class People(Protocol):
     async def change(self, person: str, field: str, value: str) -> str:
         """Set a wish, and return the old value. Tell all nodes. Raises StoreUnavailable.
 
+        A new DND or forward is also an event in the stream of all events.
+
         `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`.
         """
 
@@ -274,6 +277,9 @@ class Calls(Protocol):
 
     def ended(self, call: Call, ending: Ending) -> None:
         """Remove a call, and write the event `call-ended` once, even if several nodes report the end."""
+
+    def note(self, notice: Notice) -> None:
+        """Write an event of a call that waits into the stream of all events, or drop it while away."""
 
     async def load(self, ids: Sequence[str]) -> list[Call | None]:
         """Return those calls as they are stored, None for each that is gone. Raises StoreUnavailable."""

@@ -5,6 +5,7 @@ The log has one row for each change, written in the same transaction.
 
 import secrets
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +44,10 @@ def new_credential() -> str:
             return credential
 
 
+Wished = dict[str, tuple[str, Mapping[str, str]]]
+"""Id of an extension -> its customer, and the wishes to write to Redis (people.LivePeople.change)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A caller, and the address that the request came from."""
@@ -63,11 +68,19 @@ class Work:
     vault: Vault
     reserved: ReservedWords
     """Words that are not free as numbers of a dial plan."""
+    wished: Wished
+    """Wishes of people, which are written just before the commit."""
 
     @property
     def caller(self) -> Caller:
         """Return the caller who makes the change."""
         return self.actor.caller
+
+    def wish(self, person: str, customer: str, wishes: Mapping[str, str]) -> None:
+        """Let wishes of a person be written to Redis just before the commit; add them to the audit log."""
+        if wishes:
+            self.wished[person] = customer, wishes
+            self.record("update", "person", person)
 
     def record(self, action: str, table: str, oid: str) -> None:
         """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""

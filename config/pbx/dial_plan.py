@@ -15,6 +15,7 @@ from ..operations.dial_plan import KINDS, LINKS, Numbered, priority
 from ..operations.draft import Draft
 from ..properties import fields_of
 from ..tables import Customer, Employee, Extension, Queue, QueueMember, SipGroup
+from .live import OF_EXTENSIONS, OF_PLACES
 from .resource import OWNER, Json, Resource, customer_of, locked, routes_of, shown
 from .schema import array, sure
 
@@ -72,6 +73,7 @@ extension_routes = routes_of(
         update=extensions.update_extension,
         delete=extensions.delete_extension,
         read=_read_extension,
+        live=OF_EXTENSIONS,
         max_limit=1_000,
     )
 )
@@ -109,6 +111,7 @@ def _numbered(
         delete=dial_plan.remove,
         read=read,
         parts=parts,
+        live=OF_PLACES,
         max_limit=1_000,
     )
 

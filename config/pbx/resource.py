@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.datastructures import QueryParams
 
 from registrar.model import Change
 
@@ -22,12 +23,15 @@ from ..operations.customers import Owned, listed, lock_owned, require_customer, 
 from ..operations.draft import Columns, Document, Draft
 from ..operations.listing import Searched, Sorts, only
 from ..operations.listing import read_page as read_rows
+from ..operations.wishes import read_wishes
 from ..preconditions import Target, tagged, tagged_by_content, with_etag
 from ..properties import Field, fields_of
 from ..tables import Customer, Identified
-from .paging import DEFAULT_LIMIT, read_page
+from .live import Finish, LiveProperties
+from .paging import DEFAULT_LIMIT, flag, read_page
 from .schema import (
     MOMENT,
+    READ,
     REMOVE,
     TAGGED,
     WRITE,
@@ -53,6 +57,8 @@ Owner = TypeVar("Owner")
 
 OWNER: Final = {"customer": "Id of the customer, by default one's own; read only after the creation"}
 """The reference of every row that belongs to a customer."""
+NO_FLAGS: Final[frozenset[str]] = frozenset()
+UNKNOWN: Final = {"X-Status": "unavailable"}
 MOMENTS: Final = {"createdAt": "created_at", "updatedAt": "updated_at"}
 SUCCESS: Final = answer("Success", {"success": sure("boolean", example=True)})
 DELETE: Final = operation(SUCCESS, REMOVE)
@@ -116,6 +122,8 @@ class Resource(Generic[One, Owner]):
     """Property -> schema, of those that a body may have and that are neither a field nor an id."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Property -> column, of those that only responses have or that are in `more`."""
+    live: LiveProperties | None = None
+    """The properties that are read from Redis."""
     customer: str = "Id of the customer; by default one's own"
     """The meaning of `customer` in the query of a list."""
     max_limit: int = 500
@@ -135,28 +143,34 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
     @routes.get("", summary=f"List {resource.many}", openapi_extra=listing)
     async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         page = read_page(request.query_params, resource.default_limit, resource.max_limit, resource.sorts)
+        live = _live_in_list(resource, request.query_params)
         async with reading(parts.read_engine) as session:
             found = resource.joined.where(await resource.scope(session, caller, page.customer))
             order = resource.searched, resource.sorts, resource.table.id
             total, rows = await read_rows(session, found, page, *order)
             objects = await _objects(resource, session, rows)
+            finish = await live.prepare(session, [row[0] for row in rows], NO_FLAGS) if live else None
+        headers = await _add_live(finish, objects, parts)
         body = {"offset": page.offset, "limit": page.limit, "total": total, resource.many: objects}
-        return tagged_by_content(request, JSONResponse(body))
+        shown = JSONResponse(body, headers=headers)
+        return tagged_by_content(request, shown) if live is None else shown
 
     @routes.post("", summary=f"Create: {resource.one}", openapi_extra=create)
     async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
         async def created(work: Work) -> tuple[str, Change]:
             owner = await resource.owner(work, document)
-            columns = await _columns(resource, work, Draft(document), owner)
+            columns, wished = await _columns(resource, work, Draft(document), owner)
             row, change = await resource.create(work, owner, columns)
+            work.wish(row.oid, _id_of(owner), wished)
             return row.oid, change
 
         return await _written(resource, *await parts.change(actor, None, created), actor, parts)
 
     @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=show)
     async def show_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-        body, version = await _read(resource, id, caller, parts)
-        return tagged(request, JSONResponse(body), (version,))
+        flags = _flags(resource, request.query_params)
+        shown, version = await _read(resource, id, caller, parts, flags)
+        return tagged(request, shown, (version,)) if flags is None else with_etag(shown, (version,))
 
     @routes.post("/{id}", summary=f"Change: {resource.one}", openapi_extra=update)
     @routes.put("/{id}", summary=f"Change: {resource.one}", openapi_extra=update)
@@ -166,7 +180,10 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
 
         async def changed(work: Work) -> tuple[str, Change]:
             row, owner = await resource.lock(work, id, document)
-            columns = await _columns(resource, work, Draft(document, row), owner)
+            columns, wished = await _columns(resource, work, Draft(document, row), owner)
+            work.wish(row.oid, _id_of(owner), wished)
+            if wished and not columns:  # nothing of the database changes, so neither does the ETag
+                return row.oid, Change()
             return row.oid, await resource.update(work, owner, row, columns)
 
         written = await parts.change(actor, target_of(resource.version, id), changed)
@@ -184,30 +201,68 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
     return routes
 
 
-async def _columns(resource: Resource[One, Owner], work: Work, draft: Draft[One], owner: Owner) -> Columns:
-    """Return the columns to write. Raise Refused with all problems."""
+def _id_of(owner: object) -> str:
+    return owner.oid if isinstance(owner, Customer) else ""
+
+
+async def _columns(
+    resource: Resource[One, Owner], work: Work, draft: Draft[One], owner: Owner
+) -> tuple[Columns, Mapping[str, str]]:
+    """Return the columns to write, and the wishes of a person. Raise Refused with all problems."""
     draft.read_fields(fields_of(resource.table))
     if resource.read is not None:
         await resource.read(work, draft, owner)
+    wished = read_wishes(draft, work.reserved, resource.live.wishes if resource.live else ())
     draft.refuse_problems()
-    return draft.values
+    return draft.values, wished
 
 
-async def _read(resource: Resource[One, Owner], oid: str, caller: Caller, parts: Parts) -> tuple[Json, int]:
+def _live_in_list(resource: Resource[One, Owner], params: QueryParams) -> LiveProperties | None:
+    """Return the live properties of a list, or None if it has none. Raise Refused (400)."""
+    live = resource.live
+    return live if live and live.list_flag and flag(params, live.list_flag) else None
+
+
+def _flags(resource: Resource[One, Owner], params: QueryParams) -> frozenset[str] | None:
+    """Return the flags of the query, or None if no live property is shown. Raise Refused (400)."""
+    if resource.live is None:
+        return None
+    sent = frozenset(name for name in resource.live.flags if flag(params, name))
+    return sent if sent or not resource.live.flags else None
+
+
+async def _read(
+    resource: Resource[One, Owner], oid: str, caller: Caller, parts: Parts, flags: frozenset[str] | None
+) -> tuple[JSONResponse, int]:
     """Return an object, and the version of its configuration as of before its parts were read."""
+    live = None if flags is None else resource.live
     async with reading(parts.read_engine) as session:
         one = resource.joined.where(resource.table.oid == (parse_oid(oid) or ""), resource.sight(caller))
         row = await only(session, one, resource.one.capitalize())
         version: int = getattr(row[0], resource.version.key)
-        return (await _objects(resource, session, [row]))[0], version
+        objects = await _objects(resource, session, [row])
+        finish = await live.prepare(session, [row[0]], flags or NO_FLAGS) if live else None
+    headers = await _add_live(finish, objects, parts)
+    return JSONResponse(objects[0], headers=headers), version
 
 
 async def _written(
     resource: Resource[One, Owner], oid: str, change: Change, actor: Actor, parts: Parts
 ) -> Response:
     await parts.changes.publish(change)
-    body, version = await _read(resource, oid, actor.caller, parts)
-    return with_etag(JSONResponse(body), (version,))
+    flags = _flags(resource, QueryParams())
+    body, version = await _read(resource, oid, actor.caller, parts, flags)
+    return with_etag(body, (version,))
+
+
+async def _add_live(finish: Finish | None, objects: Sequence[Json], parts: Parts) -> Mapping[str, str]:
+    """Add the live properties to the objects; return the headers of the response."""
+    if finish is None:
+        return {}
+    found, is_known = await finish(parts)
+    for one, properties in zip(objects, found, strict=True):
+        one |= properties
+    return {} if is_known else UNKNOWN
 
 
 async def _objects(
@@ -264,12 +319,20 @@ def _documented(resource: Resource[One, Owner]) -> tuple[Schema, Schema, Schema,
         path: an_id(about) if path == "customer" else some_id(about)
         for path, about in resource.references.items()
     }
-    body = {field.path: written(field) for field in fields} | references | dict(resource.more)
+    live = resource.live
+    wishes = live.wishes if live else ()
+    body = {field.path: written(field) for field in (*fields, *wishes)} | references | dict(resource.more)
     row: dict[str, Schema] = {"_id": an_id()}
     row |= {path: MOMENT for path in resource.columns if path.endswith("At")}
     examples = {path: {"example": value} for path, value in resource.examples.items()}
     row |= {field.path: shown(field) | examples.get(field.path, {}) for field in fields if not field.secret}
-    one = answer(name, row | references | dict(resource.more))
+    row |= references | dict(resource.more)
+    extra: dict[str, Schema] = dict(live.shown) if live else {}
+    is_always = live is not None and not live.flags
+    one = answer(name, row | extra, () if is_always else tuple(extra))
+    listed = one
+    if live:
+        listed = answer(f"{name} in a list", row | (extra if live.list_flag else {}), tuple(extra))
     required = [field.path for field in fields if field.required]
     example = dict(resource.examples)
     change = {path: example[path] for path in list(example)[:1]}
@@ -279,9 +342,14 @@ def _documented(resource: Resource[One, Owner]) -> tuple[Schema, Schema, Schema,
         query("sort", "string", "Order", enum=list(resource.sorts), default=next(iter(resource.sorts))),
         query("customer", "string", resource.customer),
     ]
+    if live and live.list_flag:
+        about = f"true: show {', '.join(extra)} too, as one object does"
+        parameters.append(query(live.list_flag, "boolean", about))
+    flags = [query(path, "boolean", about) for path, about in live.flags.items()] if live else []
+    options: Schema = {"parameters": flags} if flags else {}
     return (
-        operation(one, TAGGED),
-        operation(page(resource.many.capitalize(), resource.many, one), TAGGED, parameters=parameters),
+        operation(one, READ if is_always else TAGGED) | options,
+        operation(page(resource.many.capitalize(), resource.many, listed), TAGGED, parameters=parameters),
         operation(one, WRITE, form(f"New {resource.one}", body, required, example=example)),
         operation(one, WRITE, changes(form(f"{name} change", body, example=change))),
     )

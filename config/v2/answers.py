@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..deps import Parts
 from ..errors import unavailable
-from ..preconditions import Edition, tagged
+from ..preconditions import Edition, tagged, with_etag
 from .asking import Asked, read_list
 from .params import Params
 from .rows import MOMENT, Shape, stream_rows
@@ -68,9 +68,20 @@ class Lines:
 
 def row_answer(request: Request, asked: Asked, row: Sequence[object], edition: Edition) -> Response:
     """Return a single row with its ETag, or 304."""
+    return tagged(request, _one(asked, row), edition)
+
+
+def live_row_answer(asked: Asked, row: Sequence[object], edition: Edition, *, is_known: bool) -> Response:
+    """Return a single row that has live values, with its ETag; `is_known`: Redis has answered."""
+    answer = _one(asked, row)
+    if not is_known:
+        answer.headers["X-Status"] = "unavailable"
+    return with_etag(answer, edition)
+
+
+def _one(asked: Asked, row: Sequence[object]) -> Response:
     media = MEDIA["jsonarray" if asked.format == "json" else asked.format]
-    answer = Response(Lines(asked).write([row], is_last=True), media_type=media)
-    return tagged(request, answer, edition)
+    return Response(Lines(asked).write([row], is_last=True), media_type=media)
 
 
 def created(request: Request, **ids: str) -> Response:

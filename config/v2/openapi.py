@@ -76,15 +76,16 @@ def rows(shape: Shape) -> Schema:
     return {"parameters": parameters, "responses": answer | _errors(READ)}
 
 
-def row(shape: Shape) -> Schema:
+def row(shape: Shape, *, is_live: bool = False) -> Schema:
     """Return the documentation of a single row; `format=jsonarray` makes it an array of one."""
     row = _row(shape)
+    if is_live:  # a list has fewer properties, and each title names one schema
+        row |= {"title": f"{row['title']} with its state"}
     schema = {"anyOf": [row, {"type": "array", "items": row, "minItems": 1, "maxItems": 1}]}
     content = {MEDIA["jsonarray"]: {"schema": schema, "example": _example(shape)}, "text/csv": _csv(shape)}
-    answer = {
-        "200": {"description": f"{shape.title} row", "content": content},
-        "304": {"description": "If-None-Match names its ETag: not modified"},
-    }
+    answer = {"200": {"description": f"{shape.title} row", "content": content}}
+    if not is_live:  # a live row has an ETag, and values that change without it
+        answer["304"] = {"description": "If-None-Match names its ETag: not modified"}
     return {"parameters": _shown(shape), "responses": answer | _errors(READ)}
 
 

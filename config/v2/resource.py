@@ -5,7 +5,7 @@ them. A number that is unknown, not visible, of an inactive customer, or not a n
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import getdoc
 from typing import Any, Final, Generic, TypeVar
 
@@ -18,19 +18,20 @@ from registrar.model import Change
 
 from ..auth import Caller
 from ..database import reading
-from ..deps import ActorDep, CallerDep, PartsDep
+from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import not_found, refused
 from ..operations import audit
 from ..operations.customers import ACTIVE, visible
 from ..operations.draft import Draft
+from ..operations.wishes import read_wishes
 from ..preconditions import Target
 from ..properties import Field
 from ..tables import Customer, Extension, Identified, Queue, SipGroup, SipPhone, TrustedNetwork
 from . import openapi
-from .answers import created, list_answer, row_answer
+from .answers import created, list_answer, live_row_answer, row_answer
 from .asking import read_one
 from .params import Params, ParamsDep
-from .rows import Shape, read_row
+from .rows import Column, Shape, read_row
 
 MAX_DIGITS: Final = 18
 """Every number of so many digits fits into the database's integers."""
@@ -101,10 +102,17 @@ class Work(audit.Work):
 
     def columns(self, fields: Sequence[Field], stored: object = None) -> Columns:
         """Return the checked values by column; `stored` is the row to change. Raise Refused (400)."""
+        return self.columns_and_wishes(fields, (), stored)[0]
+
+    def columns_and_wishes(
+        self, fields: Sequence[Field], wishes: Sequence[Field], stored: object = None
+    ) -> tuple[Columns, Mapping[str, str]]:
+        """Return the checked values by column, and those for Redis. Raise Refused (400)."""
         draft = Draft(self.params.document, stored)
         draft.read_fields(fields)
+        wished = read_wishes(draft, self.reserved, wishes)
         draft.refuse_problems()
-        return draft.values
+        return draft.values, wished
 
 
 # Look-up of numbers
@@ -167,6 +175,21 @@ Changing = TypeVar("Changing", bound=Callable[[Work], Awaitable[Done]])
 
 
 @dataclass(frozen=True, slots=True)
+class Live(Generic[Row]):
+    """The properties of a single row that are read from Redis. They have no part in its ETag."""
+
+    wishes: Sequence[Field]
+    """Those that a body may have."""
+    columns: Sequence[Column]
+    """They come after those of the shape; their values in the database are null."""
+    prepare: Callable[[AsyncSession, Row], Awaitable[Callable[[Parts], Awaitable[Mapping[str, object]]]]]
+    """Read what the database has for a row, and return the rest of the work: it returns name -> value.
+
+    While Redis is away it returns nothing, and the values stay null.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Generic[Row]):
     """One kind of row: its path, its words, its columns and fields, and its operations."""
 
@@ -197,6 +220,8 @@ class Rows(Generic[Row]):
     change: Mapping[str, object] = field(default_factory=dict)
     """The example of an update."""
     summaries: Mapping[str, str] = field(default_factory=dict)
+    live: Live[Row] | None = None
+    """The properties of a single row that are only in Redis."""
     lock_domain: bool = False
     """True if a create locks the customer against other writers."""
 
@@ -253,7 +278,7 @@ def changes(
             at = request.path_params
 
             async def carried_out(plain: audit.Work) -> Done:
-                shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved
+                shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved, plain.wished
                 return await work(Work(*shared, at, params))
 
             done = await parts.change(actor, target(at) if target else None, carried_out)
@@ -275,22 +300,34 @@ def routes_of(rows: Rows[Row]) -> APIRouter:
         this = target(shape, rows.id) if path else None
         return changes(routes, method, rows.summary(verb), docs, this, path, rows.describe(verb))
 
+    wishes = rows.live.wishes if rows.live else ()
     add_list(routes, shape, rows.scope, rows.summary("List"), rows.describe("List"))
     _add_show(routes, rows, one)
     if create is not None:
 
-        @adds("Create", "POST", "", openapi.create(new, rows.example, shape.names[0]))
+        @adds("Create", "POST", "", openapi.create((*new, *wishes), rows.example, shape.names[0]))
         async def created(work: Work) -> Done:
             customer, _ = await work.find(find_domain, lock=rows.lock_domain)
-            row, change = await create(work, customer, work.columns(new))
+            columns, wished = work.columns_and_wishes(new, wishes)
+            row, change = await create(work, customer, columns)
+            work.wish(row.oid, customer.oid, wished)
             return Done(change, {shape.names[0]: str(row.id)})
 
     if update is not None:
 
-        @adds("Change", "POST", one, openapi.update((*rows.more, *rows.fields), rows.change or rows.example))
+        @adds(
+            "Change",
+            "POST",
+            one,
+            openapi.update((*rows.more, *rows.fields, *wishes), rows.change or rows.example),
+        )
         async def changed(work: Work) -> Done:
             customer, row = await work.find(rows.find)
-            return Done(await update(work, customer, row, work.columns(rows.fields, row)))
+            columns, wished = work.columns_and_wishes(rows.fields, wishes, row)
+            work.wish(row.oid, customer.oid, wished)
+            if wished and not columns:  # nothing of the database changes, so neither does the ETag
+                return Done(Change())
+            return Done(await update(work, customer, row, columns))
 
     @adds("Delete", "DELETE", one, openapi.delete())
     async def deleted(work: Work) -> Done:
@@ -300,20 +337,27 @@ def routes_of(rows: Rows[Row]) -> APIRouter:
 
 
 def _add_show(routes: APIRouter, rows: Rows[Row], one: str) -> None:
-    shape = rows.shape
+    live = rows.live
+    shape = replace(rows.shape, columns=(*rows.shape.columns, *live.columns)) if live else rows.shape
 
     @routes.get(
         one,
         summary=rows.summary("Show"),
         description=rows.describe("Show"),
-        openapi_extra=_with_places(routes.prefix + one, openapi.row(shape)),
+        openapi_extra=_with_places(routes.prefix + one, openapi.row(shape, is_live=live is not None)),
     )
     async def show_route(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
         async with reading(parts.read_engine) as session:
             _, row = await rows.find(session, caller, request.path_params, False)
             asked = read_one(params, shape)
             shown, edition = await read_row(session, shape, asked.part, shape.key == row.id)
-        return row_answer(request, asked, shown, edition)
+            finish = await live.prepare(session, row) if live else None
+        if finish is None:
+            return row_answer(request, asked, shown, edition)
+        found = await finish(parts)
+        names = (column.name for column in asked.part.columns)
+        merged = [found.get(name, value) for name, value in zip(names, shown, strict=True)]
+        return live_row_answer(asked, merged, edition, is_known=bool(found))
 
 
 def _with_places(path: str, documented: openapi.Schema) -> openapi.Schema:

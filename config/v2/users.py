@@ -15,6 +15,7 @@ from ..operations.phones.write import delete_phone
 from ..properties import Field, row_fields_of, whole_of
 from ..tables import Customer, Employee, Extension, SipPhone, SipPhoneModel
 from . import openapi
+from .people import LIVE
 from .resource import (
     MAX_DIGITS,
     Done,
@@ -102,7 +103,8 @@ routes = routes_of(
         many="users",
         about={
             "List": "List the users of the domain: all its extensions, from either dialect.",
-            "Show": "Return one user; its password and its pin are never shown.",
+            "Show": "Return one user with its DND and forwards, and its state if it is on the dashboard. Its "
+            "password and its pin are never shown.",
             "Create": "Create a user, which registers as user@domain with its own password, from the "
             "trusted networks.",
             "Change": "Change the properties that are sent; a new password ends the registrations made with "
@@ -117,6 +119,7 @@ routes = routes_of(
         delete=extensions.delete_user,
         new=row_fields_of(Extension, Employee, new=True),
         fields=row_fields_of(Extension, Employee),
+        live=LIVE,
         example={
             "user": "joe.blogs",
             "password": "a long password",

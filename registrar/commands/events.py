@@ -20,7 +20,16 @@ BATCH: Final = 500
 RETRY_SECONDS: Final = 0.3
 LOOK_SECONDS: Final = 2.0
 MAX_USER_AGENT: Final = 60
-NUMBERS: Final = ("time", "port", "count", "status", "ringSeconds", "talkSeconds")
+NUMBERS: Final = (
+    "time",
+    "port",
+    "count",
+    "status",
+    "ringSeconds",
+    "talkSeconds",
+    "position",
+    "waitedSeconds",
+)
 DECIMAL: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,3}")
 
 FAULTS: Final = (RedisError, OSError, TimeoutError)
@@ -46,8 +55,8 @@ class Entry:
         return tuple(filter(None, (self.phone, self.fields.get("calleePhone", ""))))
 
     def concerns(self, words: Iterable[str]) -> bool:
-        """Return whether the event is about a phone or a number among `words`."""
-        named = {*self.phones, self.fields.get("caller"), self.fields.get("callee")}
+        """Return whether the event is about a phone, a person or a number among `words`."""
+        named = {*self.phones, *map(self.fields.get, ("caller", "callee", "via", "person"))} - {"", None}
         return not named.isdisjoint(words)
 
     def json(self, username: str, extension: str) -> dict[str, object]:
@@ -58,23 +67,30 @@ class Entry:
     def line(self, username: str, extension: str) -> str:
         """Return one line: local time, event, phone, reason, address and transport, User-Agent.
 
-        For a call, add the callee, and how long it rang and how long it lasted.
+        For a call, add the callee, and how long it rang and how long it lasted. For a call that waits, add
+        the number of the queue or group, its position, and how long it has waited.
         """
         get = self.fields.get
         count = "" if get("count", "1") in ("", "1") else f"x{get('count')}"
         by = f"by {get('by')}" if get("by") else ""
-        callee = f"to {get('callee') or '?'}" if "callee" in self.fields else ""
+        callee = f"to {get('callee') or '?'}" if "calleePhone" in self.fields or get("callee") else ""
+        at = f"at {get('via')}" if get("place") else ""
+        position = f"position {get('position')}" if get("position") else ""
+        waited = f"waited {get('waitedSeconds')} s" if get("waitedSeconds") else ""
         rang = f"rang {get('ringSeconds')} s" if get("ringSeconds") else ""
         talked = f"talked {get('talkSeconds')} s" if get("talkSeconds") else ""
         words = (
             _local(get("time", "")),
             f"{get('event', ''):<12}",
-            f"{extension or '-'}/{username or self.phone}",
+            f"{extension or get('caller') or '-'}/{username or self.phone or get('person', '')}",
+            at,
             callee,
             get("reason", ""),
             get("status", ""),
             rang,
             talked,
+            position,
+            waited,
             _place(get("ip", ""), get("port", "")),
             get("transport", ""),
             visible(get("userAgent", ""))[:MAX_USER_AGENT],

@@ -287,6 +287,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         directory,
         outside.people,
         outside.waiting,
+        outside.calls,
         Staff(outside.people, outside.waiting, location, clock, mono),
         forwarder,
         outside.start_task,

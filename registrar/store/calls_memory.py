@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from registrar.errors import StoreUnavailable
-from registrar.model import NO_PROCESS, Call, Ending, Process
+from registrar.model import NO_PROCESS, Call, Ending, Notice, Process
 from registrar.ports import Clock
 
 from . import keys
 from .call_codec import Fields, answered_event, ended_event, started_event
+from .notices import notice_fields
 
 
 class MemoryCalls:
@@ -58,6 +59,10 @@ class MemoryCalls:
             self._untold[call.id] = (call, ending)
         elif call.id in self.there:
             self._end(call, ending)
+
+    def note(self, notice: Notice) -> None:
+        """See ports.Calls."""
+        self._tell(dict(notice_fields(notice)))
 
     async def load(self, ids: Sequence[str]) -> list[Call | None]:
         """See ports.Calls."""

@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, Ending, Process
+from registrar.model import Call, Ending, Notice, Process
 from registrar.ports import Clock
 
 from . import keys
-from .call_codec import UNREADABLE, Fields, answered_event, decode, encode, ended_event, started_event
+from .call_codec import UNREADABLE, answered_event, decode, encode, ended_event, started_event
+from .notices import appended, notice_fields, words_of
 from .redis_wire import Argument, Wire
 
 INDEX_SECONDS: Final = 86_400
@@ -64,11 +65,11 @@ class RedisCalls:
     def started(self, call: Call) -> None:
         """See ports.Calls."""
         call = self._owned(call)
-        self._tell(*self._listed(call), *_kept(call), _appended(started_event(call)))
+        self._tell(*self._listed(call), *_kept(call), appended(started_event(call)))
 
     def answered(self, call: Call) -> None:
         """See ports.Calls. The lists have the call already."""
-        self._tell(*_kept(self._owned(call)), _appended(answered_event(call)))
+        self._tell(*_kept(self._owned(call)), appended(answered_event(call)))
 
     def ended(self, call: Call, ending: Ending) -> None:
         """See ports.Calls. The process that removes the hash writes the event."""
@@ -79,6 +80,10 @@ class RedisCalls:
             self._remember(Untold(call, ending))
         else:
             removed.add_done_callback(lambda answer: self._removed(call, ending, answer))
+
+    def note(self, notice: Notice) -> None:
+        """See ports.Calls."""
+        self._tell(appended(notice_fields(notice)), linger=True)
 
     async def load(self, ids: Sequence[str]) -> list[Call | None]:
         """See ports.Calls."""
@@ -137,7 +142,7 @@ class RedisCalls:
         is_news = any(await asyncio.gather(removed, left)) or untold.ours
         if is_news:
             self._untold[call.id] = replace(untold, ours=True)
-            await self._wire.send(*_appended(ended_event(call, ending)))
+            await self._wire.send(*appended(ended_event(call, ending)))
         self._untold.pop(call.id, None)
         return is_news
 
@@ -167,7 +172,7 @@ class RedisCalls:
                 self._unlist(call)
 
         try:
-            self._wire.send(*_appended(ended_event(call, ending))).add_done_callback(done)
+            self._wire.send(*appended(ended_event(call, ending))).add_done_callback(done)
         except StoreUnavailable:
             self._remember(Untold(call, ending, ours=True))
 
@@ -207,21 +212,12 @@ class RedisCalls:
 
 def _kept(call: Call) -> list[tuple[Argument, ...]]:
     key = keys.call(call.id)
-    return [("HSET", key, *_words(encode(call))), ("EXPIRE", key, keys.CALL_SECONDS)]
+    return [("HSET", key, *words_of(encode(call))), ("EXPIRE", key, keys.CALL_SECONDS)]
 
 
 def _lists(call: Call) -> tuple[str, str]:
     """Return the keys of the lists that people read."""
     return keys.calls(call.customer), keys.CALLS
-
-
-def _appended(event: Fields) -> tuple[Argument, ...]:
-    return ("XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *_words(event))
-
-
-def _words(fields: Mapping[str, str]) -> list[bytes]:
-    """Return names and values in turn. Text that cannot be written in UTF-8 must not stop a call."""
-    return [word.encode(errors="replace") for pair in fields.items() for word in pair]
 
 
 def _decode(id: str, answer: list[bytes]) -> Call | None:

@@ -1,6 +1,6 @@
 """What people are doing and want, in memory: the meaning of the port without a server."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registrar.errors import StoreUnavailable
@@ -8,6 +8,7 @@ from registrar.model import NO_PROCESS, Mono, PersonState, Process, Verdict
 from registrar.ports import Clock
 
 from . import keys
+from .notices import notice_fields, wish_notice
 from .wish_cache import LEFT, PersonNews, WishCache, news_of
 
 
@@ -39,6 +40,8 @@ class MemoryPeople:
         self.away = False
         self.news: list[PersonNews] = []
         """What was published, in order."""
+        self.events: list[Mapping[str, str]] = []
+        """The entries that the stream of all events would hold."""
         self.on_news: Callable[[str, str], None] = _ignore
         """Called with the person and the word of each message."""
         self._clock = clock
@@ -125,6 +128,9 @@ class MemoryPeople:
         if value:
             wishes[field] = value
         self._tell(person, what)
+        notice = wish_notice(person, field, value, self._clock())
+        if notice is not None and old != value:
+            self.events.append(notice_fields(notice))
         return old
 
     def _of(self, person: str) -> _Person:

@@ -10,6 +10,7 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Mono, PersonState, Process, Verdict
 
 from . import keys
+from .notices import appended, notice_fields, wish_notice
 from .redis_wire import Argument, Wire
 from .script_runner import WireRunner
 from .scripts import ANSWERED, CHANGE, CLAIM, ENDED, RELEASE, STATE, TAKE_PART, Script
@@ -151,10 +152,14 @@ class RedisPeople:
         stored = OUT + field.removeprefix(LEFT) if field.startswith(LEFT) else field
         key, written = (keys.person(person),), value.encode(errors="replace")
         try:
-            old = await self._runner.run(CHANGE, key, stored, written, keys.PERSON_NEWS, news)
+            at, before = await self._runner.run(CHANGE, key, keys.PERSON_NEWS, stored, written, news)
         finally:
             self._wishes.changed(person)  # this process need not wait for its own message
-        return _text(old)
+        old = _text(before)
+        notice = wish_notice(person, field, value, float(at))
+        if notice is not None and old != value:
+            self._runner.command(*appended(notice_fields(notice)))
+        return old
 
     def _tell(self, *words: Argument) -> None:
         """Send one command, or drop it while Redis is away. A script that was lost is loaded by `states`."""

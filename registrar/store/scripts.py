@@ -258,13 +258,22 @@ return changed and 1 or 0
 """)
 
 CHANGE: Final = Script("""
--- KEYS person; ARGV field, value or nothing, channel, news
--- answers the old value
-local old = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
-else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
-return old
+-- KEYS person; ARGV channel, then for each wish: field, value or nothing, news
+-- answers the time, then the old values
+local time = redis.call('TIME')
+local now = string.format('%.3f', time[1] + time[2] / 1000000)
+local answer = {now}
+for at = 2, #ARGV, 3 do
+  local field, value = ARGV[at], ARGV[at + 1]
+  local old = redis.call('HGET', KEYS[1], field) or ''
+  if value == '' then redis.call('HDEL', KEYS[1], field)
+  else redis.call('HSET', KEYS[1], field, value) end
+  if field == 'dnd' and value == '' then redis.call('HDEL', KEYS[1], 'dndSince')
+  elseif field == 'dnd' and old ~= value then redis.call('HSET', KEYS[1], 'dndSince', now) end
+  redis.call('PUBLISH', ARGV[1], ARGV[at + 2])
+  table.insert(answer, old)
+end
+return answer
 """)
 
 STATE: Final = Script("""

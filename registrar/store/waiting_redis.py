@@ -82,7 +82,8 @@ class RedisWaiting:
         stages = dict(zip(told[::2], told[1::2], strict=True))
         found, dead = [], []
         for member, score in zip(rows[::2], rows[1::2], strict=True):
-            waiter = _waiter(member, float(score), stages.get(member, b""))
+            stage = stages.get(member, b"").decode(errors="replace")
+            waiter = waiter_of(member.decode(errors="replace"), float(score), stage)
             if self._lives(waiter.process):
                 found.append(waiter)
             elif self._clock() - waiter.since > DEAD_SECONDS:
@@ -126,8 +127,8 @@ class RedisWaiting:
             del self._untold[next(iter(self._untold))]
 
 
-def _waiter(member: bytes, milliseconds: float, stage: bytes) -> Waiter:
+def waiter_of(member: str, milliseconds: float, stage: str = "") -> Waiter:
     """Return the waiter in an entry `<call>|<node>|<generation>`."""
-    call, _, owner = member.decode(errors="replace").partition("|")
+    call, _, owner = member.partition("|")
     node, _, generation = owner.rpartition("|")
-    return Waiter(call, Process(node, generation), milliseconds / 1000, stage.decode(errors="replace"))
+    return Waiter(call, Process(node, generation), milliseconds / 1000, stage)

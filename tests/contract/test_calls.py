@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, CallState, Cause, Ending, Epoch, Party, Process
+from registrar.model import Call, CallState, Cause, Ending, Epoch, Notice, Party, Process
 from registrar.store import keys
 from registrar.store.call_codec import Fields, encode
 from registrar.store.calls_memory import MemoryCalls
@@ -48,6 +48,7 @@ class Calls(Protocol):
     def started(self, call: Call) -> None: ...
     def answered(self, call: Call) -> None: ...
     def ended(self, call: Call, ending: Ending) -> None: ...
+    def note(self, notice: Notice) -> None: ...
     async def load(self, ids: Sequence[str]) -> list[Call | None]: ...
     async def of_customer(self, customer: str) -> list[Call]: ...
     async def of_process(self, process: Process) -> list[Call]: ...
@@ -424,3 +425,41 @@ async def test_what_is_no_text_does_not_disturb_a_call(server: Server, clock: Ha
         calls.started(call(clock, call_id="\ud800"))
         (found,) = await calls.load([ID])
     assert found is not None and found.call_id == "?"
+
+
+async def test_an_event_of_a_call_that_waits_has_its_own_fields(store: Store) -> None:
+    at = 1_795_262_400.75
+    store.one.note(Notice("queue-joined", at, "", CUSTOMER, "1" * 24, ID, "200", via="700", place="queue:q1"))
+    store.one.note(
+        Notice(
+            "queue-answered",
+            at,
+            "",
+            CUSTOMER,
+            "1" * 24,
+            ID,
+            "200",
+            "201",
+            "700",
+            "queue:q1",
+            "a" * 24,
+            2,
+            4.5,
+        )
+    )
+    about = {
+        "reason": "",
+        "time": "1795262400",
+        "customer": CUSTOMER,
+        "phone": "1" * 24,
+        "call": ID,
+        "caller": "200",
+        "via": "700",
+        "place": "queue:q1",
+    }
+    nothing = {"callee": "", "person": "", "position": "", "waitedSeconds": ""}
+    answered = {"callee": "201", "person": "a" * 24, "position": "2", "waitedSeconds": "4.500"}
+    assert await store.events() == [
+        {"event": "queue-joined"} | about | nothing,
+        {"event": "queue-answered"} | about | answered,
+    ]

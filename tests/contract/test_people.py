@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -556,3 +556,43 @@ def test_news_are_read_as_they_are_written() -> None:
 @pytest.mark.parametrize("data", ["", "free", "[]", "3", "null", '{"person":"a"}', '{"what":"free"}'])
 def test_a_message_that_cannot_be_read_is_no_news(data: str) -> None:
     assert parse_news(data) is None
+
+
+WISHES: tuple[tuple[str, str], ...] = (
+    ("dnd", "1"),
+    ("dnd", "1"),
+    ("cfu", "201"),
+    ("left:q1", "1"),
+    ("dnd", ""),
+    ("cfu", ""),
+)
+"""What is set, in order; the second and the fourth make no event."""
+EVENTS = [("dnd", "on", ""), ("forwarded", "cfu", "201"), ("dnd", "off", ""), ("forwarded", "cfu", "")]
+
+
+def told(events: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    assert all(event["person"] == ANNA and int(event["time"]) > 1_700_000_000 for event in events)
+    return [(event["event"], event["reason"], event["callee"]) for event in events]
+
+
+async def test_a_wish_that_is_new_is_an_event_in_memory(times: Time) -> None:
+    people = MemoryPeople(times.wall)
+    for name, value in WISHES:
+        await people.change(ANNA, name, value)
+    assert told(people.events) == EVENTS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_wish_that_is_new_is_an_event(kind: str) -> None:
+    with running(kind) as server:
+        async with opened(server, "a") as (people, _), client(server) as redis:
+            for name, value in WISHES:
+                await people.change(ANNA, name, value)
+            await people.states([ANNA])
+            rows = [fields or {} for _, fields in await redis.xrange(keys.EVENTS) or []]
+            events = [{str(name): str(text) for name, text in fields.items()} for fields in rows]
+            assert told(events) == EVENTS
+            assert not await redis.hexists(keys.person(ANNA), "dndSince")
+            await people.change(ANNA, "dnd", "1")
+            since = float(await redis.hget(keys.person(ANNA), "dndSince") or 0)
+            assert abs(time.time() - since) < limit(5)

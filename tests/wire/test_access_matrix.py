@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -139,7 +140,8 @@ def test_whoever_has_no_login_does_not_get_in(api_site: Site, cast: Cast) -> Non
 def test_every_private_route_refuses_a_stranger(api_site: Site, cast: Cast) -> None:
     client = ApiClient(api_site.http)
     for row in PRIVATE:
-        answer = client.ask(row.method, _filled(row, cast.own.ids), {})
+        path, query = _filled(row, cast.own.ids)
+        answer = client.ask(row.method, path, {}, query=query)
         assert answer.status == 401, row.name
     client.close()
 
@@ -213,10 +215,11 @@ class Walk:
             self.wrong.append(f"{row.name} {level}: foreign {foreign.text}, unknown {unknown.text}")
 
     def _check(self, row: Row, level: str, scope: str, client: ApiClient, ids: Ids, expected: int) -> Answer:
-        body, query = _body(row, ids), None
+        path, query = _filled(row, ids)
+        body = _body(row, ids)
         if row.method == "GET" and "{" not in row.path and row.unknown:
-            body, query = None, {"customer": ids["customer"]}
-        answer = client.ask(row.method, _filled(row, ids), body, query=query)
+            body, query = None, query | {"customer": ids["customer"]}
+        answer = client.ask(row.method, path, body, query=query)
         self.checked += 1
         if answer.status != expected:
             self.wrong.append(
@@ -237,8 +240,10 @@ class Walk:
         return tenant.fresh(row.places[-1])
 
 
-def _filled(row: Row, ids: Ids) -> str:
-    return PLACE.sub(lambda place: ids[place[1]], row.path)
+def _filled(row: Row, ids: Ids) -> tuple[str, dict[str, str]]:
+    """The path with ids in it, and its query."""
+    path, _, query = PLACE.sub(lambda place: ids[place[1]], row.path).partition("?")
+    return path, dict(parse_qsl(query))
 
 
 def _body(row: Row, ids: Ids) -> Json | None:
@@ -254,14 +259,14 @@ def _change(row: Row, ids: Ids) -> Json:
     """What an update says, by the last word of its path."""
     bodies: dict[str, Json] = {
         "{id}": {"notes": word()},
-        "{extension}": {"name": word()},
+        "{extension}": {"name": word(), "dnd": False, "cfu": "201", "cfnr": "+4570305050"},
         "{group}": {"name": word()},
         "{queue}": {"name": word()},
         "{employee}": {"title": word()},
         "{customer}": {"sipDisplayName": word()},
         "{product}": {"name": word()},
         "{d}": {"displayName": word()},
-        "{u}": {"displayName": word()},
+        "{u}": {"displayName": word(), "dnd": 0, "cfb": "201"},
         "{g}": {"displayName": word()},
         "{q}": {"displayName": word()},
         "{m}": {"ringSecs": 30},
@@ -305,8 +310,8 @@ def _creation(path: str, ids: Ids) -> Json:
 
 
 def _spelled(path: str) -> str:
-    """A path without the names of its ids, in one of the spellings that the routes know."""
-    plain = PLACE.sub("{}", path).lower()
+    """A path without the names of its ids and without its query, in one of the spellings of the routes."""
+    plain = PLACE.sub("{}", path).lower().partition("?")[0]
     return re.sub("/trustednetworks?", "/trustednetworks", plain)
 
 

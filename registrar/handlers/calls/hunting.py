@@ -28,8 +28,8 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Devices, Group, Mono, Phone, Queue, Verdict
-from registrar.ports import Clock, DialPlan, People, Waiting
+from registrar.model import Devices, Group, Mono, Notice, Phone, Queue, Verdict
+from registrar.ports import Calls, Clock, DialPlan, People, Waiting
 from registrar.rules.plan import DECLINED, Course, End, Offer, Plan, Seen, Step, Withdraw, course_of, is_free
 from registrar.rules.routing import allowed
 
@@ -73,6 +73,7 @@ class Hunts:
         dial_plan: DialPlan,
         people: People,
         waiting: Waiting,
+        calls: Calls,
         staff: Staff,
         forwarder: Forwarder,
         start_task: Callable[[Coroutine[None, None, None]], object],
@@ -86,6 +87,7 @@ class Hunts:
         self.dial_plan = dial_plan
         self.people = people
         self.waiting = waiting
+        self.calls = calls
         self.staff = staff
         self.forwarder = forwarder
         self.clock = clock
@@ -108,6 +110,7 @@ class Hunts:
     ) -> None:
         """Let a call ring at a group or queue; answer 486 or 503 if it cannot even wait there."""
         course = course_of(called, caller.person, self.patience.group_seconds)
+        position = 0
         if course.place:
             try:
                 await self.waiting.enter(course.place, rewriter.call, "0")
@@ -120,8 +123,10 @@ class Hunts:
                 self.waiting.leave(course.place, rewriter.call)
                 incoming.reply(FULL)
                 return
+            position = len(waiters)
         hunt = self._hunt(course, incoming, rewriter, caller, called, is_secure=is_secure)
         hunt.forwarding = self.forwarder.open(incoming, rewriter, caller.id, hunt)
+        hunt.note("queue-joined", position=position)
         self._begin(hunt)
 
     async def go_on(
@@ -138,6 +143,7 @@ class Hunts:
             await self.waiting.enter(course.place, rewriter.call, "0")
         hunt = self._hunt(course, incoming, rewriter, caller, called, is_secure=rewriter.is_secure)
         hunt.forwarding = forwarding
+        hunt.note("queue-joined")
         rewriter.goes_to(called)
         forwarding.hand_over(hunt)
         if forwarding.fork.over:
@@ -201,6 +207,7 @@ class Hunts:
         except Exception:  # a bug of our own must not let phones ring, or the caller wait
             self._metrics.unhandled.inc()
             log.exception("a call to a group or queue could not go on")
+            hunt.leaves = "failed"
             hunt.forwarding.end(500)
         finally:
             del self._hunts[hunt.plan.call]
@@ -221,6 +228,8 @@ class Hunt:
     forwarding: Forwarding = field(init=False)
     hides_ringing: bool = True
     is_over: bool = False
+    leaves: str = "abandoned"
+    """Why it leaves its place, unless it is answered."""
     followed: set[str] = field(default_factory=set)
     """The people by whose news it is woken."""
     _person_of: dict[int, str] = field(default_factory=dict)
@@ -283,8 +292,25 @@ class Hunt:
             self._release(person)
         if not self.is_over and self.plan.course.place:
             self.hunts.waiting.leave(self.plan.course.place, self.plan.call)
+            if winner:
+                self.note("queue-answered", winner)
+            self.note("queue-left", winner, "answered" if winner else self.leaves)
         self.is_over = True
         self.wake()
+
+    def note(self, event: str, person: str = "", reason: str = "", position: int = 0) -> None:
+        """Write an event of the place where the call waits, if it waits anywhere."""
+        hunts, course, caller = self.hunts, self.plan.course, self.caller
+        if not course.place:
+            return
+        people = (one for window in course.windows for one in window.people)
+        notice = Notice(
+            event, hunts.clock(), reason, caller.customer, caller.id, self.plan.call, caller.extension,
+            callee=next((one.number for one in people if one.person == person), "") if person else "",
+            via=course.number, place=course.place, person=person, position=position or self._position,
+            waited=hunts.mono() - self.plan.begun,
+        )  # fmt: skip
+        hunts.calls.note(notice)
 
     # The loop
 
@@ -446,6 +472,7 @@ class Hunt:
             return []
         self.plan.offered(one.person, self.hunts.mono())
         self._ringing[one.person] = set(numbers)
+        self.note("queue-offered", one.person)
         self._open[one.person] = self._open.get(one.person, 0) + len(numbers)
         for number in numbers:
             self._person_of[number] = one.person
@@ -483,6 +510,7 @@ class Hunt:
     def _perform_end(self, step: End) -> None:
         if self.is_over:
             return
+        self.leaves = "timeout" if step.in_vain else "failed"
         if step.in_vain:
             self.forwarding.end(step.status, Answer(step.status, "Nobody Available", (IN_VAIN,)))
         else:

@@ -155,3 +155,42 @@ def test_a_call_concerns_both_of_its_sides(word: str, is_about: bool) -> None:
 def test_nothing_concerns_a_phone_without_a_name() -> None:
     assert not Entry("1-0", CALL | {"calleePhone": ""}).concerns([""])
     assert Entry("1-0", CALL | {"calleePhone": ""}).phones == (CALL["phone"],)
+
+
+QUEUE = {
+    "event": "queue-answered",
+    "reason": "",
+    "time": "1900000000",
+    "phone": "5f3a00000000000000000001",
+    "caller": "100",
+    "callee": "101",
+    "via": "700",
+    "place": "queue:5f3a00000000000000000004",
+    "person": "5f3a00000000000000000005",
+    "position": "2",
+    "waitedSeconds": "4.500",
+}
+WISH = {"event": "forwarded", "reason": "cfu", "time": "1900000000", "person": QUEUE["person"], "phone": ""}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (QUEUE, ["queue-answered", "100/user1", "at 700", "to 101", "position 2", "waited 4.500 s"]),
+        (QUEUE | {"callee": "", "position": ""}, ["queue-answered", "100/user1", "at 700", "waited 4.500 s"]),
+        (WISH | {"callee": "201"}, ["forwarded", f"100/{QUEUE['person']}", "to 201", "cfu"]),
+        (WISH | {"callee": ""}, ["forwarded", f"100/{QUEUE['person']}", "cfu"]),
+    ],
+    ids=["answered", "joined", "a new forward", "no forward"],
+)
+def test_a_line_says_who_waits_and_who_wants_what(fields: dict[str, str], expected: list[str]) -> None:
+    username = "user1" if fields["phone"] else ""
+    assert re.split(r"\s{2,}", Entry("1-0", fields).line(username, "100"))[1:] == expected
+
+
+def test_an_event_of_a_queue_is_found_by_its_numbers_and_has_numbers() -> None:
+    entry = Entry("1-0", QUEUE)
+    assert all(entry.concerns([word]) for word in ("100", "101", "700", QUEUE["person"]))
+    assert not entry.concerns(["", "702"])
+    shown = entry.json("user1", "100")
+    assert (shown["position"], shown["waitedSeconds"]) == (2, 4.5)
