@@ -26,6 +26,8 @@ STATUS: Final = re.compile(r"SIP/2\.0 ([1-6]\d\d) (.*)")
 CSEQ: Final = re.compile(r"(\d+) +([A-Z]+)")
 VIA: Final = re.compile(r"SIP/2\.0/(UDP|TCP|TLS|WS|WSS) +([^\s;]+)(.*)")
 URI: Final = re.compile(r"sips?:[^\s<>\"]+")
+DIALLED: Final = ("tel:", "urn:service:")
+"""What To may hold too: it is the URI that was dialled."""
 PORTLESS: Final = re.compile(r"sips?:(?:[^@;?]*@)?(\[[^\]]*\]|[^:;?>]*)")
 UNUSABLE: Final = ("0.0.0.0", "[::]")
 
@@ -221,7 +223,8 @@ def _addresses(message: Message) -> Iterator[str]:
     for name in ("from", "to", "contact", "route", "record-route", "p-asserted-identity"):
         for value in message.listed(name):
             uri = uri_of(value)
-            if not URI.fullmatch(uri) and not (name == "contact" and value == "*"):
+            is_dialled = name == "to" and uri.startswith(DIALLED)
+            if not (URI.fullmatch(uri) or is_dialled or (name == "contact" and value == "*")):
                 yield f"{name}: {value!r}"
             elif host_of(uri) in UNUSABLE:
                 yield f"an address that nobody can reach in {name}: {value!r}"

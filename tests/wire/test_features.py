@@ -165,6 +165,11 @@ async def test_an_emergency_call_is_told_that_there_is_no_way(office: Office, wo
     final = await (await ann.phone.call(word.format(host=host))).final()
     assert final.status == 503
     assert "emergency" in final.header("warning")
+    entries = office.callers.site.redis("xrevrange", "registrar:events", "+", "-", "count", "20")
+    events = [dict(zip(words[::2], words[1::2], strict=True)) for _, words in entries]
+    (event,) = [one for one in events if one["event"] == "emergency-call" and one["person"] == ann.id]
+    assert event["caller"] == ann.extension.number
+    assert event["callee"] == word.removeprefix("sip:").partition("@")[0]
 
 
 async def test_a_queue_is_left_and_joined(office: Office) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Devices, Emergency, Feature, FeatureKind, Group, Phone, Queue
+from registrar.model import Devices, Emergency, Feature, FeatureKind, Group, Notice, Phone, Queue
 from registrar.rules import forward, session
 from registrar.rules.destination import dialled_word
 from registrar.rules.features import ReservedWords
@@ -134,6 +134,20 @@ class Calling:
         words = dialled(dialled_word(incoming.request.uri))
         return any(isinstance(self._reserved.destination(word), Emergency) for word in words)
 
+    def _note_emergency(self, caller: Phone, found: Emergency) -> None:
+        """Write the event `emergency-call`: operators must learn that such a call did not get through."""
+        notice = Notice(
+            "emergency-call",
+            self._calls.clock(),
+            "no-route",
+            caller.customer,
+            caller.id,
+            caller=caller.extension,
+            callee=found.service,
+            person=caller.person,
+        )
+        self._calls.note(notice)
+
     async def _serve_feature(
         self, incoming: ServerRequest, caller: Phone, feature: Feature, here: Target
     ) -> None:
@@ -161,6 +175,7 @@ class Calling:
         if isinstance(found, Feature):
             return found
         if isinstance(found, Emergency):
+            self._note_emergency(caller, found)
             return NO_EMERGENCY
         if not isinstance(found, Devices):
             return UNKNOWN

@@ -8,7 +8,19 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Call, CallState, Cause, Devices, Ending, Epoch, Flow, Party, Process, Snapshot
+from registrar.model import (
+    Call,
+    CallState,
+    Cause,
+    Devices,
+    Ending,
+    Epoch,
+    Flow,
+    Notice,
+    Party,
+    Process,
+    Snapshot,
+)
 from registrar.ports import Calls, Clock, Location, People
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
@@ -292,6 +304,10 @@ class CallTable:
             self._ended_by(entry, news.ended)
         else:
             entry.call = replace(entry.call, expires_at=news.expires_at)
+
+    def note(self, notice: Notice) -> None:
+        """Write an event that belongs to no call of the table."""
+        self._store.note(notice)
 
     # Picking up a call
 
