@@ -187,7 +187,7 @@ async def test_a_phone_publishes_and_watchers_at_another_node_see_it(nodes: Node
 def pidf(note: str, basic: str = "open") -> str:
     """A document as phones publish it."""
     return (
-        '<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="pres:me@here"><tuple id="a">'
+        '<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:me@here"><tuple id="a">'
         f"<status><basic>{basic}</basic></status><note>{note}</note></tuple></presence>"
     )
 

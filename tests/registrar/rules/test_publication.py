@@ -9,7 +9,7 @@ from registrar.rules.publication import MAX_NOTE, clean, if_match, is_document, 
 from registrar.sip import Headers, Request
 
 PIDF = "urn:ietf:params:xml:ns:pidf"
-SPACES = f'xmlns="{PIDF}" xmlns:dm="{PIDF}:data-model" xmlns:rpid="{PIDF}:rpid" entity="pres:ann@acme.test"'
+SPACES = f'xmlns="{PIDF}" xmlns:dm="{PIDF}:data-model" xmlns:rpid="{PIDF}:rpid" entity="sip:ann@acme.test"'
 
 
 def pidf(inside: str) -> bytes:
