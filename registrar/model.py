@@ -442,6 +442,30 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What a person has published about itself (RFC 3903)."""
+
+    is_open: bool
+    note: str = ""
+    until: float = 0.0
+    """Epoch seconds at which it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A change of what a person publishes."""
+
+    tag: str
+    """Names the state that it makes (SIP-ETag)."""
+    seconds: int
+    """How long the state lasts; 0: nothing is published any more."""
+    match: str = ""
+    """The tag of the state that it changes (SIP-If-Match); empty: it replaces any state."""
+    state: Published | None = None
+    """The new state; None: the state stays as it is, and only its end is moved. That needs `match`."""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonState:
     """What a person, which is an extension, is doing and wants; times are epoch seconds, 0 if never."""
 
@@ -463,6 +487,8 @@ class PersonState:
     last_offer: float = 0.0
     wrap_until: float = 0.0
     """Until then no exclusive call rings."""
+    published: Published | None = None
+    """What it has published, if that has not ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from registrar.model import (
     PersonState,
     Phone,
     Process,
+    Publication,
     Snapshot,
     Update,
     Verdict,
@@ -204,6 +205,13 @@ class People(Protocol):
         A new DND or forward is also an event in the stream of all events.
 
         `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`.
+        """
+
+    async def publish(self, person: str, publication: Publication) -> bool:
+        """Write what a person publishes, and tell all nodes if it differs from before.
+
+        Return False, and write nothing, if `match` is not the tag of the present state. Raises
+        StoreUnavailable.
         """
 
 

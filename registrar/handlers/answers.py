@@ -41,11 +41,6 @@ TOO_BRIEF: Final = Answer(
     headers=(("Min-SE", str(session.LEAST_SECONDS)),),
     why=f"Session-Expires: {session.LEAST_SECONDS} seconds are the least",
 )
-NO_EVENTS: Final = Answer(
-    489,
-    headers=(("Allow-Events", "refer"),),  # RFC 6665 section 8.2.2 requires it, with at least one package
-    why="Event: no event package is served here",
-)
 CONTACT_TOO_LONG: Final = Answer(
     400, "Contact Too Long", why="Contact: 300 characters are the most for a URI that is not registered"
 )

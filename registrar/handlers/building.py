@@ -52,6 +52,7 @@ from .digest_check import DigestCheck
 from .dispatch import Dispatch
 from .events.board import Board
 from .events.notifier import Notifier
+from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .events.watching import Watching
 from .methods import Services
@@ -371,13 +372,16 @@ def build(outside: Outside, options: Options) -> Handlers:
         new_id=outside.new_id,
         salt=outside.salt,
     )
+    publishing = Publishing(
+        outside.people, directory, is_service=outside.hosts.is_service, new_id=outside.new_id
+    )
     dispatch = Dispatch(
         outside.authenticator,
         checks,
         directory,
         digest_check,
         gatekeeper,
-        Services(registrar, calling, subscribing),
+        Services(registrar, calling, subscribing, publishing),
         dialogs,
         node_relay,
         flows,

@@ -13,8 +13,9 @@ from registrar.rules.subscriptions import ALLOW_EVENTS
 from registrar.sip import Request
 
 from .admission import Noted, Step
-from .answers import NO_EVENTS, Answer
+from .answers import Answer
 from .calls.calling import Calling
+from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .method import OTHER, Method, RequestUri, Tags
 from .network import ServerRequest
@@ -27,6 +28,7 @@ class Services(NamedTuple):
     registrar: Registrar
     calling: Calling
     subscribing: Subscribing
+    publishing: Publishing
 
 
 class Row(NamedTuple):
@@ -62,9 +64,8 @@ async def _subscribe(services: Services, request: ServerRequest, phone: Phone) -
     await services.subscribing.subscribe(request, phone)
 
 
-async def _no_events(_services: Services, request: ServerRequest, _phone: Phone) -> None:
-    """Refuse a publication: no event package is served here (RFC 3903 section 6)."""
-    request.reply(NO_EVENTS)
+async def _publish(services: Services, request: ServerRequest, phone: Phone) -> None:
+    await services.publishing.publish(request, phone)
 
 
 REQUEST: Final = Method(
@@ -86,7 +87,10 @@ TABLE: Final = (
     Row(replace(REQUEST, name="MESSAGE", needs_contact=False), _route),
     Row(replace(REQUEST, name="SUBSCRIBE", tags=Tags.ALL, subscribes=True), _subscribe),
     Row(replace(REQUEST, name="REFER", records_route=True), _route),
-    Row(replace(REQUEST, name="PUBLISH", needs_number=False, needs_contact=False), _no_events),
+    Row(
+        replace(REQUEST, name="PUBLISH", tags=Tags.ALL, needs_number=False, needs_contact=False),
+        _publish,
+    ),
     Row(replace(IN_DIALOG, name="ACK", describes=True, is_answered=False, ends=True)),
     Row(replace(IN_DIALOG, name="BYE", ends=True, hangs_up=True)),
     Row(replace(IN_DIALOG, name="CANCEL", is_hop_by_hop=True, ends=True)),

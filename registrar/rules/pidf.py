@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from registrar.model import Published
+
 from .dialog_info import xml
 
 CONTENT_TYPE: Final = "application/pidf+xml"
@@ -36,28 +38,48 @@ class Presence:
     activity: Activity
     reason: str = ""
     """Why it is offline: the `reason` of the status of its phones (docs/redis.md)."""
+    published: str = ""
+    """The note that the person has published; it replaces our own."""
+    is_closed: bool = False
+    """Whether the person has published that it does not want to be reached."""
 
     @property
     def note(self) -> str:
         """Return the text for people."""
+        if self.published:
+            return self.published
         note = NOTES[self.activity]
         return f"{note}: {self.reason}" if note and self.reason else note
 
 
-def presence(*, is_online: bool, reason: str, is_talking: bool, dnd: bool, is_away: bool) -> Presence:
-    """Return the presence of a person; `reason` says why it is offline, if it is."""
+def presence(
+    *,
+    is_online: bool,
+    reason: str,
+    is_talking: bool,
+    dnd: bool,
+    is_away: bool,
+    published: Published | None = None,
+) -> Presence:
+    """Return the presence of a person; `reason` says why it is offline, if it is.
+
+    What this service knows of the phones, the wishes and the calls wins over what the person has published.
+    """
     if not is_online:
         return Presence(Activity.OFFLINE, reason)
     if dnd:
         return Presence(Activity.DO_NOT_DISTURB)
     if is_talking:
         return Presence(Activity.ON_THE_PHONE)
-    return Presence(Activity.AWAY if is_away else Activity.FREE)
+    activity = Activity.AWAY if is_away else Activity.FREE
+    if published is None:
+        return Presence(activity)
+    return Presence(activity, published=published.note, is_closed=not published.is_open)
 
 
 def document(shown: Presence, *, entity: str) -> bytes:
     """Return the document for a subscriber; `entity` is the URI as it was subscribed to."""
-    basic = "closed" if shown.activity is Activity.OFFLINE else "open"
+    basic = "closed" if shown.is_closed or shown.activity is Activity.OFFLINE else "open"
     note = f"<note>{xml(shown.note)}</note>" if shown.note else ""
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',

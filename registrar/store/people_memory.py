@@ -1,15 +1,15 @@
 """What people are doing and want, in memory: the meaning of the port without a server."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from registrar.errors import StoreUnavailable
-from registrar.model import NO_PROCESS, Mono, PersonState, Process, Verdict
+from registrar.model import NO_PROCESS, Mono, PersonState, Process, Publication, Published, Verdict
 from registrar.ports import Clock
 
 from . import keys
 from .notices import notice_fields, wish_notice
-from .wish_cache import LEFT, PersonNews, WishCache, news_of
+from .wish_cache import LEFT, PRESENCE, PersonNews, WishCache, news_of
 
 
 @dataclass(slots=True)
@@ -23,6 +23,9 @@ class _Person:
     last_offer: float = 0.0
     wrap_until: float = 0.0
     watched_until: float = 0.0
+    published: Published | None = None
+    tag: str = ""
+    """That of what is published."""
 
 
 class MemoryPeople:
@@ -133,6 +136,20 @@ class MemoryPeople:
             self.events.append(notice_fields(notice))
         return old
 
+    async def publish(self, person: str, publication: Publication) -> bool:
+        """See ports.People."""
+        self._ask()
+        known, before = self._of(person), self._state(person).published
+        if publication.match and (before is None or publication.match != known.tag):
+            return False
+        after = publication.state or before if publication.seconds else None
+        if after is not None:
+            after = replace(after, until=self._clock() + publication.seconds)
+        known.published, known.tag = after, publication.tag
+        if _shown(before) != _shown(after):
+            self._tell(person, PRESENCE)
+        return True
+
     def _of(self, person: str) -> _Person:
         return self._stored.setdefault(person, _Person())
 
@@ -151,6 +168,7 @@ class MemoryPeople:
             last_end=known.last_end,
             last_offer=known.last_offer,
             wrap_until=known.wrap_until,
+            published=known.published if known.published and known.published.until > now else None,
         )
 
     def _claim(self, person: str, call: str, seconds: float, *, exclusive: bool) -> Verdict:
@@ -190,6 +208,11 @@ class MemoryPeople:
     def _ask(self) -> None:
         if self.away:
             raise StoreUnavailable("away")
+
+
+def _shown(published: Published | None) -> tuple[bool, str] | None:
+    """Return what others see of a published state."""
+    return (published.is_open, published.note) if published is not None else None
 
 
 def _ignore(person: str, what: str) -> None:

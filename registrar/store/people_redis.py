@@ -7,19 +7,22 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Mono, PersonState, Process, Verdict
+from registrar.model import Mono, PersonState, Process, Publication, Published, Verdict
 
 from . import keys
 from .notices import appended, notice_fields, wish_notice
 from .redis_wire import Argument, Wire
 from .script_runner import WireRunner
-from .scripts import ANSWERED, CHANGE, CLAIM, ENDED, RELEASE, STATE, TAKE_PART, Script
-from .wish_cache import LEFT, PersonNews, WishCache, news_of, parse_news
+from .scripts import ANSWERED, CHANGE, CLAIM, ENDED, PRESENT, RELEASE, STATE, TAKE_PART, Script
+from .wish_cache import LEFT, PRESENCE, PersonNews, WishCache, news_of, parse_news
 
 MAX_NAMES: Final = 20_000
 """Limit of people whose keys and messages are kept ready."""
 OUT: Final = "out:"
 """Begins the fields in Redis for the queues that a person has left."""
+
+_OPEN: Final = "open"
+_CLOSED: Final = "closed"
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +164,21 @@ class RedisPeople:
             self._runner.command(*appended(notice_fields(notice)))
         return old
 
+    async def publish(self, person: str, publication: Publication) -> bool:
+        """See ports.People."""
+        state, basic, note = publication.state, "", b""
+        if state is not None:
+            basic, note = _OPEN if state.is_open else _CLOSED, state.note.encode(errors="replace")
+        about = (
+            publication.tag,
+            publication.seconds,
+            publication.match.encode(errors="replace"),
+            basic,
+            note,
+        )
+        news = str(PersonNews(person, PRESENCE))
+        return bool(await self._runner.run(PRESENT, (keys.person(person),), *about, keys.PERSON_NEWS, news))
+
     def _tell(self, *words: Argument) -> None:
         """Send one command, or drop it while Redis is away. A script that was lost is loaded by `states`."""
         try:
@@ -203,6 +221,7 @@ class RedisPeople:
             last_end=_number(known.get("lastEnd")),
             last_offer=_number(known.get("lastOffer")),
             wrap_until=_number(known.get("wrapUntil")),
+            published=_published(known, float(now)),
         )
 
 
@@ -218,6 +237,14 @@ def _names(person: str) -> Names:
 
 def _keys(person: str) -> tuple[str, str]:
     return _names(person)[:2]
+
+
+def _published(known: dict[str, str], now: float) -> Published | None:
+    """Return what a person has published, or None if there is nothing, or it has ended."""
+    until = _number(known.get("presenceUntil"))
+    if until <= now:
+        return None
+    return Published(known.get("presence") != _CLOSED, known.get("presenceNote", ""), until)
 
 
 def _text(word: bytes) -> str:

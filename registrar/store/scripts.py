@@ -276,6 +276,31 @@ end
 return answer
 """)
 
+PRESENT: Final = Script("""
+-- KEYS person
+-- ARGV new tag, for how many seconds, tag that is to be changed or nothing, open or closed or nothing, note,
+-- channel, news
+-- answers 0 if the tag is not that of the present state
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local known = redis.call('HMGET', KEYS[1], 'presence', 'presenceNote', 'presenceTag', 'presenceUntil')
+local is_there = (tonumber(known[4] or 0) or 0) > now
+if ARGV[3] ~= '' and not (is_there and known[3] == ARGV[3]) then return 0 end
+local before = is_there and (known[1] or '') .. ' ' .. (known[2] or '') or ''
+local after = ''
+if ARGV[2] == '0' then
+  redis.call('HDEL', KEYS[1], 'presence', 'presenceNote', 'presenceTag', 'presenceUntil')
+else
+  if ARGV[4] ~= '' then
+    after = ARGV[4] .. ' ' .. ARGV[5]
+    redis.call('HSET', KEYS[1], 'presence', ARGV[4], 'presenceNote', ARGV[5])
+  else after = before end
+  redis.call('HSET', KEYS[1], 'presenceTag', ARGV[1], 'presenceUntil', string.format('%.3f', now + ARGV[2]))
+end
+if after ~= before then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
+return 1
+""")
+
 STATE: Final = Script("""
 -- KEYS person, line; ARGV for how many seconds the person is watched, 0: not at all
 -- answers the time, the fields of the person, the calls of the line
@@ -338,6 +363,7 @@ ALL: Final = (
     ANSWERED,
     ENDED,
     CHANGE,
+    PRESENT,
     STATE,
     ENTER,
     MOVE,

@@ -13,8 +13,9 @@ from .freshness import FRESH_SECONDS
 MAX_WISHES: Final = 20_000
 """Limit of cached people; the oldest read is dropped first."""
 NO_WISHES: Final = PersonState()
-QUIET: Final = frozenset({"free", "answered"})
-"""News that change what a person is doing, and not what it wants."""
+PRESENCE: Final = "presence"
+QUIET: Final = frozenset({"free", "answered", PRESENCE})
+"""News that change what a person is doing or shows, and not what it wants."""
 NEWS_OF: Final = {"dnd": "dnd", "cfu": "forward", "cfb": "forward", "cfnr": "forward"}
 LEFT: Final = "left:"
 
@@ -27,7 +28,7 @@ class PersonNews:
 
     person: str
     what: str
-    """`free`, `answered`, `dnd`, `forward` or `queue`; later versions may add words."""
+    """`free`, `answered`, `dnd`, `forward`, `queue` or `presence`; later versions may add words."""
 
     def __str__(self) -> str:
         return json.dumps({"person": self.person, "what": self.what}, separators=(",", ":"))

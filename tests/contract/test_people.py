@@ -11,7 +11,7 @@ import pytest
 from redis.crc import key_slot
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Epoch, Mono, PersonState, Process, Verdict
+from registrar.model import Epoch, Mono, PersonState, Process, Publication, Published, Verdict
 from registrar.store import keys
 from registrar.store.location_redis import RedisLocation
 from registrar.store.people_memory import MemoryPeople
@@ -58,6 +58,7 @@ class People(Protocol):
     def answered(self, person: str, call: str) -> None: ...
     def ended(self, person: str, call: str, *, talked: bool) -> None: ...
     async def change(self, person: str, field: str, value: str) -> str: ...
+    async def publish(self, person: str, publication: Publication) -> bool: ...
 
 
 @dataclass
@@ -409,6 +410,74 @@ async def test_settings_are_read_again_when_news_may_be_missing(store: Store) ->
     await store.one.states([ANNA])
     store.one.missed()
     assert store.one.settings(ANNA) is None
+
+
+# What people publish
+
+
+def said(published: Published | None) -> tuple[bool, str] | None:
+    return (published.is_open, published.note) if published is not None else None
+
+
+async def test_a_published_state_is_read_in_any_process(store: Store) -> None:
+    assert await store.one.publish(ANNA, Publication("t1", 100, state=Published(False, "Mittag ü")))
+    (state,) = await store.other.states([ANNA])
+    assert state == PersonState(published=state.published)
+    assert state.published is not None and said(state.published) == (False, "Mittag ü")
+    assert abs(state.published.until - time.time() - 100) < 5
+    assert await store.state(BENT) == PersonState()
+    await store.heard((ANNA, "presence"))
+
+
+async def test_only_the_newest_tag_changes_a_published_state(store: Store) -> None:
+    assert not await store.one.publish(ANNA, Publication("t0", 100, match="t1"))
+    assert await store.state() == PersonState()
+    assert await store.one.publish(ANNA, Publication("t1", 100, state=Published(True, "one")))
+    assert not await store.one.publish(BENT, Publication("t2", 100, match="t1"))
+    assert await store.other.publish(ANNA, Publication("t2", 100, match="t1", state=Published(False)))
+    assert not await store.one.publish(ANNA, Publication("t3", 100, match="t1", state=Published(True, "old")))
+    assert said((await store.state()).published) == (False, "")
+    assert await store.one.publish(ANNA, Publication("t4", 100, state=Published(True, "new")))
+    assert not await store.one.publish(ANNA, Publication("t5", 0, match="t2"))
+    assert said((await store.state()).published) == (True, "new")
+    assert await store.one.publish(ANNA, Publication("t6", 0, match="t4"))
+    assert await store.state() == PersonState()
+    assert not await store.one.publish(ANNA, Publication("t7", 100, match="t6"))
+    await store.heard(*[(ANNA, "presence")] * 4)
+
+
+async def test_a_refresh_moves_the_end_and_tells_no_one(store: Store) -> None:
+    assert await store.one.publish(ANNA, Publication("t1", 100, state=Published(True, "one")))
+    assert await store.one.publish(ANNA, Publication("t2", 1000, match="t1"))
+    assert await store.one.publish(ANNA, Publication("t3", 1000, match="t2", state=Published(True, "one")))
+    published = (await store.state()).published
+    assert said(published) == (True, "one")
+    assert published is not None and published.until > time.time() + 900
+    await store.heard((ANNA, "presence"))
+
+
+@pytest.mark.timed
+async def test_a_published_state_ends(store: Store) -> None:
+    assert await store.one.publish(ANNA, Publication("t1", 1, state=Published(True, "one")))
+
+    async def has_ended() -> bool:
+        return (await store.state()).published is None
+
+    await until(has_ended)
+    assert not await store.one.publish(ANNA, Publication("t2", 100, match="t1"))
+    assert await store.one.publish(ANNA, Publication("t2", 100, state=Published(True, "one")))
+    assert said((await store.state()).published) == (True, "one")
+    await store.heard((ANNA, "presence"), (ANNA, "presence"))
+
+
+async def test_a_published_state_is_no_wish(store: Store) -> None:
+    await store.one.change(ANNA, "cfu", "201")
+    await store.one.publish(ANNA, Publication("t1", 100, state=Published(True, "one")))
+    await store.heard((ANNA, "forward"), (ANNA, "presence"))
+    await store.other.states([ANNA])
+    await store.one.publish(ANNA, Publication("t2", 0))
+    await store.heard((ANNA, "presence"))
+    assert store.other.settings(ANNA) == PersonState(cfu="201"), "it is not read again"
 
 
 # Memory alone

@@ -145,6 +145,19 @@ class WatchingPhone:
         self.lamps.append(lamp)
         return lamp
 
+    async def publish(self, user: str, body: str = "", expires: int = 600, *, match: str = "") -> Answer:
+        """PUBLISH a document of presence, with credentials if it is challenged."""
+        uri = f"sip:{user}@{self.account.domain}"
+        lines = ["Event: presence", f"Expires: {expires}"]
+        lines += [f"SIP-If-Match: {match}"] if match else []
+        lines += ["Content-Type: application/pidf+xml"] if body else []
+        caller = Caller(self.account, self.line.address, transport=self.line.transport)
+        answer = await self.exchange(caller.request("PUBLISH", uri, uri, lines, body))
+        if answer.status == 407 and caller.learn(answer):
+            lines.append(caller.credentials("PUBLISH", uri))
+            answer = await self.exchange(caller.request("PUBLISH", uri, uri, lines, body))
+        return answer
+
     async def exchange(self, request: bytes) -> Answer:
         """The final answer to a request. Raises TimeoutError."""
         self.messages.append("-> " + request.decode())

@@ -158,6 +158,41 @@ async def test_presence_and_the_other_packages(nodes: Nodes) -> None:
         assert (await phone.lamp(called.number, "message-summary").ask()).status == 403
 
 
+async def test_a_phone_publishes_and_watchers_at_another_node_see_it(nodes: Nodes) -> None:
+    called = nodes.callers.extension()
+    async with (
+        await nodes.watcher("tcp", nodes.a) as phone,
+        await nodes.watcher("udp", nodes.b, called.handset) as bob,
+    ):
+        lamp = await phone.watch(called.number, "presence")
+        await lamp.until(lambda one: b"<basic>open</basic>" in one.message.body, "online")
+        await asyncio.sleep(PACE_SECONDS)
+        answer = await bob.publish(called.number, pidf("At lunch &amp; back at 2", "closed"), 60)
+        assert (answer.status, answer.header("expires")) == (200, "60")
+        told = await lamp.until(lambda one: b"<basic>closed</basic>" in one.message.body, "published")
+        assert b"<note>At lunch &amp; back at 2</note>" in told.message.body
+        await asyncio.sleep(PACE_SECONDS)
+        tag = answer.header("sip-etag")
+        assert (await bob.publish(called.number, match=f"{tag}x")).status == 412
+        refreshed = await bob.publish(called.number, match=tag)
+        assert (refreshed.status, refreshed.header("expires")) == (200, "600")
+        assert (await bob.publish(called.number, match=tag, expires=0)).status == 412
+        assert (await bob.publish(called.number, match=refreshed.header("sip-etag"), expires=0)).status == 200
+        gone = await lamp.until(lambda one: b"<basic>open</basic>" in one.message.body, "removed")
+        assert b"note" not in gone.message.body
+        bomb = f'<!DOCTYPE a [<!ENTITY b "bbb">]>{pidf("&b;")}'
+        assert (await bob.publish(called.number, bomb)).status == 400
+        assert (await phone.publish(called.number, pidf("not mine"))).status == 403
+
+
+def pidf(note: str, basic: str = "open") -> str:
+    """A document as phones publish it."""
+    return (
+        '<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:me@here"><tuple id="a">'
+        f"<status><basic>{basic}</basic></status><note>{note}</note></tuple></presence>"
+    )
+
+
 async def test_a_fetch_is_answered_once(nodes: Nodes) -> None:
     called = nodes.callers.extension()
     async with await nodes.watcher("udp", nodes.a) as phone:

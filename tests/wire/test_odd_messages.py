@@ -250,7 +250,7 @@ def test_only_who_has_proved_who_it_is_hears_who_is_there(device: Handset, strea
             stranger = Caller(Account("anybody", "", domain), opened.address)
             assert opened.ask(stranger.request("OPTIONS", uri, uri)).status == 401
             assert asked(caller, opened, "OPTIONS", uri).status == status
-        assert asked(caller, opened, "PUBLISH", f"sip:{here}@{domain}").header("allow-events") == "refer"
+        assert asked(caller, opened, "PUBLISH", f"sip:{here}@{domain}").header("allow-events") == "presence"
 
 
 # What a forged address may be sent

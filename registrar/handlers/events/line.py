@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from registrar.model import Flow, PersonState, Phone
+from registrar.model import Flow, PersonState, Phone, Publication
 from registrar.rules.tokens import Target
 from registrar.sip import Request
 
@@ -46,3 +46,10 @@ class States(Protocol):
 
     async def states(self, people: Sequence[str]) -> list[PersonState]:
         """Return the state of each person now. Raises StoreUnavailable."""
+
+
+class Publications(Protocol):
+    """The part of ports.People that publications write."""
+
+    async def publish(self, person: str, publication: Publication) -> bool:
+        """Return False if it changes another state than the present one. Raises StoreUnavailable."""

@@ -289,6 +289,8 @@ class Notifier:
 
     async def _turn(self, entry: _Entry, now: Epoch) -> None:
         """Do what is due for one subscription."""
+        if now >= entry.target.view.until:
+            self._note([entry.target])
         if now >= entry.subscription.expires_at:
             await self._finish(entry, "timeout")
         elif entry.lost_until:
@@ -302,6 +304,8 @@ class Notifier:
         if entry.subscription.id not in self._entries:
             return
         due = min(entry.subscription.expires_at, self._next_look(entry) or entry.pace.due())
+        if self._clock() < entry.target.view.until:
+            due = min(due, entry.target.view.until)
         if due != entry.due:
             entry.due = due
             heapq.heappush(self._turns, (due, entry.subscription.id))

@@ -20,7 +20,7 @@ from registrar.ports import Clock, DialPlan, Location, OfflineReasons
 from registrar.rules import pidf
 from registrar.rules.dialog_info import IDLE, LAMP_ON, Line, Watched, line_of
 from registrar.rules.pidf import Presence
-from registrar.rules.subscriptions import Subscription
+from registrar.rules.subscriptions import NEVER, Subscription
 
 from .board import Board, Entry, Mark, marks
 from .line import States
@@ -51,6 +51,8 @@ class View:
     line: Line = IDLE
     presence: Presence = field(default_factory=lambda: Presence(pidf.Activity.FREE))
     watched: Watched = field(default_factory=lambda: Watched("", "", "", ""))
+    until: float = NEVER
+    """When what the person has published ends, in epoch seconds: no news tell that."""
 
 
 @dataclass(slots=True)
@@ -223,8 +225,10 @@ class Watching:
             is_talking=bool(line.id),
             dnd=state.dnd,
             is_away=bool(state.cfu),
+            published=state.published,
         )
-        target.view = View(line, shown, watched)
+        until = state.published.until if state.published is not None else NEVER
+        target.view = View(line, shown, watched, until)
         person: set[Mark] = {("person", found.person)} if found.person else set()
         self._mark(target, marks(watched, target.customer) | person)
 

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from registrar.model import Published
 from registrar.rules.pidf import Activity, Presence, document, presence
 
 PIDF = "{urn:ietf:params:xml:ns:pidf}"
@@ -29,6 +30,31 @@ def test_the_presence_of_a_person(about: dict[str, object], activity: Activity, 
     }  # fmt: skip
     shown = presence(**{**known, **about})  # type: ignore[arg-type]  # the names are those of its arguments
     assert (shown.activity, shown.note) == (activity, note)
+
+
+@pytest.mark.parametrize(
+    ("about", "published", "basic", "note"),
+    [
+        ({}, Published(True, "Lunch"), "open", "Lunch"),
+        ({}, Published(False), "closed", ""),
+        ({}, Published(False, "Lunch"), "closed", "Lunch"),
+        ({"is_away": True}, Published(True, "Lunch"), "open", "Lunch"),
+        ({"is_away": True}, Published(False), "closed", "Away"),
+        ({"is_talking": True}, Published(False, "Lunch"), "open", "On the phone"),
+        ({"dnd": True}, Published(True, "Lunch"), "open", "Do not disturb"),
+        ({"is_online": False, "reason": "expired"}, Published(True, "Lunch"), "closed", "Offline: expired"),
+    ],
+)
+def test_what_is_known_wins_over_what_is_published(
+    about: dict[str, object], published: Published, basic: str, note: str
+) -> None:
+    known: dict[str, object] = {
+        "is_online": True, "reason": "", "is_talking": False, "dnd": False, "is_away": False,
+    }  # fmt: skip
+    shown = presence(**{**known, **about, "published": published})  # type: ignore[arg-type]  # as above
+    (one,) = ET.fromstring(document(shown, entity="sip:a@d")).findall(f"{PIDF}tuple")
+    assert one.findtext(f"{PIDF}status/{PIDF}basic") == basic
+    assert (one.findtext(f"{PIDF}note") or "") == note
 
 
 @pytest.mark.parametrize("activity", Activity)

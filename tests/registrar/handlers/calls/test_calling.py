@@ -111,13 +111,6 @@ async def test_our_own_names_serve_as_well_as_the_domain() -> None:
     assert world.wire.methods == ["INVITE"]
 
 
-async def test_publish_has_no_event_package() -> None:
-    world = world_of()
-    incoming = await Handset(world, ANN).call("201", "PUBLISH")
-    assert incoming.statuses == [489]
-    assert dict(incoming.answers[0].headers) == {"Allow-Events": "refer"}
-
-
 async def test_a_phone_without_an_extension_is_not_called_by_its_username() -> None:
     bare = phone("n", extension="")
     world = World(ANN, bare)
