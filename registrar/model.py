@@ -428,7 +428,7 @@ Destination = Called | Feature | Emergency | NoDestination
 NO_DESTINATION: Final = NoDestination()
 
 
-class Verdict(StrEnum):
+class ClaimResult(StrEnum):
     """The answer to a claim of a person for a call (ports.People)."""
 
     OK = "ok"

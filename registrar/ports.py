@@ -7,6 +7,7 @@ from registrar.model import (
     Binding,
     Call,
     Called,
+    ClaimResult,
     Destination,
     Ending,
     Epoch,
@@ -18,7 +19,6 @@ from registrar.model import (
     Publication,
     Snapshot,
     Update,
-    Verdict,
     Waiter,
     WrongPasswords,
 )
@@ -178,7 +178,7 @@ class People(Protocol):
 
     async def claim(
         self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
-    ) -> list[Verdict]:
+    ) -> list[ClaimResult]:
         """Claim each person for `call` for at most `seconds`, and return what came of it, in order.
 
         A claim that is not `exclusive` is refused for DND alone. Raises StoreUnavailable.

@@ -12,7 +12,7 @@ BUSY: Final = frozenset({486, 600})
 """The answers of a phone that call forwarding on busy is about; 603 is a wish not to take the call."""
 
 
-class Reason(StrEnum):
+class DiversionReason(StrEnum):
     """Why a call is forwarded, in the words of the Diversion header (RFC 5806)."""
 
     UNCONDITIONAL = "unconditional"
@@ -29,15 +29,15 @@ class Forward:
 
     to: str
     """The number, as the person dials it."""
-    reason: Reason
+    reason: DiversionReason
 
 
 def at_once(wishes: PersonState, *, has_devices: bool) -> Forward | None:
     """Return the forwarding of a call before any phone rings, or None if the phones ring."""
     if wishes.cfu:
-        return Forward(wishes.cfu, Reason.UNCONDITIONAL)
+        return Forward(wishes.cfu, DiversionReason.UNCONDITIONAL)
     if wishes.cfnr and not has_devices:
-        return Forward(wishes.cfnr, Reason.UNAVAILABLE)
+        return Forward(wishes.cfnr, DiversionReason.UNAVAILABLE)
     return None
 
 
@@ -46,10 +46,10 @@ def after(wishes: PersonState, statuses: set[int]) -> Forward | None:
     if 603 in statuses:
         return None
     if statuses & BUSY:
-        return Forward(wishes.cfb, Reason.BUSY) if wishes.cfb else None
-    return Forward(wishes.cfnr, Reason.UNAVAILABLE) if wishes.cfnr else None
+        return Forward(wishes.cfb, DiversionReason.BUSY) if wishes.cfb else None
+    return Forward(wishes.cfnr, DiversionReason.UNAVAILABLE) if wishes.cfnr else None
 
 
-def diversion(number: str, domain: str, reason: Reason, counter: int) -> tuple[str, str]:
+def diversion(number: str, domain: str, reason: DiversionReason, counter: int) -> tuple[str, str]:
     """Return the Diversion header that says who has forwarded the call, and why (RFC 5806)."""
     return "Diversion", f"<sip:{number}@{domain}>;reason={reason};counter={counter};privacy=off"

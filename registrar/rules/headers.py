@@ -57,6 +57,7 @@ _WISH: Final = "is a wish of the sender about its own call"
 _ROWS: Final[tuple[tuple[Verdict, str, str], ...]] = (
     (Verdict.MADE, "Via Route Record-Route Max-Forwards", _OF_HOP),
     (Verdict.MADE, "Contact", "is the address of a phone: the other phone gets an address of this server"),
+    (Verdict.MADE, "Diversion", "says who has forwarded a call: the server knows it"),
     (Verdict.MADE, "Content-Length", "counts the octets of the body that leaves"),
     (Verdict.MADE, "P-Asserted-Identity", _CLAIM),
     (
@@ -69,7 +70,7 @@ _ROWS: Final[tuple[tuple[Verdict, str, str], ...]] = (
     (Verdict.REMOVED, "Security-Client Security-Server Security-Verify", _OF_HOP),
     (Verdict.REMOVED, "Path Service-Route Proxy-Require Flow-Timer", _OF_HOP),
     (Verdict.REMOVED, "P-Preferred-Identity Remote-Party-ID P-Associated-URI P-Called-Party-ID", _CLAIM),
-    (Verdict.REMOVED, "Additional-Identity Diversion History-Info Reply-To", _CLAIM),
+    (Verdict.REMOVED, "Additional-Identity History-Info Reply-To", _CLAIM),
     (Verdict.REMOVED, "Identity Identity-Info Attestation-Info Origination-Id Priority-Verstat", _CLAIM),
     (Verdict.REMOVED, "Alert-Info Call-Info Error-Info", _FETCHES),
     (Verdict.REMOVED, "Answer-Mode Priv-Answer-Mode P-Auto-Answer P-Answer-State", _COMMANDS),

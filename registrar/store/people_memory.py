@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from registrar.errors import StoreUnavailable
-from registrar.model import NO_PROCESS, Mono, PersonState, Process, Publication, Published, Verdict
+from registrar.model import NO_PROCESS, ClaimResult, Mono, PersonState, Process, Publication, Published
 from registrar.ports import Clock
 
 from . import keys
@@ -87,7 +87,7 @@ class MemoryPeople:
 
     async def claim(
         self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
-    ) -> list[Verdict]:
+    ) -> list[ClaimResult]:
         """See ports.People."""
         self._ask()
         return [self._claim(person, call, seconds, exclusive=exclusive) for person in people]
@@ -171,21 +171,21 @@ class MemoryPeople:
             published=known.published if known.published and known.published.until > now else None,
         )
 
-    def _claim(self, person: str, call: str, seconds: float, *, exclusive: bool) -> Verdict:
+    def _claim(self, person: str, call: str, seconds: float, *, exclusive: bool) -> ClaimResult:
         state, known, now = self._state(person), self._of(person), self._clock()
         is_taken = state.claimed_by not in ("", call)
         if state.dnd:
-            return Verdict.DND
+            return ClaimResult.DND
         if exclusive and set(state.calls) - {call}:
-            return Verdict.BUSY
+            return ClaimResult.BUSY
         if exclusive and is_taken:
-            return Verdict.TAKEN
+            return ClaimResult.TAKEN
         if exclusive and state.wrap_until > now:
-            return Verdict.WRAP
+            return ClaimResult.WRAP
         known.last_offer = now
         if not is_taken:
             known.claim = call, self._process, now + seconds
-        return Verdict.OK
+        return ClaimResult.OK
 
     def _drop_claim(self, person: str, call: str) -> bool:
         """Remove the claim if it is that of the call, and return whether it was."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Mono, PersonState, Process, Publication, Published, Verdict
+from registrar.model import ClaimResult, Mono, PersonState, Process, Publication, Published
 
 from . import keys
 from .notices import appended, notice_fields, wish_notice
@@ -91,7 +91,7 @@ class RedisPeople:
 
     async def claim(
         self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
-    ) -> list[Verdict]:
+    ) -> list[ClaimResult]:
         """See ports.People. An answer names the claim in the way; if that is void, the script runs again."""
         own = self._process
         wanted = (call, own.node, own.generation, f"{seconds:.3f}", int(exclusive))
@@ -107,7 +107,7 @@ class RedisPeople:
             again = await self._run_all(CLAIM, both, *wanted, str(owner))
             for place, answer in zip(places, again, strict=True):
                 answers[place] = answer
-        return [Verdict(_text(answer[0])) for answer in answers]
+        return [ClaimResult(_text(answer[0])) for answer in answers]
 
     def release(self, person: str, call: str) -> None:
         """See ports.People."""

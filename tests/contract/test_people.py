@@ -11,7 +11,7 @@ import pytest
 from redis.crc import key_slot
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Epoch, Mono, PersonState, Process, Publication, Published, Verdict
+from registrar.model import ClaimResult, Epoch, Mono, PersonState, Process, Publication, Published
 from registrar.store import keys
 from registrar.store.location_redis import RedisLocation
 from registrar.store.people_memory import MemoryPeople
@@ -52,7 +52,7 @@ class People(Protocol):
     async def states(self, people: Sequence[str], *, watch: bool = False) -> list[PersonState]: ...
     async def claim(
         self, people: Sequence[str], call: str, seconds: float, *, exclusive: bool
-    ) -> list[Verdict]: ...
+    ) -> list[ClaimResult]: ...
     def release(self, person: str, call: str) -> None: ...
     def take_part(self, person: str, call: str) -> None: ...
     def answered(self, person: str, call: str) -> None: ...
@@ -94,7 +94,7 @@ class Store:
         (state,) = await self.one.states([person])
         return state
 
-    async def verdict(self, call: str, *, exclusive: bool = True) -> Verdict:
+    async def verdict(self, call: str, *, exclusive: bool = True) -> ClaimResult:
         """Claim a person in the first process."""
         (verdict,) = await self.one.claim([ANNA], call, WINDOW, exclusive=exclusive)
         return verdict
@@ -189,11 +189,11 @@ async def test_a_person_without_a_record_is_free(store: Store) -> None:
 
 
 async def test_a_claim_keeps_out_other_calls_of_any_process(store: Store) -> None:
-    assert await store.verdict(FIRST) is Verdict.OK
-    assert await store.verdict(SECOND) is Verdict.TAKEN
+    assert await store.verdict(FIRST) is ClaimResult.OK
+    assert await store.verdict(SECOND) is ClaimResult.TAKEN
     assert await store.other.claim([ANNA, BENT], SECOND, WINDOW, exclusive=True) == [
-        Verdict.TAKEN,
-        Verdict.OK,
+        ClaimResult.TAKEN,
+        ClaimResult.OK,
     ]
     one, other = await store.one.states([ANNA, BENT])
     assert (one.claimed_by, other.claimed_by) == (FIRST, SECOND)
@@ -202,45 +202,45 @@ async def test_a_claim_keeps_out_other_calls_of_any_process(store: Store) -> Non
 
 
 async def test_the_same_call_may_claim_again(store: Store) -> None:
-    assert await store.verdict(FIRST) is Verdict.OK
+    assert await store.verdict(FIRST) is ClaimResult.OK
     store.one.take_part(ANNA, FIRST)
-    assert await store.verdict(FIRST) is Verdict.OK
+    assert await store.verdict(FIRST) is ClaimResult.OK
     assert (await store.state()).claimed_by == FIRST
 
 
 async def test_a_claim_ends_by_itself(store: Store) -> None:
-    assert await store.one.claim([ANNA], FIRST, 0.3, exclusive=True) == [Verdict.OK]
-    assert await store.verdict(SECOND) is Verdict.TAKEN
+    assert await store.one.claim([ANNA], FIRST, 0.3, exclusive=True) == [ClaimResult.OK]
+    assert await store.verdict(SECOND) is ClaimResult.TAKEN
     await asyncio.sleep(0.4)
     assert (await store.state()).claimed_by == ""
-    assert await store.verdict(SECOND) is Verdict.OK
+    assert await store.verdict(SECOND) is ClaimResult.OK
 
 
 async def test_a_claim_of_a_dead_process_is_void(store: Store) -> None:
-    assert await store.other.claim([ANNA, BENT], FIRST, WINDOW, exclusive=True) == [Verdict.OK] * 2
-    assert await store.verdict(SECOND) is Verdict.TAKEN
+    assert await store.other.claim([ANNA, BENT], FIRST, WINDOW, exclusive=True) == [ClaimResult.OK] * 2
+    assert await store.verdict(SECOND) is ClaimResult.TAKEN
     store.dead.add(Process("b", "g1"))
     assert [state.claimed_by for state in await store.one.states([ANNA, BENT])] == ["", ""]
-    assert await store.one.claim([BENT, ANNA], SECOND, WINDOW, exclusive=True) == [Verdict.OK] * 2
+    assert await store.one.claim([BENT, ANNA], SECOND, WINDOW, exclusive=True) == [ClaimResult.OK] * 2
     assert [state.claimed_by for state in await store.one.states([ANNA, BENT])] == [SECOND] * 2
-    assert await store.verdict(THIRD) is Verdict.TAKEN
+    assert await store.verdict(THIRD) is ClaimResult.TAKEN
 
 
 async def test_a_person_with_a_call_is_busy_until_it_ends(store: Store) -> None:
     store.one.take_part(ANNA, FIRST)
-    assert await store.verdict(SECOND) is Verdict.BUSY
+    assert await store.verdict(SECOND) is ClaimResult.BUSY
     assert (await store.state()).calls == (FIRST,)
     store.one.take_part(ANNA, THIRD)
     store.one.ended(ANNA, FIRST, talked=False)
-    assert await store.verdict(SECOND) is Verdict.BUSY
+    assert await store.verdict(SECOND) is ClaimResult.BUSY
     store.one.ended(ANNA, THIRD, talked=False)
-    assert await store.verdict(SECOND) is Verdict.OK
+    assert await store.verdict(SECOND) is ClaimResult.OK
 
 
 async def test_a_refused_claim_changes_nothing(store: Store) -> None:
     store.one.take_part(ANNA, FIRST)
     before = await store.state()
-    assert await store.verdict(SECOND) is Verdict.BUSY
+    assert await store.verdict(SECOND) is ClaimResult.BUSY
     assert await store.state() == before
 
 
@@ -248,42 +248,42 @@ async def test_after_a_talk_there_is_time_to_wrap_up(store: Store) -> None:
     store.one.take_part(ANNA, FIRST)
     store.one.answered(ANNA, FIRST)
     store.one.ended(ANNA, FIRST, talked=True)
-    assert await store.verdict(SECOND) is Verdict.WRAP
+    assert await store.verdict(SECOND) is ClaimResult.WRAP
     state = await store.state()
     assert state.last_end == pytest.approx(time.time(), abs=limit(10))
     assert state.wrap_until == pytest.approx(state.last_end + WRAP_UP, abs=0.002)
     assert state.calls == ()
-    assert await store.verdict(SECOND, exclusive=False) is Verdict.OK
+    assert await store.verdict(SECOND, exclusive=False) is ClaimResult.OK
 
     async def is_over() -> bool:
-        return await store.verdict(SECOND) is Verdict.OK
+        return await store.verdict(SECOND) is ClaimResult.OK
 
     await until(is_over)
     assert time.time() >= state.wrap_until
 
 
 async def test_a_call_without_talk_leaves_no_end(store: Store) -> None:
-    assert await store.verdict(FIRST) is Verdict.OK
+    assert await store.verdict(FIRST) is ClaimResult.OK
     store.one.take_part(ANNA, FIRST)
     store.one.ended(ANNA, FIRST, talked=False)
     state = await store.state()
     assert (state.last_end, state.wrap_until, state.calls, state.claimed_by) == (0.0, 0.0, (), "")
-    assert await store.verdict(SECOND) is Verdict.OK
+    assert await store.verdict(SECOND) is ClaimResult.OK
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
 async def test_do_not_disturb_refuses_each_claim(store: Store, exclusive: bool) -> None:
     await store.one.change(ANNA, "dnd", "1")
-    assert await store.verdict(FIRST, exclusive=exclusive) is Verdict.DND
+    assert await store.verdict(FIRST, exclusive=exclusive) is ClaimResult.DND
     await store.one.change(ANNA, "dnd", "")
-    assert await store.verdict(FIRST, exclusive=exclusive) is Verdict.OK
+    assert await store.verdict(FIRST, exclusive=exclusive) is ClaimResult.OK
 
 
 async def test_a_claim_that_is_not_exclusive_passes_and_takes_no_claim_away(store: Store) -> None:
     store.one.take_part(ANNA, FIRST)
-    assert await store.verdict(SECOND, exclusive=False) is Verdict.OK
+    assert await store.verdict(SECOND, exclusive=False) is ClaimResult.OK
     assert (await store.state()).claimed_by == SECOND
-    assert await store.verdict(THIRD, exclusive=False) is Verdict.OK
+    assert await store.verdict(THIRD, exclusive=False) is ClaimResult.OK
     assert (await store.state()).claimed_by == SECOND
 
 
@@ -296,20 +296,20 @@ async def test_of_fifty_claims_at_once_one_is_granted(store: Store) -> None:
         ]
     )
     verdicts = [verdict for (verdict,) in answers]
-    assert sorted(verdicts) == [Verdict.OK] + [Verdict.TAKEN] * 49
-    assert (await store.state()).claimed_by == f"{verdicts.index(Verdict.OK):032x}"
+    assert sorted(verdicts) == [ClaimResult.OK] + [ClaimResult.TAKEN] * 49
+    assert (await store.state()).claimed_by == f"{verdicts.index(ClaimResult.OK):032x}"
 
 
 async def test_an_answer_turns_the_claim_into_a_call(store: Store) -> None:
-    assert await store.verdict(FIRST) is Verdict.OK
+    assert await store.verdict(FIRST) is ClaimResult.OK
     store.one.answered(ANNA, FIRST)
     state = await store.state()
     assert (state.claimed_by, state.calls) == ("", (FIRST,))
-    assert await store.verdict(SECOND) is Verdict.BUSY
+    assert await store.verdict(SECOND) is ClaimResult.BUSY
 
 
 async def test_an_answer_to_another_call_leaves_the_claim(store: Store) -> None:
-    assert await store.verdict(FIRST) is Verdict.OK
+    assert await store.verdict(FIRST) is ClaimResult.OK
     store.one.answered(ANNA, SECOND)
     store.one.ended(ANNA, SECOND, talked=False)
     assert (await store.state()).claimed_by == FIRST
@@ -317,13 +317,13 @@ async def test_an_answer_to_another_call_leaves_the_claim(store: Store) -> None:
 
 async def test_only_the_call_that_claimed_releases(store: Store) -> None:
     await store.watched()
-    assert await store.verdict(FIRST) is Verdict.OK
+    assert await store.verdict(FIRST) is ClaimResult.OK
     store.one.release(ANNA, SECOND)
     store.other.release(ANNA, SECOND)
     await store.settle()
-    assert await store.verdict(SECOND) is Verdict.TAKEN
+    assert await store.verdict(SECOND) is ClaimResult.TAKEN
     store.one.release(ANNA, FIRST)
-    assert await store.verdict(SECOND) is Verdict.OK
+    assert await store.verdict(SECOND) is ClaimResult.OK
     await store.heard((ANNA, "free"))
 
 
@@ -507,7 +507,7 @@ async def test_memory_forgets_a_call_that_is_not_renewed(times: Time) -> None:
     people = MemoryPeople(times.wall)
     people.take_part(ANNA, FIRST)
     times.later = keys.CALL_SECONDS - 1
-    assert await people.claim([ANNA], SECOND, WINDOW, exclusive=True) == [Verdict.BUSY]
+    assert await people.claim([ANNA], SECOND, WINDOW, exclusive=True) == [ClaimResult.BUSY]
     times.later = keys.CALL_SECONDS + 1
     assert await people.states([ANNA]) == [PersonState()]
 
@@ -547,7 +547,7 @@ async def test_a_call_that_is_not_renewed_is_forgotten(server: Server) -> None:
         await redis.zadd(keys.line(ANNA), {FIRST: time.time() - 1, SECOND: time.time() + 60})
         assert await people.states([ANNA]) == [PersonState(calls=(SECOND,))]
         people.ended(ANNA, SECOND, talked=False)
-        assert await people.claim([ANNA], THIRD, WINDOW, exclusive=True) == [Verdict.OK]
+        assert await people.claim([ANNA], THIRD, WINDOW, exclusive=True) == [ClaimResult.OK]
         people.take_part(ANNA, THIRD)
         await people.states([ANNA])
         assert await redis.zrange(keys.line(ANNA), 0, -1) == [THIRD]
@@ -557,7 +557,7 @@ async def test_a_call_that_is_not_renewed_is_forgotten(server: Server) -> None:
 async def test_states_of_many_are_one_pipeline(server: Server) -> None:
     everybody = [f"{number:024x}" for number in range(300)]
     async with opened(server, "a") as (people, wire):
-        assert await people.claim(everybody, FIRST, WINDOW, exclusive=True) == [Verdict.OK] * 300
+        assert await people.claim(everybody, FIRST, WINDOW, exclusive=True) == [ClaimResult.OK] * 300
         found = await people.states(everybody)
         assert {state.claimed_by for state in found} == {FIRST}
         assert wire.errors == 0
@@ -570,7 +570,7 @@ async def test_a_spoiled_field_disturbs_no_call(server: Server) -> None:
         await redis.hset(key, "lastEnd", b"\xff")
         await redis.hset(key, "cfu", "201")
         assert await people.states([ANNA]) == [PersonState(cfu="201")]
-        assert await people.claim([ANNA], SECOND, WINDOW, exclusive=True) == [Verdict.OK]
+        assert await people.claim([ANNA], SECOND, WINDOW, exclusive=True) == [ClaimResult.OK]
 
 
 async def test_scripts_that_redis_has_forgotten_are_loaded_again(server: Server) -> None:

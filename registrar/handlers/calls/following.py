@@ -16,7 +16,7 @@ from registrar.metrics import Metrics
 from registrar.model import Destination, Devices, Group, PersonState, Phone, Queue
 from registrar.ports import People
 from registrar.rules import redirection
-from registrar.rules.diversion import MAX_HOPS, Forward, Reason, after, at_once, diversion
+from registrar.rules.diversion import MAX_HOPS, DiversionReason, Forward, after, at_once, diversion
 from registrar.rules.routing import allowed
 from registrar.rules.tokens import Target
 from registrar.sip import Response
@@ -47,7 +47,7 @@ class Journey:
     said: tuple[tuple[str, str], ...] = ()
     """The Diversion headers, the newest first."""
 
-    def left(self, person: Devices, domain: str, reason: Reason) -> None:
+    def left(self, person: Devices, domain: str, reason: DiversionReason) -> None:
         """Note that a person has forwarded the call."""
         self.hops += 1
         self.visited.add(person.person)
@@ -227,7 +227,7 @@ class Follower:
             forwarding.hand_over(self)
             forwarding.redirected = self.deflect
         self._alive.discard(number)
-        self._move([Forward(user, Reason.DEFLECTION) for user in users])
+        self._move([Forward(user, DiversionReason.DEFLECTION) for user in users])
         return ""
 
     def over(self, number: int | None) -> None:
@@ -248,7 +248,7 @@ class Follower:
         for number in list(self._alive):
             self.forwarding.withdraw(number)
         self._alive.clear()
-        self._move([Forward(self.wishes.cfnr, Reason.NO_ANSWER)])
+        self._move([Forward(self.wishes.cfnr, DiversionReason.NO_ANSWER)])
 
     def _move(self, forwards: Sequence[Forward]) -> None:
         self._moves = True
@@ -289,7 +289,7 @@ class Follower:
         destination, targets = await followers.destinations.dialled(self.caller, forward.to)
         if not journey.may_go_to(destination):
             return LOOP
-        arrival: Arrival | Answer = STRANGER if forward.reason is Reason.DEFLECTION else NOWHERE
+        arrival: Arrival | Answer = STRANGER if forward.reason is DiversionReason.DEFLECTION else NOWHERE
         if isinstance(destination, Devices):
             arrival = await followers.arrive(self.caller, destination, targets, journey)
         elif isinstance(destination, Group | Queue):

@@ -28,7 +28,7 @@ from typing import Final
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
-from registrar.model import Devices, Group, Mono, Notice, Phone, Queue, Verdict
+from registrar.model import ClaimResult, Devices, Group, Mono, Notice, Phone, Queue
 from registrar.ports import Calls, Clock, DialPlan, People, Waiting
 from registrar.rules.plan import DECLINED, Course, End, Offer, Plan, Seen, Step, Withdraw, course_of, is_free
 from registrar.rules.routing import allowed
@@ -428,7 +428,7 @@ class Hunt:
             self._lost_claim = True
             return
         ids = [one.person for one in people]
-        verdicts = [Verdict.OK] * len(ids)
+        verdicts = [ClaimResult.OK] * len(ids)
         if window.is_exclusive:
             seconds = window.seconds + CLAIM_SECONDS
             try:
@@ -437,7 +437,7 @@ class Hunt:
                 log.debug("people ring without a claim: the store is away")
         started = []
         for one, verdict in zip(people, verdicts, strict=True):
-            if verdict is not Verdict.OK:
+            if verdict is not ClaimResult.OK:
                 self.hunts.staff.forget(one.person)
                 self._lost_claim = True
                 continue

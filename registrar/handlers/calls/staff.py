@@ -34,7 +34,7 @@ class Member(NamedTuple):
 PeopleRead = asyncio.Task[dict[str, Member]]
 
 
-class Line(NamedTuple):
+class WaitingCalls(NamedTuple):
     """The calls that wait at a place, and since when that is known."""
 
     waiters: list[Waiter]
@@ -54,7 +54,7 @@ class Staff:
         self._clock = clock
         self._mono = mono
         self._known: dict[str, Member] = {}
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, WaitingCalls] = {}
         self._reading: dict[str, PeopleRead] = {}
         """Person -> the read under way that will tell of it; none if it has changed since."""
         self._lining: dict[str, asyncio.Task[list[Waiter]]] = {}
@@ -121,7 +121,7 @@ class Staff:
                 return
             waiters = done.result()
             if is_latest:
-                self._lines[place] = Line(waiters, frozenset(one.call for one in waiters), now)
+                self._lines[place] = WaitingCalls(waiters, frozenset(one.call for one in waiters), now)
 
         task.add_done_callback(finish)
         self._lining[place] = task

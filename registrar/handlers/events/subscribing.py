@@ -116,7 +116,7 @@ class Subscribing:
         self._notifier.fetch(subscription, target)
 
     async def serve(self, incoming: ServerRequest, token: SubscriptionToken) -> bool:
-        """Serve a request in a dialog of ours; return False if its sender must first prove its identity."""
+        """Serve a request in one of our dialogs; return False if its sender must first prove its identity."""
         try:
             subscription = await self._store.load(token.id)
             sender = await self._sender(subscription)
@@ -138,7 +138,7 @@ class Subscribing:
         return True
 
     async def go_on(self, incoming: ServerRequest, token: SubscriptionToken, sender: Phone) -> None:
-        """Serve a request in a dialog of ours whose sender has proved its identity."""
+        """Serve a request in one of our dialogs whose sender has proved its identity."""
         try:
             subscription = await self._store.load(token.id)
         except StoreUnavailable:

@@ -3,7 +3,7 @@
 import pytest
 
 from registrar.model import PersonState
-from registrar.rules.diversion import Forward, Reason, after, at_once, diversion
+from registrar.rules.diversion import DiversionReason, Forward, after, at_once, diversion
 
 ALL = PersonState(cfb="1", cfnr="2")
 
@@ -13,9 +13,9 @@ ALL = PersonState(cfb="1", cfnr="2")
     [
         (PersonState(), True, None),
         (PersonState(), False, None),
-        (PersonState(cfu="3", cfb="1", cfnr="2"), True, Forward("3", Reason.UNCONDITIONAL)),
+        (PersonState(cfu="3", cfb="1", cfnr="2"), True, Forward("3", DiversionReason.UNCONDITIONAL)),
         (ALL, True, None),
-        (ALL, False, Forward("2", Reason.UNAVAILABLE)),
+        (ALL, False, Forward("2", DiversionReason.UNAVAILABLE)),
         (PersonState(cfb="1"), False, None),
     ],
 )
@@ -26,13 +26,13 @@ def test_before_any_phone_rings(wishes: PersonState, has_devices: bool, wanted: 
 @pytest.mark.parametrize(
     ("statuses", "wanted"),
     [
-        ({486}, Forward("1", Reason.BUSY)),
-        ({600}, Forward("1", Reason.BUSY)),
-        ({480, 486}, Forward("1", Reason.BUSY)),
+        ({486}, Forward("1", DiversionReason.BUSY)),
+        ({600}, Forward("1", DiversionReason.BUSY)),
+        ({480, 486}, Forward("1", DiversionReason.BUSY)),
         ({486, 603}, None),
         ({603}, None),
-        ({480}, Forward("2", Reason.UNAVAILABLE)),
-        ({408, 430}, Forward("2", Reason.UNAVAILABLE)),
+        ({480}, Forward("2", DiversionReason.UNAVAILABLE)),
+        ({408, 430}, Forward("2", DiversionReason.UNAVAILABLE)),
     ],
 )
 def test_after_all_phones_have_refused(statuses: set[int], wanted: Forward | None) -> None:
@@ -45,5 +45,5 @@ def test_a_busy_phone_is_not_forwarded_by_the_wish_for_no_answer() -> None:
 
 
 def test_the_header() -> None:
-    name, value = diversion("201", "acme.test", Reason.NO_ANSWER, 2)
+    name, value = diversion("201", "acme.test", DiversionReason.NO_ANSWER, 2)
     assert (name, value) == ("Diversion", "<sip:201@acme.test>;reason=no-answer;counter=2;privacy=off")

@@ -7,7 +7,7 @@ import pytest
 
 from registrar.handlers.calls import hunting
 from registrar.handlers.calls.hunting import MAX_WAITING
-from registrar.model import Strategy, Verdict
+from registrar.model import ClaimResult, Strategy
 
 from ..handsets import Handset
 from ..world import Incoming
@@ -24,7 +24,7 @@ async def test_the_caller_gives_up_while_a_claim_is_on_its_way(world: Floor) -> 
     ann, _ = await world.handset("200"), await world.handset("201")
     arrives, claim = asyncio.Event(), world.doing.claim
 
-    async def slow(people: Sequence[str], call: str, seconds: float, *, exclusive: bool) -> list[Verdict]:
+    async def slow(people: Sequence[str], call: str, seconds: float, *, exclusive: bool) -> list[ClaimResult]:
         verdicts = await claim(people, call, seconds, exclusive=exclusive)
         await arrives.wait()
         return verdicts
