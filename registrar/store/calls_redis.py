@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, Ending, Process
+from registrar.model import Call, Ending, Party, Process
 from registrar.ports import Clock
 
 from . import keys
-from .call_codec import UNREADABLE, Fields, answered_event, decode, encode, ended_event, started_event
+from .call_codec import (
+    UNREADABLE,
+    Fields,
+    answered_event,
+    changed_event,
+    decode,
+    encode,
+    ended_event,
+    started_event,
+)
 from .redis_wire import Argument, Wire
 
 INDEX_SECONDS: Final = 86_400
@@ -69,6 +78,10 @@ class RedisCalls:
     def answered(self, call: Call) -> None:
         """See ports.Calls. The lists have the call already."""
         self._tell(*_kept(self._owned(call)), _appended(answered_event(call)))
+
+    def changed(self, call: Call, party: Party) -> None:
+        """See ports.Calls."""
+        self._tell(*_kept(self._owned(call)), _appended(changed_event(call, party, self._clock())))
 
     def ended(self, call: Call, ending: Ending) -> None:
         """See ports.Calls. The process that removes the hash writes the event."""
