@@ -598,6 +598,8 @@ class Party:
     """The highest CSeq number that it has sent in this dialog, as far as we saw."""
     person: str = ""
     """Id of the extension whose line the call takes; empty if there is none."""
+    holds: bool = False
+    """Whether it has put the call on hold."""
 
 
 @dataclass(frozen=True, slots=True)

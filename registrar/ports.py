@@ -13,6 +13,7 @@ from registrar.model import (
     Epoch,
     LegKind,
     Notice,
+    Party,
     PersonState,
     Phone,
     Process,
@@ -282,6 +283,9 @@ class Calls(Protocol):
 
     def answered(self, call: Call) -> None:
         """Write a call, and the event `call-answered`."""
+
+    def changed(self, call: Call, party: Party) -> None:
+        """Write a call, and the event `call-changed`: that party has put it on hold, or has resumed it."""
 
     def ended(self, call: Call, ending: Ending) -> None:
         """Remove a call, and write the event `call-ended` once, even if several nodes report the end."""

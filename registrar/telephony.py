@@ -92,7 +92,8 @@ class Telephony:
                 tag = str(told.get("tag", ""))
                 left, registration = str(told.get("left", "")), str(told.get("registration", ""))
                 call, ended, expires_at = str(told["call"]), str(told["ended"]), float(told["expires_at"])
-                table.heard(News(call, ended, expires_at, tag, left, registration))
+                offerer, direction = str(told.get("offerer", "")), str(told.get("direction", ""))
+                table.heard(News(call, ended, expires_at, tag, left, registration, offerer, direction))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.warning("news of a call that cannot be read: %s", type(error).__name__)
         except Exception:  # the caller also listens to all changes from the API

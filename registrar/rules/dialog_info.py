@@ -20,6 +20,8 @@ ID_BYTES: Final = 8
 LOCAL_TAG: Final = "l"
 REMOTE_TAG: Final = "r"
 """The tags in each document. They are constant, because the opaque id alone names the call."""
+ON_HOLD: Final = '<param pname="+sip.rendering" pvalue="no"/>'
+"""Marks the party that has put the call on hold: it plays no media (RFC 4235, RFC 3840)."""
 MAX_NAME: Final = 64
 """Characters of a name that are shown: a document must fit into one datagram."""
 
@@ -59,6 +61,10 @@ class Line:
     number: str = ""
     """The other party. It is empty if there is no call, or if the party withholds its identity."""
     name: str = ""
+    holds: bool = False
+    """Whether the watched person has put the call on hold."""
+    is_held: bool = False
+    """Whether the other party has."""
 
 
 IDLE: Final = Line()
@@ -78,11 +84,11 @@ def opaque_id(key: bytes, call: str, watched: str) -> str:
 
 
 def line_of(watched: Watched, calls: Iterable[Call], key: bytes) -> Line:
-    """Return what is shown: the most interesting call, of several the oldest."""
-    best, rank = IDLE, (0, 0.0, "")
+    """Return what is shown: the most interesting call, of several the oldest. A held one comes later."""
+    best, rank = IDLE, (0, False, 0.0, "")
     for call in calls:
         line = _line(watched, call, key)
-        here = (_RANK[line.state], -call.started_at, call.id)
+        here = (_RANK[line.state], not line.holds, -call.started_at, call.id)
         if line.state is not LineState.TERMINATED and (best is IDLE or here > rank):
             best, rank = line, here
     return best
@@ -93,14 +99,16 @@ def _line(watched: Watched, call: Call, key: bytes) -> Line:
     id = opaque_id(key, call.id, watched.id)
     if _is_party(watched, call.caller):
         # A caller whose call rings is shown as confirmed: some lamps blink for early in either direction.
-        return Line(LineState.CONFIRMED, id, False, call.callee.number, call.callee.name)
+        held = call.caller.holds, call.callee.holds
+        return Line(LineState.CONFIRMED, id, False, call.callee.number, call.callee.name, *held)
     is_ringing = call.state is CallState.RINGING
     if not _is_party(watched, call.callee) and not (is_ringing and call.id in watched.calls):
         return IDLE
     state = LineState.EARLY if is_ringing else LineState.CONFIRMED
+    held = call.callee.holds, call.caller.holds
     if call.is_private:
-        return Line(state, id, True)
-    return Line(state, id, True, call.caller.number, call.caller.name)
+        return Line(state, id, True, "", "", *held)
+    return Line(state, id, True, call.caller.number, call.caller.name, *held)
 
 
 def _is_party(watched: Watched, party: Party) -> bool:
@@ -124,21 +132,22 @@ def _dialog(line: Line, watched: Watched) -> str:
         return f' <dialog id="lamp"><state>{line.state}</state></dialog>'
     direction = "recipient" if line.is_recipient else "initiator"
     tags = f'local-tag="{LOCAL_TAG}" remote-tag="{REMOTE_TAG}"'
-    own = _side("local", watched.number, watched.name, watched.domain)
+    own = _side("local", watched.number, watched.name, watched.domain, line.holds)
     if line.number:
-        other = _side("remote", line.number, line.name, watched.domain)
+        other = _side("remote", line.number, line.name, watched.domain, line.is_held)
     else:
-        other = _side("remote", ANONYMOUS, "Anonymous", ANONYMOUS_HOST)
+        other = _side("remote", ANONYMOUS, "Anonymous", ANONYMOUS_HOST, line.is_held)
     return (
         f' <dialog id="{line.id}" call-id="{line.id}" {tags} direction="{direction}">'
         f"<state>{line.state}</state>\n{own}\n{other}</dialog>"
     )
 
 
-def _side(side: str, number: str, name: str, domain: str) -> str:
+def _side(side: str, number: str, name: str, domain: str, holds: bool) -> str:
     uri = xml(f"sip:{escape(number) or ANONYMOUS}@{domain}")
     display = f' display="{xml(name[:MAX_NAME])}"' if name else ""
-    return f'  <{side}><identity{display}>{uri}</identity><target uri="{uri}"/></{side}>'
+    target = f'<target uri="{uri}">{ON_HOLD}</target>' if holds else f'<target uri="{uri}"/>'
+    return f"  <{side}><identity{display}>{uri}</identity>{target}</{side}>"
 
 
 def xml(text: str) -> str:

@@ -69,13 +69,18 @@ def media_address(sdp: bytes) -> str:
 
     A host name does not count, nor does an unspecified address, which only puts media on hold.
     """
-    session, media = _sections(sdp)
-    chosen = next((section for section in media if _port(section) != _REJECTED), [])
+    session, chosen = first_stream(sdp)
     for lines in (chosen, session):
         for line in lines:
             if line.startswith(b"c="):
                 return _address(line)
     return ""
+
+
+def first_stream(sdp: bytes) -> tuple[Lines, Lines]:
+    """Return the lines of the session, and those of the first stream that is not refused, if there is one."""
+    session, media = _sections(sdp)
+    return session, next((section for section in media if _port(section) != _REJECTED), [])
 
 
 def _port(section: Lines) -> bytes:

@@ -10,6 +10,7 @@ Fields = dict[str, str]
 PRIVATE: Final = "d"
 STARTED: Final = "call-started"
 ANSWERED: Final = "call-answered"
+CHANGED: Final = "call-changed"
 ENDED: Final = "call-ended"
 UNREADABLE: Final = (ValueError, TypeError, KeyError)
 """The errors of `decode` for a hash that another program wrote."""
@@ -42,7 +43,7 @@ def encode(call: Call) -> Fields:
                 *_private(call.callee),
                 call.caller.person,
                 call.callee.person,
-                *([True] if call.is_private else []),
+                *_flags(call),
             ]
         ),
     }
@@ -52,7 +53,9 @@ def decode(fields: Mapping[str, str]) -> Call:
     """Return the stored call. Raises one of UNREADABLE if we did not write it."""
     relay, expires_at, *rest = json.loads(fields[PRIVATE])
     people = [*rest[6:8], "", ""]  # an older version has none, a newer one may append
-    caller, callee = (*rest[:3], people[0]), (*rest[3:6], people[1])
+    held = [*rest[9:11], False, False]
+    caller = (*rest[:3], people[0], held[0] is True)
+    callee = (*rest[3:6], people[1], held[1] is True)
     return Call(
         id=fields["id"],
         call_id=fields["callId"],
@@ -80,6 +83,13 @@ def started_event(call: Call) -> Fields:
 def answered_event(call: Call) -> Fields:
     """Return the entry `call-answered` of the stream of all events."""
     return _event(ANSWERED, call, at=call.answered_at, rings_until=call.answered_at)
+
+
+def changed_event(call: Call, party: Party, at: float) -> Fields:
+    """Return the entry `call-changed` of the stream of all events."""
+    reason = "held" if party.holds else "resumed"
+    event = _event(CHANGED, call, at=at, rings_until=call.answered_at, talks_until=at, by=party.number)
+    return event | {"reason": reason}
 
 
 def ended_event(call: Call, ending: Ending) -> Fields:
@@ -144,11 +154,20 @@ def _party(side: str, party: Party) -> Fields:
     }
 
 
+def _flags(call: Call) -> tuple[bool, ...]:
+    """Return the flags of a call; most calls have none."""
+    if call.caller.holds or call.callee.holds:
+        return call.is_private, call.caller.holds, call.callee.holds
+    return (True,) if call.is_private else ()
+
+
 def _private(party: Party) -> tuple[str, str, int]:
     return party.tag, party.target, party.cseq
 
 
-def _read_party(side: str, fields: Mapping[str, str], tag: str, target: str, cseq: int, person: str) -> Party:
+def _read_party(
+    side: str, fields: Mapping[str, str], tag: str, target: str, cseq: int, person: str, holds: bool
+) -> Party:
     return Party(
         phone=fields[f"{side}Phone"],
         number=fields[f"{side}Number"],
@@ -158,4 +177,5 @@ def _read_party(side: str, fields: Mapping[str, str], tag: str, target: str, cse
         target=target,
         cseq=cseq,
         person=person,
+        holds=holds,
     )

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from registrar.errors import StoreUnavailable
-from registrar.model import NO_PROCESS, Call, Ending, Notice, Process
+from registrar.model import NO_PROCESS, Call, Ending, Notice, Party, Process
 from registrar.ports import Clock
 
 from . import keys
-from .call_codec import Fields, answered_event, ended_event, started_event
+from .call_codec import Fields, answered_event, changed_event, ended_event, started_event
 from .notices import notice_fields
 
 
@@ -52,6 +52,11 @@ class MemoryCalls:
         """See ports.Calls."""
         self.put(call)
         self._tell(answered_event(call))
+
+    def changed(self, call: Call, party: Party) -> None:
+        """See ports.Calls."""
+        self.put(call)
+        self._tell(changed_event(call, party, self._clock()))
 
     def ended(self, call: Call, ending: Ending) -> None:
         """See ports.Calls."""

@@ -7,11 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Call, Ending, Notice, Process
+from registrar.model import Call, Ending, Notice, Party, Process
 from registrar.ports import Clock
 
 from . import keys
-from .call_codec import UNREADABLE, answered_event, decode, encode, ended_event, started_event
+from .call_codec import (
+    UNREADABLE,
+    answered_event,
+    changed_event,
+    decode,
+    encode,
+    ended_event,
+    started_event,
+)
 from .notices import appended, notice_fields, words_of
 from .redis_wire import Argument, Wire
 
@@ -70,6 +78,10 @@ class RedisCalls:
     def answered(self, call: Call) -> None:
         """See ports.Calls. The lists have the call already."""
         self._tell(*_kept(self._owned(call)), appended(answered_event(call)))
+
+    def changed(self, call: Call, party: Party) -> None:
+        """See ports.Calls."""
+        self._tell(*_kept(self._owned(call)), appended(changed_event(call, party, self._clock())))
 
     def ended(self, call: Call, ending: Ending) -> None:
         """See ports.Calls. The process that removes the hash writes the event."""

@@ -47,6 +47,7 @@ class Calls(Protocol):
     def put(self, call: Call) -> None: ...
     def started(self, call: Call) -> None: ...
     def answered(self, call: Call) -> None: ...
+    def changed(self, call: Call, party: Party) -> None: ...
     def ended(self, call: Call, ending: Ending) -> None: ...
     def note(self, notice: Notice) -> None: ...
     async def load(self, ids: Sequence[str]) -> list[Call | None]: ...
@@ -154,6 +155,21 @@ async def test_a_call_is_written_answered_and_gone(store: Store, clock: Hands) -
     assert {event["call"] for event in events} == {ID}
     assert {event["customer"] for event in events} == {CUSTOMER}
     assert (events[2]["reason"], events[2]["by"], events[2]["talkSeconds"]) == ("hung-up", "200", "3.000")
+
+
+async def test_a_call_that_is_held_and_resumed(store: Store, clock: Hands) -> None:
+    answered = taken(call(clock), clock)
+    store.one.started(call(clock))
+    store.one.answered(answered)
+    held = replace(answered, callee=replace(answered.callee, holds=True))
+    store.one.changed(held, held.callee)
+    assert await store.one.load([ID]) == [held]
+    store.one.changed(answered, answered.callee)
+    assert await store.one.load([ID]) == [answered]
+    events = await store.events()
+    assert kinds(events) == ["call-started", "call-answered", "call-changed", "call-changed"]
+    assert [event["reason"] for event in events[2:]] == ["held", "resumed"]
+    assert {event["by"] for event in events[2:]} == {answered.callee.number}
 
 
 async def test_the_calls_of_a_customer(store: Store, clock: Hands) -> None:

@@ -24,6 +24,8 @@ PACE_SECONDS: Final = 1.1
 """One NOTIFY a second is the most that a subscriber gets."""
 MAX_OCTETS: Final = 1_300
 """A NOTIFY over UDP fits into one packet."""
+ON_HOLD: Final = b'<param pname="+sip.rendering" pvalue="no"/></target></local>'
+"""In the document: the watched party holds the call."""
 ACQUAINTED_SECONDS: Final = 1.0
 ENDED_SECONDS: Final = 20.0
 """A phone whose connection closed has 10 s to come back."""
@@ -156,6 +158,29 @@ async def test_presence_and_the_other_packages(nodes: Nodes) -> None:
         )
         assert (await phone.lamp("2999").ask()).status == 404
         assert (await phone.lamp(called.number, "message-summary").ask()).status == 403
+
+
+async def test_a_call_on_hold_is_marked(nodes: Nodes) -> None:
+    called = nodes.callers.extension()
+    async with await nodes.watcher("udp", nodes.a) as phone:
+        lamp = await phone.watch(called.number)
+        bob = await nodes.callers.phone(called.handset, "udp", site=nodes.b)
+        cat = await nodes.callers.phone(nodes.callers.extension().handset, "tcp", site=nodes.b)
+        outgoing = await cat.call(called.number)
+        incoming = await bob.incoming()
+        incoming.answer()
+        await outgoing.answered()
+        await incoming.acknowledged()
+        await lamp.shows("confirmed")
+        await asyncio.sleep(PACE_SECONDS)
+        assert (await incoming.reinvite(bob.sdp(version=2, direction="sendonly"))).status == 200
+        held = await lamp.until(lambda one: ON_HOLD in one.message.body, "on hold")
+        assert held.line == "confirmed"
+        await asyncio.sleep(PACE_SECONDS)
+        assert (await incoming.reinvite(bob.sdp(version=3))).status == 200
+        resumed = await lamp.until(lambda one: ON_HOLD not in one.message.body, "resumed")
+        assert resumed.line == "confirmed"
+        assert (await outgoing.bye()).status == 200
 
 
 async def test_a_phone_publishes_and_watchers_at_another_node_see_it(nodes: Nodes) -> None:

@@ -65,8 +65,8 @@ def test_options_with_no_hops_left_is_answered_by_us(site: Site) -> None:
 
 @pytest.mark.parametrize("method", TO_OTHERS)
 def test_what_is_for_another_phone_is_challenged(method: str, site: Site) -> None:
-    """SUBSCRIBE is served here, so what it requires must be understood here."""
-    lines = ["Require: never-heard-of"] if method != "SUBSCRIBE" else []
+    """SUBSCRIBE and PUBLISH are served here, so what they require must be understood here."""
+    lines = ["Require: never-heard-of"] if method not in ("SUBSCRIBE", "PUBLISH") else []
     answer = ask(site, method, f"sip:anybody@{site.demo()['domain']}", *lines)
     assert answer.status == 407
     assert answer.challenges[0].realm == site.demo()["domain"]

@@ -14,6 +14,7 @@ from registrar.model import Binding, Phone
 from registrar.ports import DialPlan, Location
 from registrar.rules import forward, session
 from registrar.rules import legs as leg_rules
+from registrar.rules.hold import direction
 from registrar.rules.identity import (
     ANONYMOUS_HOST,
     SIPS,
@@ -221,6 +222,8 @@ class Dialogs:
                     message.drop("its session description was refused")
                     return
                 self._forwarder.network.send(ack, way.flow)
+                if message.answers:
+                    message.note_answer()
                 return
         message.drop("no way leads to the other side")
 
@@ -332,11 +335,11 @@ class InDialog:
         self._legs = _legs(route)
         self._extra = session.asked(self._asked) if incoming.method.has_timer else ()
         self._described = incoming.method.describes and has_sdp(self._asked)
-        self._answers = self._described and bridge.offers.is_answer(
+        self.answers = self._described and bridge.offers.is_answer(
             self._asked, late=self._legs is not None and self._legs.late
         )
         """Whether its session description answers an offer of the other side; else it is an offer."""
-        self._offers = self._described and not self._answers
+        self._offers = self._described and not self.answers
         self._settled: bytes | None = None
         """The description of a reliable response, as the sender was shown it; later responses repeat it."""
         self._own = senders.target(self._asked, incoming.flow, route.sender) if self._asked.contacts else None
@@ -396,7 +399,7 @@ class InDialog:
     async def _described_again(self, sdp: bytes) -> bytes:
         asked, relay, secret, bridge = self._asked, self._relay, self._sender_secret, self._bridge
         mine, theirs = asked.from_.tag or "", asked.to.tag or ""
-        if self._answers:
+        if self.answers:
             return await bridge.answer(sdp, relay, from_tag=theirs, to_tag=mine, secret=secret)
         if self._legs is None:
             return quick_sdp(sdp, None, secret, is_offer=True)
@@ -500,8 +503,14 @@ class InDialog:
         """See rewriter.MessageRewriter."""
         if self._incoming.method.has_timer and 200 <= response.status < 300 and self.route.call:
             _, seconds = session.granted(self._asked, response)
-            self._calls.refreshed(self.route, self.callee_tag, seconds)
+            said = direction(sdp_of(self._asked)) if self._offers else None
+            self._calls.refreshed(self.route, self.callee_tag, seconds, said)
             self._note_contact(response)
+
+    def note_answer(self) -> None:
+        """Note whether the answer in an ACK puts the call on hold."""
+        if self.route.call:
+            self._calls.described(self.route, self.callee_tag, direction(sdp_of(self._asked)))
 
     def _note_contact(self, response: Response) -> None:
         """Note a new Contact of the party that answers (RFC 3261 section 12.2.1.2)."""

@@ -24,6 +24,7 @@ from registrar.model import (
 from registrar.ports import Calls, Clock, Location, People
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
+from registrar.rules.hold import Direction, holds
 from registrar.rules.routing import is_on, named_of, reroute
 from registrar.rules.tokens import DialogHandle, RouteToken, Target, dump_handle, read_handle
 
@@ -53,6 +54,8 @@ CAUSES: Final = {
     0: Cause.CANCELLED,
 }
 
+DIRECTIONS: Final = frozenset(Direction)
+
 log = logging.getLogger(__name__)
 
 
@@ -70,6 +73,10 @@ class News:
     """Set if it is about no call: a connection of a phone is gone, `<node> <generation> <flow>`."""
     registration: str = ""
     """How the phone was registered over that connection: see rules.comeback.returned."""
+    offerer: str = ""
+    """The side that has described its media again; empty: neither."""
+    direction: str = ""
+    """The direction of its media."""
 
 
 @dataclass(slots=True)
@@ -269,14 +276,43 @@ class CallTable:
         if entry is not None and _is_about(entry, tag):
             entry.call = replace(entry.call, relay=relay)
 
-    def refreshed(self, route: RouteToken, tag: str, seconds: int) -> None:
-        """Extend the session to `seconds` from now; 0: it expires no more (RFC 4028 section 7.2)."""
+    def refreshed(
+        self, route: RouteToken, tag: str, seconds: int, direction: Direction | None = None
+    ) -> None:
+        """Extend the session to `seconds` from now; 0: it expires no more (RFC 4028 section 7.2).
+
+        `direction` is that of the media of the sender, if it has described them.
+        """
         entry = self._entries.get(route.call)
         expires_at = self.clock() + seconds if seconds else 0.0
+        side = "caller" if route.is_caller else "callee"
         if entry is None:
-            self._tell(News(route.call, expires_at=expires_at, tag=tag))
+            offerer = side if direction is not None else ""
+            news = News(
+                route.call, expires_at=expires_at, tag=tag, offerer=offerer, direction=direction or ""
+            )
+            self._tell(news)
         elif _is_about(entry, tag):
             entry.call = replace(entry.call, expires_at=expires_at)
+            if direction is not None:
+                self._note_direction(entry, side, direction)
+
+    def described(self, route: RouteToken, tag: str, direction: Direction) -> None:
+        """Note the direction of the media of a party that has sent its answer in an ACK."""
+        entry = self._entries.get(route.call)
+        if entry is not None and _is_about(entry, tag):
+            self._note_direction(entry, "caller" if route.is_caller else "callee", direction)
+
+    def _note_direction(self, entry: _Entry, side: str, direction: Direction) -> None:
+        """Write the call again if a party has put it on hold, or has resumed it."""
+        call = entry.call
+        party, other = (call.caller, call.callee) if side == "caller" else (call.callee, call.caller)
+        is_held = holds(direction, before=party.holds, other=other.holds)
+        if is_held == party.holds:
+            return
+        party = replace(party, holds=is_held)
+        entry.call = replace(call, caller=party) if side == "caller" else replace(call, callee=party)
+        self._store.changed(_whole(entry), party)
 
     def undelivered(self, speech: Speech, reason: str) -> None:
         """Note a BYE that did not reach the other party: it is sent again when that party is back."""
@@ -304,6 +340,8 @@ class CallTable:
             self._ended_by(entry, news.ended)
         else:
             entry.call = replace(entry.call, expires_at=news.expires_at)
+            if news.offerer and news.direction in DIRECTIONS:
+                self._note_direction(entry, news.offerer, Direction(news.direction))
 
     def note(self, notice: Notice) -> None:
         """Write an event that belongs to no call of the table."""

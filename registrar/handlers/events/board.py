@@ -9,8 +9,9 @@ from registrar.rules.dialog_info import Watched
 
 STARTED: Final = "call-started"
 ANSWERED: Final = "call-answered"
+CHANGED: Final = "call-changed"
 ENDED: Final = "call-ended"
-CALL_EVENTS: Final = frozenset({STARTED, ANSWERED, ENDED})
+CALL_EVENTS: Final = frozenset({STARTED, ANSWERED, CHANGED, ENDED})
 
 Mark = tuple[str, str]
 """The kind of a word, and the word: a number with its customer, the id of a phone, or the id of a call."""

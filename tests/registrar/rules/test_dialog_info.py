@@ -120,6 +120,35 @@ def test_the_document_has_one_dialog_with_both_parties() -> None:
     assert b"real-call-id" not in text
 
 
+@pytest.mark.parametrize(
+    ("call", "marked"),
+    [
+        pytest.param(TALKING, [], id="not held"),
+        pytest.param(replace(TALKING, callee=replace(TALKING.callee, holds=True)), ["local"], id="it holds"),
+        pytest.param(replace(TALKING, caller=replace(ANN, holds=True)), ["remote"], id="it is held"),
+        pytest.param(
+            replace(CALLING, caller=replace(CALLING.caller, holds=True)), ["local"], id="it holds as caller"
+        ),
+        pytest.param(
+            replace(TALKING, is_private=True, caller=replace(ANN, holds=True)), ["remote"], id="anonymous"
+        ),
+    ],
+)
+def test_the_party_that_holds_is_marked(call: Call, marked: list[str]) -> None:
+    text = document(line_of(BOB, [call], KEY), BOB, entity="sip:201@acme.test", version=1)
+    (dialog,) = ET.fromstring(text)
+    about = {side: dialog.find(f"{NS}{side}/{NS}target/{NS}param") for side in ("local", "remote")}
+    found = {side: param.attrib for side, param in about.items() if param is not None}
+    assert found == {side: {"pname": "+sip.rendering", "pvalue": "no"} for side in marked}
+    assert line_of(BOB, [call], KEY).state is LineState.CONFIRMED
+
+
+def test_a_call_that_is_not_held_comes_first() -> None:
+    held = replace(CALLING, caller=replace(CALLING.caller, holds=True))
+    assert shown(held, TALKING) == shown(TALKING, held) == ("confirmed", "200", True)
+    assert shown(held, RINGING) == ("early", "200", True)
+
+
 @pytest.mark.parametrize(("line", "state"), [(IDLE, "terminated"), (LAMP_ON, "confirmed")])
 def test_without_a_call_there_are_no_parties(line: Line, state: str) -> None:
     (dialog,) = ET.fromstring(document(line, BOB, entity="sip:*76@acme.test", version=0))

@@ -12,6 +12,7 @@ from registrar.store.call_codec import (
     PRIVATE,
     UNREADABLE,
     answered_event,
+    changed_event,
     decode,
     encode,
     ended_event,
@@ -105,6 +106,31 @@ def test_what_is_not_known_yet_is_empty() -> None:
     assert [fields[name] for name in ("answeredAt", "calleePhone", "calleeTransport")] == ["", "", ""]
     assert (fields["state"], fields["media"]) == ("ringing", "direct")
     assert decode(fields) == ringing
+
+
+def test_who_holds_a_call_is_stored_only_if_a_party_does() -> None:
+    short = encode(CALL)[PRIVATE]
+    for party in ("caller", "callee"):
+        held = replace(CALL, **{party: replace(getattr(CALL, party), holds=True)})
+        for call in (held, replace(held, is_private=True)):
+            assert decode(encode(call)) == call
+            assert len(encode(call)[PRIVATE]) > len(short)
+
+
+def test_the_event_of_a_call_that_is_held() -> None:
+    held = replace(CALL.caller, holds=True)
+    event = changed_event(replace(CALL, caller=held), held, 1_900_000_064.5)
+    assert event == ABOUT | {
+        "event": "call-changed",
+        "reason": "held",
+        "time": "1900000064",
+        "calleePhone": "2" * 24,
+        "status": "",
+        "ringSeconds": "4.500",
+        "talkSeconds": "59.750",
+        "by": "200",
+    }
+    assert changed_event(CALL, CALL.callee, 1_900_000_064.5)["reason"] == "resumed"
 
 
 def test_a_newer_version_may_append() -> None:

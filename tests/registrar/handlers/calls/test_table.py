@@ -1,6 +1,7 @@
 """handlers/calls/table.py: the calls of this process, from the first INVITE to their end."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from registrar.rules.forward import CSEQ_MARGIN
 from registrar.sip import Request, parse
 from registrar.store.call_codec import encode
 
-from ..handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
+from ..handsets import ANN, BOB, CAT, SDP, Dialog, Handset, pair, talk
 from ..world import HOME, World
 
 
@@ -35,6 +36,23 @@ async def pass_time(world: World, seconds: float) -> None:
     for _ in range(int(seconds)):
         world.clock.now += 1
         await world.calls.look()
+
+
+def sdp(attribute: str) -> bytes:
+    return SDP + f"a={attribute}\r\n".encode()
+
+
+def holders(world: World) -> list[str]:
+    """The numbers of the parties that hold the one call, as it is stored."""
+    (call,) = world.store.there.values()
+    return [party.number for party in (call.caller, call.callee) if party.holds]
+
+
+async def offer(dialog: Dialog, other: Handset, attribute: str, method: str = "INVITE") -> None:
+    """Describe the media again, and let the other party agree."""
+    await dialog.send(method, body=sdp(attribute))
+    (sent,) = [sent for sent in dialog.handset.world.wire.take() if sent.request.method == method]
+    await other.reply(sent, 200, body=sdp("sendrecv"))
 
 
 # From the beginning to the answer
@@ -586,3 +604,63 @@ async def test_a_party_over_udp_that_is_gone_is_not_kept_by_another_device_of_it
         await tick(world, hers.handset)
     assert world.clock.now - began <= 65
     assert ended(world) == (Cause.LOST, 0, "")
+
+
+# A call that is held
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+async def test_a_party_holds_a_call_and_resumes_it(method: str) -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    world.store.events.clear()
+    await offer(hers, his.handset, "sendonly", method)
+    assert holders(world) == ["200"]
+    await offer(hers, his.handset, "sendonly", method)
+    await offer(his, hers.handset, "recvonly", method)
+    await offer(his, hers.handset, "sendonly", method)
+    assert holders(world) == ["200", "201"]
+    await offer(hers, his.handset, "inactive", method)
+    await offer(hers, his.handset, "recvonly", method)
+    assert holders(world) == ["201"]
+    await offer(his, hers.handset, "sendrecv", method)
+    assert holders(world) == []
+    assert told(world) == [("call-changed", reason) for reason in ("held", "held", "resumed", "resumed")]
+    assert [event["by"] for event in world.store.events] == ["200", "201", "200", "201"]
+
+
+async def test_an_offer_that_is_refused_holds_nothing() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    world.store.events.clear()
+    await hers.send("INVITE", body=sdp("sendonly"))
+    (sent,) = world.wire.take()
+    await his.handset.reply(sent, 488)
+    assert (holders(world), world.store.events) == ([], [])
+
+
+async def test_the_answer_in_an_ack_holds_a_call() -> None:
+    world = world_of()
+    hers, his = await talk(world)
+    await hers.send("INVITE")
+    (sent,) = world.wire.take()
+    await his.handset.reply(sent, 200, body=sdp("sendrecv"))
+    await hers.send("ACK", body=sdp("sendonly"))
+    assert holders(world) == ["200"]
+
+
+async def test_another_node_tells_who_holds_a_call() -> None:
+    here = world_of()
+    there = World(node="b", beside=here)
+    hers, his = await talk(here)
+    (id,) = here.store.there
+    hers.handset.world = his.handset.world = there
+    await offer(hers, his.handset, "sendonly")
+    (news,) = there.news
+    assert (news.call, news.offerer, news.direction) == (id, "caller", "sendonly")
+    here.calls.heard(news)
+    assert holders(here) == ["200"]
+    here.calls.heard(replace(news, direction="sideways"))
+    assert holders(here) == ["200"]
+    here.calls.heard(replace(news, direction="sendrecv"))
+    assert holders(here) == []

@@ -5,10 +5,11 @@ import pytest
 from registrar.handlers.events import board, notifier
 from registrar.handlers.events.notifier import ADOPTED_SECONDS, LOOK_SECONDS, LOST_SECONDS, REREAD_SECONDS
 from registrar.model import Process
+from registrar.rules.dialog_info import ON_HOLD
 from registrar.rules.subscriptions import AGAIN_SECONDS, TAKEOVER_STEP
 from registrar.store import call_codec
 
-from ..handsets import ANN, BOB, CAT, Handset
+from ..handsets import ANN, BOB, CAT, SDP, Handset
 from ..world import Incoming, World
 from .lamps import Told, happen, subscribe, told, watch
 
@@ -55,6 +56,26 @@ async def test_the_states_of_a_call_come_in_order() -> None:
     assert '<identity display="Cat">sip:202@acme.test</identity>' in early.text
     assert "call-id" not in idle.text
     assert dialog.call_id not in early.text
+
+
+async def test_a_call_on_hold_is_marked() -> None:
+    world = world_of()
+    bob, cat, _ = await watched(world)
+    incoming = await cat.call("201", call_id="real-id")
+    (invite,) = world.wire.take()
+    his = await bob.take(invite)
+    await news(world)
+    shown = []
+    for attribute in ("sendonly", "sendrecv"):
+        world.clock.now += 2
+        await his.send("INVITE", body=SDP + f"a={attribute}\r\n".encode())
+        (again,) = world.wire.take()
+        await cat.reply(again, 200, body=SDP)
+        (one,) = await news(world)
+        assert (one.line, one.request.body.count(b"sip.rendering")) in (("confirmed", 1), ("confirmed", 0))
+        shown.append("<local>" in one.text and ON_HOLD in one.text.partition("</local>")[0])
+    assert shown == [True, False]
+    assert incoming.statuses[-1] == 200
 
 
 async def test_who_rings_out_is_shown_in_a_call() -> None:
