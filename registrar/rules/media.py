@@ -83,6 +83,8 @@ def _needs_relay(one: Side, other: Side) -> bool:
 Flags = Mapping[str, str | tuple[str, ...]]
 """Flags of the ng protocol of rtpengine."""
 
+WITH_DTLS: Final = frozenset({LegKind.WEBRTC, LegKind.DTLS})
+
 ALWAYS: Final[Flags] = {
     "replace": ("origin", "session-connection"),  # hides the network of each party from the other
     "flags": ("strict-source",),  # after a party's first packet, other sources are dropped (CVE-2025-53399)
@@ -116,6 +118,13 @@ TO_WEBRTC: Final[Flags] = {
     "transport-protocol": "UDP/TLS/RTP/SAVPF",
     "rtcp-mux": ("offer", "require"),
 }
+FROM_DTLS: Final[Flags] = {"DTLS-reverse": "passive"}
+"""Flags for an offer of a side with DTLS. The relay waits for its handshake.
+
+If a call rings at several phones, each has a session at the relay, and each session has the browser's offer.
+As DTLS client, the relay sends a ClientHello in each session before an answer. The browser keeps the first
+one, so the handshake fails if another session gets the answer ("bad signature").
+"""
 _TO: Final[Mapping[LegKind, Flags]] = {
     LegKind.WEBRTC: TO_WEBRTC,
     LegKind.DTLS: TO_DTLS,
@@ -132,4 +141,6 @@ def offer_flags(offerer: LegKind, to: LegKind, family: str = "") -> Flags:
     """
     like = offerer is to and to is not LegKind.WEBRTC
     flags = ALWAYS if like else {**ALWAYS, **_TO[to]}
+    if offerer in WITH_DTLS and not like:
+        flags = {**flags, **FROM_DTLS}
     return {**flags, "address-family": family} if family else flags

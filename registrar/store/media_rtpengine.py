@@ -20,7 +20,6 @@ LIST_LIMIT: Final = 500
 """Sessions in one listing: the list must fit into a datagram."""
 SECOND_LOOK_SECONDS: Final = 2.0
 """A session exists before its call is stored: a session is dead if it has no call both times."""
-WITH_DTLS: Final = frozenset({LegKind.WEBRTC, LegKind.DTLS})
 NO_MEDIA: Final = "the body is not a session description with media"
 
 IsAlive = Callable[[Sequence[str]], Awaitable[Sequence[bool]]]
@@ -210,5 +209,5 @@ def _for(to: LegKind, sender: LegKind, text: bytes) -> bytes:
     """
     if to is LegKind.SRTP and sender is not LegKind.SRTP:
         return sdp.for_srtp(text)
-    is_cleaned = sender in WITH_DTLS and to is not sender and to is not LegKind.WEBRTC
+    is_cleaned = sender in media.WITH_DTLS and to is not sender and to is not LegKind.WEBRTC
     return sdp.for_plain(text) if is_cleaned else text

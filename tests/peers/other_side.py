@@ -81,10 +81,10 @@ class OtherSide:
             echoed["To"] += ";tag=other"
         self._send(f"SIP/2.0 {status}", *(f"{name}: {value}" for name, value in echoed.items()), *rows)
 
-    def invite(self, caller: str) -> "Call":
+    def invite(self, caller: str, *rows: str) -> "Call":
         """Call the page without an offer; `caller` is what From names: `"Name" <sip:number@host>`."""
         call = Call(self, f"z9hG4bK{secrets.token_hex(8)}", secrets.token_hex(8), caller, self._contact)
-        call.send("INVITE", f"Contact: <sip:other@{HOST}>")
+        call.send("INVITE", f"Contact: <sip:other@{HOST}>", *rows)
         return call
 
     def _send(self, start: str, *rows: str) -> None:

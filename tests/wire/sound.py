@@ -26,7 +26,7 @@ from tests.wire.callers import Callers, Extension, call_keys
 from tests.wire.need import need, need_browser, need_module, need_namespace
 from tests.wire.site import Handset, Site, within
 
-TONES: Final = (1000.0, 440.0, 700.0, 1500.0)
+TONES: Final = (1000.0, 440.0, 700.0, 1500.0, 1200.0)
 """Of the phones of one test, in the order they are made."""
 TRANSPORTS: Final = ("udp", "tcp", "tls", "wss")
 SOON: Final = limit(6.0)

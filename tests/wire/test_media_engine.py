@@ -181,7 +181,7 @@ async def test_the_browser_gets_an_answer_that_it_understands(
         b"a=rtcp-mux",
         b"a=fingerprint:sha-256 ",
         b"a=ice-ufrag:",
-        b"a=setup:active",
+        b"a=setup:passive",
         b"a=mid:0",
     ):
         assert attribute in answer, attribute

@@ -151,7 +151,7 @@ def test_a_caller_is_shown_and_declined(phone: BrowserPhone, other: OtherSide, t
 
 @pytest.mark.parametrize(
     ("rows", "why"),
-    [([], "A missed call: the caller hung up."), ([TO_ALL_OTHERS], "Another phone of yours answered.")],
+    [([], "A missed call: the caller hung up."), ([TO_ALL_OTHERS], "Another phone answered.")],
     ids=["missed", "answered elsewhere"],
 )
 def test_a_call_that_is_taken_back_says_why(

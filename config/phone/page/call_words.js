@@ -26,6 +26,11 @@ const ANSWERED = {
   606: 'The two phones have no kind of sound in common.',
 };
 
+const SAID = { // where the reason phrase tells more than the status
+  'Do Not Disturb': 'The person does not want to be disturbed.',
+  'Nothing To Pick Up': 'No call rings there.',
+};
+
 const CAUSES = {
   'Connection Error': 'There is no connection to the server.',
   'Request Timeout': 'The server did not answer in time.',
@@ -44,6 +49,7 @@ export function whyFailed({ originator, message, cause }, incoming) {
   if (cause === 'Rejected' && originator === 'local') return 'You declined the call.';
   const status = message?.status_code;
   if (!status) return CAUSES[cause] ?? `The call failed: ${cause}.`;
+  if (isDone(message)) return `${message.reason_phrase}.`;
   return whyAnswered(status, message.reason_phrase) + serverSays(message);
 }
 
@@ -58,13 +64,30 @@ export function whyEnded({ originator, message, cause }) {
 
 // What a final answer means.
 export function whyAnswered(status, reason) {
+  if (reason in SAID) return SAID[reason];
   if (status in ANSWERED) return ANSWERED[status];
   if (status >= 600) return `The call was declined (${status} ${reason}).`;
   return status >= 500 ? `The server has a problem of its own (${status} ${reason}).` : `${status} ${reason}.`;
 }
 
+// What a feature code led to, by JsSIP's `failed`; `done` when it did what it is for.
+export function codeSays(event) {
+  if (event === null) return { done: false, said: 'The server does not know this feature code.' };
+  return { done: isDone(event.message), said: whyFailed(event, false) };
+}
+
+// A feature code ends its call with a refusal that says it was served.
+function isDone(answer) {
+  return answer?.status_code === 480 && /^SIP\s*;\s*cause=200\b/i.test(answer.getHeader('reason') ?? '');
+}
+
+// Whether the answer promises the call that was picked up.
+export function isPickedUp(answer) {
+  return isDone(answer) && answer.reason_phrase === 'Picked Up';
+}
+
 // RFC 3326: the other phones of a number are told when one of them has answered.
 function whyTakenBack(cancel) {
   const elsewhere = /\bcause\s*=\s*200\b/.test(cancel?.getHeader('reason') ?? '');
-  return elsewhere ? 'Another phone of yours answered.' : 'A missed call: the caller hung up.';
+  return elsewhere ? 'Another phone answered.' : 'A missed call: the caller hung up.';
 }

@@ -1,8 +1,10 @@
 // The calls of the phone: one that is talked in, others on hold or waiting.
 
 import { Call } from './call.js';
+import { isPickedUp } from './call_words.js';
 
 const MOST_CALLS = 2; // a third caller hears that we are busy
+const PICKED_UP_MS = 10_000; // within this time the call that was picked up comes
 const BUSY = { status_code: 486, reason_phrase: 'Busy Here' };
 
 // `show(calls, line)` is called after each change, with a line for the log or none.
@@ -11,6 +13,7 @@ export class Calls {
   #iceServers;
   #show;
   #calls = [];
+  #pickedUpUntil = 0; // ms of the clock
   #told = new Map(); // the state of each call that the log knows
 
   constructor(iceServers, show) {
@@ -47,6 +50,19 @@ export class Calls {
     const call = this.#add({ incoming: true, state: 'incoming', number: uri.user ?? '', name: name ?? '' });
     call.adopt(this.#watched(session));
     if (request.hasHeader('replaces')) call.answer(); // it goes on with a call that was answered already
+    else if (this.#isPickedUp(request)) this.answer(call);
+  }
+
+  // Note the answer to an outgoing call. If it says that a call was picked up, then that call comes next.
+  note(answer) {
+    if (isPickedUp(answer)) this.#pickedUpUntil = Date.now() + PICKED_UP_MS;
+  }
+
+  // Whether this is the call that we have just picked up. No other call is ever answered without the user.
+  #isPickedUp(request) {
+    const promised = Date.now() < this.#pickedUpUntil && wantsAnswer(request);
+    if (promised) this.#pickedUpUntil = 0;
+    return promised;
   }
 
   answer(call) {
@@ -77,6 +93,7 @@ export class Calls {
   #watched(session) {
     session.on('refer', ({ request, accept }) => this.#follow(request.refer_to.uri, accept));
     session.on('replaces', ({ accept }) => accept());
+    session.on('failed', ({ message }) => this.note(message));
     return session;
   }
 
@@ -99,6 +116,12 @@ export class Calls {
     this.#calls = this.#calls.filter((other) => other.live || other === call); // the last that ended may be read
     this.#show(this.#calls, news);
   }
+}
+
+// RFC 5373, and what desk phones understand.
+function wantsAnswer(request) {
+  const mode = request.getHeader('answer-mode') ?? '';
+  return /^auto\b/i.test(mode) || /\balert-autoanswer\b/i.test(request.getHeader('alert-info') ?? '');
 }
 
 function line({ state, incoming, name, number, why }) {

@@ -7,30 +7,44 @@ import {
   accountOf, forget, fromLink, fromLinkBefore, iceServers, isSameServer, keep, kept, openAnew, problem,
 } from './account.js';
 import { CallCards } from './call_view.js';
+import { codeSays } from './call_words.js';
 import { Calls } from './calls.js';
+import { Favourites } from './favourites.js';
+import { Lamps } from './lamps.js';
 import { Phone, START } from './phone.js';
 import { Ringer, wake } from './sound.js';
 import {
   addLine, countDown, ownServer, showAccount, showDialProblem, showForm, showSilence, showState,
 } from './view.js';
+import { Wishes } from './wishes.js';
+import { numberProblem } from './words.js';
 
 const METER_MS = 100;
-const NUMBER = /^[\w.+*#-]+$/;
 
 function run(account) {
-  const show = (state, line) => showState(state, account.server, line);
+  const lamps = new Lamps();
+  const show = (state, line) => {
+    showState(state, account.server, line);
+    lamps.follow(state.registration);
+  };
   const calls = new Calls(iceServers(account), showCalls);
   showAccount(account);
   show(START, '');
   const phone = new Phone(account, document.body.dataset.version, show, (event) => calls.called(event));
   calls.use(phone);
+  lamps.use(phone);
+  new Wishes((code) => phone.dialCode(code), lamps);
+  const favourites = new Favourites(account.username, lamps, (action, number) => {
+    if (action === 'call') favourites.say(dial(number));
+    else pickUp(number);
+  });
 
   const cards = new CallCards((action, call, detail) => {
     const actions = {
       answer: () => calls.answer(call),
       resume: () => calls.resume(call),
       decline: () => call.hangUp(),
-      transfer: () => NUMBER.test(detail) && call.transfer(detail),
+      transfer: () => numberProblem(detail) || call.transfer(detail),
     };
     (actions[action] ?? (() => call[action](detail)))();
   });
@@ -43,14 +57,29 @@ function run(account) {
     if (line) addLine(line);
   }
 
+  // Call a number, or say what is in the way.
+  function dial(number) {
+    const wrong = dialProblem(number, phone, calls);
+    if (!wrong) calls.dial(number);
+    return wrong;
+  }
+
+  // Pick up the call that rings at a number: it comes as a call of its own.
+  async function pickUp(number) {
+    const wrong = dialProblem(number, phone, calls);
+    favourites.say(wrong);
+    if (wrong) return;
+    const event = await phone.dialCode(`**${number}`);
+    calls.note(event?.message);
+    const { done, said } = codeSays(event);
+    if (!done) favourites.say(said);
+  }
+
   document.querySelector('#dial').addEventListener('submit', (event) => {
     event.preventDefault();
-    const number = event.target.elements.number.value.replaceAll(/\s/g, '');
-    const wrong = dialProblem(number, phone, calls);
+    const wrong = dial(event.target.elements.number.value.replaceAll(/\s/g, ''));
     showDialProblem(wrong);
-    if (wrong) return;
-    event.target.reset(); // Enter once more is no second call
-    calls.dial(number);
+    if (!wrong) event.target.reset(); // Enter once more is no second call
   });
   for (const name of ['register', 'unregister']) {
     document.querySelector(`#${name}`).addEventListener('click', ({ currentTarget: button }) => {
@@ -70,7 +99,8 @@ function run(account) {
 }
 
 function dialProblem(number, phone, calls) {
-  if (!NUMBER.test(number)) return 'A number has letters, digits and + * # . - _ alone.';
+  const wrong = numberProblem(number);
+  if (wrong) return wrong;
   if (!phone.registered) return 'The phone is not registered: it cannot call.';
   if (calls.full) return 'There are two calls already: hang up one of them.';
   return '';

@@ -7,6 +7,11 @@ import { passesByItself, serverSays } from './words.js';
 
 const AGAIN_SECONDS = 10; // when an answer that passes by itself names no Retry-After
 const LONGEST_SECONDS = 3600;
+const WATCH_SECONDS = 600; // it is refreshed before
+const SILENT = {
+  mediaConstraints: { audio: false, video: false },
+  rtcOfferConstraints: { offerToReceiveAudio: true },
+};
 const RING_SECONDS = 180; // the server ends an unanswered call earlier
 
 export const START = {
@@ -71,6 +76,27 @@ export class Phone {
   // A call on its way to a number, as JsSIP's session.
   call(number, options) {
     return this.#ua.call(number, options);
+  }
+
+  // A subscription to the dialogs of a number, as JsSIP's subscriber.
+  watch(number) {
+    return this.#ua.subscribe(number, 'dialog', 'application/dialog-info+xml', { expires: WATCH_SECONDS });
+  }
+
+  // Dial a feature code, without sound and microphone. Resolves to JsSIP's `failed`, for that is how such a call ends;
+  // null when the server takes the code for a number.
+  dialCode(code) {
+    return new Promise((resolve) => {
+      const session = this.#ua.call(code, SILENT);
+      const giveUp = () => {
+        resolve(null);
+        session.terminate();
+      };
+      session.on('icecandidate', ({ ready }) => ready());
+      session.on('failed', resolve);
+      session.on('progress', ({ originator }) => originator === 'remote' && giveUp());
+      session.on('accepted', giveUp);
+    });
   }
 
   #listen(server) {

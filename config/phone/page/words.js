@@ -62,6 +62,19 @@ export function whyUnregistered(status) {
   return `The server did not confirm the end (${answer}): it may list this phone until its time is over.`;
 }
 
+// What the lamp of a number shows.
+export const SHOWN = {
+  free: 'free',
+  rings: 'rings',
+  talks: 'in a call',
+  unknown: 'not known',
+};
+
+// What is wrong with a number that was entered; empty when nothing is.
+export function numberProblem(number) {
+  return /^[\w.+*#-]+$/.test(number) ? '' : 'A number has letters, digits and + * # . - _ alone.';
+}
+
 // Whether the same request may well succeed a little later.
 export function passesByItself(status) {
   return status === 0 || status === 408 || status >= 500;

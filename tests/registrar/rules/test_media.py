@@ -92,6 +92,12 @@ def test_a_browser_is_made_understood_by_a_desk_phone() -> None:
     assert flags["rtcp-mux"] == ("demux",)
 
 
+@pytest.mark.parametrize("to", [PLAIN, SRTP, DTLS, WEBRTC])
+def test_the_relay_waits_for_the_handshake_of_a_browser(to: LegKind) -> None:
+    assert offer_flags(WEBRTC, to)["DTLS-reverse"] == "passive"
+    assert "DTLS-reverse" not in offer_flags(PLAIN, to)
+
+
 @pytest.mark.parametrize("offerer", LegKind)
 def test_a_browser_gets_ice_and_dtls_whoever_calls_it(offerer: LegKind) -> None:
     flags = offer_flags(offerer, WEBRTC)
