@@ -78,6 +78,5 @@ class Lamp {
 
 // What a document says; the server names one dialog in it.
 function shownBy(body) {
-  const state = new DOMParser().parseFromString(body, 'application/xml').querySelector('dialog > state');
-  return SHOWN[state?.textContent.trim()] ?? UNKNOWN;
+  return SHOWN[/<state[^>]*>\s*([a-z]+)/.exec(body)?.[1]] ?? UNKNOWN;
 }
