@@ -90,6 +90,8 @@ class Door:
         """So many are taken, and not one more a moment later."""
         await self.until(lambda: self.places >= count)
         await asyncio.sleep(0.03)
+        await self.until(lambda: self.places <= count)  # a busy machine notices late who has gone
+        await asyncio.sleep(0.03)
         assert self.places == count
 
 
