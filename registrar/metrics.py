@@ -46,6 +46,12 @@ class Metrics:
         )
         self.notifies = Labelled("notify", "NOTIFYs sent, and what became of each", ["result"], registry)
         self.calls_open = Gauge("calls_open", "Calls routed by this process", registry=registry)
+        self.hunts_open = Gauge(
+            "hunts_open", "Calls of this process that ring or wait at groups and queues", registry=registry
+        )
+        self.hunt_limits = Labelled(
+            "hunt_limit", "How often a limit of groups and queues took effect", ["limit"], registry
+        )
         self.calls = Labelled("calls", "Calls that ended, and why", ["cause"], registry)
         self.call_setup_seconds = Histogram(
             "call_setup_seconds",

@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     ring_seconds: int = Field(185, ge=1, le=3_600)
     group_seconds: int = Field(60, ge=1, le=3_600)
     wait_seconds: int = Field(900, ge=1, le=86_400)
+    group_callers: int = Field(100, ge=0, le=10_000)
+    queue_callers: int = Field(500, ge=0, le=10_000)
+    group_devices: int = Field(100, ge=1, le=1_000)
     alert_info: bool = False
     no_answer_seconds: int = Field(20, ge=1, le=3_600)
     wrap_up_seconds: int = Field(2, ge=0, le=3_600)

@@ -46,10 +46,6 @@ REPEAT_SECONDS: Final = 55.0
 """A caller that hears nothing for a minute may give up (RFC 3261 section 13.3.1.1)."""
 CLAIM_SECONDS: Final = 5.0
 """How much longer than its window a claim stands: its phone may answer in the last moment."""
-MAX_DEVICES: Final = 100
-"""The most devices that ring at once for one call."""
-MAX_WAITING: Final = {"group": 100, "queue": 500}
-"""The most calls that wait at one place."""
 IN_VAIN: Final = ("Reason", "SIP;cause=408")
 FULL: Final = Answer(486, "Queue Full", why="Request-URI: too many calls wait there")
 
@@ -58,11 +54,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long calls wait, in seconds; docs/settings.md explains each."""
+    """How long calls wait, in seconds, and how many; docs/settings.md explains each."""
 
     group_seconds: float
     wait_seconds: float
     no_answer_seconds: float
+    group_callers: int = 100
+    queue_callers: int = 500
+    devices: int = 100
+    """The most devices that ring at once for one call."""
+
+    def callers(self, place: str) -> int:
+        """Return how many calls may wait at a place."""
+        return self.group_callers if place.startswith("group:") else self.queue_callers
 
 
 class Hunts:
@@ -97,6 +101,7 @@ class Hunts:
         self._start_task = start_task
         self._metrics = metrics
         self._hunts: dict[str, Hunt] = {}
+        metrics.hunts_open.set_function(lambda: len(self._hunts))
         self._by_person: dict[str, set[str]] = defaultdict(set)
 
     async def begin(
@@ -119,7 +124,8 @@ class Hunts:
                 self.waiting.leave(course.place, rewriter.call)  # it may have been added
                 incoming.reply(BUSY)
                 return
-            if len(waiters) > MAX_WAITING[course.place.partition(":")[0]]:
+            if len(waiters) > self.patience.callers(course.place):
+                self._metrics.hunt_limits("callers")
                 self.waiting.leave(course.place, rewriter.call)
                 incoming.reply(FULL)
                 return
@@ -167,6 +173,10 @@ class Hunts:
         self._hunts[hunt.plan.call] = hunt
         self._follow(hunt)
         self._start_task(self._run(hunt))
+
+    def limited(self, limit: str) -> None:
+        """Count that a limit has taken effect."""
+        self._metrics.hunt_limits(limit)
 
     def news(self, person: str) -> None:
         """Look again at what waits for a person: it is free, has joined a queue, or has other wishes."""
@@ -463,8 +473,11 @@ class Hunt:
 
     def _add(self, one: Devices, member: Member, form: str) -> list[int]:
         """Add a branch for each device of a person, and return their numbers."""
-        room = MAX_DEVICES - sum(map(len, self._ringing.values()))
-        targets = allowed(member.targets, self.hunts.node, is_secure=self.is_secure)[:room]
+        room = self.hunts.patience.devices - sum(map(len, self._ringing.values()))
+        targets = allowed(member.targets, self.hunts.node, is_secure=self.is_secure)
+        if len(targets) > room:
+            self.hunts.limited("devices")
+            targets = targets[:room]
         numbers = [self.forwarding.add(row, partial(self._ended, one.person)) for row in targets]
         if not numbers:
             self.plan.failed(one.person, 480)

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from registrar.handlers.calls import hunting
-from registrar.handlers.calls.hunting import MAX_WAITING
 from registrar.model import ClaimResult, Strategy
 
 from ..handsets import Handset
-from ..world import Incoming
+from ..world import PATIENCE, Incoming
 from .floor import Floor, floor, said
+
+LIMITS = {"group": PATIENCE.group_callers, "queue": PATIENCE.queue_callers}
 
 
 @pytest.fixture
@@ -202,11 +203,11 @@ async def test_only_so_many_calls_wait_at_one_place(world: Floor, kind: str) -> 
     ann = await world.handset("200")
     await world.handset("201")
     number = world.queue(("201",)) if kind == "queue" else world.group("201", is_exclusive=True)
-    for nth in range(MAX_WAITING[kind]):
+    for nth in range(LIMITS[kind]):
         await world.waiting.enter(f"{kind}:{kind[0]}", f"call-{nth}", "0")
     incoming = await ann.call(number)
     assert [(answer.status, answer.reason) for answer in incoming.answers] == [(486, "Queue Full")]
-    assert await world.waits() == MAX_WAITING[kind]
+    assert await world.waits() == LIMITS[kind]
     assert world.wire.take() == []
 
 
