@@ -76,7 +76,8 @@ class Lamp {
   }
 }
 
-// What a document says; the server names one dialog in it.
+// What a document says. The server names one dialog in it; in names, it has `&lt;` for `<`.
 function shownBy(body) {
-  return SHOWN[/<state[^>]*>\s*([a-z]+)/.exec(body)?.[1]] ?? UNKNOWN;
+  const state = /<state>\s*([a-z]+)\s*<\/state>/.exec(body)?.[1];
+  return SHOWN[state] ?? UNKNOWN;
 }
