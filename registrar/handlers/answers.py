@@ -44,3 +44,6 @@ TOO_BRIEF: Final = Answer(
 CONTACT_TOO_LONG: Final = Answer(
     400, "Contact Too Long", why="Contact: 300 characters are the most for a URI that is not registered"
 )
+NO_RELIABLE_RESPONSES: Final = Answer(
+    420, headers=(("Unsupported", "100rel"),), why="Require: a group or queue sends no reliable responses"
+)

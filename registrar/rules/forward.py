@@ -99,6 +99,12 @@ def newer(cseq: int) -> int:
     return min(cseq + CSEQ_MARGIN, MAX_CSEQ)
 
 
+def requires(request: Request, tag: str) -> bool:
+    """Return whether a request requires the extension with this option tag."""
+    rows = request.headers.all("require")
+    return any(tag == one.strip().lower() for row in rows for one in row.split(","))
+
+
 def shifted(request: Request, shift: int) -> tuple[tuple[str, str], ...]:
     """Return the CSeq, and the RAck of a PRACK, of a request whose receiver knows its numbers as higher ones.
 

@@ -130,7 +130,8 @@ class MemoryPeople:
         old = wishes.pop(field, "")
         if value:
             wishes[field] = value
-        self._tell(person, what)
+        if old != value:
+            self._tell(person, what)
         notice = wish_notice(person, field, value, self._clock())
         if notice is not None and old != value:
             self.events.append(notice_fields(notice))

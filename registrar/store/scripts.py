@@ -270,7 +270,7 @@ for at = 2, #ARGV, 3 do
   else redis.call('HSET', KEYS[1], field, value) end
   if field == 'dnd' and value == '' then redis.call('HDEL', KEYS[1], 'dndSince')
   elseif field == 'dnd' and old ~= value then redis.call('HSET', KEYS[1], 'dndSince', now) end
-  redis.call('PUBLISH', ARGV[1], ARGV[at + 2])
+  if old ~= value then redis.call('PUBLISH', ARGV[1], ARGV[at + 2]) end
   table.insert(answer, old)
 end
 return answer

@@ -93,7 +93,9 @@ async def test_a_group_that_refuses_ends_at_once(
     for one in await rung(people):
         one.refuse(said)
     assert (await outgoing.final()).status == heard
-    await eventually(lambda: not any(one.state(office.callers.site) for one in people), "no claim is left")
+    await eventually(
+        lambda: not any("claimCall" in one.state(office.callers.site) for one in people), "no claim is left"
+    )
 
 
 async def test_ring_retry_rings_again_until_the_caller_gives_up(

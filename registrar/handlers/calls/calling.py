@@ -15,11 +15,12 @@ from registrar.rules.identity import (
 )
 from registrar.rules.routing import SECURE, allowed, dialled
 from registrar.rules.tokens import Target, octets
-from registrar.sip import Request
+from registrar.sip import Request, param
 
 from ..answers import (
     BUSY,
     CONTACT_TOO_LONG,
+    NO_RELIABLE_RESPONSES,
     NOT_SECURE,
     OFFLINE,
     OUT_OF_HOPS,
@@ -50,9 +51,6 @@ FOR_CALLS_ALONE: Final = Answer(
 )
 NO_EMERGENCY: Final = Answer(
     503, why="Request-URI: this service has no way to an emergency service; call by another phone"
-)
-NO_RELIABLE_RESPONSES: Final = Answer(
-    420, headers=(("Unsupported", "100rel"),), why="Require: a group or queue sends no reliable responses"
 )
 MAX_NAMES: Final = 640
 """Octets of From and To together: our tokens hold both, and phones must return them in a header."""
@@ -111,6 +109,9 @@ class Calling:
                 incoming.reply(CONTACT_TOO_LONG)
                 return
             here = self._senders.target(request, incoming.flow, caller.id)
+            if await self._picks_up(incoming, caller, here):
+                return
+            journey.here = here
             found = await self._arrive(incoming, caller, here, journey)
         except StoreUnavailable:
             incoming.reply(BUSY)
@@ -119,8 +120,6 @@ class Calling:
             incoming.reply(found)
         elif isinstance(found, Feature):
             await self._serve_feature(incoming, caller, found, here)
-        elif await self._picks_up(incoming, caller, here):
-            return
         elif isinstance(found.destination, Devices):
             rewriter = self._rewriter(incoming, caller, found.destination, here, mark, journey)
             await self._ring(incoming, caller, rewriter, found.destination, found, journey)
@@ -131,7 +130,10 @@ class Calling:
         """Return whether a request calls an emergency service: it is served whatever the caller may do."""
         if not incoming.method.is_invite or incoming.method.inside:
             return False
-        words = dialled(dialled_word(incoming.request.uri))
+        uri = incoming.request.uri
+        if param(uri.params, "gr"):  # that names a device, whatever the user part is: see Destinations.find
+            return False
+        words = dialled(dialled_word(uri))
         return any(isinstance(self._reserved.destination(word), Emergency) for word in words)
 
     def _note_emergency(self, caller: Phone, found: Emergency) -> None:
@@ -255,7 +257,7 @@ class Calling:
         if not incoming.method.is_invite:
             incoming.reply(FOR_CALLS_ALONE)
             return
-        if _requires(request, "100rel"):
+        if forward.requires(request, "100rel"):
             incoming.reply(NO_RELIABLE_RESPONSES)
             return
         is_secure = request.uri.scheme == SIPS
@@ -282,12 +284,6 @@ class Calling:
             incoming.reply(capabilities if targets else OFFLINE)
         else:
             incoming.reply(UNKNOWN)
-
-
-def _requires(request: Request, tag: str) -> bool:
-    """Return whether a request requires the extension with this option tag."""
-    rows = request.headers.all("require")
-    return any(tag == one.strip().lower() for row in rows for one in row.split(","))
 
 
 def _refused(request: Request, method: Method, mark: str, secret: str) -> Answer | None:

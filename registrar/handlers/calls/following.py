@@ -17,11 +17,12 @@ from registrar.model import Destination, Devices, Group, PersonState, Phone, Que
 from registrar.ports import People
 from registrar.rules import redirection
 from registrar.rules.diversion import MAX_HOPS, DiversionReason, Forward, after, at_once, diversion
+from registrar.rules.forward import requires
 from registrar.rules.routing import allowed
 from registrar.rules.tokens import Target
 from registrar.sip import Response
 
-from ..answers import BUSY, OFFLINE, Answer
+from ..answers import BUSY, NO_RELIABLE_RESPONSES, OFFLINE, Answer
 from ..network import ServerRequest
 from .destinations import Destinations
 from .forwarding import Forwarder, Forwarding, Redirected
@@ -46,6 +47,8 @@ class Journey:
     """The people, by the ids of their extensions."""
     said: tuple[tuple[str, str], ...] = ()
     """The Diversion headers, the newest first."""
+    here: Target | None = None
+    """The device that calls: it does not ring."""
 
     def left(self, person: Devices, domain: str, reason: DiversionReason) -> None:
         """Note that a person has forwarded the call."""
@@ -104,7 +107,7 @@ class Followers:
             if forward is None:
                 return DND if wishes.dnd else Arrival(called, targets, wishes)
             journey.left(called, caller.domain, forward.reason)
-            destination, targets = await self.destinations.dialled(caller, forward.to)
+            destination, targets = await self.destinations.dialled(caller, forward.to, journey.here)
             if not journey.may_go_to(destination):
                 return LOOP
             if isinstance(destination, Group | Queue):
@@ -177,6 +180,10 @@ class Follower:
     """The branches that may still answer."""
     _statuses: set[int] = field(default_factory=set)
     """What the phones of this person have said."""
+    _person_of: dict[int, str] = field(default_factory=dict)
+    """Branch -> the person at whom it rings."""
+    _on_line: set[str] = field(default_factory=set)
+    """The people on whose line the call was put, besides the one that was called."""
     _timer: asyncio.TimerHandle | None = None
     _moves: bool = False
     """Whether the next destination is being looked for."""
@@ -189,6 +196,10 @@ class Follower:
         self._alive.update(numbers)
         for number in numbers:
             self.rewriter.rings_at(number, called, extra=self.journey.said)
+            self._person_of[number] = called.person
+        if called.person and self.journey.hops:
+            self.followers.people.take_part(called.person, self.rewriter.call)
+            self._on_line.add(called.person)
         if wishes.cfnr:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self.followers.seconds, self._not_answered)
@@ -206,7 +217,11 @@ class Follower:
             return
         self._alive.discard(number)
         self._statuses.add(status)
-        if self._alive or self._moves:
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forward or end the call if no phone is left and nothing else is under way."""
+        if self._alive or self._moves or self._is_over:
             return
         forward = after(self.wishes, self._statuses)
         if forward is None:
@@ -226,6 +241,8 @@ class Follower:
             self._alive.update(forwarding.pending)
             forwarding.hand_over(self)
             forwarding.redirected = self.deflect
+        if self._moves or (forwarding.plans is self and number not in self._alive):
+            return "Contact: the call is being forwarded already"
         self._alive.discard(number)
         self._move([Forward(user, DiversionReason.DEFLECTION) for user in users])
         return ""
@@ -234,6 +251,10 @@ class Follower:
         """See rewriter.Plans."""
         self._is_over = True
         self._stop_waiting()
+        winner = self._person_of.get(number, "") if number is not None else ""
+        for person in self._on_line - {winner}:
+            self.followers.people.ended(person, self.rewriter.call, talked=False)
+        self._on_line.clear()
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
@@ -263,10 +284,11 @@ class Follower:
             for forward in forwards:
                 answer = await self._go_to(forward)
                 if answer is None:
-                    return
+                    break
                 ended = answer
-            if not self._is_over and not self._alive:
-                self._give_up(ended)
+            else:
+                if not self._is_over and not self._alive:
+                    self._give_up(ended)
         except StoreUnavailable:
             self.forwarding.end(BUSY.status, BUSY)
         except Exception:  # a bug of our own must not let the caller wait
@@ -275,6 +297,7 @@ class Follower:
             self.forwarding.end(500)
         finally:
             self._moves = False
+        self._settle()
 
     def _give_up(self, answer: Answer) -> None:
         """End a call that can be forwarded no further: with the best of what phones have said, if any has."""
@@ -286,7 +309,7 @@ class Follower:
     async def _go_to(self, forward: Forward) -> Answer | None:
         """Ring where a forwarding leads, and return None; or return why the call cannot go there."""
         followers, journey = self.followers, self.journey
-        destination, targets = await followers.destinations.dialled(self.caller, forward.to)
+        destination, targets = await followers.destinations.dialled(self.caller, forward.to, journey.here)
         if not journey.may_go_to(destination):
             return LOOP
         arrival: Arrival | Answer = STRANGER if forward.reason is DiversionReason.DEFLECTION else NOWHERE
@@ -300,9 +323,12 @@ class Follower:
             return None
         is_secure = self.rewriter.is_secure
         if isinstance(arrival.destination, Group | Queue):
+            if requires(self.incoming.request, "100rel"):
+                return NO_RELIABLE_RESPONSES
             await followers.hunts.go_on(
                 self.forwarding, self.incoming, self.rewriter, self.caller, arrival.destination
             )
+            self.over(None)
             return None
         rows = allowed(arrival.targets, followers.node, is_secure=is_secure)
         if not rows:

@@ -269,7 +269,9 @@ class Forwarding:
 
     def receive_response(self, key: Key, response: Response) -> None:
         """See network.ClientTransactionUser."""
-        number = self._numbers[key]
+        number = self._numbers.get(key)
+        if number is None:  # it has failed, and was forgotten
+            return
         if self._backlog is not None or self._takes_time(number, response):
             if response.status < 200:
                 self._perform(self.fork.provisional(number))  # no delay: this shows that the branch responds
@@ -279,7 +281,9 @@ class Forwarding:
 
     def request_failed(self, key: Key, *, timed_out: bool) -> None:
         """See network.ClientTransactionUser."""
-        number = self._numbers[key]
+        number = self._numbers.get(key)
+        if number is None:
+            return
         if timed_out:
             self._finish(number, 408)
         elif not self._branches[number].final:
@@ -357,6 +361,15 @@ class Forwarding:
         if self.plans is not None and self.fork.is_open:
             self.rewriter.unwanted(number)
             self.plans.failed(number, status)
+            if self.hides_ringing:
+                self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Drop the messages of a failed branch: a call that rings again and again has many of them."""
+        branch = self._branches[number]
+        if branch.key is not None:
+            self._numbers.pop(branch.key, None)
+        branch.sent = branch.final = branch.way = None
 
     def _goes_on(self, number: int, response: Response) -> bool:
         """Try a branch again after a refusal; return False if that is not possible.
@@ -636,4 +649,4 @@ class Forwarding:
 
     def _rung_out(self) -> None:
         self._timer = None
-        self._perform(self.fork.give_up(408))
+        self._give_up(408)

@@ -131,8 +131,8 @@ class Hunts:
                 return
             position = len(waiters)
         hunt = self._hunt(course, incoming, rewriter, caller, called, is_secure=is_secure)
-        hunt.forwarding = self.forwarder.open(incoming, rewriter, caller.id, hunt)
         hunt.note("queue-joined", position=position)
+        hunt.forwarding = self.forwarder.open(incoming, rewriter, caller.id, hunt)
         self._begin(hunt)
 
     async def go_on(
@@ -147,6 +147,12 @@ class Hunts:
         course = course_of(called, caller.person, self.patience.group_seconds)
         if course.place:
             await self.waiting.enter(course.place, rewriter.call, "0")
+            waiters = await self.staff.waiters(course.place, rewriter.call)
+            if len(waiters) > self.patience.callers(course.place):
+                self._metrics.hunt_limits("callers")
+                self.waiting.leave(course.place, rewriter.call)
+                forwarding.end(FULL.status, FULL)
+                return
         hunt = self._hunt(course, incoming, rewriter, caller, called, is_secure=rewriter.is_secure)
         hunt.forwarding = forwarding
         hunt.note("queue-joined")
@@ -248,7 +254,8 @@ class Hunt:
     """Person -> its branches that still ring."""
     _declined: set[str] = field(default_factory=set)
     """The people one of whose phones has refused the call."""
-    _claimed: set[str] = field(default_factory=set)
+    _claimed: dict[str, bool] = field(default_factory=dict)
+    """Person -> whether by a claim; else it only takes part."""
     _open: dict[str, int] = field(default_factory=dict)
     """Person -> the number of its phones at which our INVITE is still open."""
     _leaving: set[str] = field(default_factory=set)
@@ -297,14 +304,14 @@ class Hunt:
         """See rewriter.Plans."""
         winner = self._person_of.get(number, "") if number is not None else ""
         self._ringing.clear()
-        self._claimed.discard(winner)  # the table of calls has noted the answer
+        self._claimed.pop(winner, None)  # the table of calls has noted the answer
         for person in list(self._claimed):
             self._release(person)
         if not self.is_over and self.plan.course.place:
             self.hunts.waiting.leave(self.plan.course.place, self.plan.call)
-            if winner:
+            if number is not None:
                 self.note("queue-answered", winner)
-            self.note("queue-left", winner, "answered" if winner else self.leaves)
+            self.note("queue-left", winner, "answered" if number is not None else self.leaves)
         self.is_over = True
         self.wake()
 
@@ -330,6 +337,8 @@ class Hunt:
 
     async def rest(self) -> None:
         """Wait until something may have changed."""
+        if self.is_over:
+            return
         now = self.hunts.mono()
         ends = min(now + LOOK_SECONDS, self.plan.next_at(now))
         if self._free_at:
@@ -451,7 +460,7 @@ class Hunt:
                 self.hunts.staff.forget(one.person)
                 self._lost_claim = True
                 continue
-            self._claimed.add(one.person)
+            self._claimed[one.person] = window.is_exclusive
             if self._is_at_end():  # the caller gave up while the claim was on its way
                 self._release(one.person)
                 continue
@@ -489,7 +498,7 @@ class Hunt:
         self._open[one.person] = self._open.get(one.person, 0) + len(numbers)
         for number in numbers:
             self._person_of[number] = one.person
-            self.rewriter.rings_at(number, one, form, self.plan.opened)
+            self.rewriter.rings_at(number, one, form)
         return numbers
 
     def _withdraw(self, person: str) -> None:
@@ -514,8 +523,7 @@ class Hunt:
         if person in self._open:
             self._leaving.add(person)
             return
-        self._claimed.discard(person)
-        if self.plan.window.is_exclusive:
+        if self._claimed.pop(person):
             self.hunts.people.release(person, self.plan.call)
         else:
             self.hunts.people.ended(person, self.plan.call, talked=False)

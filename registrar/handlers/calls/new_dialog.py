@@ -55,7 +55,7 @@ class NewDialogRequest:
     Implements rewriter.MessageRewriter, and rewriter.RingingCall until the final answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0915  # it only keeps what the messages are made of
         self,
         reach: Reach,
         senders: Senders,
@@ -117,6 +117,10 @@ class NewDialogRequest:
         self._id = calls.new_id() if incoming.method.is_invite else ""
         self._sessions = Sessions(bridge, self._id, self._asked, incoming.flow, caller, secret_of(caller))
         self._ways: dict[int, Way] = {}
+        self._shifts: dict[int, int] = {}
+        """Branch -> by how much its CSeq is higher, because its device has rung for this call before."""
+        self._rung: dict[tuple[str, str], list[int]] = {}
+        """Device -> the branches that have rung there."""
         self._routes: dict[int, tuple[tuple[Target, str, bool], str]] = {}
         self._redirected: dict[int, tuple[tuple[str, str], ...]] = {}
         self._is_secure = self._asked.uri.scheme == SIPS
@@ -194,25 +198,22 @@ class NewDialogRequest:
         self._via = via
         self._callee_person = str(Identity(via.number, via.name, self._caller.domain))
 
-    def rings_at(
-        self, number: int, person: Devices, form: str = "", shift: int = 0, extra: session.Extra = ()
-    ) -> None:
+    def rings_at(self, number: int, person: Devices, form: str = "", extra: session.Extra = ()) -> None:
         """Note the person at whom a branch rings, and what differs in its request.
 
-        `form` is the format of the caller's name (rules.caller_name), `shift` is that of the CSeq
-        (rules.forward.shifted), and `extra` are headers.
+        `form` is the format of the caller's name (rules.caller_name), and `extra` are headers.
         """
         for phone in person.phones:
             self._people[phone.id] = person
             self._phones[phone.id] = phone
-        if form or shift or extra:
+        if form or extra:
             shown = self._named(form) if form else self._shown
-            self._particular[number] = _Particular(shown, shift, extra)
+            self._particular[number] = _Particular(shown, extra)
 
     def _named(self, form: str) -> str:
         """Return the caller with the name that a `callerNameFormat` makes; the URI stays as it is."""
         number = ANONYMOUS if self._is_private else identity_of(self._caller).number
-        name = caller_name(form, display_name=self._callee.name, number=number)
+        name = caller_name(form, display_name=(self._via or self._callee).name, number=number)
         address = self._shown[self._shown.index("<") :]
         return f"{quote(name)} {address}" if name else address
 
@@ -222,6 +223,7 @@ class NewDialogRequest:
         """See rewriter.MessageRewriter."""
         reach, asked = self._reach, self._asked
         phone, particular = self._phones.get(way.target.phone), self._particular.get(number)
+        shift = self._shifts[number] = self._rung_before(number, way.target)
         body, typed = await self._request_body(number, way, phone or self._caller)
         self._ways[number] = way
         route = ""
@@ -244,7 +246,8 @@ class NewDialogRequest:
             extra += _without_100rel(asked)
         if particular is not None:
             extra = tuple(row for row in extra if row[0] not in dict(particular.extra))
-            extra += particular.extra + forward.shifted(asked, particular.shift)
+            extra += particular.extra
+        extra += forward.shifted(asked, shift)
         uri, caller = way.target.contact, self._caller.id
         return reach.show(asked, uri, way, presented, body, extra, caller=caller, mark=self._mark)
 
@@ -334,7 +337,8 @@ class NewDialogRequest:
         _, seconds = session.granted(asked, response)
         both = self._sessions.legs(number)
         media = str(both) if both is not None else ""
-        self._calls.note_answer(self._id, callee, handle, media, self._sessions.relay(number), seconds)
+        relay, shift = self._sessions.relay(number), self._shift(number)
+        self._calls.note_answer(self._id, callee, handle, media, relay, seconds, shift)
         self._sessions.taken(number, self._ways[number].target)
         for other in self._sessions.branches:
             if other != number:
@@ -378,8 +382,15 @@ class NewDialogRequest:
 
     def _shift(self, number: int) -> str:
         """Return the shift of the CSeq of a branch, as a token has it."""
-        particular = self._particular.get(number)
-        return str(particular.shift) if particular is not None and particular.shift else ""
+        return str(self._shifts.get(number) or "")
+
+    def _rung_before(self, number: int, target: Target) -> int:
+        """Return how many other branches have rung at this device before."""
+        device = target.phone, target.instance or target.registered or target.contact
+        numbers = self._rung.setdefault(device, [])
+        if number not in numbers:
+            numbers.append(number)
+        return numbers.index(number)
 
     def _callers_route(self, number: int, target: Target, response: Response) -> str:
         """Return the route token for the caller, the same in all responses of a branch.
@@ -420,8 +431,6 @@ class _Particular:
 
     shown: str
     """The caller as the callee sees it."""
-    shift: int
-    """By how much the CSeq is higher, because the phone has rung for this call before."""
     extra: session.Extra
 
 

@@ -140,12 +140,11 @@ class Pickup:
         """Return the calls that ring at these people, the oldest first."""
         asked = sorted(people)
         states = await self._people.states(asked)
-        at = {
-            call: person
-            for person, state in zip(asked, states, strict=True)
-            for call in (*state.calls, state.claimed_by)
-            if call
-        }
+        at: dict[str, set[str]] = {}
+        for person, state in zip(asked, states, strict=True):
+            for call in (*state.calls, state.claimed_by):
+                if call:
+                    at.setdefault(call, set()).add(person)
         found = await self._store.load(list(at)) if at else []
         ringing = [
             call
@@ -153,7 +152,8 @@ class Pickup:
             if call is not None
             and call.state is CallState.RINGING
             and call.customer == caller.customer
-            and call.caller.person not in (at[call.id], caller.person)
+            and call.caller.person != caller.person
+            and at[call.id] - {call.caller.person}
         ]
         return sorted(ringing, key=lambda call: call.started_at)
 

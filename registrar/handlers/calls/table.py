@@ -101,6 +101,8 @@ class _Entry:
     """The highest CSeq numbers that caller and callee have sent since."""
     media: str = ""
     """The media of both sides, as the caller sees them: see rules.legs."""
+    shift: str = ""
+    """The shift of the CSeq at the callee."""
 
 
 class CallTable:
@@ -164,15 +166,25 @@ class CallTable:
                 self._people.take_part(person, call.id)
 
     def note_answer(
-        self, id: str, callee: Party, handle: DialogHandle, media: str, relay: str, seconds: int
+        self,
+        id: str,
+        callee: Party,
+        handle: DialogHandle,
+        media: str,
+        relay: str,
+        seconds: int,
+        shift: str = "",
     ) -> None:
-        """Note that the call was answered; its session expires after `seconds`, or never if that is 0."""
+        """Note that the call was answered; its session expires after `seconds`, or never if that is 0.
+
+        `shift` is that of the CSeq of the phone that has answered (rules.tokens.RouteToken).
+        """
         entry = self._entries.get(id)
         if entry is None:
             return
         now = self.clock()
         self._note_person(id, entry.call.callee.person, callee.person)
-        entry.ringing, entry.callee, entry.media = None, handle, media
+        entry.ringing, entry.callee, entry.media, entry.shift = None, handle, media, shift
         entry.put_at = now
         entry.call = replace(
             entry.call,
@@ -203,9 +215,10 @@ class CallTable:
         if entry is None or entry.callee is None or not route.is_caller:
             return route
         callee, relay = entry.call.callee, entry.call.relay
-        if callee.tag != tag or (route.receiver == callee.phone and route.relay == relay):
+        is_it = (route.receiver, route.relay, route.shift) == (callee.phone, relay, entry.shift)
+        if callee.tag != tag or is_it:
             return route
-        return replace(route, receiver=callee.phone, media=entry.media, relay=relay)
+        return replace(route, receiver=callee.phone, media=entry.media, relay=relay, shift=entry.shift)
 
     def refused(self, id: str, status: int) -> None:
         """Note that the call was not answered; status 0: the caller has gone."""

@@ -1,5 +1,6 @@
 """The calls of the customers that are watched, as the stream of all events tells them."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -27,6 +28,8 @@ class Board:
         self._calls: dict[str, Call] = {}
         self._marked: dict[Mark, set[str]] = {}
         self._customers: set[str] = set()
+        self._first: dict[str, asyncio.Task[None]] = {}
+        """The first reads under way."""
         self._reads = 0
         """Reads of all calls of a customer that are under way."""
         self._newer: set[str] = set()
@@ -37,13 +40,21 @@ class Board:
 
     async def watch(self, customer: str) -> None:
         """Read the calls of a customer, unless they are known. Raises StoreUnavailable."""
-        if customer not in self._customers:
+        first = self._first.get(customer)
+        if first is None and customer not in self._customers:
             self._customers.add(customer)  # what happens while the calls are read is noted, too
-            try:
-                await self._read(customer)
-            except BaseException:
-                self.forget(customer)
-                raise
+            first = self._first[customer] = asyncio.create_task(self._begin(customer))
+        if first is not None:
+            await asyncio.shield(first)
+
+    async def _begin(self, customer: str) -> None:
+        try:
+            await self._read(customer)
+        except BaseException:
+            self.forget(customer)
+            raise
+        finally:
+            del self._first[customer]
 
     def forget(self, customer: str) -> None:
         """Forget the calls of a customer."""
