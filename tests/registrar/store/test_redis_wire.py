@@ -1,6 +1,7 @@
 """registrar/store/redis_wire.py: only so many commands wait, also of those whose answer is dropped."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,13 +40,14 @@ class Yes:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         commands = hiredis.Reader()
-        while data := await reader.read(65_536):
-            commands.feed(data)
-            while (command := commands.gets()) is not False:
-                self.commands.append(command)
-                writer.write(b"+OK\r\n")
-        writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):  # the wire may close while it is answered
+            while data := await reader.read(65_536):
+                commands.feed(data)
+                while (command := commands.gets()) is not False:
+                    self.commands.append(command)
+                    writer.write(b"+OK\r\n")
+            writer.close()
+            await writer.wait_closed()
         self.left.set()
 
 
