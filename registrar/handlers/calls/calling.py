@@ -165,6 +165,8 @@ class Calling:
         """Serve an INVITE whose Replaces names a call that rings, and return whether it did."""
         if not incoming.method.is_invite or incoming.request.headers.get("replaces") is None:
             return False
+        if self.is_emergency(incoming):  # it may come from a phone that may do nothing else
+            return False
         return await self._pickup.replaces(incoming, caller, here)
 
     async def _arrive(

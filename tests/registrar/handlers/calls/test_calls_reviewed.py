@@ -60,6 +60,23 @@ async def test_an_emergency_number_with_a_device_is_no_way_in(
     assert (incoming.statuses, world.wire.take()) == ([status], [])
 
 
+async def test_an_emergency_call_picks_up_nothing() -> None:
+    """A phone that is blocked may call an emergency service, and do nothing else on the way."""
+    staff = [replace(one, person=f"p{one.extension}") for one in (ANN, BOB, CAT)]
+    world = World(people=People(*staff))
+    ann, bob, cat = [await Handset(world, one, port=5_060 + at).register() for at, one in enumerate(staff)]
+    world.people.pickups["p202"] = frozenset({"p201"})
+    await ann.call("201")
+    (sent,) = world.wire.take()
+    await bob.reply(sent, 180)
+    (call,) = world.store.there
+    blocked = replace(staff[2], active=False)
+    world.people.rows[CAT.id] = world.people.known[CAT.id] = blocked
+    replaces = f"Replaces: {opaque_id(KEY, call, 'p201')}"
+    assert (await cat.call("201", call_id="call-2", more=(replaces,))).statuses == [403]
+    assert (await cat.call("112", call_id="call-3", more=(replaces,))).statuses == [503]
+
+
 # Calls that never ended
 
 
