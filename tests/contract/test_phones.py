@@ -362,7 +362,7 @@ class Rows:
         return True
 
     async def pickable(self, person: str) -> frozenset[str]:
-        raise NotImplementedError
+        raise NotImplementedError  # the tests of caches ask for no pickups
 
     async def callee(self, customer: str, user: str) -> Called | None:
         self.dialled.append((customer, user))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_message import Message
+from tests.peers.calling_session import Incoming, Outgoing
 from tests.wire.callers import Callers, eventually, talk
 from tests.wire.office import Office, Person
 from tests.wire.site import Site
@@ -195,7 +196,8 @@ async def test_a_queue_is_left_and_joined(office: Office) -> None:
 # Pickup
 
 
-async def ringing_at(office: Office, caller: Person, called: Person) -> tuple:  # type: ignore[type-arg]
+async def ringing_at(caller: Person, called: Person) -> tuple[Outgoing, Incoming]:
+    """The two sides of a call that rings."""
     outgoing = await caller.phone.call(called.extension.number)
     incoming = await called.phone.incoming()
     incoming.ring()
@@ -207,7 +209,7 @@ async def ringing_at(office: Office, caller: Person, called: Person) -> tuple:  
 async def test_a_call_is_picked_up(office: Office, code: str) -> None:
     ann, bob, cat = await office.people(3)
     group = office.group([bob, cat], pickup=True)
-    outgoing, incoming = await ringing_at(office, ann, bob)
+    outgoing, incoming = await ringing_at(ann, bob)
     word = code.format(number=bob.extension.number, group=group.number)
     assert await dial(cat.phone, word) == done("Picked Up")
     taken = await cat.phone.incoming()
@@ -242,7 +244,7 @@ async def test_a_call_of_a_group_is_picked_up(office: Office) -> None:
 async def test_who_may_not_pick_up(office: Office) -> None:
     ann, bob, cat = await office.people(3)
     group = office.group([bob, cat])
-    outgoing, incoming = await ringing_at(office, ann, bob)
+    outgoing, incoming = await ringing_at(ann, bob)
     assert (await dial(cat.phone, f"**{bob.extension.number}"))[0] == 403
     assert (await dial(cat.phone, f"*8{group.number}"))[0] == 403
     office.change(group, controllers=[cat.id])
