@@ -15,6 +15,8 @@ SILENCE_SECONDS: Final = 0.5
 HANG_UP_SECONDS: Final = limit(2.0)
 WAIT_SECONDS: Final = 8.0
 """So long the server waits for the rest of a message."""
+OPEN_SECONDS: Final = 5.0
+"""So long connections stay open for what may come: after 20 s the server closes one without a digest."""
 LATE_SECONDS: Final = limit(2.0)
 TOO_BIG: Final = 1009
 """The close code of RFC 6455 section 7.4.1."""
@@ -89,7 +91,11 @@ def conduct(site: Site, transport: str, cases: Iterable[Case]) -> dict[str, Tria
     trials: dict[str, Trial] = {}
     waiting: list[tuple[Trial, AnyLine[Any], float]] = []
     quiet: list[tuple[Trial, AnyLine[Any]]] = []
+    since = time.monotonic()
     for case in cases:
+        if time.monotonic() - since > OPEN_SECONDS:
+            _listen(quiet)
+            quiet, since = [], time.monotonic()
         trial = trials[case.name] = Trial(case, fate(case, transport))
         opened = line(site, transport)
         try:
