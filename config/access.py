@@ -73,6 +73,7 @@ DOMAIN: Final = DOMAINS + "/{domain}"
 
 _PAGES: Final = (
     *("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"),
+    *("/", "/base.css", "/board/style.css", "/board/page.js", "/board/licences.txt"),
     *("/phone", "/phone/", "/phone/style.css", "/phone/page.js", "/phone/licences.txt"),
 )
 RULES: Final[Rules] = {
@@ -81,10 +82,13 @@ RULES: Final[Rules] = {
     ("GET", "/auth/validateToken"): Rule(AccessLevel.NO_LOGIN, Scope.TOKEN, query_token=True),
     # Phones
     **_resource("/pbx/sipphone", _READ, _WRITE),
+    ("GET", "/pbx/sipphone/own"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
     ("POST", "/pbx/sipphone/webrtc"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
     ("POST", "/pbx/sipphone/status"): _ASK,
     ("GET", "/pbx/sipphone/{id}/status"): _READ,
     ("GET", "/pbx/sipphone/{id}/events"): _READ,
+    ("GET", "/pbx/sipphone/{id}/bindings"): _READ,
+    ("GET", "/pbx/sipphone/{id}/account"): _ASK,
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
     ("GET", "/pbx/sipphonemodels"): _READ,

@@ -28,6 +28,7 @@ from registrar.store.vault import Vault
 from . import clock
 from .access import allowed_methods
 from .answering import Gzip, Heads
+from .board import board_routes
 from .changes import Changes
 from .deps import Parts
 from .documentation import describe
@@ -36,7 +37,8 @@ from .health import Readiness, health_routes
 from .live import Live, LiveCalls
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
-from .pbx import auth, call, dial_plan, people, products, sipphone
+from .page import base_routes
+from .pbx import account, auth, call, dial_plan, people, products, sipphone
 from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
@@ -90,13 +92,14 @@ def create_app(
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
     for router in (
-        *(sipphone.status_routes, sipphone.routes, products.model_routes, call.routes),
+        *(sipphone.status_routes, account.routes, sipphone.routes, products.model_routes, call.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
         *(groups.group_users, groups.queues, groups.queue_members),
         *(domains.trusted_networks, users.devices),
-        *(health_routes(readiness, exposition), phone_routes(settings, app.version)),
+        *(health_routes(readiness, exposition), base_routes()),
+        *(board_routes(app.version), phone_routes(settings, app.version)),
     ):
         app.include_router(router)
     describe(app)

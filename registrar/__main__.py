@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 geoip = typer.Typer(no_args_is_help=True, help="The country file, which ROAMING phones need.")
 app.add_typer(geoip, name="geoip")
+login = typer.Typer(no_args_is_help=True, help="Logins of people, for the board and the API.")
+app.add_typer(login, name="login")
 
 
 def install() -> "Installation":
@@ -117,6 +119,31 @@ def token(
     installation = look_up()
     chosen = AccessLevel[level.upper()]
     print(issue_token(installation.jwt_secret, chosen, customer, employee, minutes))
+
+
+@login.command(name="create")
+def login_create(
+    email: Annotated[str, typer.Argument(help="The e-mail address to log in with.")],
+    level: Annotated[
+        str, typer.Option(help="PERSONAL, VIEWER, MANAGER, OWNER, RESELLER, RESELLER_ADMIN or ADMIN.")
+    ] = "ADMIN",
+    customer: Annotated[
+        str | None,
+        typer.Option(help="Id, SIP domain or name of the customer; not needed from RESELLER_ADMIN on."),
+    ] = None,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make a password and print it, instead of asking for one.")
+    ] = False,
+) -> None:
+    """Make a login. The password is asked for, or read from standard input."""
+    installation = look_up()
+    _log("error")
+    from config.operations.first_login import NewLogin
+    from registrar.commands import login as logins
+
+    chosen = logins.read_level(level)
+    new = NewLogin(email, chosen, logins.read_password(generate=generate), customer)
+    _run(logins.create(installation, new, show=generate))
 
 
 @app.command(name="migrate")

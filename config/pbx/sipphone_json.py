@@ -123,14 +123,17 @@ def phones_json(
 # Values that are more than a column
 
 
-def _password(shown: Written) -> str | None:
+def opened(vault: Vault, stored: str, oid: str) -> str | None:
     """Return the password, or None if it cannot be decrypted: one broken row must not fail the whole list."""
-    phone = shown.phone
     try:
-        return shown.vault.open(str(phone.values[_PASSWORD]), phone.oid)
+        return vault.open(stored, oid)
     except StoreUnavailable:
-        log.error("the stored password of phone %s cannot be opened", phone.oid)
+        log.error("the stored password of phone %s cannot be opened", oid)
         return None
+
+
+def _password(shown: Written) -> str | None:
+    return opened(shown.vault, str(shown.phone.values[_PASSWORD]), shown.phone.oid)
 
 
 def _tone(shown: Written) -> object:

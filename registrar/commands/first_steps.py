@@ -4,7 +4,9 @@ import json
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from config import board
 from config import phone as phone_page
+from config.page import NOT_BUILT
 from registrar.settings import Settings
 from registrar.transport import local
 
@@ -15,6 +17,7 @@ LOCK: Final = (
     "from; from another one it then gets 403, until you open it: README.md, section Register a phone.",
 )
 STEPS: Final = (
+    ("registrar login create EMAIL", "a login for the board"),
     ("registrar token --level ADMIN", "a token for the API"),
     ("POST /customer", "a customer with a SIP domain"),
     ("POST /pbx/extension", "a number of the customer"),
@@ -42,15 +45,23 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
 
 
 def print_api(settings: Settings) -> None:
-    """Print the URLs of the API and its documentation."""
+    """Print the URLs of the board, the API and its documentation."""
     api = api_url(settings)
+    print(f"board        {board_line(settings)}")
     print(f"API          {api}   documentation: {api}/docs")
 
 
+def board_line(settings: Settings) -> str:
+    """Return the URL of the board, or how to build it."""
+    return f"{api_url(settings)}/" if board.PAGE.is_built else NOT_BUILT
+
+
 def print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
-    """Print the demo tenant: the API, a token, and an account for each example."""
+    """Print the demo tenant: the board and its login, the API, a token, and an account for each example."""
     settings = installation.settings
     print_api(settings)
+    print(f"login        {tenant['login']['username']}")
+    print(f"  password   {tenant['login']['password'] or 'the one that was set later'}")
     print(f"ADMIN token  {tenant['token']}")
     print(f"SIP server   {sip_servers(settings)}; domain {tenant['domain']}")
     print("\n".join(("", *LOCK)))
@@ -78,7 +89,7 @@ def _print_browser(settings: Settings, phone: dict[str, Any]) -> None:
     if "iceServers" in phone:
         account["ice"] = json.dumps(phone["iceServers"], separators=(",", ":"))
     link = f"{api_url(settings)}/phone#{urlencode(account, safe=':/')}"
-    print(f"  page       {link if phone_page.is_built() else phone_page.NOT_BUILT}", flush=True)
+    print(f"  page       {link if phone_page.PAGE.is_built else NOT_BUILT}", flush=True)
 
 
 def sip_servers(settings: Settings) -> str:

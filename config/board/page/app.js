@@ -1,0 +1,78 @@
+// The frame of the board: log in, the pages, and whether what they show is live.
+
+import { Api } from './api.js';
+import { Calls } from './calls.js';
+import { Connection } from './connection.js';
+import { Feed } from './feed.js';
+import { History } from './history.js';
+import { html, useEffect, useMemo, useRef, useState } from './html.js';
+import { Login } from './login.js';
+import { OwnPhones } from './own.js';
+import { Phone } from './phone.js';
+import { Phones } from './phones.js';
+import { addressOf, PHONES, usePlace } from './route.js';
+import { Security } from './security.js';
+import { forget, keep, kept, may } from './session.js';
+
+const PAGES = {
+  [PHONES]: ['Phones', Phones, 'GET /pbx/sipphone'],
+  calls: ['Calls', Calls, 'GET /pbx/call'],
+  history: ['History', History, 'GET /pbx/call/history'],
+  security: ['Security', Security, 'GET /pbx/sipphone/refusals'],
+};
+const ENDED = 'Your login has ended. Log in again; the board goes on where it was.';
+
+export function App() {
+  const [session, setSession] = useState(kept);
+  const [before, setBefore] = useState({ said: '', email: '' });
+  const entered = (entering) => {
+    keep(entering);
+    setSession(entering);
+  };
+  const left = (said) => {
+    forget();
+    setBefore({ said, email: session.email });
+    setSession(null);
+  };
+  if (!session) return html`<${Login} ...${before} entered=${entered} />`;
+  return html`<${Board} key=${session.token} session=${session} left=${left} />`;
+}
+
+function Board({ session, left }) {
+  const board = useMemo(() => {
+    const api = new Api(session.token, () => left(ENDED));
+    return { session, api, feed: new Feed(api, {}), may: (route) => may(session, route) };
+  }, []);
+  useEffect(() => {
+    board.feed.start();
+    return () => board.feed.stop();
+  }, []);
+  const place = usePlace();
+  const pages = Object.entries(PAGES).filter(([, [, , route]]) => board.may(route));
+  return html`
+    <header class="top">
+      <p class="brand">registrar</p>
+      <nav aria-label="Pages"><ul>${pages.map(([name, [label]]) => html`<li><a href=${addressOf(name)}
+        aria-current=${place.page === name ? 'page' : undefined}>${label}</a></li>`)}</ul></nav>
+      <p class="who">${session.name} <button type="button" onClick=${() => left('')}>Log out</button></p>
+    </header>
+    <${Connection} feed=${board.feed} />
+    <${Main} board=${board} place=${place} pages=${Object.fromEntries(pages)} />`;
+}
+
+function Main({ board, place, pages }) {
+  const main = useRef(null);
+  const isFirst = useRef(true);
+  useEffect(() => {
+    if (!isFirst.current) main.current.focus();
+    isFirst.current = false;
+  }, [place.page, place.id]);
+  return html`<main ref=${main} tabindex="-1">${viewOf(board, place, pages)}</main>`;
+}
+
+function viewOf(board, place, pages) {
+  if (!pages[PHONES]) return html`<${OwnPhones} board=${board} />`;
+  if (place.page === PHONES && place.id) return html`<${Phone} key=${place.id} board=${board} id=${place.id} />`;
+  const [, View] = pages[place.page] ?? pages[PHONES];
+  return html`<${View} board=${board} query=${place.query} />`;
+}

@@ -1,0 +1,3 @@
+// placeholder until the history is there
+import { html } from './html.js';
+export const History = () => html`<h1>Call history</h1>`;
