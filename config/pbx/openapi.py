@@ -105,38 +105,45 @@ FULL: Final = answer(
         *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
     ),
 )
+_EXTENSION: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "number": sure("string", example="200"),
+    "direct": of("string", example="+4570305050"),
+}
+_ROW: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "macAddress": of("string", example="4EE8A34B56F3"),
+    "handsetIndex": of("integer"),
+    "handsetAddress": of("string"),
+    "sipPhoneModel._id": an_id(),
+    "sipPhoneModel.brand": sure("string", example="YEALINK"),
+    "sipPhoneModel.brandName": sure("string", example="Yealink"),
+    "sipPhoneModel.model": sure("string", example="T46U"),
+    "sipPhoneModel.picture": of("string"),
+    "extension": or_null(answer("Extension of a phone", _EXTENSION)),
+    "employee": or_null(
+        answer("Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")})
+    ),
+    "ip.mode": sure("string", enum=["OPEN", "LOCKED", "ROAMING"]),
+    "ip.countries": sure("string", example=""),
+    "ip.address": of("string"),
+    "ip.policy": sure("string", enum=["PHONE", "DOMAIN"]),
+    "notes": of("string"),
+}
 _LISTED: Final = answer(
     "Listed SIP phone",
+    {**_ROW, "online": of("boolean", "null: unknown, the live store is away", example=True)},
+)
+_STATED: Final = answer(
+    "Listed SIP phone with its status",
     {
-        "_id": an_id(),
-        "macAddress": of("string", example="4EE8A34B56F3"),
-        "handsetIndex": of("integer"),
-        "handsetAddress": of("string"),
-        "sipPhoneModel._id": an_id(),
-        "sipPhoneModel.brand": sure("string", example="YEALINK"),
-        "sipPhoneModel.brandName": sure("string", example="Yealink"),
-        "sipPhoneModel.model": sure("string", example="T46U"),
-        "sipPhoneModel.picture": of("string"),
-        "extension": or_null(
-            answer(
-                "Extension of a phone",
-                {
-                    "_id": an_id(),
-                    "number": sure("string", example="200"),
-                    "direct": of("string", example="+4570305050"),
-                },
-            )
-        ),
-        "employee": or_null(
-            answer("Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")})
-        ),
-        "ip.mode": sure("string", enum=["OPEN", "LOCKED", "ROAMING"]),
-        "ip.countries": sure("string", example=""),
-        "ip.address": of("string"),
-        "ip.policy": sure("string", enum=["PHONE", "DOMAIN"]),
-        "notes": of("string"),
-        "online": of("boolean", "null: unknown, the live store is away", example=True),
+        **_ROW,
+        "extension": or_null(answer("Named extension of a phone", {**_EXTENSION, "name": sure("string")})),
+        "customer": answer("Customer of a phone", {"_id": an_id(), "name": sure("string", example="Acme")}),
+        **{f"status.{name}": schema for name, schema in _CONFIG.items()},
+        **{f"status.{line.path}": line.schema for line in STATUS_LINES},
     },
+    optional=[f"status.{line.path}" for line in STATUS_LINES if line.optional],
 )
 _X_STATUS: Final[Schema] = {
     "X-Status": {
@@ -204,7 +211,7 @@ WEBRTC: Final = operation(
     ),
 )
 LIST: Final = operation(
-    page("SIP phones", "sipPhones", {"anyOf": [_LISTED, FULL]}),
+    page("SIP phones", "sipPhones", {"anyOf": [_LISTED, _STATED, FULL]}),
     READ,
     headers=_X_STATUS,
     parameters=[
@@ -216,6 +223,7 @@ LIST: Final = operation(
             "employee name",
         ),
         query("full", "boolean", "All settings of each phone", default=False),
+        query("status", "boolean", "The usual rows with the live status and the customer", default=False),
         query("available", "boolean", "Only phones without an extension", default=False),
         query("customer", "string", "Id of the customer; by default one's own"),
     ],

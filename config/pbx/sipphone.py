@@ -34,7 +34,7 @@ from . import openapi
 from .paging import DEFAULT_LIMIT, clamped, flag, read_page
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
-from .sipphone_json import STATUS_ROUTE, phones_json, status_json
+from .sipphone_json import STATUS_ROUTE, phones_json, stated_json, status_json
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
@@ -53,11 +53,15 @@ status_routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
 
 @routes.get("", summary="List phones", openapi_extra=openapi.LIST)
 async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """List the phones of a customer, oldest first; `full=true` shows all settings of each."""
+    """List the phones of a customer, oldest first; `full=true` shows all settings of each.
+
+    `status=true` shows the live status and the customer of each beside the usual row.
+    """
     params = request.query_params
     page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     available, full = flag(params, "available"), flag(params, "full")
-    query = Query(page.offset, page.limit, page.text, available=available, full=full)
+    stated = flag(params, "status") and not full
+    query = Query(page.offset, page.limit, page.text, available=available, full=full, stated=stated)
     wanted = params.get("customer")
     async with reading(parts.read_engine) as session:
         if wanted or caller.customer:
@@ -68,7 +72,10 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     rows: list[Json] = []
     for start in range(0, len(phones), BREATH_ROWS):
         part = slice(start, start + BREATH_ROWS)
-        rows += phones_json(phones[part], statuses[part], caller.level, parts, full=full)
+        if stated:
+            rows += stated_json(phones[part], statuses[part], parts)
+        else:
+            rows += phones_json(phones[part], statuses[part], caller.level, parts, full=full)
         await asyncio.sleep(0)
     body: Json = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
     return _answer(body, statuses)

@@ -19,7 +19,7 @@ from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
 from ..deps import Parts
 from ..operations.phones.draft import FIELDS
-from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
+from ..operations.phones.find import LISTED, PANEL, SOFTKEY, STATED, WHOLE, Columns, Found, Values
 from .schema import MOMENT, moment, of
 from .shown import Json, Shown, nested, shown
 
@@ -116,8 +116,17 @@ def phones_json(
     Properties that need a higher level than `level` are left out.
     """
     plan = _full_plan(level >= PURCHASE_LEVEL, level >= parts.settings.secrets_level) if full else _LISTED
+    return _rows(plan, phones, statuses, parts.vault)
+
+
+def stated_json(phones: Sequence[Found], statuses: Sequence[LiveStatus], parts: Parts) -> list[Json]:
+    """Return the rows of the normal list, each with the whole status and the name of the customer."""
+    return _rows(_STATED, phones, statuses, parts.vault)
+
+
+def _rows(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
     pairs = zip(phones, statuses, strict=True)
-    return [plan.write(Written(phone, live, parts.vault)) for phone, live in pairs]
+    return [plan.write(Written(phone, live, vault)) for phone, live in pairs]
 
 
 # Values that are more than a column
@@ -189,14 +198,15 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
     return Plan(nested(leaves | {"status": _status}))
 
 
-def _listed_plan() -> Plan:
-    places = {path: place for place, path in enumerate(LISTED)}
+def _listed_plan(columns: Columns, live: Mapping[str, Make]) -> Plan:
+    places = {path: place for place, path in enumerate(columns)}
     parts = nested({path: place for path, place in places.items() if path != "id"})
     for group in ("extension", "employee"):
         inside = parts.pop(group)
         if isinstance(inside, Mapping):
             parts[group] = _when(places[f"{group}._id"], Plan(inside))
-    return Plan(parts | {"online": lambda shown: shown.live.online})
+    return Plan({**parts, **live})
 
 
-_LISTED: Final = _listed_plan()
+_LISTED: Final = _listed_plan(LISTED, {"online": lambda shown: shown.live.online})
+_STATED: Final = _listed_plan(STATED, {"status": _status})

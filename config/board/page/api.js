@@ -29,6 +29,18 @@ export class Api {
     return this.#ask('DELETE', path);
   }
 
+  // Have the browser save an answer as a file.
+  async save(path, query, name) {
+    const answer = await send(path + questionOf(query), { headers: this.#headers() });
+    if (answer.status === 401) this.ended();
+    if (!answer.ok) await read(answer);
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
   // The answer with its body as a stream.
   stream(path, query, headers, signal) {
     return fetch(path + questionOf(query), { headers: { ...this.#headers(), ...headers }, signal, cache: 'no-store' });

@@ -12,15 +12,22 @@ import { Phone } from './phone.js';
 import { Phones } from './phones.js';
 import { addressOf, PHONES, usePlace } from './route.js';
 import { Security } from './security.js';
-import { forget, keep, kept, may } from './session.js';
+import { forget, keep, kept, may, reaches } from './session.js';
 
 const PAGES = {
   [PHONES]: ['Phones', Phones, 'GET /pbx/sipphone'],
+  own: ['Your phones', OwnPhones, 'GET /pbx/sipphone/own'],
   calls: ['Calls', Calls, 'GET /pbx/call'],
   history: ['History', History, 'GET /pbx/call/history'],
   security: ['Security', Security, 'GET /pbx/sipphone/refusals'],
 };
 const ENDED = 'Your login has ended. Log in again; the board goes on where it was.';
+
+const SEES_CUSTOMERS = 'RESELLER';
+const EVERY_CUSTOMER = 'all';
+
+// What a list is asked for so that it has all customers of the login; nothing if there is one customer.
+const allOf = ({ level }) => (reaches(level, SEES_CUSTOMERS) ? EVERY_CUSTOMER : undefined);
 
 export function App() {
   const [session, setSession] = useState(kept);
@@ -41,23 +48,34 @@ export function App() {
 function Board({ session, left }) {
   const board = useMemo(() => {
     const api = new Api(session.token, () => left(ENDED));
-    return { session, api, feed: new Feed(api, {}), may: (route) => may(session, route) };
+    return { session, api, feed: new Feed(api, {}), may: (route) => may(session, route), all: allOf(session) };
   }, []);
   useEffect(() => {
     board.feed.start();
     return () => board.feed.stop();
   }, []);
   const place = usePlace();
-  const pages = Object.entries(PAGES).filter(([, [, , route]]) => board.may(route));
+  const pages = pagesOf(board);
   return html`
     <header class="top">
       <p class="brand">registrar</p>
       <nav aria-label="Pages"><ul>${pages.map(([name, [label]]) => html`<li><a href=${addressOf(name)}
-        aria-current=${place.page === name ? 'page' : undefined}>${label}</a></li>`)}</ul></nav>
+        aria-current=${pageOf(place, pages)[0] === name ? 'page' : undefined}>${label}</a></li>`)}</ul></nav>
       <p class="who">${session.name} <button type="button" onClick=${() => left('')}>Log out</button></p>
     </header>
     <${Connection} feed=${board.feed} />
-    <${Main} board=${board} place=${place} pages=${Object.fromEntries(pages)} />`;
+    <${Main} board=${board} place=${place} pages=${pages} />`;
+}
+
+// The pages of a login; one's own phones are a page for those who may see no others.
+function pagesOf(board) {
+  const allowed = Object.entries(PAGES).filter(([, [, , route]]) => board.may(route));
+  return allowed.filter(([name]) => name !== 'own' || !board.may(PAGES[PHONES][2]));
+}
+
+// The page at a place: the first one if the login has no such page.
+function pageOf(place, pages) {
+  return pages.find(([name]) => name === place.page) ?? pages[0];
 }
 
 function Main({ board, place, pages }) {
@@ -71,8 +89,7 @@ function Main({ board, place, pages }) {
 }
 
 function viewOf(board, place, pages) {
-  if (!pages[PHONES]) return html`<${OwnPhones} board=${board} />`;
-  if (place.page === PHONES && place.id) return html`<${Phone} key=${place.id} board=${board} id=${place.id} />`;
-  const [, View] = pages[place.page] ?? pages[PHONES];
+  const [name, [, View]] = pageOf(place, pages);
+  if (name === PHONES && place.id) return html`<${Phone} key=${place.id} board=${board} id=${place.id} />`;
   return html`<${View} board=${board} query=${place.query} />`;
 }

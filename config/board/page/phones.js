@@ -66,7 +66,7 @@ function follow(rows, { event, anew }, query) {
 
 // A click anywhere in a row opens the phone; the keyboard has the link.
 function opened(event, open) {
-  const link = event.target.closest('.scroller .row')?.querySelector('a');
+  const link = event.target.closest('.all .row')?.querySelector('a');
   if (link && !event.target.closest('a') && !getSelection().toString()) open(link.dataset.id);
 }
 

@@ -22,13 +22,13 @@ export function LongTable({ label, columns, rows, keyOf, height, version }) {
   }, [rows, first, last, version]);
   const places = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
   return html`
-    <div class="table" role="table" aria-label=${label} aria-rowcount=${total + 1}>
-      <div class="row head" role="row" aria-rowindex="1">
-        ${columns.map(([name, kind]) => html`<div class=${kind} role="columnheader">${name}</div>`)}
-      </div>
-      <div class="scroller" role="rowgroup" tabindex="0" aria-label=${label} ref=${box}
-        onScroll=${() => setView({ top: box.current.scrollTop, size: box.current.clientHeight })}>
-        <div class="all" role="presentation" style=${{ height: `${total * height}px` }}>
+    <div class="scroller" role="region" tabindex="0" aria-label=${label} ref=${box}
+      onScroll=${() => setView({ top: box.current.scrollTop, size: box.current.clientHeight })}>
+      <div class="table" role="table" aria-label=${label} aria-rowcount=${total + 1}>
+        <div class="row head" role="row" aria-rowindex="1">
+          ${columns.map(([name, kind]) => html`<div class=${`head-${kind}`} role="columnheader">${name}</div>`)}
+        </div>
+        <div class="all" role="rowgroup" style=${{ height: `${total * height}px` }}>
           ${places.map((place) => row(rows.row(place), place, columns, keyOf, height))}
         </div>
       </div>

@@ -21,6 +21,21 @@ const REFUSALS = {
   'proxy-address': 'address of a proxy',
   'customer-inactive': 'customer blocked',
 };
+export const RESULTS = {
+  answered: 'answered',
+  'answered-elsewhere': 'answered by somebody else',
+  'no-answer': 'no answer',
+  busy: 'busy',
+  declined: 'declined',
+  cancelled: 'cancelled by the caller',
+  unreachable: 'nobody could be reached',
+  'not-found': 'number does not exist',
+  forbidden: 'not allowed',
+  lost: 'lost while it rang',
+  ended: 'ended here while it rang',
+  emergency: 'emergency call, no way out',
+  feature: 'feature code',
+};
 const EVENTS = {
   registered: 'Registered',
   moved: 'Moved to another address',
@@ -33,6 +48,9 @@ const EVENTS = {
   created: 'Created',
   updated: 'Settings changed',
   reset: 'New credentials',
+  unlocked: 'Unlocked for a time',
+  accepted: 'New address accepted',
+  'locked-again': 'Locked again',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.

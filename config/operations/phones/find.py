@@ -93,6 +93,13 @@ LISTED: Final[Columns] = {
     "notes": _phone.notes,
 }
 """Path -> column of a row of the normal list; `id` is not shown."""
+STATED: Final[Columns] = {
+    **LISTED,
+    "extension.name": _extension.name,
+    "customer._id": _customer.oid,
+    "customer.name": _customer.name,
+}
+"""The same with what the board shows, for a list with `status=true`."""
 
 SOFTKEY: Final[Columns] = {
     "index": _key.key_index,
@@ -121,7 +128,9 @@ def _linked(columns: Columns) -> Select[*tuple[object, ...]]:
 
 
 _WHOLE: Final = _linked(WHOLE).outerjoin(Product.__table__, _product.id == _phone.product_id)
-_LISTED: Final = _linked(LISTED).outerjoin(Employee.__table__, _employee.id == _extension.employee_id)
+_PERSON: Final = _employee.id == _extension.employee_id
+_LISTED: Final = _linked(LISTED).outerjoin(Employee.__table__, _PERSON)
+_STATED: Final = _linked(STATED).outerjoin(Employee.__table__, _PERSON)
 _SOFTKEYS: Final = select(_key.phone_id, *SOFTKEY.values()).order_by(_key.phone_id, _key.key_index)
 _PANELS: Final = (
     select(_panel.phone_id, *PANEL.values())
@@ -131,7 +140,7 @@ _PANELS: Final = (
 )
 VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
-"""Positions of `id` and the public id in WHOLE and in LISTED."""
+"""Positions of `id` and the public id in WHOLE, LISTED and STATED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ class Found:
 
     oid: str
     values: Values
-    """The values in the order of WHOLE, or of LISTED."""
+    """The values in the order of WHOLE, LISTED or STATED."""
     softkeys: Sequence[Values] = ()
     """The softkeys, with values in the order of SOFTKEY."""
     panels: Sequence[Values] = ()
@@ -158,6 +167,13 @@ class Query(Page):
 
     available: bool = False
     full: bool = False
+    stated: bool = False
+    """Whether the rows of the normal list have the columns of STATED."""
+
+    @property
+    def rows(self) -> Select[*tuple[object, ...]]:
+        """Return the statement for the rows of a page."""
+        return _WHOLE if self.full else _STATED if self.stated else _LISTED
 
 
 async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Found:
@@ -183,8 +199,7 @@ async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tu
     total, ids = found[0].total, [row.id for row in found if row.id is not None]
     if not ids:
         return total, []
-    statement = _WHOLE if query.full else _LISTED
-    statement = statement.where(one_of(session.get_bind().dialect, _phone.id, ids)).order_by(_phone.id)
+    statement = query.rows.where(one_of(session.get_bind().dialect, _phone.id, ids)).order_by(_phone.id)
     rows = list(await session.execute(statement))
     return total, await _with_parts(session, rows) if query.full else [
         Found(str(row[OID]), row) for row in rows
