@@ -27,6 +27,7 @@ class Scope(Enum):
     PUBLIC = "public: no token needed"
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
+    OWN = "customers as above; below VIEWER only the phones and extensions of the token's employee"
     TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret
 
 
@@ -97,6 +98,7 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/call"): _READ,
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
+    ("GET", "/events"): Rule(AccessLevel.PERSONAL, Scope.OWN),
     # Resources that phones refer to
     **_resource("/pbx/extension", _MANAGE_READ, _WRITE),
     **_resource("/pbx/group", _MANAGE_READ, _WRITE),

@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
@@ -33,12 +34,15 @@ from .changes import Changes
 from .deps import Parts
 from .documentation import describe
 from .errors import Problem, Refused, refusal, unavailable
+from .feed.hub import Hub
+from .feed.reader import Reader
 from .health import Readiness, health_routes
 from .live import Live, LiveCalls
+from .operations import sights
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .page import base_routes
-from .pbx import account, auth, call, dial_plan, people, products, sipphone
+from .pbx import account, auth, call, dial_plan, events, people, products, sipphone
 from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
@@ -86,13 +90,15 @@ def create_app(
         clock.epoch_now,
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
+    hub = Hub(redis, _customers_of(read_engine), _token_check(read_engine))
     app.state.parts = Parts(
-        settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins
+        settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins, hub
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
     for router in (
         *(sipphone.status_routes, account.routes, sipphone.routes, products.model_routes, call.routes),
+        events.routes,
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
@@ -106,6 +112,37 @@ def create_app(
     _handle_errors(app)
     _surround(app, settings)
     return app
+
+
+def _customers_of(engine: AsyncEngine) -> Callable[[Collection[str]], Awaitable[Mapping[str, str]]]:
+    """Return the function with which the streams of events find the customers of phones."""
+
+    async def found(phones: Collection[str]) -> Mapping[str, str]:
+        with _away_is_unavailable():
+            async with engine.connect() as connection:
+                return await sights.customers_of(connection, phones)
+
+    return found
+
+
+def _token_check(engine: AsyncEngine) -> Callable[[Sequence[Reader]], Awaitable[None]]:
+    """Return the function that ends the streams of events whose tokens are void."""
+
+    async def check(readers: Sequence[Reader]) -> None:
+        with _away_is_unavailable():
+            async with engine.connect() as connection:
+                await sights.look_again(connection, readers, clock.epoch_now())
+
+    return check
+
+
+@contextmanager
+def _away_is_unavailable() -> Iterator[None]:
+    """Convert the errors of a database that is away into StoreUnavailable."""
+    try:
+        yield
+    except STORE_ERRORS as error:
+        raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 
 
 def fold_all_letters(engine: AsyncEngine) -> None:
@@ -149,8 +186,15 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
-            expose_headers=["X-Status", "X-Total-Count", "Retry-After", "Location", "ETag"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Last-Event-ID"],
+            expose_headers=[
+                "X-Status",
+                "X-Total-Count",
+                "Retry-After",
+                "Location",
+                "ETag",
+                "Oldest-Event-ID",
+            ],
         )
     app.add_middleware(Outermost)
 

@@ -18,6 +18,7 @@ from .auth import Caller, Credentials, Login
 from .changes import Changes
 from .database import writing
 from .errors import bad_request, level_too_low, speaks_rows, too_many_connections
+from .feed.hub import Hub
 from .live import Live, LiveCalls
 from .operations.audit import Actor, Wished, Work
 from .operations.draft import Document
@@ -51,6 +52,7 @@ class Parts:
     vault: Vault
     passwords: Passwords
     logins: Logins
+    hub: Hub
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 

@@ -200,12 +200,12 @@ class People(Protocol):
         `talked`: the call was answered, so it counts for idle time and wrap-up.
         """
 
-    async def change(self, person: str, field: str, value: str) -> str:
+    async def change(self, person: str, field: str, value: str, *, customer: str = "", via: str = "") -> str:
         """Set a wish, and return the old value. Tell all nodes. Raises StoreUnavailable.
 
-        A new DND or forward is also an event in the stream of all events.
-
-        `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`.
+        `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`. A new
+        value is also an event in the stream of all events. The event has the customer of the person, and in
+        `via` the number of the queue.
         """
 
     async def publish(self, person: str, publication: Publication) -> bool:

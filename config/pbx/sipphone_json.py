@@ -69,6 +69,11 @@ def status_json(live: LiveStatus, lines: Sequence[Shown[LiveStatus]] = STATUS) -
     return {line.path: value for line, value in values if not (line.optional and value is None)}
 
 
+def saved_status(live: LiveStatus, loaded: object, saved: object) -> Json:
+    """Return the status inside a phone: when it took its settings and they were saved, then the live part."""
+    return {"configLoaded": loaded, "configSaved": saved} | status_json(live)
+
+
 # Phones
 
 
@@ -153,8 +158,7 @@ def _tone(shown: Written) -> object:
 
 def _status(shown: Written) -> Json:
     values = shown.phone.values
-    saved: Json = {"configLoaded": values[_LOADED], "configSaved": values[_SAVED]}
-    return saved | status_json(shown.live)
+    return saved_status(shown.live, values[_LOADED], values[_SAVED])
 
 
 def _objects(columns: Mapping[str, object], rows: Sequence[Values]) -> list[Json]:
