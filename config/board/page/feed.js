@@ -99,7 +99,7 @@ export class Feed {
       guard.heard();
       this.#failures = 0;
       if (entry?.id) this.#lastId = entry.id;
-      if (entry) this.#tell({ event: JSON.parse(entry.data) });
+      if (entry?.data) this.#tell({ event: JSON.parse(entry.data) });
     }
   }
 

@@ -1,11 +1,11 @@
 // Server-sent events, read from a fetch: an EventSource could not send the token in a header.
 
-// Yields { id, event, data } for each event of a body, and null for each comment.
+// Yields { id, event, data } for each block of a body, and null for each comment; a block may be an id alone.
 export async function* eventsOf(body) {
   let entry = {};
   for await (const line of linesOf(body)) {
     if (line === '') {
-      if (entry.data !== undefined) yield entry;
+      if (entry.data ?? entry.id) yield entry;
       entry = {};
     } else if (line.startsWith(':')) {
       yield null;
