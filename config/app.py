@@ -36,7 +36,7 @@ from .health import Readiness, health_routes
 from .live import Live, LiveCalls
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
-from .pbx import auth, call, dial_plan, people, products, sipphone
+from .pbx import auth, call, dial_plan, history, people, products, sipphone
 from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
@@ -88,9 +88,10 @@ def create_app(
         settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins
     )
     fold_all_letters(read_engine)
-    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
+    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id,
+    # nor /pbx/call/history as that of a call.
     for router in (
-        *(sipphone.status_routes, sipphone.routes, products.model_routes, call.routes),
+        *(sipphone.status_routes, sipphone.routes, products.model_routes, history.routes, call.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
