@@ -28,6 +28,9 @@ class Scope(Enum):
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
     OWN = "customers as above; below VIEWER only the phones and extensions of the token's employee"
+    OWN_OR_CUSTOMERS = (
+        "at PERSONAL the extensions of the token's employee; from VIEWER on customers, as above"
+    )
     TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret
 
 
@@ -92,10 +95,13 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/sipphone/{id}/account"): _ASK,
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
+    ("POST", "/pbx/sipphone/{id}/unlock"): _WRITE,
+    ("POST", "/pbx/sipphone/{id}/acceptaddress"): _WRITE,
     ("GET", "/pbx/sipphonemodels"): _READ,
     ("GET", "/pbx/sipphonemodels/{id}"): _READ,
     # Calls
     ("GET", "/pbx/call"): _READ,
+    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
     ("GET", "/events"): Rule(AccessLevel.PERSONAL, Scope.OWN),

@@ -42,7 +42,7 @@ from .operations import sights
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .page import base_routes
-from .pbx import account, auth, call, dial_plan, events, people, products, sipphone
+from .pbx import account, auth, call, dial_plan, events, history, people, products, sipphone
 from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
@@ -95,10 +95,11 @@ def create_app(
         settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins, hub
     )
     fold_all_letters(read_engine)
-    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
+    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id,
+    # nor /pbx/call/history as that of a call.
     for router in (
-        *(sipphone.status_routes, account.routes, sipphone.routes, products.model_routes, call.routes),
-        events.routes,
+        *(sipphone.status_routes, account.routes, sipphone.routes, products.model_routes),
+        *(history.routes, call.routes, events.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

@@ -49,6 +49,8 @@ class ApiSettings:
     turn_ttl_seconds: int = 3_600
     password_length: int = 10
     """Least number of characters in a new password of a SIP user or a person."""
+    call_history_days: int = 90
+    """How long the history of calls is kept; 0: there is none."""
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
 

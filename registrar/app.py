@@ -33,6 +33,8 @@ from registrar.store.directory_sql import SqlPhones
 from registrar.store.event_feed import EventFeed, read_person
 from registrar.store.geoip import CountryFile
 from registrar.store.guesses_redis import RedisGuesses, read_hold
+from registrar.store.history_none import NoHistory
+from registrar.store.history_sql import SqlHistory
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
@@ -77,6 +79,7 @@ class SipSettings:
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
     reserved: ReservedWords
+    keeps_history: bool
 
 
 class SipSide:
@@ -149,6 +152,7 @@ class SipSide:
             self._nodes.lives,
             wrap_up_seconds=settings.wrap_up_seconds,
         )
+        self._history = SqlHistory(writer, metrics) if settings.keeps_history else NoHistory()
         self._punctual = Punctual(mono)
         self._jobs = Jobs(
             self._location, self._directory, self._countries, self._connections, self._nodes, metrics
@@ -174,7 +178,8 @@ class SipSide:
                 self._settings.public_host,
             )
             handlers = self._handlers = build(self._outside(driver), self._options())
-            driver.serve_with(handlers.checks, handlers.dispatch, handlers.pings)
+            history = handlers.history
+            driver.serve_with(handlers.checks, handlers.dispatch, handlers.pings, history.refused)
             running = [
                 jobs.create_task(job)
                 for job in (
@@ -182,6 +187,7 @@ class SipSide:
                     self._nodes.run(),
                     self._listener(handlers).run(),
                     *self._telephony.jobs(handlers.calls),
+                    *([self._history.run()] if isinstance(self._history, SqlHistory) else []),
                     handlers.notifier.run(),
                     self._feed(handlers).run(),
                 )
@@ -202,6 +208,8 @@ class SipSide:
                     task.cancel()
         self._lines.flush()
         await self._telephony.close()
+        if isinstance(self._history, SqlHistory):
+            await self._history.close()
         await self._phones.close()
         await self._nodes.leave()
         await self._location.wire.drain()
@@ -250,6 +258,7 @@ class SipSide:
             guesses=RedisGuesses(runner, epoch, "sip", self._process.generation),
             traces=RedisTraces(runner),
             calls=self._telephony.store,
+            history=self._history,
             people=self._telephony.people,
             waiting=self._telephony.waiting,
             subscriptions=RedisSubscriptions(runner, epoch),

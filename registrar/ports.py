@@ -14,6 +14,7 @@ from registrar.model import (
     LegKind,
     Notice,
     Party,
+    PastCall,
     PersonState,
     Phone,
     Process,
@@ -306,6 +307,16 @@ class Calls(Protocol):
         """Take over a call of a dead process, and return whether it is ours from now on.
 
         Only the first node that asks gets the call. Raises StoreUnavailable.
+        """
+
+
+class History(Protocol):
+    """The history of calls, for people."""
+
+    def add(self, past: PastCall) -> None:
+        """Write a past call, unless it has a row already. The caller does not wait for it.
+
+        A call that cannot be written, because the store is away for too long, is counted and dropped.
         """
 
 

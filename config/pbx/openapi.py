@@ -6,6 +6,7 @@ from typing import Final
 from ..access import AccessLevel
 from ..models import FUNCTIONS
 from ..operations.phones.draft import FIELDS
+from ..operations.phones.unlock import DEFAULT_MINUTES, MAX_MINUTES
 from ..tables.phones import PAYMENT_OPTIONS
 from .resource import shown, written
 from .schema import (
@@ -88,11 +89,13 @@ _MADE: Final[Mapping[str, Schema]] = {
         example="c6v1b8n3m0k5j2h9g4f7d1s8a3q6w0e5",
     ),
 }
+_UNLOCKED: Final = moment("It is unlocked until then, and locked as before afterwards; null: it is not")
 FULL: Final = answer(
     "SIP phone",
     {
         **_MADE,
         **{field.path: shown(field) for field in FIELDS},
+        "ip.unlockedUntil": _UNLOCKED,
         **_OWN,
         "softkeys": array(answer("Softkey", _SOFTKEY)),
         _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
@@ -128,6 +131,7 @@ _ROW: Final[Mapping[str, Schema]] = {
     "ip.countries": sure("string", example=""),
     "ip.address": of("string"),
     "ip.policy": sure("string", enum=["PHONE", "DOMAIN"]),
+    "ip.unlockedUntil": _UNLOCKED,
     "notes": of("string"),
 }
 _LISTED: Final = answer(
@@ -172,6 +176,26 @@ CREATE: Final = operation(
 )
 UPDATE: Final = operation(
     FULL, WRITE, changes(form("SIP phone change", _SENT, example=_CHANGE_EXAMPLE)), _TAGGED
+)
+UNLOCK: Final = operation(
+    FULL,
+    WRITE,
+    form(
+        "Unlock",
+        {"minutes": sure("integer", "For how long", minimum=1, maximum=MAX_MINUTES, default=DEFAULT_MINUTES)},
+        example={"minutes": 15},
+    ),
+    _TAGGED,
+)
+ACCEPT: Final = operation(
+    FULL,
+    f"{WRITE} 503",
+    form(
+        "Address",
+        {"address": sure("string", "`lastRejectedIp` as it was seen: a newer refusal is not accepted")},
+        example={"address": "192.0.2.7"},
+    ),
+    _TAGGED,
 )
 _ICE_SERVER: Final = answer(
     "ICE server",
@@ -241,7 +265,7 @@ _EVENT: Final = answer(
         "event": sure(
             "string",
             "registered, moved, unregistered, expired, lost, rejected, locked, revoked; "
-            "created, updated, reset",
+            "created, updated, reset, unlocked, accepted, locked-again",
             example="registered",
         ),
         "source": sure("string", "Journal, or deed of a person", enum=["sip", "api"]),

@@ -24,7 +24,7 @@ from ..operations import events
 from ..operations.audit import Actor, Work, parse_oid
 from ..operations.customers import require_customer
 from ..operations.draft import NOT_SENT, Document, accepted
-from ..operations.phones import write
+from ..operations.phones import unlock, write
 from ..operations.phones.find import Query, find_phone, list_phones
 from ..preconditions import with_etag
 from ..request import request_host
@@ -143,6 +143,24 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
 async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Set a new username and password; registrations made with the old ones end at once."""
     return await _changed(id, actor, parts, lambda work: write.reset_credentials(work, id))
+
+
+@routes.post("/{id}/unlock", summary="Unlock a phone for some minutes", openapi_extra=openapi.UNLOCK)
+async def unlock_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Let the next registration lock the phone; if none comes in time, it is locked as it was before."""
+    minutes = unlock.read_minutes(document)
+    return await _changed(id, actor, parts, lambda work: unlock.unlock_phone(work, id, minutes))
+
+
+@routes.post("/{id}/acceptaddress", summary="Accept the new address", openapi_extra=openapi.ACCEPT)
+async def accept_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Lock the phone to the address from which it was refused last."""
+    seen = unlock.read_address(document)
+    async with reading(parts.read_engine) as session:
+        phone = await find_phone(session, actor.caller, id)
+    (live,) = await parts.live.told([phone.oid])
+    last = unlock.rejected_from(live)
+    return await _changed(id, actor, parts, lambda work: unlock.accept_address(work, id, last, seen))
 
 
 def _wants_v2(params: QueryParams, document: Document) -> bool:

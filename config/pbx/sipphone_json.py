@@ -189,6 +189,7 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "product": "product",
         "handsetIndex": "handset_index",
         "username": "username",
+        "ip.unlockedUntil": "unlocked_until",
     } | {field.path: field.column for field in FIELDS}
     leaves: Json = {path: _WHOLE_PLACES[column] for path, column in columns.items()} | {
         "softkeys": lambda shown: _objects(SOFTKEY, shown.phone.softkeys),

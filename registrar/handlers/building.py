@@ -14,6 +14,7 @@ from registrar.ports import (
     DialPlan,
     Directory,
     Guesses,
+    History,
     Location,
     Media,
     OfflineReasons,
@@ -38,6 +39,7 @@ from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
 from .calls.following import Followers
 from .calls.forwarding import Forwarder
+from .calls.history import CallHistory
 from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
 from .calls.own_dialogs import OwnDialogs
@@ -138,6 +140,7 @@ class Outside:
     guesses: Guesses
     traces: Traces
     calls: Calls
+    history: History
     people: WholePeople
     waiting: Waiting
     subscriptions: Subscriptions
@@ -178,6 +181,7 @@ class Handlers:
     changes: Changes
     expiry: Expiry
     calls: CallTable
+    history: CallHistory
     hunts: Hunts
     pickup: Pickup
     reach: Reach
@@ -265,6 +269,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         clock,
         process=process,
     )
+    history = CallHistory(
+        outside.history, options.reserved, clock, mono, outside.new_id, metrics, process=process
+    )
     calls = CallTable(
         outside.calls,
         bridge,
@@ -277,6 +284,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         pings,
         outside.new_id,
         outside.people,
+        history,
         process=process,
     )
     senders = Senders(location, clock, process)
@@ -399,6 +407,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         changes,
         expiry,
         calls,
+        history,
         hunts,
         pickup,
         reach,

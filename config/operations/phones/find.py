@@ -90,6 +90,7 @@ LISTED: Final[Columns] = {
     "ip.countries": _phone.ip_countries,
     "ip.address": _phone.ip_address,
     "ip.policy": _phone.ip_policy,
+    "ip.unlockedUntil": _phone.unlocked_until,
     "notes": _phone.notes,
 }
 """Path -> column of a row of the normal list; `id` is not shown."""
