@@ -4,7 +4,7 @@ The users and devices of a customer may register from its trusted networks only 
 one increments the customer's version, because the view `phone_v1` shows networks with every user.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, true, update
@@ -22,6 +22,8 @@ from .audit import Work, new_oid, parse_oid
 from .draft import Columns
 from .listing import only
 
+ALL: Final = "all"
+"""The word for all customers in the query of a list."""
 ACTIVE: Final = "ACTIVE"
 DELETED: Final = "DELETED"
 ON_THE_SIP_SIDE: Final = ("state", "sip_domain")
@@ -100,14 +102,30 @@ def is_named(caller: Caller, wanted: object) -> bool:
 
 
 async def one_or_all(session: AsyncSession, caller: Caller, wanted: object) -> Customer | None:
-    """Return the customer whose rows a list has, by default the caller's own, or None for all customers.
+    """Return the customer whose rows a list has, by default the caller's own, or None for all in sight.
 
-    A token that is not tied to a customer and may see all customers lists all. Raise Refused as
-    `require_customer` does.
+    `all` names all customers that the caller may see; below RESELLER that is its own one. A token that is not
+    tied to a customer and may see all customers lists all. Raise Refused as `require_customer` does.
     """
+    if wanted == ALL:
+        wanted = None
+        if caller.level >= AccessLevel.RESELLER:
+            return None
     if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
         return None
     return await require_customer(session, caller, wanted)
+
+
+async def in_sight(session: AsyncSession, caller: Caller) -> Collection[str] | None:
+    """Return the ids of the customers that the caller may see, or None if it sees all.
+
+    This limits lists of what is not in the database, such as calls.
+    """
+    if caller.level >= AccessLevel.RESELLER_ADMIN:
+        return None
+    if caller.level < AccessLevel.RESELLER:
+        return {caller.customer or ""}
+    return set(await session.scalars(select(Customer.oid).where(visible(caller))))
 
 
 async def listed(session: AsyncSession, caller: Caller, wanted: object) -> ColumnElement[bool]:
