@@ -36,9 +36,10 @@ from .health import Readiness, health_routes
 from .live import Live, LiveCalls
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
-from .pbx import auth, call, dial_plan, people, products, sipphone
+from .pbx import auth, call, dial_plan, people, products, registrations, sipphone
 from .people import LivePeople
 from .phone import phone_routes
+from .registrations import Registrations
 from .settings import ApiSettings
 from .v2 import domains, groups, users
 from .web import BodyLimit, KnownSource, OnePath, Outermost
@@ -85,12 +86,22 @@ def create_app(
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     app.state.parts = Parts(
-        settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins
+        settings,
+        engine,
+        read_engine,
+        live,
+        calls,
+        Registrations(redis, clock.epoch_now),
+        live_people,
+        Changes(redis),
+        vault,
+        passwords,
+        logins,
     )
     fold_all_letters(read_engine)
-    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
+    # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id.
     for router in (
-        *(sipphone.status_routes, sipphone.routes, products.model_routes, call.routes),
+        *(sipphone.status_routes, registrations.routes, sipphone.routes, products.model_routes, call.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

@@ -116,6 +116,13 @@ async def listed(session: AsyncSession, caller: Caller, wanted: object) -> Colum
     return visible(caller) if customer is None else Customer.id == customer.id
 
 
+async def ids_in_sight(session: AsyncSession, caller: Caller, customer: str | None) -> list[str]:
+    """Return the ids of the customers whose phones a list has: `customer`, or all that the caller may see."""
+    if customer is not None:
+        return [customer]
+    return list(await session.scalars(select(Customer.oid).where(visible(caller)).order_by(Customer.id)))
+
+
 async def require_sight(session: AsyncSession, caller: Caller, customer: str, what: str) -> None:
     """Raise Refused (404: `what` is not found) if the caller may not see what belongs to this customer."""
     statement = select(Customer.id).where(Customer.oid == customer, visible(caller))

@@ -7,6 +7,7 @@ from ..access import AccessLevel
 from ..models import FUNCTIONS
 from ..operations.phones.draft import FIELDS
 from ..tables.phones import PAYMENT_OPTIONS
+from . import registrations
 from .resource import shown, written
 from .schema import (
     AN_ID,
@@ -217,7 +218,8 @@ LIST: Final = operation(
         ),
         query("full", "boolean", "All settings of each phone", default=False),
         query("available", "boolean", "Only phones without an extension", default=False),
-        query("customer", "string", "Id of the customer; by default one's own"),
+        *registrations.FILTERS,
+        registrations.CUSTOMER,
     ],
 )
 

@@ -21,6 +21,7 @@ from registrar.ports import (
     People,
     Schedule,
     Sightings,
+    StateIndex,
     Subscriptions,
     Traces,
     Waiting,
@@ -135,6 +136,7 @@ class Outside:
     ways: Ways
     directory: WholeDirectory
     location: WholeLocation
+    states: StateIndex
     guesses: Guesses
     traces: Traces
     calls: Calls
@@ -227,7 +229,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         salt=options.ping_key,
         roll=outside.roll,
     )
-    changes = Changes(directory, location, outside.access, flows, clock, metrics, outside.location.everybody)
+    changes = Changes(
+        directory, location, outside.states, outside.access, flows, clock, metrics, location.everybody
+    )
     checks = StatelessChecks(
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )
