@@ -89,6 +89,8 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/sipphone/own"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
     ("POST", "/pbx/sipphone/webrtc"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
     ("POST", "/pbx/sipphone/status"): _ASK,
+    ("GET", "/pbx/sipphone/summary"): _READ,
+    ("GET", "/pbx/sipphone/refusals"): _READ,
     ("GET", "/pbx/sipphone/{id}/status"): _READ,
     ("GET", "/pbx/sipphone/{id}/events"): _READ,
     ("GET", "/pbx/sipphone/{id}/bindings"): _READ,

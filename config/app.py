@@ -42,9 +42,10 @@ from .operations import sights
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .page import base_routes
-from .pbx import account, auth, call, dial_plan, events, history, people, products, sipphone
+from .pbx import account, auth, call, dial_plan, events, history, people, products, registrations, sipphone
 from .people import LivePeople
 from .phone import phone_routes
+from .registrations import Registrations
 from .settings import ApiSettings
 from .v2 import domains, groups, users
 from .web import BodyLimit, KnownSource, OnePath, Outermost
@@ -92,14 +93,25 @@ def create_app(
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     hub = Hub(redis, _customers_of(read_engine), _token_check(read_engine))
     app.state.parts = Parts(
-        settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins, hub
+        settings,
+        engine,
+        read_engine,
+        live,
+        calls,
+        Registrations(redis, clock.epoch_now),
+        live_people,
+        Changes(redis),
+        vault,
+        passwords,
+        logins,
+        hub,
     )
     fold_all_letters(read_engine)
-    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id,
+    # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
-        *(sipphone.status_routes, account.routes, sipphone.routes, products.model_routes),
-        *(history.routes, call.routes, events.routes),
+        *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
+        *(products.model_routes, history.routes, call.routes, events.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

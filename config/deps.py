@@ -27,6 +27,7 @@ from .operations.passwords import Passwords
 from .operations.people import identify
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
+from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
 
@@ -47,6 +48,7 @@ class Parts:
     read_engine: AsyncEngine
     live: Live
     calls: LiveCalls
+    registrations: Registrations
     people: LivePeople
     changes: Changes
     vault: Vault

@@ -208,12 +208,15 @@ def queue(
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend the index of states, if it is wrong.")
+    ] = False,
 ) -> None:
     """Check everything that the server needs, and say how to fix each problem."""
     _log("error")
     from registrar.commands import doctor as checkup
 
-    findings = _run(checkup.examine(os.environ))
+    findings = _run(checkup.examine(os.environ, repair=repair))
     checkup.report(findings, as_json=as_json)
     if not checkup.is_fit(findings):
         sys.exit(EXIT_UNFIT)

@@ -39,6 +39,8 @@ from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
 from registrar.store.script_runner import WireRunner
+from registrar.store.state_keeper import StateKeeper
+from registrar.store.state_walk import read_members
 from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
@@ -104,12 +106,13 @@ class SipSide:
         """
         self._settings = settings
         self._redis = redis
+        self._reader = reader
         self._metrics = metrics
         self._lines = lines
         self._tried = tried
         self._process = Process(settings.node or settings.addresses.default_node(), secrets.token_hex(4))
         self._countries = CountryFile(settings.geoip_database)
-        self._location = RedisLocation(settings.redis_url, epoch, self._process)
+        self._location = RedisLocation(settings.redis_url, epoch, self._process, self._customer_of)
         self._phones = SqlPhones(reader, writer, vault)
         self._directory = CachedDirectory(
             self._phones,
@@ -190,6 +193,7 @@ class SipSide:
                     *([self._history.run()] if isinstance(self._history, SqlHistory) else []),
                     handlers.notifier.run(),
                     self._feed(handlers).run(),
+                    self._state_keeper().run(),
                 )
             ]
             try:
@@ -255,6 +259,7 @@ class SipSide:
             ways=self._listeners,
             directory=self._directory,
             location=self._location,
+            states=self._location.index,
             guesses=RedisGuesses(runner, epoch, "sip", self._process.generation),
             traces=RedisTraces(runner),
             calls=self._telephony.store,
@@ -290,6 +295,16 @@ class SipSide:
             nonce_salt=lambda: os.urandom(SALT_BYTES),
             salt=Salts(),
             new_id=lambda: secrets.token_hex(ID_BYTES),
+        )
+
+    def _state_keeper(self) -> StateKeeper:
+        """Return the job that keeps the index of states right."""
+        return StateKeeper(
+            WireRunner(self._location.wire),
+            self._location.index,
+            lambda: read_members(self._reader),
+            str(self._process),
+            epoch,
         )
 
     def _feed(self, handlers: Handlers) -> EventFeed:
@@ -334,6 +349,11 @@ class SipSide:
             channels=(*CHANNELS, keys.GUESSES),
             heard=heard,
         )
+
+    def _customer_of(self, phone: str) -> str:
+        """Return the customer of a phone, empty if it is not known."""
+        known = self._directory.by_id(phone)
+        return known.customer if known is not None else ""
 
     def _closed(self, flow: Flow, silent: bool) -> None:
         self._driver.closed(flow)

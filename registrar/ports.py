@@ -25,6 +25,7 @@ from registrar.model import (
     WrongPasswords,
 )
 from registrar.rules.guesses import Guesser, Taken
+from registrar.rules.standing import Entry
 from registrar.rules.subscriptions import Subscription, Watcher
 
 Column = Literal["login", "id"]
@@ -63,6 +64,23 @@ class OfflineReasons(Protocol):
 
     async def offline_reasons(self, phones: Sequence[str]) -> list[str]:
         """Return the `reason` of the status of each phone, empty if it has none. Raises StoreUnavailable."""
+
+
+class StateIndex(Protocol):
+    """The states of phones, for numbers and lists; a commit that changes one writes it there, too."""
+
+    async def entries(self, customer: str, phones: Sequence[str]) -> list[Entry | None]:
+        """Return the entry of each phone, or None. Raises StoreUnavailable."""
+
+    async def settle(self, phone: str, customer: str) -> bool:
+        """Make the entry of a phone equal to its status, and return whether that was done.
+
+        If `customer` is empty, the status must name it. Return False if it does not, or if the phone changes
+        all the time. Raises StoreUnavailable.
+        """
+
+    async def drop(self, phone: str, customer: str) -> None:
+        """Remove the entry of a phone that was deleted. Raises StoreUnavailable."""
 
 
 class Due(NamedTuple):

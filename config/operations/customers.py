@@ -4,7 +4,7 @@ The users and devices of a customer may register from its trusted networks only 
 one increments the customer's version, because the view `phone_v1` shows networks with every user.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, true, update
@@ -116,22 +116,17 @@ async def one_or_all(session: AsyncSession, caller: Caller, wanted: object) -> C
     return await require_customer(session, caller, wanted)
 
 
-async def in_sight(session: AsyncSession, caller: Caller) -> Collection[str] | None:
-    """Return the ids of the customers that the caller may see, or None if it sees all.
-
-    This limits lists of what is not in the database, such as calls.
-    """
-    if caller.level >= AccessLevel.RESELLER_ADMIN:
-        return None
-    if caller.level < AccessLevel.RESELLER:
-        return {caller.customer or ""}
-    return set(await session.scalars(select(Customer.oid).where(visible(caller))))
-
-
 async def listed(session: AsyncSession, caller: Caller, wanted: object) -> ColumnElement[bool]:
     """Return the condition on `Customer` for a list, as `one_or_all` chooses it."""
     customer = await one_or_all(session, caller, wanted)
     return visible(caller) if customer is None else Customer.id == customer.id
+
+
+async def ids_in_sight(session: AsyncSession, caller: Caller, customer: str | None) -> list[str]:
+    """Return the ids of the customers whose phones a list has: `customer`, or all that the caller may see."""
+    if customer is not None:
+        return [customer]
+    return list(await session.scalars(select(Customer.oid).where(visible(caller)).order_by(Customer.id)))
 
 
 async def require_sight(session: AsyncSession, caller: Caller, customer: str, what: str) -> None:

@@ -8,6 +8,7 @@ from ..models import FUNCTIONS
 from ..operations.phones.draft import FIELDS
 from ..operations.phones.unlock import DEFAULT_MINUTES, MAX_MINUTES
 from ..tables.phones import PAYMENT_OPTIONS
+from . import registrations
 from .resource import shown, written
 from .schema import (
     AN_ID,
@@ -249,7 +250,8 @@ LIST: Final = operation(
         query("full", "boolean", "All settings of each phone", default=False),
         query("status", "boolean", "The usual rows with the live status and the customer", default=False),
         query("available", "boolean", "Only phones without an extension", default=False),
-        query("customer", "string", "Id of the customer; by default one's own"),
+        *registrations.FILTERS,
+        registrations.CUSTOMER,
     ],
 )
 

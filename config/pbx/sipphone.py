@@ -22,7 +22,7 @@ from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..errors import refused
 from ..operations import events
 from ..operations.audit import Actor, Work, parse_oid
-from ..operations.customers import require_customer
+from ..operations.customers import ids_in_sight
 from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
 from ..operations.phones.find import Query, find_phone, list_phones
@@ -32,6 +32,7 @@ from ..settings import ice_servers
 from ..tables import SipPhone
 from . import openapi
 from .paging import DEFAULT_LIMIT, clamped, flag, read_page
+from .registrations import asked_customer, read_wanted
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
 from .sipphone_json import STATUS_ROUTE, phones_json, stated_json, status_json
@@ -62,11 +63,12 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     available, full = flag(params, "available"), flag(params, "full")
     stated = flag(params, "status") and not full
     query = Query(page.offset, page.limit, page.text, available=available, full=full, stated=stated)
-    wanted = params.get("customer")
+    wanted = read_wanted(params)
     async with reading(parts.read_engine) as session:
-        if wanted or caller.customer:
-            customer = (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
-            query = replace(query, customer=customer)
+        query = replace(query, customer=await asked_customer(session, caller, page.customer))
+        if not wanted.is_any:
+            customers = await ids_in_sight(session, caller, query.customer)
+            query = replace(query, selection=await parts.registrations.select(customers, wanted))
         total, phones = await list_phones(session, caller, query)
     statuses = await parts.live.statuses([phone.oid for phone in phones])
     rows: list[Json] = []

@@ -22,6 +22,7 @@ from registrar.ports import (
     People,
     Schedule,
     Sightings,
+    StateIndex,
     Subscriptions,
     Traces,
     Waiting,
@@ -137,6 +138,7 @@ class Outside:
     ways: Ways
     directory: WholeDirectory
     location: WholeLocation
+    states: StateIndex
     guesses: Guesses
     traces: Traces
     calls: Calls
@@ -231,7 +233,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         salt=options.ping_key,
         roll=outside.roll,
     )
-    changes = Changes(directory, location, outside.access, flows, clock, metrics, outside.location.everybody)
+    changes = Changes(
+        directory, location, outside.states, outside.access, flows, clock, metrics, location.everybody
+    )
     checks = StatelessChecks(
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )

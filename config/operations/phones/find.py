@@ -1,5 +1,6 @@
 """Queries of phones for answers: first the ids, then the columns of one page, without ORM objects."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -11,9 +12,11 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Dialect,
+    FromClause,
     Select,
     String,
     any_,
+    exists,
     false,
     func,
     literal,
@@ -29,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...access import AccessLevel
 from ...auth import Caller
 from ...errors import not_found
+from ...registrations import Selection
 from ...tables import (
     Customer,
     Employee,
@@ -168,6 +172,8 @@ class Query(Page):
 
     available: bool = False
     full: bool = False
+    selection: Selection | None = None
+    """What the index of states has for the filters by state; None: there are none."""
     stated: bool = False
     """Whether the rows of the normal list have the columns of STATED."""
 
@@ -191,11 +197,19 @@ async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tu
     scope = await _scope(session, caller, query.customer)
     matching = _matching(scope, query)
     # One statement for the total and the page: each of its rows, at least one, has the total.
-    counted = select(func.count().label("total")).select_from(matching.subquery()).subquery("counted")
-    inner = matching.subquery()
+    if query.selection is None:
+        whole: FromClause = matching.subquery()
+        inner: FromClause = matching.subquery()
+    else:  # each use would compare the phones with the selection
+        selected = (
+            _phone.id.in_(matching),
+            is_selected(session.get_bind().dialect, _phone.oid, query.selection),
+        )
+        whole = inner = select(_phone.id).where(*selected).cte("selected")
+    counted = select(func.count().label("total")).select_from(whole).subquery("counted")
     page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
     both = select(counted.c.total, page.c.id).select_from(counted.outerjoin(page, true()))
-    async with _plans_for_this_text(session, query.text):
+    async with _plans_for_these_values(session, needed=bool(query.text or query.selection)):
         found = list(await session.execute(both))
     total, ids = found[0].total, [row.id for row in found if row.id is not None]
     if not ids:
@@ -219,6 +233,24 @@ def one_of(
         return column.in_(wanted)
     kind = BigInteger() if wanted and isinstance(wanted[0], int) else String()
     return column == any_(literal(wanted, ARRAY(kind)))
+
+
+def is_selected(dialect: Dialect, column: ColumnElement[str], selection: Selection) -> ColumnElement[bool]:
+    """Return the condition that a selection has the id in `column`. All ids are one parameter."""
+    ids = list(selection.ids)
+    if dialect.name == "postgresql":  # a join, because it is fast for any number of ids
+        known = func.unnest(literal(ids, ARRAY(String()))).table_valued("id", name="known").render_derived()
+        there: ColumnElement[bool] = exists().where(known.c.id == column)
+    else:
+        listed = func.json_each(json.dumps(ids)).table_valued("value")
+        there = column.in_(select(listed.c.value))
+    return ~there if selection.excluded else there
+
+
+async def count_phones(session: AsyncSession, caller: Caller, customer: str | None) -> int:
+    """Return how many phones a customer has, or, for None, all customers that the caller may see."""
+    scope = await _scope(session, caller, customer)
+    return await session.scalar(select(func.count(_phone.id)).where(scope(_phone.customer_id))) or 0
 
 
 # Selection of the phones
@@ -272,12 +304,12 @@ def _has(wanted: str, *columns: ColumnElement[str] | ColumnElement[str | None]) 
 
 
 @asynccontextmanager
-async def _plans_for_this_text(session: AsyncSession, wanted: str) -> AsyncIterator[None]:
-    """Let PostgreSQL plan for this text in the block.
+async def _plans_for_these_values(session: AsyncSession, *, needed: bool) -> AsyncIterator[None]:
+    """Let PostgreSQL plan for the values of the statement in the block.
 
     A generic plan, made for any text, reads whole tables; a plan for this text uses the indexes.
     """
-    if not wanted or session.get_bind().dialect.name != "postgresql":
+    if not needed or session.get_bind().dialect.name != "postgresql":
         yield
         return
     await session.execute(text("SET plan_cache_mode = force_custom_plan"))

@@ -450,6 +450,7 @@ class World:
             ways=self,
             directory=self.people,
             location=self.location,
+            states=self.location.states,
             guesses=self.guesses,
             traces=self.traces,
             calls=self.store,
