@@ -41,6 +41,7 @@ from .live import Live, LiveCalls
 from .operations import sights
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
+from .origins import Origins
 from .page import base_routes
 from .pbx import account, auth, call, dial_plan, events, history, people, products, registrations, sipphone
 from .people import LivePeople
@@ -105,6 +106,7 @@ def create_app(
         passwords,
         logins,
         hub,
+        Origins(settings.country_file, clock.mono_now),
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,

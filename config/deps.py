@@ -25,6 +25,7 @@ from .operations.draft import Document
 from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .origins import Origins
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
 from .registrations import Registrations
@@ -55,6 +56,7 @@ class Parts:
     passwords: Passwords
     logins: Logins
     hub: Hub
+    origins: Origins
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 

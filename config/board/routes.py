@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from ..access import RULES, AccessLevel, Scope
+from ..access import DOMAINS, RULES, AccessLevel, Scope
 from ..page import Page, confined
 
 FOLDER: Final = Path(__file__).parent
@@ -33,11 +33,11 @@ def board_routes(version: str, built: Path = PAGE.built) -> APIRouter:
 
 
 def _rules() -> str:
-    """Return as JSON the level that each route needs: the board shows no button that would be refused."""
+    """Return as JSON the level that each route of the JSON dialect needs: no button leads to a refusal."""
     return json.dumps(
         {
             f"{method} {path}": rule.level.name
             for (method, path), rule in RULES.items()
-            if rule.scope is not Scope.PUBLIC
+            if rule.scope is not Scope.PUBLIC and not path.startswith(DOMAINS)
         }
     )

@@ -6,6 +6,7 @@ from typing import Final
 from ..access import AccessLevel
 from ..models import FUNCTIONS
 from ..operations.phones.draft import FIELDS
+from ..operations.phones.find import SORTS
 from ..operations.phones.unlock import DEFAULT_MINUTES, MAX_MINUTES
 from ..tables.phones import PAYMENT_OPTIONS
 from . import registrations
@@ -34,8 +35,8 @@ from .schema import (
     some_id,
     sure,
 )
+from .sipphone_json import COUNTRY, STATUS_ROUTE
 from .sipphone_json import STATUS as STATUS_LINES
-from .sipphone_json import STATUS_ROUTE
 
 # Phones
 
@@ -145,8 +146,8 @@ _STATED: Final = answer(
         **_ROW,
         "extension": or_null(answer("Named extension of a phone", {**_EXTENSION, "name": sure("string")})),
         "customer": answer("Customer of a phone", {"_id": an_id(), "name": sure("string", example="Acme")}),
-        **{f"status.{name}": schema for name, schema in _CONFIG.items()},
         **{f"status.{line.path}": line.schema for line in STATUS_LINES},
+        "status.country": COUNTRY,
     },
     optional=[f"status.{line.path}" for line in STATUS_LINES if line.optional],
 )
@@ -249,6 +250,7 @@ LIST: Final = operation(
         ),
         query("full", "boolean", "All settings of each phone", default=False),
         query("status", "boolean", "The usual rows with the live status and the customer", default=False),
+        query("sort", "string", "By default the oldest first", enum=list(SORTS)),
         query("available", "boolean", "Only phones without an extension", default=False),
         *registrations.FILTERS,
         registrations.CUSTOMER,
@@ -258,7 +260,8 @@ LIST: Final = operation(
 # Status of phones
 
 _STATUS: Final = answer(
-    "Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in STATUS_ROUTE}
+    "Status",
+    {"_id": an_id(), **_CONFIG, **{line.path: line.schema for line in STATUS_ROUTE}, "country": COUNTRY},
 )
 _EVENT: Final = answer(
     "Event",

@@ -1,5 +1,6 @@
 """The routes about all phones of a customer: how many are in each state, and from where some were refused."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -16,13 +17,14 @@ from ..auth import Caller
 from ..checks import moment as parse_moment
 from ..clock import epoch_now, utc
 from ..database import reading
-from ..deps import CallerDep, PartsDep
+from ..deps import CallerDep, Parts, PartsDep
 from ..operations.customers import ALL, ids_in_sight, require_customer
-from ..operations.phones.find import count_phones
+from ..operations.phones.find import count_phones, numbers_of
 from ..registrations import OFFLINE_REASONS, TRANSPORTS, Source, State, Summary, Wanted
 from .paging import clamped, flag, unknown, word
-from .schema import MOMENT, READ, Schema, answer, array, operation, query, sure
+from .schema import MOMENT, READ, Schema, answer, array, of, operation, query, sure
 from .shown import Json, json_answer
+from .sipphone_json import COUNTRY
 
 MAX_SOURCES: Final = 1_000
 """Limit of addresses in an answer; the index has as many of each customer."""
@@ -65,6 +67,7 @@ _SOURCE: Final = answer(
     "Source of refusals",
     {
         "address": sure("string", example="192.0.2.7"),
+        "country": COUNTRY,
         "reasons": sure(
             "object",
             "Reason -> number",
@@ -75,6 +78,7 @@ _SOURCE: Final = answer(
             sure("string"),
             f"Ids of phones, or `u` and the number of a SIP user, that it tried; at most {MAX_PHONES}",
         ),
+        "numbers": array(of("string"), "The extension number of each of these; null: it has none"),
         "count": sure("integer", "All refusals and wrong passwords since `first`", minimum=1),
         "first": MOMENT,
         "last": MOMENT,
@@ -115,7 +119,10 @@ async def refusals_route(request: Request, caller: CallerDep, parts: PartsDep) -
     async with reading(parts.read_engine) as session:
         customer = await asked_customer(session, caller, params.get("customer"))
         customers = await ids_in_sight(session, caller, customer)
-    return json_answer([_source(one) for one in await parts.registrations.refusals(customers, since, limit)])
+    sources = await parts.registrations.refusals(customers, since, limit)
+    async with reading(parts.read_engine) as session:
+        numbers = await numbers_of(session, {phone for source in sources for phone in source.phones})
+    return json_answer([_source(source, numbers, parts) for source in sources])
 
 
 async def asked_customer(session: AsyncSession, caller: Caller, wanted: str | None) -> str | None:
@@ -164,11 +171,13 @@ def _summary(total: int, found: Summary) -> Json:
     }
 
 
-def _source(source: Source) -> Json:
+def _source(source: Source, numbers: Mapping[str, str], parts: Parts) -> Json:
     return {
         "address": source.address,
+        "country": parts.origins.country(source.address),
         "reasons": source.reasons,
         "phones": source.phones,
+        "numbers": [numbers.get(phone) for phone in source.phones],
         "count": source.count,
         "first": utc(source.first),
         "last": utc(source.last),

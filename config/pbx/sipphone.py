@@ -25,7 +25,7 @@ from ..operations.audit import Actor, Work, parse_oid
 from ..operations.customers import ids_in_sight
 from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
-from ..operations.phones.find import Query, find_phone, list_phones
+from ..operations.phones.find import SORTS, Query, find_phone, list_phones
 from ..preconditions import with_etag
 from ..request import request_host
 from ..settings import ice_servers
@@ -35,7 +35,7 @@ from .paging import DEFAULT_LIMIT, clamped, flag, read_page
 from .registrations import asked_customer, read_wanted
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
-from .sipphone_json import STATUS_ROUTE, phones_json, stated_json, status_json
+from .sipphone_json import STATUS_ROUTE, located_status, phones_json, stated_json
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
@@ -59,10 +59,12 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     `status=true` shows the live status and the customer of each beside the usual row.
     """
     params = request.query_params
-    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
+    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT, SORTS)
     available, full = flag(params, "available"), flag(params, "full")
     stated = flag(params, "status") and not full
-    query = Query(page.offset, page.limit, page.text, available=available, full=full, stated=stated)
+    query = Query(
+        page.offset, page.limit, page.text, page.sort, available=available, full=full, stated=stated
+    )
     wanted = read_wanted(params)
     async with reading(parts.read_engine) as session:
         query = replace(query, customer=await asked_customer(session, caller, page.customer))
@@ -215,7 +217,7 @@ async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsD
         found = await events.find_all_watched(connection, caller, asked)
     there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
     lives = await parts.live.told([phone.oid for phone in there])
-    rows = [_status(phone, live) for phone, live in zip(there, lives, strict=True)]
+    rows = [_status(phone, live, parts) for phone, live in zip(there, lives, strict=True)]
     once: dict[str, str] = {}
     for sent in asked:
         once.setdefault(parse_oid(sent) or sent, sent)  # upper and lower case count as equal
@@ -229,7 +231,7 @@ async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respo
     async with parts.read_engine.connect() as connection:
         phone = await events.find_watched(connection, caller, id)
     (live,) = await parts.live.told([phone.oid])
-    return json_answer(_status(phone, live))
+    return json_answer(_status(phone, live, parts))
 
 
 @status_routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
@@ -249,7 +251,7 @@ async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: 
             "_id": phone.oid,
             "summary": diagnose(live, phone.rule, events.for_diagnosis(done)),
             "limit": limit,
-            "status": _status(phone, live),
+            "status": _status(phone, live, parts),
             "events": shown,
         }
     )
@@ -270,7 +272,7 @@ def _read_ids(document: Document) -> list[str]:
     return sent
 
 
-def _status(phone: events.Watched, live: LiveStatus) -> Json:
+def _status(phone: events.Watched, live: LiveStatus, parts: Parts) -> Json:
     """Return all fields of the status, with null for those that have no value."""
     saved: Json = {"_id": phone.oid, "configLoaded": phone.config_loaded, "configSaved": phone.config_saved}
-    return saved | status_json(live, STATUS_ROUTE)
+    return saved | located_status(live, STATUS_ROUTE, parts)

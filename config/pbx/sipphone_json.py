@@ -54,6 +54,7 @@ STATUS: Final[Sequence[Shown[LiveStatus]]] = (
     shown("lastRejectedReason", of("string"), "last_rejected_reason", optional=True),
 )
 """The status inside a phone, which leaves out what is optional and has no value."""
+COUNTRY: Final = of("string", "Of the public address, by the country file; null: not known", example="DK")
 STATUS_ROUTE: Final[Sequence[Shown[LiveStatus]]] = (
     *(Shown(line.path, line.schema, line.value) for line in STATUS),
     Shown("expiresAt", moment("When its registration runs out, or ran out"), _moment("expires_at")),
@@ -125,8 +126,15 @@ def phones_json(
 
 
 def stated_json(phones: Sequence[Found], statuses: Sequence[LiveStatus], parts: Parts) -> list[Json]:
-    """Return the rows of the normal list, each with the whole status and the name of the customer."""
-    return _rows(_STATED, phones, statuses, parts.vault)
+    """Return the rows of the normal list, each with the whole status and the customer."""
+    rows = _rows(_STATED, phones, statuses, parts.vault)
+    pairs = zip(rows, statuses, strict=True)
+    return [row | {"status": located_status(live, STATUS, parts)} for row, live in pairs]
+
+
+def located_status(live: LiveStatus, lines: Sequence[Shown[LiveStatus]], parts: Parts) -> Json:
+    """Return a status with these properties, and the country of its address."""
+    return status_json(live, lines) | {"country": parts.origins.country(live.public_ip_address)}
 
 
 def _rows(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
@@ -214,4 +222,4 @@ def _listed_plan(columns: Columns, live: Mapping[str, Make]) -> Plan:
 
 
 _LISTED: Final = _listed_plan(LISTED, {"online": lambda shown: shown.live.online})
-_STATED: Final = _listed_plan(STATED, {"status": _status})
+_STATED: Final = _listed_plan(STATED, {})

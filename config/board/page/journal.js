@@ -9,7 +9,7 @@ export function Journal({ events }) {
       <h2 id="journal">What happened</h2>
       ${events?.length === 0 && html`<p class="faint">Nothing yet.</p>`}
       <ol class="journal">${events?.map((event) => html`<li>
-        <time datetime=${event.time}>${timeOf(event.time)}</time> <strong>${eventOf(event.event)}</strong>
+        <time datetime=${event.time}>${timeOf(event.time)}</time> <strong>${eventOf(event.event)}</strong>${' '}
         <span>${detailOf(event)}</span></li>`)}</ol>
     </section>`;
 }

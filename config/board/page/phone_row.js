@@ -4,8 +4,8 @@ import { html } from './html.js';
 import { addressOf, PHONES } from './route.js';
 import { addressAndPort, refusalOf, stateOf, timeOf } from './words.js';
 
-// The row for an entry of the list.
-export const rowOf = (phone) => ({ ...phone, mood: stateOf(phone.status).mood });
+// The mood of a row.
+export const moodOf = (row) => stateOf(row.status).mood;
 
 // Name, class and content of each column.
 export const COLUMNS = [

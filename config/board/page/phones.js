@@ -3,7 +3,7 @@
 import { Filters } from './filters.js';
 import { html, useEffect, useMemo, useState } from './html.js';
 import { Pages } from './pages.js';
-import { COLUMNS, rowOf } from './phone_row.js';
+import { COLUMNS, moodOf } from './phone_row.js';
 import { addressOf, PHONES, replaceQuery } from './route.js';
 import { LongTable } from './table.js';
 import { Tiles } from './tiles.js';
@@ -34,8 +34,8 @@ export function Phones({ board, query }) {
     <p class="count" role="status">${countOf(rows)}</p>
     <p class="problem" role="alert">${rows.problem || summary.problem}</p>
     <div onClick=${(event) => opened(event, open)}>
-      <${LongTable} label="Phones" columns=${COLUMNS} rows=${rows} keyOf=${(row) => row._id} version=${version}
-        height=${isWide ? WIDE_ROW : NARROW_ROW} />
+      <${LongTable} label="Phones" columns=${COLUMNS} rows=${rows} keyOf=${(row) => row._id} moodOf=${moodOf}
+        version=${version} height=${isWide ? WIDE_ROW : NARROW_ROW} />
     </div>`;
 }
 
@@ -47,7 +47,7 @@ function useRows(board, query) {
     const load = async (offset, limit, signal) => {
       const wanted = { customer: board.all, ...query, status: true, offset, limit };
       const { total, sipPhones } = await board.api.get('/pbx/sipphone', wanted, signal);
-      return { total, rows: sipPhones.map(rowOf) };
+      return { total, rows: sipPhones };
     };
     const status = async (ids) => (await board.api.post('/pbx/sipphone/status', { ids })).sipPhones;
     return new Pages(load, status, () => setVersion((number) => number + 1));

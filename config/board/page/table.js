@@ -4,8 +4,9 @@ import { html, useLayoutEffect, useRef, useState } from './html.js';
 
 const BEYOND = 10; // rows above and below what is seen: the keyboard moves to a row before it is seen
 
-// `columns` are [name, class, cell(row)]; `rows` is a Pages; `keyOf(row)`; `height` of a row in pixels.
-export function LongTable({ label, columns, rows, keyOf, height, version }) {
+// `columns` are [name, class, cell(row)]; `rows` is a Pages, and `version` grows with each change of it; `keyOf(row)` and
+// `moodOf(row)` say what a row is; `height` is that of a row in pixels.
+export function LongTable({ label, columns, rows, keyOf, moodOf, height, version }) {
   const box = useRef(null);
   const [view, setView] = useState({ top: 0, size: 600 });
   useLayoutEffect(() => {
@@ -29,17 +30,17 @@ export function LongTable({ label, columns, rows, keyOf, height, version }) {
           ${columns.map(([name, kind]) => html`<div class=${`head-${kind}`} role="columnheader">${name}</div>`)}
         </div>
         <div class="all" role="rowgroup" style=${{ height: `${total * height}px` }}>
-          ${places.map((place) => row(rows.row(place), place, columns, keyOf, height))}
+          ${places.map((place) => row(rows.row(place), place, { columns, keyOf, moodOf, height }))}
         </div>
       </div>
     </div>`;
 }
 
-function row(value, place, columns, keyOf, height) {
+function row(value, place, { columns, keyOf, moodOf, height }) {
   const style = { height: `${height}px`, transform: `translateY(${place * height}px)` };
   const cells = value
     ? columns.map(([name, kind, cell]) => html`<div class=${kind} role="cell" data-name=${name}>${cell(value)}</div>`)
     : html`<div role="cell" class="loading">…</div>`;
   return html`<div class="row" role="row" key=${value ? keyOf(value) : `empty ${place}`} style=${style}
-    aria-rowindex=${place + 2} data-mood=${value?.mood}>${cells}</div>`;
+    aria-rowindex=${place + 2} data-mood=${value && moodOf(value)}>${cells}</div>`;
 }

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     String,
+    Subquery,
     any_,
     exists,
     false,
@@ -45,7 +46,7 @@ from ...tables import (
 )
 from ..audit import parse_oid
 from ..customers import DELETED, visible
-from ..listing import MAX_FILTER, Page
+from ..listing import MAX_FILTER, Page, Sorts
 
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
 
@@ -54,7 +55,8 @@ Values = Sequence[object]
 
 Columns = Mapping[str, ColumnElement[Any]]  # columns of any SQL type
 
-_phone = SipPhone.__table__.c
+_phones = SipPhone.__table__
+_phone = _phones.c
 _model = SipPhoneModel.__table__.c
 _customer = Customer.__table__.c
 _extension = Extension.__table__.c
@@ -105,6 +107,14 @@ STATED: Final[Columns] = {
     "customer.name": _customer.name,
 }
 """The same with what the board shows, for a list with `status=true`."""
+
+_name = func.coalesce(_employee.name, _extension.name)
+SORTS: Final[Sorts] = {
+    "number": (_extension.number.is_(None), func.length(_extension.number), _extension.number),
+    "person": (_name.is_(None), func.lower(_name)),
+    "model": (_model.brand_name, _model.model),
+}
+"""Word of `sort` -> columns; 9 is before 10, and phones without a number or a person are last."""
 
 SOFTKEY: Final[Columns] = {
     "index": _key.key_index,
@@ -193,7 +203,7 @@ async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Foun
 
 
 async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
-    """Return how many phones match, and one page of them, the oldest first."""
+    """Return how many phones match, and one page of them, by `query.sort`, else the oldest first."""
     scope = await _scope(session, caller, query.customer)
     matching = _matching(scope, query)
     # One statement for the total and the page: each of its rows, at least one, has the total.
@@ -207,18 +217,31 @@ async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tu
         )
         whole = inner = select(_phone.id).where(*selected).cte("selected")
     counted = select(func.count().label("total")).select_from(whole).subquery("counted")
-    page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
-    both = select(counted.c.total, page.c.id).select_from(counted.outerjoin(page, true()))
+    page = _page(inner, query)
+    both = select(counted.c.total, page.c.id, page.c.place).select_from(counted.outerjoin(page, true()))
     async with _plans_for_these_values(session, needed=bool(query.text or query.selection)):
         found = list(await session.execute(both))
-    total, ids = found[0].total, [row.id for row in found if row.id is not None]
+    total, places = found[0].total, {row.id: row.place for row in found if row.id is not None}
+    ids = sorted(places, key=lambda id: places[id])
     if not ids:
         return total, []
-    statement = query.rows.where(one_of(session.get_bind().dialect, _phone.id, ids)).order_by(_phone.id)
-    rows = list(await session.execute(statement))
+    statement = query.rows.where(one_of(session.get_bind().dialect, _phone.id, ids))
+    rows = sorted(await session.execute(statement), key=lambda row: places[row[ID]])
     return total, await _with_parts(session, rows) if query.full else [
         Found(str(row[OID]), row) for row in rows
     ]
+
+
+def _page(matching: FromClause, query: Query) -> Subquery:
+    """Return the ids of a page, and the place of each in the order that is asked for."""
+    ids = select(matching.c.id, matching.c.id.label("place"))
+    if query.sort:
+        order = func.row_number().over(order_by=[*SORTS[query.sort], matching.c.id])
+        phones = select(matching.c.id, order.label("place")).join(_phones, _phone.id == matching.c.id)
+        ids = phones.join(SipPhoneModel.__table__, _model.id == _phone.model_id)
+        ids = ids.outerjoin(Extension.__table__, _extension.id == _phone.extension_id)
+        ids = ids.outerjoin(Employee.__table__, _PERSON)
+    return ids.order_by("place").offset(query.offset).limit(query.limit).subquery("page")
 
 
 def one_of(
@@ -251,6 +274,17 @@ async def count_phones(session: AsyncSession, caller: Caller, customer: str | No
     """Return how many phones a customer has, or, for None, all customers that the caller may see."""
     scope = await _scope(session, caller, customer)
     return await session.scalar(select(func.count(_phone.id)).where(scope(_phone.customer_id))) or 0
+
+
+async def numbers_of(session: AsyncSession, oids: Collection[str]) -> dict[str, str]:
+    """Return the extension numbers of these phones by id; phones without one are left out."""
+    if not oids:
+        return {}
+    numbered = select(_phone.oid, _extension.number).join(
+        Extension.__table__, _extension.id == _phone.extension_id
+    )
+    some = numbered.where(one_of(session.get_bind().dialect, _phone.oid, oids))
+    return {str(oid): str(number) for oid, number in await session.execute(some)}
 
 
 # Selection of the phones
