@@ -1,7 +1,6 @@
 """GET /events on a real server, over a real Redis and a database."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +47,12 @@ async def test_an_event_has_its_name_its_position_and_its_fields(site: Site) -> 
     world = site.world
     async with site.stream(manager(site)) as client:
         id = await write(
-            world.redis, customer=world.ids["acme"], phone="ab" * 12, key="k", port="5060", userAgent="Ü\n\x07"
+            world.redis,
+            customer=world.ids["acme"],
+            phone="ab" * 12,
+            key="k",
+            port="5060",
+            userAgent="Ü\n\x07",
         )
         (message,) = await client.until(1)
     assert (message.id, message.event) == (id, "registered")
@@ -115,9 +119,7 @@ async def test_a_person_sees_what_is_its_own(site: Site) -> None:
     assert (status, error["code"]) == (404, "not_found")
 
 
-async def test_a_phone_that_a_person_gets_later_is_seen(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_phone_that_a_person_gets_later_is_seen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "CHECK_SECONDS", 0.05)
     world, ids = site.world, site.world.ids
     phone = (await world.create())["_id"]
@@ -311,7 +313,10 @@ async def test_a_client_that_resumes_gets_no_snapshot(site: Site) -> None:
 async def test_a_query_that_cannot_be_served_is_refused(
     site: Site, query: str, status: int, code: str
 ) -> None:
-    assert (await site.refusal(manager(site), query))[:2] == (status, {"code": code} | await _rest(site, query))
+    assert (await site.refusal(manager(site), query))[:2] == (
+        status,
+        {"code": code} | await _rest(site, query),
+    )
     assert site.readers == 0
 
 
@@ -416,9 +421,7 @@ async def test_a_reader_that_is_too_slow_is_cut_off_and_resumes(
     world, acme = site.world, {"customer": site.world.ids["acme"]}
     port = int(site.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
-    writer.write(
-        f"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {manager(site)}\r\n\r\n".encode()
-    )
+    writer.write(f"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {manager(site)}\r\n\r\n".encode())
     await reader.readuntil(b"\r\n\r\n")
     async with site.stream(manager(site)) as quick:
         for start in range(0, 6_000, 500):
@@ -486,4 +489,3 @@ async def test_a_stop_ends_all_streams(world: World) -> None:
         answer = site.stream(manager(site))
         client = await answer.__aenter__()
     assert client.ended
-

@@ -20,7 +20,12 @@ ROOT: Final = Path(__file__).parent.parent.parent
 SECONDS: Final = 120
 READY_SECONDS: Final = 60.0
 FILES: Final = ("page.js", "style.css", "licences.txt")
-PATHS: Final = ("/", "/phone", "/base.css", *(f"/{page}/{name}" for page in ("board", "phone") for name in FILES))
+PATHS: Final = (
+    "/",
+    "/phone",
+    "/base.css",
+    *(f"/{page}/{name}" for page in ("board", "phone") for name in FILES),
+)
 
 
 @pytest.fixture(scope="module")

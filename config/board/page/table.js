@@ -18,9 +18,7 @@ export function LongTable({ label, columns, rows, keyOf, moodOf, height, version
   const total = rows.total ?? 0;
   const first = Math.max(0, Math.floor(view.top / height) - BEYOND);
   const last = Math.min(total - 1, Math.ceil((view.top + view.size) / height) + BEYOND);
-  useLayoutEffect(() => {
-    if (last >= first) rows.want(first, last);
-  }, [rows, first, last, version]);
+  useLayoutEffect(() => rows.want(first, Math.max(first, last)), [rows, first, last, version]);
   const places = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
   return html`
     <div class="scroller" role="region" tabindex="0" aria-label=${label} ref=${box}
