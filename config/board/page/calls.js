@@ -3,10 +3,10 @@
 import { CallList } from './call_list.js';
 import { CustomerChoice } from './filters.js';
 import { html } from './html.js';
-import { replaceQuery } from './route.js';
+import { changeQuery } from './route.js';
 
 export function Calls({ board, query }) {
-  const change = (changes) => replaceQuery('calls', { ...query, ...changes });
+  const change = (changes) => changeQuery('calls', changes);
   return html`
     <h1>Calls in progress</h1>
     ${board.all && html`<form class="filters"><${CustomerChoice} ...${{ board, query, change }} /></form>`}

@@ -2,7 +2,7 @@
 
 import { Choice, CustomerChoice } from './filters.js';
 import { html, useMemo, useState } from './html.js';
-import { replaceQuery } from './route.js';
+import { changeQuery } from './route.js';
 import { settled, useLoaded } from './tools.js';
 import { lengthOf, numberOf, RESULTS, timeOf } from './words.js';
 
@@ -13,7 +13,7 @@ const MOST_LINES = 10_000;
 const MISSED = 'missed'; // several results together
 
 export function History({ board, query }) {
-  const change = (changes) => replaceQuery('history', { ...query, ...changes });
+  const change = (changes) => changeQuery('history', changes);
   return html`
     <h1>Call history</h1>
     <${HistoryFilters} ...${{ board, query, change }} />

@@ -4,7 +4,7 @@ import { Filters } from './filters.js';
 import { html, useEffect, useMemo, useState } from './html.js';
 import { Pages } from './pages.js';
 import { COLUMNS, moodOf } from './phone_row.js';
-import { addressOf, PHONES, replaceQuery } from './route.js';
+import { addressOf, PHONES, changeQuery } from './route.js';
 import { LongTable } from './table.js';
 import { Tiles } from './tiles.js';
 import { useLoaded, useMedia, useNews } from './tools.js';
@@ -25,7 +25,7 @@ export function Phones({ board, query }) {
   useNews(board.feed, () => true, summary.reload, SUMMARY_MS);
   const isWide = useMedia(WIDE);
   const [rows, version] = useRows(board, query);
-  const change = (changes) => replaceQuery(PHONES, { ...query, ...changes });
+  const change = (changes) => changeQuery(PHONES, changes);
   const open = (id) => { location.hash = addressOf(`${PHONES}/${id}`); };
   return html`
     <h1>Phones</h1>

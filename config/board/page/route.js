@@ -17,9 +17,11 @@ export function addressOf(page, query = {}) {
   return `#/${page}${given.length ? `?${new URLSearchParams(given)}` : ''}`;
 }
 
-// Change the query of this place, without a step in the history for each letter.
-export function replaceQuery(page, query) {
-  history.replaceState(null, '', addressOf(page, query));
+// Change the query of a page, without a step in the history for each letter. It begins with the query of this moment: a
+// view may not have seen the change before.
+export function changeQuery(page, changes) {
+  const { query } = placeOf(location.hash);
+  history.replaceState(null, '', addressOf(page, { ...query, ...changes }));
   dispatchEvent(new HashChangeEvent('hashchange'));
 }
 

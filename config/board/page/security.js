@@ -2,7 +2,7 @@
 
 import { CustomerChoice } from './filters.js';
 import { html } from './html.js';
-import { addressOf, PHONES, replaceQuery } from './route.js';
+import { addressOf, PHONES, changeQuery } from './route.js';
 import { useLoaded, useNews } from './tools.js';
 import { numberOf, refusalOf, timeOf } from './words.js';
 
@@ -14,7 +14,7 @@ export function Security({ board, query }) {
   const load = (signal) => board.api.get('/pbx/sipphone/refusals', { customer }, signal);
   const { value, problem, reload } = useLoaded(load, [customer]);
   useNews(board.feed, ({ event }) => event === 'rejected', reload, NEWS_MS);
-  const change = (changes) => replaceQuery('security', { ...query, ...changes });
+  const change = (changes) => changeQuery('security', changes);
   return html`
     <h1>Refusals of the last day</h1>
     ${board.all && html`<form class="filters"><${CustomerChoice} ...${{ board, query, change }} /></form>`}
