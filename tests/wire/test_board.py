@@ -1,6 +1,7 @@
 """The board at / in Chromium, over a server with real phones: what it shows, and what people do with it."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -64,6 +65,17 @@ def test_a_wrong_password_is_said_and_a_right_one_opens_the_board(operators: Ope
     page.until("refused", lambda: "The e-mail address or the password is wrong." in page.tab.text())
     page.log_in(person["emailAddress"], PASSWORD)
     assert person["name"] in page.text_of(".who")
+
+
+def test_the_login_of_the_command_line_opens_the_board(switchboard: Site, operators: Operators) -> None:
+    said = switchboard.command("login", "create", "ops@people.example", "--generate")
+    lines = dict(re.findall(r"^(\w+) +(\S+)", said, re.MULTILINE))
+    assert lines["login"] == "ops@people.example,"
+    assert lines["board"] == "http://{}:{}/".format(*switchboard.http)
+    page = operators.page()
+    page.open()
+    page.log_in("ops@people.example", lines["password"])
+    page.until("all customers", lambda: page.exists("select[name=customer]"))
 
 
 def test_the_token_is_in_no_url_and_a_reload_keeps_the_login(operators: Operators) -> None:
@@ -151,7 +163,7 @@ def test_what_a_phone_says_is_text(switchboard: Site, operators: Operators) -> N
         page.until("shown", lambda: agent in page.rows().get(handset.id, ""))
         page.go(PHONE_PAGE.format(handset.id))
         page.until("shown", lambda: agent in page.text_of(".card.state"))
-    assert page.tab.evaluate("document.title") == "Board"
+    assert page.tab.evaluate("document.title") == "Phones · registrar"
     assert page.tab.problems() == []
 
 

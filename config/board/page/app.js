@@ -84,6 +84,8 @@ function Main({ board, place, pages }) {
   useEffect(() => {
     if (!isFirst.current) main.current.focus();
     isFirst.current = false;
+    const [, [label]] = pageOf(place, pages);
+    document.title = `${label} · registrar`;
   }, [place.page, place.id]);
   return html`<main ref=${main} tabindex="-1">${viewOf(board, place, pages)}</main>`;
 }
