@@ -36,6 +36,7 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
     settings = installation.settings
     if api:
         print_api(settings)
+        print(f"board        {board_line(settings)}")
     if sip:
         print(f"SIP server   {sip_servers(settings)}")
     print("First steps")
@@ -45,9 +46,8 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
 
 
 def print_api(settings: Settings) -> None:
-    """Print the URLs of the board, the API and its documentation."""
+    """Print the URLs of the API and its documentation."""
     api = api_url(settings)
-    print(f"board        {board_line(settings)}")
     print(f"API          {api}   documentation: {api}/docs")
 
 
@@ -57,17 +57,16 @@ def board_line(settings: Settings) -> str:
 
 
 def print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
-    """Print the demo tenant: the board and its login, the API, a token, and an account for each example."""
+    """Print the demo tenant: the API, a token, an account for each example, and a login for the board."""
     settings = installation.settings
     print_api(settings)
-    print(f"login        {tenant['login']['username']}")
-    print(f"  password   {tenant['login']['password'] or 'the one that was set later'}")
     print(f"ADMIN token  {tenant['token']}")
     print(f"SIP server   {sip_servers(settings)}; domain {tenant['domain']}")
     print("\n".join(("", *LOCK)))
     for example, phone in tenant["examples"].items():
         _print_account(example, phone)
     _print_browser(settings, tenant["webrtc"])
+    _print_board(settings, tenant["login"])
 
 
 def _print_account(example: str, phone: dict[str, Any]) -> None:
@@ -90,6 +89,12 @@ def _print_browser(settings: Settings, phone: dict[str, Any]) -> None:
         account["ice"] = json.dumps(phone["iceServers"], separators=(",", ":"))
     link = f"{api_url(settings)}/phone#{urlencode(account, safe=':/')}"
     print(f"  page       {link if phone_page.PAGE.is_built else NOT_BUILT}", flush=True)
+
+
+def _print_board(settings: Settings, login: dict[str, str | None]) -> None:
+    print(f"board        {board_line(settings)}")
+    print(f"  login      {login['username']}")
+    print(f"  password   {login['password'] or 'the one that was set later'}", flush=True)
 
 
 def sip_servers(settings: Settings) -> str:

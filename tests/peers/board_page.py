@@ -65,7 +65,7 @@ class BoardPage:
         return self.text_of(f"[data-tile={name}] strong")
 
     def feed(self) -> str:
-        """The state of its connection: connecting, live, lost, polling or closed."""
+        """The state of its connection: connecting, live, lost, polling, crowded or closed."""
         return str(self.tab.state().get("feed", ""))
 
     def choose(self, name: str, value: str) -> None:

@@ -27,6 +27,7 @@ LAST_NAMES: Final = "Andersen Bruun Dahl Eriksen Frandsen Gade Hansen Iversen Je
 AGENTS: Final = ("Yealink SIP-T46U 108.86.0.20", "snomD785/10.1.184.15", "Polycom VVX 411")
 AT_ONCE: Final = 40
 """Registrations that wait for their answers at the same time."""
+CLOSING_SECONDS: Final = 0.5
 Work = Callable[[Handset], Awaitable[object]]
 
 
@@ -120,6 +121,7 @@ class Crew:
         self._site = site
         self._connections: list[StreamEndpoint] = []
         self._shared: dict[Address, Endpoint] = {}
+        self._opening = asyncio.Lock()
 
     async def udp(self, handset: Handset, *, expires: int = 3600) -> None:
         """Register over UDP, or with no time unregister."""
@@ -127,8 +129,9 @@ class Crew:
 
     async def ask(self, handset: Handset, source: Address = ("127.0.0.1", 0), expires: int = 3600) -> int:
         """Register over UDP from an address; the status of the answer."""
-        if source not in self._shared:
-            self._shared[source] = await Endpoint.open(self._site.sip, source)
+        async with self._opening:
+            if source not in self._shared:
+                self._shared[source] = await Endpoint.open(self._site.sip, source)
         phone = Phone(handset.account, self._shared[source], user_agent=agent_of(handset))
         return (await phone.register(expires)).status
 
@@ -140,10 +143,11 @@ class Crew:
         assert answer.status == 200
         return endpoint
 
-    def close(self) -> None:
-        """Close all sockets."""
+    async def close(self) -> None:
+        """Close all sockets, and let the loop see it."""
         for endpoint in (*self._connections, *self._shared.values()):
             endpoint.close()
+        await asyncio.sleep(CLOSING_SECONDS)
 
 
 def agent_of(handset: Handset) -> str:

@@ -27,6 +27,10 @@ pytestmark = [
 ]
 
 PHONES: Final = 5_000
+DEMO_PHONES: Final = 5
+"""The oldest; after them come those of the customers."""
+ROW: Final = 52
+"""The height of a row in pixels."""
 SHORT_SECONDS: Final = 60
 """The shortest registration: these phones expire while the others come."""
 LOST: Final = 150
@@ -90,7 +94,7 @@ def crowd(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Larg
         with lost:
             runner.run(into_every_state(site, lost, crowd, crew))
             yield crowd, crew, runner
-        crew.close()
+        runner.run(crew.close())
 
 
 async def into_every_state(site: Site, lost: Site, crowd: Crowd, crew: Crew) -> None:
@@ -113,7 +117,7 @@ async def into_every_state(site: Site, lost: Site, crowd: Crowd, crew: Crew) -> 
         await asyncio.to_thread(site.api, "POST", f"/pbx/sipphone/{one.id}/resetcredentials")
     await until(site, "ping-timeout")
     lost.kill9()
-    crew_of_lost.close()
+    await crew_of_lost.close()
     for reason in REASONS:
         await until(site, reason)
 
@@ -158,8 +162,10 @@ def test_every_state_of_three_customers_is_shown(
 ) -> None:
     people = Operators(site, browser)
     page = people.board("ADMIN")
-    total = PHONES + len(site.demo()["phones"]) + 1
+    total = PHONES + DEMO_PHONES
     page.until("all", lambda: page.text_of(".count") == f"{total:,} phones", 30.0)
+    page.tab.evaluate(f"document.querySelector('.scroller').scrollTop = {ROW * DEMO_PHONES}; undefined")
+    page.until("rows", lambda: len(page.rows()) > DEMO_PHONES)
     picture(page, "phones")
     picture(page, "phones-dark", dark=True)
     picture(page, "phones-320", width=320)

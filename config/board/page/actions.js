@@ -44,5 +44,5 @@ export function Actions({ board, id, account, status, reload, show }) {
 
 // Whether the last refusal was for the address, and no registration came after it.
 function isLockedOut({ lastRejectedReason, lastRejectedAt, online, since }) {
-  return lastRejectedReason === 'ip-locked' && !(online && since > lastRejectedAt);
+  return lastRejectedReason === 'ip-locked' && !(online && since >= lastRejectedAt);
 }

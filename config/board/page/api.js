@@ -51,7 +51,7 @@ export class Api {
       method,
       headers: { ...this.#headers(), ...(body && { 'Content-Type': 'application/json' }) },
       body: body && JSON.stringify(body),
-      signal: signal ?? AbortSignal.timeout(WAIT_MS),
+      signal: AbortSignal.any([AbortSignal.timeout(WAIT_MS), ...(signal ? [signal] : [])]),
     });
     if (answer.status === 401) this.ended();
     return read(answer);

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from './html.js';
 import { timeOf } from './words.js';
 
-const POLL_WORDS = 'This login gets no live events: the board asks for news each 30 seconds.';
+const EACH_30 = 'the board asks for news each 30 seconds.';
 
 export function Connection({ feed }) {
   const [state, setState] = useState(feed.state);
@@ -21,7 +21,8 @@ function wordsOf({ name, since }) {
     connecting: 'Connecting…',
     live: 'Live',
     lost: `The connection was lost at ${timeOf(since)}. The board shows what was known then, and tries again.`,
-    polling: POLL_WORDS,
+    polling: `This login gets no live events: ${EACH_30}`,
+    crowded: `As many boards of this login are live as may be; close another one. Meanwhile ${EACH_30}`,
     closed: '',
   }[name];
 }

@@ -7,7 +7,7 @@ const PAUSES_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 const REFUSED_MS = 30_000; // by a server that has no events, or not for this login
 
 // The events that the login may see. `watch` gets { event } for each of them, { anew: true } when some may have been
-// missed, and { state } when the connection changes: connecting, live, lost, polling or closed.
+// missed, and { state } when the connection changes: connecting, live, lost, polling, crowded or closed.
 export class Feed {
   state = { name: 'connecting', since: Date.now(), retryAt: null };
   #api;
@@ -87,8 +87,8 @@ export class Feed {
       this.#lastId = '';
       return 1;
     }
-    if (answer.status < 500 && answer.status !== 429) return this.#poll();
-    return this.#lost();
+    if (answer.status >= 500) return this.#lost();
+    return this.#poll(answer.status === 429 ? 'crowded' : 'polling');
   }
 
   async #read(body, guard) {
@@ -110,8 +110,8 @@ export class Feed {
     return pause;
   }
 
-  #poll() {
-    this.#change('polling');
+  #poll(name) {
+    this.#change(name);
     this.#tell({ anew: true });
     return REFUSED_MS;
   }

@@ -3,7 +3,7 @@
 import { html } from './html.js';
 import { HAPPENS_TO_PHONES } from './phones.js';
 import { useLoaded, useNews } from './tools.js';
-import { stateOf } from './words.js';
+import { localised, stateOf } from './words.js';
 
 const NEWS_MS = 500;
 
@@ -23,6 +23,6 @@ function OwnPhone({ _id, number, person, summary, status }) {
     <section class="card state" data-mood=${mood} data-phone=${_id} aria-labelledby=${`own-${_id}`}>
       <h2 id=${`own-${_id}`}>${[number, person, status.userAgent].filter(Boolean).join(', ')}</h2>
       <p class="headline">${state}${reason && `: ${reason}`}</p>
-      <p class="sentence">${summary}</p>
+      <p class="sentence">${localised(summary)}</p>
     </section>`;
 }

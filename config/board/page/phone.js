@@ -8,7 +8,7 @@ import { Bindings, Journal } from './journal.js';
 import { HAPPENS_TO_PHONES } from './phones.js';
 import { addressOf, PHONES } from './route.js';
 import { useLoaded, useNews } from './tools.js';
-import { addressAndPort, stateOf, timeOf } from './words.js';
+import { addressAndPort, localised, stateOf, timeOf } from './words.js';
 
 const NEWS_MS = 500;
 
@@ -52,7 +52,7 @@ function State({ summary, status }) {
     <section class="card state" data-mood=${mood} aria-labelledby="state">
       <h2 id="state">State</h2>
       <p class="headline">${state}${reason && `: ${reason}`}</p>
-      <p class="sentence">${summary}</p>
+      <p class="sentence">${localised(summary)}</p>
       <dl>${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
     </section>`;
 }

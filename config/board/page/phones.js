@@ -15,6 +15,7 @@ export const HAPPENS_TO_PHONES = new Set(
 );
 const LIVE_FILTERS = ['state', 'reason', 'transport'];
 const SUMMARY_MS = 1_000;
+const ANEW_MS = 60_000; // a phone that was created or got another number makes no event
 const WIDE = '(min-width: 60rem)';
 const WIDE_ROW = 52;
 const NARROW_ROW = 132;
@@ -54,6 +55,10 @@ function useRows(board, query) {
   }, [asked]);
   useEffect(() => () => rows.end(), [rows]);
   useEffect(() => board.feed.watch((news) => follow(rows, news, query)), [rows]);
+  useEffect(() => {
+    const timer = setInterval(() => rows.reloadSoon(), ANEW_MS);
+    return () => clearInterval(timer);
+  }, [rows]);
   return [rows, version];
 }
 

@@ -4,8 +4,8 @@ import { html, useLayoutEffect, useRef, useState } from './html.js';
 
 const BEYOND = 10; // rows above and below what is seen: the keyboard moves to a row before it is seen
 
-// `columns` are [name, class, cell(row)]; `rows` is a Pages, and `version` grows with each change of it; `keyOf(row)` and
-// `moodOf(row)` say what a row is; `height` is that of a row in pixels.
+// `columns` are [name, class, cell(row)]; `rows` is a Pages, and `version` grows with each change of it; `keyOf(row)`
+// and `moodOf(row)` say what a row is; `height` is that of a row in pixels.
 export function LongTable({ label, columns, rows, keyOf, moodOf, height, version }) {
   const box = useRef(null);
   const [view, setView] = useState({ top: 0, size: 600 });

@@ -15,7 +15,8 @@ const TILES = [
 ];
 
 export function Tiles({ summary, customer }) {
-  return html`<ul class="tiles" aria-label="In figures">
+  return html`${summary?.complete === false && html`<p class="faint">The server still counts: the figures grow.</p>`}
+    <ul class="tiles" aria-label="In figures">
     ${TILES.map(([label, name, mood, address]) => html`<li data-mood=${mood} data-tile=${name}>
       <a href=${address(customer)}><strong>${numberOf(summary?.[name])}</strong> <span>${label}</span></a>
     </li>`)}

@@ -79,6 +79,11 @@ export function timeOf(moment) {
   return `${time.toLocaleDateString([], { day: 'numeric', month: 'short', year: 'numeric' })}, ${clock}`;
 }
 
+const MOMENTS = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
+
+// A sentence of the server with its times as they are here.
+export const localised = (sentence) => sentence.replace(MOMENTS, timeOf);
+
 // Seconds as minutes and seconds.
 export function lengthOf(seconds) {
   if (seconds === null || seconds === undefined) return '';
