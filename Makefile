@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES := registrar config tests deploy/built_page.py
 
-PAGE := config/phone/built/page.js
+PAGE := config/board/built/page.js config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
 CLIENT := $(VENV)/client/done
 
@@ -47,14 +47,14 @@ busy: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 soak: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/wire
 
-# The page at /phone, and what drives the browser of its tests. Both come from npm, once; where they cannot be made
-# that is told in one line, and everything else works.
+# The pages at / and /phone, and what drives the browser of their tests. They come from npm, once; where they cannot be
+# made that is told in one line, and everything else works.
 page: $(PAGE)
 
 browser: $(BROWSER)
 
-$(PAGE): config/phone/package-lock.json deploy/page.sh $(wildcard config/phone/page/*.js) | $(BIN)/python
-	@bash deploy/page.sh page
+$(PAGE): config/%/built/page.js: config/%/package-lock.json deploy/page.sh $(wildcard config/*/page/*.js) | $(BIN)/python
+	@bash deploy/page.sh page $*
 
 $(BROWSER): tests/peers/chromium/package-lock.json | $(BIN)/python
 	@bash deploy/page.sh browser
@@ -89,7 +89,7 @@ lock:
 	! grep -nE 'https?://|file:|--(extra-)?index-url|--find-links' requirements.lock requirements-dev.lock requirements-node.lock requirements-client.lock
 
 clean:
-	rm -rf $(VENV) config/phone/built .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) config/board/built config/phone/built .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -27,6 +27,10 @@ class Scope(Enum):
     PUBLIC = "public: no token needed"
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
+    OWN = "customers as above; below VIEWER only the phones and extensions of the token's employee"
+    OWN_OR_CUSTOMERS = (
+        "at PERSONAL the extensions of the token's employee; from VIEWER on customers, as above"
+    )
     TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret
 
 
@@ -73,6 +77,7 @@ DOMAIN: Final = DOMAINS + "/{domain}"
 
 _PAGES: Final = (
     *("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"),
+    *("/", "/base.css", "/board/style.css", "/board/page.js", "/board/licences.txt"),
     *("/phone", "/phone/", "/phone/style.css", "/phone/page.js", "/phone/licences.txt"),
 )
 RULES: Final[Rules] = {
@@ -81,18 +86,27 @@ RULES: Final[Rules] = {
     ("GET", "/auth/validateToken"): Rule(AccessLevel.NO_LOGIN, Scope.TOKEN, query_token=True),
     # Phones
     **_resource("/pbx/sipphone", _READ, _WRITE),
+    ("GET", "/pbx/sipphone/own"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
     ("POST", "/pbx/sipphone/webrtc"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
     ("POST", "/pbx/sipphone/status"): _ASK,
+    ("GET", "/pbx/sipphone/summary"): _READ,
+    ("GET", "/pbx/sipphone/refusals"): _READ,
     ("GET", "/pbx/sipphone/{id}/status"): _READ,
     ("GET", "/pbx/sipphone/{id}/events"): _READ,
+    ("GET", "/pbx/sipphone/{id}/bindings"): _READ,
+    ("GET", "/pbx/sipphone/{id}/account"): _ASK,
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
+    ("POST", "/pbx/sipphone/{id}/unlock"): _WRITE,
+    ("POST", "/pbx/sipphone/{id}/acceptaddress"): _WRITE,
     ("GET", "/pbx/sipphonemodels"): _READ,
     ("GET", "/pbx/sipphonemodels/{id}"): _READ,
     # Calls
     ("GET", "/pbx/call"): _READ,
+    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
+    ("GET", "/events"): Rule(AccessLevel.PERSONAL, Scope.OWN),
     # Resources that phones refer to
     **_resource("/pbx/extension", _MANAGE_READ, _WRITE),
     **_resource("/pbx/group", _MANAGE_READ, _WRITE),

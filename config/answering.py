@@ -17,6 +17,8 @@ PIECE_BYTES: Final = 64 * 1024
 """Bytes compressed in one step of 1 to 2 ms, because the same event loop may serve SIP."""
 LEVEL: Final = 1
 """Twice as fast as the default, for a tenth more octets."""
+UNCOMPRESSED: Final = ("text/event-stream",)
+"""Its messages are short, and the state of a compressor has more octets than all else of a stream."""
 GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -86,7 +88,9 @@ class _Compressed:
         if self._start is not None:
             start, self._start = self._start, None
             headers = MutableHeaders(scope=start)
-            if "content-encoding" not in headers and (more or len(body) >= MIN_BYTES):
+            kind = headers.get("content-type", "").partition(";")[0]
+            is_fit = "content-encoding" not in headers and kind not in UNCOMPRESSED
+            if is_fit and (more or len(body) >= MIN_BYTES):
                 self._squeeze = zlib.compressobj(LEVEL, wbits=GZIP)
                 headers["Content-Encoding"] = "gzip"
                 tag = headers.get("etag", "")

@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
@@ -28,17 +29,24 @@ from registrar.store.vault import Vault
 from . import clock
 from .access import allowed_methods
 from .answering import Gzip, Heads
+from .board import board_routes
 from .changes import Changes
 from .deps import Parts
 from .documentation import describe
 from .errors import Problem, Refused, refusal, unavailable
+from .feed.hub import Hub
+from .feed.reader import Reader
 from .health import Readiness, health_routes
 from .live import Live, LiveCalls
+from .operations import sights
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
-from .pbx import auth, call, dial_plan, people, products, sipphone
+from .origins import Origins
+from .page import base_routes
+from .pbx import account, auth, call, dial_plan, events, history, people, products, registrations, sipphone
 from .people import LivePeople
 from .phone import phone_routes
+from .registrations import Registrations
 from .settings import ApiSettings
 from .v2 import domains, groups, users
 from .web import BodyLimit, KnownSource, OnePath, Outermost
@@ -84,25 +92,72 @@ def create_app(
         clock.epoch_now,
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
+    hub = Hub(redis, _customers_of(read_engine), _token_check(read_engine))
     app.state.parts = Parts(
-        settings, engine, read_engine, live, calls, live_people, Changes(redis), vault, passwords, logins
+        settings,
+        engine,
+        read_engine,
+        live,
+        calls,
+        Registrations(redis, clock.epoch_now),
+        live_people,
+        Changes(redis),
+        vault,
+        passwords,
+        logins,
+        hub,
+        Origins(settings.country_file, clock.mono_now),
     )
     fold_all_letters(read_engine)
-    # Routes are tried in order: frequent ones first; /pbx/sipphone/status must not match as a phone's id.
+    # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
+    # nor /pbx/call/history as that of a call.
     for router in (
-        *(sipphone.status_routes, sipphone.routes, products.model_routes, call.routes),
+        *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
+        *(products.model_routes, history.routes, call.routes, events.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
         *(groups.group_users, groups.queues, groups.queue_members),
         *(domains.trusted_networks, users.devices),
-        *(health_routes(readiness, exposition), phone_routes(settings, app.version)),
+        *(health_routes(readiness, exposition), base_routes()),
+        *(board_routes(app.version), phone_routes(settings, app.version)),
     ):
         app.include_router(router)
     describe(app)
     _handle_errors(app)
     _surround(app, settings)
     return app
+
+
+def _customers_of(engine: AsyncEngine) -> Callable[[Collection[str]], Awaitable[Mapping[str, str]]]:
+    """Return the function with which the streams of events find the customers of phones."""
+
+    async def found(phones: Collection[str]) -> Mapping[str, str]:
+        with _away_is_unavailable():
+            async with engine.connect() as connection:
+                return await sights.customers_of(connection, phones)
+
+    return found
+
+
+def _token_check(engine: AsyncEngine) -> Callable[[Sequence[Reader]], Awaitable[None]]:
+    """Return the function that ends the streams of events whose tokens are void."""
+
+    async def check(readers: Sequence[Reader]) -> None:
+        with _away_is_unavailable():
+            async with engine.connect() as connection:
+                await sights.look_again(connection, readers, clock.epoch_now())
+
+    return check
+
+
+@contextmanager
+def _away_is_unavailable() -> Iterator[None]:
+    """Convert the errors of a database that is away into StoreUnavailable."""
+    try:
+        yield
+    except STORE_ERRORS as error:
+        raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 
 
 def fold_all_letters(engine: AsyncEngine) -> None:
@@ -146,8 +201,15 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
-            expose_headers=["X-Status", "X-Total-Count", "Retry-After", "Location", "ETag"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Last-Event-ID"],
+            expose_headers=[
+                "X-Status",
+                "X-Total-Count",
+                "Retry-After",
+                "Location",
+                "ETag",
+                "Oldest-Event-ID",
+            ],
         )
     app.add_middleware(Outermost)
 

@@ -18,14 +18,17 @@ from .auth import Caller, Credentials, Login
 from .changes import Changes
 from .database import writing
 from .errors import bad_request, level_too_low, speaks_rows, too_many_connections
+from .feed.hub import Hub
 from .live import Live, LiveCalls
 from .operations.audit import Actor, Wished, Work
 from .operations.draft import Document
 from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .origins import Origins
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
+from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
 
@@ -46,11 +49,14 @@ class Parts:
     read_engine: AsyncEngine
     live: Live
     calls: LiveCalls
+    registrations: Registrations
     people: LivePeople
     changes: Changes
     vault: Vault
     passwords: Passwords
     logins: Logins
+    hub: Hub
+    origins: Origins
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 

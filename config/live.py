@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Epoch
+from registrar.model import Binding, Epoch
 from registrar.rules.status import UNKNOWN, LiveStatus, live_status, needed_lease
 from registrar.store import keys
 from registrar.store.many import ask, command
+from registrar.store.snapshot_codec import Stored, decode
 
 READ_SECONDS: Final = 2.0
 """The longest time that a response waits for Redis. The Redis client gives up sooner."""
@@ -84,6 +85,18 @@ class Live:
             )
         rows = answer if isinstance(answer, list) else []
         return status, [Entry(int(str(number).partition("-")[0]), pairs(words)) for number, words in rows]
+
+    async def bindings(self, phone: str) -> Sequence[Binding]:
+        """Return the contacts of a phone that have not expired. Raise StoreUnavailable without Redis."""
+        with away_is_unavailable():
+            async with asyncio.timeout(READ_SECONDS):
+                (stored,) = await ask(self._redis, [command("HGET", keys.location(phone), "b")])
+        try:
+            found = decode(Stored(b=str(stored or "").encode())).bindings
+        except (ValueError, TypeError) as error:
+            raise StoreUnavailable(f"the bindings of phone {phone} cannot be read") from error
+        now = self._now()
+        return [binding for binding in found if binding.expires_at > now]
 
     async def _read(self, phones: Sequence[str], *more: bytes) -> tuple[list[LiveStatus], Sequence[object]]:
         """Return the statuses, and the answers to `more` commands."""

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Final
 
 from registrar.errors import ConfigurationError
@@ -47,8 +48,12 @@ class ApiSettings:
     turn_secret: str = field(default="", repr=False)
     """The secret with which the TURN servers check credentials."""
     turn_ttl_seconds: int = 3_600
+    country_file: Path | None = None
+    """The file that knows the countries of addresses; it may not exist."""
     password_length: int = 10
     """Least number of characters in a new password of a SIP user or a person."""
+    call_history_days: int = 90
+    """How long the history of calls is kept; 0: there is none."""
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
 

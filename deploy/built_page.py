@@ -1,7 +1,7 @@
-"""A hook of hatchling: no wheel and no source archive leaves without the page at /phone.
+"""A hook of hatchling: no wheel and no source archive leaves without the pages at / and /phone.
 
-The repository does not hold the built page: `make page` makes it, from npm. An editable install (`make run`)
-works before that, and shows the page once it is there.
+The repository does not hold the built pages: `make page` makes them, from npm. An editable install (`make run`)
+works before that, and shows the pages once they are there.
 """
 
 from pathlib import Path
@@ -9,23 +9,30 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("config/phone")
+PAGES = {"/": Path("config/board"), "/phone": Path("config/phone")}
 BUILT = ("page.js", "licences.txt")
 
 
 class BuiltPage(BuildHookInterface):
-    """Ends the build when the page is missing, or older than what it is made from."""
+    """Ends the build when a page is missing, or older than what it is made from."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Look before anything is packed. Raises FileNotFoundError."""
         if version == "editable":
             return
-        folder = Path(self.root) / FOLDER
-        made = [folder / "built" / name for name in BUILT]
-        if not all(path.is_file() for path in made):
-            raise FileNotFoundError(f"{FOLDER}/built: the page at /phone is not built; run `make page` first")
-        sources = [folder / "package-lock.json", *(folder / "page").glob("*.js")]
-        if made[0].stat().st_mtime < max(path.stat().st_mtime for path in sources):
-            raise FileNotFoundError(
-                f"{FOLDER}/built: the page at /phone is older than its source; run `make page` first"
-            )
+        for url, folder in PAGES.items():
+            problem = problem_of(Path(self.root) / folder)
+            if problem:
+                raise FileNotFoundError(
+                    f"{folder}/built: the page at {url} is {problem}; run `make page` first"
+                )
+
+
+def problem_of(folder: Path) -> str:
+    """Return why the page in this folder cannot be packed, or an empty text."""
+    made = [folder / "built" / name for name in BUILT]
+    if not all(path.is_file() for path in made):
+        return "not built"
+    sources = [folder / "package-lock.json", *(folder / "page").glob("*.js")]
+    is_old = made[0].stat().st_mtime < max(path.stat().st_mtime for path in sources)
+    return "older than its source" if is_old else ""

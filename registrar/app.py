@@ -33,10 +33,14 @@ from registrar.store.directory_sql import SqlPhones
 from registrar.store.event_feed import EventFeed, read_person
 from registrar.store.geoip import CountryFile
 from registrar.store.guesses_redis import RedisGuesses, read_hold
+from registrar.store.history_none import NoHistory
+from registrar.store.history_sql import SqlHistory
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
 from registrar.store.script_runner import WireRunner
+from registrar.store.state_keeper import StateKeeper
+from registrar.store.state_walk import read_members
 from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
@@ -77,6 +81,7 @@ class SipSettings:
     rtpengine: tuple[tuple[str, int], ...]
     media: MediaPolicy
     reserved: ReservedWords
+    keeps_history: bool
 
 
 class SipSide:
@@ -101,12 +106,13 @@ class SipSide:
         """
         self._settings = settings
         self._redis = redis
+        self._reader = reader
         self._metrics = metrics
         self._lines = lines
         self._tried = tried
         self._process = Process(settings.node or settings.addresses.default_node(), secrets.token_hex(4))
         self._countries = CountryFile(settings.geoip_database)
-        self._location = RedisLocation(settings.redis_url, epoch, self._process)
+        self._location = RedisLocation(settings.redis_url, epoch, self._process, self._customer_of)
         self._phones = SqlPhones(reader, writer, vault)
         self._directory = CachedDirectory(
             self._phones,
@@ -149,6 +155,7 @@ class SipSide:
             self._nodes.lives,
             wrap_up_seconds=settings.wrap_up_seconds,
         )
+        self._history = SqlHistory(writer, metrics) if settings.keeps_history else NoHistory()
         self._punctual = Punctual(mono)
         self._jobs = Jobs(
             self._location, self._directory, self._countries, self._connections, self._nodes, metrics
@@ -174,7 +181,8 @@ class SipSide:
                 self._settings.public_host,
             )
             handlers = self._handlers = build(self._outside(driver), self._options())
-            driver.serve_with(handlers.checks, handlers.dispatch, handlers.pings)
+            history = handlers.history
+            driver.serve_with(handlers.checks, handlers.dispatch, handlers.pings, history.refused)
             running = [
                 jobs.create_task(job)
                 for job in (
@@ -182,8 +190,10 @@ class SipSide:
                     self._nodes.run(),
                     self._listener(handlers).run(),
                     *self._telephony.jobs(handlers.calls),
+                    *([self._history.run()] if isinstance(self._history, SqlHistory) else []),
                     handlers.notifier.run(),
                     self._feed(handlers).run(),
+                    self._state_keeper().run(),
                 )
             ]
             try:
@@ -202,6 +212,8 @@ class SipSide:
                     task.cancel()
         self._lines.flush()
         await self._telephony.close()
+        if isinstance(self._history, SqlHistory):
+            await self._history.close()
         await self._phones.close()
         await self._nodes.leave()
         await self._location.wire.drain()
@@ -247,9 +259,11 @@ class SipSide:
             ways=self._listeners,
             directory=self._directory,
             location=self._location,
+            states=self._location.index,
             guesses=RedisGuesses(runner, epoch, "sip", self._process.generation),
             traces=RedisTraces(runner),
             calls=self._telephony.store,
+            history=self._history,
             people=self._telephony.people,
             waiting=self._telephony.waiting,
             subscriptions=RedisSubscriptions(runner, epoch),
@@ -281,6 +295,16 @@ class SipSide:
             nonce_salt=lambda: os.urandom(SALT_BYTES),
             salt=Salts(),
             new_id=lambda: secrets.token_hex(ID_BYTES),
+        )
+
+    def _state_keeper(self) -> StateKeeper:
+        """Return the job that keeps the index of states right."""
+        return StateKeeper(
+            WireRunner(self._location.wire),
+            self._location.index,
+            lambda: read_members(self._reader),
+            str(self._process),
+            epoch,
         )
 
     def _feed(self, handlers: Handlers) -> EventFeed:
@@ -325,6 +349,11 @@ class SipSide:
             channels=(*CHANNELS, keys.GUESSES),
             heard=heard,
         )
+
+    def _customer_of(self, phone: str) -> str:
+        """Return the customer of a phone, empty if it is not known."""
+        known = self._directory.by_id(phone)
+        return known.customer if known is not None else ""
 
     def _closed(self, flow: Flow, silent: bool) -> None:
         self._driver.closed(flow)

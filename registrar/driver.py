@@ -15,11 +15,11 @@ from registrar.handlers.checks import Silence, StatelessChecks, Verdict
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.method import UNKNOWN
 from registrar.handlers.methods import ENDING
-from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
+from registrar.handlers.network import ClientTransactionUser, ServerRequest, ServerTransactionUser
 from registrar.handlers.registration.pings import PREFIX
 from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
-from registrar.model import Epoch, Flow, Mono, Phone
+from registrar.model import Called, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.transaction import (
@@ -97,6 +97,7 @@ class Driver:
         self._dispatch: Dispatch
         self._signs: SignsOfLife
         self._silent_places: Collection[tuple[str, int]]
+        self._refused_call: Callable[[ServerRequest, int, str], None]
         self._users: dict[Key, ClientTransactionUser] = {}
         """The senders that are told about the responses, by client transaction."""
         self._received: dict[Key, ReceivedRequest | AnsweredRequest] = {}
@@ -116,8 +117,19 @@ class Driver:
         self.draining = False
         """True while the service stops: new requests get 503, those under way are finished."""
 
-    def serve_with(self, checks: StatelessChecks, dispatch: Dispatch, signs: SignsOfLife) -> None:
-        """Set what serves requests. It is made after the driver, because it may send requests with it."""
+    def serve_with(
+        self,
+        checks: StatelessChecks,
+        dispatch: Dispatch,
+        signs: SignsOfLife,
+        refused: Callable[[ServerRequest, int, str], None],
+    ) -> None:
+        """Set what serves requests. It is made after the driver, because it may send requests with it.
+
+        `refused` is called for each INVITE of a known phone that was refused before there was a call, with
+        the status and the reason.
+        """
+        self._refused_call = refused
         self._checks = checks
         self._dispatch = dispatch
         self._signs = signs
@@ -276,6 +288,8 @@ class Driver:
             seconds = mono() - work.started
             if work.request.method == "REGISTER":
                 self._metrics.register_seconds.observe(seconds)
+            elif work.status >= 300 and work.method.is_invite and not (work.method.inside or work.call):
+                self._refused_call(work, work.status, work.why)
             self._finished(work.request, work.flow, work.phone, work.status, epoch(), seconds, work.why)
 
     def closed(self, flow: Flow) -> None:
@@ -504,6 +518,8 @@ class ReceivedRequest:
         "_gone",
         "_user",
         "accepted",
+        "call",
+        "called",
         "flow",
         "key",
         "method",
@@ -528,6 +544,8 @@ class ReceivedRequest:
         self.flow = flow
         self.method = UNKNOWN
         self.phone: Phone | None = None
+        self.called: Called | None = None
+        self.call = ""
         self.started = mono()
         self.status = 0
         self.why = ""
@@ -556,12 +574,15 @@ class ReceivedRequest:
 
     def reply(self, answer: Answer) -> None:
         """See ServerRequest."""
-        self.why = answer.why
+        if answer.status >= 300:
+            self.why = answer.text
         self._driver.reply(self.request, self.flow, answer, self.key if self.accepted else None)
         self._note(answer.status)
 
     def respond(self, response: Response) -> None:
         """See ServerRequest."""
+        if response.status >= 300:
+            self.why = response.reason
         if self.accepted:
             self._driver.respond(response, self.key)
         self._note(response.status)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from registrar.model import Epoch, Flow, Phone
+from registrar.rules.destination import dialled_word
 from registrar.sip import Request
 
 FLUSH_SECONDS: Final = 0.2
@@ -18,6 +19,7 @@ MAX_A_SECOND: Final = 20
 """Maximum number of lines about wrong passwords per second, because peers may cause any number."""
 MAX_SOURCES: Final = 1_000
 MAX_ACCOUNT: Final = 128
+MAX_DIALLED: Final = 128
 MAX_LINES: Final = 1_000
 """Maximum number of finished requests that wait for their line; beyond it, they are only counted."""
 
@@ -157,6 +159,8 @@ class RequestLines:
             "milliseconds": round(seconds * 1000, 1),
             "callId": request.call_id[:128],
         }
+        if request.method == "INVITE":
+            fields["dialled"] = dialled_word(request.uri)[:MAX_DIALLED]
         if why:
             fields["reason"] = why
         message = f"{request.method} {status}"

@@ -53,6 +53,12 @@ class Metrics:
             "hunt_limit", "How often a limit of groups and queues took effect", ["limit"], registry
         )
         self.calls = Labelled("calls", "Calls that ended, and why", ["cause"], registry)
+        self.history = Labelled(
+            "call_history", "Calls for the history, and what became of each", ["result"], registry
+        )
+        self.history_waiting = Gauge(
+            "call_history_waiting", "Past calls that wait for the database", registry=registry
+        )
         self.call_setup_seconds = Histogram(
             "call_setup_seconds",
             "From an authenticated INVITE to its 2xx",

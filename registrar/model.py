@@ -630,6 +630,8 @@ class Call:
     via_name: str = ""
     is_private: bool = False
     """Whether the caller withholds its identity: then only operators see its number and name."""
+    dialled: str = ""
+    """The word that the caller dialled; empty: the number of the callee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -643,3 +645,43 @@ class Ending:
     """Status of the final response to the INVITE if the call was not accepted, else 0."""
     by: str = ""
     """The originator: the number of a party, `api`, or the name of a node."""
+    why: str = ""
+    """What was wrong with the call, as text for people; empty if that is not known."""
+
+
+class CallResult(StrEnum):
+    """What became of a call: the `result` in the history of calls."""
+
+    ANSWERED = "answered"
+    ELSEWHERE = "answered-elsewhere"
+    """For a person at whom the call rang, too: another person answered it."""
+    NO_ANSWER = "no-answer"
+    BUSY = "busy"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    UNREACHABLE = "unreachable"
+    NOT_FOUND = "not-found"
+    """The number that was dialled does not exist."""
+    FORBIDDEN = "forbidden"
+    """The phone may not call, or not from its address."""
+    LOST = "lost"
+    """It rang, and the caller or its node was lost."""
+    ENDED = "ended"
+    """It rang, and was ended through the API."""
+    EMERGENCY = "emergency"
+    """An emergency number was dialled, and there was no way to it."""
+    FEATURE = "feature"
+    """A feature code was dialled: there was no call."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A call that is over, or an INVITE that was refused before there was a call."""
+
+    call: Call
+    ending: Ending
+    rung: tuple[str, ...] = ()
+    """The people at whom it rang, by the ids of their extensions; may lack the callee of `call`."""
+    result: CallResult | None = None
+    """None: it follows from the others (rules.history)."""

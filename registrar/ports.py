@@ -14,6 +14,7 @@ from registrar.model import (
     LegKind,
     Notice,
     Party,
+    PastCall,
     PersonState,
     Phone,
     Process,
@@ -24,6 +25,7 @@ from registrar.model import (
     WrongPasswords,
 )
 from registrar.rules.guesses import Guesser, Taken
+from registrar.rules.standing import Entry
 from registrar.rules.subscriptions import Subscription, Watcher
 
 Column = Literal["login", "id"]
@@ -62,6 +64,23 @@ class OfflineReasons(Protocol):
 
     async def offline_reasons(self, phones: Sequence[str]) -> list[str]:
         """Return the `reason` of the status of each phone, empty if it has none. Raises StoreUnavailable."""
+
+
+class StateIndex(Protocol):
+    """The states of phones, for numbers and lists; a commit that changes one writes it there, too."""
+
+    async def entries(self, customer: str, phones: Sequence[str]) -> list[Entry | None]:
+        """Return the entry of each phone, or None. Raises StoreUnavailable."""
+
+    async def settle(self, phone: str, customer: str) -> bool:
+        """Make the entry of a phone equal to its status, and return whether that was done.
+
+        If `customer` is empty, the status must name it. Return False if it does not, or if the phone changes
+        all the time. Raises StoreUnavailable.
+        """
+
+    async def drop(self, phone: str, customer: str) -> None:
+        """Remove the entry of a phone that was deleted. Raises StoreUnavailable."""
 
 
 class Due(NamedTuple):
@@ -200,12 +219,12 @@ class People(Protocol):
         `talked`: the call was answered, so it counts for idle time and wrap-up.
         """
 
-    async def change(self, person: str, field: str, value: str) -> str:
+    async def change(self, person: str, field: str, value: str, *, customer: str = "", via: str = "") -> str:
         """Set a wish, and return the old value. Tell all nodes. Raises StoreUnavailable.
 
-        A new DND or forward is also an event in the stream of all events.
-
-        `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`.
+        `field` is `dnd` (`1` or empty), `cfu`, `cfb`, `cfnr` (a number or empty) or `left:<queue>`. A new
+        value is also an event in the stream of all events. The event has the customer of the person, and in
+        `via` the number of the queue.
         """
 
     async def publish(self, person: str, publication: Publication) -> bool:
@@ -306,6 +325,16 @@ class Calls(Protocol):
         """Take over a call of a dead process, and return whether it is ours from now on.
 
         Only the first node that asks gets the call. Raises StoreUnavailable.
+        """
+
+
+class History(Protocol):
+    """The history of calls, for people."""
+
+    def add(self, past: PastCall) -> None:
+        """Write a past call, unless it has a row already. The caller does not wait for it.
+
+        A call that cannot be written, because the store is away for too long, is counted and dropped.
         """
 
 

@@ -158,6 +158,7 @@ class Settings(BaseSettings):
     turn_secret: SecretStr = SecretStr("")
     turn_ttl: int = Field(3_600, ge=60)
     password_length: int = Field(10, ge=10, le=128)
+    call_history_days: int = Field(90, ge=0, le=3_650)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", mode="before")

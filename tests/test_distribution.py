@@ -1,4 +1,4 @@
-"""deploy/built_page.py: what is built of a source tree has the page at /phone, or is not built."""
+"""deploy/built_page.py: what is built of a source tree has the pages at / and /phone, or is not built."""
 
 import os
 import shutil
@@ -14,13 +14,13 @@ import pytest
 
 ROOT: Final = Path(__file__).parent.parent
 PARTS: Final = ("pyproject.toml", "README.md", "deploy/built_page.py")
-BUILT: Final = "config/phone/built"
+PAGES: Final = {"/": "config/board", "/phone": "config/phone"}
 SECONDS: Final = 60
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A source tree as git has it, with a page of a test in place of the built one."""
+    """A source tree as git has it, with pages of a test in place of the built ones."""
     tree = tmp_path / "clone"
     leave = shutil.ignore_patterns("built", "__pycache__")
     for package in ("registrar", "config"):
@@ -28,9 +28,10 @@ def clone(tmp_path: Path) -> Path:
     for name in PARTS:
         (tree / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tree / name)
-    (tree / BUILT).mkdir()
-    for name in ("page.js", "licences.txt"):
-        (tree / BUILT / name).write_text("made by a test\n")
+    for page in PAGES.values():
+        (tree / page / "built").mkdir()
+        for name in ("page.js", "licences.txt"):
+            (tree / page / "built" / name).write_text("made by a test\n")
     return tree
 
 
@@ -44,25 +45,31 @@ def test_a_wheel_of_a_clone_with_the_page_has_it(clone: Path) -> None:
     (wheel,) = (clone / "dist").iterdir()
     assert wheel.name.startswith("sip_registrar-")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"{BUILT}/page.js", f"{BUILT}/licences.txt", "config/phone/page/page.html"} <= set(names)
+    for page in PAGES.values():
+        assert {f"{page}/built/page.js", f"{page}/built/licences.txt", f"{page}/page/page.html"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"registrar", "config"}
 
 
 @pytest.mark.parametrize("target", ["wheel", "sdist"])
-@pytest.mark.parametrize("missing", ["page.js", "licences.txt", ""], ids=["script", "licences", "folder"])
-def test_without_the_page_nothing_is_built(clone: Path, target: str, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "missing"),
+    [("/phone", "page.js"), ("/", "licences.txt"), ("/", ""), ("/phone", "")],
+    ids=["script", "licences", "folder of the board", "folder of the phone"],
+)
+def test_without_a_page_nothing_is_built(clone: Path, target: str, url: str, missing: str) -> None:
+    built = clone / PAGES[url] / "built"
     if missing:
-        (clone / BUILT / missing).unlink()
+        (built / missing).unlink()
     else:
-        shutil.rmtree(clone / BUILT)
+        shutil.rmtree(built)
     done = build(clone, "-t", target)
     assert done.returncode != 0
-    assert "the page at /phone is not built; run `make page` first" in done.stderr
+    assert f"the page at {url} is not built; run `make page` first" in done.stderr
     assert not list((clone / "dist").glob("*")), "nothing is left behind"
 
 
 def test_with_an_old_page_nothing_is_built(clone: Path) -> None:
-    made = (clone / BUILT / "page.js").stat().st_mtime
+    made = (clone / "config/phone/built/page.js").stat().st_mtime
     os.utime(clone / "config/phone/page/call.js", (made + 10, made + 10))
     done = build(clone, "-t", "wheel")
     assert done.returncode != 0
@@ -70,7 +77,8 @@ def test_with_an_old_page_nothing_is_built(clone: Path) -> None:
 
 
 def test_an_editable_install_waits_for_no_page(clone: Path) -> None:
-    shutil.rmtree(clone / BUILT)
+    for page in PAGES.values():
+        shutil.rmtree(clone / page / "built")
     assert build(clone, "-t", "wheel:editable").returncode == 0
     assert len(list((clone / "dist").glob("sip_registrar-*.whl"))) == 1
 

@@ -1,4 +1,4 @@
-"""How the script of the page is built and written.
+"""How the scripts of the pages at / and /phone are built and written.
 
 Where deploy/page.sh cannot do its work one line says so, and only CI takes it for a failure.
 """
@@ -15,8 +15,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 TOOLS: Final = ("bash", "cat", "cp", "dirname", "ln", "mkdir", "mv")
-PARTS: Final = ("deploy/page.sh", "config/phone/package.json", "config/phone/package-lock.json")
-MODULES: Final = sorted((ROOT / "config/phone/page").glob("*.js"))
+PAGES: Final = ("config/board", "config/phone")
+PARTS: Final = (
+    "deploy/page.sh",
+    *(f"{page}/{name}" for page in PAGES for name in ("package.json", "package-lock.json")),
+)
+MODULES: Final = sorted(path for page in PAGES for path in (ROOT / page / "page").glob("*.js"))
 LONGEST_LINE: Final = 120
 LONGEST_MODULE: Final = 250
 MAKES_MARKUP: Final = (
@@ -52,10 +56,12 @@ def build(tree: Path, path: str, **environment: str) -> subprocess.CompletedProc
 def test_without_node_and_pip_it_says_so(tree: Path, ci: str, code: int) -> None:
     done = build(tree, str(tree / "bin"), CI=ci)
     (line,) = done.stderr.splitlines()
-    assert line.startswith("the page at /phone is not built: there is no node >= 18 with npm on the PATH")
+    assert line.startswith(
+        "the pages at / and /phone are not built: there is no node >= 18 with npm on the PATH"
+    )
     assert line.endswith("; everything else works")
     assert (done.returncode, done.stdout) == (code, "")
-    assert not (tree / "config/phone/built").exists()
+    assert not [page for page in PAGES if (tree / page / "built").exists()]
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
@@ -63,12 +69,12 @@ def test_without_the_network_it_says_so(tree: Path) -> None:
     offline = {"npm_config_offline": "true", "npm_config_cache": str(tree / "cache")}
     done = build(tree, os.environ["PATH"], **offline)
     (line,) = done.stderr.splitlines()
-    assert line.startswith("the page at /phone is not built: npm could not fetch the packages")
+    assert line.startswith("the pages at / and /phone are not built: npm could not fetch the packages")
     assert done.returncode == 0
-    assert not (tree / "config/phone/built").exists()
+    assert not [page for page in PAGES if (tree / page / "built").exists()]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.parent.name} {path.name}")
 def test_a_module_of_the_page_is_small_and_says_what_it_is(module: Path) -> None:
     lines = module.read_text().splitlines()
     assert lines[0].startswith("// ")
@@ -77,12 +83,13 @@ def test_a_module_of_the_page_is_small_and_says_what_it_is(module: Path) -> None
     assert not [line for line in lines if line != line.rstrip() or "\t" in line]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.parent.name} {path.name}")
 def test_no_text_becomes_markup_or_code(module: Path) -> None:
     assert not re.findall(MAKES_MARKUP, module.read_text())
 
 
-def test_every_module_of_the_page_is_used() -> None:
-    texts = {path.name: path.read_text() for path in MODULES}
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_of_the_page_is_used(page: str) -> None:
+    texts = {path.name: path.read_text() for path in (ROOT / page / "page").glob("*.js")}
     named = {name for text in texts.values() for name in re.findall(r"from '\./(\w+\.js)'", text)}
     assert named | {"page.js"} == set(texts)

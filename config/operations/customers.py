@@ -22,6 +22,8 @@ from .audit import Work, new_oid, parse_oid
 from .draft import Columns
 from .listing import only
 
+ALL: Final = "all"
+"""The word for all customers in the query of a list."""
 ACTIVE: Final = "ACTIVE"
 DELETED: Final = "DELETED"
 ON_THE_SIP_SIDE: Final = ("state", "sip_domain")
@@ -100,11 +102,15 @@ def is_named(caller: Caller, wanted: object) -> bool:
 
 
 async def one_or_all(session: AsyncSession, caller: Caller, wanted: object) -> Customer | None:
-    """Return the customer whose rows a list has, by default the caller's own, or None for all customers.
+    """Return the customer whose rows a list has, by default the caller's own, or None for all in sight.
 
-    A token that is not tied to a customer and may see all customers lists all. Raise Refused as
-    `require_customer` does.
+    `all` names all customers that the caller may see; below RESELLER that is its own one. A token that is not
+    tied to a customer and may see all customers lists all. Raise Refused as `require_customer` does.
     """
+    if wanted == ALL:
+        wanted = None
+        if caller.level >= AccessLevel.RESELLER:
+            return None
     if not is_named(caller, wanted) and caller.level >= AccessLevel.RESELLER_ADMIN:
         return None
     return await require_customer(session, caller, wanted)
@@ -114,6 +120,13 @@ async def listed(session: AsyncSession, caller: Caller, wanted: object) -> Colum
     """Return the condition on `Customer` for a list, as `one_or_all` chooses it."""
     customer = await one_or_all(session, caller, wanted)
     return visible(caller) if customer is None else Customer.id == customer.id
+
+
+async def ids_in_sight(session: AsyncSession, caller: Caller, customer: str | None) -> list[str]:
+    """Return the ids of the customers whose phones a list has: `customer`, or all that the caller may see."""
+    if customer is not None:
+        return [customer]
+    return list(await session.scalars(select(Customer.oid).where(visible(caller)).order_by(Customer.id)))
 
 
 async def require_sight(session: AsyncSession, caller: Caller, customer: str, what: str) -> None:

@@ -1,5 +1,6 @@
 """The demo tenant: created once and found later, so that a new installation has phones that can register."""
 
+import hmac
 from typing import Final, TypeVar
 
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from ..settings import ApiSettings, ice_servers
 from ..tables import Customer, Employee, Extension, SipPhone
 from .audit import new_oid
 from .dial_plan import claim
+from .passwords import Passwords
 from .phones.write import new_phone
 from .products import find_model
 
@@ -29,7 +31,11 @@ EXAMPLES: Final = {"sipp": "203", "baresip": "202", "desk phone": "201"}
 """The examples of README.md; each has its own phone, as the first contact locks a phone to its address."""
 INSTANCE: Final = "demo-browser"
 """Instance of the WebRTC phone of the first extension, for the page at /phone."""
+PASSWORD_LENGTH: Final = 20
+"""Hexadecimal digits of the password of the demo employee: 80 bits."""
 TOKEN_MINUTES: Final = 24 * 60
+LOGIN: Final = "demo"
+"""Local part of the login of the demo employee."""
 
 Json = dict[str, object]
 Added = TypeVar("Added", Customer, Employee, Extension, SipPhone)
@@ -56,6 +62,7 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
         extensions[0].version += 1
     phones = [await _phone(session, extension, vault, GENERIC) for extension in extensions]
     browser = await _phone(session, extensions[0], vault, WEBRTC, INSTANCE)
+    login = await _login(employee, settings)
     token = issue_token(
         settings.jwt_secret, AccessLevel.ADMIN, customer.oid, employee.oid, TOKEN_MINUTES, employee.version
     )
@@ -65,6 +72,7 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
     shown = {extension.number: _phone_json(phone, extension, customer, vault) for phone, extension in pairs}
     return {
         "token": token,
+        "login": login,
         "customer": customer.oid,
         "domain": customer.sip_domain,
         "domainId": str(customer.id),
@@ -101,6 +109,22 @@ async def _employee(session: AsyncSession, customer: Customer) -> Employee:
     return await session.scalar(there.order_by(Employee.id).limit(1)) or await _added(
         session, Employee(oid=new_oid(), customer_id=customer.id, name=PEOPLE[0][1], access_level=level)
     )
+
+
+async def _login(employee: Employee, settings: ApiSettings) -> Json:
+    """Return the login of the demo employee; make it if there is none.
+
+    The password follows from a secret of the installation, so each run can show it. It is None if the
+    employee has another one by now.
+    """
+    passwords = Passwords()
+    password = hmac.digest(settings.jwt_secret.encode(), b"demo login", "sha256").hex()[:PASSWORD_LENGTH]
+    if employee.login_email is None and employee.password_hash is None:
+        employee.login_email = f"{LOGIN}@{settings.domain.lower()}"
+        employee.password_hash = await passwords.hashed(password)
+        employee.version += 1
+    is_it = await passwords.matches(employee.password_hash, password)
+    return {"username": employee.login_email, "password": password if is_it else None}
 
 
 async def _extension(session: AsyncSession, customer: Customer, number: str, name: str) -> Extension:

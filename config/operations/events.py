@@ -26,6 +26,9 @@ DONE: Final[Mapping[str, str]] = {
     "update": "updated",
     "delete": "deleted",
     "resetcredentials": "reset",
+    "unlock": "unlocked",
+    "acceptaddress": "accepted",
+    "lock": "locked-again",
 }
 """Action of the audit log -> name of the event."""
 MAX_EVENTS: Final = 100

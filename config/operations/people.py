@@ -1,5 +1,6 @@
 """The person who sends a request."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
@@ -13,6 +14,7 @@ from ..checks import address as parse_address
 from ..checks import networks
 from ..tables import Customer, Employee, EmployeeToken, Extension
 from .audit import parse_oid
+from .phones.find import one_of
 
 ACTIVE: Final = "ACTIVE"
 
@@ -66,6 +68,9 @@ _BY_LOGIN: Final = _PERSON.where(Employee.login_email == bindparam("key"))
 _BY_TOKEN: Final = _PERSON.join(EmployeeToken, EmployeeToken.employee_id == Employee.id).where(
     EmployeeToken.token_sha256 == bindparam("key"), EmployeeToken.revoked_at.is_(None)
 )
+_TOKENS: Final = _PERSON.add_columns(EmployeeToken.token_sha256).join(
+    EmployeeToken, EmployeeToken.employee_id == Employee.id
+)
 _CUSTOMER: Final = select(Customer.state).where(Customer.oid == bindparam("key"))
 
 
@@ -92,6 +97,19 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
         raise invalid_token("Please login")
     refuse_address(person, address)
     return Caller(level, person.customer, person.employee)
+
+
+async def find_people(connection: AsyncConnection, employees: Collection[str]) -> dict[str, Person]:
+    """Return those of these people that exist, by id."""
+    statement = _PERSON.where(one_of(connection.dialect, Employee.oid, employees))
+    return {row[0]: Person(*row) for row in await connection.execute(statement)}
+
+
+async def find_holders(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, Person]:
+    """Return the people for whom these tokens of machines were made; revoked tokens are left out."""
+    wanted = one_of(connection.dialect, EmployeeToken.token_sha256, hashes)
+    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None))
+    return {row[-1]: Person(*row[:-1]) for row in await connection.execute(statement)}
 
 
 async def find_login(connection: AsyncConnection, email: str) -> Person | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
+from ..access import AccessLevel
 from ..auth import Caller
 from ..clock import epoch_now, utc
 from ..database import reading
@@ -13,7 +14,7 @@ from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, not_found
 from ..live import SIDES, LiveCall
 from ..operations.audit import Work
-from ..operations.customers import one_or_all, require_sight
+from ..operations.customers import ids_in_sight, one_or_all, require_sight
 from ..tables import OID_LENGTH
 from .paging import DEFAULT_LIMIT, read_page, word
 from .resource import SUCCESS
@@ -80,7 +81,7 @@ LIST: Final = operation(
         *paging(DEFAULT_LIMIT, MAX_LIMIT),
         query("extension", "string", "Only calls from or to the extension with this number"),
         query("state", "string", "Only calls in this state", enum=list(STATES)),
-        query("customer", "string", "Id of the customer; by default one's own"),
+        query("customer", "string", "Id of the customer, or `all`; by default one's own"),
     ],
 )
 SHOW: Final = operation(_CALL, READ)
@@ -96,11 +97,15 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     asked = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
     async with reading(parts.read_engine) as session:
         customer = await one_or_all(session, caller, asked.customer)
+        is_limited = customer is None and caller.level < AccessLevel.RESELLER_ADMIN
+        sight = set(await ids_in_sight(session, caller, None)) if is_limited else None
     number, state = params.get("extension", "").strip(), word(params, "state", STATES)
     calls = [
         call
         for call in await parts.calls.all_of(customer.oid if customer else None)
-        if (not number or call.has(number)) and (not state or call.state == state)
+        if (sight is None or call.customer in sight)
+        and (not number or call.has(number))
+        and (not state or call.state == state)
     ]
     rows = [json_of(call, LINES) for call in calls[asked.offset : asked.offset + asked.limit]]
     return json_answer({"offset": asked.offset, "limit": asked.limit, "total": len(calls), "calls": rows})

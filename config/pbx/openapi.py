@@ -6,7 +6,10 @@ from typing import Final
 from ..access import AccessLevel
 from ..models import FUNCTIONS
 from ..operations.phones.draft import FIELDS
+from ..operations.phones.find import SORTS
+from ..operations.phones.unlock import DEFAULT_MINUTES, MAX_MINUTES
 from ..tables.phones import PAYMENT_OPTIONS
+from . import registrations
 from .resource import shown, written
 from .schema import (
     AN_ID,
@@ -32,8 +35,8 @@ from .schema import (
     some_id,
     sure,
 )
+from .sipphone_json import COUNTRY, STATUS_ROUTE
 from .sipphone_json import STATUS as STATUS_LINES
-from .sipphone_json import STATUS_ROUTE
 
 # Phones
 
@@ -88,11 +91,13 @@ _MADE: Final[Mapping[str, Schema]] = {
         example="c6v1b8n3m0k5j2h9g4f7d1s8a3q6w0e5",
     ),
 }
+_UNLOCKED: Final = moment("It is unlocked until then, and locked as before afterwards; null: it is not")
 FULL: Final = answer(
     "SIP phone",
     {
         **_MADE,
         **{field.path: shown(field) for field in FIELDS},
+        "ip.unlockedUntil": _UNLOCKED,
         **_OWN,
         "softkeys": array(answer("Softkey", _SOFTKEY)),
         _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
@@ -105,38 +110,46 @@ FULL: Final = answer(
         *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
     ),
 )
+_EXTENSION: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "number": sure("string", example="200"),
+    "direct": of("string", example="+4570305050"),
+}
+_ROW: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "macAddress": of("string", example="4EE8A34B56F3"),
+    "handsetIndex": of("integer"),
+    "handsetAddress": of("string"),
+    "sipPhoneModel._id": an_id(),
+    "sipPhoneModel.brand": sure("string", example="YEALINK"),
+    "sipPhoneModel.brandName": sure("string", example="Yealink"),
+    "sipPhoneModel.model": sure("string", example="T46U"),
+    "sipPhoneModel.picture": of("string"),
+    "extension": or_null(answer("Extension of a phone", _EXTENSION)),
+    "employee": or_null(
+        answer("Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")})
+    ),
+    "ip.mode": sure("string", enum=["OPEN", "LOCKED", "ROAMING"]),
+    "ip.countries": sure("string", example=""),
+    "ip.address": of("string"),
+    "ip.policy": sure("string", enum=["PHONE", "DOMAIN"]),
+    "ip.unlockedUntil": _UNLOCKED,
+    "notes": of("string"),
+}
 _LISTED: Final = answer(
     "Listed SIP phone",
+    {**_ROW, "online": of("boolean", "null: unknown, the live store is away", example=True)},
+)
+_STATED: Final = answer(
+    "Listed SIP phone with its status",
     {
-        "_id": an_id(),
-        "macAddress": of("string", example="4EE8A34B56F3"),
-        "handsetIndex": of("integer"),
-        "handsetAddress": of("string"),
-        "sipPhoneModel._id": an_id(),
-        "sipPhoneModel.brand": sure("string", example="YEALINK"),
-        "sipPhoneModel.brandName": sure("string", example="Yealink"),
-        "sipPhoneModel.model": sure("string", example="T46U"),
-        "sipPhoneModel.picture": of("string"),
-        "extension": or_null(
-            answer(
-                "Extension of a phone",
-                {
-                    "_id": an_id(),
-                    "number": sure("string", example="200"),
-                    "direct": of("string", example="+4570305050"),
-                },
-            )
-        ),
-        "employee": or_null(
-            answer("Employee of a phone", {"_id": an_id(), "name": sure("string", example="Anna Andersen")})
-        ),
-        "ip.mode": sure("string", enum=["OPEN", "LOCKED", "ROAMING"]),
-        "ip.countries": sure("string", example=""),
-        "ip.address": of("string"),
-        "ip.policy": sure("string", enum=["PHONE", "DOMAIN"]),
-        "notes": of("string"),
-        "online": of("boolean", "null: unknown, the live store is away", example=True),
+        **_ROW,
+        "extension": or_null(answer("Named extension of a phone", {**_EXTENSION, "name": sure("string")})),
+        "customer": answer("Customer of a phone", {"_id": an_id(), "name": sure("string", example="Acme")}),
+        **{f"status.{line.path}": line.schema for line in STATUS_LINES},
+        "status.country": COUNTRY,
     },
+    optional=[f"status.{line.path}" for line in STATUS_LINES if line.optional],
 )
 _X_STATUS: Final[Schema] = {
     "X-Status": {
@@ -165,6 +178,26 @@ CREATE: Final = operation(
 )
 UPDATE: Final = operation(
     FULL, WRITE, changes(form("SIP phone change", _SENT, example=_CHANGE_EXAMPLE)), _TAGGED
+)
+UNLOCK: Final = operation(
+    FULL,
+    WRITE,
+    form(
+        "Unlock",
+        {"minutes": sure("integer", "For how long", minimum=1, maximum=MAX_MINUTES, default=DEFAULT_MINUTES)},
+        example={"minutes": 15},
+    ),
+    _TAGGED,
+)
+ACCEPT: Final = operation(
+    FULL,
+    f"{WRITE} 503",
+    form(
+        "Address",
+        {"address": sure("string", "`lastRejectedIp` as it was seen: a newer refusal is not accepted")},
+        example={"address": "192.0.2.7"},
+    ),
+    _TAGGED,
 )
 _ICE_SERVER: Final = answer(
     "ICE server",
@@ -204,7 +237,7 @@ WEBRTC: Final = operation(
     ),
 )
 LIST: Final = operation(
-    page("SIP phones", "sipPhones", {"anyOf": [_LISTED, FULL]}),
+    page("SIP phones", "sipPhones", {"anyOf": [_LISTED, _STATED, FULL]}),
     READ,
     headers=_X_STATUS,
     parameters=[
@@ -216,15 +249,19 @@ LIST: Final = operation(
             "employee name",
         ),
         query("full", "boolean", "All settings of each phone", default=False),
+        query("status", "boolean", "The usual rows with the live status and the customer", default=False),
+        query("sort", "string", "By default the oldest first", enum=list(SORTS)),
         query("available", "boolean", "Only phones without an extension", default=False),
-        query("customer", "string", "Id of the customer; by default one's own"),
+        *registrations.FILTERS,
+        registrations.CUSTOMER,
     ],
 )
 
 # Status of phones
 
 _STATUS: Final = answer(
-    "Status", {"_id": an_id(), **_CONFIG} | {line.path: line.schema for line in STATUS_ROUTE}
+    "Status",
+    {"_id": an_id(), **_CONFIG, **{line.path: line.schema for line in STATUS_ROUTE}, "country": COUNTRY},
 )
 _EVENT: Final = answer(
     "Event",
@@ -233,7 +270,7 @@ _EVENT: Final = answer(
         "event": sure(
             "string",
             "registered, moved, unregistered, expired, lost, rejected, locked, revoked; "
-            "created, updated, reset",
+            "created, updated, reset, unlocked, accepted, locked-again",
             example="registered",
         ),
         "source": sure("string", "Journal, or deed of a person", enum=["sip", "api"]),

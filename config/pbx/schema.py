@@ -158,6 +158,7 @@ _STATUSES: Final = {
     "403": "Not allowed: the level, the customer or a property is to blame",
     "404": "It, or what a property names, is not found or not yours",
     "409": "In conflict with something else",
+    "410": "What was asked for is no longer kept",
     "412": "If-Match or If-None-Match does not hold: it has been changed meanwhile",
     "413": "The body is longer than 64 KiB",
     "415": "The body is not JSON, is compressed, or is not in UTF-8",
@@ -178,6 +179,7 @@ _PROBLEMS: Final = (
     _problem(404, "not_found", "SIP phone not found"),
     _problem(404, "extension", "Extension not found", "extension", "exists"),
     _NUMBER,
+    _problem(410, "gone", "Events after this id are no longer kept", "Last-Event-ID", "range"),
     _problem(412, "precondition_failed", "The ETag is another one by now"),
     _problem(413, "too_large", "The body is longer than 65536 bytes"),
     _problem(415, "unsupported_media_type", "The body must be application/json"),
@@ -207,9 +209,14 @@ def operation(
 ) -> Schema:
     """Return a route that responds 200 with `shown`, or one of the `errors`; `body` is what it accepts."""
     done = {"description": "Done"} | content(shown) | ({"headers": headers} if headers else {})
-    responses = {"200": done} | {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
+    responses = {"200": done} | refusals(errors)
     request: Schema = {"requestBody": {"required": True} | content(body)} if body else {}
     return {"responses": responses} | request | more
+
+
+def refusals(errors: str) -> Schema:
+    """Return the responses with these statuses, and those that every route has."""
+    return {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
 
 
 def content(schema: Schema) -> Schema:

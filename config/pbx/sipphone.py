@@ -22,19 +22,20 @@ from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..errors import refused
 from ..operations import events
 from ..operations.audit import Actor, Work, parse_oid
-from ..operations.customers import require_customer
+from ..operations.customers import ids_in_sight
 from ..operations.draft import NOT_SENT, Document, accepted
-from ..operations.phones import write
-from ..operations.phones.find import Query, find_phone, list_phones
+from ..operations.phones import unlock, write
+from ..operations.phones.find import SORTS, Query, find_phone, list_phones
 from ..preconditions import with_etag
 from ..request import request_host
 from ..settings import ice_servers
 from ..tables import SipPhone
 from . import openapi
 from .paging import DEFAULT_LIMIT, clamped, flag, read_page
+from .registrations import asked_customer, read_wanted
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
-from .sipphone_json import STATUS_ROUTE, phones_json, status_json
+from .sipphone_json import STATUS_ROUTE, located_status, phones_json, stated_json
 
 MAX_LIMIT: Final = 1_000
 BREATH_ROWS: Final = 100
@@ -53,22 +54,32 @@ status_routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
 
 @routes.get("", summary="List phones", openapi_extra=openapi.LIST)
 async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """List the phones of a customer, oldest first; `full=true` shows all settings of each."""
+    """List the phones of a customer, oldest first; `full=true` shows all settings of each.
+
+    `status=true` shows the live status and the customer of each beside the usual row.
+    """
     params = request.query_params
-    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT)
+    page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT, SORTS)
     available, full = flag(params, "available"), flag(params, "full")
-    query = Query(page.offset, page.limit, page.text, available=available, full=full)
-    wanted = params.get("customer")
+    stated = flag(params, "status") and not full
+    query = Query(
+        page.offset, page.limit, page.text, page.sort, available=available, full=full, stated=stated
+    )
+    wanted = read_wanted(params)
     async with reading(parts.read_engine) as session:
-        if wanted or caller.customer:
-            customer = (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
-            query = replace(query, customer=customer)
+        query = replace(query, customer=await asked_customer(session, caller, page.customer))
+        if not wanted.is_any:
+            customers = await ids_in_sight(session, caller, query.customer)
+            query = replace(query, selection=await parts.registrations.select(customers, wanted))
         total, phones = await list_phones(session, caller, query)
     statuses = await parts.live.statuses([phone.oid for phone in phones])
     rows: list[Json] = []
     for start in range(0, len(phones), BREATH_ROWS):
         part = slice(start, start + BREATH_ROWS)
-        rows += phones_json(phones[part], statuses[part], caller.level, parts, full=full)
+        if stated:
+            rows += stated_json(phones[part], statuses[part], parts)
+        else:
+            rows += phones_json(phones[part], statuses[part], caller.level, parts, full=full)
         await asyncio.sleep(0)
     body: Json = {"offset": query.offset, "limit": query.limit, "total": total, "sipPhones": rows}
     return _answer(body, statuses)
@@ -138,6 +149,24 @@ async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response
     return await _changed(id, actor, parts, lambda work: write.reset_credentials(work, id))
 
 
+@routes.post("/{id}/unlock", summary="Unlock a phone for some minutes", openapi_extra=openapi.UNLOCK)
+async def unlock_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Let the next registration lock the phone; if none comes in time, it is locked as it was before."""
+    minutes = unlock.read_minutes(document)
+    return await _changed(id, actor, parts, lambda work: unlock.unlock_phone(work, id, minutes))
+
+
+@routes.post("/{id}/acceptaddress", summary="Accept the new address", openapi_extra=openapi.ACCEPT)
+async def accept_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Lock the phone to the address from which it was refused last."""
+    seen = unlock.read_address(document)
+    async with reading(parts.read_engine) as session:
+        phone = await find_phone(session, actor.caller, id)
+    (live,) = await parts.live.told([phone.oid])
+    last = unlock.rejected_from(live)
+    return await _changed(id, actor, parts, lambda work: unlock.accept_address(work, id, last, seen))
+
+
 def _wants_v2(params: QueryParams, document: Document) -> bool:
     """Return True if `v2` is true, also as a string; the body takes precedence over the query."""
     sent = document.given("v2")
@@ -188,7 +217,7 @@ async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsD
         found = await events.find_all_watched(connection, caller, asked)
     there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
     lives = await parts.live.told([phone.oid for phone in there])
-    rows = [_status(phone, live) for phone, live in zip(there, lives, strict=True)]
+    rows = [_status(phone, live, parts) for phone, live in zip(there, lives, strict=True)]
     once: dict[str, str] = {}
     for sent in asked:
         once.setdefault(parse_oid(sent) or sent, sent)  # upper and lower case count as equal
@@ -202,7 +231,7 @@ async def status_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respo
     async with parts.read_engine.connect() as connection:
         phone = await events.find_watched(connection, caller, id)
     (live,) = await parts.live.told([phone.oid])
-    return json_answer(_status(phone, live))
+    return json_answer(_status(phone, live, parts))
 
 
 @status_routes.get("/{id}/events", summary="Show what happened to a phone", openapi_extra=openapi.EVENTS)
@@ -222,7 +251,7 @@ async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: 
             "_id": phone.oid,
             "summary": diagnose(live, phone.rule, events.for_diagnosis(done)),
             "limit": limit,
-            "status": _status(phone, live),
+            "status": _status(phone, live, parts),
             "events": shown,
         }
     )
@@ -243,7 +272,7 @@ def _read_ids(document: Document) -> list[str]:
     return sent
 
 
-def _status(phone: events.Watched, live: LiveStatus) -> Json:
+def _status(phone: events.Watched, live: LiveStatus, parts: Parts) -> Json:
     """Return all fields of the status, with null for those that have no value."""
     saved: Json = {"_id": phone.oid, "configLoaded": phone.config_loaded, "configSaved": phone.config_saved}
-    return saved | status_json(live, STATUS_ROUTE)
+    return saved | located_status(live, STATUS_ROUTE, parts)

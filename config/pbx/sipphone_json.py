@@ -19,7 +19,7 @@ from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
 from ..deps import Parts
 from ..operations.phones.draft import FIELDS
-from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
+from ..operations.phones.find import LISTED, PANEL, SOFTKEY, STATED, WHOLE, Columns, Found, Values
 from .schema import MOMENT, moment, of
 from .shown import Json, Shown, nested, shown
 
@@ -54,6 +54,7 @@ STATUS: Final[Sequence[Shown[LiveStatus]]] = (
     shown("lastRejectedReason", of("string"), "last_rejected_reason", optional=True),
 )
 """The status inside a phone, which leaves out what is optional and has no value."""
+COUNTRY: Final = of("string", "Of the public address, by the country file; null: not known", example="DK")
 STATUS_ROUTE: Final[Sequence[Shown[LiveStatus]]] = (
     *(Shown(line.path, line.schema, line.value) for line in STATUS),
     Shown("expiresAt", moment("When its registration runs out, or ran out"), _moment("expires_at")),
@@ -67,6 +68,11 @@ def status_json(live: LiveStatus, lines: Sequence[Shown[LiveStatus]] = STATUS) -
     """Return a status with these properties."""
     values = ((line, line.value(live)) for line in lines)  # no path is dotted: a page has 1,000 of these
     return {line.path: value for line, value in values if not (line.optional and value is None)}
+
+
+def saved_status(live: LiveStatus, loaded: object, saved: object) -> Json:
+    """Return the status inside a phone: when it took its settings and they were saved, then the live part."""
+    return {"configLoaded": loaded, "configSaved": saved} | status_json(live)
 
 
 # Phones
@@ -116,21 +122,40 @@ def phones_json(
     Properties that need a higher level than `level` are left out.
     """
     plan = _full_plan(level >= PURCHASE_LEVEL, level >= parts.settings.secrets_level) if full else _LISTED
+    return _rows(plan, phones, statuses, parts.vault)
+
+
+def stated_json(phones: Sequence[Found], statuses: Sequence[LiveStatus], parts: Parts) -> list[Json]:
+    """Return the rows of the normal list, each with the whole status and the customer."""
+    rows = _rows(_STATED, phones, statuses, parts.vault)
+    pairs = zip(rows, statuses, strict=True)
+    return [row | {"status": located_status(live, STATUS, parts)} for row, live in pairs]
+
+
+def located_status(live: LiveStatus, lines: Sequence[Shown[LiveStatus]], parts: Parts) -> Json:
+    """Return a status with these properties, and the country of its address."""
+    return status_json(live, lines) | {"country": parts.origins.country(live.public_ip_address)}
+
+
+def _rows(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
     pairs = zip(phones, statuses, strict=True)
-    return [plan.write(Written(phone, live, parts.vault)) for phone, live in pairs]
+    return [plan.write(Written(phone, live, vault)) for phone, live in pairs]
 
 
 # Values that are more than a column
 
 
-def _password(shown: Written) -> str | None:
+def opened(vault: Vault, stored: str, oid: str) -> str | None:
     """Return the password, or None if it cannot be decrypted: one broken row must not fail the whole list."""
-    phone = shown.phone
     try:
-        return shown.vault.open(str(phone.values[_PASSWORD]), phone.oid)
+        return vault.open(stored, oid)
     except StoreUnavailable:
-        log.error("the stored password of phone %s cannot be opened", phone.oid)
+        log.error("the stored password of phone %s cannot be opened", oid)
         return None
+
+
+def _password(shown: Written) -> str | None:
+    return opened(shown.vault, str(shown.phone.values[_PASSWORD]), shown.phone.oid)
 
 
 def _tone(shown: Written) -> object:
@@ -141,8 +166,7 @@ def _tone(shown: Written) -> object:
 
 def _status(shown: Written) -> Json:
     values = shown.phone.values
-    saved: Json = {"configLoaded": values[_LOADED], "configSaved": values[_SAVED]}
-    return saved | status_json(shown.live)
+    return saved_status(shown.live, values[_LOADED], values[_SAVED])
 
 
 def _objects(columns: Mapping[str, object], rows: Sequence[Values]) -> list[Json]:
@@ -173,6 +197,7 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "product": "product",
         "handsetIndex": "handset_index",
         "username": "username",
+        "ip.unlockedUntil": "unlocked_until",
     } | {field.path: field.column for field in FIELDS}
     leaves: Json = {path: _WHOLE_PLACES[column] for path, column in columns.items()} | {
         "softkeys": lambda shown: _objects(SOFTKEY, shown.phone.softkeys),
@@ -186,14 +211,15 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
     return Plan(nested(leaves | {"status": _status}))
 
 
-def _listed_plan() -> Plan:
-    places = {path: place for place, path in enumerate(LISTED)}
+def _listed_plan(columns: Columns, live: Mapping[str, Make]) -> Plan:
+    places = {path: place for place, path in enumerate(columns)}
     parts = nested({path: place for path, place in places.items() if path != "id"})
     for group in ("extension", "employee"):
         inside = parts.pop(group)
         if isinstance(inside, Mapping):
             parts[group] = _when(places[f"{group}._id"], Plan(inside))
-    return Plan(parts | {"online": lambda shown: shown.live.online})
+    return Plan({**parts, **live})
 
 
-_LISTED: Final = _listed_plan()
+_LISTED: Final = _listed_plan(LISTED, {"online": lambda shown: shown.live.online})
+_STATED: Final = _listed_plan(STATED, {})

@@ -1,75 +1,36 @@
 """The page at /phone and its files. It holds no secret: the account is in the fragment of the link."""
 
-from html import escape
+from dataclasses import replace
 from pathlib import Path
-from string import Template
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
+from ..page import Page, confined
 from ..request import request_host
 from ..settings import ApiSettings
 
-PAGE: Final = Path(__file__).parent / "page"
-BUILT: Final = Path(__file__).parent / "built"
-"""The output folder of deploy/page.sh; the wheel and the image have it, the repository does not."""
-SCRIPT: Final = "page.js"
-LICENCES: Final = "licences.txt"
-NOT_BUILT: Final = "The page is not built: run `make page` in the source tree, it needs the network once."
-HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src ws: wss:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+FOLDER: Final = Path(__file__).parent
+PAGE: Final = Page(
+    FOLDER / "page",
+    FOLDER / "built",
+    confined("ws: wss:", "microphone=(self), camera=(), geolocation=(), display-capture=()"),
+)
 
 
-def is_built(built: Path = BUILT) -> bool:
-    """Return True if the page can be shown."""
-    return (built / SCRIPT).is_file()
-
-
-def phone_routes(settings: ApiSettings, version: str, built: Path = BUILT) -> APIRouter:
+def phone_routes(settings: ApiSettings, version: str, built: Path = PAGE.built) -> APIRouter:
     """Return the routes of the page; its script is in the folder `built`."""
-    routes = APIRouter(prefix="/phone", include_in_schema=False)
+    routes = APIRouter(include_in_schema=False)
+    shown = replace(PAGE, built=built)
 
-    @routes.get("")
-    @routes.get("/")
+    @routes.get("/phone")
+    @routes.get("/phone/")
     def page(request: Request) -> Response:
-        if not is_built(built):
-            return _not_built()
-        text = Template((PAGE / "page.html").read_text())
-        values = {"version": version, "domain": settings.domain, "server": _server(settings, request)}
-        filled = text.substitute({name: escape(value) for name, value in values.items()})
-        return HTMLResponse(filled, headers=HEADERS)
+        server = _server(settings, request)
+        return shown.html({"version": version, "domain": settings.domain, "server": server})
 
-    @routes.get("/style.css")
-    def style() -> Response:
-        return _file(PAGE / "style.css", "text/css", built)
-
-    @routes.get(f"/{SCRIPT}")
-    def script() -> Response:
-        return _file(built / SCRIPT, "text/javascript", built)
-
-    @routes.get(f"/{LICENCES}")
-    def licences() -> Response:
-        return _file(built / LICENCES, "text/plain", built)
-
+    shown.add_files(routes, "/phone")
     return routes
-
-
-def _file(path: Path, media_type: str, built: Path) -> Response:
-    if not is_built(built):
-        return _not_built()
-    return FileResponse(path, media_type=media_type, headers=HEADERS)
-
-
-def _not_built() -> Response:
-    return PlainTextResponse(f"{NOT_BUILT}\n", status_code=503, headers=HEADERS)
 
 
 def _server(settings: ApiSettings, request: Request) -> str:

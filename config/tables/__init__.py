@@ -14,13 +14,14 @@ from .dial_plan import (
     SipGroupMember,
     TrustedNetwork,
 )
+from .history import CallHistory, CallHistoryPerson
 from .models import Product, SipPhoneModel
 from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 
 __all__ = [
-    "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "Customer", "Employee", "EmployeeToken", "Extension",
-    "Identified", "Installation", "Number", "Product", "Queue", "QueueMember", "Revised", "SipGroup",
-    "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel", "SipPhoneSidePanel",
-    "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime",
+    "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "CallHistory", "CallHistoryPerson", "Customer", "Employee",
+    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Product", "Queue", "QueueMember",
+    "Revised", "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel",
+    "SipPhoneSidePanel", "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime",
 ]  # fmt: skip

@@ -170,6 +170,13 @@ class SipPhone(Identified):
     )
     """PHONE: `ip_*` decide; DOMAIN: the customer's trusted networks decide (decision 3)."""
 
+    unlocked_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """When the phone is locked again as it was before; None: it was not unlocked for a time."""
+    unlock_mode: Mapped[str | None] = mapped_column(String(8))
+    """The mode that it has again then."""
+    unlock_address: Mapped[str | None] = mapped_column(String(45))
+    """The address that it has again then."""
+
     net_dhcp: Mapped[bool] = stored(FLAG, "", "network.dhcp", default=True, dependent=True)
     net_ip: Mapped[str | None] = _address("network.ipAddress", "IP address is invalid or missing")
     net_subnet: Mapped[str | None] = _address(

@@ -4,8 +4,6 @@ A list is counted and read in one database snapshot, and sent while it is read.
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -21,16 +19,15 @@ from starlette.types import Receive, Scope, Send
 from ..deps import Parts
 from ..errors import unavailable
 from ..preconditions import Edition, tagged, with_etag
+from ..spreadsheet import MEDIA_TYPE, csv_line
 from .asking import Asked, read_list
 from .params import Params
 from .rows import MOMENT, Shape, stream_rows
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection)."""
 MEDIA: Final = {
     "json": "application/x-ndjson",
     "jsonarray": "application/json",
-    "csv": "text/csv; charset=utf-8; header=present",
+    "csv": MEDIA_TYPE,
 }
 
 AT_ONCE: Final = 500
@@ -52,12 +49,12 @@ class Lines:
         """Return the next rows, with the start of the list in the first piece and its end in the last."""
         asked, texts = self._asked, ([_text(value) for value in row] for row in rows)
         if asked.format == "csv":
-            lines = [_csv(values) for values in texts]
+            lines = [csv_line(values) for values in texts]
         else:
             lines = [_line(dict(zip(asked.names, values, strict=True))) for values in texts]
         is_first, self._is_first = self._is_first, False
         if asked.format == "csv":
-            head = [_csv(asked.names)] if is_first else []
+            head = [csv_line(asked.names)] if is_first else []
             text = "".join(f"{line}\r\n" for line in (*head, *lines))
         elif asked.format == "jsonarray":
             text = ("[" if is_first else ",") + ",".join(lines) + ("]\n" if is_last else "")
@@ -94,14 +91,6 @@ def created(request: Request, **ids: str) -> Response:
 
 def _line(values: Mapping[str, str | None]) -> str:
     return orjson.dumps(values).decode()
-
-
-def _csv(values: Sequence[str | None]) -> str:
-    """Return a CSV line (RFC 4180); None is an empty cell, and an apostrophe marks a formula as text."""
-    line = io.StringIO()
-    cells = (f"'{value}" if value is not None and value.startswith(FORMULA) else value for value in values)
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # csv quotes the characters of its lineterminator
-    return line.getvalue().removesuffix("\r\n")
 
 
 def _text(value: object) -> str | None:

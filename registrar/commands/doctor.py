@@ -1,4 +1,4 @@
-"""`registrar doctor`: runs every check in order. It changes nothing, and never shows a secret."""
+"""`registrar doctor`: runs every check in order. It shows no secret; only `--repair` changes anything."""
 
 import asyncio
 import json
@@ -25,6 +25,7 @@ from registrar.store.vault import derive
 
 from .doctor_numbers import check_numbers
 from .doctor_passwords import check_passwords
+from .doctor_states import check_states
 from .doctor_stores import check_database, check_redis, secret_key
 
 VARIABLE: Final = re.compile(r"REGISTRAR_[A-Z0-9_]+")
@@ -33,14 +34,18 @@ SETTINGS: Final = "settings"
 LISTENERS: Final = ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https")
 
 
-async def examine(environment: Mapping[str, str]) -> list[Finding]:
-    """Return all findings, in the order in which an operator would fix them."""
+async def examine(environment: Mapping[str, str], *, repair: bool = False) -> list[Finding]:
+    """Return all findings, in the order in which an operator would fix them.
+
+    With `repair`, mend the index of states.
+    """
     settings, findings = _settings(environment)
     directory = settings.data_dir.absolute()
     now = clock.epoch_now()
     findings += data_directory(directory)
     findings += await check_database(settings, directory)
     findings += await check_redis(settings, directory)
+    findings += await check_states(settings, directory, repair=repair)
     findings += await check_passwords(settings, directory)
     findings += await check_numbers(settings, directory)
     findings.append(country_file(settings.geoip_database or directory / "geoip.mmdb", now))

@@ -1,58 +1,19 @@
-"""The stream of all events, read from a given position. No event is lost while Redis is away."""
+"""The lines that `registrar status --watch` prints. No event is lost while Redis is away."""
 
-import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from registrar.model import Epoch
-from registrar.store import keys
-from registrar.store.redis_client import TIMEOUT_SECONDS, heed_cancellation
+from registrar.store import event_stream
 
-BLOCK_MILLISECONDS: Final = int(500 * TIMEOUT_SECONDS)
-"""How long one XREAD waits for an event. The client takes a longer silence for a lost connection."""
-BATCH: Final = 500
-RETRY_SECONDS: Final = 0.3
 LOOK_SECONDS: Final = 2.0
 MAX_USER_AGENT: Final = 60
-NUMBERS: Final = (
-    "time",
-    "port",
-    "count",
-    "status",
-    "ringSeconds",
-    "talkSeconds",
-    "position",
-    "waitedSeconds",
-)
-DECIMAL: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,3}")
-
-FAULTS: Final = (RedisError, OSError, TimeoutError)
-
-Fields = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the stream; docs/redis.md lists its fields. Its content is not trusted."""
-
-    id: str
-    fields: Fields
-
-    @property
-    def phone(self) -> str:
-        """Return the id of the phone of the event."""
-        return self.fields.get("phone", "")
-
-    @property
-    def phones(self) -> tuple[str, ...]:
-        """Return the ids of all phones of the event: the caller's, then that of the callee who answered."""
-        return tuple(filter(None, (self.phone, self.fields.get("calleePhone", ""))))
+class Entry(event_stream.Entry):
+    """One entry of the stream, with the texts that are printed about it."""
 
     def concerns(self, words: Iterable[str]) -> bool:
         """Return whether the event is about a phone, a person or a number among `words`."""
@@ -62,7 +23,7 @@ class Entry:
     def json(self, username: str, extension: str) -> dict[str, object]:
         """Return the fields of the stream, with numbers as numbers, and the phone's username and number."""
         about = {"id": self.id, "username": username, "extensionNumber": extension or None}
-        return about | {name: _value(name, text) for name, text in self.fields.items()}
+        return about | self.values()
 
     def line(self, username: str, extension: str) -> str:
         """Return one line: local time, event, phone, reason, address and transport, User-Agent.
@@ -108,45 +69,17 @@ def visible(text: str) -> str:
     return "".join(character for character in text if character.isprintable())
 
 
-async def newest(redis: Redis, now: Epoch) -> str:
-    """Return the last id of the stream, or if Redis is away, the id for the present time by our clock."""
-    try:
-        found = await redis.xrevrange(keys.EVENTS, count=1)
-    except FAULTS:
-        return f"{int(now * 1000)}-0"
-    return str(found[0][0]) if found else "0-0"
-
-
 async def after(redis: Redis, last: str, tell: Callable[[str], None]) -> AsyncIterator[list[Entry]]:
     """Yield the entries after `last`, without end.
 
     Call `tell` once when Redis goes away, and once when it is back.
     """
-    away = False
-    while True:
-        heed_cancellation()
-        try:
-            answer: Any = await redis.xread({keys.EVENTS: last}, count=BATCH, block=BLOCK_MILLISECONDS)
-        except FAULTS as error:
-            if not away:
-                tell(f"Redis is away: {visible(str(error)) or type(error).__name__}")
-            away = True
-            await asyncio.sleep(RETRY_SECONDS)
-            continue
-        if away:
-            tell("Redis is back")
-            away = False
-        for _, rows in answer or ():
-            last = rows[-1][0]
-            yield [Entry(str(number), fields) for number, fields in rows]
 
+    def told(why: str) -> None:
+        tell(f"Redis is away: {visible(why)}" if why else "Redis is back")
 
-def _value(name: str, text: str) -> object:
-    if name not in NUMBERS:
-        return text
-    if DECIMAL.fullmatch(text):
-        return float(text)
-    return int(text) if text.isdecimal() else text
+    async for entries in event_stream.after(redis, last, told):
+        yield [Entry(entry.id, entry.fields) for entry in entries]
 
 
 def _local(time: str) -> str:

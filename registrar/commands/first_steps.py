@@ -4,7 +4,9 @@ import json
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from config import board
 from config import phone as phone_page
+from config.page import NOT_BUILT
 from registrar.settings import Settings
 from registrar.transport import local
 
@@ -15,6 +17,7 @@ LOCK: Final = (
     "from; from another one it then gets 403, until you open it: README.md, section Register a phone.",
 )
 STEPS: Final = (
+    ("registrar login create EMAIL", "a login for the board"),
     ("registrar token --level ADMIN", "a token for the API"),
     ("POST /customer", "a customer with a SIP domain"),
     ("POST /pbx/extension", "a number of the customer"),
@@ -33,6 +36,7 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
     settings = installation.settings
     if api:
         print_api(settings)
+        print(f"board        {board_line(settings)}")
     if sip:
         print(f"SIP server   {sip_servers(settings)}")
     print("First steps")
@@ -47,8 +51,13 @@ def print_api(settings: Settings) -> None:
     print(f"API          {api}   documentation: {api}/docs")
 
 
+def board_line(settings: Settings) -> str:
+    """Return the URL of the board, or how to build it."""
+    return f"{api_url(settings)}/" if board.PAGE.is_built else NOT_BUILT
+
+
 def print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
-    """Print the demo tenant: the API, a token, and an account for each example."""
+    """Print the demo tenant: the API, a token, an account for each example, and a login for the board."""
     settings = installation.settings
     print_api(settings)
     print(f"ADMIN token  {tenant['token']}")
@@ -57,6 +66,7 @@ def print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
     for example, phone in tenant["examples"].items():
         _print_account(example, phone)
     _print_browser(settings, tenant["webrtc"])
+    _print_board(settings, tenant["login"])
 
 
 def _print_account(example: str, phone: dict[str, Any]) -> None:
@@ -78,7 +88,13 @@ def _print_browser(settings: Settings, phone: dict[str, Any]) -> None:
     if "iceServers" in phone:
         account["ice"] = json.dumps(phone["iceServers"], separators=(",", ":"))
     link = f"{api_url(settings)}/phone#{urlencode(account, safe=':/')}"
-    print(f"  page       {link if phone_page.is_built() else phone_page.NOT_BUILT}", flush=True)
+    print(f"  page       {link if phone_page.PAGE.is_built else NOT_BUILT}", flush=True)
+
+
+def _print_board(settings: Settings, login: dict[str, str | None]) -> None:
+    print(f"board        {board_line(settings)}")
+    print(f"  login      {login['username']}")
+    print(f"  password   {login['password'] or 'the one that was set later'}", flush=True)
 
 
 def sip_servers(settings: Settings) -> str:

@@ -104,7 +104,9 @@ class Installation:
             turn_urls=settings.turn_urls,
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,
+            country_file=self.country_file,
             password_length=settings.password_length,
+            call_history_days=settings.call_history_days,
             reserved=self.reserved,
         )
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config import clock
 from config.app import create_app
+from config.chores import Chores
 from config.health import Readiness
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
@@ -71,6 +72,8 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
                 running.append(tasks.create_task(sip.run(stop)))
             if side is not Side.SIP:
                 pages = _http_app(installation, stores, metrics, sip, tls, tried)
+                tasks.create_task(pages.state.parts.hub.run(stop))
+                tasks.create_task(Chores(pages.state.parts).run(stop))
                 for http in _http_servers(installation.settings, pages, tls):
                     running.append(tasks.create_task(http.run(stop)))
                     await _started(http.started, running)
@@ -167,6 +170,7 @@ def _sip_settings(installation: Installation) -> SipSettings:
         rtpengine=settings.rtpengine,
         media=settings.media,
         reserved=installation.reserved,
+        keeps_history=settings.call_history_days > 0,
     )
 
 

@@ -15,7 +15,7 @@ from config import clock
 from config.live import Live
 from config.operations.phones.overview import Name, Overview, names, overview
 from registrar.errors import ConfigurationError
-from registrar.store import redis_client
+from registrar.store import event_stream, redis_client
 
 from . import events
 from .installation import Installation, Stores, opened
@@ -45,7 +45,7 @@ async def watch(
     async with opened(installation, upgrade=False) as stores:
         redis = redis_client.connect(installation.redis_url, errors="replace")
         try:
-            last = await events.newest(redis, clock.epoch_now())
+            last = await event_stream.newest_or_now(redis, clock.epoch_now())
             rows = await _look(stores, phone)
             _print_first(rows, as_json=as_json)
             known = Names(stores.reader, rows)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from registrar.rules import session
+from registrar.sip import REASONS
 
 RETRY_AFTER: Final = 5
 
@@ -21,6 +22,11 @@ class Answer:
     The driver writes it into a Warning header and into `reason=` of the log. It is plain text, safe to show
     to the receiver of the answer.
     """
+
+    @property
+    def text(self) -> str:
+        """Return what is wrong, as text for people."""
+        return self.why or self.reason or REASONS.get(self.status, "")
 
 
 BUSY: Final = Answer(

@@ -14,6 +14,7 @@ from registrar.ports import (
     DialPlan,
     Directory,
     Guesses,
+    History,
     Location,
     Media,
     OfflineReasons,
@@ -21,6 +22,7 @@ from registrar.ports import (
     People,
     Schedule,
     Sightings,
+    StateIndex,
     Subscriptions,
     Traces,
     Waiting,
@@ -38,6 +40,7 @@ from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
 from .calls.following import Followers
 from .calls.forwarding import Forwarder
+from .calls.history import CallHistory
 from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
 from .calls.own_dialogs import OwnDialogs
@@ -135,9 +138,11 @@ class Outside:
     ways: Ways
     directory: WholeDirectory
     location: WholeLocation
+    states: StateIndex
     guesses: Guesses
     traces: Traces
     calls: Calls
+    history: History
     people: WholePeople
     waiting: Waiting
     subscriptions: Subscriptions
@@ -178,6 +183,7 @@ class Handlers:
     changes: Changes
     expiry: Expiry
     calls: CallTable
+    history: CallHistory
     hunts: Hunts
     pickup: Pickup
     reach: Reach
@@ -227,7 +233,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         salt=options.ping_key,
         roll=outside.roll,
     )
-    changes = Changes(directory, location, outside.access, flows, clock, metrics, outside.location.everybody)
+    changes = Changes(
+        directory, location, outside.states, outside.access, flows, clock, metrics, location.everybody
+    )
     checks = StatelessChecks(
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )
@@ -265,6 +273,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         clock,
         process=process,
     )
+    history = CallHistory(
+        outside.history, options.reserved, clock, mono, outside.new_id, metrics, process=process
+    )
     calls = CallTable(
         outside.calls,
         bridge,
@@ -277,6 +288,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         pings,
         outside.new_id,
         outside.people,
+        history,
         process=process,
     )
     senders = Senders(location, clock, process)
@@ -399,6 +411,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         changes,
         expiry,
         calls,
+        history,
         hunts,
         pickup,
         reach,

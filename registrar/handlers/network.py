@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from registrar.model import Flow, Mono, Phone
+from registrar.model import Called, Flow, Mono, Phone
 from registrar.sip import Request, Response
 from registrar.transaction import Key
 
@@ -62,6 +62,10 @@ class ServerRequest(Protocol):
     """The facts about its method in its place: outside or inside a dialog."""
     phone: Phone | None
     """The phone that sent it, once that is proven."""
+    called: Called | None
+    """The destination of an INVITE outside a dialog, once that is found."""
+    call: str
+    """Id of the call that it has begun; empty before that."""
     started: Mono
     """When the work on it began."""
 

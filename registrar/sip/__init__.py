@@ -4,7 +4,7 @@ Other packages import from here only. Any bytes give a value or a SipError, noth
 """
 
 from .address import NameAddr, parse_name_addr, parse_name_addrs
-from .answer import answer, warning
+from .answer import REASONS, answer, warning
 from .check import check
 from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_credentials
 from .framing import Frame, Framer
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_CSEQ",
     "MAX_MESSAGE",
     "MD5",
+    "REASONS",
     "SHA256",
     "Credentials",
     "Frame",

@@ -54,6 +54,7 @@ def decode(fields: Mapping[str, str]) -> Call:
     relay, expires_at, *rest = json.loads(fields[PRIVATE])
     people = [*rest[6:8], "", ""]  # an older version has none, a newer one may append
     held = [*rest[9:11], False, False]
+    dialled = next(iter(rest[11:12]), "")
     caller = (*rest[:3], people[0], held[0] is True)
     callee = (*rest[3:6], people[1], held[1] is True)
     return Call(
@@ -72,6 +73,7 @@ def decode(fields: Mapping[str, str]) -> Call:
         via=fields.get("via", ""),
         via_name=fields.get("viaName", ""),
         is_private=rest[8:9] == [True],
+        dialled=dialled if isinstance(dialled, str) else "",
     )
 
 
@@ -154,8 +156,13 @@ def _party(side: str, party: Party) -> Fields:
     }
 
 
-def _flags(call: Call) -> tuple[bool, ...]:
-    """Return the flags of a call; most calls have none."""
+def _flags(call: Call) -> tuple[bool | str, ...]:
+    """Return the flags of a call, and the dialled word if it is not the callee's number.
+
+    Most calls have none.
+    """
+    if call.dialled not in ("", call.callee.number):
+        return call.is_private, call.caller.holds, call.callee.holds, call.dialled
     if call.caller.holds or call.callee.holds:
         return call.is_private, call.caller.holds, call.callee.holds
     return (True,) if call.is_private else ()

@@ -67,7 +67,8 @@ _PICKABLE: Final = text(callee_sql.PICKABLE)
 _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
 _LOCK: Final = text(
-    "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1 "
+    "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid=:phone AND ip_mode='OPEN' AND ip_policy='PHONE'"
 )
 

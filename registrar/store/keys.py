@@ -30,6 +30,12 @@ WEAK: Final = "registrar:weak-passwords"
 """People whose password was weak when they last logged in."""
 WEAK_LENGTH: Final = 10_000
 WEAK_SECONDS: Final = 400 * 86_400
+STATES_CHECKED: Final = "registrar:states-checked"
+"""When the index of states was last compared with the status of every phone, in epoch seconds."""
+STATES_WALK: Final = "registrar:states-walk"
+"""The lease of the process that compares them now."""
+REFUSALS_SECONDS: Final = 86_400
+"""How long a source of refused requests is remembered after its last one."""
 STATUS_SECONDS: Final = 30 * 86_400
 """How long the status and the journal outlive the phone's last registration."""
 EVENTS_LENGTH: Final = 100_000
@@ -52,6 +58,18 @@ def location(phone: str) -> str:
 def journal(phone: str) -> str:
     """Return the key of the stream of a phone's events."""
     return "registrar:journal:{" + phone + "}"
+
+
+def states(customer: str) -> tuple[str, str, str]:
+    """Return the keys of a customer's index of states: phone -> entry, words in order, word -> number."""
+    name = "registrar:states:{" + customer + "}"
+    return name, name + ":order", name + ":counts"
+
+
+def refusals(customer: str) -> tuple[str, str, str]:
+    """Return the keys of a customer's refusals: address -> entry, addresses by time, numbers by minute."""
+    name = "registrar:refusals:{" + customer + "}"
+    return name, name + ":order", name + ":minutes"
 
 
 def expiry(phone: str) -> str:

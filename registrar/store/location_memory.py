@@ -6,6 +6,8 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Snapshot, Update
 from registrar.ports import Clock, Due, Sighting
 
+from .states_memory import MemoryStates
+
 
 class MemoryLocation:
     """Location service in memory; implements ports.Location, Schedule, Sightings and OfflineReasons.
@@ -19,6 +21,7 @@ class MemoryLocation:
         self.updates: list[tuple[str, Update]] = []
         self.promised: dict[str, Update] = {}
         self.index: dict[str, float] = {}
+        self.states = MemoryStates(self.stored, self.status)
         self.away = False
         self._clock = clock
 
@@ -39,6 +42,7 @@ class MemoryLocation:
             return now
         self.stored[phone] = update.after
         self.status.setdefault(phone, {}).update(update.status)
+        self.states.committed(phone, before, update)
         self.updates.append((phone, update))
         for binding in update.after.bindings:
             self.index[phone] = min(self.index.get(phone, binding.expires_at), binding.expires_at)

@@ -1,11 +1,11 @@
 """Location service in Redis: one script per step, which writes only if no other wrote (docs/redis.md).
 
 What is kept. Redis has three keys for each phone: the location (bindings, nonces, refusals), the public
-status, and the journal. They are in one slot of a cluster, and one script writes all of them or none. Three
-keys are in other slots, and no script can include them: the index of expiry, the set of flows of each
-process, and the stream of all events. This process keeps the last snapshot of each phone that it wrote,
-promised, or was shown when its commit was refused. Four parts do the work: RedisSnapshots, ExpiryIndex,
-FlowSet and Outbox. RedisLocation does their steps in the right order.
+status, and the journal. They are in one slot of a cluster, and one script writes all of them or none. Others
+are in other slots, and no script can include them: the index of expiry, the set of flows of each process,
+the index of states, and the stream of all events. This process keeps the last snapshot of each phone that it
+wrote, promised, or was shown when its commit was refused. Five parts do the work: RedisSnapshots,
+ExpiryIndex, FlowSet, StateWriter and Outbox. RedisLocation does their steps in the right order.
 
 Several writers. There is no lock. A commit names the version that was read. If another process wrote since,
 the script writes nothing and returns what is stored, and the caller decides again. Each version of a phone
@@ -14,10 +14,12 @@ is higher than the one before it (`rules.update.next_version`), so an equal vers
 The order of writes. All commands leave over one connection, and Redis executes them in their order.
 
 1. The entry in the index of expiry is lowered. If the commit binds the phone to a connection here, the
-   phone is added to the set of flows.
+   phone is added to the set of flows. If it changes the standing of the phone, its entry in the index of
+   states is written (state_writer).
 2. The script runs. It also puts new events into the location.
 3. If the commit ended the last binding to a connection here, the phone leaves the set of flows. The events
-   are appended to the stream, and then removed from the location.
+   are appended to the stream, and then removed from the location. If it was refused, or has no answer, the
+   entry in the index of states is corrected.
 
 A process may die after any of these steps. After the first, an entry is too early, or a phone too many is
 in the set: their readers look at the bindings before they act. After the second, the events stay in the
@@ -41,14 +43,15 @@ Faults.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from registrar.model import NO_PROCESS, Process, Snapshot, Update
 from registrar.ports import Clock, Due, Sighting
 from registrar.rules.reconcile import reconcile
 
-from . import keys
+from . import keys, refusals_redis
 from .expiry_index import ExpiryIndex
 from .flow_set import FlowSet
 from .outbox import Outbox, dump_events
@@ -56,6 +59,8 @@ from .redis_wire import Wire
 from .script_runner import WireRunner
 from .scripts import ALL, PINGED
 from .snapshots_redis import RedisSnapshots, decoded
+from .state_index import StateIndex
+from .state_writer import StateWriter
 
 CHUNK: Final = 500
 MEND_TRIES: Final = 3
@@ -67,8 +72,17 @@ class RedisLocation:
     Implements ports.Location, ports.Schedule, ports.Sightings and ports.OfflineReasons.
     """
 
-    def __init__(self, url: str, clock: Clock, process: Process = NO_PROCESS) -> None:
-        """Create the service. `process` is this process, which owns the connections here."""
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        process: Process = NO_PROCESS,
+        customer_of: Callable[[str], str] = lambda phone: "",
+    ) -> None:
+        """Create the service. `process` is this process, which owns the connections here.
+
+        `customer_of` returns the customer of a phone for the index of states, empty if it is not known.
+        """
         self.wire = Wire(url, self._prepare)
         self._clock = clock
         self._process = process
@@ -77,6 +91,8 @@ class RedisLocation:
         self._snapshots = RedisSnapshots(self.wire, self._runner, self._outbox, clock)
         self._flows = FlowSet(self.wire, process)
         self._index = ExpiryIndex(self.wire, self._runner, clock)
+        self.index = StateIndex(self._runner)
+        self.states = StateWriter(self.wire, self.index, customer_of)
         self._connections = 0
         self.back = asyncio.Event()
         """Set after a reconnection, when `mend` has work."""
@@ -101,13 +117,21 @@ class RedisLocation:
         events = dump_events(phone, update) if update.events else ""
         self._index.announce(phone, after)
         arrives = self._flows.arrive(phone, after)
+        announced, committed = None, False
         try:
+            if "online" in update.status:
+                announced = self.states.announce(phone, before, update)
             stored = await self._snapshots.write(phone, before, update, events)
+            committed = stored is None
         finally:
             if arrives:
                 self._flows.arrived(phone)
+            if announced is not None:
+                self.states.finished(announced, committed=committed)
         if stored is None:
             self._flows.leave(phone, after, before)
+            if "lastRejectedAt" in update.status:
+                self._note_refusal(phone, update)
             if events:
                 self._outbox.publish(phone, events)
                 # Another node that hears of it and reacts must write its event later in the stream.
@@ -117,6 +141,7 @@ class RedisLocation:
         stands = decoded(phone, stored)
         lost = reconcile(stands, before, self._clock(), promised=False)
         if lost is not None:  # restore what the store had acknowledged and lost
+            lost = replace(lost, customer=update.customer)
             return await self.commit(phone, stands, lost) or lost.after
         self._snapshots.remember(phone, stored, stands)
         self._flows.ended_elsewhere(phone, stands)
@@ -175,6 +200,13 @@ class RedisLocation:
             written += sum(await asyncio.gather(*map(self._mend_one, behind)))
         return written
 
+    def _note_refusal(self, phone: str, update: Update) -> None:
+        """Note a refusal for people, beside the path of its answer."""
+        customer, status = update.customer, update.status
+        if customer:
+            place = (customer, phone, status["lastRejectedIp"], status["lastRejectedReason"])
+            refusals_redis.note(self._runner, *place, int(status["lastRejectedAt"]), wrong=False)
+
     async def _mend_one(self, phone: str) -> bool:
         (stands,) = await self.load([phone])
         for _ in range(MEND_TRIES):
@@ -185,6 +217,7 @@ class RedisLocation:
             moved = await self.commit(phone, stands, update)
             if moved is None:
                 self._snapshots.kept(phone)
+                self.states.doubt(phone)  # of two lost writes, Redis may have kept the entry alone
                 return True
             stands = moved
         return False

@@ -7,18 +7,29 @@ from registrar.model import Notice
 
 from . import keys
 from .redis_wire import Argument
+from .wish_cache import LEFT
 
 DND: Final = "dnd"
 FORWARDED: Final = "forwarded"
+LOGGED_IN: Final = "queue-logged-in"
+LOGGED_OUT: Final = "queue-logged-out"
 FORWARDS: Final = ("cfu", "cfb", "cfnr")
 
 
-def wish_notice(person: str, field: str, value: str, at: float, customer: str = "") -> Notice | None:
-    """Return the event of a wish that was set to another value, or None if there is none for this wish."""
+def wish_notice(
+    person: str, field: str, value: str, at: float, customer: str = "", via: str = ""
+) -> Notice | None:
+    """Return the event of a wish that was set to another value, or None if there is none for this wish.
+
+    `via` is the number of the queue that the wish is about.
+    """
     if field == DND:
         return Notice(DND, at, "on" if value else "off", customer, person=person)
     if field in FORWARDS:
         return Notice(FORWARDED, at, field, customer, callee=value, person=person)
+    if field.startswith(LEFT):
+        event, place = LOGGED_OUT if value else LOGGED_IN, f"queue:{field.removeprefix(LEFT)}"
+        return Notice(event, at, "", customer, via=via, place=place, person=person)
     return None
 
 

@@ -60,9 +60,17 @@ class Outbox:
 
 
 def dump_events(phone: str, update: Update) -> str:
-    """Return the events of an update as JSON, with the fields of the stream of all events."""
+    """Return the events of an update as JSON, with the fields of the stream of all events.
+
+    The key of an event is made here, so that it is the same each time the event is appended.
+    """
     about: dict[str, str | int] = {"phone": phone, "customer": update.customer}
-    return json.dumps([about | event_fields(event) for event in update.events], separators=(",", ":"))
+    key = f"{phone}:{update.after.version}"
+    told = [
+        {"key": f"{key}:{place}" if place else key} | about | event_fields(event)
+        for place, event in enumerate(update.events)
+    ]
+    return json.dumps(told, separators=(",", ":"))
 
 
 def event_fields(event: Event) -> dict[str, str | int]:

@@ -122,7 +122,7 @@ class MemoryPeople:
         if talked or was_there or was_claimed:
             self._tell_watchers(person, "free")
 
-    async def change(self, person: str, field: str, value: str) -> str:
+    async def change(self, person: str, field: str, value: str, *, customer: str = "", via: str = "") -> str:
         """See ports.People. Raises ValueError if `field` is no wish."""
         what = news_of(field)
         self._ask()
@@ -132,7 +132,7 @@ class MemoryPeople:
             wishes[field] = value
         if old != value:
             self._tell(person, what)
-        notice = wish_notice(person, field, value, self._clock())
+        notice = wish_notice(person, field, value, self._clock(), customer, via)
         if notice is not None and old != value:
             self.events.append(notice_fields(notice))
         return old

@@ -149,7 +149,7 @@ class RedisPeople:
             names.free,
         )
 
-    async def change(self, person: str, field: str, value: str) -> str:
+    async def change(self, person: str, field: str, value: str, *, customer: str = "", via: str = "") -> str:
         """See ports.People. Raises ValueError if `field` is no wish."""
         news = str(PersonNews(person, news_of(field)))
         stored = OUT + field.removeprefix(LEFT) if field.startswith(LEFT) else field
@@ -159,7 +159,7 @@ class RedisPeople:
         finally:
             self._wishes.changed(person)  # this process need not wait for its own message
         old = _text(before)
-        notice = wish_notice(person, field, value, float(at))
+        notice = wish_notice(person, field, value, float(at), customer, via)
         if notice is not None and old != value:
             self._runner.command(*appended(notice_fields(notice)))
         return old

@@ -177,6 +177,91 @@ end
 return written
 """)
 
+PLACE: Final = Script("""
+-- KEYS states, order, counts
+-- ARGV phone, version, reason or nothing, transport or nothing, entry that must stand or *
+-- without a reason the phone leaves the index; without a transport it keeps the one that it has there
+-- answers 0 if a newer entry stands, or another one than that
+local old = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+local version, reason, transport = old:match('^(%d+) (%S+) (%S+)$')
+if ARGV[5] ~= '*' then
+  if old ~= ARGV[5] then return 0 end
+elseif version and tonumber(version) > tonumber(ARGV[2]) then return 0 end
+local kind = ARGV[1]:sub(1, 1) == 'u' and 'u ' or 'p '
+local before = version and kind .. reason .. ' ' .. transport
+local new = ARGV[4] ~= '' and ARGV[4] or transport or '-'
+local after = ARGV[3] ~= '' and kind .. ARGV[3] .. ' ' .. new
+if before and before ~= after then
+  redis.call('ZREM', KEYS[2], before .. ' ' .. ARGV[1])
+  if redis.call('HINCRBY', KEYS[3], before, -1) <= 0 then redis.call('HDEL', KEYS[3], before) end
+end
+if not after then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  return 1
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. new)
+if before ~= after then
+  redis.call('ZADD', KEYS[2], 0, after .. ' ' .. ARGV[1])
+  redis.call('HINCRBY', KEYS[3], after, 1)
+end
+return 1
+""")
+
+STANDS: Final = Script("""
+-- KEYS location, status
+-- answers the version of the location, and of the status: online, reason, transport, customer
+local known = redis.call('HMGET', KEYS[2], 'online', 'reason', 'transport', 'customer')
+local answer = {redis.call('HGET', KEYS[1], 'v') or '0'}
+for i = 1, 4 do answer[i + 1] = known[i] or '' end
+return answer
+""")
+
+AGREES: Final = Script("""
+-- KEYS states, order, counts
+-- answers whether they have the same numbers
+local counts, sum = redis.call('HGETALL', KEYS[3]), 0
+for i = 1, #counts, 2 do
+  local found = redis.call('ZLEXCOUNT', KEYS[2], '[' .. counts[i] .. ' ', '(' .. counts[i] .. '!')
+  if found ~= tonumber(counts[i + 1]) then return 0 end
+  sum = sum + found
+end
+if redis.call('HLEN', KEYS[1]) ~= sum or redis.call('ZCARD', KEYS[2]) ~= sum then return 0 end
+return 1
+""")
+
+REFUSED: Final = Script("""
+-- KEYS refusals, order, minutes
+-- ARGV now, address, reason, how many, phone, for how long an address is kept, most addresses, most phones,
+--      r or w: refused, or wrong password
+local function forget(address)
+  redis.call('HDEL', KEYS[1], address)
+  redis.call('ZREM', KEYS[2], address)
+end
+local now, many = tonumber(ARGV[1]), tonumber(ARGV[4])
+for _, address in ipairs(redis.call('ZRANGE', KEYS[2], '-inf', now - ARGV[6], 'BYSCORE', 'LIMIT', 0, 20)) do
+  forget(address)
+end
+local old = redis.call('HGET', KEYS[1], ARGV[2])
+local entry = old and cjson.decode(old) or {first = now, last = now, count = 0, reasons = {}, phones = {}}
+entry.last = math.max(entry.last, now)
+entry.count = entry.count + many
+entry.reasons[ARGV[3]] = (entry.reasons[ARGV[3]] or 0) + many
+local known = #entry.phones >= tonumber(ARGV[8])
+for _, phone in ipairs(entry.phones) do known = known or phone == ARGV[5] end
+if not known then table.insert(entry.phones, ARGV[5]) end
+redis.call('HSET', KEYS[1], ARGV[2], cjson.encode(entry))
+redis.call('ZADD', KEYS[2], entry.last, ARGV[2])
+for _, address in ipairs(redis.call('ZRANGE', KEYS[2], 0, -tonumber(ARGV[7]) - 1)) do forget(address) end
+-- a ring of sixty minutes: a place that holds another minute begins again
+local minute = math.floor(now / 60)
+local place = ARGV[9] .. minute % 60
+local at, sum = (redis.call('HGET', KEYS[3], place) or ''):match('^(%d+) (%d+)$')
+sum = tonumber(at) == minute and tonumber(sum) or 0
+redis.call('HSET', KEYS[3], place, minute .. ' ' .. sum + many)
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[6]) end
+return 1
+""")
+
 CLAIM: Final = Script("""
 -- KEYS person, line
 -- ARGV call, node, generation, seconds, 1 if exclusive, node and generation of a claim that is void
@@ -357,6 +442,10 @@ ALL: Final = (
     GIVE_BACK,
     GOOD,
     WRONG,
+    PLACE,
+    STANDS,
+    AGREES,
+    REFUSED,
     CLAIM,
     RELEASE,
     TAKE_PART,

@@ -156,9 +156,12 @@ class RedisSnapshots:
             max(last_binding, last_nonce) + AFTERLIFE_SECONDS,
             last_binding + keys.STATUS_SECONDS,
             events,
-            2 * len(update.status),
         ]
-        for name, value in update.status.items():
+        status = update.status
+        if update.customer and "online" in status:
+            status = {**status, "customer": update.customer}
+        arguments.append(2 * len(status))
+        for name, value in status.items():
             arguments += (name, value)
         for event in update.events:
             fields = words(event_fields(event))

@@ -4,7 +4,7 @@ from typing import Final
 
 from registrar.model import EventKind, WrongPasswords
 
-from . import keys
+from . import keys, refusals_redis
 from .script_runner import Runner
 from .scripts import WRONG
 
@@ -39,7 +39,16 @@ class RedisTraces:
             *(wrong.at, wrong.ip, REASON, wrong.count, SERIES_SECONDS, JOURNAL_SECONDS, keys.STATUS_SECONDS),
             *words,
         )
-        if count and not self._people:
+        if self._people:
+            return
+        if wrong.customer:
+            refusals_redis.note(
+                self._runner,
+                *(wrong.customer, wrong.phone, wrong.ip, REASON, wrong.at),
+                count=wrong.count,
+                wrong=True,
+            )
+        if count:
             about = ("phone", wrong.phone, "customer", wrong.customer, "count", count)
             self._runner.command("XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *about, *words)
 

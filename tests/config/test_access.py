@@ -11,9 +11,9 @@ import jwt
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from config import board
 from config.access import DOMAINS, RULES, AccessLevel, Scope, allowed_methods
 from config.auth import MAX_TOKEN_LENGTH, issue_token
-from config.phone import is_built
 from tests.config.world import JWT_SECRET, MODEL, NOBODY, World
 
 PRIVATE = sorted(route for route, rule in RULES.items() if rule.scope is not Scope.PUBLIC)
@@ -75,7 +75,8 @@ async def test_without_a_token_nothing_is_told(world: World) -> None:
 
 @pytest.mark.parametrize("route", PUBLIC, ids=" ".join)
 async def test_a_public_route_needs_no_token(world: World, route: tuple[str, str]) -> None:
-    expected = 503 if route[1].startswith("/phone") and not is_built() else 200
+    of_a_page = route[1] == "/" or route[1].startswith(("/board", "/phone"))
+    expected = 503 if of_a_page and not board.PAGE.is_built else 200
     if route[1] == "/auth/login":
         expected = 400  # it reads the body, and there is none
     async with world.client(None) as client:

@@ -272,3 +272,22 @@ async def test_a_key_of_another_kind_is_a_store_that_does_not_work(world: World)
     await world.redis.set(keys.call(ID), "rubbish")
     async with world.client(AccessLevel.VIEWER) as client:
         assert (await client.get(f"/pbx/call/{ID}")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("level", "seen"),
+    [
+        (AccessLevel.ADMIN, {"acme", "below", "rival"}),
+        (AccessLevel.RESELLER, {"acme", "below"}),
+        (AccessLevel.VIEWER, {"acme"}),
+    ],
+)
+async def test_all_customers_are_those_in_sight(
+    world: World, redis: Redis, level: AccessLevel, seen: set[str]
+) -> None:
+    customers = ("acme", "below", "rival")
+    await write(redis, *(new_call(world, f"{place}" * 32, name) for place, name in enumerate(customers)))
+    async with world.client(level) as client:
+        answer = (await client.get("/pbx/call", params={"customer": "all"})).json()
+    assert {call["customer"] for call in answer["calls"]} == {world.ids[name] for name in seen}
+    assert answer["total"] == len(seen)

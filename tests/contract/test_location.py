@@ -273,7 +273,7 @@ async def test_every_key_is_written_as_the_contract_says(server: Server, clock: 
     async with opened(server, clock) as location, looked_at(server) as redis:
         await location.commit(PHONE, NOBODY, update)
         status = await redis.hgetall(f"registrar:status:{{{PHONE}}}")
-        assert status == update.status
+        assert status == {**update.status, "customer": CUSTOMER}
         assert status["online"] == "1" and status["reason"] == "registered"
         stored = await redis.hgetall(f"registrar:loc:{{{PHONE}}}")
         assert stored["v"] == str(update.after.version)
@@ -295,6 +295,7 @@ async def test_every_key_is_written_as_the_contract_says(server: Server, clock: 
         assert await redis.zscore(f"registrar:expiry:{crc32(PHONE.encode()) % 64}", PHONE) == now + 600
         assert set(await redis.keys("*")) == {
             keys.status(PHONE), keys.location(PHONE), keys.journal(PHONE), keys.expiry(PHONE), keys.EVENTS,
+            *keys.states(CUSTOMER),
         }  # fmt: skip
         assert location.known(PHONE) == update.after
 

@@ -20,7 +20,8 @@ from string import Template
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from config.phone import routes
+from config.page import BASE, BASE_FILE, SCRIPT, STYLE
+from config.phone import PAGE
 from tests.patience import limit
 from tests.peers.browser import DRIVER, Tab
 from tests.peers.phone import Account
@@ -183,13 +184,14 @@ class BrowserPhone:
 def page_files(server: str) -> dict[str, dict[str, Any]]:
     """The page of a server and its parts, with the headers that the server gives them."""
     values = {"version": "test", "domain": "", "server": server}
-    page = Template((routes.PAGE / "page.html").read_text()).substitute(
+    page = Template((PAGE.source / "page.html").read_text()).substitute(
         {name: escape(value) for name, value in values.items()}
     )
     return {
         "/phone": _file(page, "text/html"),
-        "/phone/style.css": _file(_text(routes.PAGE / "style.css"), "text/css"),
-        f"/phone/{routes.SCRIPT}": _file(_text(routes.BUILT / routes.SCRIPT), "text/javascript"),
+        BASE: _file(_text(BASE_FILE), "text/css"),
+        f"/phone/{STYLE}": _file(_text(PAGE.source / STYLE), "text/css"),
+        f"/phone/{SCRIPT}": _file(_text(PAGE.built / SCRIPT), "text/javascript"),
     }
 
 
@@ -198,4 +200,4 @@ def _text(path: Path) -> str:
 
 
 def _file(text: str, media_type: str) -> dict[str, Any]:
-    return {"body": text, "contentType": f"{media_type}; charset=utf-8", "headers": routes.HEADERS}
+    return {"body": text, "contentType": f"{media_type}; charset=utf-8", "headers": dict(PAGE.headers)}

@@ -48,7 +48,7 @@ class Stage:
             self._send,
             self._finish,
         )
-        self.driver.serve_with(self.world.checks, self.world.dispatch, self)
+        self.driver.serve_with(self.world.checks, self.world.dispatch, self, self.world.call_history.refused)
 
     # driver.SignsOfLife
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from config import phone
+from config import board, phone
 from tests.patience import SOAK
 from tests.peers import browser, generated, netns, postgresql
 from tests.peers.process import lacking
@@ -26,8 +26,8 @@ def need_postgresql() -> None:
 
 
 def need_browser() -> None:
-    """The same for Chromium, what drives it, and the page that it opens."""
-    missing = [*browser.missing_parts(), *([] if phone.is_built() else ["the page (make page)"])]
+    """The same for Chromium, what drives it, and the pages that it opens."""
+    missing = [*browser.missing_parts(), *([] if pages_are_built() else ["the pages (make page)"])]
     if missing:
         _leave_out(f"not there: {', '.join(missing)}")
 
@@ -39,9 +39,14 @@ def need_client_generator() -> None:
 
 
 def need_page() -> None:
-    """The same for the page at /phone."""
-    if not phone.is_built():
-        _leave_out("not there: the page (make page)")
+    """The same for the pages at / and /phone."""
+    if not pages_are_built():
+        _leave_out("not there: the pages (make page)")
+
+
+def pages_are_built() -> bool:
+    """Whether both pages can be shown."""
+    return board.PAGE.is_built and phone.PAGE.is_built
 
 
 def need_namespace() -> None:

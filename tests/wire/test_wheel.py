@@ -19,7 +19,13 @@ pytestmark = pytest.mark.wire
 ROOT: Final = Path(__file__).parent.parent.parent
 SECONDS: Final = 120
 READY_SECONDS: Final = 60.0
-PATHS: Final = ("/phone", "/phone/page.js", "/phone/style.css", "/phone/licences.txt")
+FILES: Final = ("page.js", "style.css", "licences.txt")
+PATHS: Final = (
+    "/",
+    "/phone",
+    "/base.css",
+    *(f"/{page}/{name}" for page in ("board", "phone") for name in FILES),
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +72,13 @@ def served(installed: Path, tmp_path: Path) -> Iterator[str]:
         yield f"http://{http}"
 
 
-def test_the_wheel_serves_the_page(served: str) -> None:
+def test_the_wheel_serves_the_pages(served: str) -> None:
     pages = {path: fetch(f"{served}{path}") for path in PATHS}
     assert {path: status for path, (status, _) in pages.items()} == dict.fromkeys(PATHS, 200)
     assert b'<script src="/phone/page.js" defer>' in pages["/phone"][1]
-    assert pages["/phone/page.js"][1] == (ROOT / "config/phone/built/page.js").read_bytes()
+    assert b'<script src="/board/page.js" defer>' in pages["/"][1]
+    for page in ("board", "phone"):
+        assert pages[f"/{page}/page.js"][1] == (ROOT / f"config/{page}/built/page.js").read_bytes()
 
 
 def test_the_wheel_knows_its_version(served: str) -> None:

@@ -1,8 +1,9 @@
 """Queries of phones for answers: first the ids, then the columns of one page, without ORM objects."""
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,9 +12,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Dialect,
+    FromClause,
     Select,
     String,
+    Subquery,
     any_,
+    exists,
     false,
     func,
     literal,
@@ -29,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...access import AccessLevel
 from ...auth import Caller
 from ...errors import not_found
+from ...registrations import Selection
 from ...tables import (
     Customer,
     Employee,
@@ -41,7 +46,7 @@ from ...tables import (
 )
 from ..audit import parse_oid
 from ..customers import DELETED, visible
-from ..listing import MAX_FILTER, Page
+from ..listing import MAX_FILTER, Page, Sorts
 
 MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
 
@@ -50,7 +55,8 @@ Values = Sequence[object]
 
 Columns = Mapping[str, ColumnElement[Any]]  # columns of any SQL type
 
-_phone = SipPhone.__table__.c
+_phones = SipPhone.__table__
+_phone = _phones.c
 _model = SipPhoneModel.__table__.c
 _customer = Customer.__table__.c
 _extension = Extension.__table__.c
@@ -90,9 +96,25 @@ LISTED: Final[Columns] = {
     "ip.countries": _phone.ip_countries,
     "ip.address": _phone.ip_address,
     "ip.policy": _phone.ip_policy,
+    "ip.unlockedUntil": _phone.unlocked_until,
     "notes": _phone.notes,
 }
 """Path -> column of a row of the normal list; `id` is not shown."""
+STATED: Final[Columns] = {
+    **LISTED,
+    "extension.name": _extension.name,
+    "customer._id": _customer.oid,
+    "customer.name": _customer.name,
+}
+"""The same with what the board shows, for a list with `status=true`."""
+
+_name = func.coalesce(_employee.name, _extension.name)
+SORTS: Final[Sorts] = {
+    "number": (_extension.number.is_(None), func.length(_extension.number), _extension.number),
+    "person": (_name.is_(None), func.lower(_name)),
+    "model": (_model.brand_name, _model.model),
+}
+"""Word of `sort` -> columns; 9 is before 10, and phones without a number or a person are last."""
 
 SOFTKEY: Final[Columns] = {
     "index": _key.key_index,
@@ -121,7 +143,9 @@ def _linked(columns: Columns) -> Select[*tuple[object, ...]]:
 
 
 _WHOLE: Final = _linked(WHOLE).outerjoin(Product.__table__, _product.id == _phone.product_id)
-_LISTED: Final = _linked(LISTED).outerjoin(Employee.__table__, _employee.id == _extension.employee_id)
+_PERSON: Final = _employee.id == _extension.employee_id
+_LISTED: Final = _linked(LISTED).outerjoin(Employee.__table__, _PERSON)
+_STATED: Final = _linked(STATED).outerjoin(Employee.__table__, _PERSON)
 _SOFTKEYS: Final = select(_key.phone_id, *SOFTKEY.values()).order_by(_key.phone_id, _key.key_index)
 _PANELS: Final = (
     select(_panel.phone_id, *PANEL.values())
@@ -131,7 +155,7 @@ _PANELS: Final = (
 )
 VERSION: Final = list(WHOLE).index("version")
 ID, OID = 0, 1
-"""Positions of `id` and the public id in WHOLE and in LISTED."""
+"""Positions of `id` and the public id in WHOLE, LISTED and STATED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +164,7 @@ class Found:
 
     oid: str
     values: Values
-    """The values in the order of WHOLE, or of LISTED."""
+    """The values in the order of WHOLE, LISTED or STATED."""
     softkeys: Sequence[Values] = ()
     """The softkeys, with values in the order of SOFTKEY."""
     panels: Sequence[Values] = ()
@@ -158,6 +182,15 @@ class Query(Page):
 
     available: bool = False
     full: bool = False
+    selection: Selection | None = None
+    """What the index of states has for the filters by state; None: there are none."""
+    stated: bool = False
+    """Whether the rows of the normal list have the columns of STATED."""
+
+    @property
+    def rows(self) -> Select[*tuple[object, ...]]:
+        """Return the statement for the rows of a page."""
+        return _WHOLE if self.full else _STATED if self.stated else _LISTED
 
 
 async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Found:
@@ -170,25 +203,45 @@ async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Foun
 
 
 async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
-    """Return how many phones match, and one page of them, the oldest first."""
+    """Return how many phones match, and one page of them, by `query.sort`, else the oldest first."""
     scope = await _scope(session, caller, query.customer)
     matching = _matching(scope, query)
     # One statement for the total and the page: each of its rows, at least one, has the total.
-    counted = select(func.count().label("total")).select_from(matching.subquery()).subquery("counted")
-    inner = matching.subquery()
-    page = select(inner.c.id).order_by(inner.c.id).offset(query.offset).limit(query.limit).subquery("page")
-    both = select(counted.c.total, page.c.id).select_from(counted.outerjoin(page, true()))
-    async with _plans_for_this_text(session, query.text):
+    if query.selection is None:
+        whole: FromClause = matching.subquery()
+        inner: FromClause = matching.subquery()
+    else:  # each use would compare the phones with the selection
+        selected = (
+            _phone.id.in_(matching),
+            is_selected(session.get_bind().dialect, _phone.oid, query.selection),
+        )
+        whole = inner = select(_phone.id).where(*selected).cte("selected")
+    counted = select(func.count().label("total")).select_from(whole).subquery("counted")
+    page = _page(inner, query)
+    both = select(counted.c.total, page.c.id, page.c.place).select_from(counted.outerjoin(page, true()))
+    async with _plans_for_these_values(session, needed=bool(query.text or query.selection)):
         found = list(await session.execute(both))
-    total, ids = found[0].total, [row.id for row in found if row.id is not None]
+    total, places = found[0].total, {row.id: row.place for row in found if row.id is not None}
+    ids = sorted(places, key=lambda id: places[id])
     if not ids:
         return total, []
-    statement = _WHOLE if query.full else _LISTED
-    statement = statement.where(one_of(session.get_bind().dialect, _phone.id, ids)).order_by(_phone.id)
-    rows = list(await session.execute(statement))
+    statement = query.rows.where(one_of(session.get_bind().dialect, _phone.id, ids))
+    rows = sorted(await session.execute(statement), key=lambda row: places[row[ID]])
     return total, await _with_parts(session, rows) if query.full else [
         Found(str(row[OID]), row) for row in rows
     ]
+
+
+def _page(matching: FromClause, query: Query) -> Subquery:
+    """Return the ids of a page, and the place of each in the order that is asked for."""
+    ids = select(matching.c.id, matching.c.id.label("place"))
+    if query.sort:
+        order = func.row_number().over(order_by=[*SORTS[query.sort], matching.c.id])
+        phones = select(matching.c.id, order.label("place")).join(_phones, _phone.id == matching.c.id)
+        ids = phones.join(SipPhoneModel.__table__, _model.id == _phone.model_id)
+        ids = ids.outerjoin(Extension.__table__, _extension.id == _phone.extension_id)
+        ids = ids.outerjoin(Employee.__table__, _PERSON)
+    return ids.order_by("place").offset(query.offset).limit(query.limit).subquery("page")
 
 
 def one_of(
@@ -203,6 +256,35 @@ def one_of(
         return column.in_(wanted)
     kind = BigInteger() if wanted and isinstance(wanted[0], int) else String()
     return column == any_(literal(wanted, ARRAY(kind)))
+
+
+def is_selected(dialect: Dialect, column: ColumnElement[str], selection: Selection) -> ColumnElement[bool]:
+    """Return the condition that a selection has the id in `column`. All ids are one parameter."""
+    ids = list(selection.ids)
+    if dialect.name == "postgresql":  # a join, because it is fast for any number of ids
+        known = func.unnest(literal(ids, ARRAY(String()))).table_valued("id", name="known").render_derived()
+        there: ColumnElement[bool] = exists().where(known.c.id == column)
+    else:
+        listed = func.json_each(json.dumps(ids)).table_valued("value")
+        there = column.in_(select(listed.c.value))
+    return ~there if selection.excluded else there
+
+
+async def count_phones(session: AsyncSession, caller: Caller, customer: str | None) -> int:
+    """Return how many phones a customer has, or, for None, all customers that the caller may see."""
+    scope = await _scope(session, caller, customer)
+    return await session.scalar(select(func.count(_phone.id)).where(scope(_phone.customer_id))) or 0
+
+
+async def numbers_of(session: AsyncSession, oids: Collection[str]) -> dict[str, str]:
+    """Return the extension numbers of these phones by id; phones without one are left out."""
+    if not oids:
+        return {}
+    numbered = select(_phone.oid, _extension.number).join(
+        Extension.__table__, _extension.id == _phone.extension_id
+    )
+    some = numbered.where(one_of(session.get_bind().dialect, _phone.oid, oids))
+    return {str(oid): str(number) for oid, number in await session.execute(some)}
 
 
 # Selection of the phones
@@ -256,12 +338,12 @@ def _has(wanted: str, *columns: ColumnElement[str] | ColumnElement[str | None]) 
 
 
 @asynccontextmanager
-async def _plans_for_this_text(session: AsyncSession, wanted: str) -> AsyncIterator[None]:
-    """Let PostgreSQL plan for this text in the block.
+async def _plans_for_these_values(session: AsyncSession, *, needed: bool) -> AsyncIterator[None]:
+    """Let PostgreSQL plan for the values of the statement in the block.
 
     A generic plan, made for any text, reads whole tables; a plan for this text uses the indexes.
     """
-    if not wanted or session.get_bind().dialect.name != "postgresql":
+    if not needed or session.get_bind().dialect.name != "postgresql":
         yield
         return
     await session.execute(text("SET plan_cache_mode = force_custom_plan"))

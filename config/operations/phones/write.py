@@ -76,9 +76,11 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
     parts = await _read(work.session, draft)
     if "extension_id" in draft.values and draft.values["extension_id"] != phone.extension_id:
         await leave_extension(work.session, phone)
+    if any(draft.values.get(name, old) != old for name, old in _lock_of(phone).items()):
+        end_unlock(phone)
     for column, value in draft.values.items():
         setattr(phone, column, value)
-    _touch(phone)
+    touch(phone)
     await _write_parts(work.session, phone, parts)
     work.record("update", TABLE, phone.oid)
     return phone
@@ -94,7 +96,7 @@ async def reset_credentials(work: Work, oid: object) -> SipPhone:
     phone.username = new_credential()
     phone.password_enc = work.vault.seal(new_credential(), phone.oid)
     phone.secret_version += 1
-    _touch(phone)
+    touch(phone)
     work.record(RESET, TABLE, phone.oid)
     return phone
 
@@ -144,7 +146,8 @@ async def open_webrtc_phone(work: Work, instance: str) -> WebrtcPhone:
     if phone is not None:
         # It may register from anywhere; its next contact locks it again.
         phone.ip_mode, phone.ip_address, phone.webrtc = "OPEN", None, True
-        _touch(phone)
+        end_unlock(phone)
+        touch(phone)
         work.record("update", TABLE, phone.oid)
         return WebrtcPhone(phone, extension, name)
     model = await find_model(work.session, WEBRTC)
@@ -182,7 +185,17 @@ async def leave_extension(session: AsyncSession, phone: SipPhone) -> None:
     phone.version += await session.scalar(statement) or 0
 
 
-def _touch(phone: SipPhone) -> None:
+def _lock_of(phone: SipPhone) -> dict[str, object]:
+    return {name: getattr(phone, name) for name in ("ip_mode", "ip_address", "ip_policy")}
+
+
+def end_unlock(phone: SipPhone) -> None:
+    """Forget what a phone that is unlocked for a time was before: it has another lock now."""
+    phone.unlocked_until = phone.unlock_mode = phone.unlock_address = None
+
+
+def touch(phone: SipPhone) -> None:
+    """Note that the configuration of a phone has changed."""
     phone.version += 1
     phone.config_saved_at = clock.utc_now()
 

@@ -175,6 +175,7 @@ class Calling:
         """Return where a request goes, or the answer that ends it. Raises StoreUnavailable."""
         found, targets = await self._destinations.find(incoming.request, caller, here)
         if isinstance(found, Group | Queue):
+            incoming.called = found
             return Arrival(found, [])
         if isinstance(found, Feature):
             return found
@@ -183,6 +184,7 @@ class Calling:
             return NO_EMERGENCY
         if not isinstance(found, Devices):
             return UNKNOWN
+        incoming.called = found
         if not incoming.method.is_invite or not found.person:
             return self._allowed(incoming, Arrival(found, targets))
         arrival = await self._followers.arrive(caller, found, targets, journey)

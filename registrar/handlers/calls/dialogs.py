@@ -519,7 +519,7 @@ class InDialog:
         if reached is not None and contact and contact != reached.contact:
             self._calls.moved(self.route, self.callee_tag, replace(reached, contact=contact))
 
-    def refused(self, status: int) -> None:
+    def refused(self, status: int, why: str = "") -> None:
         """Note a BYE that was lost: it is delivered later. See rewriter.MessageRewriter.
 
         After any other refused request the dialog goes on without it.

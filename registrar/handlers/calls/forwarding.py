@@ -438,7 +438,7 @@ class Forwarding:
         self._end_dialog(number)
         if answer is not None:
             self._reply(answer)
-        self.rewriter.refused(answer.status if answer is not None else 0)
+        self.rewriter.refused(*((answer.status, answer.text) if answer is not None else (0,)))
 
     def _pass(self, number: int, response: Response, body: bytes | None) -> bool:
         """Relay a response; return False if it cannot be parsed."""
@@ -476,11 +476,11 @@ class Forwarding:
             if response is not None:
                 if not self._pass(step.branch, response, None):
                     self._reply(UNREADABLE_ANSWER)
-                self.rewriter.refused(step.status)
+                self.rewriter.refused(step.status, response.reason)
                 return
         answer = self._last_word or self._own_answer(step.status)
         self._reply(answer)
-        self.rewriter.refused(0 if self._gone else answer.status)
+        self.rewriter.refused(0 if self._gone else answer.status, answer.text)
 
     def _own_answer(self, status: int) -> Answer:
         """Return an answer that no phone gave, with the warning of a failure on our side."""

@@ -7,6 +7,7 @@ from registrar.model import Call, CallState, Devices, Group, Party, Phone, Queue
 from registrar.rules import forward, privacy, session
 from registrar.rules import legs as leg_rules
 from registrar.rules.caller_name import caller_name
+from registrar.rules.destination import dialled_word
 from registrar.rules.identity import (
     ANONYMOUS,
     AS_SHOWN,
@@ -157,7 +158,9 @@ class NewDialogRequest:
             via=self._via.number if self._via is not None else "",
             via_name=self._via.name if self._via is not None else "",
             is_private=self._is_private,
+            dialled=dialled_word(asked.uri),
         )
+        self._incoming.call = self._id
         handle = DialogHandle(self._caller_target, self._dialled, self._own)
         is_watched = self._is_registered or self._incoming.flow.transport != "udp"
         self._ringing = ringing
@@ -338,19 +341,24 @@ class NewDialogRequest:
         both = self._sessions.legs(number)
         media = str(both) if both is not None else ""
         relay, shift = self._sessions.relay(number), self._shift(number)
-        self._calls.note_answer(self._id, callee, handle, media, relay, seconds, shift)
+        rung = self._rung_people()
+        self._calls.note_answer(self._id, callee, handle, media, relay, seconds, shift, rung)
         self._sessions.taken(number, self._ways[number].target)
         for other in self._sessions.branches:
             if other != number:
                 self.unwanted(other)
 
-    def refused(self, status: int) -> None:
+    def refused(self, status: int, why: str = "") -> None:
         """See rewriter.MessageRewriter."""
         self._ringing = None
         for number in self._sessions.branches:
             self.unwanted(number)
         if self._call is not None:
-            self._calls.refused(self._id, status)
+            self._calls.refused(self._id, status, why, self._rung_people())
+
+    def _rung_people(self) -> tuple[str, ...]:
+        """Return the people at whom the call rang; of a call to one person, who is its callee, none."""
+        return tuple({one.person: None for one in self._people.values()}) if self._people else ()
 
     def unwanted(self, number: int) -> None:
         """See rewriter.MessageRewriter."""

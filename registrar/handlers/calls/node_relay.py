@@ -117,7 +117,7 @@ class _Passing:
     def relayed(self, number: int, response: Response) -> None:
         """See rewriter.MessageRewriter."""
 
-    def refused(self, status: int) -> None:
+    def refused(self, status: int, why: str = "") -> None:
         """See rewriter.MessageRewriter."""
 
     def unwanted(self, number: int) -> None:

@@ -69,8 +69,11 @@ class MessageRewriter(Protocol):
     def relayed(self, number: int, response: Response) -> None:
         """Note that a 2xx or a provisional response has gone back."""
 
-    def refused(self, status: int) -> None:
-        """Note that a final answer other than 2xx has gone back; 0: the caller was gone."""
+    def refused(self, status: int, why: str = "") -> None:
+        """Note that a final answer other than 2xx has gone back; 0: the caller was gone.
+
+        `why` says what was wrong, as text for people.
+        """
 
     def unwanted(self, number: int) -> None:
         """Note that a branch has ended without success."""

@@ -59,7 +59,7 @@ class Switches:
         if wanted is None:
             (state,) = await self._people.states([caller.person])
             wanted = not state.dnd
-        await self._people.change(caller.person, "dnd", "1" if wanted else "")
+        await self._people.change(caller.person, "dnd", "1" if wanted else "", customer=caller.customer)
         return _done(f"Do Not Disturb {'On' if wanted else 'Off'}")
 
     async def _forward(self, caller: Phone, feature: Feature) -> Answer:
@@ -69,7 +69,7 @@ class Switches:
             destination = await self._dial_plan.called(caller.customer, number)
             if not isinstance(destination, Devices | Group | Queue):
                 return NO_NUMBER
-        await self._people.change(caller.person, field, number)
+        await self._people.change(caller.person, field, number, customer=caller.customer)
         return _done(said.format(number))
 
     async def _queue(self, caller: Phone, number: str) -> Answer:
@@ -84,7 +84,8 @@ class Switches:
         has_left = queue.id in state.left
         if not has_left and any(caller.person in member.permanent for member in mine):
             return PERMANENT
-        await self._people.change(caller.person, f"left:{queue.id}", "" if has_left else "1")
+        wish, value = f"left:{queue.id}", "" if has_left else "1"
+        await self._people.change(caller.person, wish, value, customer=caller.customer, via=queue.number)
         return _done(f"{'Joined' if has_left else 'Left'} {queue.name}")
 
 

@@ -24,6 +24,7 @@ from registrar.model import (
 from registrar.ports import Calls, Clock, Location, People
 from registrar.rules import forward
 from registrar.rules.comeback import UNKNOWN, has_fallen_silent
+from registrar.rules.history import cause_of
 from registrar.rules.hold import Direction, holds
 from registrar.rules.routing import is_on, named_of, reroute
 from registrar.rules.tokens import DialogHandle, RouteToken, Target, dump_handle, read_handle
@@ -31,6 +32,7 @@ from registrar.rules.tokens import DialogHandle, RouteToken, Target, dump_handle
 from ..network import Network, SilentPhones
 from .absent import GRACE_SECONDS, Absent
 from .bridging import Bridge
+from .history import CallHistory
 from .lifetimes import Lifetimes
 from .owed import Owed
 from .reach import Reach, Way
@@ -43,17 +45,6 @@ PARTIES_SECONDS: Final = 5.0
 """Interval of the check whether the parties of each call are still there."""
 SESSION_GRACE_SECONDS: Final = 5.0
 CHUNK: Final = 200
-CAUSES: Final = {
-    486: Cause.BUSY,
-    600: Cause.BUSY,
-    603: Cause.DECLINED,
-    408: Cause.NO_ANSWER,
-    480: Cause.UNREACHABLE,
-    430: Cause.UNREACHABLE,
-    487: Cause.CANCELLED,
-    0: Cause.CANCELLED,
-}
-
 DIRECTIONS: Final = frozenset(Direction)
 
 log = logging.getLogger(__name__)
@@ -103,6 +94,8 @@ class _Entry:
     """The media of both sides, as the caller sees them: see rules.legs."""
     shift: str = ""
     """The shift of the CSeq at the callee."""
+    rung: tuple[str, ...] = ()
+    """The people at whom it rang until it was answered, besides its callee."""
 
 
 class CallTable:
@@ -121,10 +114,12 @@ class CallTable:
         silent: SilentPhones,
         new_id: Callable[[], str],
         people: People,
+        history: CallHistory,
         *,
         process: Process,
     ) -> None:
         """Create an empty table; `tell` sends news to all nodes, and `new_id` returns the id of a call."""
+        self._history = history
         self._people = people
         self._silent = silent
         self.new_id = new_id
@@ -174,10 +169,12 @@ class CallTable:
         relay: str,
         seconds: int,
         shift: str = "",
+        rung: tuple[str, ...] = (),
     ) -> None:
         """Note that the call was answered; its session expires after `seconds`, or never if that is 0.
 
-        `shift` is that of the CSeq of the phone that has answered (rules.tokens.RouteToken).
+        `shift` is that of the CSeq of the phone that has answered (rules.tokens.RouteToken). `rung` are the
+        people at whom it rang.
         """
         entry = self._entries.get(id)
         if entry is None:
@@ -185,6 +182,9 @@ class CallTable:
         now = self.clock()
         self._note_person(id, entry.call.callee.person, callee.person)
         entry.ringing, entry.callee, entry.media, entry.shift = None, handle, media, shift
+        entry.rung = rung
+        if entry.call.callee.person not in ("", callee.person):
+            entry.rung += (entry.call.callee.person,)
         entry.put_at = now
         entry.call = replace(
             entry.call,
@@ -220,12 +220,15 @@ class CallTable:
             return route
         return replace(route, receiver=callee.phone, media=entry.media, relay=relay, shift=entry.shift)
 
-    def refused(self, id: str, status: int) -> None:
-        """Note that the call was not answered; status 0: the caller has gone."""
+    def refused(self, id: str, status: int, why: str = "", rung: tuple[str, ...] = ()) -> None:
+        """Note that the call was not answered; status 0: the caller has gone.
+
+        `why` says what was wrong, and `rung` are the people at whom it rang.
+        """
         entry = self._entries.get(id)
         if entry is not None:
-            cause = entry.cause or CAUSES.get(status, Cause.FAILED)
-            self._end(entry, Ending(cause, self.clock(), status, entry.by))
+            entry.rung = rung
+            self._end(entry, Ending(entry.cause or cause_of(status), self.clock(), status, entry.by, why))
 
     def hung_up(self, route: RouteToken, tag: str) -> None:
         """Note a BYE in the dialog where the callee has this tag: the call may have other dialogs."""
@@ -399,7 +402,9 @@ class CallTable:
         if caller is None or callee is None:
             self._bridge.delete(call.relay)
             self._metrics.calls(Cause.LOST)
-            self._store.ended(ours, Ending(Cause.LOST, now, by=self.process.node))
+            ending = Ending(Cause.LOST, now, by=self.process.node)
+            self._store.ended(ours, ending)
+            self._history.ended(call, ending)
             self._free(ours)
             return
         entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
@@ -562,6 +567,7 @@ class CallTable:
         self._bridge.delete(entry.call.relay)
         self._metrics.calls(ending.cause)
         self._store.ended(entry.call, ending)
+        self._history.ended(entry.call, ending, entry.rung)
         self._free(entry.call)
         return True
 

@@ -21,7 +21,7 @@ from registrar.model import (
     Snapshot,
     Update,
 )
-from registrar.ports import Clock, Location
+from registrar.ports import Clock, Location, StateIndex
 from registrar.rules.access import Access
 
 from .flows import Flows, Held
@@ -58,6 +58,7 @@ class Changes:
         self,
         directory: Rereader,
         location: Location,
+        states: StateIndex,
         access: Access,
         flows: Flows,
         clock: Clock,
@@ -70,6 +71,7 @@ class Changes:
         """
         self._directory = directory
         self._location = location
+        self._states = states
         self._access = access
         self._flows = flows
         self._clock = clock
@@ -212,6 +214,8 @@ class Changes:
                 for phone, snapshot in offenders
             )
         )
+        gone = [phone for phone in customers if phone not in found]
+        await asyncio.gather(*(self._states.drop(phone, customers[phone]) for phone in gone))
 
     async def _recheck_one(self, id: str, snapshot: Snapshot, phone: Phone | None, customer: str) -> None:
         def decide(before: Snapshot) -> Update | None:

@@ -20,6 +20,7 @@ from registrar.metrics import Metrics
 from registrar.model import (
     NO_DESTINATION,
     Binding,
+    Called,
     Change,
     Destination,
     Devices,
@@ -47,6 +48,7 @@ from registrar.sip import Credentials, Request, Response, check, expected, ha1, 
 from registrar.store.calls_memory import MemoryCalls
 from registrar.store.directory_cache import ALL_RESERVED
 from registrar.store.guesses_memory import MemoryGuesses
+from registrar.store.history_memory import MemoryHistory
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.media_none import NoMedia
 from registrar.store.people_memory import MemoryPeople
@@ -265,6 +267,8 @@ class Incoming:
     """What others answered."""
     dropped: list[tuple[str, str]] = field(default_factory=list)
     phone: Phone | None = None
+    called: Called | None = None
+    call: str = ""
     started: Mono = field(default_factory=lambda: Mono(0.0))
     method: Method = UNKNOWN
     served: ServerTransactionUser | None = None
@@ -426,6 +430,7 @@ class World:
         self.news: list[News] = []
         self.pickup_news: list[PickupNews] = []
         self.store = MemoryCalls(self.clock, process)
+        self.history: MemoryHistory = beside.history if beside else MemoryHistory()
         self.dead: set[Process] = beside.dead if beside else set()
         """The processes whose lease is gone."""
         self.doing = persons or MemoryPeople(self.clock, process, lambda other: other not in self.dead)
@@ -445,9 +450,11 @@ class World:
             ways=self,
             directory=self.people,
             location=self.location,
+            states=self.location.states,
             guesses=self.guesses,
             traces=self.traces,
             calls=self.store,
+            history=self.history,
             people=self.doing,
             waiting=self.waiting,
             subscriptions=self.subscriptions,
@@ -505,6 +512,7 @@ class World:
             handlers.senders,
             handlers.node_relay,
         )
+        self.call_history = handlers.history
         self.notifier = handlers.notifier
         self.hunts = handlers.hunts
         self.bound: list[tuple[str, Snapshot]] = []

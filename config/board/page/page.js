@@ -1,0 +1,6 @@
+// The board at /: begins here.
+
+import { App } from './app.js';
+import { html, render } from './html.js';
+
+render(html`<${App} />`, document.querySelector('#board'));

@@ -1,0 +1,138 @@
+"""Index in Redis of the states of phones, for each customer in one cluster slot (docs/redis.md).
+
+Three keys belong together, and one script writes them: the entry of each phone, the phones ordered by kind,
+reason and transport, and the number of phones with each of these words. So numbers and pages need no scan.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from registrar.errors import StoreUnavailable
+from registrar.rules.standing import NO_TRANSPORT, Entry, Standing, parse_entry
+
+from . import keys
+from .redis_wire import Argument
+from .script_runner import Runner
+from .scripts import AGREES, PLACE, STANDS
+
+TRIES: Final = 5
+PATIENCE_SECONDS: Final = 1.0
+"""How long an entry may be ahead of its phone: its commit is under way, or has failed.
+
+A process gives up a command after less than half of this time.
+"""
+ANY: Final = "*"
+SOME: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """What the status of a phone says now."""
+
+    version: int
+    standing: Standing | None
+    customer: str
+    """Id of its customer; empty if the status was written by an earlier version of this program."""
+
+
+def placing(phone: str, entry: Entry, expected: str = ANY) -> tuple[Argument, ...]:
+    """Return the arguments of the script that writes an entry; `expected` is the entry that must stand.
+
+    Without a transport, the phone keeps the one that it has in the index.
+    """
+    return phone, entry.version, entry.standing.reason, entry.standing.transport, expected
+
+
+class StateIndex:
+    """The index, for all that is not a commit; implements ports.StateIndex."""
+
+    def __init__(self, runner: Runner, *, patience: float = PATIENCE_SECONDS) -> None:
+        self._runner = runner
+        self._patience = patience
+
+    async def entries(self, customer: str, phones: Sequence[str]) -> list[Entry | None]:
+        """See ports.StateIndex."""
+        if not phones:
+            return []
+        found = await self._runner.ask("HMGET", keys.states(customer)[0], *phones)
+        return [parse_entry(_text(entry)) for entry in found]
+
+    async def listed(self, customer: str, cursor: int) -> tuple[int, list[str]]:
+        """Return some phones of the index, and the cursor for the next ones, which is 0 after the last."""
+        answer = await self._runner.ask("HSCAN", keys.states(customer)[0], cursor, "COUNT", SOME)
+        following, found = answer
+        phones = list(found)[:: 1 if isinstance(found, dict) else 2]  # redis-py makes it a dictionary
+        return int(following), list(map(_text, phones))
+
+    async def stands(self, phone: str) -> Stands:
+        """Return what the status of a phone says. Raises StoreUnavailable."""
+        answer = await self._runner.run(STANDS, (keys.location(phone), keys.status(phone)))
+        version, online, reason, transport, customer = map(_text, answer)
+        standing = Standing(reason, transport) if online and reason else None
+        return Stands(int(version) if version.isdigit() else 0, standing, customer)
+
+    async def settle(self, phone: str, customer: str) -> bool:
+        """See ports.StateIndex.
+
+        An entry that is ahead of its phone is left alone for `PATIENCE_SECONDS`. The script replaces only the
+        entry that was read, and the phone is read once more afterwards, so no commit in between is lost.
+        """
+        for number in range(TRIES):
+            known = customer or (await self.stands(phone)).customer
+            if not known:
+                return False
+            entry = await self._entry(known, phone)
+            now = await self.stands(phone)
+            if number == 0 and _is_ahead(entry, now):
+                await asyncio.sleep(self._patience)
+                continue
+            if await self._replace(phone, known, entry, now) and await self.stands(phone) == now:
+                return True
+        return False
+
+    async def drop(self, phone: str, customer: str) -> None:
+        """See ports.StateIndex."""
+        known = customer or (await self.stands(phone)).customer
+        if known:
+            await self._runner.run(
+                PLACE, keys.states(known), phone, 0, "", "", await self._entry(known, phone)
+            )
+
+    async def clear(self, customer: str) -> None:
+        """Remove the index of a customer, to write it again. Raises StoreUnavailable."""
+        await self._runner.ask("DEL", *keys.states(customer))
+
+    async def agrees(self, customer: str) -> bool:
+        """Return whether the three keys have the same numbers. Raises StoreUnavailable."""
+        return bool(await self._runner.run(AGREES, keys.states(customer)))
+
+    async def _replace(self, phone: str, customer: str, entry: str, now: Stands) -> bool:
+        if now.standing is None:
+            arguments: tuple[Argument, ...] = (phone, now.version, "", "", entry)
+        else:
+            standing = Standing(now.standing.reason, now.standing.transport or NO_TRANSPORT)
+            arguments = placing(phone, Entry(now.version, standing), entry)
+        return bool(await self._runner.run(PLACE, keys.states(customer), *arguments))
+
+    async def _entry(self, customer: str, phone: str) -> str:
+        return _text(await self._runner.ask("HGET", keys.states(customer)[0], phone))
+
+
+def span(word: str) -> tuple[str, str]:
+    """Return the limits, as ZRANGE takes them, of the members of the order that begin with this word."""
+    return f"[{word} ", f"({word}!"  # the exclamation mark follows the space
+
+
+def _is_ahead(entry: str, now: Stands) -> bool:
+    known = parse_entry(entry)
+    return known is not None and known.version > now.version
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str | bytes):
+        return value if isinstance(value, str) else value.decode(errors="replace")
+    raise StoreUnavailable(f"Redis: an answer of an unexpected type, {type(value).__name__}")
