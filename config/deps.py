@@ -29,6 +29,7 @@ from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
+from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
 
@@ -53,6 +54,7 @@ class Parts:
     passwords: Passwords
     logins: Logins
     hub: Hub
+    deliverer: Deliverer
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 

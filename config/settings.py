@@ -49,6 +49,8 @@ class ApiSettings:
     turn_ttl_seconds: int = 3_600
     password_length: int = 10
     """Least number of characters in a new password of a SIP user or a person."""
+    webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that webhooks may be sent to although they are not public; then also without TLS."""
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
 

@@ -17,10 +17,11 @@ from .dial_plan import (
 from .models import Product, SipPhoneModel
 from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
     "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "Customer", "Employee", "EmployeeToken", "Extension",
     "Identified", "Installation", "Number", "Product", "Queue", "QueueMember", "Revised", "SipGroup",
     "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel", "SipPhoneSidePanel",
-    "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime",
+    "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime", "Webhook", "WebhookDelivery", "WebhookFeed",
 ]  # fmt: skip

@@ -105,6 +105,7 @@ class Installation:
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,
             password_length=settings.password_length,
+            webhook_private=settings.webhook_private,
             reserved=self.reserved,
         )
 
