@@ -102,7 +102,13 @@ def _columns(draft: Draft[Webhook], *, plain: bool) -> Columns:
 
 def _check_url(draft: Draft[Webhook], *, plain: bool) -> None:
     parts = urlsplit(str(draft.values.get("url", "")))
-    if parts.scheme != "https" and not plain:
+    try:
+        has_place = parts.port != 0
+    except ValueError:
+        has_place = False
+    if not has_place:
+        draft.wrong("url", "url must have a port from 1 to 65535, or none")
+    elif parts.scheme != "https" and not plain:
         draft.wrong("url", HTTPS_ONLY)
     elif parts.username is not None or parts.password is not None:
         draft.wrong("url", "url must not have a name or a password in it: check the signature instead")

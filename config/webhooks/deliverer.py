@@ -38,6 +38,8 @@ GATHER_SECONDS: Final = 0.2
 """Events are taken at most so often: each time is a transaction."""
 NOTE_SECONDS: Final = 5.0
 """How often the position is written if no webhook wants an event."""
+DRAIN_SECONDS: Final = 5.0
+"""How long a stop waits for the web servers that are being asked."""
 AT_ONCE: Final = 8
 """Requests at the same time to one web server."""
 
@@ -71,6 +73,9 @@ class Deliverer:
         self._owner = owner
         self._look_seconds = look_seconds
         self._news = asyncio.Event()
+        self._over = asyncio.Event()
+        """Set when nothing new is begun any more: by a stop, or without a webhook."""
+        self._stopping = False
         self._keys = Keys()
 
     def wake(self) -> None:
@@ -91,17 +96,19 @@ class Deliverer:
         return await self._post(webhook, message_id(f"{webhook.oid}:{now}"), body)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set."""
+        """Work until `stop` is set; then end what is being sent, so that it is not sent again."""
         async with asyncio.TaskGroup() as tasks:
             leading = tasks.create_task(self._lead())
             await stop.wait()
+            self._stopping = True
+            self._over.set()
+            self._news.set()
+            await asyncio.wait([leading], timeout=DRAIN_SECONDS)
             leading.cancel()
-        with contextlib.suppress(SQLAlchemyError, OSError):
-            await self._write(lambda session: queue.release_lease(session, self._owner))
         await self._sender.close()
 
     async def _lead(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 if await self._read(queue.has_work) and await self._has_lease():
                     await self._deliver()
@@ -109,36 +116,40 @@ class Deliverer:
                 log.warning("another process sends to webhooks from now on")
             except* (SQLAlchemyError, StoreUnavailable, *FAULTS) as errors:
                 log.warning("webhooks wait: %s", type(errors.exceptions[0]).__name__)
-            heed_cancellation()
             await self._rest(self._look_seconds)
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await self._write(lambda session: queue.release_lease(session, self._owner))
 
     async def _has_lease(self) -> bool:
         return await self._write(lambda session: queue.take_lease(session, self._owner, self._now()))
 
     async def _deliver(self) -> None:
-        """Read the stream and send, until the lease is lost or there is no webhook any more."""
+        """Read the stream and send, until the lease is lost, or there is no webhook any more, or the stop."""
+        if not self._stopping:
+            self._over.clear()
         async with asyncio.TaskGroup() as tasks:
-            jobs = [tasks.create_task(self._take()), tasks.create_task(self._send_all())]
-            while await self._read(queue.has_work):
+            tasks.create_task(self._take())
+            tasks.create_task(self._send_all())
+            while not self._over.is_set() and await self._read(queue.has_work):
                 if not await self._has_lease():
                     raise LostLease
-                await asyncio.sleep(min(RENEW_SECONDS, self._look_seconds))
-            for job in jobs:
-                job.cancel()
+                await _wait_for(self._over, min(RENEW_SECONDS, self._look_seconds))
+            self._over.set()
+            self._news.set()
 
     # From the stream to deliveries
 
     async def _take(self) -> None:
-        while True:
+        while not self._over.is_set():
             try:
                 await self._follow()
             except FAULTS as error:
                 log.warning("webhooks wait for Redis: %s", type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS)
+                await _wait_for(self._over, RETRY_SECONDS)
             heed_cancellation()
 
     async def _follow(self) -> None:
-        """Take events from the stream without end, from where the last process has stopped."""
+        """Take events from the stream, from where the last process has stopped."""
         last = await self._read(queue.position)
         await self._warn_of_gap(last)
         self._keys = Keys()
@@ -146,7 +157,7 @@ class Deliverer:
             self._keys.is_repeat(entry.key)
         loop = asyncio.get_running_loop()
         noted_at = loop.time()
-        while True:
+        while not self._over.is_set():
             heed_cancellation()
             entries = await event_stream.read_after(self._redis, last)
             if not entries:
@@ -157,7 +168,7 @@ class Deliverer:
                 noted_at = loop.time()
             if taken:
                 self._news.set()
-            await asyncio.sleep(GATHER_SECONDS)
+            await _wait_for(self._over, GATHER_SECONDS)
 
     async def _note(self, taken: Sequence[Taken], last: str, session: AsyncSession) -> None:
         await queue.take(session, self._owner, self._now(), taken, last)
@@ -184,7 +195,7 @@ class Deliverer:
         """Keep one task for each webhook that has something to send."""
         async with asyncio.TaskGroup() as tasks:
             sending: dict[int, asyncio.Task[None]] = {}
-            while True:
+            while not self._over.is_set():
                 sending = {id: task for id, task in sending.items() if not task.done()}
                 for id in await self._read(queue.waiting):
                     if id not in sending:
@@ -192,9 +203,7 @@ class Deliverer:
                 await self._rest(self._look_seconds)
 
     async def _rest(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+        await _wait_for(self._news, seconds)
         self._news.clear()
 
     async def _send_to(self, id: int) -> None:
@@ -218,7 +227,7 @@ class Deliverer:
 
         async def look(session: AsyncSession) -> tuple[Webhook | None, list[WebhookDelivery]]:
             webhook = await queue.find_active(session, id)
-            free, busy = AT_ONCE - len(flying), list(flying.values())
+            free, busy = 0 if self._over.is_set() else AT_ONCE - len(flying), list(flying.values())
             return webhook, await queue.due(session, webhook, now, busy, free) if webhook else []
 
         webhook, deliveries = await self._read(look)
@@ -245,6 +254,13 @@ class Deliverer:
 
     async def _write(self, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
         return await writing(self._engine, work)
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event is set, or when the time is over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _record(id: int, results: Sequence[Result], session: AsyncSession) -> None:
