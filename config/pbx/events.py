@@ -85,13 +85,13 @@ async def events_route(request: Request, caller: CallerDep, parts: PartsDep) -> 
     resumes = request.headers.get("last-event-id", "").strip()
     position = _position(resumes)
     reader = await _reader(request, caller, parts)
+    await hub.ready()
     try:
         hub.admit(reader)
     except TooManyStreams:
         message = f"There are too many streams of events; one person may have {MAX_PER_PERSON}"
         raise too_many(message, RETRY_SECONDS) from None
     try:
-        await hub.ready()
         start = hub.ring.newest if position is None else position
         missed = [] if hub.ring.covers(start) else await _missed(hub, start)
         snapshot = None
