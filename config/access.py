@@ -49,6 +49,8 @@ _READ: Final = Rule(AccessLevel.VIEWER, Scope.CUSTOMERS, query_token=True)
 _ASK: Final = Rule(AccessLevel.VIEWER, Scope.CUSTOMERS)
 _WRITE: Final = Rule(AccessLevel.MANAGER, Scope.CUSTOMERS)
 _MANAGE_READ: Final = Rule(AccessLevel.MANAGER, Scope.CUSTOMERS, query_token=True)
+_OWN: Final = Rule(AccessLevel.OWNER, Scope.CUSTOMERS)
+_OWN_READ: Final = Rule(AccessLevel.OWNER, Scope.CUSTOMERS, query_token=True)
 _RESELL: Final = Rule(AccessLevel.RESELLER, Scope.CUSTOMERS)
 _OPERATE: Final = Rule(AccessLevel.ADMIN, Scope.CUSTOMERS)
 
@@ -106,6 +108,14 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
+    ("GET", "/webhook"): _OWN_READ,
+    ("POST", "/webhook"): _OWN,
+    ("GET", "/webhook/{id}"): _OWN_READ,
+    ("PATCH", "/webhook/{id}"): _OWN,
+    ("DELETE", "/webhook/{id}"): _OWN,
+    ("POST", "/webhook/{id}/secret"): _OWN,
+    ("POST", "/webhook/{id}/test"): _OWN,
+    ("GET", "/webhook/{id}/deliveries"): _OWN_READ,
     ("GET", "/events"): Rule(AccessLevel.PERSONAL, Scope.OWN),
     # Resources that phones refer to
     **_resource("/pbx/extension", _MANAGE_READ, _WRITE),

@@ -43,13 +43,15 @@ from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .origins import Origins
 from .page import base_routes
-from .pbx import account, auth, call, dial_plan, events, history, people, products, registrations, sipphone
+from .pbx import account, auth, call, dial_plan, events, history, people, products, registrations, sipphone, webhooks
 from .people import LivePeople
 from .phone import phone_routes
 from .registrations import Registrations
 from .settings import ApiSettings
 from .v2 import domains, groups, users
 from .web import BodyLimit, KnownSource, OnePath, Outermost
+from .webhooks.deliverer import Deliverer
+from .webhooks.sender import Sender
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
 """The errors when a store is away. PostgreSQL raises a bare DBAPIError while it shuts down."""
@@ -92,7 +94,18 @@ def create_app(
         clock.epoch_now,
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
-    hub = Hub(redis, _customers_of(read_engine), _token_check(read_engine))
+    customers_of = _customers_of(read_engine)
+    hub = Hub(redis, customers_of, _token_check(read_engine))
+    deliverer = Deliverer(
+        engine,
+        read_engine,
+        redis,
+        vault,
+        Sender(settings.webhook_private),
+        customers_of,
+        clock.epoch_now,
+        secrets.token_hex(8),
+    )
     app.state.parts = Parts(
         settings,
         engine,
@@ -107,13 +120,14 @@ def create_app(
         logins,
         hub,
         Origins(settings.country_file, clock.mono_now),
+        deliverer,
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
-        *(products.model_routes, history.routes, call.routes, events.routes),
+        *(products.model_routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

@@ -56,6 +56,10 @@ OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials",
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials_by_get",
     ("DELETE", "/pbx/call/{id}"): "end_call",
+    ("GET", "/events"): "follow_events",
+    ("POST", "/webhook/{id}/secret"): "reset_webhook_secret",
+    ("POST", "/webhook/{id}/test"): "test_webhook",
+    ("GET", "/webhook/{id}/deliveries"): "list_webhook_deliveries",
     ("PUT", DOMAINS + "/{domain}/queues/{queue}/members/order"): "order_sip_queue_members",
 }
 VERBS: Final[Mapping[tuple[str, bool], str]] = {

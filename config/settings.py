@@ -54,6 +54,8 @@ class ApiSettings:
     """Least number of characters in a new password of a SIP user or a person."""
     call_history_days: int = 90
     """How long the history of calls is kept; 0: there is none."""
+    webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that webhooks may be sent to although they are not public; then also without TLS."""
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
 

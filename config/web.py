@@ -15,7 +15,7 @@ from .request import place_of, source_address
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its custom configuration, needs about half of this."""
-PRIVATE: Final = ("/pbx", "/auth", "/customer", "/employee", "/product", "/config", "/events")
+PRIVATE: Final = ("/pbx", "/auth", "/customer", "/employee", "/product", "/config", "/events", "/webhook")
 """The paths of both dialects. Responses below them contain credentials, so no cache may store them."""
 SPELLINGS: Final = {
     "validatetoken": "validateToken",

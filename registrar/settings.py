@@ -157,6 +157,7 @@ class Settings(BaseSettings):
     turn_urls: Names = ()
     turn_secret: SecretStr = SecretStr("")
     turn_ttl: int = Field(3_600, ge=60)
+    webhook_private: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     password_length: int = Field(10, ge=10, le=128)
     call_history_days: int = Field(90, ge=0, le=3_650)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -212,6 +213,14 @@ class Settings(BaseSettings):
     @classmethod
     def _read_networks(cls, value: object) -> object:
         parts = _split(value)
+        return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
+
+    @field_validator("webhook_private", mode="before")
+    @classmethod
+    def _read_private(cls, value: object) -> object:
+        """Return the networks that webhooks may be sent to: `on` is all of them, `off` is none."""
+        every = ["0.0.0.0/0", "::/0"]
+        parts = {"on": every, "off": []}.get(value, _split(value)) if isinstance(value, str) else value
         return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
 
     @field_validator("pbx_cluster", "geoip_database", "tls_cert", "tls_key", mode="before")

@@ -68,6 +68,8 @@ class Hub:
         self._check = check
         self._keys = Keys()
         self._readers: set[Reader] = set()
+        self._waiting = 0
+        """Requests that wait until the ring can be used."""
         self._wanted = asyncio.Event()
         self._ready = asyncio.Event()
         """Set while the ring follows the stream; not while Redis is away."""
@@ -78,18 +80,15 @@ class Hub:
     # Readers
 
     def admit(self, reader: Reader) -> None:
-        """Add a reader. Raise TooManyStreams."""
+        """Add a reader, for which the ring is ready. Raise TooManyStreams."""
         of_person = sum(1 for one in self._readers if one.person == reader.person)
         if of_person >= MAX_PER_PERSON or len(self._readers) >= MAX_READERS:
             raise TooManyStreams
         self._readers.add(reader)
-        self._wanted.set()
 
     def leave(self, reader: Reader) -> None:
         """Remove a reader."""
         self._readers.discard(reader)
-        if not self._readers:
-            self._wanted.clear()
 
     @property
     def readers(self) -> int:
@@ -98,11 +97,15 @@ class Hub:
 
     async def ready(self) -> None:
         """Wait until the ring follows the stream. Raise StoreUnavailable if Redis is away."""
+        self._waiting += 1
+        self._wanted.set()
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._ready.wait()
         except TimeoutError:
             raise StoreUnavailable("the stream of events cannot be read") from None
+        finally:
+            self._waiting -= 1
 
     async def page_after(self, last: tuple[int, int]) -> list[Told]:
         """Return the next events after an id from Redis: those that the ring does not have any more.
@@ -153,12 +156,13 @@ class Hub:
             await self._fill()
         await self._refuse_gap()
         self._ready.set()
-        while self._wanted.is_set():
+        while self._readers or self._waiting:
             heed_cancellation()
             found = await event_stream.read_after(self._redis, self._last())
             if found:
                 self._add(await self._told(found, self._keys))
                 await asyncio.sleep(GATHER_SECONDS)
+        self._wanted.clear()
         self._ready.clear()
         self._filled = False
         self.ring.begin(order(FIRST))

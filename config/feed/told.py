@@ -9,8 +9,8 @@ from fastapi.sse import format_sse_event
 from registrar.store.event_stream import Entry, order
 
 CALLER_AND_CALLEE: Final = ("caller", "callee")
-MAX_DATA: Final = 16 * 1024
-"""An entry of ours has at most 2 KiB. A larger one was written by another program, and is left out."""
+MAX_DATA: Final = 8 * 1024
+"""An entry of ours has at most 2 KiB. Of a larger one, written by another program, the name is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,7 @@ class Told:
 def tell(entry: Entry, customer: str, *, is_repeat: bool) -> Told:
     """Return an entry as readers get it. `customer` takes the place of one that the entry does not name."""
     get = entry.fields.get
-    values = {"key": entry.key} | entry.values() | {"customer": customer}
-    data = orjson.dumps(values)
-    if len(data) > MAX_DATA:
-        data = orjson.dumps({"key": entry.key, "event": get("event", "")[:64]})
+    data = orjson.dumps(values_of(entry, customer))
     event = " ".join(get("event", "").split())[:64] or "unknown"
     return Told(
         order(entry.id),
@@ -49,6 +46,13 @@ def tell(entry: Entry, customer: str, *, is_repeat: bool) -> Told:
         tuple(filter(None, map(get, CALLER_AND_CALLEE))),
         is_repeat,
     )
+
+
+def values_of(entry: Entry, customer: str) -> dict[str, object]:
+    """Return the object that tells an event; of an entry that is too long, only its name."""
+    if sum(map(len, entry.fields.values())) > MAX_DATA:
+        return {"key": entry.key[:128], "event": entry.fields.get("event", "")[:64], "customer": customer}
+    return {"key": entry.key} | entry.values() | {"customer": customer}
 
 
 @dataclass(frozen=True, slots=True)

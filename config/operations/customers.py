@@ -17,7 +17,17 @@ from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import Problem, Refused, not_found, not_your_customer, refused
-from ..tables import Customer, Employee, EmployeeToken, Extension, Queue, SipGroup, SipPhone, TrustedNetwork
+from ..tables import (
+    Customer,
+    Employee,
+    EmployeeToken,
+    Extension,
+    Queue,
+    SipGroup,
+    SipPhone,
+    TrustedNetwork,
+    Webhook,
+)
 from .audit import Work, new_oid, parse_oid
 from .draft import Columns
 from .listing import only
@@ -31,7 +41,7 @@ ON_THE_SIP_SIDE: Final = ("state", "sip_domain")
 TREE_LOCK: Final = 7_225_202
 """Number of the PostgreSQL advisory lock; the request that holds it may move customers to another parent."""
 
-Owned = TypeVar("Owned", Extension, SipGroup, Queue, SipPhone)
+Owned = TypeVar("Owned", Extension, SipGroup, Queue, SipPhone, Webhook)
 MAX_NETWORKS: Final = 500
 """Limit of networks of one customer: the SIP side reads all of them with each of its users."""
 

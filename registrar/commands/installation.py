@@ -107,6 +107,7 @@ class Installation:
             country_file=self.country_file,
             password_length=settings.password_length,
             call_history_days=settings.call_history_days,
+            webhook_private=settings.webhook_private,
             reserved=self.reserved,
         )
 

@@ -74,6 +74,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
                 pages = _http_app(installation, stores, metrics, sip, tls, tried)
                 tasks.create_task(pages.state.parts.hub.run(stop))
                 tasks.create_task(Chores(pages.state.parts).run(stop))
+                tasks.create_task(pages.state.parts.deliverer.run(stop))
                 for http in _http_servers(installation.settings, pages, tls):
                     running.append(tasks.create_task(http.run(stop)))
                     await _started(http.started, running)

@@ -53,6 +53,22 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
             id="networks",
         ),
         pytest.param("TRUSTED_PROXIES", "", "trusted_proxies", (), id="no networks"),
+        pytest.param(
+            "WEBHOOK_PRIVATE",
+            "10.1.0.0/16",
+            "webhook_private",
+            (ip_network("10.1.0.0/16"),),
+            id="own servers",
+        ),
+        pytest.param(
+            "WEBHOOK_PRIVATE",
+            "on",
+            "webhook_private",
+            (ip_network("0.0.0.0/0"), ip_network("::/0")),
+            id="every server",
+        ),
+        pytest.param("WEBHOOK_PRIVATE", "off", "webhook_private", (), id="public servers"),
+        pytest.param("WEBHOOK_PRIVATE", "", "webhook_private", (), id="public servers by default"),
         pytest.param("CORS_ORIGINS", "*", "cors_origins", ("*",), id="every origin"),
         pytest.param(
             "CORS_ORIGINS", "https://a, https://b", "cors_origins", ("https://a", "https://b"), id="two"

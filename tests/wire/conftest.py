@@ -155,6 +155,7 @@ def api_site(
         database_url=postgres.url(postgres.create()),
         redis_url=api_redis.url,
         sip_wss="127.0.0.1:8443",  # nobody listens there: it is what softphones are told
+        webhook_private="127.0.0.0/8",
     )
     site.command("migrate")
     with site:

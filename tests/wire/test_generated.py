@@ -1,7 +1,8 @@
 """Requests that schemathesis makes from /openapi.json: whatever is asked, nothing breaks (no 5xx).
 
-Left out is one thing alone: `DELETE /config/v2/sip/domains/{domain}` with the number of the domain whose
-employee asks, which would lock the test itself out. It is asked with another number.
+Left out are two things: `GET /events`, whose answer has no end, and `DELETE /config/v2/sip/domains/{domain}`
+with the number of the domain whose employee asks, which would lock the test itself out. It is asked with
+another number.
 """
 
 import itertools
@@ -52,6 +53,7 @@ CHECKS: Final[list[CheckFunction]] = [
     content_type_conformance,
     response_schema_conformance,
 ]
+ENDLESS: Final = "/events"
 WITHOUT_BODY: Final = "/auth/validateToken"
 """Its `simple` answers have none, which OpenAPI cannot say beside the others: its bodies are not compared."""
 MODES: Final = itertools.cycle(GenerationMode)
@@ -143,6 +145,7 @@ def test_no_generated_request_breaks_anything(
     found = list(schema.get_all_operations())
     operations = [one.ok() for one in found if isinstance(one, Ok)]
     assert operations and len(operations) == len(found)
+    operations = [one for one in operations if one.path != ENDLESS]
     wanted = CASES * (part + 1) // PARTS
     deadline = time.monotonic() + SECONDS
     prey = Prey(root, demo)

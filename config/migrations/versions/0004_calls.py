@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "schema_0004"
-down_revision = "schema_0002"
+down_revision = "schema_0003"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Webhooks: events are sent to the web servers of customers, by Standard Webhooks."""

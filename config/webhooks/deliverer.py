@@ -1,0 +1,276 @@
+"""The job that sends events to webhooks; of several processes, the one that has the lease does it.
+
+It reads the stream of all events, writes a delivery for each webhook that wants an event, and sends the
+deliveries: those of one phone or call one after the other, those of others beside each other.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from redis.asyncio import Redis
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from registrar.errors import StoreUnavailable
+from registrar.model import Epoch
+from registrar.store import event_stream
+from registrar.store.event_stream import FAULTS, RETRY_SECONDS, Entry, order
+from registrar.store.redis_client import heed_cancellation
+from registrar.store.vault import Vault
+
+from ..database import reading, writing
+from ..feed.owners import Owners
+from ..feed.ring import REMEMBERED, Keys
+from ..tables import Webhook, WebhookDelivery
+from . import queue
+from .message import TEST, body_of, headers_of, lane_of, message_id, written
+from .queue import LostLease, Result, Taken, Target
+from .sender import Outcome, Sender
+
+LOOK_SECONDS: Final = 2.0
+"""How often a process without the lease looks whether it is free, and whether deliveries wait."""
+RENEW_SECONDS: Final = 3.0
+GATHER_SECONDS: Final = 0.2
+"""Events are taken at most so often: each time is a transaction."""
+NOTE_SECONDS: Final = 5.0
+"""How often the position is written if no webhook wants an event."""
+DRAIN_SECONDS: Final = 5.0
+"""How long a stop waits for the web servers that are being asked."""
+AT_ONCE: Final = 8
+"""Requests at the same time to one web server."""
+
+Done = TypeVar("Done")
+log = logging.getLogger(__name__)
+
+
+class Deliverer:
+    """Sends events to webhooks."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        read_engine: AsyncEngine,
+        redis: Redis,
+        vault: Vault,
+        sender: Sender,
+        customers_of: Callable[[Collection[str]], Awaitable[Mapping[str, str]]],
+        now: Callable[[], Epoch],
+        owner: str,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """Create an idle job; `run` makes it work. `owner` names this process, and no other."""
+        self._engine = engine
+        self._read_engine = read_engine
+        self._redis = redis
+        self._vault = vault
+        self._sender = sender
+        self._owners = Owners(customers_of)
+        self._now = now
+        self._owner = owner
+        self._look_seconds = look_seconds
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+        """Set when nothing new is begun any more: by a stop, or without a webhook."""
+        self._stopping = False
+        self._keys = Keys()
+
+    def wake(self) -> None:
+        """Look at once: a webhook was made or changed."""
+        self._news.set()
+
+    async def position(self) -> str:
+        """Return the position of the newest event. Raise StoreUnavailable if Redis is away."""
+        try:
+            return await event_stream.newest(self._redis)
+        except FAULTS as error:
+            raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+
+    async def test(self, webhook: Webhook) -> Outcome:
+        """Send a message of the type `test` now, and return what came of it."""
+        now = self._now()
+        body = written(TEST, now, {"webhook": webhook.oid, "event": TEST})
+        return await self._post(webhook, message_id(f"{webhook.oid}:{now}"), body)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then end what is being sent, so that it is not sent again."""
+        async with asyncio.TaskGroup() as tasks:
+            leading = tasks.create_task(self._lead())
+            await stop.wait()
+            self._stopping = True
+            self._over.set()
+            self._news.set()
+            await asyncio.wait([leading], timeout=DRAIN_SECONDS)
+            leading.cancel()
+        await self._sender.close()
+
+    async def _lead(self) -> None:
+        while not self._stopping:
+            try:
+                if await self._read(queue.has_work) and await self._has_lease():
+                    await self._deliver()
+            except* LostLease:
+                log.warning("another process sends to webhooks from now on")
+            except* (SQLAlchemyError, StoreUnavailable, *FAULTS) as errors:
+                log.warning("webhooks wait: %s", type(errors.exceptions[0]).__name__)
+            await self._rest(self._look_seconds)
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await self._write(lambda session: queue.release_lease(session, self._owner))
+
+    async def _has_lease(self) -> bool:
+        return await self._write(lambda session: queue.take_lease(session, self._owner, self._now()))
+
+    async def _deliver(self) -> None:
+        """Read the stream and send, until the lease is lost, or there is no webhook any more, or the stop."""
+        if not self._stopping:
+            self._over.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take())
+            tasks.create_task(self._send_all())
+            while not self._over.is_set() and await self._read(queue.has_work):
+                if not await self._has_lease():
+                    raise LostLease
+                await _wait_for(self._over, min(RENEW_SECONDS, self._look_seconds))
+            self._over.set()
+            self._news.set()
+
+    # From the stream to deliveries
+
+    async def _take(self) -> None:
+        while not self._over.is_set():
+            try:
+                await self._follow()
+            except FAULTS as error:
+                log.warning("webhooks wait for Redis: %s", type(error).__name__)
+                await _wait_for(self._over, RETRY_SECONDS)
+            heed_cancellation()
+
+    async def _follow(self) -> None:
+        """Take events from the stream, from where the last process has stopped."""
+        last = await self._read(queue.position)
+        await self._warn_of_gap(last)
+        self._keys = Keys()
+        for entry in await event_stream.newest_before(self._redis, last, REMEMBERED):
+            self._keys.is_repeat(entry.key)
+        loop = asyncio.get_running_loop()
+        noted_at = loop.time()
+        while not self._over.is_set():
+            heed_cancellation()
+            entries = await event_stream.read_after(self._redis, last)
+            if not entries:
+                continue
+            taken, last = await self._chosen(entries), entries[-1].id
+            if taken or loop.time() - noted_at >= NOTE_SECONDS:
+                await self._write(partial(self._note, taken, last))
+                noted_at = loop.time()
+            if taken:
+                self._news.set()
+            await _wait_for(self._over, GATHER_SECONDS)
+
+    async def _note(self, taken: Sequence[Taken], last: str, session: AsyncSession) -> None:
+        await queue.take(session, self._owner, self._now(), taken, last)
+
+    async def _warn_of_gap(self, last: str) -> None:
+        oldest = await event_stream.oldest_kept(self._redis)
+        if order(last) < order(oldest):
+            log.error("webhooks miss the events between %s and %s: they are not kept any more", last, oldest)
+
+    async def _chosen(self, entries: Sequence[Entry]) -> list[Taken]:
+        """Return the deliveries of these entries; an entry that repeats another one has none."""
+        targets = await self._read(queue.targets)
+        customers = await self._owners.of(entries)
+        return [
+            one
+            for entry, customer in zip(entries, customers, strict=True)
+            if not self._keys.is_repeat(entry.key)
+            for one in _deliveries(entry, customer, targets)
+        ]
+
+    # From deliveries to web servers
+
+    async def _send_all(self) -> None:
+        """Keep one task for each webhook that has something to send."""
+        async with asyncio.TaskGroup() as tasks:
+            sending: dict[int, asyncio.Task[None]] = {}
+            while not self._over.is_set():
+                sending = {id: task for id, task in sending.items() if not task.done()}
+                for id in await self._read(queue.waiting):
+                    if id not in sending:
+                        sending[id] = tasks.create_task(self._send_to(id))
+                await self._rest(self._look_seconds)
+
+    async def _rest(self, seconds: float) -> None:
+        await _wait_for(self._news, seconds)
+        self._news.clear()
+
+    async def _send_to(self, id: int) -> None:
+        """Send the deliveries of one webhook until none can be sent now."""
+        flying: dict[asyncio.Task[Result], str] = {}
+        has_sent = False
+        async with asyncio.TaskGroup() as tasks:
+            while await self._fill(id, flying, tasks):
+                has_sent = True
+                done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                results = [task.result() for task in done]
+                await self._write(partial(_record, id, results))
+                for task in done:
+                    del flying[task]
+        if has_sent:
+            await self._write(lambda session: queue.forget_old(session, id))
+
+    async def _fill(self, id: int, flying: dict[asyncio.Task[Result], str], tasks: asyncio.TaskGroup) -> bool:
+        """Begin to send what is due. Return whether something is being sent."""
+        now = self._now()
+
+        async def look(session: AsyncSession) -> tuple[Webhook | None, list[WebhookDelivery]]:
+            webhook = await queue.find_active(session, id)
+            free, busy = 0 if self._over.is_set() else AT_ONCE - len(flying), list(flying.values())
+            return webhook, await queue.due(session, webhook, now, busy, free) if webhook else []
+
+        webhook, deliveries = await self._read(look)
+        if webhook is not None:
+            for delivery in deliveries:
+                flying[tasks.create_task(self._send(webhook, delivery))] = delivery.lane
+        return bool(flying)
+
+    async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> Result:
+        begun = self._now()
+        outcome = await self._post(webhook, delivery.message_id, delivery.body)
+        return Result(delivery.id, outcome, begun, self._now())
+
+    async def _post(self, webhook: Webhook, id: str, body: str) -> Outcome:
+        try:
+            secret = self._vault.open(webhook.secret_enc, webhook.oid)
+        except StoreUnavailable as error:
+            return Outcome(None, str(error), 0)
+        return await self._sender.post(webhook.url, headers_of(id, self._now(), body, secret), body)
+
+    async def _read(self, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
+        async with reading(self._read_engine) as session:
+            return await work(session)
+
+    async def _write(self, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
+        return await writing(self._engine, work)
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event is set, or when the time is over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def _record(id: int, results: Sequence[Result], session: AsyncSession) -> None:
+    await queue.record(session, id, results)
+
+
+def _deliveries(entry: Entry, customer: str, targets: Sequence[Target]) -> list[Taken]:
+    event = entry.fields.get("event", "")
+    chosen = [target for target in targets if target.wants(event, customer, order(entry.id))]
+    if not chosen:
+        return []
+    id, lane, body = message_id(entry.key), lane_of(entry), body_of(entry, customer)
+    return [Taken(target.id, id, event[:64], lane, body) for target in chosen]

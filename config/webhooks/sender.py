@@ -1,0 +1,119 @@
+"""Sends one message to a web server: the connection goes to the very address that was checked."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import httpcore
+
+from registrar.model import IpNetwork
+
+from .. import clock
+from .addresses import Forbidden, Unresolved, addresses_of
+
+SECONDS: Final = 15.0
+"""Time for a whole request, as Standard Webhooks recommends (15 to 30 s)."""
+CONNECT_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 30.0
+MAX_CONNECTIONS: Final = 128
+MAX_ANSWER: Final = 16 * 1024
+"""Octets of an answer that are read, so that the connection can be used again. Nobody looks at them."""
+MAX_ERROR: Final = 200
+OK: Final = range(200, 300)
+REDIRECTS: Final = range(300, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one try."""
+
+    status: int | None
+    error: str
+    """Empty: the message was accepted."""
+    milliseconds: int
+
+
+class Checked(httpcore.AsyncNetworkBackend):
+    """A network where a name is resolved once, and only addresses that may be asked are connected to."""
+
+    def __init__(self, private: Sequence[IpNetwork]) -> None:
+        self._private = private
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Return a connection to the first address of the host that answers. TLS checks the name later."""
+        failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        for address in await addresses_of(host, port, self._private):
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed or httpcore.ConnectError("the name has no address")
+
+
+class Sender:
+    """A client that keeps connections. It follows no redirect, and heeds no proxy of the environment."""
+
+    def __init__(self, private: Sequence[IpNetwork] = (), tls: ssl.SSLContext | None = None) -> None:
+        """`private` are networks that may be asked although private."""
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls or ssl.create_default_context(),
+            max_connections=MAX_CONNECTIONS,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=Checked(private),
+        )
+
+    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        """Send a message, and return what came of it; no error is raised."""
+        begun = clock.mono_now()
+        status, error = None, ""
+        try:
+            async with asyncio.timeout(SECONDS):
+                status = await self._ask(url, headers, body)
+        except TimeoutError:
+            error = f"no answer within {SECONDS:g} s"
+        except (Forbidden, Unresolved) as refused:
+            error = str(refused)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as failed:
+            error = f"no connection: {str(failed) or type(failed).__name__}"
+        except (ValueError, httpcore.UnsupportedProtocol) as failed:
+            error = f"the URL cannot be used: {failed}"
+        else:
+            error = _error_of(status)
+        return Outcome(status, error[:MAX_ERROR], round((clock.mono_now() - begun) * 1000))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    async def _ask(self, url: str, headers: Mapping[str, str], body: str) -> int:
+        timeouts = {"connect": CONNECT_SECONDS, "read": SECONDS, "write": SECONDS, "pool": SECONDS}
+        async with self._pool.stream(
+            "POST",
+            url,
+            headers=list(headers.items()),
+            content=body.encode(),
+            extensions={"timeout": timeouts},
+        ) as answer:
+            octets = 0
+            async for part in answer.aiter_stream():
+                octets += len(part)
+                if octets > MAX_ANSWER:
+                    break
+            status: int = answer.status
+            return status
+
+
+def _error_of(status: int) -> str:
+    if status in OK:
+        return ""
+    return f"{status}: redirects are not followed" if status in REDIRECTS else f"status {status}"
