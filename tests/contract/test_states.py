@@ -1,6 +1,7 @@
 """The index of states: what commits write to it, in memory and in Redis, and how it is mended."""
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter
@@ -381,6 +382,19 @@ async def test_one_process_walks_and_only_when_it_is_due(server: Server, times: 
         assert await one.look() == Walked(phones=1)
         await asyncio.sleep(0.05)
         assert await redis.exists(keys.STATES_WALK) == 0
+
+
+async def test_a_refusal_is_noted_under_its_address(server: Server, times: Times, redis: Redis) -> None:
+    async with opened(server, times) as location:
+        first = refused(NOTHING, times)
+        assert await location.commit(PHONE, NOTHING, first) is None
+        second = refused(first.after, times, "bad-contact")
+        assert await location.commit(PHONE, first.after, second) is None
+        await location.load([PHONE])  # the notes left with the command before this one, or sooner
+        await asyncio.sleep(0.05)
+    entry = json.loads(str(await redis.hget(keys.refusals(ACME)[0], "203.0.113.9")))
+    assert (entry["count"], entry["phones"]) == (2, [PHONE])
+    assert entry["reasons"] == {"ip-locked": 1, "bad-contact": 1}
 
 
 # The large round
