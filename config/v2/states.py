@@ -11,7 +11,7 @@ from registrar.model import Reason
 
 from ..auth import Caller
 from ..deps import Parts
-from ..operations.phones.find import is_selected
+from ..operations.phones.find import is_selected, plan_for_values
 from ..registrations import Selection
 from ..tables import Extension, SipPhone
 from ..wanted import TRANSPORTS, State, Wanted, read_wanted
@@ -52,6 +52,7 @@ async def narrowed(
         return ()
     customer, _ = await find_domain(session, caller, path, False)
 
+    await plan_for_values(session)
     questions = _questions(wanted)
     if questions is None:
         return [false()]

@@ -14,22 +14,28 @@ from registrar.store.state_walk import Members, StateWalk, Walked, read_members
 from registrar.store.valkey import socket_url
 
 WHAT: Final = "index of states"
+FILE: Final = "registrar.sqlite"
 ADVICE: Final = "registrar doctor --repair"
 
 
 async def check_states(settings: Settings, directory: Path, *, repair: bool) -> list[Finding]:
     """Return whether the index of states agrees with the status of every phone, after a repair if wanted.
 
-    Return nothing if a store cannot be read, which another check has reported.
+    Return nothing if there is no database yet.
     """
+    if not settings.database_url.get_secret_value() and not (directory / FILE).exists():
+        return []
     try:
         members = await _members(settings, directory)
         async with connected(settings.redis_url.get_secret_value() or socket_url(directory)) as runner:
             found = await StateWalk(StateIndex(runner), repair=repair).run(members)
             if repair:
                 await runner.ask("SET", keys.STATES_CHECKED, f"{clock.epoch_now():.3f}")
-    except (StoreUnavailable, ConfigurationError, TimeoutError):
+    except ConfigurationError:  # another check has reported it
         return []
+    except (StoreUnavailable, TimeoutError) as error:
+        why = str(error) or "Redis does not answer"
+        return [warn(WHAT, f"could not be compared with the phones: {why}", "put the stores right first")]
     return [judge_states(found, repaired=repair)]
 
 
@@ -47,10 +53,8 @@ def judge_states(found: Walked, *, repaired: bool) -> Finding:
 
 
 async def _members(settings: Settings, directory: Path) -> Members:
-    given, file = settings.database_url.get_secret_value(), directory / "registrar.sqlite"
-    if not given and not file.exists():
-        raise StoreUnavailable("there is no database yet")
-    engine = database.connect(given or f"sqlite+aiosqlite:///{file}", read_only=True)
+    given = settings.database_url.get_secret_value()
+    engine = database.connect(given or f"sqlite+aiosqlite:///{directory / FILE}", read_only=True)
     try:
         return await read_members(engine)
     finally:

@@ -48,7 +48,7 @@ class StateKeeper:
             try:
                 await self.look(is_first=is_first)
             except StoreUnavailable as error:
-                log.debug("no walk over the index of states: %s", error)
+                log.warning("the index of states could not be compared: %s", error)
             is_first = False
             await asyncio.sleep(LOOK_SECONDS)
 
