@@ -43,7 +43,19 @@ from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .origins import Origins
 from .page import base_routes
-from .pbx import account, auth, call, dial_plan, events, history, people, products, registrations, sipphone, webhooks
+from .pbx import (
+    account,
+    auth,
+    call,
+    dial_plan,
+    events,
+    history,
+    people,
+    products,
+    registrations,
+    sipphone,
+    webhooks,
+)
 from .people import LivePeople
 from .phone import phone_routes
 from .registrations import Registrations
