@@ -154,7 +154,7 @@ async def test_filters(past: Past) -> None:
 
 
 async def test_each_person_sees_what_became_of_a_call_for_it(past: Past) -> None:
-    group = {"via": "600", "via_name": "Sales", "dialled": "600"}
+    group: dict[str, Any] = {"via": "600", "via_name": "Sales", "dialled": "600"}
     past.call(to="ext201", rung=("ext200", "ext201"), caller="ext999", **group)
     past.call("ext999", "ext600", Cause.UNREACHABLE, 480, rung=("ext200", "ext201"), **group)
     past.call("ext201", "ext200", Cause.CANCELLED, 487)

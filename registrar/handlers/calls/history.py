@@ -74,8 +74,8 @@ class CallHistory:
         """Note a call that is over, and the people at whom it rang besides its callee."""
         self._store.add(PastCall(call, ending, rung))
 
-    def refused(self, incoming: ServerRequest, status: int, why: str) -> None:
-        """Note an INVITE of a known phone that was refused before there was a call."""
+    def refused(self, incoming: ServerRequest, status: int, why: str, seconds: float) -> None:
+        """Note an INVITE of a known phone that was refused before there was a call; that took `seconds`."""
         phone = incoming.phone
         if phone is None or status in CHALLENGES:
             return
@@ -83,8 +83,9 @@ class CallHistory:
             self._metrics.history("limited")
             return
         word = dialled_word(incoming.request.uri)
-        call = self._call(incoming, phone, word)
-        ending = Ending(cause_of(status), self._clock(), status, why=why)
+        now = self._clock()
+        call = self._call(incoming, phone, word, now - seconds)
+        ending = Ending(cause_of(status), now, status, why=why)
         self._store.add(PastCall(call, ending, result=self._meant(word)))
 
     def _meant(self, word: str) -> CallResult | None:
@@ -97,7 +98,7 @@ class CallHistory:
                 return CallResult.FEATURE
         return None
 
-    def _call(self, incoming: ServerRequest, phone: Phone, word: str) -> Call:
+    def _call(self, incoming: ServerRequest, phone: Phone, word: str, started_at: float) -> Call:
         request, called = incoming.request, incoming.called
         return Call(
             id=self._new_id(),
@@ -113,7 +114,7 @@ class CallHistory:
             ),
             callee=_callee(called),
             state=CallState.RINGING,
-            started_at=self._clock() - (self._mono() - incoming.started),
+            started_at=started_at,
             process=self._process,
             via="" if called is None or isinstance(called, Devices) else called.number,
             via_name="" if called is None or isinstance(called, Devices) else called.name,

@@ -587,7 +587,15 @@ class World:
         elif not isinstance(verdict, Silence):
             await self.dispatch.serve(incoming, verdict)
             await self.settle()
+            self._note_refusal(incoming)
         return incoming
+
+    def _note_refusal(self, incoming: Incoming) -> None:
+        """As the driver: an INVITE that was refused before there was a call."""
+        is_new = incoming.method.is_invite and not (incoming.method.inside or incoming.call)
+        if is_new and incoming.phone is not None and incoming.answers and incoming.answers[-1].status >= 300:
+            last = incoming.answers[-1]
+            self.call_history.refused(incoming, last.status, last.text, 0.0)
 
     async def hang_up(self, flow: Flow, *, silent: bool = False) -> None:
         """The peer closes a connection."""
