@@ -89,7 +89,11 @@ _MADE: Final[Mapping[str, Schema]] = {
         example="c6v1b8n3m0k5j2h9g4f7d1s8a3q6w0e5",
     ),
 }
-_UNLOCKED: Final = moment("It is unlocked until then, and locked as before afterwards; null: it is not")
+_UNLOCKED: Final = sure(
+    "string",
+    "If it is unlocked for a time: until then; afterwards it is locked as before",
+    format="date-time",
+)
 FULL: Final = answer(
     "SIP phone",
     {
@@ -104,6 +108,7 @@ FULL: Final = answer(
     },
     optional=(
         "password",
+        "ip.unlockedUntil",
         *(path for path in _SENT if path.startswith("purchaseInfo.")),
         *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
     ),
@@ -141,6 +146,7 @@ _LISTED: Final = answer(
         "notes": of("string"),
         "online": of("boolean", "null: unknown, the live store is away", example=True),
     },
+    optional=("ip.unlockedUntil",),
 )
 _X_STATUS: Final[Schema] = {
     "X-Status": {

@@ -19,7 +19,7 @@ from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
 from ..deps import Parts
 from ..operations.phones.draft import FIELDS
-from ..operations.phones.find import LISTED, PANEL, SOFTKEY, WHOLE, Found, Values
+from ..operations.phones.find import LISTED, PANEL, SOFTKEY, UNLOCKED, WHOLE, Found, Values
 from .schema import MOMENT, moment, of
 from .shown import Json, Shown, nested, shown
 
@@ -116,8 +116,19 @@ def phones_json(
     Properties that need a higher level than `level` are left out.
     """
     plan = _full_plan(level >= PURCHASE_LEVEL, level >= parts.settings.secrets_level) if full else _LISTED
+    until = (_WHOLE_PLACES if full else _LISTED_PLACES)[UNLOCKED]
     pairs = zip(phones, statuses, strict=True)
-    return [plan.write(Written(phone, live, parts.vault)) for phone, live in pairs]
+    return [
+        _unlocked(plan.write(Written(phone, live, parts.vault)), phone.values[until]) for phone, live in pairs
+    ]
+
+
+def _unlocked(phone: Json, until: object) -> Json:
+    """Return the object of a phone; it says until when the phone is unlocked, if it is unlocked for a time."""
+    ip = phone["ip"]
+    if until is not None and isinstance(ip, dict):
+        ip["unlockedUntil"] = until
+    return phone
 
 
 # Values that are more than a column
@@ -161,6 +172,7 @@ _PASSWORD: Final = _WHOLE_PLACES["password_enc"]
 _TONE: Final = _WHOLE_PLACES["ringer_tone"]
 _LOADED: Final = _WHOLE_PLACES["config_loaded_at"]
 _SAVED: Final = _WHOLE_PLACES["config_saved_at"]
+_LISTED_PLACES: Final = {path: place for place, path in enumerate(LISTED)}
 
 
 @lru_cache(4)
@@ -173,7 +185,6 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "product": "product",
         "handsetIndex": "handset_index",
         "username": "username",
-        "ip.unlockedUntil": "unlocked_until",
     } | {field.path: field.column for field in FIELDS}
     leaves: Json = {path: _WHOLE_PLACES[column] for path, column in columns.items()} | {
         "softkeys": lambda shown: _objects(SOFTKEY, shown.phone.softkeys),
@@ -188,8 +199,8 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
 
 
 def _listed_plan() -> Plan:
-    places = {path: place for place, path in enumerate(LISTED)}
-    parts = nested({path: place for path, place in places.items() if path != "id"})
+    places = _LISTED_PLACES
+    parts = nested({path: place for path, place in places.items() if path not in ("id", UNLOCKED)})
     for group in ("extension", "employee"):
         inside = parts.pop(group)
         if isinstance(inside, Mapping):
