@@ -124,7 +124,7 @@ def phones_json(
 
 
 def _unlocked(phone: Json, until: object) -> Json:
-    """Return the object of a phone; it says until when the phone is unlocked, if it is unlocked for a time."""
+    """Return the object of a phone, with the end of its time if it is unlocked for a time."""
     ip = phone["ip"]
     if until is not None and isinstance(ip, dict):
         ip["unlockedUntil"] = until

@@ -117,7 +117,7 @@ class SqlHistory:
         async with self._engine.begin() as connection:
             rows = [row_of(past) for past in by_id.values()]
             found = await connection.exec_driver_sql(self._insert, (_dump(rows),))
-            new = [(by_id[call], id) for id, call in found]
+            new = [(by_id[row.call], row.id) for row in found]
             await self._insert_parts(connection, [row for past, id in new for row in people_of(past, id)])
         return len(new)
 

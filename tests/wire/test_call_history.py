@@ -200,9 +200,10 @@ async def test_calls_that_wait_are_written_when_the_process_stops(office: Office
 @pytest.mark.skipif(not SOAK, reason="a PostgreSQL of its own: SOAK=1")
 async def test_calls_wait_for_a_postgresql_that_was_killed(tmp_path: Path, report: Report) -> None:
     need_postgresql()
-    with PostgresServer(tmp_path / "postgresql") as postgres:
-        name = postgres.create()
-        with Site(tmp_path / "site", database_url=postgres.url(name)) as site:
+    with PostgresServer() as postgres:
+        made = Site(tmp_path, database_url=postgres.url(postgres.create()))
+        made.command("migrate")
+        with made as site:
             site.demo()
             async with Callers(site) as callers:
                 anna, bert = await Office(callers).people(2)
