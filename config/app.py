@@ -148,7 +148,7 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
-            expose_headers=["X-Status", "X-Total-Count", "Retry-After", "Location", "ETag"],
+            expose_headers=["X-Status", "X-Total-Count", "Retry-After", "Location", "ETag", "Link"],
         )
     app.add_middleware(Outermost)
 

@@ -59,17 +59,22 @@ class SqlHistory:
 
     def add(self, past: PastCall) -> None:
         """See ports.History."""
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(past)
+        else:
             self._dropped += 1
             self._metrics.history("dropped")
-            return
-        self._waiting.append(past)
 
     async def run(self) -> None:
         """Write what waits, until cancelled."""
         while True:
             await asyncio.sleep(RETRY_SECONDS if self._is_away else WRITE_SECONDS)
-            await self.write()
+            try:
+                await self.write()
+            except Exception:  # a bug in here must not end the process
+                self._metrics.unhandled.inc()
+                log.exception("the call history could not be written")
+                self._drop(len(self._waiting))
             self._say_dropped()
 
     async def close(self) -> None:
@@ -79,10 +84,7 @@ class SqlHistory:
                 await self.write()
         except TimeoutError:
             log.debug("the call history could not be written in time")
-        if self._waiting:
-            self._metrics.history("dropped", by=len(self._waiting))
-            self._dropped += len(self._waiting)
-            self._waiting.clear()
+        self._drop(len(self._waiting))
         self._say_dropped()
 
     async def write(self) -> None:
@@ -130,10 +132,18 @@ class SqlHistory:
             log.warning("the call history waits for the database: %s", type(error).__name__)
         self._is_away = True
 
+    def _drop(self, number: int) -> None:
+        """Drop some of the calls that wait, the oldest first."""
+        for _ in range(number):
+            self._waiting.popleft()
+        if number:
+            self._dropped += number
+            self._metrics.history("dropped", by=number)
+
     def _say_dropped(self) -> None:
         dropped, self._dropped = self._dropped, 0
         if dropped:
-            log.error("%d calls have no row in the history: the database was away for too long", dropped)
+            log.error("%d calls have no row in the history: they could not be written in time", dropped)
 
 
 def _is_of_row(error: DBAPIError) -> bool:
