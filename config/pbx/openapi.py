@@ -10,6 +10,7 @@ from ..operations.phones.unlock import DEFAULT_MINUTES, MAX_MINUTES
 from ..tables.phones import PAYMENT_OPTIONS
 from .resource import shown, written
 from .schema import (
+    A_MOMENT,
     AN_ID,
     ASK,
     MOMENT,
@@ -93,6 +94,7 @@ _UNLOCKED: Final = sure(
     "string",
     "If it is unlocked for a time: until then; afterwards it is locked as before",
     format="date-time",
+    example=A_MOMENT,
 )
 FULL: Final = answer(
     "SIP phone",

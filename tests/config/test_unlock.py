@@ -1,17 +1,21 @@
 """Unlocking a phone for some minutes, and accepting the address from which it was refused."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from config import clock
+from config import chores, clock
 from config.access import AccessLevel
 from config.chores import Chores
 from config.operations.phones.unlock import end_unlocks
 from registrar.store import keys
+from registrar.store.database import connect
 from registrar.store.directory_sql import SqlPhones
 from tests.config.test_live import write_status
 from tests.config.world import NOBODY, World
@@ -67,13 +71,13 @@ async def test_an_unlocked_phone_is_open_until_its_time_is_over(world: World) ->
     async with world.client(AccessLevel.VIEWER) as client:
         (listed,) = (await client.get("/pbx/sipphone")).json()["sipPhones"]
     assert listed["ip"] == shown
-    chores = Chores(world.app().state.parts)
-    assert await chores.end_unlocks() == []
+    jobs = Chores(world.app().state.parts)
+    assert await jobs.end_unlocks() == []
     assert (await rule(world, id))["mode"] == "OPEN"
     await let_time_pass(world, id)
     subscriber = world.redis.pubsub()
     await subscriber.subscribe(keys.CHANGED)
-    assert await chores.end_unlocks() == [id] and await chores.end_unlocks() == []
+    assert await jobs.end_unlocks() == [id] and await jobs.end_unlocks() == []
     assert await rule(world, id) == LOCKED | {"countries": "", "policy": "PHONE"}
     assert await _told(subscriber) == f"phone {id}"
     assert await deeds(world, id) == [("unlock", "MANAGER"), ("lock", "SYSTEM")]
@@ -90,6 +94,37 @@ async def _told(subscriber: Any) -> str:
                 await subscriber.aclose()
                 return str(message["data"])
     raise AssertionError("nothing was announced")
+
+
+async def test_the_jobs_go_on_until_the_stop_also_after_a_store_was_away(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chores, "LOOK_SECONDS", 0.02)
+    id = await locked(world)
+    await ask(world, f"{id}/unlock", {})
+    await let_time_pass(world, id)
+    away = connect(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder.db")
+    parts = world.app().state.parts
+    jobs, stop = Chores(replace(parts, read_engine=away)), asyncio.Event()
+    running = asyncio.create_task(jobs.run(stop))
+    await _until(lambda: caplog.text.count("tried again") >= 2)
+    jobs._parts = parts  # the store is back
+    await _until_locked(world, id)
+    stop.set()
+    await running
+    await away.dispose()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def _until_locked(world: World, id: str) -> None:
+    async with asyncio.timeout(10):
+        while (await rule(world, id))["mode"] != "LOCKED":
+            await asyncio.sleep(0.02)
 
 
 async def test_a_contact_that_comes_in_time_locks_the_phone(world: World) -> None:
