@@ -19,7 +19,7 @@ from registrar.handlers.network import ClientTransactionUser, ServerRequest, Ser
 from registrar.handlers.registration.pings import PREFIX
 from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
-from registrar.model import Called, Epoch, Flow, Mono, Phone
+from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.transaction import (
@@ -525,6 +525,7 @@ class ReceivedRequest:
         "method",
         "phone",
         "request",
+        "result",
         "started",
         "status",
         "why",
@@ -546,6 +547,7 @@ class ReceivedRequest:
         self.phone: Phone | None = None
         self.called: Called | None = None
         self.call = ""
+        self.result: CallResult | None = None
         self.started = mono()
         self.status = 0
         self.why = ""

@@ -66,7 +66,7 @@ LINES: Final[Sequence[Shown[Past]]] = (
     ),
     Shown(
         "missed",
-        sure("boolean", "A call to somebody that nobody answered, and that was not declined", example=False),
+        sure("boolean", "Not answered, and not declined; false for the person that called", example=False),
         lambda past: past.side is not Side.CALLER and past.result in MISSED,
     ),
     *_party("caller"),

@@ -8,12 +8,9 @@ from registrar.metrics import Metrics
 from registrar.model import (
     Call,
     Called,
-    CallResult,
     CallState,
     Devices,
-    Emergency,
     Ending,
-    Feature,
     Mono,
     Party,
     PastCall,
@@ -22,11 +19,9 @@ from registrar.model import (
 )
 from registrar.ports import Clock, History
 from registrar.rules.destination import dialled_word
-from registrar.rules.features import ReservedWords
 from registrar.rules.history import cause_of
 from registrar.rules.identity import identity_of
 from registrar.rules.privacy import is_anonymous
-from registrar.rules.routing import dialled
 
 from ..network import ServerRequest
 
@@ -53,7 +48,6 @@ class CallHistory:
     def __init__(
         self,
         store: History,
-        reserved: ReservedWords,
         clock: Clock,
         mono: Callable[[], Mono],
         new_id: Callable[[], str],
@@ -62,7 +56,6 @@ class CallHistory:
         process: Process,
     ) -> None:
         self._store = store
-        self._reserved = reserved
         self._clock = clock
         self._mono = mono
         self._new_id = new_id
@@ -86,17 +79,7 @@ class CallHistory:
         now = self._clock()
         call = self._call(incoming, phone, word, now - seconds)
         ending = Ending(cause_of(status), now, status, why=why)
-        self._store.add(PastCall(call, ending, result=self._meant(word)))
-
-    def _meant(self, word: str) -> CallResult | None:
-        """Return the result that follows from the dialled word alone, or None."""
-        for candidate in dialled(word):
-            destination = self._reserved.destination(candidate)
-            if isinstance(destination, Emergency):
-                return CallResult.EMERGENCY
-            if isinstance(destination, Feature):
-                return CallResult.FEATURE
-        return None
+        self._store.add(PastCall(call, ending, result=incoming.result))
 
     def _call(self, incoming: ServerRequest, phone: Phone, word: str, started_at: float) -> Call:
         request, called = incoming.request, incoming.called

@@ -21,6 +21,7 @@ from registrar.model import (
     NO_DESTINATION,
     Binding,
     Called,
+    CallResult,
     Change,
     Destination,
     Devices,
@@ -269,12 +270,15 @@ class Incoming:
     phone: Phone | None = None
     called: Called | None = None
     call: str = ""
+    result: CallResult | None = None
     started: Mono = field(default_factory=lambda: Mono(0.0))
     method: Method = UNKNOWN
     served: ServerTransactionUser | None = None
     accepted: bool = False
     is_cancelled: bool = False
     """The CANCEL came before anybody served the INVITE."""
+    ended: Callable[["Incoming"], None] | None = None
+    """Told of the final answer, once."""
 
     def accept(self) -> bool:
         self.accepted = not self.is_twin
@@ -300,6 +304,9 @@ class Incoming:
         """As the driver: what the caller does after a final answer is of no interest."""
         if status >= 200:
             self.served = None
+            ended, self.ended = self.ended, None
+            if ended is not None:
+                ended(self)
 
     def repeater(self) -> Callable[[], None]:
         return lambda: self.responses.append(self.responses[-1])
@@ -582,12 +589,12 @@ class World:
     async def ask(self, incoming: Incoming) -> Incoming:
         """The same for who wants to see all that becomes of it."""
         verdict = self.checks.sort(incoming.request, incoming.flow, self.clock())
+        incoming.ended = self._note_refusal
         if isinstance(verdict, Answer):
             incoming.reply(verdict)
         elif not isinstance(verdict, Silence):
             await self.dispatch.serve(incoming, verdict)
             await self.settle()
-            self._note_refusal(incoming)
         return incoming
 
     def _note_refusal(self, incoming: Incoming) -> None:

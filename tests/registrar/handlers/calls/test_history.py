@@ -7,11 +7,12 @@ import pytest
 
 from registrar.handlers.calls import history
 from registrar.model import CallResult, Cause, PastCall, Process
+from registrar.rules.dialog_info import opaque_id
 from registrar.rules.history import Part, Side, parts_of, result_of
 from registrar.store.history_none import NoHistory
 
 from ..handsets import ANN, BOB, CAT, Handset, pair, talk
-from ..world import ELSEWHERE, World
+from ..world import ELSEWHERE, KEY, World
 from .floor import Floor, floor
 from .test_table import pass_time
 
@@ -117,6 +118,23 @@ async def test_emergency_numbers_and_feature_codes_have_words_of_their_own() -> 
         (CallResult.EMERGENCY, "urn:service:sos.fire"),
         (CallResult.FEATURE, "*78"),
     ]
+
+
+async def test_a_pickup_by_a_key_is_no_call_to_the_number_of_the_key(world: Floor) -> None:
+    ann, bob, cat = [await world.handset(one) for one in ("200", "201", "202")]
+    world.numbers.pickups["p202"] = frozenset({"p201"})
+    await ann.call("201")
+    (ringing,) = world.wire.take()
+    await bob.reply(ringing, 180)
+    (call,) = world.store.there.values()
+    key = f"Replaces: {opaque_id(KEY, call.id, 'p201')};to-tag=a;from-tag=b"
+    await cat.call("201", more=(key,))
+    past = only(world)
+    assert shown(past) == (CallResult.FEATURE, 480, "Picked Up", "201")
+    assert list(parts_of(past)) == [Part("p202", Side.CALLER, CallResult.FEATURE)]
+    unknown = f"Replaces: {'0' * 32};to-tag=a;from-tag=b"
+    await cat.call("777", more=(unknown,))
+    assert result_of(world.history.past[-1]) is CallResult.NOT_FOUND
 
 
 async def test_requests_that_are_no_calls_leave_no_row() -> None:
