@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
@@ -15,11 +14,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from registrar.errors import StoreUnavailable
 from registrar.logs import WrongPasswordLines
+from registrar.metrics import Metrics, release
 from registrar.store.guesses_redis import RedisGuesses
 from registrar.store.script_runner import ClientRunner
 from registrar.store.traces_redis import RedisTraces
@@ -27,12 +26,12 @@ from registrar.store.vault import Vault
 
 from . import clock
 from .access import allowed_methods
-from .answering import Gzip, Heads
 from .changes import Changes
 from .deps import Parts
 from .documentation import describe
 from .errors import Problem, Refused, refusal, unavailable
 from .health import Readiness, health_routes
+from .layers import surround
 from .live import Live, LiveCalls
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
@@ -41,7 +40,6 @@ from .people import LivePeople
 from .phone import phone_routes
 from .settings import ApiSettings
 from .v2 import domains, groups, users
-from .web import BodyLimit, KnownSource, OnePath, Outermost
 
 STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
 """The errors when a store is away. PostgreSQL raises a bare DBAPIError while it shuts down."""
@@ -60,14 +58,15 @@ def create_app(
     readiness: Callable[[], Awaitable[Readiness]],
     exposition: Callable[[], bytes],
     tried: WrongPasswordLines | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Return the application. `engine` writes and `read_engine` reads; the caller disposes of both.
 
-    `tried` logs wrong passwords. The SIP side of the same process shares it.
+    `tried` logs wrong passwords, and `metrics` counts requests. The SIP side of the same process shares them.
     """
     app = FastAPIOffline(
         title="SIP registrar: config API",
-        version=_version(),
+        version=release(),
         description="Customers, people, numbers and phones, and live status, in two dialects",
         redoc_url=None,
         redirect_slashes=False,
@@ -101,7 +100,7 @@ def create_app(
         app.include_router(router)
     describe(app)
     _handle_errors(app)
-    _surround(app, settings)
+    surround(app, metrics or Metrics(), settings.trusted_proxies, settings.cors_origins)
     return app
 
 
@@ -134,24 +133,6 @@ def _handle_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, _store_away)
 
 
-def _surround(app: FastAPI, settings: ApiSettings) -> None:
-    """Add the middleware. The one added last is the outermost."""
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Gzip)
-    app.add_middleware(Heads)
-    app.add_middleware(OnePath)
-    app.add_middleware(KnownSource, trusted=settings.trusted_proxies)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
-            expose_headers=["X-Status", "X-Total-Count", "Retry-After", "Location", "ETag"],
-        )
-    app.add_middleware(Outermost)
-
-
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
@@ -175,10 +156,3 @@ async def _http(request: Request, error: Exception) -> Response:
         problem = Problem(405, "method_not_allowed", f"Allowed here: {allowed}")
         return refusal(path, Refused(problem, headers={"Allow": allowed}))
     return refusal(path, Refused(Problem(status, "bad_request", "The request cannot be read")))
-
-
-def _version() -> str:
-    try:
-        return version("sip-registrar")
-    except PackageNotFoundError:
-        return "0"

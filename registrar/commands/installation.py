@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +20,7 @@ from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings
 from registrar.store import certificate, database, redis_client
 from registrar.store.keyfile import data_directory, secret
+from registrar.store.redis_client import MeasuredRedis
 from registrar.store.valkey import socket_url
 from registrar.store.vault import Vault
 from registrar.transport import local
@@ -176,7 +176,7 @@ class Stores:
 
     writer: AsyncEngine
     reader: AsyncEngine
-    redis: Redis
+    redis: MeasuredRedis
     vault: Vault
 
 
@@ -185,7 +185,7 @@ async def opened(installation: Installation, *, upgrade: bool) -> AsyncIterator[
     """Open the stores, with the newest schema. Raise ConfigurationError if they cannot be used."""
     writer = database.connect(installation.database_url)
     reader = database.connect(installation.database_url, read_only=True)
-    redis = redis_client.connect(installation.redis_url)
+    redis = redis_client.connect_measured(installation.redis_url)
     vault = Vault(installation.secret_key)
     try:
         await _prepare(writer, vault, upgrade=upgrade or installation.is_sqlite)

@@ -51,7 +51,7 @@ from .checks import StatelessChecks
 from .digest_check import DigestCheck
 from .dispatch import Dispatch
 from .events.board import Board
-from .events.notifier import Notifier
+from .events.notifier import Limits, Notifier
 from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .events.watching import Watching
@@ -124,6 +124,7 @@ class Options:
     ping_key: bytes
     watch_key: bytes
     """Makes the ids of calls in the documents of lamps; the same on all nodes."""
+    subscriptions: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +204,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         """Handle changed bindings of a phone.
 
         If the phone is one browser, its new connection replaces the old one. If media may be relayed, its
-        local address is noted.
+        local address is noted. Phones over UDP are in no table of connections.
         """
         pings.bound(phone.id, stands)
-        if phone.instance:
+        if phone.id in flows.held:
             flows.bound(phone, stands)
         if bridge.translates:
             bridge.habits.registered(phone.id, stands)
@@ -227,6 +228,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         salt=options.ping_key,
         roll=outside.roll,
     )
+    metrics.phones.ask(
+        lambda: {(name,): count for name, count in (pings.registered() | flows.registered()).items()}
+    )
+    metrics.phones_silent.set_function(pings.silent)
     changes = Changes(directory, location, outside.access, flows, clock, metrics, outside.location.everybody)
     checks = StatelessChecks(
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
@@ -357,7 +362,14 @@ def build(outside: Outside, options: Options) -> Handlers:
         key=options.watch_key,
     )
     notifier = Notifier(
-        outside.subscriptions, watching, own_dialogs, outside.codec, clock, metrics, process=process
+        outside.subscriptions,
+        watching,
+        own_dialogs,
+        outside.codec,
+        clock,
+        metrics,
+        process=process,
+        limits=options.subscriptions,
     )
     subscribing = Subscribing(
         outside.subscriptions,
