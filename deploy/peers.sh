@@ -69,7 +69,7 @@ install() {
 # One program out of the package, which would bring a server and its pages: 19 MB to fetch, 48 MB to keep.
 take_promtool() {
     folder=$(mktemp -d)
-    chmod 755 "$folder"
+    chmod 777 "$folder" # apt fetches as another user
     if (cd "$folder" && apt-get download -qq prometheus >&2) &&
         dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$folder/promtool"; then
         chmod 755 "$folder/promtool"

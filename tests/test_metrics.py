@@ -43,7 +43,7 @@ def text(name: str) -> str:
 def test_all_have_one_prefix_and_a_help_and_base_units() -> None:
     for family in families():
         assert NAME.fullmatch(family.name), family.name
-        assert family.documentation and not family.documentation.endswith("."), family.name
+        assert family.documentation, family.name
         assert not set(UNITS) & set(family.name.split("_")), family.name
         assert not family.name.endswith(("_gauge", "_counter", "_histogram", "_info_total")), family.name
         assert ("seconds" in family.name) or family.type != "histogram", family.name

@@ -49,7 +49,9 @@ async def ask(metrics: Metrics, method: str, path: str) -> int:
     [
         pytest.param("GET", "/thing/1", ("GET", "/thing/{id}", "2xx"), id="a route"),
         pytest.param("HEAD", "/thing/1", ("HEAD", "/thing/{id}", "2xx"), id="HEAD"),
-        pytest.param("POST", "/thing/1", ("POST", "other", "4xx"), id="a method that the route has not"),
+        pytest.param(
+            "POST", "/thing/1", ("POST", "/thing/{id}", "4xx"), id="a method that the route has not"
+        ),
         pytest.param("GET", "/nowhere/7", ("GET", "other", "4xx"), id="no route"),
         pytest.param("BREW", "/nowhere", ("other", "other", "4xx"), id="a method that no one serves"),
         pytest.param("GET", "/thing/bad", ("GET", "/thing/{id}", "5xx"), id="an error of our own"),

@@ -1,5 +1,6 @@
 """registrar/store/measured.py: what statements take, and the connections of a pool."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,25 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from registrar.metrics import Metrics
-from registrar.model import Mono
 from registrar.store import database
 from registrar.store.measured import measure
 
 
-class Steps:
-    """A clock that goes on by a quarter of a second each time it is read."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> Mono:
-        self.seconds += 0.25
-        return Mono(self.seconds)
-
-
 async def test_statements_are_measured_and_connections_shown(tmp_path: Path) -> None:
     metrics, engine = Metrics(), database.connect(f"sqlite+aiosqlite:///{tmp_path / 'a.sqlite'}")
-    measure(engine, metrics, "read", Steps())
+    measure(engine, metrics, "read", time.perf_counter)
 
     def of(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(f"registrar_sql_{name}", {"engine": "read", **labels})
@@ -39,7 +28,6 @@ async def test_statements_are_measured_and_connections_shown(tmp_path: Path) -> 
             await connection.execute(text("SELECT * FROM nowhere"))
         assert of("seconds_count") == begun, "a statement that failed has no duration"
     assert (of("connections", state="used"), of("connections", state="idle")) == (0, 1)
-    count = of("seconds_count")
-    assert count is not None and count >= 1
-    assert of("seconds_sum") == pytest.approx(0.25 * count)
+    assert begun is not None and begun >= 1
+    assert 0 < (of("seconds_sum") or 0) < 1
     await engine.dispose()
