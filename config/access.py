@@ -74,6 +74,7 @@ DOMAIN: Final = DOMAINS + "/{domain}"
 _PAGES: Final = (
     *("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"),
     *("/phone", "/phone/", "/phone/style.css", "/phone/page.js", "/phone/licences.txt"),
+    *("/selftest", "/selftest/", "/selftest/page.js", "/selftest/server"),
 )
 RULES: Final[Rules] = {
     **{("GET", path): _PUBLIC for path in _PAGES},

@@ -37,7 +37,7 @@ from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .pbx import auth, call, dial_plan, people, products, sipphone
 from .people import LivePeople
-from .phone import phone_routes
+from .phone import phone_routes, selftest_routes
 from .settings import ApiSettings
 from .v2 import domains, groups, users
 
@@ -96,6 +96,7 @@ def create_app(
         *(groups.group_users, groups.queues, groups.queue_members),
         *(domains.trusted_networks, users.devices),
         *(health_routes(readiness, exposition), phone_routes(settings, app.version)),
+        selftest_routes(settings, app.version),
     ):
         app.include_router(router)
     describe(app)

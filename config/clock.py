@@ -6,9 +6,8 @@ from typing import Final
 
 from registrar.model import Epoch, Mono
 
-
 exactly: Final = time.perf_counter
-"""Seconds of a clock for short durations. It is no function of ours, because each statement calls it twice."""
+"""Seconds of a clock for short durations. It is no Python function: each SQL statement calls it twice."""
 
 
 def epoch_now() -> Epoch:

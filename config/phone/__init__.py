@@ -1,5 +1,6 @@
-"""The page at /phone: a WebRTC account registers from the browser, and the page shows what happens."""
+"""The page at /phone, where a WebRTC account registers, and /selftest, which says why it cannot."""
 
 from .routes import NOT_BUILT, is_built, phone_routes
+from .selftest import selftest_routes
 
-__all__ = ["NOT_BUILT", "is_built", "phone_routes"]
+__all__ = ["NOT_BUILT", "is_built", "phone_routes", "selftest_routes"]

@@ -28,9 +28,9 @@ HEADERS: Final = {
 }
 
 
-def is_built(built: Path = BUILT) -> bool:
-    """Return True if the page can be shown."""
-    return (built / SCRIPT).is_file()
+def is_built(built: Path = BUILT, script: str = SCRIPT) -> bool:
+    """Return True if the page of this script can be shown."""
+    return (built / script).is_file()
 
 
 def phone_routes(settings: ApiSettings, version: str, built: Path = BUILT) -> APIRouter:
@@ -41,38 +41,40 @@ def phone_routes(settings: ApiSettings, version: str, built: Path = BUILT) -> AP
     @routes.get("/")
     def page(request: Request) -> Response:
         if not is_built(built):
-            return _not_built()
+            return not_built()
         text = Template((PAGE / "page.html").read_text())
-        values = {"version": version, "domain": settings.domain, "server": _server(settings, request)}
+        values = {"version": version, "domain": settings.domain, "server": page_server(settings, request)}
         filled = text.substitute({name: escape(value) for name, value in values.items()})
         return HTMLResponse(filled, headers=HEADERS)
 
     @routes.get("/style.css")
     def style() -> Response:
-        return _file(PAGE / "style.css", "text/css", built)
+        return page_file(PAGE / "style.css", "text/css", built)
 
     @routes.get(f"/{SCRIPT}")
     def script() -> Response:
-        return _file(built / SCRIPT, "text/javascript", built)
+        return page_file(built / SCRIPT, "text/javascript", built)
 
     @routes.get(f"/{LICENCES}")
     def licences() -> Response:
-        return _file(built / LICENCES, "text/plain", built)
+        return page_file(built / LICENCES, "text/plain", built)
 
     return routes
 
 
-def _file(path: Path, media_type: str, built: Path) -> Response:
-    if not is_built(built):
-        return _not_built()
+def page_file(path: Path, media_type: str, built: Path) -> Response:
+    """Return a file of the pages, or the answer that they are not built."""
+    if not path.is_file() or not is_built(built):
+        return not_built()
     return FileResponse(path, media_type=media_type, headers=HEADERS)
 
 
-def _not_built() -> Response:
+def not_built() -> Response:
+    """Return the answer that the pages are not built, and how to build them."""
     return PlainTextResponse(f"{NOT_BUILT}\n", status_code=503, headers=HEADERS)
 
 
-def _server(settings: ApiSettings, request: Request) -> str:
+def page_server(settings: ApiSettings, request: Request) -> str:
     """Return the URL for the phone in the browser, or "" if no secure WebSocket listens."""
     host = settings.public_host or request_host(request)
     return f"wss://{host}:{settings.wss_port}" if host and settings.wss_port else ""

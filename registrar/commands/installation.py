@@ -99,6 +99,8 @@ class Installation:
             sip_udp=f"{udp[0]}:{udp[1]}",
             jwt_secret=self.jwt_secret,
             secrets_level=AccessLevel[settings.secrets_level],
+            wss_listener=settings.sip_wss[0] if settings.sip_wss else None,
+            ws_origins=settings.ws_origins,
             cors_origins=settings.cors_origins,
             trusted_proxies=settings.trusted_proxies,
             turn_urls=settings.turn_urls,

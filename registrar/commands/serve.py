@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
 from config.server import HttpServer
+from config.settings import ApiSettings
 from registrar import memory
 from registrar.app import SipSettings, SipSide
 from registrar.capacity import descriptors, http_places
@@ -75,7 +77,8 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
         places = _places(installation.settings, metrics)
         servers: list[HttpServer] = []
         if side is not Side.SIP:
-            pages = _http_app(installation, stores, metrics, ready, tried)
+            api = installation.api() if sip is not None else replace(installation.api(), wss_listener=None)
+            pages = _http_app(api, stores, metrics, ready, tried)
             servers += _http_servers(installation.settings, pages, places, tls)
         if sip is not None and installation.settings.sip_http:
             servers.append(_sip_pages(installation.settings, ready, metrics, places))
@@ -222,14 +225,14 @@ def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Re
 
 
 def _http_app(
-    installation: Installation,
+    settings: ApiSettings,
     stores: Stores,
     metrics: Metrics,
     ready: Ready,
     tried: WrongPasswordLines,
 ) -> FastAPI:
     return create_app(
-        installation.api(),
+        settings,
         stores.writer,
         stores.reader,
         stores.redis,
