@@ -1,6 +1,7 @@
 // What this browser finds out by itself: whether the WebSocket opens, and which ways ICE finds for sound.
 
 const CONNECT_MS = 10_000;
+const STAYS_MS = 700; // a server that refuses a connection closes it at once
 const GATHER_MS = 8_000;
 const RELAY_MS = 10_000;
 
@@ -17,7 +18,7 @@ export async function askServer(origin) {
   }
 }
 
-// Open a WebSocket as the phone does: whether it opened, else how it closed. No code: nothing happened in time.
+// Open a WebSocket as the phone does: whether it stays open, else how it closed. No code: nothing happened in time.
 export function connect(url) {
   return new Promise((resolve) => {
     const socket = new WebSocket(url, 'sip');
@@ -27,7 +28,7 @@ export function connect(url) {
       resolve(found);
     };
     const timer = setTimeout(() => end({ open: false, code: null, reason: '' }), CONNECT_MS);
-    socket.addEventListener('open', () => end({ open: true }));
+    socket.addEventListener('open', () => setTimeout(() => end({ open: true }), STAYS_MS));
     socket.addEventListener('close', ({ code, reason }) => end({ open: false, code, reason }));
   });
 }

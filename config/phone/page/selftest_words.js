@@ -88,9 +88,13 @@ function whyNot(socket, server, url) {
     return bad('the certificate is refused', `It is ${certificate.headline}. ${certificate.words} To accept it in this ` +
       `browser, open ${certificatePage(1006, false, url)} once, and come back.`);
   }
-  const looked = server.listening ? 'The server listens, and its certificate is right, but' : 'The server cannot be seen, and';
-  return bad('not reached', `${looked} this browser does not get through to ${new URL(url).host}. A firewall, a proxy or ` +
+  return bad('not reached', `${known(server, certificate)} this browser does not get through to ${new URL(url).host}. A firewall, a proxy or ` +
     'the network in between lets this port not pass: open it, or ask who runs the network.');
+}
+
+function known({ listening }, certificate) {
+  if (!listening) return 'What listens there is not known, and';
+  return certificate ? 'The server listens, and its certificate is right, but' : 'The server listens, but';
 }
 
 function closed({ code, reason }) {
@@ -129,7 +133,7 @@ export function aboutRelay({ kinds, errors }, relayed, turn) {
   }
   const refused = errors.find(({ code }) => code !== UNREACHABLE);
   if (refused) {
-    return bad('refuses the credentials', `It says ${refused.code} ${refused.text}. The secret of the server and ` +
+    return bad('refuses the credentials', `It says ${refused.code} ${refused.text.replace(/\.$/, '')}. The secret of the server and ` +
       'REGISTRAR_TURN_SECRET must be the same, and their clocks too; or the link of the account is too old.', facts);
   }
   return bad('does not answer', 'No TURN server has answered: is it running, and is its port open?', facts);
