@@ -12,7 +12,7 @@ trust with a microphone; so it works in a network namespace too. Two phones in t
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -66,12 +66,23 @@ class BrowserPhone:
         self.tab = tab
         self.tone = tone
 
-    def register(self, account: Account, server: str, ice: list[dict[str, Any]] | None = None) -> None:
-        """Open the page with this account at a WebSocket's URL, and return when it is registered."""
+    def register(
+        self,
+        account: Account,
+        server: str,
+        ice: list[dict[str, Any]] | None = None,
+        *,
+        spy: str = "",
+        permissions: Sequence[str] = (),
+    ) -> None:
+        """Open the page with this account at a WebSocket's URL, and return when it is registered.
+
+        `spy` is a script that runs before those of the page; `permissions` are those beside the usual ones.
+        """
         fields = {"username": account.username, "password": account.password, "domain": account.domain}
         link = {**fields, "server": server, **({"ice": json.dumps(ice)} if ice else {})}
-        script = f"window.toneHertz = {self.tone};\n{SOUND.read_text()}"
-        allowed = [NEAR, MICROPHONE] if self.tone else [NEAR]
+        script = f"window.toneHertz = {self.tone};\n{SOUND.read_text()}\n{spy}"
+        allowed = [NEAR, *permissions, *([MICROPHONE] if self.tone else [])]
         page = f"{ORIGIN}/phone#{urlencode(link)}"
         self.tab.open(page, script=script, files=page_files(server), permissions=allowed)
         self._until("registered", lambda: self.tab.state()["registration"] == "registered")
