@@ -713,3 +713,18 @@ async def test_a_query_says_nothing_new() -> None:
     device = await registered(world)
     await device.register(None)
     assert len(world.bound) == 1
+
+
+async def test_phones_over_udp_are_counted_and_the_silent_among_them() -> None:
+    def shown(name: str, **labels: str) -> float | None:
+        return world.metrics.registry.get_sample_value(f"registrar_phones{name}", labels)
+
+    world = world_of()
+    assert (shown("", transport="udp"), shown("_silent")) == (0, 0)
+    first = await registered(world)
+    await registered(world, "10.0.0.8")
+    assert (shown("", transport="udp"), shown("_silent")) == (1, 0), "one phone with two devices"
+    await pass_time(world, 80)
+    assert (shown("", transport="udp"), shown("_silent")) == (1, 2)
+    assert (await first.register()).status == 200
+    assert (shown("", transport="udp"), shown("_silent")) == (1, 0), "both are at one address"
