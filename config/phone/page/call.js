@@ -1,11 +1,10 @@
 // One call as one state. JsSIP's session does the work, the microphone and the speaker belong to the call.
 
-import { whyAnswered, whyEnded, whyFailed } from './call_words.js';
+import { transferSays, whyEnded, whyFailed } from './call_words.js';
 import { chosen } from './devices.js';
 import { identityIn } from './identity.js';
-import { closeMicrophone, openMicrophone } from './microphone.js';
+import { closeMicrophone, openMicrophone, speakInto } from './microphone.js';
 import { Meter } from './sound.js';
-import { serverSays } from './words.js';
 
 const GATHERING_MS = 500; // what the browser knows by then of its addresses has to do
 const SESSION_SECONDS = 1800; // RFC 4028
@@ -133,8 +132,7 @@ export class Call {
     if (!(await this.#openMicrophone(true))) return;
     const [track] = this.#microphone.getAudioTracks();
     track.enabled = !this.#state.muted && !this.#state.held;
-    const senders = this.#session?.connection?.getSenders() ?? [];
-    await Promise.all(senders.filter((sender) => sender.track).map((sender) => sender.replaceTrack(track)));
+    await speakInto(track, this.#session?.connection);
     closeMicrophone(before);
   }
 
@@ -178,23 +176,12 @@ export class Call {
   transfer(number) {
     const tell = (transfer) => this.#change({ transfer });
     tell(`transferring to ${number}`);
-    this.#session.refer(number, {
-      eventHandlers: {
-        requestFailed: ({ response, cause }) => {
-          const why = response ? whyAnswered(response.status_code, response.reason_phrase) : `${cause}.`;
-          tell(`The transfer was refused: ${why}${serverSays(response)}`);
-        },
-        progress: () => tell(`transferring, ringing at ${number}`),
-        failed: ({ status_line: line }) => {
-          tell(`The transfer failed: ${whyAnswered(line.status_code, line.reason_phrase)}`);
-        },
-        accepted: () => {
-          this.#transferred = `Transferred to ${number}.`;
-          tell('transferred');
-          this.hangUp();
-        },
-      },
-    });
+    const accepted = () => {
+      this.#transferred = `Transferred to ${number}.`;
+      tell('transferred');
+      this.hangUp();
+    };
+    this.#session.refer(number, { eventHandlers: { ...transferSays(number, tell), accepted } });
   }
 
   // Open the microphone, or tell why it cannot be. A call that is talked in goes on with the one that it has.

@@ -100,3 +100,17 @@ function isElsewhere(cancel) {
 function whyTakenBack(cancel) {
   return isElsewhere(cancel) ? 'Another phone answered.' : 'A missed call: the caller hung up.';
 }
+
+// What a transfer to a number tells on its way: the handlers of JsSIP's `refer`.
+export function transferSays(number, tell) {
+  return {
+    requestFailed: ({ response, cause }) => {
+      const why = response ? whyAnswered(response.status_code, response.reason_phrase) : `${cause}.`;
+      tell(`The transfer was refused: ${why}${serverSays(response)}`);
+    },
+    progress: () => tell(`transferring, ringing at ${number}`),
+    failed: ({ status_line: line }) => {
+      tell(`The transfer failed: ${whyAnswered(line.status_code, line.reason_phrase)}`);
+    },
+  };
+}

@@ -37,3 +37,9 @@ async function opened(id) {
 export function closeMicrophone(stream) {
   stream?.getTracks().forEach((track) => track.stop());
 }
+
+// Let a connection send the sound of another microphone. Without a connection there is nothing to do yet.
+export async function speakInto(track, connection) {
+  const senders = (connection?.getSenders() ?? []).filter((sender) => sender.track);
+  await Promise.all(senders.map((sender) => sender.replaceTrack(track)));
+}

@@ -22,7 +22,8 @@ export class Notices {
       if (!calls.includes(call) || call.state.state !== 'incoming') this.#close(call, notice);
     }
     if (!CAN || !document.hidden || Notification.permission !== 'granted') return;
-    calls.filter((call) => call.state.state === 'incoming' && !this.#shown.has(call)).forEach((call) => this.#tell(call));
+    const fresh = calls.filter((call) => call.state.state === 'incoming' && !this.#shown.has(call));
+    fresh.forEach((call) => this.#tell(call));
   }
 
   #tell(call) {

@@ -35,8 +35,8 @@ export function aboutListener(server) {
 export function aboutCertificate(server) {
   const { certificate } = server;
   if (!certificate) {
-    return unknown('not known', 'The server cannot see the certificate that browsers get: a proxy stands before it, or ' +
-      'it does not listen.');
+    return unknown('not known', 'The server cannot see the certificate that browsers get: a proxy stands before it, ' +
+      'or it does not listen.');
   }
   const facts = [
     ['For', certificate.names.join(', ') || 'no name'],
@@ -51,16 +51,16 @@ function certificateVerdict({ matches, begins, expires, selfSigned, distrust }, 
   if (expires <= now) return bad('expired', 'The certificate has run out: every browser refuses it. Renew it.');
   if (begins > now) return bad('not valid yet', 'The certificate begins later. Look at the clock of the server.');
   if (!matches) {
-    return bad('for another name', `The phone connects to ${name}, and the certificate is not for this name. Open this ` +
-      'page by a name that the certificate has, set REGISTRAR_PUBLIC_HOST to one, or get another certificate.');
+    return bad('for another name', `The phone connects to ${name}, and the certificate is not for this name. Open ` +
+      'this page by a name that the certificate has, set REGISTRAR_PUBLIC_HOST to one, or get another certificate.');
   }
   if (selfSigned) {
-    return doubtful('self-signed', 'No authority vouches for it: each browser must be told once to accept it. For phones ' +
-      'of other people, get a certificate of an authority (REGISTRAR_TLS_CERT).');
+    return doubtful('self-signed', 'No authority vouches for it: each browser must be told once to accept it. For ' +
+      'phones of other people, get a certificate of an authority (REGISTRAR_TLS_CERT).');
   }
   if (distrust) {
-    return doubtful('not complete, or of an unknown authority', `The server does not trust it itself: ${distrust}. Mostly ` +
-      'the certificate of the intermediate authority is missing in REGISTRAR_TLS_CERT.');
+    return doubtful('not complete, or of an unknown authority', `The server does not trust it itself: ${distrust}. ` +
+      'Mostly the certificate of the intermediate authority is missing in REGISTRAR_TLS_CERT.');
   }
   if (days < SOON_DAYS) return doubtful(`ends in ${days} days`, 'It works now. Renew it soon.');
   return good('good', `It is for ${name}, and is valid for ${days} days more.`);
@@ -85,11 +85,12 @@ function whyNot(socket, server, url) {
   if (socket.code !== null && socket.code !== 1006) return bad('closed', whyClosed(socket.code, false, url));
   const certificate = server.certificate && certificateVerdict(server.certificate, host(url), server.now);
   if (certificate && certificate.mood !== 'good' && socket.code !== null) {
-    return bad('the certificate is refused', `It is ${certificate.headline}. ${certificate.words} To accept it in this ` +
-      `browser, open ${certificatePage(1006, false, url)} once, and come back.`);
+    return bad('the certificate is refused', `It is ${certificate.headline}. ${certificate.words} To accept it ` +
+      `in this browser, open ${certificatePage(1006, false, url)} once, and come back.`);
   }
-  return bad('not reached', `${known(server, certificate)} this browser does not get through to ${new URL(url).host}. A firewall, a proxy or ` +
-    'the network in between lets this port not pass: open it, or ask who runs the network.');
+  return bad('not reached', `${known(server, certificate)} this browser does not get through to ` +
+    `${new URL(url).host}. A firewall, a proxy or the network in between holds this port back: open it, or ask who ` +
+    'runs the network.');
 }
 
 function known({ listening }, certificate) {
@@ -108,13 +109,14 @@ export function aboutSound({ kinds, errors }, iceServers) {
     ...errors.map(({ url, code, text }) => [url || 'a server', `${code} ${text}`]),
   ];
   if (kinds.length === 0) {
-    return bad('no way for sound', 'The browser finds no address at all: a setting or an extension of it forbids WebRTC.', facts);
+    const why = 'The browser finds no address at all: a setting or an extension of it forbids WebRTC.';
+    return bad('no way for sound', why, facts);
   }
   const asked = iceServers.length > 0;
   if (!asked) {
-    return doubtful('only direct ways', 'Sound goes directly between this browser and the server. From home or a mobile ' +
-      'network that may not be enough. This page knows of no STUN or TURN server: open it from the phone, by its link ' +
-      '“Self-test”, to test those of the account.', facts);
+    return doubtful('only direct ways', 'Sound goes directly between this browser and the server. From home or a ' +
+      'mobile network that may not be enough. This page knows of no STUN or TURN server: open it from the phone, by ' +
+      'its link “Self-test”, to test those of the account.', facts);
   }
   if (kinds.includes('srflx') || kinds.includes('relay')) return good('finds a way', '', facts);
   return doubtful('only direct ways', 'No STUN or TURN server has answered: a firewall may let no UDP pass.', facts);
@@ -123,18 +125,20 @@ export function aboutSound({ kinds, errors }, iceServers) {
 // Whether TURN answers, and lets data through.
 export function aboutRelay({ kinds, errors }, relayed, turn) {
   if (turn.length === 0) {
-    return unknown('no TURN server', 'The account names none. Phones behind strict firewalls need one (REGISTRAR_TURN_URLS).');
+    return unknown('no TURN server', 'The account names none. Phones behind strict firewalls need one ' +
+      '(REGISTRAR_TURN_URLS).');
   }
   const facts = [['Servers', turn.join(', ')]];
   if (relayed) return good('answers', 'Two connections of this page have met at the relay.', facts);
   if (kinds.includes('relay')) {
-    return bad('answers, but lets nothing through', 'It gives an address, and no data came back from there: look at its ' +
-      'range of ports (min-port, max-port) and at the firewall before it.', facts);
+    return bad('answers, but lets nothing through', 'It gives an address, and no data came back from there: look at ' +
+      'its range of ports (min-port, max-port) and at the firewall before it.', facts);
   }
   const refused = errors.find(({ code }) => code !== UNREACHABLE);
   if (refused) {
-    return bad('refuses the credentials', `It says ${refused.code} ${refused.text.replace(/\.$/, '')}. The secret of the server and ` +
-      'REGISTRAR_TURN_SECRET must be the same, and their clocks too; or the link of the account is too old.', facts);
+    return bad('refuses the credentials', `It says ${refused.code} ${refused.text.replace(/\.$/, '')}. The secret of ` +
+      'the server and REGISTRAR_TURN_SECRET must be the same, and their clocks too; or the account is too ' +
+      'old.', facts);
   }
   return bad('does not answer', 'No TURN server has answered: is it running, and is its port open?', facts);
 }
