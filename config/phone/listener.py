@@ -57,6 +57,7 @@ class Listener:
         self._host = ANY.get(host, host)
         self._now = now
         self._seen: tuple[Mono, Seen] | None = None
+        self._careful: ssl.SSLContext | None = None
         self._one = asyncio.Lock()
 
     async def look(self) -> Seen:
@@ -77,10 +78,11 @@ class Listener:
 
     async def _distrust(self) -> str:
         """Return why the certificate is not trusted; its names are compared elsewhere."""
-        careful = ssl.create_default_context()
-        careful.check_hostname = False
+        if self._careful is None:  # to read all authorities takes longer than a request may wait
+            self._careful = await asyncio.to_thread(ssl.create_default_context)
+            self._careful.check_hostname = False
         try:
-            _, writer = await asyncio.open_connection(self._host, self._port, ssl=careful)
+            _, writer = await asyncio.open_connection(self._host, self._port, ssl=self._careful)
         except ssl.SSLCertVerificationError as error:
             return error.verify_message
         writer.close()

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from config.phone import NOT_BUILT, is_built, phone_routes
 from config.phone.routes import LICENCES, SCRIPT
+from config.phone.selftest import SCRIPT as SELFTEST
 from tests.config.world import SETTINGS, World
 
 ROOT = Path(__file__).parent.parent.parent
@@ -170,6 +171,7 @@ def test_the_wheel_has_the_built_page(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("config/phone/")]
-    assert {f"config/phone/built/{SCRIPT}", f"config/phone/built/{LICENCES}"} <= set(names)
+    built = {SCRIPT, LICENCES, SELFTEST}
+    assert {f"config/phone/built/{name}" for name in built} <= set(names)
     assert {"config/phone/page/page.html", "config/phone/page/style.css"} <= set(names)
     assert not [name for name in names if "node_modules" in name]

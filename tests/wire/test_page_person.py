@@ -64,7 +64,8 @@ class Page(BrowserPhone):
 
     def open_at(self, other: OtherSide, *permissions: str) -> None:
         """Register as Anna at the other side, with nothing that another test has left."""
-        self.register(Account("anna", "secret", "phones.test"), other.url, spy=SPY, permissions=permissions)
+        self.spy, self.permissions = SPY, permissions
+        self.register(Account("anna", "secret", "phones.test"), other.url)
 
     def value(self, expression: str) -> object:
         return self.tab.evaluate(expression)
@@ -104,7 +105,8 @@ def two(office: Site, browser: Browser) -> Iterator[tuple[Page, Page]]:
     for number, _ in PEOPLE:
         page = Page(browser.tab(number), tone=0)
         account = office.new_phone(extension=ids[number]).account
-        page.register(account, "wss://{}:{}".format(*office.wss), spy=SPY, permissions=(MICROPHONE,))
+        page.spy, page.permissions = SPY, (MICROPHONE,)
+        page.register(account, "wss://{}:{}".format(*office.wss))
         made.append(page)
     yield made[0], made[1]
     for page in made:
