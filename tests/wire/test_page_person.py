@@ -37,6 +37,13 @@ const sink = HTMLMediaElement.prototype.setSinkId;
 HTMLMediaElement.prototype.setSinkId = function (id) { sinks.push(id); return sink.call(this, id); };
 """
 """Notes what the page asks the browser for, and lets the test hide the page."""
+USER: Final = """
+window.questions = 0;
+window.leave = 'default';
+Object.defineProperty(Notification, 'permission', { get: () => window.leave });
+Notification.requestPermission = async () => { questions += 1; leave = 'ANSWER'; return leave; };
+"""
+"""The user, who is asked in a window that a browser of the tests does not have."""
 PLACES: Final = """
 ['#who', '#calls', '#dial', '#missed', '#connection', '#registration'].map((part) =>
   document.querySelector(part).getBoundingClientRect().top)
@@ -62,9 +69,9 @@ def other() -> Iterator[OtherSide]:
 class Page(BrowserPhone):
     """The page with a spy in it."""
 
-    def open_at(self, other: OtherSide, *permissions: str) -> None:
+    def open_at(self, other: OtherSide, *permissions: str, spy: str = SPY) -> None:
         """Register as Anna at the other side, with nothing that another test has left."""
-        self.spy, self.permissions = SPY, permissions
+        self.spy, self.permissions = spy, permissions
         self.register(Account("anna", "secret", "phones.test"), other.url)
 
     def value(self, expression: str) -> object:
@@ -159,12 +166,21 @@ def test_it_asks_before_it_is_closed_in_a_call_and_only_then(page: Page, other: 
 # Notifications
 
 
-def test_leave_to_notify_is_asked_for_by_a_button_alone(page: Page, other: OtherSide) -> None:
-    """Without a window the browser refuses; the page then says so."""
-    assert page.value("Notification.permission") in ("default", "denied")
-    if page.value("Notification.permission") == "default":
-        page.tab.press("#notify")
-    page.until("document.querySelector('#notices').dataset.permission === 'denied'", "it is refused")
+@pytest.mark.parametrize("answer", ["granted", "denied"])
+def test_leave_to_notify_is_asked_for_by_a_button_alone(page: Page, other: OtherSide, answer: str) -> None:
+    page.open_at(other, MICROPHONE, spy=f"{SPY}{USER.replace('ANSWER', answer)}")
+    assert page.value("questions") == 0
+    page.tab.press("#notify")
+    page.until("document.querySelector('#notify').hidden", "it was answered")
+    assert page.value("questions") == 1
+    assert page.value("document.querySelector('#notices').dataset.permission") == answer
+    says = "tells of calls while" if answer == "granted" else "does not let this page tell of calls"
+    assert says in page.text_of("#notices")
+
+
+def test_without_leave_nothing_is_told(page: Page, other: OtherSide) -> None:
+    """Without a window the browser refuses by itself."""
+    assert page.value("Notification.permission") == "denied"
     assert "does not let this page tell of calls" in page.text_of("#notices")
     assert page.value("document.querySelector('#notify').hidden") is True
     page.value("window.isAway = true")
