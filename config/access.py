@@ -81,6 +81,7 @@ _PAGES: Final = (
     *("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"),
     *("/", "/base.css", "/board/style.css", "/board/page.js", "/board/licences.txt"),
     *("/phone", "/phone/", "/phone/style.css", "/phone/page.js", "/phone/licences.txt"),
+    *("/selftest", "/selftest/", "/selftest/page.js", "/selftest/server"),
 )
 RULES: Final[Rules] = {
     **{("GET", path): _PUBLIC for path in _PAGES},

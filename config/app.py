@@ -4,7 +4,6 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
@@ -16,11 +15,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from registrar.errors import StoreUnavailable
 from registrar.logs import WrongPasswordLines
+from registrar.metrics import Metrics, release
 from registrar.store.guesses_redis import RedisGuesses
 from registrar.store.script_runner import ClientRunner
 from registrar.store.traces_redis import RedisTraces
@@ -28,7 +27,6 @@ from registrar.store.vault import Vault
 
 from . import clock
 from .access import allowed_methods
-from .answering import Gzip, Heads
 from .board import board_routes
 from .changes import Changes
 from .deps import Parts
@@ -37,6 +35,7 @@ from .errors import Problem, Refused, refusal, unavailable
 from .feed.hub import Hub
 from .feed.reader import Reader
 from .health import Readiness, health_routes
+from .layers import surround
 from .live import Live, LiveCalls
 from .operations import sights
 from .operations.logins import LoginBudget, Logins
@@ -57,11 +56,10 @@ from .pbx import (
     webhooks,
 )
 from .people import LivePeople
-from .phone import phone_routes
+from .phone import phone_routes, selftest_routes
 from .registrations import Registrations
 from .settings import ApiSettings
 from .v2 import domains, groups, users
-from .web import BodyLimit, KnownSource, OnePath, Outermost
 from .webhooks.deliverer import Deliverer
 from .webhooks.sender import Sender
 
@@ -82,14 +80,15 @@ def create_app(
     readiness: Callable[[], Awaitable[Readiness]],
     exposition: Callable[[], bytes],
     tried: WrongPasswordLines | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Return the application. `engine` writes and `read_engine` reads; the caller disposes of both.
 
-    `tried` logs wrong passwords. The SIP side of the same process shares it.
+    `tried` logs wrong passwords, and `metrics` counts requests. The SIP side of the same process shares them.
     """
     app = FastAPIOffline(
         title="SIP registrar: config API",
-        version=_version(),
+        version=release(),
         description="Customers, people, numbers and phones, and live status, in two dialects",
         redoc_url=None,
         redirect_slashes=False,
@@ -147,11 +146,12 @@ def create_app(
         *(domains.trusted_networks, users.devices),
         *(health_routes(readiness, exposition), base_routes()),
         *(board_routes(app.version), phone_routes(settings, app.version)),
+        selftest_routes(settings, app.version),
     ):
         app.include_router(router)
     describe(app)
     _handle_errors(app)
-    _surround(app, settings)
+    surround(app, metrics or Metrics(), settings.trusted_proxies, settings.cors_origins)
     return app
 
 
@@ -215,32 +215,6 @@ def _handle_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, _store_away)
 
 
-def _surround(app: FastAPI, settings: ApiSettings) -> None:
-    """Add the middleware. The one added last is the outermost."""
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Gzip)
-    app.add_middleware(Heads)
-    app.add_middleware(OnePath)
-    app.add_middleware(KnownSource, trusted=settings.trusted_proxies)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Last-Event-ID"],
-            expose_headers=[
-                "X-Status",
-                "X-Total-Count",
-                "Retry-After",
-                "Location",
-                "ETag",
-                "Link",
-                "Oldest-Event-ID",
-            ],
-        )
-    app.add_middleware(Outermost)
-
-
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
@@ -264,10 +238,3 @@ async def _http(request: Request, error: Exception) -> Response:
         problem = Problem(405, "method_not_allowed", f"Allowed here: {allowed}")
         return refusal(path, Refused(problem, headers={"Allow": allowed}))
     return refusal(path, Refused(Problem(status, "bad_request", "The request cannot be read")))
-
-
-def _version() -> str:
-    try:
-        return version("sip-registrar")
-    except PackageNotFoundError:
-        return "0"

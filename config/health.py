@@ -37,7 +37,9 @@ METRICS: dict[str, object] = {
     "responses": {
         "200": {
             "description": "Text of Prometheus",
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": "registrar_up 1.0\n"}},
+            "content": {
+                "text/plain": {"schema": {"type": "string"}, "example": "registrar_calls_open 12.0\n"}
+            },
         }
     }
 }
@@ -54,6 +56,12 @@ class Readiness:
     """Missing things that do not stop the work, for example a country file."""
 
 
+def shown(state: Readiness) -> JSONResponse:
+    """Return the page of a readiness: 503 if the program cannot work."""
+    body = {"ready": state.ready, "parts": dict(state.parts), "degraded": list(state.degraded)}
+    return JSONResponse(body, status_code=200 if state.ready else 503)
+
+
 def health_routes(
     readiness: Callable[[], Awaitable[Readiness]], exposition: Callable[[], bytes]
 ) -> APIRouter:
@@ -68,9 +76,7 @@ def health_routes(
         "/health/ready", summary="Listeners, Redis and SQL work; 503 when one does not", openapi_extra=READY
     )
     async def ready() -> JSONResponse:
-        state = await readiness()
-        body = {"ready": state.ready, "parts": dict(state.parts), "degraded": list(state.degraded)}
-        return JSONResponse(body, status_code=200 if state.ready else 503)
+        return shown(await readiness())
 
     @routes.get("/metrics", summary="Counters for Prometheus", response_class=Response, openapi_extra=METRICS)
     async def metrics() -> Response:

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 def listening(name: str, host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raise ConfigurationError with `name`, which is HTTP or HTTPS."""
+    """Return a listening socket. Raise ConfigurationError with `name`, the setting of the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -184,8 +184,13 @@ class HttpServer:
         app: FastAPI,
         places: Places,
         tls: ssl.SSLContext | None = None,
+        setting: str = "",
     ) -> None:
-        """With `tls`, all addresses use HTTPS. Servers of one process share `places`."""
+        """With `tls`, all addresses use HTTPS. Servers of one process share `places`.
+
+        `setting` is the setting with the addresses, without its prefix; HTTP or HTTPS if it is empty.
+        """
+        self._setting = setting or ("HTTP" if tls is None else "HTTPS")
         self._listeners = listeners
         self._tls = tls
         self._places = places
@@ -208,8 +213,7 @@ class HttpServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raise ConfigurationError for an address that cannot be bound."""
-        name = "HTTP" if self._tls is None else "HTTPS"
-        sockets = [listening(name, host, port) for host, port in self._listeners]
+        sockets = [listening(self._setting, host, port) for host, port in self._listeners]
         acceptors = [Acceptor(opened, self._places, self._connection, self._tls) for opened in sockets]
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._server.serve(sockets=[]))  # our acceptors hand it connections

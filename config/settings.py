@@ -41,6 +41,10 @@ class ApiSettings:
     jwt_secret: str = field(repr=False)
     secrets_level: AccessLevel = AccessLevel.VIEWER
     """From this level on a token may read the passwords of phones."""
+    wss_listener: tuple[str, int] | None = None
+    """Address of the listener of SIP over secure WebSocket in this process, or None without one."""
+    ws_origins: tuple[str, ...] = ()
+    """Pages that browsers may connect from; any if it is empty."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     turn_urls: tuple[str, ...] = ()

@@ -50,14 +50,19 @@ make_page() {
 bundle() {
     fetch "$1" "$2"
     cd "$2"
-    NODE_PATH=$2/node_modules "$node" node_modules/esbuild/bin/esbuild "$1/page/page.js" \
-        --bundle --minify --target=es2022 --outfile=page.js >esbuild.log 2>&1 ||
-        give_up "esbuild found a fault ($2/esbuild.log)"
+    scripts=()
+    for script in selftest page; do # page.js last: make looks at its age
+        [ -f "$1/page/$script.js" ] || continue
+        NODE_PATH=$2/node_modules "$node" node_modules/esbuild/bin/esbuild "$1/page/$script.js" \
+            --bundle --minify --target=es2022 --outfile="$script.js" >esbuild.log 2>&1 ||
+            give_up "esbuild found a fault ($2/esbuild.log)"
+        scripts+=("$script.js")
+    done
     for package in node_modules/[a-z]*; do
         [ "$package" = node_modules/esbuild ] || licence "$package"
     done >licences.txt
     mkdir -p "$1/built"
-    mv licences.txt page.js "$1/built/"
+    mv licences.txt "${scripts[@]}" "$1/built/"
 }
 
 # The licence of one package, under its name.

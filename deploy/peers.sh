@@ -2,7 +2,7 @@
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
 #   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl, rtpengine, coturn, iproute2,
-#                            nftables, fail2ban, systemd
+#                            nftables, fail2ban, systemd, and of prometheus its promtool alone
 #   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -33,6 +33,7 @@ is_there() {
         nftables) command -v nft ;;
         fail2ban) command -v fail2ban-regex ;;
         systemd) command -v systemd-analyze ;;
+        prometheus) command -v promtool ;;
         kamailio) command -v kamailio ;;
         kamailio-redis-modules) is_file /usr/lib*/kamailio/modules/db_redis.so /usr/lib/*/kamailio/modules/db_redis.so ;;
     esac >/dev/null 2>&1
@@ -59,12 +60,26 @@ install() {
     forbid_services
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq || echo "peers: the package lists could not be renewed, trying with the old ones" >&2
+    case " $1 " in *" prometheus "*) take_promtool ;; esac
+    packages=$(printf '%s' "$1" | sed 's/\<prometheus\>//')
     # shellcheck disable=SC2086  # a list of words
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 $1 >&2
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 $packages >&2
+}
+
+# One program out of the package, which would bring a server and its pages: 19 MB to fetch, 48 MB to keep.
+take_promtool() {
+    folder=$(mktemp -d)
+    chmod 777 "$folder" # apt fetches as another user
+    if (cd "$folder" && apt-get download -qq prometheus >&2) &&
+        dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$folder/promtool"; then
+        chmod 755 "$folder/promtool"
+        mv "$folder/promtool" /usr/local/bin/promtool
+    fi
+    rm -rf "$folder"
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd prometheus" ;;
     bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

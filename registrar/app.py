@@ -18,6 +18,7 @@ from registrar.capacity import descriptors, sip_places
 from registrar.driver import Driver, epoch, mono
 from registrar.handlers.building import Handlers, Options, Outside, build
 from registrar.handlers.calls.hunting import Patience
+from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.jobs import Jobs
 from registrar.listeners import Addresses, Listeners
 from registrar.logs import RequestLines, WrongPasswordLines
@@ -77,6 +78,7 @@ class SipSettings:
     ping_seconds: int
     ring_seconds: int
     patience: Patience
+    subscriptions: SubscriptionLimits
     alert_info: bool
     wrap_up_seconds: int
     rtpengine: tuple[tuple[str, int], ...]
@@ -114,6 +116,7 @@ class SipSide:
         self._process = Process(settings.node or settings.addresses.default_node(), secrets.token_hex(4))
         self._countries = CountryFile(settings.geoip_database)
         self._location = RedisLocation(settings.redis_url, epoch, self._process, self._customer_of)
+        metrics.redis_seconds.show(self._location.wire.took, "sip")
         self._phones = SqlPhones(reader, writer, vault)
         self._directory = CachedDirectory(
             self._phones,
@@ -247,6 +250,7 @@ class SipSide:
             media_prefix=media_prefix(settings.secret_key),
             loop_key=derive(settings.secret_key, "loops"),
             watch_key=derive(settings.secret_key, "lamps"),
+            subscriptions=settings.subscriptions,
             ping_key=os.urandom(KEY_BYTES),
         )
 

@@ -1,141 +1,253 @@
-"""Every metric, declared once; labels come from small closed sets, never an address or a username."""
+"""Every metric, declared once; labels come from small closed sets, never an address or a username.
 
-from collections.abc import Callable, Iterable
+docs/metrics.md says of each what it counts and what to do about it.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from .collectors import Asked, Histograms, Labelled
 
 KNOWN_METHODS = frozenset(
     "REGISTER OPTIONS INVITE ACK BYE CANCEL MESSAGE SUBSCRIBE NOTIFY REFER INFO PUBLISH PRACK UPDATE".split()
 )
 
 
-class Labelled(Collector):
-    """A counter with labels. It is a plain number, because it is called twelve times for each phone call."""
-
-    def __init__(self, name: str, text: str, labels: list[str], registry: CollectorRegistry) -> None:
-        self._name = name
-        self._text = text
-        self._labels = labels
-        self._counts: dict[tuple[str, ...], float] = {}
-        registry.register(self)
-
-    def __call__(self, *labels: str, by: float = 1) -> None:
-        """Count `by` under these label values. Call it only in the thread of the event loop."""
-        self._counts[labels] = self._counts.get(labels, 0.0) + by
-
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        """Yield the counts as Prometheus reads them."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
-        for labels, count in list(self._counts.items()):
-            family.add_metric(labels, count)
-        yield family
-
-
 class Metrics:
     """All metrics. A test makes its own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, that no one reads
         self.registry = registry = CollectorRegistry()
-        self.received = Labelled("sip_rx", "SIP requests received", ["transport", "method"], registry)
-        self.answered = Labelled("sip_resp", "SIP answers sent", ["method", "code"], registry)
-        self.requested = Labelled("sip_tx", "SIP requests sent", ["method"], registry)
-        self.subscriptions_open = Gauge(
-            "subscriptions_open", "Subscriptions whose NOTIFYs this process sends", registry=registry
+        self._describe_process()
+        self._declare_stores()
+        self._declare_http()
+        self.phones = Asked(
+            "registrar_phones", "Registered phones that this process serves", ["transport"], registry
         )
-        self.notifies = Labelled("notify", "NOTIFYs sent, and what became of each", ["result"], registry)
-        self.calls_open = Gauge("calls_open", "Calls routed by this process", registry=registry)
+        self.phones_silent = Gauge(
+            "registrar_phones_silent",
+            "Bindings over UDP whose phone does not answer pings",
+            registry=registry,
+        )
+        self.received = Labelled(
+            "registrar_sip_requests", "SIP requests received", ["transport", "method"], registry
+        )
+        self.answered = Labelled(
+            "registrar_sip_responses",
+            "SIP answers sent",
+            ["method", "code"],
+            registry,
+        )
+        self.requested = Labelled(
+            "registrar_sip_requests_sent",
+            "SIP requests sent",
+            ["method"],
+            registry,
+        )
+        self.subscriptions_open = Gauge(
+            "registrar_subscriptions_open",
+            "Subscriptions whose NOTIFYs this process sends",
+            registry=registry,
+        )
+        self.notifies = Labelled(
+            "registrar_notifies", "NOTIFYs sent, and what became of each", ["result"], registry
+        )
+        self.calls_open = Gauge(
+            "registrar_calls_open",
+            "Calls routed by this process",
+            registry=registry,
+        )
         self.hunts_open = Gauge(
-            "hunts_open", "Calls of this process that ring or wait at groups and queues", registry=registry
+            "registrar_hunts_open",
+            "Calls of this process that ring or wait at groups and queues",
+            registry=registry,
         )
         self.hunt_limits = Labelled(
-            "hunt_limit", "How often a limit of groups and queues took effect", ["limit"], registry
+            "registrar_hunt_limits", "How often a limit of groups and queues took effect", ["limit"], registry
         )
-        self.calls = Labelled("calls", "Calls that ended, and why", ["cause"], registry)
+        self.calls = Labelled("registrar_calls", "Calls that ended, and why", ["cause"], registry)
         self.history = Labelled(
-            "call_history", "Calls for the history, and what became of each", ["result"], registry
+            "registrar_call_history", "Calls for the history, and what became of each", ["result"], registry
         )
         self.history_waiting = Gauge(
-            "call_history_waiting", "Past calls that wait for the database", registry=registry
+            "registrar_call_history_waiting", "Past calls that wait for the database", registry=registry
         )
         self.call_setup_seconds = Histogram(
-            "call_setup_seconds",
+            "registrar_call_setup_seconds",
             "From an authenticated INVITE to its 2xx",
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0),
             registry=registry,
         )
-        self.dropped = Labelled("sip_drop", "Datagrams and messages that got no answer", ["reason"], registry)
-        self.parse_errors = Labelled(
-            "sip_parse_error", "Messages that are not SIP as we read it", ["layer"], registry
+        self.dropped = Labelled(
+            "registrar_sip_dropped", "Datagrams and messages that got no answer", ["reason"], registry
         )
-        self.auth = Labelled("auth", "Digest verdicts", ["result"], registry)
-        self.access = Labelled("iplock", "Verdicts of the access rule", ["result"], registry)
-        self.commits = Labelled("reg_commit", "Steps written to the location service", ["result"], registry)
+        self.parse_errors = Labelled(
+            "registrar_sip_parse_errors", "Messages that are not SIP as we read it", ["layer"], registry
+        )
+        self.auth = Labelled("registrar_digests", "Digest verdicts", ["result"], registry)
+        self.access = Labelled(
+            "registrar_access",
+            "Verdicts of the access rule",
+            ["result"],
+            registry,
+        )
+        self.commits = Labelled(
+            "registrar_commits", "Steps written to the location service", ["result"], registry
+        )
         self.untraced = Counter(
-            "wrong_passwords_untraced",
+            "registrar_wrong_passwords_untraced",
             "Wrong passwords that are in no status and no journal",
             registry=registry,
         )
-        self.expired = Counter("reg_expired", "Bindings that ran out", registry=registry)
-        self.promises = Counter("reg_promised", "Refreshes granted while Redis was away", registry=registry)
-        self.reconciled = Counter("reconcile", "Phones written again after Redis was away", registry=registry)
+        self.expired = Counter(
+            "registrar_bindings_expired",
+            "Bindings that ran out",
+            registry=registry,
+        )
+        self.promises = Counter(
+            "registrar_refreshes_promised", "Refreshes granted while Redis was away", registry=registry
+        )
+        self.reconciled = Counter(
+            "registrar_phones_reconciled", "Phones written again after Redis was away", registry=registry
+        )
         self.rechecked = Counter(
-            "recheck", "Phones re-checked after a change of the configuration", registry=registry
+            "registrar_phones_rechecked",
+            "Phones re-checked after a change of the configuration",
+            registry=registry,
         )
-        self.unhandled = Counter("unhandled_exceptions", "Internal errors, answered 500", registry=registry)
+        self.unhandled = Counter(
+            "registrar_unhandled_exceptions", "Internal errors, answered 500", registry=registry
+        )
         self.connections = Gauge(
-            "conn_open", "Connections that are open", ["transport", "state"], registry=registry
+            "registrar_connections_open",
+            "Connections that are open",
+            ["transport", "state"],
+            registry=registry,
         )
-        self.closed = Labelled("conn_closed", "Connections that ended, and why", ["reason"], registry)
+        self.closed = Labelled(
+            "registrar_connections_closed", "Connections that ended, and why", ["reason"], registry
+        )
         self.lost = Labelled(
-            "reg_lost", "Bindings that ended with their connection or fell silent", ["reason"], registry
+            "registrar_bindings_lost",
+            "Bindings that ended with their connection or fell silent",
+            ["reason"],
+            registry,
         )
         self.pings = Labelled(
-            "sip_ping", "OPTIONS to phones over UDP, and what came of them", ["result"], registry
+            "registrar_pings", "OPTIONS to phones over UDP, and what came of them", ["result"], registry
         )
         self.ping_seconds = Histogram(
-            "sip_ping_seconds",
+            "registrar_ping_seconds",
             "From a ping over UDP to its answer",
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
             registry=registry,
         )
-        self.store_up = Gauge("store_up", "1 when the store answers", ["store"], registry=registry)
-        self.tasks = Gauge("tasks_open", "Requests being worked on", registry=registry)
-        self.transactions = Gauge("transactions_open", "Server transactions kept", registry=registry)
+        self.store_up = Gauge(
+            "registrar_store_up",
+            "1 when the store answers",
+            ["store"],
+            registry=registry,
+        )
+        self.tasks = Gauge("registrar_tasks_open", "Requests being worked on", registry=registry)
+        self.transactions = Gauge(
+            "registrar_transactions_open", "Server transactions kept", registry=registry
+        )
         self.loop_lag = Histogram(
-            "loop_lag_seconds",
+            "registrar_loop_lag_seconds",
             "How late the event loop runs",
             buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
             registry=registry,
         )
         self.register_seconds = Histogram(
-            "register_seconds",
+            "registrar_register_seconds",
             "From an authenticated REGISTER to its answer",
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
             registry=registry,
         )
 
         self.media_commands = Labelled(
-            "media_command", "Commands to media engines", ["command", "result"], registry
+            "registrar_media_commands", "Commands to media engines", ["command", "result"], registry
         )
         self.media_sessions = Labelled(
-            "media_session", "Relayed sessions begun and ended", ["event"], registry
+            "registrar_media_sessions", "Relayed sessions begun and ended", ["event"], registry
         )
         self.media_engine_up = Gauge(
-            "media_engine_up", "1 when the engine of the configuration answers", ["engine"], registry=registry
+            "registrar_media_engine_up",
+            "1 when the engine of the configuration answers",
+            ["engine"],
+            registry=registry,
         )
         self.media_seconds = Histogram(
-            "media_command_seconds",
+            "registrar_media_command_seconds",
             "From a command to the media engine's answer",
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
             registry=registry,
         )
 
+    def _describe_process(self) -> None:
+        ProcessCollector(namespace="registrar", registry=self.registry)
+        build = Gauge(
+            "registrar_build_info",
+            "Always 1; the labels say what runs",
+            ["version", "python"],
+            registry=self.registry,
+        )
+        build.labels(release(), platform.python_version()).set(1)
+
+    def _declare_stores(self) -> None:
+        registry = self.registry
+        self.redis_seconds = Histograms(
+            "registrar_redis_seconds", "From a command to the answer of Redis", ["client"], registry
+        )
+        self.sql_seconds = Histograms(
+            "registrar_sql_seconds", "From an SQL statement to its result", ["engine"], registry
+        )
+        self.sql_connections = Asked(
+            "registrar_sql_connections", "Connections to the database", ["engine", "state"], registry
+        )
+        self.sql_limit = Asked(
+            "registrar_sql_connections_limit", "The most connections to the database", ["engine"], registry
+        )
+
+    def _declare_http(self) -> None:
+        registry = self.registry
+        self.http_requests = Labelled(
+            "registrar_http_requests",
+            "HTTP requests that were answered",
+            ["method", "route", "status"],
+            registry,
+        )
+        self.http_seconds = Histograms(
+            "registrar_http_request_seconds",
+            "From an HTTP request to the headers of its response",
+            ["method", "route"],
+            registry,
+        )
+        self.http_open = Gauge(
+            "registrar_http_requests_open", "HTTP requests that are being answered", registry=registry
+        )
+        self.http_connections = Gauge(
+            "registrar_http_connections_open", "HTTP connections that are open", registry=registry
+        )
+
     def certificate(self, expires_at: Callable[[], float]) -> None:
         """Add the metric that shows when the certificate expires; without TLS it does not exist."""
         gauge = Gauge(
-            "tls_certificate_expires_seconds", "Epoch of the certificate's end", registry=self.registry
+            "registrar_tls_certificate_expiry_timestamp_seconds",
+            "Epoch of the certificate's end",
+            registry=self.registry,
         )
         gauge.set_function(expires_at)
 
@@ -147,3 +259,11 @@ class Metrics:
 def method_label(method: str) -> str:
     """Return the method as a label, or `other` if it is not a known method."""
     return method if method in KNOWN_METHODS else "other"
+
+
+def release() -> str:
+    """Return the version of the program, 0 if it is not installed as a package."""
+    try:
+        return version("sip-registrar")
+    except PackageNotFoundError:
+        return "0"

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     ws_origins: Names = ()
     http: Listeners = (("127.0.0.1", 8080),)
     https: Listeners = ()
+    sip_http: Listeners = ()
     cors_origins: Names = ()
     domain: Annotated[str, AfterValidator(_domain)] = "registrar.localhost"
     public_host: str = ""
@@ -147,6 +148,9 @@ class Settings(BaseSettings):
     group_callers: int = Field(100, ge=0, le=10_000)
     queue_callers: int = Field(500, ge=0, le=10_000)
     group_devices: int = Field(100, ge=1, le=1_000)
+    phone_subscriptions: int = Field(200, ge=0, le=10_000)
+    watchers: int = Field(500, ge=0, le=100_000)
+    node_subscriptions: int = Field(20_000, ge=0, le=1_000_000)
     alert_info: bool = False
     no_answer_seconds: int = Field(20, ge=1, le=3_600)
     wrap_up_seconds: int = Field(2, ge=0, le=3_600)
@@ -162,7 +166,9 @@ class Settings(BaseSettings):
     call_history_days: int = Field(90, ge=0, le=3_650)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", mode="before")
+    @field_validator(
+        "sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http", mode="before"
+    )
     @classmethod
     def _read_listeners(cls, value: object) -> object:
         return _listening(value)

@@ -23,7 +23,7 @@ ELSEWHERE: Final = {
     "doctor/machine": WIRE + "test_doctor.py",
     # values and interfaces, which every test of a rule or handler uses
     "errors": "tests/registrar/sip/test_message.py",
-    "metrics": WIRE + "test_checklist.py",
+    "metrics": "tests/test_metrics.py",
     "model": "tests/registrar/rules/test_register.py",
     "ports": CONTRACT + "test_location.py",
     "handlers/answers": "tests/registrar/handlers/test_checks.py",
@@ -88,7 +88,6 @@ ELSEWHERE: Final = {
     "store/many": "tests/config/test_live.py",
     "store/media_engine": "tests/registrar/store/test_media_rtpengine.py",
     "store/media_none": "tests/registrar/store/test_media_rtpengine.py",
-    "store/redis_client": "tests/registrar/store/test_listener.py",
     "transport/connection": "tests/registrar/transport/test_connections.py",
     "transport/local": WIRE + "test_calls_basic.py",
 }

@@ -62,11 +62,11 @@ class Page:
         """Return True if the page can be shown."""
         return (self.built / SCRIPT).is_file()
 
-    def html(self, values: Mapping[str, str]) -> Response:
+    def html(self, values: Mapping[str, str], name: str = "page.html") -> Response:
         """Return the page with `values` in it, or a 503 that says how to build it."""
         if not self.is_built:
             return self._not_built()
-        text = Template((self.source / "page.html").read_text())
+        text = Template((self.source / name).read_text())
         filled = text.substitute({name: escape(value) for name, value in values.items()})
         return HTMLResponse(filled, headers=self.headers)
 
@@ -80,7 +80,7 @@ class Page:
         if not self.is_built:
             return self._not_built()
         folder = self.source if name == STYLE else self.built
-        return FileResponse(folder / name, media_type=TYPES[name], headers=self.headers)
+        return FileResponse(folder / name, media_type=TYPES.get(name, TYPES[SCRIPT]), headers=self.headers)
 
     def _not_built(self) -> Response:
         return PlainTextResponse(f"{NOT_BUILT}\n", status_code=503, headers=self.headers)

@@ -23,8 +23,9 @@ from ..errors import bad_request
 from ..operations.audit import parse_oid
 from ..operations.history import COUNTED, Asked, PageOfCalls, Place, missed_of, read_history
 from ..spreadsheet import MEDIA_TYPE
+from ..words import unknown
 from .history_json import CALL, CSV_HEAD, EXAMPLE, csv_row, json_line, past_json
-from .paging import DEFAULT_LIMIT, clamped, flag, unknown, word
+from .paging import DEFAULT_LIMIT, clamped, flag, word
 from .schema import READ, Schema, answer, array, of, operation, query, sure
 from .shown import Json, json_answer
 

@@ -1,5 +1,6 @@
-"""The page at /phone: a WebRTC account registers from the browser, and the page shows what happens."""
+"""The page at /phone, where a WebRTC account registers, and /selftest, which says why it cannot."""
 
 from .routes import PAGE, phone_routes
+from .selftest import selftest_routes
 
-__all__ = ["PAGE", "phone_routes"]
+__all__ = ["PAGE", "phone_routes", "selftest_routes"]

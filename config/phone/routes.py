@@ -10,11 +10,12 @@ from ..page import Page, confined
 from ..request import request_host
 from ..settings import ApiSettings
 
+PERMISSIONS: Final = "microphone=(self), camera=(), geolocation=(), display-capture=()"
 FOLDER: Final = Path(__file__).parent
 PAGE: Final = Page(
     FOLDER / "page",
     FOLDER / "built",
-    confined("ws: wss:", "microphone=(self), camera=(), geolocation=(), display-capture=()"),
+    confined("ws: wss:", PERMISSIONS),
 )
 
 
@@ -26,14 +27,14 @@ def phone_routes(settings: ApiSettings, version: str, built: Path = PAGE.built) 
     @routes.get("/phone")
     @routes.get("/phone/")
     def page(request: Request) -> Response:
-        server = _server(settings, request)
+        server = page_server(settings, request)
         return shown.html({"version": version, "domain": settings.domain, "server": server})
 
     shown.add_files(routes, "/phone")
     return routes
 
 
-def _server(settings: ApiSettings, request: Request) -> str:
+def page_server(settings: ApiSettings, request: Request) -> str:
     """Return the URL for the phone in the browser, or "" if no secure WebSocket listens."""
     host = settings.public_host or request_host(request)
     return f"wss://{host}:{settings.wss_port}" if host and settings.wss_port else ""

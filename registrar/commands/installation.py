@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +20,7 @@ from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings
 from registrar.store import certificate, database, redis_client
 from registrar.store.keyfile import data_directory, secret
+from registrar.store.redis_client import MeasuredRedis
 from registrar.store.valkey import socket_url
 from registrar.store.vault import Vault
 from registrar.transport import local
@@ -99,6 +99,8 @@ class Installation:
             sip_udp=f"{udp[0]}:{udp[1]}",
             jwt_secret=self.jwt_secret,
             secrets_level=AccessLevel[settings.secrets_level],
+            wss_listener=settings.sip_wss[0] if settings.sip_wss else None,
+            ws_origins=settings.ws_origins,
             cors_origins=settings.cors_origins,
             trusted_proxies=settings.trusted_proxies,
             turn_urls=settings.turn_urls,
@@ -179,7 +181,7 @@ class Stores:
 
     writer: AsyncEngine
     reader: AsyncEngine
-    redis: Redis
+    redis: MeasuredRedis
     vault: Vault
 
 
@@ -188,7 +190,7 @@ async def opened(installation: Installation, *, upgrade: bool) -> AsyncIterator[
     """Open the stores, with the newest schema. Raise ConfigurationError if they cannot be used."""
     writer = database.connect(installation.database_url)
     reader = database.connect(installation.database_url, read_only=True)
-    redis = redis_client.connect(installation.redis_url)
+    redis = redis_client.connect_measured(installation.redis_url)
     vault = Vault(installation.secret_key)
     try:
         await _prepare(writer, vault, upgrade=upgrade or installation.is_sqlite)

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from fastapi import FastAPI
@@ -18,19 +19,23 @@ from config import clock
 from config.app import create_app
 from config.chores import Chores
 from config.health import Readiness
+from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
 from config.server import HttpServer
+from config.settings import ApiSettings
 from registrar import memory
 from registrar.app import SipSettings, SipSide
 from registrar.capacity import descriptors, http_places
 from registrar.errors import ConfigurationError
 from registrar.handlers.calls.hunting import Patience
+from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.listeners import Addresses
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.settings import Settings
 from registrar.store import redis_client
+from registrar.store.measured import measure
 from registrar.store.media_engine import engine_name
 from registrar.store.valkey import EmbeddedValkey
 from registrar.transport.tls import ServerTls
@@ -43,6 +48,8 @@ from .side import Side
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
 """Older versions can be made to send the sound of a call to strangers (CVE-2025-53399)."""
+
+Ready = Callable[[], Awaitable[Readiness]]
 
 log = logging.getLogger("registrar")
 
@@ -65,19 +72,29 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
         metrics, tried = Metrics(), WrongPasswordLines()
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
+        _measure(stores, metrics)
         sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
+        ready = _readiness(stores, sip, tls)
+        places = _places(installation.settings, metrics)
+        servers: list[HttpServer] = []
+        jobs: list[Callable[[asyncio.Event], Coroutine[object, object, None]]] = []
+        if side is not Side.SIP:
+            api = installation.api() if sip is not None else replace(installation.api(), wss_listener=None)
+            pages = _http_app(api, stores, metrics, ready, tried)
+            servers += _http_servers(installation.settings, pages, places, tls)
+            parts = pages.state.parts
+            jobs = [parts.hub.run, Chores(parts).run, parts.deliverer.run]
+        if sip is not None and installation.settings.sip_http:
+            servers.append(_sip_pages(installation.settings, ready, metrics, places))
         async with asyncio.TaskGroup() as tasks:
             running = []
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
-            if side is not Side.SIP:
-                pages = _http_app(installation, stores, metrics, sip, tls, tried)
-                tasks.create_task(pages.state.parts.hub.run(stop))
-                tasks.create_task(Chores(pages.state.parts).run(stop))
-                tasks.create_task(pages.state.parts.deliverer.run(stop))
-                for http in _http_servers(installation.settings, pages, tls):
-                    running.append(tasks.create_task(http.run(stop)))
-                    await _started(http.started, running)
+            for job in jobs:
+                tasks.create_task(job(stop))
+            for http in servers:
+                running.append(tasks.create_task(http.run(stop)))
+                await _started(http.started, running)
             if sip is not None:
                 await _started(sip.started, running)
             if demo:
@@ -95,9 +112,30 @@ def _wants_certificate(settings: Settings, side: Side) -> bool:
     return bool(https or sip)
 
 
-def _http_servers(settings: Settings, pages: FastAPI, tls: ServerTls | None) -> list[HttpServer]:
+def _measure(stores: Stores, metrics: Metrics) -> None:
+    """Let the stores of both sides tell how long they take."""
+    measure(stores.reader, metrics, "read", clock.exactly)
+    measure(stores.writer, metrics, "write", clock.exactly)
+    metrics.redis_seconds.show(stores.redis.took, "api")
+
+
+def _places(settings: Settings, metrics: Metrics) -> Places:
+    """Return the places of all HTTP connections of this process."""
     limits = HttpLimits(total=http_places(descriptors()))
     places = Places(clock.mono_now, limits, settings.trusted_proxies)
+    metrics.http_connections.set_function(lambda: len(places))
+    return places
+
+
+def _sip_pages(settings: Settings, ready: Ready, metrics: Metrics, places: Places) -> HttpServer:
+    """Return the server of the health and the metrics of the SIP side."""
+    pages = monitoring_app(ready, metrics, settings.trusted_proxies)
+    return HttpServer(settings.sip_http, pages, places, setting="SIP_HTTP")
+
+
+def _http_servers(
+    settings: Settings, pages: FastAPI, places: Places, tls: ServerTls | None
+) -> list[HttpServer]:
     servers = [HttpServer(settings.http, pages, places)]
     if settings.https and tls is not None:
         servers.append(HttpServer(settings.https, pages, places, tls.context))
@@ -166,6 +204,9 @@ def _sip_settings(installation: Installation) -> SipSettings:
             settings.queue_callers,
             settings.group_devices,
         ),
+        subscriptions=SubscriptionLimits(
+            settings.phone_subscriptions, settings.watchers, settings.node_subscriptions
+        ),
         alert_info=settings.alert_info,
         wrap_up_seconds=settings.wrap_up_seconds,
         rtpengine=settings.rtpengine,
@@ -175,14 +216,9 @@ def _sip_settings(installation: Installation) -> SipSettings:
     )
 
 
-def _http_app(
-    installation: Installation,
-    stores: Stores,
-    metrics: Metrics,
-    sip: SipSide | None,
-    tls: ServerTls | None,
-    tried: WrongPasswordLines,
-) -> FastAPI:
+def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Ready:
+    """Return the function that tells whether this process can work."""
+
     async def readiness() -> Readiness:
         parts, degraded = (
             sip.state() if sip is not None else ({"redis": await _redis_state(stores.redis)}, ())
@@ -192,15 +228,26 @@ def _http_app(
             degraded = (*degraded, *concerns(tls, clock.epoch_now()))
         return Readiness(all(state == "up" for state in parts.values()), parts, degraded)
 
+    return readiness
+
+
+def _http_app(
+    settings: ApiSettings,
+    stores: Stores,
+    metrics: Metrics,
+    ready: Ready,
+    tried: WrongPasswordLines,
+) -> FastAPI:
     return create_app(
-        installation.api(),
+        settings,
         stores.writer,
         stores.reader,
         stores.redis,
         stores.vault,
-        readiness,
+        ready,
         metrics.exposition,
         tried,
+        metrics,
     )
 
 

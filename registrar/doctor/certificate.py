@@ -7,6 +7,7 @@ from cryptography import x509
 
 from registrar.errors import ConfigurationError
 from registrar.model import Epoch
+from registrar.store.certificate import covers, names_in
 from registrar.transport.tls import ServerTls
 
 from .finding import Finding, fail, ok, warn
@@ -51,27 +52,8 @@ def _term(about: str, begins_at: float, expires_at: float, now: Epoch) -> Findin
 
 
 def _names(certificate: x509.Certificate, names: tuple[str, ...]) -> list[Finding]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        known = extension.get_values_for_type(x509.DNSName)
-        addresses = [str(address) for address in extension.get_values_for_type(x509.IPAddress)]
-    except (x509.ExtensionNotFound, ValueError):
-        known, addresses = [], []
-    missing = [
-        name for name in names if name not in addresses and not any(covers(entry, name) for entry in known)
-    ]
+    known = names_in(certificate)
+    missing = [name for name in names if not any(covers(entry, name) for entry in known)]
     if not missing:
         return []
     return [warn(WHAT, f"it is not for {', '.join(missing)}", "get one whose alternative names have them")]
-
-
-def covers(entry: str, name: str) -> bool:
-    """Return whether `entry`, a name in a certificate, matches `name`.
-
-    `*` matches one label, the first (RFC 6125 6.4.3).
-    """
-    entry, name = entry.lower().rstrip("."), name.lower().rstrip(".")
-    if entry.startswith("*."):
-        label, dot, rest = name.partition(".")
-        return bool(label and dot) and rest == entry[2:]
-    return entry == name

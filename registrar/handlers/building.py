@@ -54,7 +54,7 @@ from .checks import StatelessChecks
 from .digest_check import DigestCheck
 from .dispatch import Dispatch
 from .events.board import Board
-from .events.notifier import Notifier
+from .events.notifier import Limits, Notifier
 from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .events.watching import Watching
@@ -127,6 +127,7 @@ class Options:
     ping_key: bytes
     watch_key: bytes
     """Makes the ids of calls in the documents of lamps; the same on all nodes."""
+    subscriptions: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +210,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         """Handle changed bindings of a phone.
 
         If the phone is one browser, its new connection replaces the old one. If media may be relayed, its
-        local address is noted.
+        local address is noted. Phones over UDP are in no table of connections.
         """
         pings.bound(phone.id, stands)
-        if phone.instance:
+        if phone.id in flows.held:
             flows.bound(phone, stands)
         if bridge.translates:
             bridge.habits.registered(phone.id, stands)
@@ -233,6 +234,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         salt=options.ping_key,
         roll=outside.roll,
     )
+    metrics.phones.ask(
+        lambda: {(name,): count for name, count in (pings.registered() | flows.registered()).items()}
+    )
+    metrics.phones_silent.set_function(pings.silent)
     changes = Changes(
         directory, location, outside.states, outside.access, flows, clock, metrics, location.everybody
     )
@@ -367,7 +372,14 @@ def build(outside: Outside, options: Options) -> Handlers:
         key=options.watch_key,
     )
     notifier = Notifier(
-        outside.subscriptions, watching, own_dialogs, outside.codec, clock, metrics, process=process
+        outside.subscriptions,
+        watching,
+        own_dialogs,
+        outside.codec,
+        clock,
+        metrics,
+        process=process,
+        limits=options.subscriptions,
     )
     subscribing = Subscribing(
         outside.subscriptions,

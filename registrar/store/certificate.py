@@ -66,6 +66,28 @@ def names_served(domain: str, public_host: str, addresses: Iterable[str]) -> tup
     return tuple(dict.fromkeys(name for name in [*hosts, *literals] if name))
 
 
+def names_in(certificate: x509.Certificate) -> list[str]:
+    """Return the alternative names and addresses that a certificate is for."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    addresses = map(str, extension.get_values_for_type(x509.IPAddress))
+    return [*extension.get_values_for_type(x509.DNSName), *addresses]
+
+
+def covers(entry: str, name: str) -> bool:
+    """Return whether `entry`, a name or address in a certificate, matches `name`.
+
+    `*` matches one label, the first (RFC 6125 6.4.3).
+    """
+    entry, name = entry.lower().rstrip("."), name.lower().rstrip(".")
+    if entry.startswith("*."):
+        label, dot, rest = name.partition(".")
+        return bool(label and dot) and rest == entry[2:]
+    return entry == name
+
+
 def _wildcard(text: str) -> bool:
     address = _address(text)
     return address is not None and address.is_unspecified

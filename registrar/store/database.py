@@ -17,6 +17,8 @@ BUSY_SECONDS: Final = 5.0
 READ_BUSY_SECONDS: Final = 0.25
 """How long a reader waits: an earlier read may be believed, or the client tries again."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
+MAX_OVERFLOW: Final = 10
+"""How many connections a pool may have beyond those that it keeps."""
 IDLE_SECONDS: Final = 30.0
 """After this idle time a device between us and PostgreSQL may have dropped a connection."""
 USED: Final = "used"
@@ -35,7 +37,9 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
         raise ConfigurationError("REGISTRAR_DATABASE_URL is not a database URL") from None
     if parsed.drivername == "sqlite+aiosqlite":
         patience = READ_BUSY_SECONDS if read_only else BUSY_SECONDS
-        engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": patience})
+        engine = create_async_engine(
+            url, hide_parameters=True, max_overflow=MAX_OVERFLOW, connect_args={"timeout": patience}
+        )
         _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
         return engine
     if parsed.drivername == "postgresql+asyncpg":
@@ -57,7 +61,7 @@ def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
             url,
             hide_parameters=True,
             pool_size=10,
-            max_overflow=10,
+            max_overflow=MAX_OVERFLOW,
             isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
             connect_args={"timeout": SQL_TIMEOUT_SECONDS, "command_timeout": SQL_TIMEOUT_SECONDS},
         )

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import hiredis
 
+from registrar.collectors import Durations
 from registrar.errors import ConfigurationError, StoreUnavailable
 
 ANSWER_SECONDS: Final = 0.4
@@ -102,6 +104,8 @@ class Wire:
         self.up = False
         self.opened = asyncio.Event()
         """Set once the connection has been open."""
+        self.took = Durations()
+        """From each command to its answer."""
         self.errors = 0
         """How many error answers came to commands without a waiting caller."""
 
@@ -198,9 +202,12 @@ class Wire:
         """Give each answer in the bytes from Redis to its command, in order."""
         try:
             self._reader.feed(data)
+            took, now = self.took, self._now()
             while (answer := self._reader.gets()) is not False:
-                future, _ = self._waiting.popleft()
+                future, begun = self._waiting.popleft()
                 self._answered += 1
+                took.counts[bisect_left(took.bounds, now - begun)] += 1  # took.add() without the call
+                took.total += now - begun
                 self._resolve(future, answer)
         except (hiredis.ProtocolError, IndexError) as error:
             self._drop(f"not Redis: {error}")

@@ -31,7 +31,7 @@ LOST_TO_SILENCE: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.E
 
 
 class End(StrEnum):
-    """Why a connection ended: the label of `conn_closed_total`."""
+    """Why a connection ended: the label of `registrar_connections_closed_total`."""
 
     PEER = "peer"
     SILENT = "silent"

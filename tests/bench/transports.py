@@ -186,7 +186,7 @@ class _Lag:
 
     def _read(self) -> dict[float, float]:
         text = self._server.api("GET", "/metrics", token="").body
-        rows = re.findall(r'^loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
+        rows = re.findall(r'^registrar_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
         return {float(upper): float(count) for upper, count in rows}
 
 

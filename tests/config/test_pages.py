@@ -61,5 +61,5 @@ def test_the_wheel_has_the_built_pages(tmp_path: Path) -> None:
     for name in PAGES:
         assert {f"config/{name}/built/{SCRIPT}", f"config/{name}/built/{LICENCES}"} <= names
         assert {f"config/{name}/page/page.html", f"config/{name}/page/{STYLE}"} <= names
-    assert "config/page/base.css" in names
+    assert {"config/page/base.css", "config/phone/built/selftest.js"} <= names
     assert not [name for name in names if "node_modules" in name]

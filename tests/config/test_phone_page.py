@@ -81,7 +81,7 @@ async def test_the_page_obeys_its_own_policy(built: Path) -> None:
 async def test_what_the_page_refers_to_is_there(built: Path) -> None:
     page = Elements((await fetch("/phone", built)).text)
     named = {attrs.get("src") or attrs.get("href") for _, attrs in page.found} - {None}
-    assert named == {BASE, *(f"/phone/{name}" for name in FILES)}
+    assert named == {BASE, "/selftest", *(f"/phone/{name}" for name in FILES)}
 
 
 @pytest.mark.parametrize("name", FILES)

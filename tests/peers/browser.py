@@ -90,6 +90,10 @@ class Tab:
         """What the browser complained about since the page was opened."""
         return list(self._do("problems"))
 
+    def dialogs(self) -> list[str]:
+        """The kinds of questions that the browser has asked since the page was opened; all are answered."""
+        return list(self._do("dialogs"))
+
     def press(self, selector: str) -> None:
         """Click on a part of the page."""
         self._do("press", selector=selector)

@@ -12,7 +12,7 @@ trust with a microphone; so it works in a network namespace too. Two phones in t
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -66,13 +66,17 @@ class BrowserPhone:
     def __init__(self, tab: Tab, *, tone: int = 1000) -> None:
         self.tab = tab
         self.tone = tone
+        self.spy = ""
+        """A script that runs before those of the page."""
+        self.permissions: Sequence[str] = ()
+        """What the user has allowed beside the usual."""
 
     def register(self, account: Account, server: str, ice: list[dict[str, Any]] | None = None) -> None:
         """Open the page with this account at a WebSocket's URL, and return when it is registered."""
         fields = {"username": account.username, "password": account.password, "domain": account.domain}
         link = {**fields, "server": server, **({"ice": json.dumps(ice)} if ice else {})}
-        script = f"window.toneHertz = {self.tone};\n{SOUND.read_text()}"
-        allowed = [NEAR, MICROPHONE] if self.tone else [NEAR]
+        script = f"window.toneHertz = {self.tone};\n{SOUND.read_text()}\n{self.spy}"
+        allowed = [NEAR, *self.permissions, *([MICROPHONE] if self.tone else [])]
         page = f"{ORIGIN}/phone#{urlencode(link)}"
         self.tab.open(page, script=script, files=page_files(server), permissions=allowed)
         self._until("registered", lambda: self.tab.state()["registration"] == "registered")

@@ -92,7 +92,9 @@ class Stage:
         return self.world.metrics.registry.get_sample_value(name) or 0.0
 
     def dropped(self, reason: str) -> float:
-        value = self.world.metrics.registry.get_sample_value("sip_drop_total", {"reason": reason})
+        value = self.world.metrics.registry.get_sample_value(
+            "registrar_sip_dropped_total", {"reason": reason}
+        )
         return value or 0.0
 
 
@@ -104,8 +106,8 @@ async def stage(*phones: Phone) -> AsyncIterator[Stage]:
         yield made
         await made.driver.idle()
         made.driver.close()
-    assert made.gauge("unhandled_exceptions_total") == 0
-    assert made.gauge("tasks_open") == 0
+    assert made.gauge("registrar_unhandled_exceptions_total") == 0
+    assert made.gauge("registrar_tasks_open") == 0
 
 
 def options(*more: str, method: str = "OPTIONS", body: bytes = b"") -> bytes:
@@ -154,7 +156,7 @@ async def test_a_fault_is_answered_and_what_came_is_not_served(fault: SipError, 
         assert (response.status, flow) == (status, on.flow)
         assert response.headers.get("call-id") == "c"
         assert ";received=198.51.100.7" in (response.headers.get("via") or "")
-        assert on.gauge("transactions_open") == 0
+        assert on.gauge("registrar_transactions_open") == 0
         on.driver.receive(options("Content-Length: 0"), on.flow)
         assert on.statuses == [status, 200]
 
@@ -355,9 +357,9 @@ async def test_what_is_under_way_on_a_connection_that_closes_is_answered_to_nobo
         await on.register(Device(on.world))
         while not gate.reached:
             await asyncio.sleep(0)
-        assert on.gauge("transactions_open") == 1
+        assert on.gauge("registrar_transactions_open") == 1
         on.driver.closed(on.flow)
-        assert on.gauge("transactions_open") == 0
+        assert on.gauge("registrar_transactions_open") == 0
         gate.open()
         await on.driver.idle()
         assert on.sent == []
@@ -615,7 +617,7 @@ async def test_a_caller_whose_connection_closes_is_gone() -> None:
         assert on.world.wire.methods == ["CANCEL"]
         await calls.bob.reply(sent, 487)
         assert len(on.world.calls) == 0
-        assert on.gauge("transactions_open") == 0
+        assert on.gauge("registrar_transactions_open") == 0
 
 
 @asynccontextmanager

@@ -156,6 +156,8 @@ class Site(RegistrarServer):
     def metric(self, name: str, **labels: str) -> float:
         """One figure of /metrics, the sum over the labels not given."""
         text = self.api("GET", "/metrics", token="").body
+        family = re.sub("_(bucket|sum|count)$", "", name)
+        assert re.search(rf"^# TYPE ({name}|{family}) ", text, re.MULTILINE), f"there is no metric {name}"
         rows = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE)
         wanted = {f'{label}="{value}"' for label, value in labels.items()}
         return sum(float(value) for given, value in rows if wanted <= set(given.split(",")))

@@ -153,9 +153,9 @@ def test_a_new_lock_elsewhere_drops_the_binding_within_a_second(
 
 def test_a_new_lock_here_leaves_the_binding_alone(site: Site, handset: Handset) -> None:
     assert register(site, handset.account, HOME).status == 200
-    rechecked = site.metric("recheck_total")
+    rechecked = site.metric("registrar_phones_rechecked_total")
     site.patch(handset, ip={"mode": "LOCKED", "address": "127.0.0.2"})
-    within(1, lambda: site.metric("recheck_total") > rechecked, "the phone is re-checked")
+    within(1, lambda: site.metric("registrar_phones_rechecked_total") > rechecked, "the phone is re-checked")
     assert site.status(handset)["online"] is True
 
 

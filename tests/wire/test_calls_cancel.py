@@ -45,14 +45,14 @@ async def test_the_reason_of_a_cancel_is_passed(callers: Callers) -> None:
 async def test_a_cancel_for_nothing(callers: Callers) -> None:
     """481, at once and stateless, and never a challenge (section 9.2, statement 31)."""
     a, _, _, bert = await callers.pair()
-    kept = callers.site.metric("transactions_open")
+    kept = callers.site.metric("registrar_transactions_open")
     nothing = a.ask(a.outside("CANCEL", bert.number))
     answer = await nothing.final(5)
     assert answer.status == 481
     assert not answer.all("proxy-authenticate") + answer.all("www-authenticate")
     stranger = await callers.connect(callers.extension().handset)
     assert (await stranger.ask(stranger.outside("CANCEL", bert.number)).final(5)).status == 481
-    assert callers.site.metric("transactions_open") <= kept
+    assert callers.site.metric("registrar_transactions_open") <= kept
 
 
 async def test_nobody_else_cancels_a_call(callers: Callers) -> None:

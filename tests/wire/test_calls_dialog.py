@@ -145,14 +145,14 @@ WRONG = [
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_a_wrong_token_is_no_dialog(callers: Callers, wrong: Wrong, method: str) -> None:
     outgoing, incoming, a, b = await callers.talking()
-    kept = callers.site.metric("transactions_open")
+    kept = callers.site.metric("registrar_transactions_open")
     forged = wrong(outgoing.dialog)
     refer = ["Refer-To: <sip:2999@x>"] if method == "REFER" else []
     head = [*forged.head(method, forged.cseq + 1, a.via()), *a.about(method), *refer]
     answer = await a.ask(joined(head)).final(5)
     assert answer.status == 481
     assert not answer.all("proxy-authenticate")
-    assert callers.site.metric("transactions_open") <= kept
+    assert callers.site.metric("registrar_transactions_open") <= kept
     assert b.requests == []
     assert (await incoming.bye()).status == 200
 

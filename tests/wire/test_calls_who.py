@@ -45,13 +45,13 @@ async def test_a_request_outside_a_dialog_is_challenged_once(
     called = callers.extension()
     b = await callers.phone(called.handset, transport)
     a = await callers.connect(callers.extension().handset, transport)
-    kept = callers.site.metric("transactions_open")
+    kept = callers.site.metric("registrar_transactions_open")
     outside = a.ask(invite(a, called.number, method))
     challenge = await outside.final(5)
     assert challenge.status == 407
     assert parse_answer(challenge.raw).challenges[0].realm == a.account.domain
     assert challenge.header("contact") == ""
-    assert callers.site.metric("transactions_open") <= kept
+    assert callers.site.metric("registrar_transactions_open") <= kept
     assert b.calls == []
     assert b.requests == []
 
@@ -75,8 +75,8 @@ async def test_a_flood_without_credentials_costs_one_answer_each(callers: Caller
     b = await callers.phone(called.handset)
     phone = await callers.connect(callers.extension().handset)
     kept, answered = (
-        callers.site.metric("transactions_open"),
-        callers.site.metric("sip_resp_total", method="INVITE", code="407"),
+        callers.site.metric("registrar_transactions_open"),
+        callers.site.metric("registrar_sip_responses_total", method="INVITE", code="407"),
     )
     requests = [invite(phone, called.number) for _ in range(FLOOD)]
     asked = [phone.ask(request) for request in requests[:1]]
@@ -87,11 +87,11 @@ async def test_a_flood_without_credentials_costs_one_answer_each(callers: Caller
     for one in asked:
         assert (await one.final(30)).status == 407
     sent_again = sum(len(one.responses) - 1 for one in asked)
-    answers = callers.site.metric("sip_resp_total", method="INVITE", code="407") - answered
+    answers = callers.site.metric("registrar_sip_responses_total", method="INVITE", code="407") - answered
     asked_again = len([1 for _, raw in phone.sent if raw.startswith(b"INVITE")]) - FLOOD
     assert answers <= FLOOD + asked_again, "one answer to each that came"
     assert sent_again <= asked_again
-    assert callers.site.metric("transactions_open") <= kept
+    assert callers.site.metric("registrar_transactions_open") <= kept
     assert b.calls == []
 
 
@@ -232,7 +232,7 @@ async def test_a_flood_for_nothing_leaves_nothing(callers: Callers, method: str)
     """B14: ACK is never answered, CANCEL by one 481; neither is kept."""
     called = callers.extension()
     b = await callers.phone(called.handset)
-    kept = callers.site.metric("transactions_open")
+    kept = callers.site.metric("registrar_transactions_open")
     with closing(UdpPipe(callers.site.sip)) as pipe:
         phone = await callers.connect(callers.extension().handset)
         here, there = b":%d;" % phone.line.address[1], b":%d;" % pipe.address[1]
@@ -246,7 +246,7 @@ async def test_a_flood_for_nothing_leaves_nothing(callers: Callers, method: str)
                 answers += 1
         assert await asyncio.to_thread(pipe.receive, 1.0) is None
         assert answers == (FEW if method == "CANCEL" else 0)
-    assert callers.site.metric("transactions_open") <= kept
+    assert callers.site.metric("registrar_transactions_open") <= kept
     assert b.calls == []
 
 

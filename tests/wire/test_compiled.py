@@ -59,4 +59,4 @@ if rounds(False, True):  # it takes three minutes to compile
         await ringing.provisional(180)
         ringing.cancel()
         await rung.cancelled()
-        assert callers.site.metric("unhandled_exceptions_total") == 0
+        assert callers.site.metric("registrar_unhandled_exceptions_total") == 0

@@ -273,9 +273,13 @@ def test_the_contact_on_a_closed_connection_gives_way_first(streams: Site) -> No
         for uri in lasting[2:]:
             assert desk.register(contact=f"<{uri}>").status == 200
         assert streams.contacts(handset) == {*lasting, gone}
-        before = streams.metric("conn_closed_total", reason="peer")
+        before = streams.metric("registrar_connections_closed_total", reason="peer")
         softphone.hang_up()
-        within(1, lambda: streams.metric("conn_closed_total", reason="peer") > before, "it is noticed")
+        within(
+            1,
+            lambda: streams.metric("registrar_connections_closed_total", reason="peer") > before,
+            "it is noticed",
+        )
         assert desk.register(contact="<sip:desk9@192.168.7.9>").status == 200
     assert streams.contacts(handset) == {*lasting, "sip:desk9@192.168.7.9"}
     last = streams.journal(handset)[-1]

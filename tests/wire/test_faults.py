@@ -120,7 +120,7 @@ def judge(load: Load, site: Site, fleet: Fleet, faults: int, report: Report) -> 
     assert faults
     nothing_is_lost(site, fleet, book)
     assert Counter(book.violations) == {}
-    assert site.metric("unhandled_exceptions_total") == 0
+    assert site.metric("registrar_unhandled_exceptions_total") == 0
 
 
 def serve_a_spell(load: Load, seconds: float = SPELL_SECONDS) -> None:

@@ -81,7 +81,7 @@ def test_honest_phones_go_on(
         f"p99 {1_000 * p99:>7.1f} ms  memory {grown / 2**20:+.1f} MiB"
     )
     assert result.acknowledged and not result.refused and not result.timeouts, result
-    assert server.metric("unhandled_exceptions_total") == 0
+    assert server.metric("registrar_unhandled_exceptions_total") == 0
     assert grown < MORE_MEMORY
     if rounds(0, 1):
         assert p99 < LIMIT_SECONDS

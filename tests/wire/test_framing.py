@@ -243,7 +243,7 @@ def test_a_declared_length_takes_no_memory(streams: Site) -> None:
         before = procfs.resident_bytes(streams.pids)
         for one in opened:
             one.send(head)
-        streams.metric("conn_open")
+        streams.metric("registrar_connections_open")
         declared = procfs.resident_bytes(streams.pids) - before
         for one in opened:
             one.send(b"x" * 14_999)
@@ -354,7 +354,7 @@ def _worst_lag(site: Site, work: Callable[[], None]) -> float:
 
 def _buckets(site: Site) -> dict[float, float]:
     text = site.api("GET", "/metrics", token="").body
-    rows = re.findall(r'^loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
+    rows = re.findall(r'^registrar_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
     return {float(bound): float(count) for bound, count in rows}
 
 
@@ -362,6 +362,6 @@ def _buckets(site: Site) -> dict[float, float]:
 
 
 def test_nothing_of_it_was_unhandled(streams: Site) -> None:
-    assert streams.metric("unhandled_exceptions_total") == 0
+    assert streams.metric("registrar_unhandled_exceptions_total") == 0
     assert "Traceback" not in streams.log_text
     assert streams.health("ready") == 200

@@ -125,4 +125,4 @@ def test_redis_goes_away_and_comes_back(pair: Pair, report: Report) -> None:
         assert site.status(held)["online"] is True
         assert 0 < site.status(held)["expires"] <= 60
         assert site.contacts(held) == {phone.caller.contact}
-    assert site.metric("unhandled_exceptions_total") == 0
+    assert site.metric("registrar_unhandled_exceptions_total") == 0

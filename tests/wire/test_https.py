@@ -91,7 +91,9 @@ def test_the_pages_are_the_same(own: SecureSite) -> None:
 
 def test_the_end_of_the_certificate_is_a_figure(own: SecureSite) -> None:
     begun = Path(own.settings["data_dir"]).joinpath("tls.crt").stat().st_mtime
-    assert own.metric("tls_certificate_expires_seconds") == pytest.approx(begun + 397 * DAY - 3600, abs=5)
+    assert own.metric("registrar_tls_certificate_expiry_timestamp_seconds") == pytest.approx(
+        begun + 397 * DAY - 3600, abs=5
+    )
     assert own.degraded() == []
 
 

@@ -205,7 +205,7 @@ def test_quoted_control_octets_are_shown_nowhere(streams: Site) -> None:
 
 def test_no_words_of_phones_are_labels(streams: Site) -> None:
     text = str(streams.api("GET", "/metrics", token="").body).lower()
-    assert "sip_rx_total" in text
+    assert "registrar_sip_requests_total" in text
     assert not [word for word in NO_NAMES if word in text]
-    assert streams.metric("unhandled_exceptions_total") == 0
+    assert streams.metric("registrar_unhandled_exceptions_total") == 0
     assert "Traceback" not in streams.log_text

@@ -69,8 +69,8 @@ WASTES: Final = [
     Waste("chatty", STUCK_SECONDS, "stuck", count=rounds(3, 5)),
 ]
 GAUGED: Final = {
-    "asked": 'sip_rx_total{method="MESSAGE",',
-    "stuck": 'conn_closed_total{reason="stuck"}',
+    "asked": 'registrar_sip_requests_total{method="MESSAGE",',
+    "stuck": 'registrar_connections_closed_total{reason="stuck"}',
 }
 """Only the deaf say MESSAGE."""
 DEAF: Final = tuple(waste for waste in WASTES if waste.reason == "stuck")

@@ -363,5 +363,5 @@ def test_the_thawed_process_is_one_of_the_living(thawed: Struck) -> None:
         assert thawed.witness.status(thawed.handsets[WAITS])["online"] is True
         assert phone.ending(0.5) is None
     for site in (thawed.frozen, thawed.witness):
-        assert site.metric("unhandled_exceptions_total") == 0
+        assert site.metric("registrar_unhandled_exceptions_total") == 0
         assert "Traceback" not in site.log_text

@@ -289,7 +289,11 @@ def test_small_datagrams_of_a_stranger_are_answered_within_bounds(
             answers = opened.answers_within(2.0)
             seconds = ceil(time.monotonic() - began)
         got = sum(len(answer.raw) for answer in answers)
-        within(5.0, lambda: site.metric("sip_drop_total", reason="amplification") > 0, "some were dropped")
+        within(
+            5.0,
+            lambda: site.metric("registrar_sip_dropped_total", reason="amplification") > 0,
+            "some were dropped",
+        )
         assert 0 < len(answers) < 300
         assert got <= 2 * sent + 2_000 * seconds
         with Line(site.sip) as opened:

@@ -175,7 +175,9 @@ def test_a_third_call_hears_that_the_phone_is_busy(phone: BrowserPhone, other: O
     third = other.invite('"Carl" <sip:1003@phones.test>')
     assert other.expect("486")["Call-ID"] == third.id
     assert phone.states == ["incoming", "incoming"]
-    assert "Carl" not in phone.tab.text()
+    cards, missed = (f"document.querySelector('{part}').textContent" for part in ("#calls", "#missed"))
+    assert "Carl" not in phone.tab.evaluate(cards)
+    assert "Carl (1003)" in phone.tab.evaluate(missed)
 
 
 # The microphone

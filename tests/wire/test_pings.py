@@ -169,10 +169,14 @@ def test_an_answer_from_another_port_is_none(pinging: Site) -> None:
     with Listening(pinging, "") as phone:
         within(SEEN_WITHIN, lambda: phone.pings, "a ping")
         impostor = UdpPipe(pinging.sip)
-        before = pinging.metric("sip_drop_total", reason="response")
+        before = pinging.metric("registrar_sip_dropped_total", reason="response")
         impostor.send(answer_to(phone.pings[-1], "200 OK"))
         impostor.close()
-        within(2, lambda: pinging.metric("sip_drop_total", reason="response") == before + 1, "dropped")
+        within(
+            2,
+            lambda: pinging.metric("registrar_sip_dropped_total", reason="response") == before + 1,
+            "dropped",
+        )
         assert not has_round_trip(pinging, phone.handset)()
 
 
@@ -220,5 +224,5 @@ if IN_FULL:
 def test_without_an_interval_nobody_is_pinged(tmp_path: Path) -> None:
     with Site(tmp_path) as site, Listening(site) as phone:
         assert site.settings["ping_seconds"] == "0"
-        assert site.metric("sip_ping_total") == 0
+        assert site.metric("registrar_pings_total") == 0
         assert phone.pings == []

@@ -179,12 +179,12 @@ def test_a_retransmission_gets_the_same_bytes_and_one_commit(site: Site, handset
     with UdpPhone(handset.account, site.sip) as phone:
         assert phone.register().status == 200
         first = phone.register()
-        request, commits = phone.sent[-1], site.metric("reg_commit_total")
+        request, commits = phone.sent[-1], site.metric("registrar_commits_total")
         before = site.stored(handset)
         again = [phone.exchange(request) for _ in range(3)]
         assert [answer.raw for answer in again] == [first.raw] * 3
         assert site.stored(handset) == before
-        assert site.metric("reg_commit_total") == commits
+        assert site.metric("registrar_commits_total") == commits
     assert len(site.bindings(handset)) == 1
 
 

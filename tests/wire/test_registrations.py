@@ -223,5 +223,5 @@ def test_in_the_end_a_phone_without_power_has_run_out(site: Site, long_waits: Wa
 
 
 def test_in_the_end_nothing_was_unhandled(site: Site) -> None:
-    assert site.metric("unhandled_exceptions_total") == 0
+    assert site.metric("registrar_unhandled_exceptions_total") == 0
     assert "Traceback" not in site.log_text

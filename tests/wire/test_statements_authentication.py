@@ -100,12 +100,12 @@ def test_32_the_credentials_of_an_ack_are_not_asked_again(
     with phone_on(streams, transport, device.account) as phone:
         assert phone.register().status == 200
         used = re.findall(r"Authorization: .*(?=\r)", phone.sent[-1].decode())
-        before, dropped = streams.stored(device), streams.metric("sip_drop_total", reason="ack")
-        judged = streams.metric("auth_total")
+        before, dropped = streams.stored(device), streams.metric("registrar_sip_dropped_total", reason="ack")
+        judged = streams.metric("registrar_digests_total")
         phone.send(phone.caller.request("ACK", target, target, used))
         assert phone.exchange(phone.caller.options()).status == 200
-        assert streams.metric("sip_drop_total", reason="ack") == dropped + 1
-        assert streams.metric("auth_total") == judged > 0
+        assert streams.metric("registrar_sip_dropped_total", reason="ack") == dropped + 1
+        assert streams.metric("registrar_digests_total") == judged > 0
         assert streams.stored(device) == before
 
 

@@ -107,10 +107,10 @@ def test_43_a_retransmission_over_udp_gets_the_same_answer(streams: Site, device
     """RFC 3261 section 17.2.2: for 64*T1 the same bytes, and nothing is done twice."""
     with phone_on(streams, "udp", device.account) as phone:
         first = phone.register()
-        before, commits = streams.stored(device), streams.metric("reg_commit_total")
+        before, commits = streams.stored(device), streams.metric("registrar_commits_total")
         again = [phone.exchange(phone.sent[-1]) for _ in range(3)]
         assert [answer.raw for answer in again] == [first.raw] * 3
-        assert streams.metric("reg_commit_total") == commits
+        assert streams.metric("registrar_commits_total") == commits
         assert streams.stored(device) == before
 
 
@@ -121,9 +121,9 @@ def test_43_over_a_connection_nothing_is_retransmitted(
     """RFC 3261 section 17.2.2: timer J is zero, so the same bytes are another request, with a spent nonce."""
     with phone_on(streams, transport, device.account) as phone:
         assert phone.register().status == 200
-        before, commits = streams.stored(device), streams.metric("reg_commit_total")
+        before, commits = streams.stored(device), streams.metric("registrar_commits_total")
         assert stale(phone.exchange(phone.sent[-1])) is True
-        assert streams.metric("reg_commit_total") == commits
+        assert streams.metric("registrar_commits_total") == commits
         assert streams.stored(device) == before
 
 
@@ -216,11 +216,15 @@ def test_46_answers_go_back_by_the_same_connection_and_by_no_other(
         caller = Caller(device.account, other.getsockname(), transport=transport.upper())
         elsewhere = BlockingPhone(caller, phone.pipe)
         assert elsewhere.register().status == 200
-        asked = streams.metric("sip_rx_total", method="REGISTER")
+        asked = streams.metric("registrar_sip_requests_total", method="REGISTER")
         for _ in range(5):
             elsewhere.send(caller.register())
         phone.close()
-        within(2, lambda: streams.metric("sip_rx_total", method="REGISTER") > asked, "some are read")
+        within(
+            2,
+            lambda: streams.metric("registrar_sip_requests_total", method="REGISTER") > asked,
+            "some are read",
+        )
         with pytest.raises(TimeoutError):
             other.accept()
 
@@ -239,10 +243,10 @@ def test_47_the_length_of_a_datagram_and_of_its_body(streams: Site) -> None:
         for length, body, status in ((0, b"more", 200), (2, b"hello", 200), (5, b"hello", 200)):
             assert opened.ask(probe(length, body)).status == status
         assert opened.ask(probe(6, b"hello")).status == 400
-        errors = streams.metric("sip_parse_error_total")
+        errors = streams.metric("registrar_sip_parse_errors_total")
         response = re.sub(rb"^OPTIONS [^\r]*", b"SIP/2.0 200 OK", probe(6, b"hello"))
         assert opened.answers_until_probed(response) == []
-        assert streams.metric("sip_parse_error_total") == errors + 1
+        assert streams.metric("registrar_sip_parse_errors_total") == errors + 1
 
 
 @on_streams
@@ -455,8 +459,8 @@ def test_54_in_the_end_nobody_was_told_408(site: Site, streams: Site, spare: Sit
     for server in (site, streams, spare):
         with Line(server.sip) as opened:
             opened.alive()
-        assert server.metric("sip_resp_total", code="200") > 0
-        assert server.metric("sip_resp_total", code="408") == 0
+        assert server.metric("registrar_sip_responses_total", code="200") > 0
+        assert server.metric("registrar_sip_responses_total", code="408") == 0
 
 
 @on_every_transport
@@ -632,10 +636,10 @@ def _pongs_arrive(opened: TcpLine) -> None:
 def test_60_over_udp_keep_alives_are_counted_and_not_answered(streams: Site, device: Handset) -> None:
     """RFC 5626 sections 3.5 and 6: no STUN is offered, so no Flow-Timer is given (decision 17)."""
     with Line(streams.sip) as opened:
-        seen = streams.metric("sip_drop_total", reason="keep_alive")
+        seen = streams.metric("registrar_sip_dropped_total", reason="keep_alive")
         for datagram in (STUN, b"\r\n\r\n", b"\0"):
             assert opened.answers_until_probed(datagram) == []
-        assert streams.metric("sip_drop_total", reason="keep_alive") == seen + 3
+        assert streams.metric("registrar_sip_dropped_total", reason="keep_alive") == seen + 3
     with phone_on(streams, "udp", device.account) as phone:
         answer = send(phone, f"Contact: {contact('a')}", "Supported: outbound")
     assert (answer.status, answer.all("flow-timer")) == (200, [])

@@ -25,7 +25,7 @@ IN_FLIGHT: Final = 20
 TALK_SECONDS: Final = 0.05
 """Short: no test may take longer than two minutes."""
 SECRET_KEY: Final = "calls-" * 8
-OPEN: Final = "calls_open"
+OPEN: Final = "registrar_calls_open"
 
 
 @contextmanager

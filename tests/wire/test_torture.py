@@ -58,9 +58,9 @@ def sessions(streams: Site) -> Sessions:
 
 
 def session(site: Site, transport: str, cases: tuple[Case, ...]) -> Session:
-    before = site.metric("sip_parse_error_total")
+    before = site.metric("registrar_sip_parse_errors_total")
     trials = conduct(site, transport, cases)
-    return Session(trials, site.metric("sip_parse_error_total") - before)
+    return Session(trials, site.metric("registrar_sip_parse_errors_total") - before)
 
 
 @pytest.mark.parametrize("name", [case.name for case in CASES])
@@ -214,7 +214,7 @@ def test_random_damage_kills_nothing(seed: int, streams: Site) -> None:
             udp.send(_mutated(chance, sound))
             if number % 20 == 19:
                 udp.alive()
-    assert streams.metric("unhandled_exceptions_total") == 0, f"seed {seed}"
+    assert streams.metric("registrar_unhandled_exceptions_total") == 0, f"seed {seed}"
     assert streams.health("ready") == 200
 
 
@@ -234,13 +234,13 @@ def test_random_damage_on_connections_kills_nothing(transport: str, seed: int, s
         if number % 20 == 19:
             with line(streams, transport) as control:
                 control.alive()
-    assert streams.metric("unhandled_exceptions_total") == 0, f"seed {seed}"
+    assert streams.metric("registrar_unhandled_exceptions_total") == 0, f"seed {seed}"
     assert streams.health("ready") == 200
 
 
 def test_nothing_of_it_was_unhandled(streams: Site, sessions: Sessions) -> None:
     for transport in EVERY:
         assert len(sessions(transport).trials) == len(CASES)
-    assert streams.metric("unhandled_exceptions_total") == 0
-    assert streams.metric("sip_resp_total", code="500") == 0
+    assert streams.metric("registrar_unhandled_exceptions_total") == 0
+    assert streams.metric("registrar_sip_responses_total", code="500") == 0
     assert "Traceback" not in streams.log_text

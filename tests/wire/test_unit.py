@@ -71,7 +71,7 @@ def test_what_it_forbids_breaks_nothing(site: ConfinedSite) -> None:
             pass
     assert site.health("ready") == 200
     assert "Traceback" not in site.log_text
-    assert site.metric("unhandled_exceptions_total") == 0
+    assert site.metric("registrar_unhandled_exceptions_total") == 0
 
 
 @pytest.mark.parametrize(

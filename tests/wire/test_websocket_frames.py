@@ -50,7 +50,7 @@ def alive(streams: Site) -> Iterator[None]:
         other.alive()
         yield
         other.alive()
-    assert streams.metric("unhandled_exceptions_total") == 0
+    assert streams.metric("registrar_unhandled_exceptions_total") == 0
     assert "Traceback" not in streams.log_text
 
 
@@ -223,10 +223,10 @@ def test_pieces_may_not_add_up_to_more_than_a_message(over: int, socket: RawWebS
 
 
 def test_what_comes_after_a_breach_is_not_read(streams: Site, socket: RawWebSocket) -> None:
-    before = streams.metric("sip_rx_total")
+    before = streams.metric("registrar_sip_requests_total")
     socket.send(fragments(SOUND, MAX_FRAGMENTS + 1) + frame(TEXT, SOUND) * 5)
     assert refusal(socket) == POLICY
-    assert streams.metric("sip_rx_total") == before
+    assert streams.metric("registrar_sip_requests_total") == before
 
 
 # Pings
@@ -294,11 +294,11 @@ def test_a_close_is_answered_with_a_close(payload: bytes, code: int, socket: Raw
 def test_a_message_before_the_close_still_counts_and_one_after_it_does_not(
     streams: Site, socket: RawWebSocket
 ) -> None:
-    before = streams.metric("sip_rx_total")
+    before = streams.metric("registrar_sip_requests_total")
     socket.send(frame(TEXT, SOUND) + frame(CLOSE, b"\x03\xe8") + frame(TEXT, SOUND))
     _, code = socket.until_closed()
     assert code == 1000
-    assert streams.metric("sip_rx_total") == before + 1
+    assert streams.metric("registrar_sip_requests_total") == before + 1
 
 
 # One SIP message in a WebSocket message

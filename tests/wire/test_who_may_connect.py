@@ -216,17 +216,21 @@ def is_closed(pipe: TcpPipe, within_seconds: float) -> bool:
 def test_an_address_has_so_many_places_for_strangers(guarded: Site) -> None:
     source = "127.0.0.50"
     handset, late = guarded.new_phone(), guarded.new_phone()
-    refused = guarded.metric("conn_closed_total", reason="refused")
+    refused = guarded.metric("registrar_connections_closed_total", reason="refused")
     with registered(guarded, handset, "tcp", source=(source, 0)), crowd(guarded, source, PER_SOURCE) as pipes:
         assert not is_closed(pipes[-1], 0.1), "who has proved an identity takes no place"
         with crowd(guarded, source, 2) as more:
             assert all(is_closed(pipe, 1.0) for pipe in more)
-        assert guarded.metric("conn_closed_total", reason="refused") == refused + 2
+        assert guarded.metric("registrar_connections_closed_total", reason="refused") == refused + 2
         with registered(guarded, late, "tcp", source=("127.0.0.51", 0)):
             assert guarded.status(late)["online"] is True, "other addresses have theirs"
-        left = guarded.metric("conn_closed_total", reason="peer")
+        left = guarded.metric("registrar_connections_closed_total", reason="peer")
         pipes[0].close()
-        within(1, lambda: guarded.metric("conn_closed_total", reason="peer") > left, "it is noticed")
+        within(
+            1,
+            lambda: guarded.metric("registrar_connections_closed_total", reason="peer") > left,
+            "it is noticed",
+        )
         with connect(guarded, handset, "tcp", source=(source, 0)) as again:
             assert again.register().status == 200, "a place that was left is free"
 

@@ -53,7 +53,7 @@ def two(one: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def checked(*sites: Site) -> float:
     """How many wrong digests these nodes have computed."""
-    return sum(site.metric("auth_total", result="bad") for site in sites)
+    return sum(site.metric("registrar_digests_total", result="bad") for site in sites)
 
 
 async def test_a_guesser_on_two_nodes_gets_sixty_guesses_and_honest_phones_notice_nothing(

@@ -56,12 +56,14 @@ def is_as_before(site: Site, before: Usage) -> None:
     now = Usage.of(site)
     assert now.lines - before.lines <= LINES_A_SECOND * (now.at - before.at), site.log[-2000:]
     assert "Traceback" not in site.log_text
-    assert site.metric("unhandled_exceptions_total") == 0
+    assert site.metric("registrar_unhandled_exceptions_total") == 0
 
 
 def ends(site: Site) -> Counter[str]:
     """How often a connection has ended, by reason."""
-    return Counter({reason: int(site.metric("conn_closed_total", reason=reason)) for reason in REASONS})
+    return Counter(
+        {reason: int(site.metric("registrar_connections_closed_total", reason=reason)) for reason in REASONS}
+    )
 
 
 class Gauge:

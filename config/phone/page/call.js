@@ -1,9 +1,10 @@
 // One call as one state. JsSIP's session does the work, the microphone and the speaker belong to the call.
 
-import { whyAnswered, whyEnded, whyFailed } from './call_words.js';
-import { closeMicrophone, openMicrophone } from './microphone.js';
+import { transferSays, whyEnded, whyFailed } from './call_words.js';
+import { chosen } from './devices.js';
+import { identityIn } from './identity.js';
+import { closeMicrophone, openMicrophone, speakInto } from './microphone.js';
 import { Meter } from './sound.js';
-import { serverSays } from './words.js';
 
 const GATHERING_MS = 500; // what the browser knows by then of its addresses has to do
 const SESSION_SECONDS = 1800; // RFC 4028
@@ -87,9 +88,13 @@ export class Call {
     session.on('icecandidate', ({ ready }) => setTimeout(ready, GATHERING_MS));
     session.on('progress', ({ originator, response }) => {
       if (originator !== 'remote') return;
+      this.#name(response);
       this.#change({ state: 'ringing', early: this.#state.early || Boolean(response.body) });
     });
-    session.on('accepted', () => this.#change({ state: 'talking', since: Date.now() }));
+    session.on('accepted', ({ originator, response }) => {
+      if (originator === 'remote') this.#name(response);
+      this.#change({ state: 'talking', since: Date.now() });
+    });
     session.on('hold', ({ originator }) => this.#held(originator, true));
     session.on('unhold', ({ originator }) => this.#held(originator, false));
     session.on('muted', () => this.#change({ muted: true }));
@@ -118,6 +123,22 @@ export class Call {
     if (!this.live) return;
     if (this.#session === null) this.#end('You hung up before the call was answered.');
     else this.#session.terminate(this.#state.since === null && this.#state.incoming ? BUSY : {});
+  }
+
+  // Speak into the chosen microphone from now on.
+  async changeMicrophone() {
+    if (!this.#microphone) return;
+    const before = this.#microphone;
+    if (!(await this.#openMicrophone(true))) return;
+    const [track] = this.#microphone.getAudioTracks();
+    track.enabled = !this.#state.muted && !this.#state.held;
+    await speakInto(track, this.#session?.connection);
+    closeMicrophone(before);
+  }
+
+  // Hear the other side in the chosen speaker; where it is not there any more, in that of the system.
+  async changeSpeaker() {
+    await this.#speaker.setSinkId?.(chosen('speaker')).catch(() => this.#speaker.setSinkId(''));
   }
 
   mute() {
@@ -155,27 +176,16 @@ export class Call {
   transfer(number) {
     const tell = (transfer) => this.#change({ transfer });
     tell(`transferring to ${number}`);
-    this.#session.refer(number, {
-      eventHandlers: {
-        requestFailed: ({ response, cause }) => {
-          const why = response ? whyAnswered(response.status_code, response.reason_phrase) : `${cause}.`;
-          tell(`The transfer was refused: ${why}${serverSays(response)}`);
-        },
-        progress: () => tell(`transferring, ringing at ${number}`),
-        failed: ({ status_line: line }) => {
-          tell(`The transfer failed: ${whyAnswered(line.status_code, line.reason_phrase)}`);
-        },
-        accepted: () => {
-          this.#transferred = `Transferred to ${number}.`;
-          tell('transferred');
-          this.hangUp();
-        },
-      },
-    });
+    const accepted = () => {
+      this.#transferred = `Transferred to ${number}.`;
+      tell('transferred');
+      this.hangUp();
+    };
+    this.#session.refer(number, { eventHandlers: { ...transferSays(number, tell), accepted } });
   }
 
-  // Open the microphone, or tell why it cannot be.
-  async #openMicrophone() {
+  // Open the microphone, or tell why it cannot be. A call that is talked in goes on with the one that it has.
+  async #openMicrophone(talking = false) {
     try {
       const stream = await openMicrophone();
       if (!this.live) {
@@ -184,12 +194,13 @@ export class Call {
       }
       this.#microphone = stream;
     } catch ({ message }) {
-      if (this.#state.incoming) this.#change({ trouble: message });
+      if (this.#state.incoming || talking) this.#change({ trouble: message });
       else this.#end(message);
       return false;
     }
     const [track] = this.#microphone.getAudioTracks();
     track.addEventListener('ended', () => this.#change({ trouble: 'The microphone is gone.' }));
+    this.#meters.microphone?.close();
     this.#meters.microphone = new Meter(this.#microphone);
     return true;
   }
@@ -205,6 +216,7 @@ export class Call {
 
   #hear(stream) {
     this.#speaker.srcObject = stream;
+    this.changeSpeaker();
     this.#speaker.play().catch(({ name }) => {
       if (name === 'NotAllowedError') this.#change({ trouble: KEPT_BACK });
     });
@@ -214,6 +226,12 @@ export class Call {
 
   #held(originator, held) {
     this.#change(originator === 'local' ? { held } : { heldByOther: held });
+  }
+
+  // Show who has been reached, as the server asserts it: a name, and another number after a forward.
+  #name(response) {
+    const { number, name } = identityIn(response, 'p-asserted-identity') ?? {};
+    if (number || name) this.#change({ number: number || this.#state.number, name: name || '' });
   }
 
   #end(why) {

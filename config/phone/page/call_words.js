@@ -86,8 +86,31 @@ export function isPickedUp(answer) {
   return isDone(answer) && answer.reason_phrase === 'Picked Up';
 }
 
+// Whether nobody has taken an incoming call; the event is JsSIP's `failed`.
+export function isMissed({ originator, message, cause }) {
+  if (cause === 'Canceled') return !isElsewhere(message);
+  return !(cause === 'Rejected' && originator === 'local');
+}
+
+function isElsewhere(cancel) {
+  return /\bcause\s*=\s*200\b/.test(cancel?.getHeader('reason') ?? '');
+}
+
 // RFC 3326: the other phones of a number are told when one of them has answered.
 function whyTakenBack(cancel) {
-  const elsewhere = /\bcause\s*=\s*200\b/.test(cancel?.getHeader('reason') ?? '');
-  return elsewhere ? 'Another phone answered.' : 'A missed call: the caller hung up.';
+  return isElsewhere(cancel) ? 'Another phone answered.' : 'A missed call: the caller hung up.';
+}
+
+// What a transfer to a number tells on its way: the handlers of JsSIP's `refer`.
+export function transferSays(number, tell) {
+  return {
+    requestFailed: ({ response, cause }) => {
+      const why = response ? whyAnswered(response.status_code, response.reason_phrase) : `${cause}.`;
+      tell(`The transfer was refused: ${why}${serverSays(response)}`);
+    },
+    progress: () => tell(`transferring, ringing at ${number}`),
+    failed: ({ status_line: line }) => {
+      tell(`The transfer failed: ${whyAnswered(line.status_code, line.reason_phrase)}`);
+    },
+  };
 }

@@ -1,7 +1,7 @@
 // The calls of the phone: one that is talked in, others on hold or waiting.
 
 import { Call } from './call.js';
-import { isPickedUp } from './call_words.js';
+import { isMissed, isPickedUp } from './call_words.js';
 
 const MOST_CALLS = 2; // a third caller hears that we are busy
 const PICKED_UP_MS = 10_000; // within this time the call that was picked up comes
@@ -15,10 +15,13 @@ export class Calls {
   #calls = [];
   #pickedUpUntil = 0; // ms of the clock
   #told = new Map(); // the state of each call that the log knows
+  #missed;
 
-  constructor(iceServers, show) {
+  // `missed(call)` is called with the number and name of a call that nobody took.
+  constructor(iceServers, show, missed) {
     this.#iceServers = iceServers;
     this.#show = show;
+    this.#missed = missed;
   }
 
   get live() {
@@ -42,13 +45,16 @@ export class Calls {
 
   // JsSIP tells of a call that comes in.
   called({ session, request }) {
+    const { display_name: name, uri } = session.remote_identity;
+    const caller = { number: uri.user ?? '', name: name ?? '' };
     if (this.full && !request.hasHeader('replaces')) {
       session.terminate(BUSY);
+      this.#missed(caller);
       return;
     }
-    const { display_name: name, uri } = session.remote_identity;
-    const call = this.#add({ incoming: true, state: 'incoming', number: uri.user ?? '', name: name ?? '' });
+    const call = this.#add({ incoming: true, state: 'incoming', ...caller });
     call.adopt(this.#watched(session));
+    session.on('failed', (event) => isMissed(event) && this.#missed(caller));
     if (request.hasHeader('replaces')) call.answer(); // it goes on with a call that was answered already
     else if (this.#isPickedUp(request)) this.answer(call);
   }

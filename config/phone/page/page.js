@@ -9,25 +9,35 @@ import {
 import { CallCards } from './call_view.js';
 import { codeSays } from './call_words.js';
 import { Calls } from './calls.js';
+import { DeviceMenu } from './devices.js';
 import { Favourites } from './favourites.js';
+import { named } from './identity.js';
 import { Lamps } from './lamps.js';
+import { Missed } from './missed.js';
+import { Notices } from './notices.js';
 import { Phone, START } from './phone.js';
 import { Ringer, wake } from './sound.js';
 import {
-  addLine, countDown, ownServer, showAccount, showDialProblem, showForm, showSilence, showState,
+  addLine, countDown, ownServer, showAccount, showDialProblem, showForm, showRedial, showSilence, showState,
 } from './view.js';
 import { Wishes } from './wishes.js';
 import { numberProblem } from './words.js';
 
 const METER_MS = 100;
+const LAST = 'registrar-phone-last-'; // and the username: the number that was dialled last
 
 function run(account) {
   const lamps = new Lamps();
+  let who = 'Phone';
+  let states = [];
   const show = (state, line) => {
+    if (state.who) who = named(state.who);
+    document.title = titleFor(states, who);
     showState(state, account.server, line);
     lamps.follow(state.registration);
   };
-  const calls = new Calls(iceServers(account), showCalls);
+  const missed = new Missed(account.username, (number) => showDialProblem(dial(number)));
+  const calls = new Calls(iceServers(account), showCalls, (call) => missed.add(call));
   showAccount(account);
   show(START, '');
   const phone = new Phone(account, document.body.dataset.version, show, (event) => calls.called(event));
@@ -49,19 +59,30 @@ function run(account) {
     (actions[action] ?? (() => call[action](detail)))();
   });
   const ringer = new Ringer();
+  const notices = new Notices();
+  const menu = new DeviceMenu((what) => {
+    calls.live.forEach((call) => (what === 'microphone' ? call.changeMicrophone() : call.changeSpeaker()));
+  });
 
   function showCalls(shown, line) {
     cards.show(shown);
-    ringer.play(toneFor(shown.map((call) => call.state)));
-    document.title = titleFor(shown.map((call) => call.state));
-    if (line) addLine(line);
+    notices.follow(shown);
+    states = shown.map((call) => call.state);
+    ringer.play(toneFor(states));
+    document.title = titleFor(states, who);
+    if (!line) return;
+    addLine(line);
+    menu.refresh(); // the names of devices are known when the first call has its microphone
   }
 
   // Call a number, or say what is in the way.
   function dial(number) {
     const wrong = dialProblem(number, phone, calls);
-    if (!wrong) calls.dial(number);
-    return wrong;
+    if (wrong) return wrong;
+    calls.dial(number);
+    localStorage.setItem(LAST + account.username, number);
+    showRedial(number);
+    return '';
   }
 
   // Pick up the call that rings at a number: it comes as a call of its own.
@@ -81,6 +102,10 @@ function run(account) {
     showDialProblem(wrong);
     if (!wrong) event.target.reset(); // Enter once more is no second call
   });
+  showRedial(localStorage.getItem(LAST + account.username) ?? '');
+  document.querySelector('#redial').addEventListener('click', () => {
+    showDialProblem(dial(localStorage.getItem(LAST + account.username)));
+  });
   for (const name of ['register', 'unregister']) {
     document.querySelector(`#${name}`).addEventListener('click', ({ currentTarget: button }) => {
       if (button.ariaDisabled !== 'true') phone[name]();
@@ -88,6 +113,7 @@ function run(account) {
   }
   document.querySelector('#other').addEventListener('click', leave);
   for (const touched of ['pointerdown', 'keydown']) addEventListener(touched, wake);
+  addEventListener('beforeunload', (event) => calls.live.length > 0 && event.preventDefault());
   addEventListener('pagehide', () => calls.hangUpAll());
   setInterval(() => {
     countDown();
@@ -114,9 +140,9 @@ function toneFor(states) {
   return states.some(({ state, early }) => state === 'ringing' && !early) ? 'ringback' : '';
 }
 
-function titleFor(states) {
+function titleFor(states, who) {
   const caller = states.find(({ state }) => state === 'incoming');
-  return caller ? `${caller.name || caller.number} calls` : 'Phone';
+  return caller ? `${caller.name || caller.number} calls` : who;
 }
 
 function leave() {

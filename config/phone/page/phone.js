@@ -3,6 +3,7 @@
 import JsSIP from 'jssip';
 
 import { instanceId } from './account.js';
+import { identityIn } from './identity.js';
 import { passesByItself, serverSays } from './words.js';
 
 const AGAIN_SECONDS = 10; // when an answer that passes by itself names no Retry-After
@@ -26,6 +27,7 @@ export const START = {
   said: '', // why, in the server's words
   until: null, // ms of the clock
   againAt: null, // ms of the clock
+  who: null, // number and name, as the server knows them
 };
 
 // One phone for one account. `show(state, line)` is called after each change, with a line for the log or none;
@@ -161,6 +163,7 @@ export class Phone {
       status: response.status_code,
       reason: response.reason_phrase,
       until: Date.now() + seconds * 1000,
+      who: identityIn(response, 'p-associated-uri') ?? this.#state.who,
     });
   }
 

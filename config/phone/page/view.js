@@ -1,5 +1,6 @@
 // The state on the page. Whatever came over the network is shown as text, never as HTML.
 
+import { named } from './identity.js';
 import { certificatePage, whyClosed, whyRefused, whyUnregistered } from './words.js';
 
 const LOG_LINES = 100;
@@ -53,6 +54,7 @@ export function showState(state, server, line) {
   document.body.dataset.status = state.status ?? '';
   document.body.dataset.closeCode = state.closeCode ?? '';
   document.body.dataset.until = state.until ?? '';
+  if (state.who) find('#who').textContent = named(state.who);
   showConnection(state, server);
   showRegistration(state);
   // Not `disabled`: the button that was pressed would lose the focus.
@@ -113,6 +115,12 @@ export function countDown() {
 function left(until) {
   const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
+// Show the number that can be dialled again.
+export function showRedial(number) {
+  find('#redial').hidden = !number;
+  find('#redial').textContent = `Redial ${number}`;
 }
 
 // What is wrong with the number that was dialled.

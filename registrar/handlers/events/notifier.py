@@ -37,12 +37,6 @@ from .board import Entry
 from .line import OwnDialogs
 from .watching import Target, View, Watching
 
-MAX_OPEN_HERE: Final = 20_000
-"""Subscriptions of one process; each takes about 2 kB."""
-MAX_OF_PHONE: Final = 200
-"""More than the keys of any phone with its expansion modules."""
-MAX_WATCHERS: Final = 500
-"""Subscriptions of one target: each change is one NOTIFY for each."""
 LOST_SECONDS: Final = 10.0
 """How long a subscription waits for its phone after the connection has closed."""
 ADOPTED_SECONDS: Final = 60.0
@@ -60,6 +54,18 @@ CHUNK: Final = 200
 log = logging.getLogger(__name__)
 Shown = Line | Presence | None
 """The part of a view that a package shows; None: nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most subscriptions that there may be; docs/settings.md explains each."""
+
+    of_phone: int = 200
+    """More than the keys of any phone with its expansion modules."""
+    watchers: int = 500
+    """Subscriptions of one target: each change is one NOTIFY for each."""
+    of_node: int = 20_000
+    """Subscriptions of one process; each takes about 2 kB."""
 
 
 @dataclass(slots=True)
@@ -89,7 +95,9 @@ class Notifier:
         metrics: Metrics,
         *,
         process: Process,
+        limits: Limits,
     ) -> None:
+        self.limits = limits
         self._store = store
         self._watching = watching
         self._dialogs = dialogs
@@ -116,11 +124,11 @@ class Notifier:
 
     def is_full(self) -> bool:
         """Return whether this process takes no further subscription."""
-        return len(self._entries) >= MAX_OPEN_HERE
+        return len(self._entries) >= self.limits.of_node
 
     def has_too_many(self, phone: str) -> bool:
         """Return whether a phone may not subscribe to more."""
-        return len(self._of_phone.get(phone, ())) >= MAX_OF_PHONE
+        return len(self._of_phone.get(phone, ())) >= self.limits.of_phone
 
     async def begin(self, subscription: Subscription, target: Target) -> Subscription:
         """Store a subscription that is new, was refreshed or was taken over; `tell` sends its NOTIFY.

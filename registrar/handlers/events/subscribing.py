@@ -34,7 +34,7 @@ from ..answers import (
 )
 from ..network import ServerRequest
 from .line import OwnDialogs
-from .notifier import MAX_OF_PHONE, MAX_OPEN_HERE, MAX_WATCHERS, Notifier
+from .notifier import Limits, Notifier
 from .watching import Target, Watching, is_own
 
 BAD_EVENT: Final = Answer(
@@ -45,16 +45,24 @@ BAD_EVENT: Final = Answer(
 NO_CONTACT: Final = Answer(400, "Contact Is Missing", why="Contact: a SUBSCRIBE needs one")
 OTHERS_MAILBOX: Final = Answer(403, why="Request-URI: a phone sees the messages of its own number alone")
 OLD_CSEQ: Final = Answer(500, why="CSeq: the number is not higher than that of the last request")
-FULL: Final = Answer(
-    503,
-    headers=(("Retry-After", "60"),),
-    why=f"this node has {MAX_OPEN_HERE} subscriptions and takes no more",
-)
-TOO_MANY: Final = Answer(480, why=f"a phone has {MAX_OF_PHONE} subscriptions at most")
-CROWDED: Final = Answer(480, why=f"Request-URI: {MAX_WATCHERS} phones at most watch one number")
-
 
 log = logging.getLogger(__name__)
+
+
+def full(limits: Limits) -> Answer:
+    """Return the answer of a node that takes no further subscription."""
+    why = f"this node has {limits.of_node} subscriptions and takes no more"
+    return Answer(503, headers=(("Retry-After", "60"),), why=why)
+
+
+def too_many(limits: Limits) -> Answer:
+    """Return the answer to a phone that has as many subscriptions as a phone may have."""
+    return Answer(480, why=f"a phone has {limits.of_phone} subscriptions at most")
+
+
+def crowded(limits: Limits) -> Answer:
+    """Return the answer to a phone that wants to watch what enough others watch."""
+    return Answer(480, why=f"Request-URI: {limits.watchers} phones at most watch one number")
 
 
 class Subscribing:
@@ -168,7 +176,7 @@ class Subscribing:
             return OTHERS_MAILBOX
         if _is_secure(request) and incoming.flow.transport not in SECURE:
             return NOT_SECURE
-        return FULL if self._notifier.is_full() else None
+        return full(self._notifier.limits) if self._notifier.is_full() else None
 
     async def _begin(self, incoming: ServerRequest, subscription: Subscription, target: Target) -> None:
         """Store a new subscription in place of an older one of the same device. Raises StoreUnavailable."""
@@ -180,11 +188,12 @@ class Subscribing:
             self._notifier.drop(watcher.id)
             if replaced is not None:
                 self._store.remove(replaced)
+        limits = self._notifier.limits
         if self._notifier.has_too_many(subscription.phone):
-            incoming.reply(TOO_MANY)
+            incoming.reply(too_many(limits))
             return
-        if len(watchers) - len(older) >= MAX_WATCHERS:
-            incoming.reply(CROWDED)
+        if len(watchers) - len(older) >= limits.watchers:
+            incoming.reply(crowded(limits))
             return
         begun = await self._notifier.begin(subscription, target)
         self._accept(incoming, begun, granted(incoming.request))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +19,7 @@ GRACE_SECONDS: Final = 8.0
 """How long a phone may take to come back over another connection before it is offline."""
 PER_PHONE: Final = 4
 """Connections of one phone; if there are more, the oldest ones are closed."""
+CONNECTED: Final = ("tcp", "tls", "ws", "wss")
 LOOK_SECONDS: Final = 0.25
 CHUNK: Final = 500
 
@@ -71,7 +72,10 @@ class Flows:
         self._mono = mono
         self._metrics = metrics
         self._process = process
-        self._held: dict[str, dict[int, Held]] = {}
+        self.held: dict[str, dict[int, Held]] = {}
+        """Phone -> its connections here by their number."""
+        self._until: dict[tuple[int, str], int] = {}
+        """Connection and phone -> when the binding of the phone over it expires, 0 without a binding."""
         self._phones: dict[int, set[str]] = {}
         self._farewells: deque[_Farewell] = deque()
 
@@ -81,7 +85,7 @@ class Flows:
     @property
     def phones(self) -> list[str]:
         """Return the ids of all phones on open connections."""
-        return list(self._held)
+        return list(self.held)
 
     def authenticated(self, flow: Flow, phone: Phone) -> None:
         """Note that a request of `phone` with a right digest came over `flow`."""
@@ -91,7 +95,7 @@ class Flows:
             self._part(phone.id, flow.id, Reason.SOCKET_CLOSED)
             return
         self._connections.authenticated(flow.id)
-        held = self._held.setdefault(phone.id, {})
+        held = self.held.setdefault(phone.id, {})
         held[flow.id] = Held(flow, phone.secret_version)
         self._phones.setdefault(flow.id, set()).add(phone.id)
         if len(held) > PER_PHONE:
@@ -103,26 +107,42 @@ class Flows:
         """Note that a connection is gone; `silent`: its peer had not answered for too long."""
         reason = Reason.PING_TIMEOUT if silent else Reason.SOCKET_CLOSED
         for phone in self._phones.pop(flow.id, ()):
-            held = self._held[phone]
+            held = self.held[phone]
             del held[flow.id]
+            self._until.pop((flow.id, phone), None)
             if not held:
-                del self._held[phone]
+                del self.held[phone]
             self._left(flow, phone, False)
             self._part(phone, flow.id, reason)
 
     def bound(self, phone: Phone, stands: Snapshot) -> None:
-        """Report the WebSocket connections that `phone` has no binding on any more as replaced.
+        """Note the bindings of `phone` over its connections.
 
-        A page that was reloaded replaces its old bindings (decision 10). The old connection may seem open for
-        some time after its network has gone.
+        Report the WebSocket connections of a browser that it has no binding on any more as replaced. A page
+        that was reloaded replaces its old bindings (decision 10). The old connection may seem open for some
+        time after its network has gone.
         """
-        held = self._held.get(phone.id)
-        if held is None or len(held) < 2 or not phone.instance:
+        held = self.held.get(phone.id, {})
+        there = {
+            binding.flow: binding.expires_at for binding in stands.bindings if self._process.holds(binding)
+        }
+        for number in held:
+            self._until[number, phone.id] = there.get(number, 0)
+        if len(held) < 2 or not phone.instance:
             return
-        there = {binding.flow for binding in stands.bindings if self._process.holds(binding)}
         for number, old in held.items():
             if number not in there and old.flow.transport in WEBSOCKETS:
                 self._left(old.flow, phone.id, True)
+
+    def registered(self) -> dict[str, int]:
+        """Return how many phones are bound over connections of this process, by transport."""
+        now = self._clock()
+        bound = {
+            (phone, self.held[phone][number].flow.transport)
+            for (number, phone), until in self._until.items()
+            if until > now
+        }
+        return dict.fromkeys(CONNECTED, 0) | Counter(transport for _, transport in bound)
 
     def is_dead(self, binding: Binding) -> bool:
         """Return whether the connection of `binding` is known to be closed."""
@@ -133,7 +153,7 @@ class Flows:
 
     def enforce(self, phone: str, allowed: Callable[[Held], bool]) -> None:
         """Close the connections of `phone` that are not `allowed` any more."""
-        for flow, held in list(self._held.get(phone, {}).items()):
+        for flow, held in list(self.held.get(phone, {}).items()):
             if not allowed(held):
                 self._connections.hang_up(flow, revoked=True)
 

@@ -131,6 +131,14 @@ class Pings:
     def __len__(self) -> int:
         return self._count
 
+    def registered(self) -> dict[str, int]:
+        """Return how many phones are bound over UDP, under its name; empty if there are no pings."""
+        return {"udp": len(self._phones)} if self._seconds else {}
+
+    def silent(self) -> int:
+        """Return how many bindings are those of silent phones."""
+        return sum(map(len, self._places.values()))
+
     @property
     def silent_places(self) -> Collection[tuple[str, int]]:
         """Return the addresses and ports of silent phones: a message from there may be a sign of life."""

@@ -18,6 +18,7 @@ from registrar.model import (
     Update,
 )
 from registrar.ports import Location
+from registrar.rules.identity import identity_of
 from registrar.rules.outbound import OUTBOUND
 from registrar.rules.register import (
     MAX_USER_AGENT,
@@ -100,7 +101,7 @@ class BindingStep:
             update = situation.bound(outcome.bindings, outcome.events)
         else:
             update = situation.noted()
-        return Prepared(update, self._granted(outcome, situation.now))
+        return Prepared(update, self._granted(outcome, situation.phone, situation.now))
 
     def without_store(self, situation: Situation) -> Answer | None:
         """Return the answer while Redis is unavailable, or None if it is not granted.
@@ -126,7 +127,7 @@ class BindingStep:
         registrar.location.promise(phone.id, update)
         registrar.bound(phone, update.after)
         registrar.metrics.promises.inc()
-        return self._granted(outcome, now)
+        return self._granted(outcome, phone, now)
 
     def _rejected(self, situation: Situation, rejected: Rejected) -> Update:
         if not rejected.label:
@@ -152,11 +153,14 @@ class BindingStep:
         )
         return register(situation.before, asked, origin, situation.now, self.registrar.is_dead)
 
-    def _granted(self, outcome: Accepted, now: Epoch) -> Answer:
+    def _granted(self, outcome: Accepted, phone: Phone, now: Epoch) -> Answer:
+        """Return the 200. A browser knows only its credentials, so it is told its number and name, too."""
         contacts = contact_values(outcome.bindings, outcome.touched, now)
         headers = [("Contact", value) for value in contacts]
         if self._is_outbound(outcome):
             headers.append(("Require", OUTBOUND))
+        if self.flow.transport in WEBSOCKETS and phone.extension:
+            headers.append(("P-Associated-URI", str(identity_of(phone))))  # RFC 7315
         return Answer(200, headers=(*headers, ("Date", _date(int(now)))))
 
     def _is_outbound(self, outcome: Accepted) -> bool:

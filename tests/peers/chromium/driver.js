@@ -3,7 +3,7 @@
 //   {"do": "launch", "executable": "/usr/bin/chromium", "arguments": ["--flag"]}
 //   {"do": "open", "url": "http://...", "script": "run first in the page", "files": {"/path": {...}},
 //    "permissions": ["microphone"]}
-//   {"do": "reload"}     {"do": "text"}     {"do": "state"}    {"do": "problems"}
+//   {"do": "reload"}     {"do": "text"}     {"do": "state"}    {"do": "problems"}    {"do": "dialogs"}
 //   {"do": "press", "selector": "#button"}  {"do": "fill", "selector": "input", "value": "text"}
 //   {"do": "key", "selector": "input", "key": "Enter"}
 //   {"do": "evaluate", "expression": "window.something()"}     a promise is waited for
@@ -25,6 +25,7 @@ let browser = null;
 let context = null;
 const tabs = new Map();
 const problems = new Map();
+const dialogs = new Map();
 
 const page = (name) => {
   if (!tabs.has(name)) throw new Error('no page is open');
@@ -49,6 +50,12 @@ const commands = {
     tab.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) found.push(`${message.type()}: ${message.text()}`);
     });
+    const asked = [];
+    dialogs.set(name, asked);
+    tab.on('dialog', async (dialog) => { // the answers are those that it would get from nobody
+      asked.push(dialog.type());
+      await (dialog.type() === 'beforeunload' ? dialog.accept() : dialog.dismiss());
+    });
     if (script) await tab.addInitScript({ content: script });
     if (files) await give(tab, files);
     if (permissions) await context.grantPermissions(permissions, { origin: new URL(url).origin });
@@ -65,6 +72,8 @@ const commands = {
   state: ({ tab }) => read(tab, () => ({ ...document.body.dataset })),
 
   problems: ({ tab }) => problems.get(tab) ?? [],
+
+  dialogs: ({ tab }) => dialogs.get(tab) ?? [],
 
   async press({ tab, selector }) {
     await page(tab).bringToFront(); // one behind another is painted once a second, and a click waits for that

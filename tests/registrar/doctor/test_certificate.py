@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from registrar.doctor import Finding, Level
-from registrar.doctor.certificate import covers, given_certificate, own_certificate
+from registrar.doctor.certificate import given_certificate, own_certificate
 from registrar.model import Epoch
-from registrar.store.certificate import ensure
+from registrar.store.certificate import covers, ensure
 from tests.peers.certificate import certify
 
 NOW = Epoch(time.time())

@@ -97,7 +97,7 @@ async def test_the_queue_has_an_end_and_what_is_dropped_is_counted() -> None:
         note(notes, f"n{number}-")
     await notes.write()
     assert len(traces.told) == MAX_PHONES
-    assert b"wrong_passwords_untraced_total 3.0" in metrics.exposition()
+    assert b"registrar_wrong_passwords_untraced_total 3.0" in metrics.exposition()
 
 
 async def test_a_wrong_digest_is_noted_for_the_phone_it_names_and_a_held_one_is_not() -> None:

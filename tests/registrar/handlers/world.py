@@ -13,6 +13,7 @@ from registrar.handlers.calls.pickup import PickupNews
 from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.calls.table import News
 from registrar.handlers.checks import Silence
+from registrar.handlers.events.notifier import Limits
 from registrar.handlers.method import UNKNOWN, Method
 from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
 from registrar.logs import WrongPasswordLines
@@ -406,6 +407,7 @@ class World:
         policy: MediaPolicy = MediaPolicy.AUTO,
         ring_seconds: float = 185.0,
         patience: Patience = PATIENCE,
+        subscriptions: Limits = Limits(),  # noqa: B008  # it is frozen
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
     ) -> None:
@@ -498,6 +500,7 @@ class World:
                 loop_key=KEY,
                 ping_key=KEY,
                 watch_key=KEY,
+                subscriptions=subscriptions,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (

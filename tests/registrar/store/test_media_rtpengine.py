@@ -132,7 +132,7 @@ async def test_new_sessions_are_spread_and_each_stays_where_it_is(
     assert {n: (await offer(media, f"our:{n}"))[1] for n in range(600)} == wheres
     other = next(engine.name for engine in engines if engine.name != wheres[0])
     assert (await offer(media, "our:0", engine=other))[1] == other
-    assert counted(metrics, "media_session_total", event="opened") == 1_200
+    assert counted(metrics, "registrar_media_sessions_total", event="opened") == 1_200
 
 
 async def test_another_stands_in_for_an_engine_that_is_away(
@@ -144,8 +144,8 @@ async def test_another_stands_in_for_an_engine_that_is_away(
     _, other = await offer(media, engine=where)
     assert other != where
     assert where not in media.engines_up and len(media.engines_up) == 2
-    assert counted(metrics, "media_engine_up", engine=where) == 0
-    assert counted(metrics, "media_command_total", command="offer", result="unanswered") == 1
+    assert counted(metrics, "registrar_media_engine_up", engine=where) == 0
+    assert counted(metrics, "registrar_media_commands_total", command="offer", result="unanswered") == 1
 
 
 async def test_an_engine_that_was_silent_loses_the_session_that_it_may_have(
@@ -201,7 +201,7 @@ async def test_a_ping_finds_an_engine_again(
         await soon(lambda: away.name not in media.engines_up)
         await away.start()
         await soon(lambda: away.name in media.engines_up)
-    assert counted(metrics, "media_engine_up", engine=away.name) == 1
+    assert counted(metrics, "registrar_media_engine_up", engine=away.name) == 1
 
 
 async def test_one_that_answers_a_ping_with_anything_else_is_away(
@@ -284,7 +284,7 @@ async def test_a_session_is_deleted_at_once(
     async with running(media):
         for n in range(30):
             media.delete(f"our:{n}", engines[0].name)
-        await soon(lambda: counted(metrics, "media_session_total", event="deleted") == 30)
+        await soon(lambda: counted(metrics, "registrar_media_sessions_total", event="deleted") == 30)
     assert len(engines[0].commands("delete")) == 30
     assert engines[0].commands("delete")[0] == {
         b"command": b"delete",
@@ -325,7 +325,7 @@ async def test_the_memory_of_what_is_to_be_deleted_has_an_end(
     await media.close()
     deleted = [command[b"call-id"] for command in engines[0].commands("delete")]
     assert deleted == [b"our:2", b"our:3", b"our:4"]
-    assert counted(metrics, "media_session_total", event="left") == 2
+    assert counted(metrics, "registrar_media_sessions_total", event="left") == 2
 
 
 def says_alive(*alive: str) -> Callable[[Sequence[str]], Awaitable[Sequence[bool]]]:

@@ -160,7 +160,10 @@ class Room:
 
     def ended(self, end: End) -> float:
         """How many connections have ended so."""
-        return self.metrics.registry.get_sample_value("conn_closed_total", {"reason": str(end)}) or 0.0
+        return (
+            self.metrics.registry.get_sample_value("registrar_connections_closed_total", {"reason": str(end)})
+            or 0.0
+        )
 
     def ends(self) -> dict[str, float]:
         """How many connections have ended, by reason."""
@@ -168,10 +171,12 @@ class Room:
 
     def open_now(self, state: str, transport: str = "tcp") -> float:
         labels = {"transport": transport, "state": state}
-        return self.metrics.registry.get_sample_value("conn_open", labels) or 0.0
+        return self.metrics.registry.get_sample_value("registrar_connections_open", labels) or 0.0
 
     def dropped(self, reason: str) -> float:
-        return self.metrics.registry.get_sample_value("sip_drop_total", {"reason": reason}) or 0.0
+        return (
+            self.metrics.registry.get_sample_value("registrar_sip_dropped_total", {"reason": reason}) or 0.0
+        )
 
     # What must not be left behind
 

@@ -98,7 +98,10 @@ async def test_why_nobody_took_it(status: int, cause: Cause) -> None:
     await bob.reply(sent, status)
     assert ended(world) == (cause, status, "")
     assert len(world.calls) == 0 and world.store.there == {}
-    assert world.metrics.registry.get_sample_value("calls_total", {"cause": str(cause)}) in (1.0, None)
+    assert world.metrics.registry.get_sample_value("registrar_calls_total", {"cause": str(cause)}) in (
+        1.0,
+        None,
+    )
 
 
 async def test_a_cancelled_call() -> None:

@@ -428,8 +428,8 @@ async def test_the_metrics_count_subscriptions_and_answers() -> None:
     (first,) = told(world)
     await ann.reply(first.sent, 200)
     text = world.metrics.exposition().decode()
-    assert "subscriptions_open 1.0" in text
-    assert 'notify_total{result="delivered"} 1.0' in text
+    assert "registrar_subscriptions_open 1.0" in text
+    assert 'registrar_notifies_total{result="delivered"} 1.0' in text
 
 
 async def test_news_of_a_person_without_subscriptions_cost_nothing() -> None:

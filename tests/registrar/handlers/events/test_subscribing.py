@@ -1,10 +1,13 @@
 """registrar/handlers/events/subscribing.py: who may watch whom, and how a subscription lives and ends."""
 
+from collections.abc import Callable
+
 import pytest
 
-from registrar.handlers.answers import BUSY, NO_SUCH_CALL, NOT_ITS_PHONE
-from registrar.handlers.events import notifier, subscribing
-from registrar.handlers.events.subscribing import CROWDED, FULL, OTHERS_MAILBOX, TOO_MANY
+from registrar.handlers.answers import BUSY, NO_SUCH_CALL, NOT_ITS_PHONE, Answer
+from registrar.handlers.events.notifier import Limits
+from registrar.handlers.events.subscribing import OTHERS_MAILBOX, crowded, full, too_many
+from registrar.model import Phone
 from registrar.sip import parse_name_addr
 
 from ..handsets import ANN, BOB, CAT, RIVAL, Handset
@@ -12,8 +15,8 @@ from ..world import DOMAIN, Incoming, World
 from .lamps import Lamp, lamp_dialog, subscribe, tag, told, watch
 
 
-def world_of() -> World:
-    return World(ANN, BOB, CAT, RIVAL)
+def world_of(limits: Limits | None = None) -> World:
+    return World(ANN, BOB, CAT, RIVAL, subscriptions=limits or Limits())
 
 
 async def ann_of(world: World, **about: object) -> Handset:
@@ -193,20 +196,43 @@ async def test_a_new_subscription_of_a_device_replaces_the_old_one() -> None:
     assert len(world.notifier) == 2, "another device of the same phone"
 
 
-async def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = world_of()
+@pytest.mark.parametrize(
+    ("limits", "second", "refusal"),
+    [
+        pytest.param(Limits(of_phone=1), (ANN, "202"), too_many, id="of a phone"),
+        pytest.param(Limits(of_phone=1), (CAT, "201"), None, id="of a phone, and another one subscribes"),
+        pytest.param(Limits(watchers=1), (CAT, "201"), crowded, id="of a number"),
+        pytest.param(Limits(watchers=1), (CAT, "202"), None, id="of a number, and another one is watched"),
+        pytest.param(Limits(of_node=1), (CAT, "202"), full, id="of a node"),
+    ],
+)
+async def test_limits(
+    limits: Limits, second: tuple[Phone, str], refusal: Callable[[Limits], Answer] | None
+) -> None:
+    world = world_of(limits)
     ann = await ann_of(world)
     await watch(ann)
-    monkeypatch.setattr(notifier, "MAX_OF_PHONE", 1)
-    assert (await subscribe(ann, "202", call_id="b")).answers == [TOO_MANY]
+    phone, number = second
+    other = ann if phone is ANN else await Handset(world, phone, port=5072).register()
+    told(world)
+    incoming = await subscribe(other, number, call_id="b")
+    assert incoming.answers == ([refusal(limits)] if refusal else [])
+    assert len(world.notifier) == (1 if refusal else 2)
+
+
+async def test_at_a_limit_a_device_may_replace_its_own_subscription() -> None:
+    world = world_of(Limits(of_phone=1, watchers=1))
+    ann = await ann_of(world)
+    await watch(ann)
     await watch(ann, "201", call_id="c")
-    monkeypatch.setattr(notifier, "MAX_OF_PHONE", 200)
-    monkeypatch.setattr(subscribing, "MAX_WATCHERS", 1)
-    cat = await Handset(world, CAT, port=5072).register()
-    assert (await subscribe(cat, call_id="d")).answers == [CROWDED]
-    monkeypatch.setattr(notifier, "MAX_OPEN_HERE", 1)
-    assert (await subscribe(cat, "202", call_id="e")).answers == [FULL]
     assert len(world.notifier) == 1
+
+
+def test_the_answers_name_the_limit_that_is_set() -> None:
+    limits = Limits(of_phone=3, watchers=4, of_node=5)
+    assert "a phone has 3 subscriptions" in too_many(limits).why
+    assert "4 phones at most" in crowded(limits).why
+    assert (full(limits).status, "5 subscriptions" in full(limits).why) == (503, True)
 
 
 async def test_without_a_store_there_is_no_subscription() -> None:

@@ -287,3 +287,28 @@ async def test_a_predecessors_connection_is_dead_and_a_neighbours_is_not() -> No
     assert world.flows.is_dead(replace(binding, flow=99))
     assert not world.flows.is_dead(replace(binding, node="b", flow=99))
     assert not world.flows.is_dead(replace(binding, transport="udp", flow=0))
+
+
+def shown(world: World, transport: str) -> float | None:
+    return world.metrics.registry.get_sample_value("registrar_phones", {"transport": transport})
+
+
+async def test_registered_phones_are_counted_by_transport() -> None:
+    """Once each at a transport, until the end of the binding or of the connection."""
+    world = World(LOCKED)
+    assert (shown(world, "wss"), shown(world, "tcp")) == (0, 0)
+    web, desk = await on_a_connection(world), await on_a_connection(world, "b.invalid", "tcp")
+    again = await on_a_connection(world, "c.invalid", "tcp")
+    assert (shown(world, "wss"), shown(world, "tcp"), shown(world, "tls")) == (1, 1, 0)
+    assert (await web.register()).status == 200
+    assert (await web.register(0)).status == 200
+    assert (shown(world, "wss"), shown(world, "tcp")) == (0, 1), "its connection is still open"
+    await world.hang_up(flow_of(desk))
+    assert shown(world, "tcp") == 1, "the other connection of the phone"
+    assert (await again.register(60)).status == 200
+    world.clock.now += 61
+    assert shown(world, "tcp") == 0, "it was not refreshed"
+    assert (await again.register()).status == 200
+    assert shown(world, "tcp") == 1
+    await world.hang_up(flow_of(again))
+    assert shown(world, "tcp") == 0

@@ -49,7 +49,7 @@ def status(world: World) -> dict[str, str]:
 
 
 def counted(world: World, result: str) -> float | None:
-    return world.metrics.registry.get_sample_value("sip_ping_total", {"result": result})
+    return world.metrics.registry.get_sample_value("registrar_pings_total", {"result": result})
 
 
 async def test_a_phone_that_answers_has_a_round_trip_and_was_just_seen() -> None:
@@ -65,7 +65,7 @@ async def test_a_phone_that_answers_has_a_round_trip_and_was_just_seen() -> None
     assert status(world)["lastSeen"] == str(int(world.clock.now))
     await pass_time(world, 20)
     assert (status(world)["online"], counted(world, "answered"), counted(world, "sent")) == ("1", 1, 1)
-    assert world.metrics.registry.get_sample_value("sip_ping_seconds_count") == 1
+    assert world.metrics.registry.get_sample_value("registrar_ping_seconds_count") == 1
 
 
 async def test_it_is_pinged_again_and_again() -> None:
@@ -374,7 +374,7 @@ async def test_of_a_ping_that_was_sent_again_no_round_trip_is_told() -> None:
     assert answer(world, first)
     await world.pings.step()
     assert "rttMs" not in status(world)
-    assert world.metrics.registry.get_sample_value("sip_ping_seconds_count") == 0
+    assert world.metrics.registry.get_sample_value("registrar_ping_seconds_count") == 0
 
 
 @pytest.mark.parametrize(
@@ -713,3 +713,18 @@ async def test_a_query_says_nothing_new() -> None:
     device = await registered(world)
     await device.register(None)
     assert len(world.bound) == 1
+
+
+async def test_phones_over_udp_are_counted_and_the_silent_among_them() -> None:
+    def shown(name: str, **labels: str) -> float | None:
+        return world.metrics.registry.get_sample_value(f"registrar_phones{name}", labels)
+
+    world = world_of()
+    assert (shown("", transport="udp"), shown("_silent")) == (0, 0)
+    first = await registered(world)
+    await registered(world, "10.0.0.8")
+    assert (shown("", transport="udp"), shown("_silent")) == (1, 0), "one phone with two devices"
+    await pass_time(world, 80)
+    assert (shown("", transport="udp"), shown("_silent")) == (1, 2)
+    assert (await first.register()).status == 200
+    assert (shown("", transport="udp"), shown("_silent")) == (1, 0), "both are at one address"

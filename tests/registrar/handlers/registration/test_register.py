@@ -39,6 +39,32 @@ async def test_a_phone_registers_and_is_told_all_of_it() -> None:
     assert (binding.public_ip, binding.node, binding.generation) == (HOME, "a", "g-a")
 
 
+@pytest.mark.parametrize(
+    ("transport", "known", "told"),
+    [
+        pytest.param("wss", {"name": "Anna"}, f'"Anna" <sip:200@{DOMAIN}>', id="a browser"),
+        pytest.param(
+            "ws", {"name": 'A "B" \\'}, f'"A \\"B\\" \\\\" <sip:200@{DOMAIN}>', id="a name with quotes"
+        ),
+        pytest.param("wss", {}, f"<sip:200@{DOMAIN}>", id="a person without a name"),
+        pytest.param("wss", {"name": "Anna", "extension": ""}, None, id="no extension"),
+        pytest.param("tls", {"name": "Anna"}, None, id="a desk phone"),
+        pytest.param("udp", {"name": "Anna"}, None, id="a desk phone over UDP"),
+    ],
+)
+async def test_a_browser_is_told_who_it_is(
+    transport: str, known: dict[str, object], told: str | None
+) -> None:
+    world = World(replace(LOCKED, **known))  # type: ignore[arg-type]  # the table names fields that exist
+    device = Device(world)
+    device.to = f"sip:{LOCKED.username}@{DOMAIN}"
+    if transport != "udp":
+        device.flow = world.lines.dial(transport)
+    answer = await device.register()
+    assert answer.status == 200
+    assert dict(answer.headers).get("P-Associated-URI") == told
+
+
 async def test_a_question_is_answered_with_every_binding() -> None:
     world = World(LOCKED)
     await Device(world, contact="10.0.0.8").register(600)

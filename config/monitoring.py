@@ -1,0 +1,27 @@
+"""The pages that the SIP side has when it runs without the API: its health and its metrics."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from registrar.metrics import Metrics
+from registrar.model import IpNetwork
+
+from .health import Readiness, health_routes, shown
+from .layers import surround
+
+
+def monitoring_app(
+    readiness: Callable[[], Awaitable[Readiness]], metrics: Metrics, proxies: Sequence[IpNetwork]
+) -> FastAPI:
+    """Return the application for REGISTRAR_SIP_HTTP. `/health` is short for `/health/ready`."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.include_router(health_routes(readiness, metrics.exposition))
+
+    @app.get("/health")
+    async def health() -> Response:
+        return shown(await readiness())
+
+    surround(app, metrics, proxies)
+    return app

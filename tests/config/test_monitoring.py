@@ -1,0 +1,40 @@
+"""config/monitoring.py: the pages of the SIP side, which has no API."""
+
+import httpx
+import pytest
+
+from config.health import Readiness
+from config.monitoring import monitoring_app
+from registrar.metrics import Metrics
+
+
+async def page(path: str, *, ready: bool = True, method: str = "GET") -> httpx.Response:
+    async def readiness() -> Readiness:
+        return Readiness(ready, {"redis": "up" if ready else "down: away"}, ("country file",))
+
+    transport = httpx.ASGITransport(monitoring_app(readiness, Metrics(), ()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://node.test") as client:
+        return await client.request(method, path)
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+async def test_readiness_is_shown(path: str) -> None:
+    good, bad = await page(path), await page(path, ready=False)
+    assert (good.status_code, good.json()["parts"]) == (200, {"redis": "up"})
+    assert (bad.status_code, bad.json()["ready"]) == (503, False)
+
+
+async def test_metrics_are_shown() -> None:
+    shown = await page("/metrics")
+    assert shown.headers["content-type"].startswith("text/plain")
+    assert "\nregistrar_calls_open 0.0\n" in shown.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/pbx/sipphone", "/auth/login", "/phone"])
+async def test_there_is_no_other_page(path: str) -> None:
+    assert (await page(path)).status_code == 404
+
+
+async def test_nothing_can_be_changed() -> None:
+    assert (await page("/metrics", method="POST")).status_code == 405
+    assert (await page("/health", method="HEAD")).status_code == 200
