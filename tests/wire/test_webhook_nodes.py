@@ -56,40 +56,41 @@ def nodes(redis: RedisServer, tmp_path: Path) -> Iterator[list[Site]]:
         yield [one, two]
 
 
-@pytest.mark.skipif(not SOAK, reason="a lease lasts 10 s; tests/config/test_webhooks.py has it in small")
-async def test_the_death_of_the_sender_loses_nothing(
-    nodes: list[Site], redis: RedisServer, report: Report
-) -> None:
-    faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
-    customer = nodes[0].demo()["customer"]
-    token = issue_token(SECRET, AccessLevel.OWNER, customer)
-    written = 0
-    longest = 0.0
-    client = connect(redis.url)
-    async with receiver() as web:
-        made = await asyncio.to_thread(nodes[0].api, "POST", "/webhook", {"url": web.url}, token=token)
-        assert made.status == 200, made
-        for round_ in range(DEATHS):
-            await write(client, customer, written, EACH)
-            written += EACH
-            await web.until(written // 2, 30)  # it is in the middle of its work
-            dead = nodes[round_ % 2]
-            await asyncio.to_thread(dead.kill9)
-            at = time.monotonic()
-            await until_all(web, written)
-            longest = max(longest, time.monotonic() - at)
-            await asyncio.to_thread(dead.start)
-    await client.aclose()
-    assert all(one.is_signed(made.body["secret"], time.time()) for one in web.accepted)
-    twice = len(web.accepted) - len(unique(web.accepted))
-    for phone in PHONES:
-        mine = [one for one in unique(web.accepted) if one.json["data"]["phone"] == phone]
-        assert [one.key for one in mine] == [f"{n}" for n in range(written) if PHONES[n % 7] == phone]
-    assert twice <= 8 * DEATHS, "only what was being sent at the death comes twice"
-    report(
-        f"{written} messages, the sender killed {DEATHS} times: all in order, {twice} of them twice, "
-        f"after at most {longest:.0f} s"
-    )
+if SOAK:  # the lease of a dead process lasts 10 s; tests/config/test_webhooks.py has this in small
+
+    async def test_the_death_of_the_sender_loses_nothing(
+        nodes: list[Site], redis: RedisServer, report: Report
+    ) -> None:
+        faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
+        customer = nodes[0].demo()["customer"]
+        token = issue_token(SECRET, AccessLevel.OWNER, customer)
+        written = 0
+        longest = 0.0
+        client = connect(redis.url)
+        async with receiver() as web:
+            made = await asyncio.to_thread(nodes[0].api, "POST", "/webhook", {"url": web.url}, token=token)
+            assert made.status == 200, made
+            for round_ in range(DEATHS):
+                await write(client, customer, written, EACH)
+                written += EACH
+                await web.until(written - EACH // 2, 30)  # it is in the middle of its work
+                dead = nodes[round_ % 2]
+                await asyncio.to_thread(dead.kill9)
+                at = time.monotonic()
+                await until_all(web, written)
+                longest = max(longest, time.monotonic() - at)
+                await asyncio.to_thread(dead.start)
+        await client.aclose()
+        assert all(one.is_signed(made.body["secret"]) for one in web.accepted)
+        twice = len(web.accepted) - len(unique(web.accepted))
+        for phone in PHONES:
+            mine = [one for one in unique(web.accepted) if one.json["data"]["phone"] == phone]
+            assert [one.key for one in mine] == [f"{n}" for n in range(written) if PHONES[n % 7] == phone]
+        assert twice <= 8 * DEATHS, "only what was being sent at the death comes twice"
+        report(
+            f"{written} messages, the sender killed {DEATHS} times: all in order, {twice} of them twice, "
+            f"after at most {longest:.0f} s"
+        )
 
 
 def unique(messages: list[Message]) -> list[Message]:
