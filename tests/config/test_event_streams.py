@@ -312,7 +312,7 @@ async def test_a_client_that_resumes_gets_no_snapshot(site: Site) -> None:
 
 async def test_a_query_that_cannot_be_served_is_refused(site: Site) -> None:
     for query, status, code in (
-        ("event=regstered", 400, "event"),
+        ("event=unknown", 400, "event"),
         ("snapshot=perhaps", 400, "snapshot"),
         (f"phone={NOBODY}", 404, "not_found"),
         ("phone=u7", 404, "not_found"),
