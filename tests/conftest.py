@@ -23,7 +23,7 @@ APART: Final = frozenset(
     {
         "test_browser", "test_call_history", "test_certificate_under_load", "test_commands",
         "test_connections",
-        "test_create_errors", "test_doctor", "test_examples", "test_framing", "test_fuzz",
+        "test_create_errors", "test_doctor", "test_events_over_http", "test_examples", "test_framing", "test_fuzz",
         "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
         "test_listener", "test_media_browser", "test_media_engine", "test_media_nat", "test_monitoring",
         "test_netns",
@@ -32,7 +32,8 @@ APART: Final = frozenset(
         "test_pings", "test_postgresql", "test_queues_nodes", "test_queues_restarted", "test_readme",
         "test_run", "test_statements_authentication", "test_statements_register", "test_statements_transport",
         "test_statements_websocket", "test_torture",
-        "test_turn", "test_turn_inside", "test_unit", "test_watch", "test_websocket_frames", "test_wheel",
+        "test_turn", "test_turn_inside", "test_unit", "test_watch", "test_webhook_nodes",
+        "test_websocket_frames", "test_wheel",
     }
 )  # fmt: skip
 """Of those that start servers: modules that may run beside the others, with servers of their own."""

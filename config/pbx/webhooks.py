@@ -173,7 +173,7 @@ async def show_route(id: WebhookId, caller: CallerDep, parts: PartsDep) -> Respo
 async def change_route(id: WebhookId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Change the properties that are sent. `state` ACTIVE enables it again."""
     await _refuse_private(document, parts)
-    after = await parts.deliverer.position()
+    after = await parts.deliverer.position() if document.given("state") else ""
     changed = await parts.change(
         actor,
         target_of(Webhook.revision, id),

@@ -27,7 +27,7 @@ from ..feed.owners import Owners
 from ..feed.ring import REMEMBERED, Keys
 from ..tables import Webhook, WebhookDelivery
 from . import queue
-from .message import TEST, body_of, headers_of, lane_of, message_id, written
+from .message import TEST, body_of, event_of, headers_of, lane_of, message_id, written
 from .queue import LostLease, Result, Taken, Target
 from .sender import Outcome, Sender
 
@@ -180,8 +180,9 @@ class Deliverer:
 
     async def _chosen(self, entries: Sequence[Entry]) -> list[Taken]:
         """Return the deliveries of these entries; an entry that repeats another one has none."""
-        targets = await self._read(queue.targets)
         customers = await self._owners.of(entries)
+        named = {customer for customer in customers if customer}
+        targets = await self._read(lambda session: queue.targets(session, named))
         return [
             one
             for entry, customer in zip(entries, customers, strict=True)
@@ -268,9 +269,9 @@ async def _record(id: int, results: Sequence[Result], session: AsyncSession) -> 
 
 
 def _deliveries(entry: Entry, customer: str, targets: Sequence[Target]) -> list[Taken]:
-    event = entry.fields.get("event", "")
+    event = event_of(entry)
     chosen = [target for target in targets if target.wants(event, customer, order(entry.id))]
     if not chosen:
         return []
     id, lane, body = message_id(entry.key), lane_of(entry), body_of(entry, customer)
-    return [Taken(target.id, id, event[:64], lane, body) for target in chosen]
+    return [Taken(target.id, id, event, lane, body) for target in chosen]

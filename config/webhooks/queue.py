@@ -112,8 +112,8 @@ async def release_lease(session: AsyncSession, owner: str) -> None:
 async def position(session: AsyncSession) -> str:
     """Return where the reading goes on: after what was taken, but not before the first webhook began."""
     taken = await session.scalar(select(WebhookFeed.position)) or FIRST
-    begun = [target.after for target in await targets(session)]
-    return taken if not begun or order(taken) >= min(begun) else "{}-{}".format(*min(begun))
+    begun = list(await session.scalars(_active(select(Webhook.after))))
+    return max(taken, min(begun, key=order, default=taken), key=order)
 
 
 async def has_work(session: AsyncSession) -> bool:
@@ -121,9 +121,10 @@ async def has_work(session: AsyncSession) -> bool:
     return await session.scalar(_active(select(Webhook.id)).limit(1)) is not None
 
 
-async def targets(session: AsyncSession) -> list[Target]:
-    """Return all webhooks that are sent to."""
-    rows = await session.execute(_active(select(Webhook.id, Customer.oid, Webhook.events, Webhook.after)))
+async def targets(session: AsyncSession, customers: Collection[str]) -> list[Target]:
+    """Return the webhooks of these customers that are sent to."""
+    columns = select(Webhook.id, Customer.oid, Webhook.events, Webhook.after)
+    rows = await session.execute(_active(columns).where(Customer.oid.in_(customers)))
     return [Target(id, customer, frozenset(events), order(after)) for id, customer, events, after in rows]
 
 

@@ -65,12 +65,9 @@ class Sender:
 
     def __init__(self, private: Sequence[IpNetwork] = (), tls: ssl.SSLContext | None = None) -> None:
         """`private` are networks that may be asked although private."""
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or ssl.create_default_context(),
-            max_connections=MAX_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=Checked(private),
-        )
+        self._private = private
+        self._tls = tls
+        self._opened: httpcore.AsyncConnectionPool | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
         """Send a message, and return what came of it; no error is raised."""
@@ -93,11 +90,23 @@ class Sender:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        if self._opened is not None:
+            await self._opened.aclose()
+
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Return the connections; made at the first use, because reading all certificates takes time."""
+        if self._opened is None:
+            self._opened = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls or ssl.create_default_context(),
+                max_connections=MAX_CONNECTIONS,
+                keepalive_expiry=IDLE_SECONDS,
+                network_backend=Checked(self._private),
+            )
+        return self._opened
 
     async def _ask(self, url: str, headers: Mapping[str, str], body: str) -> int:
         timeouts = {"connect": CONNECT_SECONDS, "read": SECONDS, "write": SECONDS, "pool": SECONDS}
-        async with self._pool.stream(
+        async with self._pool().stream(
             "POST",
             url,
             headers=list(headers.items()),

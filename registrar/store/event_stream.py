@@ -21,7 +21,7 @@ BATCH: Final = 500
 RETRY_SECONDS: Final = 0.3
 FIRST: Final = "0-0"
 """The position before every entry."""
-POSITION: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+POSITION: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 NUMBERS: Final = (
     "time",
     "port",
@@ -32,6 +32,8 @@ NUMBERS: Final = (
     "position",
     "waitedSeconds",
 )
+NUMBER: Final = re.compile(r"[0-9]{1,15}")
+"""Whole numbers that every reader of JSON can hold."""
 DECIMAL: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,3}")
 ONCE_A_CALL: Final = frozenset({"call-started", "call-answered", "call-ended"})
 NAMES: Final = (
@@ -182,4 +184,4 @@ def _value(name: str, text: str) -> object:
         return text
     if DECIMAL.fullmatch(text):
         return float(text)
-    return int(text) if text.isdecimal() else text
+    return int(text) if NUMBER.fullmatch(text) else text

@@ -30,6 +30,8 @@ class Message:
     headers: dict[str, str]
     body: bytes
     target: str
+    at: float = field(default_factory=time.time)
+    """When it came."""
 
     @property
     def json(self) -> Any:
@@ -40,13 +42,13 @@ class Message:
         key: str = self.json["data"]["key"]
         return key
 
-    def is_signed(self, secret: str, now: float) -> bool:
+    def is_signed(self, secret: str, now: float | None = None) -> bool:
         """Whether the signature is right, by the text of Standard Webhooks, without its library."""
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
         id, at = self.headers["webhook-id"], self.headers["webhook-timestamp"]
         signed = hmac.new(key, f"{id}.{at}.".encode() + self.body, hashlib.sha256).digest()
         given = self.headers["webhook-signature"].split(" ")
-        return abs(int(at) - now) < 60 and f"v1,{base64.b64encode(signed).decode()}" in given
+        return abs(int(at) - (now or self.at)) < 60 and f"v1,{base64.b64encode(signed).decode()}" in given
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Receiver:
     """Every request, also those that it did not accept."""
     accepted: list[Message] = field(default_factory=list)
     answers: Callable[[Message], Awaitable[int]] | None = None
-    connections: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -83,7 +85,7 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
-        self.connections += 1
+        self.writers.append(writer)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
@@ -117,6 +119,9 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield here
     finally:
         server.close()
+        for writer in here.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 @dataclass
