@@ -55,6 +55,16 @@ def test_a_refusal_leaves_an_online_phone_as_it_is() -> None:
     assert new_standing(bound(UDP), noted(bound(UDP), (), LATER)) is None
 
 
+def test_a_phone_that_was_refused_after_its_expiry_is_online_again() -> None:
+    """Its binding is still stored, but its status says that it was refused."""
+    late = Epoch(NOW + 4_000)
+    refused = refuse(bound(UDP), (), PHONE, "203.0.113.9", 5060, Deny("ip-locked"), late)
+    assert new_standing(bound(UDP), refused) == Standing("ip-rejected", "udp")
+    fresh = binding(expires_at=int(late) + 3_600, refreshed_at=int(late))
+    back = build_update(refused.after, (fresh,), (), late)
+    assert new_standing(refused.after, back) == Standing("registered", "udp")
+
+
 def test_a_status_without_a_state_has_no_standing() -> None:
     assert standing({}) is standing({"lastRejectedReason": "wrong-password"}) is None
     assert standing({"online": "0", "reason": "expired"}) == Standing("expired")
