@@ -35,8 +35,8 @@ def standing(fields: Mapping[str, str]) -> Standing | None:
 def new_standing(before: Snapshot, update: Update) -> Standing | None:
     """Return the standing that an update of `before` makes, or None if it leaves the standing as it is.
 
-    A phone that stays online has a status without a new `since`. A phone that was refused while it was offline
-    may have the same standing as before: a snapshot does not say.
+    A phone that stays online has a status without a new `since`. A phone that was refused while it was
+    offline may have the same standing as before: a snapshot does not say.
     """
     after = standing(update.status)
     if after is None:
