@@ -79,6 +79,7 @@ ELSEWHERE: Final = {
     "store/outbox": CONTRACT + "test_location.py",
     "store/snapshots_redis": CONTRACT + "test_location.py",
     "store/refusals_redis": "tests/config/test_registrations.py",
+    "store/short_connection": WIRE + "test_states.py",
     "store/state_index": CONTRACT + "test_states.py",
     "store/state_keeper": CONTRACT + "test_states.py",
     "store/state_walk": CONTRACT + "test_states.py",

@@ -74,6 +74,7 @@ extension_routes = routes_of(
         delete=extensions.delete_extension,
         read=_read_extension,
         live=OF_EXTENSIONS,
+        flags={"dashboard": (Extension.dashboard, "Only extensions that are on the dashboard, or are not")},
         max_limit=1_000,
     )
 )

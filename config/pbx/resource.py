@@ -27,6 +27,7 @@ from ..operations.wishes import read_wishes
 from ..preconditions import Target, tagged, tagged_by_content, with_etag
 from ..properties import Field, fields_of
 from ..tables import Customer, Identified
+from ..words import read_flag
 from .live import Finish, LiveProperties
 from .paging import DEFAULT_LIMIT, flag, read_page
 from .schema import (
@@ -126,6 +127,8 @@ class Resource(Generic[One, Owner]):
     """The properties that are read from Redis."""
     customer: str = "Id of the customer; by default one's own"
     """The meaning of `customer` in the query of a list."""
+    flags: Mapping[str, tuple[InstrumentedAttribute[bool], str]] = field(default_factory=dict)
+    """Parameter of the query of a list -> the flag of a row that it filters by, and its description."""
     max_limit: int = 500
     default_limit: int = DEFAULT_LIMIT
 
@@ -144,8 +147,9 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
     async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
         page = read_page(request.query_params, resource.default_limit, resource.max_limit, resource.sorts)
         live = _live_in_list(resource, request.query_params)
+        flags = _flagged(resource, request.query_params)
         async with reading(parts.read_engine) as session:
-            found = resource.joined.where(await resource.scope(session, caller, page.customer))
+            found = resource.joined.where(await resource.scope(session, caller, page.customer), *flags)
             order = resource.searched, resource.sorts, resource.table.id
             total, rows = await read_rows(session, found, page, *order)
             objects = await _objects(resource, session, rows)
@@ -221,6 +225,12 @@ def _live_in_list(resource: Resource[One, Owner], params: QueryParams) -> LivePr
     """Return the live properties of a list, or None if it has none. Raise Refused (400)."""
     live = resource.live
     return live if live and live.list_flag and flag(params, live.list_flag) else None
+
+
+def _flagged(resource: Resource[One, Owner], params: QueryParams) -> list[ColumnElement[bool]]:
+    """Return the conditions of a list by the flags of its rows. Raise Refused (400)."""
+    sent = {name: read_flag(params.get(name), name) for name in resource.flags}
+    return [resource.flags[name][0].is_(flag) for name, flag in sent.items() if flag is not None]
 
 
 def _flags(resource: Resource[One, Owner], params: QueryParams) -> frozenset[str] | None:
@@ -341,6 +351,7 @@ def _documented(resource: Resource[One, Owner]) -> tuple[Schema, Schema, Schema,
         query("filter", "string", f"Text in {resource.searched_names}"),
         query("sort", "string", "Order", enum=list(resource.sorts), default=next(iter(resource.sorts))),
         query("customer", "string", resource.customer),
+        *(query(name, "boolean", about) for name, (_, about) in resource.flags.items()),
     ]
     if live and live.list_flag:
         about = f"true: show {', '.join(extra)} too, as one object does"

@@ -1,4 +1,4 @@
-"""The filters of the list of users by the states of their devices."""
+"""The filters of the list of users: by the states of their devices, and by `dashboard`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +15,7 @@ from ..operations.phones.find import is_selected, plan_for_values
 from ..registrations import Selection
 from ..tables import Extension, SipPhone
 from ..wanted import TRANSPORTS, State, Wanted, read_wanted
+from ..words import read_flag
 from . import openapi
 from .params import Params
 from .resource import Filters, Path, find_domain
@@ -37,6 +38,7 @@ FILTERS: Final = (
         enum=list(TRANSPORTS),
     ),
     openapi.parameter("online", "boolean", "Whether a device of the user is online"),
+    openapi.parameter("dashboard", "boolean", "Whether the user is on the dashboard"),
 )
 
 
@@ -47,7 +49,14 @@ async def narrowed(
 
     Raise Refused (400) for an unknown word, and StoreUnavailable while Redis is away.
     """
-    wanted = read_wanted(params.one)
+    wanted, on_dashboard = read_wanted(params.one), read_flag(params.one("dashboard"), "dashboard")
+    shown = [] if on_dashboard is None else [Extension.dashboard.is_(on_dashboard)]
+    return [*shown, *await _by_state(session, caller, path, wanted, parts)]
+
+
+async def _by_state(
+    session: AsyncSession, caller: Caller, path: Path, wanted: Wanted, parts: Parts
+) -> Sequence[ColumnElement[bool]]:
     if wanted.is_any:
         return ()
     customer, _ = await find_domain(session, caller, path, False)

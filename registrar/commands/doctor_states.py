@@ -8,7 +8,7 @@ from registrar.doctor import Finding, ok, warn
 from registrar.errors import ConfigurationError, StoreUnavailable
 from registrar.settings import Settings
 from registrar.store import database, keys
-from registrar.store.script_runner import connected
+from registrar.store.short_connection import connected
 from registrar.store.state_index import StateIndex
 from registrar.store.state_walk import Members, StateWalk, Walked, read_members
 from registrar.store.valkey import socket_url

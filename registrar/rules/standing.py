@@ -35,8 +35,8 @@ def standing(fields: Mapping[str, str]) -> Standing | None:
 def new_standing(before: Snapshot, update: Update) -> Standing | None:
     """Return the standing that an update of `before` makes, or None if it leaves the standing as it is.
 
-    A phone that was refused while it was offline may have the same standing as before: a snapshot does not
-    say.
+    A phone that stays online has a status without a new `since`. A phone that was refused while it was
+    offline may have the same standing as before: a snapshot does not say.
     """
     after = standing(update.status)
     if after is None:
@@ -44,7 +44,8 @@ def new_standing(before: Snapshot, update: Update) -> Standing | None:
     said_online = [binding for binding in before.bindings if not binding.silent_since]
     known = said_online or before.bindings
     transport = newest(known).transport if known else ""
-    if after.reason == Reason.REGISTERED and said_online and transport == after.transport:
+    was_online = after.reason == Reason.REGISTERED and "since" not in update.status
+    if was_online and transport == after.transport:
         return None
     return Standing(after.reason, after.transport or transport)
 

@@ -15,7 +15,7 @@ from config.database import check_fingerprint, migrate
 from config.models import MODELS
 from registrar.store import keys
 from registrar.store.database import connect
-from registrar.store.script_runner import connected
+from registrar.store.short_connection import connected
 from registrar.store.state_index import StateIndex
 from registrar.store.state_walk import StateWalk, read_members
 from registrar.store.vault import Vault

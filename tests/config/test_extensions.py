@@ -189,3 +189,16 @@ async def test_a_token_of_no_customer_lists_all_and_says_for_whom_it_makes_somet
     assert (refused.status_code, error["code"], error["check"]) == (404, "customer", "required")
     async with world.client(AccessLevel.OWNER, None) as client:
         assert (await client.get("/pbx/extension")).status_code == 403
+
+
+async def test_a_list_has_those_on_the_dashboard_or_the_others(world: World) -> None:
+    async with world.client(AccessLevel.MANAGER) as client:
+        shown = await made(client, dashboard=True)
+        every = (await client.get("/pbx/extension")).json()
+        on = (await client.get("/pbx/extension", params={"dashboard": "1"})).json()
+        off = (await client.get("/pbx/extension", params={"dashboard": "false", "sort": "number"})).json()
+        wrong = await client.get("/pbx/extension", params={"dashboard": "maybe"})
+    assert (on["total"], [one["_id"] for one in on["extensions"]]) == (1, [shown["_id"]])
+    assert off["total"] == every["total"] - 1
+    assert shown["_id"] not in [one["_id"] for one in off["extensions"]]
+    assert wrong.status_code == 400

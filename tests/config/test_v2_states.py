@@ -68,6 +68,11 @@ async def test_the_list_filters_by_the_states_of_devices(users: World) -> None:
         for params, names in CASES:
             answer = await client.get(path, params=params)
             assert [row["user"] for row in rows(answer) if row["user"] in USERS] == names, params
+        ids = {row["user"]: row["userId"] for row in rows(await client.get(path))}
+        await client.post(f"{path}/{ids['both']}", data={"dashboard": "1"})
+        for on, names in (("1", ["both"]), ("false", ["phone", "own"])):
+            answer = await client.get(path, params={"online": "true", "dashboard": on})
+            assert [row["user"] for row in rows(answer)] == names
         answer = await client.get(path, params={"online": "true", "limit": "1"})
     assert answer.headers["X-Total-Count"] == "3"
 
@@ -75,7 +80,7 @@ async def test_the_list_filters_by_the_states_of_devices(users: World) -> None:
 async def test_an_unknown_word_is_refused(world: World) -> None:
     path = f"{await domain(world)}/users"
     async with world.client() as client:
-        for word in ("state", "reason", "transport", "online"):
+        for word in ("state", "reason", "transport", "online", "dashboard"):
             status, message = refused(await client.get(path, params={word: "x"}))
             assert (status, f"{word} must be " in message) == (400, True)
 
