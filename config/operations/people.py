@@ -101,13 +101,13 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
 
 async def find_people(connection: AsyncConnection, employees: Collection[str]) -> dict[str, Person]:
     """Return those of these people that exist, by id."""
-    statement = _PERSON.where(one_of(connection.dialect, Employee.oid, employees))
+    statement = _PERSON.where(one_of(connection.dialect, Employee.__table__.c.oid, employees))
     return {row[0]: Person(*row) for row in await connection.execute(statement)}
 
 
 async def find_holders(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, Person]:
     """Return the people for whom these tokens of machines were made; revoked tokens are left out."""
-    wanted = one_of(connection.dialect, EmployeeToken.token_sha256, hashes)
+    wanted = one_of(connection.dialect, EmployeeToken.__table__.c.token_sha256, hashes)
     statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None))
     return {row[-1]: Person(*row[:-1]) for row in await connection.execute(statement)}
 

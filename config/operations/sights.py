@@ -103,7 +103,9 @@ async def customers_of(connection: AsyncConnection, phones: Collection[str]) -> 
     return found
 
 
-async def require_phones(connection: AsyncConnection, sight: Sight, phones: Sequence[str]) -> frozenset[str]:
+async def require_phones(
+    connection: AsyncConnection, sight: Sight, phones: Collection[str]
+) -> frozenset[str]:
     """Return the ids of phones and SIP users as they are stored.
 
     Raise Refused (404) if one is unknown, or the caller may not see it.

@@ -1,12 +1,12 @@
 """The route /events: what happens to phones and calls, as server-sent events."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, format_sse_event
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import QueryParams
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -21,7 +21,7 @@ from ..errors import Problem, Refused, too_many
 from ..feed.hub import MAX_PER_PERSON, Hub, TooManyStreams, Trimmed
 from ..feed.reader import Reader
 from ..feed.stream import Id, messages
-from ..feed.told import Sight, Told, Wanted
+from ..feed.told import Told, Wanted
 from ..operations import sights
 from ..operations.customers import require_customer
 from ..operations.people import identify
@@ -143,7 +143,8 @@ async def _reader(request: Request, caller: Caller, parts: Parts) -> Reader:
         stamp = (await sights.stamps(connection, [token]))[token]
         caller = await identify(connection, token, address)
         sight = await sights.sight_of(connection, caller)
-        await _require_phones(connection, sight, wanted)
+        if wanted.phones:
+            wanted = replace(wanted, phones=await sights.require_phones(connection, sight, wanted.phones))
     reader = Reader(caller, token, stamp, sight, wanted)
     if reader.is_expired(clock.epoch_now()):
         raise unauthorized("expired", "Token has expired")
@@ -162,11 +163,6 @@ async def _wanted(params: QueryParams, caller: Caller, parts: Parts) -> Wanted:
         async with reading(parts.read_engine) as session:
             customer = (await require_customer(session, caller, sent)).oid
     return Wanted(customer, phones, events)
-
-
-async def _require_phones(connection: AsyncConnection, sight: Sight, wanted: Wanted) -> None:
-    if wanted.phones:
-        await sights.require_phones(connection, sight, wanted.phones)
 
 
 # Snapshot

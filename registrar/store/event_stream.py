@@ -43,8 +43,6 @@ NAMES: Final = (
 """All events; docs/redis.md describes each."""
 
 FAULTS: Final = (RedisError, OSError, TimeoutError)
-UNDECODED: Final = {NEVER_DECODE: True}
-"""An entry may hold text of another program that is not UTF-8. It must not stop the readers."""
 
 Fields = Mapping[str, str]
 
@@ -103,7 +101,7 @@ async def newest_or_now(redis: Redis, now: Epoch) -> str:
 async def read_after(redis: Redis, last: str) -> list[Entry]:
     """Return the next entries after `last`; wait for them for BLOCK_MILLISECONDS. Raise one of FAULTS."""
     words = ("COUNT", BATCH, "BLOCK", BLOCK_MILLISECONDS, "STREAMS", keys.EVENTS, last)
-    answer: Any = await redis.execute_command("XREAD", *words, **UNDECODED)
+    answer: Any = await _ask(redis, "XREAD", *words)
     return _entries(answer[0][1]) if answer else []
 
 
@@ -115,13 +113,13 @@ async def newest_before(redis: Redis, last: str, count: int) -> list[Entry]:
 async def page_after(redis: Redis, last: str) -> list[Entry]:
     """Return the next entries after `last` that are there, without waiting. Raise one of FAULTS."""
     words = (keys.EVENTS, f"({last}", "+", "COUNT", BATCH)
-    return _entries(await redis.execute_command("XRANGE", *words, **UNDECODED))
+    return _entries(await _ask(redis, "XRANGE", *words))
 
 
 async def oldest_kept(redis: Redis) -> str:
     """Return the id of the oldest entry if older ones were removed, else FIRST. Raise one of FAULTS."""
     try:
-        about: Any = await redis.execute_command("XINFO STREAM", keys.EVENTS, **UNDECODED)
+        about: Any = await _ask(redis, "XINFO STREAM", keys.EVENTS)
     except ResponseError as error:
         if "no such key" in str(error):
             return FIRST
@@ -157,7 +155,15 @@ async def after(redis: Redis, last: str, tell: Callable[[str], None]) -> AsyncIt
 
 async def _before(redis: Redis, last: str, count: int) -> list[Entry]:
     words = (keys.EVENTS, last, "-", "COUNT", count)
-    return _entries(await redis.execute_command("XREVRANGE", *words, **UNDECODED))
+    return _entries(await _ask(redis, "XREVRANGE", *words))
+
+
+async def _ask(redis: Redis, *words: str | int) -> Any:
+    """Return the answer with undecoded texts.
+
+    An entry may hold text of another program that is not UTF-8. It must not stop the readers.
+    """
+    return await redis.execute_command(*words, **{NEVER_DECODE: True})  # type: ignore[no-untyped-call]  # redis-py
 
 
 def _entries(rows: Sequence[Any]) -> list[Entry]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,5 +182,13 @@ async def serving(world: World, port: int = 0) -> AsyncIterator[Site]:
 async def write(redis: Redis, *, customer: str, phone: str = "", **fields: str) -> str:
     """Append an event; answers its id."""
     entry = {"event": "registered", "phone": phone, "customer": customer, "time": "1900000000"} | fields
-    id: str = await redis.xadd(keys.EVENTS, entry)
-    return id
+    return (await write_all(redis, [entry]))[0]
+
+
+async def write_all(redis: Redis, entries: Iterable[Mapping[str, str]]) -> list[str]:
+    """Append events; answers their ids."""
+    pipe = redis.pipeline(transaction=False)
+    for entry in entries:
+        words = [word for pair in entry.items() for word in pair]
+        pipe.execute_command("XADD", keys.EVENTS, "*", *words)
+    return [str(id) for id in await pipe.execute()]

@@ -291,7 +291,8 @@ async def test_every_key_is_written_as_the_contract_says(server: Server, clock: 
         }  # fmt: skip
         assert journal == [about]
         await until(lambda: redis.exists("registrar:events"))
-        assert await _stream(redis, "registrar:events") == [{"phone": PHONE, "customer": CUSTOMER} | about]
+        named = {"key": f"{PHONE}:{update.after.version}", "phone": PHONE, "customer": CUSTOMER}
+        assert await _stream(redis, "registrar:events") == [named | about]
         assert await redis.zscore(f"registrar:expiry:{crc32(PHONE.encode()) % 64}", PHONE) == now + 600
         assert set(await redis.keys("*")) == {
             keys.status(PHONE), keys.location(PHONE), keys.journal(PHONE), keys.expiry(PHONE), keys.EVENTS,
@@ -414,8 +415,10 @@ async def test_events_of_commits_right_after_each_other_are_told_once_and_none_s
         clock.now += UNPUBLISHED_SECONDS + 1
         await one.load([PHONE])
         await asyncio.sleep(0.05)
-        told = [entry["event"] for entry in await _stream(redis, keys.EVENTS)]
+        stream = await _stream(redis, keys.EVENTS)
+        told = [entry["event"] for entry in stream]
         assert sorted(told) == ["registered"] * 3 + ["unregistered"] * 2
+        assert len({entry["key"] for entry in stream}) == 5, "each event has a key of its own"
 
 
 async def test_events_that_their_author_could_not_publish_are_published_by_whoever_sees_them(
@@ -425,6 +428,7 @@ async def test_events_that_their_author_could_not_publish_are_published_by_whoev
         await dead.commit(PHONE, NOBODY, registered(NOBODY, clock, binding(clock)))
         await until(lambda: _has_no_field(redis, keys.location(PHONE), "e"))
         (told,) = await _stream(redis, keys.EVENTS)
+        assert told["key"] == f"{PHONE}:{dead.known(PHONE).version}"
         await redis.delete(keys.EVENTS)  # as if its author had died between the two steps
         numbers = {"time", "port", "count"}
         left = [{name: int(value) if name in numbers else value for name, value in told.items()}]

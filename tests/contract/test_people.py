@@ -12,6 +12,7 @@ from redis.crc import key_slot
 
 from registrar.errors import StoreUnavailable
 from registrar.model import ClaimResult, Epoch, Mono, PersonState, Process, Publication, Published
+from registrar.ports import People
 from registrar.store import keys
 from registrar.store.location_redis import RedisLocation
 from registrar.store.people_memory import MemoryPeople
@@ -633,21 +634,34 @@ WISHES: tuple[tuple[str, str], ...] = (
     ("cfu", "201"),
     ("left:q1", "1"),
     ("dnd", ""),
+    ("left:q1", ""),
     ("cfu", ""),
 )
-"""What is set, in order; the second and the fourth make no event."""
-EVENTS = [("dnd", "on", ""), ("forwarded", "cfu", "201"), ("dnd", "off", ""), ("forwarded", "cfu", "")]
+"""What is set, in order; the second makes no event."""
+EVENTS = [
+    ("dnd", "on", "", "", ""),
+    ("forwarded", "cfu", "201", "", ""),
+    ("queue-logged-out", "", "", "queue:q1", "300"),
+    ("dnd", "off", "", "", ""),
+    ("queue-logged-in", "", "", "queue:q1", "300"),
+    ("forwarded", "cfu", "", "", ""),
+]
 
 
-def told(events: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+def told(events: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
     assert all(event["person"] == ANNA and int(event["time"]) > 1_700_000_000 for event in events)
-    return [(event["event"], event["reason"], event["callee"]) for event in events]
+    assert all(event["customer"] == "acme" for event in events)
+    return [tuple(event[name] for name in ("event", "reason", "callee", "place", "via")) for event in events]
+
+
+async def wish(people: People, name: str, value: str) -> None:
+    await people.change(ANNA, name, value, customer="acme", via="300" if name.startswith("left:") else "")
 
 
 async def test_a_wish_that_is_new_is_an_event_in_memory(times: Time) -> None:
     people = MemoryPeople(times.wall)
     for name, value in WISHES:
-        await people.change(ANNA, name, value)
+        await wish(people, name, value)
     assert told(people.events) == EVENTS
 
 
@@ -656,7 +670,7 @@ async def test_a_wish_that_is_new_is_an_event(kind: str) -> None:
     with running(kind) as server:
         async with opened(server, "a") as (people, _), client(server) as redis:
             for name, value in WISHES:
-                await people.change(ANNA, name, value)
+                await wish(people, name, value)
             await people.states([ANNA])
             rows = [fields or {} for _, fields in await redis.xrange(keys.EVENTS) or []]
             events = [{str(name): str(text) for name, text in fields.items()} for fields in rows]
