@@ -5,13 +5,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from redis.asyncio import Redis
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Epoch, Reason
+from registrar.model import Epoch
 from registrar.rules.standing import NO_TRANSPORT
 from registrar.store import keys
 from registrar.store.many import ask, command
@@ -19,71 +18,12 @@ from registrar.store.refusals_redis import MAX_PHONES
 from registrar.store.state_index import span
 
 from .live import READ_SECONDS, away_is_unavailable, hash_of
+from .wanted import Wanted, Word
 
 AT_ONCE: Final = 5_000
 """Members of the index that are read at a time: a longer answer would hold up Redis, and so the phones."""
 CUSTOMERS_AT_ONCE: Final = 500
 MINUTES: Final = 60
-TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
-OFFLINE_REASONS: Final = tuple(str(reason) for reason in Reason if reason is not Reason.REGISTERED)
-
-
-class State(StrEnum):
-    """The states by which a list of phones can be filtered."""
-
-    REGISTERED = "registered"
-    OFFLINE = "offline"
-    NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The phones that a list asks for; a filter that is None admits all."""
-
-    state: State | None = None
-    reason: str | None = None
-    transport: str | None = None
-    online: bool | None = None
-
-    @property
-    def is_any(self) -> bool:
-        """Return whether nothing was asked for."""
-        return self == Wanted()
-
-    def has(self, word: "Word") -> bool:
-        """Return whether phones with this word in the index are wanted."""
-        state = State.REGISTERED if word.online else State.OFFLINE
-        return (
-            self.state in (None, state)
-            and self.reason in (None, word.reason)
-            and self.transport in (None, word.transport)
-            and self.online in (None, word.online)
-        )
-
-    @property
-    def has_unknown(self) -> bool:
-        """Return whether phones that are not in the index are wanted: they have no reason and transport."""
-        named = self.reason is not None or self.transport is not None
-        return self.state in (None, State.NEVER) and not self.online and not named
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """The words of the index that many phones share."""
-
-    kind: str
-    """`p` for phones, `u` for SIP users."""
-    reason: str
-    transport: str
-    """Empty if it is not known."""
-
-    @property
-    def online(self) -> bool:
-        """Return whether the phones are online."""
-        return self.reason == Reason.REGISTERED
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.reason} {self.transport or NO_TRANSPORT}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -193,7 +194,7 @@ class SipSide:
                     *([self._history.run()] if isinstance(self._history, SqlHistory) else []),
                     handlers.notifier.run(),
                     self._feed(handlers).run(),
-                    self._state_keeper().run(),
+                    self._keep_states(),
                 )
             ]
             try:
@@ -297,15 +298,13 @@ class SipSide:
             new_id=lambda: secrets.token_hex(ID_BYTES),
         )
 
-    def _state_keeper(self) -> StateKeeper:
-        """Return the job that keeps the index of states right."""
-        return StateKeeper(
-            WireRunner(self._location.wire),
-            self._location.index,
-            lambda: read_members(self._reader),
-            str(self._process),
-            epoch,
-        )
+    async def _keep_states(self) -> None:
+        """Keep the index of states right, from the moment at which Redis is there."""
+        wire = self._location.wire
+        members = partial(read_members, self._reader)
+        keeper = StateKeeper(WireRunner(wire), self._location.index, members, str(self._process), epoch)
+        await wire.opened.wait()
+        await keeper.run()
 
     def _feed(self, handlers: Handlers) -> EventFeed:
         """Return the reader of the stream of all events, for the subscriptions of phones."""

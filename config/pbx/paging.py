@@ -6,9 +6,8 @@ from typing import Final
 
 from starlette.datastructures import QueryParams
 
-from ..checks import FLAGS
-from ..errors import Refused, refused
 from ..operations.listing import Page
+from ..words import read_flag, read_word, unknown
 
 DEFAULT_LIMIT: Final = 50
 MAX_OFFSET: Final = 2**31 - 1
@@ -43,20 +42,9 @@ def clamped(params: QueryParams, name: str, default: int, low: int, high: int) -
 
 def word(params: QueryParams, name: str, options: Collection[str]) -> str:
     """Return a word of the query in lower case, or "" if none was sent. Raise Refused (400) for another."""
-    sent = params.get(name, "").strip().lower()
-    if sent and sent not in options:
-        raise unknown(name, f"must be one of {', '.join(options)}" if options else "is not known here")
-    return sent
+    return read_word(params.get(name), name, options)
 
 
 def flag(params: QueryParams, name: str) -> bool:
     """Return True for true or 1, False for false, 0 or nothing. Raise Refused (400) for another word."""
-    sent = params.get(name, "").strip().lower()
-    if sent and sent not in FLAGS:
-        raise unknown(name, "must be true or false")
-    return FLAGS.get(sent, False)
-
-
-def unknown(name: str, message: str) -> Refused:
-    """Return the refusal (400) of a query parameter with a value that is not accepted."""
-    return refused(name, f"{name} {message}", "enum", 400)
+    return bool(read_flag(params.get(name), name))

@@ -20,8 +20,10 @@ from ..database import reading
 from ..deps import CallerDep, Parts, PartsDep
 from ..operations.customers import ALL, ids_in_sight, require_customer
 from ..operations.phones.find import count_phones, numbers_of
-from ..registrations import OFFLINE_REASONS, TRANSPORTS, Source, State, Summary, Wanted
-from .paging import clamped, flag, unknown, word
+from ..registrations import Source, Summary
+from ..wanted import OFFLINE_REASONS, TRANSPORTS, State
+from ..words import unknown
+from .paging import clamped
 from .schema import MOMENT, READ, Schema, answer, array, of, operation, query, sure
 from .shown import Json, json_answer
 from .sipphone_json import COUNTRY
@@ -133,17 +135,6 @@ async def asked_customer(session: AsyncSession, caller: Caller, wanted: str | No
     if wanted == ALL:
         return None
     return (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
-
-
-def read_wanted(params: QueryParams) -> Wanted:
-    """Return the filters by state. Raise Refused (400) for an unknown word."""
-    state = word(params, "state", tuple(State))
-    return Wanted(
-        State(state) if state else None,
-        word(params, "reason", tuple(Reason)) or None,
-        word(params, "transport", TRANSPORTS) or None,
-        flag(params, "online") if params.get("online", "").strip() else None,
-    )
 
 
 def _since(params: QueryParams) -> float:

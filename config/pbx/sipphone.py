@@ -30,9 +30,10 @@ from ..preconditions import with_etag
 from ..request import request_host
 from ..settings import ice_servers
 from ..tables import SipPhone
+from ..wanted import read_wanted
 from . import openapi
 from .paging import DEFAULT_LIMIT, clamped, flag, read_page
-from .registrations import asked_customer, read_wanted
+from .registrations import asked_customer
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
 from .sipphone_json import STATUS_ROUTE, located_status, phones_json, stated_json
@@ -65,7 +66,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     query = Query(
         page.offset, page.limit, page.text, page.sort, available=available, full=full, stated=stated
     )
-    wanted = read_wanted(params)
+    wanted = read_wanted(params.get)
     async with reading(parts.read_engine) as session:
         query = replace(query, customer=await asked_customer(session, caller, page.customer))
         if not wanted.is_any:

@@ -50,8 +50,11 @@ PLACES: Final = {
 DONE: Final = {"204": {"description": "Done"}}
 
 
-def rows(shape: Shape) -> Schema:
-    """Return the documentation of a list: one JSON object per line, or as `format` says."""
+def rows(shape: Shape, more: Sequence[Schema] = ()) -> Schema:
+    """Return the documentation of a list: one JSON object per line, or as `format` says.
+
+    `more` are further parameters.
+    """
     row, example = _row(shape), _example(shape)
     line = json.dumps(example, separators=(",", ":")) + "\n"
     content = {
@@ -66,8 +69,11 @@ def rows(shape: Shape) -> Schema:
     parameters = [
         _array("filter[]", filters, f"{shape.names[0]}-gte-value-1"),
         _array("sort[]", "field-asc or field-desc, applied in turn", f"{shape.names[0]}-desc"),
-        _query("limit", "integer", "How many rows; by default all", minimum=0, maximum=MAX_ROWS),
-        _query("offset", "integer", "How many rows to pass over", default=0, minimum=0, maximum=MAX_OFFSET),
+        parameter("limit", "integer", "How many rows; by default all", minimum=0, maximum=MAX_ROWS),
+        parameter(
+            "offset", "integer", "How many rows to pass over", default=0, minimum=0, maximum=MAX_OFFSET
+        ),
+        *more,
         *_shown(shape),
     ]
     count = {"schema": {"type": "integer"}, "description": "How many rows match, without offset and limit"}
@@ -164,7 +170,7 @@ def _csv(shape: Shape) -> Schema:
 def _shown(shape: Shape) -> list[Schema]:
     return [
         _array("display[]", "Fields to show, in this order; field-alias shows it as alias", shape.names[0]),
-        _query("format", "string", "csv needs display[]", enum=list(FORMATS), default=FORMATS[0]),
+        parameter("format", "string", "csv needs display[]", enum=list(FORMATS), default=FORMATS[0]),
     ]
 
 
@@ -203,7 +209,8 @@ def _errors(codes: str) -> dict[str, object]:
     }
 
 
-def _query(name: str, type: str, about: str, **more: object) -> Schema:
+def parameter(name: str, type: str, about: str, **more: object) -> Schema:
+    """Return a parameter of the query string."""
     return {"name": name, "in": "query", "description": about, "schema": {"type": type} | more}
 
 

@@ -190,6 +190,17 @@ class Live(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Filters:
+    """Further filters of a list, by what is not in the database."""
+
+    parameters: Sequence[openapi.Schema]
+    conditions: Callable[
+        [AsyncSession, Caller, Path, Params, Parts], Awaitable[Sequence[ColumnElement[bool]]]
+    ]
+    """Return the conditions. Raise Refused (400) for an unknown word."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Generic[Row]):
     """One kind of row: its path, its words, its columns and fields, and its operations."""
 
@@ -222,6 +233,8 @@ class Rows(Generic[Row]):
     summaries: Mapping[str, str] = field(default_factory=dict)
     live: Live[Row] | None = None
     """The properties of a single row that are only in Redis."""
+    filters: Filters | None = None
+    """Further filters of the list."""
     lock_domain: bool = False
     """True if a create locks the customer against other writers."""
 
@@ -236,15 +249,20 @@ class Rows(Generic[Row]):
         return self.about.get(verb) or usual[verb]
 
 
-def add_list(routes: APIRouter, shape: Shape, scope: Scope, summary: str, about: str) -> None:
+def add_list(
+    routes: APIRouter, shape: Shape, scope: Scope, summary: str, about: str, filters: Filters | None = None
+) -> None:
     """Add the route of a list."""
+    documented = openapi.rows(shape, filters.parameters if filters else ())
 
-    @routes.get(
-        "", summary=summary, description=about, openapi_extra=_with_places(routes.prefix, openapi.rows(shape))
-    )
+    @routes.get("", summary=summary, description=about, openapi_extra=_with_places(routes.prefix, documented))
     async def list_route(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
         async def scoped(session: AsyncSession) -> Sequence[ColumnElement[bool]]:
-            return await scope(session, caller, request.path_params)
+            path = request.path_params
+            conditions = await scope(session, caller, path)
+            if filters is None:
+                return conditions
+            return [*conditions, *await filters.conditions(session, caller, path, params, parts)]
 
         return await list_answer(request, parts, params, shape, scoped)
 
@@ -301,7 +319,7 @@ def routes_of(rows: Rows[Row]) -> APIRouter:
         return changes(routes, method, rows.summary(verb), docs, this, path, rows.describe(verb))
 
     wishes = rows.live.wishes if rows.live else ()
-    add_list(routes, shape, rows.scope, rows.summary("List"), rows.describe("List"))
+    add_list(routes, shape, rows.scope, rows.summary("List"), rows.describe("List"), rows.filters)
     _add_show(routes, rows, one)
     if create is not None:
 

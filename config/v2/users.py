@@ -31,6 +31,7 @@ from .resource import (
     target,
 )
 from .rows import Shape, columns_of, mac, moment, moments, shape_of, text, whole
+from .states import BY_STATE
 
 USER: Final = shape_of(
     "SIP user",
@@ -120,6 +121,7 @@ routes = routes_of(
         new=row_fields_of(Extension, Employee, new=True),
         fields=row_fields_of(Extension, Employee),
         live=LIVE,
+        filters=BY_STATE,
         example={
             "user": "joe.blogs",
             "password": "a long password",

@@ -1,8 +1,5 @@
 """The check of `registrar doctor` for the index of states; `--repair` mends it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,30 +8,34 @@ from registrar.doctor import Finding, ok, warn
 from registrar.errors import ConfigurationError, StoreUnavailable
 from registrar.settings import Settings
 from registrar.store import database, keys
-from registrar.store.redis_wire import Wire
-from registrar.store.script_runner import WireRunner
+from registrar.store.script_runner import connected
 from registrar.store.state_index import StateIndex
 from registrar.store.state_walk import Members, StateWalk, Walked, read_members
 from registrar.store.valkey import socket_url
 
 WHAT: Final = "index of states"
-OPEN_SECONDS: Final = 2.0
+FILE: Final = "registrar.sqlite"
 ADVICE: Final = "registrar doctor --repair"
 
 
 async def check_states(settings: Settings, directory: Path, *, repair: bool) -> list[Finding]:
     """Return whether the index of states agrees with the status of every phone, after a repair if wanted.
 
-    Return nothing if a store cannot be read, which another check has reported.
+    Return nothing if there is no database yet.
     """
+    if not settings.database_url.get_secret_value() and not (directory / FILE).exists():
+        return []
     try:
         members = await _members(settings, directory)
-        async with _runner(settings.redis_url.get_secret_value() or socket_url(directory)) as runner:
+        async with connected(settings.redis_url.get_secret_value() or socket_url(directory)) as runner:
             found = await StateWalk(StateIndex(runner), repair=repair).run(members)
             if repair:
                 await runner.ask("SET", keys.STATES_CHECKED, f"{clock.epoch_now():.3f}")
-    except (StoreUnavailable, ConfigurationError, TimeoutError):
+    except ConfigurationError:  # another check has reported it
         return []
+    except (StoreUnavailable, TimeoutError) as error:
+        why = str(error) or "Redis does not answer"
+        return [warn(WHAT, f"could not be compared with the phones: {why}", "put the stores right first")]
     return [judge_states(found, repaired=repair)]
 
 
@@ -52,27 +53,9 @@ def judge_states(found: Walked, *, repaired: bool) -> Finding:
 
 
 async def _members(settings: Settings, directory: Path) -> Members:
-    given, file = settings.database_url.get_secret_value(), directory / "registrar.sqlite"
-    if not given and not file.exists():
-        raise StoreUnavailable("there is no database yet")
-    engine = database.connect(given or f"sqlite+aiosqlite:///{file}", read_only=True)
+    given = settings.database_url.get_secret_value()
+    engine = database.connect(given or f"sqlite+aiosqlite:///{directory / FILE}", read_only=True)
     try:
         return await read_members(engine)
     finally:
         await engine.dispose()
-
-
-@asynccontextmanager
-async def _runner(url: str) -> AsyncIterator[WireRunner]:
-    """Yield a runner of scripts over a connection of its own. Raises TimeoutError if Redis is away."""
-    wire = Wire(url)
-    connection = asyncio.create_task(wire.run())
-    try:
-        async with asyncio.timeout(OPEN_SECONDS):
-            await wire.opened.wait()
-        yield WireRunner(wire)
-    finally:
-        connection.cancel()
-        wire.close()
-        with suppress(asyncio.CancelledError):
-            await connection

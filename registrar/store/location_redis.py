@@ -60,7 +60,7 @@ from .script_runner import WireRunner
 from .scripts import ALL, PINGED
 from .snapshots_redis import RedisSnapshots, decoded
 from .state_index import StateIndex
-from .state_writer import StateWriter
+from .state_writer import Announced, StateWriter
 
 CHUNK: Final = 500
 MEND_TRIES: Final = 3
@@ -117,7 +117,8 @@ class RedisLocation:
         events = dump_events(phone, update) if update.events else ""
         self._index.announce(phone, after)
         arrives = self._flows.arrive(phone, after)
-        announced, committed = None, False
+        announced: Announced | None = None
+        committed = False
         try:
             if "online" in update.status:
                 announced = self.states.announce(phone, before, update)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ from .scripts import ALL, Script
 
 AT_ONCE: Final = 8
 """Limit of concurrent scripts over redis-py: each takes a connection."""
+OPEN_SECONDS: Final = 2.0
 MAX_TOLD: Final = 1_000
 """Limit of queued scripts over redis-py without a waiting caller; further scripts are not run."""
 
@@ -68,6 +70,22 @@ class WireRunner:
     async def ask(self, *words: Argument) -> Any:
         """See Runner."""
         return await self._wire.send(*words)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[WireRunner]:
+    """Yield a runner over a connection of its own. Raises TimeoutError if Redis is away."""
+    wire = Wire(url)
+    connection = asyncio.create_task(wire.run())
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            await wire.opened.wait()
+        yield WireRunner(wire)
+    finally:
+        connection.cancel()
+        wire.close()
+        with suppress(asyncio.CancelledError):
+            await connection
 
 
 class ClientRunner:

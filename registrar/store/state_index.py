@@ -18,10 +18,10 @@ from .script_runner import Runner
 from .scripts import AGREES, PLACE, STANDS
 
 TRIES: Final = 5
-PATIENCE_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 0.5
 """How long an entry may be ahead of its phone: its commit is under way, or has failed.
 
-A process gives up a command after less than half of this time.
+A process gives up a command sooner (redis_wire).
 """
 ANY: Final = "*"
 SOME: Final = 500

@@ -15,6 +15,8 @@ from .state_walk import Members, StateWalk, Walked
 
 LOOK_SECONDS: Final = 30.0
 """How often a process looks whether a walk is due. After a start, phones that register go first."""
+RETRY_SECONDS: Final = 5.0
+"""Pause after a look that a store did not answer."""
 EVERY_SECONDS: Final = 86_400
 LEASE_SECONDS: Final = 60
 """How long a process may be silent during its walk before another one may begin."""
@@ -42,13 +44,15 @@ class StateKeeper:
         self._started = clock()
 
     async def run(self) -> None:
-        """Walk when it is due, until cancelled."""
+        """Walk when it is due, until cancelled. Call it when Redis has been there once."""
         is_first = True
         while True:
             try:
                 await self.look(is_first=is_first)
             except StoreUnavailable as error:
-                log.debug("no walk over the index of states: %s", error)
+                log.warning("the index of states could not be compared: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             is_first = False
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -130,6 +130,8 @@ async def read_members(engine: AsyncEngine) -> Members:
     members: dict[str, list[str]] = {}
     try:
         async with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":  # a cursor needs a transaction, and readers have none
+                await connection.execution_options(isolation_level="READ COMMITTED")
             result = await connection.stream(_PHONES)
             async for rows in result.partitions(ROWS):
                 for customer, phone in rows:

@@ -22,7 +22,8 @@ from .redis_wire import Wire
 from .scripts import PLACE
 from .state_index import StateIndex, placing
 
-AT_ONCE: Final = 50
+AT_ONCE: Final = 2_000
+"""Phones that are corrected together: some of them wait (`PATIENCE_SECONDS`)."""
 MAX_DOUBTED: Final = 100_000
 """Limit of phones in doubt; the walk finds the others (state_walk)."""
 RETRY_SECONDS: Final = 0.5

@@ -15,6 +15,9 @@ from config.database import check_fingerprint, migrate
 from config.models import MODELS
 from registrar.store import keys
 from registrar.store.database import connect
+from registrar.store.script_runner import connected
+from registrar.store.state_index import StateIndex
+from registrar.store.state_walk import StateWalk, read_members
 from registrar.store.vault import Vault
 
 SMALL_CUSTOMER: Final = 100
@@ -73,6 +76,7 @@ async def fill(url: str, redis_url: str, secret_key: str, phones: int, large: in
     finally:
         await connection.close()
     online = await _go_online(redis_url, tables.everybody, now)
+    await _index_states(url, redis_url)
     return Filled(filled.customer, filled.phones, filled.employee, online)
 
 
@@ -232,6 +236,17 @@ async def _go_online(redis_url: str, phones: Sequence[str], now: float) -> int:
     finally:
         await redis.aclose()
     return len(online)
+
+
+async def _index_states(url: str, redis_url: str) -> None:
+    """The index of states, as the first start of the SIP side builds it."""
+    engine = connect(url, read_only=True)
+    try:
+        async with connected(redis_url) as runner:
+            walk = StateWalk(StateIndex(runner), repair=True, rest=0.0)
+            await walk.run(await read_members(engine))
+    finally:
+        await engine.dispose()
 
 
 def _status(number: int, now: float) -> dict[str, str]:

@@ -25,6 +25,7 @@ from registrar.store.database import connect
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
+from registrar.store.state_walk import read_members
 from registrar.store.vault import Vault
 from tests.patience import limit
 
@@ -861,3 +862,18 @@ async def test_without_a_database_a_phone_is_known_by_its_id_for_ten_minutes() -
         rows.away, rows.gate = False, asyncio.Event()
         with pytest.raises(StoreUnavailable, match="does not answer"):
             await directory.phone("id-bent")
+
+
+async def test_a_walk_over_the_index_of_states_reads_all_phones_by_customer(
+    installation: Installation,
+) -> None:
+    phones, reader = installation.phones, installation.reader
+    members = await read_members(reader)
+    assert {customer: len(found) for customer, found in members.items()} == {"a" * 24: 5, "b" * 24: 2}
+    assert {phone.id for phone in phones[:3]} < set(members["a" * 24])
+    assert {id[0] for id in set(members["a" * 24]) - {phone.id for phone in phones}} == {"u"}
+    assert await read_members(reader) == members, "the connection was given back as it was"
+    broken = connect("postgresql+asyncpg://x@127.0.0.1:9/none", read_only=True)
+    with pytest.raises(StoreUnavailable):
+        await read_members(broken)
+    await broken.dispose()

@@ -1,12 +1,14 @@
 """What is remembered of wrong passwords in Redis: a count, and one entry of the journal an hour."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
 from registrar.model import WrongPasswords
+from registrar.store import keys
 from registrar.store.script_runner import ClientRunner
 from registrar.store.traces_redis import RedisTraces
 from tests.contract.servers import Server, client
@@ -98,3 +100,37 @@ async def test_a_status_that_is_kept_longer_is_not_shortened(redis: Redis) -> No
     await wrong(redis, 0)
     assert await redis.ttl(STATUS) > 30 * 86_400
     assert await redis.hget(STATUS, "reason") == "registered"
+
+
+async def test_the_index_of_refusals_counts_each_of_them_under_its_address(redis: Redis) -> None:
+    await wrong(redis, 0, 2)
+    await wrong(redis, 60, 13, "203.0.113.9")
+    await wrong(redis, 120, 3, "203.0.113.9")
+    entries, order, minutes = keys.refusals("acme")
+    entry = json.loads(str(await redis.hget(entries, "203.0.113.9")))
+    assert entry == {
+        "first": NOW + 60,
+        "last": NOW + 120,
+        "count": 16,
+        "reasons": {"wrong-password": 16},
+        "phones": ["p"],
+    }
+    assert await redis.zrange(order, 0, -1, withscores=True) == [
+        ("198.51.100.7", NOW),
+        ("203.0.113.9", NOW + 120),
+    ]
+    places = [f"w{(NOW // 60 + after) % 60}" for after in range(3)]
+    assert await redis.hmget(minutes, *places) == [
+        f"{NOW // 60 + after} {count}" for after, count in enumerate((2, 13, 3))
+    ]
+    await wrong(redis, 3_600, 1)
+    assert await redis.hget(minutes, places[0]) == f"{NOW // 60 + 60} 1", (
+        "an hour later the place begins again"
+    )
+
+
+async def test_people_who_log_in_have_no_index_of_refusals(redis: Redis) -> None:
+    traces = RedisTraces(ClientRunner(redis), people=True)
+    await traces.wrong_passwords(WrongPasswords("p", "acme", 1, NOW, "198.51.100.7"))
+    await asyncio.sleep(0.05)
+    assert not await redis.exists(*keys.refusals("acme"))

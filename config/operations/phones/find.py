@@ -17,7 +17,6 @@ from sqlalchemy import (
     String,
     Subquery,
     any_,
-    exists,
     false,
     func,
     literal,
@@ -205,17 +204,13 @@ async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Foun
 async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
     """Return how many phones match, and one page of them, by `query.sort`, else the oldest first."""
     scope = await _scope(session, caller, query.customer)
-    matching = _matching(scope, query)
+    matching = _selected(session.get_bind().dialect, _matching(scope, query), query)
     # One statement for the total and the page: each of its rows, at least one, has the total.
     if query.selection is None:
         whole: FromClause = matching.subquery()
         inner: FromClause = matching.subquery()
     else:  # each use would compare the phones with the selection
-        selected = (
-            _phone.id.in_(matching),
-            is_selected(session.get_bind().dialect, _phone.oid, query.selection),
-        )
-        whole = inner = select(_phone.id).where(*selected).cte("selected")
+        whole = inner = matching.cte("selected")
     counted = select(func.count().label("total")).select_from(whole).subquery("counted")
     page = _page(inner, query)
     both = select(counted.c.total, page.c.id, page.c.place).select_from(counted.outerjoin(page, true()))
@@ -258,16 +253,36 @@ def one_of(
     return column == any_(literal(wanted, ARRAY(kind)))
 
 
+def _selected(dialect: Dialect, matching: Select[int], query: Query) -> Select[int]:
+    """Return the statement for the ids of those phones that are in the selection of the query, too."""
+    if query.selection is None:
+        return matching
+    there = is_selected(dialect, _phone.oid, query.selection)
+    if query.text:
+        return select(_phone.id).where(_phone.id.in_(matching), there)
+    return matching.where(there)
+
+
 def is_selected(dialect: Dialect, column: ColumnElement[str], selection: Selection) -> ColumnElement[bool]:
-    """Return the condition that a selection has the id in `column`. All ids are one parameter."""
+    """Return the condition that a selection has the id in `column`. All ids are one parameter.
+
+    For PostgreSQL it is a test of a truth value, which no index can answer. So the array becomes a hash
+    table, which takes far less time than a search of the index for each id. The plan must be made for it
+    (`plan_for_values`).
+    """
     ids = list(selection.ids)
-    if dialect.name == "postgresql":  # a join, because it is fast for any number of ids
-        known = func.unnest(literal(ids, ARRAY(String()))).table_valued("id", name="known").render_derived()
-        there: ColumnElement[bool] = exists().where(known.c.id == column)
-    else:
-        listed = func.json_each(json.dumps(ids)).table_valued("value")
-        there = column.in_(select(listed.c.value))
+    if dialect.name == "postgresql":
+        is_listed = column == any_(literal(ids, ARRAY(String())))
+        return is_listed.is_not(true()) if selection.excluded else is_listed.is_(true())
+    listed = func.json_each(json.dumps(ids)).table_valued("value")
+    there = column.in_(select(listed.c.value))
     return ~there if selection.excluded else there
+
+
+async def plan_for_values(session: AsyncSession) -> None:
+    """Let PostgreSQL plan for the values of each statement until the transaction ends."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 async def count_phones(session: AsyncSession, caller: Caller, customer: str | None) -> int:

@@ -55,6 +55,8 @@ async def test_after_a_change(now: Phone | None, reason: str, kind: str) -> None
     assert status["reason"] == reason
     assert status["online"] == ("0" if kind else "1")
     assert bool(world.snapshot().bindings) is not bool(kind)
+    (entry,) = await world.location.states.entries("acme", ["id-u"])
+    assert (entry and entry.standing.reason) == (reason if now is not None else None), "the index of states"
     assert world.events()[1:] == ([kind] if kind else [])
     assert world.location.updates[-1][1].customer == "acme"
 
