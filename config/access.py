@@ -103,7 +103,7 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/sipphonemodels/{id}"): _READ,
     # Calls
     ("GET", "/pbx/call"): _READ,
-    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS),
+    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS, query_token=True),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
     ("GET", "/events"): Rule(AccessLevel.PERSONAL, Scope.OWN),

@@ -208,6 +208,7 @@ def _surround(app: FastAPI, settings: ApiSettings) -> None:
                 "Retry-After",
                 "Location",
                 "ETag",
+                "Link",
                 "Oldest-Event-ID",
             ],
         )

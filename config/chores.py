@@ -4,14 +4,10 @@ Several processes may do them at once: each step is one statement with its condi
 """
 
 import asyncio
-import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-from registrar.errors import StoreUnavailable
 from registrar.model import Change
 
 from . import clock
@@ -23,7 +19,6 @@ LOOK_SECONDS: Final = 1.0
 TIDY_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.1
 """Between two deletions, so that other writers have their turn."""
-FAULTS: Final = (StoreUnavailable, DBAPIError, PoolTimeout, OSError, TimeoutError)
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +30,17 @@ class Chores:
         self._parts = parts
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Do the jobs until `stop` is set. A store that is away is tried again in the next round."""
-        tidy_at: float = clock.mono_now()
-        while not stop.is_set():
-            await self._guarded_end_unlocks()
-            if clock.mono_now() >= tidy_at:
-                is_more = await self._guarded_tidy()
-                tidy_at = clock.mono_now() + (PAUSE_SECONDS if is_more else TIDY_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS if tidy_at > clock.mono_now() + 1 else PAUSE_SECONDS):
-                    await stop.wait()
+        """Do the jobs until `stop` is set."""
+        jobs = [
+            asyncio.create_task(_repeated(self.end_unlocks, LOOK_SECONDS)),
+            asyncio.create_task(_repeated(self.tidy, TIDY_SECONDS)),
+        ]
+        try:
+            await stop.wait()
+        finally:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
 
     async def end_unlocks(self) -> list[str]:
         """Lock the phones again whose time is over, announce that, and return their ids."""
@@ -57,21 +53,27 @@ class Chores:
             await self._parts.changes.publish(Change(phones=tuple(oids)))
         return oids
 
-    async def tidy(self) -> bool:
-        """Delete some of the calls that are too old, and return whether there may be more."""
+    async def tidy(self) -> int:
+        """Delete the calls that are too old, in small steps, and return how many there were."""
         days = self._parts.settings.call_history_days
         before_ms = round(clock.epoch_now() * 1_000) - days * DAY_MS
-        return await delete_old(self._parts.engine, before_ms) == DELETED_AT_ONCE
+        deleted = step = await delete_old(self._parts.engine, before_ms)
+        while step == DELETED_AT_ONCE:
+            await asyncio.sleep(PAUSE_SECONDS)
+            step = await delete_old(self._parts.engine, before_ms)
+            deleted += step
+        return deleted
 
-    async def _guarded_end_unlocks(self) -> None:
-        try:
-            await self.end_unlocks()
-        except FAULTS as error:
-            log.warning("unlocked phones are not locked again yet: %s", type(error).__name__)
 
-    async def _guarded_tidy(self) -> bool:
+async def _repeated(job: Callable[[], Awaitable[object]], seconds: float) -> None:
+    """Do a job again and again; a store that is away, or a bug, must not end the process."""
+    while True:
         try:
-            return await self.tidy()
-        except FAULTS as error:
-            log.warning("old calls of the history are not deleted yet: %s", type(error).__name__)
-            return False
+            await job()
+        except Exception as error:
+            log.warning("a job could not be done, and is tried again: %s", error, exc_info=_is_a_bug(error))
+        await asyncio.sleep(seconds)
+
+
+def _is_a_bug(error: Exception) -> bool:
+    return isinstance(error, AttributeError | TypeError | LookupError | AssertionError)

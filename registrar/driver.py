@@ -19,7 +19,7 @@ from registrar.handlers.network import ClientTransactionUser, ServerRequest, Ser
 from registrar.handlers.registration.pings import PREFIX
 from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
-from registrar.model import Called, Epoch, Flow, Mono, Phone
+from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.transaction import (
@@ -97,7 +97,7 @@ class Driver:
         self._dispatch: Dispatch
         self._signs: SignsOfLife
         self._silent_places: Collection[tuple[str, int]]
-        self._refused_call: Callable[[ServerRequest, int, str], None]
+        self._refused_call: Callable[[ServerRequest, int, str, float], None]
         self._users: dict[Key, ClientTransactionUser] = {}
         """The senders that are told about the responses, by client transaction."""
         self._received: dict[Key, ReceivedRequest | AnsweredRequest] = {}
@@ -122,12 +122,12 @@ class Driver:
         checks: StatelessChecks,
         dispatch: Dispatch,
         signs: SignsOfLife,
-        refused: Callable[[ServerRequest, int, str], None],
+        refused: Callable[[ServerRequest, int, str, float], None],
     ) -> None:
         """Set what serves requests. It is made after the driver, because it may send requests with it.
 
         `refused` is called for each INVITE of a known phone that was refused before there was a call, with
-        the status and the reason.
+        the status, the reason, and the seconds that it took.
         """
         self._refused_call = refused
         self._checks = checks
@@ -289,7 +289,7 @@ class Driver:
             if work.request.method == "REGISTER":
                 self._metrics.register_seconds.observe(seconds)
             elif work.status >= 300 and work.method.is_invite and not (work.method.inside or work.call):
-                self._refused_call(work, work.status, work.why)
+                self._refused_call(work, work.status, work.why, seconds)
             self._finished(work.request, work.flow, work.phone, work.status, epoch(), seconds, work.why)
 
     def closed(self, flow: Flow) -> None:
@@ -525,6 +525,7 @@ class ReceivedRequest:
         "method",
         "phone",
         "request",
+        "result",
         "started",
         "status",
         "why",
@@ -546,6 +547,7 @@ class ReceivedRequest:
         self.phone: Phone | None = None
         self.called: Called | None = None
         self.call = ""
+        self.result: CallResult | None = None
         self.started = mono()
         self.status = 0
         self.why = ""

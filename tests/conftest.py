@@ -21,7 +21,8 @@ TOGETHER: Final = "servers"
 """One after the other in one process: tests that share servers, measure time, or kill what others need."""
 APART: Final = frozenset(
     {
-        "test_browser", "test_certificate_under_load", "test_commands", "test_connections",
+        "test_browser", "test_call_history", "test_certificate_under_load", "test_commands",
+        "test_connections",
         "test_create_errors", "test_doctor", "test_examples", "test_framing", "test_fuzz",
         "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
         "test_listener", "test_media_browser", "test_media_engine", "test_media_nat", "test_netns",

@@ -18,6 +18,7 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..tables import CallHistory, CallHistoryPerson, Customer, Employee, Extension
 from .customers import DELETED, one_or_all, visible
+from .phones.find import one_of
 
 COUNTED: Final = 100_000
 """The total of a list is counted up to this number."""
@@ -25,6 +26,7 @@ MAX_PEOPLE: Final = 200
 """Extensions of one filter: a number may be one of each customer that the caller sees."""
 DAY_MS: Final = 86_400_000
 DELETED_AT_ONCE: Final = 500
+READ_AT_ONCE: Final = 500
 
 _call = CallHistory.__table__.c
 _person = CallHistoryPerson.__table__.c
@@ -217,10 +219,13 @@ async def _total(session: AsyncSession, asked: Asked, customers: Condition, peop
 
 
 async def _rows(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, Any]:
-    if not ids:
-        return {}
-    statement = select(*CallHistory.__table__.columns).where(_call.id.in_(ids))
-    return {row.id: row for row in await session.execute(statement)}
+    """Return the rows by their ids, read in parts: other tasks run in between."""
+    rows: dict[int, Any] = {}
+    for start in range(0, len(ids), READ_AT_ONCE):
+        some = one_of(session.get_bind().dialect, _call.id, ids[start : start + READ_AT_ONCE])
+        found = await session.execute(select(*CallHistory.__table__.columns).where(some))
+        rows |= {row.id: row for row in found}
+    return rows
 
 
 async def _parts(
@@ -230,7 +235,7 @@ async def _parts(
     if people is None or not ids:
         return {}
     statement = select(_person.history_id, _person.side, _person.result).where(
-        _person.history_id.in_(ids), _person.person.in_(people)
+        one_of(session.get_bind().dialect, _person.history_id, ids), _person.person.in_(people)
     )
     if side is not None:
         statement = statement.where(_person.side == side)

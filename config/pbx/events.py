@@ -26,7 +26,8 @@ from ..operations import sights
 from ..operations.customers import require_customer
 from ..operations.people import identify
 from ..request import source_address
-from .paging import flag, unknown
+from ..words import unknown
+from .paging import flag
 from .schema import READ, Schema, query, refusals, sure
 from .shown import OPTIONS, Json
 from .sipphone_json import saved_status

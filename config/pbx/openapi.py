@@ -12,6 +12,7 @@ from ..tables.phones import PAYMENT_OPTIONS
 from . import registrations
 from .resource import shown, written
 from .schema import (
+    A_MOMENT,
     AN_ID,
     ASK,
     MOMENT,
@@ -91,7 +92,12 @@ _MADE: Final[Mapping[str, Schema]] = {
         example="c6v1b8n3m0k5j2h9g4f7d1s8a3q6w0e5",
     ),
 }
-_UNLOCKED: Final = moment("It is unlocked until then, and locked as before afterwards; null: it is not")
+_UNLOCKED: Final = sure(
+    "string",
+    "If it is unlocked for a time: until then; afterwards it is locked as before",
+    format="date-time",
+    example=A_MOMENT,
+)
 FULL: Final = answer(
     "SIP phone",
     {
@@ -106,6 +112,7 @@ FULL: Final = answer(
     },
     optional=(
         "password",
+        "ip.unlockedUntil",
         *(path for path in _SENT if path.startswith("purchaseInfo.")),
         *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
     ),
@@ -139,6 +146,7 @@ _ROW: Final[Mapping[str, Schema]] = {
 _LISTED: Final = answer(
     "Listed SIP phone",
     {**_ROW, "online": of("boolean", "null: unknown, the live store is away", example=True)},
+    optional=("ip.unlockedUntil",),
 )
 _STATED: Final = answer(
     "Listed SIP phone with its status",
@@ -149,7 +157,7 @@ _STATED: Final = answer(
         **{f"status.{line.path}": line.schema for line in STATUS_LINES},
         "status.country": COUNTRY,
     },
-    optional=[f"status.{line.path}" for line in STATUS_LINES if line.optional],
+    optional=("ip.unlockedUntil", *(f"status.{line.path}" for line in STATUS_LINES if line.optional)),
 )
 _X_STATUS: Final[Schema] = {
     "X-Status": {

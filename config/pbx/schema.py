@@ -205,10 +205,18 @@ ALWAYS: Final = "429"
 
 
 def operation(
-    shown: Schema, errors: str, body: Schema | None = None, headers: Schema | None = None, **more: object
+    shown: Schema,
+    errors: str,
+    body: Schema | None = None,
+    headers: Schema | None = None,
+    also: Schema | None = None,
+    **more: object,
 ) -> Schema:
-    """Return a route that responds 200 with `shown`, or one of the `errors`; `body` is what it accepts."""
-    done = {"description": "Done"} | content(shown) | ({"headers": headers} if headers else {})
+    """Return a route that responds 200 with `shown`, or one of the `errors`; `body` is what it accepts.
+
+    `also` are other media types of the response.
+    """
+    done = {"description": "Done"} | content(shown, also) | ({"headers": headers} if headers else {})
     responses = {"200": done} | refusals(errors)
     request: Schema = {"requestBody": {"required": True} | content(body)} if body else {}
     return {"responses": responses} | request | more
@@ -219,9 +227,9 @@ def refusals(errors: str) -> Schema:
     return {code: _error(code) for code in sorted({*errors.split(), ALWAYS})}
 
 
-def content(schema: Schema) -> Schema:
-    """Return JSON content with an example."""
-    return {"content": {"application/json": {"schema": schema, "example": sample(schema)}}}
+def content(schema: Schema, also: Schema | None = None) -> Schema:
+    """Return JSON content with an example, and other media types."""
+    return {"content": {"application/json": {"schema": schema, "example": sample(schema)}} | (also or {})}
 
 
 def _error(code: str) -> Schema:

@@ -19,7 +19,17 @@ from .. import clock
 from ..access import PURCHASE_LEVEL, AccessLevel
 from ..deps import Parts
 from ..operations.phones.draft import FIELDS
-from ..operations.phones.find import LISTED, PANEL, SOFTKEY, STATED, WHOLE, Columns, Found, Values
+from ..operations.phones.find import (
+    LISTED,
+    PANEL,
+    SOFTKEY,
+    STATED,
+    UNLOCKED,
+    WHOLE,
+    Columns,
+    Found,
+    Values,
+)
 from .schema import MOMENT, moment, of
 from .shown import Json, Shown, nested, shown
 
@@ -122,12 +132,13 @@ def phones_json(
     Properties that need a higher level than `level` are left out.
     """
     plan = _full_plan(level >= PURCHASE_LEVEL, level >= parts.settings.secrets_level) if full else _LISTED
-    return _rows(plan, phones, statuses, parts.vault)
+    until = (_WHOLE_PLACES if full else _LISTED_PLACES)[UNLOCKED]
+    return _rows(plan, phones, statuses, parts.vault, until)
 
 
 def stated_json(phones: Sequence[Found], statuses: Sequence[LiveStatus], parts: Parts) -> list[Json]:
     """Return the rows of the normal list, each with the whole status and the customer."""
-    rows = _rows(_STATED, phones, statuses, parts.vault)
+    rows = _rows(_STATED, phones, statuses, parts.vault, _LISTED_PLACES[UNLOCKED])
     pairs = zip(rows, statuses, strict=True)
     return [row | {"status": located_status(live, STATUS, parts)} for row, live in pairs]
 
@@ -137,9 +148,20 @@ def located_status(live: LiveStatus, lines: Sequence[Shown[LiveStatus]], parts: 
     return status_json(live, lines) | {"country": parts.origins.country(live.public_ip_address)}
 
 
-def _rows(plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault) -> list[Json]:
+def _rows(
+    plan: Plan, phones: Sequence[Found], statuses: Sequence[LiveStatus], vault: Vault, until: int
+) -> list[Json]:
+    """Return the object of each phone; `until` is the place of UNLOCKED."""
     pairs = zip(phones, statuses, strict=True)
-    return [plan.write(Written(phone, live, vault)) for phone, live in pairs]
+    return [_unlocked(plan.write(Written(phone, live, vault)), phone.values[until]) for phone, live in pairs]
+
+
+def _unlocked(phone: Json, until: object) -> Json:
+    """Return the object of a phone, with the end of its time if it is unlocked for a time."""
+    ip = phone["ip"]
+    if until is not None and isinstance(ip, dict):
+        ip["unlockedUntil"] = until
+    return phone
 
 
 # Values that are more than a column
@@ -185,6 +207,7 @@ _PASSWORD: Final = _WHOLE_PLACES["password_enc"]
 _TONE: Final = _WHOLE_PLACES["ringer_tone"]
 _LOADED: Final = _WHOLE_PLACES["config_loaded_at"]
 _SAVED: Final = _WHOLE_PLACES["config_saved_at"]
+_LISTED_PLACES: Final = {path: place for place, path in enumerate(LISTED)}
 
 
 @lru_cache(4)
@@ -197,7 +220,6 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
         "product": "product",
         "handsetIndex": "handset_index",
         "username": "username",
-        "ip.unlockedUntil": "unlocked_until",
     } | {field.path: field.column for field in FIELDS}
     leaves: Json = {path: _WHOLE_PLACES[column] for path, column in columns.items()} | {
         "softkeys": lambda shown: _objects(SOFTKEY, shown.phone.softkeys),
@@ -213,7 +235,7 @@ def _full_plan(purchase: bool, secrets: bool) -> Plan:
 
 def _listed_plan(columns: Columns, live: Mapping[str, Make]) -> Plan:
     places = {path: place for place, path in enumerate(columns)}
-    parts = nested({path: place for path, place in places.items() if path != "id"})
+    parts = nested({path: place for path, place in places.items() if path not in ("id", UNLOCKED)})
     for group in ("extension", "employee"):
         inside = parts.pop(group)
         if isinstance(inside, Mapping):

@@ -273,9 +273,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         clock,
         process=process,
     )
-    history = CallHistory(
-        outside.history, options.reserved, clock, mono, outside.new_id, metrics, process=process
-    )
+    history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)
     calls = CallTable(
         outside.calls,
         bridge,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from registrar.model import Called, Flow, Mono, Phone
+from registrar.model import Called, CallResult, Flow, Mono, Phone
 from registrar.sip import Request, Response
 from registrar.transaction import Key
 
@@ -66,6 +66,8 @@ class ServerRequest(Protocol):
     """The destination of an INVITE outside a dialog, once that is found."""
     call: str
     """Id of the call that it has begun; empty before that."""
+    result: CallResult | None
+    """What an INVITE without a call has come to, if its status does not tell."""
     started: Mono
     """When the work on it began."""
 

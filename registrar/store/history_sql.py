@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,7 +21,7 @@ from registrar.model import PastCall
 from .directory_sql import FAULTS
 from .history_codec import COLUMNS, PERSON_COLUMNS, Row, people_of, row_of
 
-WRITE_SECONDS: Final = 0.25
+WRITE_SECONDS: Final = 0.5
 """Interval of the writes: what a process has not written when it is killed is lost."""
 RETRY_SECONDS: Final = 1.0
 AT_ONCE: Final = 100
@@ -34,9 +33,10 @@ BAD_ROW: Final = ("22", "23")
 """The classes of SQLSTATE of a row that no later try can write: bad data, and a broken constraint."""
 
 _SOURCES: Final = {
-    "sqlite": "json_each(:rows) AS e",
-    "postgresql": "jsonb_array_elements(CAST(:rows AS jsonb)) AS e",
+    "sqlite": "json_each(?) AS e",
+    "postgresql": "jsonb_array_elements(CAST($1 AS jsonb)) AS e",
 }
+"""The rows as the driver of each database takes them: nothing is compiled for a write."""
 _dump = json.JSONEncoder(separators=(",", ":")).encode
 
 log = logging.getLogger(__name__)
@@ -59,17 +59,22 @@ class SqlHistory:
 
     def add(self, past: PastCall) -> None:
         """See ports.History."""
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(past)
+        else:
             self._dropped += 1
             self._metrics.history("dropped")
-            return
-        self._waiting.append(past)
 
     async def run(self) -> None:
         """Write what waits, until cancelled."""
         while True:
             await asyncio.sleep(RETRY_SECONDS if self._is_away else WRITE_SECONDS)
-            await self.write()
+            try:
+                await self.write()
+            except Exception:  # a bug in here must not end the process
+                self._metrics.unhandled.inc()
+                log.exception("the call history could not be written")
+                self._drop(len(self._waiting))
             self._say_dropped()
 
     async def close(self) -> None:
@@ -79,10 +84,7 @@ class SqlHistory:
                 await self.write()
         except TimeoutError:
             log.debug("the call history could not be written in time")
-        if self._waiting:
-            self._metrics.history("dropped", by=len(self._waiting))
-            self._dropped += len(self._waiting)
-            self._waiting.clear()
+        self._drop(len(self._waiting))
         self._say_dropped()
 
     async def write(self) -> None:
@@ -116,24 +118,32 @@ class SqlHistory:
         by_id = {past.call.id: past for past in some}
         async with self._engine.begin() as connection:
             rows = [row_of(past) for past in by_id.values()]
-            found = await connection.execute(self._insert, {"rows": _dump(rows)})
-            new = [(by_id[call], id) for id, call in found]
+            found = await connection.exec_driver_sql(self._insert, (_dump(rows),))
+            new = [(by_id[row.call], row.id) for row in found]
             await self._insert_parts(connection, [row for past, id in new for row in people_of(past, id)])
         return len(new)
 
     async def _insert_parts(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         if rows:
-            await connection.execute(self._insert_people, {"rows": _dump(rows)})
+            await connection.exec_driver_sql(self._insert_people, (_dump(rows),))
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:
             log.warning("the call history waits for the database: %s", type(error).__name__)
         self._is_away = True
 
+    def _drop(self, number: int) -> None:
+        """Drop some of the calls that wait, the oldest first."""
+        for _ in range(number):
+            self._waiting.popleft()
+        if number:
+            self._dropped += number
+            self._metrics.history("dropped", by=number)
+
     def _say_dropped(self) -> None:
         dropped, self._dropped = self._dropped, 0
         if dropped:
-            log.error("%d calls have no row in the history: the database was away for too long", dropped)
+            log.error("%d calls have no row in the history: they could not be written in time", dropped)
 
 
 def _is_of_row(error: DBAPIError) -> bool:
@@ -142,14 +152,14 @@ def _is_of_row(error: DBAPIError) -> bool:
     return isinstance(error, DataError | IntegrityError) or state.startswith(BAD_ROW)
 
 
-def _statement(table: str, columns: Mapping[str, str], dialect: str, end: str = "") -> TextClause:
+def _statement(table: str, columns: Mapping[str, str], dialect: str, end: str = "") -> str:
     """Return the INSERT of many rows, which come as one JSON array of arrays.
 
     So the statement has one parameter and is always the same. `WHERE true` keeps SQLite from reading ON as a
     part of a join.
     """
     values = ", ".join(f"CAST(e.value ->> {place} AS {type})" for place, type in enumerate(columns.values()))
-    return text(
+    return (
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {_SOURCES[dialect]} "  # noqa: S608  # only our constants
         f"WHERE true ON CONFLICT DO NOTHING{end}"
     )

@@ -408,6 +408,10 @@ class Calls:
     async def prepare(self, method: str = "INVITE") -> None:
         """Bob is there, and Ann has a nonce."""
         await self.bob.register()
+        await self.prepare_alone(method)
+
+    async def prepare_alone(self, method: str = "INVITE") -> None:
+        """Ann has a nonce."""
         bare = self.ann.request(method, f"sip:201@{DOMAIN}")
         self.on.driver.receive(bytes(bare), self.ann.flow)
         (challenge, _) = self.on.sent.pop()
@@ -435,6 +439,36 @@ async def test_an_invite_rings_is_answered_and_forgotten() -> None:
         await calls.bob.reply(sent, 200)
         assert [status for status in on.statuses if status != 100] == [180, 200]
         assert on.finished == [200]
+
+
+async def test_an_invite_that_is_refused_before_there_is_a_call_is_a_past_call() -> None:
+    async with stage(ANN) as on:  # no phone of Bob
+        calls = Calls(on)
+        await calls.prepare_alone()
+        on.driver.receive(calls.invite, calls.ann.flow)
+        await on.driver.idle()
+        (past,) = on.world.history.past
+        assert (past.ending.status, past.ending.why, past.call.dialled) == (404, on.reasons[-1], "201")
+        assert past.call.caller.phone == ANN.id and 0 <= time.time() - past.call.started_at < limit(5)
+
+
+async def test_the_answer_of_a_phone_has_its_reason_in_the_log_and_no_second_row() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        sent = await calls.ring()
+        await calls.bob.reply(sent, 486, reason="Busy Here")
+        assert (on.finished, on.reasons) == ([486], ["Busy Here"])
+        (past,) = on.world.history.past
+        assert (past.ending.status, past.ending.why, past.call.call_id) == (486, "Busy Here", "call-1")
+
+
+async def test_a_challenge_is_no_past_call() -> None:
+    async with stage(ANN, BOB) as on:
+        calls = Calls(on)
+        await calls.ring()
+        on.driver.receive(calls.invite.replace(b"branch=z9hG4bK", b"branch=z9hG4bKx"), calls.ann.flow)
+        await on.driver.idle()
+        assert on.statuses[-1] == 407 and on.world.history.past == []
 
 
 async def test_a_cancel_from_where_the_invite_came_is_answered_and_carried_out() -> None:

@@ -111,6 +111,31 @@ async def test_the_line_of_a_refusal_says_why() -> None:
     assert "reason" not in granted
 
 
+@pytest.mark.parametrize(
+    ("uri", "dialled"),
+    [
+        ("sip:201@acme.test", "201"),
+        ("tel:+45-70;phone-context=x", "+45-70"),
+        ("urn:service:SOS", "urn:service:sos"),
+        (f"sip:{'9' * 300}@acme.test", "9" * 128),
+        ("sip:acme.test", ""),
+    ],
+)
+async def test_the_line_of_an_invite_has_the_number_that_was_dialled(uri: str, dialled: str) -> None:
+    invite = parse(f"INVITE {uri} SIP/2.0\r\nCall-ID: c\r\n\r\n".encode())
+    assert isinstance(invite, Request)
+    stream = io.StringIO()
+    lines = RequestLines(json_line, stream)
+    lines.finished(invite, FLOW, PHONE, 404, Epoch(0), 0.0, "no such number here")
+    lines.finished(request(), FLOW, PHONE, 200, Epoch(0), 0.0)
+    lines.flush()
+    called, registered = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (called["message"], called["dialled"], called["reason"]) == (
+        "INVITE 404", dialled, "no such number here"
+    )  # fmt: skip
+    assert "dialled" not in registered
+
+
 async def test_more_than_fit_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     stream = io.StringIO()
     lines = RequestLines(json_line, stream)

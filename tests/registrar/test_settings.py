@@ -30,6 +30,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert (settings.rtpengine, settings.media) == ((), MediaPolicy.AUTO)
     assert settings.ring_seconds > 180, "timer C (RFC 3261 section 16.6 step 11)"
     assert settings.wrap_up_seconds == 2
+    assert settings.call_history_days == 90
     assert settings.turn_ttl == 3_600
     assert (settings.features, settings.emergency_numbers) == (tuple(Family), ())
 
@@ -72,6 +73,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("WAIT_SECONDS", "60", "wait_seconds", 60, id="longest wait"),
         pytest.param("ALERT_INFO", "true", "alert_info", True, id="ring tones"),
         pytest.param("NO_ANSWER_SECONDS", "3", "no_answer_seconds", 3, id="until it is forwarded"),
+        pytest.param("CALL_HISTORY_DAYS", "0", "call_history_days", 0, id="no history"),
         pytest.param("WRAP_UP_SECONDS", "0", "wrap_up_seconds", 0, id="no time to wrap up"),
         pytest.param("MEDIA", "always", "media", MediaPolicy.ALWAYS, id="a media policy"),
         pytest.param("FEATURES", "on", "features", ("dnd", "forward", "queue", "pickup"), id="all codes"),
@@ -129,6 +131,7 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("GROUP_DEVICES", "0", id="no device rings"),
         pytest.param("WAIT_SECONDS", "86401", id="more than a day"),
         pytest.param("NO_ANSWER_SECONDS", "0", id="never asked"),
+        pytest.param("CALL_HISTORY_DAYS", "3651", id="more than ten years"),
         pytest.param("WRAP_UP_SECONDS", "-1", id="a negative time"),
         pytest.param("WRAP_UP_SECONDS", "3601", id="more than an hour to wrap up"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.wire
 
 HOME: Final = ("127.0.0.2", 0)
 AWAY: Final = ("127.0.0.3", 0)
+LIVE_SECONDS: Final = 3.0
 RACES: Final = 50
 """Rounds of one test; more of them are more tests."""
 
@@ -54,6 +55,38 @@ def test_a_locked_phone_is_refused_elsewhere_only_when_its_password_is_right(
     assert (refused.status, refused.reason) == (403, "Forbidden")
     assert b"127.0.0.2" not in refused.raw, "it does not say where the phone may be"
     assert register(site, wrong(handset.account), AWAY).status == 401
+
+
+def change(site: Site, handset: Handset, what: str, body: dict[str, Any]) -> int:
+    """The status of a change through one of the routes of a phone."""
+    return site.api("POST", f"/pbx/sipphone/{handset.id}/{what}", body).status
+
+
+def test_the_address_of_a_refusal_is_accepted(site: Site, handset: Handset) -> None:
+    assert register(site, handset.account, HOME).status == 200
+    assert register(site, handset.account, AWAY).status == 403
+    assert change(site, handset, "acceptaddress", {"address": "127.0.0.9"}) == 409
+    assert change(site, handset, "acceptaddress", {"address": "127.0.0.3"}) == 200
+    within(LIVE_SECONDS, lambda: register(site, handset.account, AWAY).status == 200, "it is accepted")
+    assert register(site, handset.account, HOME).status == 403
+
+
+def test_a_phone_that_is_unlocked_for_a_time_locks_to_its_next_contact(site: Site, handset: Handset) -> None:
+    assert register(site, handset.account, HOME).status == 200
+    assert change(site, handset, "unlock", {"minutes": 15}) == 200
+    assert "unlockedUntil" in ip(site, handset)
+    within(LIVE_SECONDS, lambda: register(site, handset.account, AWAY).status == 200, "it is unlocked")
+    assert ip(site, handset) == {"mode": "LOCKED", "countries": "", "address": "127.0.0.3"}
+
+
+def test_a_phone_is_locked_again_as_before_when_its_time_is_over(site: Site, handset: Handset) -> None:
+    assert register(site, handset.account, HOME).status == 200
+    assert change(site, handset, "unlock", {"minutes": 15}) == 200
+    past = "2026-01-31 12:00:00.000000"
+    site.sql("UPDATE sip_phone SET unlocked_until = ? WHERE oid = ?", past, handset.id)
+    within(LIVE_SECONDS, lambda: ip(site, handset)["mode"] == "LOCKED", "its time is over")
+    assert ip(site, handset)["address"] == "127.0.0.2"
+    within(LIVE_SECONDS, lambda: register(site, handset.account, AWAY).status == 403, "that is announced")
 
 
 def test_a_wrong_password_never_locks(site: Site, handset: Handset) -> None:

@@ -290,6 +290,8 @@ def _creation(path: str, ids: Ids) -> Json:
         "/pbx/sipphone": customer | {"sipPhoneModel": ids["model"], "macAddress": mac()},
         "/pbx/sipphone/webrtc": {"instanceId": "matrix"},
         "/pbx/sipphone/{id}/resetcredentials": {},
+        "/pbx/sipphone/{id}/unlock": {"minutes": 15},  # 409: the phone is open
+        "/pbx/sipphone/{id}/acceptaddress": {},  # 409: it was not refused
         "/pbx/sipphone/status": {"ids": [ids["id"]]},
         "/pbx/extension": customer | {"name": word(), "number": number()},
         "/pbx/group": customer | {"name": word(), "number": number()},

@@ -1,6 +1,6 @@
 """The tables of past calls, and the columns of a phone that is unlocked for a time."""
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,7 @@ TEXT: Final = sa.String(255)
 WORD: Final = sa.String(24)
 SHORT: Final = sa.String(8)
 NUMBERS: Final = ("dialled", "caller_number", "callee_number")
-UNLOCK: Final = {
+UNLOCK: Final[dict[str, sa.types.TypeEngine[Any]]] = {
     "unlocked_until": sa.DateTime(timezone=True),
     "unlock_mode": SHORT,
     "unlock_address": sa.String(45),

@@ -75,6 +75,8 @@ WHOLE: Final[Columns] = {
 }
 """Name -> column of a phone that is shown whole."""
 
+UNLOCKED: Final = "unlocked_until"
+"""The column that both forms of a phone show only if it has a value."""
 LISTED: Final[Columns] = {
     "id": _phone.id,
     "_id": _phone.oid,
@@ -95,10 +97,10 @@ LISTED: Final[Columns] = {
     "ip.countries": _phone.ip_countries,
     "ip.address": _phone.ip_address,
     "ip.policy": _phone.ip_policy,
-    "ip.unlockedUntil": _phone.unlocked_until,
+    UNLOCKED: _phone.unlocked_until,
     "notes": _phone.notes,
 }
-"""Path -> column of a row of the normal list; `id` is not shown."""
+"""Path -> column of a row of the normal list; `id` and UNLOCKED are not paths."""
 STATED: Final[Columns] = {
     **LISTED,
     "extension.name": _extension.name,

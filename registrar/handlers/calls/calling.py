@@ -3,7 +3,7 @@
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Devices, Emergency, Feature, FeatureKind, Group, Notice, Phone, Queue
+from registrar.model import CallResult, Devices, Emergency, Feature, FeatureKind, Group, Notice, Phone, Queue
 from registrar.rules import forward, session
 from registrar.rules.destination import dialled_word
 from registrar.rules.features import ReservedWords
@@ -154,6 +154,7 @@ class Calling:
         self, incoming: ServerRequest, caller: Phone, feature: Feature, here: Target
     ) -> None:
         """Serve a feature code; it takes calls alone."""
+        incoming.result = CallResult.FEATURE
         if not incoming.method.is_invite:
             incoming.reply(FOR_CALLS_ALONE)
         elif feature.kind in (FeatureKind.PICKUP, FeatureKind.PICKUP_GROUP):
@@ -167,7 +168,11 @@ class Calling:
             return False
         if self.is_emergency(incoming):  # it may come from a phone that may do nothing else
             return False
-        return await self._pickup.replaces(incoming, caller, here)
+        incoming.result = CallResult.FEATURE
+        has_picked_up = await self._pickup.replaces(incoming, caller, here)
+        if not has_picked_up:
+            incoming.result = None
+        return has_picked_up
 
     async def _arrive(
         self, incoming: ServerRequest, caller: Phone, here: Target, journey: Journey
@@ -180,6 +185,7 @@ class Calling:
         if isinstance(found, Feature):
             return found
         if isinstance(found, Emergency):
+            incoming.result = CallResult.EMERGENCY
             self._note_emergency(caller, found)
             return NO_EMERGENCY
         if not isinstance(found, Devices):

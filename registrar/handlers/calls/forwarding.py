@@ -436,9 +436,11 @@ class Forwarding:
         """
         self.fork.disown(number)
         self._end_dialog(number)
-        if answer is not None:
-            self._reply(answer)
-        self.rewriter.refused(*((answer.status, answer.text) if answer is not None else (0,)))
+        if answer is None:
+            self.rewriter.refused(0)
+            return
+        self._reply(answer)
+        self.rewriter.refused(answer.status, answer.text)
 
     def _pass(self, number: int, response: Response, body: bytes | None) -> bool:
         """Relay a response; return False if it cannot be parsed."""

@@ -8,12 +8,9 @@ from registrar.metrics import Metrics
 from registrar.model import (
     Call,
     Called,
-    CallResult,
     CallState,
     Devices,
-    Emergency,
     Ending,
-    Feature,
     Mono,
     Party,
     PastCall,
@@ -22,11 +19,9 @@ from registrar.model import (
 )
 from registrar.ports import Clock, History
 from registrar.rules.destination import dialled_word
-from registrar.rules.features import ReservedWords
 from registrar.rules.history import cause_of
 from registrar.rules.identity import identity_of
 from registrar.rules.privacy import is_anonymous
-from registrar.rules.routing import dialled
 
 from ..network import ServerRequest
 
@@ -53,7 +48,6 @@ class CallHistory:
     def __init__(
         self,
         store: History,
-        reserved: ReservedWords,
         clock: Clock,
         mono: Callable[[], Mono],
         new_id: Callable[[], str],
@@ -62,7 +56,6 @@ class CallHistory:
         process: Process,
     ) -> None:
         self._store = store
-        self._reserved = reserved
         self._clock = clock
         self._mono = mono
         self._new_id = new_id
@@ -74,8 +67,8 @@ class CallHistory:
         """Note a call that is over, and the people at whom it rang besides its callee."""
         self._store.add(PastCall(call, ending, rung))
 
-    def refused(self, incoming: ServerRequest, status: int, why: str) -> None:
-        """Note an INVITE of a known phone that was refused before there was a call."""
+    def refused(self, incoming: ServerRequest, status: int, why: str, seconds: float) -> None:
+        """Note an INVITE of a known phone that was refused before there was a call; that took `seconds`."""
         phone = incoming.phone
         if phone is None or status in CHALLENGES:
             return
@@ -83,21 +76,12 @@ class CallHistory:
             self._metrics.history("limited")
             return
         word = dialled_word(incoming.request.uri)
-        call = self._call(incoming, phone, word)
-        ending = Ending(cause_of(status), self._clock(), status, why=why)
-        self._store.add(PastCall(call, ending, result=self._meant(word)))
+        now = self._clock()
+        call = self._call(incoming, phone, word, now - seconds)
+        ending = Ending(cause_of(status), now, status, why=why)
+        self._store.add(PastCall(call, ending, result=incoming.result))
 
-    def _meant(self, word: str) -> CallResult | None:
-        """Return the result that follows from the dialled word alone, or None."""
-        for candidate in dialled(word):
-            destination = self._reserved.destination(candidate)
-            if isinstance(destination, Emergency):
-                return CallResult.EMERGENCY
-            if isinstance(destination, Feature):
-                return CallResult.FEATURE
-        return None
-
-    def _call(self, incoming: ServerRequest, phone: Phone, word: str) -> Call:
+    def _call(self, incoming: ServerRequest, phone: Phone, word: str, started_at: float) -> Call:
         request, called = incoming.request, incoming.called
         return Call(
             id=self._new_id(),
@@ -113,7 +97,7 @@ class CallHistory:
             ),
             callee=_callee(called),
             state=CallState.RINGING,
-            started_at=self._clock() - (self._mono() - incoming.started),
+            started_at=started_at,
             process=self._process,
             via="" if called is None or isinstance(called, Devices) else called.number,
             via_name="" if called is None or isinstance(called, Devices) else called.name,

@@ -21,6 +21,7 @@ from registrar.model import (
     NO_DESTINATION,
     Binding,
     Called,
+    CallResult,
     Change,
     Destination,
     Devices,
@@ -269,12 +270,15 @@ class Incoming:
     phone: Phone | None = None
     called: Called | None = None
     call: str = ""
+    result: CallResult | None = None
     started: Mono = field(default_factory=lambda: Mono(0.0))
     method: Method = UNKNOWN
     served: ServerTransactionUser | None = None
     accepted: bool = False
     is_cancelled: bool = False
     """The CANCEL came before anybody served the INVITE."""
+    ended: Callable[["Incoming"], None] | None = None
+    """Told of the final answer, once."""
 
     def accept(self) -> bool:
         self.accepted = not self.is_twin
@@ -300,6 +304,9 @@ class Incoming:
         """As the driver: what the caller does after a final answer is of no interest."""
         if status >= 200:
             self.served = None
+            ended, self.ended = self.ended, None
+            if ended is not None:
+                ended(self)
 
     def repeater(self) -> Callable[[], None]:
         return lambda: self.responses.append(self.responses[-1])
@@ -583,12 +590,20 @@ class World:
     async def ask(self, incoming: Incoming) -> Incoming:
         """The same for who wants to see all that becomes of it."""
         verdict = self.checks.sort(incoming.request, incoming.flow, self.clock())
+        incoming.ended = self._note_refusal
         if isinstance(verdict, Answer):
             incoming.reply(verdict)
         elif not isinstance(verdict, Silence):
             await self.dispatch.serve(incoming, verdict)
             await self.settle()
         return incoming
+
+    def _note_refusal(self, incoming: Incoming) -> None:
+        """As the driver: an INVITE that was refused before there was a call."""
+        is_new = incoming.method.is_invite and not (incoming.method.inside or incoming.call)
+        if is_new and incoming.phone is not None and incoming.answers and incoming.answers[-1].status >= 300:
+            last = incoming.answers[-1]
+            self.call_history.refused(incoming, last.status, last.text, 0.0)
 
     async def hang_up(self, flow: Flow, *, silent: bool = False) -> None:
         """The peer closes a connection."""

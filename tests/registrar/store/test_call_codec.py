@@ -108,6 +108,12 @@ def test_what_is_not_known_yet_is_empty() -> None:
     assert decode(fields) == ringing
 
 
+def test_the_dialled_word_is_stored_only_if_it_is_not_the_number_of_the_callee() -> None:
+    assert encode(replace(CALL, dialled=CALL.callee.number)) == encode(CALL)
+    for call in (replace(CALL, dialled="600"), replace(CALL, dialled="%2A*", is_private=True)):
+        assert decode(encode(call)) == call
+
+
 def test_who_holds_a_call_is_stored_only_if_a_party_does() -> None:
     short = encode(CALL)[PRIVATE]
     for party in ("caller", "callee"):
