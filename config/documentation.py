@@ -55,6 +55,8 @@ OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/pbx/sipphone/{id}/events"): "list_phone_events",
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials",
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials_by_get",
+    ("GET", "/pbx/sipphone/own"): "list_own_phones",
+    ("GET", "/pbx/sipphone/{id}/account"): "show_phone_account",
     ("DELETE", "/pbx/call/{id}"): "end_call",
     ("GET", "/events"): "follow_events",
     ("POST", "/webhook/{id}/secret"): "reset_webhook_secret",

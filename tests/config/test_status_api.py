@@ -15,7 +15,7 @@ from tests.config.world import NOBODY, World
 EVERY_FIELD = set(
     "_id online expires expiresAt state reason since lastSeen userAgent localIpAddress publicIpAddress "
     "publicPort transport node generation rttMs lastRejectedAt lastRejectedIp lastRejectedReason "
-    "configLoaded configSaved".split()
+    "configLoaded configSaved country".split()
 )
 
 
@@ -55,6 +55,7 @@ async def test_the_status_has_every_field_of_the_hash(world: World) -> None:
         "lastRejectedIp": "198.51.100.7",
         "lastRejectedReason": "ip-locked",
         "configLoaded": None,
+        "country": None,
     }
 
 

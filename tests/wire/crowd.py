@@ -27,7 +27,8 @@ LAST_NAMES: Final = "Andersen Bruun Dahl Eriksen Frandsen Gade Hansen Iversen Je
 AGENTS: Final = ("Yealink SIP-T46U 108.86.0.20", "snomD785/10.1.184.15", "Polycom VVX 411")
 AT_ONCE: Final = 40
 """Registrations that wait for their answers at the same time."""
-CLOSING_SECONDS: Final = 0.5
+PAUSE_SECONDS: Final = 0.5
+TRIES: Final = 10
 Work = Callable[[Handset], Awaitable[object]]
 
 
@@ -133,21 +134,30 @@ class Crew:
             if source not in self._shared:
                 self._shared[source] = await Endpoint.open(self._site.sip, source)
         phone = Phone(handset.account, self._shared[source], user_agent=agent_of(handset))
-        return (await phone.register(expires)).status
+        return await patiently(phone, expires)
 
     async def tcp(self, handset: Handset) -> StreamEndpoint:
         """Register over a TCP connection of its own, which stays open."""
         endpoint = await StreamEndpoint.open(self._site.tcp)
         self._connections.append(endpoint)
-        answer = await Phone(handset.account, endpoint, user_agent=agent_of(handset)).register()
-        assert answer.status == 200
+        assert await patiently(Phone(handset.account, endpoint, user_agent=agent_of(handset)), 3600) == 200
         return endpoint
 
     async def close(self) -> None:
         """Close all sockets, and let the loop see it."""
         for endpoint in (*self._connections, *self._shared.values()):
             endpoint.close()
-        await asyncio.sleep(CLOSING_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def patiently(phone: Phone, expires: int) -> int:
+    """The status of a registration, which is tried again while the database has too many first contacts."""
+    for _ in range(TRIES):
+        status = (await phone.register(expires)).status
+        if status != 503:
+            break
+        await asyncio.sleep(PAUSE_SECONDS)
+    return status
 
 
 def agent_of(handset: Handset) -> str:

@@ -21,12 +21,12 @@ class Operators:
 
     def login(self, level: str, customer: str = "") -> dict[str, Any]:
         """A new person: the whole employee, and `emailAddress` to log in with PASSWORD."""
-        name = f"p{next(_people)}"
+        number = next(_people)
         body = {
             "customer": customer or self._site.demo()["customer"],
-            "name": name,
+            "name": f"Operator {number}",
             "accessLevel": level,
-            "emailAddress": f"{name}@people.example",
+            "emailAddress": f"operator-{number}@people.example",
             "password": PASSWORD,
         }
         reply = self._site.api("POST", "/employee", body)

@@ -80,33 +80,35 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def crowd(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Large]:
+    lost = Site(
+        tmp_path_factory.mktemp("lost"),
+        tenant=site.demo(),
+        transports=("tcp",),
+        data_dir=site.settings["data_dir"],
+        ping_seconds="2",
+    )
     with asyncio.Runner() as runner:
         crowd = runner.run(settle(site, PHONES))
         site.restart()  # it knows the domains from its start
-        crew = Crew(site)
-        lost = Site(
-            tmp_path_factory.mktemp("lost"),
-            tenant=site.demo(),
-            transports=("tcp",),
-            data_dir=site.settings["data_dir"],
-            ping_seconds="2",
-        )
-        with lost:
-            runner.run(into_every_state(site, lost, crowd, crew))
-            yield crowd, crew, runner
-        runner.run(crew.close())
+        crew, doomed = Crew(site), Crew(lost)
+        try:
+            with lost:
+                runner.run(into_every_state(site, lost, crowd, crew, doomed))
+                yield crowd, crew, runner
+        finally:
+            runner.run(crew.close())
+            runner.run(doomed.close())
 
 
-async def into_every_state(site: Site, lost: Site, crowd: Crowd, crew: Crew) -> None:
+async def into_every_state(site: Site, lost: Site, crowd: Crowd, crew: Crew, of_lost: Crew) -> None:
     """A fifth never registers; of the others most are online, and each reason has some."""
     rest = [handset for place, handset in enumerate(crowd.handsets) if place % 5 != 4]
     left, expired, closed, revoked, moved = (rest[number::40] for number in range(5))
     others = [handset for place, handset in enumerate(rest) if place % 40 > 4]
     doomed, online = others[-2 * LOST :], others[: -2 * LOST]
     await each(expired, lambda one: crew.udp(one, expires=SHORT_SECONDS))
-    crew_of_lost = Crew(lost)
-    await each(doomed[::2], crew_of_lost.udp)
-    await each(doomed[1::2], crew_of_lost.tcp)
+    await each(doomed[::2], of_lost.udp)
+    await each(doomed[1::2], of_lost.tcp)
     await each(online[::10], crew.tcp)
     await each([one for place, one in enumerate(online) if place % 10], crew.udp)
     await each([*left, *revoked, *moved], crew.udp)
@@ -117,7 +119,6 @@ async def into_every_state(site: Site, lost: Site, crowd: Crowd, crew: Crew) -> 
         await asyncio.to_thread(site.api, "POST", f"/pbx/sipphone/{one.id}/resetcredentials")
     await until(site, "ping-timeout")
     lost.kill9()
-    await crew_of_lost.close()
     for reason in REASONS:
         await until(site, reason)
 
