@@ -354,7 +354,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class QueueMember:
-    """One step of a queue: the people of a group, or one extension, that ring some times."""
+    """One step of a queue: the people of a group, or extensions, that ring some times."""
 
     people: tuple[Devices, ...]
     strategy: Strategy
@@ -364,8 +364,8 @@ class QueueMember:
     """The length of a window; with LONGEST_IDLE, the time for each person."""
     caller_name: str = ""
     """The format of the group; that of the queue wins."""
-    permanent: bool = False
-    """Whether its people cannot leave the queue."""
+    permanent: frozenset[str] = frozenset()
+    """Those of its people who cannot leave the queue."""
 
 
 @dataclass(frozen=True, slots=True)

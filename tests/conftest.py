@@ -44,7 +44,24 @@ TIMED: Final = frozenset(
 """Modules whose tests wait for time to pass, or compare with it: `make busy` runs them beside busy loops."""
 API: Final = frozenset({"test_access_matrix", "test_checklist", "test_generated", "test_races"})
 """Modules that share one server of the API on PostgreSQL."""
-FIRST: Final = ("servers", "calls", "sound", "test_run", "test_browser", "test_doctor", "api", "test_logins")
+PEOPLE: Final = frozenset(
+    {
+        "test_features", "test_groups", "test_groups_media", "test_groups_sipp", "test_lamps",
+        "test_page_favourites", "test_people", "test_queues",
+    }
+)  # fmt: skip
+"""Modules about people with numbers, one after the other with servers that they share."""
+FIRST: Final = (
+    "servers",
+    "calls",
+    "sound",
+    "people",
+    "test_run",
+    "test_browser",
+    "test_doctor",
+    "api",
+    "test_logins",
+)
 """The groups that take longest, by name or module: what begins last shall be short."""
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
 ON_POSTGRESQL: Final = "postgresql"
@@ -118,6 +135,8 @@ def _group(item: pytest.Item) -> str:
         return "sound" if item.path.stem.startswith("test_calls_sound") else "calls"
     if item.get_closest_marker("wire") is None or item.path.stem in APART:
         return str(item.path)
+    if item.path.stem in PEOPLE:
+        return "people"
     callspec = getattr(item, "callspec", None)
     if callspec is not None and callspec.params.get("backend") == ON_POSTGRESQL:
         return f"{item.path} on {ON_POSTGRESQL}"

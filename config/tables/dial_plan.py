@@ -217,7 +217,12 @@ class Queue(Revised):
     )
     number: Mapped[str] = stored(DIAL_PLAN, UNIQUE, NAMED, replace(NUMBER, example="700"), required=True)
     caller_name_format: Mapped[str | None] = stored(CALLER_NAME, SHOWN_CALLER, NAMED, CALLER)
-    strategy: Mapped[str | None] = stored(text_of(32), "In which order members are called", NAMED)
+    strategy: Mapped[str | None] = stored(
+        text_of(32),
+        "How members that are extensions ring: CONCURRENT (all at once), LONGEST_IDLE (one after the other, "
+        "the longest idle first); with any other value one after the other in the order of `priority`",
+        NAMED,
+    )
 
 
 class QueueMember(Revised):

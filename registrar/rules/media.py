@@ -118,12 +118,15 @@ TO_WEBRTC: Final[Flags] = {
     "transport-protocol": "UDP/TLS/RTP/SAVPF",
     "rtcp-mux": ("offer", "require"),
 }
-FROM_DTLS: Final[Flags] = {"DTLS-reverse": "passive"}
-"""Flags for an offer of a side with DTLS. The relay waits for its handshake.
+FROM_WEBRTC: Final[Flags] = {"DTLS-reverse": "passive"}
+"""Flags for an offer of a browser. The relay waits for its handshake.
 
 If a call rings at several phones, each has a session at the relay, and each session has the browser's offer.
 As DTLS client, the relay sends a ClientHello in each session before an answer. The browser keeps the first
 one, so the handshake fails if another session gets the answer ("bad signature").
+
+A desk phone with DTLS has no rtcp-mux, and so two handshakes. As DTLS server, rtpengine 10.5 cannot decrypt
+its RTP if that of RTCP is over first. There the relay stays the client.
 """
 _TO: Final[Mapping[LegKind, Flags]] = {
     LegKind.WEBRTC: TO_WEBRTC,
@@ -141,6 +144,6 @@ def offer_flags(offerer: LegKind, to: LegKind, family: str = "") -> Flags:
     """
     like = offerer is to and to is not LegKind.WEBRTC
     flags = ALWAYS if like else {**ALWAYS, **_TO[to]}
-    if offerer in WITH_DTLS and not like:
-        flags = {**flags, **FROM_DTLS}
+    if offerer is LegKind.WEBRTC and not like:
+        flags = {**flags, **FROM_WEBRTC}
     return {**flags, "address-family": family} if family else flags

@@ -17,8 +17,8 @@ DIALLED: Final = (
 # The members in the order in which they ring, the people of a group in the order of the API. `kind` selects
 # a part of the view.
 _MEMBERS: Final = (
-    "SELECT member, strategy, attempts, seconds, caller_name, permanent, extension_id, person, number, name "
-    "FROM member_v1 WHERE kind = '{kind}' AND ref = :ref "
+    "SELECT member, strategy, attempts, seconds, caller_name, permanent, extension_id, person, number, name, "
+    "joint FROM member_v1 WHERE kind = '{kind}' AND ref = :ref "
     "ORDER BY position, member, extension_id LIMIT {limit}"
 )
 MEMBERS: Final = {kind: _MEMBERS.format(kind=kind, limit=MAX_MEMBERS) for kind in ("group", "queue")}
@@ -49,20 +49,28 @@ def destination(dialled: Row, members: Sequence[Row], phones: Iterable[Phone]) -
     if kind == "group":
         people = _people(members, by_person)
         return Group(ref, number, name, people, bool(retries), bool(is_exclusive), caller_name)
-    steps = [tuple(rows) for _, rows in groupby(members, lambda row: row[0])]
+    steps = [tuple(rows) for _, rows in groupby(members, lambda row: row[-1] or row[0])]
     return Queue(ref, number, name, tuple(_member(rows, by_person) for rows in steps), caller_name)
 
 
 def _member(rows: Sequence[Row], phones: dict[str, list[Phone]]) -> QueueMember:
-    _, strategy, attempts, seconds, caller_name, permanent, *_ = rows[0]
-    people, order = _people(rows, phones), Strategy(strategy)
+    """Return one step: a row of the queue, or rows that its strategy joins, with the longest times."""
+    _, strategy, _, _, caller_name, _, *_, joint = rows[0]
+    attempts, seconds = (max(row[at] for row in rows) for at in (2, 3))
     # The API with rows allows 0 attempts.
-    return QueueMember(people, order, max(attempts, 1), seconds, caller_name, bool(permanent))
+    return QueueMember(
+        _people(rows, phones),
+        Strategy(joint or strategy),
+        max(attempts, 1),
+        seconds,
+        caller_name,
+        frozenset(row[7] for row in rows if row[5]),
+    )
 
 
 def _people(rows: Iterable[Row], phones: dict[str, list[Phone]]) -> tuple[Devices, ...]:
     return tuple(
         Devices(number, name, tuple(phones[person]), person)
-        for *_, person, number, name in rows
+        for *_, person, number, name, _ in rows
         if person is not None
     )

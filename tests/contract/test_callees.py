@@ -336,6 +336,39 @@ async def test_a_queue_is_its_members_in_their_order(phones: SqlPhones, dialled:
     ]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "steps"),
+    [
+        ("CONCURRENT", [(["200", "203"], Strategy.ALL, 2, 30, {"203"})]),
+        ("longest_idle", [(["200", "203"], Strategy.LONGEST_IDLE, 2, 30, {"203"})]),
+        ("SEQUENTIAL", [(["200"], Strategy.ALL, 1, 30, set()), (["203"], Strategy.ALL, 2, 15, {"203"})]),
+    ],
+)
+async def test_the_strategy_of_a_queue_joins_its_extensions(
+    engine: AsyncEngine, phones: SqlPhones, strategy: str, steps: list[tuple[object, ...]]
+) -> None:
+    await _execute(engine, "DELETE FROM queue_member")
+    await _execute(engine, f"UPDATE queue SET strategy = '{strategy}'")
+    for number, place, attempts, seconds, stays in (("200", 1, 1, 30, "false"), ("203", 2, 2, 15, "true")):
+        await _execute(
+            engine,
+            "INSERT INTO queue_member (oid, queue_id, extension_id, ring_strategy, ring_attempts, ring_secs,"
+            " ring_order, permanent, revision, created_at, updated_at)"
+            f" SELECT '{number:0>24}', queue.id, extension.id, 'all', {attempts}, {seconds}, {place},"
+            f" {stays}, 1, queue.created_at, queue.updated_at"
+            f" FROM queue JOIN extension ON extension.number = '{number}'"
+            " AND extension.customer_id = queue.customer_id WHERE queue.number = '700'",
+        )
+    called = await phones.callee(ACME, "700")
+    assert isinstance(called, Queue)
+    found = [
+        ([one.number for one in step.people], step.strategy, step.attempts, step.seconds, step.permanent)
+        for step in called.members
+    ]
+    wanted = [(*step[:4], {person(str(one)) for one in step[4]}) for step in steps]  # type: ignore[attr-defined]
+    assert found == wanted
+
+
 async def test_a_word_of_several_kinds_is_what_comes_first(engine: AsyncEngine, phones: SqlPhones) -> None:
     assert (await reached(phones, ACME, "anna")).number == "200", "a user goes before a group"
     await _execute(engine, "UPDATE sip_group SET name = '600' WHERE number = '601'")

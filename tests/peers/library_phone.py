@@ -78,6 +78,15 @@ class LibraryPhone(BrowserPhone):
         """Send the first one it talked to to the second one, with SIP.js, and wait for nothing."""
         self.tab.evaluate("join()")
 
+    def watch(self, number: str) -> None:
+        """Subscribe to the calls of a number, with SIP.js."""
+        self.tab.evaluate(f"watch({number!r})")
+
+    def lamp(self) -> list[tuple[int, int, str]]:
+        """What each NOTIFY has said: its CSeq, the version of its document, the state of the dialog."""
+        words = [word.split("/") for word in self.tab.state().get("lamps", "").split()]
+        return [(int(cseq), int(version), state) for cseq, version, state in words]
+
     def wait_joined(self) -> None:
         """Return when it was told that they talk to each other."""
         self._until("joined", lambda: self.tab.state().get("joined", "").startswith("SIP/2.0 200"))

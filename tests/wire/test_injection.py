@@ -51,7 +51,7 @@ COMMANDS: Final = frozenset(
 """What the server and these tests ask of Redis."""
 KEY: Final = re.compile(
     r"registrar:(?:(?:status|loc|journal):\{[0-9a-f]{24}\}|(?:good|wrong):sip:\{[0-9a-f.:/]+\}(?::[0-9a-f]+)?"
-    r"|[a-z]+(?::[A-Za-z0-9.:\-]+)?)"
+    r"|[a-z-]+(?::[A-Za-z0-9.:\-]+)?)"
 )
 NO_NAMES: Final = ("drop table", "flushall", "forged", "script>", "passwd", "jndi")
 

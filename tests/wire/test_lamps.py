@@ -5,17 +5,20 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.peers.browser import Browser
+from tests.peers.library_phone import LibraryPhone
 from tests.peers.redis import RedisServer
 from tests.peers.watching import Lamp, Notify, WatchingPhone
 from tests.wire.callers import Callers, Extension, eventually
 from tests.wire.conftest import Report
-from tests.wire.need import need
+from tests.wire.need import need, need_browser
 from tests.wire.office import Office, Person
-from tests.wire.site import Handset, Site
+from tests.wire.site import Handset, Site, within
 
 pytestmark = pytest.mark.wire
 
@@ -30,6 +33,7 @@ ACQUAINTED_SECONDS: Final = 1.0
 ENDED_SECONDS: Final = 20.0
 """A phone whose connection closed has 10 s to come back."""
 TAKEN_OVER_SECONDS: Final = 15.0
+FOUND_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -240,6 +244,36 @@ def is_stored(site: Site, lamp: Lamp) -> bool:
     """Whether Redis has the subscription."""
     found = [site.redis("hget", key, "callId") for key in site.redis("keys", "registrar:sub:*")]
     return lamp.caller.call_id in found
+
+
+async def test_sip_js_watches_from_another_node(nodes: Nodes, tmp_path: Path) -> None:
+    need_browser()
+    called, page = nodes.callers.extension(), nodes.callers.extension()
+    bob = await nodes.callers.phone(called.handset, "udp", site=nodes.b)
+    cat = await nodes.callers.phone(nodes.callers.extension().handset, "tcp", site=nodes.b)
+    with Browser(tmp_path) as browser:
+        phone = LibraryPhone(browser.tab("lamp"), "sipjs")
+
+        async def shows(*states: str) -> None:
+            seen = lambda: tuple(state for _, _, state in phone.lamp()) == states  # noqa: E731
+            await asyncio.to_thread(within, FOUND_SECONDS, seen, f"the page has seen {states}")
+            await asyncio.sleep(PACE_SECONDS)
+
+        await asyncio.to_thread(phone.register, page.handset.account, "wss://{}:{}".format(*nodes.a.wss))
+        phone.watch(called.number)
+        await shows("terminated")
+        outgoing = await cat.call(called.number)
+        incoming = await bob.incoming()
+        incoming.ring()
+        await shows("terminated", "early")
+        incoming.answer()
+        await outgoing.answered()
+        await incoming.acknowledged()
+        await shows("terminated", "early", "confirmed")
+        assert (await outgoing.bye()).status == 200
+        await shows("terminated", "early", "confirmed", "terminated")
+        numbers = [(cseq, version) for cseq, version, _ in phone.lamp()]
+        assert all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(numbers))
 
 
 async def test_in_the_end_a_node_is_restarted_and_numbers_rise(nodes: Nodes, report: Report) -> None:

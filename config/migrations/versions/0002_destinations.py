@@ -127,7 +127,8 @@ JOIN customer ON customer.id = queue.customer_id
 WHERE customer.state = 'ACTIVE'"""
 # One row for each extension that rings for a group or a queue. `member` is the row of the queue that names
 # it, and `position` the place of that row. In a queue, a group without members has one row without an
-# extension. External numbers are left out. Two customers never share a group or an extension.
+# extension. External numbers are left out. Two customers never share a group or an extension. `joint` is the
+# strategy of a queue that makes one window of extensions that follow each other; empty: each has its own.
 MEMBERS: Final = """
 CREATE VIEW member_v1 AS
 SELECT
@@ -143,7 +144,8 @@ SELECT
     extension.id AS extension_id,
     extension.oid AS person,
     extension.number AS number,
-    extension.name AS name
+    extension.name AS name,
+    CAST('' AS VARCHAR(16)) AS joint
 FROM sip_group
 JOIN sip_group_member ON sip_group_member.group_id = sip_group.id
 JOIN extension ON extension.id = sip_group_member.extension_id
@@ -162,7 +164,8 @@ SELECT
     extension.id AS extension_id,
     extension.oid AS person,
     extension.number AS number,
-    extension.name AS name
+    extension.name AS name,
+    CAST('' AS VARCHAR(16)) AS joint
 FROM queue
 JOIN queue_member ON queue_member.queue_id = queue.id
 JOIN sip_group ON sip_group.id = queue_member.group_id AND sip_group.customer_id = queue.customer_id
@@ -183,7 +186,12 @@ SELECT
     extension.id AS extension_id,
     extension.oid AS person,
     extension.number AS number,
-    extension.name AS name
+    extension.name AS name,
+    CASE UPPER(queue.strategy)
+        WHEN 'CONCURRENT' THEN 'all'
+        WHEN 'LONGEST_IDLE' THEN 'huntLongestIdle'
+        ELSE ''
+    END AS joint
 FROM queue
 JOIN queue_member ON queue_member.queue_id = queue.id
 JOIN extension ON extension.id = queue_member.extension_id

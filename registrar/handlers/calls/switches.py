@@ -82,7 +82,7 @@ class Switches:
             return NO_MEMBER
         (state,) = await self._people.states([caller.person])
         has_left = queue.id in state.left
-        if not has_left and any(member.permanent for member in mine):
+        if not has_left and any(caller.person in member.permanent for member in mine):
             return PERMANENT
         await self._people.change(caller.person, f"left:{queue.id}", "" if has_left else "1")
         return _done(f"{'Joined' if has_left else 'Left'} {queue.name}")

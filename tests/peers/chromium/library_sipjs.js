@@ -1,5 +1,5 @@
 // A page of a stranger with SIP.js: nothing in it knows our server, and it says no goodbye when it is left.
-import { Inviter, Registerer, SessionState, UserAgent } from 'sip.js';
+import { Inviter, Registerer, SessionState, Subscriber, UserAgent } from 'sip.js';
 
 const AGAIN_MS = 1000;
 const link = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
@@ -63,4 +63,19 @@ window.join = () => {
     shown.joined = notification.request.body.trim();
   };
   void sessions[0].refer(sessions[1], { onNotify });
+};
+// A lamp for a number: `lamps` is one word for each NOTIFY, its CSeq, version and the state of the dialog.
+const lamps = [];
+window.watch = (number) => {
+  const subscriber = new Subscriber(ua, UserAgent.makeURI(`sip:${number}@${link.domain}`), 'dialog', { expires: 300 });
+  subscriber.delegate = {
+    onNotify(notification) {
+      notification.accept();
+      const { body, cseq } = notification.request;
+      const found = (pattern) => pattern.exec(body)?.[1] ?? '';
+      lamps.push(`${cseq}/${found(/ version="(\d+)"/)}/${found(/<state[^>]*>([a-z]+)</)}`);
+      shown.lamps = lamps.join(' ');
+    },
+  };
+  subscriber.subscribe();
 };

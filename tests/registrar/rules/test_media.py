@@ -96,6 +96,7 @@ def test_a_browser_is_made_understood_by_a_desk_phone() -> None:
 def test_the_relay_waits_for_the_handshake_of_a_browser(to: LegKind) -> None:
     assert offer_flags(WEBRTC, to)["DTLS-reverse"] == "passive"
     assert "DTLS-reverse" not in offer_flags(PLAIN, to)
+    assert "DTLS-reverse" not in offer_flags(DTLS, to), "rtpengine mistakes one of two handshakes"
 
 
 @pytest.mark.parametrize("offerer", LegKind)
