@@ -22,8 +22,8 @@ TOGETHER: Final = "servers"
 APART: Final = frozenset(
     {
         "test_browser", "test_call_history", "test_certificate_under_load", "test_commands",
-        "test_connections",
-        "test_create_errors", "test_doctor", "test_events_over_http", "test_examples", "test_framing", "test_fuzz",
+        "test_connections", "test_create_errors", "test_doctor", "test_events_over_http", "test_examples",
+        "test_board", "test_framing", "test_fuzz",
         "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
         "test_listener", "test_media_browser", "test_media_engine", "test_media_nat", "test_monitoring",
         "test_netns",
