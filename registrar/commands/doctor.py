@@ -31,7 +31,7 @@ from .doctor_stores import check_database, check_redis, secret_key
 VARIABLE: Final = re.compile(r"REGISTRAR_[A-Z0-9_]+")
 PASSWORDS: Final = (re.compile(r"://[^/]*?:(.+)@"), re.compile(r"password=([^&]+)"))
 SETTINGS: Final = "settings"
-LISTENERS: Final = ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https")
+LISTENERS: Final = ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http")
 
 
 async def examine(environment: Mapping[str, str], *, repair: bool = False) -> list[Finding]:

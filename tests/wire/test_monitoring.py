@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.peers import registrar
 from tests.peers.phone import UdpPhone
 from tests.peers.ports import free_port
 from tests.peers.process import PeerFailed
@@ -128,3 +129,12 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         site = Site(tmp_path, arguments=("serve", "sip"), sip_http=where)
         with pytest.raises(PeerFailed, match=f"REGISTRAR_SIP_HTTP: {where}: Address already in use"):
             site.start()
+
+
+def test_the_doctor_looks_at_the_address_of_the_pages(watched: Site, tmp_path: Path) -> None:
+    where = watched.settings["sip_http"]
+    told = registrar.run(tmp_path, "doctor", environment=watched.environment).stdout
+    assert f"http {where} is held by a running registrar" in told
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        other = {**watched.environment, "REGISTRAR_SIP_HTTP": f"127.0.0.1:{taken.getsockname()[1]}"}
+        assert "REGISTRAR_SIP_HTTP" in registrar.run(tmp_path, "doctor", environment=other).stdout
