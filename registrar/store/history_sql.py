@@ -21,9 +21,8 @@ from registrar.model import PastCall
 from .directory_sql import FAULTS
 from .history_codec import COLUMNS, PERSON_COLUMNS, Row, people_of, row_of
 
-WRITE_SECONDS: Final = 0.5
+WRITE_SECONDS: Final = 1.0
 """Interval of the writes: what a process has not written when it is killed is lost."""
-RETRY_SECONDS: Final = 1.0
 AT_ONCE: Final = 100
 """Rows of one transaction: making the statement takes about a millisecond of the event loop."""
 MAX_WAITING: Final = 10_000
@@ -68,7 +67,7 @@ class SqlHistory:
     async def run(self) -> None:
         """Write what waits, until cancelled."""
         while True:
-            await asyncio.sleep(RETRY_SECONDS if self._is_away else WRITE_SECONDS)
+            await asyncio.sleep(WRITE_SECONDS)
             try:
                 await self.write()
             except Exception:  # a bug in here must not end the process

@@ -132,8 +132,11 @@ async def test_a_row_that_the_database_refuses_does_not_stop_the_others(engine: 
         assert counted(metrics) == {"written": 2, "refused": 1}
 
 
-async def test_calls_wait_for_a_database_that_is_away(engine: AsyncEngine) -> None:
-    """Here the table is away: the faults of a server that is down are those of test_history (wire)."""
+async def test_calls_wait_for_a_database_that_is_away(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the table is away: tests/wire/test_call_history.py has a server that is down."""
+    monkeypatch.setattr(history_sql, "WRITE_SECONDS", 0.1)
     metrics = Metrics()
     history = SqlHistory(engine, metrics)
     running = asyncio.create_task(history.run())

@@ -50,7 +50,7 @@ async def office(kept: Site) -> AsyncIterator[Office]:
 
 def rows(site: Site, query: str = "") -> list[Row]:
     """Past calls, the newest first."""
-    reply = site.api("GET", f"/pbx/call/history?limit=200&{query}")
+    reply = site.api("GET", f"/pbx/call/history?limit=1000&{query}")
     assert reply.status == 200, reply
     found: list[Row] = reply.body["calls"]
     return found
