@@ -42,7 +42,9 @@ export function Actions({ board, id, account, status, reload, show }) {
     </section>`;
 }
 
-// Whether the last refusal was for the address, and no registration came after it.
-function isLockedOut({ lastRejectedReason, lastRejectedAt, online, since }) {
-  return lastRejectedReason === 'ip-locked' && !(online && since >= lastRejectedAt);
+// Whether the last refusal was for the address, and the phone has not come into its present state after it, nor is it
+// at that address. Times are in seconds, so a refusal may be in the second of the registration before it.
+function isLockedOut({ lastRejectedReason, lastRejectedAt, lastRejectedIp, online, since, publicIpAddress }) {
+  const cameAfter = online && (since > lastRejectedAt || publicIpAddress === lastRejectedIp);
+  return lastRejectedReason === 'ip-locked' && !cameAfter;
 }

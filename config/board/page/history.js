@@ -1,14 +1,15 @@
 // The page of the past calls: found by time, number and result, the newest first.
 
 import { Choice, CustomerChoice } from './filters.js';
-import { html, useMemo, useState } from './html.js';
+import { html, useEffect, useMemo, useState } from './html.js';
 import { changeQuery } from './route.js';
-import { settled, useLoaded } from './tools.js';
+import { settled, useLoaded, useNews } from './tools.js';
 import { lengthOf, numberOf, RESULTS, timeOf } from './words.js';
 
 const PATH = '/pbx/call/history';
 const PAGE_ROWS = 50;
 const TYPING_MS = 300;
+const WRITTEN_MS = 2_500; // the server writes calls together, a moment after their end
 const MOST_LINES = 10_000;
 const MISSED = 'missed'; // several results together
 
@@ -42,7 +43,12 @@ function PastCalls({ board, query }) {
   if (query.result === MISSED) Object.assign(asked, { result: '', missed: true });
   const after = steps.at(-1);
   const load = (signal) => board.api.get(PATH, { ...asked, after, limit: PAGE_ROWS }, signal);
-  const { value, problem } = useLoaded(load, [after]);
+  const { value, problem, reload } = useLoaded(load, [after]);
+  useNews(board.feed, ({ event }) => event === 'call-ended', reload, WRITTEN_MS, WRITTEN_MS);
+  useEffect(() => { // a call that ended just before
+    const timer = setTimeout(reload, WRITTEN_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const [failure, setFailure] = useState('');
   const save = () => board.api.save(PATH, { ...asked, format: 'csv', limit: MOST_LINES }, 'calls.csv')
     .catch((error) => setFailure(error.message));

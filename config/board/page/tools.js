@@ -2,8 +2,9 @@
 
 import { useEffect, useRef, useState } from './html.js';
 
-// A function that runs `work` at most once in `ms`, for the last time after the last call.
-export function throttled(work, ms) {
+// A function that runs `work` at most once in `ms`, at least `least` after a call, and for the last time after the last
+// call.
+export function throttled(work, ms, least = 0) {
   let timer = null;
   let last = -Infinity;
   const run = () => {
@@ -12,7 +13,7 @@ export function throttled(work, ms) {
     work();
   };
   const call = () => {
-    timer ??= setTimeout(run, Math.max(0, last + ms - performance.now()));
+    timer ??= setTimeout(run, Math.max(least, last + ms - performance.now()));
   };
   call.cancel = () => clearTimeout(timer);
   return call;
@@ -50,12 +51,13 @@ export function useLoaded(load, deps) {
   return { ...result, reload };
 }
 
-// Call `work` when events for which `concerns` holds arrive, or were missed; at most once in `ms`.
-export function useNews(feed, concerns, work, ms) {
+// Call `work` when events for which `concerns` holds arrive, or were missed; at most once in `ms`, `least` after an
+// event.
+export function useNews(feed, concerns, work, ms, least = 0) {
   const latest = useRef(work);
   latest.current = work;
   useEffect(() => {
-    const later = throttled(() => latest.current(), ms);
+    const later = throttled(() => latest.current(), ms, least);
     const end = feed.watch(({ event, anew }) => {
       if (anew || (event && concerns(event))) later();
     });
