@@ -48,7 +48,7 @@ async def rows(engine: AsyncEngine, table: str = "call_history") -> list[Any]:
 
 def counted(metrics: Metrics) -> dict[str, float]:
     samples = [sample for family in metrics.registry.collect() for sample in family.samples]
-    return {one.labels["result"]: one.value for one in samples if one.name == "call_history_total"}
+    return {one.labels["result"]: one.value for one in samples if one.name == "registrar_call_history_total"}
 
 
 def numbered(number: int) -> PastCall:

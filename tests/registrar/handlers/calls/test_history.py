@@ -154,7 +154,7 @@ async def test_a_loop_of_refused_calls_does_not_fill_the_history(monkeypatch: py
         await ann.call("777")
     await bob.call("777")
     assert len(world.history.past) == history.REFUSALS + 1
-    limited = world.metrics.registry.get_sample_value("call_history_total", {"result": "limited"})
+    limited = world.metrics.registry.get_sample_value("registrar_call_history_total", {"result": "limited"})
     assert limited == 2
     world.clock.now += 2
     for _ in range(3):
