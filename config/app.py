@@ -172,7 +172,7 @@ def _token_check(engine: AsyncEngine) -> Callable[[Sequence[Reader]], Awaitable[
     async def check(readers: Sequence[Reader]) -> None:
         with _away_is_unavailable():
             async with engine.connect() as connection:
-                await sights.look_again(connection, readers, clock.epoch_now())
+                await sights.look_again(connection, readers)
 
     return check
 

@@ -17,6 +17,7 @@ from registrar.store import event_stream
 from registrar.store.event_stream import FAULTS, FIRST, RETRY_SECONDS, Entry, order
 from registrar.store.redis_client import heed_cancellation
 
+from .. import clock
 from .owners import Owners
 from .reader import Reader
 from .ring import REMEMBERED, RING, Keys, Ring
@@ -212,6 +213,10 @@ class Hub:
         while True:
             await self._wanted.wait()
             await asyncio.sleep(CHECK_SECONDS)
+            now = clock.epoch_now()
+            for reader in self._readers:
+                if reader.is_expired(now):  # the database need not be there for this
+                    reader.end()
             try:
                 await self._check(tuple(self._readers))
             except (StoreUnavailable, OSError) as error:

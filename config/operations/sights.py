@@ -8,8 +8,6 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Row, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from registrar.model import Epoch
-
 from ..access import AccessLevel
 from ..auth import Caller, Claims, Credentials, ServiceToken
 from ..errors import not_found
@@ -137,11 +135,11 @@ async def snapshot_page(
 # Tokens
 
 
-async def look_again(connection: AsyncConnection, readers: Sequence[Reader], now: Epoch) -> None:
-    """End the readers whose token has expired or is void, and update what the others may see."""
+async def look_again(connection: AsyncConnection, readers: Sequence[Reader]) -> None:
+    """End the readers whose token is void, and update what the others may see."""
     now_valid = await stamps(connection, {reader.token for reader in readers})
     for reader in readers:
-        if now_valid[reader.token] != reader.stamp or reader.is_expired(now):
+        if now_valid[reader.token] != reader.stamp:
             reader.end()
     living = [reader for reader in readers if not reader.over]
     personal = {reader.caller.employee or "" for reader in living if reader.sight.own is not None}

@@ -41,9 +41,17 @@ _ABOUT: Final = (
     "Messages of the format text/event-stream. `id` is the position in the stream, `event` the name, `data` "
     "an object with `key`, `event`, `phone`, `customer`, `time` and the other fields of docs/redis.md"
 )
+_EXAMPLE: Final = (
+    'event: lost\ndata: {"key": "5f0c2e9b7a1d4c3e8b6f0a12:1767225600000000", "event": "lost", '
+    '"phone": "5f0c2e9b7a1d4c3e8b6f0a12", "reason": "socket-closed", "time": 1767225600}\n'
+    "id: 1767225600000-0\n\n"
+)
 STREAM: Final[Schema] = {
     "responses": {
-        "200": {"description": _ABOUT, "content": {"text/event-stream": {"schema": sure("string")}}},
+        "200": {
+            "description": _ABOUT,
+            "content": {"text/event-stream": {"schema": sure("string"), "example": _EXAMPLE}},
+        },
         **refusals(f"{READ} 410"),
     },
     "parameters": [

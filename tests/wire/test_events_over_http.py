@@ -14,13 +14,14 @@ import pytest
 
 from config.access import AccessLevel
 from config.auth import issue_token
+from tests.config.receiving import receiver
 from tests.patience import SOAK, limit
 from tests.peers.phone import UdpPhone
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import RegistrarServer
 from tests.wire.conftest import Report
 from tests.wire.need import need, rounds
-from tests.wire.site import Site
+from tests.wire.site import Handset, Site
 from tests.wire.streaming import Stream, Writer, expected
 
 pytestmark = pytest.mark.wire
@@ -30,6 +31,9 @@ READERS, EVENTS, CUTS = rounds(6, 200), rounds(400, 10_000), rounds(3, 20)
 A_SECOND = rounds(200, 100)
 MANY = rounds(50, 1_000)
 MAX_OCTETS = 60_000
+FOLLOWERS, TIMES = rounds(6, 200), rounds(4, 100)
+OF_A_REGISTRATION = ("evalsha", "eval", "xadd", "sadd", "srem", "publish")
+"""Commands of the SIP side for a registration. Those of leases and inside scripts depend on time."""
 ACME, RIVAL = "aa" * 12, "bb" * 12
 
 
@@ -184,3 +188,45 @@ def test_what_a_phone_does_is_told(tmp_path: Path) -> None:
         assert gone["event"] == "unregistered"
         assert told["customer"] == site.demo()["customer"] and told["key"].startswith(f"{handset.id}:")
         assert len({one["key"] for one in (locked, told, gone)}) == 3
+
+
+async def test_readers_and_a_webhook_cost_the_sip_side_nothing(
+    redis: RedisServer, tmp_path: Path, report: Report
+) -> None:
+    with Site(tmp_path, redis_url=redis.url, jwt_secret=SECRET, webhook_private="127.0.0.0/8") as site:
+        handset = await asyncio.to_thread(site.new_phone)
+        await spent(site, redis, handset)  # the first contact locks the phone
+        alone = await spent(site, redis, handset)
+        async with receiver() as web, asyncio.TaskGroup() as tasks:
+            made = await asyncio.to_thread(site.api, "POST", "/webhook", {"url": web.url})
+            assert made.status == 200, made
+            customer = site.demo()["customer"]
+            readers = [Stream(site.http, token(number // 6, customer)) for number in range(FOLLOWERS)]
+            running = [tasks.create_task(reader.run()) for reader in readers]
+            for reader in readers:
+                await reader.begun.wait()
+            followed = await spent(site, redis, handset)
+            async with asyncio.timeout(limit(10)):
+                while any(len(reader.ids) < 2 * TIMES for reader in readers):
+                    await asyncio.sleep(0.05)
+            await web.until(2 * TIMES, 20)
+            for task in running:
+                task.cancel()
+    assert followed == alone
+    report(f"{TIMES} registrations with {FOLLOWERS} readers and a webhook: {followed}, as without")
+
+
+async def spent(site: Site, redis: RedisServer, handset: Handset) -> dict[str, int]:
+    """How often each command of the location ran for registrations that come and go."""
+    before = [await calls(redis, name) for name in OF_A_REGISTRATION]
+
+    def come_and_go() -> None:
+        with UdpPhone(handset.account, site.sip) as phone:
+            for _ in range(TIMES):
+                assert phone.register().status == 200
+                assert phone.register(0).status == 200
+
+    await asyncio.to_thread(come_and_go)
+    await asyncio.sleep(0.5)
+    after = [await calls(redis, name) for name in OF_A_REGISTRATION]
+    return {name: b - a for name, a, b in zip(OF_A_REGISTRATION, before, after, strict=True)}
