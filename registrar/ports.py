@@ -80,7 +80,10 @@ class StateIndex(Protocol):
         """
 
     async def drop(self, phone: str, customer: str) -> None:
-        """Remove the entry of a phone that was deleted. Raises StoreUnavailable."""
+        """Remove the entry of a phone that was deleted; it stays away until the next commit of the phone.
+
+        If `customer` is empty, the status may name it. Raises StoreUnavailable.
+        """
 
 
 class Due(NamedTuple):

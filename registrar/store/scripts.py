@@ -209,11 +209,18 @@ return 1
 
 STANDS: Final = Script("""
 -- KEYS location, status
--- answers the version of the location, and of the status: online, reason, transport, customer
+-- answers the version of the location; online, reason, transport and customer; 1 if the phone was deleted
 local known = redis.call('HMGET', KEYS[2], 'online', 'reason', 'transport', 'customer')
 local answer = {redis.call('HGET', KEYS[1], 'v') or '0'}
 for i = 1, 4 do answer[i + 1] = known[i] or '' end
+answer[6] = known[4] == '' and '1' or '0'
 return answer
+""")
+
+DELETED: Final = Script("""
+-- KEYS status
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'customer', '') end
+return 1
 """)
 
 AGREES: Final = Script("""
@@ -444,6 +451,7 @@ ALL: Final = (
     WRONG,
     PLACE,
     STANDS,
+    DELETED,
     AGREES,
     REFUSED,
     CLAIM,

@@ -15,7 +15,7 @@ from registrar.rules.standing import NO_TRANSPORT, Entry, Standing, parse_entry
 from . import keys
 from .redis_wire import Argument
 from .script_runner import Runner
-from .scripts import AGREES, PLACE, STANDS
+from .scripts import AGREES, DELETED, PLACE, STANDS
 
 TRIES: Final = 5
 PATIENCE_SECONDS: Final = 0.5
@@ -34,7 +34,9 @@ class Stands:
     version: int
     standing: Standing | None
     customer: str
-    """Id of its customer; empty if the status was written by an earlier version of this program."""
+    """Id of its customer; empty if an earlier version of this program wrote the status."""
+    is_deleted: bool = False
+    """Whether the phone was deleted: then it has no standing."""
 
 
 def placing(phone: str, entry: Entry, expected: str = ANY) -> tuple[Argument, ...]:
@@ -69,9 +71,10 @@ class StateIndex:
     async def stands(self, phone: str) -> Stands:
         """Return what the status of a phone says. Raises StoreUnavailable."""
         answer = await self._runner.run(STANDS, (keys.location(phone), keys.status(phone)))
-        version, online, reason, transport, customer = map(_text, answer)
-        standing = Standing(reason, transport) if online and reason else None
-        return Stands(int(version) if version.isdigit() else 0, standing, customer)
+        version, online, reason, transport, customer, deleted = map(_text, answer)
+        is_deleted = deleted == "1"
+        standing = Standing(reason, transport) if online and reason and not is_deleted else None
+        return Stands(int(version) if version.isdigit() else 0, standing, customer, is_deleted)
 
     async def settle(self, phone: str, customer: str) -> bool:
         """See ports.StateIndex.
@@ -85,7 +88,7 @@ class StateIndex:
                 return False
             entry = await self._entry(known, phone)
             now = await self.stands(phone)
-            if number == 0 and _is_ahead(entry, now):
+            if number == 0 and _is_ahead(entry, now) and not now.is_deleted:
                 await asyncio.sleep(self._patience)
                 continue
             if await self._replace(phone, known, entry, now) and await self.stands(phone) == now:
@@ -93,12 +96,14 @@ class StateIndex:
         return False
 
     async def drop(self, phone: str, customer: str) -> None:
-        """See ports.StateIndex."""
+        """See ports.StateIndex.
+
+        The status is marked: another process may have the entry in doubt, and would write it again.
+        """
         known = customer or (await self.stands(phone)).customer
+        await self._runner.run(DELETED, (keys.status(phone),))
         if known:
-            await self._runner.run(
-                PLACE, keys.states(known), phone, 0, "", "", await self._entry(known, phone)
-            )
+            await self.settle(phone, known)
 
     async def clear(self, customer: str) -> None:
         """Remove the index of a customer, to write it again. Raises StoreUnavailable."""

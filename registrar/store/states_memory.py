@@ -13,12 +13,14 @@ class MemoryStates:
         self._stored = stored
         self._status = status
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._deleted: set[str] = set()
 
     def committed(self, phone: str, before: Snapshot, update: Update) -> None:
         """Note the standing that an update makes, if it makes one."""
         after = new_standing(before, update)
         if after is None or not update.customer:
             return
+        self._deleted.discard(phone)
         known = self._entries.setdefault(update.customer, {})
         old = known[phone].standing.transport if phone in known else ""
         known[phone] = Entry(update.after.version, Standing(after.reason, after.transport or old))
@@ -30,8 +32,8 @@ class MemoryStates:
     async def settle(self, phone: str, customer: str) -> bool:
         """See ports.StateIndex."""
         now = standing(self._status.get(phone, {}))
-        if now is None:
-            await self.drop(phone, customer)
+        if now is None or phone in self._deleted:
+            self._entries.get(customer, {}).pop(phone, None)
         else:
             version = self._stored.get(phone, Snapshot()).version
             self._entries.setdefault(customer, {})[phone] = Entry(version, now)
@@ -39,4 +41,5 @@ class MemoryStates:
 
     async def drop(self, phone: str, customer: str) -> None:
         """See ports.StateIndex."""
+        self._deleted.add(phone)
         self._entries.get(customer, {}).pop(phone, None)

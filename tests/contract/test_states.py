@@ -185,6 +185,18 @@ async def test_a_phone_that_was_deleted_leaves_the_index(store: Store, times: Ti
     assert await store.state() == ("registered", "udp")
     await store.index.drop(PHONE, ACME)
     assert await store.state() is None
+    await store.index.settle(PHONE, ACME)
+    assert await store.state() is None, "who has it in doubt does not bring it back"
+
+
+async def test_a_user_that_gets_a_password_again_is_in_the_index_again(store: Store, times: Times) -> None:
+    await store.commit(update(NOTHING, times, binding(times)), USER)
+    await store.commit(update(store.location.known(USER), times, reason=Reason.REVOKED), USER)
+    await store.index.drop(USER, ACME)
+    assert await store.state(USER) is None
+    await store.commit(update(store.location.known(USER), times, binding(times, "tls")), USER)
+    await store.index.settle(USER, ACME)
+    assert await store.state(USER) == ("registered", "tls")
 
 
 async def test_customers_do_not_share_an_index(store: Store, times: Times) -> None:
@@ -295,6 +307,22 @@ async def test_two_nodes_that_write_one_phone_leave_the_truth(
         assert await one.states.settle()
         assert await other.states.settle()
         assert (await scanned(redis, {PHONE: ACME}))[ACME] == await indexed(redis, ACME)
+
+
+async def test_a_phone_that_two_nodes_revoke_stays_out_of_the_index(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    """Both hear that it was deleted; the one whose commit was refused has its entry in doubt."""
+    async with opened(server, times) as one, opened(server, times, "b") as other:
+        first = update(NOTHING, times, binding(times, "tls"))
+        assert await one.commit(PHONE, NOTHING, first) is None
+        for location in (one, other):
+            gone = update(first.after, times, reason=Reason.REVOKED)
+            await location.commit(PHONE, first.after, gone)
+            await location.index.drop(PHONE, "")
+        assert await other.states.settle()
+        assert await indexed(redis, ACME) == {}
+        assert await redis.hget(keys.status(PHONE), "reason") == "revoked"
 
 
 async def test_an_unknown_customer_is_read_from_the_status(
