@@ -12,7 +12,6 @@ from redis.crc import key_slot
 
 from registrar.errors import StoreUnavailable
 from registrar.model import ClaimResult, Epoch, Mono, PersonState, Process, Publication, Published
-from registrar.ports import People
 from registrar.store import keys
 from registrar.store.location_redis import RedisLocation
 from registrar.store.people_memory import MemoryPeople
@@ -654,7 +653,7 @@ def told(events: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
     return [tuple(event[name] for name in ("event", "reason", "callee", "place", "via")) for event in events]
 
 
-async def wish(people: People, name: str, value: str) -> None:
+async def wish(people: MemoryPeople | RedisPeople, name: str, value: str) -> None:
     await people.change(ANNA, name, value, customer="acme", via="300" if name.startswith("left:") else "")
 
 
