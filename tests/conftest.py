@@ -108,7 +108,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup --no-loadscope-reorder`: a module is never split, some with servers are one."""
     if os.environ.get("SOAK") != "1":
-        items[:] = [item for item in items if not _is_twice(item)]
+        items[:] = [item for item in items if not _is_twice(item) and not item.get_closest_marker("soak")]
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
         if item.path.stem in TIMED:

@@ -1,8 +1,6 @@
 """The list of phones as the board asks for it: with status and country, sorted, of all customers."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mmdb_writer import MMDBWriter
@@ -13,7 +11,7 @@ from config.access import AccessLevel
 from registrar.store import keys
 from tests.config.world import MODEL, World
 
-STATUS: Mapping[Any, Any] = {
+STATUS = {
     "online": "0",
     "state": "offline",
     "reason": "expired",
@@ -21,6 +19,11 @@ STATUS: Mapping[Any, Any] = {
     "publicIpAddress": "192.0.2.7",
     "transport": "udp",
 }
+
+
+async def write_status(redis: Redis, phone: str) -> None:
+    for name, value in STATUS.items():
+        await redis.hset(keys.status(phone), name, value)
 
 
 async def asked(
@@ -45,7 +48,7 @@ async def test_a_row_has_the_status_with_its_country_and_the_customer(
     world: World, redis: Redis, countries: Path
 ) -> None:
     phone = await world.create(extension=world.ids["ext200"])
-    await redis.hset(keys.status(phone["_id"]), mapping=dict(STATUS))
+    await write_status(redis, phone["_id"])
     (row,) = await asked(world.but(country_file=countries))
     assert row["customer"] == {"_id": world.ids["acme"], "name": "Acme"}
     assert row["extension"] == {
@@ -62,7 +65,7 @@ async def test_a_row_has_the_status_with_its_country_and_the_customer(
 
 async def test_the_routes_of_the_status_have_the_country(world: World, redis: Redis, countries: Path) -> None:
     phone = await world.create()
-    await redis.hset(keys.status(phone["_id"]), mapping=dict(STATUS))
+    await write_status(redis, phone["_id"])
     async with world.but(country_file=countries).client() as client:
         one = (await client.get(f"/pbx/sipphone/{phone['_id']}/status")).json()
         some = (await client.post("/pbx/sipphone/status", json={"ids": [phone["_id"]]})).json()
@@ -72,7 +75,7 @@ async def test_the_routes_of_the_status_have_the_country(world: World, redis: Re
 
 async def test_without_a_country_file_no_country_is_known(world: World, redis: Redis, tmp_path: Path) -> None:
     phone = await world.create()
-    await redis.hset(keys.status(phone["_id"]), mapping=dict(STATUS))
+    await write_status(redis, phone["_id"])
     for file in (None, tmp_path / "nothing"):
         (row,) = await asked(world.but(country_file=file))
         assert isinstance(row["status"], dict) and row["status"]["country"] is None

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.patience import SOAK
 from tests.peers import procfs
 from tests.peers.board_page import BoardPage
 from tests.peers.browser import Browser
@@ -23,7 +22,7 @@ from tests.wire.site import Handset, Site
 
 pytestmark = [
     pytest.mark.wire,
-    pytest.mark.skipif(not SOAK, reason="5,000 phones and a minute of changes: make soak"),
+    pytest.mark.soak,
 ]
 
 PHONES: Final = 5_000

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.patience import SOAK, limit
+from tests.patience import limit
 from tests.peers.calling import CallingPhone
 from tests.peers.postgresql import PostgresServer
 from tests.peers.redis import RedisServer
@@ -197,7 +197,7 @@ async def test_calls_that_wait_are_written_when_the_process_stops(office: Office
     assert row["result"] == "not-found"
 
 
-@pytest.mark.skipif(not SOAK, reason="a PostgreSQL of its own: SOAK=1")
+@pytest.mark.soak
 async def test_calls_wait_for_a_postgresql_that_was_killed(tmp_path: Path, report: Report) -> None:
     need_postgresql()
     with PostgresServer() as postgres:

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from websockets.sync.server import Server, ServerConnection, serve
 
+from config.page import base_routes
 from config.phone import phone_routes, selftest_routes
 from tests.config.world import SETTINGS
 from tests.peers.accessible import examine
@@ -93,6 +94,7 @@ def pages(**settings: Any) -> Iterator[str]:
     """The real pages and the real question to the listener, without the rest of the API."""
     app = FastAPI()
     own = replace(SETTINGS, public_host=NAME, **settings)
+    app.include_router(base_routes())
     app.include_router(phone_routes(own, "test"))
     app.include_router(selftest_routes(own, "test"))
     port = free_port()

@@ -75,7 +75,7 @@ function opened(event, open) {
   if (link && !event.target.closest('a') && !getSelection().toString()) open(link.dataset.id);
 }
 
-function countOf({ total }) {
-  if (total === null) return 'Loading…';
+function countOf({ total, problem }) {
+  if (total === null) return problem ? '' : 'Loading…';
   return total === 1 ? '1 phone' : `${numberOf(total)} phones`;
 }
