@@ -1,7 +1,7 @@
 """A hook of hatchling: no wheel and no source archive leaves without the pages at / and /phone.
 
-The repository does not hold the built pages: `make page` makes them, from npm. An editable install (`make run`)
-works before that, and shows the pages once they are there.
+The repository does not hold the built pages: `make page` makes them, from npm. An editable install
+(`make run`) works before that, and shows the pages once they are there.
 """
 
 from pathlib import Path

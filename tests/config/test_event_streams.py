@@ -300,7 +300,7 @@ async def test_a_client_that_resumes_gets_no_snapshot(site: Site) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
-        ("event=regstered", 400, "event"),
+        ("event=unheard-of", 400, "event"),
         ("snapshot=perhaps", 400, "snapshot"),
         (f"phone={NOBODY}", 404, "not_found"),
         ("phone=u7", 404, "not_found"),
