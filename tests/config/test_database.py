@@ -216,7 +216,8 @@ async def test_the_demo_tenant_is_made_once(database_url: str) -> None:
     for engine in engines:
         await engine.dispose()
     assert all({**one, "token": ""} == {**found[0], "token": ""} for one in found)
-    keys = {"token", "customer", "domain", "domainId", "models", "extensions", "phones", "examples", "webrtc"}
+    keys = {"token", "login", "customer", "domain", "domainId", "models", "extensions", "phones"}
+    keys |= {"examples", "webrtc"}
     assert set(found[0]) == keys
 
 

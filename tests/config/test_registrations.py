@@ -114,7 +114,7 @@ async def summary(world: World, level: AccessLevel, customer: str | None = "acme
 
 
 async def test_the_summary_counts_phones_by_state(phones: World) -> None:
-    await phones.redis.zadd(keys.calls(phones.ids["acme"]), {"a" * 32: NOW + 60, "b" * 32: NOW - 1})
+    await phones.redis.zadd(keys.calls(phones.ids["acme"]), {"a" * 32: NOW + 86_400, "b" * 32: NOW - 1})
     assert await summary(phones, AccessLevel.VIEWER) == {
         "total": 5,
         "online": 2,

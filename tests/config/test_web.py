@@ -64,7 +64,6 @@ async def test_the_longest_body_is_read(world: World) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
         ("GET", "/pbx/unknown", 404, "not_found"),
         ("GET", "/pbx/sipphone/x/unknown", 404, "not_found"),
         ("PUT", "/pbx/sipphone", 405, "method_not_allowed"),

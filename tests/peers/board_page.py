@@ -72,12 +72,10 @@ class BoardPage:
         """Choose an entry of a list."""
         option = f"select[name={name}] option[value={json.dumps(value)}]"
         self.until(f"a choice of {value}", lambda: self.exists(option))
-        self.tab.evaluate(
-            f"document.querySelector('select[name={name}]').value = {json.dumps(value)}; undefined"
-        )
-        self.tab.evaluate(
-            f"document.querySelector('select[name={name}]')"
-            ".dispatchEvent(new Event('change', { bubbles: true }))"
+        self.tab.evaluate(  # in one step: the page draws the list anew with each event
+            f"(() => {{ const list = document.querySelector('select[name={name}]');"
+            f" list.value = {json.dumps(value)};"
+            " list.dispatchEvent(new Event('change', { bubbles: true })); })()"
         )
 
     def press(self, label: str) -> None:

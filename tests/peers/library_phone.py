@@ -17,7 +17,7 @@ from tests.peers.phone import Account
 from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed
 
 LIBRARIES: Final = ("jssip", "sipjs")
-PACKAGES: Final = (FOLDER / "node_modules", Path(sys.prefix) / "node" / "page" / "node_modules")
+PACKAGES: Final = (FOLDER / "node_modules", Path(sys.prefix) / "node" / "phone" / "node_modules")
 BUNDLE_SECONDS: Final = 60.0
 PAGE: Final = """<!doctype html><meta charset="utf-8"><title>A phone</title>
 <body data-connection="none" data-registration="none" data-calls=""><audio autoplay></audio><script>
