@@ -19,7 +19,7 @@ test: unit
 	$(MAKE) real
 
 real: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
-	$(BIN)/python -m pytest -n 5 --dist loadgroup --no-loadscope-reorder -m "wire or api"
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m "wire or api"
 
 peers:
 	bash deploy/peers.sh test

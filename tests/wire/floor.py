@@ -57,12 +57,16 @@ class Ledger:
     waits: list[Wait] = field(default_factory=list)
 
     def doubled(self) -> list[tuple[Offer, Offer]]:
-        """Return the offers that came while the agent had another INVITE or a call, each with that one."""
+        """Return the offers that came while the agent had another INVITE or a call, each with that one.
+
+        The BYE of a call and the next INVITE may come from two nodes, and so in either order.
+        """
         return [
             (former, later)
             for later in self.offers
             for former in self.offers
-            if former.agent == later.agent and former.begin < later.begin < former.free
+            if former.agent == later.agent
+            and former.begin < later.begin < former.free - (LATE_SECONDS if former.status == 200 else 0)
         ]
 
     def inversions(self, *, spares: bool) -> list[tuple[Wait, Offer]]:
