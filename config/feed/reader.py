@@ -48,7 +48,7 @@ class Reader:
 
     def chosen(self, told: Sequence[Told]) -> list[bytes]:
         """Return the messages for this reader."""
-        return [one.frame for one in told if not one.is_repeat and self._gets(one)]
+        return [self.sight.shown(one) for one in told if not one.is_repeat and self._gets(one)]
 
     def heard(self, told: Sequence[Told], customers: frozenset[str], before: int, after: int) -> None:
         """Wake the stream if one of these new events is for it; else go past them if it waits for them.

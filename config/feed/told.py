@@ -8,6 +8,8 @@ from fastapi.sse import format_sse_event
 
 from registrar.store.event_stream import Entry, order
 
+OF_THE_CALLER: Final = frozenset({"caller", "phone", "callId", "by"})
+"""Fields that tell who calls. A person may not know that, because a caller may withhold its identity."""
 CALLER_AND_CALLEE: Final = ("caller", "callee")
 MAX_DATA: Final = 8 * 1024
 """An entry of ours has at most 2 KiB. Of a larger one, written by another program, the name is told."""
@@ -20,6 +22,8 @@ class Told:
     id: tuple[int, int]
     frame: bytes
     """The whole message, in the format of server-sent events."""
+    hidden: bytes
+    """The same without the fields that tell who calls."""
     event: str
     customer: str
     """Id of the customer; empty: the phone of the event belongs to none."""
@@ -27,6 +31,8 @@ class Told:
     person: str
     numbers: tuple[str, ...]
     """Numbers of the caller and the callee."""
+    caller: str
+    """Number of the caller; empty if the event is not one of a call."""
     is_repeat: bool
     """Whether an entry shortly before it has the same key."""
 
@@ -34,18 +40,27 @@ class Told:
 def tell(entry: Entry, customer: str, *, is_repeat: bool) -> Told:
     """Return an entry as readers get it. `customer` takes the place of one that the entry does not name."""
     get = entry.fields.get
-    data = orjson.dumps(values_of(entry, customer))
+    values = values_of(entry, customer)
     event = " ".join(get("event", "").split())[:64] or "unknown"
+    frame = _frame(values, event, entry.id)
+    caller = get("caller", "")
+    less = {name: value for name, value in values.items() if name not in OF_THE_CALLER}
     return Told(
         order(entry.id),
-        format_sse_event(data_str=data.decode(), event=event, id=entry.id),
+        frame,
+        _frame(less, event, entry.id) if caller else frame,
         event,
         customer,
         entry.phones,
         get("person", ""),
         tuple(filter(None, map(get, CALLER_AND_CALLEE))),
+        caller,
         is_repeat,
     )
+
+
+def _frame(values: dict[str, object], event: str, id: str) -> bytes:
+    return format_sse_event(data_str=orjson.dumps(values).decode(), event=event, id=id)
 
 
 def values_of(entry: Entry, customer: str) -> dict[str, object]:
@@ -87,6 +102,10 @@ class Sight:
         if self.customers is not None and told.customer not in self.customers:
             return False
         return self.own is None or self.own.has(told)
+
+    def shown(self, told: Told) -> bytes:
+        """Return the message as the caller may see it: a person is told who calls if it is itself."""
+        return told.frame if self.own is None or told.caller in self.own.numbers else told.hidden
 
 
 @dataclass(frozen=True, slots=True)

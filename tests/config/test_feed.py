@@ -48,6 +48,17 @@ def test_of_an_entry_that_is_too_long_the_name_is_told() -> None:
     assert len(long.frame) < 200 and b'"event":"lost"' in long.frame
 
 
+@pytest.mark.parametrize(("own", "knows"), [("200", True), ("201", False)], ids=["caller", "callee"])
+def test_a_person_is_not_told_who_calls(own: str, knows: bool) -> None:
+    call = told(7, event="call-ended", caller="200", phone="p", callId="c@host", by="200", callee="201")
+    person = Sight(frozenset({ACME}), Own(numbers=frozenset({own})))
+    assert person.sees(call) and (b'"caller":"200"' in person.shown(call)) is knows
+    shown = orjson.loads(person.shown(call).split(b"data: ")[1].split(b"\n")[0])
+    assert knows or not {"caller", "phone", "callId", "by"} & set(shown)
+    assert shown["callee"] == "201"
+    assert Sight(frozenset({ACME})).shown(call) == call.frame, "staff is told"
+
+
 def test_the_ring_keeps_the_newest_events_and_their_positions() -> None:
     ring = Ring()
     ring.begin((0, 0))
