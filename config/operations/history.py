@@ -5,7 +5,7 @@ own index. It begins after the last call of the page before it, so a page far do
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, delete, func, or_, select, true, tuple_, union
@@ -76,6 +76,8 @@ class Asked:
     extension: str = ""
     side: Side | None = None
     results: frozenset[CallResult] = frozenset()
+    is_own: bool = False
+    """Whether a person asks for its own calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class PageOfCalls:
 
 async def read_history(session: AsyncSession, caller: Caller, asked: Asked) -> PageOfCalls:
     """Return a page of the calls that the caller may see. Raise Refused as `one_or_all` does."""
+    asked = replace(asked, is_own=caller.level < AccessLevel.VIEWER)
     customers = await _customers(session, caller, asked.customer)
     people = await _people(session, caller, asked, customers)
     if people == []:
@@ -165,6 +168,8 @@ def _branches(
     every = [customers, _any(NUMBERS, asked.number)]
     if people is not None:
         every += [_any(PHONES, asked.phone), *_of_person(asked)]
+        if asked.is_own and (asked.number or asked.phone):  # a caller that is withheld cannot be guessed
+            every.append(or_(_person.side == "caller", _call.private.is_(False)))
         return [_branch(_PERSON, asked, [*every, _person.person == one], limit) for one in people]
     every += _of_call(asked)
     if asked.phone:

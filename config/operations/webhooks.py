@@ -101,12 +101,15 @@ def _columns(draft: Draft[Webhook], *, plain: bool) -> Columns:
 
 
 def _check_url(draft: Draft[Webhook], *, plain: bool) -> None:
-    parts = urlsplit(str(draft.values.get("url", "")))
+    url = str(draft.values.get("url", ""))
+    parts = urlsplit(url)
     try:
         has_place = parts.port != 0
     except ValueError:
         has_place = False
-    if not has_place:
+    if not url.isascii():
+        draft.wrong("url", "url must be ASCII: write other characters as %C3%A9, a name as xn--...")
+    elif not has_place:
         draft.wrong("url", "url must have a port from 1 to 65535, or none")
     elif parts.scheme != "https" and not plain:
         draft.wrong("url", HTTPS_ONLY)

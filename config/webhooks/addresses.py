@@ -29,7 +29,8 @@ def is_private(address: str) -> bool:
     ip = _unpacked(address)
     if isinstance(ip, IPv6Address) and any(ip in network for network in TRANSLATED):
         return True
-    return not ip.is_global or ip.is_multicast or ip.is_reserved
+    is_site_local = isinstance(ip, IPv6Address) and ip.is_site_local
+    return not ip.is_global or ip.is_multicast or ip.is_reserved or is_site_local
 
 
 def is_allowed(address: str, private: Sequence[IpNetwork]) -> bool:

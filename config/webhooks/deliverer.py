@@ -116,6 +116,8 @@ class Deliverer:
                 log.warning("another process sends to webhooks from now on")
             except* (SQLAlchemyError, StoreUnavailable, *FAULTS) as errors:
                 log.warning("webhooks wait: %s", type(errors.exceptions[0]).__name__)
+            except* Exception:  # a fault here must not end the process that also serves the phones
+                log.exception("webhooks wait: a fault in their delivery")
             await self._rest(self._look_seconds)
         with contextlib.suppress(SQLAlchemyError, OSError):
             await self._write(lambda session: queue.release_lease(session, self._owner))

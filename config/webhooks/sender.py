@@ -1,6 +1,7 @@
 """Sends one message to a web server: the connection goes to the very address that was checked."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ MAX_ANSWER: Final = 16 * 1024
 MAX_ERROR: Final = 200
 OK: Final = range(200, 300)
 REDIRECTS: Final = range(300, 400)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,9 @@ class Sender:
             error = f"no connection: {str(failed) or type(failed).__name__}"
         except (ValueError, httpcore.UnsupportedProtocol) as failed:
             error = f"the URL cannot be used: {failed}"
+        except Exception as failed:  # one message must not end the process that also serves the phones
+            log.exception("a message to a webhook could not be made")
+            error = f"the message cannot be made: {type(failed).__name__}"
         else:
             error = _error_of(status)
         return Outcome(status, error[:MAX_ERROR], round((clock.mono_now() - begun) * 1000))

@@ -182,6 +182,7 @@ async def test_a_person_sees_its_own_calls_and_not_who_called_anonymously(past: 
     assert set(rows[1]["caller"].values()) == {None} and rows[1]["callId"] is None
     assert await past.ids("extension=201", AccessLevel.PERSONAL, **anna) == []
     assert await past.ids("direction=out", AccessLevel.PERSONAL, **anna) == [3]
+    assert await past.ids("number=201", AccessLevel.PERSONAL, **anna) == [3], "nor can it be guessed"
     assert await past.ids("", AccessLevel.PERSONAL, person="single") == []
     assert await past.ids("", AccessLevel.PERSONAL) == []
 

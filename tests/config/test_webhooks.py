@@ -479,6 +479,7 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"url": None}, "url"),
     ({"url": 7}, "url"),
     ({"url": "ftp://example.com"}, "url"),
+    ({"url": "https://example.com/\u00e9"}, "url"),
     ({"url": "https://"}, "url"),
     ({"url": "https://[::1"}, "url"),
     ({"url": "https://203.0.113.9:99999/"}, "url"),
@@ -524,6 +525,7 @@ PRIVATE = (
     "0.1.2.3",
     "[::]",
     "[fc00::1]",
+    "[fec0::1]",
     "[fe80::1]",
     "[2002:7f00:1::]",
     "224.0.0.1",
@@ -605,3 +607,12 @@ def test_a_day_has_a_dozen_tries() -> None:
         at += retry_seconds(tries)
         tries += 1
     assert 10 <= tries <= 15 and retry_seconds(1) == 5
+
+
+async def test_a_message_that_cannot_be_made_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """As a row that was stored before such a URL was refused."""
+    sender = Sender(LOOPBACK)
+    outcome = await sender.post("http://127.0.0.1:9/\u00e9", {}, "{}")
+    await sender.close()
+    assert (outcome.status, outcome.error) == (None, "the message cannot be made: TypeError")
+    assert "could not be made" in caplog.text
