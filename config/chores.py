@@ -70,7 +70,7 @@ async def _repeated(job: Callable[[], Awaitable[object]], seconds: float) -> Non
     while True:
         try:
             await job()
-        except Exception as error:
+        except Exception as error:  # a bug in here must not end the process
             log.warning("a job could not be done, and is tried again: %s", error, exc_info=_is_a_bug(error))
         await asyncio.sleep(seconds)
 

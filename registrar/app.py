@@ -194,7 +194,7 @@ class SipSide:
                     self._nodes.run(),
                     self._listener(handlers).run(),
                     *self._telephony.jobs(handlers.calls),
-                    *([self._history.run()] if isinstance(self._history, SqlHistory) else []),
+                    self._history.run(),
                     handlers.notifier.run(),
                     self._feed(handlers).run(),
                     self._keep_states(),
@@ -216,8 +216,7 @@ class SipSide:
                     task.cancel()
         self._lines.flush()
         await self._telephony.close()
-        if isinstance(self._history, SqlHistory):
-            await self._history.close()
+        await self._history.close()
         await self._phones.close()
         await self._nodes.leave()
         await self._location.wire.drain()
@@ -264,7 +263,7 @@ class SipSide:
             ways=self._listeners,
             directory=self._directory,
             location=self._location,
-            states=self._location.index,
+            states=self._location.state_index,
             guesses=RedisGuesses(runner, epoch, "sip", self._process.generation),
             traces=RedisTraces(runner),
             calls=self._telephony.store,
@@ -306,7 +305,7 @@ class SipSide:
         """Keep the index of states right, from the moment at which Redis is there."""
         wire = self._location.wire
         members = partial(read_members, self._reader)
-        keeper = StateKeeper(WireRunner(wire), self._location.index, members, str(self._process), epoch)
+        keeper = StateKeeper(WireRunner(wire), self._location.state_index, members, str(self._process), epoch)
         await wire.opened.wait()
         await keeper.run()
 

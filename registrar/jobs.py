@@ -56,7 +56,7 @@ class Jobs:
         """Return the jobs."""
         return [
             self._location.wire.run(),
-            self._location.states.run(),
+            self._location.state_writer.run(),
             self._directory.run(),
             self._keep_domains(),
             self._housekeeping(),

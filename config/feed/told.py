@@ -12,7 +12,7 @@ OF_THE_CALLER: Final = frozenset({"caller", "phone", "callId", "by"})
 """Fields that tell who calls. A person may not know that, because a caller may withhold its identity."""
 CALLER_AND_CALLEE: Final = ("caller", "callee")
 MAX_DATA: Final = 8 * 1024
-"""An entry of ours has at most 2 KiB. Of a larger one, written by another program, the name is told."""
+"""This server writes at most 2 KiB. Of a larger entry, written by another program, the name is told."""
 
 
 @dataclass(frozen=True, slots=True)

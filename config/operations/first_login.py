@@ -38,7 +38,7 @@ class NewLogin:
 
     @property
     def name(self) -> str:
-        """Return the name of the person, which nobody was asked for: the local part of the address."""
+        """Return the name of the person, which is the local part of the address."""
         return self.email.partition("@")[0]
 
 

@@ -106,8 +106,9 @@ class PageOfCalls:
 async def read_history(session: AsyncSession, caller: Caller, asked: Asked) -> PageOfCalls:
     """Return a page of the calls that the caller may see. Raise Refused as `one_or_all` does."""
     asked = replace(asked, is_own=caller.level < AccessLevel.VIEWER)
-    customers = await _customers(session, caller, asked.customer)
-    people = await _people(session, caller, asked, customers)
+    customer = await one_or_all(session, caller, asked.customer)
+    customers = _customers(caller, customer)
+    people = await _people(session, caller, asked, customer)
     if people == []:
         return PageOfCalls([], 0, None)
     found = union(*_branches(asked, customers, people)).subquery("found")
@@ -125,9 +126,8 @@ def _past(row: Any, part: tuple[Side, str] | None) -> Past:
     return Past(row, None, row.result) if part is None else Past(row, *part)
 
 
-async def _customers(session: AsyncSession, caller: Caller, wanted: object) -> Condition:
-    """Return the condition on the customer of a call."""
-    customer = await one_or_all(session, caller, wanted)
+def _customers(caller: Caller, customer: Customer | None) -> Condition:
+    """Return the condition on the customer of a call; `customer` is None for all in sight."""
     if customer is not None:
         return _call.customer == customer.oid
     if caller.level >= AccessLevel.RESELLER_ADMIN:
@@ -136,20 +136,19 @@ async def _customers(session: AsyncSession, caller: Caller, wanted: object) -> C
 
 
 async def _people(
-    session: AsyncSession, caller: Caller, asked: Asked, customers: Condition
+    session: AsyncSession, caller: Caller, asked: Asked, customer: Customer | None
 ) -> list[str] | None:
     """Return the extensions whose calls are asked for, or None for all calls.
 
     A caller at level PERSONAL gets the calls of its own extensions.
     """
-    own = caller.level < AccessLevel.VIEWER
-    if not own and not asked.extension:
+    if not asked.is_own and not asked.extension:
         return None
     statement = select(Extension.oid).join(Customer, Customer.id == Extension.customer_id)
     statement = statement.where(visible(caller))
-    if asked.customer or caller.level < AccessLevel.RESELLER:
-        statement = statement.where(Customer.oid == (asked.customer or caller.customer or ""))
-    if own:
+    if customer is not None:
+        statement = statement.where(Customer.id == customer.id)
+    if asked.is_own:
         statement = statement.join(Employee, Employee.id == Extension.employee_id)
         statement = statement.where(Employee.oid == (caller.employee or ""))
     if asked.extension:

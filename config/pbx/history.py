@@ -144,7 +144,7 @@ def _read(params: QueryParams, caller: Caller, max_limit: int) -> Asked:
         results = missed_of(results)
         side = Side.CALLEE if extension or caller.level < AccessLevel.VIEWER else None
     after = _after(params)
-    phone = params.get("phone", "").strip()
+    phone = _text(params, "phone")
     return Asked(
         limit=clamped(params, "limit", DEFAULT_LIMIT, 1, max_limit),
         offset=0 if after else clamped(params, "offset", 0, 0, MAX_OFFSET),
@@ -152,19 +152,19 @@ def _read(params: QueryParams, caller: Caller, max_limit: int) -> Asked:
         customer=params.get("customer") or None,
         since_ms=_moment(params, "from"),
         until_ms=_moment(params, "to"),
-        number=_number(params, "number"),
-        phone=(parse_oid(phone) or phone[:MAX_NUMBER]) if phone else "",
-        extension=_number(params, "extension"),
+        number=_text(params, "number"),
+        phone=parse_oid(phone) or phone,
+        extension=_text(params, "extension"),
         side=side,
         results=results,
     )
 
 
-def _number(params: QueryParams, name: str) -> str:
-    """Return a number; its text is only compared. Raise Refused (400) if it has a NUL or is too long."""
+def _text(params: QueryParams, name: str) -> str:
+    """Return a number or an id; it is only compared. Raise Refused (400) if it has a NUL or is too long."""
     sent = params.get(name, "").strip()
     if "\0" in sent or len(sent) > MAX_NUMBER:
-        raise unknown(name, "is not a number")
+        raise unknown(name, "has a NUL, or is too long")
     return sent
 
 

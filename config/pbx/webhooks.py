@@ -62,7 +62,7 @@ _ROW: Final[dict[str, Schema]] = {
     "customer": an_id("Id of the customer"),
     **_OWN,
     "events": _EVENTS,
-    "reason": of("string", "Why it was disabled, if nobody asked for it"),
+    "reason": of("string", "Why the server disabled it"),
     "failures": sure("integer", "Failed requests since the last success", minimum=0),
     "failingSince": moment("The first failure since the last success"),
     "waiting": sure("integer", "How many events wait", minimum=0),

@@ -1,6 +1,6 @@
 """What a stranger sees of our own listener of secure WebSocket, asked by the server itself.
 
-Only the address in the settings is ever connected to, whoever asks. One look serves all who ask within
+Only the address in the settings is ever connected to. One look serves all who ask within
 `FRESH_SECONDS`.
 """
 

@@ -20,7 +20,7 @@ CONNECT_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 MAX_CONNECTIONS: Final = 128
 MAX_ANSWER: Final = 16 * 1024
-"""Octets of an answer that are read, so that the connection can be used again. Nobody looks at them."""
+"""Octets of an answer that are read, so that the connection can be used again. Their content is ignored."""
 MAX_ERROR: Final = 200
 OK: Final = range(200, 300)
 REDIRECTS: Final = range(300, 400)

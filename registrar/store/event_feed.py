@@ -4,22 +4,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from . import keys
+from . import event_stream
+from .event_stream import FAULTS, RETRY_SECONDS, Fields
 from .redis_client import heed_cancellation
-
-BLOCK_MS: Final = 500
-"""Less than the time that the client waits for any answer."""
-COUNT: Final = 500
-RETRY_SECONDS: Final = 0.3
-FIRST: Final = "0-0"
-FAULTS: Final = (RedisError, OSError, TimeoutError, UnicodeDecodeError)
-
-Fields = dict[str, str]
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +46,14 @@ class EventFeed:
             heed_cancellation()
 
     async def _follow(self) -> None:
-        last = await self._newest()
+        last = await event_stream.newest(self._redis)
         await self._missed()
         while self._wanted.is_set():
-            answer: Any = await self._redis.xread({keys.EVENTS: last}, count=COUNT, block=BLOCK_MS)
+            entries = await event_stream.read_after(self._redis, last)
             heed_cancellation()
-            entries = _entries(answer)
             if entries:
-                last = entries[-1][0]
-                await self._heard([fields for _, fields in entries])
-
-    async def _newest(self) -> str:
-        """Return the id of the newest entry."""
-        found: Any = await self._redis.xrevrange(keys.EVENTS, count=1)
-        return str(found[0][0]) if found else FIRST
-
-
-def _entries(answer: Any) -> list[tuple[str, Fields]]:
-    """Return the entries of an answer to XREAD: ids with their fields."""
-    rows = answer[0][1] if answer else []
-    return [(str(id), {str(name): str(text) for name, text in (fields or {}).items()}) for id, fields in rows]
+                last = entries[-1].id
+                await self._heard([entry.fields for entry in entries])
 
 
 def read_person(data: str) -> str:

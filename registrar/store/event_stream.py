@@ -22,6 +22,8 @@ RETRY_SECONDS: Final = 0.3
 FIRST: Final = "0-0"
 """The position before every entry."""
 POSITION: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+GREATEST: Final = 2**64 - 1
+"""The greatest number in the id of an entry."""
 NUMBERS: Final = (
     "time",
     "port",
@@ -82,8 +84,10 @@ def order(id: str) -> tuple[int, int]:
     """Return the id of an entry as numbers, which sort as the entries do. Raise ValueError if it is none."""
     if POSITION.fullmatch(id) is None:
         raise ValueError(f"{id[:40]!r} is not the id of an entry")
-    milliseconds, _, number = id.partition("-")
-    return int(milliseconds), int(number)
+    milliseconds, number = map(int, id.split("-"))
+    if max(milliseconds, number) > GREATEST:
+        raise ValueError(f"{id} is greater than the id of any entry")
+    return milliseconds, number
 
 
 async def newest(redis: Redis) -> str:

@@ -8,3 +8,9 @@ class NoHistory:
 
     def add(self, past: PastCall) -> None:
         """See ports.History."""
+
+    async def run(self) -> None:
+        """Do nothing: there is nothing to write."""
+
+    async def close(self) -> None:
+        """Do nothing: nothing waits."""

@@ -90,9 +90,9 @@ class RedisLocation:
         self._outbox = Outbox(self.wire, clock)
         self._snapshots = RedisSnapshots(self.wire, self._runner, self._outbox, clock)
         self._flows = FlowSet(self.wire, process)
-        self._index = ExpiryIndex(self.wire, self._runner, clock)
-        self.index = StateIndex(self._runner)
-        self.states = StateWriter(self.wire, self.index, customer_of)
+        self._expiry = ExpiryIndex(self.wire, self._runner, clock)
+        self.state_index = StateIndex(self._runner)
+        self.state_writer = StateWriter(self.wire, self.state_index, customer_of)
         self._connections = 0
         self.back = asyncio.Event()
         """Set after a reconnection, when `mend` has work."""
@@ -115,20 +115,20 @@ class RedisLocation:
         """See ports.Location. The indexes are written first: an entry that is too early is harmless."""
         after = update.after
         events = dump_events(phone, update) if update.events else ""
-        self._index.announce(phone, after)
+        self._expiry.announce(phone, after)
         arrives = self._flows.arrive(phone, after)
         announced: Announced | None = None
         committed = False
         try:
             if "online" in update.status:
-                announced = self.states.announce(phone, before, update)
+                announced = self.state_writer.announce(phone, before, update)
             stored = await self._snapshots.write(phone, before, update, events)
             committed = stored is None
         finally:
             if arrives:
                 self._flows.arrived(phone)
             if announced is not None:
-                self.states.finished(announced, committed=committed)
+                self.state_writer.finished(announced, committed=committed)
         if stored is None:
             self._flows.leave(phone, after, before)
             if "lastRejectedAt" in update.status:
@@ -156,15 +156,15 @@ class RedisLocation:
 
     async def due(self, limit: int) -> list[Due]:
         """See ports.Schedule. `mend` writes promised updates first: the phones of these are not due."""
-        return [due for due in await self._index.due(limit) if not self._snapshots.is_promised(due.phone)]
+        return [due for due in await self._expiry.due(limit) if not self._snapshots.is_promised(due.phone)]
 
     async def reschedule(self, due: Due, earliest: int | None) -> None:
         """See ports.Schedule."""
-        await self._index.reschedule(due, earliest)
+        await self._expiry.reschedule(due, earliest)
 
     async def lower(self, phone: str, earliest: int) -> None:
         """See ports.Schedule."""
-        await self._index.lower(phone, earliest)
+        await self._expiry.lower(phone, earliest)
 
     # ports.Sightings
 
@@ -184,7 +184,7 @@ class RedisLocation:
 
     async def everybody(self) -> list[str]:
         """Return every phone in the index of expiry. Call this at a start, never on a request or a timer."""
-        return await self._index.everybody()
+        return await self._expiry.everybody()
 
     def forget_listed(self) -> None:
         """Note that Redis may have lost the set of flows: each phone is added again with its next commit."""
@@ -218,7 +218,7 @@ class RedisLocation:
             moved = await self.commit(phone, stands, update)
             if moved is None:
                 self._snapshots.kept(phone)
-                self.states.doubt(phone)  # of two lost writes, Redis may have kept the entry alone
+                self.state_writer.doubt(phone)  # of two lost writes, Redis may have kept the entry alone
                 return True
             stands = moved
         return False

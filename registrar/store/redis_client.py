@@ -24,6 +24,10 @@ def heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
+WAITING: Final = frozenset({"BLOCK", b"BLOCK"})
+"""The word of a command that waits for something, as we write it and as redis-py does."""
+
+
 class MeasuredRedis(Redis):
     """A client that measures how long each command takes, except commands that wait for something."""
 
@@ -37,7 +41,7 @@ class MeasuredRedis(Redis):
             # redis-py leaves out the types of this method
             return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
         finally:
-            if b"BLOCK" not in arguments:
+            if WAITING.isdisjoint(arguments):
                 self.took.add(now() - begun)
 
 

@@ -194,7 +194,7 @@ async def test_what_another_program_writes_breaks_nothing(site: Site) -> None:
     odd = {"time": "9" * 30, "port": "\u0661", "count": "-1", "status": "", "ringSeconds": "1" * 30 + ".5"}
     async with site.stream(manager(site)) as client:
         await write(world.redis, customer=acme, event="a\nb\0", phone="\0", **odd)
-        await world.redis.execute_command("XADD", keys.EVENTS, "*", "customer", acme, b"\xff", b"\xfe")  # type: ignore[no-untyped-call]
+        await world.redis.execute_command("XADD", keys.EVENTS, "*", "customer", acme, b"\xff", b"\xfe")  # type: ignore[no-untyped-call]  # redis-py
         await write(world.redis, customer=acme, key="x" * 100_000)
         await write(world.redis, customer=acme, key="last")
         await client.until(4)

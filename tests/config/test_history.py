@@ -183,6 +183,7 @@ async def test_a_person_sees_its_own_calls_and_not_who_called_anonymously(past: 
     assert await past.ids("extension=201", AccessLevel.PERSONAL, **anna) == []
     assert await past.ids("direction=out", AccessLevel.PERSONAL, **anna) == [3]
     assert await past.ids("number=201", AccessLevel.PERSONAL, **anna) == [3], "nor can it be guessed"
+    assert await past.ids("customer=all", AccessLevel.PERSONAL, **anna) == [3, 1]
     assert await past.ids("", AccessLevel.PERSONAL, person="single") == []
     assert await past.ids("", AccessLevel.PERSONAL) == []
 

@@ -111,7 +111,8 @@ async def test_what_another_program_writes_is_sent_too(here: World) -> None:
             await events(here, "x" * 100_000)
             await events(here, "last")
             await web.until(3)
-    assert keys_of(web.accepted)[::2] in (["odd", "last"], ["odd", "x" * 128], ["last", "odd"])
+    # They have lanes of their own, so any order is right.
+    assert sorted(keys_of(web.accepted)) == sorted(["odd", "x" * 128, "last"])
 
 
 async def test_three_failures_delay_a_phone_and_keep_its_order(here: World) -> None:

@@ -88,7 +88,7 @@ async def store(request: pytest.FixtureRequest, times: Times) -> AsyncIterator[S
         return
     with running(request.param) as server:
         async with opened(server, times) as location:
-            yield Store(location, location.index)
+            yield Store(location, location.state_index)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ async def indexed(redis: Redis, customer: str) -> Counter[str]:
 
 
 async def walked(location: RedisLocation, members: dict[str, list[str]], *, repair: bool = True) -> Walked:
-    return await StateWalk(location.index, repair=repair, rest=0.0, patience=0.0).run(members)
+    return await StateWalk(location.state_index, repair=repair, rest=0.0, patience=0.0).run(members)
 
 
 async def test_a_refresh_writes_nothing_to_the_index(server: Server, times: Times, redis: Redis) -> None:
@@ -262,8 +262,8 @@ async def test_the_loser_of_a_race_corrects_what_it_announced(
         assert await one.commit(PHONE, NOTHING, mine) is None
         assert await other.commit(PHONE, NOTHING, ahead) == mine.after
         assert await indexed(redis, ACME) == {"p registered wss": 1}
-        other.index._patience = 0.1
-        assert await other.states.settle()
+        other.state_index._patience = 0.1
+        assert await other.state_writer.settle()
         assert await indexed(redis, ACME) == {"p registered tcp": 1}
 
 
@@ -276,8 +276,8 @@ async def test_an_entry_from_the_past_does_not_win(server: Server, times: Times,
         await redis.eval(PLACE.text, 3, *keys.states(ACME), *words)
         assert await location.commit(PHONE, NOTHING, first) is None
         assert await indexed(redis, ACME) == {"p expired udp": 1}
-        location.index._patience = 0.0
-        assert await location.states.settle()
+        location.state_index._patience = 0.0
+        assert await location.state_writer.settle()
         assert await indexed(redis, ACME) == {"p registered tcp": 1}
 
 
@@ -288,7 +288,7 @@ async def test_two_nodes_that_write_one_phone_leave_the_truth(
     async with opened(server, times) as one, opened(server, times, "b") as other:
         nodes = (one, other)
         for location in nodes:
-            location.index._patience = 0.05
+            location.state_index._patience = 0.05
         for _ in range(100):
             times.now += 0.01
             updates = []
@@ -304,8 +304,8 @@ async def test_two_nodes_that_write_one_phone_leave_the_truth(
                     for node, made in zip(nodes, updates, strict=True)
                 )
             )
-        assert await one.states.settle()
-        assert await other.states.settle()
+        assert await one.state_writer.settle()
+        assert await other.state_writer.settle()
         assert (await scanned(redis, {PHONE: ACME}))[ACME] == await indexed(redis, ACME)
 
 
@@ -319,8 +319,8 @@ async def test_a_phone_that_two_nodes_revoke_stays_out_of_the_index(
         for location in (one, other):
             gone = update(first.after, times, reason=Reason.REVOKED)
             await location.commit(PHONE, first.after, gone)
-            await location.index.drop(PHONE, "")
-        assert await other.states.settle()
+            await location.state_index.drop(PHONE, "")
+        assert await other.state_writer.settle()
         assert await indexed(redis, ACME) == {}
         assert await redis.hget(keys.status(PHONE), "reason") == "revoked"
 
@@ -333,8 +333,8 @@ async def test_an_unknown_customer_is_read_from_the_status(
         assert await location.commit(PHONE, NOTHING, first) is None
         gone = update(first.after, times, reason=Reason.EXPIRED, customer="")
         assert await location.commit(PHONE, first.after, gone) is None
-        location.index._patience = 0.0
-        assert await location.states.settle()
+        location.state_index._patience = 0.0
+        assert await location.state_writer.settle()
         assert await indexed(redis, ACME) == {"p expired udp": 1}
 
 
@@ -347,9 +347,9 @@ async def test_an_answer_that_never_came_is_made_good(server: Server, times: Tim
         with pytest.raises(Exception, match="cable"):
             await location.commit(PHONE, first.after, update(first.after, times))
         await location.back.wait()
-        location.states.doubt(PHONE, ACME)
+        location.state_writer.doubt(PHONE, ACME)
         await redis.hset(keys.states(ACME)[0], OTHER, "1 registered udp")
-        assert await location.states.settle()
+        assert await location.state_writer.settle()
         assert await redis.hget(keys.states(ACME)[0], PHONE) == f"{first.after.version} registered udp"
 
 
@@ -392,7 +392,7 @@ async def test_one_process_walks_and_only_when_it_is_due(server: Server, times: 
             return {ACME: [PHONE]}
 
         def keeper(name: str) -> StateKeeper:
-            return StateKeeper(location._runner, location.index, members, name, times)
+            return StateKeeper(location._runner, location.state_index, members, name, times)
 
         one, other = keeper("a"), keeper("b")
         await redis.set(keys.STATES_WALK, "c")
@@ -443,7 +443,7 @@ async def test_the_counts_are_those_of_a_scan_two_seconds_after_the_last_change(
     breaths = [step[at : at + IN_A_BREATH] for step in steps for at in range(0, len(step), IN_A_BREATH)]
     with running("valkey") as server:
         async with client(server) as redis, opened(server, times) as one, opened(server, times, "b") as other:
-            jobs = [asyncio.create_task(node.states.run()) for node in (one, other)]
+            jobs = [asyncio.create_task(node.state_writer.run()) for node in (one, other)]
             for some in breaths:
                 lives = (_live((one, other), phone, customers[phone], times, chance) for phone in some)
                 await asyncio.gather(*lives)
@@ -466,7 +466,7 @@ async def test_the_counts_are_those_of_a_scan_two_seconds_after_the_last_change(
 
 async def _counts(redis: Redis, customer: str) -> Counter[str]:
     """What the API reads."""
-    found: dict[str, str] = await redis.hgetall(keys.states(customer)[2])  # type: ignore[assignment]
+    found: dict[str, str] = await redis.hgetall(keys.states(customer)[2])  # type: ignore[assignment]  # it decodes
     return Counter({word: int(number) for word, number in found.items()})
 
 

@@ -118,7 +118,7 @@ class Writer:
         words = ("key", key, "event", "registered", "customer", self.customer, "time", "1900000000")
         while True:
             with contextlib.suppress(OSError, Exception):
-                await redis.execute_command("XADD", keys.EVENTS, "*", *words)  # type: ignore[no-untyped-call]
+                await redis.execute_command("XADD", keys.EVENTS, "*", *words)  # type: ignore[no-untyped-call]  # redis-py
                 return
             await asyncio.sleep(0.05)
 

@@ -6,7 +6,7 @@ const SILENT_MS = 40_000; // a comment comes each 15 s
 const PAUSES_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 const REFUSED_MS = 30_000; // by a server that has no events, or not for this login
 
-// The events that the login may see. `watch` gets { event } for each of them, { anew: true } when some may have been
+// The events that the login may see. `watch` gets { event } for each of them, { missed: true } when some may have been
 // missed, and { state } when the connection changes: connecting, live, lost, polling, crowded or closed.
 export class Feed {
   state = { name: 'connecting', since: Date.now(), retryAt: null };
@@ -94,7 +94,7 @@ export class Feed {
   async #read(body, guard) {
     const isResumed = this.#lastId !== '';
     this.#change('live');
-    if (!isResumed) this.#tell({ anew: true });
+    if (!isResumed) this.#tell({ missed: true });
     for await (const entry of eventsOf(body)) {
       guard.heard();
       this.#failures = 0;
@@ -112,7 +112,7 @@ export class Feed {
 
   #poll(name) {
     this.#change(name);
-    this.#tell({ anew: true });
+    this.#tell({ missed: true });
     return REFUSED_MS;
   }
 

@@ -6,7 +6,7 @@ const PAGE_ROWS = 100;
 const KEPT_PAGES = 12;
 const SCROLL_MS = 80; // who scrolls past a thousand rows asks for none of them
 const PATCH_MS = 400;
-const ANEW_MS = 1_000;
+const RELOAD_MS = 1_000;
 
 // The rows of one list. `load(offset, limit, signal)` resolves to { total, rows }; `status(ids)` to the statuses of
 // these phones; `changed()` is called when there is something else to show.
@@ -22,7 +22,7 @@ export class Pages {
   #touched = new Set();
   #fill;
   #patch;
-  #anew;
+  #reloadLater;
 
   constructor(load, status, changed) {
     this.#load = load;
@@ -30,7 +30,7 @@ export class Pages {
     this.#changed = changed;
     this.#fill = throttled(() => this.#ask(), SCROLL_MS);
     this.#patch = throttled(() => this.#refresh(), PATCH_MS);
-    this.#anew = throttled(() => this.reload(), ANEW_MS);
+    this.#reloadLater = throttled(() => this.reload(), RELOAD_MS);
   }
 
   // The row at this place, or undefined as long as it is not there.
@@ -53,7 +53,7 @@ export class Pages {
 
   // The same, at most once a second.
   reloadSoon() {
-    this.#anew();
+    this.#reloadLater();
   }
 
   // Something happened to a phone: ask for its status if it is shown.
@@ -63,7 +63,7 @@ export class Pages {
   }
 
   end() {
-    for (const later of [this.#fill, this.#patch, this.#anew]) later.cancel();
+    for (const later of [this.#fill, this.#patch, this.#reloadLater]) later.cancel();
     this.#abandon(() => true);
   }
 

@@ -15,7 +15,7 @@ export const HAPPENS_TO_PHONES = new Set(
 );
 const LIVE_FILTERS = ['state', 'reason', 'transport'];
 const SUMMARY_MS = 1_000;
-const ANEW_MS = 60_000; // a phone that was created or got another number makes no event
+const RELOAD_MS = 60_000; // a phone that was created or got another number makes no event
 const WIDE = '(min-width: 60rem)';
 const WIDE_ROW = 52;
 const NARROW_ROW = 132;
@@ -56,14 +56,14 @@ function useRows(board, query) {
   useEffect(() => () => rows.end(), [rows]);
   useEffect(() => board.feed.watch((news) => follow(rows, news, query)), [rows]);
   useEffect(() => {
-    const timer = setInterval(() => rows.reloadSoon(), ANEW_MS);
+    const timer = setInterval(() => rows.reloadSoon(), RELOAD_MS);
     return () => clearInterval(timer);
   }, [rows]);
   return [rows, version];
 }
 
-function follow(rows, { event, anew }, query) {
-  if (anew) rows.reloadSoon();
+function follow(rows, { event, missed }, query) {
+  if (missed) rows.reloadSoon();
   if (!event || !HAPPENS_TO_PHONES.has(event.event)) return;
   rows.touch(event.phone);
   if (LIVE_FILTERS.some((name) => query[name])) rows.reloadSoon(); // other phones may belong to the list now

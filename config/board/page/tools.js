@@ -58,8 +58,8 @@ export function useNews(feed, concerns, work, ms, least = 0) {
   latest.current = work;
   useEffect(() => {
     const later = throttled(() => latest.current(), ms, least);
-    const end = feed.watch(({ event, anew }) => {
-      if (anew || (event && concerns(event))) later();
+    const end = feed.watch(({ event, missed }) => {
+      if (missed || (event && concerns(event))) later();
     });
     return () => {
       later.cancel();

@@ -23,12 +23,12 @@ const REFUSALS = {
 };
 export const RESULTS = {
   answered: 'answered',
-  'answered-elsewhere': 'answered by somebody else',
+  'answered-elsewhere': 'answered by another person',
   'no-answer': 'no answer',
   busy: 'busy',
   declined: 'declined',
   cancelled: 'cancelled by the caller',
-  unreachable: 'nobody could be reached',
+  unreachable: 'no phone could be reached',
   'not-found': 'number does not exist',
   forbidden: 'not allowed',
   lost: 'lost while it rang',

@@ -12,7 +12,7 @@ from ..customers import visible
 from ..listing import only
 
 MAX_OWN: Final = 100
-"""Limit of phones that are shown to one person; nobody answers more of them."""
+"""Limit of phones that are shown to one person."""
 
 
 class Account(NamedTuple):

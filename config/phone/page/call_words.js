@@ -86,7 +86,7 @@ export function isPickedUp(answer) {
   return isDone(answer) && answer.reason_phrase === 'Picked Up';
 }
 
-// Whether nobody has taken an incoming call; the event is JsSIP's `failed`.
+// Whether an incoming call was missed; the event is JsSIP's `failed`.
 export function isMissed({ originator, message, cause }) {
   if (cause === 'Canceled') return !isElsewhere(message);
   return !(cause === 'Rejected' && originator === 'local');

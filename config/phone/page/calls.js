@@ -17,7 +17,7 @@ export class Calls {
   #told = new Map(); // the state of each call that the log knows
   #missed;
 
-  // `missed(call)` is called with the number and name of a call that nobody took.
+  // `missed(call)` is called with the number and name of a call that was not answered.
   constructor(iceServers, show, missed) {
     this.#iceServers = iceServers;
     this.#show = show;

@@ -1,4 +1,4 @@
-// Who somebody is, as the server asserts it in a header: a number and a name.
+// The identity of a party, as the server asserts it in a header: a number and a name.
 
 import JsSIP from 'jssip';
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
@@ -20,7 +20,7 @@ class Ears:
         self.told: list[str] = []
         self.wanted = asyncio.Event()
 
-    async def heard(self, entries: Sequence[dict[str, str]]) -> None:
+    async def heard(self, entries: Sequence[Mapping[str, str]]) -> None:
         self.told += [entry["event"] for entry in entries]
 
     async def missed(self) -> None:

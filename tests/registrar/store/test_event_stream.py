@@ -107,3 +107,9 @@ async def test_an_outage_is_told_and_loses_nothing() -> None:
             await redis.aclose()
             await writer.aclose()
     assert told[0] and told[1:] == [""]
+
+
+def test_an_id_that_no_entry_can_have_is_none() -> None:
+    assert order(f"5-{2**64 - 1}") == (5, 2**64 - 1)
+    with pytest.raises(ValueError, match="greater"):
+        order(f"5-{2**64}")

@@ -4,6 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as NoConnection
 
 from registrar.errors import ConfigurationError
+from registrar.store import event_stream
 from registrar.store.redis_client import connect, connect_measured
 from tests.contract.servers import running
 
@@ -16,6 +17,7 @@ async def test_commands_are_measured_and_those_that_wait_are_not() -> None:
         await redis.set("a", "1")
         assert await redis.get("a") == "1"
         await redis.xread({"stream": "0"}, block=20)
+        assert await event_stream.read_after(redis, event_stream.FIRST) == []
         assert sum(redis.took.counts) == 2
         assert 0 < redis.took.total < 1
         await redis.aclose()
