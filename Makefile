@@ -9,6 +9,9 @@ PAGE := config/board/built/page.js config/phone/built/page.js
 BROWSER := $(VENV)/node/browser/node_modules/.package-lock.json
 CLIENT := $(VENV)/client/done
 
+# Some shells forbid Python to keep what it has compiled. The tests start some hundred processes: each would compile all.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test real check peers fmt lint unit wire soak busy fuzz bench page browser client lock clean python
 
 run: $(VENV)/run.done $(PAGE)

@@ -79,6 +79,12 @@ ONE_DATABASE: Final = frozenset(
 
 PostgreSQL is the stricter one. Search, order, cascades, locks and migrations run on both.
 """
+ROOT: Final = Path(__file__).parent
+REAL: Final = "wire or api"
+"""The choice of `make real`: its processes do not even read the other folders."""
+REAL_FOLDERS: Final = frozenset(
+    {"config", "contract", "peers", "wire", "registrar", "registrar/commands", "registrar/store"}
+)
 
 
 def pytest_configure() -> None:
@@ -104,12 +110,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what `make real` does not run anyway."""
+    if config.option.markexpr != REAL or collection_path == ROOT or ROOT not in collection_path.parents:
+        return None
+    folder = collection_path if collection_path.is_dir() else collection_path.parent
+    return None if folder.relative_to(ROOT).as_posix() in REAL_FOLDERS else True
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook of this name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup --no-loadscope-reorder`: a module is never split, some with servers are one."""
     if os.environ.get("SOAK") != "1":
         items[:] = [item for item in items if not _is_twice(item) and not item.get_closest_marker("soak")]
     for item in items:
+        _refuse_hidden(item)
         item.add_marker(pytest.mark.xdist_group(_group(item)))
         if item.path.stem in TIMED:
             item.add_marker(pytest.mark.timed)
@@ -122,6 +137,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     grouped = hasattr(config, "workerinput") and config.getoption("loadgroup", False)
     if grouped and session.items and "@" not in session.items[0].nodeid:
         raise pytest.UsageError("pytest-xdist does not keep the groups of tests together")
+
+
+def _refuse_hidden(item: pytest.Item) -> None:
+    """Say so when a test has a mark of `make real` and stands where that does not look."""
+    marked = any(item.get_closest_marker(name) is not None for name in REAL.split(" or "))
+    if marked and item.path.parent.relative_to(ROOT).as_posix() not in REAL_FOLDERS:
+        raise pytest.UsageError(f"{item.nodeid} stands in a folder that is not in REAL_FOLDERS")
 
 
 def _is_twice(item: pytest.Item) -> bool:

@@ -1,6 +1,7 @@
 """Every section of an RFC that is cited is in tests/rfc_sections.csv with its title, and no other is."""
 
 import csv
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,7 @@ def cited(text: str, name: str) -> Iterator[Citation]:
             yield Citation(rfc or OTHERS.get(name, {}).get(section, SIP), section, place)
 
 
+@functools.cache
 def citations() -> list[Citation]:
     """Return every citation of the program, its tests and its documents."""
     names = [(path, path.relative_to(ROOT).as_posix()) for path in sources()]
@@ -87,18 +89,17 @@ def listed() -> list[tuple[str, str, str]]:
     return [(rfc, section, title) for rfc, section, title in rows]
 
 
-CITATIONS: Final = citations()
 ROWS: Final = listed()
 
 
 def test_every_section_that_is_cited_is_in_the_list() -> None:
     known = {(rfc, section) for rfc, section, _ in ROWS}
-    assert len(CITATIONS) > 400
-    assert [citation for citation in CITATIONS if (citation.rfc, citation.section) not in known] == []
+    assert len(citations()) > 400
+    assert [citation for citation in citations() if (citation.rfc, citation.section) not in known] == []
 
 
 def test_every_section_in_the_list_is_cited() -> None:
-    named = {(citation.rfc, citation.section) for citation in CITATIONS}
+    named = {(citation.rfc, citation.section) for citation in citations()}
     assert [row for row in ROWS if row[:2] not in named] == []
 
 

@@ -3,7 +3,7 @@
 import gzip
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,20 +58,24 @@ def test_a_country_file_goes_where_the_setting_says(tmp_path: Path, web: Web) ->
     assert (tmp_path / "here.mmdb").exists()
 
 
+def a_page() -> bytes:
+    return b"<html>"
+
+
+def a_bomb() -> bytes:
+    return gzip.compress(bytes(300 << 20))
+
+
 @pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        pytest.param(b"<html>", "not a MaxMind DB", id="a page"),
-        pytest.param(gzip.compress(bytes(300 << 20)), "unpacks to more than 200 MB", id="a bomb"),
-    ],
+    ("content", "told"), [(a_page, "not a MaxMind DB"), (a_bomb, "unpacks to more than 200 MB")]
 )
 def test_a_country_file_that_cannot_be_used_is_one_line(
-    tmp_path: Path, web: Web, content: bytes, told: str
+    tmp_path: Path, web: Web, content: Callable[[], bytes], told: str
 ) -> None:
     old = countries(days=10)
     assert run(tmp_path, "migrate").returncode == 0
     (tmp_path / "data" / "geoip.mmdb").write_bytes(old)
-    done = run(tmp_path, "geoip", "update", "--url", web.put("/f", content))
+    done = run(tmp_path, "geoip", "update", "--url", web.put("/f", content()))
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
