@@ -87,7 +87,7 @@ A 3xx is followed here, so it is never the answer.
 """
 
 
-@pytest.mark.parametrize(("said", "best"), REFUSALS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("said", "best"), REFUSALS, ids=[str(said) for said, _ in REFUSALS])
 async def test_the_best_refusal_goes_back(callers: Callers, said: tuple[int, ...], best: set[int]) -> None:
     _, _, outgoing, rung = await fork(callers)
     for status, one in zip(said, rung, strict=True):
