@@ -21,6 +21,9 @@ def summary(site: Site) -> dict[str, Any]:
     return body
 
 
+WHAT = "index of states"
+
+
 def states(site: Site) -> tuple[int, int, int]:
     """How many phones are online, offline, and without a state."""
     numbers = summary(site)
@@ -56,6 +59,7 @@ def test_the_numbers_follow_the_phones_and_survive_an_upgrade(tmp_path: Path) ->
         assert {one.id, two.id}.isdisjoint(listed(site, state="never"))
         _refuse(site, one, three)
         _doctor_mends(site)
+        _doctor_names(site, two)
         reply = site.api("DELETE", f"/pbx/sipphone/{one.id}")
         assert reply.status == 200, reply
         within(5, lambda: states(site) == (0, 1, before + 1), "the deleted phone leaves the index")
@@ -83,13 +87,26 @@ def _refuse(site: Site, locked: Handset, guessed: Handset) -> None:
 def _doctor_mends(site: Site) -> None:
     """The index is damaged behind the server's back."""
     right = states(site)
-    what = "index of states"
     for key in keys_of_the_index(site):
         if key.endswith(":counts"):
             site.redis("del", key)
     assert states(site) != right
-    assert about(ask(site), what)[0][0] == "warn"
+    assert about(ask(site), WHAT)[0][0] == "warn"
     folder = Path(site.settings["data_dir"]).parent
-    ((level, told),) = about(checks(run(folder, "--json", "--repair", **site.settings)), what)
+    ((level, told),) = about(checks(run(folder, "--json", "--repair", **site.settings)), WHAT)
     assert (level, told.startswith("was wrong and is mended")) == ("ok", True)
+    assert states(site) == right
+
+
+def _doctor_names(site: Site, handset: Handset) -> None:
+    """A phone was taken for a deleted one: its status is marked, and it is not in the index."""
+    right = states(site)
+    customer = site.redis("hget", f"registrar:status:{{{handset.id}}}", "customer")
+    site.redis("hset", f"registrar:status:{{{handset.id}}}", "customer", '""')
+    site.redis("hdel", f"registrar:states:{{{customer}}}", handset.id)
+    ((level, told),) = about(ask(site), WHAT)
+    assert level == "warn" and handset.id in told, told
+    folder = Path(site.settings["data_dir"]).parent
+    run(folder, "--json", "--repair", **site.settings)
+    assert about(ask(site), WHAT)[0][0] == "ok"
     assert states(site) == right
