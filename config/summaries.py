@@ -3,7 +3,7 @@
 Each open board asks for them each second. One customer costs three commands of Redis, so the sum for all
 customers of an operator costs thousands. An answer is kept for each set of customers in sight, at least for
 a second, and for longer if the sets that are asked for have many customers together: this process reads the
-numbers of at most `CUSTOMERS_A_SECOND` on average. Who asks meanwhile waits for the same reading.
+numbers of at most `CUSTOMERS_A_SECOND` on average. Requests that come meanwhile wait for the same reading.
 """
 
 import asyncio
