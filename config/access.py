@@ -28,9 +28,6 @@ class Scope(Enum):
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
     OWN = "customers as above; below VIEWER only the phones and extensions of the token's employee"
-    OWN_OR_CUSTOMERS = (
-        "at PERSONAL the extensions of the token's employee; from VIEWER on customers, as above"
-    )
     TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret
 
 
@@ -106,7 +103,7 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/sipphonemodels/{id}"): _READ,
     # Calls
     ("GET", "/pbx/call"): _READ,
-    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS, query_token=True),
+    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN, query_token=True),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
     ("GET", "/webhook"): _OWN_READ,

@@ -59,6 +59,7 @@ from .people import LivePeople
 from .phone import phone_routes, selftest_routes
 from .registrations import Registrations
 from .settings import ApiSettings
+from .summaries import Summaries
 from .v2 import domains, groups, users
 from .webhooks.deliverer import Deliverer
 from .webhooks.sender import Sender
@@ -124,6 +125,7 @@ def create_app(
         live,
         calls,
         Registrations(redis, clock.epoch_now),
+        Summaries(clock.mono_now),
         live_people,
         Changes(redis),
         vault,

@@ -31,6 +31,7 @@ from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
 from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
+from .summaries import Summaries
 from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
@@ -51,6 +52,7 @@ class Parts:
     live: Live
     calls: LiveCalls
     registrations: Registrations
+    summaries: Summaries
     people: LivePeople
     changes: Changes
     vault: Vault

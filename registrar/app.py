@@ -7,7 +7,6 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +41,7 @@ from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
 from registrar.store.script_runner import WireRunner
 from registrar.store.state_keeper import StateKeeper
-from registrar.store.state_walk import read_members
+from registrar.store.state_members import SqlMembers
 from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
@@ -304,8 +303,10 @@ class SipSide:
     async def _keep_states(self) -> None:
         """Keep the index of states right, from the moment at which Redis is there."""
         wire = self._location.wire
-        members = partial(read_members, self._reader)
-        keeper = StateKeeper(WireRunner(wire), self._location.state_index, members, str(self._process), epoch)
+        directory = SqlMembers(self._reader)
+        keeper = StateKeeper(
+            WireRunner(wire), self._location.state_index, directory, str(self._process), epoch
+        )
         await wire.opened.wait()
         await keeper.run()
 

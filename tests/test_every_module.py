@@ -82,6 +82,7 @@ ELSEWHERE: Final = {
     "store/short_connection": WIRE + "test_states.py",
     "store/state_index": CONTRACT + "test_states.py",
     "store/state_keeper": CONTRACT + "test_states.py",
+    "store/state_members": CONTRACT + "test_phones.py",
     "store/state_walk": CONTRACT + "test_states.py",
     "store/state_writer": CONTRACT + "test_states.py",
     "store/states_memory": CONTRACT + "test_states.py",

@@ -132,11 +132,18 @@ async def listed(session: AsyncSession, caller: Caller, wanted: object) -> Colum
     return visible(caller) if customer is None else Customer.id == customer.id
 
 
-async def ids_in_sight(session: AsyncSession, caller: Caller, customer: str | None) -> list[str]:
-    """Return the ids of the customers whose phones a list has: `customer`, or all that the caller may see."""
+async def ids_in_sight(session: AsyncSession, caller: Caller, customer: Customer | None) -> list[str]:
+    """Return the ids of the customers whose rows a list has: `customer`, or all that the caller may see."""
     if customer is not None:
-        return [customer]
+        return [customer.oid]
     return list(await session.scalars(select(Customer.oid).where(visible(caller)).order_by(Customer.id)))
+
+
+def sight_of(caller: Caller, customer: Customer | None) -> tuple[str, str | None]:
+    """Return a name for the customers whose rows a list has; callers with the same name see the same ones."""
+    if customer is not None:
+        return "one", customer.oid
+    return ("all", None) if caller.level >= AccessLevel.RESELLER_ADMIN else ("below", caller.customer)
 
 
 async def require_sight(session: AsyncSession, caller: Caller, customer: str, what: str) -> None:

@@ -31,7 +31,7 @@ WEAK: Final = "registrar:weak-passwords"
 WEAK_LENGTH: Final = 10_000
 WEAK_SECONDS: Final = 400 * 86_400
 STATES_CHECKED: Final = "registrar:states-checked"
-"""When the index of states was last compared with the status of every phone, in epoch seconds."""
+"""When the index of states was last compared with every phone, in epoch seconds; 0: a part is built again."""
 STATES_WALK: Final = "registrar:states-walk"
 """The lease of the process that compares them now."""
 REFUSALS_SECONDS: Final = 86_400

@@ -228,6 +228,19 @@ def test_a_phone_is_unlocked_and_gets_new_credentials(switchboard: Site, operato
     assert stored["password"] in shown and switchboard.demo()["domain"] in shown
 
 
+def test_a_roaming_phone_has_no_lock_to_open(switchboard: Site, operators: Operators) -> None:
+    handset = new_phone(switchboard, "7504")
+    with UdpPhone(handset.account, switchboard.sip) as phone:
+        assert phone.register().status == 200
+    with UdpPhone(handset.account, switchboard.sip, source=ELSEWHERE) as moved:
+        assert moved.register().status == 403
+    switchboard.patch(handset, ip={"mode": "ROAMING", "countries": "DK"})
+    page = operators.board("MANAGER", place=PHONE_PAGE.format(handset.id))
+    page.until("there", lambda: "New credentials" in page.tab.text())
+    actions = page.text_of("[aria-labelledby=actions]")
+    assert "Unlock" not in actions and "Accept the new address" not in actions
+
+
 def test_a_viewer_sees_no_button_that_would_be_refused(switchboard: Site, operators: Operators) -> None:
     handset = new_phone(switchboard, "7503")
     with UdpPhone(handset.account, switchboard.sip) as phone:

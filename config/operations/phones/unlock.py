@@ -2,6 +2,7 @@
 
 A phone that is unlocked for a time is OPEN without an address, and its next contact locks it (decision 90).
 If none comes, it has its former mode and address again. They are in its row, so any process can end the time.
+A ROAMING phone has no lock: its next contact would bind it to one address instead of its countries.
 """
 
 from datetime import datetime, timedelta
@@ -54,6 +55,7 @@ async def unlock_phone(work: Work, oid: object, minutes: int) -> SipPhone:
     """
     phone, _ = await lock_phone(work.session, work.caller, oid)
     _refuse_networks(phone)
+    _refuse_roaming(phone)
     if phone.ip_mode != IpMode.OPEN:
         phone.unlock_mode, phone.unlock_address = phone.ip_mode, phone.ip_address
         phone.ip_mode, phone.ip_address = IpMode.OPEN, None
@@ -86,6 +88,7 @@ async def accept_address(work: Work, oid: object, last: str | None, seen: str | 
     """
     phone, _ = await lock_phone(work.session, work.caller, oid)
     _refuse_networks(phone)
+    _refuse_roaming(phone)
     if phone.ip_mode != IpMode.LOCKED:
         raise refused("ip.mode", f"The phone is {phone.ip_mode}, not LOCKED to an address", "allowed")
     if last is None:
@@ -104,6 +107,15 @@ def _refuse_networks(phone: SipPhone) -> None:
     if phone.ip_policy != "PHONE":
         message = "The trusted networks of its domain decide from where the phone registers: it has no lock"
         raise refused("ip.policy", message, "allowed")
+
+
+def _refuse_roaming(phone: SipPhone) -> None:
+    if phone.ip_mode == IpMode.ROAMING:
+        message = (
+            f"The phone is ROAMING in {phone.ip_countries}, and has no lock to an address: "
+            "add a country to ip.countries, or change ip.mode"
+        )
+        raise refused("ip.mode", message, "allowed")
 
 
 async def any_due(engine: AsyncEngine, now: datetime) -> bool:
