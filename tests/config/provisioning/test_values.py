@@ -175,7 +175,7 @@ def test_each_setting_is_written_or_left_out_with_a_reason(writer: str) -> None:
 
 @pytest.mark.parametrize("writer", ["snom-dect", "yealink-dect", "gigaset-n510", "gigaset-nx70", "spa"])
 def test_one_file_has_all_handsets_and_gaps_are_inactive(writer: str) -> None:
-    phone = replace(phones.full("snom-dect"), writer=writer, model=phones.MODELS[writer][1])
+    phone = replace(phones.full("snom-dect"), writer=writer, model=phones.MODELS[writer][1], extra="")
     text = render(phone, config_name(writer, phone.mac, phone.model)).text
     assert "2yu9hjfy" in text
     assert "iuhdwg9e" in text
