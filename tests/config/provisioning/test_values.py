@@ -202,6 +202,14 @@ def test_a_masked_phone_has_no_secret(writer: str) -> None:
     assert "********" in text
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_phone_with_one_account_is_warned_of(writer: str) -> None:
+    phone = replace(phones.empty(writer), handsets=phones.handsets("snom-dect"))
+    file = render(phone, config_name(writer, phone.mac, phone.model))
+    warned = [text for text in file.warnings if text.startswith("Several phones")]
+    assert bool(warned) == ("iuhdwg9e" not in file.text)
+
+
 def test_the_experimental_writers() -> None:
     assert set(WRITERS) >= EXPERIMENTAL
     assert "lg" in EXPERIMENTAL
