@@ -127,4 +127,4 @@ RANGES: Final[Mapping[str, str]] = {
     "ranges.ringerTone": "ringer_tone",
     **{f"ranges.volume.{part}.{way}": f"{part}_{way}" for part, way in PARTS},
 }
-"""Property -> start of the names of the columns with its limits. Tones begin at 0: only their end is stored."""
+"""Property -> start of the names of the columns with its limits. Tones begin at 0, which is not stored."""
