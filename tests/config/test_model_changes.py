@@ -25,7 +25,7 @@ NEW: Json = {
         "volume": {"headset": {"mic": {"min": -6, "max": 6}}},
     },
     "writer": "mitel",
-    "redirectService": "mitel",
+    "redirectService": "manual",
     "capabilities": {"macRedirect": True, "provision": True},
 }
 

@@ -71,7 +71,16 @@ PLACES: Final[Ids] = {
 """What the paths of the row dialect call an id, and what the tenant does."""
 BELOW: Final = {"employee": ("token",), "q": ("m",)}
 """What goes with it."""
-RESOURCES: Final = ("extension", "group", "queue", "employee", "customer", "product", "sipphonemodels", "picture")
+RESOURCES: Final = (
+    "extension",
+    "group",
+    "queue",
+    "employee",
+    "customer",
+    "product",
+    "sipphonemodels",
+    "picture",
+)
 
 
 @dataclass
