@@ -156,7 +156,8 @@ async def test_each_value_of_a_model_counts_for_its_digest(database_url: str) ->
     engine = connect(database_url)
     await migrate(engine)
     async with engine.connect() as connection:
-        stored = dict((await connection.execute(text("SELECT oid, digest FROM seeded_model"))).tuples().all())
+        rows = await connection.execute(text("SELECT oid, digest FROM seeded_model"))
+        stored = {row.oid: row.digest for row in rows}
     await engine.dispose()
     assert stored == {str(row["oid"]): digest(row) for row in MODELS.values()}
     row = dict(MODELS["snom"])
