@@ -1,70 +1,55 @@
-"""The syntaxes of configuration files: one writer each, which escapes a value or refuses it."""
+"""The syntaxes of text files: one writer each. None of them knows an escape, so values are refused."""
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import Final
 
+from .draft import Pair, Unwritable
 
-class Unwritable(Exception):
-    """A value that the format of the phone cannot carry: no file is better than a broken one."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        """Take the name of the setting as the API has it, and what is wrong with its value."""
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One setting of a phone: its name, its value, and where the value comes from."""
-
-    name: str
-    value: str
-    source: str = ""
-    """The property of the API that the value comes from, for an error message."""
-    attributes: tuple[tuple[str, str], ...] = ()
-    """What the syntax adds to a name: `idx`, `perm`, `ua`."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A setting that was not written, and why."""
-
-    field: str
-    """The property of the API, such as `softkeys[3]`."""
-    reason: str
-
-
-@dataclass(slots=True)
-class Draft:
-    """What a brand says of a phone: the pairs in their order, what is left out, and warnings."""
-
-    pairs: list[Pair] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def add(self, name: str, value: str | int, source: str = "", **attributes: str) -> None:
-        """Add one setting."""
-        self.pairs.append(Pair(name, str(value), source, tuple(attributes.items())))
-
-    def leave(self, source: str, reason: str) -> None:
-        """Note that a property of the API is not written."""
-        self.left_out.append(LeftOut(source, reason))
+CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+"""Characters that no value of a file has: controls, separators of lines, halves of pairs, no characters."""
 
 
 def equals(pairs: Iterable[Pair]) -> str:
-    """Return lines `name = value`, as Yealink reads them."""
-    return "".join(f"{one.name} = {_plain(one, '%NULL%')}\n" for one in pairs)
+    """Return lines `name = value`, as Yealink reads them. `%NULL%` would reset a setting."""
+    return "".join(f"{one.name} = {plain(one, '%NULL%')}\n" for one in pairs)
 
 
-def _plain(pair: Pair, *forbidden: str) -> str:
-    """Return a value that goes into a line as it is, or raise `Unwritable`: such a line knows no escape."""
-    value = pair.value
-    if any(char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029" for char in value):
-        raise Unwritable(pair.source or pair.name, "control characters cannot be written for this phone")
+def colon(pairs: Iterable[Pair]) -> str:
+    """Return lines `name: value`, as Mitel reads them. `$$X$$` would be replaced, quotes removed."""
+    return "".join(f"{one.name}: {unquoted(plain(one, '$$'), one)}\n" for one in pairs)
+
+
+def ini(sections: Iterable[tuple[str, Iterable[Pair]]]) -> str:
+    """Return sections of lines `name value`, as LG reads them. Empty values are not written."""
+    lines: list[str] = []
+    for section, pairs in sections:
+        written = [f"{one.name} {plain(one, chr(34))}\n" for one in pairs if one.value]
+        if written:
+            lines += [f"[{section}]\n", *written]
+    return "".join(lines)
+
+
+def plain(pair: Pair, *forbidden: str) -> str:
+    """Return a value that goes into a line as it is, or raise `Unwritable`."""
+    value = clean(pair)
     if value != value.strip():
-        raise Unwritable(pair.source or pair.name, "blanks at the ends cannot be written for this phone")
+        raise Unwritable(pair.subject, "this phone would drop the blanks at the ends of the value")
     for text in forbidden:
         if text in value:
-            raise Unwritable(pair.source or pair.name, f"{text} has a meaning to this phone")
+            raise Unwritable(pair.subject, f"{text} has a meaning of its own to this phone")
     return value
+
+
+def unquoted(value: str, pair: Pair) -> str:
+    """Return a value unless it begins with a quote, which the phone would remove."""
+    if value[:1] in ('"', "'"):
+        raise Unwritable(pair.subject, "this phone would drop the quote at the start of the value")
+    return value
+
+
+def clean(pair: Pair) -> str:
+    """Return a value without control characters, or raise `Unwritable`: a line end would be a new setting."""
+    if CONTROLS.search(pair.value):
+        raise Unwritable(pair.subject, "the value has characters that no configuration file can hold")
+    return pair.value

@@ -202,7 +202,7 @@ MASK: Final = "********"
 
 
 def masked(phone: Provisioned) -> Provisioned:
-    """Return the same device with its secrets replaced, for a preview; passwords, and the secret in the URL."""
+    """Return the same device with its secrets replaced: passwords, and the one in the URL. For a preview."""
     handsets = tuple(
         replace(handset, account=replace(handset.account, password=MASK)) for handset in phone.handsets
     )
