@@ -18,12 +18,14 @@ from .history import CallHistory, CallHistoryPerson
 from .models import Product, SipPhoneModel
 from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from .provisioning import Provisioning, ProvisioningFile, ProvisioningLink
 from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
     "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "CallHistory", "CallHistoryPerson", "Customer", "Employee",
-    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Product", "Queue", "QueueMember",
-    "Revised", "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel",
+    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Product", "Provisioning",
+    "ProvisioningFile", "ProvisioningLink", "Queue", "QueueMember", "Revised", "SipGroup",
+    "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel",
     "SipPhoneSidePanel", "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime", "Webhook",
     "WebhookDelivery", "WebhookFeed",
 ]  # fmt: skip
