@@ -29,6 +29,7 @@ DONE: Final[Mapping[str, str]] = {
     "unlock": "unlocked",
     "acceptaddress": "accepted",
     "lock": "locked-again",
+    "link": "linked",
 }
 """Action of the audit log -> name of the event."""
 MAX_EVENTS: Final = 100
