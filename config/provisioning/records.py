@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, delete, null, or_, select, text, update
+from sqlalchemy import bindparam, null, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registrar.model import Epoch, Phone
@@ -18,7 +18,7 @@ from registrar.store.directory_sql import SqlPhones
 from registrar.store.vault import Vault
 
 from .. import clock
-from ..tables import Customer, Provisioning, ProvisioningLink, SipPhone, SipPhoneModel
+from ..tables import Customer, Provisioning, SipPhone, SipPhoneModel
 from . import secrets
 from .admit import Expectation, Grant, Serve, Way
 
@@ -30,7 +30,6 @@ _row = Provisioning.__table__.c
 _phone = SipPhone.__table__.c
 _customer = Customer.__table__.c
 _model = SipPhoneModel.__table__.c
-_link = ProvisioningLink.__table__.c
 
 _BY_SECRET: Final = (
     select(*_row, _phone.oid, _phone.customer_id.label("owner"))
@@ -39,11 +38,6 @@ _BY_SECRET: Final = (
     .order_by(_phone.handset_index, _phone.mac_slot)
 )
 _BY_TOKEN: Final = select(_phone.oid, _phone.mac).where(_phone.device_token_sha256 == bindparam("sha256"))
-_BY_LINK: Final = (
-    select(_link.name, _phone.oid, _phone.mac)
-    .join(SipPhone.__table__, _phone.id == _link.phone_id)
-    .where(_link.sha256 == bindparam("sha256"), _link.expires_at > bindparam("now"))
-)
 _EXPECTED: Final = (
     select(*_row, _model.writer, _customer.state)
     .join(SipPhone.__table__, _phone.mac == _row.mac)
@@ -60,14 +54,6 @@ _LOCK: Final = text(
     "WHERE oid IN :phones AND ip_mode='OPEN' AND ip_policy='PHONE'"
 ).bindparams(bindparam("phones", expanding=True))
 """The same conditional UPDATE as that of a REGISTER (registrar/store/directory_sql.py)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """What a one-time link opens: the file with this name, of one phone."""
-
-    grant: Grant
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +106,6 @@ class Records:
             return None
         return Grant(Way.DEVICE, row.mac or "", await self._phones_of([row.oid]), sha256=sha256)
 
-    async def link(self, secret: str) -> Linked | None:
-        """Return what a one-time link opens, or None if it was used, has ended, or never existed."""
-        asked = {"sha256": secrets.digest(secret), "now": clock.utc_now()}
-        async with self._reader.connect() as connection:
-            row = (await connection.execute(_BY_LINK, asked)).first()
-        if row is None:
-            return None
-        phones = await self._phones_of([row.oid])
-        return Linked(Grant(Way.LINK, row.mac or "", phones, sha256=asked["sha256"]), row.name)
-
     async def _phones_of(self, oids: Sequence[str]) -> tuple[Phone, ...]:
         """Return the phones in this order; none if one of them cannot register."""
         found = {phone.id: phone for phone in await self._phones.select("id", oids)}
@@ -137,7 +113,7 @@ class Records:
 
     async def take(self, grant: Grant, serve: Serve, source: str, session: timedelta) -> bool:
         """Write what a contact changes. Return False, with nothing written, if another one came first."""
-        if not (serve.lock or serve.begins or serve.ends_first or grant.way is Way.LINK):
+        if not (serve.lock or serve.begins or serve.ends_first):
             return True
         async with self._writer.connect() as connection, connection.begin() as transaction:
             if not await _taken(connection, grant, serve, source, session):
@@ -172,8 +148,6 @@ class Records:
 async def _taken(
     connection: AsyncConnection, grant: Grant, serve: Serve, source: str, session: timedelta
 ) -> bool:
-    if grant.way is Way.LINK and not await _spent(connection, grant.sha256):
-        return False
     same = _row.mac == grant.mac
     if serve.begins:
         begun = {"session_source": one_source(source), "session_until": clock.utc_now() + session}
@@ -190,12 +164,6 @@ async def _taken(
         used = same, _row.steady_sha256 == grant.sha256, _row.session_until.is_not(None)
         await connection.execute(update(Provisioning.__table__).where(*used).values(spent))
     return True
-
-
-async def _spent(connection: AsyncConnection, sha256: str) -> bool:
-    """End a one-time link. Return False if another request has ended it."""
-    statement = delete(ProvisioningLink).where(_link.sha256 == sha256, _link.expires_at > clock.utc_now())
-    return (await connection.execute(statement)).rowcount == 1
 
 
 def _epoch(moment: datetime | None) -> Epoch | None:
