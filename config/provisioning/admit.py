@@ -44,18 +44,31 @@ class Grant:
     """Until when that source may use it again; None: it was not used."""
     sha256: str = ""
     """What is stored of the secret."""
+    writer: str = ""
+    """Name of the writer of the model; empty: the model has no files of its own."""
+    file: str = ""
+    """The one file that a one-time link opens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serve:
     """The file may be sent, after what follows is written."""
 
+    grant: Grant
+    meant: Meant
     lock: tuple[str, ...] = ()
     """Ids of the OPEN phones that this contact locks."""
     begins: bool = False
     """Whether it begins the session of the first secret."""
     ends_first: bool = False
     """Whether it ends the first secret: the phone has the steady one."""
+    spends: bool = False
+    """Whether it uses up a one-time link."""
+
+    @property
+    def writes(self) -> bool:
+        """Return whether something must be written before the file is sent."""
+        return bool(self.lock) or self.begins or self.ends_first or self.spends
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +110,10 @@ def admit(grant: Grant | None, meant: Meant | None, source: str, now: Epoch, acc
         if decision.lock:
             lock.append(phone.id)
     if not is_contact:
-        return Serve()
+        return Serve(grant, meant)
     begins = grant.way is Way.FIRST and grant.session_until is None
     ends = grant.way is Way.STEADY and grant.session_until is not None
-    return Serve(tuple(lock), begins, ends)
+    return Serve(grant, meant, tuple(lock), begins, ends, spends=grant.way is Way.LINK)
 
 
 def _is_open(grant: Grant, source: str, now: Epoch) -> bool:

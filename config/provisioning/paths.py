@@ -66,10 +66,10 @@ def parse_path(octets: bytes) -> Named | None:
         return Authority()
     kind, _, rest = words.partition("/")
     secret, slash, name = rest.partition("/")
-    if kind == "p" and secret and name:
-        return OfSecret(secret, name)
-    if kind == "o" and secret and not slash:
-        return Link(secret)
+    if kind == "p":
+        return OfSecret(secret, name) if secret and name else None
+    if kind == "o":
+        return Link(secret) if secret and not slash else None
     return Bare(words)
 
 
