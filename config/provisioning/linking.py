@@ -10,17 +10,17 @@ from sqlalchemy import delete, or_
 
 from registrar.model import IpMode
 
-from ... import clock
-from ...errors import refused
-from ...provisioning import secrets
-from ...provisioning.draft import Unwritable
-from ...provisioning.load import load
-from ...provisioning.softphones import CLIENTS, Client
-from ...settings import ProvisioningSettings
-from ...tables import ProvisioningLink, SipPhone
-from ..audit import Work
-from ..draft import Document
-from .write import TABLE, lock_phone
+from .. import clock
+from ..errors import refused
+from ..operations.audit import Work
+from ..operations.draft import Document
+from ..operations.phones.write import TABLE, lock_phone
+from ..settings import ProvisioningSettings
+from ..tables import ProvisioningLink, SipPhone
+from . import secrets
+from .draft import Unwritable
+from .load import load
+from .softphones import CLIENTS, Client
 
 LINK: Final = "link"
 """The action in the audit log, and the property of the request."""
