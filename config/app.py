@@ -52,6 +52,7 @@ from .pbx import (
     people,
     pictures,
     products,
+    provisioning,
     registrations,
     sipphone,
     webhooks,
@@ -134,6 +135,7 @@ def create_app(
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
+        provisioning.routes,
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),

@@ -1,8 +1,8 @@
 """The decision about a request for a file: serve it, answer as for an unknown name, or refuse it.
 
-It is pure and total: each combination of a secret, a file, a source and a time has one answer. The access rule
-is that of a REGISTER. The caller makes true what the answer says, before the first octet of a body leaves:
-it locks phones, begins the session of a first secret, and ends a spent one.
+It is pure and total: each combination of a secret, a file, a source and a time has one answer. The access
+rule is that of a REGISTER. The caller makes true what the answer says, before the first octet of a body
+leaves: it locks phones, begins the session of a first secret, and ends a spent one.
 """
 
 from dataclasses import dataclass

@@ -60,9 +60,7 @@ NOT_FOUND: Final = Answer(404, b"Not found\n")
 NO_FILE: Final = Answer(404, b"Not found\n", is_known=True)
 FORBIDDEN: Final = Answer(403, b"Forbidden\n", is_known=True)
 BAD_REQUEST: Final = Answer(400, b"Bad request\n", headers=(CLOSE,))
-NOT_ALLOWED: Final = Answer(
-    405, b"Method not allowed\n", headers=(("Allow", ", ".join(METHODS)), CLOSE)
-)
+NOT_ALLOWED: Final = Answer(405, b"Method not allowed\n", headers=(("Allow", ", ".join(METHODS)), CLOSE))
 BUSY: Final = Answer(429, b"Too many connections\n", headers=(CLOSE,))
 AWAY: Final = Answer(503, b"Try again later\n", headers=(("Retry-After", str(RETRY_SECONDS)),))
 """A phone keeps its configuration at a 503; after a 404 some would look for another file."""

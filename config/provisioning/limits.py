@@ -1,8 +1,9 @@
 """The limit of guesses: how often one source may ask for what does not exist.
 
 Over the limit each request is answered as one for an unknown name, except for a source that has loaded a
-configuration within 30 days: an office behind one address must not lose its phones to one stale phone or to
-one guest (decision 97). The counts are in Redis, for all processes. While Redis is away, each counts for itself.
+configuration within 30 days: an office behind one address must not lose its phones to one stale phone or
+to one guest (decision 97). The counts are in Redis, for all processes. While Redis is away, each process
+counts for itself.
 """
 
 import asyncio

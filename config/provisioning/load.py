@@ -1,4 +1,4 @@
-"""The rows of one device as plain values (`view`): accounts, keys with their targets, and where it registers."""
+"""The rows of one device as plain values (`view`): accounts, keys with their targets, and the server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,6 +99,20 @@ async def load(
         {one.phone.oid: one.phone.config_saved_at for one in rows},
         {one.phone.oid: one.phone.config_loaded_at for one in rows},
     )
+
+
+async def find_device(
+    session: AsyncSession, vault: Vault, oid: str, settings: ProvisioningSettings
+) -> Device | None:
+    """Return the device that a phone belongs to, with all phones of its MAC address, or None."""
+    found = await session.scalar(select(SipPhone).where(SipPhone.oid == oid))
+    if found is None:
+        return None
+    oids = [oid]
+    if found.mac is not None:
+        same = SipPhone.mac == found.mac, SipPhone.customer_id == found.customer_id
+        oids = list(await session.scalars(select(SipPhone.oid).where(*same)))
+    return await load(session, vault, oids, settings)
 
 
 async def _rows(session: AsyncSession, oids: Sequence[str]) -> list[_Whole]:

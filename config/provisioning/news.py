@@ -53,9 +53,7 @@ class News:
         self._redis = redis
         self._now = now
 
-    async def loaded(
-        self, phones: Iterable[Phone], locked: Iterable[str], way: str, asker: Asker
-    ) -> None:
+    async def loaded(self, phones: Iterable[Phone], locked: Iterable[str], way: str, asker: Asker) -> None:
         """Tell that phones have loaded their configuration, and which of them this has locked."""
         first = frozenset(locked)
         told = []

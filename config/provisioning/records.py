@@ -215,16 +215,16 @@ async def _keep(connection: AsyncConnection, mac: str, served: Served, now: date
     where = _file.mac == mac, _file.name == served.name
     done = await connection.execute(update(ProvisioningFile.__table__).where(*where).values(row))
     if done.rowcount == 0 and await connection.scalar(select(_row.mac).where(_row.mac == mac)):
-        await connection.execute(
-            insert(ProvisioningFile.__table__).values(mac=mac, name=served.name, **row)
-        )
+        await connection.execute(insert(ProvisioningFile.__table__).values(mac=mac, name=served.name, **row))
 
 
 async def _taken(connection: AsyncConnection, serve: Serve, source: str, session: timedelta) -> bool:
     grant = serve.grant
     same = _row.mac == grant.mac
     if serve.spends:
-        done = await connection.execute(delete(ProvisioningLink.__table__).where(_link.sha256 == grant.sha256))
+        done = await connection.execute(
+            delete(ProvisioningLink.__table__).where(_link.sha256 == grant.sha256)
+        )
         if done.rowcount != 1:
             return False
     if serve.begins:
