@@ -32,9 +32,10 @@ DONE: Final[Mapping[str, str]] = {
     "rearm": "rearmed",
     "expect": "expected",
     "rotate": "rotated",
+    "link": "linked",
 }
 """Action of the audit log -> name of the event."""
-CHANGES_NOTHING: Final = frozenset({"created", "rearmed", "expected", "rotated"})
+CHANGES_NOTHING: Final = frozenset({"created", "rearmed", "expected", "rotated", "linked"})
 """Events after which the settings of a phone are what they were."""
 MAX_EVENTS: Final = 100
 """The journal holds no more events."""

@@ -138,7 +138,7 @@ class Service:
         if device is None:
             return NO_FILE
         try:
-            file = _written(device.phone, name)
+            file = _written(serve.grant, device.phone, name)
         except Unwritable as error:
             log.error("the configuration of %s cannot be written: %s", serve.grant.mac or "a device", error)
             return AWAY
@@ -159,7 +159,8 @@ class Service:
 
     async def _tell(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
         """Note that the configuration was loaded, and announce the lock and the load."""
-        served = Served(file.name, _sha256(file.text), _written(masked(device.phone), file.name).text)
+        shown = _written(serve.grant, masked(device.phone), file.name)
+        served = Served(file.name, _sha256(file.text), shown.text)
         is_new = await self._of.records.note(serve.grant, device, served, clock.utc_now())
         if serve.lock:
             await self._of.changes.publish(Change(phones=serve.lock))
@@ -225,9 +226,9 @@ def _meant(grant: Grant, name: str) -> Meant | None:
     return files.meant(grant.writer, grant.mac, name)
 
 
-def _written(phone: Provisioned, name: str) -> File:
-    """Return a file of a phone or a softphone. Raise Unwritable."""
-    client = None if phone.writer else softphones.of_file(name)
+def _written(grant: Grant, phone: Provisioned, name: str) -> File:
+    """Return a file of a phone or a softphone, as `_meant` takes the name. Raise Unwritable."""
+    client = softphones.of_file(name) if grant.way in OWN_FILES else None
     return render(phone, name) if client is None else client.render(phone.account, phone.server)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
+from .draft import Draft, Unwritable
 from .render import File
-from .syntax import Draft, Unwritable
 from .view import Account, Server
 
 XML: Final = "application/xml; charset=utf-8"

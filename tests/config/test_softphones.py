@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.provisioning.draft import Unwritable
 from config.provisioning.softphones import CLIENTS, Client, of_file
-from config.provisioning.syntax import Unwritable
 from config.provisioning.view import Account, Server
 from tests.config import softphone_parsers as parsers
 from tests.patience import SOAK
