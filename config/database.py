@@ -11,10 +11,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from registrar.errors import ConfigurationError
+from registrar.errors import ConfigurationError, StoreUnavailable
 from registrar.store.vault import Vault
 
 from .models import seed_models
@@ -33,6 +34,11 @@ FORMER_HEAD: Final = "0006"
 FORMER: Final = ("0001", "0002", "0003", "0004", "0005")
 LAST_COMMIT: Final = "f16816d"
 """The last commit that has the migrations from the revisions in FORMER."""
+
+STORE_ERRORS: Final = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
+"""The errors when a store is away. PostgreSQL raises a bare DBAPIError while it shuts down."""
+OUR_ERRORS: Final = (IntegrityError, DataError, ProgrammingError)
+"""The DBAPIErrors that show a fault in our code: the same request would fail again."""
 
 Result = TypeVar("Result")
 

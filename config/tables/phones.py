@@ -97,7 +97,7 @@ class SipPhone(Identified):
     mac_slot: Mapped[int | None]
     """Position of this phone among those with the same MAC address; a constraint makes it unique there."""
     handset_index: Mapped[int | None]
-    device_token_sha256: Mapped[str | None] = mapped_column(String(64))
+    device_token_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     """Hash of the `pbxDeviceToken`; None: the device has none."""
     linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the device was linked to its extension."""
