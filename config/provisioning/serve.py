@@ -28,6 +28,10 @@ class PhoneFiles:
         self._service = service
         self._trusted = trusted
 
+    async def close(self) -> None:
+        """Give back the connection to the database."""
+        await self._service.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         connection = HTTPConnection(scope)

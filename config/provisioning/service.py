@@ -73,6 +73,10 @@ class Service:
         self._settings = pieces.settings
         self._session = timedelta(seconds=pieces.settings.window_seconds)
 
+    async def close(self) -> None:
+        """Give back the connection to the database."""
+        await self._of.records.close()
+
     async def answer(self, named: Named | None, asked: Asked) -> Answer:
         """Return the answer to a request for what a path names."""
         match named:
