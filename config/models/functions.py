@@ -24,12 +24,12 @@ def _dialled_and(*more: str) -> tuple[str, ...]:
 WRITTEN: Final[Mapping[str, tuple[str, ...]]] = {
     "snom": FUNCTIONS,
     "snom8": FUNCTIONS,
-    "mitel": _but("HOLD", "MENU"),
+    "mitel": _but("HOLD"),
     "yealink": _but("MENU"),
     "maxwell": _but("ADDRESSBOOK", "REDIAL", "TRANSFER", "HOLD", "MENU"),
-    "grandstream": DIALLED,
-    "spa": _dialled_and("VOICEMAIL"),
-    "mpp": _dialled_and("VOICEMAIL", "DND"),
-    "lg": _dialled_and("VOICEMAIL"),
+    "grandstream": _dialled_and("DND", "RECORD", "VOICEMAIL"),
+    "spa": _dialled_and("DND", "VOICEMAIL"),
+    "mpp": _dialled_and("DND", "VOICEMAIL"),
+    "lg": _dialled_and("DND", "VOICEMAIL"),
 }
 """Writer -> the functions of a key in its files. Writers of bases and adapters have no keys."""

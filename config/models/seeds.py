@@ -84,12 +84,12 @@ _SNOM: Final[Columns] = {**_written("snom", "snom"), **ranges.SNOM, **_RINGTONES
 _SNOM8: Final[Columns] = {**_SNOM, "writer": "snom8"}
 _SNOM_DECT: Final = _written("snom-dect", "snom")
 _D7: Final = _panels(3, 18)
-_MITEL: Final[Columns] = {**_written("mitel", "mitel"), **ranges.MITEL, **_RINGTONES}
+_MITEL: Final[Columns] = {**_written("mitel", "manual"), **ranges.MITEL, **_RINGTONES}
 _M685: Final = _panels(3, 84)
 _YEALINK: Final[Columns] = {**_written("yealink", "yealink"), **ranges.YEALINK}
-_YEALINK_DECT: Final[Columns] = {**_written("yealink-dect", "yealink"), **_EXPERIMENTAL}
+_YEALINK_DECT: Final = _written("yealink-dect", "yealink")
 _EXP43: Final = _panels(3, 60)
-_N510: Final = _written("gigaset-n510", "gigaset")
+_N510: Final[Columns] = {**_written("gigaset-n510", "gigaset"), **_EXPERIMENTAL}
 _NX70: Final = _written("gigaset-nx70", "gigaset")
 _MAXWELL: Final[Columns] = {**_written("maxwell", "gigaset"), **ranges.MAXWELL, **_EXPERIMENTAL}
 _GRANDSTREAM: Final[Columns] = {**_written("grandstream", "gaps"), **ranges.GRANDSTREAM, **_SERIAL}
@@ -152,7 +152,7 @@ _YEALINKS: Final = (
     _model("Yealink", "T33G", DESK, _YEALINK, _keys("yealink", 12), _DESK),
     _model("Yealink", "T31P", DESK, _YEALINK, ranges.YEALINK_SMALL, _keys("yealink", 2), _SMALL),
     _model("Yealink", "W60B", DECT, _YEALINK_DECT, _handsets(8)),
-    _model("Yealink", "W70B", DECT, _YEALINK_DECT, _handsets(10)),
+    _model("Yealink", "W70B", DECT, _YEALINK_DECT, _handsets(10), _EXPERIMENTAL),
 )
 _GIGASETS: Final = (
     _model("Gigaset", "N670 IP PRO", DECT, _NX70, _handsets(20), _EXPERIMENTAL),

@@ -119,7 +119,12 @@ _CREATE: Final = operation(_MODEL, WRITE, form("New SIP phone model", _BODY, _RE
 _CHANGE: Final = operation(
     _MODEL, WRITE, changes(form("SIP phone model change", _BODY, example={"softkeys": 24, "picture": AN_ID}))
 )
-_UPLOAD: Final = operation(_MODEL, WRITE) | {"requestBody": {"required": True} | OCTETS}
+_FILE: Final[Schema] = {
+    "description": f"The file; the media type {PNG} is accepted, too",
+    "required": True,
+    "content": {BINARY: OCTETS},
+}
+_UPLOAD: Final = operation(_MODEL, WRITE, requestBody=_FILE)
 _LIST: Final = operation(
     page("SIP phone models", "sipPhoneModels", _MODEL),
     TAGGED,

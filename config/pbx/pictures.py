@@ -13,10 +13,10 @@ from .schema import READ, Schema, refusals
 
 FOR_GOOD: Final = "private, max-age=31536000, immutable"
 """A picture never changes: another one has another id. Only those who are logged in may have it."""
-OCTETS: Final[Schema] = {
-    "content": {PNG: {"schema": {"type": "string", "format": "binary"}, "example": "(200 x 200 pixels)"}}
+OCTETS: Final[Schema] = {"schema": {"type": "string", "format": "binary"}, "example": "(200 x 200 pixels)"}
+_SHOW: Final[Schema] = {
+    "responses": {"200": {"description": "Done", "content": {PNG: OCTETS}}} | refusals(READ)
 }
-_SHOW: Final[Schema] = {"responses": {"200": {"description": "Done"} | OCTETS} | refusals(READ)}
 
 routes = APIRouter(prefix="/pbx/picture", tags=["SIP phone models"])
 

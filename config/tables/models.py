@@ -17,8 +17,8 @@ WRITERS: Final = (
     *("maxwell", "grandstream", "spa", "mpp", "lg"),
 )
 """Names of the ways in which configuration files are written."""
-SERVICES: Final = ("snom", "yealink", "gigaset", "gaps", "mitel")
-"""The vendors' services that tell a new phone where its files are. That of Mitel has no interface."""
+SERVICES: Final = ("snom", "yealink", "gigaset", "gaps", "manual")
+"""The vendors' services that tell a new phone where its files are; `manual` has no interface (Mitel)."""
 MAX_EXTENSIONS: Final = 1_000
 """The largest DECT system has about as many handsets."""
 MAX_KEYS: Final = 500
@@ -127,4 +127,4 @@ RANGES: Final[Mapping[str, str]] = {
     "ranges.ringerTone": "ringer_tone",
     **{f"ranges.volume.{part}.{way}": f"{part}_{way}" for part, way in PARTS},
 }
-"""Property -> start of the names of the columns with its limits. Tones begin at 0: only their end is stored."""
+"""Property -> start of the names of the columns with its limits. Tones begin at 0, which is not stored."""

@@ -138,7 +138,9 @@ GRANTS = st.builds(
     st.none() | st.sampled_from(Meant),
     st.sampled_from([HERE, THERE, PROXY, "2001:db8::1", "::ffff:192.0.2.5"]),
 )
-def test_it_is_total_and_locks_only_open_phones(grant: Grant | None, meant: Meant | None, source: str) -> None:
+def test_it_is_total_and_locks_only_open_phones(
+    grant: Grant | None, meant: Meant | None, source: str
+) -> None:
     decision = asked(grant, source, meant)
     if isinstance(decision, Serve):
         assert grant is not None

@@ -96,6 +96,7 @@ def _lines(phone: Provisioned, draft: Draft) -> None:
 
 def _line(phone: Provisioned, draft: Draft, line: int, one: Account) -> None:
     server = phone.server
+    wide = phone.hd_audio and phone.softkeys > 0  # the adapters have no G.722
     for name, value, source in (
         ("Line_Enable", "Yes", ""),
         ("Proxy", one.domain, ""),
@@ -108,8 +109,8 @@ def _line(phone: Provisioned, draft: Draft, line: int, one: Account) -> None:
         ("Display_Name", one.display_name.replace("$", "").strip(), "employee.name"),
         ("Register_Expires", str(server.expires), ""),
         ("SIP_Transport", TRANSPORTS[server.transport], ""),
-        ("Preferred_Codec", "G722" if phone.hd_audio else "G711a", "codec.hdAudio"),
-        ("G722_Enable", "Yes" if phone.hd_audio else "No", "codec.hdAudio"),
+        ("Preferred_Codec", "G722" if wide else "G711a", "codec.hdAudio"),
+        ("G722_Enable", "Yes" if wide else "No", "codec.hdAudio"),
     ):
         _add(draft, f"{name}_{line}_", value, source)
 

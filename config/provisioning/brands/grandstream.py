@@ -182,7 +182,7 @@ def _keys(phone: Provisioned, draft: Draft) -> None:
 
 
 def _key(phone: Provisioned, draft: Draft, key: Function) -> None:
-    prefix = _key_prefix(phone.model, key)
+    prefix = _key_prefix(phone, key)
     draft.add(prefix + "keyMode", KEYS.of[key.name] if key.name else "None", key.source)
     if not key.name:
         return
@@ -191,10 +191,10 @@ def _key(phone: Provisioned, draft: Draft, key: Function) -> None:
     draft.add(prefix + "value", key.number, f"{key.source}.value")
 
 
-def _key_prefix(model: str, key: Function) -> str:
+def _key_prefix(phone: Provisioned, key: Function) -> str:
     if key.panel != PHONE:
-        return f"pks.ext.{key.position + 1}."
-    virtual = MULTIPURPOSE.get(model)
+        return f"pks.ext.{key.position - phone.softkeys + 1}."
+    virtual = MULTIPURPOSE.get(phone.model)
     if virtual is not None and key.index >= virtual:
         return f"pks.mpk.{key.index - virtual + 1}."
     return f"pks.vpk.{key.index + 1}."

@@ -6,7 +6,7 @@ from ..draft import Draft, Pair
 from ..extra import extra_lines
 from ..keys import Function, Types, functions
 from ..syntax import ini
-from ..view import Provisioned
+from ..view import PHONE, Provisioned
 from ..wiring import static_address
 
 DIALLED: Final = "add"
@@ -79,7 +79,7 @@ def _account(phone: Provisioned, voip: Draft) -> None:
 
 
 def _key(key: Function, voip: Draft, programmed: Draft) -> None:
-    kind = KEYS.of[key.name] if key.name else ""
+    kind = KEYS.of[key.name] if key.name and key.panel == PHONE else ""
     if kind == WATCHED and key.index:
         prefix = f"line{key.index + 1}_"
         voip.add(prefix + "type", WATCHED, key.source)

@@ -115,6 +115,7 @@ def _settings(phone: Provisioned, draft: Draft) -> None:
 
 def _key(draft: Draft, key: Function) -> None:
     if key.panel != PHONE:
+        draft.leave(key.source, "this phone has no panels")
         return
     prefix = f"PhoneUI.Keys.FunctionKeys.{key.index}."
     kind = KEYS.of[key.name] if key.name else NOTHING
