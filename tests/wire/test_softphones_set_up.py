@@ -108,7 +108,7 @@ def test_the_board_sets_up_a_softphone(office: Site, operators: Operators, tmp_p
     page.until("copied", lambda: "The link is" in page.text_of(f"{CARD} .done"))
     assert status_of(url) == 200
     page.until("in the journal", lambda: "Link for a softphone made" in page.tab.text())
-    page.choose("client", "baresip")
+    page.choose("client", "microsip")
     page.until("another softphone", lambda: not page.exists(f"{CARD} [name=link]"))
     page.press("Make a link")
     page.until("made", lambda: page.exists(f"{CARD} [name=link]"))

@@ -3,9 +3,11 @@
 import { Asking } from './dialog.js';
 import { html, useState } from './html.js';
 import { Softphone } from './softphone.js';
-import { useLoaded } from './tools.js';
+import { useLoaded, useNews } from './tools.js';
 import { provisioningOf, timeOf } from './words.js';
 
+const LOADED = 'configured';
+const NEWS_MS = 500;
 const REARM = 'The phone loads its configuration once more from a new URL, as when it was reset.';
 const ASKED = 'The phone was asked to load its configuration.';
 const ARMED = 'Enter this URL in the phone. It is shown now, and never again.';
@@ -13,7 +15,9 @@ const ARMED = 'Enter this URL in the phone. It is shown now, and never again.';
 // `reload()` loads the phone again; `status` has when its configuration was saved and loaded.
 export function Provisioning({ board, id, account, status, reload }) {
   const path = `/pbx/sipphone/${id}`;
-  const { value, problem, reload: again } = useLoaded((signal) => board.api.get(`${path}/provisioning`, {}, signal), [id]);
+  const load = (signal) => board.api.get(`${path}/provisioning`, {}, signal);
+  const { value, problem, reload: again } = useLoaded(load, [id]);
+  useNews(board.feed, ({ event, phone }) => event === LOADED && phone === id, again, NEWS_MS);
   const may = (action) => board.may(`POST /pbx/sipphone/{id}/${action}`);
   if (problem) return html`<p class="problem" role="alert">${problem}</p>`;
   if (!value || value.state === 'off') return null;
