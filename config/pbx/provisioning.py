@@ -1,7 +1,6 @@
 """The routes about the provisioning of a phone: its state, its secrets, and a preview of its files."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
@@ -17,14 +16,16 @@ from ..operations.audit import Work
 from ..operations.draft import Document, accepted
 from ..operations.phones.find import find_phone
 from ..provisioning.arming import EXPECT_MINUTES, Armed, Standing, State, expect, rearm, rotate, standing
+from ..provisioning.linking import LINK
 from ..provisioning.load import find_device
 from ..provisioning.preview import Preview, preview
 from ..tables import SipPhone
+from .linking import ANSWERED, ASKED, linked
 from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, sure
 from .shown import Json, json_answer
 
 MAX_NETWORKS: Final = 50
-ACTIONS: Final = ("rearm", "expect", "rotate")
+ACTIONS: Final = ("rearm", "expect", "rotate", LINK)
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
 routes = APIRouter(prefix="/pbx/sipphone", tags=["Provisioning"])
@@ -43,13 +44,16 @@ _STANDING: Final = answer(
         ),
         "url": of(
             "string",
-            "The URL of the configuration with the first secret; only in the answer that made the secret",
+            "The URL of the configuration with the first secret, or a one-time link; only in the answer that "
+            "made it",
             example="https://prov.example.com/p/abcdefghijklmnopqrstuvwxyz/000413922D24.xml",
         ),
         "armedUntil": moment("Until when the first secret can be used"),
         "expectedUntil": moment("Until when the phone may ask without a secret for where to load from"),
         "expectedNetworks": array(sure("string"), "From where it may ask then; empty: from anywhere"),
+        **ANSWERED,
     },
+    optional=tuple(ANSWERED),
 )
 _ACTIONS: Final[Mapping[str, Schema]] = {
     "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
@@ -63,6 +67,7 @@ _ACTIONS: Final[Mapping[str, Schema]] = {
         maxItems=MAX_NETWORKS,
     ),
     "rotate": sure("boolean", "Make new secrets: what the phone has opens nothing any more"),
+    **ASKED,
 }
 SHOW: Final = operation(_STANDING, READ)
 ACT: Final = operation(_STANDING, WRITE, form("Provisioning action", _ACTIONS, example={"rearm": True}))
@@ -116,14 +121,18 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
     return json_answer(_standing(found.oid, state))
 
 
-@routes.post("/{id}/provisioning", summary="Arm, expect or rotate a phone", openapi_extra=ACT)
+@routes.post("/{id}/provisioning", summary="Arm, expect, rotate or link a phone", openapi_extra=ACT)
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-    """Make a new first secret, and return its URL. Send exactly one of `rearm`, `expect` and `rotate`."""
-    armed = await parts.change(actor, None, _action(id, document, parts))
+    """Make a secret, and return its URL. Send exactly one of `rearm`, `expect`, `rotate` and `link`."""
+    _refuse_several(document)
+    if document.given(LINK) is not None:
+        oid, made = await linked(id, actor, document, parts)
+    else:
+        armed = await parts.change(actor, None, _action(id, document, parts))
+        oid, made = armed.phone.oid, {"url": armed.url}
     async with reading(parts.read_engine) as session:
-        phone = await _phone(session, armed.phone.oid)
-        state = await standing(session, phone, parts.settings.provisioning)
-    return json_answer(_standing(phone.oid, replace(state, url=armed.url)))
+        state = await standing(session, await _phone(session, oid), parts.settings.provisioning)
+    return json_answer(_standing(oid, state) | made)
 
 
 @routes.get("/{id}/configuration", summary="Show the configuration of a phone", openapi_extra=PREVIEW)
@@ -148,21 +157,24 @@ async def _phone(session: AsyncSession, oid: str) -> SipPhone:
     return phone
 
 
-def _action(id: str, document: Document, parts: Parts) -> Callable[[Work], Awaitable[Armed]]:
-    """Return the one action of a body. Raise Refused (422) for another number of them."""
-    settings = parts.settings.provisioning
+def _refuse_several(document: Document) -> None:
+    """Raise Refused (422) unless the body has exactly one action."""
     wanted = [name for name in ACTIONS if document.given(name) not in (None, False)]
-    if len(wanted) != 1 or document.given(wanted[0]) is not True:
-        message = f"Send exactly one of {', '.join(ACTIONS)} as true"
-        raise refused(wanted[0] if wanted else ACTIONS[0], message, "required", 422)
+    if len(wanted) == 1 and (wanted[0] == LINK or document.given(wanted[0]) is True):
+        return
+    message = f"Send exactly one of {', '.join(ACTIONS)}; {LINK} names a softphone, the others are true"
+    raise refused(wanted[0] if wanted else ACTIONS[0], message, "required", 422)
+
+
+def _action(id: str, document: Document, parts: Parts) -> Callable[[Work], Awaitable[Armed]]:
+    """Return the one action of a body. Raise Refused (422) for networks that are none."""
+    settings = parts.settings.provisioning
     networks = _networks(document)
-    match wanted[0]:
-        case "expect":
-            return lambda work: expect(work, id, networks, settings)
-        case "rotate":
-            return lambda work: rotate(work, id, settings)
-        case _:
-            return lambda work: rearm(work, id, settings)
+    if document.given("expect"):
+        return lambda work: expect(work, id, networks, settings)
+    if document.given("rotate"):
+        return lambda work: rotate(work, id, settings)
+    return lambda work: rearm(work, id, settings)
 
 
 def _networks(document: Document) -> str:

@@ -8,12 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.patience import SOAK
-from tests.peers.accessible import examine
-from tests.peers.board_page import STEP_SECONDS, BoardPage
+from tests.peers.board_page import STEP_SECONDS
 from tests.peers.browser import Browser
 from tests.peers.phone import UdpPhone
 from tests.wire.callers import Callers
+from tests.wire.looks import looks_well
 from tests.wire.need import need_browser
 from tests.wire.operators import PASSWORD, Operators
 from tests.wire.site import Handset, Site
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.wire
 
 FOLLOWS_SECONDS: Final = 2.0
 """A change is on the board after so long."""
-WIDE: Final = 1280
-NARROW: Final = 320
-"""CSS pixels: WCAG 2.2, success criterion 1.4.10."""
-LOOKS: Final = [(WIDE, False), (NARROW, True), *([(WIDE, True), (NARROW, False)] if SOAK else [])]
-RULES: Final = 10
 ELSEWHERE: Final = ("127.0.0.2", 0)
 PHONE_PAGE: Final = "#/phones/{}"
 
@@ -351,15 +345,6 @@ def test_a_lost_connection_is_said_and_mended(tmp_path: Path, browser: Browser) 
 
 
 # For everybody
-
-
-def looks_well(page: BoardPage, folder: Path, name: str) -> None:
-    """Check the page as it is: wide and light, narrow and dark; with SOAK=1 in all four ways."""
-    for width, dark in LOOKS:
-        shown = page.tab.screenshot(folder / f"{name}-{width}-{dark}.png", width=width, dark=dark)
-        found = examine(page.tab)
-        assert (found.serious, shown) == ([], width), f"{name}, {width} pixels, dark: {dark}"
-        assert found.passed >= RULES
 
 
 def test_the_board_is_for_everybody(switchboard: Site, operators: Operators, tmp_path: Path) -> None:
