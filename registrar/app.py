@@ -40,6 +40,7 @@ from registrar.store.history_sql import SqlHistory
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
+from registrar.store.notified_redis import RedisNotified
 from registrar.store.script_runner import WireRunner
 from registrar.store.state_keeper import StateKeeper
 from registrar.store.state_walk import read_members
@@ -196,6 +197,7 @@ class SipSide:
                     *self._telephony.jobs(handlers.calls),
                     self._history.run(),
                     handlers.notifier.run(),
+                    handlers.reloads.run(),
                     self._feed(handlers).run(),
                     self._keep_states(),
                 )
@@ -295,6 +297,7 @@ class SipSide:
             until=self._punctual.until,
             tell=self._telephony.publish,
             tell_pickup=self._telephony.publish_pickup,
+            report=RedisNotified(runner).add,
             start_task=driver.start,
             nonce_salt=lambda: os.urandom(SALT_BYTES),
             salt=Salts(),
@@ -334,6 +337,9 @@ class SipSide:
             handlers.changes.note(Change(everybody=True))
 
         async def heard(channel: str, data: str) -> None:
+            if channel == keys.NOTIFY:
+                handlers.reloads.heard(data)
+                return
             if channel != keys.GUESSES:
                 await self._telephony.hear(channel, data, handlers.calls, handlers.pickup)
                 if channel == keys.PERSON_NEWS:
@@ -348,7 +354,7 @@ class SipSide:
             changed=changed,
             missed=missed,
             subscribed=subscribed,
-            channels=(*CHANNELS, keys.GUESSES),
+            channels=(*CHANNELS, keys.GUESSES, keys.NOTIFY),
             heard=heard,
         )
 
