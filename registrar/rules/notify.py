@@ -49,7 +49,7 @@ AUTHORIZATIONS: Final = {
 """Status of a challenge -> the header that has it, and the header that answers it."""
 FLOW_FAILED: Final = 430
 """The answer of another node that has the flow no more (RFC 5626 section 5.3.1)."""
-_EVENT: Final = re.compile(r"[a-z0-9-]{1,32}+(?:;[a-z0-9-]{1,32}+=[a-z0-9-]{1,32}+)?")
+_EVENT: Final = re.compile(r"[a-z0-9_-]{1,32}+(?:;[a-z0-9_-]{1,32}+=[a-z0-9_-]{1,32}+)?")
 _ID: Final = re.compile(r"[0-9a-z-]{1,64}")
 
 
