@@ -102,8 +102,9 @@ RULES: Final[Rules] = {
     ("POST", "/pbx/sipphone/{id}/resetcredentials"): _ASK,
     ("POST", "/pbx/sipphone/{id}/unlock"): _WRITE,
     ("POST", "/pbx/sipphone/{id}/acceptaddress"): _WRITE,
-    ("GET", "/pbx/sipphonemodels"): _READ,
-    ("GET", "/pbx/sipphonemodels/{id}"): _READ,
+    **_resource("/pbx/sipphonemodels", _READ, _OPERATE),
+    ("PUT", "/pbx/sipphonemodels/{id}/picture"): _OPERATE,
+    ("GET", "/pbx/picture/{id}"): Rule(AccessLevel.PERSONAL, Scope.CUSTOMERS, query_token=True),
     # Calls
     ("GET", "/pbx/call"): _READ,
     ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS, query_token=True),

@@ -49,7 +49,9 @@ from .pbx import (
     dial_plan,
     events,
     history,
+    models,
     people,
+    pictures,
     products,
     registrations,
     sipphone,
@@ -138,7 +140,7 @@ def create_app(
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
-        *(products.model_routes, history.routes, call.routes, events.routes, webhooks.routes),
+        *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

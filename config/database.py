@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from registrar.errors import ConfigurationError
 from registrar.store.vault import Vault
 
-from .models import add_missing_models
+from .models import seed_models
 from .tables import Installation
 
 ATTEMPTS: Final = 10
@@ -47,7 +47,7 @@ async def migrate(engine: AsyncEngine) -> None:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         await connection.run_sync(_upgrade)
-        await add_missing_models(connection)
+        await seed_models(connection)
 
 
 async def schema_problem(engine: AsyncEngine) -> str | None:
