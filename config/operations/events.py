@@ -29,8 +29,12 @@ DONE: Final[Mapping[str, str]] = {
     "unlock": "unlocked",
     "acceptaddress": "accepted",
     "lock": "locked-again",
+    "configreload": "reload-asked",
+    "reboot": "reboot-asked",
 }
 """Action of the audit log -> name of the event."""
+CHANGES_NOTHING: Final = frozenset(map(DONE.__getitem__, ("create", "configreload", "reboot")))
+"""Events that are no reason why a phone is offline: they have changed nothing that it needs to register."""
 MAX_EVENTS: Final = 100
 """The journal holds no more events."""
 SIP: Final = "sip"
@@ -158,7 +162,7 @@ def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
             happening.ip or "",
         )
         for happening in happenings
-        if happening.event != DONE["create"]
+        if happening.event not in CHANGES_NOTHING
     ]
 
 

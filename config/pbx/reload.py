@@ -15,7 +15,7 @@ from ..operations.audit import Actor, Work, parse_oid
 from ..operations.phones.reload import Reloadable, find_reloadable, find_siblings
 from ..provisioning.reload import EVENTS, Deed, Device
 from ..tables import SipPhone
-from .schema import AN_ID, ASK, REMOVE, Schema, answer, array, form, operation, sure
+from .schema import AN_ID, ASK, REMOVE, answer, array, form, operation, sure
 from .sipphone import PhoneId, read_ids
 
 routes = APIRouter(prefix="/pbx/sipphone", tags=["SIP phones"])
@@ -72,18 +72,19 @@ async def _ask_all(sent: Sequence[str], actor: Actor, parts: Parts, deed: Deed) 
         found = await find_reloadable(session, actor.caller, sent)
         able = {oid: phone for oid, phone in found.items() if _event(phone, deed)}
         siblings = await find_siblings(session, able.values())
-    devices = [_device(phone, siblings) for phone in able.values()]
-    orders = dict(zip(able, await parts.reloads.orders(devices, deed), strict=True))
-    by_device = {order.device: order for order in orders.values() if order is not None}
-    await _record(parts, actor, deed, [oid for oid, order in orders.items() if order is not None])
-    seconds = await parts.reloads.send_all(list(by_device.values()))
+    keys = {oid: _key(phone) for oid, phone in able.items()}
+    devices = {_key(phone): _device(phone, siblings) for phone in able.values()}
+    found_orders = await parts.reloads.orders(list(devices.values()), deed)
+    orders = {order.device: order for order in found_orders if order is not None}
+    await _record(parts, actor, deed, [oid for oid, key in keys.items() if key in orders])
+    seconds = await parts.reloads.send_all(list(orders.values()))
     once = {parse_oid(id) or id: id for id in reversed(sent)}
     return JSONResponse(
         {
             "success": True,
-            "asked": len(by_device),
+            "asked": len(orders),
             "seconds": seconds,
-            "offline": [id for oid, id in once.items() if oid in orders and orders[oid] is None],
+            "offline": [id for oid, id in once.items() if oid in keys and keys[oid] not in orders],
             "notSupported": [id for oid, id in once.items() if oid in found and oid not in able],
             "notFound": [id for oid, id in once.items() if oid not in found],
         }
@@ -107,7 +108,7 @@ async def reboot_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Respons
 
 async def _ask(id: str, actor: Actor, parts: Parts, deed: Deed) -> Response:
     async with reading(parts.read_engine) as session:
-        (phone,) = (await find_reloadable(session, actor.caller, [id])).values() or (None,)
+        phone = (await find_reloadable(session, actor.caller, [id])).get(parse_oid(id) or "")
         siblings = await find_siblings(session, [phone] if phone else [])
     if phone is None:
         raise not_found()
@@ -119,7 +120,9 @@ async def _ask(id: str, actor: Actor, parts: Parts, deed: Deed) -> Response:
     return JSONResponse(_heard(result))
 
 
-async def _order(phone: Reloadable, siblings: Mapping[str, tuple[str, ...]], parts: Parts, deed: Deed) -> Order:
+async def _order(
+    phone: Reloadable, siblings: Mapping[str, tuple[str, ...]], parts: Parts, deed: Deed
+) -> Order:
     """Return the order for a phone. Raise Refused (409) if no NOTIFY is known, or if it is offline."""
     if not _event(phone, deed):
         message = f"No NOTIFY is known for this model: {phone.brand} {phone.model}"
@@ -156,7 +159,12 @@ def _event(phone: Reloadable, deed: Deed) -> str:
 
 
 def _device(phone: Reloadable, siblings: Mapping[str, tuple[str, ...]]) -> Device:
-    return Device(phone.mac or phone.oid, siblings[phone.oid], phone.writer or "")
+    return Device(_key(phone), siblings[phone.oid], phone.writer or "")
+
+
+def _key(phone: Reloadable) -> str:
+    """Return what names the device: customers do not share one, even with the same MAC address."""
+    return f"{phone.customer}-{phone.mac}" if phone.mac else phone.oid
 
 
 async def _record(parts: Parts, actor: Actor, deed: Deed, oids: Sequence[str]) -> None:

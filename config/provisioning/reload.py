@@ -64,7 +64,7 @@ class Device:
     """A device that may be reached: one phone, or the handsets of a base, which share its MAC address."""
 
     key: str
-    """The MAC address, else the id of the phone."""
+    """Names the device: what its phones have in common, else the id of the phone."""
     phones: tuple[str, ...]
     """The ids of its phones, the preferred one first."""
     writer: str

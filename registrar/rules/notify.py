@@ -64,7 +64,7 @@ class Order:
     node: str
     """Name of the node that sends it."""
     device: str
-    """Orders for one device are one: the MAC address, else the id of the phone."""
+    """Orders for one device are one: the handsets of a base have the same word here."""
     id: str = ""
     """Names the list for the result; empty: the API does not wait."""
 

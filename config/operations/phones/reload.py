@@ -62,6 +62,9 @@ async def find_siblings(session: AsyncSession, phones: Iterable[Reloadable]) -> 
     for customer, mac, oid in await session.execute(statement) if places else ():
         found.setdefault((customer, mac), []).append(oid)
     return {
-        phone.oid: (phone.oid, *(oid for oid in found.get((phone.customer, phone.mac), ()) if oid != phone.oid))
+        phone.oid: (
+            phone.oid,
+            *(oid for oid in found.get((phone.customer, phone.mac), ()) if oid != phone.oid),
+        )
         for phone in wanted
     }
