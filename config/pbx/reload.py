@@ -78,7 +78,9 @@ async def _ask_all(sent: Sequence[str], actor: Actor, parts: Parts, deed: Deed) 
     orders = {order.device: order for order in found_orders if order is not None}
     await _record(parts, actor, deed, [oid for oid, key in keys.items() if key in orders])
     seconds = await parts.reloads.send_all(list(orders.values()))
-    once = {parse_oid(id) or id: id for id in reversed(sent)}
+    once: dict[str, str] = {}
+    for id in sent:
+        once.setdefault(parse_oid(id) or id, id)  # upper and lower case count as equal
     return JSONResponse(
         {
             "success": True,

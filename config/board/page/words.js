@@ -51,6 +51,8 @@ const EVENTS = {
   unlocked: 'Unlocked for a time',
   accepted: 'New address accepted',
   'locked-again': 'Locked again',
+  'reload-asked': 'Told to load its configuration',
+  'reboot-asked': 'Told to restart',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.
