@@ -26,6 +26,7 @@ class Reloadable(NamedTuple):
     model: str
 
 
+_phone = SipPhone.__table__.c
 _PHONES: Final = (
     select(
         SipPhone.oid,
@@ -48,7 +49,7 @@ async def find_reloadable(
 ) -> dict[str, Reloadable]:
     """Return by id the phones that exist and that the caller may see."""
     wanted = [parsed for parsed in map(parse_oid, oids) if parsed is not None]
-    some = _PHONES.where(one_of(session.get_bind().dialect, SipPhone.oid, wanted), visible(caller))
+    some = _PHONES.where(one_of(session.get_bind().dialect, _phone.oid, wanted), visible(caller))
     return {row[0]: Reloadable._make(row) for row in await session.execute(some)}
 
 
@@ -56,7 +57,7 @@ async def find_siblings(session: AsyncSession, phones: Iterable[Reloadable]) -> 
     """Return for each of these phones the ids of all phones of its device, itself first."""
     wanted = list(phones)
     places = {(phone.customer, phone.mac) for phone in wanted if phone.mac is not None}
-    macs = one_of(session.get_bind().dialect, SipPhone.mac, sorted({mac for _, mac in places if mac}))
+    macs = one_of(session.get_bind().dialect, _phone.mac, sorted({mac for _, mac in places if mac}))
     found: dict[tuple[int, str | None], list[str]] = {}
     statement = select(SipPhone.customer_id, SipPhone.mac, SipPhone.oid).where(macs).order_by(SipPhone.id)
     for customer, mac, oid in await session.execute(statement) if places else ():

@@ -125,6 +125,7 @@ class Reloads:
         key = order.device, order.event
         job = self._jobs.get(key)
         if job is None and len(self._jobs) >= notify.MAX_WAITING:
+            self._metrics.ordered_notifies(str(Outcome.FULL))
             self._tell(order.id, Result(Outcome.FULL))
             return
         if job is None:

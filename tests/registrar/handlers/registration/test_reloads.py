@@ -230,7 +230,7 @@ async def test_an_awaited_order_goes_before_the_fleet(monkeypatch: pytest.Monkey
     for one in all_of_them:
         await respond(one, 200)
     await world.settle()
-    assert world.results == [(ID, HEARD)], "nobody waits for the fleet"
+    assert world.results == [(ID, HEARD)], "no request waits for the fleet"
 
 
 async def test_a_fleet_that_is_asked_twice_is_told_once() -> None:
