@@ -48,8 +48,8 @@ class Tenant:
     """A customer, its SIP domain, and the ids of what it has, by the names that the paths give them.
 
     id (a phone), extension, group, queue, employee, token, product (and panel, the product of a side panel),
-    customer, model (the generic one), phonemodel, picture; and in the row dialect d, u, g, q, m, t, dev: domain,
-    user, group, queue, member of a queue, trusted network, device.
+    customer, model (the generic one), phonemodel, picture; and in the row dialect d, u, g, q, m, t, dev:
+    domain, user, group, queue, member of a queue, trusted network, device.
     """
 
     def __init__(self, root: ApiClient, models: Mapping[str, str], parent: str | None = None) -> None:
