@@ -102,6 +102,10 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/sipphone/{id}/configuration"): _READ,
     ("POST", "/pbx/sipphone/{id}/unlock"): _WRITE,
     ("POST", "/pbx/sipphone/{id}/acceptaddress"): _WRITE,
+    **{
+        ("POST", f"/pbx/sipphone/{path}"): _WRITE
+        for path in ("configreload", "reboot", "{id}/configreload", "{id}/reboot")
+    },
     **_resource("/pbx/sipphonemodels", _READ, _OPERATE),
     ("PUT", "/pbx/sipphonemodels/{id}/picture"): _OPERATE,
     ("GET", "/pbx/picture/{id}"): Rule(AccessLevel.PERSONAL, Scope.CUSTOMERS, query_token=True),

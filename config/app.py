@@ -54,11 +54,13 @@ from .pbx import (
     products,
     provisioning,
     registrations,
+    reload,
     sipphone,
     webhooks,
 )
 from .people import LivePeople
 from .phone import phone_routes, selftest_routes
+from .provisioning.reload import Reloads
 from .registrations import Registrations
 from .settings import ApiSettings
 from .summaries import Summaries
@@ -131,13 +133,14 @@ def create_app(
         hub,
         Origins(settings.country_file, clock.mono_now),
         deliverer,
+        Reloads(redis, live),
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
-        *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
-        provisioning.routes,
+        *(sipphone.status_routes, account.routes, registrations.routes, reload.routes),
+        *(sipphone.routes, provisioning.routes),
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),

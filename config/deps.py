@@ -28,6 +28,7 @@ from .operations.people import identify
 from .origins import Origins
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
+from .provisioning.reload import Reloads
 from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
@@ -61,6 +62,7 @@ class Parts:
     hub: Hub
     origins: Origins
     deliverer: Deliverer
+    reloads: Reloads
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 

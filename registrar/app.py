@@ -39,6 +39,7 @@ from registrar.store.history_sql import SqlHistory
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
+from registrar.store.notified_redis import RedisNotified
 from registrar.store.script_runner import WireRunner
 from registrar.store.state_keeper import StateKeeper
 from registrar.store.state_members import SqlMembers
@@ -195,6 +196,7 @@ class SipSide:
                     *self._telephony.jobs(handlers.calls),
                     self._history.run(),
                     handlers.notifier.run(),
+                    handlers.reloads.run(),
                     self._feed(handlers).run(),
                     self._keep_states(),
                 )
@@ -294,6 +296,7 @@ class SipSide:
             until=self._punctual.until,
             tell=self._telephony.publish,
             tell_pickup=self._telephony.publish_pickup,
+            report=RedisNotified(runner).add,
             start_task=driver.start,
             nonce_salt=lambda: os.urandom(SALT_BYTES),
             salt=Salts(),
@@ -335,6 +338,9 @@ class SipSide:
             handlers.changes.note(Change(everybody=True))
 
         async def heard(channel: str, data: str) -> None:
+            if channel == keys.NOTIFY:
+                handlers.reloads.heard(data)
+                return
             if channel != keys.GUESSES:
                 await self._telephony.hear(channel, data, handlers.calls, handlers.pickup)
                 if channel == keys.PERSON_NEWS:
@@ -349,7 +355,7 @@ class SipSide:
             changed=changed,
             missed=missed,
             subscribed=subscribed,
-            channels=(*CHANNELS, keys.GUESSES),
+            channels=(*CHANNELS, keys.GUESSES, keys.NOTIFY),
             heard=heard,
         )
 

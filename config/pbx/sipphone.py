@@ -212,7 +212,7 @@ def _server(host: str, port: int | None, is_v2: bool) -> Json:
 @status_routes.post("/status", summary="Show the status of many phones", openapi_extra=openapi.STATUSES)
 async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Return the status of up to 1,000 phones; `notFound` lists the ids that are not phones of the caller."""
-    asked = _read_ids(document)
+    asked = read_ids(document)
     async with parts.read_engine.connect() as connection:
         found = await events.find_all_watched(connection, caller, asked)
     there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
@@ -257,7 +257,7 @@ async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: 
     )
 
 
-def _read_ids(document: Document) -> list[str]:
+def read_ids(document: Document) -> list[str]:
     """Return the ids. Raise Refused (422) unless they are a list of at most 1,000 strings."""
     sent = document.get("ids")
     if sent is NOT_SENT or not isinstance(sent, list):

@@ -54,7 +54,7 @@ class Row:
     @property
     def places(self) -> list[str]:
         """The names of the ids in the path, else of the one that the query or the body has."""
-        named = "id" if self.path.endswith("/status") else "customer"
+        named = "id" if self.path.endswith(("/status", "/configreload", "/reboot")) else "customer"
         return PLACE.findall(self.path) or [named]
 
     def expected(self, level: str, scope: str) -> int | None:
@@ -317,7 +317,11 @@ def _creation(path: str, ids: Ids) -> Json:
         "/pbx/sipphone/{id}/unlock": {"minutes": 15},  # 409: the phone is open
         "/pbx/sipphone/{id}/provisioning": {"rearm": True},  # 409: there is no listener for phones
         "/pbx/sipphone/{id}/acceptaddress": {},  # 409: it was not refused
+        "/pbx/sipphone/{id}/configreload": {},  # 409: no NOTIFY is known for a generic phone
+        "/pbx/sipphone/{id}/reboot": {},
         "/pbx/sipphone/status": {"ids": [ids["id"]]},
+        "/pbx/sipphone/configreload": {"ids": [ids["id"]]},
+        "/pbx/sipphone/reboot": {"ids": [ids["id"]]},
         "/pbx/extension": customer | {"name": word(), "number": number()},
         "/pbx/group": customer | {"name": word(), "number": number()},
         "/pbx/queue": customer | {"name": word(), "number": number()},

@@ -71,6 +71,8 @@ const EVENTS = {
   expected: 'Expected for an hour',
   rotated: 'New secrets for its configuration',
   linked: 'Link for a softphone made',
+  'reload-asked': 'Told to load its configuration',
+  'reboot-asked': 'Told to restart',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.
