@@ -104,6 +104,8 @@ RULES: Final[Rules] = {
     ("POST", "/pbx/sipphone/{id}/acceptaddress"): _WRITE,
     ("GET", "/pbx/sipphonemodels"): _READ,
     ("GET", "/pbx/sipphonemodels/{id}"): _READ,
+    ("GET", "/pbx/provisioning/redirects.csv"): _WRITE,
+    ("GET", "/pbx/provisioning/dhcp"): _WRITE,
     # Calls
     ("GET", "/pbx/call"): _READ,
     ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS, query_token=True),

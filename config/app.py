@@ -51,12 +51,17 @@ from .pbx import (
     history,
     people,
     products,
+    redirects,
     registrations,
     sipphone,
     webhooks,
 )
 from .people import LivePeople
 from .phone import phone_routes, selftest_routes
+from .redirect.client import Client
+from .redirect.outbox import Outbox
+from .redirect.services import made
+from .redirect.worker import Redirector
 from .registrations import Registrations
 from .settings import ApiSettings
 from .v2 import domains, groups, users
@@ -117,6 +122,16 @@ def create_app(
         clock.epoch_now,
         secrets.token_hex(8),
     )
+    client = Client()
+    redirector = Redirector(
+        engine,
+        read_engine,
+        vault,
+        client,
+        made(settings.redirects, client, clock.epoch_now),
+        clock.epoch_now,
+        secrets.token_hex(8),
+    )
     app.state.parts = Parts(
         settings,
         engine,
@@ -132,13 +147,22 @@ def create_app(
         hub,
         Origins(settings.country_file, clock.mono_now),
         deliverer,
+        Outbox({account.service for account in settings.redirects}),
+        redirector,
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
-        *(products.model_routes, history.routes, call.routes, events.routes, webhooks.routes),
+        *(
+            products.model_routes,
+            redirects.routes,
+            history.routes,
+            call.routes,
+            events.routes,
+            webhooks.routes,
+        ),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

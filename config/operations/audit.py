@@ -17,6 +17,7 @@ from registrar.store.vault import Vault
 from .. import clock
 from ..auth import Caller
 from ..preconditions import UNCONDITIONAL, Condition
+from ..redirect.outbox import Outbox
 from ..tables import CREDENTIAL_LENGTH, OID_LENGTH, AuditLog, Identified
 from .passwords import Passwords
 
@@ -44,6 +45,8 @@ def new_credential() -> str:
             return credential
 
 
+NO_SERVICES: Final = Outbox()
+
 Wished = dict[str, tuple[str, Mapping[str, str]]]
 """Id of an extension -> its customer, and the wishes to write to Redis (people.LivePeople.change)."""
 
@@ -70,6 +73,8 @@ class Work:
     """Words that are not free as numbers of a dial plan."""
     wished: Wished
     """Wishes of people, which are written just before the commit."""
+    outbox: Outbox = NO_SERVICES
+    """What the redirect services of the vendors are to know."""
 
     @property
     def caller(self) -> Caller:
@@ -94,6 +99,11 @@ class Work:
                 source_ip=self.actor.source_ip,
             )
         )
+
+    async def settle(self, *macs: str | None) -> None:
+        """Let the redirect services know who has these MAC addresses now."""
+        await self.session.flush()
+        await self.outbox.settle(self.session, self.vault, *macs)
 
     async def create(self, row: Identified) -> None:
         """Write a new row, and its creation to the audit log."""

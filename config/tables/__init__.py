@@ -3,7 +3,7 @@
 A column that is made by `stored(...)` is also a property in the dialects of the API: `config/properties.py`.
 """
 
-from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Revised, Table, UtcDateTime
+from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Lease, Revised, Table, UtcDateTime
 from .dial_plan import (
     Extension,
     Number,
@@ -18,12 +18,13 @@ from .history import CallHistory, CallHistoryPerson
 from .models import Product, SipPhoneModel
 from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from .redirects import Redirect, RedirectLease
 from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
     "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "CallHistory", "CallHistoryPerson", "Customer", "Employee",
-    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Product", "Queue", "QueueMember",
-    "Revised", "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel",
-    "SipPhoneSidePanel", "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime", "Webhook",
-    "WebhookDelivery", "WebhookFeed",
+    "EmployeeToken", "Extension", "Identified", "Installation", "Lease", "Number", "Product", "Queue",
+    "QueueMember", "Redirect", "RedirectLease", "Revised", "SipGroup", "SipGroupController",
+    "SipGroupMember", "SipPhone", "SipPhoneModel", "SipPhoneSidePanel", "SipPhoneSoftkey", "Table",
+    "TrustedNetwork", "UtcDateTime", "Webhook", "WebhookDelivery", "WebhookFeed",
 ]  # fmt: skip
