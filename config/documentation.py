@@ -57,6 +57,7 @@ OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials_by_get",
     ("GET", "/pbx/sipphone/own"): "list_own_phones",
     ("GET", "/pbx/sipphone/{id}/account"): "show_phone_account",
+    ("PUT", "/pbx/sipphonemodels/{id}/picture"): "set_model_picture",
     ("GET", "/pbx/provisioning/redirects.csv"): "list_redirects_by_hand",
     ("GET", "/pbx/provisioning/dhcp"): "show_dhcp_options",
     ("DELETE", "/pbx/call/{id}"): "end_call",

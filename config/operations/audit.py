@@ -45,8 +45,6 @@ def new_credential() -> str:
             return credential
 
 
-NO_SERVICES: Final = Outbox()
-
 Wished = dict[str, tuple[str, Mapping[str, str]]]
 """Id of an extension -> its customer, and the wishes to write to Redis (people.LivePeople.change)."""
 
@@ -73,7 +71,7 @@ class Work:
     """Words that are not free as numbers of a dial plan."""
     wished: Wished
     """Wishes of people, which are written just before the commit."""
-    outbox: Outbox = NO_SERVICES
+    outbox: Outbox
     """What the redirect services of the vendors are to know."""
 
     @property

@@ -69,7 +69,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 async def dhcp_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """Return lines for the configuration of a DHCP server, which tell phones where they are expected."""
     server = word(request.query_params, "server", SERVERS) or DEFAULT
-    url = parts.settings.prov_url
+    url = parts.settings.provisioning.url
     if not url:
         raise refused("url", "Phones cannot load a configuration: REGISTRAR_PROV_URL is not set", "exists")
     try:

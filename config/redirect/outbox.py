@@ -3,7 +3,7 @@
 The worker tells the services later, so a request of the API never waits for them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -20,22 +20,18 @@ OFF, PENDING, REGISTERED = "off", "pending", "registered"
 FOREIGN, FAILED = "foreign", "failed"
 STATES: Final = (OFF, PENDING, REGISTERED, FOREIGN, FAILED, MANUAL)
 """`off` is never stored: a row waits, and its service has no account."""
-BY_BRAND: Final[Mapping[str, str]] = {
-    "SNOM": "snom",
-    "YEALINK": "yealink",
-    "GIGASET": "gigaset",
-    "GRANDSTREAM": "gaps",
-    "MITEL": MANUAL,
-}
 
 
 class UrlOf(Protocol):
     """A function that knows where a phone loads its configuration from."""
 
-    async def __call__(self, session: AsyncSession, vault: Vault, mac: str) -> str | None:
-        """Return the whole URL for the phone with this MAC address.
+    async def __call__(
+        self, session: AsyncSession, vault: Vault, phone: SipPhone, *, is_sent: bool
+    ) -> str | None:
+        """Return the whole URL for a phone with a MAC address, with a secret that opens it once.
 
-        Return None if it cannot be told now: the services keep what they know.
+        `is_sent`: a service will be told it, so make a secret for a phone that has none yet. Return None
+        without a secret that is still good: the services keep what they know.
         """
 
 
@@ -71,7 +67,7 @@ class Outbox:
     async def shown(self, session: AsyncSession, phone: SipPhone) -> Shown | None:
         """Return the redirection of a phone, or None without a MAC address or a service of its vendor."""
         model = await session.get(SipPhoneModel, phone.model_id)
-        service = service_for(vendor_of(model), self._enabled)
+        service = service_for(model.redirect_service if model else None, self._enabled)
         if service is None or phone.mac is None:
             return None
         found = select(Redirect).where(Redirect.mac == phone.mac, Redirect.service == service)
@@ -101,7 +97,8 @@ class Outbox:
                 await _leave(session, row)
         if phone is None or service is None or self._url_of is None:
             return
-        url = await self._url_of(session, vault, mac)
+        is_sent = service == MANUAL or service in self._enabled
+        url = await self._url_of(session, vault, phone, is_sent=is_sent)
         if url is not None:
             _want(session, vault, rows.get(service), phone, service, url)
             await session.flush()
@@ -119,13 +116,7 @@ class Outbox:
         if row is None:
             return None, None
         phone, model = row
-        return phone, service_for(vendor_of(model), self._enabled)
-
-
-def vendor_of(model: SipPhoneModel | None) -> str | None:
-    """Return the vendor of `services.VENDORS` that redirects phones of a model, or None."""
-    is_redirected = model is not None and (model.mac_redirect or model.brand == "MITEL")
-    return BY_BRAND.get(model.brand) if model is not None and is_redirected else None
+        return phone, service_for(model.redirect_service, self._enabled)
 
 
 def opened(vault: Vault, url_enc: str, mac: str) -> str:

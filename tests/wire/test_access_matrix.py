@@ -276,6 +276,8 @@ def _change(row: Row, ids: Ids) -> Json:
         "{employee}": {"title": word()},
         "{customer}": {"sipDisplayName": word()},
         "{product}": {"name": word()},
+        "{phonemodel}": {"description": word()},
+        "picture": {},  # 415: a picture is not JSON
         "{webhook}": {"events": ["emergency-call"]},
         "{d}": {"displayName": word()},
         "{u}": {"displayName": word(), "dnd": 0, "cfb": "201"},
@@ -312,6 +314,7 @@ def _creation(path: str, ids: Ids) -> Json:
         "/webhook/{webhook}/secret": {},
         "/webhook/{webhook}/test": {},
         "/product": {"type": "PBX_SIP_PHONE", "productCode": word(), "name": word()},
+        "/pbx/sipphonemodels": {"brand": "ACME", "brandName": "Acme", "model": word()},
         "": {"domain": f"{word()}.example", "displayName": word()},
         "/{d}/users": {"user": word(), "password": "a secret of theirs", **plan},
         "/{d}/groups": {**group, **plan},

@@ -36,6 +36,14 @@ export const RESULTS = {
   emergency: 'emergency call, no way out',
   feature: 'feature code',
 };
+export const SOFTPHONES = {
+  linphone: 'Linphone',
+  acrobits: 'Groundwire (Acrobits)',
+  gswave: 'Grandstream Wave',
+  microsip: 'MicroSIP',
+  baresip: 'baresip',
+  device: 'Another program (JSON)',
+};
 const EVENTS = {
   registered: 'Registered',
   moved: 'Moved to another address',
@@ -51,6 +59,7 @@ const EVENTS = {
   unlocked: 'Unlocked for a time',
   accepted: 'New address accepted',
   'locked-again': 'Locked again',
+  linked: 'Link for a softphone made',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "schema_0007"
-down_revision = "schema_0004"
+down_revision = "schema_0006"
 branch_labels = None
 depends_on = None
 

@@ -24,6 +24,8 @@ VENDORS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Vendor, as models name it -> its services, the preferred one first."""
 
+SERVICES: Final = tuple(service for services in VENDORS.values() for service in services)
+
 
 def made(accounts: Iterable[RedirectAccount], client: Client, now: Callable[[], Epoch]) -> dict[str, Service]:
     """Return the services for which there is an account, by their names."""

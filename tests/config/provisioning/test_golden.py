@@ -1,0 +1,67 @@
+"""The files of three phones of each writer, as they were read and approved once.
+
+After a change on purpose: run this file with `GOLDEN=write`, and look at each difference.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from config.provisioning import files
+from config.provisioning.files import Meant
+from config.provisioning.render import WRITERS, render, stub
+from config.provisioning.view import Provisioned
+from tests.config.provisioning import phones
+
+GOLDEN: Final = Path(__file__).parent / "golden"
+KINDS: Final = {"empty": phones.empty, "full": phones.full, "worst": phones.worst}
+
+
+def all_files(phone: Provisioned) -> str:
+    """Return each file that the phone loads at its boot, and what is not in it."""
+    names = files.names(phone.writer, phone.mac, phone.model)
+    asked = [name for name in names if files.meant(phone.writer, phone.mac, name) is not None]
+    return "".join(_shown(phone, name) for name in asked)
+
+
+def _shown(phone: Provisioned, name: str) -> str:
+    file = render(phone, name)
+    left_out = "".join(f"--- left out: {one.field}: {one.reason}\n" for one in file.left_out)
+    warnings = "".join(f"--- warning: {warning}\n" for warning in file.warnings)
+    return f"=== {file.name} ({file.content_type})\n{file.text}{left_out}{warnings}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_is_what_was_approved(writer: str, kind: str) -> None:
+    text = all_files(KINDS[kind](writer))
+    path = GOLDEN / f"{writer}-{kind}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8", newline="")
+    assert text == path.read_bytes().decode()
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_stub_names_the_next_url_and_no_account(writer: str) -> None:
+    text = stub(writer, "https://prov.example/p/first/", phones.MAC)
+    assert "prov.example" in text
+    assert "p/first" in text
+    phone = phones.full(writer)
+    assert phone.account.username not in text
+    assert phone.account.password not in text
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_only_the_configuration_has_an_account(writer: str) -> None:
+    phone = phones.full(writer)
+    for name in files.names(writer, phone.mac, phone.model):
+        meaning = files.meant(writer, phone.mac, name)
+        if meaning in (Meant.STUB, Meant.COMMON):
+            assert phone.account.password not in render(phone, name).text
+
+
+def test_each_golden_file_has_its_test() -> None:
+    expected = {f"{writer}-{kind}.txt" for writer in WRITERS for kind in KINDS}
+    assert {path.name for path in GOLDEN.iterdir()} == expected
