@@ -109,6 +109,8 @@ RULES: Final[Rules] = {
     **_resource("/pbx/sipphonemodels", _READ, _OPERATE),
     ("PUT", "/pbx/sipphonemodels/{id}/picture"): _OPERATE,
     ("GET", "/pbx/picture/{id}"): Rule(AccessLevel.PERSONAL, Scope.CUSTOMERS, query_token=True),
+    ("GET", "/pbx/provisioning/redirects.csv"): _WRITE,
+    ("GET", "/pbx/provisioning/dhcp"): _WRITE,
     # Calls
     ("GET", "/pbx/call"): _READ,
     ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN, query_token=True),

@@ -53,6 +53,7 @@ from .pbx import (
     pictures,
     products,
     provisioning,
+    redirects,
     registrations,
     reload,
     sipphone,
@@ -61,6 +62,11 @@ from .pbx import (
 from .people import LivePeople
 from .phone import phone_routes, selftest_routes
 from .provisioning.reload import Reloads
+from .provisioning.redirecting import redirect_urls
+from .redirect.client import Client
+from .redirect.outbox import Outbox
+from .redirect.services import made
+from .redirect.worker import Redirector
 from .registrations import Registrations
 from .settings import ApiSettings
 from .summaries import Summaries
@@ -117,6 +123,16 @@ def create_app(
         clock.epoch_now,
         secrets.token_hex(8),
     )
+    client = Client()
+    redirector = Redirector(
+        engine,
+        read_engine,
+        vault,
+        client,
+        made(settings.redirects, client, clock.epoch_now),
+        clock.epoch_now,
+        secrets.token_hex(8),
+    )
     app.state.parts = Parts(
         settings,
         engine,
@@ -134,13 +150,15 @@ def create_app(
         Origins(settings.country_file, clock.mono_now),
         deliverer,
         Reloads(redis, live),
+        Outbox({account.service for account in settings.redirects}, redirect_urls(settings.provisioning)),
+        redirector,
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, reload.routes),
-        *(sipphone.routes, provisioning.routes),
+        *(sipphone.routes, provisioning.routes, redirects.routes),
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),

@@ -75,6 +75,17 @@ class ProvisioningSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RedirectAccount:
+    """The account of this installation at a redirect service of a vendor."""
+
+    service: str
+    """snom, sraps, yealink, ymcs, gaps or gigaset."""
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """The settings of the API. Creating them raises ConfigurationError if a value cannot be used."""
 
@@ -108,6 +119,8 @@ class ApiSettings:
     """How long the history of calls is kept; 0: there is none."""
     webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public; then also without TLS."""
+    redirects: tuple[RedirectAccount, ...] = ()
+    """The redirect services that are told of new phones; none without an account."""
     provisioning: ProvisioningSettings = ProvisioningSettings()
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""

@@ -17,6 +17,7 @@ from registrar.store.vault import Vault
 from .. import clock
 from ..auth import Caller
 from ..preconditions import UNCONDITIONAL, Condition
+from ..redirect.outbox import Outbox
 from ..tables import CREDENTIAL_LENGTH, OID_LENGTH, AuditLog, Identified
 from .passwords import Passwords
 
@@ -70,6 +71,8 @@ class Work:
     """Words that are not free as numbers of a dial plan."""
     wished: Wished
     """Wishes of people, which are written just before the commit."""
+    outbox: Outbox
+    """What the redirect services of the vendors are to know."""
 
     @property
     def caller(self) -> Caller:
@@ -94,6 +97,11 @@ class Work:
                 source_ip=self.actor.source_ip,
             )
         )
+
+    async def settle(self, *macs: str | None) -> None:
+        """Let the redirect services know who has these MAC addresses now."""
+        await self.session.flush()
+        await self.outbox.settle(self.session, self.vault, *macs)
 
     async def create(self, row: Identified) -> None:
         """Write a new row, and its creation to the audit log."""

@@ -266,6 +266,7 @@ async def delete_customer(work: Work, _owner: object, customer: Customer) -> Cha
     customer.updated_at = now = clock.utc_now()
     phones = update(SipPhone).where(SipPhone.customer_id == customer.id, SipPhone.mac.is_not(None))
     await work.session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
+    await work.settle(*await work.outbox.macs_of(work.session, customer.id))
     people = select(Employee.id).where(Employee.customer_id == customer.id)
     tokens = update(EmployeeToken).where(
         EmployeeToken.employee_id.in_(people), EmployeeToken.revoked_at.is_(None)

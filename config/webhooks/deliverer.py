@@ -25,10 +25,11 @@ from registrar.store.vault import Vault
 from ..database import reading, writing
 from ..feed.owners import Owners
 from ..feed.ring import REMEMBERED, Keys
-from ..tables import Webhook, WebhookDelivery
+from ..leases import LostLease, release_lease, take_lease
+from ..tables import Webhook, WebhookDelivery, WebhookFeed
 from . import queue
 from .message import TEST, body_of, event_of, headers_of, lane_of, message_id, written
-from .queue import LostLease, Result, Taken, Target
+from .queue import Result, Taken, Target
 from .sender import Outcome, Sender
 
 LOOK_SECONDS: Final = 2.0
@@ -120,10 +121,10 @@ class Deliverer:
                 log.exception("webhooks wait: a fault in their delivery")
             await self._rest(self._look_seconds)
         with contextlib.suppress(SQLAlchemyError, OSError):
-            await self._write(lambda session: queue.release_lease(session, self._owner))
+            await self._write(lambda session: release_lease(session, WebhookFeed, self._owner))
 
     async def _has_lease(self) -> bool:
-        return await self._write(lambda session: queue.take_lease(session, self._owner, self._now()))
+        return await self._write(lambda session: take_lease(session, WebhookFeed, self._owner, self._now()))
 
     async def _deliver(self) -> None:
         """Read the stream and send, until the lease is lost, or there is no webhook any more, or the stop."""

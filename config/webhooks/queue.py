@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVarTuple
 
-from sqlalchemy import CursorResult, Select, Update, and_, delete, exists, func, select, update
+from sqlalchemy import Select, Update, and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -17,11 +17,11 @@ from registrar.model import Epoch
 from registrar.store.event_stream import FIRST, order
 
 from .. import clock
+from ..leases import LostLease, changed
 from ..tables import Customer, Webhook, WebhookDelivery, WebhookFeed
 from .message import GIVE_UP_SECONDS, retry_seconds
 from .sender import Outcome
 
-LEASE_SECONDS: Final = 10
 MAX_WAITING: Final = 50_000
 """Deliveries that wait for one webhook; with more, it is disabled."""
 KEPT: Final = 100
@@ -37,10 +37,6 @@ CUSTOMER_GONE: Final = "DELETED"
 
 
 Columns = TypeVarTuple("Columns")
-
-
-class LostLease(Exception):
-    """Another process has the lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +87,7 @@ class Health:
 HEALTHY: Final = Health()
 
 
-# Lease and position
-
-
-async def take_lease(session: AsyncSession, owner: str, now: Epoch) -> bool:
-    """Take the lease if it is free or our own. Return whether we have it."""
-    moment = clock.utc_exact(now)
-    free = WebhookFeed.until < moment
-    statement = update(WebhookFeed).where(WebhookFeed.id == 1, (WebhookFeed.owner == owner) | free)
-    until = moment + timedelta(seconds=LEASE_SECONDS)
-    return await _changed(session, statement.values(owner=owner, until=until)) == 1
-
-
-async def release_lease(session: AsyncSession, owner: str) -> None:
-    """Give up the lease, if we have it."""
-    free = update(WebhookFeed).where(WebhookFeed.owner == owner)
-    await session.execute(free.values(owner="", until=clock.utc_exact(0)))
+# Position
 
 
 async def position(session: AsyncSession) -> str:
@@ -131,7 +112,7 @@ async def targets(session: AsyncSession, customers: Collection[str]) -> list[Tar
 async def take(session: AsyncSession, owner: str, now: Epoch, events: Sequence[Taken], last: str) -> None:
     """Add deliveries, and note that the stream was read up to `last`. Raise LostLease."""
     mine = update(WebhookFeed).where(WebhookFeed.id == 1, WebhookFeed.owner == owner)
-    if await _changed(session, mine.values(position=last)) != 1:
+    if await changed(session, mine.values(position=last)) != 1:
         raise LostLease
     at = clock.utc_exact(now)
     session.add_all(
@@ -326,9 +307,3 @@ def _active(statement: Select[*Columns]) -> Select[*Columns]:
     """Return a statement on Webhook for those that are sent to."""
     joined = statement.join(Customer, Customer.id == Webhook.customer_id)
     return joined.where(Webhook.state == ACTIVE, Customer.state != CUSTOMER_GONE)
-
-
-async def _changed(session: AsyncSession, statement: Update) -> int:
-    """Return how many rows a statement has changed."""
-    result = await session.execute(statement)
-    return result.rowcount if isinstance(result, CursorResult) else 0

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from config.access import AccessLevel
+from config.database import writing
+from config.leases import LEASE_SECONDS, LostLease, take_lease
+from config.tables import WebhookFeed
 from config.webhooks import queue
 from config.webhooks.addresses import is_allowed, is_private
 from config.webhooks.message import RETRIES, retry_seconds
 from config.webhooks.sender import Sender
+from registrar.model import Epoch
 from tests.config.receiving import (
     LOOPBACK,
     Clock,
@@ -354,13 +358,14 @@ async def test_deliveries_that_wait_survive_a_restart(here: World) -> None:
 
 
 async def test_a_process_that_lost_its_lease_takes_nothing(here: World) -> None:
-    from config.database import writing
+    def take(owner: str, now: Epoch) -> Awaitable[bool]:
+        return writing(here.engine, lambda session: take_lease(session, WebhookFeed, owner, now))
 
-    await writing(here.engine, lambda session: queue.take_lease(session, "one", Clock()()))
-    assert not await writing(here.engine, lambda session: queue.take_lease(session, "two", Clock()()))
-    late = Clock(queue.LEASE_SECONDS + 1)()
-    assert await writing(here.engine, lambda session: queue.take_lease(session, "two", late))
-    with pytest.raises(queue.LostLease):
+    await take("one", Clock()())
+    assert not await take("two", Clock()())
+    late = Clock(LEASE_SECONDS + 1)()
+    assert await take("two", late)
+    with pytest.raises(LostLease):
         await writing(here.engine, lambda session: queue.take(session, "one", late, [], "9-0"))
     ((position,),) = await here.rows("SELECT position FROM webhook_feed")
     assert position == "0-0"
