@@ -31,6 +31,7 @@ from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
 from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
+from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
@@ -58,6 +59,7 @@ class Parts:
     logins: Logins
     hub: Hub
     origins: Origins
+    courier: Courier
     deliverer: Deliverer
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""

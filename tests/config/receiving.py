@@ -14,12 +14,15 @@ from typing import Any
 
 from config.access import AccessLevel
 from config.operations import sights
+from config.webhooks.courier import Courier
 from config.webhooks.deliverer import Deliverer
 from config.webhooks.sender import Sender
 from registrar.model import Epoch
+from tests.config.streaming import write_all
 from tests.config.world import Json, World
 from tests.patience import limit
 
+PHONE, OTHER = "aa" * 12, "bb" * 12
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -141,9 +144,10 @@ def job(world: World, now: Callable[[], Epoch] | None = None, owner: str = "one"
         async with world.read_engine.connect() as connection:
             return await sights.customers_of(connection, phones)
 
-    sender = Sender(LOOPBACK)
-    parts = (world.engine, world.read_engine, world.redis, world.vault, sender, customers_of)
-    return Deliverer(*parts, now or Clock(), owner, look_seconds=0.02)
+    now = now or Clock()
+    courier = Courier(world.vault, Sender(LOOPBACK), now)
+    parts = (world.engine, world.read_engine, world.redis, courier, customers_of)
+    return Deliverer(*parts, now, owner, look_seconds=0.02)
 
 
 @contextlib.asynccontextmanager
@@ -175,3 +179,15 @@ async def shown(world: World, made: Json, path: str = "") -> Json:
     assert answer.status_code == 200, answer.text
     body: Json = answer.json()
     return body
+
+
+async def events(world: World, *keys: str, phone: str = PHONE, of: str = "acme", **fields: str) -> None:
+    """Events of a phone of a customer, told in this order."""
+    about = {"event": "registered", "phone": phone, "customer": world.ids[of], "time": "1900000000"}
+    await write_all(world.redis, [about | {"key": key} | fields for key in keys])
+
+
+async def events_of_many(world: World, count: int, of: str = "acme", **fields: str) -> None:
+    """One event each of so many phones: they are sent beside each other."""
+    for number in range(count):
+        await events(world, f"{of}{number}", phone=f"{number:024x}", of=of, **fields)
