@@ -209,7 +209,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator["NameServer"]:
 
 
 class NameServer:
-    """All of `.test` is loopback; names that end in `slow.test` have an answer only while `answers` is set."""
+    """All of `.test` is loopback; names below `slow.test` have an answer only while `answers` is set."""
 
     def __init__(self) -> None:
         self.answers = threading.Event()
