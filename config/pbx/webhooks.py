@@ -239,7 +239,7 @@ async def deliveries_route(id: WebhookId, request: Request, caller: CallerDep, p
 
 
 async def _change(work: Work, id: str, document: Document, after: str, parts: Parts) -> Webhook:
-    """Change a webhook. One that is disabled then gives up what waits, as if the server had disabled it."""
+    """Change a webhook. Give up what waits for it if it is DISABLED then."""
     webhook = await webhooks.update_webhook(work, id, document, after, plain=_is_plain(parts))
     if webhook.state == queue.DISABLED:
         await queue.end_waiting(work.session, webhook.id)

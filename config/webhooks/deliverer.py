@@ -206,15 +206,14 @@ class Deliverer:
     async def _send_to(self, hook: Waiting) -> None:
         """Send the deliveries of one webhook until none can be sent now."""
         flying: dict[asyncio.Task[Result], str] = {}
-        kept = 0
-        """Results since old deliveries were deleted."""
+        ended = 0  # since old deliveries were deleted
         async with asyncio.TaskGroup() as tasks:
             while await self._fill(hook, flying, tasks):
-                kept += await self._record(hook.id, flying)
-                if kept >= FORGET_EVERY:
+                ended += await self._record(hook.id, flying)
+                if ended >= FORGET_EVERY:
                     await self._forget(hook.id)
-                    kept = 0
-        if kept:
+                    ended = 0
+        if ended:
             await self._forget(hook.id)
 
     async def _record(self, id: int, flying: dict[asyncio.Task[Result], str]) -> int:
@@ -260,7 +259,7 @@ class Deliverer:
         """Return up to `count` deliveries that are sent now, with their webhook."""
         async with reading(self._read_engine) as session:
             webhook = await queue.find_active(session, id)
-            if webhook is None or not count:
+            if webhook is None or not count or self._over.is_set():
                 return []
             deliveries = await queue.due(session, webhook, self._now(), busy, count)
             return [(webhook, delivery) for delivery in deliveries]

@@ -67,6 +67,7 @@ async def test_the_table_stays_small_while_messages_are_always_under_way(
 ) -> None:
     monkeypatch.setattr(queue, "KEPT", 5)
     monkeypatch.setattr(deliverer, "FORGET_EVERY", 5)
+    monkeypatch.setattr(sender, "SECONDS", 120.0)
     over, most = asyncio.Event(), 0
 
     async def answers(message: Message) -> int:
@@ -166,6 +167,7 @@ async def test_a_test_is_in_the_audit_log(here: World) -> None:
 
 async def test_one_test_of_a_webhook_runs_at_a_time(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "PER_CUSTOMER", 2)
+    monkeypatch.setattr(sender, "SECONDS", 120.0)
     over = asyncio.Event()
 
     async def answers(_message: Message) -> int:
