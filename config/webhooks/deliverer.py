@@ -234,6 +234,8 @@ class Deliverer:
     ) -> bool:
         """Begin to send what is due. Return whether something is being sent."""
         permits = await self._permits(hook.customer, len(flying))
+        if not permits:
+            return bool(flying)
         due: Sequence[tuple[Webhook, WebhookDelivery]] = ()
         try:
             due = await self._due(hook.id, list(flying.values()), permits)
@@ -259,7 +261,7 @@ class Deliverer:
         """Return up to `count` deliveries that are sent now, with their webhook."""
         async with reading(self._read_engine) as session:
             webhook = await queue.find_active(session, id)
-            if webhook is None or not count or self._over.is_set():
+            if webhook is None or self._over.is_set():
                 return []
             deliveries = await queue.due(session, webhook, self._now(), busy, count)
             return [(webhook, delivery) for delivery in deliveries]

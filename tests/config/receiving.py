@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
@@ -165,11 +165,16 @@ async def delivering(*jobs: Deliverer) -> AsyncIterator[None]:
 
 async def hook(world: World, url: str, customer: str = "acme", **body: Any) -> Json:
     """A webhook that was made by the API; with its secret."""
-    async with world.client(AccessLevel.OWNER, customer) as api:
-        answer = await api.post("/webhook", json={"url": url, **body})
-    assert answer.status_code == 200, answer.text
-    made: Json = answer.json()
+    (made,) = await hooks(world, [url], customer, **body)
     return made
+
+
+async def hooks(world: World, urls: Iterable[str], customer: str = "acme", **body: Any) -> list[Json]:
+    """Webhooks that were made by the API; with their secrets."""
+    async with world.client(AccessLevel.OWNER, customer) as api:
+        answers = [await api.post("/webhook", json={"url": url, **body}) for url in urls]
+    assert {answer.status_code for answer in answers} == {200}, answers[-1].text
+    return [answer.json() for answer in answers]
 
 
 async def shown(world: World, made: Json, path: str = "") -> Json:
@@ -189,5 +194,8 @@ async def events(world: World, *keys: str, phone: str = PHONE, of: str = "acme",
 
 async def events_of_many(world: World, count: int, of: str = "acme", **fields: str) -> None:
     """One event each of so many phones: they are sent beside each other."""
-    for number in range(count):
-        await events(world, f"{of}{number}", phone=f"{number:024x}", of=of, **fields)
+    about = {"event": "registered", "customer": world.ids[of], "time": "1900000000"} | fields
+    await write_all(
+        world.redis,
+        [about | {"key": f"{of}{number}", "phone": f"{number:024x}"} for number in range(count)],
+    )

@@ -21,6 +21,7 @@ from tests.config.receiving import (
     events,
     events_of_many,
     hook,
+    hooks,
     job,
     receiver,
     shown,
@@ -137,8 +138,7 @@ async def test_many_web_servers_that_hang_hold_up_no_other_customer(
     monkeypatch.setattr(sender, "SECONDS", LONG)
     async with receiver() as slow, receiver() as quick:
         slow.answers = hung = Hung()
-        for _ in range(MANY):
-            await hook(here, slow.url)
+        await hooks(here, [slow.url] * MANY)
         await hook(here, quick.url, "rival")
         assert MANY * LANES > sender.MAX_CONNECTIONS, "they could use up all connections"
         async with delivering(job(here)):
@@ -257,8 +257,7 @@ async def test_names_that_hang_hold_up_neither_other_customers_nor_passwords(
 ) -> None:
     monkeypatch.setattr("config.webhooks.addresses.RESOLVE_SECONDS", 1.0)
     async with receiver() as slow, receiver() as quick:
-        for number in range(MANY):
-            await hook(here, named(slow, f"{number}.slow.test"))
+        await hooks(here, [named(slow, f"{number}.slow.test") for number in range(MANY)])
         await hook(here, named(quick, "quick.test"), "rival")
         async with delivering(job(here)):
             with name_server.silent():
