@@ -71,6 +71,7 @@ from .registrations import Registrations
 from .settings import ApiSettings
 from .summaries import Summaries
 from .v2 import domains, groups, users
+from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 from .webhooks.sender import Sender
 
@@ -113,12 +114,12 @@ def create_app(
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     customers_of = _customers_of(read_engine)
     hub = Hub(redis, customers_of, _token_check(read_engine))
+    courier = Courier(vault, Sender(settings.webhook_private), clock.epoch_now)
     deliverer = Deliverer(
         engine,
         read_engine,
         redis,
-        vault,
-        Sender(settings.webhook_private),
+        courier,
         customers_of,
         clock.epoch_now,
         secrets.token_hex(8),
@@ -148,6 +149,7 @@ def create_app(
         logins,
         hub,
         Origins(settings.country_file, clock.mono_now),
+        courier,
         deliverer,
         Reloads(redis, live),
         Outbox({account.service for account in settings.redirects}, redirect_urls(settings.provisioning)),

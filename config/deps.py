@@ -35,6 +35,7 @@ from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
 from .summaries import Summaries
+from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
@@ -63,6 +64,7 @@ class Parts:
     logins: Logins
     hub: Hub
     origins: Origins
+    courier: Courier
     deliverer: Deliverer
     reloads: Reloads
     outbox: Outbox

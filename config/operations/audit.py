@@ -45,6 +45,23 @@ def new_credential() -> str:
             return credential
 
 
+BY_ITSELF: Final = "SYSTEM"
+"""The level of the actor in the audit log if no person did it."""
+
+
+def by_itself(action: str, table: str, oid: str) -> dict[str, object]:
+    """Return a row of the audit log about something that this service did without a person."""
+    return {
+        "at": clock.exact_now(),
+        "actor": None,
+        "actor_level": BY_ITSELF,
+        "action": action,
+        "table_name": table,
+        "row_oid": oid,
+        "source_ip": "",
+    }
+
+
 Wished = dict[str, tuple[str, Mapping[str, str]]]
 """Id of an extension -> its customer, and the wishes to write to Redis (people.LivePeople.change)."""
 
@@ -86,7 +103,7 @@ class Work:
             self.record("update", "person", person)
 
     def record(self, action: str, table: str, oid: str) -> None:
-        """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""
+        """Add one row to the audit log; `action` is a verb, such as create, update or delete."""
         self.session.add(
             AuditLog(
                 actor=self.caller.employee,

@@ -19,7 +19,7 @@ from ...checks import integer
 from ...checks import ip as read_ip
 from ...errors import refused
 from ...tables import AuditLog, SipPhone
-from ..audit import Work
+from ..audit import Work, by_itself
 from ..draft import Document, accepted
 from .write import TABLE, lock_phone, touch
 
@@ -27,8 +27,6 @@ UNLOCK: Final = "unlock"
 ACCEPT: Final = "acceptaddress"
 LOCK: Final = "lock"
 """The action in the audit log when the time of an unlocked phone is over."""
-BY_ITSELF: Final = "SYSTEM"
-"""The level of the actor in the audit log if no person did it."""
 DEFAULT_MINUTES: Final = 15
 MAX_MINUTES: Final = 1_440
 IP_LOCKED: Final = "ip-locked"
@@ -139,17 +137,5 @@ async def end_unlocks(engine: AsyncEngine, now: datetime) -> list[str]:
         oids = list(await connection.scalars(statement))
         await connection.execute(update(SipPhone).where(due).values(LOCKED_AGAIN))
         if oids:
-            await connection.execute(insert(AuditLog), [_deed(oid) for oid in oids])
+            await connection.execute(insert(AuditLog), [by_itself(LOCK, TABLE, oid) for oid in oids])
     return oids
-
-
-def _deed(oid: str) -> dict[str, object]:
-    return {
-        "at": clock.exact_now(),
-        "actor": None,
-        "actor_level": BY_ITSELF,
-        "action": LOCK,
-        "table_name": TABLE,
-        "row_oid": oid,
-        "source_ip": "",
-    }
