@@ -61,8 +61,8 @@ from .pbx import (
 )
 from .people import LivePeople
 from .phone import phone_routes, selftest_routes
-from .provisioning.reload import Reloads
 from .provisioning.redirecting import redirect_urls
+from .provisioning.reload import Reloads
 from .redirect.client import Client
 from .redirect.outbox import Outbox
 from .redirect.services import made
