@@ -10,8 +10,6 @@ from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from sqlalchemy import event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.exceptions import HTTPException
@@ -29,6 +27,7 @@ from . import clock
 from .access import allowed_methods
 from .board import board_routes
 from .changes import Changes
+from .database import OUR_ERRORS, STORE_ERRORS
 from .deps import Parts
 from .documentation import describe
 from .errors import Problem, Refused, refusal, unavailable
@@ -49,8 +48,11 @@ from .pbx import (
     dial_plan,
     events,
     history,
+    models,
     people,
+    pictures,
     products,
+    provisioning,
     registrations,
     sipphone,
     webhooks,
@@ -62,11 +64,6 @@ from .settings import ApiSettings
 from .v2 import domains, groups, users
 from .webhooks.deliverer import Deliverer
 from .webhooks.sender import Sender
-
-STORE_ERRORS = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
-"""The errors when a store is away. PostgreSQL raises a bare DBAPIError while it shuts down."""
-OUR_ERRORS = (IntegrityError, DataError, ProgrammingError)
-"""The DBAPIErrors that show a fault in our code: the same request would fail again."""
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +135,8 @@ def create_app(
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
-        *(products.model_routes, history.routes, call.routes, events.routes, webhooks.routes),
+        provisioning.routes,
+        *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),

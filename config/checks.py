@@ -109,6 +109,8 @@ def spelled(pattern: str, clean: Callable[[str], str] = str, store: Callable[[st
 
 code_word: Final = spelled(r"[A-Z][A-Z0-9_]{0,31}")
 """Check a short word in upper case."""
+brand: Final = spelled(r"[A-Z][A-Z0-9_]{0,15}")
+"""Check the name of a brand in upper case."""
 
 
 def caller_name_format(value: object, message: str) -> Value | Wrong:

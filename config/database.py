@@ -11,13 +11,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from registrar.errors import ConfigurationError
+from registrar.errors import ConfigurationError, StoreUnavailable
 from registrar.store.vault import Vault
 
-from .models import add_missing_models
+from .models import seed_models
 from .tables import Installation
 
 ATTEMPTS: Final = 10
@@ -34,6 +35,11 @@ FORMER: Final = ("0001", "0002", "0003", "0004", "0005")
 LAST_COMMIT: Final = "f16816d"
 """The last commit that has the migrations from the revisions in FORMER."""
 
+STORE_ERRORS: Final = (StoreUnavailable, DBAPIError, PoolTimeout, OSError)
+"""The errors when a store is away. PostgreSQL raises a bare DBAPIError while it shuts down."""
+OUR_ERRORS: Final = (IntegrityError, DataError, ProgrammingError)
+"""The DBAPIErrors that show a fault in our code: the same request would fail again."""
+
 Result = TypeVar("Result")
 
 
@@ -47,7 +53,7 @@ async def migrate(engine: AsyncEngine) -> None:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         await connection.run_sync(_upgrade)
-        await add_missing_models(connection)
+        await seed_models(connection)
 
 
 async def schema_problem(engine: AsyncEngine) -> str | None:

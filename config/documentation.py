@@ -57,6 +57,7 @@ OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/pbx/sipphone/{id}/resetcredentials"): "reset_credentials_by_get",
     ("GET", "/pbx/sipphone/own"): "list_own_phones",
     ("GET", "/pbx/sipphone/{id}/account"): "show_phone_account",
+    ("PUT", "/pbx/sipphonemodels/{id}/picture"): "set_model_picture",
     ("DELETE", "/pbx/call/{id}"): "end_call",
     ("GET", "/events"): "follow_events",
     ("POST", "/webhook/{id}/secret"): "reset_webhook_secret",

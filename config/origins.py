@@ -23,13 +23,19 @@ class Origins:
 
     def country(self, address: str | None) -> str | None:
         """Return the ISO 3166-1 alpha-2 code of an address, or None if it is not known."""
-        if self._file is None or not address:
+        if not address:
             return None
-        self._refresh(self._file)
         try:
-            return self._file.country(address)
+            return self.known_country(address)
         except StoreUnavailable:
             return None
+
+    def known_country(self, address: str) -> str | None:
+        """Return the same for the access rule. Raise StoreUnavailable without a usable file."""
+        if self._file is None:
+            raise StoreUnavailable("there is no country file")
+        self._refresh(self._file)
+        return self._file.country(address)
 
     def _refresh(self, file: CountryFile) -> None:
         if self._now() < self._look_at:

@@ -9,7 +9,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import HTTPConnection, Request
 
 from registrar.model import IpNetwork
-from registrar.rules.proxies import MAX_HOPS, forwarded
+from registrar.rules.proxies import MAX_HOPS, forwarded, is_trusted
 
 from .errors import bad_request, unsupported
 from .places import PLACE, Place
@@ -38,6 +38,12 @@ def source_address(connection: HTTPConnection, trusted: Sequence[IpNetwork]) -> 
         raise bad_request(
             f"X-Forwarded-For names more than {MAX_HOPS} addresses, or something that is not an address"
         ) from None
+
+
+def is_proxy(connection: HTTPConnection, trusted: Sequence[IpNetwork]) -> bool:
+    """Return whether the peer is a trusted proxy."""
+    peer = connection.client.host if connection.client else ""
+    return _is_address(peer) and is_trusted(peer, trusted)
 
 
 def _is_address(text: str) -> bool:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from registrar.errors import ConfigurationError
 from registrar.rules.access import folded
@@ -181,7 +181,7 @@ class HttpServer:
     def __init__(
         self,
         listeners: Sequence[tuple[str, int]],
-        app: FastAPI,
+        app: ASGIApp,
         places: Places,
         tls: ssl.SSLContext | None = None,
         setting: str = "",

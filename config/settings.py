@@ -24,6 +24,54 @@ RELAYS: Final = ("turn:", "turns:")
 """URLs of TURN servers, which need credentials; STUN does not (RFC 7064, RFC 7065)."""
 
 Json = dict[str, object]
+NO_LISTENER: Final = "https://no-listener.invalid"
+"""The URL in a preview while no listener for phones is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningSettings:
+    """What phones are told, and how their listener treats them (docs/provisioning.md)."""
+
+    url: str = ""
+    """URL of the listener for phones, as they are told it; empty: there is no listener."""
+    sip_host: str = ""
+    sip_port: int = 5060
+    sip_transport: str = "udp"
+    """udp, tcp or tls."""
+    expires: int = 3_600
+    ntp: str = ""
+    timezone: str = ""
+    language: str = ""
+    features: frozenset[str] = frozenset()
+    """Families of feature codes that are enabled."""
+    plain: bool = False
+    """Whether configurations are served without TLS, too."""
+    open_days: int = 14
+    """How long a first secret waits for its phone."""
+    misses: int = 20
+    """Guesses of one source in ten minutes; further ones are not looked at."""
+    window_seconds: int = 600
+    """How long the source that has used a first secret may use it again."""
+    assets: Path | None = None
+    """The folder of pictures, ringtones and other files for phones; it may not exist."""
+    authority: Path | None = None
+    """Our own certificate authority; None: phones know the authority of our certificate."""
+    lock_ipv6_prefix: int = 64
+    pbx_cluster: int | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether there is a listener for phones."""
+        return bool(self.url)
+
+    @property
+    def base(self) -> str:
+        """Return the URL of the listener without a slash at its end."""
+        return self.url.rstrip("/") or NO_LISTENER
+
+    def prefix(self, secret: str) -> str:
+        """Return the URL below which the files of a secret are."""
+        return f"{self.base}/p/{secret}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +108,7 @@ class ApiSettings:
     """How long the history of calls is kept; 0: there is none."""
     webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public; then also without TLS."""
+    provisioning: ProvisioningSettings = ProvisioningSettings()
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
 

@@ -1,6 +1,7 @@
 """The middleware around every request: one spelling of paths, a limit of bodies, headers, and a catch-all."""
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,11 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registrar.model import IpNetwork
 
+from . import pictures
 from .errors import Problem, Refused, refusal, too_many_connections
 from .request import place_of, source_address
 
 MAX_BODY: Final = 64 * 1024
 """The largest phone, with all its keys and its custom configuration, needs about half of this."""
+LARGER: Final = {re.compile(r"/pbx/sipphonemodels/[0-9a-f]+/picture"): pictures.MAX_OCTETS}
+"""Path -> the largest body there, if that differs."""
 PRIVATE: Final = ("/pbx", "/auth", "/customer", "/employee", "/product", "/config", "/events", "/webhook")
 """The paths of both dialects. Responses below them contain credentials, so no cache may store them."""
 SPELLINGS: Final = {
@@ -28,9 +32,9 @@ SPELLINGS: Final = {
 log = logging.getLogger(__name__)
 
 
-def too_large() -> Refused:
+def too_large(limit: int = MAX_BODY) -> Refused:
     """Return the 413 for a body that is longer than any valid one."""
-    problem = Problem(413, "too_large", f"The body is longer than {MAX_BODY} bytes")
+    problem = Problem(413, "too_large", f"The body is longer than {limit} bytes")
     return Refused(problem, headers={"Connection": "close"})
 
 
@@ -92,9 +96,10 @@ class BodyLimit(Middleware):
     """Refuses a body that is too long, whether its length was announced or not."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = next((most for path, most in LARGER.items() if path.fullmatch(scope["path"])), MAX_BODY)
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdigit() or int(announced[:12]) > MAX_BODY:
-            await refusal(scope["path"], too_large())(scope, receive, send)
+        if not announced.isdigit() or int(announced[:12]) > limit:
+            await refusal(scope["path"], too_large(limit))(scope, receive, send)
             return
         seen = 0
 
@@ -102,8 +107,8 @@ class BodyLimit(Middleware):
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > MAX_BODY:
-                raise too_large()
+            if seen > limit:
+                raise too_large(limit)
             return message
 
         await self._app(scope, counted, send)

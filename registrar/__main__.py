@@ -36,12 +36,12 @@ login = typer.Typer(no_args_is_help=True, help="Logins of people, for the board 
 app.add_typer(login, name="login")
 
 
-def install() -> "Installation":
+def install(*, demo: bool = False) -> "Installation":
     """Read the settings, and return the installation that belongs to them; make it if it is missing."""
     settings = _settings()
-    from registrar.commands.installation import installed
+    from registrar.commands.installation import for_demo, installed
 
-    return installed(settings)
+    return installed(for_demo(settings) if demo else settings)
 
 
 def look_up() -> "Installation":
@@ -72,7 +72,7 @@ def serve(
     ] = False,
 ) -> None:
     """Run everything in one process, with embedded defaults."""
-    installation = install()
+    installation = install(demo=demo)
     lines = _log(installation.settings.log_level)
     from registrar.commands.serve import run
 

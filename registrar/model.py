@@ -136,6 +136,8 @@ class EventKind(StrEnum):
     REJECTED = "rejected"
     LOCKED = "locked"
     REVOKED = "revoked"
+    CONFIGURED = "configured"
+    CONFIG_REFUSED = "config-refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ _ICE_URL: Final = re.compile(
 )
 """A STUN or TURN URI (RFC 7064 and RFC 7065)."""
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?")
+_PHONE_URL: Final = re.compile(
+    r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?"
+)
+_TIMEZONE: Final = re.compile(r"[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+){0,2}")
 _SHORT_NUMBER: Final = re.compile(r"[0-9]{2,8}")
 _PLACEHOLDER_PASSWORD: Final = re.compile(r"://[^/@]*:PASSWORD@")
 Listener = tuple[str, int]
@@ -105,6 +109,30 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _some_host(value: str) -> str:
+    return _domain(value) if value else ""
+
+
+def _prov_url(value: str) -> str:
+    """Return the URL that phones are told: it has no query, no login, and no slash at its end."""
+    if value and not _PHONE_URL.fullmatch(value):
+        raise ValueError(f"{value!r} is not https://host, https://host:port or https://host/path")
+    return value.rstrip("/")
+
+
+def _timezone(value: str) -> str:
+    if not _TIMEZONE.fullmatch(value):
+        raise ValueError(f"{value!r} is no name of the time zone database, such as Europe/Copenhagen")
+    return value
+
+
+def _sip_server(value: str) -> str:
+    """Return `host` or `host:port` as it was given."""
+    if value:
+        _engine(value if re.search(r":[0-9]+$", value) else f"{value}:5060")
+    return value
+
+
 Listeners = Annotated[tuple[Listener, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -164,10 +192,25 @@ class Settings(BaseSettings):
     webhook_private: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     password_length: int = Field(10, ge=10, le=128)
     call_history_days: int = Field(90, ge=0, le=3_650)
+    prov_url: Annotated[str, AfterValidator(_prov_url)] = ""
+    prov_http: Listeners = ()
+    prov_https: Listeners = ()
+    prov_plain: bool = False
+    prov_open_days: int = Field(14, ge=1, le=3_650)
+    prov_misses: int = Field(20, ge=1, le=10_000)
+    prov_window_seconds: int = Field(600, ge=10, le=86_400)
+    prov_ntp: Annotated[str, AfterValidator(_some_host)] = "pool.ntp.org"
+    prov_timezone: Annotated[str, AfterValidator(_timezone)] = "Europe/Copenhagen"
+    prov_language: str = Field("da", pattern="^[a-z]{2}$")
+    prov_sip_server: Annotated[str, AfterValidator(_sip_server)] = ""
+    prov_sip_transport: Literal["", "udp", "tcp", "tls"] = ""
+    prov_expires: int = Field(3_600, ge=60, le=7_200)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator(
-        "sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http", mode="before"
+        *("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http"),
+        *("prov_http", "prov_https"),
+        mode="before",
     )
     @classmethod
     def _read_listeners(cls, value: object) -> object:
@@ -295,6 +338,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         name = _variable(str(first["loc"][0])) if first["loc"] else "a setting"
         raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     _refuse_turn_without_secret(settings)
+    _refuse_phones_without_url(settings)
     return settings
 
 
@@ -303,6 +347,18 @@ def _refuse_turn_without_secret(settings: Settings) -> None:
     relays = [url for url in settings.turn_urls if url.startswith("turn")]
     if relays and not settings.turn_secret.get_secret_value():
         raise ConfigurationError(f"REGISTRAR_TURN_URLS: {relays[0]} needs REGISTRAR_TURN_SECRET")
+
+
+def _refuse_phones_without_url(settings: Settings) -> None:
+    """Raise ConfigurationError if the listener for phones has no URL, or one that leads to no passwords."""
+    if not (settings.prov_http or settings.prov_https):
+        return
+    if not settings.prov_url:
+        raise ConfigurationError(
+            "REGISTRAR_PROV_URL: name the URL that phones are told, such as https://prov.example.com"
+        )
+    if settings.prov_url.startswith("http:") and not settings.prov_plain:
+        raise ConfigurationError("REGISTRAR_PROV_URL: http: needs REGISTRAR_PROV_PLAIN=1")
 
 
 def _variable(name: str) -> str:

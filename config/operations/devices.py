@@ -14,7 +14,7 @@ from ..models import GENERIC
 from ..tables import Customer, Extension, SipPhone
 from .audit import Work
 from .draft import Columns
-from .phones.write import leave_extension, new_phone
+from .phones.write import leave_extension, new_phone, saved_now
 from .products import find_model
 
 TOKEN_LENGTH: Final = 25
@@ -80,5 +80,5 @@ async def unlink_device(work: Work, _customer: Customer, device: SipPhone) -> Ch
 
 async def _changed(work: Work, device: SipPhone) -> None:
     device.version += 1
-    device.config_saved_at = clock.utc_now()
+    device.config_saved_at = saved_now(device)
     await work.update(device)

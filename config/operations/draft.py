@@ -133,6 +133,12 @@ class Draft(Generic[Row]):
         if self.problems:
             raise Refused(*self.problems)
 
+    def require_objects(self, paths: Iterable[str]) -> None:
+        """Refuse anything else than an object, or null, at these paths."""
+        for path in paths:
+            if self.given(path) is not None and not isinstance(self.given(path), Mapping):
+                self.wrong(path, f"{path} must be an object")
+
     def read_fields(self, fields: Iterable[Field]) -> None:
         """Check every property that was sent, and keep its value or its problem."""
         for one in fields:

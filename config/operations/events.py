@@ -29,8 +29,14 @@ DONE: Final[Mapping[str, str]] = {
     "unlock": "unlocked",
     "acceptaddress": "accepted",
     "lock": "locked-again",
+    "rearm": "rearmed",
+    "expect": "expected",
+    "rotate": "rotated",
+    "link": "linked",
 }
 """Action of the audit log -> name of the event."""
+CHANGES_NOTHING: Final = frozenset({"created", "rearmed", "expected", "rotated", "linked"})
+"""Events after which the settings of a phone are what they were."""
 MAX_EVENTS: Final = 100
 """The journal holds no more events."""
 SIP: Final = "sip"
@@ -158,7 +164,7 @@ def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
             happening.ip or "",
         )
         for happening in happenings
-        if happening.event != DONE["create"]
+        if happening.event not in CHANGES_NOTHING
     ]
 
 

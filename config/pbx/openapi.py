@@ -277,8 +277,9 @@ _EVENT: Final = answer(
         "time": MOMENT,
         "event": sure(
             "string",
-            "registered, moved, unregistered, expired, lost, rejected, locked, revoked; "
-            "created, updated, reset, unlocked, accepted, locked-again",
+            "registered, moved, unregistered, expired, lost, rejected, locked, revoked, configured, "
+            "config-refused; created, updated, reset, unlocked, accepted, locked-again, rearmed, expected, "
+            "rotated",
             example="registered",
         ),
         "source": sure("string", "Journal, or deed of a person", enum=["sip", "api"]),

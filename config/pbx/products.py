@@ -1,36 +1,17 @@
-"""The routes below /product and /pbx/sipphonemodels: products, and the capabilities of each phone model."""
+"""The routes below /product: what phones and side panels were bought as."""
 
-from collections.abc import Sequence
-from typing import Annotated, Final
-
-from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse, Response
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import AccessLevel
 from ..auth import Caller
-from ..database import reading
-from ..deps import CallerDep, PartsDep
-from ..errors import not_found, not_your_property
-from ..models import FUNCTIONS, SPEAKING_PARTS
+from ..errors import not_your_property
 from ..operations import products
 from ..operations.audit import Work, parse_oid
 from ..operations.customers import find_reseller, require_customer
 from ..operations.draft import NOT_SENT, Document, Draft
-from ..operations.listing import Sorts, read_page
-from ..operations.products import find_model
-from ..preconditions import tagged, tagged_by_content
-from ..tables import Customer, Product, SipPhoneModel
-from . import paging
+from ..tables import Customer, Product
 from .resource import Resource, nobody, routes_of
-from .schema import TAGGED, an_id, answer, array, of, operation, or_null, page, query, some_id, sure
-from .schema import paging as paged
-from .shown import Json, Shown, json_of, schema_of, shown
-
-MAX_LIMIT: Final = 500
-SEARCHED: Final = (SipPhoneModel.brand_name, SipPhoneModel.model, SipPhoneModel.description)
-SORTS: Final[Sorts] = {"age": (SipPhoneModel.id,)}
 
 
 async def _product_scope(session: AsyncSession, caller: Caller, wanted: str | None) -> ColumnElement[bool]:
@@ -95,84 +76,3 @@ product_routes = routes_of(
         default_limit=100,
     )
 )
-
-
-# Models
-
-
-def _range(path: str, about: str, column: str) -> Shown[SipPhoneModel]:
-    """Return the range of a setting, null if the model does not have it."""
-
-    def value(model: SipPhoneModel) -> Json | None:
-        low, high = getattr(model, f"{column}_min", 0), getattr(model, f"{column}_max")
-        return None if low is None or high is None else {"min": low, "max": high}
-
-    bounds = answer("Range", {"min": sure("integer", example=0), "max": sure("integer", example=15)})
-    return Shown(path, or_null(bounds, about), value)
-
-
-FLAG: Final = sure("boolean")
-LINES: Final[Sequence[Shown[SipPhoneModel]]] = (
-    shown("_id", an_id(), "oid"),
-    shown("brand", sure("string", example="GENERIC")),
-    shown("brandName", sure("string", example="Generic"), "brand_name"),
-    shown("model", sure("string", example="SIP device")),
-    shown("extensions", sure("integer", "How many phones may share one MAC address", example=1)),
-    shown("softkeys", sure("integer", "How many keys it has", example=128)),
-    shown("softkeyLabels", FLAG, "softkey_labels"),
-    shown("softkeyCapabilities", array(sure("string", enum=list(FUNCTIONS))), "softkey_capabilities"),
-    shown("picture", some_id("Id of a picture"), "picture_oid"),
-    shown("description", of("string")),
-    shown("configurationTemplate", of("string"), "configuration_template"),
-    shown("capabilities.provision", FLAG, "provision"),
-    shown("capabilities.macRedirect", FLAG, "mac_redirect"),
-    shown("capabilities.customRingtones", FLAG, "custom_ringtones"),
-    shown("capabilities.multipleHandsets", FLAG, "multiple_handsets"),
-    shown("capabilities.sipConfigReload", FLAG, "sip_config_reload"),
-    Shown("capabilities.sidePanels", FLAG, lambda model: model.max_side_panels > 0),
-    _range("ranges.ringerVolume", "null: cannot be set", "ringer_volume"),
-    _range("ranges.ringerTone", "Indexes of the built-in tones; null: there are none", "ringer_tone"),
-    *(
-        _range(f"ranges.volume.{part}.{way}", "null: cannot be set", f"{part}_{way}")
-        for part in SPEAKING_PARTS
-        for way in ("mic", "speaker")
-    ),
-    shown("maxSidePanels", sure("integer", example=3), "max_side_panels"),
-    shown("requiresSerial", FLAG, "requires_serial"),
-)
-_MODEL: Final = schema_of("SIP phone model", LINES)
-_SHOW: Final = operation(_MODEL, TAGGED)
-_LIST: Final = operation(
-    page("SIP phone models", "sipPhoneModels", _MODEL),
-    TAGGED,
-    parameters=[
-        *paged(paging.DEFAULT_LIMIT, MAX_LIMIT),
-        query("filter", "string", "Text in brandName, model or description"),
-    ],
-)
-
-
-ModelId = Annotated[str, Path(description="Id of the model, 24 hex digits")]
-
-model_routes = APIRouter(prefix="/pbx/sipphonemodels", tags=["SIP phone models"])
-
-
-@model_routes.get("", summary="List models", openapi_extra=_LIST)
-async def list_route(request: Request, _caller: CallerDep, parts: PartsDep) -> Response:
-    """List all models; those that every installation has come first."""
-    page = paging.read_page(request.query_params, paging.DEFAULT_LIMIT, MAX_LIMIT, SORTS)
-    async with reading(parts.read_engine) as session:
-        total, rows = await read_page(session, select(SipPhoneModel), page, SEARCHED, SORTS, SipPhoneModel.id)
-    models = [json_of(model, LINES) for (model,) in rows]
-    body = {"offset": page.offset, "limit": page.limit, "total": total, "sipPhoneModels": models}
-    return tagged_by_content(request, JSONResponse(body))
-
-
-@model_routes.get("/{id}", summary="Show a model", openapi_extra=_SHOW)
-async def show_route(id: ModelId, request: Request, _caller: CallerDep, parts: PartsDep) -> Response:
-    """Return one model."""
-    async with reading(parts.read_engine) as session:
-        model = await find_model(session, id)
-    if model is None:
-        raise not_found("SIP phone model")
-    return tagged(request, JSONResponse(json_of(model, LINES)), (model.revision,))

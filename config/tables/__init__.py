@@ -15,15 +15,17 @@ from .dial_plan import (
     TrustedNetwork,
 )
 from .history import CallHistory, CallHistoryPerson
-from .models import Product, SipPhoneModel
+from .models import Picture, SeededModel, SipPhoneModel
 from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from .products import Product
+from .provisioning import Provisioning, ProvisioningFile, ProvisioningLink
 from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
     "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "CallHistory", "CallHistoryPerson", "Customer", "Employee",
-    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Product", "Queue", "QueueMember",
-    "Revised", "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel",
-    "SipPhoneSidePanel", "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime", "Webhook",
-    "WebhookDelivery", "WebhookFeed",
+    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Picture", "Product",
+    "Provisioning", "ProvisioningFile", "ProvisioningLink", "Queue", "QueueMember", "Revised", "SeededModel",
+    "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel", "SipPhoneSidePanel",
+    "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime", "Webhook", "WebhookDelivery", "WebhookFeed",
 ]  # fmt: skip

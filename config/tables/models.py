@@ -1,43 +1,34 @@
-"""The tables of phone models and of products: what phones are, and what they were bought as.
+"""The tables of phone models: what phones can do, how they look, and which models the program brought."""
 
-The model of a phone limits some of its settings, or lacks them; the kinds of these are here too.
-"""
-
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import JSON, Integer, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import JSON, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import checks
-from ..checks import Value, Wrong, as_integer
-from ..properties import NAMED, TEXT, Kind, stored, string_of, text_of
-from .base import NEVER_REUSED, OID_LENGTH, BigId, Revised
+from ..properties import FLAG, NAMED, stored, string_of, text_of, whole_of, word_of
+from .base import NEVER_REUSED, OID_LENGTH, Revised, Table
 
-CODE_WORD: Final = string_of(32, checks.code_word, "{} must be a word in upper case, at most 32 characters")
-_MONEY: Final = "{} must be a number of at most two decimals, not below 0"
-PRICE: Final = Kind("number", Numeric(12, 2, asdecimal=False), checks.price, _MONEY)
+LINES: Final = "\r\n\t"
+"""The control characters of a text with several lines."""
+WRITERS: Final = (
+    *("snom", "snom8", "snom-dect", "mitel", "yealink", "yealink-dect", "gigaset-n510", "gigaset-nx70"),
+    *("maxwell", "grandstream", "spa", "mpp", "lg"),
+)
+"""Names of the ways in which configuration files are written."""
+SERVICES: Final = ("snom", "yealink", "gigaset", "gaps", "manual")
+"""The vendors' services that tell a new phone where its files are; `manual` has no interface (Mitel)."""
+MAX_EXTENSIONS: Final = 1_000
+"""The largest DECT system has about as many handsets."""
+MAX_KEYS: Final = 500
+"""A phone has 68 at most, a panel 84."""
+MAX_PANELS: Final = 10
 
-
-class Product(Revised):
-    """The product as which a phone or a side panel was bought."""
-
-    __tablename__ = "product"
-    __table_args__ = (NEVER_REUSED,)
-
-    reseller_id: Mapped[int | None] = mapped_column(BigId, index=True)
-    """Id of the customer that owns the product; None: every customer may use it."""
-    type: Mapped[str] = stored(
-        CODE_WORD,
-        "PBX_SIP_PHONE (what a phone refers to), SIDE_PANEL, or a word of your own",
-        NAMED,
-        required=True,
-    )
-    product_code: Mapped[str] = stored(text_of(64), "Number in your shop", NAMED, required=True)
-    name: Mapped[str] = stored(TEXT, "Name of the product", NAMED, required=True)
-    price: Mapped[float | None] = stored(PRICE, "What it costs", NAMED)
+BRAND: Final = string_of(16, checks.brand, "{} must be a word in upper case, at most 16 characters")
+NAME: Final = text_of(64)
+KEYS: Final = whole_of(0, MAX_KEYS)
+_REDIRECT: Final = "The vendor has a service that tells a new phone where its files are"
 
 
 class SipPhoneModel(Revised):
@@ -46,23 +37,42 @@ class SipPhoneModel(Revised):
     __tablename__ = "sip_phone_model"
     __table_args__ = (UniqueConstraint("brand", "model"), NEVER_REUSED)
 
-    brand: Mapped[str] = mapped_column(String(16))
-    brand_name: Mapped[str] = mapped_column(String(64))
-    model: Mapped[str] = mapped_column(String(64))
+    brand: Mapped[str] = stored(BRAND, "Brand, in upper case", NAMED, required=True)
+    brand_name: Mapped[str] = stored(NAME, "Brand as it is shown", NAMED, required=True)
+    model: Mapped[str] = stored(NAME, "Name of the model; unique in its brand", NAMED, required=True)
     picture_oid: Mapped[str | None] = mapped_column(String(OID_LENGTH))
-    description: Mapped[str | None] = mapped_column(Text)
-    extensions: Mapped[int] = mapped_column(default=1)
-    """How many phones may share one MAC address."""
-    softkeys: Mapped[int] = mapped_column(default=0)
-    softkey_labels: Mapped[bool] = mapped_column(default=False)
+    description: Mapped[str | None] = stored(text_of(checks.LONG_TEXT), "What it is", NAMED)
+    extensions: Mapped[int] = stored(
+        whole_of(1, MAX_EXTENSIONS), "How many phones may share one MAC address", NAMED, default=1
+    )
+    softkeys: Mapped[int] = stored(KEYS, "How many keys the phone itself has", NAMED, default=0)
+    softkey_labels: Mapped[bool] = stored(FLAG, "The keys have labels", NAMED)
     softkey_capabilities: Mapped[list[str]] = mapped_column(JSON, default=list)
-    multiple_handsets: Mapped[bool] = mapped_column(default=False)
-    provision: Mapped[bool] = mapped_column(default=False)
-    mac_redirect: Mapped[bool] = mapped_column(default=False)
-    custom_ringtones: Mapped[bool] = mapped_column(default=False)
-    sip_config_reload: Mapped[bool] = mapped_column(default=False)
-    requires_serial: Mapped[bool] = mapped_column(default=False)
-    max_side_panels: Mapped[int] = mapped_column(default=0)
+    multiple_handsets: Mapped[bool] = stored(
+        FLAG, "A base: each phone is a handset with its own address", "capabilities.multipleHandsets"
+    )
+    provision: Mapped[bool] = stored(
+        FLAG,
+        "Its configuration files are made here, and public sources confirm them",
+        "capabilities.provision",
+    )
+    mac_redirect: Mapped[bool] = stored(FLAG, _REDIRECT, "capabilities.macRedirect")
+    custom_ringtones: Mapped[bool] = stored(
+        FLAG, "It can play other ringtones", "capabilities.customRingtones"
+    )
+    sip_config_reload: Mapped[bool] = stored(
+        FLAG, "A SIP NOTIFY lets it load its configuration", "capabilities.sipConfigReload"
+    )
+    requires_serial: Mapped[bool] = stored(FLAG, "Its phones need `serial`", NAMED)
+    max_side_panels: Mapped[int] = stored(
+        whole_of(0, MAX_PANELS), "How many side panels it takes", NAMED, default=0
+    )
+    panel_softkeys: Mapped[int] = stored(KEYS, "How many keys each side panel has", NAMED, default=0)
+    writer: Mapped[str | None] = stored(
+        word_of(WRITERS), "How its configuration files are written; null: they are not made here", NAMED
+    )
+    legacy_tls: Mapped[bool] = stored(FLAG, "It needs TLS 1.0 or 1.1", NAMED)
+    redirect_service: Mapped[str | None] = stored(word_of(SERVICES), f"{_REDIRECT}; null: none", NAMED)
     ringer_volume_min: Mapped[int | None]
     ringer_volume_max: Mapped[int | None]
     ringer_tone_max: Mapped[int | None]
@@ -78,88 +88,43 @@ class SipPhoneModel(Revised):
     handsfree_mic_max: Mapped[int | None]
     handsfree_speaker_min: Mapped[int | None]
     handsfree_speaker_max: Mapped[int | None]
-    configuration_template: Mapped[str | None] = mapped_column(Text)
+    configuration_template: Mapped[str | None] = stored(
+        text_of(checks.CONFIG_TEXT, LINES), "Lines that are added to the configuration file", NAMED
+    )
+
+    @property
+    def experimental(self) -> bool:
+        """Return True if its files are made here, but nothing confirms them."""
+        return self.writer is not None and not self.provision
 
 
-# Kinds of values that depend on the model
+class SeededModel(Table):
+    """A model that the program brought, and the digest of the values that it wrote (`config/models`).
+
+    It stays when the model is deleted, so that the model does not come back.
+    """
+
+    __tablename__ = "seeded_model"
+
+    oid: Mapped[str] = mapped_column(String(OID_LENGTH), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
 
 
-ModelCheck = Callable[[object, str, SipPhoneModel | None], Value | Wrong]
-"""A check gets the value as sent (never null), the message, and the model if it is known."""
+class Picture(Table):
+    """A picture that was uploaded. Its id is the start of the hash of its content."""
+
+    __tablename__ = "picture"
+
+    oid: Mapped[str] = mapped_column(String(OID_LENGTH), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneKind(Kind):
-    """The values of a setting that the phone's model may limit or lack."""
-
-    of_model: Callable[[SipPhoneModel], bool] | None = None
-    """Return whether the model has the setting; if it lacks the setting, the value sent is ignored."""
-    by_model: ModelCheck | None = None
-    """The check against the model's ranges; the setting is checked again if the model changes."""
-
-
-def if_model(has: Callable[[SipPhoneModel], bool], kind: Kind) -> PhoneKind:
-    """Return the kind of a setting that a model may lack."""
-    return PhoneKind(**{one.name: getattr(kind, one.name) for one in fields(kind)}, of_model=has)
-
-
-def _ranged(by_model: ModelCheck, message: str) -> PhoneKind:
-    def check(value: object, message: str) -> Value | Wrong:
-        return by_model(value, message, None)
-
-    return PhoneKind("integer", Integer(), check, message, by_model=by_model)
-
-
-def level(column: str, message: str, outside: str = "") -> PhoneKind:
-    """Return the kind of a whole number in the model's range for `column`; without a range it stores None."""
-
-    def check(value: object, message: str, model: SipPhoneModel | None) -> Value | Wrong:
-        number = as_integer(value)
-        if number is None:
-            return Wrong(message)
-        if model is None:
-            return number
-        low, high = getattr(model, f"{column}_min"), getattr(model, f"{column}_max")
-        if low is None or high is None:
-            return None
-        return number if low <= number <= high else Wrong(outside or message, "range")
-
-    return _ranged(check, message)
-
-
-def _tone(value: object, message: str, model: SipPhoneModel | None) -> Value | Wrong:
-    """Check the index of a built-in tone, or the id of a custom one if the model can play it."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{24}", value):
-        custom = model is None or model.custom_ringtones
-        return value.lower() if custom else Wrong(message, "allowed")
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value):
-        value = int(value)
-    number = as_integer(value)
-    if number is None:
-        return Wrong(message)
-    if model is None:
-        return str(number)
-    if model.ringer_tone_max is None:
-        return None
-    return str(number) if 0 <= number <= model.ringer_tone_max else Wrong(message, "range")
-
-
-def _panels(value: object, message: str, model: SipPhoneModel | None) -> Value | Wrong:
-    """Check a number of side panels, at most the model's; if it takes none, store None."""
-    number = as_integer(value)
-    if number is None:
-        return Wrong(message)
-    room = None if model is None else model.max_side_panels
-    if room == 0:
-        return None
-    return number if number >= 0 and (room is None or number <= room) else Wrong(message, "range")
-
-
-PANEL_COUNT = _ranged(_panels, "{} must be a number from 0 to what the model has room for")
-TONE = PhoneKind(
-    "string",
-    String(OID_LENGTH),
-    lambda value, message: _tone(value, message, None),
-    "Ringtone is outside the valid range",
-    by_model=_tone,
+PARTS: Final = tuple(
+    (part, way) for part in ("handset", "headset", "handsfree") for way in ("mic", "speaker")
 )
+RANGES: Final[Mapping[str, str]] = {
+    "ranges.ringerVolume": "ringer_volume",
+    "ranges.ringerTone": "ringer_tone",
+    **{f"ranges.volume.{part}.{way}": f"{part}_{way}" for part, way in PARTS},
+}
+"""Property -> start of the names of the columns with its limits. Tones begin at 0, which is not stored."""

@@ -12,11 +12,10 @@ from registrar.model import IpMode
 from .. import checks
 from ..properties import FLAG, NAMED, TEXT, InRows, Kind, stored, string_of, text_of, whole_of, word_of
 from .base import CREDENTIAL_LENGTH, NEVER_REUSED, Identified, Table, UtcDateTime
-from .models import PANEL_COUNT, TONE, if_model, level
+from .limits import PANEL_COUNT, TONE, if_model, level
+from .models import LINES
 
 PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
-LINES: Final = "\r\n\t"
-"""The control characters of a text with several lines."""
 
 CLUSTER: Final = replace(whole_of(1, 2), message="PBX cluster id not valid, only 1 or 2 is permitted")
 HEADSET_BUTTON: Final = word_of(("speaker", "headset", "speaker-headset", "headset-speaker"))
@@ -98,7 +97,7 @@ class SipPhone(Identified):
     mac_slot: Mapped[int | None]
     """Position of this phone among those with the same MAC address; a constraint makes it unique there."""
     handset_index: Mapped[int | None]
-    device_token_sha256: Mapped[str | None] = mapped_column(String(64))
+    device_token_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     """Hash of the `pbxDeviceToken`; None: the device has none."""
     linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the device was linked to its extension."""

@@ -10,7 +10,7 @@ from config.page import NOT_BUILT
 from registrar.settings import Settings
 from registrar.transport import local
 
-from .installation import OUTSIDE, Installation
+from .installation import OUTSIDE, WILDCARDS, Installation
 
 LOCK: Final = (
     "An account for each example of README.md. The first contact locks an account to the address it comes",
@@ -28,7 +28,6 @@ CHECKS: Final = (
     ("registrar status", "who is online, and why not"),
     ("registrar doctor", "what keeps it from its work, and what to do about it"),
 )
-WILDCARDS: Final = ("0.0.0.0", "::")
 
 
 def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> None:
@@ -61,6 +60,8 @@ def print_demo(installation: Installation, tenant: dict[str, Any]) -> None:
     settings = installation.settings
     print_api(settings)
     print(f"ADMIN token  {tenant['token']}")
+    if installation.provisioning().is_on:
+        print(f"phones       {settings.prov_url}   their configuration: docs/provisioning.md")
     print(f"SIP server   {sip_servers(settings)}; domain {tenant['domain']}")
     print("\n".join(("", *LOCK)))
     for example, phone in tenant["examples"].items():

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config import clock
 from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
-from config.settings import ApiSettings
+from config.settings import ApiSettings, ProvisioningSettings
 from registrar.errors import ConfigurationError
 from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings
@@ -27,6 +27,11 @@ from registrar.transport import local
 
 OUTSIDE: Final = ("192.0.2.1", "2001:db8::1")
 """Addresses that only the default route reaches. Nothing is sent to them (RFC 5737, RFC 3849)."""
+
+WILDCARDS: Final = ("0.0.0.0", "::")
+SIP_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
+DEMO_LISTENER: Final = ("127.0.0.1", 8070)
+"""Where `serve --demo` serves files to phones on this machine, unless the settings say more."""
 
 OURS_ALONE: Final = 0o077
 """Databases, keys and logs are private to the user that runs the registrar."""
@@ -110,8 +115,58 @@ class Installation:
             password_length=settings.password_length,
             call_history_days=settings.call_history_days,
             webhook_private=settings.webhook_private,
+            provisioning=self.provisioning(),
             reserved=self.reserved,
         )
+
+    def provisioning(self) -> ProvisioningSettings:
+        """Return what phones are told, and how their listener treats them."""
+        settings = self.settings
+        is_on = settings.prov_http or settings.prov_https
+        host, port, transport = sip_server(settings)
+        return ProvisioningSettings(
+            url=settings.prov_url if is_on else "",
+            sip_host=host,
+            sip_port=port,
+            sip_transport=transport,
+            expires=settings.prov_expires,
+            ntp=settings.prov_ntp,
+            timezone=settings.prov_timezone,
+            language=settings.prov_language,
+            features=frozenset(settings.features),
+            plain=settings.prov_plain,
+            open_days=settings.prov_open_days,
+            misses=settings.prov_misses,
+            window_seconds=settings.prov_window_seconds,
+            assets=self.directory / "provisioning" / "assets",
+            authority=None if settings.tls_cert else self.directory / "tls.crt",
+            lock_ipv6_prefix=settings.lock_ipv6_prefix,
+            pbx_cluster=settings.pbx_cluster,
+        )
+
+
+def sip_server(settings: Settings) -> tuple[str, int, str]:
+    """Return the host, port and transport that are written into the files of phones.
+
+    By default: the public host or the address of the listener, and the first transport that listens.
+    """
+    listening = {"udp": settings.sip_udp, "tcp": settings.sip_tcp, "tls": settings.sip_tls}
+    transport = settings.prov_sip_transport or next((name for name, on in listening.items() if on), "udp")
+    address, port = listening[transport][0] if listening[transport] else ("0.0.0.0", SIP_PORTS[transport])
+    host, colon, named = settings.prov_sip_server.rpartition(":")
+    if colon and named.isdigit() and not host.endswith(":"):
+        return host, int(named), transport
+    own = local.towards(OUTSIDE[0]) if address in WILDCARDS else address
+    return settings.prov_sip_server or settings.public_host or own or "127.0.0.1", port, transport
+
+
+def for_demo(settings: Settings) -> Settings:
+    """Return the settings with a listener for phones on loopback, unless they say where it listens or not."""
+    if settings.model_fields_set & {"prov_http", "prov_https"}:
+        return settings
+    host, port = DEMO_LISTENER
+    changed = {"prov_http": (DEMO_LISTENER,), "prov_url": f"http://{host}:{port}", "prov_plain": True}
+    return settings.model_copy(update=changed)
 
 
 def installed(settings: Settings) -> Installation:

@@ -18,10 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config import clock
 from config.app import create_app
 from config.chores import Chores
+from config.deps import Parts
 from config.health import Readiness
 from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
+from config.provisioning.build import phone_files
 from config.server import HttpServer
 from config.settings import ApiSettings
 from registrar import memory
@@ -84,6 +86,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
             servers += _http_servers(installation.settings, pages, places, tls)
             parts = pages.state.parts
             jobs = [parts.hub.run, Chores(parts).run, parts.deliverer.run]
+            servers += _phone_servers(installation, parts, stores, tls)
         if sip is not None and installation.settings.sip_http:
             servers.append(_sip_pages(installation.settings, ready, metrics, places))
         async with asyncio.TaskGroup() as tasks:
@@ -107,7 +110,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
 
 
 def _wants_certificate(settings: Settings, side: Side) -> bool:
-    https = settings.https if side is not Side.SIP else ()
+    https = (*settings.https, *settings.prov_https) if side is not Side.SIP else ()
     sip = (*settings.sip_tls, *settings.sip_wss) if side is not Side.API else ()
     return bool(https or sip)
 
@@ -121,10 +124,16 @@ def _measure(stores: Stores, metrics: Metrics) -> None:
 
 def _places(settings: Settings, metrics: Metrics) -> Places:
     """Return the places of all HTTP connections of this process."""
-    limits = HttpLimits(total=http_places(descriptors()))
+    limits = HttpLimits(total=_share(settings))
     places = Places(clock.mono_now, limits, settings.trusted_proxies)
     metrics.http_connections.set_function(lambda: len(places))
     return places
+
+
+def _share(settings: Settings) -> int:
+    """Return how many connections the API may have: the listener for phones takes half, if there is one."""
+    places = http_places(descriptors())
+    return places // 2 if settings.prov_http or settings.prov_https else places
 
 
 def _sip_pages(settings: Settings, ready: Ready, metrics: Metrics, places: Places) -> HttpServer:
@@ -139,6 +148,32 @@ def _http_servers(
     servers = [HttpServer(settings.http, pages, places)]
     if settings.https and tls is not None:
         servers.append(HttpServer(settings.https, pages, places, tls.context))
+    return servers
+
+
+def _phone_servers(
+    installation: Installation, parts: Parts, stores: Stores, tls: ServerTls | None
+) -> list[HttpServer]:
+    """Return the servers of files for phones. Phones have places of their own, apart from the API."""
+    settings = installation.settings
+    if not parts.settings.provisioning.is_on:
+        return []
+    places = Places(clock.mono_now, HttpLimits(total=_share(settings)), settings.trusted_proxies)
+    pages = phone_files(
+        parts.settings.provisioning,
+        parts.read_engine,
+        parts.engine,
+        stores.redis,
+        parts.vault,
+        parts.changes,
+        parts.origins,
+        settings.trusted_proxies,
+    )
+    servers = []
+    if settings.prov_http:
+        servers.append(HttpServer(settings.prov_http, pages, places, setting="PROV_HTTP"))
+    if settings.prov_https and tls is not None:
+        servers.append(HttpServer(settings.prov_https, pages, places, tls.context, "PROV_HTTPS"))
     return servers
 
 

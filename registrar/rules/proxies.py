@@ -45,6 +45,11 @@ def one_source(ip: str, ipv6_prefix: int = SOURCE_IPV6_PREFIX) -> str:
         return ip
 
 
+def is_trusted(peer: str, trusted: Sequence[IpNetwork]) -> bool:
+    """Return whether an address is that of a trusted proxy. Raise ValueError if it is not an address."""
+    return _is_trusted(_address(peer), trusted)
+
+
 def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[IpNetwork]) -> bool:
     return any(address in network for network in trusted if network.version == address.version)
 

@@ -168,3 +168,18 @@ def stages(place: str) -> str:
     """Return the key of the stages of the calls that wait at a place."""
     kind, _, id = place.partition(":")
     return "registrar:" + kind + ":{" + id + "}:stages"
+
+
+def prov_miss(source: str) -> str:
+    """Return the key of the number of guesses that one source has made at the listener for phones."""
+    return "registrar:prov:miss:" + source
+
+
+def prov_seen(source: str) -> str:
+    """Return the key that exists if a phone has loaded its configuration from a source."""
+    return "registrar:prov:seen:" + source
+
+
+def prov_told(phone: str, source: str) -> str:
+    """Return the key that exists while a refusal of this phone at the listener is in its journal already."""
+    return "registrar:prov:told:{" + phone + "}:" + source

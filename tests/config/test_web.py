@@ -244,7 +244,7 @@ async def test_the_level_of_a_stranger_is_checked_before_the_body(world: World) 
 
 
 def test_an_error_of_the_driver_is_one_of_the_store() -> None:
-    from config.app import STORE_ERRORS
+    from config.database import STORE_ERRORS
 
     assert issubclass(OperationalError, STORE_ERRORS)
     assert issubclass(ConnectionRefusedError, STORE_ERRORS)

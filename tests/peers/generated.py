@@ -17,6 +17,8 @@ ENVIRONMENT: Final = Path(__file__).parent.parent.parent / ".venv" / "client"
 GENERATOR: Final = ENVIRONMENT / "bin" / "openapi-python-client"
 SECONDS: Final = 120
 PACKAGE: Final = "generated_client"
+BINARY: Final = {"image/png": "application/octet-stream"}
+"""What the generator takes for octets: it knows few media types."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,15 @@ def is_there() -> bool:
 def generate(url: str, folder: Path) -> str:
     """Generate the package into `folder`. Answers what the generator said; it fails on any warning."""
     config = folder / "generator.json"
-    config.write_text(json.dumps({"post_hooks": [], "package_name_override": PACKAGE}))
-    options = ["--meta", "none", "--fail-on-warning", "--config", str(config)]
+    options = {"post_hooks": [], "package_name_override": PACKAGE, "content_type_overrides": BINARY}
+    config.write_text(json.dumps(options))
+    arguments = ["--meta", "none", "--fail-on-warning", "--config", str(config)]
     done = subprocess.run(
         [
             str(GENERATOR),
             "generate",
             *("--url", f"{url}/openapi.json"),
-            *options,
+            *arguments,
             *("--output-path", str(folder / PACKAGE)),
         ],
         capture_output=True,

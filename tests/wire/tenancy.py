@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any, Final
 from uuid import uuid4
 
+from config.pictures import drawing_oid
 from tests.peers.api import Answer, ApiClient
 
 DOMAINS: Final = "/config/v2/sip/domains"
@@ -47,15 +48,15 @@ class Tenant:
     """A customer, its SIP domain, and the ids of what it has, by the names that the paths give them.
 
     id (a phone), extension, group, queue, employee, token, product (and panel, the product of a side panel),
-    customer, model; and in the row dialect d, u, g, q, m, t, dev: domain, user, group, queue, member of a
-    queue, trusted network, device.
+    customer, model (the generic one), phonemodel, picture; and in the row dialect d, u, g, q, m, t, dev:
+    domain, user, group, queue, member of a queue, trusted network, device.
     """
 
     def __init__(self, root: ApiClient, models: Mapping[str, str], parent: str | None = None) -> None:
         self._root = root
         self._parent = parent
         self.domain = f"{word()}.example"
-        self.ids: Ids = {"model": models["generic"]}
+        self.ids: Ids = {"model": models["generic"], "picture": drawing_oid("generic")}
         self.ids |= self._customer(self.domain)
         self._make: dict[str, Callable[[], Ids]] = {
             "id": self._phone,
@@ -65,6 +66,7 @@ class Tenant:
             "employee": lambda: self._json("employee", "/employee", name="Person", accessLevel="PERSONAL"),
             "token": self._token,
             "product": self._product,
+            "phonemodel": self._model,
             "panel": lambda: {"panel": self._product("SIDE_PANEL")["product"]},
             "u": self._user,
             "g": self._group,
@@ -147,6 +149,10 @@ class Tenant:
         body = {"type": kind, "productCode": word(), "name": "Product"}
         made = ok(self._root.ask("POST", "/product", {**body, "reseller": self.ids["customer"]})).json()
         return {"product": made["_id"]}
+
+    def _model(self) -> Ids:
+        body = {"brand": "ACME", "brandName": "Acme", "model": word()}
+        return {"phonemodel": ok(self._root.ask("POST", "/pbx/sipphonemodels", body)).json()["_id"]}
 
     def _user(self) -> Ids:
         return self._row("u", "users", "userId", user=word(), password="a secret of theirs", **_plan())

@@ -276,6 +276,8 @@ def _change(row: Row, ids: Ids) -> Json:
         "{employee}": {"title": word()},
         "{customer}": {"sipDisplayName": word()},
         "{product}": {"name": word()},
+        "{phonemodel}": {"description": word()},
+        "picture": {},  # 415: a picture is not JSON
         "{webhook}": {"events": ["emergency-call"]},
         "{d}": {"displayName": word()},
         "{u}": {"displayName": word(), "dnd": 0, "cfb": "201"},
@@ -300,6 +302,7 @@ def _creation(path: str, ids: Ids) -> Json:
         "/pbx/sipphone/webrtc": {"instanceId": "matrix"},
         "/pbx/sipphone/{id}/resetcredentials": {},
         "/pbx/sipphone/{id}/unlock": {"minutes": 15},  # 409: the phone is open
+        "/pbx/sipphone/{id}/provisioning": {"rearm": True},  # 409: there is no listener for phones
         "/pbx/sipphone/{id}/acceptaddress": {},  # 409: it was not refused
         "/pbx/sipphone/status": {"ids": [ids["id"]]},
         "/pbx/extension": customer | {"name": word(), "number": number()},
@@ -312,6 +315,7 @@ def _creation(path: str, ids: Ids) -> Json:
         "/webhook/{webhook}/secret": {},
         "/webhook/{webhook}/test": {},
         "/product": {"type": "PBX_SIP_PHONE", "productCode": word(), "name": word()},
+        "/pbx/sipphonemodels": {"brand": "ACME", "brandName": "Acme", "model": word()},
         "": {"domain": f"{word()}.example", "displayName": word()},
         "/{d}/users": {"user": word(), "password": "a secret of theirs", **plan},
         "/{d}/groups": {**group, **plan},

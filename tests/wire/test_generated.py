@@ -71,7 +71,16 @@ PLACES: Final[Ids] = {
 """What the paths of the row dialect call an id, and what the tenant does."""
 BELOW: Final = {"employee": ("token",), "q": ("m",)}
 """What goes with it."""
-RESOURCES: Final = ("extension", "group", "queue", "employee", "customer", "product", "sipphonemodels")
+RESOURCES: Final = (
+    "extension",
+    "group",
+    "queue",
+    "employee",
+    "customer",
+    "product",
+    "sipphonemodels",
+    "picture",
+)
 
 
 @dataclass
@@ -117,7 +126,7 @@ class Prey:
         if path.startswith(DOMAINS):
             return PLACES
         resource = next((name for name in RESOURCES if f"/{name}" in path), "")
-        named = {"": "id", "sipphonemodels": "model"}.get(resource, resource)
+        named = {"": "id", "sipphonemodels": "phonemodel"}.get(resource, resource)
         return {"id": named, "token": "token"}
 
 

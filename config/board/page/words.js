@@ -36,6 +36,14 @@ export const RESULTS = {
   emergency: 'emergency call, no way out',
   feature: 'feature code',
 };
+export const SOFTPHONES = {
+  linphone: 'Linphone',
+  acrobits: 'Groundwire (Acrobits)',
+  gswave: 'Grandstream Wave',
+  microsip: 'MicroSIP',
+  baresip: 'baresip',
+  device: 'Another program (JSON)',
+};
 const EVENTS = {
   registered: 'Registered',
   moved: 'Moved to another address',
@@ -45,12 +53,18 @@ const EVENTS = {
   rejected: 'Refused',
   locked: 'Locked to its address',
   revoked: 'Revoked',
+  configured: 'Configuration loaded',
+  'config-refused': 'Configuration refused',
   created: 'Created',
   updated: 'Settings changed',
   reset: 'New credentials',
   unlocked: 'Unlocked for a time',
   accepted: 'New address accepted',
   'locked-again': 'Locked again',
+  rearmed: 'Armed to load its configuration',
+  expected: 'Expected for an hour',
+  rotated: 'New secrets for its configuration',
+  linked: 'Link for a softphone made',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.

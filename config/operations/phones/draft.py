@@ -1,6 +1,5 @@
 """A phone while it is created or changed: its columns, and the rows that it will refer to."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import select
@@ -12,7 +11,7 @@ from ...checks import Value, Wrong
 from ...models import WEBRTC
 from ...properties import Field, fields_of
 from ...tables import Customer, Extension, SipPhone, SipPhoneModel
-from ...tables.models import PhoneKind
+from ...tables.limits import PhoneKind
 from ..audit import parse_oid
 from ..draft import NOT_SENT, Document, Draft
 from ..products import find_model, find_usable
@@ -57,6 +56,9 @@ class PhoneDraft(Draft[SipPhone]):
 
     def checked(self, field: Field, value: object) -> Value | Wrong:
         """Return the value to store, within the limits of the model; a setting that it lacks is ignored."""
+        if self._is_kept(field, value):
+            kept: Value = getattr(self.stored, field.column)
+            return kept
         kind, model = field.kind, self.model
         checked: Value | Wrong = None
         if value is not None and isinstance(kind, PhoneKind) and kind.by_model is not None:
@@ -66,6 +68,13 @@ class PhoneDraft(Draft[SipPhone]):
         if isinstance(checked, Wrong) or not isinstance(kind, PhoneKind) or kind.of_model is None:
             return checked
         return checked if model is None or kind.of_model(model) else field.default
+
+    def _is_kept(self, field: Field, value: object) -> bool:
+        """Return True for a stored value that was sent back, although a corrected model may not allow it."""
+        if self.model_changed or value is None or not isinstance(field.kind, PhoneKind):
+            return False
+        kept: Value = getattr(self.stored, field.column)
+        return field.check(value) == kept
 
     def read(self, field: Field, sent: object) -> object:
         """Return the checked value of a property that was sent; if it is wrong, add its problem."""
@@ -86,9 +95,7 @@ async def read_phone(session: AsyncSession, draft: PhoneDraft) -> None:
 
 def _read_settings(draft: PhoneDraft) -> None:
     """Check every setting that was sent, and put its value or its problem into the draft."""
-    for group in GROUPS:
-        if draft.given(group) is not None and not isinstance(draft.given(group), Mapping):
-            draft.wrong(group, f"{group} must be an object")
+    draft.require_objects(GROUPS)
     draft.read_fields(OWN)
     if draft.model and draft.model.requires_serial and not draft.column("serial"):
         draft.wrong("serial", "Serial number is missing", check="required")

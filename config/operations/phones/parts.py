@@ -50,51 +50,66 @@ async def read_softkeys(session: AsyncSession, draft: PhoneDraft) -> list[SipPho
     """Return the keys to store, without their phone, or None if the stored ones stay.
 
     After a change of the model the stored keys are checked as if they were sent. Nothing else causes a new
-    check: the target of a key may be deleted, and the phone's extension may lose control of a group.
+    check: the target of a key may be deleted, and the phone's extension may lose control of a group. A stored
+    key may be sent back although the model, which was corrected, allows it no more.
     """
-    if draft.was_sent("softkeys"):
-        sent = draft.read_array("softkeys")
-    elif draft.stored is not None and draft.model_changed:
-        stored = select(SipPhoneSoftkey).where(SipPhoneSoftkey.phone_id == draft.stored.id)
-        sent = [
-            {"index": key.key_index, "function": key.function, "value": key.value, "label": key.label}
-            for key in await session.scalars(stored)
-        ]
-    else:
-        return None
+    stored = await _stored_keys(session, draft)
+    sent = draft.read_array("softkeys") if draft.was_sent("softkeys") else stored
     if sent is None:
         return None
     known = await _known(session, draft, sent)
+    kept = set() if draft.model_changed else {(key["index"], key["function"]) for key in stored or ()}
     keys: list[SipPhoneSoftkey] = []
     used: set[int] = set()
     for name, item in draft.objects_in("softkeys", sent):
-        index = _index(draft, name, item.get("index"), used)
-        function = _function(draft, name, item.get("function"))
+        function = item.get("function")
+        is_kept = isinstance(function, str) and (as_integer(item.get("index")), function) in kept
+        index = _index(draft, name, item.get("index"), used, is_kept=is_kept)
+        function = _function(draft, name, function, is_kept=is_kept)
         value = _value(draft, name, function, item.get("value"), known)
         label = _label(draft, name, item.get("label"))
         keys.append(SipPhoneSoftkey(key_index=index, function=function, value=value, label=label))
     return keys
 
 
-def _index(draft: PhoneDraft, name: str, sent: object, used: set[int]) -> int | None:
+async def _stored_keys(session: AsyncSession, draft: PhoneDraft) -> list[Mapping[str, object]] | None:
+    """Return the stored keys as they could be sent, or None if they need not be read."""
+    if draft.stored is None or not (draft.was_sent("softkeys") or draft.model_changed):
+        return None
+    key = SipPhoneSoftkey
+    columns = select(key.key_index.label("index"), key.function, key.value, key.label.label("label"))
+    rows = await session.execute(columns.where(key.phone_id == draft.stored.id))
+    return [dict(row) for row in rows.mappings()]
+
+
+def _key_count(draft: PhoneDraft) -> int | None:
+    """Return how many keys the phone has with its side panels, or None if its model is unknown."""
+    if draft.model is None:
+        return None
+    panels = draft.column("side_panel_count")
+    return draft.model.softkeys + (panels if isinstance(panels, int) else 0) * draft.model.panel_softkeys
+
+
+def _index(draft: PhoneDraft, name: str, sent: object, used: set[int], *, is_kept: bool) -> int | None:
     index = as_integer(sent)
-    count = draft.model.softkeys if draft.model else None
+    count = None if is_kept else _key_count(draft)
     if index is None or index < 0:
         draft.wrong(f"{name}.index", "Index is missing", check="required")
         return None
     if count is not None and index >= count:
-        draft.wrong(f"{name}.index", f"Index is missing: the model has {count} softkeys", check="range")
+        message = f"Index is missing: the phone has {count} softkeys with its side panels"
+        draft.wrong(f"{name}.index", message, check="range")
     elif index in used:
         draft.wrong(f"{name}.index", "Index is being used by another softkey", check="unique")
     used.add(index)
     return index
 
 
-def _function(draft: PhoneDraft, name: str, sent: object) -> str | None:
+def _function(draft: PhoneDraft, name: str, sent: object, *, is_kept: bool) -> str | None:
     if sent is None or sent == "":
         draft.wrong(f"{name}.function", "Function is missing", check="required")
         return None
-    capable = draft.model.softkey_capabilities if draft.model else None
+    capable = draft.model.softkey_capabilities if draft.model and not is_kept else None
     if not isinstance(sent, str) or (capable is not None and sent not in capable):
         draft.wrong(f"{name}.function", "Function type is not valid for this phone model", check="allowed")
         return None

@@ -4,7 +4,7 @@ The phone of a WebRTC client is created, or found by its extension and instance,
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -19,7 +19,15 @@ from ...auth import Caller
 from ...checks import text
 from ...errors import Problem, Refused, not_your_property, refused, too_many
 from ...models import WEBRTC
-from ...tables import AuditLog, Customer, Extension, SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
+from ...tables import (
+    AuditLog,
+    Customer,
+    Extension,
+    Provisioning,
+    SipPhone,
+    SipPhoneSidePanel,
+    SipPhoneSoftkey,
+)
 from ..audit import Work, new_credential, new_oid
 from ..customers import ACTIVE, find_customer, is_named, lock_owned, missing_customer
 from ..draft import Document, accepted
@@ -33,6 +41,7 @@ RESET: Final = "resetcredentials"
 MAX_RESETS: Final = 10
 """Limit of resets of one phone in an hour."""
 HOUR: Final = timedelta(hours=1)
+SECOND: Final = timedelta(seconds=1)
 
 Parts = tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]
 """Softkeys and side panels to store; None: the stored ones stay."""
@@ -120,7 +129,15 @@ async def delete_phone(work: Work, oid: object) -> Change:
     """Delete the phone and its softkeys and side panels; return what changed."""
     phone, _ = await lock_phone(work.session, work.caller, oid)
     await work.delete(phone)
+    await _forget_secrets(work.session, phone.mac)
     return Change(phones=(phone.oid,))
+
+
+async def _forget_secrets(session: AsyncSession, mac: str | None) -> None:
+    """Void the secrets of provisioning of a MAC address that no phone has any more."""
+    if mac is not None:
+        unused = ~select(SipPhone.id).where(SipPhone.mac == mac).exists()
+        await session.execute(delete(Provisioning).where(Provisioning.mac == mac, unused))
 
 
 def read_instance_id(sent: object) -> str:
@@ -197,7 +214,13 @@ def end_unlock(phone: SipPhone) -> None:
 def touch(phone: SipPhone) -> None:
     """Note that the configuration of a phone has changed."""
     phone.version += 1
-    phone.config_saved_at = clock.utc_now()
+    phone.config_saved_at = saved_now(phone)
+
+
+def saved_now(phone: SipPhone) -> datetime:
+    """Return the time of a change: a later second than that of the last load, so that the order is clear."""
+    now, loaded = clock.utc_now(), phone.config_loaded_at
+    return now if loaded is None else max(now, loaded + SECOND)
 
 
 def _refuse_purchase(caller: Caller, document: Document) -> None:

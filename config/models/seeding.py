@@ -1,0 +1,52 @@
+"""Bringing the models into the database at each migration.
+
+A model that an ADMIN has changed stays as it is, and one that an ADMIN has deleted does not come back. The
+table `seeded_model` has the ids that were brought, each with the digest of the values that were written.
+"""
+
+import hashlib
+import json
+from typing import Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..tables import SeededModel, SipPhoneModel
+from .ranges import Columns
+from .seeds import MODELS, VALUES
+
+_ROWS: Final = SipPhoneModel.__table__
+
+
+def digest(row: Columns) -> str:
+    """Return the digest of the values of a model; an empty one does not count, so a new column may be."""
+    values = {column: row[column] for column in VALUES if row.get(column)}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+async def seed_models(connection: AsyncConnection) -> None:
+    """Insert the models that were never brought, and correct those that are as they were brought."""
+    seeded = await connection.execute(select(SeededModel.oid, SeededModel.digest))
+    brought = {row.oid: row.digest for row in seeded}
+    there = {row["oid"]: dict(row) for row in (await connection.execute(select(_ROWS))).mappings()}
+    names = {(row["brand"], row["model"]) for row in there.values()}
+    for row in MODELS.values():
+        oid = str(row["oid"])
+        if oid not in brought:
+            if (row["brand"], row["model"]) not in names:
+                await _insert(connection, row)
+        elif oid in there and digest(there[oid]) == brought[oid] != digest(row):
+            await _correct(connection, row, there[oid])
+
+
+async def _insert(connection: AsyncConnection, row: Columns) -> None:
+    await connection.execute(insert(SipPhoneModel).values(**row))
+    await connection.execute(insert(SeededModel).values(oid=row["oid"], digest=digest(row)))
+
+
+async def _correct(connection: AsyncConnection, row: Columns, read: Columns) -> None:
+    """Write the values, unless another process has changed the row since it was read."""
+    is_same = SipPhoneModel.oid == row["oid"], SipPhoneModel.revision == read["revision"]
+    if (await connection.execute(update(SipPhoneModel).where(*is_same).values(**row))).rowcount:
+        new = {"digest": digest(row)}
+        await connection.execute(update(SeededModel).where(SeededModel.oid == row["oid"]).values(**new))

@@ -1,0 +1,209 @@
+"""The routes about the provisioning of a phone: its state, its secrets, and a preview of its files."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from fastapi.responses import Response
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..checks import restriction
+from ..database import reading
+from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..errors import not_found, refused
+from ..operations.audit import Work
+from ..operations.draft import Document, accepted
+from ..operations.phones.find import find_phone
+from ..provisioning.arming import EXPECT_MINUTES, Armed, Standing, State, expect, rearm, rotate, standing
+from ..provisioning.load import find_device
+from ..provisioning.preview import Preview, preview
+from ..tables import SipPhone
+from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, sure
+from .shown import Json, json_answer
+
+MAX_NETWORKS: Final = 50
+ACTIONS: Final = ("rearm", "expect", "rotate")
+
+PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
+routes = APIRouter(prefix="/pbx/sipphone", tags=["Provisioning"])
+
+_STANDING: Final = answer(
+    "Provisioning",
+    {
+        "_id": an_id(),
+        "state": sure(
+            "string",
+            "off: no listener for phones; unsupported: the model has no files, or there is no MAC address; "
+            "new: no secret yet; armed: the first secret waits for its phone; loading: it was used a moment "
+            "ago; closed: it was not used in time; configured: the phone has its configuration",
+            enum=[str(state) for state in State],
+            example="armed",
+        ),
+        "url": of(
+            "string",
+            "The URL of the configuration with the first secret; only in the answer that made the secret",
+            example="https://prov.example.com/p/abcdefghijklmnopqrstuvwxyz/000413922D24.xml",
+        ),
+        "armedUntil": moment("Until when the first secret can be used"),
+        "expectedUntil": moment("Until when the phone may ask without a secret for where to load from"),
+        "expectedNetworks": array(sure("string"), "From where it may ask then; empty: from anywhere"),
+    },
+)
+_ACTIONS: Final[Mapping[str, Schema]] = {
+    "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
+    "expect": sure(
+        "boolean",
+        f"The same, and for {EXPECT_MINUTES} minutes the phone may ask for it without a secret, once",
+    ),
+    "networks": array(
+        sure("string", example="192.0.2.0/24"),
+        "With `expect`: from where the phone may ask",
+        maxItems=MAX_NETWORKS,
+    ),
+    "rotate": sure("boolean", "Make new secrets: what the phone has opens nothing any more"),
+}
+SHOW: Final = operation(_STANDING, READ)
+ACT: Final = operation(_STANDING, WRITE, form("Provisioning action", _ACTIONS, example={"rearm": True}))
+
+_LEFT_OUT: Final = answer(
+    "Setting that is not written",
+    {
+        "field": sure("string", "The property", example="softkeys[3]"),
+        "reason": sure("string", "Why it is not written"),
+    },
+)
+_FILE: Final = answer(
+    "Configuration file",
+    {
+        "name": sure("string", example="000413922D24.xml"),
+        "contentType": sure("string", example="text/xml; charset=utf-8"),
+        "text": sure("string", "What the phone would load now; secrets are ********"),
+        "sha256": sure("string", "Of the whole text, with the secrets"),
+        "loadedAt": moment("When the phone loaded this file last"),
+        "isLoaded": of(
+            "boolean", "Whether it has loaded this very text; null: it has not loaded the file yet"
+        ),
+        "diff": sure("string", "From what it loaded last to what it would load now, as a unified diff"),
+    },
+)
+PREVIEW: Final = operation(
+    answer(
+        "Configuration",
+        {
+            "_id": an_id(),
+            "configSaved": moment("When it was last changed"),
+            "configLoaded": moment("When the phone last loaded it"),
+            "files": array(_FILE, "In the order in which the phone asks for them"),
+            "leftOut": array(_LEFT_OUT, "Settings that the phone does not get"),
+            "problems": array(
+                _LEFT_OUT, "Values that its files cannot carry: the phone gets 503 and keeps what it has"
+            ),
+            "warnings": array(sure("string")),
+        },
+    ),
+    READ,
+)
+
+
+@routes.get("/{id}/provisioning", summary="Show the provisioning of a phone", openapi_extra=SHOW)
+async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+    """Return how far the provisioning of a phone is."""
+    async with reading(parts.read_engine) as session:
+        found = await find_phone(session, caller, id)
+        state = await standing(session, await _phone(session, found.oid), parts.settings.provisioning)
+    return json_answer(_standing(found.oid, state))
+
+
+@routes.post("/{id}/provisioning", summary="Arm, expect or rotate a phone", openapi_extra=ACT)
+async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Make a new first secret, and return its URL. Send exactly one of `rearm`, `expect` and `rotate`."""
+    armed = await parts.change(actor, None, _action(id, document, parts))
+    async with reading(parts.read_engine) as session:
+        phone = await _phone(session, armed.phone.oid)
+        state = await standing(session, phone, parts.settings.provisioning)
+    return json_answer(_standing(phone.oid, replace(state, url=armed.url)))
+
+
+@routes.get("/{id}/configuration", summary="Show the configuration of a phone", openapi_extra=PREVIEW)
+async def preview_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+    """Return the files that the phone would load now. Nothing is locked, and no secret is shown."""
+    settings = parts.settings.provisioning
+    async with reading(parts.read_engine) as session:
+        found = await find_phone(session, caller, id)
+        device = await find_device(session, parts.vault, found.oid, settings)
+        if device is None:
+            raise not_found()
+        seen = await preview(session, device)
+    saved, loaded = device.saved[found.oid], device.loaded[found.oid]
+    return json_answer({"_id": found.oid, "configSaved": saved, "configLoaded": loaded} | _preview(seen))
+
+
+async def _phone(session: AsyncSession, oid: str) -> SipPhone:
+    """Return the row of a phone. Raise Refused (404) if it was deleted meanwhile."""
+    phone = await session.scalar(select(SipPhone).where(SipPhone.oid == oid))
+    if phone is None:
+        raise not_found()
+    return phone
+
+
+def _action(id: str, document: Document, parts: Parts) -> Callable[[Work], Awaitable[Armed]]:
+    """Return the one action of a body. Raise Refused (422) for another number of them."""
+    settings = parts.settings.provisioning
+    wanted = [name for name in ACTIONS if document.given(name) not in (None, False)]
+    if len(wanted) != 1 or document.given(wanted[0]) is not True:
+        message = f"Send exactly one of {', '.join(ACTIONS)} as true"
+        raise refused(wanted[0] if wanted else ACTIONS[0], message, "required", 422)
+    networks = _networks(document)
+    match wanted[0]:
+        case "expect":
+            return lambda work: expect(work, id, networks, settings)
+        case "rotate":
+            return lambda work: rotate(work, id, settings)
+        case _:
+            return lambda work: rearm(work, id, settings)
+
+
+def _networks(document: Document) -> str:
+    """Return the networks, separated by commas. Raise Refused (422) unless they are a list of networks."""
+    sent = document.given("networks")
+    message = f"networks must be a list of at most {MAX_NETWORKS} addresses and networks"
+    if sent is None or sent == []:
+        return ""
+    if not isinstance(sent, list) or len(sent) > MAX_NETWORKS:
+        raise refused("networks", message, "format", 422)
+    if not all(isinstance(one, str) and one.strip() and "," not in one for one in sent):
+        raise refused("networks", message, "format", 422)
+    return str(accepted(restriction(",".join(map(str, sent)), message), "networks"))
+
+
+def _standing(oid: str, standing: Standing) -> Json:
+    return {
+        "_id": oid,
+        "state": str(standing.state),
+        "url": standing.url,
+        "armedUntil": standing.armed_until,
+        "expectedUntil": standing.expected_until,
+        "expectedNetworks": list(standing.expected_networks),
+    }
+
+
+def _preview(seen: Preview) -> Json:
+    return {
+        "files": [
+            {
+                "name": file.name,
+                "contentType": file.content_type,
+                "text": file.text,
+                "sha256": file.sha256,
+                "loadedAt": file.loaded_at,
+                "isLoaded": file.is_loaded,
+                "diff": file.diff,
+            }
+            for file in seen.files
+        ],
+        "leftOut": [{"field": one.field, "reason": one.reason} for one in seen.left_out],
+        "problems": [{"field": one.field, "reason": one.reason} for one in seen.problems],
+        "warnings": list(seen.warnings),
+    }

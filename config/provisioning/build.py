@@ -1,0 +1,51 @@
+"""The listener for phones, composed of its parts."""
+
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from registrar.model import IpNetwork
+from registrar.rules.access import Access
+from registrar.store.vault import Vault
+
+from .. import clock
+from ..changes import Changes
+from ..origins import Origins
+from ..settings import ProvisioningSettings
+from .limits import Limiter
+from .news import News
+from .records import Records
+from .serve import PhoneFiles
+from .service import Pieces, Service
+
+
+def phone_files(
+    settings: ProvisioningSettings,
+    reader: AsyncEngine,
+    writer: AsyncEngine,
+    redis: Redis,
+    vault: Vault,
+    changes: Changes,
+    origins: Origins,
+    trusted: Sequence[IpNetwork] = (),
+) -> PhoneFiles:
+    """Return the application that serves files to phones."""
+    access = Access(
+        origins.known_country,
+        proxies=trusted,
+        ipv6_prefix=settings.lock_ipv6_prefix,
+        cluster=settings.pbx_cluster,
+    )
+    pieces = Pieces(
+        settings,
+        reader,
+        vault,
+        Records(reader, writer, vault),
+        access,
+        Limiter(redis, clock.mono_now, settings.misses),
+        News(redis, clock.epoch_now),
+        changes,
+        clock.epoch_now,
+    )
+    return PhoneFiles(Service(pieces), trusted)

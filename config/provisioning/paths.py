@@ -1,0 +1,88 @@
+"""The paths of the listener for phones: what a request names. Any octets give a value.
+
+/p/<secret>/<file>      a file of a device
+/p/<secret>/a/<name>    an asset
+/o/<secret>             a one-time link
+/ca.pem                 our certificate authority
+/<file>                 a file without a secret: of an expected phone, or the same for all
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAX_PATH: Final = 512
+"""The longest path that is looked at, in octets; real ones have at most 80."""
+_SLASHES: Final = re.compile(rb"/{2,}")
+_PATH: Final = re.compile(rb"/[A-Za-z0-9._~+/-]*")
+_DOTS: Final = re.compile(r"(?:^|/)\.")
+
+
+@dataclass(frozen=True, slots=True)
+class OfSecret:
+    """A file below a secret."""
+
+    secret: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A one-time link."""
+
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A file without a secret."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The certificate authority."""
+
+
+Named = OfSecret | Link | Bare | Authority
+
+
+def parse_path(octets: bytes) -> Named | None:
+    """Return what a path names, or None if no path of ours looks like it.
+
+    No name of ours needs a percent sign, so nothing is decoded. Phones join a URL and a file name, some of
+    them with one slash too many: slashes that follow each other count as one.
+    """
+    if len(octets) > MAX_PATH:
+        return None
+    path = _SLASHES.sub(b"/", octets)
+    if _PATH.fullmatch(path) is None:
+        return None
+    words = path.decode("ascii")[1:]
+    if _DOTS.search(words) or not words:
+        return None
+    if words == "ca.pem":
+        return Authority()
+    kind, _, rest = words.partition("/")
+    secret, slash, name = rest.partition("/")
+    if kind == "p":
+        return OfSecret(secret, name) if secret and name else None
+    if kind == "o":
+        return Link(secret) if secret and not slash else None
+    return Bare(words)
+
+
+def without_secret(named: Named | None) -> str:
+    """Return the path for a log line: the secret is left out."""
+    match named:
+        case OfSecret(_, name):
+            return f"/p/.../{name}"
+        case Link():
+            return "/o/..."
+        case Bare(name):
+            return f"/{name}"
+        case Authority():
+            return "/ca.pem"
+        case _:
+            return "(no path of ours)"

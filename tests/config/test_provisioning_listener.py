@@ -1,0 +1,427 @@
+"""The listener for phones: who gets which file, what that locks, and what strangers learn: nothing."""
+
+import asyncio
+import hashlib
+import json
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import event
+
+from config import clock
+from config.provisioning.answers import NOT_FOUND
+from config.provisioning.limits import Limiter
+from registrar.model import Mono
+from registrar.store import keys
+from registrar.store.database import connect
+from tests.config.phones import HERE, MAC, NAME, THERE, act, armed, get, new_phone, on, path_of, phone, rule
+from tests.config.world import World
+from tests.patience import SOAK
+
+STEADY = "static.auto_provision.server.url = https://prov.test/p/"
+
+
+def steady(answer: httpx.Response) -> str:
+    """The path of the configuration with the steady secret, as the file names it."""
+    (line,) = [line for line in answer.text.splitlines() if line.startswith(STEADY)]
+    return f"/p/{line.removeprefix(STEADY)}{NAME}"
+
+
+def told(answer: httpx.Response) -> tuple[Any, ...]:
+    """All that an answer tells."""
+    return answer.status_code, answer.content, sorted(answer.headers.items())
+
+
+async def journal(world: World, id: str) -> list[tuple[str, str, str]]:
+    entries: Any = await world.redis.xrange(keys.journal(id))
+    return [(fields["event"], fields["reason"], fields["ip"]) for _, fields in entries]
+
+
+async def test_a_first_fetch_locks_the_phone_and_carries_its_account(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    subscriber = world.redis.pubsub()
+    await subscriber.subscribe(keys.CHANGED)
+    path = await armed(world, id)
+    answer = await get(world, path)
+    assert answer.status_code == 200, answer.text
+    ((username, sealed),) = await world.rows(
+        "SELECT username, password_enc FROM sip_phone WHERE oid = :id", id=id
+    )
+    assert f"account.1.user_name = {username}\n" in answer.text
+    assert f"account.1.password = {world.vault.open(sealed, id)}\n" in answer.text
+    assert answer.headers["cache-control"] == "no-store" and "server" not in answer.headers
+    assert await rule(world, id) == ("LOCKED", HERE, True)
+    assert await journal(world, id) == [
+        ("locked", "first-contact", HERE),
+        ("configured", "first-secret", HERE),
+    ]
+    stream: Any = await world.redis.xrange(keys.EVENTS)
+    assert [fields["event"] for _, fields in stream] == ["locked", "configured"]
+    assert stream[1][1]["customer"] == world.ids["acme"] and stream[1][1]["phone"] == id
+    assert await _announced(subscriber) == f"phone {id}"
+
+
+async def _announced(subscriber: Any) -> str:
+    async with asyncio.timeout(60):
+        async for message in subscriber.listen():
+            if message["type"] == "message":
+                await subscriber.aclose()
+                return str(message["data"])
+    raise AssertionError("nothing was announced")
+
+
+async def test_a_first_secret_serves_one_source_for_its_window(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, ip={"mode": "ROAMING", "countries": "DK"})
+    await world.execute("UPDATE sip_phone SET ip_policy = 'DOMAIN' WHERE oid = :id", id=id)
+    path = await armed(world, id)
+    assert (await get(world, path)).status_code == 200
+    assert (await get(world, path)).status_code == 200
+    assert told(await get(world, path, THERE)) == told(await get(world, "/p/" + "a" * 26 + f"/{NAME}"))
+    past = clock.utc_now() - timedelta(seconds=1)
+    await _set(world, "session_until", past)
+    assert (await get(world, path)).status_code == 404
+    again = await armed(world, id)
+    assert again != path and (await get(world, again, THERE)).status_code == 200
+
+
+async def _set(world: World, column: str, value: Any) -> None:
+    stored = value if world.engine.dialect.name == "postgresql" else value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    await world.execute(f"UPDATE provisioning SET {column} = :value WHERE mac = :mac", value=stored, mac=MAC)
+
+
+async def test_a_first_secret_that_nobody_uses_ends(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    await _set(world, "first_until", clock.utc_now() - timedelta(seconds=1))
+    assert (await get(world, path)).status_code == 404
+    assert (await rule(world, id))[0] == "OPEN"
+    assert (await get(world, await armed(world, id))).status_code == 200
+
+
+async def test_the_steady_secret_goes_on_until_it_is_rotated(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    first = await armed(world, id)
+    next_one = steady(await get(world, first))
+    assert (await get(world, next_one)).status_code == 200
+    assert (await get(world, first)).status_code == 404, "the phone has the steady secret"
+    assert (await get(world, next_one, THERE)).status_code == 403
+    assert (await journal(world, id))[-1] == ("config-refused", "ip-locked", THERE)
+    entries = len(await journal(world, id))
+    assert (await get(world, next_one, THERE)).status_code == 403
+    assert len(await journal(world, id)) == entries, "told once an hour"
+    url = (await act(world, id, rotate=True))["url"]
+    assert (await get(world, next_one)).status_code == 404
+    assert (await get(world, path_of(url))).status_code == 200
+
+
+async def test_a_rearmed_phone_may_use_its_steady_secret_first(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    next_one = steady(await get(world, await armed(world, id)))
+    again = await armed(world, id)
+    assert (await get(world, next_one)).status_code == 200
+    assert (await get(world, again)).status_code == 200, "a new first secret waits for a reset phone"
+
+
+async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
+    world = on(world, assets=tmp_path)
+    (tmp_path / "logo.png").write_bytes(b"picture")
+    id = await new_phone(world)
+    path = await armed(world, id)
+    folder = path.removesuffix(NAME)
+    other = NAME.replace("80", "81")
+    async with phone(world) as client:
+        head = await client.head(path)
+        assert head.status_code == 200 and head.content == b"" and int(head.headers["content-length"]) > 100
+        boot = await client.get(f"{folder}{MAC.lower()}.boot")
+        assert boot.status_code == 200 and "password" not in boot.text
+        stub = await client.get(f"{folder}y000000000108.cfg")
+        assert stub.status_code == 200 and f"= https://prov.test{folder}" in stub.text
+        assert (await client.get(f"{folder}a/logo.png")).content == b"picture"
+        assert (await client.get(f"{folder}{other}")).status_code == 404
+        for method in ("POST", "PUT", "DELETE"):
+            answer = await client.request(method, path)
+            assert answer.status_code == 405 and answer.headers["allow"] == "GET, HEAD"
+    async with world.client() as api:
+        assert (await api.get(f"/pbx/sipphone/{id}/configuration")).status_code == 200
+    assert await rule(world, id) == ("OPEN", None, False)
+    assert await journal(world, id) == []
+
+
+async def test_a_file_that_the_phone_has_is_not_sent_again(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    async with phone(world) as client:
+        tag = (await client.head(path)).headers["etag"]
+        answer = await client.get(path, headers={"If-None-Match": tag})
+    assert answer.status_code == 304 and answer.content == b""
+    assert await rule(world, id) == ("OPEN", None, True), "it has loaded this very text before"
+
+
+async def test_unknown_closed_and_foreign_look_the_same(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    unknown = told(await get(world, "/p/" + "b" * 26 + f"/{NAME}"))
+    assert unknown[:2] == (404, NOT_FOUND.body)
+    asked = [f"/{NAME}", "/000000000000.cfg", "/p/x/y", "/nothing", "/p//", "/%2e%2e/secret.key", "/ca.pem"]
+    assert {str(told(await get(world, one))) for one in asked} == {str(unknown)}
+    await world.execute("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE name = 'Acme'")
+    assert told(await get(world, path)) == unknown
+    await world.execute("UPDATE customer SET state = 'ACTIVE', version = version + 1 WHERE name = 'Acme'")
+    await world.execute(
+        "UPDATE provisioning SET customer_id = (SELECT id FROM customer WHERE name = 'Rival')"
+    )
+    assert told(await get(world, path)) == unknown, "the MAC address belonged to another customer then"
+
+
+async def test_a_scan_finds_nothing_and_is_slowed_down(world: World) -> None:
+    world = on(world, misses=5)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    async with phone(world) as client:
+        for number in range(5):
+            assert (await client.get(f"/{number:012x}.cfg")).status_code == 404
+        assert (await client.get(path)).status_code == 404, "over the limit even what is right"
+    assert (await rule(world, id))[0] == "OPEN"
+    next_one = steady(await get(world, path, THERE))
+    async with phone(world, THERE) as client:
+        for number in range(8):
+            assert (await client.get(f"/{number:012x}.cfg")).status_code == 404
+        assert (await client.get(next_one)).status_code == 200, "a phone has loaded its configuration there"
+
+
+SCANNED = ("{}.cfg", "{}.xml", "{}.boot", "cfg{}.xml", "snomD785-{}.htm", "{}")
+"""Files with an account of all brands."""
+
+
+async def test_a_scan_of_mac_addresses_finds_nothing_and_takes_the_same_for_each(world: World) -> None:
+    world = on(world, misses=1_000_000)
+    await armed(world, await new_phone(world))
+    asked: list[str] = []
+
+    @event.listens_for(world.read_engine.sync_engine, "before_cursor_execute")
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    first = int(MAC, 16) - 10
+    seen: set[tuple[str, int]] = set()
+    async with phone(world) as client:
+        for number in range(first, first + (5_000 if SOAK else 40)):
+            for form in SCANNED:
+                asked.clear()
+                answer = await client.get("/" + form.format(f"{number:012x}"))
+                assert answer.status_code == 404
+                seen.add((str(told(answer)), len(asked)))
+    assert len(seen) == 1, "the known one is among them: the same octets after the same work"
+
+
+async def test_the_limit_counts_without_redis_and_ends(dead_redis: Redis) -> None:
+    now = 0.0
+    limiter = Limiter(dead_redis, lambda: Mono(now), 2)
+    for address in ("2001:db8::1", "2001:db8::2"):
+        assert not await limiter.is_blocked(address)
+        await limiter.missed(address)
+    assert await limiter.is_blocked("2001:db8::3"), "one /64 is one source"
+    assert not await limiter.is_blocked("2001:db8:0:1::1")
+    now = 600.0
+    assert not await limiter.is_blocked("2001:db8::1")
+    for _ in range(3):
+        await limiter.missed("2001:db8::1")
+    await limiter.loaded("2001:db8::1")
+    assert not await limiter.is_blocked("2001:db8::1")
+
+
+async def test_two_first_fetches_at_once_have_one_winner(world: World) -> None:
+    world = on(world, misses=1_000)
+    id = await new_phone(world)
+    for _ in range(500 if SOAK else 10):
+        path = await armed(world, id)
+        await world.execute("UPDATE sip_phone SET ip_mode = 'OPEN', ip_address = NULL WHERE oid = :id", id=id)
+        answers = await asyncio.gather(get(world, path, HERE), get(world, path, THERE))
+        statuses = [answer.status_code for answer in answers]
+        assert sorted(statuses)[0] == 200 and sorted(statuses)[1] in (403, 404)
+        winner = HERE if statuses[0] == 200 else THERE
+        assert (await rule(world, id))[:2] == ("LOCKED", winner)
+
+
+async def test_a_base_locks_all_of_its_open_handsets_or_is_refused(world: World) -> None:
+    world = on(world)
+    one = await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456789")
+    two = await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456788")
+    path = await armed(world, two)
+    assert (await get(world, path)).status_code == 200
+    assert await rule(world, one) == await rule(world, two) == ("LOCKED", HERE, True)
+    await world.execute("UPDATE sip_phone SET ip_address = :ip WHERE oid = :id", ip=THERE, id=one)
+    again = await armed(world, two)
+    assert (await get(world, again)).status_code == 403
+
+
+async def test_an_expected_phone_is_told_once_where_to_load_from(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    assert (await get(world, f"/{NAME}")).status_code == 404
+    shown = await act(world, id, expect=True, networks=["127.0.0.0/29"])
+    assert shown["expectedNetworks"] == ["127.0.0.0/29"] and shown["expectedUntil"]
+    assert (await get(world, f"/{NAME}", "127.0.0.77")).status_code == 404
+    answer = await get(world, f"/{NAME}")
+    assert answer.status_code == 200 and "account" not in answer.text and "password" not in answer.text
+    folder = path_of(shown["url"]).removesuffix(NAME)
+    assert f"https://prov.test{folder}" in answer.text
+    assert (await get(world, f"/{NAME}", THERE)).status_code == 404, "another source was first"
+    assert (await rule(world, id))[0] == "OPEN"
+    assert (await get(world, folder + NAME)).status_code == 200
+    await _set(world, "expect_until", clock.utc_now() - timedelta(seconds=1))
+    assert (await get(world, f"/{NAME}")).status_code == 404
+
+
+async def test_files_without_a_mac_tell_all_phones_the_same(world: World) -> None:
+    world = on(world)
+    answer = await get(world, "/startup.cfg")
+    assert answer.status_code == 200 and answer.content
+    assert b"/p/" not in answer.content
+
+
+async def test_without_tls_a_phone_is_told_to_use_it(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    async with phone(world, scheme="http") as client:
+        answer = await client.get(path)
+    assert answer.status_code == 200 and "password" not in answer.text
+    assert f"https://prov.test{path.removesuffix(NAME)}" in answer.text
+    assert (await rule(world, id))[0] == "OPEN"
+    async with phone(on(world, plain=True), scheme="http") as client:
+        assert "account.1.password" in (await client.get(path)).text
+
+
+async def test_behind_a_proxy_the_forwarded_address_counts(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    proxies = (ip_network("127.0.0.9/32"),)
+    forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    async with phone(world, "127.0.0.9", scheme="http", trusted=proxies) as client:
+        assert (await client.get(path, headers={"X-Forwarded-Proto": "https"})).status_code == 403
+        assert (await rule(world, id))[0] == "OPEN", "the proxy itself is no phone"
+        assert (await client.get(path, headers={"X-Forwarded-For": "x"})).status_code == 400
+        assert (await client.get(path, headers=forwarded)).status_code == 200
+    assert (await rule(world, id))[:2] == ("LOCKED", "192.0.2.7")
+    again = steady(await get(world, await armed(world, id), "192.0.2.7"))
+    lie = await get(world, again, THERE, headers={"X-Forwarded-For": "192.0.2.7"})
+    assert lie.status_code == 403, "an untrusted peer names no address"
+
+
+async def test_a_device_token_opens_the_files_of_its_device_only(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, "generic", mac=None)
+    token = "0123456789abcdef012345678"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    await world.execute("UPDATE sip_phone SET device_token_sha256 = :d WHERE oid = :id", d=digest, id=id)
+    answer = await get(world, f"/p/{token}/device.json")
+    assert answer.status_code == 200 and json.loads(answer.text)["number"] == "200"
+    assert await rule(world, id) == ("LOCKED", HERE, True)
+    assert (await get(world, f"/p/{token}/{NAME}")).status_code == 404
+    async with world.client(None) as api:
+        answer = await api.get(f"/pbx/sipphone/{id}", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    await world.execute("UPDATE sip_phone SET device_token_sha256 = NULL WHERE oid = :id", id=id)
+    assert (await get(world, f"/p/{token}/device.json")).status_code == 404
+
+
+async def test_a_link_opens_once(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, "generic", mac=None)
+    secret = "c" * 26
+    ends = clock.utc_now() + timedelta(minutes=10)
+    await world.execute(
+        "INSERT INTO provisioning_link (sha256, phone_id, name, expires_at) "
+        "SELECT :d, id, 'linphone.xml', :at FROM sip_phone WHERE oid = :id",
+        d=hashlib.sha256(secret.encode()).hexdigest(),
+        at=ends if world.engine.dialect.name == "postgresql" else ends.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        id=id,
+    )
+    async with phone(world) as client:
+        assert (await client.head(f"/o/{secret}")).status_code == 200
+        assert (await client.get(f"/o/{secret}")).status_code == 200
+        assert (await client.get(f"/o/{secret}")).status_code == 404
+    assert await rule(world, id) == ("LOCKED", HERE, True)
+
+
+async def test_a_value_that_the_format_cannot_carry_is_503(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    await world.execute("UPDATE sip_phone SET password_enc = :p WHERE oid = :id", p=_bad(world, id), id=id)
+    answer = await get(world, path)
+    assert answer.status_code == 503 and "retry-after" in answer.headers
+    assert await rule(world, id) == ("OPEN", None, False)
+    async with world.client() as api:
+        shown = (await api.get(f"/pbx/sipphone/{id}/configuration")).json()
+    assert [problem["field"] for problem in shown["problems"]] == ["password"]
+
+
+def _bad(world: World, id: str) -> str:
+    return world.vault.seal("line\nbreak", id)
+
+
+async def test_sql_away_is_503_and_redis_away_is_served(
+    world: World, dead_redis: Redis, tmp_path: Path
+) -> None:
+    world = on(world)
+    path = await armed(world, await new_phone(world))
+    away = connect(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder.db")
+    answer = await get(world.but(read_engine=away), path)
+    assert answer.status_code == 503 and "retry-after" in answer.headers
+    await away.dispose()
+    assert (await get(world.but(redis=dead_redis), path)).status_code == 200
+
+
+async def test_a_load_is_later_than_the_save_that_it_has(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    next_one = steady(await get(world, await armed(world, id)))
+
+    async def is_loaded() -> bool:
+        statement = "SELECT config_loaded_at > config_saved_at FROM sip_phone WHERE oid = :id"
+        ((later,),) = await world.rows(statement, id=id)
+        return bool(later)
+
+    assert await is_loaded()
+    version = await world.rows("SELECT version FROM sip_phone WHERE oid = :id", id=id)
+    async with world.client() as api:
+        assert (await api.patch(f"/pbx/sipphone/{id}", json={"notes": "x"})).status_code == 200
+    assert not await is_loaded()
+    assert (await get(world, next_one)).status_code == 200
+    assert await is_loaded()
+    assert await world.rows("SELECT version - 1 FROM sip_phone WHERE oid = :id", id=id) == version
+
+
+async def test_our_authority_is_public(world: World, tmp_path: Path) -> None:
+    (tmp_path / "tls.crt").write_text("certificate")
+    assert (await get(on(world, authority=tmp_path / "tls.crt"), "/ca.pem")).text == "certificate"
+    assert (await get(on(world, authority=tmp_path / "none.crt"), "/ca.pem")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.key", "..%2fsecret.key", ".hidden", "folder", "link.png", "none"]
+)
+async def test_an_asset_is_a_file_of_its_folder(world: World, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "assets"
+    (folder / "folder").mkdir(parents=True)
+    (folder / ".hidden").write_text("secret")
+    (tmp_path / "secret.key").write_text("secret")
+    (folder / "link.png").symlink_to(tmp_path / "secret.key")
+    world = on(world, assets=folder)
+    path = (await armed(world, await new_phone(world))).removesuffix(NAME)
+    assert (await get(world, f"{path}a/{name}")).status_code == 404
