@@ -334,7 +334,7 @@ def test_what_is_no_ice_server_is_one_line(url: str) -> None:
 
 def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
     listening = {"REGISTRAR_PROV_HTTPS": "127.0.0.1:8444"}
-    with pytest.raises(ConfigurationError, match="^REGISTRAR_PROV_URL: name the URL"):
+    with pytest.raises(ConfigurationError, match=r"^REGISTRAR_PROV_URL: name the URL"):
         read(listening)
     assert read(listening | {"REGISTRAR_PROV_URL": "https://prov.example.com"}).prov_plain is False
     plain = listening | {"REGISTRAR_PROV_URL": "http://prov.example.com"}
