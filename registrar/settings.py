@@ -157,6 +157,10 @@ Listeners = Annotated[tuple[Listener, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
+Service = Annotated[str, Field(pattern=r"^[0-9*#]{0,16}$")]
+"""A number or prefix that a softkey dials; empty: no service answers the function."""
+
+
 class Settings(BaseSettings):
     """The contract with the operator: names, defaults, units."""
 
@@ -243,6 +247,13 @@ class Settings(BaseSettings):
     prov_sip_server: Annotated[str, AfterValidator(_sip_server)] = ""
     prov_sip_transport: Literal["", "udp", "tcp", "tls"] = ""
     prov_expires: int = Field(3_600, ge=60, le=7_200)
+    service_voicemail: Service = ""
+    service_pickup: Service = ""
+    service_queue: Service = ""
+    service_switch: Service = ""
+    service_presence: Service = ""
+    service_record: Service = ""
+    service_dndother: Service = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator(

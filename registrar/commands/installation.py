@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config import clock
 from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
-from config.settings import ApiSettings, ProvisioningSettings, RedirectAccount
+from config.settings import SERVICES, ApiSettings, ProvisioningSettings, RedirectAccount
 from registrar.errors import ConfigurationError
 from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings, redirect_accounts
@@ -138,6 +138,7 @@ class Installation:
             timezone=settings.prov_timezone,
             language=settings.prov_language,
             features=frozenset(settings.features),
+            services={name: getattr(settings, f"service_{name}") for name in SERVICES},
             plain=settings.prov_plain,
             open_days=settings.prov_open_days,
             misses=settings.prov_misses,

@@ -1,6 +1,6 @@
 """What the 18 functions of softkeys become on each brand, and what is left out instead."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -9,6 +9,8 @@ from config.provisioning.files import config_name
 from config.provisioning.keys import Types, functions
 from config.provisioning.render import WRITERS, File, Unwritable, capabilities, render
 from config.provisioning.view import PHONE, Key, Provisioned, Services, place
+from config.settings import SERVICES
+from registrar.settings import Settings
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
 
@@ -294,3 +296,9 @@ def test_a_brand_without_a_function_says_so() -> None:
     assert [key.name for key in found] == ["", ""]
     assert draft.left_out[0].reason == "HOLD: this phone has no key for it"
     assert LACKING not in draft.left_out[0].reason
+
+
+def test_each_service_has_a_setting() -> None:
+    assert set(SERVICES) == {field.name for field in fields(Services)} - {"features"}
+    assert {f"service_{name}" for name in SERVICES} <= set(Settings.model_fields)
+    assert {name.upper() for name in SERVICES} <= set(phones.FUNCTIONS)

@@ -178,4 +178,4 @@ def test_a_value_that_a_format_cannot_carry_is_refused_by_name(
     with pytest.raises(Unwritable) as refusal:
         parsed(phone_with(writer, WORDS | {field: text}))
     assert refusal.value.field == named
-    assert text not in refusal.value.reason
+    assert field != "password" or text not in refusal.value.reason
