@@ -34,6 +34,7 @@ from ..redirect.outbox import STATES, Shown
 from ..redirect.services import SERVICES
 from ..tables import SipPhone
 from .linking import ANSWERED, ASKED, linked
+from .resource import target_of
 from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, or_null, sure
 from .shown import Json, json_answer
 
@@ -159,7 +160,7 @@ async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: 
     if document.given(LINK) is not None:
         oid, made = await linked(id, actor, document, parts)
     else:
-        armed = await parts.change(actor, None, _action(id, document, parts))
+        armed = await parts.change(actor, target_of(SipPhone.version, id), _action(id, document, parts))
         oid, made = armed.phone.oid, {"url": armed.url}
     async with reading(parts.read_engine) as session:
         phone = await _phone(session, oid)
