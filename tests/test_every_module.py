@@ -15,7 +15,6 @@ ELSEWHERE: Final = {
     "listeners": WIRE + "test_run.py",
     "commands/serve": WIRE + "test_run.py",
     "commands/side": WIRE + "test_run.py",
-    "commands/installation": WIRE + "test_run.py",
     "commands/first_steps": WIRE + "test_run.py",
     "commands/country_file": WIRE + "test_commands.py",
     "commands/doctor": WIRE + "test_doctor.py",

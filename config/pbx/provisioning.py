@@ -32,6 +32,7 @@ from ..provisioning.preview import Preview, preview
 from ..redirect.outbox import STATES, Shown
 from ..redirect.services import SERVICES
 from ..tables import SipPhone
+from .resource import target_of
 from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, or_null, sure
 from .shown import Json, json_answer
 
@@ -149,7 +150,8 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
 @routes.post("/{id}/provisioning", summary="Arm, expect or rotate a phone", openapi_extra=ACT)
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Make a new first secret, and return its URL; or ask the redirect service again. Send exactly one."""
-    armed = await parts.change(actor, None, _action(id, document, parts))
+    target = target_of(SipPhone.version, id)
+    armed = await parts.change(actor, target, _action(id, document, parts))
     async with reading(parts.read_engine) as session:
         phone = await _phone(session, armed.phone.oid)
         state = await standing(session, phone, parts.settings.provisioning)

@@ -10,6 +10,7 @@ from .news import Asker
 
 METHODS: Final = ("GET", "HEAD")
 TEXT: Final = "text/plain; charset=utf-8"
+NOT_MODIFIED: Final = 304
 CLOSE: Final = ("Connection", "close")
 
 
@@ -43,9 +44,9 @@ class Answer:
 
     async def send(self, method: str, send: Send) -> None:
         """Send the response in one part; to HEAD without the body."""
+        content = (("Content-Type", self.content_type), ("Content-Length", str(len(self.body))))
         headers = (
-            ("Content-Type", self.content_type),
-            ("Content-Length", str(len(self.body))),
+            *(content if self.status != NOT_MODIFIED else ()),  # they would tell of the file that is not sent
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             *self.headers,

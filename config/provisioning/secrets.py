@@ -17,7 +17,6 @@ LENGTH: Final = 26
 ADMIN_DIGITS: Final = 10
 """The password of a phone's own pages has digits only: some phones ask for it on their keypad."""
 
-_PATH: Final = re.compile(r"[a-z2-7]{26}")
 _DEVICE: Final = re.compile(r"[0-9a-f]{25}")
 
 
@@ -34,11 +33,6 @@ def new_admin_password() -> str:
 def digest(secret: str) -> str:
     """Return what is stored to look a secret up. It is random enough to need no salt."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def is_secret(text: str) -> bool:
-    """Return whether the text has the form of a first or steady secret."""
-    return _PATH.fullmatch(text) is not None
 
 
 def is_device_token(text: str) -> bool:

@@ -26,7 +26,7 @@ from ..database import reading
 from ..settings import ProvisioningSettings
 from . import files, softphones
 from .admit import Admission, Grant, NotFound, Refuse, Serve, Way, admit, is_expected
-from .answers import AWAY, FORBIDDEN, NO_FILE, NOT_FOUND, Answer, Asked
+from .answers import AWAY, FORBIDDEN, NO_FILE, NOT_FOUND, NOT_MODIFIED, Answer, Asked
 from .assets import read_asset
 from .files import Meant
 from .limits import Limiter
@@ -155,7 +155,7 @@ class Service:
         if not is_same and not await self._of.records.take(serve, asked.source, self._session):
             return None
         await self._tell(serve, device, file, asked)
-        return Answer(304, headers=answer.headers, is_known=True) if is_same else answer
+        return Answer(NOT_MODIFIED, headers=answer.headers, is_known=True) if is_same else answer
 
     async def _tell(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
         """Note that the configuration was loaded, and announce the lock and the load."""

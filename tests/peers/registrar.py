@@ -71,6 +71,7 @@ class RegistrarServer:
             "domain": DOMAIN,
             **listeners,
             "http": "{}:{}".format(*self.http),
+            "prov_http": "",  # `serve --demo` would listen on one port for all
             "ping_seconds": "0",  # many a phone of the tests answers nothing
             **settings,
         }

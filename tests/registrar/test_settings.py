@@ -101,6 +101,12 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("FEATURES", "off", "features", (), id="no codes"),
         pytest.param("FEATURES", "pickup, dnd", "features", ("pickup", "dnd"), id="some codes"),
         pytest.param("EMERGENCY_NUMBERS", "000, 114", "emergency_numbers", ("000", "114"), id="numbers"),
+        pytest.param(
+            "PROV_URL", "https://p.example/x/", "prov_url", "https://p.example/x", id="URL of phones"
+        ),
+        pytest.param("PROV_HTTP", "", "prov_http", (), id="no listener for phones"),
+        pytest.param("PROV_NTP", "", "prov_ntp", "", id="no time server"),
+        pytest.param("PROV_SIP_SERVER", "[::1]:5070", "prov_sip_server", "[::1]:5070", id="SIP server"),
         pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
         pytest.param(
             "RTPENGINE",
@@ -159,6 +165,17 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("CALL_HISTORY_DAYS", "3651", id="more than ten years"),
         pytest.param("WRAP_UP_SECONDS", "-1", id="a negative time"),
         pytest.param("WRAP_UP_SECONDS", "3601", id="more than an hour to wrap up"),
+        pytest.param("PROV_URL", "prov.example.com", id="a URL of phones without a scheme"),
+        pytest.param("PROV_URL", "https://user@prov.example.com", id="a URL of phones with a login"),
+        pytest.param("PROV_URL", "https://prov.example.com/?x", id="a URL of phones with a query"),
+        pytest.param("PROV_OPEN_DAYS", "0", id="no day for a new phone"),
+        pytest.param("PROV_MISSES", "0", id="no guess"),
+        pytest.param("PROV_WINDOW_SECONDS", "1", id="a window too short"),
+        pytest.param("PROV_TIMEZONE", "GMT+1 or so", id="a time zone that is none"),
+        pytest.param("PROV_LANGUAGE", "danish", id="a language that is no code"),
+        pytest.param("PROV_SIP_SERVER", "sip server", id="a SIP server that is none"),
+        pytest.param("PROV_SIP_TRANSPORT", "wss", id="a transport that no desk phone has"),
+        pytest.param("PROV_EXPIRES", "10", id="a registration too short"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
         pytest.param("FEATURES", "dnd, voicemail", id="a family of codes that is none"),
@@ -311,6 +328,17 @@ def test_what_is_no_ice_server_is_one_line(url: str) -> None:
         read({"REGISTRAR_TURN_URLS": url, "REGISTRAR_TURN_SECRET": "shared"})
     assert str(caught.value).startswith(f"REGISTRAR_TURN_URLS: {url!r} is not ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
+    listening = {"REGISTRAR_PROV_HTTPS": "127.0.0.1:8444"}
+    with pytest.raises(ConfigurationError, match="^REGISTRAR_PROV_URL: name the URL"):
+        read(listening)
+    assert read(listening | {"REGISTRAR_PROV_URL": "https://prov.example.com"}).prov_plain is False
+    plain = listening | {"REGISTRAR_PROV_URL": "http://prov.example.com"}
+    with pytest.raises(ConfigurationError, match="REGISTRAR_PROV_PLAIN=1"):
+        read(plain)
+    assert read(plain | {"REGISTRAR_PROV_PLAIN": "1"}).prov_plain is True
 
 
 # Redirect services, and secrets in files

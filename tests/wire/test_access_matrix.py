@@ -302,6 +302,7 @@ def _creation(path: str, ids: Ids) -> Json:
         "/pbx/sipphone/webrtc": {"instanceId": "matrix"},
         "/pbx/sipphone/{id}/resetcredentials": {},
         "/pbx/sipphone/{id}/unlock": {"minutes": 15},  # 409: the phone is open
+        "/pbx/sipphone/{id}/provisioning": {"rearm": True},  # 409: there is no listener for phones
         "/pbx/sipphone/{id}/acceptaddress": {},  # 409: it was not refused
         "/pbx/sipphone/status": {"ids": [ids["id"]]},
         "/pbx/extension": customer | {"name": word(), "number": number()},

@@ -53,12 +53,17 @@ const EVENTS = {
   rejected: 'Refused',
   locked: 'Locked to its address',
   revoked: 'Revoked',
+  configured: 'Configuration loaded',
+  'config-refused': 'Configuration refused',
   created: 'Created',
   updated: 'Settings changed',
   reset: 'New credentials',
   unlocked: 'Unlocked for a time',
   accepted: 'New address accepted',
   'locked-again': 'Locked again',
+  rearmed: 'Armed to load its configuration',
+  expected: 'Expected for an hour',
+  rotated: 'New secrets for its configuration',
   linked: 'Link for a softphone made',
 };
 
