@@ -48,8 +48,10 @@ def retry_seconds(tries: int, chance: float) -> float:
 
 
 async def has_work(session: AsyncSession, services: Collection[str]) -> bool:
-    """Return whether a row waits for one of these services."""
-    waiting = select(Redirect.id).where(Redirect.service.in_(services), Redirect.state == PENDING)
+    """Return whether a row waits for one of these services, or can be given to one of them."""
+    others = [one for known in VENDORS.values() if any(name in services for name in known) for one in known]
+    is_ours = Redirect.service.in_(services) | (Redirect.service.in_(others) & Redirect.was_sent.is_(False))
+    waiting = select(Redirect.id).where(is_ours, Redirect.state == PENDING)
     return await session.scalar(waiting.limit(1)) is not None
 
 

@@ -8,7 +8,7 @@ import pytest
 from registrar.errors import ConfigurationError
 from registrar.model import MediaPolicy
 from registrar.rules.features import Family
-from registrar.settings import Settings, read
+from registrar.settings import Settings, read, redirect_accounts
 
 """Listeners that are on unless somebody turns them off."""
 
@@ -341,3 +341,46 @@ def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
     with pytest.raises(ConfigurationError, match="REGISTRAR_PROV_PLAIN=1"):
         read(plain)
     assert read(plain | {"REGISTRAR_PROV_PLAIN": "1"}).prov_plain is True
+
+
+# Redirect services, and secrets in files
+
+SNOM = {"REGISTRAR_REDIRECT_SNOM_USER": "we", "REGISTRAR_REDIRECT_SNOM_PASSWORD": "secret"}
+
+
+def test_a_redirect_service_is_off_without_credentials() -> None:
+    assert redirect_accounts(read({})) == ()
+    ((service, url, user, password),) = redirect_accounts(read(SNOM))
+    assert (service, user, password.get_secret_value()) == ("snom", "we", "secret")
+    assert url == "https://secure-provisioning.snom.com:8083/xmlrpc/"
+    assert "secret" not in repr(read(SNOM))
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"REGISTRAR_REDIRECT_YMCS_USER": "we"}, "REGISTRAR_REDIRECT_YMCS_PASSWORD is missing"),
+        ({"REGISTRAR_REDIRECT_YMCS_PASSWORD": "s"}, "REGISTRAR_REDIRECT_YMCS_USER is missing"),
+        (SNOM | {"REGISTRAR_REDIRECT_SNOM_URL": ""}, "REGISTRAR_REDIRECT_SNOM_URL is missing"),
+        (SNOM | {"REGISTRAR_REDIRECT_SNOM_URL": "http://snom.test/"}, "does not begin with https://"),
+        (SNOM | {"REGISTRAR_REDIRECT_SNOM_URL": "https://a:b@snom.test/"}, "has a name"),
+        (SNOM | {"REGISTRAR_REDIRECT_SNOM_PASSWORD_FILE": "/x"}, "are both set"),
+        ({"REGISTRAR_REDIRECT_SNOM_PASSWORD_FILE": "/no/file"}, "_PASSWORD_FILE: /no/file: No such file"),
+        ({"REGISTRAR_DOMAIN_FILE": "/x"}, "unknown setting REGISTRAR_DOMAIN_FILE"),
+    ],
+)
+def test_an_account_that_cannot_be_used_stops_the_start(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read(environment)
+
+
+def test_a_secret_can_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("from a file\n")
+    settings = read(
+        {
+            "REGISTRAR_REDIRECT_GAPS_USER": "cid",
+            "REGISTRAR_REDIRECT_GAPS_PASSWORD_FILE": str(tmp_path / "password"),
+        }
+    )
+    ((service, _, _, password),) = redirect_accounts(settings)
+    assert (service, password.get_secret_value()) == ("gaps", "from a file")
