@@ -29,9 +29,7 @@ class Linphone:
         configuration = tmp / "linphonerc"
         configuration.write_text(CONFIGURATION.format(url=url))
         name = f"linphone-{secrets.token_hex(8)}"
-        self._pipe = (
-            Path("/tmp") / name
-        )  # without such a socket it ends with its standard input
+        self._pipe = Path("/tmp") / name  # without such a socket it ends with its standard input
         argv = ["linphone-daemon", "--pipe", name, "--config", str(configuration)]
         self._process = Process("linphone", argv, tmp, environment={"HOME": str(tmp)})
 
