@@ -21,6 +21,7 @@ from ..provisioning.load import find_device
 from ..provisioning.preview import Preview, preview
 from ..tables import SipPhone
 from .linking import ANSWERED, ASKED, linked
+from .resource import target_of
 from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, sure
 from .shown import Json, json_answer
 
@@ -125,10 +126,11 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Make a secret, and return its URL. Send exactly one of `rearm`, `expect`, `rotate` and `link`."""
     _refuse_several(document)
+    target = target_of(SipPhone.version, id)
     if document.given(LINK) is not None:
-        oid, made = await linked(id, actor, document, parts)
+        oid, made = await linked(id, target, actor, document, parts)
     else:
-        armed = await parts.change(actor, None, _action(id, document, parts))
+        armed = await parts.change(actor, target, _action(id, document, parts))
         oid, made = armed.phone.oid, {"url": armed.url}
     async with reading(parts.read_engine) as session:
         state = await standing(session, await _phone(session, oid), parts.settings.provisioning)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import event
 
 from config import clock
 from config.provisioning.answers import NOT_FOUND
@@ -20,6 +21,7 @@ from registrar.store import keys
 from registrar.store.database import connect
 from tests.config.phones import HERE, MAC, NAME, THERE, act, armed, get, new_phone, on, path_of, phone, rule
 from tests.config.world import World
+from tests.patience import SOAK
 
 STEADY = "static.auto_provision.server.url = https://prov.test/p/"
 
@@ -36,7 +38,7 @@ def told(answer: httpx.Response) -> tuple[Any, ...]:
 
 
 async def journal(world: World, id: str) -> list[tuple[str, str, str]]:
-    entries = await world.redis.xrange(keys.journal(id))
+    entries: Any = await world.redis.xrange(keys.journal(id))
     return [(fields["event"], fields["reason"], fields["ip"]) for _, fields in entries]
 
 
@@ -59,7 +61,7 @@ async def test_a_first_fetch_locks_the_phone_and_carries_its_account(world: Worl
         ("locked", "first-contact", HERE),
         ("configured", "first-secret", HERE),
     ]
-    stream = await world.redis.xrange(keys.EVENTS)
+    stream: Any = await world.redis.xrange(keys.EVENTS)
     assert [fields["event"] for _, fields in stream] == ["locked", "configured"]
     assert stream[1][1]["customer"] == world.ids["acme"] and stream[1][1]["phone"] == id
     assert await _announced(subscriber) == f"phone {id}"
@@ -199,6 +201,31 @@ async def test_a_scan_finds_nothing_and_is_slowed_down(world: World) -> None:
         assert (await client.get(next_one)).status_code == 200, "a phone has loaded its configuration there"
 
 
+SCANNED = ("{}.cfg", "{}.xml", "{}.boot", "cfg{}.xml", "snomD785-{}.htm", "{}")
+"""Files with an account of all brands."""
+
+
+async def test_a_scan_of_mac_addresses_finds_nothing_and_takes_the_same_for_each(world: World) -> None:
+    world = on(world, misses=1_000_000)
+    await armed(world, await new_phone(world))
+    asked: list[str] = []
+
+    @event.listens_for(world.read_engine.sync_engine, "before_cursor_execute")
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    first = int(MAC, 16) - 10
+    seen: set[tuple[str, int]] = set()
+    async with phone(world) as client:
+        for number in range(first, first + (5_000 if SOAK else 40)):
+            for form in SCANNED:
+                asked.clear()
+                answer = await client.get("/" + form.format(f"{number:012x}"))
+                assert answer.status_code == 404
+                seen.add((str(told(answer)), len(asked)))
+    assert len(seen) == 1, "the known one is among them: the same octets after the same work"
+
+
 async def test_the_limit_counts_without_redis_and_ends(dead_redis: Redis) -> None:
     now = 0.0
     limiter = Limiter(dead_redis, lambda: Mono(now), 2)
@@ -218,7 +245,7 @@ async def test_the_limit_counts_without_redis_and_ends(dead_redis: Redis) -> Non
 async def test_two_first_fetches_at_once_have_one_winner(world: World) -> None:
     world = on(world, misses=1_000)
     id = await new_phone(world)
-    for _ in range(10):
+    for _ in range(500 if SOAK else 10):
         path = await armed(world, id)
         await world.execute("UPDATE sip_phone SET ip_mode = 'OPEN', ip_address = NULL WHERE oid = :id", id=id)
         answers = await asyncio.gather(get(world, path, HERE), get(world, path, THERE))

@@ -1,0 +1,153 @@
+"""The routes that arm a phone and show its configuration."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from config import clock
+from config.access import AccessLevel
+from tests.config.phones import MAC, NAME, URL, act, armed, get, new_phone, on
+from tests.config.world import NOBODY, World
+
+
+async def shown(world: World, id: str, what: str = "provisioning") -> dict[str, Any]:
+    async with world.client(AccessLevel.VIEWER) as client:
+        answer = await client.get(f"/pbx/sipphone/{id}/{what}")
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def test_the_state_follows_the_phone(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    assert (await shown(world, id))["state"] == "new"
+    told = await act(world, id, rearm=True)
+    assert told["state"] == "armed" and told["url"].endswith(f"/{NAME}")
+    ends = datetime.fromisoformat(told["armedUntil"])
+    assert abs(ends - clock.utc_now() - timedelta(days=14)) < timedelta(minutes=5)
+    assert (await shown(world, id))["url"] is None, "the secret is told once"
+    path = told["url"].removeprefix(URL)
+    answer = await get(world, path)
+    assert (await shown(world, id))["state"] == "loading"
+    (line,) = [line for line in answer.text.splitlines() if "provision.server.url" in line]
+    assert (await get(world, f"{line.partition(URL)[2]}{NAME}")).status_code == 200
+    assert (await shown(world, id))["state"] == "configured"
+    statement = "SELECT action FROM audit_log WHERE row_oid = :id ORDER BY id"
+    assert [row[0] for row in await world.rows(statement, id=id)] == ["create", "rearm"]
+
+
+async def test_what_cannot_be_provisioned_says_why(world: World) -> None:
+    id = await new_phone(world)
+    assert (await shown(world, id))["state"] == "off"
+    bare = await new_phone(world, mac=None)
+    generic = await new_phone(world, "generic", mac="000000000001")
+    for name, settings, expected in [(id, world, "provisioning"), (bare, on(world), "macAddress"),
+                                     (generic, on(world), "sipPhoneModel")]:  # fmt: skip
+        async with settings.client(AccessLevel.MANAGER) as client:
+            answer = await client.post(f"/pbx/sipphone/{name}/provisioning", json={"rearm": True})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, expected)
+    assert (await shown(on(world), bare))["state"] == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "rearm"),
+        ({"rearm": False}, "rearm"),
+        ({"rearm": True, "rotate": True}, "rearm"),
+        ({"expect": "yes"}, "expect"),
+        ({"expect": True, "networks": "192.0.2.0/24"}, "networks"),
+        ({"expect": True, "networks": ["192.0.2.0/99"]}, "networks"),
+        ({"expect": True, "networks": ["192.0.2.0/24,10.0.0.0/8"]}, "networks"),
+        ({"expect": True, "networks": ["10.0.0.1"] * 51}, "networks"),
+    ],
+)
+async def test_a_body_has_one_action(world: World, body: dict[str, Any], code: str) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    async with world.client(AccessLevel.MANAGER) as client:
+        answer = await client.post(f"/pbx/sipphone/{id}/provisioning", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+    assert (await shown(world, id))["state"] == "new"
+
+
+async def test_another_customer_sees_nothing(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    async with world.client(AccessLevel.OWNER, "rival") as client:
+        for one in (id, NOBODY):
+            for path in ("provisioning", "configuration"):
+                assert (await client.get(f"/pbx/sipphone/{one}/{path}")).status_code == 404
+            answer = await client.post(f"/pbx/sipphone/{one}/provisioning", json={"rearm": True})
+            assert answer.status_code == 404
+
+
+async def test_the_preview_shows_files_without_secrets_and_what_has_changed(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, softkeys=[{"index": 0, "function": "BLF", "value": world.ids["ext201"]}])
+    path = await armed(world, id)
+    before = await shown(world, id, "configuration")
+    names = [file["name"] for file in before["files"]]
+    assert names == [f"{MAC.lower()}.boot", NAME]
+    (file,) = [file for file in before["files"] if file["name"] == NAME]
+    assert "= 201\n" in file["text"], "a BLF key is a number"
+    assert file["isLoaded"] is None and file["loadedAt"] is None and file["diff"] == ""
+    ((sealed,),) = await world.rows("SELECT password_enc FROM sip_phone WHERE oid = :id", id=id)
+    ((steady,),) = await world.rows("SELECT steady_enc FROM provisioning WHERE mac = :mac", mac=MAC)
+    for secret in (world.vault.open(sealed, id), world.vault.open(steady, MAC)):
+        assert secret not in file["text"]
+    assert file["text"].count("********") >= 2
+    assert (await get(world, path)).status_code == 200
+    (file,) = [one for one in (await shown(world, id, "configuration"))["files"] if one["name"] == NAME]
+    assert file["isLoaded"] is True and file["loadedAt"] and file["diff"] == ""
+    async with world.client() as client:
+        assert (await client.patch(f"/pbx/sipphone/{id}", json={"callWaiting": True})).status_code == 200
+    after = await shown(world, id, "configuration")
+    (file,) = [one for one in after["files"] if one["name"] == NAME]
+    assert file["isLoaded"] is False and "+call_waiting.enable = 1" in file["diff"]
+    assert after["configSaved"] > after["configLoaded"] and after["problems"] == []
+
+
+async def test_a_key_whose_target_is_gone_is_left_out_with_a_reason(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, softkeys=[{"index": 3, "function": "BLF", "value": world.ids["ext201"]}])
+    statement = "UPDATE sip_phone_softkey SET value = :oid WHERE key_index = 3"
+    await world.execute(statement, oid=NOBODY)
+    told = await shown(world, id, "configuration")
+    reasons = [one["reason"] for one in told["leftOut"]] + told["warnings"]
+    assert any("does not exist any more" in reason for reason in reasons), told
+
+
+async def test_a_softphone_has_the_files_of_all_clients(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, "generic", mac=None)
+    names = [file["name"] for file in (await shown(world, id, "configuration"))["files"]]
+    assert "linphone.xml" in names and "baresip" in names
+
+
+async def test_a_deleted_phone_leaves_no_secret(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    async with world.client() as client:
+        assert (await client.delete(f"/pbx/sipphone/{id}")).status_code == 200
+    assert await world.rows("SELECT mac FROM provisioning") == []
+    again = await new_phone(world)
+    assert again != id and (await get(world, path)).status_code == 404
+
+
+async def test_a_mac_address_of_two_customers_is_not_armed(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456789")
+    await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456788")
+    path = await armed(world, id)
+    await world.execute(
+        "UPDATE sip_phone SET extension_id = NULL, "
+        "customer_id = (SELECT id FROM customer WHERE name = 'Rival') WHERE mac_slot = 1"
+    )
+    assert (await get(world, path)).status_code == 404
+    async with world.client(AccessLevel.MANAGER) as client:
+        answer = await client.post(f"/pbx/sipphone/{id}/provisioning", json={"rearm": True})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "macAddress")
