@@ -7,6 +7,7 @@ from ..deps import Parts
 from ..errors import level_too_low
 from ..operations.audit import Actor
 from ..operations.draft import Document
+from ..preconditions import Target
 from ..provisioning.linking import LINK, Link, make_link, read_client
 from ..provisioning.qr import svg
 from ..provisioning.softphones import CLIENTS
@@ -36,7 +37,7 @@ ANSWERED: Final[Mapping[str, Schema]] = {
 """The properties of the answer beside `url`."""
 
 
-async def linked(id: str, actor: Actor, document: Document, parts: Parts) -> tuple[str, Json]:
+async def linked(id: str, target: Target, actor: Actor, document: Document, parts: Parts) -> tuple[str, Json]:
     """Make a link; return the id of the phone and the answer's properties. Raise Refused.
 
     The file has the password, so who may not see that may not make a link.
@@ -45,7 +46,7 @@ async def linked(id: str, actor: Actor, document: Document, parts: Parts) -> tup
     if actor.caller.level < parts.settings.secrets_level:
         raise level_too_low(parts.settings.secrets_level.name)
     settings = parts.settings.provisioning
-    made = await parts.change(actor, None, lambda work: make_link(work, id, client, settings))
+    made = await parts.change(actor, target, lambda work: make_link(work, id, client, settings))
     return made.phone.oid, _json(made, f"{settings.base}/o/{made.secret}")
 
 

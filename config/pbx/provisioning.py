@@ -157,10 +157,11 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Make a secret, and return its URL; or ask the redirect service again. Send exactly one action."""
     _refuse_several(document)
+    target = target_of(SipPhone.version, id)
     if document.given(LINK) is not None:
-        oid, made = await linked(id, actor, document, parts)
+        oid, made = await linked(id, target, actor, document, parts)
     else:
-        armed = await parts.change(actor, target_of(SipPhone.version, id), _action(id, document, parts))
+        armed = await parts.change(actor, target, _action(id, document, parts))
         oid, made = armed.phone.oid, {"url": armed.url}
     async with reading(parts.read_engine) as session:
         phone = await _phone(session, oid)

@@ -4,7 +4,7 @@ It shares nothing with what draws them: from the SVG's path to modules, unmasked
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 QUIET: Final = 4
@@ -21,7 +21,7 @@ BLOCKS: Final = {
 LEVEL_M: Final = 0
 FORMAT_MASK: Final = 0b101010000010010
 BYTES: Final = 0b0100
-MASKS: Final = (
+MASKS: Final[tuple[Callable[[int, int], bool], ...]] = (
     lambda y, x: (y + x) % 2 == 0,
     lambda y, x: y % 2 == 0,
     lambda y, x: x % 3 == 0,

@@ -1,11 +1,13 @@
 """The files of softphones: what a client reads is what was meant, whatever the texts hold."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.board.routes import FOLDER
 from config.provisioning.draft import Unwritable
 from config.provisioning.softphones import CLIENTS, Client, of_file
 from config.provisioning.view import Account, Server
@@ -250,3 +252,10 @@ def test_a_name_that_microsip_cannot_read_is_left_out() -> None:
     file = CLIENTS["microsip"].render(replace(ACCOUNT, display_name="A\r\n[Account2]"), SERVER)
     assert [one.field for one in file.left_out] == ["displayName"]
     assert list(parsers.ini(file.text)) == ["Settings", "Account1"]
+
+
+def test_the_board_offers_every_softphone() -> None:
+    words = (FOLDER / "page" / "words.js").read_text()
+    (block,) = re.findall(r"export const SOFTPHONES = \{\n(.*?)\};", words, re.DOTALL)
+    offered = re.findall(r"^  (\w+): '([^']+)',$", block, re.MULTILINE)
+    assert offered == [(name, client.title) for name, client in CLIENTS.items()]

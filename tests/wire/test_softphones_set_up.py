@@ -29,8 +29,8 @@ CARD = ".softphone"
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with a listener for phones, on loopback and so without TLS."""
     place = f"127.0.0.1:{free_port()}"
-    settings = {"prov_http": place, "prov_url": f"http://{place}", "prov_plain": "1"}
-    with Site(tmp_path_factory.mktemp("office"), **settings) as site:
+    folder = tmp_path_factory.mktemp("office")
+    with Site(folder, prov_http=place, prov_url=f"http://{place}", prov_plain="1") as site:
         yield site
 
 
