@@ -17,6 +17,7 @@ from config.provisioning.render import WRITERS
 from registrar.rules.notify import Outcome, Result, parse_order, result_text
 from registrar.store import keys
 from tests.config.world import MODEL, NOBODY, Json, World
+from tests.patience import limit
 
 HEARD = Result(Outcome.ANSWERED, 200, "OK")
 DECT_MAC = "7c2f80aabbcc"
@@ -65,8 +66,9 @@ async def desk_phone(world: World, number: int = 1, **body: object) -> str:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(limit(60.0)):
+        while not holds():  # another task changes it
+            await asyncio.sleep(0.01)
 
 
 def test_each_writer_has_an_event_for_both_deeds() -> None:

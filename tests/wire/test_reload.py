@@ -107,6 +107,7 @@ async def test_a_challenge_is_answered_with_the_credentials_of_the_phone(
     proof = authorization(
         CHALLENGE, account.username, account.password, "NOTIFY", phone.contact, cnonce=cnonce
     )
+    phone.forget("the authorization of somebody else")
     assert sorted(value.split(", ")) == sorted(proof.split(", "))
     assert again.request.cseq[0] == first.request.cseq[0] + 1
     again.respond(200, [f"Contact: <{phone.contact}>"])
