@@ -32,7 +32,8 @@ async def registered(redis: Redis, phone: str, node: str = "n1", transport: str 
     """What the SIP side writes about a phone that is online."""
     fields = {"online": "1", "expiresAt": str(int(time.time()) + 600), "transport": transport}
     fields |= {"node": node, "generation": "g1", "state": "registered", "reason": "registered"}
-    await redis.hset(keys.status(phone), mapping=fields)
+    for name, value in fields.items():
+        await redis.hset(keys.status(phone), name, value)
 
 
 @asynccontextmanager
@@ -74,10 +75,10 @@ async def until(holds: Callable[[], bool]) -> None:
 def test_each_writer_has_an_event_for_both_deeds() -> None:
     assert set(EVENTS) == set(WRITERS)
     assert all(set(events) == set(Deed) for events in EVENTS.values())
-    assert EVENTS["snom"] == {"configreload": "check-sync;reboot=false", "reboot": "check-sync;reboot=true"}
-    assert EVENTS["grandstream"]["configreload"] == EVENTS["spa"]["configreload"] == "resync"
-    assert EVENTS["spa"]["reboot"] == "reboot_now"
-    assert EVENTS["mitel"]["configreload"] == "check-sync"
+    assert EVENTS["snom"] == {Deed.RELOAD: "check-sync;reboot=false", Deed.REBOOT: "check-sync;reboot=true"}
+    assert EVENTS["grandstream"][Deed.RELOAD] == EVENTS["spa"][Deed.RELOAD] == "resync"
+    assert EVENTS["spa"][Deed.REBOOT] == "reboot_now"
+    assert EVENTS["mitel"][Deed.RELOAD] == "check-sync"
 
 
 def test_a_model_that_is_written_is_one_that_listens() -> None:

@@ -53,7 +53,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site
     need("redis-server", "redis-cli")
     folder = tmp_path_factory.mktemp("reload")
     with RedisServer(folder / "redis") as redis:
-        shared = {"data_dir": str(folder / "data"), "redis_url": redis.url}
+        shared: dict[str, Any] = {"data_dir": str(folder / "data"), "redis_url": redis.url}
         with Site(folder / "a", transports=TRANSPORTS, **shared) as a:
             second = Site(folder / "b", tenant=a.demo(), transports=TRANSPORTS, **shared)
             with second as b:
