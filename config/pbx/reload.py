@@ -157,7 +157,8 @@ def _offline() -> Refused:
 
 def _event(phone: Reloadable, deed: Deed) -> str:
     """Return the Event for a phone, or an empty text if none is known."""
-    return EVENTS[phone.writer][deed] if phone.listens and phone.writer in EVENTS else ""
+    events = EVENTS.get(phone.writer or "")
+    return events[deed] if phone.listens and events else ""
 
 
 def _device(phone: Reloadable, siblings: Mapping[str, tuple[str, ...]]) -> Device:

@@ -50,7 +50,7 @@ AUTHORIZATIONS: Final = {
 FLOW_FAILED: Final = 430
 """The answer of another node that has the flow no more (RFC 5626 section 5.3.1)."""
 _EVENT: Final = re.compile(r"[a-z0-9_-]{1,32}+(?:;[a-z0-9_-]{1,32}+=[a-z0-9_-]{1,32}+)?")
-_ID: Final = re.compile(r"[0-9a-z-]{1,64}")
+_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from config.provisioning.render import WRITERS
 from registrar.rules.notify import Outcome, Result, parse_order, result_text
 from registrar.store import keys
 from tests.config.world import MODEL, NOBODY, Json, World
+from tests.patience import limit
 
 HEARD = Result(Outcome.ANSWERED, 200, "OK")
 DECT_MAC = "7c2f80aabbcc"
@@ -31,7 +32,8 @@ async def registered(redis: Redis, phone: str, node: str = "n1", transport: str 
     """What the SIP side writes about a phone that is online."""
     fields = {"online": "1", "expiresAt": str(int(time.time()) + 600), "transport": transport}
     fields |= {"node": node, "generation": "g1", "state": "registered", "reason": "registered"}
-    await redis.hset(keys.status(phone), mapping=fields)
+    for name, value in fields.items():
+        await redis.hset(keys.status(phone), name, value)
 
 
 @asynccontextmanager
@@ -65,17 +67,18 @@ async def desk_phone(world: World, number: int = 1, **body: object) -> str:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(limit(60.0)):
+        while not holds():  # another task changes it
+            await asyncio.sleep(0.01)
 
 
 def test_each_writer_has_an_event_for_both_deeds() -> None:
     assert set(EVENTS) == set(WRITERS)
     assert all(set(events) == set(Deed) for events in EVENTS.values())
-    assert EVENTS["snom"] == {"configreload": "check-sync;reboot=false", "reboot": "check-sync;reboot=true"}
-    assert EVENTS["grandstream"]["configreload"] == EVENTS["spa"]["configreload"] == "resync"
-    assert EVENTS["spa"]["reboot"] == "reboot_now"
-    assert EVENTS["mitel"]["configreload"] == "check-sync"
+    assert EVENTS["snom"] == {Deed.RELOAD: "check-sync;reboot=false", Deed.REBOOT: "check-sync;reboot=true"}
+    assert EVENTS["grandstream"][Deed.RELOAD] == EVENTS["spa"][Deed.RELOAD] == "resync"
+    assert EVENTS["spa"][Deed.REBOOT] == "reboot_now"
+    assert EVENTS["mitel"][Deed.RELOAD] == "check-sync"
 
 
 def test_a_model_that_is_written_is_one_that_listens() -> None:

@@ -104,7 +104,7 @@ class Reloads:
         """Handle a message of the API; every process gets it, and one is named in it."""
         order = notify.parse_order(text)
         if order is None:
-            log.warning("an order for a NOTIFY that cannot be read")
+            log.warning("an order for a NOTIFY that cannot be read: %.200r", text)
         elif order.node == self._node:
             self._take(order)
 

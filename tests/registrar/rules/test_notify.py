@@ -43,7 +43,7 @@ PHONE = Phone(
     mode=IpMode.LOCKED,
 )
 ABOUT = Dialogless("sip:2yu9@c1.example", "check-sync;reboot=false", "call-1", "tag-1")
-ORDER = Order(PHONE.id, "check-sync;reboot=true", "sip-1-5060", "000413922d24", "ab" * 16)
+ORDER = Order(PHONE.id, "check-sync;reboot=true", "sip-1-5060", "7-000413922D24", "ab" * 16)
 CONTACT = "sip:2yu9@10.0.0.7:3072;line=x7"
 
 
