@@ -171,7 +171,7 @@ class Records:
         place = one_source(source)
         ends = min(clock.utc_now() + session, clock.utc(expected.expectation.until))
         statement = (
-            update(Provisioning.__table__)
+            update(Provisioning)
             .where(_row.mac == expected.mac, or_(_row.expect_source.is_(None), _row.expect_source == place))
             .values(expect_source=place, expect_until=ends)
         )
@@ -203,7 +203,7 @@ def _loaded(oid: str, saved: datetime | None, now: datetime) -> Update:
     at = now if saved is None else max(now, saved + timedelta(seconds=1))
     unchanged = _phone.config_saved_at.is_(None) if saved is None else _phone.config_saved_at == saved
     return (
-        update(SipPhone.__table__)
+        update(SipPhone)
         .where(_phone.oid == oid, unchanged)
         .values(config_loaded_at=at, updated_at=_phone.updated_at)
     )
@@ -213,24 +213,22 @@ async def _keep(connection: AsyncConnection, mac: str, served: Served, now: date
     """Keep the file without its secrets, to show later what would change."""
     row = {"text_masked": served.masked, "sha256": served.sha256, "served_at": now}
     where = _file.mac == mac, _file.name == served.name
-    done = await connection.execute(update(ProvisioningFile.__table__).where(*where).values(row))
+    done = await connection.execute(update(ProvisioningFile).where(*where).values(row))
     if done.rowcount == 0 and await connection.scalar(select(_row.mac).where(_row.mac == mac)):
-        await connection.execute(insert(ProvisioningFile.__table__).values(mac=mac, name=served.name, **row))
+        await connection.execute(insert(ProvisioningFile).values(mac=mac, name=served.name, **row))
 
 
 async def _taken(connection: AsyncConnection, serve: Serve, source: str, session: timedelta) -> bool:
     grant = serve.grant
     same = _row.mac == grant.mac
     if serve.spends:
-        done = await connection.execute(
-            delete(ProvisioningLink.__table__).where(_link.sha256 == grant.sha256)
-        )
+        done = await connection.execute(delete(ProvisioningLink).where(_link.sha256 == grant.sha256))
         if done.rowcount != 1:
             return False
     if serve.begins:
         begun = {"session_source": one_source(source), "session_until": clock.utc_now() + session}
         unused = same, _row.first_sha256 == grant.sha256, _row.session_until.is_(None)
-        done = await connection.execute(update(Provisioning.__table__).where(*unused).values(begun))
+        done = await connection.execute(update(Provisioning).where(*unused).values(begun))
         if done.rowcount != 1:
             return False
     if serve.lock:
@@ -240,7 +238,7 @@ async def _taken(connection: AsyncConnection, serve: Serve, source: str, session
     if serve.ends_first:
         spent = dict.fromkeys(SPENT, null())
         used = same, _row.steady_sha256 == grant.sha256, _row.session_until.is_not(None)
-        await connection.execute(update(Provisioning.__table__).where(*used).values(spent))
+        await connection.execute(update(Provisioning).where(*used).values(spent))
     return True
 
 

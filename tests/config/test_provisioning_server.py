@@ -1,4 +1,4 @@
-"""Rude clients at the listener for phones, on real sockets: each gets a clear answer, or is closed in time."""
+"""Rude clients at the listener for phones, on real sockets: a clear answer, or an end in time."""
 
 import asyncio
 from collections.abc import AsyncIterator
