@@ -28,9 +28,6 @@ class Scope(Enum):
     OWN_EXTENSION = "the primary extension of the token's employee"
     CUSTOMERS = "customers: one's own; from RESELLER on also those below it; from RESELLER_ADMIN on all"
     OWN = "customers as above; below VIEWER only the phones and extensions of the token's employee"
-    OWN_OR_CUSTOMERS = (
-        "at PERSONAL the extensions of the token's employee; from VIEWER on customers, as above"
-    )
     TOKEN = "the token that the request carries, whatever its level"  # noqa: S105  # words, no secret
 
 
@@ -105,12 +102,18 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/sipphone/{id}/configuration"): _READ,
     ("POST", "/pbx/sipphone/{id}/unlock"): _WRITE,
     ("POST", "/pbx/sipphone/{id}/acceptaddress"): _WRITE,
+    **{
+        ("POST", f"/pbx/sipphone/{path}"): _WRITE
+        for path in ("configreload", "reboot", "{id}/configreload", "{id}/reboot")
+    },
     **_resource("/pbx/sipphonemodels", _READ, _OPERATE),
     ("PUT", "/pbx/sipphonemodels/{id}/picture"): _OPERATE,
     ("GET", "/pbx/picture/{id}"): Rule(AccessLevel.PERSONAL, Scope.CUSTOMERS, query_token=True),
+    ("GET", "/pbx/provisioning/redirects.csv"): _WRITE,
+    ("GET", "/pbx/provisioning/dhcp"): _WRITE,
     # Calls
     ("GET", "/pbx/call"): _READ,
-    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN_OR_CUSTOMERS, query_token=True),
+    ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN, query_token=True),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
     ("GET", "/webhook"): _OWN_READ,

@@ -53,15 +53,25 @@ from .pbx import (
     pictures,
     products,
     provisioning,
+    redirects,
     registrations,
+    reload,
     sipphone,
     webhooks,
 )
 from .people import LivePeople
 from .phone import phone_routes, selftest_routes
+from .provisioning.redirecting import redirect_urls
+from .provisioning.reload import Reloads
+from .redirect.client import Client
+from .redirect.outbox import Outbox
+from .redirect.services import made
+from .redirect.worker import Redirector
 from .registrations import Registrations
 from .settings import ApiSettings
+from .summaries import Summaries
 from .v2 import domains, groups, users
+from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 from .webhooks.sender import Sender
 
@@ -104,13 +114,23 @@ def create_app(
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     customers_of = _customers_of(read_engine)
     hub = Hub(redis, customers_of, _token_check(read_engine))
+    courier = Courier(vault, Sender(settings.webhook_private), clock.epoch_now)
     deliverer = Deliverer(
         engine,
         read_engine,
         redis,
-        vault,
-        Sender(settings.webhook_private),
+        courier,
         customers_of,
+        clock.epoch_now,
+        secrets.token_hex(8),
+    )
+    client = Client()
+    redirector = Redirector(
+        engine,
+        read_engine,
+        vault,
+        client,
+        made(settings.redirects, client, clock.epoch_now),
         clock.epoch_now,
         secrets.token_hex(8),
     )
@@ -121,6 +141,7 @@ def create_app(
         live,
         calls,
         Registrations(redis, clock.epoch_now),
+        Summaries(clock.mono_now),
         live_people,
         Changes(redis),
         vault,
@@ -128,14 +149,18 @@ def create_app(
         logins,
         hub,
         Origins(settings.country_file, clock.mono_now),
+        courier,
         deliverer,
+        Reloads(redis, live),
+        Outbox({account.service for account in settings.redirects}, redirect_urls(settings.provisioning)),
+        redirector,
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
-        *(sipphone.status_routes, account.routes, registrations.routes, sipphone.routes),
-        provisioning.routes,
+        *(sipphone.status_routes, account.routes, registrations.routes, reload.routes),
+        *(sipphone.routes, provisioning.routes, redirects.routes),
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),

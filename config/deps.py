@@ -28,9 +28,14 @@ from .operations.people import identify
 from .origins import Origins
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
+from .provisioning.reload import Reloads
+from .redirect.outbox import Outbox
+from .redirect.worker import Redirector
 from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
+from .summaries import Summaries
+from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
@@ -51,6 +56,7 @@ class Parts:
     live: Live
     calls: LiveCalls
     registrations: Registrations
+    summaries: Summaries
     people: LivePeople
     changes: Changes
     vault: Vault
@@ -58,7 +64,11 @@ class Parts:
     logins: Logins
     hub: Hub
     origins: Origins
+    courier: Courier
     deliverer: Deliverer
+    reloads: Reloads
+    outbox: Outbox
+    redirector: Redirector
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 
@@ -79,7 +89,8 @@ class Parts:
             is_free = target is None or actor.condition == UNCONDITIONAL
             edition = None if target is None or is_free else await held(session, target)
             wished: Wished = {}
-            done = await do(Work(session, actor, self.passwords, self.vault, self.settings.reserved, wished))
+            shared = self.passwords, self.vault, self.settings.reserved
+            done = await do(Work(session, actor, *shared, wished, self.outbox))
             actor.condition.refuse(edition)
             await session.flush()
             for person, (customer, wishes) in wished.items():

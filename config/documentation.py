@@ -58,6 +58,8 @@ OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/pbx/sipphone/own"): "list_own_phones",
     ("GET", "/pbx/sipphone/{id}/account"): "show_phone_account",
     ("PUT", "/pbx/sipphonemodels/{id}/picture"): "set_model_picture",
+    ("GET", "/pbx/provisioning/redirects.csv"): "list_redirects_by_hand",
+    ("GET", "/pbx/provisioning/dhcp"): "show_dhcp_options",
     ("DELETE", "/pbx/call/{id}"): "end_call",
     ("GET", "/events"): "follow_events",
     ("POST", "/webhook/{id}/secret"): "reset_webhook_secret",

@@ -15,7 +15,7 @@ from registrar.rules.standing import NO_TRANSPORT
 from registrar.store import keys
 from registrar.store.many import ask, command
 from registrar.store.refusals_redis import MAX_PHONES
-from registrar.store.state_index import span
+from registrar.store.state_index import BUILDING, span
 
 from .live import READ_SECONDS, away_is_unavailable, hash_of
 from .wanted import Wanted, Word
@@ -49,7 +49,7 @@ class Summary:
     """In the last hour."""
     calls: int = 0
     complete: bool = True
-    """Whether the index has been compared with the status of every phone since Redis was empty."""
+    """Whether the index was compared with every phone since Redis was empty, and no part is built again."""
 
     def add(self, word: Word, number: int) -> None:
         """Add phones that share a word."""
@@ -96,19 +96,13 @@ class Registrations:
             ids += await self._members(customer, word)
         return Selection(ids, excluded)
 
-    async def is_complete(self) -> bool:
-        """Return whether the index has been compared with the status of every phone since Redis was empty."""
-        (found,) = await self._ask([command("EXISTS", keys.STATES_CHECKED)])
-        return found == 1
-
     async def summary(self, customers: Sequence[str]) -> Summary:
         """Return the numbers of phones of these customers; the time does not depend on the numbers."""
-        summary = Summary(complete=await self.is_complete())
-        for words in (await self._words(customers)).values():
-            for word, number in words.items():
-                if word.kind == "p":
-                    summary.add(word, number)
+        (checked,) = await self._ask([command("EXISTS", keys.STATES_CHECKED)])
+        summary = Summary(complete=checked == 1)
         for some in _chunks(customers):
+            for counts in await self._counts(some):
+                _add_counts(summary, counts)
             await self._add_refusals_and_calls(summary, some)
         return summary
 
@@ -126,10 +120,14 @@ class Registrations:
     async def _words(self, customers: Sequence[str]) -> dict[str, dict[Word, int]]:
         words: dict[str, dict[Word, int]] = {}
         for some in _chunks(customers):
-            answers = await self._ask([command("HGETALL", keys.states(one)[2]) for one in some])
-            for customer, answer in zip(some, answers, strict=True):
-                words[customer] = _numbers(hash_of(answer) or {})
+            for customer, counts in zip(some, await self._counts(some), strict=True):
+                words[customer] = _numbers(counts)
         return words
+
+    async def _counts(self, customers: Sequence[str]) -> list[Mapping[str, str]]:
+        """Return the numbers of each customer as the index has them."""
+        answers = await self._ask([command("HGETALL", keys.states(one)[2]) for one in customers])
+        return [hash_of(answer) or {} for answer in answers]
 
     async def _members(self, customer: str, word: Word) -> list[str]:
         """Return the phones with a word; each piece begins after the last one of the piece before."""
@@ -190,8 +188,16 @@ def _chunks(customers: Sequence[str]) -> Iterable[Sequence[str]]:
     return (customers[start : start + CUSTOMERS_AT_ONCE] for start in starts)
 
 
+def _add_counts(summary: Summary, counts: Mapping[str, str]) -> None:
+    """Add the phones of one customer; while its part is built again, the summary is not complete."""
+    summary.complete = summary.complete and BUILDING not in counts
+    for word, number in _numbers(counts).items():
+        if word.kind == "p":
+            summary.add(word, number)
+
+
 def _numbers(words: Mapping[str, str]) -> dict[Word, int]:
-    """Return the number of phones of each word; malformed ones are left out."""
+    """Return the number of phones of each word; other fields are left out."""
     found: dict[Word, int] = {}
     for word, number in words.items():
         parts = word.split(" ")

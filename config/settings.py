@@ -7,6 +7,7 @@ they are those of draft-uberti-behave-turn-rest-00, as coturn's `use-auth-secret
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -28,6 +29,10 @@ NO_LISTENER: Final = "https://no-listener.invalid"
 """The URL in a preview while no listener for phones is configured."""
 
 
+SERVICES: Final = ("voicemail", "pickup", "queue", "switch", "presence", "record", "dndother")
+"""The functions of softkeys for which a setting names a service beside this server (REGISTRAR_SERVICE_*)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProvisioningSettings:
     """What phones are told, and how their listener treats them (docs/provisioning.md)."""
@@ -44,6 +49,8 @@ class ProvisioningSettings:
     language: str = ""
     features: frozenset[str] = frozenset()
     """Families of feature codes that are enabled."""
+    services: Mapping[str, str] = field(default_factory=dict)
+    """Function of a softkey in lower case -> the number of a service beside this server, or an empty text."""
     plain: bool = False
     """Whether configurations are served without TLS, too."""
     open_days: int = 14
@@ -72,6 +79,17 @@ class ProvisioningSettings:
     def prefix(self, secret: str) -> str:
         """Return the URL below which the files of a secret are."""
         return f"{self.base}/p/{secret}/"
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectAccount:
+    """The account of this installation at a redirect service of a vendor."""
+
+    service: str
+    """snom, sraps, yealink, ymcs, gaps or gigaset."""
+    url: str
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +126,8 @@ class ApiSettings:
     """How long the history of calls is kept; 0: there is none."""
     webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public; then also without TLS."""
+    redirects: tuple[RedirectAccount, ...] = ()
+    """The redirect services that are told of new phones; none without an account."""
     provisioning: ProvisioningSettings = ProvisioningSettings()
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""

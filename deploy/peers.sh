@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
-#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, chromium, openssl, rtpengine, coturn, iproute2,
+#   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, linphone-cli, chromium, openssl, rtpengine, coturn, iproute2,
 #                            nftables, fail2ban, systemd, and of prometheus its promtool alone
 #   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
@@ -25,6 +25,7 @@ is_there() {
         redis-server) command -v redis-server && command -v redis-cli ;;
         postgresql) is_file /usr/lib/postgresql/*/bin/initdb && command -v psql ;;
         baresip-core) command -v baresip ;;
+        linphone-cli) command -v linphone-daemon ;;
         chromium) command -v chromium ;;
         openssl) command -v openssl ;;
         rtpengine-daemon) command -v rtpengine ;;
@@ -79,7 +80,7 @@ take_promtool() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server postgresql baresip-core chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd prometheus" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core linphone-cli chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd prometheus" ;;
     bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

@@ -7,7 +7,6 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,9 +39,10 @@ from registrar.store.history_sql import SqlHistory
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
+from registrar.store.notified_redis import RedisNotified
 from registrar.store.script_runner import WireRunner
 from registrar.store.state_keeper import StateKeeper
-from registrar.store.state_walk import read_members
+from registrar.store.state_members import SqlMembers
 from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
 from registrar.store.vault import Vault, derive
@@ -196,6 +196,7 @@ class SipSide:
                     *self._telephony.jobs(handlers.calls),
                     self._history.run(),
                     handlers.notifier.run(),
+                    handlers.reloads.run(),
                     self._feed(handlers).run(),
                     self._keep_states(),
                 )
@@ -295,6 +296,7 @@ class SipSide:
             until=self._punctual.until,
             tell=self._telephony.publish,
             tell_pickup=self._telephony.publish_pickup,
+            report=RedisNotified(runner).add,
             start_task=driver.start,
             nonce_salt=lambda: os.urandom(SALT_BYTES),
             salt=Salts(),
@@ -304,8 +306,10 @@ class SipSide:
     async def _keep_states(self) -> None:
         """Keep the index of states right, from the moment at which Redis is there."""
         wire = self._location.wire
-        members = partial(read_members, self._reader)
-        keeper = StateKeeper(WireRunner(wire), self._location.state_index, members, str(self._process), epoch)
+        directory = SqlMembers(self._reader)
+        keeper = StateKeeper(
+            WireRunner(wire), self._location.state_index, directory, str(self._process), epoch
+        )
         await wire.opened.wait()
         await keeper.run()
 
@@ -334,6 +338,9 @@ class SipSide:
             handlers.changes.note(Change(everybody=True))
 
         async def heard(channel: str, data: str) -> None:
+            if channel == keys.NOTIFY:
+                handlers.reloads.heard(data)
+                return
             if channel != keys.GUESSES:
                 await self._telephony.hear(channel, data, handlers.calls, handlers.pickup)
                 if channel == keys.PERSON_NEWS:
@@ -348,7 +355,7 @@ class SipSide:
             changed=changed,
             missed=missed,
             subscribed=subscribed,
-            channels=(*CHANNELS, keys.GUESSES),
+            channels=(*CHANNELS, keys.GUESSES, keys.NOTIFY),
             heard=heard,
         )
 

@@ -64,6 +64,12 @@ class Metrics:
         self.notifies = Labelled(
             "registrar_notifies", "NOTIFYs sent, and what became of each", ["result"], registry
         )
+        self.ordered_notifies = Labelled(
+            "registrar_ordered_notifies",
+            "NOTIFYs by which the API reloads or restarts phones, and what became of each",
+            ["outcome"],
+            registry,
+        )
         self.calls_open = Gauge(
             "registrar_calls_open",
             "Calls routed by this process",

@@ -6,7 +6,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -36,6 +37,11 @@ _PHONE_URL: Final = re.compile(
 )
 _TIMEZONE: Final = re.compile(r"[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+){0,2}")
 _SHORT_NUMBER: Final = re.compile(r"[0-9]{2,8}")
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+REDIRECT_SERVICES: Final = ("snom", "sraps", "yealink", "ymcs", "gaps", "gigaset")
+FILE_SUFFIX: Final = "_FILE"
+"""Ends the name of a variable that names a file with the value of a secret."""
+MAX_SECRET_FILE: Final = 4_096
 _PLACEHOLDER_PASSWORD: Final = re.compile(r"://[^/@]*:PASSWORD@")
 Listener = tuple[str, int]
 
@@ -109,6 +115,20 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _service_url(value: str) -> str:
+    """Return the URL of a server that gets secrets. Raise ValueError unless TLS or loopback protects them."""
+    place = urlsplit(value)
+    is_near = place.scheme == "http" and place.hostname in LOOPBACK
+    if value and (not value.isascii() or not place.hostname or not (place.scheme == "https" or is_near)):
+        raise ValueError(f"{value!r} does not begin with https://")
+    if place.username is not None or place.query or place.fragment:
+        raise ValueError(f"{value!r} has a name, a query or a fragment in it")
+    return value
+
+
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+
+
 def _some_host(value: str) -> str:
     return _domain(value) if value else ""
 
@@ -135,6 +155,10 @@ def _sip_server(value: str) -> str:
 
 Listeners = Annotated[tuple[Listener, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+
+
+Service = Annotated[str, Field(pattern=r"^[0-9*#]{0,16}$")]
+"""A number or prefix that a softkey dials; empty: no service answers the function."""
 
 
 class Settings(BaseSettings):
@@ -190,6 +214,24 @@ class Settings(BaseSettings):
     turn_secret: SecretStr = SecretStr("")
     turn_ttl: int = Field(3_600, ge=60)
     webhook_private: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
+    redirect_snom_url: ServiceUrl = "https://secure-provisioning.snom.com:8083/xmlrpc/"
+    redirect_snom_user: str = ""
+    redirect_snom_password: SecretStr = SecretStr("")
+    redirect_sraps_url: ServiceUrl = "https://api.sraps.snom.com/api/v1/"
+    redirect_sraps_user: str = ""
+    redirect_sraps_password: SecretStr = SecretStr("")
+    redirect_yealink_url: ServiceUrl = "https://api-dm.yealink.com:8443/xmlrpc"
+    redirect_yealink_user: str = ""
+    redirect_yealink_password: SecretStr = SecretStr("")
+    redirect_ymcs_url: ServiceUrl = "https://eu-api.ymcs.yealink.com"
+    redirect_ymcs_user: str = ""
+    redirect_ymcs_password: SecretStr = SecretStr("")
+    redirect_gaps_url: ServiceUrl = "https://fm.grandstream.com/api/provision"
+    redirect_gaps_user: str = ""
+    redirect_gaps_password: SecretStr = SecretStr("")
+    redirect_gigaset_url: ServiceUrl = ""
+    redirect_gigaset_user: str = ""
+    redirect_gigaset_password: SecretStr = SecretStr("")
     password_length: int = Field(10, ge=10, le=128)
     call_history_days: int = Field(90, ge=0, le=3_650)
     prov_url: Annotated[str, AfterValidator(_prov_url)] = ""
@@ -205,6 +247,13 @@ class Settings(BaseSettings):
     prov_sip_server: Annotated[str, AfterValidator(_sip_server)] = ""
     prov_sip_transport: Literal["", "udp", "tcp", "tls"] = ""
     prov_expires: int = Field(3_600, ge=60, le=7_200)
+    service_voicemail: Service = ""
+    service_pickup: Service = ""
+    service_queue: Service = ""
+    service_switch: Service = ""
+    service_presence: Service = ""
+    service_record: Service = ""
+    service_dndother: Service = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator(
@@ -324,6 +373,7 @@ def read(environment: Mapping[str, str]) -> Settings:
 
     Raises ConfigurationError with one line that names the wrong setting.
     """
+    environment = _with_secrets(environment)
     known = {_variable(name) for name in Settings.model_fields} | {CONFIG}
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     if unknown:
@@ -338,8 +388,55 @@ def read(environment: Mapping[str, str]) -> Settings:
         name = _variable(str(first["loc"][0])) if first["loc"] else "a setting"
         raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     _refuse_turn_without_secret(settings)
+    redirect_accounts(settings)
     _refuse_phones_without_url(settings)
     return settings
+
+
+class RedirectAccount(NamedTuple):
+    """An account at a redirect service, as it is set."""
+
+    service: str
+    url: str
+    user: str
+    password: SecretStr
+
+
+def redirect_accounts(settings: Settings) -> tuple[RedirectAccount, ...]:
+    """Return the accounts that are set. Raise ConfigurationError for one that is not complete."""
+    accounts = []
+    for service in REDIRECT_SERVICES:
+        prefix = f"redirect_{service}"
+        url, user, password = (getattr(settings, f"{prefix}_{part}") for part in ("url", "user", "password"))
+        given = {"user": user, "password": password.get_secret_value()}
+        missing = [part for part, value in (given | {"url": url}).items() if not value]
+        if missing and any(given.values()):
+            raise ConfigurationError(f"{_variable(f'{prefix}_{missing[0]}')} is missing")
+        if not missing:
+            accounts.append(RedirectAccount(service, url, user, password))
+    return tuple(accounts)
+
+
+def _with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment; a variable that names the file of a secret is replaced by what is in it."""
+    secrets = [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
+    completed = dict(environment)
+    for variable in map(_variable, secrets):
+        path = completed.pop(variable + FILE_SUFFIX, "")
+        if path and completed.get(variable):
+            raise ConfigurationError(f"{variable} and {variable}{FILE_SUFFIX} are both set")
+        if path:
+            completed[variable] = _secret_in(path, variable + FILE_SUFFIX)
+    return completed
+
+
+def _secret_in(path: str, variable: str) -> str:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(MAX_SECRET_FILE).strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"{variable}: {path}: {reason}") from None
 
 
 def _refuse_turn_without_secret(settings: Settings) -> None:

@@ -21,7 +21,8 @@ TOGETHER: Final = "servers"
 """One after the other in one process: tests that share servers, measure time, or kill what others need."""
 APART: Final = frozenset(
     {
-        "test_browser", "test_call_history", "test_certificate_under_load", "test_commands",
+        "test_browser", "test_call_history", "test_calls_pjsua", "test_calls_reloaded",
+        "test_calls_trouble", "test_certificate_under_load", "test_commands",
         "test_connections", "test_create_errors", "test_doctor", "test_events_over_http", "test_examples",
         "test_board", "test_framing", "test_fuzz",
         "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
@@ -58,6 +59,8 @@ FIRST: Final = (
     "calls",
     "sound",
     "people",
+    "test_calls_pjsua",
+    "test_calls_reloaded",
     "test_run",
     "test_browser",
     "test_doctor",
@@ -155,7 +158,7 @@ def _is_twice(item: pytest.Item) -> bool:
 
 
 def _group(item: pytest.Item) -> str:
-    if item.path.stem.startswith("test_calls_"):
+    if item.path.stem.startswith("test_calls_") and item.path.stem not in APART:
         return "sound" if item.path.stem.startswith("test_calls_sound") else "calls"
     if item.get_closest_marker("wire") is None or item.path.stem in APART:
         return str(item.path)

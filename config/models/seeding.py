@@ -6,6 +6,7 @@ table `seeded_model` has the ids that were brought, each with the digest of the 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import insert, select, update
@@ -30,18 +31,19 @@ async def seed_models(connection: AsyncConnection) -> None:
     brought = {row.oid: row.digest for row in seeded}
     there = {row["oid"]: dict(row) for row in (await connection.execute(select(_ROWS))).mappings()}
     names = {(row["brand"], row["model"]) for row in there.values()}
+    new = [row for row in MODELS.values() if row["oid"] not in brought]
+    await _insert(connection, [row for row in new if (row["brand"], row["model"]) not in names])
     for row in MODELS.values():
         oid = str(row["oid"])
-        if oid not in brought:
-            if (row["brand"], row["model"]) not in names:
-                await _insert(connection, row)
-        elif oid in there and digest(there[oid]) == brought[oid] != digest(row):
+        if oid in brought and oid in there and digest(there[oid]) == brought[oid] != digest(row):
             await _correct(connection, row, there[oid])
 
 
-async def _insert(connection: AsyncConnection, row: Columns) -> None:
-    await connection.execute(insert(SipPhoneModel).values(**row))
-    await connection.execute(insert(SeededModel).values(oid=row["oid"], digest=digest(row)))
+async def _insert(connection: AsyncConnection, rows: Sequence[Columns]) -> None:
+    if rows:
+        await connection.execute(insert(SipPhoneModel), [dict(row) for row in rows])
+        seeded = [{"oid": row["oid"], "digest": digest(row)} for row in rows]
+        await connection.execute(insert(SeededModel), seeded)
 
 
 async def _correct(connection: AsyncConnection, row: Columns, read: Columns) -> None:

@@ -17,6 +17,7 @@ from registrar.store.vault import Vault
 from .. import clock
 from ..auth import Caller
 from ..preconditions import UNCONDITIONAL, Condition
+from ..redirect.outbox import Outbox
 from ..tables import CREDENTIAL_LENGTH, OID_LENGTH, AuditLog, Identified
 from .passwords import Passwords
 
@@ -42,6 +43,23 @@ def new_credential() -> str:
         credential = "".join(secrets.choice(CREDENTIAL_ALPHABET) for _ in range(CREDENTIAL_LENGTH))
         if not credential.startswith("0x"):  # sipp, and perhaps other programs, read such a text as a number
             return credential
+
+
+BY_ITSELF: Final = "SYSTEM"
+"""The level of the actor in the audit log if no person did it."""
+
+
+def by_itself(action: str, table: str, oid: str) -> dict[str, object]:
+    """Return a row of the audit log about something that this service did without a person."""
+    return {
+        "at": clock.exact_now(),
+        "actor": None,
+        "actor_level": BY_ITSELF,
+        "action": action,
+        "table_name": table,
+        "row_oid": oid,
+        "source_ip": "",
+    }
 
 
 Wished = dict[str, tuple[str, Mapping[str, str]]]
@@ -70,6 +88,8 @@ class Work:
     """Words that are not free as numbers of a dial plan."""
     wished: Wished
     """Wishes of people, which are written just before the commit."""
+    outbox: Outbox
+    """What the redirect services of the vendors are to know."""
 
     @property
     def caller(self) -> Caller:
@@ -83,7 +103,7 @@ class Work:
             self.record("update", "person", person)
 
     def record(self, action: str, table: str, oid: str) -> None:
-        """Add one row to the audit log; `action` is create, update, delete or resetcredentials."""
+        """Add one row to the audit log; `action` is a verb, such as create, update or delete."""
         self.session.add(
             AuditLog(
                 actor=self.caller.employee,
@@ -94,6 +114,11 @@ class Work:
                 source_ip=self.actor.source_ip,
             )
         )
+
+    async def settle(self, *macs: str | None) -> None:
+        """Let the redirect services know who has these MAC addresses now."""
+        await self.session.flush()
+        await self.outbox.settle(self.session, self.vault, *macs)
 
     async def create(self, row: Identified) -> None:
         """Write a new row, and its creation to the audit log."""

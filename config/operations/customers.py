@@ -7,7 +7,7 @@ one increments the customer's version, because the view `phone_v1` shows network
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
@@ -132,11 +132,18 @@ async def listed(session: AsyncSession, caller: Caller, wanted: object) -> Colum
     return visible(caller) if customer is None else Customer.id == customer.id
 
 
-async def ids_in_sight(session: AsyncSession, caller: Caller, customer: str | None) -> list[str]:
-    """Return the ids of the customers whose phones a list has: `customer`, or all that the caller may see."""
+async def ids_in_sight(session: AsyncSession, caller: Caller, customer: Customer | None) -> list[str]:
+    """Return the ids of the customers whose rows a list has: `customer`, or all that the caller may see."""
     if customer is not None:
-        return [customer]
+        return [customer.oid]
     return list(await session.scalars(select(Customer.oid).where(visible(caller)).order_by(Customer.id)))
+
+
+def sight_of(caller: Caller, customer: Customer | None) -> tuple[str, str | None]:
+    """Return a name for the customers whose rows a list has; callers with the same name see the same ones."""
+    if customer is not None:
+        return "one", customer.oid
+    return ("all", None) if caller.level >= AccessLevel.RESELLER_ADMIN else ("below", caller.customer)
 
 
 async def require_sight(session: AsyncSession, caller: Caller, customer: str, what: str) -> None:
@@ -249,8 +256,9 @@ async def update_customer(work: Work, _owner: object, customer: Customer, column
 async def delete_customer(work: Work, _owner: object, customer: Customer) -> Change:
     """Mark a locked customer as deleted, and return what changed for the SIP side.
 
-    Free its domain, its MAC addresses and its logins, and void the tokens of its people. Raise Refused (409)
-    for the caller's own customer, and for a reseller that has customers.
+    Free its domain, its MAC addresses and its logins, void the tokens of its people, and delete its webhooks
+    with what waits for them. Raise Refused (409) for the caller's own customer, and for a reseller that has
+    customers.
     """
     _refuse_own(work.caller, customer, "id", "You cannot delete your own customer")
     await _refuse_children(work.session, customer, "id", "The reseller has customers: delete them first")
@@ -259,6 +267,8 @@ async def delete_customer(work: Work, _owner: object, customer: Customer) -> Cha
     customer.updated_at = now = clock.utc_now()
     phones = update(SipPhone).where(SipPhone.customer_id == customer.id, SipPhone.mac.is_not(None))
     await work.session.execute(phones.values(mac=None, mac_slot=None, updated_at=now))
+    await work.settle(*await work.outbox.macs_of(work.session, customer.id))
+    await work.session.execute(delete(Webhook).where(Webhook.customer_id == customer.id))
     people = select(Employee.id).where(Employee.customer_id == customer.id)
     tokens = update(EmployeeToken).where(
         EmployeeToken.employee_id.in_(people), EmployeeToken.revoked_at.is_(None)

@@ -33,10 +33,14 @@ DONE: Final[Mapping[str, str]] = {
     "expect": "expected",
     "rotate": "rotated",
     "link": "linked",
+    "configreload": "reload-asked",
+    "reboot": "reboot-asked",
 }
 """Action of the audit log -> name of the event."""
-CHANGES_NOTHING: Final = frozenset({"created", "rearmed", "expected", "rotated", "linked"})
-"""Events after which the settings of a phone are what they were."""
+CHANGES_NOTHING: Final = frozenset(
+    map(DONE.__getitem__, ("create", "rearm", "expect", "rotate", "link", "configreload", "reboot"))
+)
+"""Events that are no reason why a phone is offline: they have changed nothing that it needs to register."""
 MAX_EVENTS: Final = 100
 """The journal holds no more events."""
 SIP: Final = "sip"

@@ -14,6 +14,7 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..database import writing
 from ..errors import Refused
+from ..redirect.outbox import Outbox
 from ..settings import ApiSettings
 from ..tables import Customer
 from .audit import Actor, Work, new_oid
@@ -55,7 +56,8 @@ async def create_login(engine: AsyncEngine, settings: ApiSettings, vault: Vault,
 
 async def _create(session: AsyncSession, settings: ApiSettings, vault: Vault, login: NewLogin) -> str:
     actor = Actor(Caller(AccessLevel.ADMIN, None, None), "")
-    work = Work(session, actor, Passwords(least=settings.password_length), vault, settings.reserved, {})
+    passwords = Passwords(least=settings.password_length)
+    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox())
     email = accepted(checks.login(login.email, f"{login.email!r} is not a valid e-mail address"), "email")
     customer = await _customer(work, login)
     columns = {

@@ -177,7 +177,8 @@ def _check_provisioning(draft: ModelDraft) -> None:
         ("capabilities.provision", "provision", "writer", "writer"),
         ("capabilities.macRedirect", "mac_redirect", "redirect_service", "redirectService"),
     ):
-        if draft.column(column, False) and draft.column(needed) is None:
+        is_lacking = draft.column(needed) is None and not draft.is_wrong(name)
+        if draft.column(column, False) and is_lacking:
             draft.wrong(path, f"{path} needs {name}", check="required")
     writer, functions = draft.column("writer"), draft.column("softkey_capabilities")
     if not isinstance(writer, str) or not isinstance(functions, list):

@@ -1,6 +1,7 @@
 """Webhooks of customers: how they are read from a body, and written."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -9,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.store.event_stream import NAMES
 
+from .. import clock
 from ..auth import Caller
-from ..errors import refused
+from ..errors import refused, too_many
 from ..properties import fields_of
-from ..tables import Customer, Webhook
+from ..tables import AuditLog, Customer, Webhook
 from .audit import Work, new_oid, parse_oid
 from .customers import listed, lock_owned, require_customer, visible
 from .draft import Columns, Document, Draft
@@ -22,6 +24,11 @@ MAX_WEBHOOKS: Final = 20
 """Of one customer: each event is sent to all of them."""
 WHAT: Final = "Webhook"
 ACTIVE: Final = "ACTIVE"
+TESTED: Final = "test"
+"""The action in the audit log when a person tests a webhook."""
+MAX_TESTS: Final = 10
+"""Tests of a webhook within a minute; the URL may be that of a stranger."""
+MINUTE: Final = timedelta(minutes=1)
 SORTS: Final[Sorts] = {"created": (Webhook.id,), "url": (Webhook.url,)}
 HTTPS_ONLY: Final = "url must begin with https:, because REGISTRAR_WEBHOOK_PRIVATE is not set"
 
@@ -82,6 +89,25 @@ async def new_secret(work: Work, oid: str, secret: str) -> Webhook:
     webhook.secret_enc = work.vault.seal(secret, webhook.oid)
     await work.update(webhook)
     return webhook
+
+
+async def note_test(work: Work, oid: str) -> Webhook:
+    """Write to the audit log that a webhook is tested, and return it. Raise Refused (404, 429)."""
+    webhook, _ = await lock_owned(work.session, work.caller, Webhook, oid, WHAT)
+    await _refuse_many_tests(work.session, webhook)
+    work.record(TESTED, Webhook.__tablename__, webhook.oid)
+    return webhook
+
+
+async def _refuse_many_tests(session: AsyncSession, webhook: Webhook) -> None:
+    """Raise Refused (429) after too many tests; the audit log counts those of all nodes."""
+    now = clock.utc_now()
+    lately = and_(AuditLog.row_oid == webhook.oid, AuditLog.action == TESTED, AuditLog.at > now - MINUTE)
+    newest = select(AuditLog.at).where(lately).order_by(AuditLog.id.desc()).limit(MAX_TESTS)
+    tests = list(await session.scalars(newest))
+    if len(tests) >= MAX_TESTS:
+        seconds = max(1, round(min(MINUTE, tests[-1] + MINUTE - now).total_seconds()))
+        raise too_many(f"The webhook was tested {MAX_TESTS} times within a minute", seconds)
 
 
 async def delete_webhook(work: Work, oid: str) -> None:

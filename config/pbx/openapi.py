@@ -279,7 +279,7 @@ _EVENT: Final = answer(
             "string",
             "registered, moved, unregistered, expired, lost, rejected, locked, revoked, configured, "
             "config-refused; created, updated, reset, unlocked, accepted, locked-again, rearmed, expected, "
-            "rotated",
+            "rotated, linked",
             example="registered",
         ),
         "source": sure("string", "Journal, or deed of a person", enum=["sip", "api"]),

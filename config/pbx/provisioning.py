@@ -1,7 +1,7 @@
 """The routes about the provisioning of a phone: its state, its secrets, and a preview of its files."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
@@ -16,20 +16,48 @@ from ..errors import not_found, refused
 from ..operations.audit import Work
 from ..operations.draft import Document, accepted
 from ..operations.phones.find import find_phone
-from ..provisioning.arming import EXPECT_MINUTES, Armed, Standing, State, expect, rearm, rotate, standing
+from ..provisioning.arming import (
+    EXPECT_MINUTES,
+    Armed,
+    Standing,
+    State,
+    expect,
+    rearm,
+    redirect,
+    rotate,
+    standing,
+)
+from ..provisioning.linking import LINK
 from ..provisioning.load import find_device
 from ..provisioning.preview import Preview, preview
+from ..redirect.outbox import STATES, Shown
+from ..redirect.services import SERVICES
 from ..tables import SipPhone
+from .linking import ANSWERED, ASKED, linked
 from .resource import target_of
-from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, sure
+from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, or_null, sure
 from .shown import Json, json_answer
 
 MAX_NETWORKS: Final = 50
-ACTIONS: Final = ("rearm", "expect", "rotate")
+ACTIONS: Final = ("rearm", "expect", "rotate", "redirect", LINK)
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
 routes = APIRouter(prefix="/pbx/sipphone", tags=["Provisioning"])
 
+_REDIRECT: Final = answer(
+    "Redirection",
+    {
+        "service": sure("string", "The vendor's redirect service", enum=list(SERVICES), example="snom"),
+        "state": sure(
+            "string",
+            "off: the service has no account here; pending: it will be told, or told again; registered: it "
+            "sends the phone to us; foreign: the MAC address is of another provider; failed: it does not "
+            "take the phone; manual: it has no interface, see /pbx/provisioning/redirects.csv",
+            enum=list(STATES),
+        ),
+        "error": of("string", "What the service said last", example="Error:owned_by_other_user"),
+    },
+)
 _STANDING: Final = answer(
     "Provisioning",
     {
@@ -44,13 +72,17 @@ _STANDING: Final = answer(
         ),
         "url": of(
             "string",
-            "The URL of the configuration with the first secret; only in the answer that made the secret",
+            "The URL of the configuration with the first secret, or a one-time link; only in the answer that "
+            "made it",
             example="https://prov.example.com/p/abcdefghijklmnopqrstuvwxyz/000413922D24.xml",
         ),
         "armedUntil": moment("Until when the first secret can be used"),
         "expectedUntil": moment("Until when the phone may ask without a secret for where to load from"),
         "expectedNetworks": array(sure("string"), "From where it may ask then; empty: from anywhere"),
+        "redirect": or_null(_REDIRECT),
+        **ANSWERED,
     },
+    optional=tuple(ANSWERED),
 )
 _ACTIONS: Final[Mapping[str, Schema]] = {
     "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
@@ -64,6 +96,8 @@ _ACTIONS: Final[Mapping[str, Schema]] = {
         maxItems=MAX_NETWORKS,
     ),
     "rotate": sure("boolean", "Make new secrets: what the phone has opens nothing any more"),
+    "redirect": sure("boolean", "Ask the redirect service again that did not take the phone"),
+    **ASKED,
 }
 SHOW: Final = operation(_STANDING, READ)
 ACT: Final = operation(_STANDING, WRITE, form("Provisioning action", _ACTIONS, example={"rearm": True}))
@@ -113,19 +147,26 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
     """Return how far the provisioning of a phone is."""
     async with reading(parts.read_engine) as session:
         found = await find_phone(session, caller, id)
-        state = await standing(session, await _phone(session, found.oid), parts.settings.provisioning)
-    return json_answer(_standing(found.oid, state))
-
-
-@routes.post("/{id}/provisioning", summary="Arm, expect or rotate a phone", openapi_extra=ACT)
-async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-    """Make a new first secret, and return its URL. Send exactly one of `rearm`, `expect` and `rotate`."""
-    target = target_of(SipPhone.version, id)
-    armed = await parts.change(actor, target, _action(id, document, parts))
-    async with reading(parts.read_engine) as session:
-        phone = await _phone(session, armed.phone.oid)
+        phone = await _phone(session, found.oid)
         state = await standing(session, phone, parts.settings.provisioning)
-    return json_answer(_standing(phone.oid, replace(state, url=armed.url)))
+        redirect = await parts.outbox.shown(session, phone)
+    return json_answer(_standing(found.oid, state, redirect))
+
+
+@routes.post("/{id}/provisioning", summary="Arm, expect, rotate or link a phone", openapi_extra=ACT)
+async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
+    """Make a secret, and return its URL; or ask the redirect service again. Send exactly one action."""
+    _refuse_several(document)
+    if document.given(LINK) is not None:
+        oid, made = await linked(id, actor, document, parts)
+    else:
+        armed = await parts.change(actor, target_of(SipPhone.version, id), _action(id, document, parts))
+        oid, made = armed.phone.oid, {"url": armed.url}
+    async with reading(parts.read_engine) as session:
+        phone = await _phone(session, oid)
+        state = await standing(session, phone, parts.settings.provisioning)
+        redirect = await parts.outbox.shown(session, phone)
+    return json_answer(_standing(oid, state, redirect) | made)
 
 
 @routes.get("/{id}/configuration", summary="Show the configuration of a phone", openapi_extra=PREVIEW)
@@ -150,21 +191,26 @@ async def _phone(session: AsyncSession, oid: str) -> SipPhone:
     return phone
 
 
-def _action(id: str, document: Document, parts: Parts) -> Callable[[Work], Awaitable[Armed]]:
-    """Return the one action of a body. Raise Refused (422) for another number of them."""
-    settings = parts.settings.provisioning
+def _refuse_several(document: Document) -> None:
+    """Raise Refused (422) unless the body has exactly one action."""
     wanted = [name for name in ACTIONS if document.given(name) not in (None, False)]
-    if len(wanted) != 1 or document.given(wanted[0]) is not True:
-        message = f"Send exactly one of {', '.join(ACTIONS)} as true"
-        raise refused(wanted[0] if wanted else ACTIONS[0], message, "required", 422)
+    if len(wanted) == 1 and (wanted[0] == LINK or document.given(wanted[0]) is True):
+        return
+    message = f"Send exactly one of {', '.join(ACTIONS)}; {LINK} names a softphone, the others are true"
+    raise refused(wanted[0] if wanted else ACTIONS[0], message, "required", 422)
+
+
+def _action(id: str, document: Document, parts: Parts) -> Callable[[Work], Awaitable[Armed]]:
+    """Return the one action of a body. Raise Refused (422) for networks that are none."""
+    settings = parts.settings.provisioning
     networks = _networks(document)
-    match wanted[0]:
-        case "expect":
-            return lambda work: expect(work, id, networks, settings)
-        case "rotate":
-            return lambda work: rotate(work, id, settings)
-        case _:
-            return lambda work: rearm(work, id, settings)
+    if document.given("expect"):
+        return lambda work: expect(work, id, networks, settings)
+    if document.given("rotate"):
+        return lambda work: rotate(work, id, settings)
+    if document.given("redirect"):
+        return lambda work: redirect(work, id)
+    return lambda work: rearm(work, id, settings)
 
 
 def _networks(document: Document) -> str:
@@ -180,7 +226,7 @@ def _networks(document: Document) -> str:
     return str(accepted(restriction(",".join(map(str, sent)), message), "networks"))
 
 
-def _standing(oid: str, standing: Standing) -> Json:
+def _standing(oid: str, standing: Standing, redirect: Shown | None) -> Json:
     return {
         "_id": oid,
         "state": str(standing.state),
@@ -188,6 +234,7 @@ def _standing(oid: str, standing: Standing) -> Json:
         "armedUntil": standing.armed_until,
         "expectedUntil": standing.expected_until,
         "expectedNetworks": list(standing.expected_networks),
+        "redirect": redirect and asdict(redirect),
     }
 
 

@@ -6,21 +6,20 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import QueryParams
 
 from registrar.model import Reason
 from registrar.store.keys import REFUSALS_SECONDS
 from registrar.store.refusals_redis import MAX_PHONES
 
-from ..auth import Caller
 from ..checks import moment as parse_moment
 from ..clock import epoch_now, utc
 from ..database import reading
 from ..deps import CallerDep, Parts, PartsDep
-from ..operations.customers import ALL, ids_in_sight, require_customer
+from ..operations.customers import ids_in_sight, one_or_all, sight_of
 from ..operations.phones.find import count_phones, numbers_of
-from ..registrations import Source, Summary
+from ..registrations import Source
+from ..summaries import Numbers
 from ..wanted import OFFLINE_REASONS, TRANSPORTS, State
 from ..words import unknown
 from .paging import clamped
@@ -104,12 +103,20 @@ REFUSALS: Final = operation(
 
 @routes.get("/summary", summary="Count phones by state", openapi_extra=SUMMARY)
 async def summary_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """Return how many phones are online and offline, and why; the time does not depend on their number."""
+    """Return how many phones are online and offline, and why.
+
+    The numbers may be a second old, and those of many customers older: a second for each 500 customers.
+    """
     async with reading(parts.read_engine) as session:
-        customer = await asked_customer(session, caller, request.query_params.get("customer"))
-        customers = await ids_in_sight(session, caller, customer)
-        total = await count_phones(session, caller, customer)
-    return json_answer(_summary(total, await parts.registrations.summary(customers)))
+        customer = await one_or_all(session, caller, request.query_params.get("customer"))
+
+    async def read() -> Numbers:
+        async with reading(parts.read_engine) as session:
+            customers = await ids_in_sight(session, caller, customer)
+            total = await count_phones(session, caller, customer)
+        return Numbers(total, await parts.registrations.summary(customers), len(customers))
+
+    return json_answer(_summary(await parts.summaries.of(sight_of(caller, customer), read)))
 
 
 @routes.get("/refusals", summary="List refusals by address", openapi_extra=REFUSALS)
@@ -119,22 +126,12 @@ async def refusals_route(request: Request, caller: CallerDep, parts: PartsDep) -
     since = _since(params)
     limit = clamped(params, "limit", DEFAULT_SOURCES, 1, MAX_SOURCES)
     async with reading(parts.read_engine) as session:
-        customer = await asked_customer(session, caller, params.get("customer"))
+        customer = await one_or_all(session, caller, params.get("customer"))
         customers = await ids_in_sight(session, caller, customer)
     sources = await parts.registrations.refusals(customers, since, limit)
     async with reading(parts.read_engine) as session:
         numbers = await numbers_of(session, {phone for source in sources for phone in source.phones})
     return json_answer([_source(source, numbers, parts) for source in sources])
-
-
-async def asked_customer(session: AsyncSession, caller: Caller, wanted: str | None) -> str | None:
-    """Return the id of the customer that a request names, by default the caller's own; None: all in sight.
-
-    Raise Refused as `require_customer` does.
-    """
-    if wanted == ALL:
-        return None
-    return (await require_customer(session, caller, wanted)).oid if wanted else caller.customer
 
 
 def _since(params: QueryParams) -> float:
@@ -147,7 +144,8 @@ def _since(params: QueryParams) -> float:
     return max(moment.timestamp(), earliest)
 
 
-def _summary(total: int, found: Summary) -> Json:
+def _summary(numbers: Numbers) -> Json:
+    total, found = numbers.total, numbers.summary
     return {
         "total": total,
         "online": found.online,

@@ -165,7 +165,9 @@ _STATUSES: Final = {
     "422": "A property is not valid; `multiple` holds several errors in `inner`",
     "429": "Too many of these; try again after Retry-After seconds",
     "500": "Internal error",
+    "502": "The phone has refused it; the message has its status",
     "503": "A store is away; try again later",
+    "504": "No answer in time, of a phone or of a process",
 }
 _PROBLEMS: Final = (
     _problem(400, "bad_request", "The body is not valid JSON"),
@@ -188,12 +190,14 @@ _PROBLEMS: Final = (
     _problem(429, "too_many", "Too many wrong passwords, please try again later"),
     _problem(429, "too_many_connections", "There are too many connections from this address"),
     _problem(500, "internal_error", "Internal error"),
+    _problem(502, "phone_refused", "The phone answered 489 Bad Event"),
+    _problem(504, "timeout", "The call is still there: its process has not ended it yet"),
+    _problem(504, "phone_timeout", "The phone is registered, but it has not answered"),
     _problem(503, "unavailable", "The service is temporarily unavailable, please try again"),
 )
 """Examples by their code. Each 403 has the code access_denied."""
 _BARE: Final = {
     "304": "If-None-Match names its ETag: not modified",
-    "504": "The process that has the call has not ended it within 2 seconds",
 }
 """Status without a documented body -> its meaning."""
 _HEADERS: Final[Mapping[str, Schema]] = {

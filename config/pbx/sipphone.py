@@ -22,7 +22,7 @@ from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..errors import refused
 from ..operations import events
 from ..operations.audit import Actor, Work, parse_oid
-from ..operations.customers import ids_in_sight
+from ..operations.customers import ids_in_sight, one_or_all
 from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
 from ..operations.phones.find import SORTS, Query, find_phone, list_phones
@@ -33,7 +33,6 @@ from ..tables import SipPhone
 from ..wanted import read_wanted
 from . import openapi
 from .paging import DEFAULT_LIMIT, clamped, flag, read_page
-from .registrations import asked_customer
 from .resource import DELETE, target_of
 from .shown import Json, json_answer
 from .sipphone_json import STATUS_ROUTE, located_status, phones_json, stated_json
@@ -68,11 +67,11 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
     )
     wanted = read_wanted(params.get)
     async with reading(parts.read_engine) as session:
-        query = replace(query, customer=await asked_customer(session, caller, page.customer))
+        customer = await one_or_all(session, caller, page.customer)
         if not wanted.is_any:
-            customers = await ids_in_sight(session, caller, query.customer)
+            customers = await ids_in_sight(session, caller, customer)
             query = replace(query, selection=await parts.registrations.select(customers, wanted))
-        total, phones = await list_phones(session, caller, query)
+        total, phones = await list_phones(session, caller, customer, query)
     statuses = await parts.live.statuses([phone.oid for phone in phones])
     rows: list[Json] = []
     for start in range(0, len(phones), BREATH_ROWS):
@@ -213,7 +212,7 @@ def _server(host: str, port: int | None, is_v2: bool) -> Json:
 @status_routes.post("/status", summary="Show the status of many phones", openapi_extra=openapi.STATUSES)
 async def statuses_route(caller: CallerDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Return the status of up to 1,000 phones; `notFound` lists the ids that are not phones of the caller."""
-    asked = _read_ids(document)
+    asked = read_ids(document)
     async with parts.read_engine.connect() as connection:
         found = await events.find_all_watched(connection, caller, asked)
     there = [found[oid] for oid in dict.fromkeys(map(parse_oid, asked)) if oid in found]
@@ -258,7 +257,7 @@ async def events_route(id: PhoneId, request: Request, caller: CallerDep, parts: 
     )
 
 
-def _read_ids(document: Document) -> list[str]:
+def read_ids(document: Document) -> list[str]:
     """Return the ids. Raise Refused (422) unless they are a list of at most 1,000 strings."""
     sent = document.get("ids")
     if sent is NOT_SENT or not isinstance(sent, list):

@@ -12,15 +12,18 @@ from registrar.store.event_stream import NAMES
 from ..auth import Caller
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
-from ..errors import refused
+from ..errors import Refused, refused, too_many
 from ..operations import webhooks
+from ..operations.audit import Work
 from ..operations.draft import Document
 from ..preconditions import tagged_by_content, with_etag
 from ..properties import fields_of
 from ..tables import Webhook, WebhookDelivery
 from ..webhooks import queue
-from ..webhooks.addresses import Forbidden, Unresolved, addresses_of
+from ..webhooks.addresses import Forbidden, Unresolved
+from ..webhooks.courier import Busy
 from ..webhooks.message import new_secret
+from ..webhooks.sender import SECONDS
 from .paging import DEFAULT_LIMIT, clamped, read_page
 from .resource import DELETE, shown, target_of, written
 from .schema import (
@@ -152,7 +155,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 @routes.post("", summary="Create a webhook", openapi_extra=_CREATE)
 async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Create a webhook. The answer has its secret, which is not shown again."""
-    await _refuse_private(document, parts)
+    await _refuse_private(document, actor.caller, parts)
     secret, after = new_secret(), await parts.deliverer.position()
     created = await parts.change(
         actor,
@@ -172,12 +175,12 @@ async def show_route(id: WebhookId, caller: CallerDep, parts: PartsDep) -> Respo
 @routes.patch("/{id}", summary="Change a webhook", openapi_extra=_CHANGE)
 async def change_route(id: WebhookId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Change the properties that are sent. `state` ACTIVE enables it again."""
-    await _refuse_private(document, parts)
+    await _refuse_private(document, actor.caller, parts)
     after = await parts.deliverer.position() if document.given("state") else ""
     changed = await parts.change(
         actor,
         target_of(Webhook.revision, id),
-        lambda work: webhooks.update_webhook(work, id, document, after, plain=_is_plain(parts)),
+        lambda work: _change(work, id, document, after, parts),
     )
     parts.deliverer.wake()
     return await _shown(changed.oid, actor.caller, parts)
@@ -201,11 +204,20 @@ async def secret_route(id: WebhookId, actor: ActorDep, parts: PartsDep) -> JSONR
 
 
 @routes.post("/{id}/test", summary="Test a webhook", openapi_extra=_TEST)
-async def test_route(id: WebhookId, caller: CallerDep, parts: PartsDep) -> JSONResponse:
-    """Send a message of the type `test` now, and return what the web server answered."""
+async def test_route(id: WebhookId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
+    """Send a message of the type `test` now, and return what the web server answered.
+
+    One test of a webhook runs at a time, and ten begin within a minute: 429.
+    """
     async with reading(parts.read_engine) as session:
-        webhook, _ = await webhooks.find_webhook(session, caller, id)
-    outcome = await parts.deliverer.test(webhook)
+        found, customer = await webhooks.find_webhook(session, actor.caller, id)
+    target = target_of(Webhook.revision, id)
+    try:
+        with parts.courier.testing(found.oid, customer):
+            webhook = await parts.change(actor, target, lambda work: webhooks.note_test(work, id))
+            outcome = await parts.courier.test(webhook, customer)
+    except Busy as busy:
+        raise _later(busy) from None
     return JSONResponse(
         {
             "delivered": not outcome.error,
@@ -224,6 +236,14 @@ async def deliveries_route(id: WebhookId, request: Request, caller: CallerDep, p
         webhook, _ = await webhooks.find_webhook(session, caller, id)
         found = await queue.newest(session, webhook.id, limit)
     return json_answer({"deliveries": [json_of(one, _LINES) for one in found]})
+
+
+async def _change(work: Work, id: str, document: Document, after: str, parts: Parts) -> Webhook:
+    """Change a webhook. Give up what waits for it if it is DISABLED then."""
+    webhook = await webhooks.update_webhook(work, id, document, after, plain=_is_plain(parts))
+    if webhook.state == queue.DISABLED:
+        await queue.end_waiting(work.session, webhook.id)
+    return webhook
 
 
 async def _shown(id: str, caller: Caller, parts: Parts, more: Json | None = None) -> Response:
@@ -256,8 +276,16 @@ def _is_plain(parts: Parts) -> bool:
     return bool(parts.settings.webhook_private)
 
 
-async def _refuse_private(document: Document, parts: Parts) -> None:
-    """Raise Refused (422) if the host of the URL in a body has an address that may not be asked, or none."""
+def _later(busy: Busy) -> Refused:
+    """Return the 429 for a request to a web server that may not begin now."""
+    return too_many(str(busy), round(SECONDS))
+
+
+async def _refuse_private(document: Document, caller: Caller, parts: Parts) -> None:
+    """Raise Refused if the host of the URL in a body has an address that may not be asked, or none (422).
+
+    Raise it also if too many requests for the caller's customer are under way (429).
+    """
     url = document.given("url")
     try:
         place = urlsplit(url) if isinstance(url, str) else None
@@ -268,6 +296,8 @@ async def _refuse_private(document: Document, parts: Parts) -> None:
         return
     default = HTTPS_PORT if place.scheme == "https" else HTTP_PORT
     try:
-        await addresses_of(host, port or default, parts.settings.webhook_private)
+        await parts.courier.check(host, port or default, caller.customer or "")
     except (Forbidden, Unresolved) as error:
         raise refused("url", f"url: {error}", "allowed", 422) from None
+    except Busy as busy:
+        raise _later(busy) from None

@@ -61,19 +61,20 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A device with a new first secret."""
+    """A device after an action."""
 
     phone: SipPhone
-    url: str
+    url: str | None
+    """The URL with the first secret; None: no secret was made."""
 
 
 async def standing(session: AsyncSession, phone: SipPhone, settings: ProvisioningSettings) -> Standing:
     """Return the provisioning of a phone."""
     if not settings.is_on:
         return Standing(State.OFF)
-    if await _writer(session, phone) is None:
+    if await writer_of(session, phone) is None:
         return Standing(State.UNSUPPORTED)
-    row = await _row(session, phone)
+    row = await row_of(session, phone)
     if row is None:
         return Standing(State.NEW)
     now = clock.utc_now()
@@ -99,6 +100,7 @@ async def rearm(work: Work, oid: object, settings: ProvisioningSettings) -> Arme
     """Make a new first secret. Raise Refused: 404, and 409 for a phone that cannot be provisioned."""
     phone, writer = await _provisionable(work, oid, settings)
     row = await arm(work.session, work.vault, phone, settings)
+    await work.settle(phone.mac)
     work.record("rearm", TABLE, phone.oid)
     return Armed(phone, url_of(row, phone, writer, work.vault, settings))
 
@@ -109,6 +111,7 @@ async def expect(work: Work, oid: object, networks: str, settings: ProvisioningS
     row = await arm(work.session, work.vault, phone, settings)
     row.expect_until = clock.utc_now() + timedelta(minutes=EXPECT_MINUTES)
     row.expect_networks = networks or None
+    await work.settle(phone.mac)
     work.record("expect", TABLE, phone.oid)
     return Armed(phone, url_of(row, phone, writer, work.vault, settings))
 
@@ -118,8 +121,18 @@ async def rotate(work: Work, oid: object, settings: ProvisioningSettings) -> Arm
     phone, writer = await _provisionable(work, oid, settings)
     row = await arm(work.session, work.vault, phone, settings)
     _set_steady(row, work.vault)
+    await work.settle(phone.mac)
     work.record("rotate", TABLE, phone.oid)
     return Armed(phone, url_of(row, phone, writer, work.vault, settings))
+
+
+async def redirect(work: Work, oid: object) -> Armed:
+    """Ask the redirect service again. Raise Refused: 404, and 409 if it has refused nothing."""
+    phone, _ = await lock_phone(work.session, work.caller, oid)
+    if phone.mac is None or not await work.outbox.retry(work.session, phone.mac):
+        raise refused("redirect", "No redirect service has refused the phone", "exists")
+    work.record("redirect", TABLE, phone.oid)
+    return Armed(phone, None)
 
 
 async def arm(
@@ -170,7 +183,7 @@ async def _provisionable(
         raise refused("provisioning", message, "allowed")
     if phone.mac is None:
         raise refused("macAddress", "The phone has no MAC address, so its files have no name", "required")
-    writer = await _writer(work.session, phone)
+    writer = await writer_of(work.session, phone)
     if writer is None:
         raise refused("sipPhoneModel", "No configuration is written for phones of this model", "allowed")
     others = select(SipPhone.id).where(SipPhone.mac == phone.mac, SipPhone.customer_id != phone.customer_id)
@@ -179,7 +192,7 @@ async def _provisionable(
     return phone, writer
 
 
-async def _writer(session: AsyncSession, phone: SipPhone) -> tuple[str, str] | None:
+async def writer_of(session: AsyncSession, phone: SipPhone) -> tuple[str, str] | None:
     """Return the names of the writer and the model, or None if the phone has no files."""
     model = await session.get(SipPhoneModel, phone.model_id)
     writer = None if model is None else model.writer
@@ -188,6 +201,6 @@ async def _writer(session: AsyncSession, phone: SipPhone) -> tuple[str, str] | N
     return writer, model.model
 
 
-async def _row(session: AsyncSession, phone: SipPhone) -> Provisioning | None:
+async def row_of(session: AsyncSession, phone: SipPhone) -> Provisioning | None:
     row: Provisioning | None = await session.get(Provisioning, phone.mac)
     return row if row is not None and row.customer_id == phone.customer_id else None

@@ -85,8 +85,8 @@ def _function(phone: Provisioned, key: Key, types: Types, draft: Draft) -> Funct
     if key.function == NOTHING:
         return nothing
     reason = key.problem or ("" if key.function in types.of else "this phone has no key for it")
-    number = dialled(key, phone.services)
     dials = key.function in _DIALLED or (key.function == "DND" and types.dials_dnd)
+    number = dialled(key, phone.services) if dials or key.function == "URL" else ""
     if not reason and dials and not number:
         reason = _unanswered(key, phone.services)
     if reason:

@@ -189,7 +189,7 @@ def _provisioned(
         sound=_sound(phone),
         display=_display(phone),
         network=_network(phone),
-        services=Services(features=settings.features),
+        services=Services(settings.features, **settings.services),
         admin_password=admin,
         extra=model.configuration_template or "",
         custom=phone.custom_config or "",

@@ -32,20 +32,22 @@ class Writer:
     """Return the text of a file without an account, by its name."""
     keys: Types | None = None
     """The functions of its keys; None: such a phone has no keys."""
+    accounts: bool = False
+    """Whether a file has the accounts of several phones: handsets of a base, ports of an adapter."""
 
 
 _SNOM: Final = Writer(XML, snom.config, snom.stub, snom.common, snom.KEYS)
-_CISCO: Final = Writer(XML, cisco.config, cisco.stub, cisco.common, cisco.KEYS)
+_CISCO: Final = Writer(XML, cisco.config, cisco.stub, cisco.common, cisco.KEYS, accounts=True)
 
 WRITERS: Final[Mapping[str, Writer]] = {
     "snom": _SNOM,
     "snom8": _SNOM,
-    "snom-dect": Writer(XML, snom_dect.config, snom.stub, snom.common),
+    "snom-dect": Writer(XML, snom_dect.config, snom.stub, snom.common, accounts=True),
     "mitel": Writer(TEXT, mitel.config, mitel.stub, mitel.common, mitel.KEYS),
     "yealink": Writer(TEXT, yealink.config, yealink.stub, yealink.common, yealink.KEYS),
-    "yealink-dect": Writer(TEXT, yealink_dect.config, yealink.stub, yealink.common),
-    "gigaset-n510": Writer(XML, gigaset.n510_config, gigaset.n510_stub, gigaset.n510_common),
-    "gigaset-nx70": Writer(XML, gigaset.config, gigaset.stub, gigaset.common),
+    "yealink-dect": Writer(TEXT, yealink_dect.config, yealink.stub, yealink.common, accounts=True),
+    "gigaset-n510": Writer(XML, gigaset.n510_config, gigaset.n510_stub, gigaset.n510_common, accounts=True),
+    "gigaset-nx70": Writer(XML, gigaset.config, gigaset.stub, gigaset.common, accounts=True),
     "maxwell": Writer(XML, maxwell.config, maxwell.stub, maxwell.common, maxwell.KEYS),
     "grandstream": Writer(XML, grandstream.config, grandstream.stub, grandstream.common, grandstream.KEYS),
     "spa": _CISCO,
@@ -91,6 +93,8 @@ def _config(phone: Provisioned, name: str, writer: Writer) -> File:
     text = writer.config(phone, draft)
     if len(text) > MAX_FILE:
         raise Unwritable("softkeys", "the configuration is too large for a phone")
+    if len(phone.handsets) > 1 and not writer.accounts:
+        draft.warn("Several phones have this MAC address, and the file has only the account of the first")
     leave_the_rest(draft, phone)
     return File(name, writer.content_type, text, tuple(draft.left_out), tuple(draft.warnings))
 

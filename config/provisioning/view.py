@@ -38,7 +38,7 @@ class Server:
     port: int
     transport: str
     """udp, tcp or tls."""
-    url: str
+    url: str = field(repr=False)
     """URL prefix with the steady secret, ending with `/`; a file name follows."""
     expires: int = 3600
     ntp: str = ""

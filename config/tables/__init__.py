@@ -3,7 +3,7 @@
 A column that is made by `stored(...)` is also a property in the dialects of the API: `config/properties.py`.
 """
 
-from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Revised, Table, UtcDateTime
+from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Lease, Revised, Table, UtcDateTime
 from .dial_plan import (
     Extension,
     Number,
@@ -20,12 +20,14 @@ from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from .products import Product
 from .provisioning import Provisioning, ProvisioningFile, ProvisioningLink
+from .redirects import Redirect, RedirectLease
 from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
     "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "CallHistory", "CallHistoryPerson", "Customer", "Employee",
-    "EmployeeToken", "Extension", "Identified", "Installation", "Number", "Picture", "Product",
-    "Provisioning", "ProvisioningFile", "ProvisioningLink", "Queue", "QueueMember", "Revised", "SeededModel",
-    "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone", "SipPhoneModel", "SipPhoneSidePanel",
-    "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime", "Webhook", "WebhookDelivery", "WebhookFeed",
+    "EmployeeToken", "Extension", "Identified", "Installation", "Lease", "Number", "Picture", "Product",
+    "Provisioning", "ProvisioningFile", "ProvisioningLink", "Queue", "QueueMember", "Redirect",
+    "RedirectLease", "Revised", "SeededModel", "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone",
+    "SipPhoneModel", "SipPhoneSidePanel", "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime",
+    "Webhook", "WebhookDelivery", "WebhookFeed",
 ]  # fmt: skip

@@ -66,3 +66,14 @@ class Revised(Identified):
         BigInteger, default=1, server_default="1", onupdate=text("revision + 1")
     )
     """Grows with each change of the row; `operations.dial_plan` raises it for changes of its members."""
+
+
+class Lease(Table):
+    """One row: the process that does a job which only one process may do."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    owner: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
+    """End of the lease; another process may take it then."""

@@ -6,9 +6,9 @@ from typing import Final
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .. import checks, clock
+from .. import checks
 from ..properties import NAMED, stored, string_of, word_of
-from .base import NEVER_REUSED, BigId, Revised, Table, UtcDateTime
+from .base import NEVER_REUSED, BigId, Lease, Revised, Table, UtcDateTime
 
 POSITION_LENGTH: Final = 41
 """The id of an entry of a stream: two numbers of 64 bits."""
@@ -79,14 +79,10 @@ class WebhookDelivery(Table):
     milliseconds: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class WebhookFeed(Table):
+class WebhookFeed(Lease):
     """One row: the process that sends events to webhooks, and how far it has read the stream."""
 
     __tablename__ = "webhook_feed"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    owner: Mapped[str] = mapped_column(String(64))
-    until: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
-    """End of the lease; another process may take it then."""
     position: Mapped[str] = mapped_column(String(POSITION_LENGTH))

@@ -20,16 +20,16 @@ from registrar.model import Epoch
 from registrar.store import event_stream
 from registrar.store.event_stream import FAULTS, RETRY_SECONDS, Entry, order
 from registrar.store.redis_client import heed_cancellation
-from registrar.store.vault import Vault
 
 from ..database import reading, writing
 from ..feed.owners import Owners
 from ..feed.ring import REMEMBERED, Keys
-from ..tables import Webhook, WebhookDelivery
+from ..leases import LostLease, release_lease, take_lease
+from ..tables import Webhook, WebhookDelivery, WebhookFeed
 from . import queue
-from .message import TEST, body_of, event_of, headers_of, lane_of, message_id, written
-from .queue import LostLease, Result, Taken, Target
-from .sender import Outcome, Sender
+from .courier import Courier
+from .message import body_of, event_of, lane_of, message_id
+from .queue import Result, Taken, Target, Waiting
 
 LOOK_SECONDS: Final = 2.0
 """How often a process without the lease looks whether it is free, and whether deliveries wait."""
@@ -42,6 +42,8 @@ DRAIN_SECONDS: Final = 5.0
 """How long a stop waits for the web servers that are being asked."""
 AT_ONCE: Final = 8
 """Requests at the same time to one web server."""
+FORGET_EVERY: Final = 100
+"""After so many results for a webhook, old deliveries are deleted, even if others are always under way."""
 
 Done = TypeVar("Done")
 log = logging.getLogger(__name__)
@@ -55,8 +57,7 @@ class Deliverer:
         engine: AsyncEngine,
         read_engine: AsyncEngine,
         redis: Redis,
-        vault: Vault,
-        sender: Sender,
+        courier: Courier,
         customers_of: Callable[[Collection[str]], Awaitable[Mapping[str, str]]],
         now: Callable[[], Epoch],
         owner: str,
@@ -66,8 +67,8 @@ class Deliverer:
         self._engine = engine
         self._read_engine = read_engine
         self._redis = redis
-        self._vault = vault
-        self._sender = sender
+        self._courier = courier
+        self._shares = courier.shares
         self._owners = Owners(customers_of)
         self._now = now
         self._owner = owner
@@ -89,12 +90,6 @@ class Deliverer:
         except FAULTS as error:
             raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
 
-    async def test(self, webhook: Webhook) -> Outcome:
-        """Send a message of the type `test` now, and return what came of it."""
-        now = self._now()
-        body = written(TEST, now, {"webhook": webhook.oid, "event": TEST})
-        return await self._post(webhook, message_id(f"{webhook.oid}:{now}"), body)
-
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then end what is being sent, so that it is not sent again."""
         async with asyncio.TaskGroup() as tasks:
@@ -105,7 +100,7 @@ class Deliverer:
             self._news.set()
             await asyncio.wait([leading], timeout=DRAIN_SECONDS)
             leading.cancel()
-        await self._sender.close()
+        await self._courier.close()
 
     async def _lead(self) -> None:
         while not self._stopping:
@@ -120,10 +115,10 @@ class Deliverer:
                 log.exception("webhooks wait: a fault in their delivery")
             await self._rest(self._look_seconds)
         with contextlib.suppress(SQLAlchemyError, OSError):
-            await self._write(lambda session: queue.release_lease(session, self._owner))
+            await self._write(lambda session: release_lease(session, WebhookFeed, self._owner))
 
     async def _has_lease(self) -> bool:
-        return await self._write(lambda session: queue.take_lease(session, self._owner, self._now()))
+        return await self._write(lambda session: take_lease(session, WebhookFeed, self._owner, self._now()))
 
     async def _deliver(self) -> None:
         """Read the stream and send, until the lease is lost, or there is no webhook any more, or the stop."""
@@ -200,56 +195,82 @@ class Deliverer:
             sending: dict[int, asyncio.Task[None]] = {}
             while not self._over.is_set():
                 sending = {id: task for id, task in sending.items() if not task.done()}
-                for id in await self._read(queue.waiting):
-                    if id not in sending:
-                        sending[id] = tasks.create_task(self._send_to(id))
+                for hook in await self._read(queue.waiting):
+                    if hook.id not in sending:
+                        sending[hook.id] = tasks.create_task(self._send_to(hook))
                 await self._rest(self._look_seconds)
 
     async def _rest(self, seconds: float) -> None:
         await _wait_for(self._news, seconds)
         self._news.clear()
 
-    async def _send_to(self, id: int) -> None:
+    async def _send_to(self, hook: Waiting) -> None:
         """Send the deliveries of one webhook until none can be sent now."""
         flying: dict[asyncio.Task[Result], str] = {}
-        has_sent = False
+        ended = 0  # since old deliveries were deleted
         async with asyncio.TaskGroup() as tasks:
-            while await self._fill(id, flying, tasks):
-                has_sent = True
-                done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                results = [task.result() for task in done]
-                await self._write(partial(_record, id, results))
-                for task in done:
-                    del flying[task]
-        if has_sent:
-            await self._write(lambda session: queue.forget_old(session, id))
+            while await self._fill(hook, flying, tasks):
+                ended += await self._record(hook.id, flying)
+                if ended >= FORGET_EVERY:
+                    await self._forget(hook.id)
+                    ended = 0
+        if ended:
+            await self._forget(hook.id)
 
-    async def _fill(self, id: int, flying: dict[asyncio.Task[Result], str], tasks: asyncio.TaskGroup) -> bool:
+    async def _record(self, id: int, flying: dict[asyncio.Task[Result], str]) -> int:
+        """Wait for results, but not long, so that other lanes are not held up. Return how many there were."""
+        done, _ = await asyncio.wait(flying, timeout=self._look_seconds, return_when=asyncio.FIRST_COMPLETED)
+        results = [task.result() for task in done]
+        if results:
+            await self._write(lambda session: queue.record(session, id, results))
+        for task in done:
+            del flying[task]
+        return len(results)
+
+    async def _forget(self, id: int) -> None:
+        await self._write(lambda session: queue.forget_old(session, id))
+
+    async def _fill(
+        self, hook: Waiting, flying: dict[asyncio.Task[Result], str], tasks: asyncio.TaskGroup
+    ) -> bool:
         """Begin to send what is due. Return whether something is being sent."""
-        now = self._now()
-
-        async def look(session: AsyncSession) -> tuple[Webhook | None, list[WebhookDelivery]]:
-            webhook = await queue.find_active(session, id)
-            free, busy = 0 if self._over.is_set() else AT_ONCE - len(flying), list(flying.values())
-            return webhook, await queue.due(session, webhook, now, busy, free) if webhook else []
-
-        webhook, deliveries = await self._read(look)
-        if webhook is not None:
-            for delivery in deliveries:
-                flying[tasks.create_task(self._send(webhook, delivery))] = delivery.lane
+        permits = await self._permits(hook.customer, len(flying))
+        if not permits:
+            return bool(flying)
+        due: Sequence[tuple[Webhook, WebhookDelivery]] = ()
+        try:
+            due = await self._due(hook.id, list(flying.values()), permits)
+        finally:
+            self._shares.give(hook.customer, permits - len(due))
+        for webhook, delivery in due:
+            task = tasks.create_task(self._send(webhook, hook.customer, delivery))
+            task.add_done_callback(lambda _: self._shares.give(hook.customer))
+            flying[task] = delivery.lane
         return bool(flying)
 
-    async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> Result:
-        begun = self._now()
-        outcome = await self._post(webhook, delivery.message_id, delivery.body)
-        return Result(delivery.id, outcome, begun, self._now())
+    async def _permits(self, customer: str, flying: int) -> int:
+        """Take permits for one webhook. Wait for one if nothing of the webhook is being sent."""
+        if self._over.is_set():
+            return 0
+        permits = self._shares.take(customer, AT_ONCE - flying)
+        if permits or flying:
+            return permits
+        await self._shares.wait(customer)
+        return 1
 
-    async def _post(self, webhook: Webhook, id: str, body: str) -> Outcome:
-        try:
-            secret = self._vault.open(webhook.secret_enc, webhook.oid)
-        except StoreUnavailable as error:
-            return Outcome(None, str(error), 0)
-        return await self._sender.post(webhook.url, headers_of(id, self._now(), body, secret), body)
+    async def _due(self, id: int, busy: Sequence[str], count: int) -> list[tuple[Webhook, WebhookDelivery]]:
+        """Return up to `count` deliveries that are sent now, with their webhook."""
+        async with reading(self._read_engine) as session:
+            webhook = await queue.find_active(session, id)
+            if webhook is None or self._over.is_set():
+                return []
+            deliveries = await queue.due(session, webhook, self._now(), busy, count)
+            return [(webhook, delivery) for delivery in deliveries]
+
+    async def _send(self, webhook: Webhook, customer: str, delivery: WebhookDelivery) -> Result:
+        begun = self._now()
+        outcome = await self._courier.post(webhook, customer, delivery.message_id, delivery.body)
+        return Result(delivery.id, outcome, begun, self._now())
 
     async def _read(self, work: Callable[[AsyncSession], Awaitable[Done]]) -> Done:
         async with reading(self._read_engine) as session:
@@ -264,10 +285,6 @@ async def _wait_for(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-async def _record(id: int, results: Sequence[Result], session: AsyncSession) -> None:
-    await queue.record(session, id, results)
 
 
 def _deliveries(entry: Entry, customer: str, targets: Sequence[Target]) -> list[Taken]:

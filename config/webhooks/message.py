@@ -44,16 +44,16 @@ def lane_of(entry: Entry) -> str:
     """Return what messages of one order have in common: the call, else the phone, else the person."""
     for name in ("call", "phone", "person"):
         if entry.fields.get(name):
-            return f"{name}:{_clean(entry.fields[name], 128)}"
+            return f"{name}:{clean(entry.fields[name], 128)}"
     return ""
 
 
 def event_of(entry: Entry) -> str:
     """Return the name of an event as it is stored."""
-    return _clean(entry.fields.get("event", ""), 64)
+    return clean(entry.fields.get("event", ""), 64)
 
 
-def _clean(text: str, length: int) -> str:
+def clean(text: str, length: int) -> str:
     """Return a text of another program without what a database refuses."""
     return "".join(filter(str.isprintable, text))[:length]
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVarTuple
 
-from sqlalchemy import CursorResult, Select, Update, and_, delete, exists, func, select, update
+from sqlalchemy import Select, Update, and_, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -17,15 +17,18 @@ from registrar.model import Epoch
 from registrar.store.event_stream import FIRST, order
 
 from .. import clock
-from ..tables import Customer, Webhook, WebhookDelivery, WebhookFeed
+from ..leases import LostLease, changed
+from ..operations.audit import by_itself
+from ..tables import AuditLog, Customer, Webhook, WebhookDelivery, WebhookFeed
 from .message import GIVE_UP_SECONDS, retry_seconds
 from .sender import Outcome
 
-LEASE_SECONDS: Final = 10
 MAX_WAITING: Final = 50_000
 """Deliveries that wait for one webhook; with more, it is disabled."""
 KEPT: Final = 100
 """Deliveries that are kept after their end, for each webhook."""
+DISABLE: Final = "disable"
+"""The action in the audit log when this service disables a webhook."""
 PATIENT_AFTER: Final = 3
 """After so many failures in a row, one delivery at a time shows whether the web server is back."""
 GONE: Final = 410
@@ -35,12 +38,7 @@ TOO_MANY: Final = f"more than {MAX_WAITING} events waited"
 NOT_SENT: Final = "not sent: the webhook was disabled"
 CUSTOMER_GONE: Final = "DELETED"
 
-
 Columns = TypeVarTuple("Columns")
-
-
-class LostLease(Exception):
-    """Another process has the lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,14 @@ class Target:
         """Return whether an event is to be sent."""
         is_new = customer == self.customer and id > self.after
         return is_new and (not self.events or event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A webhook for which deliveries wait."""
+
+    id: int
+    customer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +97,7 @@ class Health:
 HEALTHY: Final = Health()
 
 
-# Lease and position
-
-
-async def take_lease(session: AsyncSession, owner: str, now: Epoch) -> bool:
-    """Take the lease if it is free or our own. Return whether we have it."""
-    moment = clock.utc_exact(now)
-    free = WebhookFeed.until < moment
-    statement = update(WebhookFeed).where(WebhookFeed.id == 1, (WebhookFeed.owner == owner) | free)
-    until = moment + timedelta(seconds=LEASE_SECONDS)
-    return await _changed(session, statement.values(owner=owner, until=until)) == 1
-
-
-async def release_lease(session: AsyncSession, owner: str) -> None:
-    """Give up the lease, if we have it."""
-    free = update(WebhookFeed).where(WebhookFeed.owner == owner)
-    await session.execute(free.values(owner="", until=clock.utc_exact(0)))
+# Position
 
 
 async def position(session: AsyncSession) -> str:
@@ -129,11 +120,14 @@ async def targets(session: AsyncSession, customers: Collection[str]) -> list[Tar
 
 
 async def take(session: AsyncSession, owner: str, now: Epoch, events: Sequence[Taken], last: str) -> None:
-    """Add deliveries, and note that the stream was read up to `last`. Raise LostLease."""
+    """Add deliveries, and note that the stream was read up to `last`. Raise LostLease.
+
+    A webhook that was deleted or disabled since the events were chosen gets none.
+    """
     mine = update(WebhookFeed).where(WebhookFeed.id == 1, WebhookFeed.owner == owner)
-    if await _changed(session, mine.values(position=last)) != 1:
+    if await changed(session, mine.values(position=last)) != 1:
         raise LostLease
-    at = clock.utc_exact(now)
+    at, alive = clock.utc_exact(now), await _lock_active(session, {one.webhook for one in events})
     session.add_all(
         WebhookDelivery(
             webhook_id=one.webhook,
@@ -145,9 +139,16 @@ async def take(session: AsyncSession, owner: str, now: Epoch, events: Sequence[T
             next_at=at,
         )
         for one in events
+        if one.webhook in alive
     )
     await session.flush()
-    await _disable_crowded(session, {one.webhook for one in events})
+    await _disable_crowded(session, alive)
+
+
+async def _lock_active(session: AsyncSession, ids: Collection[int]) -> set[int]:
+    """Return those of the webhooks that are sent to; they stay so until the end of the transaction."""
+    found = _active(select(Webhook.id)).where(Webhook.id.in_(ids))
+    return set(await session.scalars(found.with_for_update(read=True, of=Webhook)))
 
 
 async def _disable_crowded(session: AsyncSession, webhooks: Collection[int]) -> None:
@@ -164,10 +165,11 @@ async def _disable_crowded(session: AsyncSession, webhooks: Collection[int]) -> 
 # What is to be sent
 
 
-async def waiting(session: AsyncSession) -> list[int]:
+async def waiting(session: AsyncSession) -> list[Waiting]:
     """Return the webhooks for which deliveries wait."""
     pending = exists().where(WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.state == PENDING)
-    return list(await session.scalars(_active(select(Webhook.id)).where(pending)))
+    rows = await session.execute(_active(select(Webhook.id, Customer.oid)).where(pending))
+    return [Waiting(id, customer) for id, customer in rows]
 
 
 async def find_active(session: AsyncSession, id: int) -> Webhook | None:
@@ -275,17 +277,20 @@ def _failed(delivery: WebhookDelivery, health: Health, result: Result) -> Health
 
 
 async def disable(session: AsyncSession, id: int, reason: str) -> None:
-    """Send nothing more to a webhook, and say why."""
+    """Send nothing more to a webhook, say why, and write that to the audit log."""
     values = {"state": DISABLED, "reason": reason, **asdict(HEALTHY)}
     await session.execute(update(Webhook).where(Webhook.id == id).values(values))
-    await drop_waiting(session, id)
+    oid = await session.scalar(select(Webhook.oid).where(Webhook.id == id))
+    await session.execute(insert(AuditLog), [by_itself(DISABLE, Webhook.__tablename__, str(oid))])
+    await end_waiting(session, id)
 
 
-async def drop_waiting(session: AsyncSession, id: int) -> None:
-    """Mark the deliveries that wait as failed."""
+async def end_waiting(session: AsyncSession, id: int) -> None:
+    """Mark the deliveries that wait as failed, and delete all but the newest."""
     await session.flush()
     error = func.coalesce(WebhookDelivery.error, NOT_SENT)
     await session.execute(_waiting_of(id).values(state=FAILED, error=error))
+    await forget_old(session, id)
 
 
 def _waiting_of(id: int) -> Update:
@@ -296,14 +301,12 @@ def _waiting_of(id: int) -> Update:
 
 async def forget_old(session: AsyncSession, id: int) -> None:
     """Delete the deliveries that ended, but for the newest."""
-    ended = select(WebhookDelivery.id).where(
-        WebhookDelivery.webhook_id == id, WebhookDelivery.state != PENDING
-    )
-    newest = await session.scalar(ended.order_by(WebhookDelivery.id.desc()).offset(KEPT).limit(1))
+    ended = and_(WebhookDelivery.webhook_id == id, WebhookDelivery.state.in_((DELIVERED, FAILED)))
+    found = select(WebhookDelivery.id).where(ended).order_by(WebhookDelivery.id.desc())
+    newest = await session.scalar(found.offset(KEPT).limit(1))
     if newest is not None:
-        old = WebhookDelivery.id <= newest
-        states = WebhookDelivery.state.in_((DELIVERED, FAILED))
-        await session.execute(delete(WebhookDelivery).where(WebhookDelivery.webhook_id == id, states, old))
+        old = delete(WebhookDelivery).where(ended, WebhookDelivery.id <= newest)
+        await session.execute(old.execution_options(synchronize_session=False))
 
 
 async def newest(session: AsyncSession, id: int, count: int) -> Sequence[WebhookDelivery]:
@@ -326,9 +329,3 @@ def _active(statement: Select[*Columns]) -> Select[*Columns]:
     """Return a statement on Webhook for those that are sent to."""
     joined = statement.join(Customer, Customer.id == Webhook.customer_id)
     return joined.where(Webhook.state == ACTIVE, Customer.state != CUSTOMER_GONE)
-
-
-async def _changed(session: AsyncSession, statement: Update) -> int:
-    """Return how many rows a statement has changed."""
-    result = await session.execute(statement)
-    return result.rowcount if isinstance(result, CursorResult) else 0

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,18 +13,26 @@ import httpcore
 from registrar.model import IpNetwork
 
 from .. import clock
-from .addresses import Forbidden, Unresolved, addresses_of
+from .addresses import Forbidden, Names, Unresolved
+from .message import clean
+from .shares import Shares
 
 SECONDS: Final = 15.0
 """Time for a whole request, as Standard Webhooks recommends (15 to 30 s)."""
 CONNECT_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 MAX_CONNECTIONS: Final = 128
+"""Requests at the same time, and connections: one idle connection is closed for each new one beyond that."""
+PER_CUSTOMER: Final = 32
+"""Requests of one customer at the same time: four web servers at full speed, or its 20 webhooks."""
 MAX_ANSWER: Final = 16 * 1024
 """Octets of an answer that are read, so that the connection can be used again. Their content is ignored."""
 MAX_ERROR: Final = 200
 OK: Final = range(200, 300)
 REDIRECTS: Final = range(300, 400)
+
+ASKING: Final[ContextVar[str]] = ContextVar("asking")
+"""The customer whose message is being sent: httpcore connects in the task of the request."""
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +50,8 @@ class Outcome:
 class Checked(httpcore.AsyncNetworkBackend):
     """A network where a name is resolved once, and only addresses that may be asked are connected to."""
 
-    def __init__(self, private: Sequence[IpNetwork]) -> None:
-        self._private = private
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -55,7 +64,7 @@ class Checked(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Return a connection to the first address of the host that answers. TLS checks the name later."""
         failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for address in await addresses_of(host, port, self._private):
+        for address in await self._names.addresses_of(host, port, ASKING.get()):
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -64,16 +73,22 @@ class Checked(httpcore.AsyncNetworkBackend):
 
 
 class Sender:
-    """A client that keeps connections. It follows no redirect, and heeds no proxy of the environment."""
+    """A client that keeps connections. It follows no redirect, and heeds no proxy of the environment.
+
+    Take a permit from `shares` before each request, and give it back after it: then no request waits for a
+    connection, and the time that a web server has is its own.
+    """
 
     def __init__(self, private: Sequence[IpNetwork] = (), tls: ssl.SSLContext | None = None) -> None:
         """`private` are networks that may be asked although private."""
-        self._private = private
+        self.shares = Shares(MAX_CONNECTIONS, PER_CUSTOMER)
+        self.names = Names(private, self.shares)
         self._tls = tls
         self._opened: httpcore.AsyncConnectionPool | None = None
 
-    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
-        """Send a message, and return what came of it; no error is raised."""
+    async def post(self, url: str, headers: Mapping[str, str], body: str, customer: str) -> Outcome:
+        """Send a message of a customer, and return what came of it; no error is raised."""
+        ASKING.set(customer)
         begun = clock.mono_now()
         status, error = None, ""
         try:
@@ -92,10 +107,11 @@ class Sender:
             error = f"the message cannot be made: {type(failed).__name__}"
         else:
             error = _error_of(status)
-        return Outcome(status, error[:MAX_ERROR], round((clock.mono_now() - begun) * 1000))
+        return Outcome(status, clean(error, MAX_ERROR), round((clock.mono_now() - begun) * 1000))
 
     async def close(self) -> None:
         """Close all connections."""
+        self.names.close()
         if self._opened is not None:
             await self._opened.aclose()
 
@@ -106,7 +122,7 @@ class Sender:
                 ssl_context=self._tls or ssl.create_default_context(),
                 max_connections=MAX_CONNECTIONS,
                 keepalive_expiry=IDLE_SECONDS,
-                network_backend=Checked(self._private),
+                network_backend=Checked(self.names),
             )
         return self._opened
 

@@ -10,7 +10,8 @@ from registrar.settings import Settings
 from registrar.store import database, keys
 from registrar.store.short_connection import connected
 from registrar.store.state_index import StateIndex
-from registrar.store.state_walk import Members, StateWalk, Walked, read_members
+from registrar.store.state_members import SqlMembers
+from registrar.store.state_walk import StateWalk, Walked
 from registrar.store.valkey import socket_url
 
 WHAT: Final = "index of states"
@@ -26,11 +27,7 @@ async def check_states(settings: Settings, directory: Path, *, repair: bool) -> 
     if not settings.database_url.get_secret_value() and not (directory / FILE).exists():
         return []
     try:
-        members = await _members(settings, directory)
-        async with connected(settings.redis_url.get_secret_value() or socket_url(directory)) as runner:
-            found = await StateWalk(StateIndex(runner), repair=repair).run(members)
-            if repair:
-                await runner.ask("SET", keys.STATES_CHECKED, f"{clock.epoch_now():.3f}")
+        found = await _walked(settings, directory, repair=repair)
     except ConfigurationError:  # another check has reported it
         return []
     except (StoreUnavailable, TimeoutError) as error:
@@ -52,10 +49,15 @@ def judge_states(found: Walked, *, repaired: bool) -> Finding:
     return warn(WHAT, f"is wrong: {about}", ADVICE)
 
 
-async def _members(settings: Settings, directory: Path) -> Members:
+async def _walked(settings: Settings, directory: Path, *, repair: bool) -> Walked:
     given = settings.database_url.get_secret_value()
     engine = database.connect(given or f"sqlite+aiosqlite:///{directory / FILE}", read_only=True)
     try:
-        return await read_members(engine)
+        async with connected(settings.redis_url.get_secret_value() or socket_url(directory)) as runner:
+            began = clock.epoch_now()
+            found = await StateWalk(StateIndex(runner), SqlMembers(engine), repair=repair).run()
+            if repair:
+                await runner.ask("SET", keys.STATES_CHECKED, f"{began:.3f}")
+            return found
     finally:
         await engine.dispose()

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config import clock
 from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
-from config.settings import ApiSettings, ProvisioningSettings
+from config.settings import SERVICES, ApiSettings, ProvisioningSettings, RedirectAccount
 from registrar.errors import ConfigurationError
 from registrar.rules.features import ReservedWords, reserved_words
-from registrar.settings import Settings
+from registrar.settings import Settings, redirect_accounts
 from registrar.store import certificate, database, redis_client
 from registrar.store.keyfile import data_directory, secret
 from registrar.store.redis_client import MeasuredRedis
@@ -115,6 +115,10 @@ class Installation:
             password_length=settings.password_length,
             call_history_days=settings.call_history_days,
             webhook_private=settings.webhook_private,
+            redirects=tuple(
+                RedirectAccount(one.service, one.url, one.user, one.password.get_secret_value())
+                for one in redirect_accounts(settings)
+            ),
             provisioning=self.provisioning(),
             reserved=self.reserved,
         )
@@ -134,6 +138,7 @@ class Installation:
             timezone=settings.prov_timezone,
             language=settings.prov_language,
             features=frozenset(settings.features),
+            services={name: getattr(settings, f"service_{name}") for name in SERVICES},
             plain=settings.prov_plain,
             open_days=settings.prov_open_days,
             misses=settings.prov_misses,

@@ -31,6 +31,7 @@ from registrar.rules.access import Access
 from registrar.rules.auth import Authenticator
 from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
+from registrar.rules.notify import Result
 from registrar.rules.tokens import Target, TokenCodec
 
 from .admission import Gatekeeper
@@ -65,6 +66,7 @@ from .registration.expiry import Expiry
 from .registration.flows import Flows
 from .registration.pings import Pings
 from .registration.register import Registrar
+from .registration.reloads import Reloads
 from .trail import Trail
 
 
@@ -163,6 +165,8 @@ class Outside:
     """Sends news of calls to all nodes."""
     tell_pickup: Callable[[PickupNews], None]
     """Sends a question about a pickup, or its answer, to all nodes."""
+    report: Callable[[str, Result], None]
+    """Tells the API the result of its order for a NOTIFY."""
     start_task: Callable[[Coroutine[None, None, None]], object]
     nonce_salt: Callable[[], bytes]
     salt: Callable[[], bytes]
@@ -191,6 +195,7 @@ class Handlers:
     senders: Senders
     node_relay: NodeRelay
     notifier: Notifier
+    reloads: Reloads
 
 
 def build(outside: Outside, options: Options) -> Handlers:
@@ -410,6 +415,20 @@ def build(outside: Outside, options: Options) -> Handlers:
         clock,
         metrics,
     )
+    reloads = Reloads(
+        own_dialogs,
+        outside.network,
+        directory,
+        location,
+        clock,
+        metrics,
+        outside.report,
+        outside.start_task,
+        outside.new_id,
+        outside.roll,
+        node=process.node,
+        service=outside.hosts.domain,
+    )
     expiry = Expiry(location, location, customer_of, directory.learn, clock, metrics)
     return Handlers(
         checks,
@@ -428,4 +447,5 @@ def build(outside: Outside, options: Options) -> Handlers:
         senders,
         node_relay,
         notifier,
+        reloads,
     )

@@ -23,7 +23,7 @@ class OurHosts:
         """
         self.public = public
         self._key = public.lower()
-        self._domain = domain
+        self.domain = domain
         self._serves = serves
         self._is_local = is_local
 
@@ -35,8 +35,8 @@ class OurHosts:
         """Return whether a host is the service itself; any phone may write it in place of its own domain."""
         if self.is_address(host):
             return True
-        return host in (self._domain, LOCALHOST) and not self._serves(host)
+        return host in (self.domain, LOCALHOST) and not self._serves(host)
 
     def has(self, host: str) -> bool:
         """Return whether a host is any name or address of this service."""
-        return self._serves(host) or host == self._domain or self.is_service(host)
+        return self._serves(host) or host == self.domain or self.is_service(host)

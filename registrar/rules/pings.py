@@ -47,9 +47,7 @@ def branch(number: int, salt: bytes) -> str:
 def options(binding: Binding, flow: Flow, branch: str) -> bytes:
     """Return the OPTIONS request of a ping. It names only the phone, by its own Contact URI."""
     host = f"[{flow.local_ip}]" if ":" in flow.local_ip else flow.local_ip
-    target = binding.contact
-    if "?" in target:
-        target = _without_headers(target)
+    target = without_headers(binding.contact)
     name = branch[len(PREFIX) :]
     return (
         f"OPTIONS {target} SIP/2.0\r\n"
@@ -61,6 +59,17 @@ def options(binding: Binding, flow: Flow, branch: str) -> bytes:
         "CSeq: 1 OPTIONS\r\n"
         "Content-Length: 0\r\n\r\n"
     ).encode()
+
+
+def without_headers(contact: str) -> str:
+    """Return a Contact URI without its headers: a Request-URI has none (RFC 3261 section 19.1.1).
+
+    Only a URI with a question mark is parsed, as a user part may contain one.
+    """
+    if "?" not in contact:
+        return contact
+    uri = parse_uri(contact)
+    return str(replace(uri, headers=None)) if uri.is_sip else contact
 
 
 def essence(binding: Binding) -> Binding:
@@ -95,12 +104,3 @@ def worth_writing(rtt_ms: float | None, written_ms: float | None, seen: Epoch, w
         return rtt_ms is not None
     moved = abs(rtt_ms - written_ms)
     return moved >= SAME_MILLISECONDS and moved >= SAME_RTT * written_ms
-
-
-def _without_headers(contact: str) -> str:
-    """Return a Contact URI without its headers: a Request-URI has none (RFC 3261 section 19.1.1).
-
-    The URI is parsed, as a user part may contain a question mark.
-    """
-    uri = parse_uri(contact)
-    return str(replace(uri, headers=None)) if uri.is_sip else contact

@@ -6,7 +6,17 @@ Other packages import from here only. Any bytes give a value or a SipError, noth
 from .address import NameAddr, parse_name_addr, parse_name_addrs
 from .answer import REASONS, answer, warning
 from .check import check
-from .digest import MD5, SHA256, Credentials, challenge, expected, ha1, parse_credentials
+from .digest import (
+    MD5,
+    SHA256,
+    Credentials,
+    DigestChallenge,
+    challenge,
+    expected,
+    ha1,
+    parse_challenge,
+    parse_credentials,
+)
 from .framing import Frame, Framer
 from .grammar import Params, first, format_params, param, parse_params, pieces, quote, split, unquote
 from .headers import Headers, canonical
@@ -21,6 +31,7 @@ __all__ = [
     "REASONS",
     "SHA256",
     "Credentials",
+    "DigestChallenge",
     "Frame",
     "Framer",
     "Headers",
@@ -42,6 +53,7 @@ __all__ = [
     "ha1",
     "param",
     "parse",
+    "parse_challenge",
     "parse_credentials",
     "parse_name_addr",
     "parse_name_addrs",

@@ -48,6 +48,31 @@ class Credentials:
         """Return the nonce count as a number, or 0 if there is none."""
         return int(self.nc, 16) if self.nc else 0
 
+    def __str__(self) -> str:
+        """Return the value of an Authorization header (RFC 3261 section 20.7)."""
+        quoted = {"username": self.username, "realm": self.realm, "nonce": self.nonce, "uri": self.uri}
+        quoted["response"] = self.response
+        quoted |= {"opaque": self.opaque} if self.opaque else {}
+        bare = {"algorithm": self.algorithm}
+        if self.qop:
+            quoted["cnonce"] = self.cnonce
+            bare |= {"qop": self.qop, "nc": self.nc}
+        fields = [f"{name}={quote(value)}" for name, value in quoted.items()]
+        return "Digest " + ", ".join([*fields, *(f"{name}={value}" for name, value in bare.items())])
+
+
+@dataclass(frozen=True, slots=True)
+class DigestChallenge:
+    """One WWW-Authenticate or Proxy-Authenticate header with the Digest scheme; its values are unquoted."""
+
+    realm: str
+    nonce: str
+    algorithm: str = MD5
+    """MD5, SHA-256, or the text as written if the algorithm is unknown."""
+    qop: tuple[str, ...] = ()
+    """The offered qualities of protection in lower case; empty: the form of RFC 2069."""
+    opaque: str = ""
+
 
 def parse_credentials(text: str) -> Credentials | None:
     """Return the Digest credentials of an Authorization header, or None for another scheme (section 22.3).
@@ -65,6 +90,32 @@ def parse_credentials(text: str) -> Credentials | None:
     if found[1].lower() != "digest":
         return None
     return _credentials(_auth_params(text[found.end() :]))
+
+
+def parse_challenge(text: str) -> DigestChallenge | None:
+    """Return the Digest challenge of a WWW-Authenticate header, or None for another scheme.
+
+    Return None, too, if realm or nonce is missing. Raise MalformedMessage if the header is malformed.
+    """
+    if text.count(",") > MAX_PARAMS:
+        raise MalformedMessage(f"WWW-Authenticate: more than {MAX_PARAMS} parameters")
+    found = _SCHEME.match(text)
+    if found is None:
+        raise MalformedMessage("bad WWW-Authenticate")
+    if found[1].lower() != "digest":
+        return None
+    values = _auth_params(text[found.end() :])
+    if "realm" not in values or "nonce" not in values:
+        return None
+    offered = (word.strip().lower() for word in values.get("qop", "").split(","))
+    named = values.get("algorithm", MD5)
+    return DigestChallenge(
+        values["realm"],
+        values["nonce"],
+        _ALGORITHMS.get(named.upper(), named),
+        tuple(word for word in offered if word),
+        values.get("opaque", ""),
+    )
 
 
 def ha1(username: str, realm: str, password: str, algorithm: str) -> str:

@@ -40,15 +40,15 @@ _COLUMNS: Final = (
 )
 # The tables of the view have an index for each condition: `kind` selects one half of the view.
 _PHONES_BY_NAME: Final = "kind = 'phone' AND username IN"
-_PHONES_BY_ID: Final = "kind = 'phone' AND id IN"
-_USERS_BY_ID: Final = "kind = 'user' AND user_id IN"
+PHONES_BY_ID: Final = "kind = 'phone' AND id IN"
+USERS_BY_ID: Final = "kind = 'user' AND user_id IN"
 _OF_EXTENSION: Final = "extension_id IN"
 """Both halves have an index for this condition only: it finds the phones of an extension and its SIP user."""
 _SELECT: Final = {
     condition: text(
         f"SELECT {_COLUMNS} FROM phone_v1 WHERE {condition} :wanted"  # noqa: S608  # only our constants
     ).bindparams(bindparam("wanted", expanding=True))
-    for condition in (_PHONES_BY_NAME, _PHONES_BY_ID, _USERS_BY_ID, _OF_EXTENSION)
+    for condition in (_PHONES_BY_NAME, PHONES_BY_ID, USERS_BY_ID, _OF_EXTENSION)
 }
 _Callee = tuple[Sequence[Any], Sequence[Any], Iterable[Any]]
 """The row of a dialled word, the rows of its members, and the rows of the phones that ring."""
@@ -288,21 +288,26 @@ def _who_rings(dialled: Sequence[Any], members: Sequence[Any]) -> tuple[str, Seq
     kind, _, _, extension, phone, *_ = dialled
     if kind in callee_sql.MEMBERS:
         return _OF_EXTENSION, callee_sql.extensions(members)
-    return (_PHONES_BY_ID, [phone]) if extension is None else (_OF_EXTENSION, [extension])
+    return (PHONES_BY_ID, [phone]) if extension is None else (_OF_EXTENSION, [extension])
+
+
+def by_id(ids: Iterable[str]) -> dict[str, list[object]]:
+    """Return the values that select phones and SIP users by their ids, by the condition that takes them."""
+    asked: dict[str, list[object]] = defaultdict(list)
+    for id in ids:
+        if user := _USER_ID.fullmatch(id):
+            asked[USERS_BY_ID].append(int(user[1]))
+        else:
+            asked[PHONES_BY_ID].append(id)
+    return asked
 
 
 def _simple(column: Column, values: Sequence[str]) -> Mapping[str, list[object]]:
     """Return the values that one column identifies, by the condition that selects them."""
-    asked: dict[str, list[object]] = defaultdict(list)
-    for value in values:
-        if column == "login":
-            if "@" not in value:
-                asked[_PHONES_BY_NAME].append(value)
-        elif user := _USER_ID.fullmatch(value):
-            asked[_USERS_BY_ID].append(int(user[1]))
-        else:
-            asked[_PHONES_BY_ID].append(value)
-    return asked
+    if column != "login":
+        return by_id(values)
+    names: list[object] = [value for value in values if "@" not in value]
+    return {_PHONES_BY_NAME: names} if names else {}
 
 
 def _users(column: Column, values: Sequence[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ PERSON_NEWS: Final = "registrar:person-news"
 WATCH_SECONDS: Final = 5
 """How long a person counts as watched after a look (ports.People.states)."""
 HANGUP: Final = "registrar:hangup"
+NOTIFY: Final = "registrar:notify"
+"""Orders of the API for NOTIFYs that reload or restart phones."""
 CALL_NEWS: Final = "registrar:call-news"
 """What a node tells the node that has a call; for no other reader."""
 PICKUP: Final = "registrar:pickup"
@@ -31,7 +33,7 @@ WEAK: Final = "registrar:weak-passwords"
 WEAK_LENGTH: Final = 10_000
 WEAK_SECONDS: Final = 400 * 86_400
 STATES_CHECKED: Final = "registrar:states-checked"
-"""When the index of states was last compared with the status of every phone, in epoch seconds."""
+"""When the index of states was last compared with every phone, in epoch seconds; 0: a part is built again."""
 STATES_WALK: Final = "registrar:states-walk"
 """The lease of the process that compares them now."""
 REFUSALS_SECONDS: Final = 86_400
@@ -106,6 +108,11 @@ def calls(customer: str) -> str:
 def node_calls(process: Process) -> str:
     """Return the key of the calls of one process."""
     return f"registrar:node-calls:{process.node}:{process.generation}"
+
+
+def notified(order: str) -> str:
+    """Return the key of the list for the result of an order for a NOTIFY."""
+    return f"registrar:notified:{order}"
 
 
 def subscription(id: str) -> str:

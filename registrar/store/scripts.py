@@ -223,9 +223,32 @@ if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'customer
 return 1
 """)
 
+RESTORED: Final = Script("""
+-- KEYS status
+-- ARGV customer of a phone that is not deleted after all
+if redis.call('HGET', KEYS[1], 'customer') == '' then redis.call('HSET', KEYS[1], 'customer', ARGV[1]) end
+return 1
+""")
+
+CLEAR: Final = Script("""
+-- KEYS states, order, counts
+-- ARGV mark of the walk that builds them from now on
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('HSET', KEYS[3], 'building', ARGV[1])
+return 1
+""")
+
+BUILT: Final = Script("""
+-- KEYS counts
+-- ARGV mark of the walk that has built them
+if redis.call('HGET', KEYS[1], 'building') == ARGV[1] then redis.call('HDEL', KEYS[1], 'building') end
+return 1
+""")
+
 AGREES: Final = Script("""
 -- KEYS states, order, counts
--- answers whether they have the same numbers
+-- answers whether they are whole, and have the same numbers
+if redis.call('HEXISTS', KEYS[3], 'building') == 1 then return 0 end
 local counts, sum = redis.call('HGETALL', KEYS[3]), 0
 for i = 1, #counts, 2 do
   local found = redis.call('ZLEXCOUNT', KEYS[2], '[' .. counts[i] .. ' ', '(' .. counts[i] .. '!')
@@ -452,6 +475,9 @@ ALL: Final = (
     PLACE,
     STANDS,
     DELETED,
+    RESTORED,
+    CLEAR,
+    BUILT,
     AGREES,
     REFUSED,
     CLAIM,

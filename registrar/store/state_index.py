@@ -2,6 +2,10 @@
 
 Three keys belong together, and one script writes them: the entry of each phone, the phones ordered by kind,
 reason and transport, and the number of phones with each of these words. So numbers and pages need no scan.
+
+While a walk builds the index of a customer, the numbers have the field BUILDING with the mark of that walk.
+The script that removes the old index writes it, so no reader takes the first numbers for all. If another walk
+begins to build it, too, the mark is that of the later one, and only the end of that one removes it.
 """
 
 import asyncio
@@ -15,7 +19,7 @@ from registrar.rules.standing import NO_TRANSPORT, Entry, Standing, parse_entry
 from . import keys
 from .redis_wire import Argument
 from .script_runner import Runner
-from .scripts import AGREES, DELETED, PLACE, STANDS
+from .scripts import AGREES, BUILT, CLEAR, DELETED, PLACE, RESTORED, STANDS
 
 TRIES: Final = 5
 PATIENCE_SECONDS: Final = 0.5
@@ -25,6 +29,8 @@ A process gives up a command sooner (redis_wire).
 """
 ANY: Final = "*"
 SOME: Final = 500
+BUILDING: Final = "building"
+"""The field of the numbers that says that they are not whole yet (scripts.CLEAR)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Stands:
     customer: str
     """Id of its customer; empty if an earlier version of this program wrote the status."""
     is_deleted: bool = False
-    """Whether the phone was deleted: then it has no standing."""
+    """Whether the status is marked: the phone was deleted, and has no entry."""
 
 
 def placing(phone: str, entry: Entry, expected: str = ANY) -> tuple[Argument, ...]:
@@ -72,9 +78,8 @@ class StateIndex:
         """Return what the status of a phone says. Raises StoreUnavailable."""
         answer = await self._runner.run(STANDS, (keys.location(phone), keys.status(phone)))
         version, online, reason, transport, customer, deleted = map(_text, answer)
-        is_deleted = deleted == "1"
-        standing = Standing(reason, transport) if online and reason and not is_deleted else None
-        return Stands(int(version) if version.isdigit() else 0, standing, customer, is_deleted)
+        standing = Standing(reason, transport) if online and reason else None
+        return Stands(int(version) if version.isdigit() else 0, standing, customer, deleted == "1")
 
     async def settle(self, phone: str, customer: str) -> bool:
         """See ports.StateIndex.
@@ -105,16 +110,39 @@ class StateIndex:
         if known:
             await self.settle(phone, known)
 
-    async def clear(self, customer: str) -> None:
-        """Remove the index of a customer, to write it again. Raises StoreUnavailable."""
+    async def restore(self, phone: str, customer: str) -> None:
+        """Write the entry of a phone that is there, also if it was dropped. Raises StoreUnavailable."""
+        await self._runner.run(RESTORED, (keys.status(phone),), customer)
+        await self.settle(phone, customer)
+
+    async def remove(self, phone: str, customer: str) -> None:
+        """Remove the entry of a phone of another customer. Raises StoreUnavailable."""
+        await self._runner.run(
+            PLACE, keys.states(customer), phone, 0, "", "", await self._entry(customer, phone)
+        )
+
+    async def clear(self, customer: str, mark: str) -> None:
+        """Remove the index of a customer, to build it again. Call `built` with this mark when that is done.
+
+        A walk that ends too early is due again at once, in any process. Raises StoreUnavailable.
+        """
+        await self._runner.ask("SET", keys.STATES_CHECKED, "0", "XX")
+        await self._runner.run(CLEAR, keys.states(customer), mark)
+
+    async def built(self, customer: str, mark: str) -> None:
+        """Note that the index of a customer is whole again. Raises StoreUnavailable."""
+        await self._runner.run(BUILT, keys.states(customer)[2:], mark)
+
+    async def forget(self, customer: str) -> None:
+        """Remove the index of a customer that was deleted. Raises StoreUnavailable."""
         await self._runner.ask("DEL", *keys.states(customer))
 
     async def agrees(self, customer: str) -> bool:
-        """Return whether the three keys have the same numbers. Raises StoreUnavailable."""
+        """Return whether the index is whole, and its keys have the same numbers. Raises StoreUnavailable."""
         return bool(await self._runner.run(AGREES, keys.states(customer)))
 
     async def _replace(self, phone: str, customer: str, entry: str, now: Stands) -> bool:
-        if now.standing is None:
+        if now.standing is None or now.is_deleted:
             arguments: tuple[Argument, ...] = (phone, now.version, "", "", entry)
         else:
             standing = Standing(now.standing.reason, now.standing.transport or NO_TRANSPORT)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from registrar.errors import StoreUnavailable
@@ -11,7 +10,7 @@ from registrar.ports import Clock
 from . import keys
 from .script_runner import Runner
 from .state_index import StateIndex
-from .state_walk import Members, StateWalk, Walked
+from .state_walk import Directory, StateWalk, Walked
 
 LOOK_SECONDS: Final = 30.0
 """How often a process looks whether a walk is due. After a start, phones that register go first."""
@@ -31,14 +30,14 @@ class StateKeeper:
         self,
         runner: Runner,
         index: StateIndex,
-        members: Callable[[], Awaitable[Members]],
+        directory: Directory,
         name: str,
         clock: Clock,
     ) -> None:
-        """Create the job; `members` reads all phones, and `name` is the name of this process."""
+        """Create the job; `name` is the name of this process."""
         self._runner = runner
         self._index = index
-        self._members = members
+        self._directory = directory
         self._name = name
         self._clock = clock
         self._started = clock()
@@ -59,7 +58,8 @@ class StateKeeper:
     async def look(self, *, is_first: bool = False) -> Walked | None:
         """Walk if it is due and no other process does; return what was found. Raises StoreUnavailable.
 
-        An index that was never compared is due at once; else the first look after a start is too soon.
+        An index that was never compared is due at once, and so is one that a walk did not build to the end.
+        Else the first look after a start is too soon.
         """
         checked = await self._checked()
         if checked and (is_first or checked >= max(self._started, self._clock() - EVERY_SECONDS)):
@@ -72,7 +72,7 @@ class StateKeeper:
             self._runner.command("DEL", keys.STATES_WALK)
 
     async def _checked(self) -> float:
-        """Return when the last walk began, 0 if there was none."""
+        """Return when the last walk began; 0 if there was none, or if it left a part unfinished."""
         try:
             return float(await self._runner.ask("GET", keys.STATES_CHECKED) or 0)
         except ValueError:
@@ -80,8 +80,7 @@ class StateKeeper:
 
     async def _walk(self, checked: float) -> Walked:
         began = self._clock()
-        walk = StateWalk(self._index, repair=True, after_chunk=self._renew)
-        found = await walk.run(await self._members())
+        found = await StateWalk(self._index, self._directory, repair=True, after_chunk=self._renew).run()
         await self._runner.ask("SET", keys.STATES_CHECKED, f"{began:.3f}")
         if checked and not found.is_right:
             log.warning("the index of states was wrong about %d of %d phones", found.wrong, found.phones)

@@ -17,7 +17,8 @@ from registrar.store import keys
 from registrar.store.database import connect
 from registrar.store.short_connection import connected
 from registrar.store.state_index import StateIndex
-from registrar.store.state_walk import StateWalk, read_members
+from registrar.store.state_members import SqlMembers
+from registrar.store.state_walk import StateWalk
 from registrar.store.vault import Vault
 
 SMALL_CUSTOMER: Final = 100
@@ -243,8 +244,7 @@ async def _index_states(url: str, redis_url: str) -> None:
     engine = connect(url, read_only=True)
     try:
         async with connected(redis_url) as runner:
-            walk = StateWalk(StateIndex(runner), repair=True, rest=0.0)
-            await walk.run(await read_members(engine))
+            await StateWalk(StateIndex(runner), SqlMembers(engine), repair=True, rest=0.0).run()
     finally:
         await engine.dispose()
 

@@ -5,14 +5,13 @@ import tempfile
 from pathlib import Path
 
 from tests.budget.ledger import read_budget
-from tests.budget.meter import measure
 
 
 def main() -> int:
     """Return 1 when a figure is over the budget."""
-    with tempfile.TemporaryDirectory() as folder:
-        counted = measure(Path(folder))
     budget = read_budget(sys.version_info[:2])
+    with tempfile.TemporaryDirectory() as folder:
+        counted = budget.check(Path(folder))
     print("\n".join(budget.table(counted)))
     overruns = budget.overruns(counted)
     print("\n".join(f"over budget: {line}" for line in overruns))

@@ -35,7 +35,7 @@ MEMBERS: Final = 20
 
 @dataclass(frozen=True)
 class Cost:
-    """What one request of a kind costs: the first decile of many."""
+    """What one request of a kind costs: the least of many."""
 
     calls: int
     """Python function calls."""
@@ -109,10 +109,9 @@ class Meter:
         return count
 
     def costs(self) -> dict[str, Cost]:
-        """Return the first decile of each kind: timers and other background work only ever add."""
+        """Return the least of each kind: timers, retransmissions and other such work only ever add."""
         return {
-            kind: Cost(*(sorted(column)[len(column) // 10] for column in zip(*rounds[WARM_UP:], strict=True)))
-            for kind, rounds in self._kinds.items()
+            kind: Cost(*map(min, zip(*rounds[WARM_UP:], strict=True))) for kind, rounds in self._kinds.items()
         }
 
     def close(self) -> None:

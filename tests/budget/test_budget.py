@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.budget.ledger import Budget, read_budget
-from tests.budget.meter import Cost, measure
+from tests.budget.meter import Cost
 from tests.figures import FIGURE
 
 ONE: Final = {"refresh": Cost(100, 2, 0)}
@@ -17,8 +17,8 @@ ONE: Final = {"refresh": Cost(100, 2, 0)}
 def test_requests_cost_no_more_than_committed(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    counted = measure(tmp_path)
     budget = read_budget(sys.version_info[:2])
+    counted = budget.check(tmp_path)
     for line in budget.table(counted):
         record_property(FIGURE, line)
     assert not budget.overruns(counted), "see docs/bench.md, Budget"

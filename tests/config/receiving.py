@@ -7,19 +7,22 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
 from config.access import AccessLevel
 from config.operations import sights
+from config.webhooks.courier import Courier
 from config.webhooks.deliverer import Deliverer
 from config.webhooks.sender import Sender
 from registrar.model import Epoch
+from tests.config.streaming import write_all
 from tests.config.world import Json, World
 from tests.patience import limit
 
+PHONE, OTHER = "aa" * 12, "bb" * 12
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -141,9 +144,10 @@ def job(world: World, now: Callable[[], Epoch] | None = None, owner: str = "one"
         async with world.read_engine.connect() as connection:
             return await sights.customers_of(connection, phones)
 
-    sender = Sender(LOOPBACK)
-    parts = (world.engine, world.read_engine, world.redis, world.vault, sender, customers_of)
-    return Deliverer(*parts, now or Clock(), owner, look_seconds=0.02)
+    now = now or Clock()
+    courier = Courier(world.vault, Sender(LOOPBACK), now)
+    parts = (world.engine, world.read_engine, world.redis, courier, customers_of)
+    return Deliverer(*parts, now, owner, look_seconds=0.02)
 
 
 @contextlib.asynccontextmanager
@@ -161,11 +165,16 @@ async def delivering(*jobs: Deliverer) -> AsyncIterator[None]:
 
 async def hook(world: World, url: str, customer: str = "acme", **body: Any) -> Json:
     """A webhook that was made by the API; with its secret."""
-    async with world.client(AccessLevel.OWNER, customer) as api:
-        answer = await api.post("/webhook", json={"url": url, **body})
-    assert answer.status_code == 200, answer.text
-    made: Json = answer.json()
+    (made,) = await hooks(world, [url], customer, **body)
     return made
+
+
+async def hooks(world: World, urls: Iterable[str], customer: str = "acme", **body: Any) -> list[Json]:
+    """Webhooks that were made by the API; with their secrets."""
+    async with world.client(AccessLevel.OWNER, customer) as api:
+        answers = [await api.post("/webhook", json={"url": url, **body}) for url in urls]
+    assert {answer.status_code for answer in answers} == {200}, answers[-1].text
+    return [answer.json() for answer in answers]
 
 
 async def shown(world: World, made: Json, path: str = "") -> Json:
@@ -175,3 +184,18 @@ async def shown(world: World, made: Json, path: str = "") -> Json:
     assert answer.status_code == 200, answer.text
     body: Json = answer.json()
     return body
+
+
+async def events(world: World, *keys: str, phone: str = PHONE, of: str = "acme", **fields: str) -> None:
+    """Events of a phone of a customer, told in this order."""
+    about = {"event": "registered", "phone": phone, "customer": world.ids[of], "time": "1900000000"}
+    await write_all(world.redis, [about | {"key": key} | fields for key in keys])
+
+
+async def events_of_many(world: World, count: int, of: str = "acme", **fields: str) -> None:
+    """One event each of so many phones: they are sent beside each other."""
+    about = {"event": "registered", "customer": world.ids[of], "time": "1900000000"} | fields
+    await write_all(
+        world.redis,
+        [about | {"key": f"{of}{number}", "phone": f"{number:024x}"} for number in range(count)],
+    )

@@ -39,7 +39,7 @@ def elements(text: str, *path: str) -> Read:
 
 
 def ini(text: str) -> dict[str, Read]:
-    """Section -> key -> value, as GetPrivateProfileString reads it, which drops blanks and a pair of quotes."""
+    """Section -> key -> value, as GetPrivateProfileString reads it, without blanks and a pair of quotes."""
     sections: dict[str, Read] = {}
     for line in re.split(r"\r\n|\r|\n|\0", text):
         line = line.strip()

@@ -81,7 +81,7 @@ async def test_a_change_leaves_what_is_not_sent(world: World, method: str) -> No
     expected["ranges"] = model["ranges"] | {"ringerTone": None}
     expected["capabilities"] = model["capabilities"] | {"provision": False}
     assert changed.json() == same.json() == expected
-    assert changed.headers["ETag"] != same.headers["ETag"]
+    assert changed.headers["ETag"] != '"1"'
     assert stale.status_code == 412
 
 
@@ -208,12 +208,12 @@ async def test_keys_beyond_those_of_the_phone_belong_to_its_panels(world: World)
 async def test_settings_that_a_changed_model_lacks_may_be_sent_back(world: World) -> None:
     async with world.client(AccessLevel.ADMIN) as client:
         model = (await made(client))["_id"]
-        body = {"ringer": {"volume": 5, "tone": 3}, "softkeys": keys(3, function="SPEEDDIAL")}
+        body: Json = {"ringer": {"volume": 5, "tone": 3}, "softkeys": keys(3, function="SPEEDDIAL")}
         body["softkeys"][0]["value"] = "112"
         body |= {"sidePanel": "P", "sidePanelCount": 2, "softkeyBlfBlindTransfer": True}
         phone = (await client.post("/pbx/sipphone", json={"sipPhoneModel": model} | body)).json()
         path = f"/pbx/sipphone/{phone['_id']}"
-        less = {"softkeys": 1, "softkeyCapabilities": [], "maxSidePanels": 0}
+        less: Json = {"softkeys": 1, "softkeyCapabilities": [], "maxSidePanels": 0}
         less["ranges"] = {"ringerVolume": {"min": 1, "max": 4}, "ringerTone": None}
         assert (await client.patch(f"{MODELS}/{model}", json=less)).status_code == 200
         noted = await client.patch(path, json={"notes": "x"})

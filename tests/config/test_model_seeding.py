@@ -1,6 +1,6 @@
 """Models at an upgrade: those of before are corrected, those that an ADMIN touched stay."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -95,37 +95,36 @@ async def test_a_phone_of_before_keeps_its_settings(database_url: str) -> None:
 
 
 @pytest.fixture
-def newer(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, object]:
-    """The list of a later program: the D785 has a key more."""
+def newer(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A database with the list of today, and a later program: its D785 has a key more."""
     row = dict(MODELS["snom"]) | {"softkeys": 25}
     monkeypatch.setattr(seeding, "MODELS", {**MODELS, "snom": row})
-    return row
+    return world
 
 
-@pytest.mark.usefixtures("newer")
-async def test_a_later_list_corrects_what_no_admin_changed(world: World) -> None:
+async def test_a_later_list_corrects_what_no_admin_changed(newer: World) -> None:
     path = f"/pbx/sipphonemodels/{MODEL['snom']}"
-    async with world.client(AccessLevel.ADMIN) as client:
+    async with newer.client(AccessLevel.ADMIN) as client:
         tag = (await client.get(path)).headers["ETag"]
-        await seed(world.engine)
+        await seed(newer.engine)
         corrected = await client.get(path)
-        await seed(world.engine)
+        await seed(newer.engine)
         again = await client.get(path)
     assert corrected.json()["softkeys"] == 25
     assert tag != corrected.headers["ETag"] == again.headers["ETag"]
 
 
-@pytest.mark.usefixtures("newer")
-async def test_a_later_list_leaves_what_an_admin_changed_until_it_is_undone(world: World) -> None:
+async def test_a_later_list_leaves_what_an_admin_changed_until_it_is_undone(newer: World) -> None:
     path = f"/pbx/sipphonemodels/{MODEL['snom']}"
-    async with world.client(AccessLevel.ADMIN) as client:
+    async with newer.client(AccessLevel.ADMIN) as client:
         before = (await client.get(path)).json()
         await client.patch(path, json={"description": "Reception"})
-        await seed(world.engine)
+        await seed(newer.engine)
         kept = (await client.get(path)).json()
         await client.patch(path, json={"description": before["description"]})
-        await seed(world.engine)
+        await seed(newer.engine)
         undone = (await client.get(path)).json()
+    assert before["softkeys"] == 24
     assert kept == before | {"description": "Reception"}
     assert undone == before | {"softkeys": 25}
 
@@ -156,7 +155,8 @@ async def test_each_value_of_a_model_counts_for_its_digest(database_url: str) ->
     engine = connect(database_url)
     await migrate(engine)
     async with engine.connect() as connection:
-        stored = dict((await connection.execute(text("SELECT oid, digest FROM seeded_model"))).tuples().all())
+        rows = await connection.execute(text("SELECT oid, digest FROM seeded_model"))
+        stored = {row.oid: row.digest for row in rows}
     await engine.dispose()
     assert stored == {str(row["oid"]): digest(row) for row in MODELS.values()}
     row = dict(MODELS["snom"])

@@ -1,4 +1,4 @@
-"""Rude clients at the listener for phones, on real sockets: a clear answer, or an end in time."""
+"""Rude clients at the listener for phones, on real sockets: each is answered, or closed in time."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
+from config import summaries
 from config.access import AccessLevel
 from config.clock import epoch_now
 from config.registrations import AT_ONCE, Registrations
@@ -17,6 +19,7 @@ from config.wanted import State, Wanted
 from registrar.store import keys, refusals_redis
 from registrar.store.script_runner import ClientRunner
 from registrar.store.scripts import PLACE
+from registrar.store.state_index import StateIndex
 from tests.config.world import NOBODY, Json, World
 
 NOW = int(time.time())
@@ -162,6 +165,82 @@ async def test_a_reseller_names_its_customer(phones: World) -> None:
 async def test_an_index_that_is_being_built_says_so(phones: World) -> None:
     await phones.redis.delete(keys.STATES_CHECKED)
     assert (await summary(phones, AccessLevel.VIEWER))["complete"] is False
+
+
+async def test_a_part_that_is_built_again_is_not_complete_and_the_others_are(phones: World) -> None:
+    acme, rival = (phones.ids[name] for name in ("acme", "rival"))
+    index = StateIndex(ClientRunner(phones.redis))
+    await index.clear(acme, "mark")
+    await place(phones.redis, acme, "u7", "registered", "udp")
+    assert (await summary(phones, AccessLevel.VIEWER))["complete"] is False
+    assert (await summary(phones, AccessLevel.ADMIN, None))["complete"] is False
+    assert (await summary(phones, AccessLevel.VIEWER, "rival"))["complete"] is True
+    assert (await listed(phones, state="registered"))[0] == 0
+    await index.built(acme, "mark")
+    assert (await summary(phones, AccessLevel.VIEWER))["complete"] is True
+    assert await index.agrees(acme) and await index.agrees(rival)
+
+
+async def asked_often(client: httpx.AsyncClient, world: World, params: dict[str, str]) -> int:
+    """The commands of Redis for ten requests after the first one."""
+    assert (await client.get("/pbx/sipphone/summary", params=params)).status_code == 200
+    before = await commands(world.redis)
+    answers = await asyncio.gather(*(client.get("/pbx/sipphone/summary", params=params) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    return await commands(world.redis) - before
+
+
+async def commands(redis: Redis) -> int:
+    """How many commands Redis has executed for summaries."""
+    stats = await redis.info("commandstats")
+    return sum(
+        stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("hgetall", "zcount", "exists")
+    )
+
+
+@pytest.mark.parametrize("params", [{}, {"customer": "all"}])
+async def test_many_requests_in_a_second_read_the_numbers_once(
+    phones: World, params: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summaries, "KEPT_SECONDS", 3_600.0)
+    async with phones.client(AccessLevel.RESELLER, "reseller") as client:
+        assert await asked_often(client, phones, params) == 0
+    async with phones.client(AccessLevel.ADMIN) as client:
+        assert await asked_often(client, phones, params) == 0
+        await place(phones.redis, phones.ids["below"], "0" * 24, "registered", "udp")
+        other = await client.get("/pbx/sipphone/summary", params={"customer": phones.ids["below"]})
+    assert other.json()["online"] == 1, "another set of customers has numbers of its own"
+
+
+async def test_numbers_that_are_kept_are_not_for_callers_who_may_not_see_them(
+    phones: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summaries, "KEPT_SECONDS", 3_600.0)
+    app = phones.app()
+    online: dict[str, object] = {}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        for level, customer in (
+            (AccessLevel.ADMIN, "acme"),
+            (AccessLevel.RESELLER, "reseller"),
+            (AccessLevel.RESELLER, "rival"),
+            (AccessLevel.OWNER, "acme"),
+            (AccessLevel.OWNER, "below"),
+        ):
+            headers = {"Authorization": f"Bearer {phones.token(level, customer)}"}
+            answer = await client.get("/pbx/sipphone/summary?customer=all", headers=headers)
+            online[f"{level.name} {customer}"] = answer.json()["online"]
+        headers = {"Authorization": f"Bearer {phones.token(AccessLevel.OWNER, 'rival')}"}
+        path = f"/pbx/sipphone/summary?customer={phones.ids['acme']}"
+        assert (await client.get(path, headers=headers)).status_code == 403
+    await app.state.parts.changes.close()
+    assert online == {
+        "ADMIN acme": 3,
+        "RESELLER reseller": 2,
+        "RESELLER rival": 1,
+        "OWNER acme": 2,
+        "OWNER below": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -149,18 +149,42 @@ async def test_only_one_process_ends_the_time(world: World) -> None:
     assert sorted(id for oids in ended for id in oids) == sorted(ids)
 
 
-async def test_another_time_replaces_the_first_and_a_roaming_phone_roams_again(world: World) -> None:
+async def test_another_time_replaces_the_first(world: World) -> None:
     id = await locked(world)
     first = (await ask(world, f"{id}/unlock", {"minutes": 1})).json()["ip"]["unlockedUntil"]
     second = (await ask(world, f"{id}/unlock", {"minutes": 60})).json()["ip"]["unlockedUntil"]
     assert first < second
-    roaming = (await world.create(ip={"mode": "ROAMING", "countries": "DK"}))["_id"]
-    await ask(world, f"{roaming}/unlock", {"minutes": 1})
-    for one in (id, roaming):
-        await let_time_pass(world, one)
+    await let_time_pass(world, id)
     await Chores(world.app().state.parts).end_unlocks()
     assert (await rule(world, id))["address"] == OFFICE
-    assert (await rule(world, roaming))["mode"] == "ROAMING"
+
+
+@pytest.mark.parametrize("what", ["unlock", "acceptaddress"])
+async def test_a_roaming_phone_has_no_lock_and_goes_on_roaming(world: World, what: str) -> None:
+    """Its next contact would lock it to one address, and its countries would count no more."""
+    id = (await world.create(ip={"mode": "ROAMING", "countries": "DK,SE"}))["_id"]
+    await refuse(world, id)
+    before = await rule(world, id)
+    answer = await ask(world, f"{id}/{what}", {})
+    assert (answer.status_code, answer.json()["error"]["path"]) == (409, "ip.mode")
+    assert answer.json()["error"]["message"] == (
+        "The phone is ROAMING in DK,SE, and has no lock to an address: "
+        "add a country to ip.countries, or change ip.mode"
+    )
+    phones = SqlPhones(world.read_engine, world.engine, world.vault)
+    assert not await phones.lock(id, CAFE)
+    await phones.close()
+    assert await rule(world, id) == before
+    assert await deeds(world, id) == []
+
+
+async def test_a_roaming_phone_that_was_unlocked_by_an_earlier_version_roams_again(world: World) -> None:
+    id = (await world.create(ip={"mode": "ROAMING", "countries": "DK"}))["_id"]
+    opened = "UPDATE sip_phone SET ip_mode = 'OPEN', unlock_mode = 'ROAMING' WHERE oid = :id"
+    await world.execute(opened, id=id)
+    await let_time_pass(world, id)
+    await Chores(world.app().state.parts).end_unlocks()
+    assert (await rule(world, id))["mode"] == "ROAMING"
 
 
 async def test_a_new_rule_ends_the_time_and_other_changes_do_not(world: World) -> None:

@@ -3,43 +3,43 @@
 import asyncio
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from config.access import AccessLevel
+from config.database import writing
+from config.leases import LEASE_SECONDS, LostLease, take_lease
+from config.tables import WebhookFeed
 from config.webhooks import queue
 from config.webhooks.addresses import is_allowed, is_private
 from config.webhooks.message import RETRIES, retry_seconds
 from config.webhooks.sender import Sender
+from registrar.model import Epoch
 from tests.config.receiving import (
     LOOPBACK,
+    OTHER,
+    PHONE,
     Clock,
     Message,
     delivering,
+    events,
     hook,
     job,
     receiver,
     shown,
 )
-from tests.config.streaming import write, write_all
+from tests.config.streaming import write
 from tests.config.world import NOBODY, World
 from tests.patience import limit
-
-PHONE, OTHER = "aa" * 12, "bb" * 12
 
 
 @pytest.fixture
 def here(world: World) -> World:
     """A world whose webhooks may be sent to loopback."""
     return world.but(webhook_private=LOOPBACK)
-
-
-async def events(world: World, *keys: str, phone: str = PHONE, **fields: str) -> None:
-    about = {"event": "registered", "phone": phone, "customer": world.ids["acme"], "time": "1900000000"}
-    await write_all(world.redis, [about | {"key": key} | fields for key in keys])
 
 
 def keys_of(messages: list[Message], phone: str = "") -> list[str]:
@@ -354,13 +354,14 @@ async def test_deliveries_that_wait_survive_a_restart(here: World) -> None:
 
 
 async def test_a_process_that_lost_its_lease_takes_nothing(here: World) -> None:
-    from config.database import writing
+    def take(owner: str, now: Epoch) -> Awaitable[bool]:
+        return writing(here.engine, lambda session: take_lease(session, WebhookFeed, owner, now))
 
-    await writing(here.engine, lambda session: queue.take_lease(session, "one", Clock()()))
-    assert not await writing(here.engine, lambda session: queue.take_lease(session, "two", Clock()()))
-    late = Clock(queue.LEASE_SECONDS + 1)()
-    assert await writing(here.engine, lambda session: queue.take_lease(session, "two", late))
-    with pytest.raises(queue.LostLease):
+    await take("one", Clock()())
+    assert not await take("two", Clock()())
+    late = Clock(LEASE_SECONDS + 1)()
+    assert await take("two", late)
+    with pytest.raises(LostLease):
         await writing(here.engine, lambda session: queue.take(session, "one", late, [], "9-0"))
     ((position,),) = await here.rows("SELECT position FROM webhook_feed")
     assert position == "0-0"
@@ -544,7 +545,7 @@ async def test_private_addresses_are_refused(world: World, resolved: None) -> No
         for host in PRIVATE:
             answer = await api.post("/webhook", json={"url": f"https://{host}/"})
             assert (answer.status_code, answer.json()["error"]["path"]) == (422, "url"), host
-            outcome = await sender.post(f"https://{host}/", {}, "")  # it may have been stored before
+            outcome = await sender.post(f"https://{host}/", {}, "", "acme")  # it may have been stored before
             assert outcome.status is None and "an address that is not public" in outcome.error, host
 
 
@@ -587,7 +588,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: 
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         sender = Sender([ip_network("127.0.0.1/32")])
-        outcome = await sender.post(f"http://rebinding.test:{web.port}/", {}, "{}")
+        outcome = await sender.post(f"http://rebinding.test:{web.port}/", {}, "{}", "acme")
         assert (outcome.status, outcome.error) == (204, "")
         assert web.accepted[0].headers["host"] == f"rebinding.test:{web.port}"
         await sender.close()
@@ -613,7 +614,34 @@ def test_a_day_has_a_dozen_tries() -> None:
 async def test_a_message_that_cannot_be_made_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """As a row that was stored before such a URL was refused."""
     sender = Sender(LOOPBACK)
-    outcome = await sender.post("http://127.0.0.1:9/\u00e9", {}, "{}")
+    outcome = await sender.post("http://127.0.0.1:9/\u00e9", {}, "{}", "acme")
     await sender.close()
     assert (outcome.status, outcome.error) == (None, "the message cannot be made: TypeError")
     assert "could not be made" in caplog.text
+
+
+GARBAGE = (
+    b"\0\0\0\r\n\r\n",
+    b"HTTP/1.1 2\0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: \0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: a\0b\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n\0: \x1b[2J\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("answer", GARBAGE)
+async def test_the_error_about_a_bad_answer_can_be_stored(answer: bytes) -> None:
+    """PostgreSQL refuses a zero byte, and then no message of any customer would be sent any more."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        sender = Sender(LOOPBACK)
+        port = server.sockets[0].getsockname()[1]
+        outcome = await sender.post(f"http://127.0.0.1:{port}/", {}, "{}", "acme")
+        await sender.close()
+    assert outcome.error.startswith("no connection: ") and outcome.error.isprintable()

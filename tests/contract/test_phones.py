@@ -25,7 +25,7 @@ from registrar.store.database import connect
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
-from registrar.store.state_walk import read_members
+from registrar.store.state_members import SqlMembers
 from registrar.store.vault import Vault
 from tests.patience import limit
 
@@ -867,13 +867,46 @@ async def test_without_a_database_a_phone_is_known_by_its_id_for_ten_minutes() -
 async def test_a_walk_over_the_index_of_states_reads_all_phones_by_customer(
     installation: Installation,
 ) -> None:
-    phones, reader = installation.phones, installation.reader
-    members = await read_members(reader)
-    assert {customer: len(found) for customer, found in members.items()} == {"a" * 24: 5, "b" * 24: 2}
-    assert {phone.id for phone in phones[:3]} < set(members["a" * 24])
-    assert {id[0] for id in set(members["a" * 24]) - {phone.id for phone in phones}} == {"u"}
-    assert await read_members(reader) == members, "the connection was given back as it was"
+    phones, directory = installation.phones, SqlMembers(installation.reader)
+    members = await directory.members()
+    found = members.phones
+    assert {customer: len(some) for customer, some in found.items()} == {"a" * 24: 5, "b" * 24: 2}
+    assert {phone.id for phone in phones[:3]} < set(found["a" * 24])
+    assert {id[0] for id in set(found["a" * 24]) - {phone.id for phone in phones}} == {"u"}
+    assert members.deleted == []
+    assert await directory.members() == members, "the connection was given back as it was"
     broken = connect("postgresql+asyncpg://x@127.0.0.1:9/none", read_only=True)
-    with pytest.raises(StoreUnavailable):
-        await read_members(broken)
+    for asked in (SqlMembers(broken).members(), SqlMembers(broken).owners(["u1"])):
+        with pytest.raises(StoreUnavailable):
+            await asked
     await broken.dispose()
+
+
+async def test_a_walk_asks_again_whose_some_phones_are(installation: Installation) -> None:
+    directory = SqlMembers(installation.reader)
+    found = (await directory.members()).phones
+    every = {phone: customer for customer, phones in found.items() for phone in phones}
+    assert await directory.owners([*every, "0" * 24, "u999", "u0", "x"]) == every
+    assert await directory.owners([]) == {}
+    many = [f"{number:024x}" for number in range(1_200)]
+    assert await directory.owners([*many, *every]) == every
+    await installation.execute("DELETE FROM sip_phone WHERE oid = :oid", oid=installation.phones[0].id)
+    assert await directory.owners(list(every)) == {
+        phone: customer for phone, customer in every.items() if phone != installation.phones[0].id
+    }
+
+
+async def test_a_customer_without_phones_is_walked_over_and_a_deleted_one_has_none(
+    installation: Installation,
+) -> None:
+    directory = SqlMembers(installation.reader)
+    phones = (await directory.members()).phones["b" * 24]
+    await installation.execute(
+        "UPDATE customer SET state = 'DELETED', sip_domain = NULL WHERE oid = :o", o="b" * 24
+    )
+    members = await directory.members()
+    assert (set(members.phones), members.deleted) == ({"a" * 24}, ["b" * 24])
+    assert phones and await directory.owners(phones) == {}
+    await installation.execute("DELETE FROM sip_phone")
+    await installation.execute("UPDATE extension SET sip_ha1_md5 = NULL")
+    assert (await directory.members()).phones == {"a" * 24: []}

@@ -5,7 +5,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 from redis.asyncio import Redis
 
+from registrar.commands.doctor_states import judge_states
 from registrar.errors import StoreUnavailable
 from registrar.model import Binding, Deny, Epoch, IpMode, Phone, Process, Reason, Snapshot, Update
 from registrar.ports import Location, StateIndex
@@ -23,7 +24,9 @@ from registrar.store import keys
 from registrar.store.location_memory import MemoryLocation
 from registrar.store.location_redis import RedisLocation
 from registrar.store.scripts import PLACE
+from registrar.store.state_index import BUILDING
 from registrar.store.state_keeper import EVERY_SECONDS, StateKeeper
+from registrar.store.state_members import Members
 from registrar.store.state_walk import StateWalk, Walked
 from tests.contract.conftest import KINDS
 from tests.contract.servers import Server, client, running
@@ -234,8 +237,31 @@ async def indexed(redis: Redis, customer: str) -> Counter[str]:
     return Counter(words.values())
 
 
-async def walked(location: RedisLocation, members: dict[str, list[str]], *, repair: bool = True) -> Walked:
-    return await StateWalk(location.state_index, repair=repair, rest=0.0, patience=0.0).run(members)
+@dataclass
+class Rows:
+    """The phones in the database, by customer, and what happens after the walk has read them."""
+
+    phones: dict[str, list[str]]
+    deleted: list[str] = field(default_factory=list)
+    later: Callable[[], Awaitable[None]] | None = None
+    asked: int = 0
+
+    async def members(self) -> Members:
+        read = Members({customer: list(phones) for customer, phones in self.phones.items()}, self.deleted)
+        if self.later is not None:
+            await self.later()
+        return read
+
+    async def owners(self, phones: Sequence[str]) -> dict[str, str]:
+        self.asked += 1
+        return {one: customer for customer, some in self.phones.items() for one in some if one in phones}
+
+
+async def walked(
+    location: RedisLocation, rows: Rows | dict[str, list[str]], *, repair: bool = True
+) -> Walked:
+    known = rows if isinstance(rows, Rows) else Rows(rows)
+    return await StateWalk(location.state_index, known, repair=repair, rest=0.0, patience=0.0).run()
 
 
 async def test_a_refresh_writes_nothing_to_the_index(server: Server, times: Times, redis: Redis) -> None:
@@ -382,17 +408,164 @@ async def test_a_walk_removes_phones_that_do_not_exist(server: Server, times: Ti
         assert await indexed(redis, ACME) == {}
 
 
+async def test_a_phone_that_is_created_during_a_walk_stays_in_the_index(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    """The walk has read the phones; then one is created and registers, before the walk reads the index."""
+    async with opened(server, times) as location:
+        rows = Rows({ACME: [PHONE]})
+
+        async def created() -> None:
+            if OTHER not in rows.phones[ACME]:
+                rows.phones[ACME].append(OTHER)
+                assert await location.commit(OTHER, NOTHING, update(NOTHING, times, binding(times))) is None
+
+        assert await location.commit(PHONE, NOTHING, update(NOTHING, times, binding(times))) is None
+        rows.later = created
+        assert await walked(location, rows) == Walked(phones=1)
+        assert await indexed(redis, ACME) == {"p registered udp": 2}
+        assert await redis.hget(keys.status(OTHER), "customer") == ACME
+        assert await walked(location, rows, repair=False) == Walked(phones=2)
+
+
+async def test_a_phone_that_is_deleted_during_a_walk_leaves_the_index(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    """The walk knows it, and finds its entry gone and its status marked: neither is wrong."""
+    async with opened(server, times) as location:
+        rows = Rows({ACME: [PHONE, OTHER]})
+
+        async def deleted() -> None:
+            rows.phones[ACME] = [PHONE]
+            await location.state_index.drop(OTHER, ACME)
+
+        for phone in (PHONE, OTHER):
+            assert await location.commit(phone, NOTHING, update(NOTHING, times, binding(times))) is None
+        rows.later = deleted
+        for repair in (False, True):
+            assert (await walked(location, rows, repair=repair)).is_right
+        assert await indexed(redis, ACME) == {"p registered udp": 1}
+
+
+async def test_a_phone_that_is_deleted_while_its_entry_is_mended_leaves_the_index(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    """Its process has dropped the entry, and the walk, which had asked before, has written it again."""
+    async with opened(server, times) as location:
+        assert await location.commit(PHONE, NOTHING, update(NOTHING, times, binding(times))) is None
+        await location.state_index.drop(PHONE, ACME)
+
+        class Late(Rows):
+            async def owners(self, phones: Sequence[str]) -> dict[str, str]:
+                found = await super().owners(phones)
+                self.phones[ACME] = []
+                return found
+
+        assert await walked(location, Late({ACME: [PHONE]})) == Walked(phones=1, wrong=1, examples=[PHONE])
+        assert await indexed(redis, ACME) == {}
+
+
+async def test_a_registered_phone_that_was_taken_for_deleted_is_named_and_mended(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    async with opened(server, times) as location:
+        for phone in (PHONE, OTHER):
+            assert await location.commit(phone, NOTHING, update(NOTHING, times, binding(times))) is None
+        await location.state_index.drop(OTHER, ACME)
+        rows = Rows({ACME: [PHONE, OTHER]})
+        found = await walked(location, rows, repair=False)
+        assert found == Walked(phones=2, wrong=1, examples=[OTHER])
+        assert OTHER in judge_states(found, repaired=False).detail
+        assert await walked(location, rows) == found
+        assert await indexed(redis, ACME) == {"p registered udp": 2}
+        await location.state_index.settle(OTHER, ACME)
+        assert await walked(location, rows, repair=False) == Walked(phones=2)
+
+
+async def test_an_entry_under_another_customer_goes_and_the_phone_stays(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    async with opened(server, times) as location:
+        assert await location.commit(PHONE, NOTHING, update(NOTHING, times, binding(times))) is None
+        await redis.eval(PLACE.text, 3, *keys.states(RIVAL), PHONE, 1, "expired", "tls", "*")
+        rows = Rows({ACME: [PHONE], RIVAL: []})
+        assert await walked(location, rows) == Walked(phones=1, wrong=1, examples=[PHONE])
+        assert await indexed(redis, ACME) == {"p registered udp": 1}
+        assert await indexed(redis, RIVAL) == {}
+        assert await redis.hget(keys.status(PHONE), "customer") == ACME
+
+
+async def test_the_index_of_a_deleted_customer_is_removed(server: Server, times: Times, redis: Redis) -> None:
+    async with opened(server, times) as location:
+        assert await location.commit(PHONE, NOTHING, update(NOTHING, times, binding(times))) is None
+        rows = Rows({}, deleted=[ACME])
+        assert await walked(location, rows, repair=False) == Walked()
+        assert await redis.exists(*keys.states(ACME)) == 3
+        assert await walked(location, rows) == Walked()
+        assert await redis.exists(*keys.states(ACME)) == 0
+
+
+async def test_an_index_that_is_built_again_says_so_until_it_is_whole(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    async with opened(server, times) as location:
+        for phone in (PHONE, OTHER):
+            assert await location.commit(phone, NOTHING, update(NOTHING, times, binding(times))) is None
+        await redis.delete(keys.states(ACME)[1])
+        await redis.set(keys.STATES_CHECKED, "7")
+        seen: list[tuple[bool, object]] = []
+
+        async def look() -> None:
+            says = await redis.hexists(keys.states(ACME)[2], BUILDING)
+            seen.append((says, await redis.get(keys.STATES_CHECKED)))
+
+        rows = Rows({ACME: [PHONE, OTHER]})
+        walk = StateWalk(location.state_index, rows, repair=True, rest=0.0, after_chunk=look)
+        assert (await walk.run()).customers == 1
+        assert seen == [(True, "0"), (True, "0")]
+        assert await redis.hgetall(keys.states(ACME)[2]) == {"p registered udp": "2"}
+
+
+async def test_a_walk_that_was_cut_off_is_due_again_for_any_process(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    """Another walk that clears the index takes over: the end of the first one does not call it whole."""
+    async with opened(server, times) as location:
+        assert await location.commit(PHONE, NOTHING, update(NOTHING, times, binding(times))) is None
+        rows = Rows({ACME: [PHONE]})
+        keeper = StateKeeper(location._runner, location.state_index, rows, "b", times)
+        times.now += 1
+        assert await keeper.look() == Walked(phones=1)
+        assert await keeper.look() is None
+        index = location.state_index
+        await index.clear(ACME, "of a process that died")
+        assert not await index.agrees(ACME)
+        await index.clear(ACME, "later")
+        await index.built(ACME, "of a process that died")
+        assert not await index.agrees(ACME)
+        found = await keeper.look(is_first=True)
+        assert found == Walked(phones=1, wrong=1, examples=[PHONE], customers=1)
+        assert await index.agrees(ACME)
+        assert await indexed(redis, ACME) == {"p registered udp": 1}
+        assert float(await redis.get(keys.STATES_CHECKED) or 0) == times.now
+
+
+async def test_an_index_that_was_never_compared_is_not_called_compared(
+    server: Server, times: Times, redis: Redis
+) -> None:
+    async with opened(server, times) as location:
+        await location.state_index.clear(ACME, "mark")
+        assert await redis.exists(keys.STATES_CHECKED) == 0
+
+
 async def test_one_process_walks_and_only_when_it_is_due(server: Server, times: Times, redis: Redis) -> None:
     async with opened(server, times) as location:
         status = {"online": "1", "reason": "registered", "transport": "tls"}
         for name, value in status.items():  # as an earlier version wrote it
             await redis.hset(keys.status(PHONE), name, value)
 
-        async def members() -> dict[str, list[str]]:
-            return {ACME: [PHONE]}
-
         def keeper(name: str) -> StateKeeper:
-            return StateKeeper(location._runner, location.state_index, members, name, times)
+            return StateKeeper(location._runner, location.state_index, Rows({ACME: [PHONE]}), name, times)
 
         one, other = keeper("a"), keeper("b")
         await redis.set(keys.STATES_WALK, "c")

@@ -41,8 +41,12 @@ class Baresip:
         ca: Path | None = None,
         interval: int = 60,
         refresh_percent: int | None = None,
+        line: str = "",
     ) -> None:
-        """`refresh_percent`, from 5 to 95: how much of the granted time it lets pass, else 90."""
+        """`refresh_percent`, from 5 to 95: how much of the granted time it lets pass, else 90.
+
+        `line` is a whole line of its accounts that somebody else has written.
+        """
         folder = tmp / f"baresip-{account.username}"
         folder.mkdir(parents=True, exist_ok=True)
         trusted = f"sip_cafile {ca}\n" if ca else ""
@@ -50,7 +54,8 @@ class Baresip:
         outbound = "sip:{}:{};transport={}".format(*server, transport)
         wait = f";rwait={refresh_percent}" if refresh_percent else ""
         (folder / "accounts").write_text(
-            f'<{account.uri};transport={transport}>;outbound="{outbound}";auth_user={account.username};'
+            line
+            or f'<{account.uri};transport={transport}>;outbound="{outbound}";auth_user={account.username};'
             f"auth_pass={account.password};regint={interval}{wait}\n"
         )
         self._process = Process("baresip", ["baresip", "-f", str(folder)], folder)

@@ -22,7 +22,7 @@ PRELOADED: Final = [
     "registrar.commands.doctor", "registrar.commands.country_file", "registrar.commands.first_steps",
     "config.operations.demo",
     "aiosqlite", "asyncpg", "uvloop", "sqlalchemy.dialects.sqlite.aiosqlite",
-    "sqlalchemy.dialects.postgresql.asyncpg", __name__,
+    "sqlalchemy.dialects.postgresql.asyncpg", __name__, "tests.peers.imported",
 ]  # fmt: skip
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 CLONE_NEWNET: Final = 0x40000000

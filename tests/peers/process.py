@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.patience import limit
 from tests.peers import forked, netns, procfs
 from tests.peers.forked import Forked
 
+STARTED: Final[deque["Program"]] = deque(maxlen=4)
+"""The servers that were started last: a test that fails shows what they wrote."""
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.01
@@ -225,6 +228,7 @@ class Program(Process):
         if forked.enabled:
             STARTER.submit(forked.prepare).result()
         super().start()
+        STARTED.append(self)
 
     def _spawn(self) -> subprocess.Popen[bytes] | Forked:
         if not forked.enabled:

@@ -107,6 +107,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
         pytest.param("PROV_HTTP", "", "prov_http", (), id="no listener for phones"),
         pytest.param("PROV_NTP", "", "prov_ntp", "", id="no time server"),
         pytest.param("PROV_SIP_SERVER", "[::1]:5070", "prov_sip_server", "[::1]:5070", id="SIP server"),
+        pytest.param("SERVICE_VOICEMAIL", "*97", "service_voicemail", "*97", id="a number for softkeys"),
         pytest.param("RTPENGINE", "", "rtpengine", (), id="no engine"),
         pytest.param(
             "RTPENGINE",
@@ -176,6 +177,7 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
         pytest.param("PROV_SIP_SERVER", "sip server", id="a SIP server that is none"),
         pytest.param("PROV_SIP_TRANSPORT", "wss", id="a transport that no desk phone has"),
         pytest.param("PROV_EXPIRES", "10", id="a registration too short"),
+        pytest.param("SERVICE_SWITCH", "*21 or so", id="a number that no key dials"),
         pytest.param("TURN_TTL", "5", id="a lifetime too short"),
         pytest.param("MEDIA", "sometimes", id="a word that is none"),
         pytest.param("FEATURES", "dnd, voicemail", id="a family of codes that is none"),
@@ -332,7 +334,7 @@ def test_what_is_no_ice_server_is_one_line(url: str) -> None:
 
 def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
     listening = {"REGISTRAR_PROV_HTTPS": "127.0.0.1:8444"}
-    with pytest.raises(ConfigurationError, match="^REGISTRAR_PROV_URL: name the URL"):
+    with pytest.raises(ConfigurationError, match=r"^REGISTRAR_PROV_URL: name the URL"):
         read(listening)
     assert read(listening | {"REGISTRAR_PROV_URL": "https://prov.example.com"}).prov_plain is False
     plain = listening | {"REGISTRAR_PROV_URL": "http://prov.example.com"}

@@ -1,6 +1,6 @@
 """The servers that many tests share, and the figures that a run prints in its end."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from tests.figures import FIGURE
 from tests.peers.baresip import Baresip
 from tests.peers.ports import free_port, has_ipv6
 from tests.peers.postgresql import PostgresServer
+from tests.peers.process import STARTED
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import TRANSPORTS
 from tests.wire import waits
@@ -29,11 +30,24 @@ IN_THE_END: Final = "in_the_end"
 LATE: Final = ("test_faults", "test_limits", "test_node_lost")
 """Modules that measure under load: they run when the tests beside them are done."""
 
+LAST_LINES: Final = 8
 Report = Callable[[str], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (IN_THE_END in item.name, item.path.stem in LATE))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the newest servers wrote last; one that died says why."""
+    report = yield
+    if report.failed:
+        for program in dict.fromkeys(STARTED):
+            report.sections.append((f"{program.err}", program.last_lines(LAST_LINES)))
+    return report
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import importlib.util
 import os
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from config import board, phone
 from tests.patience import SOAK
@@ -66,6 +67,11 @@ def _leave_out(text: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)
+
+
+def in_soak(*values: object, id: str | None = None) -> ParameterSet:
+    """A case that only the large rounds run: `make test` runs another one of its kind."""
+    return pytest.param(*values, marks=pytest.mark.soak, id=id)
 
 
 def rounds(reduced: int, soak: int) -> int:

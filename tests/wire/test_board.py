@@ -8,12 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.patience import SOAK
-from tests.peers.accessible import examine
-from tests.peers.board_page import STEP_SECONDS, BoardPage
+from tests.peers.board_page import STEP_SECONDS
 from tests.peers.browser import Browser
 from tests.peers.phone import UdpPhone
 from tests.wire.callers import Callers
+from tests.wire.looks import looks_well
 from tests.wire.need import need_browser
 from tests.wire.operators import PASSWORD, Operators
 from tests.wire.site import Handset, Site
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.wire
 
 FOLLOWS_SECONDS: Final = 2.0
 """A change is on the board after so long."""
-WIDE: Final = 1280
-NARROW: Final = 320
-"""CSS pixels: WCAG 2.2, success criterion 1.4.10."""
-LOOKS: Final = [(WIDE, False), (NARROW, True), *([(WIDE, True), (NARROW, False)] if SOAK else [])]
-RULES: Final = 10
 ELSEWHERE: Final = ("127.0.0.2", 0)
 PHONE_PAGE: Final = "#/phones/{}"
 
@@ -228,6 +222,19 @@ def test_a_phone_is_unlocked_and_gets_new_credentials(switchboard: Site, operato
     assert stored["password"] in shown and switchboard.demo()["domain"] in shown
 
 
+def test_a_roaming_phone_has_no_lock_to_open(switchboard: Site, operators: Operators) -> None:
+    handset = new_phone(switchboard, "7504")
+    with UdpPhone(handset.account, switchboard.sip) as phone:
+        assert phone.register().status == 200
+    with UdpPhone(handset.account, switchboard.sip, source=ELSEWHERE) as moved:
+        assert moved.register().status == 403
+    switchboard.patch(handset, ip={"mode": "ROAMING", "countries": "DK"})
+    page = operators.board("MANAGER", place=PHONE_PAGE.format(handset.id))
+    page.until("there", lambda: "New credentials" in page.tab.text())
+    actions = page.text_of("[aria-labelledby=actions]")
+    assert "Unlock" not in actions and "Accept the new address" not in actions
+
+
 def test_a_viewer_sees_no_button_that_would_be_refused(switchboard: Site, operators: Operators) -> None:
     handset = new_phone(switchboard, "7503")
     with UdpPhone(handset.account, switchboard.sip) as phone:
@@ -338,15 +345,6 @@ def test_a_lost_connection_is_said_and_mended(tmp_path: Path, browser: Browser) 
 
 
 # For everybody
-
-
-def looks_well(page: BoardPage, folder: Path, name: str) -> None:
-    """Check the page as it is: wide and light, narrow and dark; with SOAK=1 in all four ways."""
-    for width, dark in LOOKS:
-        shown = page.tab.screenshot(folder / f"{name}-{width}-{dark}.png", width=width, dark=dark)
-        found = examine(page.tab)
-        assert (found.serious, shown) == ([], width), f"{name}, {width} pixels, dark: {dark}"
-        assert found.passed >= RULES
 
 
 def test_the_board_is_for_everybody(switchboard: Site, operators: Operators, tmp_path: Path) -> None:

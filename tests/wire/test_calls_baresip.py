@@ -9,7 +9,7 @@ import pytest
 
 from tests.peers.baresip_calling import BaresipCaller
 from tests.wire.callers import Callers, Extension, call_keys
-from tests.wire.need import need_module
+from tests.wire.need import in_soak, need_module
 from tests.wire.site import Site, within
 
 pytestmark = pytest.mark.wire
@@ -19,7 +19,7 @@ SILENCE: Final = 100.0
 Trio = tuple[BaresipCaller, BaresipCaller, BaresipCaller, list[Extension]]
 
 
-@pytest.fixture(params=["udp", "tcp", "tls"])
+@pytest.fixture(params=["udp", in_soak("tcp"), "tls"])
 def three(request: pytest.FixtureRequest, switchboard: Site, tmp_path: Path) -> Iterator[Trio]:
     """Three of them, each with an extension and a tone of its own."""
     need_module("baresip")

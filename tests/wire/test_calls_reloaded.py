@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.peers.cable import Cable
-from tests.peers.library_phone import LIBRARIES
+from tests.wire.need import in_soak
 from tests.wire.site import Site, within
 from tests.wire.sound import Room, Studio, assert_talk, connect, end
 
@@ -18,6 +18,12 @@ LATEST_SECONDS: Final = 12.0
 ROOM_SECONDS: Final = 6.0
 """For a machine that does other things, too."""
 WAIT_SECONDS: Final = 60.0
+PAGES: Final = [
+    pytest.param("jssip", True, id="jssip-caller"),
+    in_soak("jssip", False, id="jssip-callee"),
+    in_soak("sipjs", True, id="sipjs-caller"),
+    pytest.param("sipjs", False, id="sipjs-callee"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +44,7 @@ def room(studio: Studio, server: Site, tmp_path: Path) -> Iterator[Room]:
         yield room
 
 
-@pytest.mark.parametrize("page_calls", [True, False], ids=["caller", "callee"])
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(("library", "page_calls"), PAGES)
 def test_a_page_that_is_loaded_anew_has_left_its_call(room: Room, library: str, page_calls: bool) -> None:
     """The desk phone is told, and the page can be called at once."""
     page, desk = room.stranger(library), room.desk()
@@ -56,8 +61,7 @@ def test_a_page_that_is_loaded_anew_has_left_its_call(room: Room, library: str, 
     end(page, desk)
 
 
-@pytest.mark.parametrize("page_calls", [True, False], ids=["caller", "callee"])
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(("library", "page_calls"), PAGES)
 def test_a_page_whose_connection_alone_was_cut_keeps_its_call(
     room: Room, library: str, page_calls: bool
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.need import in_soak
 from tests.wire.site import Site
 from tests.wire.sound import Room, Studio, assert_both_silent, assert_talk, connect, end
 
@@ -54,17 +55,17 @@ def talks(room: Room, first: str, second: str, media: str) -> None:
         end(callee, caller)
 
 
-@pytest.mark.parametrize("desk", ["tls", "udp"])
+@pytest.mark.parametrize("desk", ["tls", in_soak("udp")])
 def test_a_browser_and_a_desk_phone(room: Room, desk: str) -> None:
     talks(room, "wss", desk, "relayed")
 
 
-@pytest.mark.parametrize("kind", ["wss", "tcp", "udp"])
+@pytest.mark.parametrize("kind", ["wss", in_soak("tcp"), "udp"])
 def test_phones_of_one_kind_are_not_relayed(room: Room, kind: str) -> None:
     talks(room, kind, kind, "direct")
 
 
-@pytest.mark.parametrize("kind", ["wss", "udp"])
+@pytest.mark.parametrize("kind", [in_soak("wss"), "udp"])
 def test_phones_of_one_kind_are_relayed_where_it_is_wanted(relayed: Room, kind: str) -> None:
     talks(relayed, kind, kind, "relayed")
 

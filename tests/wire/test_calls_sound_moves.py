@@ -13,6 +13,7 @@ from tests.peers.calling import CallingPhone
 from tests.peers.pjsua import PjsuaPhone
 from tests.peers.rtp import RtpParty, goertzel, level
 from tests.wire.callers import eventually
+from tests.wire.need import in_soak
 from tests.wire.site import Site, within
 from tests.wire.sound import LOUD, SOON, Room, Studio, Voice, assert_talk, connect, end
 
@@ -44,7 +45,7 @@ def room(studio: Studio, server: Site, tmp_path: Path) -> Iterator[Room]:
 # Transfer
 
 
-@pytest.mark.parametrize("kinds", ["wss udp udp", "udp wss udp", "tls udp wss"])
+@pytest.mark.parametrize("kinds", ["wss udp udp", in_soak("udp wss udp"), in_soak("tls udp wss")])
 def test_blind_transfer(room: Room, kinds: str) -> None:
     """The first one sends the second one to the third one."""
     one, other, third = map(room.voice, kinds.split())
@@ -59,7 +60,7 @@ def test_blind_transfer(room: Room, kinds: str) -> None:
     end(third, other)
 
 
-@pytest.mark.parametrize("kinds", ["wss udp", "udp wss"])
+@pytest.mark.parametrize("kinds", ["wss udp", in_soak("udp wss")])
 def test_attended_transfer(room: Room, kinds: str) -> None:
     """A desk phone talks to one, then to the other, and leaves them to each other."""
     desk = room.desk()
@@ -115,7 +116,9 @@ def test_a_page_of_sipjs_joins_a_phone_of_pjsip_with_another(room: Room, tmp_pat
 # Three phones of one extension
 
 
-@pytest.mark.parametrize("who", [0, 1, 2], ids=["browser", "baresip", "phone of ours"])
+@pytest.mark.parametrize(
+    "who", [pytest.param(0, id="browser"), in_soak(1, id="baresip"), in_soak(2, id="phone of ours")]
+)
 async def test_three_phones_ring_and_one_answers(room: Room, who: int) -> None:
     """The others hear that the call was answered elsewhere."""
     address = room.studio.network.address

@@ -75,6 +75,7 @@ async def test_a_party_whose_connection_is_seen_to_close_ends_the_call(callers: 
     )
 
 
+@pytest.mark.soak  # it rings for longer than the pings of a silent phone take
 async def test_a_caller_over_udp_may_ring_for_as_long_as_it_lives(phones: Callers) -> None:
     async with asyncio.TaskGroup() as calls:
         calls.create_task(_killed_while_it_rings(phones))

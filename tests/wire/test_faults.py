@@ -23,7 +23,7 @@ from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
 from tests.wire.conftest import Report
 from tests.wire.ledger import Book, Load, Promise
-from tests.wire.need import need, rounds
+from tests.wire.need import in_soak, need, rounds
 from tests.wire.site import Handset, Site, within
 
 pytestmark = pytest.mark.wire
@@ -133,7 +133,7 @@ def serve_a_spell(load: Load, seconds: float = SPELL_SECONDS) -> None:
 
 
 @pytest.mark.parametrize("batch", range(rounds(1, 7)))
-@pytest.mark.parametrize("redis_is", ["embedded", "external"])
+@pytest.mark.parametrize("redis_is", ["embedded", in_soak("external")])
 def test_the_server_is_killed_under_load(
     redis_is: str, batch: int, fleet: Fleet, tmp_path: Path, report: Report
 ) -> None:

@@ -16,7 +16,7 @@ from tests.peers.redis import RedisServer
 from tests.peers.watching import Lamp, Notify, WatchingPhone
 from tests.wire.callers import Callers, Extension, eventually
 from tests.wire.conftest import Report
-from tests.wire.need import need, need_browser
+from tests.wire.need import in_soak, need, need_browser
 from tests.wire.office import Office, Person
 from tests.wire.site import Handset, Site, within
 
@@ -112,7 +112,7 @@ async def a_call(nodes: Nodes, lamp: Lamp, called: Extension, report: Report | N
         )
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "wss"])
+@pytest.mark.parametrize("transport", ["udp", in_soak("tcp"), "wss"])
 async def test_the_states_of_a_call_come_in_order(nodes: Nodes, transport: str, report: Report) -> None:
     called = nodes.callers.extension()
     async with await nodes.watcher(transport, nodes.a) as phone:

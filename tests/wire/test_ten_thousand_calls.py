@@ -14,7 +14,7 @@ from tests.peers.registrar import DOMAIN
 from tests.peers.rtpengine import Rtpengine
 from tests.peers.sipp_calls import Callees, Callers, CallPace, CallResult, Credentials, Phones
 from tests.wire.conftest import Report
-from tests.wire.need import need, rounds
+from tests.wire.need import in_soak, need, rounds
 from tests.wire.site import Site, within
 
 pytestmark = pytest.mark.wire
@@ -73,7 +73,7 @@ def _check(result: CallResult, site: Site, pace: CallPace) -> None:
     assert site.metric(OPEN) == 0
 
 
-@pytest.mark.parametrize("credentials", Credentials)
+@pytest.mark.parametrize("credentials", [Credentials.CHALLENGED, in_soak(Credentials.KNOWN)])
 def test_no_call_fails_and_none_is_left(credentials: Credentials, tmp_path: Path, report: Report) -> None:
     need("sipp", "redis-cli")
     pace = CallPace(CALLS, IN_FLIGHT, talk=TALK_SECONDS, credentials=credentials)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -25,7 +24,6 @@ from tests.wire.site import Handset, Site, within
 
 pytestmark = pytest.mark.wire
 
-SOAK: Final = bool(os.environ.get("SOAK"))
 PHONES: Final = 40
 BUDGET: Final = 60
 EACH: Final = 10
@@ -265,12 +263,13 @@ def banned(log: Path) -> list[str]:
 # The time
 
 NAMES: Final = ("registered", "known", "unknown")
-TURNS: Final = 1_000 if SOAK else 150
-LIMIT_US: Final = 50.0 if SOAK else float("inf")
-"""A limit of the wall clock, so for a quiet machine alone. A look-up that shows makes 350."""
+TURNS: Final = 1_000
+LIMIT_US: Final = 50.0
+"""A look-up that shows makes 350."""
 PER_PLACE: Final = 8
 
 
+@pytest.mark.soak  # its limit is one of the wall clock
 def test_the_time_of_a_refusal_tells_no_names_that_are_in_memory(one: Site, report: Report) -> None:
     registered, known = one.new_phone(), one.new_phone()
     with UdpPhone(registered.account, one.sip, source=next(SOURCES)) as phone:
@@ -283,6 +282,7 @@ def test_the_time_of_a_refusal_tells_no_names_that_are_in_memory(one: Site, repo
     assert apart(one, names, report, "warm") < LIMIT_US
 
 
+@pytest.mark.soak
 def test_the_time_of_a_refusal_tells_no_names_that_must_be_looked_up(
     one: Site, two: Site, report: Report
 ) -> None:

@@ -23,16 +23,17 @@ export function Actions({ board, id, account, status, reload, show }) {
   };
   const may = (action) => board.may(`POST /pbx/sipphone/{id}/${action}`);
   const from = status.lastRejectedIp;
+  const isLocked = account.ipMode === 'LOCKED';
   return html`
     <section class="card" aria-labelledby="actions">
       <h2 id="actions">Actions</h2>
       <div class="buttons">
         ${account.password && html`<button type="button" onClick=${show}>Show the account</button>`}
-        ${may('acceptaddress') && isLockedOut(status) && html`<${Asking} label="Accept the new address" kind="primary"
+        ${may('acceptaddress') && isLocked && isLockedOut(status) && html`<${Asking} label="Accept the new address" kind="primary"
           question=${`Let this phone in from ${from}?`}
           act=${post('acceptaddress', { address: from }, `The phone may come from ${from}.`)}
           detail=${`It was refused there at ${timeOf(status.lastRejectedAt)}. It is then locked to that address.`} />`}
-        ${may('unlock') && account.ipMode === 'LOCKED' && html`<${Asking} label="Unlock for 15 minutes"
+        ${may('unlock') && isLocked && html`<${Asking} label="Unlock for 15 minutes"
           question="Unlock this phone for 15 minutes?" detail=${UNLOCK}
           act=${post('unlock', { minutes: UNLOCK_MINUTES }, 'The phone is unlocked for 15 minutes.')} />`}
         ${may('resetcredentials') && html`<${Asking} label="New credentials" kind="end"

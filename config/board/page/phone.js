@@ -8,7 +8,6 @@ import { Bindings, Journal } from './journal.js';
 import { HAPPENS_TO_PHONES } from './phones.js';
 import { Provisioning } from './provisioning.js';
 import { addressOf, PHONES } from './route.js';
-import { Softphone } from './softphone.js';
 import { useLoaded, useNews } from './tools.js';
 import { addressAndPort, localised, stateOf, timeOf } from './words.js';
 
@@ -33,7 +32,8 @@ export function Phone({ board, id }) {
     ${account.value && events.value && html`<${Actions} ...${{ board, id, reload }} account=${account.value}
       status=${events.value.status} show=${() => setShown(true)} />`}
     ${isShown && html`<${Account} account=${account.value} close=${() => setShown(false)} />`}
-    ${account.value && board.may(PROVISIONING) && html`<${Provisioning} ...${{ board, id, account: account.value }} />`}
+    ${account.value && events.value && board.may(PROVISIONING) && html`<${Provisioning} ...${{ board, id, reload }}
+      account=${account.value} status=${events.value.status} />`}
     ${account.value && html`<${CallList} board=${board} of=${id}
       query=${{ customer: account.value.customer._id, extension: account.value.number }} />`}
     <${Bindings} bindings=${bindings.value?.bindings} />

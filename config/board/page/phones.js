@@ -11,7 +11,8 @@ import { useLoaded, useMedia, useNews } from './tools.js';
 import { numberOf } from './words.js';
 
 export const HAPPENS_TO_PHONES = new Set(
-  ['registered', 'moved', 'unregistered', 'expired', 'lost', 'rejected', 'locked', 'revoked'],
+  ['registered', 'moved', 'unregistered', 'expired', 'lost', 'rejected', 'locked', 'revoked', 'configured',
+    'config-refused'],
 );
 const LIVE_FILTERS = ['state', 'reason', 'transport'];
 const SUMMARY_MS = 1_000;

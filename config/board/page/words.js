@@ -44,6 +44,12 @@ export const SOFTPHONES = {
   baresip: 'baresip',
   device: 'Another program (JSON)',
 };
+const PROVISIONING = {
+  new: 'The phone has no URL yet. Make one, and enter it in the phone.',
+  armed: 'The first URL waits for the phone.',
+  loading: 'The phone has begun to load its configuration.',
+  closed: 'The phone did not load its configuration in time. Make a new first URL.',
+};
 const EVENTS = {
   registered: 'Registered',
   moved: 'Moved to another address',
@@ -65,6 +71,8 @@ const EVENTS = {
   expected: 'Expected for an hour',
   rotated: 'New secrets for its configuration',
   linked: 'Link for a softphone made',
+  'reload-asked': 'Told to load its configuration',
+  'reboot-asked': 'Told to restart',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.
@@ -82,6 +90,14 @@ export function stateOf(status) {
   if (!status.reason) return { mood: 'off', state: 'Never registered', reason: '' };
   const reason = REASONS[status.reason] ?? status.reason;
   return { mood: status.reason === 'unregistered' ? 'off' : 'bad', state: 'Offline', reason };
+}
+
+// How far the provisioning of a phone is, in a sentence.
+export function provisioningOf({ state }, { configSaved, configLoaded }) {
+  if (PROVISIONING[state]) return PROVISIONING[state];
+  if (!configLoaded) return 'The phone has not loaded its configuration.';
+  if (configSaved > configLoaded) return 'The phone has not loaded the last changes.';
+  return 'The phone has its present configuration.';
 }
 
 // A time: of today the clock alone.

@@ -179,7 +179,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Query(Page):
-    """A request for a page of phones; `customer` is an id, or None for all that the caller may see."""
+    """A request for a page of phones."""
 
     available: bool = False
     full: bool = False
@@ -203,9 +203,14 @@ async def find_phone(session: AsyncSession, caller: Caller, oid: object) -> Foun
     return (await _with_parts(session, [found]))[0]
 
 
-async def list_phones(session: AsyncSession, caller: Caller, query: Query) -> tuple[int, list[Found]]:
-    """Return how many phones match, and one page of them, by `query.sort`, else the oldest first."""
-    scope = await _scope(session, caller, query.customer)
+async def list_phones(
+    session: AsyncSession, caller: Caller, customer: Customer | None, query: Query
+) -> tuple[int, list[Found]]:
+    """Return how many phones match, and one page of them, by `query.sort`, else the oldest first.
+
+    They belong to `customer`, or, for None, to all customers that the caller may see.
+    """
+    scope = _scope(caller, customer)
     matching = _selected(session.get_bind().dialect, _matching(scope, query), query)
     # One statement for the total and the page: each of its rows, at least one, has the total.
     if query.selection is None:
@@ -287,9 +292,9 @@ async def plan_for_values(session: AsyncSession) -> None:
         await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
-async def count_phones(session: AsyncSession, caller: Caller, customer: str | None) -> int:
+async def count_phones(session: AsyncSession, caller: Caller, customer: Customer | None) -> int:
     """Return how many phones a customer has, or, for None, all customers that the caller may see."""
-    scope = await _scope(session, caller, customer)
+    scope = _scope(caller, customer)
     return await session.scalar(select(func.count(_phone.id)).where(scope(_phone.customer_id))) or 0
 
 
@@ -309,19 +314,18 @@ async def numbers_of(session: AsyncSession, oids: Collection[str]) -> dict[str, 
 Scope = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
-async def _scope(session: AsyncSession, caller: Caller, customer: str | None) -> Scope:
+def _scope(caller: Caller, customer: Customer | None) -> Scope:
     """Return the condition on the column `customer_id` of phones and of their extensions.
 
-    The primary key of one customer is looked up first: then the plan is made for a customer of that size.
+    It has the primary key of one customer: then the plan is made for a customer of that size.
     """
-    sight = visible(caller)
     if customer is not None:
-        number = await session.scalar(select(_customer.id).where(_customer.oid == customer, sight))
-        return lambda column: false() if number is None else column == number
+        number = customer.id
+        return lambda column: column == number
     if caller.level >= AccessLevel.RESELLER_ADMIN:
         deleted = select(_customer.id).where(_customer.state == DELETED)
         return lambda column: column.not_in(deleted)
-    return lambda column: column.in_(select(_customer.id).where(sight))
+    return lambda column: column.in_(select(_customer.id).where(visible(caller)))
 
 
 def _matching(scope: Scope, query: Query) -> Select[int]:

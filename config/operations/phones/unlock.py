@@ -2,6 +2,7 @@
 
 A phone that is unlocked for a time is OPEN without an address, and its next contact locks it (decision 90).
 If none comes, it has its former mode and address again. They are in its row, so any process can end the time.
+A ROAMING phone has no lock: its next contact would bind it to one address instead of its countries.
 """
 
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from ...checks import integer
 from ...checks import ip as read_ip
 from ...errors import refused
 from ...tables import AuditLog, SipPhone
-from ..audit import Work
+from ..audit import Work, by_itself
 from ..draft import Document, accepted
 from .write import TABLE, lock_phone, touch
 
@@ -26,8 +27,6 @@ UNLOCK: Final = "unlock"
 ACCEPT: Final = "acceptaddress"
 LOCK: Final = "lock"
 """The action in the audit log when the time of an unlocked phone is over."""
-BY_ITSELF: Final = "SYSTEM"
-"""The level of the actor in the audit log if no person did it."""
 DEFAULT_MINUTES: Final = 15
 MAX_MINUTES: Final = 1_440
 IP_LOCKED: Final = "ip-locked"
@@ -54,6 +53,7 @@ async def unlock_phone(work: Work, oid: object, minutes: int) -> SipPhone:
     """
     phone, _ = await lock_phone(work.session, work.caller, oid)
     _refuse_networks(phone)
+    _refuse_roaming(phone)
     if phone.ip_mode != IpMode.OPEN:
         phone.unlock_mode, phone.unlock_address = phone.ip_mode, phone.ip_address
         phone.ip_mode, phone.ip_address = IpMode.OPEN, None
@@ -86,6 +86,7 @@ async def accept_address(work: Work, oid: object, last: str | None, seen: str | 
     """
     phone, _ = await lock_phone(work.session, work.caller, oid)
     _refuse_networks(phone)
+    _refuse_roaming(phone)
     if phone.ip_mode != IpMode.LOCKED:
         raise refused("ip.mode", f"The phone is {phone.ip_mode}, not LOCKED to an address", "allowed")
     if last is None:
@@ -104,6 +105,15 @@ def _refuse_networks(phone: SipPhone) -> None:
     if phone.ip_policy != "PHONE":
         message = "The trusted networks of its domain decide from where the phone registers: it has no lock"
         raise refused("ip.policy", message, "allowed")
+
+
+def _refuse_roaming(phone: SipPhone) -> None:
+    if phone.ip_mode == IpMode.ROAMING:
+        message = (
+            f"The phone is ROAMING in {phone.ip_countries}, and has no lock to an address: "
+            "add a country to ip.countries, or change ip.mode"
+        )
+        raise refused("ip.mode", message, "allowed")
 
 
 async def any_due(engine: AsyncEngine, now: datetime) -> bool:
@@ -127,17 +137,5 @@ async def end_unlocks(engine: AsyncEngine, now: datetime) -> list[str]:
         oids = list(await connection.scalars(statement))
         await connection.execute(update(SipPhone).where(due).values(LOCKED_AGAIN))
         if oids:
-            await connection.execute(insert(AuditLog), [_deed(oid) for oid in oids])
+            await connection.execute(insert(AuditLog), [by_itself(LOCK, TABLE, oid) for oid in oids])
     return oids
-
-
-def _deed(oid: str) -> dict[str, object]:
-    return {
-        "at": clock.exact_now(),
-        "actor": None,
-        "actor_level": BY_ITSELF,
-        "action": LOCK,
-        "table_name": TABLE,
-        "row_oid": oid,
-        "source_ip": "",
-    }

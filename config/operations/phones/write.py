@@ -74,6 +74,7 @@ async def create_phone(work: Work, document: Document) -> SipPhone:
     phone = new_phone(work.vault, **draft.values, customer_id=customer.id if customer else None)
     await work.create(phone)
     await _write_parts(work.session, phone, parts)
+    await work.settle(phone.mac)
     return phone
 
 
@@ -87,10 +88,13 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
         await leave_extension(work.session, phone)
     if any(draft.values.get(name, old) != old for name, old in _lock_of(phone).items()):
         end_unlock(phone)
+    before = phone.mac, phone.model_id
     for column, value in draft.values.items():
         setattr(phone, column, value)
     touch(phone)
     await _write_parts(work.session, phone, parts)
+    if (phone.mac, phone.model_id) != before:
+        await work.settle(before[0], phone.mac)
     work.record("update", TABLE, phone.oid)
     return phone
 
@@ -130,6 +134,7 @@ async def delete_phone(work: Work, oid: object) -> Change:
     phone, _ = await lock_phone(work.session, work.caller, oid)
     await work.delete(phone)
     await _forget_secrets(work.session, phone.mac)
+    await work.settle(phone.mac)
     return Change(phones=(phone.oid,))
 
 

@@ -9,6 +9,7 @@ from registrar.rules.identity import SIP, SIPS, without_tls
 from registrar.rules.routing import is_allowed, is_sips
 from registrar.rules.tokens import Target, target_of
 from registrar.sip import Request
+from registrar.transaction import Key
 
 from ..network import ClientTransactionUser, Network
 from .reach import Reach
@@ -16,7 +17,7 @@ from .senders import Senders
 
 
 class OwnDialogs:
-    """Sender of requests to one phone in our own name; implements events.line.OwnDialogs."""
+    """Sender of requests to one phone in our own name; implements events.line.OwnDialogs and reloads.Line."""
 
     def __init__(
         self, reach: Reach, senders: Senders, network: Network, location: Location, clock: Clock
@@ -49,8 +50,8 @@ class OwnDialogs:
 
     def send(
         self, target: Target, user: str, draft: Callable[[str, str], Request], sender: ClientTransactionUser
-    ) -> bool:
-        """Send a request, over another node if that has the flow; return False if there is no way.
+    ) -> Key | None:
+        """Send a request, over another node if that has the flow; return its key, or None without a way.
 
         `draft` returns the request with the given Via and Contact; `user` is the user part of our Contact.
         Raises TableFull.
@@ -58,12 +59,11 @@ class OwnDialogs:
         reach, is_secure = self._reach, is_sips(target.contact)
         way = reach.way(target) if is_allowed(target, reach.node, is_secure=is_secure) else None
         if way is None:
-            return False
+            return None
         request = draft(reach.via(way), _contact(user, reach.place(way), is_secure=is_secure))
         for name, value in reach.permit(way, target.phone, request):
             request.headers.add(name, value)
-        self._network.request(request, way.flow, sender)
-        return True
+        return self._network.request(request, way.flow, sender)
 
     async def moved(self, target: Target) -> Target | None:
         """Return where the same device is registered now, or None if it is not. Raises StoreUnavailable.

@@ -6,6 +6,7 @@ from typing import Protocol
 from registrar.model import Flow, PersonState, Phone, Publication
 from registrar.rules.tokens import Target
 from registrar.sip import Request
+from registrar.transaction import Key
 
 from ..network import ClientTransactionUser
 
@@ -30,8 +31,8 @@ class OwnDialogs(Protocol):
 
     def send(
         self, target: Target, user: str, draft: Callable[[str, str], Request], sender: ClientTransactionUser
-    ) -> bool:
-        """Send a request, and return False if there is no way to the target.
+    ) -> Key | None:
+        """Send a request, and return its key, or None if there is no way to the target.
 
         `draft` returns the request with the given Via and Contact; `user` is the user part of our Contact.
         Raises TableFull.

@@ -395,9 +395,8 @@ class Notifier:
         draft = partial(_draft, subscription, state, entry.target.view)
         token = self._codec.subscription(subscription.id, subscription.call_id)
         try:
-            return self._dialogs.send(
-                subscription.handle.target, token, draft, _Notice(self, subscription.id)
-            )
+            target, notice = subscription.handle.target, _Notice(self, subscription.id)
+            return self._dialogs.send(target, token, draft, notice) is not None
         except TableFull as error:
             log.warning("a NOTIFY could not be sent: %s", error)
             return False

@@ -102,10 +102,13 @@ VALUES: Final = {
     "SWITCH": "night",
     "PRESENCE": "away",
 }
-KEYS: Final = tuple(
-    Key(index, function, 0, VALUES.get(function, ""), function.title())
-    for index, function in enumerate(FUNCTIONS)
-) + (Key(1, "BLF", 2, "203", "Daisy"),)
+KEYS: Final = (
+    *(
+        Key(index, function, 0, VALUES.get(function, ""), function.title())
+        for index, function in enumerate(FUNCTIONS)
+    ),
+    Key(1, "BLF", 2, "203", "Daisy"),
+)
 
 EXTRAS: Final = {
     "snom": '<!-- of the model -->\n<dim_timer perm="">{{ number }}</dim_timer>',

@@ -1,6 +1,6 @@
 """What the 18 functions of softkeys become on each brand, and what is left out instead."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -9,6 +9,8 @@ from config.provisioning.files import config_name
 from config.provisioning.keys import Types, functions
 from config.provisioning.render import WRITERS, File, Unwritable, capabilities, render
 from config.provisioning.view import PHONE, Key, Provisioned, Services, place
+from config.settings import SERVICES
+from registrar.settings import Settings
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
 
@@ -68,7 +70,7 @@ YEALINK = {
     "SPEEDDIAL": ("13", "112"),
     "BLF": ("16", "202"),
     "LINE": ("15", ""),
-    "DND": ("5", "*76"),
+    "DND": ("5", ""),
     "DNDOTHER": ("13", "*24202"),
     "ADDRESSBOOK": ("29", ""),
     "REDIAL": ("6", ""),
@@ -141,8 +143,7 @@ def test_the_functions_of_snom(function: str) -> None:
 @pytest.mark.parametrize("function", phones.FUNCTIONS)
 def test_the_functions_of_yealink(function: str) -> None:
     key = first_key("yealink", function)
-    kind, value = YEALINK[function]
-    assert (key["type"], key.get("value")) == (kind, "" if function == "DND" else value)
+    assert (key["type"], key.get("value")) == YEALINK[function]
 
 
 @pytest.mark.parametrize("function", phones.FUNCTIONS)
@@ -210,7 +211,9 @@ def test_a_pickup_of_one_extension_dials_its_number() -> None:
 def test_a_pointer_without_a_target_does_nothing(writer: str) -> None:
     key = Key(0, "BLF", PHONE, "", "Gone", "the extension was deleted")
     file = rendered(phone_of(writer, key))
-    assert ("softkeys[0]", "BLF: the extension was deleted") in [(one.field, one.reason) for one in file.left_out]
+    assert ("softkeys[0]", "BLF: the extension was deleted") in [
+        (one.field, one.reason) for one in file.left_out
+    ]
     assert "Gone" not in file.text
 
 
@@ -270,7 +273,9 @@ def test_the_keys_of_a_mitel_are_named_by_its_model() -> None:
     assert found["!topsoftkey20 type"] == "blfxfer"
     assert found["!softkey1 type"] == "none"
     assert found["!softkey2 type"] == "line"
-    assert "BLF: the lower keys of this phone have no lamp" in [one.reason for one in rendered(phone).left_out]
+    assert "BLF: the lower keys of this phone have no lamp" in [
+        one.reason for one in rendered(phone).left_out
+    ]
 
 
 def test_a_label_of_cisco_adds_no_function() -> None:
@@ -291,3 +296,9 @@ def test_a_brand_without_a_function_says_so() -> None:
     assert [key.name for key in found] == ["", ""]
     assert draft.left_out[0].reason == "HOLD: this phone has no key for it"
     assert LACKING not in draft.left_out[0].reason
+
+
+def test_each_service_has_a_setting() -> None:
+    assert set(SERVICES) == {field.name for field in fields(Services)} - {"features"}
+    assert {f"service_{name}" for name in SERVICES} <= set(Settings.model_fields)
+    assert {name.upper() for name in SERVICES} <= set(phones.FUNCTIONS)

@@ -44,6 +44,7 @@ from registrar.rules.auth import OFFERED, Authenticator
 from registrar.rules.destination import resolve
 from registrar.rules.features import reserved_words
 from registrar.rules.hosts import OurHosts
+from registrar.rules.notify import Result
 from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
@@ -438,6 +439,8 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
         self.news: list[News] = []
         self.pickup_news: list[PickupNews] = []
+        self.results: list[tuple[str, Result]] = []
+        """What the API was told of its orders for NOTIFYs."""
         self.store = MemoryCalls(self.clock, process)
         self.history: MemoryHistory = beside.history if beside else MemoryHistory()
         self.dead: set[Process] = beside.dead if beside else set()
@@ -480,6 +483,7 @@ class World:
             until=self._until,
             tell=self.news.append,
             tell_pickup=self.pickup_news.append,
+            report=lambda order, result: self.results.append((order, result)),
             start_task=self.start_task,
             nonce_salt=lambda: next(serial).to_bytes(8, "big"),
             salt=lambda: next(serial).to_bytes(SALT_BYTES, "big"),
@@ -524,6 +528,7 @@ class World:
         )
         self.call_history = handlers.history
         self.notifier = handlers.notifier
+        self.reloads = handlers.reloads
         self.hunts = handlers.hunts
         self.bound: list[tuple[str, Snapshot]] = []
         """What was said of whose bindings."""

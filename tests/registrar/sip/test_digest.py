@@ -11,9 +11,11 @@ from registrar.sip import (
     MD5,
     SHA256,
     Credentials,
+    DigestChallenge,
     challenge,
     expected,
     ha1,
+    parse_challenge,
     parse_credentials,
     quote,
 )
@@ -210,6 +212,41 @@ def test_a_challenge_quotes_what_the_rfc_quotes(stale: bool, header: str) -> Non
 @given(credentials)
 def test_credentials_survive_a_phones_text(value: Credentials) -> None:
     assert parse_credentials(text(value)) == value
+
+
+@unhurried
+@given(credentials)
+def test_credentials_survive_our_own_text(value: Credentials) -> None:
+    assert parse_credentials(str(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("header", "parsed"),
+    [
+        pytest.param('Digest realm="r", nonce="n"', DigestChallenge("r", "n"), id="least"),
+        pytest.param(
+            'digest realm="a\\"b", nonce="n", algorithm=sha-256, qop="Auth, auth-int", opaque="o"',
+            DigestChallenge('a"b', "n", SHA256, ("auth", "auth-int"), "o"),
+            id="all of it",
+        ),
+        pytest.param(
+            'Digest realm="r", nonce="n", algorithm=MD5-sess, qop=auth',
+            DigestChallenge("r", "n", "MD5-sess", ("auth",)),
+            id="unknown algorithm",
+        ),
+        pytest.param('Basic realm="r"', None, id="another scheme"),
+        pytest.param('Digest realm="r"', None, id="no nonce"),
+        pytest.param('Digest nonce="n"', None, id="no realm"),
+    ],
+)
+def test_a_challenge_is_read(header: str, parsed: DigestChallenge | None) -> None:
+    assert parse_challenge(header) == parsed
+
+
+@pytest.mark.parametrize("header", ["", "(x)", 'Digest realm="r', "Digest x=y" + ", x=y" * 64])
+def test_a_challenge_that_is_none_is_malformed(header: str) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_challenge(header)
 
 
 @unhurried

@@ -1,0 +1,78 @@
+"""The routes that help to tell phones where their configuration is: redirections by hand, and DHCP."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from ..database import reading
+from ..deps import CallerDep, PartsDep
+from ..errors import level_too_low, refused
+from ..operations.redirects import MAX_ROWS, by_hand
+from ..redirect.dhcp import SERVERS, Unquotable
+from ..spreadsheet import MEDIA_TYPE, csv_line
+from .paging import word
+from .schema import READ, Schema, query, refusals, sure
+
+HEAD: Final = ("mac", "url", "service", "customer")
+FILE: Final = 'attachment; filename="redirects.csv"'
+TEXT: Final = "text/plain; charset=utf-8"
+DEFAULT: Final = "dnsmasq"
+_EXAMPLE: Final = (
+    "mac,url,service,customer\r\n"
+    "00085D123456,https://prov.example/p/abcdefghijklmnopqrstuvwxyz/,manual,0123456789abcdef01234567\r\n"
+)
+
+
+def _text(media_type: str, about: str, example: str, errors: str, *parameters: Schema) -> Schema:
+    """Return a route that responds 200 with text."""
+    shown = {media_type: {"schema": sure("string", about), "example": example}}
+    done = {"200": {"description": "Done", "content": shown}}
+    return {"responses": done | refusals(errors), "parameters": list(parameters)}
+
+
+LIST: Final = _text(
+    "text/csv",
+    f"RFC 4180; at most {MAX_ROWS} lines",
+    _EXAMPLE,
+    READ,
+    query("customer", "string", "Id of the customer, or `all`; by default one's own"),
+)
+DHCP: Final = _text(
+    "text/plain",
+    "Part of a configuration file",
+    'dhcp-mac=set:snom,00:04:13:*:*:*\ndhcp-option=tag:snom,66,"https://prov.example/"\n',
+    f"{READ} 409",
+    query("server", "string", "The DHCP server", enum=list(SERVERS), default=DEFAULT),
+)
+
+routes = APIRouter(prefix="/pbx/provisioning", tags=["Provisioning"])
+
+
+@routes.get("/redirects.csv", summary="List redirections to make by hand", openapi_extra=LIST)
+async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+    """Return the MAC addresses, and the URLs, that this server does not tell a redirect service by itself.
+
+    A URL opens the configuration of its phone, so the level must be one that may read passwords.
+    """
+    if caller.level < parts.settings.secrets_level:
+        raise level_too_low(parts.settings.secrets_level.name)
+    customer = request.query_params.get("customer")
+    async with reading(parts.read_engine) as session:
+        rows = await by_hand(session, caller, parts.vault, parts.outbox, customer)
+    lines = [csv_line(HEAD), *map(csv_line, rows)]
+    body = "".join(f"{line}\r\n" for line in lines)
+    return Response(body, headers={"Content-Disposition": FILE}, media_type=MEDIA_TYPE)
+
+
+@routes.get("/dhcp", summary="Show options for a DHCP server", openapi_extra=DHCP)
+async def dhcp_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+    """Return lines for the configuration of a DHCP server, which tell phones where they are expected."""
+    server = word(request.query_params, "server", SERVERS) or DEFAULT
+    url = parts.settings.provisioning.url
+    if not url:
+        raise refused("url", "Phones cannot load a configuration: REGISTRAR_PROV_URL is not set", "exists")
+    try:
+        return Response(SERVERS[server](url), media_type=TEXT)
+    except Unquotable as error:
+        raise refused("url", f"REGISTRAR_PROV_URL: {error}", "format") from None

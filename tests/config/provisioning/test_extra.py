@@ -1,0 +1,201 @@
+"""Extra lines: `configurationTemplate` and `customConfig`, their placeholders, and what they may not set."""
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.provisioning.extra import MAX_EXTRA, PLACEHOLDERS, SYNTAXES, XML, problem
+from config.provisioning.files import config_name
+from config.provisioning.render import WRITERS, Unwritable, render
+from config.provisioning.view import Provisioned
+from tests.config.provisioning import phones
+from tests.config.provisioning.parsers import PARSERS, Setting
+from tests.patience import SOAK
+
+EXAMPLES: Final = 20_000 if SOAK else 200
+LINES: Final = {
+    "snom": '<contrast perm="">{}</contrast>',
+    "snom8": '<contrast perm="">{}</contrast>',
+    "snom-dect": "<contrast>{}</contrast>",
+    "mitel": "contrast level: {}",
+    "yealink": "phone_setting.contrast = {}",
+    "yealink-dect": "phone_setting.contrast = {}",
+    "gigaset-n510": '<SYMB_ITEM ID="BS_X.contrast" class="symb_item" value="{}"/>',
+    "gigaset-nx70": '<param name="DmGlobal.0.Contrast" value="{}"/>',
+    "maxwell": '<param name="PhoneUI.Settings.Contrast" value="{}"/>',
+    "grandstream": '<item name="lcd.contrast">{}</item>',
+    "spa": '<LCD_Contrast ua="rw">{}</LCD_Contrast>',
+    "mpp": '<LCD_Contrast ua="rw">{}</LCD_Contrast>',
+    "lg": "contrast {}",
+}
+ACCOUNTS: Final = {
+    "snom": ('<user_pass idx="1">{}</user_pass>', "<setting_server>{}</setting_server>"),
+    "snom8": ("<webserver_admin_password>{}</webserver_admin_password>", "<user_host>{}</user_host>"),
+    "snom-dect": ("<user_name>{}</user_name>", "<firmware>{}</firmware>"),
+    "mitel": ("!sip line1 password: {}", "^download protocol: {}", "admin password: {}"),
+    "yealink": ("account.1.password = {}", "static.auto_provision.server.url = {}"),
+    "yealink-dect": ("account.2.user_name = {}", "static.security.user_password = {}"),
+    "gigaset-n510": ('<SYMB_ITEM ID="BS_IP_Data1.aucS_SIP_PASSWORD" value="{}"/>',),
+    "gigaset-nx70": (
+        '<param name="SipAccount.00001.AuthPassword" value="{}"/>',
+        '<oper name="DeleteNotProvisionedHS" value="{}"/>',
+    ),
+    "maxwell": ('<param name="WebUI.AdminPassword" value="{}"/>', '<step type="Redirect" url="{}"/>'),
+    "grandstream": (
+        '<item name="account.1.sip.subscriber.password">{}</item>',
+        '<item name="provisioning.config.serverPath">{}</item>',
+        "<P34>{}</P34>",
+    ),
+    "spa": ("<Password_1_>{}</Password_1_>", "<Profile_Rule>{}</Profile_Rule>"),
+    "mpp": ("<Admin_Password>{}</Admin_Password>", "<User_ID_1_>{}</User_ID_1_>"),
+    "lg": ("line1_password {}", "https_url {}"),
+}
+
+
+def with_custom(writer: str, text: str) -> Provisioned:
+    phone = phones.empty(writer)
+    account = replace(phone.account, display_name="Donald Duck", number="201")
+    return replace(phone, handsets=(replace(phone.handsets[0], account=account),), serial="SN-1", custom=text)
+
+
+def parsed(phone: Provisioned) -> list[Setting]:
+    return PARSERS[phone.writer](render(phone, config_name(phone.writer, phone.mac, phone.model)).text)
+
+
+def test_each_writer_has_extra_lines() -> None:
+    assert set(SYNTAXES) == set(WRITERS)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    ("placeholder", "expected"),
+    [
+        ("number", "201"),
+        ("name", "Donald Duck"),
+        ("domain", "c1.example"),
+        ("mac", phones.MAC),
+        ("serial", "SN-1"),
+    ],
+)
+def test_a_placeholder_is_replaced(writer: str, placeholder: str, expected: str) -> None:
+    before = parsed(with_custom(writer, ""))
+    for spelled in (f"{{{{ {placeholder} }}}}", f"{{{{{placeholder}}}}}"):
+        after = parsed(with_custom(writer, LINES[writer].format(spelled)))
+        assert [value for _, value in after if (_, value) not in before] == [expected]
+        assert len(after) == len(before) + 1
+
+
+def test_the_set_of_placeholders_is_closed() -> None:
+    assert set(PLACEHOLDERS) == {"number", "name", "domain", "mac", "serial"}
+    assert "password" in problem("yealink", "a.b = {{ password }}")
+    with pytest.raises(Unwritable, match="customConfig"):
+        parsed(with_custom("yealink", "a.b = {{ account.password }}"))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_extra_lines_do_not_set_the_account(writer: str) -> None:
+    for line in ACCOUNTS[writer]:
+        text = line.format("x")
+        assert "belongs to the account or to provisioning" in problem(writer, text), text
+        with pytest.raises(Unwritable, match="customConfig"):
+            parsed(with_custom(writer, text))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    "broken", ["no setting", "<a>", "</phone-settings>", "<!DOCTYPE a>", "<?a?>", "&a;", "<a"]
+)
+def test_broken_extra_lines_are_refused(writer: str, broken: str) -> None:
+    if writer == "lg" and broken == "no setting":
+        return  # a name, a blank and a value
+    assert problem(writer, broken)
+
+
+@pytest.mark.parametrize(
+    ("writer", "text"),
+    [
+        ("yealink", "{{ name }} = 1"),
+        ("mitel", "{{ name }}: 1"),
+        ("lg", "{{ name }} 1"),
+        ("snom", "<a{{ name }}>1</a{{ name }}>"),
+        ("snom", "<a {{ name }}='1'>1</a>"),
+        ("snom", "<!-- {{ name }} -->"),
+        ("gigaset-nx70", '<param name="{{ name }}" value="1"/>'),
+        ("gigaset-n510", '<SYMB_ITEM ID="{{ name }}" value="1"/>'),
+        ("snom", "text of no element"),
+        ("snom", "<![CDATA[x]]>"),
+        ("snom", "</extra><extra>"),
+        ("yealink", 'include:config "https://x/?a=1"'),
+        ("yealink", "a.b = 1\0"),
+        ("yealink", "a.b = " + "x" * MAX_EXTRA),
+    ],
+)
+def test_extra_lines_that_could_become_others_are_refused(writer: str, text: str) -> None:
+    assert problem(writer, text)
+
+
+def test_extra_lines_stand_last_between_two_comments() -> None:
+    phone = replace(with_custom("yealink", "a.b = 2\n\n# mine"), extra="a.b = 1")
+    text = render(phone, config_name("yealink", phone.mac, phone.model)).text
+    assert text.endswith(
+        "# configurationTemplate: begin of the extra lines\na.b = 1\n"
+        "# configurationTemplate: end of the extra lines\n"
+        "# customConfig: begin of the extra lines\na.b = 2\n\n# mine\n"
+        "# customConfig: end of the extra lines\n"
+    )
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_nothing_is_no_problem(writer: str) -> None:
+    assert problem(writer, "") == problem(writer, " \n ") == ""
+
+
+def test_a_model_without_a_writer_has_no_extra_lines() -> None:
+    assert problem("", "anything") == ""
+
+
+def _pieces(writer: str) -> list[str]:
+    own = [LINES[writer].format("1"), *(line.format("1") for line in ACCOUNTS[writer])]
+    return [
+        *own,
+        "{{ name }}",
+        "<",
+        ">",
+        "&",
+        '"',
+        "'",
+        "=",
+        ":",
+        "\n",
+        "\r",
+        "#",
+        "!",
+        "^",
+        " ",
+        "<!--",
+        "-->",
+    ]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(data=st.data())
+def test_any_extra_lines_leave_the_rest_of_the_file_alone(writer: str, data: st.DataObject) -> None:
+    pieces = st.one_of(st.sampled_from(_pieces(writer)), st.text(max_size=3))
+    text = data.draw(st.lists(pieces, max_size=6).map("".join))
+    before = parsed(with_custom(writer, ""))
+    try:
+        after = parsed(with_custom(writer, text))
+    except Unwritable:
+        assert problem(writer, text) or "{{" in text
+        return
+    if SYNTAXES[writer] == XML:
+        assert [setting for setting in after if setting in before] == before
+    else:
+        assert after[: len(before)] == before
+    known = {name for name, _ in before}
+    added = {name for name, _ in after} - known
+    assert not {name for name in added if "pass" in name.lower() and "1" in name}
