@@ -156,7 +156,8 @@ def sip_server(settings: Settings) -> tuple[str, int, str]:
     By default: the public host or the address of the listener, and the first transport that listens.
     """
     listening = {"udp": settings.sip_udp, "tcp": settings.sip_tcp, "tls": settings.sip_tls}
-    transport = settings.prov_sip_transport or next((name for name, on in listening.items() if on), "udp")
+    first: str = next((name for name, addresses in listening.items() if addresses), "udp")
+    transport: str = settings.prov_sip_transport or first
     address, port = listening[transport][0] if listening[transport] else ("0.0.0.0", SIP_PORTS[transport])
     host, colon, named = settings.prov_sip_server.rpartition(":")
     if colon and named.isdigit() and not host.endswith(":"):
