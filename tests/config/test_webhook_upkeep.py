@@ -7,7 +7,9 @@ import pytest
 
 from config.access import AccessLevel
 from config.database import writing
+from config.leases import take_lease
 from config.operations import webhooks
+from config.tables import WebhookFeed
 from config.webhooks import deliverer, queue, sender
 from config.webhooks.queue import Taken
 from tests.config.receiving import (
@@ -50,7 +52,7 @@ async def put(world: World, made: Json, count: int) -> None:
 async def take(world: World, id: int, count: int) -> None:
     taken = [Taken(id, f"msg_{number}", "registered", f"phone:{number}", "{}") for number in range(count)]
     now = Clock()()
-    assert await writing(world.engine, lambda session: queue.take_lease(session, "one", now))
+    assert await writing(world.engine, lambda session: take_lease(session, WebhookFeed, "one", now))
     await writing(world.engine, lambda session: queue.take(session, "one", now, taken, "1-0"))
 
 
