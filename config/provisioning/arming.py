@@ -195,9 +195,10 @@ async def _provisionable(
 async def writer_of(session: AsyncSession, phone: SipPhone) -> tuple[str, str] | None:
     """Return the names of the writer and the model, or None if the phone has no files."""
     model = await session.get(SipPhoneModel, phone.model_id)
-    if model is None or model.writer not in WRITERS or phone.mac is None:
+    writer = model.writer if model is not None and phone.mac is not None else None
+    if model is None or writer is None or writer not in WRITERS:
         return None
-    return model.writer, model.model
+    return writer, model.model
 
 
 async def row_of(session: AsyncSession, phone: SipPhone) -> Provisioning | None:

@@ -202,7 +202,7 @@ def gigaset(here: Vendor, asked: Asked) -> Reply:
         return here.refuse(asked)
     method, (mac, *rest) = call_of(asked)
     if method == "autoprov.deregisterDevice":
-        gone = mac not in here.foreign and here.known.pop(mac, None)
+        gone = mac not in here.foreign and here.known.pop(mac, "")
         return said(True, "") if gone else said(False, f"mac_not_exist:{mac}")
     if mac in here.foreign or mac in here.known:
         return said(False, f"mac_already_in_use:{mac}")
