@@ -59,8 +59,7 @@ class Office:
     async def asked(self, method: str, phone: Json, path: str = "", **body: Any) -> Json:
         """What the API answers about a phone."""
         async with self.world.client(AccessLevel.ADMIN, None) as api:
-            sent = {"json": body} if body else {}
-            answer = await api.request(method, f"/pbx/sipphone/{phone['_id']}{path}", **sent)
+            answer = await api.request(method, f"/pbx/sipphone/{phone['_id']}{path}", json=body or None)
         assert answer.status_code == 200, answer.text
         found: Json = answer.json()
         return found
