@@ -345,15 +345,15 @@ def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
 
 # Redirect services, and secrets in files
 
-SNOM = {"REGISTRAR_REDIRECT_SNOM_USER": "we", "REGISTRAR_REDIRECT_SNOM_PASSWORD": "secret"}
+SNOM = {"REGISTRAR_REDIRECT_SNOM_USER": "we", "REGISTRAR_REDIRECT_SNOM_PASSWORD": "hidden words"}
 
 
 def test_a_redirect_service_is_off_without_credentials() -> None:
     assert redirect_accounts(read({})) == ()
     ((service, url, user, password),) = redirect_accounts(read(SNOM))
-    assert (service, user, password.get_secret_value()) == ("snom", "we", "secret")
+    assert (service, user, password.get_secret_value()) == ("snom", "we", "hidden words")
     assert url == "https://secure-provisioning.snom.com:8083/xmlrpc/"
-    assert "secret" not in repr(read(SNOM))
+    assert "hidden words" not in repr(read(SNOM))
 
 
 @pytest.mark.parametrize(
