@@ -29,8 +29,8 @@ export function Actions({ board, id, account, status, reload, show }) {
       <h2 id="actions">Actions</h2>
       <div class="buttons">
         ${account.password && html`<button type="button" onClick=${show}>Show the account</button>`}
-        ${may('acceptaddress') && isLocked && isLockedOut(status) && html`<${Asking} label="Accept the new address" kind="primary"
-          question=${`Let this phone in from ${from}?`}
+        ${may('acceptaddress') && isLocked && isLockedOut(status) && html`<${Asking}
+          label="Accept the new address" kind="primary" question=${`Let this phone in from ${from}?`}
           act=${post('acceptaddress', { address: from }, `The phone may come from ${from}.`)}
           detail=${`It was refused there at ${timeOf(status.lastRejectedAt)}. It is then locked to that address.`} />`}
         ${may('unlock') && isLocked && html`<${Asking} label="Unlock for 15 minutes"

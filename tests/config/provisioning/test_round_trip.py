@@ -105,6 +105,8 @@ def parsed(phone: Provisioned) -> list[Setting]:
 
 def shown(writer: str, field: str, text: str) -> str:
     """Return how a writer may change a text that is only shown: blanks at its ends, and signs of Cisco."""
+    if (writer, field) == ("lg", "number"):  # it stands in an extra line alone
+        return text.strip()
     if field not in ("label", "display_name", "serial"):
         return text
     if writer in ("spa", "mpp"):
