@@ -191,7 +191,7 @@ class Service:
         """Tell a phone where to load from: one that staff expects, or any one if the file names no MAC."""
         blocked = await self._of.limiter.is_blocked(asked.source)
         mac = files.asked_mac(name)
-        answer = self._common(name) if mac is None else await self._expected(mac, name, asked)
+        answer = self._common(name) if mac is None else await self._expected(mac, name, asked, blocked)
         return await self._unknown(asked) if blocked or answer is None else answer
 
     def _common(self, name: str) -> Answer | None:
@@ -201,9 +201,12 @@ class Service:
                 return _stub(writer, f"{self._settings.base}/", "")
         return None
 
-    async def _expected(self, mac: str, name: str, asked: Asked) -> Answer | None:
-        expected = await self._of.records.expected(mac)
-        if expected is None or not is_expected(expected.expectation, asked.source, self._of.now()):
+    async def _expected(self, mac: str, name: str, asked: Asked, blocked: bool) -> Answer | None:
+        """Return the answer to an expected phone, or None. A blocked source takes no phone's turn."""
+        expected = await self._of.records.expected(mac)  # even if blocked: each miss takes the same time
+        if blocked or expected is None:
+            return None
+        if not is_expected(expected.expectation, asked.source, self._of.now()):
             return None
         if files.meant(expected.writer, mac, name) is not Meant.CONFIG:
             return None

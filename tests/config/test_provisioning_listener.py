@@ -285,6 +285,18 @@ async def test_an_expected_phone_is_told_once_where_to_load_from(world: World) -
     assert (await get(world, f"/{NAME}")).status_code == 404
 
 
+async def test_a_blocked_source_does_not_use_up_an_expectation(world: World) -> None:
+    world = on(world, misses=3)
+    await act(world, await new_phone(world), expect=True)
+    before = await world.rows("SELECT expect_source, expect_until FROM provisioning")
+    async with phone(world, THERE) as client:
+        for number in range(3):
+            assert (await client.get(f"/{number:012x}.cfg")).status_code == 404
+        assert (await client.get(f"/{NAME}")).status_code == 404
+    assert await world.rows("SELECT expect_source, expect_until FROM provisioning") == before
+    assert (await get(world, f"/{NAME}")).status_code == 200
+
+
 async def test_files_without_a_mac_tell_all_phones_the_same(world: World) -> None:
     world = on(world)
     answer = await get(world, "/startup.cfg")
