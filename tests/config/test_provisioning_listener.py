@@ -16,6 +16,7 @@ from sqlalchemy import event
 from config import clock
 from config.provisioning.answers import NOT_FOUND
 from config.provisioning.limits import Limiter
+from config.provisioning.records import Records
 from registrar.model import Mono
 from registrar.store import keys
 from registrar.store.database import connect
@@ -295,6 +296,25 @@ async def test_a_blocked_source_does_not_use_up_an_expectation(world: World) -> 
         assert (await client.get(f"/{NAME}")).status_code == 404
     assert await world.rows("SELECT expect_source, expect_until FROM provisioning") == before
     assert (await get(world, f"/{NAME}")).status_code == 200
+
+
+async def test_an_expectation_that_ended_is_not_opened_again(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    records = Records(world.read_engine, world.engine, world.vault)
+    for again in ("rearm", "expect", "rotate"):
+        await act(world, id, expect=True)
+        late = await records.expected(MAC)
+        await act(world, id, **{again: True})
+        before = await world.rows("SELECT expect_source, expect_until FROM provisioning")
+        assert late is not None and not await records.tell(late, THERE, timedelta(minutes=10))
+        assert await world.rows("SELECT expect_source, expect_until FROM provisioning") == before
+    await act(world, id, expect=True)
+    late = await records.expected(MAC)
+    await _set(world, "expect_until", clock.utc_now() - timedelta(seconds=1))
+    assert late is not None and not await records.tell(late, HERE, timedelta(minutes=10))
+    assert (await get(world, f"/{NAME}")).status_code == 404
+    await records.close()
 
 
 async def test_files_without_a_mac_tell_all_phones_the_same(world: World) -> None:
