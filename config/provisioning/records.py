@@ -183,6 +183,12 @@ class Records:
         async with self._writer.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
+    async def was_sent(self, mac: str, name: str, sha256: str) -> bool:
+        """Return whether the last file of this name that a device was sent is this very text."""
+        where = _file.mac == mac, _file.name == name, _file.sha256 == sha256
+        async with self._reader.connect() as connection:
+            return await connection.scalar(select(_file.mac).where(*where)) is not None
+
     async def note(self, grant: Grant, device: Device, served: Served, now: datetime) -> bool:
         """Note that a device has loaded its configuration. Return False if that was noted a moment ago.
 

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -151,11 +151,18 @@ class Service:
         answer = _answer(file)
         if asked.is_head:
             return answer
-        is_same = asked.known.strip() == _tag(file.text)
-        if not is_same and not await self._of.records.take(serve, asked.source, self._session):
+        if asked.known.strip() == _tag(file.text):
+            return await self._unchanged(serve, device, file, asked)
+        if not await self._of.records.take(serve, asked.source, self._session):
             return None
         await self._tell(serve, device, file, asked)
-        return Answer(NOT_MODIFIED, headers=answer.headers, is_known=True) if is_same else answer
+        return answer
+
+    async def _unchanged(self, serve: Serve, device: Device, file: File, asked: Asked) -> Answer:
+        """Return 304, which locks nothing. It is a load only if this very text was sent: HEAD tells its tag."""
+        if await self._of.records.was_sent(serve.grant.mac, file.name, _sha256(file.text)):
+            await self._tell(replace(serve, lock=()), device, file, asked)
+        return Answer(NOT_MODIFIED, headers=_answer(file).headers, is_known=True)
 
     async def _tell(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
         """Note that the configuration was loaded, and announce the lock and the load."""

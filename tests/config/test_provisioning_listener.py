@@ -161,12 +161,30 @@ async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path
 async def test_a_file_that_the_phone_has_is_not_sent_again(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
+    first = await get(world, await armed(world, id))
+    known = {"If-None-Match": first.headers["etag"]}
+    unlocked = (
+        "UPDATE sip_phone SET ip_mode = 'OPEN', ip_address = NULL, config_loaded_at = NULL WHERE oid = :id"
+    )
+    await world.execute(unlocked, id=id)
+    entries = await journal(world, id)
+    answer = await get(world, steady(first), THERE, headers=known)
+    assert answer.status_code == 304 and answer.content == b""
+    assert await rule(world, id) == ("OPEN", None, True), "it was sent this very text before"
+    told = (await journal(world, id))[len(entries) :]
+    assert told == [("configured", "steady-secret", THERE)], "nothing was locked"
+
+
+async def test_a_tag_of_a_file_that_was_not_sent_is_no_load(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
     path = await armed(world, id)
     async with phone(world) as client:
         tag = (await client.head(path)).headers["etag"]
         answer = await client.get(path, headers={"If-None-Match": tag})
     assert answer.status_code == 304 and answer.content == b""
-    assert await rule(world, id) == ("OPEN", None, True), "it has loaded this very text before"
+    assert await rule(world, id) == ("OPEN", None, False)
+    assert await journal(world, id) == []
 
 
 async def test_unknown_closed_and_foreign_look_the_same(world: World) -> None:
