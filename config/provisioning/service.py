@@ -22,7 +22,7 @@ from registrar.store.vault import Vault
 
 from .. import clock
 from ..changes import Changes
-from ..database import reading
+from ..database import STORE_ERRORS, reading
 from ..settings import ProvisioningSettings
 from . import files, softphones
 from .admit import Admission, Grant, NotFound, Refuse, Serve, Way, admit, is_expected
@@ -155,26 +155,39 @@ class Service:
             return await self._unchanged(serve, device, file, asked)
         if not await self._of.records.take(serve, asked.source, self._session):
             return None
-        await self._tell(serve, device, file, asked)
+        if serve.lock:  # it is true from now on, whatever can be noted
+            await self._of.changes.publish(Change(phones=serve.lock))
+        await self._loaded(serve, device, file, asked)
         return answer
 
     async def _unchanged(self, serve: Serve, device: Device, file: File, asked: Asked) -> Answer:
         """Return 304, which locks nothing. It is a load only if this very text was sent: HEAD tells its tag."""
         if await self._of.records.was_sent(serve.grant.mac, file.name, _sha256(file.text)):
-            await self._tell(replace(serve, lock=()), device, file, asked)
+            await self._loaded(replace(serve, lock=()), device, file, asked)
         return Answer(NOT_MODIFIED, headers=_answer(file).headers, is_known=True)
 
-    async def _tell(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
-        """Note that the configuration was loaded, and announce the lock and the load."""
-        shown = _written(serve.grant, masked(device.phone), file.name)
-        served = Served(file.name, _sha256(file.text), shown.text)
-        is_new = await self._of.records.note(serve.grant, device, served, clock.utc_now())
+    async def _loaded(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
+        """Tell what a contact has locked, and note and tell that the configuration was loaded."""
+        way = serve.grant.way.value
         if serve.lock:
-            await self._of.changes.publish(Change(phones=serve.lock))
-        if is_new or serve.lock:
-            way = serve.grant.way.value
             await self._of.news.loaded(serve.grant.phones, serve.lock, way, asked.asker)
+        is_new = await self._noted(serve.grant, device, file)
+        if is_new and not serve.lock:
+            await self._of.news.loaded(serve.grant.phones, (), way, asked.asker)
         await self._of.limiter.loaded(asked.source)
+
+    async def _noted(self, grant: Grant, device: Device, file: File) -> bool:
+        """Note that the configuration was loaded. Return False if that was noted a moment ago.
+
+        A secret that opens once may be used up by now, so the file is sent even if nothing can be noted.
+        """
+        shown = _written(grant, masked(device.phone), file.name)
+        served = Served(file.name, _sha256(file.text), shown.text)
+        try:
+            return await self._of.records.note(grant, device, served, clock.utc_now())
+        except STORE_ERRORS as error:
+            log.error("a load of the configuration of %s is not noted: %s", grant.mac or "a device", error)
+            return True
 
     async def _device(self, grant: Grant, secret: str) -> Device | None:
         """Return the device with the phones of a grant. Its files name `secret`, or the steady one."""

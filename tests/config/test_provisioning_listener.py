@@ -12,6 +12,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from config import clock
 from config.provisioning.answers import NOT_FOUND
@@ -20,7 +21,21 @@ from config.provisioning.records import Records
 from registrar.model import Mono
 from registrar.store import keys
 from registrar.store.database import connect
-from tests.config.phones import HERE, MAC, NAME, THERE, act, armed, get, new_phone, on, path_of, phone, rule
+from tests.config.phones import (
+    HERE,
+    MAC,
+    NAME,
+    THERE,
+    URL,
+    act,
+    armed,
+    get,
+    new_phone,
+    on,
+    path_of,
+    phone,
+    rule,
+)
 from tests.config.world import World
 from tests.patience import SOAK
 
@@ -435,6 +450,29 @@ async def test_sql_away_is_503_and_redis_away_is_served(
     assert answer.status_code == 503 and "retry-after" in answer.headers
     await away.dispose()
     assert (await get(world.but(redis=dead_redis), path)).status_code == 200
+
+
+async def test_what_cannot_be_noted_is_sent_and_the_lock_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    url = (await act(world, id, link="device"))["url"].removeprefix(URL)
+
+    async def broken(*_: object) -> bool:
+        raise OperationalError("UPDATE", {}, Exception("away"))
+
+    monkeypatch.setattr(Records, "note", broken)
+    subscriber = world.redis.pubsub()
+    await subscriber.subscribe(keys.CHANGED)
+    assert (await get(world, url)).status_code == 200, "the link is used up, so its file is sent"
+    assert await rule(world, id) == ("LOCKED", HERE, False)
+    assert await _announced(subscriber) == f"phone {id}"
+    events = [entry[0] for entry in await journal(world, id)]
+    assert events[-2:] == ["locked", "configured"]
+    assert "is not noted" in caplog.text
+    monkeypatch.undo()
+    assert (await get(world, url)).status_code == 404
 
 
 async def test_a_load_is_later_than_the_save_that_it_has(world: World) -> None:
