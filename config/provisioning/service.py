@@ -169,10 +169,11 @@ class Service:
     async def _loaded(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
         """Tell what a contact has locked, and note and tell that the configuration was loaded."""
         way = serve.grant.way.value
-        if serve.lock:
+        is_told = bool(serve.lock) or serve.spends
+        if is_told:
             await self._of.news.loaded(serve.grant.phones, serve.lock, way, asked.asker)
-        is_new = await self._noted(serve.grant, device, file)
-        if is_new and not serve.lock:
+        is_new = _is_own_file(serve.grant, device) and await self._noted(serve.grant, device, file)
+        if is_new and not is_told:
             await self._of.news.loaded(serve.grant.phones, (), way, asked.asker)
         await self._of.limiter.loaded(asked.source)
 
@@ -247,6 +248,11 @@ def _meant(grant: Grant, name: str) -> Meant | None:
     if grant.way in OWN_FILES and softphones.of_file(name) is not None:
         return Meant.CONFIG
     return files.meant(grant.writer, grant.mac, name)
+
+
+def _is_own_file(grant: Grant, device: Device) -> bool:
+    """Return whether the device itself loads the file: a softphone does not load that of a desk phone."""
+    return grant.way not in OWN_FILES or device.phone.writer not in WRITERS
 
 
 def _written(grant: Grant, phone: Provisioned, name: str) -> File:

@@ -423,6 +423,21 @@ async def test_a_link_opens_once(world: World) -> None:
     assert await rule(world, id) == ("LOCKED", HERE, True)
 
 
+@pytest.mark.parametrize("model", ["yealink", "generic"])
+async def test_a_softphone_loads_nothing_for_a_desk_phone(world: World, model: str) -> None:
+    world = on(world)
+    id = await new_phone(world, model)
+    token = "0123456789abcdef012345678"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    await world.execute("UPDATE sip_phone SET device_token_sha256 = :d WHERE oid = :id", d=digest, id=id)
+    is_loaded = model == "generic"
+    for path in (f"/p/{token}/device.json", (await act(world, id, link="baresip"))["url"].removeprefix(URL)):
+        await world.execute("UPDATE sip_phone SET config_loaded_at = NULL WHERE oid = :id", id=id)
+        assert (await get(world, path)).status_code == 200
+        assert await rule(world, id) == ("LOCKED", HERE, is_loaded)
+    assert (await journal(world, id))[-1] == ("configured", "one-time-link", HERE)
+
+
 async def test_a_value_that_the_format_cannot_carry_is_503(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
@@ -456,7 +471,7 @@ async def test_what_cannot_be_noted_is_sent_and_the_lock_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = on(world)
-    id = await new_phone(world)
+    id = await new_phone(world, "generic", mac=None)
     url = (await act(world, id, link="device"))["url"].removeprefix(URL)
 
     async def broken(*_: object) -> bool:
