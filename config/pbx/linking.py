@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ..auth import Caller
 from ..deps import Parts
 from ..errors import level_too_low
 from ..operations.audit import Actor
@@ -43,11 +44,16 @@ async def linked(id: str, target: Target, actor: Actor, document: Document, part
     The file has the password, so who may not see that may not make a link.
     """
     client = read_client(document)
-    if actor.caller.level < parts.settings.secrets_level:
-        raise level_too_low(parts.settings.secrets_level.name)
+    refuse_without_secrets(actor.caller, parts)
     settings = parts.settings.provisioning
     made = await parts.change(actor, target, lambda work: make_link(work, id, client, settings))
     return made.phone.oid, _json(made, f"{settings.base}/o/{made.secret}")
+
+
+def refuse_without_secrets(caller: Caller, parts: Parts) -> None:
+    """Raise Refused (403) for a caller who may not see passwords: the URL opens a file that has one."""
+    if caller.level < parts.settings.secrets_level:
+        raise level_too_low(parts.settings.secrets_level.name)
 
 
 def _json(made: Link, url: str) -> Json:

@@ -33,7 +33,7 @@ from ..provisioning.preview import Preview, preview
 from ..redirect.outbox import STATES, Shown
 from ..redirect.services import SERVICES
 from ..tables import SipPhone
-from .linking import ANSWERED, ASKED, linked
+from .linking import ANSWERED, ASKED, linked, refuse_without_secrets
 from .resource import target_of
 from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, or_null, sure
 from .shown import Json, json_answer
@@ -161,7 +161,10 @@ async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: 
     if document.given(LINK) is not None:
         oid, made = await linked(id, target, actor, document, parts)
     else:
-        armed = await parts.change(actor, target, _action(id, document, parts))
+        action = _action(id, document, parts)
+        if document.given("redirect") is not True:  # the others answer a URL with a new secret
+            refuse_without_secrets(actor.caller, parts)
+        armed = await parts.change(actor, target, action)
         oid, made = armed.phone.oid, {"url": armed.url}
     async with reading(parts.read_engine) as session:
         phone = await _phone(session, oid)

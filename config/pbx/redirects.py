@@ -7,10 +7,11 @@ from fastapi.responses import Response
 
 from ..database import reading
 from ..deps import CallerDep, PartsDep
-from ..errors import level_too_low, refused
+from ..errors import refused
 from ..operations.redirects import MAX_ROWS, by_hand
 from ..redirect.dhcp import SERVERS, Unquotable
 from ..spreadsheet import MEDIA_TYPE, csv_line
+from .linking import refuse_without_secrets
 from .paging import word
 from .schema import READ, Schema, query, refusals, sure
 
@@ -55,8 +56,7 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 
     A URL opens the configuration of its phone, so the level must be one that may read passwords.
     """
-    if caller.level < parts.settings.secrets_level:
-        raise level_too_low(parts.settings.secrets_level.name)
+    refuse_without_secrets(caller, parts)
     customer = request.query_params.get("customer")
     async with reading(parts.read_engine) as session:
         rows = await by_hand(session, caller, parts.vault, parts.outbox, customer)

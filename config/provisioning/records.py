@@ -167,16 +167,27 @@ class Records:
         return Expected(mac, row.writer, expectation, self._vault.open(row.first_enc, mac))
 
     async def tell(self, expected: Expected, source: str, session: timedelta) -> bool:
-        """Note the source that is told where to load from. Return False if another one was told first."""
-        place = one_source(source)
-        ends = min(clock.utc_now() + session, clock.utc(expected.expectation.until))
+        """Note the source that is told where to load from.
+
+        Return False if another one was told first, or if the expectation has ended or was replaced.
+        """
+        place, now = one_source(source), clock.utc_now()
+        ends = min(now + session, clock.utc(expected.expectation.until))
+        same = _row.mac == expected.mac, _row.first_sha256 == secrets.digest(expected.first_secret)
         statement = (
             update(Provisioning)
-            .where(_row.mac == expected.mac, or_(_row.expect_source.is_(None), _row.expect_source == place))
+            .where(*same, _row.expect_until > now)
+            .where(or_(_row.expect_source.is_(None), _row.expect_source == place))
             .values(expect_source=place, expect_until=ends)
         )
         async with self._writer.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1
+
+    async def was_sent(self, mac: str, name: str, sha256: str) -> bool:
+        """Return whether the last file of this name that a device was sent is this very text."""
+        where = _file.mac == mac, _file.name == name, _file.sha256 == sha256
+        async with self._reader.connect() as connection:
+            return await connection.scalar(select(_file.mac).where(*where)) is not None
 
     async def note(self, grant: Grant, device: Device, served: Served, now: datetime) -> bool:
         """Note that a device has loaded its configuration. Return False if that was noted a moment ago.

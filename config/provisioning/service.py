@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from registrar.store.vault import Vault
 
 from .. import clock
 from ..changes import Changes
-from ..database import reading
+from ..database import STORE_ERRORS, reading
 from ..settings import ProvisioningSettings
 from . import files, softphones
 from .admit import Admission, Grant, NotFound, Refuse, Serve, Way, admit, is_expected
@@ -151,23 +151,44 @@ class Service:
         answer = _answer(file)
         if asked.is_head:
             return answer
-        is_same = asked.known.strip() == _tag(file.text)
-        if not is_same and not await self._of.records.take(serve, asked.source, self._session):
+        if asked.known.strip() == _tag(file.text):
+            return await self._unchanged(serve, device, file, asked)
+        if not await self._of.records.take(serve, asked.source, self._session):
             return None
-        await self._tell(serve, device, file, asked)
-        return Answer(NOT_MODIFIED, headers=answer.headers, is_known=True) if is_same else answer
-
-    async def _tell(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
-        """Note that the configuration was loaded, and announce the lock and the load."""
-        shown = _written(serve.grant, masked(device.phone), file.name)
-        served = Served(file.name, _sha256(file.text), shown.text)
-        is_new = await self._of.records.note(serve.grant, device, served, clock.utc_now())
-        if serve.lock:
+        if serve.lock:  # it is true from now on, whatever can be noted
             await self._of.changes.publish(Change(phones=serve.lock))
-        if is_new or serve.lock:
-            way = serve.grant.way.value
+        await self._loaded(serve, device, file, asked)
+        return answer
+
+    async def _unchanged(self, serve: Serve, device: Device, file: File, asked: Asked) -> Answer:
+        """Return 304, which locks nothing. It is a load only if this very text was sent: HEAD tells its tag."""
+        if await self._of.records.was_sent(serve.grant.mac, file.name, _sha256(file.text)):
+            await self._loaded(replace(serve, lock=()), device, file, asked)
+        return Answer(NOT_MODIFIED, headers=_answer(file).headers, is_known=True)
+
+    async def _loaded(self, serve: Serve, device: Device, file: File, asked: Asked) -> None:
+        """Tell what a contact has locked, and note and tell that the configuration was loaded."""
+        way = serve.grant.way.value
+        is_told = bool(serve.lock) or serve.spends
+        if is_told:
             await self._of.news.loaded(serve.grant.phones, serve.lock, way, asked.asker)
+        is_new = _is_own_file(serve.grant, device) and await self._noted(serve.grant, device, file)
+        if is_new and not is_told:
+            await self._of.news.loaded(serve.grant.phones, (), way, asked.asker)
         await self._of.limiter.loaded(asked.source)
+
+    async def _noted(self, grant: Grant, device: Device, file: File) -> bool:
+        """Note that the configuration was loaded. Return False if that was noted a moment ago.
+
+        A secret that opens once may be used up by now, so the file is sent even if nothing can be noted.
+        """
+        shown = _written(grant, masked(device.phone), file.name)
+        served = Served(file.name, _sha256(file.text), shown.text)
+        try:
+            return await self._of.records.note(grant, device, served, clock.utc_now())
+        except STORE_ERRORS as error:
+            log.error("a load of the configuration of %s is not noted: %s", grant.mac or "a device", error)
+            return True
 
     async def _device(self, grant: Grant, secret: str) -> Device | None:
         """Return the device with the phones of a grant. Its files name `secret`, or the steady one."""
@@ -191,7 +212,7 @@ class Service:
         """Tell a phone where to load from: one that staff expects, or any one if the file names no MAC."""
         blocked = await self._of.limiter.is_blocked(asked.source)
         mac = files.asked_mac(name)
-        answer = self._common(name) if mac is None else await self._expected(mac, name, asked)
+        answer = self._common(name) if mac is None else await self._expected(mac, name, asked, blocked)
         return await self._unknown(asked) if blocked or answer is None else answer
 
     def _common(self, name: str) -> Answer | None:
@@ -201,9 +222,12 @@ class Service:
                 return _stub(writer, f"{self._settings.base}/", "")
         return None
 
-    async def _expected(self, mac: str, name: str, asked: Asked) -> Answer | None:
-        expected = await self._of.records.expected(mac)
-        if expected is None or not is_expected(expected.expectation, asked.source, self._of.now()):
+    async def _expected(self, mac: str, name: str, asked: Asked, blocked: bool) -> Answer | None:
+        """Return the answer to an expected phone, or None. A blocked source takes no phone's turn."""
+        expected = await self._of.records.expected(mac)  # even if blocked: each miss takes the same time
+        if blocked or expected is None:
+            return None
+        if not is_expected(expected.expectation, asked.source, self._of.now()):
             return None
         if files.meant(expected.writer, mac, name) is not Meant.CONFIG:
             return None
@@ -224,6 +248,11 @@ def _meant(grant: Grant, name: str) -> Meant | None:
     if grant.way in OWN_FILES and softphones.of_file(name) is not None:
         return Meant.CONFIG
     return files.meant(grant.writer, grant.mac, name)
+
+
+def _is_own_file(grant: Grant, device: Device) -> bool:
+    """Return whether the device itself loads the file: a softphone does not load that of a desk phone."""
+    return grant.way not in OWN_FILES or device.phone.writer not in WRITERS
 
 
 def _written(grant: Grant, phone: Provisioned, name: str) -> File:

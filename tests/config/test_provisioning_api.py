@@ -151,3 +151,17 @@ async def test_a_mac_address_of_two_customers_is_not_armed(world: World) -> None
     async with world.client(AccessLevel.MANAGER) as client:
         answer = await client.post(f"/pbx/sipphone/{id}/provisioning", json={"rearm": True})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "macAddress")
+
+
+@pytest.mark.parametrize("action", ["rearm", "expect", "rotate"])
+async def test_who_may_not_see_the_password_makes_no_secret(world: World, action: str) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    await armed(world, id)
+    before = await world.rows("SELECT * FROM provisioning")
+    async with world.but(secrets_level=AccessLevel.OWNER).client(AccessLevel.MANAGER) as client:
+        answer = await client.post(f"/pbx/sipphone/{id}/provisioning", json={action: True})
+        again = await client.post(f"/pbx/sipphone/{id}/provisioning", json={"redirect": True})
+    assert answer.status_code == 403 and "/p/" not in answer.text
+    assert again.status_code == 409, "it makes no secret, and no service has refused the phone"
+    assert await world.rows("SELECT * FROM provisioning") == before

@@ -12,14 +12,30 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from config import clock
 from config.provisioning.answers import NOT_FOUND
 from config.provisioning.limits import Limiter
+from config.provisioning.records import Records
 from registrar.model import Mono
 from registrar.store import keys
 from registrar.store.database import connect
-from tests.config.phones import HERE, MAC, NAME, THERE, act, armed, get, new_phone, on, path_of, phone, rule
+from tests.config.phones import (
+    HERE,
+    MAC,
+    NAME,
+    THERE,
+    URL,
+    act,
+    armed,
+    get,
+    new_phone,
+    on,
+    path_of,
+    phone,
+    rule,
+)
 from tests.config.world import World
 from tests.patience import SOAK
 
@@ -160,12 +176,30 @@ async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path
 async def test_a_file_that_the_phone_has_is_not_sent_again(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
+    first = await get(world, await armed(world, id))
+    known = {"If-None-Match": first.headers["etag"]}
+    unlocked = (
+        "UPDATE sip_phone SET ip_mode = 'OPEN', ip_address = NULL, config_loaded_at = NULL WHERE oid = :id"
+    )
+    await world.execute(unlocked, id=id)
+    entries = await journal(world, id)
+    answer = await get(world, steady(first), THERE, headers=known)
+    assert answer.status_code == 304 and answer.content == b""
+    assert await rule(world, id) == ("OPEN", None, True), "it was sent this very text before"
+    told = (await journal(world, id))[len(entries) :]
+    assert told == [("configured", "steady-secret", THERE)], "nothing was locked"
+
+
+async def test_a_tag_of_a_file_that_was_not_sent_is_no_load(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
     path = await armed(world, id)
     async with phone(world) as client:
         tag = (await client.head(path)).headers["etag"]
         answer = await client.get(path, headers={"If-None-Match": tag})
     assert answer.status_code == 304 and answer.content == b""
-    assert await rule(world, id) == ("OPEN", None, True), "it has loaded this very text before"
+    assert await rule(world, id) == ("OPEN", None, False)
+    assert await journal(world, id) == []
 
 
 async def test_unknown_closed_and_foreign_look_the_same(world: World) -> None:
@@ -285,6 +319,37 @@ async def test_an_expected_phone_is_told_once_where_to_load_from(world: World) -
     assert (await get(world, f"/{NAME}")).status_code == 404
 
 
+async def test_a_blocked_source_does_not_use_up_an_expectation(world: World) -> None:
+    world = on(world, misses=3)
+    await act(world, await new_phone(world), expect=True)
+    before = await world.rows("SELECT expect_source, expect_until FROM provisioning")
+    async with phone(world, THERE) as client:
+        for number in range(3):
+            assert (await client.get(f"/{number:012x}.cfg")).status_code == 404
+        assert (await client.get(f"/{NAME}")).status_code == 404
+    assert await world.rows("SELECT expect_source, expect_until FROM provisioning") == before
+    assert (await get(world, f"/{NAME}")).status_code == 200
+
+
+async def test_an_expectation_that_ended_is_not_opened_again(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    records = Records(world.read_engine, world.engine, world.vault)
+    for again in ("rearm", "expect", "rotate"):
+        await act(world, id, expect=True)
+        late = await records.expected(MAC)
+        await act(world, id, **{again: True})
+        before = await world.rows("SELECT expect_source, expect_until FROM provisioning")
+        assert late is not None and not await records.tell(late, THERE, timedelta(minutes=10))
+        assert await world.rows("SELECT expect_source, expect_until FROM provisioning") == before
+    await act(world, id, expect=True)
+    late = await records.expected(MAC)
+    await _set(world, "expect_until", clock.utc_now() - timedelta(seconds=1))
+    assert late is not None and not await records.tell(late, HERE, timedelta(minutes=10))
+    assert (await get(world, f"/{NAME}")).status_code == 404
+    await records.close()
+
+
 async def test_files_without_a_mac_tell_all_phones_the_same(world: World) -> None:
     world = on(world)
     answer = await get(world, "/startup.cfg")
@@ -358,6 +423,21 @@ async def test_a_link_opens_once(world: World) -> None:
     assert await rule(world, id) == ("LOCKED", HERE, True)
 
 
+@pytest.mark.parametrize("model", ["yealink", "generic"])
+async def test_a_softphone_loads_nothing_for_a_desk_phone(world: World, model: str) -> None:
+    world = on(world)
+    id = await new_phone(world, model)
+    token = "0123456789abcdef012345678"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    await world.execute("UPDATE sip_phone SET device_token_sha256 = :d WHERE oid = :id", d=digest, id=id)
+    is_loaded = model == "generic"
+    for path in (f"/p/{token}/device.json", (await act(world, id, link="baresip"))["url"].removeprefix(URL)):
+        await world.execute("UPDATE sip_phone SET config_loaded_at = NULL WHERE oid = :id", id=id)
+        assert (await get(world, path)).status_code == 200
+        assert await rule(world, id) == ("LOCKED", HERE, is_loaded)
+    assert (await journal(world, id))[-1] == ("configured", "one-time-link", HERE)
+
+
 async def test_a_value_that_the_format_cannot_carry_is_503(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
@@ -385,6 +465,29 @@ async def test_sql_away_is_503_and_redis_away_is_served(
     assert answer.status_code == 503 and "retry-after" in answer.headers
     await away.dispose()
     assert (await get(world.but(redis=dead_redis), path)).status_code == 200
+
+
+async def test_what_cannot_be_noted_is_sent_and_the_lock_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = on(world)
+    id = await new_phone(world, "generic", mac=None)
+    url = (await act(world, id, link="device"))["url"].removeprefix(URL)
+
+    async def broken(*_: object) -> bool:
+        raise OperationalError("UPDATE", {}, Exception("away"))
+
+    monkeypatch.setattr(Records, "note", broken)
+    subscriber = world.redis.pubsub()
+    await subscriber.subscribe(keys.CHANGED)
+    assert (await get(world, url)).status_code == 200, "the link is used up, so its file is sent"
+    assert await rule(world, id) == ("LOCKED", HERE, False)
+    assert await _announced(subscriber) == f"phone {id}"
+    events = [entry[0] for entry in await journal(world, id)]
+    assert events[-2:] == ["locked", "configured"]
+    assert "is not noted" in caplog.text
+    monkeypatch.undo()
+    assert (await get(world, url)).status_code == 404
 
 
 async def test_a_load_is_later_than_the_save_that_it_has(world: World) -> None:
