@@ -112,8 +112,9 @@ DENIED: Final = "belongs to the account or to provisioning"
 
 
 def golden(writer: str) -> list[tuple[str, str]]:
-    """Each line of the full file that could be an extra line, as its name and the line."""
-    lines = (GOLDEN / f"{writer}-full.txt").read_text(encoding="utf-8").splitlines()
+    """Each line of the full file before its extra lines that is a setting, as its name and the line."""
+    text = (GOLDEN / f"{writer}-full.txt").read_text(encoding="utf-8")
+    lines = text.partition("configurationTemplate: begin")[0].splitlines()
     found = [(_name(SYNTAXES[writer], line), line.strip()) for line in lines]
     keys = (
         "fkey",
