@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from xml.parsers import expat
 
+from .denied import COLON, EQUALS, INI, XML, is_denied
 from .draft import Pair, Unwritable
 from .markup import written
 from .syntax import CONTROLS, plain, unquoted
@@ -21,31 +22,6 @@ _MARK: Final = "\u2400"
 """Stands for a placeholder while a text is checked: no name can have this character."""
 _BEGIN: Final = "begin of the extra lines"
 _END: Final = "end of the extra lines"
-
-COLON: Final = "colon"
-EQUALS: Final = "equals"
-INI: Final = "ini"
-XML: Final = "xml"
-
-_DENIED: Final = {
-    COLON: r"sip .*(user name|auth name|password|proxy|registrar|screen name|transport protocol)"
-    r"|.*password|.*(http|https|ftp|tftp|firmware) (server|path|port|username).*|download protocol"
-    r"|contact rcs|auto resync.*|aastra.*",
-    EQUALS: r"account\..*\.(enable|user_name|auth_name|password|sip_server.*|outbound.*)"
-    r"|(static\.)?(auto_provision|autoprovision|zero_touch|security|firmware)\..*|.*password.*|overwrite_mode",
-    INI: r"line\d*_(name|authname|password|proxy.*|type|extension)|.*passw.*|https?_.*|.*server_address",
-    XML: r"user_(active|name|pname|pass|host|outbound)|setting_server|prov_.*|update_policy|firmware.*"
-    r"|pnp_config|.*pass(wd|word)?(_\d+_)?|.*password.*|http_(user|pass)|webserver_.*"
-    r"|(user_id|auth_id|use_auth_id|proxy|outbound_proxy|use_outbound_proxy|line_enable)_\d+_"
-    r"|(profile|upgrade)_rule.*|resync_.*|provision_enable"
-    r"|account\.\d+\.(enable|sip\.(server|userid|subscriber|outboundproxy|transport).*)"
-    r"|provisioning\..*|users\..*|p(35|36|34|47|48|2|192|237|212|271)"
-    r"|sipaccount\..*|sipprovider\..*|webuiaccounts\..*|webui\..*|sip\.account\..*|system\.provision\..*"
-    r"|bs_ip_data\d?\.(aucs_sip_.*|aucs_data_server.*|.*registrar.*|.*sip_server.*)|bs_custom\.auckdspin.*"
-    r"|mac(_address)?|step|file|oper|phone-settings|functionkeys|settings|nvm|config|gs_provision"
-    r"|provisioning|flat-profile|provider|providerframe",
-}
-"""Syntax -> the names that extra lines may not set."""
 
 SYNTAXES: Final[Mapping[str, str]] = {
     "snom": XML,
@@ -133,7 +109,7 @@ def _lines_problem(syntax: str, text: str) -> str:
         name = re.sub(r"\s+", " ", name.strip(" \t!^")).lower()
         if not found or not name or not re.fullmatch(r"[a-z0-9][a-z0-9 ._-]*", name):
             return f"line {number} is not a comment and not `name{separator} value`"
-        if re.fullmatch(_DENIED[syntax], name):
+        if is_denied(syntax, name):
             return f"line {number}: {name} belongs to the account or to provisioning"
     return ""
 
@@ -149,7 +125,7 @@ def _xml_problem(text: str) -> str:
         for name in (tag, attributes.get("name", ""), attributes.get("ID", "")):
             if _MARK in name:
                 found.append("a placeholder cannot be part of a name")
-            elif re.fullmatch(_DENIED[XML], name.lower()):
+            elif is_denied(XML, name):
                 found.append(f"{name} belongs to the account or to provisioning")
 
     def comment(text: str) -> None:

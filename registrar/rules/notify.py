@@ -194,7 +194,8 @@ def authorization(response: Response, phone: Phone, uri: str, cnonce: str) -> tu
     """Return name and value of the header that answers a challenge of a phone, or None if there is none.
 
     The credentials are the phone's own. The digest is made for the method NOTIFY, so it opens nothing here:
-    a phone or an eavesdropper that chooses the nonce cannot register with it.
+    a phone or an eavesdropper that chooses the nonce cannot register with it. A challenge without `qop` is
+    not answered: without a nonce of ours in the digest, a chosen nonce and a table would find the password.
     """
     if response.status not in AUTHORIZATIONS or not phone.password:
         return None
@@ -220,11 +221,10 @@ def _rank(result: Result) -> tuple[bool, bool, bool]:
 
 
 def _is_known(challenge: DigestChallenge) -> bool:
-    return challenge.algorithm in (MD5, SHA256) and (not challenge.qop or "auth" in challenge.qop)
+    return challenge.algorithm in (MD5, SHA256) and "auth" in challenge.qop
 
 
 def _credentials(challenge: DigestChallenge, phone: Phone, uri: str, cnonce: str) -> Credentials:
-    qop = "auth" if challenge.qop else ""
     bare = Credentials(
         phone.username,
         challenge.realm,
@@ -232,9 +232,9 @@ def _credentials(challenge: DigestChallenge, phone: Phone, uri: str, cnonce: str
         uri,
         "",
         challenge.algorithm,
-        cnonce if qop else "",
-        qop,
-        "00000001" if qop else "",
+        cnonce,
+        "auth",
+        "00000001",
         challenge.opaque,
     )
     key = ha1(phone.username, challenge.realm, phone.password, challenge.algorithm)

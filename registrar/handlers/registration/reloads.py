@@ -2,7 +2,8 @@
 
 An order comes from Redis and names one phone. Orders of API requests that wait for the phone's answer go
 first. All orders of a process share one pace with jitter, so a fleet does not come for its files at once.
-Orders for the same device and event are one NOTIFY: the handsets of a DECT base share their MAC address.
+Orders that wait for the same device and event are one NOTIFY: the handsets of a DECT base share their MAC
+address.
 """
 
 import asyncio
@@ -53,6 +54,8 @@ class _Job:
     order: Order
     ids: list[str] = field(default_factory=list)
     """The API requests that wait for the result."""
+    seconds: float | None = None
+    """Seconds that its turn was away when the first API request asked for it; None: no request waits."""
     begun: bool = False
 
 
@@ -95,7 +98,7 @@ class Reloads:
         self._service = service
         self._seconds = seconds
         self._jobs: dict[tuple[str, str], _Job] = {}
-        """Device and event -> the job that waits or is under way."""
+        """Device and event -> the job that waits. A phone may have read its file before a later order."""
         self._awaited: deque[_Job] = deque()
         self._fleet: deque[_Job] = deque()
         self._wanted = asyncio.Event()
@@ -117,11 +120,12 @@ class Reloads:
                 self._wanted.clear()
                 continue
             job.begun = True
+            del self._jobs[job.order.device, job.order.event]
             self._start_task(self._serve(job))
             await asyncio.sleep(notify.gap(self._roll()))
 
     def _take(self, order: Order) -> None:
-        """Let an order wait for its turn, or join the one for the same device and event."""
+        """Let an order wait for its turn, or join one that waits for the same device and event."""
         key = order.device, order.event
         job = self._jobs.get(key)
         if job is None and len(self._jobs) >= notify.MAX_WAITING:
@@ -141,14 +145,13 @@ class Reloads:
 
         If too many do, the request is told that its order is queued.
         """
-        if not job.begun and not job.ids:
-            seconds = notify.wait(len(self._awaited))
-            if seconds > notify.PATIENCE_SECONDS:
-                self._tell(id, Result(Outcome.QUEUED, seconds=round(seconds)))
-                self._awaited.append(job)
-                return
+        if job.seconds is None:
+            job.seconds = notify.wait(len(self._awaited))
             self._awaited.append(job)
-        job.ids.append(id)
+        if job.seconds > notify.PATIENCE_SECONDS:
+            self._tell(id, Result(Outcome.QUEUED, seconds=round(job.seconds)))
+        else:
+            job.ids.append(id)
 
     def _next(self) -> _Job | None:
         for waiting in (self._awaited, self._fleet):
@@ -165,7 +168,6 @@ class Reloads:
         except (StoreUnavailable, TableFull) as error:
             log.warning("no NOTIFY for phone %s: %s", job.order.phone, error)
         finally:
-            del self._jobs[job.order.device, job.order.event]
             self._metrics.ordered_notifies(str(result.outcome))
             for id in job.ids:
                 self._tell(id, result)

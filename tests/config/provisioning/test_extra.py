@@ -1,13 +1,16 @@
 """Extra lines: `configurationTemplate` and `customConfig`, their placeholders, and what they may not set."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.provisioning.extra import MAX_EXTRA, PLACEHOLDERS, SYNTAXES, XML, problem
+from config.provisioning.denied import COLON, EQUALS, INI, XML
+from config.provisioning.extra import MAX_EXTRA, PLACEHOLDERS, SYNTAXES, problem
 from config.provisioning.files import config_name
 from config.provisioning.render import WRITERS, Unwritable, render
 from config.provisioning.view import Provisioned
@@ -54,6 +57,88 @@ ACCOUNTS: Final = {
     "lg": ("line1_password {}", "https_url {}"),
 }
 
+MORE_DENIED: Final = {
+    "mitel": (
+        "sip line2 proxy ip: {}",
+        "sip backup proxy ip: {}",
+        "sip backup registrar port: {}",
+        "outbound proxy: {}",
+        "redirection: {}",
+        "tftp server: {}",
+        "dhcp config option override: {}",
+    ),
+    "yealink": (
+        "static.server_certificates.url = {}",
+        "managementserver.url = {}",
+        "dm.enable = {}",
+        "static.dm.enable = {}",
+        "account.2.backup_outbound_host = {}",
+        "account.1.sip_server_host = {}",
+        "custom_mac_cfg.url = {}",
+    ),
+    "grandstream": (
+        '<item name="account.2.sip.authid">{}</item>',
+        '<item name="account.1.sip.server.2.address">{}</item>',
+        "<P402>{}</P402>",
+    ),
+    "spa": ("<Alternate_Proxy_1_>{}</Alternate_Proxy_1_>", "<Custom_CA_Rule>{}</Custom_CA_Rule>"),
+    "snom": ("<setting_server2>{}</setting_server2>", "<user_outbound_backup>{}</user_outbound_backup>"),
+}
+"""Names that no writer writes, and that move a phone all the same."""
+GOLDEN: Final = Path(__file__).parent / "golden"
+SECRET: Final = re.compile(
+    "2yu9hjfy|g9ewhufg|iuhdwg9e|whufghui|4711|0x47,0x11|c1\\.example|sip\\.example|prov\\.example|5061|0x13c5"
+)
+"""Values of the golden files that are of an account, of our servers, of their URLs, or a password."""
+HARMLESS: Final = re.compile(
+    "volume|vol_|language|lang[.]|ring|tone|gain|brightness|back_?light|contrast|call_?waiting|codec",
+    re.IGNORECASE,
+)
+MUSIC: Final = {
+    COLON: ("ringer volume: {}", "language: {}", "ring tone: {}", "time server1: {}", "ldap server: {}"),
+    EQUALS: ("voice.ring_vol = {}", "lang.gui = {}", "ringtone.url = {}", "remote_phonebook.data.1.url = {}"),
+    INI: ("ring_volume {}", "language {}", "ringtone {}", "sntp_server_address {}"),
+    XML: (
+        "<vol_ringer>{}</vol_ringer>",
+        "<language>{}</language>",
+        "<user_idle_text>{}</user_idle_text>",
+        "<Primary_NTP_Server>{}</Primary_NTP_Server>",
+        '<item name="lcd.wallpaper.serverPath">{}</item>',
+        '<param name="SIP.DefaultRingtone" value="{}"/>',
+    ),
+}
+"""Lines that any extra lines of the syntax may have."""
+DENIED: Final = "belongs to the account or to provisioning"
+
+
+def golden(writer: str) -> list[tuple[str, str]]:
+    """Each line of the full file before its extra lines that is a setting, as its name and the line."""
+    text = (GOLDEN / f"{writer}-full.txt").read_text(encoding="utf-8")
+    lines = text.partition("configurationTemplate: begin")[0].splitlines()
+    found = [(_name(SYNTAXES[writer], line), line.strip()) for line in lines]
+    keys = (
+        "fkey",
+        "linekey",
+        "!topsoftkey",
+        "!expmod",
+        "expansion",
+        "pks.",
+        "PhoneUI.Keys",
+        "Extended_F",
+        "Unit_",
+    )
+    return [(name, line) for name, line in found if name and not name.startswith(keys)]
+
+
+def _name(syntax: str, line: str) -> str:
+    if syntax == XML:
+        found = re.fullmatch(
+            r'\s*<(?:(?:item|param|SYMB_ITEM) (?:name|ID)="([^"]+)"|(\w+)).*(?:/>|</.*>)', line
+        )
+        return (found[1] or found[2]) if found else ""
+    is_setting = not line.startswith(("#", "[", "---", "===", "include", "add "))
+    return line.partition({COLON: ":", EQUALS: "=", INI: " "}[syntax])[0].strip() if is_setting else ""
+
 
 def with_custom(writer: str, text: str) -> Provisioned:
     phone = phones.empty(writer)
@@ -99,9 +184,28 @@ def test_the_set_of_placeholders_is_closed() -> None:
 def test_extra_lines_do_not_set_the_account(writer: str) -> None:
     for line in ACCOUNTS[writer]:
         text = line.format("x")
-        assert "belongs to the account or to provisioning" in problem(writer, text), text
+        assert DENIED in problem(writer, text), text
         with pytest.raises(Unwritable, match="customConfig"):
             parsed(with_custom(writer, text))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_no_extra_line_sets_what_the_writer_says_of_accounts_and_servers(writer: str) -> None:
+    lines = [line for _, line in golden(writer) if SECRET.search(line)]
+    assert len(lines) > 5
+    assert [line for line in lines if DENIED not in problem(writer, line)] == []
+
+
+@pytest.mark.parametrize(("writer", "line"), [(one, line) for one, of in MORE_DENIED.items() for line in of])
+def test_no_extra_line_sets_another_server(writer: str, line: str) -> None:
+    assert DENIED in problem(writer, line.format("x"))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_harmless_extra_lines_are_good(writer: str) -> None:
+    lines = [line for name, line in golden(writer) if HARMLESS.search(name)]
+    lines += [line.format("1") for line in MUSIC[SYNTAXES[writer]]]
+    assert [line for line in lines if problem(writer, line)] == []
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -253,6 +253,35 @@ async def test_many_awaited_orders_are_queued_and_told_so() -> None:
     assert {(result.outcome, result.seconds) for _, result in world.results} == {(Outcome.QUEUED, 2)}
 
 
+async def test_a_job_whose_requests_are_told_that_it_is_queued_has_one_turn() -> None:
+    world = World(ANN)
+    most = int(notify.PATIENCE_SECONDS * notify.PER_SECOND)
+    for number in range(most + 1):
+        ordered(world, order(f"id-{number}", device=f"d{number}", id=f"{number:032x}"))
+    ordered(world, *[order(device="late")] * 3, order("id-x", device="next", id="cd" * 16))
+    late, (id, after) = world.results[:3], world.results[3]
+    assert late == [(ID, Result(Outcome.QUEUED, seconds=2))] * 3
+    assert (id, after.outcome, len(world.results)) == ("cd" * 16, Outcome.QUEUED, 4)
+    assert len(world.reloads._awaited) == most + 3
+
+
+async def test_an_order_does_not_join_a_notify_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "PER_SECOND", 1_000.0)
+    world = World(ANN)
+    await Handset(world, ANN).register()
+    async with running(world):
+        ordered(world, order())
+        (first,) = await sent(world)
+        ordered(world, *[order(id="cd" * 16)] * 2)
+        (second,) = await sent(world)
+        await respond(first, 489)
+        await respond(second, 200)
+        await world.settle()
+    refused = Result(Outcome.ANSWERED, 489, "Bad Event")
+    assert world.results == [(ID, refused), ("cd" * 16, HEARD), ("cd" * 16, HEARD)]
+    assert world.wire.sent == []
+
+
 async def test_too_many_orders_are_dropped_and_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify, "MAX_WAITING", 2)
     world = World(ANN)
