@@ -13,6 +13,8 @@ from typing import Final
 
 MAX_PATH: Final = 512
 """The longest path that is looked at, in octets; real ones have at most 80."""
+_ORIGIN: Final = re.compile(rb"https?://[^/]*", re.IGNORECASE)
+"""Scheme and host of a request target in absolute form (RFC 9112 section 3.2.2)."""
 _SLASHES: Final = re.compile(rb"/{2,}")
 _PATH: Final = re.compile(rb"/[A-Za-z0-9._~+/-]*")
 _DOTS: Final = re.compile(r"(?:^|/)\.")
@@ -53,13 +55,15 @@ Named = OfSecret | Link | Bare | Authority
 def parse_path(octets: bytes, base: str = "") -> Named | None:
     """Return what a path names, or None if no path of ours looks like it.
 
+    Every server takes a target in absolute form (RFC 9112 section 3.2.2), so scheme and host are left out.
     `base` is the path of the listener's URL, without a slash at its end; a proxy may have left it out.
     No name of ours needs a percent sign, so nothing is decoded. Phones join a URL and a file name, some of
     them with one slash too many: slashes that follow each other count as one.
     """
     if len(octets) > MAX_PATH:
         return None
-    path = _SLASHES.sub(b"/", octets)
+    origin = _ORIGIN.match(octets)
+    path = _SLASHES.sub(b"/", octets[origin.end() :] if origin else octets)
     if _PATH.fullmatch(path) is None:
         return None
     text = path.decode("ascii")
