@@ -1,6 +1,7 @@
 """The listener for phones, composed of its parts."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -48,4 +49,4 @@ def phone_files(
         changes,
         clock.epoch_now,
     )
-    return PhoneFiles(Service(pieces), trusted)
+    return PhoneFiles(Service(pieces), trusted, urlsplit(settings.base).path)

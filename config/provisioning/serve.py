@@ -23,9 +23,13 @@ log = logging.getLogger(__name__)
 class PhoneFiles:
     """The application of the listener for phones."""
 
-    def __init__(self, service: Service, trusted: Sequence[IpNetwork] = ()) -> None:
-        """`trusted` are the proxies whose X-Forwarded-For and X-Forwarded-Proto are used."""
+    def __init__(self, service: Service, trusted: Sequence[IpNetwork] = (), base: str = "") -> None:
+        """`trusted` are the proxies whose X-Forwarded-For and X-Forwarded-Proto are used.
+
+        `base` is the path of the URL that phones are told, without a slash at its end.
+        """
         self._service = service
+        self._base = base
         self._trusted = trusted
 
     async def close(self) -> None:
@@ -36,7 +40,7 @@ class PhoneFiles:
         """Answer one request."""
         connection = HTTPConnection(scope)
         method, place = scope["method"], place_of(connection)
-        named = parse_path(scope.get("raw_path") or scope["path"].encode())
+        named = parse_path(scope.get("raw_path") or scope["path"].encode(), self._base)
         try:
             answer = await self._answer(connection, method, place, named)
             level = logging.DEBUG if answer is NOT_FOUND else logging.INFO

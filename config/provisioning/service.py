@@ -161,7 +161,7 @@ class Service:
         return answer
 
     async def _unchanged(self, serve: Serve, device: Device, file: File, asked: Asked) -> Answer:
-        """Return 304, which locks nothing. It is a load only if this text was sent before."""
+        """Return 304, which locks nothing. It is a load only if this text was sent: HEAD tells its tag."""
         if await self._of.records.was_sent(serve.grant.mac, file.name, _sha256(file.text)):
             await self._loaded(replace(serve, lock=()), device, file, asked)
         return Answer(NOT_MODIFIED, headers=_answer(file).headers, is_known=True)

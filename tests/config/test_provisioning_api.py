@@ -138,6 +138,30 @@ async def test_a_deleted_phone_leaves_no_secret(world: World) -> None:
     assert again != id and (await get(world, path)).status_code == 404
 
 
+async def test_a_mac_address_that_left_its_phone_leaves_no_secret(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    for mac in ("805EC0D57D99", None):
+        async with world.client() as client:
+            answer = await client.patch(f"/pbx/sipphone/{id}", json={"macAddress": mac})
+        assert answer.status_code == 200, answer.text
+        assert await world.rows("SELECT mac FROM provisioning") == []
+    await new_phone(world)
+    assert (await get(world, path)).status_code == 404
+
+
+async def test_a_mac_address_that_a_handset_still_has_keeps_its_secrets(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456789")
+    await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456788")
+    path = await armed(world, id)
+    async with world.client() as client:
+        answer = await client.patch(f"/pbx/sipphone/{id}", json={"macAddress": "7C2F80010299"})
+    assert answer.status_code == 200, answer.text
+    assert (await get(world, path)).status_code == 200
+
+
 async def test_a_mac_address_of_two_customers_is_not_armed(world: World) -> None:
     world = on(world)
     id = await new_phone(world, "dect", "7C2F80010203", handsetAddress="0123456789")

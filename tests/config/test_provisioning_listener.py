@@ -357,6 +357,24 @@ async def test_files_without_a_mac_tell_all_phones_the_same(world: World) -> Non
     assert b"/p/" not in answer.content
 
 
+async def test_the_url_may_have_a_path_and_the_log_has_no_secret(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "config.provisioning")
+    world = on(world, url=f"{URL}/prov/")
+    url = (await act(world, await new_phone(world), rearm=True))["url"]
+    assert url.startswith(f"{URL}/prov/p/")
+    path = url.removeprefix(URL)
+    secret = path.split("/")[3]
+    async with phone(world) as client:
+        assert (await client.post(path)).status_code == 405
+        assert (await client.post(f"/other{path}")).status_code == 405
+        assert (await client.get(f"/p/{secret}/p/{secret}/{NAME}")).status_code == 404
+        assert (await client.get(path)).status_code == 200
+    assert f"GET /p/.../{NAME}: 200" in caplog.messages
+    assert secret not in caplog.text
+
+
 async def test_without_tls_a_phone_is_told_to_use_it(world: World) -> None:
     world = on(world)
     id = await new_phone(world)

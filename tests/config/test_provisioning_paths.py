@@ -24,6 +24,7 @@ from config.provisioning.secrets import (
 )
 
 SECRET = "abcdefghijklmnopqrstuvwxyz"
+TOKEN = "0123456789abcdef012345678"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,12 @@ SECRET = "abcdefghijklmnopqrstuvwxyz"
         ("/", None),
         ("", None),
         ("*", None),
-        ("http://a/b", None),
+        ("http://a/b", Bare("b")),
+        (f"HTTPS://a:443/p/{SECRET}/x.cfg", OfSecret(SECRET, "x.cfg")),
+        ("http://a", None),
+        ("http:///", None),
+        ("ftp://a/b", None),
+        ("/http://a/b", None),
         (f"/p/{SECRET}", None),
         (f"/p/{SECRET}/", None),
         (f"/o/{SECRET}/x", None),
@@ -66,10 +72,28 @@ def test_any_octets_give_a_value_that_leads_nowhere_else(octets: bytes) -> None:
         assert not any(word.startswith(".") for word in named.name.split("/"))
 
 
+@pytest.mark.parametrize("base", ["/prov", "/a/prov"])
+def test_the_path_of_the_url_is_left_out(base: str) -> None:
+    for path in ("/startup.cfg", f"/p/{SECRET}/x.cfg", f"/o/{SECRET}", "/ca.pem", "/", "/provision.xml"):
+        named = parse_path(path.encode())
+        assert parse_path(f"{base}{path}".encode(), base) == named
+        assert parse_path(f"/{base}/{path}".encode(), base) == named
+        assert parse_path(path.encode(), base) == named, "a proxy has left it out"
+    assert parse_path(f"{base}x/y".encode(), base) == Bare(f"{base}x/y"[1:])
+    assert parse_path(base.encode() + b"/../p/s/x", base) is None
+
+
 def test_a_log_line_has_no_secret() -> None:
     for path in (f"/p/{SECRET}/x.cfg", f"/o/{SECRET}", f"/p/{SECRET}/", f"/p/{SECRET}"):
         assert SECRET not in without_secret(parse_path(path.encode()))
+    for path in (f"/prov/p/{SECRET}/x.cfg", f"/p/x/p/{SECRET}/x.cfg", f"/p/{SECRET}/p/{SECRET}/x.cfg",
+                 f"/prov/o/{SECRET}", f"/{SECRET}", f"/p/x/{SECRET.upper()}", f"/x/{TOKEN}",
+                 f"/p/x/{SECRET}.cfg"):  # fmt: skip
+        shown = without_secret(parse_path(path.encode()))
+        assert SECRET not in shown.lower() and TOKEN not in shown and "..." in shown
     assert without_secret(parse_path(b"/p/s/x.cfg")) == "/p/.../x.cfg"
+    assert without_secret(parse_path(b"/p/s/a/logo.png")) == "/p/.../logo.png"
+    assert without_secret(Bare("42/2/master.bin")) == "/.../master.bin"
     assert without_secret(Bare("startup.cfg")) == "/startup.cfg"
     assert without_secret(Authority()) == "/ca.pem"
 

@@ -76,6 +76,7 @@ def get(path: str, version: str = "1.1", host: str = "Host: x\r\n") -> bytes:
     ("octets", "status"),
     [
         pytest.param(get("/none", "1.0", ""), 404, id="HTTP/1.0 without Host"),
+        pytest.param(get("http://x/startup.cfg"), 200, id="absolute form"),
         pytest.param(get("/none", "1.1", ""), 400, id="HTTP/1.1 without Host"),
         pytest.param(get("/p/s/..%2f..%2fsecret.key"), 404, id="encoded slashes"),
         pytest.param(get("/p/s/../../secret.key"), 404, id="dots"),

@@ -93,6 +93,8 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
         setattr(phone, column, value)
     touch(phone)
     await _write_parts(work.session, phone, parts)
+    if phone.mac != before[0]:
+        await _forget_secrets(work.session, before[0])
     if (phone.mac, phone.model_id) != before:
         await work.settle(before[0], phone.mac)
     work.record("update", TABLE, phone.oid)
