@@ -58,7 +58,6 @@ ELSEWHERE: Final = {
     "store/guesses_memory": CONTRACT + "test_guesses.py",
     "store/guesses_redis": CONTRACT + "test_guesses.py",
     "store/notices": CONTRACT + "test_people.py",
-    "store/notified_redis": WIRE + "test_reload.py",
     "store/keys": CONTRACT + "test_location.py",
     "store/location_memory": CONTRACT + "test_location.py",
     "store/location_redis": CONTRACT + "test_location.py",

@@ -46,14 +46,20 @@ async def create_model(work: Work, document: Document) -> SipPhoneModel:
 
 
 async def update_model(work: Work, oid: object, document: Document) -> SipPhoneModel:
-    """Change the properties that were sent. The phones of the model keep all their settings."""
+    """Change the properties that were sent. The phones of the model keep all their settings.
+
+    If another service redirects them, or their file has another name, the services are told.
+    """
     model = await lock_model(work.session, oid)
     columns = await _columns(work.session, Draft(document, model))
-    before = model.picture_oid
+    picture, redirected = model.picture_oid, (model.redirect_service, model.writer)
     for name, value in columns.items():
         setattr(model, name, value)
     await work.update(model)
-    await _drop_unused(work.session, before)
+    await _drop_unused(work.session, picture)
+    if (model.redirect_service, model.writer) != redirected:
+        macs = select(SipPhone.mac).where(SipPhone.model_id == model.id, SipPhone.mac.is_not(None))
+        await work.settle(*await work.session.scalars(macs))
     return model
 
 

@@ -156,6 +156,10 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
 @routes.post("/{id}/provisioning", summary="Arm, expect, rotate or link a phone", openapi_extra=ACT)
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Make a secret, and return its URL; or ask the redirect service again. Send exactly one action."""
+    async with reading(parts.read_engine) as session:
+        await find_phone(
+            session, actor.caller, id
+        )  # a phone that is not there is 404, whatever the body says
     _refuse_several(document)
     target = target_of(SipPhone.version, id)
     if document.given(LINK) is not None:

@@ -1,7 +1,7 @@
 """One installation: the places of its files, and its stores, which are open for the duration of a command."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ WILDCARDS: Final = ("0.0.0.0", "::")
 SIP_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 DEMO_LISTENER: Final = ("127.0.0.1", 8070)
 """Where `serve --demo` serves files to phones on this machine, unless the settings say more."""
+_PHONE_LISTENERS: Final = frozenset({"prov_http", "prov_https"})
 
 OURS_ALONE: Final = 0o077
 """Databases, keys and logs are private to the user that runs the registrar."""
@@ -166,13 +167,22 @@ def sip_server(settings: Settings) -> tuple[str, int, str]:
     return settings.prov_sip_server or settings.public_host or own or "127.0.0.1", port, transport
 
 
-def for_demo(settings: Settings) -> Settings:
-    """Return the settings with a listener for phones on loopback, unless they say where it listens or not."""
-    if settings.model_fields_set & {"prov_http", "prov_https"}:
-        return settings
+def for_demo(settings: Settings, is_free: Callable[[str, int], bool] = local.is_free) -> Settings:
+    """Return the settings with a listener for phones on loopback, unless they say where it listens or not.
+
+    If its port is taken, the demo goes on without it. A URL that is set stays.
+    """
     host, port = DEMO_LISTENER
-    changed = {"prov_http": (DEMO_LISTENER,), "prov_url": f"http://{host}:{port}", "prov_plain": True}
+    if settings.model_fields_set & _PHONE_LISTENERS or not is_free(host, port):
+        return settings
+    url = settings.prov_url or f"http://{host}:{port}"
+    changed = {"prov_http": (DEMO_LISTENER,), "prov_url": url, "prov_plain": True}
     return settings.model_copy(update=changed)
+
+
+def lacks_listener(settings: Settings) -> bool:
+    """Return whether the settings of a demo got no listener for phones, because its port is taken."""
+    return not settings.model_fields_set & _PHONE_LISTENERS and not settings.prov_http
 
 
 def installed(settings: Settings) -> Installation:

@@ -43,7 +43,7 @@ from registrar.store.valkey import EmbeddedValkey
 from registrar.transport.tls import ServerTls
 
 from .first_steps import print_demo, print_first_steps
-from .installation import Installation, Stores, opened
+from .installation import DEMO_LISTENER, Installation, Stores, lacks_listener, opened
 from .served_certificate import concerns, served_certificate
 from .side import Side
 
@@ -66,6 +66,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     _say_what_is_unusual(installation)
+    _say_if_phones_get_no_files(installation, wanted=demo and side is not Side.SIP)
     async with (
         _valkey(installation),
         opened(installation, upgrade=False) as stores,
@@ -340,3 +341,12 @@ def _say_what_is_unusual(installation: Installation) -> None:
     if installation.settings.rtpengine:
         engines = ", ".join(engine_name(host, port) for host, port in installation.settings.rtpengine)
         log.info("media relay: %s; production wants rtpengine >= %s (docs/media.md)", engines, RTPENGINE)
+
+
+def _say_if_phones_get_no_files(installation: Installation, *, wanted: bool) -> None:
+    if wanted and lacks_listener(installation.settings):
+        log.warning(
+            "phones get no configuration from this demo: %s:%d is in use; set REGISTRAR_PROV_HTTP and "
+            "REGISTRAR_PROV_URL for another port",
+            *DEMO_LISTENER,
+        )

@@ -1,9 +1,17 @@
 """The results of orders for NOTIFYs, left in Redis for the API requests that wait (docs/redis.md)."""
 
+from typing import Final
+
 from registrar.rules.notify import KEPT_SECONDS, Result, result_text
 
 from . import keys
 from .script_runner import Runner
+
+ADD: Final = """
+-- KEYS list; ARGV result, seconds. One script: a list without an end would stay for ever
+redis.call('RPUSH', KEYS[1], ARGV[1])
+return redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
 
 
 class RedisNotified:
@@ -15,5 +23,4 @@ class RedisNotified:
     def add(self, order: str, result: Result) -> None:
         """Leave the result of an order, and do not wait. Without Redis, the API request gets a timeout."""
         key = keys.notified(order)
-        self._runner.command("RPUSH", key, result_text(result))
-        self._runner.command("EXPIRE", key, KEPT_SECONDS)
+        self._runner.command("EVAL", ADD, 1, key, result_text(result), KEPT_SECONDS)

@@ -37,6 +37,18 @@ def towards(remote_ip: str) -> str:
         return ""
 
 
+def is_free(host: str, port: int) -> bool:
+    """Return whether a socket could listen on an IPv4 address and a TCP port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
 def forget() -> None:
     """Ask the kernel again at the next call, because addresses change."""
     is_local.cache_clear()

@@ -120,6 +120,37 @@ async def test_a_phone_that_moves_to_another_mac_address_or_vendor_takes_its_ent
     assert sraps.forged == ymcs.forged == []
 
 
+async def test_the_phones_of_a_model_move_to_another_service_with_it(world: World) -> None:
+    async with vendor(SERVE["snom"]) as snom, vendor(SERVE["sraps"]) as sraps:
+        office = Office(world, snom=snom, sraps=sraps)
+        async with office.working():
+            phone = await office.phone()
+            await office.until((MAC, "sraps", "registered"))
+            async with office.world.client(AccessLevel.ADMIN) as api:
+                path = f"/pbx/sipphonemodels/{phone['sipPhoneModel']}"
+                answer = await api.patch(path, json={"redirectService": "manual"})
+            assert answer.status_code == 200, answer.text
+            await office.until((MAC, "manual", "manual"))
+    assert sraps.known == {}
+
+
+async def test_the_url_at_a_service_follows_the_writer_of_the_model(world: World) -> None:
+    async with vendor(SERVE["snom"]) as snom:
+        office = Office(world, snom=snom)
+        async with office.working():
+            phone = await office.phone()
+            await office.until((MAC, "snom", "registered"))
+            first = snom.known[MAC]
+            async with office.world.client(AccessLevel.ADMIN) as api:
+                path = f"/pbx/sipphonemodels/{phone['sipPhoneModel']}"
+                answer = await api.patch(path, json={"writer": "yealink", "softkeyCapabilities": []})
+            assert answer.status_code == 200, answer.text
+            async with asyncio.timeout(limit(60)):
+                while snom.known[MAC] == first:
+                    await asyncio.sleep(0.02)
+    assert first.endswith(".xml") and not snom.known[MAC].endswith(".xml")
+
+
 async def test_a_foreign_phone_is_asked_for_once_and_again_if_staff_says_so(world: World) -> None:
     async with vendor(SERVE["snom"]) as snom:
         snom.foreign.add(MAC)

@@ -105,8 +105,6 @@ def parsed(phone: Provisioned) -> list[Setting]:
 
 def shown(writer: str, field: str, text: str) -> str:
     """Return how a writer may change a text that is only shown: blanks at its ends, and signs of Cisco."""
-    if (writer, field) == ("lg", "number"):  # it stands in an extra line alone
-        return text.strip()
     if field not in ("label", "display_name", "serial"):
         return text
     if writer in ("spa", "mpp"):
@@ -137,6 +135,7 @@ def expected(writer: str, texts: dict[str, str]) -> list[Setting]:
 @given(choice=CHOICES)
 def test_any_text_gives_the_meant_settings_or_a_named_refusal(writer: str, choice: dict[str, str]) -> None:
     texts = WORDS | choice
+    texts["number"] = texts["number"].strip()  # the API takes no blanks there, and extra lines drop them
     try:
         found = parsed(phone_with(writer, texts))
     except Unwritable as refusal:

@@ -1,9 +1,12 @@
 """What phones are told by default, and the listener of the demo."""
 
+import socket
+
 import pytest
 
-from registrar.commands.installation import DEMO_LISTENER, for_demo, sip_server
+from registrar.commands.installation import DEMO_LISTENER, for_demo, lacks_listener, sip_server
 from registrar.settings import read
+from registrar.transport.local import is_free
 
 
 @pytest.mark.parametrize(
@@ -33,10 +36,28 @@ def test_phones_are_told_where_to_register(given: dict[str, str], expected: tupl
 
 
 def test_the_demo_has_a_listener_for_phones_unless_the_settings_say_more() -> None:
-    demo = for_demo(read({}))
+    demo = for_demo(read({}), lambda *_: True)
     assert (demo.prov_http, demo.prov_plain) == ((DEMO_LISTENER,), True)
     assert demo.prov_url == "http://127.0.0.1:8070"
     off = read({"REGISTRAR_PROV_HTTP": ""})
     assert for_demo(off) is off and off.prov_http == ()
     own = read({"REGISTRAR_PROV_HTTPS": "127.0.0.1:8444", "REGISTRAR_PROV_URL": "https://prov.example.com"})
     assert for_demo(own) is own
+
+
+def test_the_demo_keeps_a_url_that_is_set() -> None:
+    given = read({"REGISTRAR_PROV_URL": "https://prov.example.com"})
+    demo = for_demo(given, lambda *_: True)
+    assert (demo.prov_http, demo.prov_url) == ((DEMO_LISTENER,), "https://prov.example.com")
+
+
+def test_the_demo_goes_on_without_its_listener_if_the_port_is_taken() -> None:
+    given = read({})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not is_free("127.0.0.1", port)
+        demo = for_demo(given, lambda *_: is_free("127.0.0.1", port))
+    assert demo is given and lacks_listener(demo)
+    assert is_free("127.0.0.1", port)
+    assert not lacks_listener(for_demo(given, lambda *_: True))
+    assert not lacks_listener(read({"REGISTRAR_PROV_HTTP": ""})), "it is off on purpose"
