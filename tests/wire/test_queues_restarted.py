@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.patience import limit
 from tests.peers.calling_session import Outgoing
 from tests.peers.redis import RedisServer
 from tests.wire.callers import Callers, eventually, talk
@@ -84,7 +85,7 @@ async def refused_in_order(
     """All of them ring, one after the other, and each one declines: then the call ends."""
     for at, person in enumerate(order):
         own = {one.id: (others or {}).get(one.id, nth) for one in order}
-        incoming = await person.phone.incoming(nth=own[person.id])
+        incoming = await person.phone.incoming(limit(5.0), nth=own[person.id])
         rung = [len(one.phone.calls) - own[one.id] for one in order]
         assert rung == [1] * (at + 1) + [0] * (len(order) - at - 1)
         incoming.refuse(486)
@@ -95,7 +96,7 @@ async def refused_in_order(
 async def answered_by(person: Person, outgoing: Outgoing, nth: int, site: Site) -> None:
     """A person takes a call, and the caller hangs up."""
     before = person.state(site).get("lastEnd")
-    (await person.phone.incoming(nth=nth)).answer()
+    (await person.phone.incoming(limit(5.0), nth=nth)).answer()
     await outgoing.answered()
     assert (await outgoing.bye()).status == 200
     await eventually(lambda: person.state(site).get("lastEnd") != before, "the end is noted")
