@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.patience import limit
+from tests.patience import SOAK, limit
 from tests.peers.phone import UdpPhone
 from tests.peers.pipe import HungUp
 from tests.peers.process import Process
@@ -217,7 +217,8 @@ def test_who_does_not_read_is_thrown_out(besieged: Besieged, report: Report) -> 
     stuck, last_stuck = besieged.gauge.grew("stuck")
     report(f"{asked:.0f} requests, {stuck:.0f} closed {last_stuck - last_asked:.1f} s after the last one")
     there = sum(waste.count * len(waste.transports) for waste in DEAF)
-    assert stuck <= there  # the others had no digest in time: a busy machine takes long to fill them
+    # The others had no digest in time, because a busy machine takes long to fill them; the soak wants all.
+    assert stuck == there if SOAK else stuck <= there
     if stuck:
         assert last_stuck - last_asked <= limit(STUCK_SECONDS + LATE_SECONDS)
 
@@ -228,7 +229,7 @@ def test_it_is_counted_why_they_were_thrown_out(besieged: Besieged) -> None:
         expected[waste.reason] += waste.count * len(waste.transports)
     found = ends(besieged.site) - besieged.ends
     late = expected["stuck"] - found["stuck"]  # closed before: they had no digest in time
-    assert late >= 0
+    assert late == 0 if SOAK else late >= 0
     expected.update({"unauthenticated": late, "stuck": -late})
     assert {reason: found[reason] for reason in expected} == expected
 

@@ -20,7 +20,7 @@ def parsed(phone: Provisioned) -> set[Setting]:
 def changed(writer: str, before: Provisioned | None = None, **fields: object) -> set[Setting]:
     """Return the settings that are new after a change of these fields."""
     phone = before or replace(phones.empty(writer), softkeys=1)
-    return parsed(replace(phone, **fields)) - parsed(phone)  # type: ignore[arg-type]
+    return parsed(replace(phone, **fields)) - parsed(phone)  # type: ignore[arg-type]  # fields by name
 
 
 BRIGHTNESS: Final = {
