@@ -82,6 +82,8 @@ ONE_DATABASE: Final = frozenset(
 
 PostgreSQL is the stricter one. Search, order, cascades, locks and migrations run on both.
 """
+MOST_SECOND_TRIES: Final = 5
+"""Tests of a run that may fail once: `make real` tries them again."""
 ROOT: Final = Path(__file__).parent
 REAL: Final = "wire or api"
 """The choice of `make real`: its processes do not even read the other folders."""
@@ -111,6 +113,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("measured")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the summary is written
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a run fail in which many tests needed a second try: then it is not the machine."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    again = len(reporter.stats.get("rerun", ())) if reporter is not None else 0
+    if again > MOST_SECOND_TRIES:
+        reporter.write_line(f"{again} tests needed a second try, {MOST_SECOND_TRIES} may", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -6,6 +6,7 @@ registered, so `Phones` registers all of them from the port that sipp then has.
 
 import asyncio
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ SCENARIOS: Final = Path(__file__).parents[2] / "deploy" / "sipp"
 AT_ONCE: Final = 20
 """Registrations on their way from one port."""
 SOCKET_BYTES: Final = 4_194_304
+SHOWN: Final = 3
+"""Failed calls of which each message is shown."""
+ERRORS_LENGTH: Final = 6_000
 
 
 class Credentials(StrEnum):
@@ -123,7 +127,7 @@ class CallResult:
     """How often each status came, challenges included."""
     retransmitted: int
     errors: str
-    """The first lines of sipp's own account of what failed; empty when nothing did."""
+    """Each message of the first calls that failed, and sipp's own account of them."""
 
     @property
     def per_second(self) -> float:
@@ -277,7 +281,7 @@ def _result(folder: Path, pace: CallPace) -> CallResult:
         p99_ms=percentile(setups, 99) * 1000,
         codes=dict(codes),
         retransmitted=sum(sent.values()) - len(sent),
-        errors=_first_errors(folder),
+        errors=_of_failed(folder, [call_id for call_id, call in calls.items() if not call.ended]),
     )
 
 
@@ -295,6 +299,18 @@ def _note(call: _Seen, status: int, cseq: str, at: float) -> None:
         call.answered = at
 
 
-def _first_errors(folder: Path) -> str:
+def _of_failed(folder: Path, failed: list[str]) -> str:
+    lines = (folder / "messages.tsv").read_text(errors="replace").splitlines()
+    messages = [line for line in lines if any(call_id in line for call_id in failed[:SHOWN])]
+    return "\n".join([*messages, _errors_of_sipp(folder)])[:ERRORS_LENGTH]
+
+
+def _errors_of_sipp(folder: Path) -> str:
+    """What sipp wrote, without what came late to calls that had succeeded."""
     file = folder / "errors.log"
-    return file.read_text(errors="replace")[:2_000] if file.exists() else ""
+    entries = (
+        re.split(r"^(?=\d{4}-\d\d-\d\d\t)", file.read_text(errors="replace"), flags=re.M)
+        if file.exists()
+        else []
+    )
+    return "".join(entry for entry in entries if "(successful)" not in entry.partition("\n")[0])
