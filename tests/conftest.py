@@ -71,16 +71,17 @@ FIRST: Final = (
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
 ON_POSTGRESQL: Final = "postgresql"
 """The name of that half of the tests that run on both databases."""
-ONE_DATABASE: Final = frozenset(
+BOTH_DATABASES: Final = frozenset(
     {
-        "test_access", "test_answering", "test_calls", "test_create_errors", "test_documentation",
-        "test_employees", "test_logins", "test_preconditions", "test_products", "test_sent_back",
-        "test_v2_access", "test_v2_queues", "test_v2_users", "test_web",
+        "test_changes", "test_customers", "test_database", "test_first_login", "test_history", "test_list",
+        "test_migrations", "test_model_seeding", "test_provisioning_admit", "test_redirects", "test_v2_lists",
+        "test_v2_rows", "test_webhook_upkeep",
     }
 )  # fmt: skip
-"""Modules of tests/config about tokens, texts and fields: on SQLite they run in the soak alone.
+"""Modules of tests/config about search, order, cascades, locks and migrations: they run on both databases.
 
-PostgreSQL is the stricter one. Search, order, cascades, locks and migrations run on both.
+The others run on SQLite in the soak alone: PostgreSQL is the stricter one, and all tests with servers and
+phones use SQLite.
 """
 MOST_SECOND_TRIES: Final = 5
 """Tests of a run that may fail once: `make real` tries them again."""
@@ -164,7 +165,7 @@ def _refuse_hidden(item: pytest.Item) -> None:
 def _is_twice(item: pytest.Item) -> bool:
     """Whether it says the same as its twin on PostgreSQL."""
     callspec = getattr(item, "callspec", None)
-    if item.path.parent.name != "config" or item.path.stem not in ONE_DATABASE or callspec is None:
+    if item.path.parent.name != "config" or item.path.stem in BOTH_DATABASES or callspec is None:
         return False
     return callspec.params.get("backend") == "sqlite" and "hash_cost" not in callspec.params
 

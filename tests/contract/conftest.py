@@ -1,12 +1,15 @@
 """The contracts run on the event loop of the product."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from config.database import migrate
+from registrar.store.database import connect
 from tests.contract.servers import Server, running
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import lacking
@@ -48,5 +51,42 @@ def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     name = server.create()
+    yield server.url(name)
+    server.drop(name)
+
+
+async def _migrate(url: str) -> None:
+    engine = connect(url)
+    try:
+        await migrate(engine)
+    finally:
+        await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the newest schema, made once; each test gets a copy."""
+    path = tmp_path_factory.mktemp("migrated") / "phones.db"
+    asyncio.run(_migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgres: PostgresServer) -> str:
+    """The name of the same on PostgreSQL."""
+    name = postgres.create()
+    asyncio.run(_migrate(postgres.url(name)))
+    return name
+
+
+@pytest.fixture
+def migrated_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database with the newest schema and no rows but the models."""
+    if backend == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "phones.db")
+        yield f"sqlite+aiosqlite:///{tmp_path}/phones.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create(template=request.getfixturevalue("migrated_postgresql"))
     yield server.url(name)
     server.drop(name)

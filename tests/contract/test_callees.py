@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from config.database import migrate, writing
+from config.database import writing
 from config.models import GENERIC
 from config.operations.audit import new_oid
 from config.operations.phones.write import new_phone
@@ -121,10 +121,9 @@ def _extension(customer: Customer, number: str, name: str, user: str | None) -> 
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database_url)
+async def engine(migrated_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(migrated_url)
     try:
-        await migrate(engine)
         await writing(engine, _make)
         yield engine
     finally:
@@ -132,8 +131,8 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-async def phones(engine: AsyncEngine, database_url: str) -> AsyncIterator[SqlPhones]:
-    reader = connect(database_url, read_only=True)
+async def phones(engine: AsyncEngine, migrated_url: str) -> AsyncIterator[SqlPhones]:
+    reader = connect(migrated_url, read_only=True)
     phones = SqlPhones(reader, engine, VAULT)
     try:
         yield phones

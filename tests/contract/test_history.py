@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from config.database import migrate
 from registrar.metrics import Metrics
 from registrar.model import CallResult, Cause, Ending, Party, PastCall, Process
 from registrar.store import history_sql
@@ -34,9 +33,8 @@ ENDED = PastCall(
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database_url)
-    await migrate(engine)
+async def engine(migrated_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(migrated_url)
     yield engine
     await engine.dispose()
 

@@ -1,5 +1,6 @@
 """What a lookup costs the database: it touches the rows that it gives, by an index, and hardly any others."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from registrar.ports import Column
 from registrar.store.database import connect
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.vault import Vault
+from tests.peers.postgresql import PostgresServer
 
 CUSTOMERS, USERS = 30, 100
 """Each customer has as many SIP users, all of the same names, and as many phones."""
@@ -82,17 +84,43 @@ async def _fill_groups(session: AsyncSession, customer: Customer, members: list[
     session.add_all(QueueMember(oid=new_oid(), queue_id=queue.id, group_id=group) for group in ids[:2])
 
 
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database_url)
+async def _make(url: str) -> None:
+    engine = connect(url)
     try:
         await migrate(engine)
         await writing(engine, _fill)
         async with engine.begin() as connection:
             await connection.execute(text("ANALYZE"))
-        yield engine
     finally:
         await engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A full database, made once: the tests only read it."""
+    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('filled')}/phones.db"
+    asyncio.run(_make(url))
+    return url
+
+
+@pytest.fixture(scope="module")
+def filled_postgresql(postgres: PostgresServer) -> str:
+    url = postgres.url(postgres.create())
+    asyncio.run(_make(url))
+    return url
+
+
+@pytest.fixture
+def filled_url(backend: str, request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(f"filled_{backend}")
+    return url
+
+
+@pytest.fixture
+async def engine(filled_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(filled_url)
+    yield engine
+    await engine.dispose()
 
 
 LOOKUPS = [

@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from config.database import migrate, writing
+from config.database import writing
 from config.models import GENERIC
 from config.operations.phones.write import new_phone
 from config.operations.products import find_model
@@ -90,11 +90,10 @@ def _user(customer: Customer, number: str, name: str, ha1: str) -> Extension:
 
 
 @pytest.fixture
-async def installation(database_url: str) -> AsyncIterator[Installation]:
-    writer, reader = connect(database_url), connect(database_url, read_only=True)
+async def installation(migrated_url: str) -> AsyncIterator[Installation]:
+    writer, reader = connect(migrated_url), connect(migrated_url, read_only=True)
     made = Installation(writer, reader)
     try:
-        await migrate(writer)
         usernames = await writing(writer, _make)
         found = {phone.username: phone for phone in await made.sql().select("login", usernames)}
         made.phones = [found[username] for username in usernames]

@@ -32,6 +32,7 @@ PAUSE_SECONDS: Final = 0.004
 """Between two pieces, so that the server reads them one by one."""
 AT_ONCE: Final = 48
 BOMB_SECONDS: Final = 0.005
+BOMBS_SENT: Final = rounds(40, 100)
 LAG_SECONDS: Final = 0.02
 TRIES: Final = 4
 TOKEN: Final = b"!%'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_`abcdefghijklmnopqrstuvwxyz~"
@@ -128,10 +129,11 @@ async def wrong_cuts(server: Address, step: int, *, secure: bool) -> tuple[int, 
 
 
 async def test_every_split_has_the_same_verdict(streams: Site, report: Report) -> None:
-    count, wrong = await wrong_cuts(streams.tcp, 1, secure=False)
+    step = rounds(5, 1)
+    count, wrong = await wrong_cuts(streams.tcp, step, secure=False)
     report(f"{count:,} split points over TCP, {len(wrong)} with another verdict")
     assert wrong == []
-    assert count >= 4_000
+    assert count >= 4_000 // step
 
 
 async def test_records_of_tls_are_no_borders_either(streams: Site, report: Report) -> None:
@@ -309,11 +311,11 @@ def test_bombs_cost_little_and_stop_nobody(streams: Site, report: Report) -> Non
     with Line(streams.sip) as udp:
         for case in BOMBS:
             before = streams.cpu_seconds()
-            for number in range(100):
+            for number in range(BOMBS_SENT):
                 udp.send(case.data)
                 if number % 20 == 19:
                     udp.alive()
-            worst[case.name] = (streams.cpu_seconds() - before) / 100
+            worst[case.name] = (streams.cpu_seconds() - before) / BOMBS_SENT
     name = max(worst, key=lambda name: worst[name])
     report(f"the worst of {len(BOMBS)} header bombs, {name}: {worst[name] * 1e3:.2f} ms of CPU a message")
     assert worst[name] <= BOMB_SECONDS

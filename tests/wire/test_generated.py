@@ -37,7 +37,7 @@ from tests.wire.tenancy import DOMAINS, Ids, Tenant
 
 pytestmark = [pytest.mark.wire, pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")]
 
-CASES: Final = rounds(100, 2_000)
+CASES: Final = rounds(40, 2_000)
 PARTS: Final = rounds(1, 10)
 """Each part asks some of the operations, and as many cases as the others."""
 EXAMPLES: Final = rounds(2, 10)

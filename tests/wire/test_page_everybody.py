@@ -11,13 +11,12 @@ import pytest
 from tests.peers.accessible import examine
 from tests.peers.browser import Browser, Tab
 from tests.peers.browser_phone import BrowserPhone
+from tests.wire.looks import LOOKS
 from tests.wire.need import need_browser
 from tests.wire.site import Site, within
 
 pytestmark = pytest.mark.wire
 
-NARROW: Final = 320
-"""CSS pixels: WCAG 2.2, success criterion 1.4.10."""
 SEEN_SECONDS: Final = 60.0
 TONES: Final = (1000, 700)
 NUMBERS: Final = count(4001)
@@ -56,15 +55,12 @@ def phones(wss: Site, browser: Browser) -> Iterator[tuple[BrowserPhone, BrowserP
 
 
 def looks_well(tab: Tab, folder: Path, name: str) -> None:
-    """Check the page as it is: light and dark, wide and narrow."""
-    for dark in (False, True):
-        colours = "dark" if dark else "light"
-        tab.screenshot(folder / f"{name}-{colours}.png", dark=dark)
-        wide = examine(tab)
-        assert tab.screenshot(folder / f"{name}-{colours}-narrow.png", width=NARROW, dark=dark) == NARROW
-        narrow = examine(tab)
-        assert (wide.serious, narrow.serious) == ([], []), f"{name}, {colours}"
-        assert min(wide.passed, narrow.passed) >= RULES
+    """Check the page as it is: wide and light, narrow and dark; with SOAK=1 in all four ways."""
+    for width, dark in LOOKS:
+        shown = tab.screenshot(folder / f"{name}-{width}-{dark}.png", width=width, dark=dark)
+        found = examine(tab)
+        assert (found.serious, shown) == ([], width), f"{name}, {width} pixels, dark: {dark}"
+        assert found.passed >= RULES
 
 
 # What everybody sees

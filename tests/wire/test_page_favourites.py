@@ -13,6 +13,7 @@ from tests.peers.browser import Browser, Tab
 from tests.peers.browser_phone import BrowserPhone
 from tests.peers.other_side import OtherSide
 from tests.peers.phone import Account
+from tests.wire.looks import LOOKS
 from tests.wire.need import need, need_browser
 from tests.wire.site import Site, within
 
@@ -199,11 +200,9 @@ def test_a_lamp_follows_the_calls_of_a_favourite(people: list[Person], tmp_path:
 
 
 def looks_well(tab: Tab, folder: Path) -> None:
-    """Check the page as it is: light and dark, wide and narrow."""
-    for dark in (False, True):
-        tab.screenshot(folder / f"rings-{dark}.png", dark=dark)
-        assert examine(tab).serious == []
-        assert tab.screenshot(folder / f"rings-{dark}-narrow.png", width=NARROW, dark=dark) == NARROW
+    """Check the page as it is: wide and light, narrow and dark; with SOAK=1 in all four ways."""
+    for width, dark in LOOKS:
+        assert tab.screenshot(folder / f"rings-{width}-{dark}.png", width=width, dark=dark) == width
         assert examine(tab).serious == []
 
 
