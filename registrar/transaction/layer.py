@@ -47,7 +47,7 @@ class Layer:
         self._answered: deque[ServerNonInvite] = deque()
         self._deadlines = Deadlines()
         self.unmatched = 0
-        """Number of responses that were dropped because they matched no transaction (RFC 6026 section 7.3)."""
+        """Number of responses that matched no transaction and were dropped (RFC 6026 section 7.3)."""
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._invites) + len(self._clients)

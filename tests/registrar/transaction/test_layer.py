@@ -66,7 +66,11 @@ def test_a_challenge_from_another_address_is_dropped_and_the_true_one_counts(
     book = Playbook()
     asked = request(method)
     key, got = book.ask(asked), response(asked, status)
-    elsewhere = [replace(book.flow, remote_ip="198.51.100.66"), replace(book.flow, remote_port=6), flow("tcp")]
+    elsewhere = [
+        replace(book.flow, remote_ip="198.51.100.66"),
+        replace(book.flow, remote_port=6),
+        flow("tcp"),
+    ]
     for other in elsewhere:
         assert book.layer.receive(got, other, book.now) == []
     assert book.layer.unmatched == len(elsewhere)
