@@ -5,7 +5,7 @@ from typing import Any
 from tests.config.phones import armed, get, on
 from tests.config.world import MODEL, World
 
-LONG_AGO = "2020-01-01 00:00:00"
+LONG_AGO = "2020-01-02"
 MACS = {"own": "805EC0D57D72", "blf": "805EC0D57D73", "keys": "805EC0D57D74", "bystander": "000413922D24"}
 BASE = "7C2F80010203"
 
@@ -42,13 +42,13 @@ class Office:
 
     async def moved(self, method: str, path: str, **body: Any) -> set[str]:
         """The phones that are saved by a change. Their version is not another one."""
-        await self.world.execute("UPDATE sip_phone SET config_saved_at = :then", then=LONG_AGO)
+        await self.world.execute(f"UPDATE sip_phone SET config_saved_at = '{LONG_AGO} 12:00:00'")
         async with self.world.client() as client:
             answer = await client.request(method, path, json=body or None)
         assert answer.status_code == 200, answer.text
         rows = await self.world.rows("SELECT oid, config_saved_at FROM sip_phone")
         names = {id: name for name, id in self.ids.items()}
-        return {names[oid] for oid, saved in rows if not str(saved).startswith("2020-01-01")}
+        return {names[oid] for oid, saved in rows if not str(saved).startswith(LONG_AGO)}
 
 
 def key(index: int, function: str, value: str) -> dict[str, Any]:
