@@ -21,6 +21,7 @@ from registrar.errors import ConfigurationError
 from registrar.transport.tls import ServerTls
 from tests.patience import limit
 from tests.peers.certificate import BEGIN, certify, name_in, pem, swap
+from tests.peers.old_tls import old_phone
 
 VERSIONS: Final = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -92,8 +93,8 @@ class Echo:
 
 
 @contextlib.contextmanager
-def echoing(tls: ServerTls) -> Iterator[Echo]:
-    echo = Echo(tls.context)
+def echoing(tls: ServerTls, *, legacy: bool = False) -> Iterator[Echo]:
+    echo = Echo(tls.legacy if legacy else tls.context)
     try:
         yield echo
     finally:
@@ -131,6 +132,20 @@ def test_a_new_handshake_gets_the_new_certificate(
         assert served(echo.port, client(version), sni) == "one.test", "nobody has looked yet"
         assert tls.refresh()
         assert served(echo.port, client(version), sni) == "two.test"
+
+
+def test_old_phones_shake_hands_at_their_listener_and_at_no_other(folder: Folder) -> None:
+    tls, old = folder.serve(), old_phone()
+    with echoing(tls, legacy=True) as echo:
+        assert served(echo.port, old) == "one.test"
+        with connected(echo.port, old) as secured:
+            assert secured.version() == "TLSv1"
+        assert served(echo.port, client(ssl.TLSVersion.TLSv1_3)) == "one.test"
+        folder.put("two.test")
+        assert tls.refresh()
+        assert served(echo.port, old, "two.test") == "two.test"
+    with echoing(tls) as echo, pytest.raises((ssl.SSLError, OSError)):
+        served(echo.port, old)
 
 
 def test_a_connection_lives_on_with_the_certificate_that_it_has(folder: Folder) -> None:
