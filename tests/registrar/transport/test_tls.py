@@ -237,7 +237,7 @@ def test_renegotiation_is_refused(folder: Folder) -> None:
 
 
 def s_client(port: int, line: str, told: str, *arguments: str) -> bool:
-    """Whether openssl's client, which is sent a line, prints this. It ends with its input, or after a minute."""
+    """Whether openssl's client, which is sent a line, prints this within a minute."""
     with subprocess.Popen(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *arguments],
         stdin=subprocess.PIPE,
