@@ -26,7 +26,7 @@ class Meant(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The name of one file, with `{MAC}`, `{mac}`, `{model}` and `{digits}`."""
+    """The name of one file, with `{MAC}`, `{mac}` and other parts."""
 
     name: str
     meant: Meant | None
@@ -66,11 +66,11 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
     "grandstream": (Pattern("cfg{mac}", None), Pattern("cfg{mac}.xml", Meant.CONFIG)),
     "spa": (
         Pattern("{mac}.xml", Meant.CONFIG),
-        Pattern("{model}.cfg", Meant.STUB, at_boot=False),
+        Pattern("{spa}.cfg", Meant.STUB, at_boot=False),
     ),
     "mpp": (
         Pattern("{mac}.xml", Meant.CONFIG),
-        Pattern("{model}.xml", Meant.STUB, at_boot=False),
+        Pattern("{mpp}.xml", Meant.STUB, at_boot=False),
     ),
     "lg": (
         Pattern("sysconf_{model}_sip.cfg", Meant.COMMON),
@@ -84,7 +84,10 @@ _PARTS: Final = {
     "{mac}": r"(?P<mac>[0-9A-Fa-f]{12})",
     "{model}": r"[A-Za-z0-9+-]{1,24}",
     "{digits}": r"[0-9]{12}",
+    "{spa}": r"(?i:spa|pap|ata|wrp|wip)[A-Za-z0-9+-]{1,20}",
+    "{mpp}": r"(?:CP-)?[678][0-9]{3}[A-Za-z0-9-]{0,16}",
 }
+"""A model of Cisco has a part of its own: another brand's file of the model must not get a file of Cisco."""
 _ASSET: Final = re.compile(r"a/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _BARE: Final = re.compile(r"[^A-Za-z0-9+-]")
 
