@@ -1,8 +1,8 @@
 """How long tests wait.
 
 `make test` must pass on a machine that other work shares, so there a wait is as long as it takes. `make soak`
-(SOAK=1) and `make bench` run on a quiet machine and hold the limits of the wall clock. With PATIENCE=60 beside
-it, the large rounds run on a busy machine, too: they then show what is lost and wrong, and not how soon.
+(SOAK=1) and `make bench` run on a quiet machine and hold the limits of the wall clock. PATIENCE=60 beside it
+lets the large rounds wait on a busy machine, too: they show what is lost and wrong then, and not how soon.
 """
 
 import os

@@ -74,7 +74,8 @@ class Expected:
     mac: str
     writer: str
     expectation: Expectation
-    first_secret: str
+    first_enc: str
+    """Its first secret, sealed: a request that is told nothing shall not take the time of opening it."""
     legacy_tls: bool = False
     """Whether the model knows only TLS 1.0 or 1.1."""
 
@@ -167,7 +168,11 @@ class Records:
         if row is None or until is None or row.state != ACTIVE or not row.writer:
             return None
         expectation = Expectation(until, row.expect_networks or "", row.expect_source or "")
-        return Expected(mac, row.writer, expectation, self._vault.open(row.first_enc, mac), row.legacy_tls)
+        return Expected(mac, row.writer, expectation, row.first_enc, row.legacy_tls)
+
+    def first_secret(self, expected: Expected) -> str:
+        """Return the secret that an expected phone is told."""
+        return self._vault.open(expected.first_enc, expected.mac)
 
     async def tell(self, expected: Expected, source: str, session: timedelta) -> bool:
         """Note the source that is told where to load from.
@@ -176,7 +181,7 @@ class Records:
         """
         place, now = one_source(source), clock.utc_now()
         ends = min(now + session, clock.utc(expected.expectation.until))
-        same = _row.mac == expected.mac, _row.first_sha256 == secrets.digest(expected.first_secret)
+        same = _row.mac == expected.mac, _row.first_enc == expected.first_enc
         statement = (
             update(Provisioning)
             .where(*same, _row.expect_until > now)

@@ -237,10 +237,11 @@ class Service:
             return None
         if files.meant(expected.writer, mac, name) is not Meant.CONFIG:
             return None
+        secret = self._of.records.first_secret(expected)
         if not asked.is_head and not await self._of.records.tell(expected, asked.source, self._session):
             return None
         told = self._settings.told(legacy_tls=expected.legacy_tls)
-        return _stub(expected.writer, told.prefix(expected.first_secret), mac)
+        return _stub(expected.writer, told.prefix(secret), mac)
 
     async def _authority(self) -> Answer:
         path = self._settings.authority

@@ -47,7 +47,7 @@ MESSAGE: Final = REQUEST.replace(b"OPTIONS", b"MESSAGE")
 """Only those say it who read no answer."""
 LONG_MESSAGE: Final = MESSAGE.replace(b"siege;rport", b"siege" + b"x" * 1_500 + b";rport")
 """Its answer is as long."""
-GET: Final = b"GET /000413000000.xml HTTP/1.1\r\nHost: prov.example\r\n\r\n"
+GET: Final = b"GET %s HTTP/1.1\r\nHost: prov.example\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Order:
     """Without the handshake that TLS begins with."""
     rate: float = 0.0
     """Connections a second; 0: all at once."""
+    path: str = "/000413000000.xml"
+    """What is asked for over HTTP."""
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -80,7 +82,7 @@ async def slow_request(writer: asyncio.StreamWriter) -> None:
 
 
 async def slow_get(writer: asyncio.StreamWriter) -> None:
-    await _slowly(writer, GET)
+    await _slowly(writer, GET % b"/000413000000.xml")
 
 
 async def slow_upgrade(writer: asyncio.StreamWriter) -> None:
@@ -226,7 +228,7 @@ async def chatty(order: Order, source: str) -> float | None:
 
 async def deaf_get(order: Order, source: str) -> float | None:
     """The same of HTTP."""
-    return await deaf(order, source, GET)
+    return await deaf(order, source, GET % order.path.encode())
 
 
 async def come_and_go(order: Order, source: str) -> float | None:

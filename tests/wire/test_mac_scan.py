@@ -24,7 +24,7 @@ from tests.wire.need import need, rounds
 pytestmark = pytest.mark.wire
 
 MACS: Final = rounds(40, 5_000)
-EACH: Final = rounds(1, 25)
+EACH: Final = rounds(1, 10)
 """Known phones of each model, for each of the two ways of waiting."""
 SAMPLES: Final = 20_000
 """Requests of each kind whose time is compared."""

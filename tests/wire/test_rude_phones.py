@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -30,6 +31,7 @@ IDLE: Final = rounds(200, 10_000)
 SLOW: Final = rounds(20, 200)
 DEAF: Final = rounds(2, 20)
 COME_SECONDS: Final = rounds(1, 10)
+LARGE: Final = 256 * 1024
 ROUNDS: Final = rounds(1, 50)
 P99_SECONDS: Final = 0.150
 CLOSED_SECONDS: Final = limit(25.0)
@@ -80,20 +82,30 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         )
         site.command("migrate")
         with site:
-            boxes = [site.box("T46U", f"805EC00000{number:02X}") for number in range(3)]
+            boxes = [site.box("T46U", f"805EC00000{number:02X}") for number in range(4)]
             with Fleet(site, rate=20, transports=("udp", "tcp")) as fleet:
                 before = Usage.of(site)
-                with Siege(folder, orders(site)) as siege:
+                with Siege(folder, orders(site, boxes[3])) as siege:
                     yield Stage(site, postgres, redis, fleet, boxes, before, siege)
 
 
-def orders(site: BoxSite) -> list[Order]:
-    """Clients that say nothing, that say it slowly, and that read no answer."""
+def orders(site: BoxSite, box: Boxed) -> list[Order]:
+    """Clients that say nothing, that say it slowly, and that do not read the large file that they ask for."""
+    assets = Path(site.settings["data_dir"]) / "provisioning" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "large.bin").write_bytes(bytes(LARGE))
     wanted = [("nothing", "tcp", IDLE), ("slow_get", "tcp", SLOW), ("slow_get", "tls", SLOW)]
     wanted += [("nothing", "tls", SLOW), ("deaf_get", "tcp", DEAF)]
     where = {"tcp": site.files, "tls": site.secure_files}
     return [
-        Order(attack, transport, where[transport], count, rate=count / COME_SECONDS)
+        Order(
+            attack,
+            transport,
+            where[transport],
+            count,
+            rate=count / COME_SECONDS,
+            path=f"/p/{box.secret}/a/large.bin",
+        )
         for attack, transport, count in wanted
     ]
 
