@@ -19,10 +19,11 @@ from tests.peers.postgresql import PostgresServer
 from tests.peers.redis import RedisServer
 from tests.wire.boxes import Asker, Boxed, BoxSite, load, without_date
 from tests.wire.conftest import Report
-from tests.wire.fleet import Fleet
+from tests.wire.fleet import Calm, Fleet
 from tests.wire.need import need, need_postgresql, rounds
 from tests.wire.siege import Order, Siege, hello
-from tests.wire.usage import Usage, is_as_before
+from tests.wire.site import within
+from tests.wire.usage import BACK_SECONDS, MEMORY, Usage, files, memory
 
 pytestmark = pytest.mark.wire
 
@@ -31,6 +32,8 @@ IDLE: Final = rounds(200, 10_000)
 SLOW: Final = rounds(20, 200)
 DEAF: Final = rounds(2, 20)
 COME_SECONDS: Final = rounds(1, 10)
+POOL: Final = 16
+"""Connections to the database that a pool may open meanwhile, and keeps."""
 LARGE: Final = 256 * 1024
 ROUNDS: Final = rounds(1, 50)
 P99_SECONDS: Final = 0.150
@@ -84,6 +87,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         with site:
             boxes = [site.box("T46U", f"805EC00000{number:02X}") for number in range(4)]
             with Fleet(site, rate=20, transports=("udp", "tcp")) as fleet:
+                Calm.of(fleet)  # every phone has its connection
                 before = Usage.of(site)
                 with Siege(folder, orders(site, boxes[3])) as siege:
                     yield Stage(site, postgres, redis, fleet, boxes, before, siege)
@@ -165,7 +169,16 @@ def test_check_20_all_are_closed_in_time_and_phones_go_on(stage: Stage, report: 
     if SOAK:
         assert max(closed) < CLOSED_SECONDS
         assert p99 < P99_SECONDS
-    is_as_before(stage.site, stage.before)
+    is_back(stage.site, stage.before)
+
+
+def is_back(site: BoxSite, before: Usage) -> None:
+    """Nothing is left of the rude clients, and none of them has caused an error."""
+    most = before.files + POOL
+    within(BACK_SECONDS, lambda: files(site) <= most, "the file descriptors are back")
+    within(BACK_SECONDS, lambda: memory(site) <= before.memory + MEMORY, "the memory is back")
+    assert "Traceback" not in site.log_text
+    assert site.metric("registrar_unhandled_exceptions_total") == 0
 
 
 def test_check_20_without_sql_a_phone_keeps_what_it_has(stage: Stage) -> None:
