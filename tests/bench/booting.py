@@ -22,7 +22,7 @@ from tests.bench.transports import on_the_load_core
 from tests.peers.endpoint import Endpoint, Phone
 from tests.peers.process import PeerFailed
 from tests.peers.stream import trusting
-from tests.wire.boxes import Boxed, BoxSite, request
+from tests.wire.phone_files import Boxed, BoxSite, request
 
 PHONES: Final = 1_000
 SECONDS: Final = 60.0

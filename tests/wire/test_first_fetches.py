@@ -17,9 +17,9 @@ import pytest
 from tests.patience import SOAK
 from tests.peers.phone import UdpPhone
 from tests.peers.postgresql import PostgresServer
-from tests.wire.boxes import Asker, Boxed, BoxSite, Told
 from tests.wire.conftest import Report
 from tests.wire.need import need, rounds
+from tests.wire.phone_files import Asker, Boxed, BoxSite, Told
 from tests.wire.site import Fields, Site, kinds, within
 
 pytestmark = pytest.mark.wire

@@ -17,9 +17,9 @@ from typing import Final
 import pytest
 
 from tests.patience import SOAK
-from tests.wire.boxes import Asker, Boxed, BoxSite, Told
 from tests.wire.conftest import Report
 from tests.wire.need import need, rounds
+from tests.wire.phone_files import Asker, Boxed, BoxSite, Told
 
 pytestmark = pytest.mark.wire
 

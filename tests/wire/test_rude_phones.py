@@ -17,10 +17,10 @@ import pytest
 from tests.patience import SOAK, limit
 from tests.peers.postgresql import PostgresServer
 from tests.peers.redis import RedisServer
-from tests.wire.boxes import Asker, Boxed, BoxSite, load, without_date
 from tests.wire.conftest import Report
 from tests.wire.fleet import Calm, Fleet
 from tests.wire.need import need, need_postgresql, rounds
+from tests.wire.phone_files import Asker, Boxed, BoxSite, load, without_date
 from tests.wire.siege import Order, Siege, hello
 from tests.wire.site import within
 from tests.wire.usage import BACK_SECONDS, MEMORY, Usage, files, memory
