@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -59,7 +59,7 @@ def unwatched() -> None:
 def nodes(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     need("redis-cli")
     folder, database = tmp_path_factory.mktemp("first_fetches"), postgres.create()
-    shared = {"database_url": postgres.url(database), "data_dir": str(folder / "data")}
+    shared: dict[str, Any] = {"database_url": postgres.url(database), "data_dir": str(folder / "data")}
     one = BoxSite(folder / "one", prov_url="http://prov.example", **shared)
     one.command("migrate")
     with one:
