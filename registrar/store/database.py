@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from registrar.errors import ConfigurationError
 
@@ -36,18 +37,33 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
     except ArgumentError:
         raise ConfigurationError("REGISTRAR_DATABASE_URL is not a database URL") from None
     if parsed.drivername == "sqlite+aiosqlite":
-        patience = READ_BUSY_SECONDS if read_only else BUSY_SECONDS
-        engine = create_async_engine(
-            url, hide_parameters=True, max_overflow=MAX_OVERFLOW, connect_args={"timeout": patience}
-        )
-        _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
-        return engine
+        return _sqlite(url, read_only=read_only)
     if parsed.drivername == "postgresql+asyncpg":
         return _postgresql(url, read_only=read_only)
     raise ConfigurationError(
         "REGISTRAR_DATABASE_URL must begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
         f"not {parsed.drivername}://"
     )
+
+
+def _sqlite(url: str, *, read_only: bool) -> AsyncEngine:
+    """Return an engine for SQLite. Its writers take turns at one connection.
+
+    With a connection each, they would ask SQLite again and again whether the other one is done. The one that
+    comes last asks least, so that some of forty would wait for longer than BUSY_SECONDS, and fail.
+    """
+    if read_only:
+        patience, connections = READ_BUSY_SECONDS, {"max_overflow": MAX_OVERFLOW}
+    else:
+        patience, connections = BUSY_SECONDS, {"pool_size": 1, "max_overflow": 0}
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": patience}, **connections)
+    _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+    return engine
+
+
+def most_connections(pool: QueuePool) -> int:
+    """Return how many connections a pool may have."""
+    return pool.size() + (MAX_OVERFLOW if pool.size() > 1 else 0)
 
 
 def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:

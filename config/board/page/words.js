@@ -21,6 +21,13 @@ const REFUSALS = {
   'proxy-address': 'address of a proxy',
   'customer-inactive': 'customer blocked',
 };
+const WAYS = {
+  'first-contact': 'at its first contact',
+  'first-secret': 'with its first secret',
+  'steady-secret': 'with its own secret',
+  'device-token': 'with the token of the device',
+  'one-time-link': 'by a link',
+};
 export const RESULTS = {
   answered: 'answered',
   'answered-elsewhere': 'answered by another person',
@@ -78,6 +85,9 @@ const EVENTS = {
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.
 export const refusalOf = (reason) => REFUSALS[reason] ?? reason ?? '';
+
+// Why or how an event came about.
+export const causeOf = (reason) => REASONS[reason] ?? WAYS[reason] ?? refusalOf(reason);
 
 // An event in words.
 export const eventOf = (name) => EVENTS[name] ?? name;
