@@ -15,6 +15,8 @@ from registrar.errors import ConfigurationError
 
 BUSY_SECONDS: Final = 5.0
 """How long a writer of SQLite waits for another one."""
+TURN_SECONDS: Final = 10
+"""How long a writer of SQLite waits for those before it; each takes its time while another program has the file."""
 READ_BUSY_SECONDS: Final = 0.25
 """How long a reader waits: an earlier read may be believed, or the client tries again."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
@@ -53,9 +55,11 @@ def _sqlite(url: str, *, read_only: bool) -> AsyncEngine:
     comes last asks least, so that some of forty would wait for longer than BUSY_SECONDS, and fail.
     """
     if read_only:
-        patience, connections = READ_BUSY_SECONDS, {"max_overflow": MAX_OVERFLOW}
+        patience = READ_BUSY_SECONDS
+        connections = {"max_overflow": MAX_OVERFLOW}
     else:
-        patience, connections = BUSY_SECONDS, {"pool_size": 1, "max_overflow": 0}
+        patience = BUSY_SECONDS
+        connections = {"pool_size": 1, "max_overflow": 0, "pool_timeout": TURN_SECONDS}
     engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": patience}, **connections)
     _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
     return engine
