@@ -26,7 +26,7 @@ class Meant(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The name of one file, with `{MAC}`, `{mac}`, `{model}` and `{digits}`."""
+    """The name of one file, with `{MAC}`, `{mac}`, `{model}`, `{psn}` and `{digits}`."""
 
     name: str
     meant: Meant | None
@@ -40,7 +40,7 @@ _STEP: Final = Pattern("provisioning.xml", Meant.STUB, at_boot=False)
 _YEALINK: Final = (
     Pattern("{mac}.boot", Meant.COMMON),
     Pattern("{mac}.cfg", Meant.CONFIG),
-    Pattern("y{digits}.boot", Meant.STUB, at_boot=False),
+    Pattern("y{digits}.boot", None, at_boot=False),  # a boot file has no settings: its phones would stop
     Pattern("y{digits}.cfg", Meant.STUB, at_boot=False),
 )
 _SNOM: Final = (
@@ -55,8 +55,8 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
     "mitel": (
         Pattern("startup.cfg", Meant.STUB),
         Pattern("aastra.cfg", Meant.STUB, at_boot=False),
-        Pattern("{MAC}.cfg", Meant.CONFIG),
         Pattern("{model}.cfg", Meant.COMMON),
+        Pattern("{MAC}.cfg", Meant.CONFIG),
     ),
     "yealink": _YEALINK,
     "yealink-dect": _YEALINK,
@@ -66,14 +66,14 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
     "grandstream": (Pattern("cfg{mac}", None), Pattern("cfg{mac}.xml", Meant.CONFIG)),
     "spa": (
         Pattern("{mac}.xml", Meant.CONFIG),
-        Pattern("{model}.cfg", Meant.STUB, at_boot=False),
+        Pattern("spa{model}.cfg", Meant.STUB, at_boot=False),
     ),
     "mpp": (
         Pattern("{mac}.xml", Meant.CONFIG),
-        Pattern("{model}.xml", Meant.STUB, at_boot=False),
+        Pattern("{psn}.xml", Meant.STUB, at_boot=False),
     ),
     "lg": (
-        Pattern("sysconf_{model}_sip.cfg", Meant.COMMON),
+        Pattern("sysconf_{model}_sip.cfg", Meant.STUB),
         Pattern("{MAC}", Meant.CONFIG),
     ),
 }
@@ -82,7 +82,8 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
 _PARTS: Final = {
     "{MAC}": r"(?P<mac>[0-9A-Fa-f]{12})",
     "{mac}": r"(?P<mac>[0-9A-Fa-f]{12})",
-    "{model}": r"[A-Za-z0-9+-]{1,24}",
+    "{model}": r"(?![0-9A-Fa-f]{12}\.)[A-Za-z0-9+-]{1,24}",
+    "{psn}": r"(?![0-9A-Fa-f]{12}\.)[0-9][A-Za-z0-9+-]{1,23}",
     "{digits}": r"[0-9]{12}",
 }
 _ASSET: Final = re.compile(r"a/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -126,6 +127,13 @@ def asked_mac(name: str) -> str | None:
             if match is not None and "mac" in match.groupdict():
                 return match["mac"].upper()
     return None
+
+
+def is_common(name: str) -> bool:
+    """Return whether some phones ask for a file of this name, which has no MAC address. It is no guess."""
+    patterns = (pattern for patterns in PATTERNS.values() for pattern in patterns)
+    names = (pattern.name for pattern in patterns if "{mac}" not in pattern.name.lower())
+    return len(name) <= MAX_NAME and any(_compiled(one).fullmatch(name) for one in names)
 
 
 def _named(name: str, mac: str, model: str) -> str:
