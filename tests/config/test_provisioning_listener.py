@@ -207,6 +207,7 @@ async def test_a_rearmed_phone_may_use_its_steady_secret_first(world: World) -> 
     assert (await get(world, again)).status_code == 200, "a new first secret waits for a reset phone"
 
 
+<<<<<<< HEAD
 async def test_the_listener_with_old_tls_serves_phones_that_need_it_and_no_others(world: World) -> None:
     world = on(world, legacy_url="https://prov.test:8445")
     weak = world.but(provisioning=world.settings.provisioning.for_old_phones())
@@ -268,6 +269,9 @@ async def test_a_value_that_cannot_be_written_is_told_once(
 
 
 async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
+=======
+async def test_check_03_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
+>>>>>>> 742cb6a (Checks of provisioning by number, a transcript for each brand that a test compares)
     world = on(world, assets=tmp_path)
     (tmp_path / "logo.png").write_bytes(b"picture")
     id = await new_phone(world)
@@ -283,6 +287,8 @@ async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path
         assert stub.status_code == 200 and f"= https://prov.test{folder}" in stub.text
         assert (await client.get(f"{folder}a/logo.png")).content == b"picture"
         assert (await client.get(f"{folder}{other}")).status_code == 404
+        assert (await client.get(f"/p/{'a' * 26}/{NAME}")).status_code == 404
+        assert (await client.get(f"{folder}y000000000000.boot")).status_code == 404
         for method in ("POST", "PUT", "DELETE"):
             answer = await client.request(method, path)
             assert answer.status_code == 405 and answer.headers["allow"] == "GET, HEAD"
