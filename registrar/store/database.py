@@ -16,7 +16,7 @@ from registrar.errors import ConfigurationError
 BUSY_SECONDS: Final = 5.0
 """How long a writer of SQLite waits for another one."""
 TURN_SECONDS: Final = 10
-"""How long a writer of SQLite waits for those before it; each takes its time while another program has the file."""
+"""How long a writer of SQLite waits for those before it, while another program has the file."""
 READ_BUSY_SECONDS: Final = 0.25
 """How long a reader waits: an earlier read may be believed, or the client tries again."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
