@@ -40,7 +40,7 @@ _STEP: Final = Pattern("provisioning.xml", Meant.STUB, at_boot=False)
 _YEALINK: Final = (
     Pattern("{mac}.boot", Meant.COMMON),
     Pattern("{mac}.cfg", Meant.CONFIG),
-    Pattern("y{digits}.boot", Meant.STUB, at_boot=False),
+    Pattern("y{digits}.boot", None, at_boot=False),  # a boot file has no settings: its phones would stop
     Pattern("y{digits}.cfg", Meant.STUB, at_boot=False),
 )
 _SNOM: Final = (
@@ -55,8 +55,8 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
     "mitel": (
         Pattern("startup.cfg", Meant.STUB),
         Pattern("aastra.cfg", Meant.STUB, at_boot=False),
-        Pattern("{MAC}.cfg", Meant.CONFIG),
         Pattern("{model}.cfg", Meant.COMMON),
+        Pattern("{MAC}.cfg", Meant.CONFIG),
     ),
     "yealink": _YEALINK,
     "yealink-dect": _YEALINK,
@@ -73,7 +73,7 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
         Pattern("{mpp}.xml", Meant.STUB, at_boot=False),
     ),
     "lg": (
-        Pattern("sysconf_{model}_sip.cfg", Meant.COMMON),
+        Pattern("sysconf_{model}_sip.cfg", Meant.STUB),
         Pattern("{MAC}", Meant.CONFIG),
     ),
 }
@@ -82,7 +82,7 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
 _PARTS: Final = {
     "{MAC}": r"(?P<mac>[0-9A-Fa-f]{12})",
     "{mac}": r"(?P<mac>[0-9A-Fa-f]{12})",
-    "{model}": r"[A-Za-z0-9+-]{1,24}",
+    "{model}": r"(?![0-9A-Fa-f]{12}\.)[A-Za-z0-9+-]{1,24}",
     "{digits}": r"[0-9]{12}",
     "{spa}": r"(?i:spa|pap|ata|wrp|wip)[A-Za-z0-9+-]{1,20}",
     "{mpp}": r"(?:CP-)?[678][0-9]{3}[A-Za-z0-9-]{0,16}",
@@ -129,6 +129,13 @@ def asked_mac(name: str) -> str | None:
             if match is not None and "mac" in match.groupdict():
                 return match["mac"].upper()
     return None
+
+
+def is_common(name: str) -> bool:
+    """Return whether some phones ask for a file of this name, which has no MAC address. It is no guess."""
+    patterns = (pattern for patterns in PATTERNS.values() for pattern in patterns)
+    names = (pattern.name for pattern in patterns if "{mac}" not in pattern.name.lower())
+    return len(name) <= MAX_NAME and any(_compiled(one).fullmatch(name) for one in names)
 
 
 def _named(name: str, mac: str, model: str) -> str:

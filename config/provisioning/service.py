@@ -222,11 +222,11 @@ class Service:
         return await self._unknown(asked) if blocked or answer is None else answer
 
     def _common(self, name: str) -> Answer | None:
-        """Return a file that is the same for all phones. It names no secret."""
+        """Return a file that is the same for all phones, or None for a guess. It names no secret."""
         for writer in WRITERS:
             if files.meant(writer, "", name) is Meant.STUB:
                 return _stub(writer, f"{self._settings.base}/", "")
-        return None
+        return NOT_FOUND if files.is_common(name) else None
 
     async def _expected(self, mac: str, name: str, asked: Asked, blocked: bool) -> Answer | None:
         """Return the answer to an expected phone, or None. A blocked source takes no phone's turn."""
@@ -236,7 +236,7 @@ class Service:
         if not is_expected(expected.expectation, asked.source, self._of.now()):
             return None
         if files.meant(expected.writer, mac, name) is not Meant.CONFIG:
-            return None
+            return NOT_FOUND  # phones ask for several names in turn: the others are no guesses
         secret = self._of.records.first_secret(expected)
         if not asked.is_head and not await self._of.records.tell(expected, asked.source, self._session):
             return None
