@@ -60,7 +60,7 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
     ),
     "yealink": _YEALINK,
     "yealink-dect": _YEALINK,
-    "gigaset-n510": (_MAC_XML,),
+    "gigaset-n510": (_MAC_XML, Pattern("42/2/master.bin", None, at_boot=False)),
     "gigaset-nx70": (_MAC_XML, _STEP),
     "maxwell": (_MAC_XML, _STEP),
     "grandstream": (Pattern("cfg{mac}", None), Pattern("cfg{mac}.xml", Meant.CONFIG)),

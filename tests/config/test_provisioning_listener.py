@@ -267,7 +267,7 @@ async def test_a_value_that_cannot_be_written_is_told_once(
     assert value("registrar_prov_requests_total", {"outcome": "unwritable"}) == 5
 
 
-async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
+async def test_check_03_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
     world = on(world, assets=tmp_path)
     (tmp_path / "logo.png").write_bytes(b"picture")
     id = await new_phone(world)
@@ -283,6 +283,8 @@ async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path
         assert stub.status_code == 200 and f"= https://prov.test{folder}" in stub.text
         assert (await client.get(f"{folder}a/logo.png")).content == b"picture"
         assert (await client.get(f"{folder}{other}")).status_code == 404
+        assert (await client.get(f"/p/{'a' * 26}/{NAME}")).status_code == 404
+        assert (await client.get(f"{folder}y000000000000.boot")).status_code == 404
         for method in ("POST", "PUT", "DELETE"):
             answer = await client.request(method, path)
             assert answer.status_code == 405 and answer.headers["allow"] == "GET, HEAD"

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from tests.peers.calling import CallingPhone
 from tests.peers.phone import Account, Caller
 
-from .accounts import Sip
 from .box import Box
 
 

@@ -57,7 +57,7 @@ class Box:
         self.applied = 0
         """How often it took settings that were not the ones it had."""
         self.web = Web(self.agent(), source, version=self.version, trusts=trusts)
-        self._wait = wait
+        self.wait = wait
         self._read: list[Setting] = []
         self._digest = ""
 
@@ -122,7 +122,7 @@ class Box:
             assert got.status in (200, 403, 404, 503), f"{self.writer} stops at {got.status}"
             if got.status != 503:
                 return got
-            self._wait(float(got.headers["retry-after"]))
+            self.wait(float(got.headers["retry-after"]))
         raise KeepsWhatItHas(url)
 
     def _apply(self) -> None:

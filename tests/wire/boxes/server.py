@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 from tests.peers.ports import free_port
 from tests.wire.site import Site
@@ -13,7 +14,8 @@ def served(folder: Path, **settings: str) -> Site:
     """Return a server that is not started yet."""
     place = f"127.0.0.1:{free_port()}"
     prov = {"prov_https": place, "prov_url": f"https://{place}", "prov_misses": "1000"}
-    return Site(folder, transports=("tcp", "tls"), **(prov | settings))
+    told: dict[str, Any] = prov | settings
+    return Site(folder, transports=("tcp", "tls"), **told)
 
 
 def office_of(site: Site) -> Office:

@@ -1,6 +1,7 @@
 """What happens from the creation of a phone to its call and its next load, told line by line."""
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import Mapping
@@ -21,6 +22,10 @@ SECRET: Final = re.compile(r"\b[a-z2-7]{26}\b|\b[0-9a-f]{24}\b|\b[a-zA-Z0-9]{32}
 """A secret of a URL, an id, or a username."""
 
 
+WIDTH: Final = 76
+SERIAL: Final = "20EZ2YLK905E"
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which phone comes out of its box, and what is made for it."""
@@ -38,15 +43,14 @@ class Plan:
 
     def box(self, trusts: ssl.SSLContext | None = None, *, at_once: bool = False) -> Box:
         """Return the phone as it comes out of its box."""
-        serial = "20EZ2YLK905E"
-        return BOXES[self.writer](
-            self.model, self.mac, self.source, serial=serial, at_once=at_once, trusts=trusts
-        )
+        make = BOXES[self.writer]
+        return make(self.model, self.mac, self.source, serial=SERIAL, at_once=at_once, trusts=trusts)
 
     @property
     def fields(self) -> dict[str, Any]:
         """Return what the API needs to know of the phone."""
-        about = {"macAddress": self.mac, "serial": "20EZ2YLK905E", "handsetAddress": self.handset}
+        serial = SERIAL if self.writer == "grandstream" else None
+        about = {"macAddress": self.mac, "serial": serial, "handsetAddress": self.handset}
         return {name: value for name, value in about.items() if value is not None}
 
 
@@ -60,8 +64,8 @@ class Teller:
         self.lines += [*([""] if self.lines else []), f"# {text}"]
 
     def say(self, who: str, what: str, status: object = "", note: str = "") -> None:
-        line = f"{who:<7}{what:<78}{status}{'  ' + note if note else ''}"
-        self.lines.append(shortened(line.rstrip()))
+        line = f"{who:<7}{shortened(what):<{WIDTH}} {status}{'  ' + note if note else ''}"
+        self.lines.append(line.rstrip())
 
     @property
     def text(self) -> str:
@@ -135,8 +139,7 @@ class Office:
 
 
 def _json(body: Any) -> str:
-    pairs = [f'"{name}": {"true" if value is True else repr(value)}' for name, value in body.items()]
-    return "{" + ", ".join(pairs).replace("'", '"') + "}"
+    return json.dumps(body)
 
 
 @dataclass(frozen=True)
