@@ -22,7 +22,7 @@ def test_each_test_of_the_table_is_there() -> None:
 
 
 def test_each_numbered_test_is_in_the_table() -> None:
-    files = [*(ROOT / "tests/config").glob("test_provisioning_*.py"), ROOT / "tests/wire/test_boxes.py"]
-    numbered = {name for file in files for name in re.findall(r"def (test_check_\w+)\(", file.read_text())}
+    files = [*(ROOT / "tests/config").glob("test_provisioning_*.py"), *(ROOT / "tests/wire").glob("test_*.py")]
+    numbered = {name for file in files for name in re.findall(r"def (test_check_\d\d_\w+)\(", file.read_text())}
     assert numbered
     assert not [name for name in numbered if f"::{name}`" not in TABLE]

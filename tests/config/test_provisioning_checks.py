@@ -15,6 +15,7 @@ from config.changes import Changes
 from config.models.seeds import MODELS
 from config.origins import Origins
 from config.provisioning.build import phone_files
+from registrar.metrics import Metrics
 from registrar.model import Epoch, Mono
 from registrar.store import keys
 from tests.config.phones import HERE, NAME, THERE, act, armed, get, new_phone, on, path_of, phone, rule
@@ -54,6 +55,7 @@ async def test_check_02_the_lock_is_stored_before_the_answer_begins(world: World
         world.vault,
         changes,
         Origins(None, lambda: Mono(0)),
+        Metrics(),
     )
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
