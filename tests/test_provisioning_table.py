@@ -22,7 +22,8 @@ def test_each_test_of_the_table_is_there() -> None:
 
 
 def test_each_numbered_test_is_in_the_table() -> None:
-    files = [*(ROOT / "tests/config").glob("test_provisioning_*.py"), *(ROOT / "tests/wire").glob("test_*.py")]
-    numbered = {name for file in files for name in re.findall(r"def (test_check_\d\d_\w+)\(", file.read_text())}
-    assert numbered
+    files = [path for folder in ("config", "wire") for path in (ROOT / "tests" / folder).glob("test_*.py")]
+    texts = [path.read_text() for path in files]
+    numbered = {name for text in texts for name in re.findall(r"def (test_check_\d\d_\w+)\(", text)}
+    assert len(numbered) > 20
     assert not [name for name in numbered if f"::{name}`" not in TABLE]
