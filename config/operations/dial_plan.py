@@ -96,13 +96,13 @@ async def change(work: Work, customer: Customer, row: SipGroup | Queue, columns:
     await _revise(work, row)
     await _write_members(work.session, row, columns)
     if row.number != number:
-        await note_saved(work.session, pointing_to(row))
+        await note_saved(work.session, *pointing_to(row))
     return Change(dial_plan=customer.oid)
 
 
 async def remove(work: Work, customer: Customer, row: SipGroup | Queue) -> Change:
     """Delete the group or queue and its memberships; softkeys that point to it stop working."""
-    await note_saved(work.session, pointing_to(row))
+    await note_saved(work.session, *pointing_to(row))
     await release(work.session, row.oid)
     if isinstance(row, SipGroup):
         of_group = select(QueueMember.queue_id).where(QueueMember.group_id == row.id)

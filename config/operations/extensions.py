@@ -57,8 +57,8 @@ async def update_extension(work: Work, customer: Customer, extension: Extension,
     extension.version += 1
     await work.update(extension)
     if (extension.number, extension.name) != shown:
-        pointing = [pointing_to(extension)] if extension.number != shown[0] else []
-        await note_saved(work.session, of_extension(extension), *pointing)
+        pointing = pointing_to(extension) if extension.number != shown[0] else ()
+        await note_saved(work.session, *of_extension(extension), *pointing)
     return await _change(work.session, customer, extension, were or _user_ids(extension))
 
 
@@ -68,7 +68,7 @@ async def delete_extension(work: Work, customer: Customer, extension: Extension)
     Its memberships in groups and queues are deleted too, which gives these a new revision.
     """
     change = await _change(work.session, customer, extension, _user_ids(extension))
-    await note_saved(work.session, of_extension(extension), pointing_to(extension))
+    await note_saved(work.session, *of_extension(extension), *pointing_to(extension))
     await work.session.execute(
         update(SipPhone)
         .where(SipPhone.extension_id == extension.id)

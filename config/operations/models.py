@@ -50,11 +50,11 @@ async def create_model(work: Work, document: Document) -> SipPhoneModel:
 async def update_model(work: Work, oid: object, document: Document) -> SipPhoneModel:
     """Change the properties that were sent. The phones of the model keep all their settings.
 
-    If another service redirects them, or their file has another name, the services are told.
+    If another service redirects them, or their file has another name or URL, the services are told.
     """
     model = await lock_model(work.session, oid)
     columns = await _columns(work.session, Draft(document, model))
-    picture, redirected = model.picture_oid, (model.redirect_service, model.writer)
+    picture, redirected = model.picture_oid, _redirected(model)
     written = [getattr(model, name) for name in OF_MODEL]
     for name, value in columns.items():
         setattr(model, name, value)
@@ -62,10 +62,15 @@ async def update_model(work: Work, oid: object, document: Document) -> SipPhoneM
     await _drop_unused(work.session, picture)
     if [getattr(model, name) for name in OF_MODEL] != written:
         await note_saved(work.session, of_model(model))
-    if (model.redirect_service, model.writer) != redirected:
+    if _redirected(model) != redirected:
         macs = select(SipPhone.mac).where(SipPhone.model_id == model.id, SipPhone.mac.is_not(None))
         await work.settle(*await work.session.scalars(macs))
     return model
+
+
+def _redirected(model: SipPhoneModel) -> tuple[object, ...]:
+    """Return what decides which service is told about the phones of a model, and which URL."""
+    return model.redirect_service, model.writer, model.legacy_tls
 
 
 async def delete_model(work: Work, oid: object) -> None:

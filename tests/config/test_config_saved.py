@@ -1,10 +1,23 @@
 """config/operations/phones/saved.py: `configSaved` moves for exactly the phones with other files."""
 
+import re
 from typing import Any
 
+from sqlalchemy import select, text, union
+
+from config.operations.phones.saved import (
+    beside,
+    of_customer,
+    of_extension,
+    of_model,
+    pointing_to,
+    pointing_to_phone,
+)
+from config.tables import Customer, Extension, SipGroup, SipPhone, SipPhoneModel
 from tests.config.phones import armed, get, on
 from tests.config.world import MODEL, World
 
+SCAN = re.compile(r"\bSCAN sip_phone|Seq Scan on sip_phone\b")
 LONG_AGO = "2020-01-02"
 MACS = {"own": "805EC0D57D72", "blf": "805EC0D57D73", "keys": "805EC0D57D74", "bystander": "000413922D24"}
 BASE = "7C2F80010203"
@@ -71,6 +84,7 @@ async def test_each_change_moves_the_phones_whose_files_it_changes_and_no_others
         (f"/pbx/queue/{office.ids['queue']}", {"number": "777"}, {"keys"}),
         (yealink, {"configurationTemplate": "phone_setting.ring_type = Ring2.wav"}, {"own", "blf", "keys"}),
         (yealink, {"capabilities": {"sipConfigReload": False}}, set()),
+        (yealink, {"legacyTls": True}, {"own", "blf", "keys"}),
         (f"/pbx/sipphone/{office.ids['own']}", {"extension": None}, {"own", "keys"}),
         (handset, {"notes": "x"}, {"first", "second"}),
     ]
@@ -82,6 +96,27 @@ async def test_each_change_moves_the_phones_whose_files_it_changes_and_no_others
     customer = f"/customer/{world.ids['acme']}"
     everyone = {"own", "blf", "keys", "bystander", "first"}
     assert await office.moved("PATCH", customer, sipDomain="other.test") == everyone
+
+
+async def test_no_change_reads_the_phones_of_all_customers(world: World) -> None:
+    extension, phone = Extension(id=1, oid="a" * 24, customer_id=1), SipPhone(oid="b" * 24, customer_id=1)
+    found = {
+        "extension": (*of_extension(extension), *pointing_to(extension)),
+        "group": pointing_to(SipGroup(oid="c" * 24, customer_id=1)),
+        "phone": (beside(phone, MACS["own"]), pointing_to_phone(phone)),
+        "model": (of_model(SipPhoneModel(id=1)),),
+        "customer": (of_customer(Customer(id=1)),),
+    }
+    is_sqlite = world.engine.dialect.name == "sqlite"
+    async with world.engine.connect() as connection:
+        if not is_sqlite:
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))  # tables are small here
+        for name, phones in found.items():
+            wanted = select(SipPhone.version).where(SipPhone.id.in_(union(*phones)))
+            statement = wanted.compile(world.engine, compile_kwargs={"literal_binds": True})
+            explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+            plan = [str(row[-1]) for row in await connection.exec_driver_sql(f"{explain} {statement}")]
+            assert "sip_phone" in str(plan) and not [line for line in plan if SCAN.search(line)], name
 
 
 async def test_a_phone_that_has_just_loaded_is_saved_a_second_later(world: World) -> None:

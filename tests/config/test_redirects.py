@@ -24,7 +24,7 @@ from tests.config.world import MODEL, Json, World
 from tests.patience import limit
 
 MAC, OTHER = "0004139ABCDE", "0004139ABCDF"
-PHONES = ProvisioningSettings(url="https://prov.test")
+PHONES = ProvisioningSettings(url="https://prov.test", legacy_url="https://prov.test:8445")
 
 
 class Office:
@@ -136,7 +136,12 @@ async def test_the_phones_of_a_model_move_to_another_service_with_it(world: Worl
     assert sraps.known == {}
 
 
-async def test_the_url_at_a_service_follows_the_writer_of_the_model(world: World) -> None:
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [({"writer": "yealink", "softkeyCapabilities": []}, ".cfg"), ({"legacyTls": True}, "prov.test:8445/")],
+    ids=["writer", "old TLS"],
+)
+async def test_the_url_at_a_service_follows_the_model(world: World, changes: Json, shown: str) -> None:
     async with vendor(SERVE["snom"]) as snom:
         office = Office(world, snom=snom)
         async with office.working():
@@ -145,12 +150,12 @@ async def test_the_url_at_a_service_follows_the_writer_of_the_model(world: World
             first = snom.known[MAC]
             async with office.world.client(AccessLevel.ADMIN) as api:
                 path = f"/pbx/sipphonemodels/{phone['sipPhoneModel']}"
-                answer = await api.patch(path, json={"writer": "yealink", "softkeyCapabilities": []})
+                answer = await api.patch(path, json=changes)
             assert answer.status_code == 200, answer.text
             async with asyncio.timeout(limit(60)):
                 while snom.known[MAC] == first:
                     await asyncio.sleep(0.02)
-    assert first.endswith(".xml") and not snom.known[MAC].endswith(".xml")
+    assert first.endswith(".xml") and shown not in first and shown in snom.known[MAC]
 
 
 async def test_a_foreign_phone_is_asked_for_once_and_again_if_staff_says_so(world: World) -> None:

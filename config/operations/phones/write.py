@@ -35,14 +35,13 @@ from ..people import primary_extension
 from ..products import find_model
 from .draft import PhoneDraft, read_phone
 from .parts import read_panels, read_softkeys
-from .saved import beside, note_saved, pointing_to_phone
+from .saved import SECOND, beside, note_saved, pointing_to_phone
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
 MAX_RESETS: Final = 10
 """Limit of resets of one phone in an hour."""
 HOUR: Final = timedelta(hours=1)
-SECOND: Final = timedelta(seconds=1)
 
 Parts = tuple[list[SipPhoneSoftkey] | None, list[SipPhoneSidePanel] | None]
 """Softkeys and side panels to store; None: the stored ones stay."""
