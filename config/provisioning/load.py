@@ -58,6 +58,8 @@ class Device:
     """Phone -> when its configuration was saved last."""
     loaded: Mapping[str, datetime | None]
     """Phone -> when it loaded its configuration last."""
+    opened_by: frozenset[str | None]
+    """Hashes of the secrets that open it. They are read after the accounts (decision 102)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,13 @@ async def load(
         tuple(one.phone.oid for one in rows),
         {one.phone.oid: one.phone.config_saved_at for one in rows},
         {one.phone.oid: one.phone.config_loaded_at for one in rows},
+        _opened_by(rows, row),
     )
+
+
+def _opened_by(rows: Sequence[_Whole], row: Provisioning | None) -> frozenset[str | None]:
+    own = () if row is None else (row.first_sha256, row.steady_sha256)
+    return frozenset((*own, *(one.phone.device_token_sha256 for one in rows)))
 
 
 async def find_device(

@@ -116,10 +116,14 @@ class Service:
         return AWAY
 
     def _decision(self, grant: Grant | None, name: str, asked: Asked) -> Admission:
-        if grant is not None and self._settings.is_legacy and not grant.legacy_tls:
-            grant = None  # the weak listener is for the phones that need it
+        if grant is not None and not self._may_come(legacy_tls=grant.legacy_tls):
+            grant = None
         meant = None if grant is None else _meant(grant, name or grant.file)
         return admit(grant, meant, asked.source, self._of.now(), self._of.access)
+
+    def _may_come(self, *, legacy_tls: bool) -> bool:
+        """Return whether this listener serves such a phone: the weak one is for those that need it."""
+        return legacy_tls or not self._settings.is_legacy
 
     async def _refusal(self, decision: NotFound | Refuse, lost: Serve | None, asked: Asked) -> Answer:
         """Return the answer to a request that is not served. The loser of a race has a right secret."""
@@ -139,16 +143,16 @@ class Service:
             return self._to_tls(serve.grant, secret)
         is_config = serve.meant is Meant.CONFIG
         device = await self._device(serve.grant, "" if is_config else secret)
-        if device is None:
+        if device is None or not _opens(serve.grant, device):
             return NO_FILE
         try:
             file = _written(serve.grant, device.phone, name)
         except Unwritable as error:
             self._of.faults.found(serve.grant.mac or serve.grant.phones[0].id, str(error))
             return UNWRITABLE
-        self._of.faults.gone(serve.grant.mac or serve.grant.phones[0].id)
         if not is_config:
             return _answer(file)
+        self._of.faults.gone(serve.grant.mac or serve.grant.phones[0].id)
         return await self._config(serve, device, file, asked)
 
     async def _config(self, serve: Serve, device: Device, file: File, asked: Asked) -> Answer | None:
@@ -231,7 +235,7 @@ class Service:
     async def _expected(self, mac: str, name: str, asked: Asked, blocked: bool) -> Answer | None:
         """Return the answer to an expected phone, or None. A blocked source takes no phone's turn."""
         expected = await self._of.records.expected(mac)  # even if blocked: each miss takes the same time
-        if blocked or expected is None:
+        if blocked or expected is None or not self._may_come(legacy_tls=expected.legacy_tls):
             return None
         if not is_expected(expected.expectation, asked.source, self._of.now()):
             return None
@@ -256,6 +260,15 @@ def _meant(grant: Grant, name: str) -> Meant | None:
     if grant.way in OWN_FILES and softphones.of_file(name) is not None:
         return Meant.CONFIG
     return files.meant(grant.writer, grant.mac, name)
+
+
+def _opens(grant: Grant, device: Device) -> bool:
+    """Return whether the secret of a grant still opens the device.
+
+    A reset between both reads has made a new password, which the former secret must not open. A one-time link
+    is checked when it is used up.
+    """
+    return grant.way is Way.LINK or grant.sha256 in device.opened_by
 
 
 def _is_own_file(grant: Grant, device: Device) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from config import clock
 from config.access import AccessLevel
+from config.provisioning.admit import Grant
 from config.provisioning.answers import NOT_FOUND
 from config.provisioning.limits import Limiter
 from config.provisioning.records import Records
@@ -169,6 +170,27 @@ async def test_a_reset_voids_whatever_opens_the_new_password(world: World) -> No
     assert [row[0] for row in actions] == ["create", "rearm", "link", "resetcredentials", "rotate", "rearm"]
 
 
+@pytest.mark.parametrize("way", ["first", "steady"])
+async def test_a_reset_while_a_file_is_made_keeps_the_new_password_from_the_old_secret(
+    world: World, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    first = await armed(world, id)
+    next_one = steady(await get(world, first))
+    look_up = Records.grant
+
+    async def then_reset(records: Records, secret: str) -> Grant | None:
+        found = await look_up(records, secret)
+        async with world.client() as client:
+            assert (await client.post(f"/pbx/sipphone/{id}/resetcredentials")).status_code == 200
+        return found
+
+    monkeypatch.setattr(Records, "grant", then_reset)
+    answer = await get(world, first if way == "first" else next_one)
+    assert (answer.status_code, answer.content) == (404, NOT_FOUND.body)
+
+
 async def test_a_reset_may_keep_the_secrets(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
@@ -214,10 +236,16 @@ async def test_the_listener_with_old_tls_serves_phones_that_need_it_and_no_other
     old = await new_phone(world, "snom-370", "000413922D24")
     url = (await act(world, old, rearm=True))["url"]
     assert url.startswith("https://prov.test:8445/p/") and url.endswith("/000413922D24.xml")
-    assert told(await get(weak, modern)) == told(await get(weak, "/p/" + "a" * 26 + f"/{NAME}"))
+    unknown = told(await get(weak, "/p/" + "a" * 26 + f"/{NAME}"))
+    assert told(await get(weak, modern)) == unknown
     loaded = await get(weak, url.removeprefix("https://prov.test:8445"))
     assert loaded.status_code == 200 and "https://prov.test:8445/p/" in loaded.text
     assert (await get(world, modern)).status_code == 200
+    other = await new_phone(world, mac="805EC0D57D99")
+    await act(world, other, expect=True)
+    assert told(await get(weak, "/805ec0d57d99.cfg")) == unknown
+    assert told(await get(weak, "/805ec0d57d99.cfg", THERE)) == unknown
+    assert "/p/" in (await get(world, "/805ec0d57d99.cfg")).text, "nobody has taken its turn"
     await act(world, old, expect=True)
     stub = await get(weak, "/000413922D24.xml")
     assert stub.status_code == 200 and "https://prov.test:8445/p/" in stub.text
@@ -255,6 +283,7 @@ async def test_a_value_that_cannot_be_written_is_told_once(
         caplog.clear()
         async with phone(world, metrics=metrics) as client:
             for name in names:
+                assert (await client.get(path.replace(".cfg", ".boot"))).status_code == 200
                 await world.execute(label, name=name, oid=world.ids["ext200"])
                 assert (await client.get(path)).status_code == (503 if "%NULL%" in name else 200)
         told = [one for one in caplog.records if "cannot be written" in one.message]
