@@ -239,7 +239,7 @@ async def preview_route(id: PhoneId, request: Request, actor: ActorDep, parts: P
 
 
 async def _note_reading(work: Work, oid: str) -> None:
-    """Write to the audit log that somebody reads the secrets of a phone."""
+    """Write to the audit log that the caller reads the secrets of a phone."""
     work.record(READ_SECRETS, SipPhone.__tablename__, oid)
 
 

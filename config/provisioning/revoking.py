@@ -1,4 +1,4 @@
-"""New credentials for a phone: what could tell them to a former holder of its secrets is void, too.
+"""New credentials for a phone. Each secret that would open them becomes void, too.
 
 A password that has leaked was in a file, and the URL of the file may have leaked with it. So a reset also
 makes new secrets of provisioning, and ends one-time links and the `pbxDeviceToken`: each of them would open
@@ -21,8 +21,8 @@ NEXT_STEP: Final = (
     "factory settings if a redirect service or DHCP sends it here"
 )
 KEPT: Final = (
-    "The phone learns its new password when it loads its configuration: restart it. Anybody who has the "
-    "URL of its configuration learns it, too"
+    "The phone learns its new password when it loads its configuration: restart it. Each holder of "
+    "the URL of its configuration learns it, too"
 )
 
 
