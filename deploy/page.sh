@@ -75,6 +75,7 @@ licence() {
 make_browser() {
     find_node 20
     fetch "$root/tests/peers/chromium" "$place/browser"
+    fetch "$root/config/phone" "$place/phone" # the tests bundle pages of strangers with the same JsSIP
     ln -sf "$node" "$place/browser/node"
 }
 

@@ -181,7 +181,13 @@ def _updates(checklist: Checklist, phone: str) -> None:
     for method, body in (
         ("POST", {"notes": word(), "ip": {"mode": "LOCKED", "address": "192.0.2.9"}}),
         ("PUT", {"pbxCluster": 1, "notes": None, "network": {"dhcp": True, "vlanId": 7}}),
-        ("PATCH", {"ip": {"mode": "ROAMING", "countries": "SE"}, "customConfig": "a\r\nb"}),
+        (
+            "PATCH",
+            {
+                "ip": {"mode": "ROAMING", "countries": "SE"},
+                "customConfig": "<contrast>4</contrast>\r\n<volume>5</volume>",
+            },
+        ),
     ):
         ok(checklist.client.ask(method, phone, body), 200)
         checklist.shows_json(body, ok(checklist.client.ask("GET", phone)).json())
