@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.provisioning import files
@@ -104,14 +104,19 @@ def parsed(phone: Provisioned) -> list[Setting]:
     return PARSERS[phone.writer](text)
 
 
-def shown(writer: str, field: str, text: str) -> str:
-    """Return how a writer may change a text that is only shown: blanks at its ends, and signs of Cisco."""
+def shown(writer: str, field: str, texts: dict[str, str]) -> str:
+    """Return how a writer may change a text that is only shown: blanks at its ends, and signs of Cisco.
+
+    A label of which nothing is left is as none: the key shows its number.
+    """
+    text = texts[field]
     if field not in ("label", "display_name", "serial"):
         return text
     if writer in ("spa", "mpp"):
         text = text.replace(";", ",") if field == "label" else text
         text = "".join(char for char in text if char not in ("$@=" if field == "label" else "$"))
-    return text.strip()
+    text = text.strip()
+    return texts["target"] if field == "label" and not text and writer in ("spa", "mpp") else text
 
 
 @cache
@@ -124,7 +129,7 @@ def expected(writer: str, texts: dict[str, str]) -> list[Setting]:
     settings = []
     for name, value in of_words(writer):
         for field, word in WORDS.items():
-            value = value.replace(word, shown(writer, field, texts[field]))
+            value = value.replace(word, shown(writer, field, texts))
         if name == "phone_setting.backgrounds":
             value = "Config:" + texts["background"].partition("?")[0].rpartition("/")[2]
         settings.append((name, value))
@@ -134,6 +139,7 @@ def expected(writer: str, texts: dict[str, str]) -> list[Setting]:
 @pytest.mark.parametrize("writer", WRITERS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(choice=CHOICES)
+@example(choice={"label": "$"})
 def test_any_text_gives_the_meant_settings_or_a_named_refusal(writer: str, choice: dict[str, str]) -> None:
     if SOAK:
         faulthandler.cancel_dump_traceback_later()  # so many examples take longer than pytest's watch
