@@ -197,7 +197,7 @@ def _key(draft: Draft, key: Function) -> None:
         return
     number = key.index + 1
     _add(draft, f"Extension_{number}_", 1 if key.name == "LINE" else "Disabled", key.source)
-    _add(draft, f"Short_Name_{number}_", label(key.label), f"{key.source}.label")
+    _add(draft, f"Short_Name_{number}_", label(key.label) or key.number, f"{key.source}.label")
     draft.add_raw(f"Extended_Function_{number}_", action, key.source, ua=FIXED)
 
 
