@@ -64,7 +64,9 @@ class Notes:
             )
             self._add(row, customer)
 
-    def export(self, by: Mapping[str, object], named: str, customer: str | None, **details: object) -> None:
+    def export(
+        self, by: Mapping[str, object], named: str, customer: str | None, /, **details: object
+    ) -> None:
         """Note that a list was taken away as a file."""
         self._add(_row(by, EXPORT, "", "", named=named, after=details), customer)
 
@@ -89,7 +91,7 @@ class Notes:
         async with engine.begin() as connection:
             oids = {oid for _, oid in rows if oid is not None}
             found = await connection.execute(select(Customer.oid, Customer.id).where(Customer.oid.in_(oids)))
-            numbers = dict(found.tuples().all())
+            numbers: dict[str, int] = dict(found.all())
             told = [row | {"customer_id": numbers.get(oid) if oid else None} for row, oid in rows]
             await connection.execute(insert(AuditLog), told)
         del self._rows[: len(rows)]

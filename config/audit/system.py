@@ -1,5 +1,6 @@
 """What this service does without a person, for the audit log."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from .. import clock
@@ -16,7 +17,7 @@ def by_itself(
     customer: int | None,
     source_ip: str = "",
     named: str | None = None,
-    **changes: object,
+    changes: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the columns of a row of the audit log: insert it in the transaction of the change."""
     return {
@@ -29,5 +30,5 @@ def by_itself(
         "source_ip": source_ip,
         "customer_id": customer,
         "named": named,
-        "changes": text_of(changes),
+        "changes": text_of(changes or {}),
     }

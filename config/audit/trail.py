@@ -43,6 +43,7 @@ OWNERS: Final[Mapping[str, type[Table]]] = {
 }
 """Column -> the table of the row that knows the customer."""
 
+
 def _children() -> dict[str, list[tuple[SqlTable, str, str]]]:
     """Return for each table the tables whose rows go with its rows, and the columns that join them."""
     found: dict[str, list[tuple[SqlTable, str, str]]] = {}
@@ -109,7 +110,7 @@ class Trail:
     async def write(self, by: Mapping[str, object]) -> None:
         """Write all deeds with one INSERT; `by` has the columns that tell who did them, and from where."""
         await self._session.flush()
-        rows = [self._row(deed) | by for deed in self._finished()]
+        rows = [self._row(deed) | dict(by) for deed in self._finished()]
         if rows:
             await self._session.execute(insert(AuditLog.__table__), rows)  # type: ignore[arg-type]  # a Table
 
@@ -149,7 +150,8 @@ class Trail:
         """Return the customer of a row that this transaction has read or changed, or None."""
         for row in self._session.sync_session.identity_map.values():
             if oid and getattr(row, "oid", None) == oid:
-                return _customer_of(self._session.sync_session, row.__table__, row.__dict__)
+                table = inspect(row).mapper.local_table
+                return _customer_of(self._session.sync_session, table, row.__dict__)
         return next((seen.customer for seen in self._seen.values() if oid and seen.oid == oid), None)
 
     # What SQLAlchemy writes
@@ -157,7 +159,7 @@ class Trail:
     def _deleting(self, session: Session, _context: UOWTransaction, _some: object) -> None:
         """See the rows that the database deletes with others, before they are gone."""
         for row in session.deleted:
-            self._cascade(session, row.__table__, [dict(row.__dict__)])
+            self._cascade(session, inspect(row).mapper.local_table, [dict(row.__dict__)])
 
     def _cascade(self, session: Session, table: SqlTable, gone: Sequence[Row]) -> None:
         for child, column, parent in _CHILDREN.get(table.name, ()):
@@ -204,7 +206,7 @@ class Trail:
         there = _rows(session, wanted, state.parameters)
         if state.is_delete:
             self._cascade(session, table, there)
-        done = state.invoke_statement()
+        done: Any = state.invoke_statement()
         if len(there) > MAX_BULK:
             self._omitted[table.name] = self._omitted.get(table.name, 0) + max(done.rowcount, 0)
             return done
@@ -261,16 +263,19 @@ def _with_parts(deeds: list[Deed], parts: Sequence[Values], omitted: Mapping[str
 
 def _customer_of(session: Session, table: SqlTable, row: Mapping[str, Any]) -> int | None:
     """Return the number of the customer of a row, or None; no SQL is sent for it."""
-    if table.name == Customer.__tablename__:
-        return row.get("id")
-    if "customer_id" in row:
-        return row["customer_id"]
+    own = "id" if table.name == Customer.__tablename__ else "customer_id"
+    if own in row:
+        return _number(row[own])
     for column, owner in OWNERS.items():
         number = row.get(column)
         found = session.identity_map.get(session.identity_key(owner, number)) if number is not None else None
         if found is not None:
-            return found.__dict__.get("customer_id")
+            return _number(found.__dict__.get("customer_id"))
     return None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _rows(session: Session, statement: Any, parameters: Any = None) -> list[Row]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.typing import EncodableT, FieldT
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -139,12 +140,14 @@ class Chainer:
 
     async def _tell(self, row: int, waited: float) -> None:
         """Append the alarm to the stream of all events; several processes use the same key."""
-        told = {"event": LATE_EVENT, "key": f"{LATE_EVENT}:{row}", "time": f"{clock.epoch_now():.0f}"}
-        words = [word for pair in (told | {"count": f"{waited:.0f}"}).items() for word in pair]
+        told: dict[FieldT, EncodableT] = {
+            "event": LATE_EVENT,
+            "key": f"{LATE_EVENT}:{row}",
+            "time": f"{clock.epoch_now():.0f}",
+            "count": f"{waited:.0f}",
+        }
         try:
-            await self._redis.execute_command(
-                "XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *words
-            )
+            await self._redis.xadd(keys.EVENTS, told, maxlen=keys.EVENTS_LENGTH)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("the alarm is in the log alone: %s", type(error).__name__)
 
@@ -194,7 +197,7 @@ class Chainer:
         for seq, hash, at in rows:
             if at >= before:
                 break  # a younger one is kept with all that follow: the chain has no holes
-            old.append((seq, hash))
+            old.append((seq or 0, hash or ""))
         if old:
             await session.execute(delete(AuditLog.__table__).where(AuditLog.seq <= old[-1][0]))  # type: ignore[arg-type]
             put_head(stored, Head(*old[-1], head.seq, head.hash), self._vault)

@@ -103,7 +103,7 @@ async def tell(
     session: AsyncSession, person: Person, visitor: Visitor, action: str, via: str, **changes: object
 ) -> None:
     """Write to the audit log what a person did to its own login, in the transaction that does it."""
-    row = by_itself(action, Employee.__tablename__, person.employee, None, visitor.address, **changes)
+    row = by_itself(action, Employee.__tablename__, person.employee, None, visitor.address, changes=changes)
     customer = select(Customer.id).where(Customer.oid == person.customer).scalar_subquery()
     told = {"actor": person.employee, "actor_level": person.level.name, "via": via, "customer_id": customer}
     await session.execute(insert(AuditLog).values(row | told))

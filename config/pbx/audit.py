@@ -93,7 +93,7 @@ async def list_route(request: Request, actor: ActorDep, parts: PartsDep) -> Resp
     asked = _read(params, MAX_LINES if is_csv else MAX_LIMIT)
     async with reading(parts.read_engine) as session:
         found, following = await read_trail(session, actor.caller, asked)
-    rows = [_json(row._mapping) for row in found]
+    rows = [_json(row._asdict()) for row in found]
     headers = _next_page(request, following)
     if not is_csv:
         return json_answer({"limit": asked.limit, "next": following, "rows": rows}, headers)

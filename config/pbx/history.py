@@ -104,7 +104,7 @@ async def history_route(request: Request, actor: ActorDep, parts: PartsDep) -> R
     if format == "json":
         counts: Json = {"offset": asked.offset, "limit": asked.limit, "total": page.total}
         return json_answer(counts | {"next": _place(page), "calls": rows}, headers)
-    told = {"format": format, "rows": len(rows), "customer": asked.customer}
+    told = {"format": format, "rows": len(rows), "wanted": asked.customer}
     parts.notes.export(actor.columns(), request.url.path, caller.customer, **told)
     if format == "ndjson":
         lines = await _breathing(rows, json_line)

@@ -61,7 +61,7 @@ async def list_route(request: Request, actor: ActorDep, parts: PartsDep) -> Resp
     customer = request.query_params.get("customer")
     async with reading(parts.read_engine) as session:
         rows = await by_hand(session, caller, parts.vault, parts.outbox, customer)
-    parts.notes.export(actor.columns(), request.url.path, caller.customer, rows=len(rows), customer=customer)
+    parts.notes.export(actor.columns(), request.url.path, caller.customer, rows=len(rows), wanted=customer)
     lines = [csv_line(HEAD), *map(csv_line, rows)]
     body = "".join(f"{line}\r\n" for line in lines)
     return Response(body, headers={"Content-Disposition": FILE}, media_type=MEDIA_TYPE)

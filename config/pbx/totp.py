@@ -27,8 +27,10 @@ _BODY: Final = {
     "code": sure("string", "Code of the authenticator, or a recovery code", example="123456"),
 }
 _EXAMPLE: Final = {"username": "anna@example.com", "password": "correct horse"}
-_WITHOUT: Final = form("Login", _BODY, ("username", "password"), example=_EXAMPLE)
-_WITH: Final = form("Login with a code", _BODY, tuple(_BODY), example=_EXAMPLE | {"code": "123456"})
+_WITHOUT: Final = form("Proof of a login", _BODY, ("username", "password"), example=_EXAMPLE)
+_WITH: Final = form(
+    "Proof of a login with a code", _BODY, tuple(_BODY), example=_EXAMPLE | {"code": "123456"}
+)
 _ERRORS: Final = f"{ASK} 409"
 _CODES: Final = array(sure("string"), "Each is good for one login; they are shown this once")
 BEGIN: Final = operation(

@@ -282,7 +282,10 @@ async def disable(session: AsyncSession, id: int, reason: str) -> None:
     await session.execute(update(Webhook).where(Webhook.id == id).values(values))
     found = await session.execute(select(Webhook.oid, Webhook.customer_id).where(Webhook.id == id))
     told = {"state": DISABLED, "reason": reason}
-    rows = [by_itself(DISABLE, Webhook.__tablename__, oid, customer, after=told) for oid, customer in found]
+    rows = [
+        by_itself(DISABLE, Webhook.__tablename__, oid, customer, changes={"after": told})
+        for oid, customer in found
+    ]
     if rows:
         await session.execute(insert(AuditLog), rows)
     await end_waiting(session, id)

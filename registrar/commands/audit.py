@@ -38,7 +38,7 @@ async def note(
     writer: AsyncEngine, action: str, *, named: str | None = None, oid: str = "", **changes: object
 ) -> None:
     """Write to the audit log what a command does."""
-    row = by_itself(action, "", oid, None, named=named, **changes)
+    row = by_itself(action, "", oid, None, named=named, changes=changes)
     async with writer.begin() as connection:
         told = {"actor_level": COMMAND, "via": this_command()}
         await connection.execute(insert(AuditLog), [row | told])

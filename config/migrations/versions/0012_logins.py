@@ -16,7 +16,9 @@ MOMENT: Final = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Make the tables, and the flag of customers that require a second factor."""
-    required = sa.Column("totp_required", sa.Boolean(), nullable=False, server_default=sa.false())
+    required: sa.Column[bool] = sa.Column(
+        "totp_required", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("customer", required)
     make_session()
     make_totp()

@@ -146,4 +146,5 @@ async def end_unlocks(engine: AsyncEngine, now: datetime) -> list[str]:
 def _locked_again(oid: str, customer: int, mode: str, address: str | None) -> dict[str, object]:
     """Return the row of the audit log about a phone whose time is over."""
     after = {"ip_mode": mode, "ip_address": address}
-    return by_itself(LOCK, TABLE, oid, customer, before={"ip_mode": str(IpMode.OPEN)}, after=after)
+    changes = {"before": {"ip_mode": str(IpMode.OPEN)}, "after": after}
+    return by_itself(LOCK, TABLE, oid, customer, changes=changes)
