@@ -23,7 +23,7 @@ from tests.wire.need import rounds
 Json = dict[str, Any]
 Do = Callable[[], Awaitable[object]]
 COMMAND = "command:operator"
-OPERATIONS = {"sqlite": rounds(80, 200), "postgresql": rounds(40, 200)}
+OPERATIONS = rounds(60, 200)
 
 
 class Player:
@@ -173,20 +173,19 @@ class Player:
             self._count("delete")
 
 
-async def test_random_operations_are_all_explained(world: World, backend: str) -> None:
+async def test_random_operations_are_all_explained(world: World) -> None:
     """Whole tables are compared before and after each operation."""
     async with world.but(webhook_private=(ip_network("127.0.0.0/8"),)).client(
         AccessLevel.ADMIN, person="anna"
     ) as client:
         player = Player(world, client, seed=20_261)
         before, last = await state(world.engine), 0
-        for _ in range(OPERATIONS[backend]):
+        while sum(player.done.values()) < OPERATIONS:
             await player.play()
             after, rows = await state(world.engine), await newest(client, last)
             assert unexplained(before, after, rows) == [], player.done
             assert all(row["via"] for row in rows)
             before, last = after, max([last, *(row["_id"] for row in rows)])
-    assert sum(player.done.values()) >= OPERATIONS[backend] * 0.8
     assert len(player.done) >= 15
     await _found_by_verify(world)
 
