@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from registrar.model import Epoch, Phone
 from registrar.rules.proxies import one_source
-from registrar.store.directory_sql import SqlPhones, note_lock
+from registrar.store.directory_sql import SqlPhones
 from registrar.store.vault import Vault
 
 from .. import clock
@@ -61,6 +61,7 @@ _EXPECTED: Final = (
 )
 _LOCK: Final = text(
     "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "locked_at=CURRENT_TIMESTAMP, "
     "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid IN :phones AND ip_mode='OPEN' AND ip_policy='PHONE'"
 ).bindparams(bindparam("phones", expanding=True))
@@ -246,8 +247,6 @@ async def _taken(connection: AsyncConnection, serve: Serve, source: str, session
         done = await connection.execute(_LOCK, {"phones": list(serve.lock), "address": source})
         if done.rowcount != len(serve.lock):
             return False
-        for phone in serve.lock:
-            await note_lock(connection, phone, source)
     if serve.ends_first:
         spent = dict.fromkeys(SPENT, null())
         used = same, _row.steady_sha256 == grant.sha256, _row.session_until.is_not(None)

@@ -1,7 +1,6 @@
 """Phones and callees from the views that the config API publishes, and the lock of the first contact."""
 
 import asyncio
-import json
 import logging
 import re
 import secrets
@@ -69,18 +68,10 @@ _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
 _LOCK: Final = text(
     "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "locked_at=CURRENT_TIMESTAMP, "
     "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid=:phone AND ip_mode='OPEN' AND ip_policy='PHONE'"
 )
-
-
-_LOCKED: Final = text(
-    "INSERT INTO audit_log "
-    "(at, actor_level, action, table_name, row_oid, source_ip, via, customer_id, changes) "
-    "SELECT CURRENT_TIMESTAMP, 'SYSTEM', 'first-contact', 'sip_phone', oid, :address, '', customer_id, "
-    ":changes FROM sip_phone WHERE oid=:phone"
-)
-"""What the audit log of the HTTP side tells of a lock, in the same transaction (decision 110)."""
 
 
 class SqlPhones:
@@ -226,8 +217,6 @@ class SqlPhones:
         try:
             async with self._writer.begin() as connection:
                 result = await connection.execute(_LOCK, {"phone": phone, "address": address})
-                if result.rowcount == 1:
-                    await note_lock(connection, phone, address)
                 return result.rowcount == 1
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
@@ -341,10 +330,3 @@ def _networks(listed: str) -> tuple[IpNetwork, ...]:
             log.error("a trusted network cannot be read: %r", part)
             found.append(_NOWHERE)
     return tuple(found)
-
-
-async def note_lock(connection: AsyncConnection, phone: str, address: str) -> None:
-    """Write to the audit log that a first contact has locked a phone to its address."""
-    told = {"after": {"ip_address": address, "ip_mode": "LOCKED"}, "before": {"ip_mode": "OPEN"}}
-    changes = json.dumps(told, sort_keys=True, separators=(",", ":"))
-    await connection.execute(_LOCKED, {"phone": phone, "address": address, "changes": changes})

@@ -67,7 +67,8 @@ def _told(key: Key, row: Json, rows: Sequence[Json]) -> list[Json]:
 
 
 def _tells(told: Json, before: Json, after: Json) -> bool:
-    return before.items() <= told["before"].items() and after.items() <= told["after"].items()
+    was, now = told["before"], told["after"]
+    return bool(before.items() <= was.items() and after.items() <= now.items())
 
 
 async def newest(client: httpx.AsyncClient, after: int) -> list[Json]:

@@ -61,7 +61,8 @@ class Player:
         return str(self.number)
 
     def _extension(self) -> str:
-        return self.chance.choice([*self.made.get("/pbx/extension", ()), self.world.ids["ext200"]])
+        there: list[str] = [*self.made.get("/pbx/extension", ()), self.world.ids["ext200"]]
+        return self.chance.choice(there)
 
     async def phone(self) -> None:
         keys = [{"index": n, "function": "SPEEDDIAL", "value": f"{n}00", "label": "x"} for n in (1, 2)]
@@ -69,7 +70,7 @@ class Player:
         await self._make("/pbx/sipphone", body | ({"softkeys": keys} if self.chance.random() < 0.3 else {}))
 
     async def extension(self) -> None:
-        body = {"number": self._next(), "name": "Room"}
+        body: Json = {"number": self._next(), "name": "Room"}
         if self.chance.random() < 0.5:
             body |= {"employee": self.world.ids["anna"], "primary": True}
         await self._make("/pbx/extension", body)

@@ -10,7 +10,6 @@ from httpx import Response
 from config import clock
 from config.access import AccessLevel
 from config.audit.notes import Notes
-from config.operations import second_factor
 from config.operations.second_factor import CODES, MAX_MISSES, STEP_SECONDS
 from registrar.model import Epoch
 from tests.config.test_logins import EMAIL, PASSWORD, PHONES, PROXIES, ROWS, basic, code_of, hired, log_in
@@ -24,7 +23,7 @@ LOGIN = {"username": EMAIL, "password": PASSWORD}
 def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time by which codes are judged; it moves only if a test moves it."""
     moment = [float(clock.epoch_now())]
-    monkeypatch.setattr(second_factor.clock, "epoch_now", lambda: Epoch(moment[0]))
+    monkeypatch.setattr(clock, "epoch_now", lambda: Epoch(moment[0]))
     return moment
 
 

@@ -27,10 +27,14 @@ def upgrade() -> None:
     op.create_index("uq_audit_log_seq", "audit_log", ["seq"], unique=True)
     name_customers()
     make_head()
+    op.add_column("sip_phone", sa.Column("locked_at", sa.DateTime(timezone=True)))
+    tell_first_contacts()
 
 
 def downgrade() -> None:
     """Drop what was added."""
+    forget_first_contacts()
+    op.drop_column("sip_phone", "locked_at")
     op.drop_table("audit_head")
     for index in ("ix_audit_log_customer_id_id", "ix_audit_log_waits", "uq_audit_log_seq"):
         op.drop_index(index, table_name="audit_log")
@@ -64,3 +68,35 @@ def make_head() -> None:
         sa.CheckConstraint("id = 1", name="ck_audit_head_one_row"),
         sa.PrimaryKeyConstraint("id", name="pk_audit_head"),
     )
+
+
+# The UPDATE that locks a phone is on the way of a REGISTER: a trigger costs it no statement.
+TOLD: Final = (
+    "INSERT INTO audit_log "
+    "(at, actor_level, action, table_name, row_oid, source_ip, via, customer_id, changes) "
+    "VALUES (CURRENT_TIMESTAMP, 'SYSTEM', 'first-contact', 'sip_phone', NEW.oid, NEW.ip_address, '', "
+    """NEW.customer_id, '{"after":{"ip_address":"' || NEW.ip_address || '","ip_mode":"LOCKED"},"""
+    """"before":{"ip_mode":"OPEN"}}'); """
+)
+
+
+def tell_first_contacts() -> None:
+    """Let the database write to the audit log that a first contact has locked a phone."""
+    trigger = "CREATE TRIGGER sip_phone_first_contact AFTER UPDATE OF locked_at ON sip_phone FOR EACH ROW "
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(sa.DDL(f"{trigger} BEGIN {TOLD} END"))
+        return
+    body = f"BEGIN {TOLD} RETURN NULL; END"
+    op.execute(
+        sa.DDL(f"CREATE FUNCTION audit_first_contact() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    )
+    op.execute(sa.DDL(f"{trigger} EXECUTE FUNCTION audit_first_contact()"))
+
+
+def forget_first_contacts() -> None:
+    """Drop the trigger."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TRIGGER sip_phone_first_contact")
+        return
+    op.execute("DROP TRIGGER sip_phone_first_contact ON sip_phone")
+    op.execute("DROP FUNCTION audit_first_contact()")
