@@ -199,7 +199,7 @@ class Trail:
             return None
         statement: Any = state.statement
         table: SqlTable = statement.table
-        if table.name in NOT_TOLD:
+        if table.name in NOT_TOLD or _only_bookkeeping(statement):
             return None
         session, keys = state.session, list(table.primary_key)
         wanted = select(table).where(statement.whereclause).limit(MAX_BULK + 1)
@@ -272,6 +272,12 @@ def _customer_of(session: Session, table: SqlTable, row: Mapping[str, Any]) -> i
         if found is not None:
             return _number(found.__dict__.get("customer_id"))
     return None
+
+
+def _only_bookkeeping(statement: Any) -> bool:
+    """Return whether an UPDATE writes only columns that follow from other changes."""
+    values = getattr(statement, "_values", None)
+    return bool(values) and {str(getattr(name, "name", name)) for name in values} <= BOOKKEEPING
 
 
 def _number(value: object) -> int | None:

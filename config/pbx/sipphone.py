@@ -26,6 +26,7 @@ from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
 from ..operations.phones.find import SORTS, WHOLE, Found, Query, find_phone, list_phones
 from ..preconditions import with_etag
+from ..provisioning.revoking import reset
 from ..request import request_host
 from ..settings import ice_servers
 from ..tables import SipPhone
@@ -148,9 +149,17 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
     openapi_extra=openapi.RESET_PHONE,
     deprecated=True,
 )
-async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
-    """Set a new username and password; registrations made with the old ones end at once."""
-    return await _changed(id, actor, parts, lambda work: write.reset_credentials(work, id))
+async def reset_route(id: PhoneId, request: Request, actor: ActorDep, parts: PartsDep) -> Response:
+    """Set a new username and password; registrations made with the old ones end at once.
+
+    The secrets with which the phone loads its configuration are new, too, unless `keepProvisioning=true`.
+    """
+    keep, settings = flag(request.query_params, "keepProvisioning"), parts.settings.provisioning
+    target = target_of(SipPhone.version, id)
+    done = await parts.change(actor, target, lambda work: reset(work, id, settings, keep=keep))
+    await parts.changes.publish(Change(phones=(done.phone.oid,)))
+    more: Json = {"nextStep": done.next_step} if done.next_step else {}
+    return await _shown(done.phone.oid, actor, parts, more)
 
 
 @routes.post("/{id}/unlock", summary="Unlock a phone for some minutes", openapi_extra=openapi.UNLOCK)
@@ -189,14 +198,14 @@ async def _changed(
     return await _shown(phone.oid, actor, parts)
 
 
-async def _shown(id: str, actor: Actor, parts: Parts) -> Response:
+async def _shown(id: str, actor: Actor, parts: Parts, more: Json | None = None) -> Response:
     caller = actor.caller
     async with reading(parts.read_engine) as session:
         phone = await find_phone(session, caller, id)
     _note_read([phone], str(phone.values[CUSTOMER]), actor, parts)
     statuses = await parts.live.statuses([phone.oid])
     (body,) = phones_json([phone], statuses, caller.level, parts, full=True)
-    return with_etag(_answer(body, statuses), (phone.version,))
+    return with_etag(_answer(body | (more or {}), statuses), (phone.version,))
 
 
 def _note_read(phones: Sequence[Found], customer: str | None, actor: Actor, parts: Parts) -> None:

@@ -71,6 +71,7 @@ const EVENTS = {
   expected: 'Expected for an hour',
   rotated: 'New secrets for its configuration',
   linked: 'Link for a softphone made',
+  'secrets-read': 'Its configuration was read with the secrets',
   'reload-asked': 'Told to load its configuration',
   'reboot-asked': 'Told to restart',
 };

@@ -19,7 +19,7 @@ from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
 from tests.patience import SOAK
 
-EXAMPLES: Final = 20_000 if SOAK else 200
+EXAMPLES: Final = 20_000 if SOAK else 100
 
 WORDS: Final = {
     "username": "wordusername",
