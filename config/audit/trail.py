@@ -276,7 +276,7 @@ def _customer_of(session: Session, table: SqlTable, row: Mapping[str, Any]) -> i
 
 def _only_bookkeeping(statement: Any) -> bool:
     """Return whether an UPDATE writes only columns that follow from other changes."""
-    values = getattr(statement, "_values", None)
+    values: Mapping[Any, object] = getattr(statement, "_values", None) or {}
     return bool(values) and {str(getattr(name, "name", name)) for name in values} <= BOOKKEEPING
 
 

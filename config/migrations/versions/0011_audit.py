@@ -84,13 +84,13 @@ def tell_first_contacts() -> None:
     """Let the database write to the audit log that a first contact has locked a phone."""
     trigger = "CREATE TRIGGER sip_phone_first_contact AFTER UPDATE OF locked_at ON sip_phone FOR EACH ROW "
     if op.get_bind().dialect.name == "sqlite":
-        op.execute(sa.DDL(f"{trigger} BEGIN {TOLD} END"))
+        op.execute(sa.text(f"{trigger} BEGIN {TOLD} END"))
         return
     body = f"BEGIN {TOLD} RETURN NULL; END"
     op.execute(
-        sa.DDL(f"CREATE FUNCTION audit_first_contact() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+        sa.text(f"CREATE FUNCTION audit_first_contact() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
     )
-    op.execute(sa.DDL(f"{trigger} EXECUTE FUNCTION audit_first_contact()"))
+    op.execute(sa.text(f"{trigger} EXECUTE FUNCTION audit_first_contact()"))
 
 
 def forget_first_contacts() -> None:
