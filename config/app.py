@@ -25,6 +25,8 @@ from registrar.store.vault import Vault
 
 from . import clock
 from .access import allowed_methods
+from .audit.notes import Notes
+from .audit.writer import Chainer
 from .board import board_routes
 from .changes import Changes
 from .database import OUR_ERRORS, STORE_ERRORS
@@ -37,12 +39,14 @@ from .health import Readiness, health_routes
 from .layers import surround
 from .live import Live, LiveCalls
 from .operations import sights
+from .operations.entrance import Entrance
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .origins import Origins
 from .page import base_routes
 from .pbx import (
     account,
+    audit,
     auth,
     call,
     dial_plan,
@@ -56,7 +60,9 @@ from .pbx import (
     redirects,
     registrations,
     reload,
+    sessions,
     sipphone,
+    totp,
     webhooks,
 )
 from .people import LivePeople
@@ -105,11 +111,13 @@ def create_app(
     live_people = LivePeople(redis, live, calls, clock.epoch_now)
     passwords = Passwords(least=settings.password_length)
     runner = ClientRunner(redis)
+    metrics, notes = metrics or Metrics(), Notes()
     budget = LoginBudget(
         RedisGuesses(runner, clock.epoch_now, "api", secrets.token_hex(4)),
         RedisTraces(runner, people=True),
         tried or WrongPasswordLines(),
         clock.epoch_now,
+        notes,
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     customers_of = _customers_of(read_engine)
@@ -147,6 +155,7 @@ def create_app(
         vault,
         passwords,
         logins,
+        Entrance(logins, budget, engine, vault),
         hub,
         Origins(settings.country_file, clock.mono_now),
         courier,
@@ -154,6 +163,8 @@ def create_app(
         Reloads(redis, live),
         Outbox({account.service for account in settings.redirects}, redirect_urls(settings.provisioning)),
         redirector,
+        notes,
+        Chainer(engine, read_engine, redis, vault, metrics, notes, settings.audit_days),
     )
     fold_all_letters(read_engine)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
@@ -163,7 +174,15 @@ def create_app(
         *(sipphone.routes, provisioning.routes, redirects.routes),
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
-        *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
+        *(
+            audit.routes,
+            auth.routes,
+            sessions.routes,
+            totp.routes,
+            people.customer_routes,
+            people.employee_routes,
+            products.product_routes,
+        ),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
         *(groups.group_users, groups.queues, groups.queue_members),
         *(domains.trusted_networks, users.devices),
@@ -174,7 +193,7 @@ def create_app(
         app.include_router(router)
     describe(app)
     _handle_errors(app)
-    surround(app, metrics or Metrics(), settings.trusted_proxies, settings.cors_origins)
+    surround(app, metrics, settings.trusted_proxies, settings.cors_origins)
     return app
 
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,6 +23,9 @@ MAX_BASIC_LENGTH: Final = 8_192
 """A login and the longest password, in UTF-8 and base64."""
 MINUTES: Final = 15
 """How long a login is valid that is not to persist."""
+VIA_DIGITS: Final = 16
+"""Hexadecimal digits of the hash of a token in the audit log: enough to recognise a token that one has."""
+OID_DIGITS: Final = 24
 SERVICE_TOKEN: Final = re.compile(r"[a-z0-9]{48}")
 """Opaque tokens of machines. A JWT has dots."""
 
@@ -38,6 +41,10 @@ class Claims:
     """The token is invalid after the employee's version has changed; None if it is not bound to a version."""
     expires_at: datetime | None = None
     """None if the token is valid until the employee changes."""
+    via: str = ""
+    """What the audit log calls the token."""
+    session: str | None = None
+    """The token is void after this session has ended; None: it belongs to no session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class Login:
 
     email: str
     password: str = field(repr=False)
+    code: str | None = field(default=None, repr=False)
+    """The code of an authenticator, or a recovery code."""
 
 
 Credentials = Claims | ServiceToken | Login
@@ -67,6 +76,8 @@ class Caller:
     """Id of the caller's own customer; None if the token belongs to no customer."""
     employee: str | None
     """Id of the person; None if the token belongs to no person."""
+    via: str = field(default="", compare=False)
+    """With what the caller came, for the audit log: see `tables.AuditLog.via`."""
 
 
 def issue_token(
@@ -76,15 +87,18 @@ def issue_token(
     employee: str | None = None,
     minutes: int | None = MINUTES,
     employee_version: int | None = None,
+    session: str | None = None,
 ) -> str:
     """Return a token that is valid for `minutes`, and with `employee_version` until the employee changes.
+
+    With `session`, it is valid until that ends.
 
     Only a token with `employee_version` may be valid for ever (`minutes` None).
     """
     now = clock.utc_now()
     claims: dict[str, object] = {"lvl": level.name, "iat": now}
     expiry = None if minutes is None else now + timedelta(minutes=minutes)
-    optional = {"sub": employee, "cus": customer, "ver": employee_version, "exp": expiry}
+    optional = {"sub": employee, "cus": customer, "ver": employee_version, "exp": expiry, "sid": session}
     claims |= {name: value for name, value in optional.items() if value is not None}
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
@@ -127,7 +141,9 @@ def verify(token: str, secret: str) -> Claims:
         raise unauthorized("expired", "Token has expired") from None
     except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError):
         raise invalid_token() from None
-    return _claims(claims)
+    read = _claims(claims)
+    via = f"session:{read.session[:OID_DIGITS]}" if read.session else f"jwt:{hash_token(token)[:VIA_DIGITS]}"
+    return replace(read, via=via)
 
 
 def format_error() -> Refused:
@@ -171,16 +187,17 @@ def _basic(encoded: str) -> Login:
 
 def _claims(claims: dict[str, object]) -> Claims:
     level, customer, employee = claims.get("lvl"), claims.get("cus"), claims.get("sub")
-    version, expiry = claims.get("ver"), claims.get("exp")
+    version, expiry, session = claims.get("ver"), claims.get("exp"), claims.get("sid")
     if (
         not (isinstance(level, str) and level in AccessLevel.__members__)
         or not (customer is None or isinstance(customer, str))
         or not (employee is None or isinstance(employee, str))
         or not (version is None or type(version) is int)
+        or not (session is None or isinstance(session, str))
         or (expiry is None and None in (employee, version))  # without an end, but not bound to an employee
     ):
         raise invalid_token()
-    return Claims(AccessLevel[level], customer, employee, version, _moment(expiry))
+    return Claims(AccessLevel[level], customer, employee, version, _moment(expiry), session=session)
 
 
 def _moment(expiry: object) -> datetime | None:

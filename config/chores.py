@@ -18,6 +18,7 @@ from .database import reading, writing
 from .deps import Parts
 from .operations.history import DAY_MS, DELETED_AT_ONCE, delete_old
 from .operations.phones.unlock import any_due, end_unlocks
+from .operations.sessions import forget_sessions
 
 LOOK_SECONDS: Final = 1.0
 TIDY_SECONDS: Final = 60.0
@@ -69,6 +70,7 @@ class Chores:
             await asyncio.sleep(PAUSE_SECONDS)
             step = await delete_old(self._parts.engine, before_ms)
             deleted += step
+        await forget_sessions(self._parts.engine)
         return deleted
 
     async def settle(self) -> int:

@@ -14,6 +14,9 @@ from registrar.store.vault import Vault
 
 from . import auth
 from .access import RULES, Scope
+from .audit.notes import Notes
+from .audit.trail import Trail
+from .audit.writer import Chainer
 from .auth import Caller, Credentials, Login
 from .changes import Changes
 from .database import writing
@@ -22,6 +25,7 @@ from .feed.hub import Hub
 from .live import Live, LiveCalls
 from .operations.audit import Actor, Wished, Work
 from .operations.draft import Document
+from .operations.entrance import Entrance
 from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
@@ -40,6 +44,8 @@ from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
 
+BASIC: Final = "login"
+"""What the audit log calls a login that is sent with each request."""
 MAX_STREAMS: Final = 5
 """A third of the smallest number of database connections."""
 MAX_DEPTH: Final = 20
@@ -62,6 +68,7 @@ class Parts:
     vault: Vault
     passwords: Passwords
     logins: Logins
+    entrance: Entrance
     hub: Hub
     origins: Origins
     courier: Courier
@@ -69,6 +76,8 @@ class Parts:
     reloads: Reloads
     outbox: Outbox
     redirector: Redirector
+    notes: Notes
+    chainer: Chainer
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 
@@ -90,9 +99,10 @@ class Parts:
             edition = None if target is None or is_free else await held(session, target)
             wished: Wished = {}
             shared = self.passwords, self.vault, self.settings.reserved
-            done = await do(Work(session, actor, *shared, wished, self.outbox))
+            trail = Trail(session)
+            done = await do(Work(session, actor, *shared, wished, self.outbox, trail))
             actor.condition.refuse(edition)
-            await session.flush()
+            await trail.write(actor.columns())
             for person, (customer, wishes) in wished.items():
                 await self.people.change(person, customer, wishes)
             return done
@@ -128,7 +138,7 @@ async def caller(
         person = await parts.logins.log_in(
             credentials, Visitor(address, request.headers.get("user-agent", "")), remember=True
         )
-        found = Caller(person.level, person.customer, person.employee)
+        found = Caller(person.level, person.customer, person.employee, BASIC)
     else:
         async with parts.read_engine.connect() as connection:
             found = await identify(connection, credentials, address)

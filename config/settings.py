@@ -135,6 +135,8 @@ class ApiSettings:
     password_length: int = 10
     """Least number of characters in a new password of a SIP user or a person."""
     call_history_days: int = 90
+    audit_days: int = 365
+    """How long rows of the audit log are kept; 0: for ever."""
     """How long the history of calls is kept; 0: there is none."""
     webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public; then also without TLS."""

@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 geoip = typer.Typer(no_args_is_help=True, help="The country file, which ROAMING phones need.")
 app.add_typer(geoip, name="geoip")
+audit = typer.Typer(no_args_is_help=True, help="The audit log: who did what.")
+app.add_typer(audit, name="audit")
 login = typer.Typer(no_args_is_help=True, help="Logins of people, for the board and the API.")
 app.add_typer(login, name="login")
 
@@ -87,12 +89,13 @@ def demo(
     installation = look_up()
     _log("warning")
     from config.operations.demo import demo_tenant
+    from registrar.commands.audit import this_command
     from registrar.commands.first_steps import api_url, print_demo
     from registrar.commands.installation import opened
 
     async def make() -> dict[str, Any]:
         async with opened(installation, upgrade=False) as stores:
-            return await demo_tenant(stores.writer, installation.api(), stores.vault)
+            return await demo_tenant(stores.writer, installation.api(), stores.vault, this_command())
 
     tenant = _run(make())
     if as_json:
@@ -118,7 +121,12 @@ def token(
         raise ConfigurationError(f"--level: {level!r} is none of {', '.join(AccessLevel.__members__)}")
     installation = look_up()
     chosen = AccessLevel[level.upper()]
-    print(issue_token(installation.jwt_secret, chosen, customer, employee, minutes))
+    issued = issue_token(installation.jwt_secret, chosen, customer, employee, minutes)
+    from registrar.commands.audit import note_token
+
+    _log("error")
+    _run(note_token(installation, issued, chosen, customer, employee))
+    print(issued)
 
 
 @login.command(name="create")
@@ -151,11 +159,12 @@ def migrate_command() -> None:
     """Bring the database to the newest schema."""
     installation = install()
     _log("warning")
+    from registrar.commands.audit import note
     from registrar.commands.installation import opened
 
     async def upgrade() -> None:
-        async with opened(installation, upgrade=True):
-            pass
+        async with opened(installation, upgrade=True) as stores:
+            await note(stores.writer, "migrate")
 
     _run(upgrade())
     print("the schema is the newest", file=sys.stderr)
@@ -219,6 +228,25 @@ def doctor(
     findings = _run(checkup.examine(os.environ, repair=repair))
     checkup.report(findings, as_json=as_json)
     if not checkup.is_fit(findings):
+        sys.exit(EXIT_UNFIT)
+
+
+@audit.command(name="verify")
+def audit_verify(
+    head: Annotated[
+        str | None, typer.Option(help="A place and its hash that were noted before: 4711:5f0c...")
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="After a look at the fault: note it, and go on."),
+    ] = False,
+) -> None:
+    """Check that no row of the audit log was changed or deleted, and print the head of its chain."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands import audit as trail
+
+    if not _run(trail.verify(installation, trail.read_head(head), accept=accept)):
         sys.exit(EXIT_UNFIT)
 
 

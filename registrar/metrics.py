@@ -71,6 +71,16 @@ class Metrics:
             ["outcome"],
             registry,
         )
+        self.audit_waiting_seconds = Gauge(
+            "registrar_audit_waiting_seconds",
+            "Seconds since the oldest row of the audit log was written that is not chained",
+            registry=registry,
+        )
+        self.audit_dropped = Gauge(
+            "registrar_audit_notes_dropped",
+            "Reads, exports and failed logins that are missing in the audit log",
+            registry=registry,
+        )
         self.calls_open = Gauge(
             "registrar_calls_open",
             "Calls routed by this process",

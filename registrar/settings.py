@@ -234,6 +234,7 @@ class Settings(BaseSettings):
     redirect_gigaset_password: SecretStr = SecretStr("")
     password_length: int = Field(10, ge=10, le=128)
     call_history_days: int = Field(90, ge=0, le=3_650)
+    audit_days: int = Field(365, ge=0, le=36_500)
     prov_url: Annotated[str, AfterValidator(_prov_url)] = ""
     prov_url_legacy: Annotated[str, AfterValidator(_prov_url)] = ""
     prov_http: Listeners = ()

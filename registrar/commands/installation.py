@@ -116,6 +116,7 @@ class Installation:
             country_file=self.country_file,
             password_length=settings.password_length,
             call_history_days=settings.call_history_days,
+            audit_days=settings.audit_days,
             webhook_private=settings.webhook_private,
             redirects=tuple(
                 RedirectAccount(one.service, one.url, one.user, one.password.get_secret_value())

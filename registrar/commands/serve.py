@@ -92,7 +92,13 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
             pages = _http_app(api, stores, metrics, ready, tried)
             servers += _http_servers(installation.settings, pages, places, tls)
             parts = pages.state.parts
-            jobs = [parts.hub.run, Chores(parts).run, parts.deliverer.run, parts.redirector.run]
+            jobs = [
+                parts.hub.run,
+                Chores(parts).run,
+                parts.deliverer.run,
+                parts.redirector.run,
+                parts.chainer.run,
+            ]
             servers += _phone_servers(installation, parts, stores, metrics, tls)
         if sip is not None and installation.settings.sip_http:
             servers.append(_sip_pages(installation.settings, ready, metrics, places))

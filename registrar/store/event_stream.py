@@ -42,7 +42,7 @@ NAMES: Final = (
     *(str(kind) for kind in EventKind),
     *("call-started", "call-answered", "call-changed", "call-ended"),
     *("queue-joined", "queue-offered", "queue-answered", "queue-left"),
-    *("queue-logged-in", "queue-logged-out", "dnd", "forwarded", "emergency-call"),
+    *("queue-logged-in", "queue-logged-out", "dnd", "forwarded", "emergency-call", "audit-late"),
 )
 """All events; docs/redis.md describes each."""
 
