@@ -319,8 +319,8 @@ def _no_extension(case: Case) -> str:
 
 def _banned(case: Case) -> str:
     return (
-        f"a request from {case.live.last_rejected_ip} was refused because the phone is banned. Find out why on "
-        "the page Security of the board, and lift the ban there"
+        f"a request from {case.live.last_rejected_ip} was refused because the phone is banned. Find out "
+        "why on the page Security of the board, and lift the ban there"
     )
 
 

@@ -14,6 +14,7 @@ from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
 from ..operations.audit import new_oid
 from ..operations.bans import MAX_SECONDS, Spared, find_ban, in_sight, lift_ban, make_ban
+from ..operations.customers import ALL
 from ..operations.phones.find import numbers_of
 from .paging import DEFAULT_LIMIT, read_page, word
 from .resource import SUCCESS
@@ -64,7 +65,7 @@ _LIST: Final = operation(
     also={"text/plain": {"schema": sure("string", "As nftables or fail2ban want it")}},
     parameters=[
         *paging(DEFAULT_LIMIT, MAX_LIMIT),
-        query("customer", "string", "Id of the customer, or `all`; by default one's own"),
+        query("customer", "string", "Id of the customer; by default all in sight"),
         query("format", "string", "The banned addresses for another program", enum=["json", *FORMATS]),
     ],
 )
@@ -92,12 +93,12 @@ routes = APIRouter(prefix="/pbx/ban", tags=["Bans"])
 
 @routes.get("", summary="List bans", openapi_extra=_LIST)
 async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """Return the bans and holds of phones, the newest first; from RESELLER_ADMIN on those of addresses, too."""
+    """Return the bans and holds of phones, the newest first; from RESELLER_ADMIN on also of addresses."""
     params = request.query_params
     asked, format = read_page(params, DEFAULT_LIMIT, MAX_LIMIT), word(params, "format", ("json", *FORMATS))
     known = (await parts.bans.all()).bans
     async with reading(parts.read_engine) as session:
-        found = await in_sight(session, caller, known, asked.customer)
+        found = await in_sight(session, caller, known, asked.customer or ALL)
         some = found[asked.offset : asked.offset + asked.limit]
         numbers = await numbers_of(session, {ban.phone for ban in some if ban.phone})
     if format in FORMATS:

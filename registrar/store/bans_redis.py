@@ -1,7 +1,9 @@
 """Bans in Redis: one hash of at most MAX_BANS, with a version (docs/redis.md, decision 105)."""
 
+from contextlib import suppress
 from typing import Final, NamedTuple
 
+from registrar.errors import StoreUnavailable
 from registrar.ports import Clock
 from registrar.rules.bans import ENDLESS, MAX_BANS, Ban, Kind, dump, load
 
@@ -52,7 +54,7 @@ class RedisBans:
         about = (ban.id, dump(ban), _end(ban), f"{self._clock():.3f}", room, keys.BAN_NEWS)
         done = int(await self._runner.run(PUT_BAN, KEYS, *about))
         if done == 1:
-            self._tell(BEGUN, ban, ban.by)
+            await self._tell(BEGUN, ban, ban.by)
         return done > 0
 
     async def lift(self, ban: Ban, by: str) -> bool:
@@ -64,7 +66,7 @@ class RedisBans:
             await self._forget_guesses(ban)
         if not int(await self._runner.run(LIFT_BAN, KEYS, ban.id, keys.BAN_NEWS)):
             return False
-        self._tell(LIFTED, ban, by)
+        await self._tell(LIFTED, ban, by)
         return True
 
     async def restore(self, known: Known) -> bool:
@@ -79,7 +81,7 @@ class RedisBans:
         else:
             await self._runner.ask("DEL", keys.wrong("sip", ban.address))
 
-    def _tell(self, event: str, ban: Ban, by: str) -> None:
+    async def _tell(self, event: str, ban: Ban, by: str) -> None:
         fields: dict[str, str | int] = {
             "event": event,
             "time": int(self._clock()),
@@ -91,7 +93,10 @@ class RedisBans:
             "until": ban.until,
             "by": by,
         }
-        self._runner.command("XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *words(fields))
+        with suppress(StoreUnavailable):  # the ban itself is written
+            await self._runner.ask(
+                "XADD", keys.EVENTS, "MAXLEN", "~", keys.EVENTS_LENGTH, "*", *words(fields)
+            )
 
 
 def _end(ban: Ban) -> str:

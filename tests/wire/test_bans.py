@@ -1,4 +1,4 @@
-"""Limits and bans from outside: strangers are held, the office beside them is not, and a ban acts on all nodes."""
+"""Limits and bans from outside: strangers are held, an office is not, and a ban acts on all nodes."""
 
 import asyncio
 import time
@@ -8,13 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from tests.peers.endpoint import Endpoint, Phone
+from tests.peers.endpoint import Endpoint
 from tests.peers.phone import Account, Caller, UdpPhone
 from tests.peers.pipe import UdpPipe
-from tests.wire.conftest import Report
-from tests.wire.guessing import WRONG, Guesser, addresses
+from tests.wire.guessing import WRONG, addresses
 from tests.wire.need import need, rounds
-from tests.wire.site import Handset, Site, within
+from tests.wire.site import Site, within
 
 pytestmark = [pytest.mark.wire, pytest.mark.xdist_group("bans")]
 
