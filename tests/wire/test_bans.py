@@ -2,18 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.peers.endpoint import Endpoint
-from tests.peers.phone import Account, Caller, UdpPhone
+from tests.peers.endpoint import Endpoint, Phone
+from tests.peers.phone import Account, Answer, Caller, UdpPhone
 from tests.peers.pipe import UdpPipe
-from tests.wire.guessing import WRONG, addresses
+from tests.wire.conftest import Report
+from tests.wire.crowd import settle
+from tests.wire.guessing import WRONG, Guesser, addresses
 from tests.wire.need import need, rounds
-from tests.wire.site import Site, within
+from tests.wire.site import Handset, Site, within
 
 pytestmark = [pytest.mark.wire, pytest.mark.xdist_group("bans")]
 
@@ -112,3 +116,209 @@ def _events(site: Site, ban: str) -> list[dict[str, str]]:
     rows = site.redis("xrange", "registrar:events", "-", "+")
     found = [dict(zip(words[::2], words[1::2], strict=True)) for _, words in rows]
     return [fields for fields in found if fields.get("ban") == ban]
+
+
+# An office: phones behind one address, one with an old password, and a scanner
+
+
+OFFICE: Final = rounds(60, 5_000)
+SECONDS: Final = rounds(3, 600)
+AT_ONCE: Final = 40
+REFRESH_SECONDS: Final = rounds(3, 60)
+
+
+class Bureau:
+    """Phones behind one address, each with a socket of its own, and what they were answered."""
+
+    def __init__(self, site: Site, source: str, handsets: Sequence[Handset]) -> None:
+        self._site = site
+        self._source = source
+        self._handsets = handsets
+        self.answers: Counter[str] = Counter()
+        self._phones: list[Phone] = []
+        self._endpoints: list[Endpoint] = []
+
+    async def arrive(self) -> None:
+        """All open a new socket and register, as after a power cut."""
+        self.leave()
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(handset: Handset) -> None:
+            async with turns:
+                endpoint = await Endpoint.open(self._site.sip, (self._source, 0))
+                self._endpoints.append(endpoint)
+                phone = Phone(handset.account, endpoint)
+                self._note(await phone.register())
+                self._phones.append(phone)
+
+        await asyncio.gather(*map(one, self._handsets))
+
+    async def refresh(self, seconds: float) -> None:
+        """All refresh again and again, spread over the time that a round takes."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for phone in self._phones:
+                self._note(await phone.register(reuse=True))
+                await asyncio.sleep(REFRESH_SECONDS / len(self._phones))
+
+    def _note(self, answer: Answer) -> None:
+        self.answers[f"{answer.status} {answer.header('warning')}".strip()] += 1
+
+    def leave(self) -> None:
+        for endpoint in self._endpoints:
+            endpoint.close()
+        self._phones, self._endpoints = [], []
+
+
+async def retry(site: Site, source: str, account: Account, seconds: float) -> Counter[int]:
+    """A phone with an old password, which tries again each second."""
+    async with await Endpoint.open(site.sip, (source, 0)) as endpoint:
+        guesser, end = Guesser(endpoint, account.domain), time.monotonic() + seconds
+        while time.monotonic() < end:
+            await guesser.guess(account.username)
+            await asyncio.sleep(1.0)
+        return guesser.answers
+
+
+async def scan(site: Site, source: str, seconds: float) -> int:
+    """A scanner that sends 200 REGISTERs a second from one port; how many were answered."""
+    answered = 0
+    async with await Endpoint.open(site.sip, (source, 0)) as endpoint:
+        endpoint.retransmits = False
+        caller = Caller(Account("nobody", WRONG, site.demo()["domain"]), endpoint.address)
+        end, tries = time.monotonic() + seconds, []
+        while time.monotonic() < end:
+            tries += [asyncio.ensure_future(endpoint.exchange(caller.register(), 2.0)) for _ in range(20)]
+            await asyncio.sleep(0.1)
+        for done in await asyncio.gather(*tries, return_exceptions=True):
+            answered += not isinstance(done, BaseException)
+    return answered
+
+
+def restart_everything(site: Site) -> None:
+    """The process and its Redis end and begin at once."""
+    assert site.stop() == 0
+    site.start()
+
+
+async def test_an_office_is_never_refused_for_its_scanner_and_its_old_password(
+    tmp_path: Path, report: Report
+) -> None:
+    """Also after a restart of everything at once, when no process remembers who was good there."""
+    source = next(SOURCES)[0]
+    with Site(tmp_path, log_level="warning") as site:
+        site.demo()
+        handsets = (await settle(site, OFFICE)).handsets
+        await asyncio.to_thread(restart_everything, site)  # it knows the new customers from its start
+        office, scanned, old = Bureau(site, source, handsets[1:]), 0, Counter[int]()
+        await office.arrive()
+        for _ in range(2):
+            begun = time.monotonic()
+            got = await asyncio.gather(
+                office.refresh(SECONDS),
+                retry(site, source, handsets[0].account, SECONDS),
+                scan(site, source, SECONDS),
+            )
+            seconds = time.monotonic() - begun
+            old, scanned = old + got[1], got[2]
+            assert BURST <= scanned <= BURST + RATE * (seconds + 1), "a scanner behind one port is held"
+            await asyncio.to_thread(restart_everything, site)
+            await office.arrive()
+        office.leave()
+        assert set(office.answers) == {"200"}, office.answers
+        assert set(old) <= {401, 403}
+        assert not [ban for ban in bans(site) if ban["kind"] == "ban"], "its address is never banned"
+        report(
+            f"office of {OFFICE}, two restarts of all: {office.answers['200']:,} served, 0 refused; "
+            f"the scanner was answered {scanned} times in {seconds:.0f} s; the old password {dict(old)}"
+        )
+
+
+# Guessers and scanners with valid nonces
+
+
+async def test_a_scanner_of_names_is_banned_and_is_let_in_again_when_the_ban_is_lifted(
+    one: Site, two: Site
+) -> None:
+    source = next(SOURCES)
+    async with await Endpoint.open(one.sip, source) as endpoint:
+        guesser = Guesser(endpoint, one.demo()["domain"])
+        await guesser.guess_all([f"n{number:031}" for number in range(20)], 1)
+    assert guesser.answers == {401: 20}
+    within(60, lambda: not _answers(two, source), "the other node has banned it")
+    (ban,) = [ban for ban in bans(one) if ban["address"] == source[0]]
+    assert (ban["kind"], ban["why"], ban["by"]) == ("ban", "unknown-names", "automatic")
+    assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200
+    within(60, lambda: _answers(one, source) and _answers(two, source), "both let it in")
+
+
+async def test_a_hold_is_shown_and_lifting_it_gives_a_new_budget_on_both_nodes(one: Site, two: Site) -> None:
+    handset, source = one.new_phone(ip={"mode": "OPEN"}), next(SOURCES)
+    async with await Endpoint.open(one.sip, source) as endpoint:
+        guesser = Guesser(endpoint, handset.account.domain)
+        for _ in range(12):
+            await guesser.guess(handset.account.username)
+        assert guesser.answers == {401: 10, 403: 2}
+
+        def hold() -> list[str]:
+            return [ban["_id"] for ban in bans(one) if ban["phone"] == handset.id and ban["kind"] == "hold"]
+
+        within(60, hold, "the hold is shown")
+        (found,) = hold()
+        assert one.api("DELETE", f"/pbx/ban/{found}").status == 200
+    for site in (one, two):
+
+        def enters(site: Site = site) -> bool:
+            with UdpPhone(handset.account, site.sip, source=source) as phone:
+                return phone.register().status == 200
+
+        within(60, enters, "it may try again")
+
+
+async def test_a_banned_phone_is_refused_and_goes_offline(one: Site, two: Site) -> None:
+    handset, source = one.new_phone(ip={"mode": "OPEN"}), next(SOURCES)
+    with UdpPhone(handset.account, one.sip, source=source) as phone:
+        assert phone.register().status == 200
+        ban = post(one, phone=handset.id, why="stolen")
+        within(60, lambda: one.status_hash(handset)["online"] == "0", "its registration ends")
+        answer = phone.register()
+        assert answer.status == 403 and "banned" in answer.header("warning")
+        assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200
+        within(60, lambda: phone.register().status == 200, "it is let in")
+
+
+SPRAYERS: Final = rounds(30, 1_000)
+EACH: Final = 3
+CHECKED_A_MINUTE: Final = 60
+
+
+async def test_many_sources_get_sixty_checked_guesses_a_minute_and_the_owner_none_less(
+    one: Site, two: Site, report: Report
+) -> None:
+    """Each source stays below its own limits; the account is tried on both nodes."""
+    handset, home = one.new_phone(ip={"mode": "OPEN"}), next(SOURCES)
+    with UdpPhone(handset.account, one.sip, source=home) as phone:
+        assert phone.register().status == 200
+    before = sum(site.metric("registrar_digests_total", result="bad") for site in (one, two))
+    begun, answers, honest = time.monotonic(), Counter[int](), []
+
+    async def spray(number: int) -> None:
+        site = (one, two)[number % 2]
+        async with await Endpoint.open(site.sip, next(SOURCES)) as endpoint:
+            guesser = Guesser(endpoint, handset.account.domain)
+            for _ in range(EACH):
+                await guesser.guess(handset.account.username)
+            answers.update(guesser.answers)
+
+    for first in range(0, SPRAYERS, 10):
+        await asyncio.gather(*[spray(number) for number in range(first, first + 10)])
+        async with await Endpoint.open((one, two)[first // 10 % 2].sip, (home[0], 0)) as endpoint:
+            honest.append((await Phone(handset.account, endpoint).register()).status)
+    minutes = 1 + int((time.monotonic() - begun) / 60)
+    checked = sum(site.metric("registrar_digests_total", result="bad") for site in (one, two)) - before
+    assert answers[401] == checked <= CHECKED_A_MINUTE * minutes
+    assert answers[403] == SPRAYERS * EACH - checked
+    assert set(honest) == {200}
+    report(
+        f"{SPRAYERS} sources, {SPRAYERS * EACH} guesses at an account: {checked:.0f} checked in {minutes} min"
+    )
