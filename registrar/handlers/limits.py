@@ -102,6 +102,7 @@ class Limiter:
         bucket = self._accounts.get(phone)
         if bucket is None:
             bucket = self._new_account(phone, now)
+            inflow.gained(flow.remote_ip, flow.remote_port, now)
         if bucket.take(ACCOUNT, now):
             self._spent[phone] = self._spent.get(phone, 0) + 1
             return True

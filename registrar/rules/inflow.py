@@ -138,6 +138,18 @@ class Inflow:
             proven = self._prove(ip, port, now)
         proven.until = proven.source.proven_until = Mono(now + PROVEN_SECONDS)
 
+    def gained(self, ip: str, port: int, now: Mono) -> None:
+        """Note that a phone has proved its password at a place that this process had not seen before.
+
+        So the buckets of a new office keep up with its phones, also if all of them come by one port.
+        """
+        source = self._source(one_source_of(ip), now)
+        before = source.size.burst
+        source.resize(source.phones + 1)
+        proven = self._proven.get((ip, port))
+        if proven is not None:
+            proven.bucket.grow(source.size.burst - before)
+
     def learn(self, ip: str, phones: int | None, now: Mono) -> None:
         """Note how many phones there are behind the source of an address; None: that could not be read."""
         source = self._source(one_source_of(ip), now)
@@ -204,7 +216,8 @@ class Inflow:
 
     def _prove(self, ip: str, port: int, now: Mono) -> _Proven:
         source = self._source(one_source_of(ip), now)
-        source.resize(source.phones + 1)  # a new office has a bucket that keeps up with its phones
+        if not source.phones:
+            source.resize(1)
         if len(self._proven) >= MAX_PROVEN:
             del self._proven[next(iter(self._proven))]
         proven = self._proven[ip, port] = _Proven(source, now)

@@ -1,6 +1,7 @@
 """Limits and bans from outside: strangers are held, an office is not, and a ban acts on all nodes."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -322,3 +323,15 @@ async def test_many_sources_get_sixty_checked_guesses_a_minute_and_the_owner_non
     report(
         f"{SPRAYERS} sources, {SPRAYERS * EACH} guesses at an account: {checked:.0f} checked in {minutes} min"
     )
+
+
+def test_the_command_prints_the_bans_for_people_and_for_packet_filters(one: Site) -> None:
+    ban = post(one, address="198.51.100.0/24", why="scans us", seconds=600)
+    lines = one.command("bans").splitlines()
+    (line,) = [line for line in lines if line.startswith(ban["_id"])]
+    assert "198.51.100.0/24" in line and "scans us" in line and "by ADMIN" in line
+    assert "198.51.100.0/24 timeout " in one.command("bans", "--format", "nftables")
+    printed = one.command("bans", "--format", "fail2ban")
+    assert "fail2ban-client set registrar banip 198.51.100.0/24\n" in printed
+    assert ban["_id"] in [known["id"] for known in json.loads(one.command("bans", "--format", "json"))]
+    assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200

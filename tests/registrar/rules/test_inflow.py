@@ -116,6 +116,17 @@ def test_a_new_office_keeps_up_with_its_phones() -> None:
         assert door.knock(OFFICE, port) is PASS
         assert door.knock(OFFICE, port) is PASS
         door.prove(OFFICE, port)
+        door.inflow.gained(OFFICE, port, Mono(door.now))
+
+
+def test_a_proxy_with_one_port_for_all_keeps_up_with_its_phones() -> None:
+    door = Door()
+    for _ in range(5_000):
+        assert door.knock(OFFICE) is PASS
+        assert door.knock(OFFICE) is PASS
+        door.prove(OFFICE, 5_060)
+        door.inflow.gained(OFFICE, 5_060, Mono(door.now))
+    assert door.knocks(20_000, OFFICE) == 20_000 - 2 * 4_999 + 4  # the first two were those of a stranger
 
 
 def test_a_place_is_proven_for_ten_minutes() -> None:
