@@ -125,7 +125,7 @@ def ours(
 
 
 def limited(tmp: Path, phones: int) -> contextlib.AbstractContextManager[Side]:
-    """The same with limits. The 10,000 phones of the load are behind one address, which is limited as such."""
+    """The same with limits: the 10,000 phones of the load are an office behind one address."""
     return ours(tmp, phones, name="registrar, limits on", limits="on")
 
 

@@ -34,8 +34,8 @@ LAST_LINES: Final = 8
 MANY_STRANGERS: Final = "off"
 """`limits` of the servers that many tests share.
 
-The tests of framing, of torture and of equal answers send hundreds of requests without credentials from one socket,
-which a stranger may not. Servers of single modules, and those of test_bans.py, have the default.
+The tests of framing, of torture and of equal answers send hundreds of requests without credentials from one
+socket, which a stranger may not. Servers of single modules, and those of test_bans.py, have the default.
 """
 Report = Callable[[str], None]
 
