@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -93,7 +94,8 @@ async def test_a_ban_is_there_until_it_ends_or_is_lifted(bans: RedisBans, clock:
     assert await bans.lift(endless, "ADMIN")
     assert not await bans.lift(endless, "ADMIN")
     assert (await bans.all()).bans == ()
-    told = [fields for _, fields in await redis.xrange(keys.EVENTS)]
+    rows: Any = await redis.xrange(keys.EVENTS)
+    told = [fields for _, fields in rows]
     assert [fields["event"] for fields in told] == ["banned", "banned", "unbanned"]
     assert (told[0]["ip"], told[0]["reason"], told[0]["ban"]) == (HOME, "scans us", one.id)
 

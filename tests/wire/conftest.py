@@ -106,8 +106,8 @@ def site(first: Site, long_waits: Waits) -> Site:
 def second(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Another process on the same data directory: same database, secret key and Redis. No country file."""
     folder = tmp_path_factory.mktemp("second")
-    shared = {"data_dir": site.settings["data_dir"], "limits": MANY_STRANGERS}
-    with Site(folder, tenant=site.demo(), **shared) as other:
+    data = site.settings["data_dir"]
+    with Site(folder, tenant=site.demo(), data_dir=data, limits=MANY_STRANGERS) as other:
         yield other
 
 
@@ -116,8 +116,8 @@ def streams(tmp_path_factory: pytest.TempPathFactory, country_file: Path) -> Ite
     """A server with every transport on, and data of its own; shared, like `site`, and left running."""
     need("redis-cli")
     folder = tmp_path_factory.mktemp("streams")
-    settings = {"geoip_database": str(country_file), "limits": MANY_STRANGERS}
-    with Site(folder, transports=TRANSPORTS, **settings) as site:
+    file = str(country_file)
+    with Site(folder, transports=TRANSPORTS, geoip_database=file, limits=MANY_STRANGERS) as site:
         site.demo()
         yield site
 

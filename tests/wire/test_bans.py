@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,12 +95,12 @@ def test_a_banned_address_is_silent_on_all_nodes_until_it_is_unbanned(one: Site,
         assert phone.register().status == 200
     ban = post(one, address=source[0], why="test", seconds=600)
     for site in sites:
-        within(LIVE_SECONDS * 60, lambda site=site: not _answers(site, source), "it is shut out")
+        within(LIVE_SECONDS * 60, partial(_is_silent, site, source), "it is shut out")
         assert site.metric("registrar_bans", kind="ban") >= 1
     lifted = time.monotonic()
     assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200
     for site in sites:
-        within(LIVE_SECONDS * 60, lambda site=site: _answers(site, source), "it is let in")
+        within(LIVE_SECONDS * 60, partial(_answers, site, source), "it is let in")
     assert rounds(0, 1) == 0 or time.monotonic() - lifted < LIVE_SECONDS
     assert [line["event"] for line in _events(one, ban["_id"])] == ["banned", "unbanned"]
     assert ban["_id"] not in [known["_id"] for known in bans(one)]
@@ -111,6 +112,10 @@ def _answers(site: Site, source: tuple[str, int]) -> bool:
         caller = Caller(Account("nobody", WRONG, site.demo()["domain"]), pipe.address)
         pipe.send(caller.options())
         return pipe.receive(0.5) is not None
+
+
+def _is_silent(site: Site, source: tuple[str, int]) -> bool:
+    return not _answers(site, source)
 
 
 def _events(site: Site, ban: str) -> list[dict[str, str]]:

@@ -45,8 +45,8 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def two(one: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A second node over the same stores."""
     folder = tmp_path_factory.mktemp("two")
-    shared = {"data_dir": one.settings["data_dir"], "limits": "off"}
-    with Site(folder, tenant=one.demo(), transports=("udp", "tcp", "ws"), **shared) as site:
+    data, transports = one.settings["data_dir"], ("udp", "tcp", "ws")
+    with Site(folder, tenant=one.demo(), transports=transports, data_dir=data, limits="off") as site:
         yield site
 
 
@@ -156,8 +156,8 @@ async def test_the_restart_of_a_node_forgets_neither_a_hold_nor_who_is_good(
         guesser = Guesser(endpoint, handset.account.domain)
         await guesser.guess_all([f"r{number:031}" for number in range(BUDGET + 5)], 1)
         assert guesser.answers == {401: BUDGET, 403: 5}
-    shared = {"data_dir": one.settings["data_dir"], "limits": "off"}
-    with Site(tmp_path, tenant=one.demo(), **shared) as fresh:
+    data = one.settings["data_dir"]
+    with Site(tmp_path, tenant=one.demo(), data_dir=data, limits="off") as fresh:
         async with await Endpoint.open(fresh.sip, place) as endpoint:
             guesser = Guesser(endpoint, handset.account.domain)
             await guesser.guess_all([f"s{number:031}" for number in range(5)], 1)

@@ -74,7 +74,7 @@ async def test_who_goes_on_during_a_hold_is_banned() -> None:
 async def test_exempt_networks_are_not_banned_and_off_bans_no_one() -> None:
     for options in ({"exempt": "198.51.100.0/24"}, {"bans": False}):
         world = World()
-        try_names(made(world, **options), 100)  # type: ignore[arg-type]  # one option of each kind
+        try_names(made(world, **options), 100)
         await world.settle()
         assert world.book.begun == []
 
