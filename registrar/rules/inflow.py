@@ -36,6 +36,8 @@ PHONES_A_SECOND: Final = 10
 """One request a second for this number of phones; each sends one about every half an hour."""
 BURST_OF_A_PHONE: Final = 4
 """After a restart of everything a phone sends a REGISTER, another with a digest, and perhaps a SUBSCRIBE."""
+SMALL_OFFICE: Final = int(LEAST_BURST) // BURST_OF_A_PHONE
+"""Up to so many phones, all sources have buckets of the same size."""
 PROVEN_SECONDS: Final = 600.0
 READ_SECONDS: Final = 10.0
 MAX_SOURCES: Final = 50_000
@@ -144,6 +146,9 @@ class Inflow:
         So the buckets of a new office keep up with its phones, also if all of them come by one port.
         """
         source = self._source(one_source_of(ip), now)
+        if 0 < source.phones < SMALL_OFFICE:
+            source.phones += 1
+            return
         before = source.size.burst
         source.resize(source.phones + 1)
         proven = self._proven.get((ip, port))
