@@ -18,6 +18,7 @@ from starlette.responses import Response
 from registrar.errors import StoreUnavailable
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics, release
+from registrar.store.bans_redis import RedisBans
 from registrar.store.guesses_redis import RedisGuesses
 from registrar.store.script_runner import ClientRunner
 from registrar.store.traces_redis import RedisTraces
@@ -48,6 +49,7 @@ from .pbx import (
     account,
     audit,
     auth,
+    bans,
     call,
     dial_plan,
     events,
@@ -148,6 +150,7 @@ def create_app(
         read_engine,
         live,
         calls,
+        RedisBans(runner, clock.epoch_now),
         Registrations(redis, clock.epoch_now),
         Summaries(clock.mono_now),
         live_people,
@@ -173,6 +176,7 @@ def create_app(
         *(sipphone.status_routes, account.routes, registrations.routes, reload.routes),
         *(sipphone.routes, provisioning.routes, redirects.routes),
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
+        bans.routes,
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
         *(
             audit.routes,

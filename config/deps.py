@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from registrar.store.bans_redis import RedisBans
 from registrar.store.vault import Vault
 
 from . import auth
@@ -61,6 +62,7 @@ class Parts:
     read_engine: AsyncEngine
     live: Live
     calls: LiveCalls
+    bans: RedisBans
     registrations: Registrations
     summaries: Summaries
     people: LivePeople

@@ -125,6 +125,8 @@ class ApiSettings:
     """Pages that browsers may connect from; any if it is empty."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    spared: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that are neither limited nor banned."""
     turn_urls: tuple[str, ...] = ()
     """STUN and TURN servers that are sent to browsers."""
     turn_secret: str = field(default="", repr=False)

@@ -171,6 +171,18 @@ def migrate_command() -> None:
 
 
 @app.command()
+def bans(
+    format: Annotated[str, typer.Option(help="table, json, nftables or fail2ban.")] = "table",
+) -> None:
+    """Show who is banned and why, or print the banned addresses for a packet filter."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands.bans import show
+
+    _run(show(installation, format))
+
+
+@app.command()
 def status(
     phone: Annotated[str | None, typer.Argument(help="Id, username or extension number.")] = None,
     people: Annotated[

@@ -18,6 +18,7 @@ from registrar.driver import Driver, epoch, mono
 from registrar.handlers.building import Handlers, Options, Outside, build
 from registrar.handlers.calls.hunting import Patience
 from registrar.handlers.events.notifier import Limits as SubscriptionLimits
+from registrar.handlers.limits import Limiter
 from registrar.jobs import Jobs
 from registrar.listeners import Addresses, Listeners
 from registrar.logs import RequestLines, WrongPasswordLines
@@ -25,17 +26,22 @@ from registrar.metrics import Metrics
 from registrar.model import Change, Flow, IpNetwork, MediaPolicy, Process
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Authenticator
+from registrar.rules.bans import Ban, Barred, Kind, network_of
 from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
+from registrar.rules.inflow import Inflow
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
 from registrar.store import keys
+from registrar.store.ban_keeper import BanKeeper
+from registrar.store.bans_redis import RedisBans
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.event_feed import EventFeed, read_person
 from registrar.store.geoip import CountryFile
-from registrar.store.guesses_redis import RedisGuesses, read_hold
+from registrar.store.guesses_redis import RedisGuesses, read_hold, read_try
 from registrar.store.history_none import NoHistory
 from registrar.store.history_sql import SqlHistory
+from registrar.store.limits_redis import RedisSourcePhones, publish_spent, read_spent
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
@@ -56,6 +62,8 @@ from registrar.transport.punctual import Punctual
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
 ID_BYTES: Final = 16
+SHARE_SECONDS: Final = 0.25
+"""How often nodes tell each other what sources send: for so long, each has a bucket of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,10 @@ class SipSettings:
     secret_key: str
     geoip_database: Path
     trusted_proxies: Sequence[IpNetwork]
+    limits: bool
+    """Whether sources of messages have limits, and whether some are banned by themselves."""
+    exempt: tuple[IpNetwork, ...]
+    """Networks that are neither limited nor banned."""
     lock_ipv6_prefix: int
     pbx_cluster: int | None
     node: str
@@ -124,12 +136,17 @@ class SipSide:
             lambda phone: self._handlers.changes.vanished(phone),
             settings.reserved,
         )
+        self._runner = WireRunner(self._location.wire)
+        self._barred = Barred()
+        self._bans = BanKeeper(RedisBans(self._runner, epoch), epoch, self._barred, self._bans_changed)
+        metrics.bans.ask(self._bans.counts)
         self._connections = Connections(
             mono,
             metrics,
             self._closed,
             proxies=settings.trusted_proxies,
             limits=Limits(total=sip_places(descriptors())),
+            is_banned=self._is_banned,
         )
         self._nodes = Nodes(
             redis,
@@ -164,6 +181,9 @@ class SipSide:
         self._jobs = Jobs(
             self._location, self._directory, self._countries, self._connections, self._nodes, metrics
         )
+        spared = (*settings.exempt, *settings.trusted_proxies)
+        self._inflow = Inflow(exempt=spared, is_node=self._nodes.is_place) if settings.limits else None
+        self._limiter: Limiter
         self._driver: Driver
         self._handlers: Handlers
         self.started = asyncio.Event()
@@ -175,6 +195,16 @@ class SipSide:
         Raises, in an ExceptionGroup, ConfigurationError if an address cannot be bound, and AnotherNode.
         """
         async with asyncio.TaskGroup() as requests, asyncio.TaskGroup() as jobs:
+            limiter = self._limiter = Limiter(
+                self._inflow,
+                self._barred,
+                RedisSourcePhones(self._runner, epoch, self._settings.lock_ipv6_prefix),
+                lambda flow: self._connections.hang_up(flow, revoked=False),
+                lambda job: self._driver.start(job),
+                epoch,
+                mono,
+                self._metrics,
+            )
             driver = self._driver = Driver(
                 requests,
                 Layer(),
@@ -183,7 +213,9 @@ class SipSide:
                 self._listeners.send,
                 self._lines.finished,
                 self._settings.public_host,
+                limiter,
             )
+            limiter.serve_with(driver.receive, driver.turn_away)
             handlers = self._handlers = build(self._outside(driver), self._options())
             history = handlers.history
             driver.serve_with(handlers.checks, handlers.dispatch, handlers.pings, history.refused)
@@ -199,6 +231,8 @@ class SipSide:
                     handlers.reloads.run(),
                     self._feed(handlers).run(),
                     self._keep_states(),
+                    self._keep_bans(),
+                    self._share_limits(),
                 )
             ]
             try:
@@ -251,13 +285,15 @@ class SipSide:
             loop_key=derive(settings.secret_key, "loops"),
             watch_key=derive(settings.secret_key, "lamps"),
             subscriptions=settings.subscriptions,
+            automatic_bans=settings.limits,
+            exempt=(*settings.exempt, *settings.trusted_proxies),
             ping_key=os.urandom(KEY_BYTES),
         )
 
     def _outside(self, driver: Driver) -> Outside:
         settings, serves = self._settings, self._directory.serves
         hosts = OurHosts(settings.public_host, settings.domain, serves, local.is_local)
-        runner = WireRunner(self._location.wire)
+        runner = self._runner
         return Outside(
             network=driver,
             connections=self._connections,
@@ -266,6 +302,8 @@ class SipSide:
             location=self._location,
             states=self._location.state_index,
             guesses=RedisGuesses(runner, epoch, "sip", self._process.generation),
+            book=self._bans,
+            limiter=self._limiter,
             traces=RedisTraces(runner),
             calls=self._telephony.store,
             history=self._history,
@@ -278,6 +316,7 @@ class SipSide:
                 proxies=settings.trusted_proxies,
                 ipv6_prefix=settings.lock_ipv6_prefix,
                 cluster=settings.pbx_cluster,
+                banned=self._is_phone_banned,
             ),
             authenticator=Authenticator(
                 derive(settings.secret_key, "nonces", KEY_BYTES),
@@ -302,6 +341,40 @@ class SipSide:
             salt=Salts(),
             new_id=lambda: secrets.token_hex(ID_BYTES),
         )
+
+    async def _keep_bans(self) -> None:
+        await self._location.wire.opened.wait()
+        await self._bans.run()
+
+    async def _share_limits(self) -> None:
+        """Tell the other nodes what busy sources and phones send here."""
+        while True:
+            await asyncio.sleep(SHARE_SECONDS)
+            spent = self._limiter.spent()
+            if spent and self._nodes.has_neighbours:
+                publish_spent(self._runner, self._process.generation, spent)
+
+    def _is_banned(self, ip: str) -> bool:
+        return self._limiter.is_banned(ip)
+
+    def _is_phone_banned(self, phone: str, ip: str) -> bool:
+        barred = self._barred
+        return barred.any_phone and barred.has_phone(phone, ip, epoch())
+
+    def _bans_changed(self, begun: Sequence[Ban], lifted: Sequence[Ban]) -> None:
+        """Apply new bans to those who are in already, and give new budgets for lifted ones."""
+        phones = tuple({ban.phone for ban in (*begun, *lifted) if ban.kind is Kind.BAN and ban.phone})
+        if phones:
+            self._handlers.changes.note(Change(phones=phones))
+        for ban in begun:
+            network = network_of(ban)
+            if ban.kind is Kind.BAN and network is not None and not ban.phone:
+                self._connections.close_from(network)
+                if self._inflow is not None:
+                    self._inflow.forget(network)
+        for ban in lifted:
+            if ban.is_automatic:
+                self._handlers.digest_check.free(ban.address, ban.mark)
 
     async def _keep_states(self) -> None:
         """Keep the index of states right, from the moment at which Redis is there."""
@@ -338,26 +411,43 @@ class SipSide:
             handlers.changes.note(Change(everybody=True))
 
         async def heard(channel: str, data: str) -> None:
+            if self._heard_of_limits(channel, data, handlers):
+                return
             if channel == keys.NOTIFY:
                 handlers.reloads.heard(data)
                 return
-            if channel != keys.GUESSES:
-                await self._telephony.hear(channel, data, handlers.calls, handlers.pickup)
-                if channel == keys.PERSON_NEWS:
-                    await handlers.notifier.heard_person(read_person(data))
-                return
-            hold = read_hold(data)
-            if hold is not None and hold[0] == "sip":
-                handlers.digest_check.hear(*hold[1:])
+            await self._telephony.hear(channel, data, handlers.calls, handlers.pickup)
+            if channel == keys.PERSON_NEWS:
+                await handlers.notifier.heard_person(read_person(data))
 
         return Listener(
             self._redis,
             changed=changed,
             missed=missed,
             subscribed=subscribed,
-            channels=(*CHANNELS, keys.GUESSES, keys.NOTIFY),
+            channels=(*CHANNELS, keys.GUESSES, keys.NOTIFY, keys.BAN_NEWS, keys.LIMITS),
             heard=heard,
         )
+
+    def _heard_of_limits(self, channel: str, data: str, handlers: Handlers) -> bool:
+        """Handle a message about limits, bans or wrong passwords; return False for any other."""
+        if channel == keys.BAN_NEWS:
+            self._bans.hear()
+        elif channel == keys.LIMITS:
+            self._limiter.heard(read_spent(data, self._process.generation))
+        elif channel == keys.GUESSES:
+            self._heard_guess(data, handlers)
+        else:
+            return False
+        return True
+
+    def _heard_guess(self, data: str, handlers: Handlers) -> None:
+        tried = read_try(data, self._process.generation)
+        hold = None if tried else read_hold(data)
+        if tried:
+            handlers.digest_check.hear_try(tried)
+        elif hold is not None and hold[0] == "sip":
+            handlers.digest_check.hear(*hold[1:])
 
     def _customer_of(self, phone: str) -> str:
         """Return the customer of a phone, empty if it is not known."""

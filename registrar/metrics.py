@@ -110,6 +110,10 @@ class Metrics:
         self.dropped = Labelled(
             "registrar_sip_dropped", "Datagrams and messages that got no answer", ["reason"], registry
         )
+        self.limited = Labelled(
+            "registrar_limited", "Messages and requests beyond a limit, by the limit", ["limit"], registry
+        )
+        self.bans = Asked("registrar_bans", "Bans and holds that are in force", ["kind"], registry)
         self.parse_errors = Labelled(
             "registrar_sip_parse_errors", "Messages that are not SIP as we read it", ["layer"], registry
         )

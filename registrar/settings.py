@@ -161,6 +161,14 @@ Service = Annotated[str, Field(pattern=r"^[0-9*#]{0,16}$")]
 """A number or prefix that a softkey dials; empty: no service answers the function."""
 
 
+class LimitPolicy(NamedTuple):
+    """Which sources of SIP messages have limits."""
+
+    is_on: bool = True
+    exempt: tuple[IpNetwork, ...] = ()
+    """Networks that are neither limited nor banned."""
+
+
 class Settings(BaseSettings):
     """The contract with the operator: names, defaults, units."""
 
@@ -185,6 +193,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     geoip_database: Path | None = None
     trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
+    limits: Annotated[LimitPolicy, NoDecode] = LimitPolicy()
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
     digest: Literal["md5", "sha-256", "both"] = "md5"
     secret_key: SecretStr = SecretStr("")
@@ -320,6 +329,17 @@ class Settings(BaseSettings):
     def _read_networks(cls, value: object) -> object:
         parts = _split(value)
         return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _read_limits(cls, value: object) -> object:
+        """Return the policy: `on`, `off`, or the networks that are exempt."""
+        if not isinstance(value, str):
+            return value
+        if value in ("on", "off", ""):
+            return LimitPolicy(value != "off")
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return LimitPolicy(exempt=tuple(ip_network(part) for part in parts))
 
     @field_validator("webhook_private", mode="before")
     @classmethod

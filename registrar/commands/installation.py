@@ -110,6 +110,7 @@ class Installation:
             ws_origins=settings.ws_origins,
             cors_origins=settings.cors_origins,
             trusted_proxies=settings.trusted_proxies,
+            spared=settings.limits.exempt,
             turn_urls=settings.turn_urls,
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,

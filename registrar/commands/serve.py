@@ -247,6 +247,8 @@ def _sip_settings(installation: Installation) -> SipSettings:
         secret_key=installation.secret_key,
         geoip_database=installation.country_file,
         trusted_proxies=settings.trusted_proxies,
+        limits=settings.limits.is_on,
+        exempt=settings.limits.exempt,
         lock_ipv6_prefix=settings.lock_ipv6_prefix,
         pbx_cluster=settings.pbx_cluster,
         node=settings.node,

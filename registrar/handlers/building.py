@@ -7,8 +7,9 @@ from typing import Protocol
 
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Mono, Phone, Process, Snapshot
+from registrar.model import Binding, Change, Flow, IpNetwork, MediaPolicy, Mono, Phone, Process, Snapshot
 from registrar.ports import (
+    BanBook,
     Calls,
     Clock,
     DialPlan,
@@ -22,6 +23,7 @@ from registrar.ports import (
     People,
     Schedule,
     Sightings,
+    Spraying,
     StateIndex,
     Subscriptions,
     Traces,
@@ -59,6 +61,7 @@ from .events.notifier import Limits, Notifier
 from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .events.watching import Watching
+from .limits import Limiter
 from .methods import Services
 from .network import Network
 from .registration.changes import Changes, Rereader
@@ -67,6 +70,7 @@ from .registration.flows import Flows
 from .registration.pings import Pings
 from .registration.register import Registrar
 from .registration.reloads import Reloads
+from .sentry import Sentry
 from .trail import Trail
 
 
@@ -86,6 +90,10 @@ class WholePeople(People, Protocol):
 
     on_news: Callable[[str, str], None]
     """Called with a person and the word of each news of it (docs/redis.md)."""
+
+
+class WholeGuesses(Guesses, Spraying, Protocol):
+    """All that handlers ask of the budget of wrong passwords."""
 
 
 class Ways(Protocol):
@@ -130,6 +138,9 @@ class Options:
     watch_key: bytes
     """Makes the ids of calls in the documents of lamps; the same on all nodes."""
     subscriptions: Limits
+    automatic_bans: bool = True
+    exempt: tuple[IpNetwork, ...] = ()
+    """Networks that are never banned by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,9 @@ class Outside:
     directory: WholeDirectory
     location: WholeLocation
     states: StateIndex
-    guesses: Guesses
+    guesses: WholeGuesses
+    book: BanBook
+    limiter: Limiter
     traces: Traces
     calls: Calls
     history: History
@@ -250,11 +263,20 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )
     trail = Trail(outside.traces, outside.lines, clock, metrics)
+    sentry = Sentry(
+        outside.book,
+        outside.guesses,
+        outside.start_task,
+        clock,
+        bans=options.automatic_bans,
+        exempt=options.exempt,
+    )
     digest_check = DigestCheck(
         outside.authenticator,
         checks,
         directory,
         outside.guesses,
+        sentry,
         trail,
         clock,
         metrics,
@@ -412,6 +434,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         dialogs,
         node_relay,
         flows,
+        outside.limiter,
         clock,
         metrics,
     )

@@ -68,6 +68,8 @@ class Nodes:
         """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
         self._neighbours: dict[str, tuple[str, str]] = {}
+        self._places: frozenset[tuple[str, int]] = frozenset()
+        """The addresses and ports of the SIP of neighbours."""
         self._living = Living(process)
         self._sure_at = 0.0
         """Until then, leases may be missing because Redis was away: their processes will renew them."""
@@ -90,6 +92,10 @@ class Nodes:
     def has_neighbours(self) -> bool:
         """Return whether there is another living process."""
         return bool(self._neighbours)
+
+    def is_place(self, ip: str, port: int) -> bool:
+        """Return whether another living process sends its SIP from there."""
+        return (ip, port) in self._places
 
     def lives(self, process: Process) -> bool:
         """Return whether a process lives, from memory: see `Living`."""
@@ -158,6 +164,7 @@ class Nodes:
             if now - since >= self._dead_seconds:
                 await self._bury(other)
         self._neighbours = neighbours
+        self._places = frozenset(_place(sip) for _, sip in neighbours.values())
         found = [Process(name, generation) for name, (generation, _) in neighbours.items()]
         self._living.looked(look, found, sure=asyncio.get_running_loop().time() >= self._sure_at)
         self._missing = {row: since for row, since in self._missing.items() if row in seen}
@@ -192,6 +199,12 @@ def _sip(lease: object) -> str:
         return str(json.loads(str(lease)).get("sip", ""))
     except (ValueError, AttributeError):
         return ""
+
+
+def _place(sip: str) -> tuple[str, int]:
+    """Return the address and port of `host:port`; port 0, from which nothing comes, if there is none."""
+    host, _, port = sip.rpartition(":")
+    return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
 
 
 def _texts(values: Iterable[bytes | str]) -> list[str]:

@@ -47,6 +47,7 @@ class End(StrEnum):
     HANDSHAKE = "handshake"
     REFUSED = "refused"
     """Too many connections from one address, or in total."""
+    BANNED = "banned"
     SHUTDOWN = "shutdown"
 
 
