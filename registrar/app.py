@@ -28,6 +28,8 @@ from registrar.rules.auth import OFFERED, Authenticator
 from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
+from registrar.rules.tokens import KEY_BYTES as TOKEN_KEY_BYTES
+from registrar.rules.tokens import TokenCodec
 from registrar.store import keys
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
@@ -36,6 +38,7 @@ from registrar.store.geoip import CountryFile
 from registrar.store.guesses_redis import RedisGuesses, read_hold
 from registrar.store.history_none import NoHistory
 from registrar.store.history_sql import SqlHistory
+from registrar.store.keyring import Keyring, derive
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.nodes import Nodes
@@ -45,8 +48,8 @@ from registrar.store.state_keeper import StateKeeper
 from registrar.store.state_members import SqlMembers
 from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
-from registrar.store.vault import Vault, derive
-from registrar.telephony import CHANNELS, Salts, Telephony, make_codec, media_prefix
+from registrar.store.vault import Vault
+from registrar.telephony import CHANNELS, Salts, Telephony
 from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.connection import Limits
@@ -67,7 +70,9 @@ class SipSettings:
     domain: str
     public_host: str
     digest: str
-    secret_key: str
+    keys: Keyring
+    media_sessions: str
+    """Prefix of the names of our sessions at the relay; it outlives the secret key."""
     geoip_database: Path
     trusted_proxies: Sequence[IpNetwork]
     lock_ipv6_prefix: int
@@ -150,7 +155,7 @@ class SipSide:
         )
         self._telephony = Telephony(
             settings.rtpengine,
-            settings.secret_key,
+            settings.media_sessions,
             self._location,
             metrics,
             epoch,
@@ -179,7 +184,7 @@ class SipSide:
                 requests,
                 Layer(),
                 self._metrics,
-                derive(self._settings.secret_key, "to-tags"),
+                derive(self._settings.keys.secret, "to-tags"),
                 self._listeners.send,
                 self._lines.finished,
                 self._settings.public_host,
@@ -247,9 +252,9 @@ class SipSide:
             reserved=settings.reserved,
             alerts=settings.alert_info,
             media_policy=settings.media,
-            media_prefix=media_prefix(settings.secret_key),
-            loop_key=derive(settings.secret_key, "loops"),
-            watch_key=derive(settings.secret_key, "lamps"),
+            media_prefix=settings.media_sessions,
+            loop_key=derive(settings.keys.secret, "loops"),
+            watch_key=derive(settings.keys.secret, "lamps"),
             subscriptions=settings.subscriptions,
             ping_key=os.urandom(KEY_BYTES),
         )
@@ -258,6 +263,15 @@ class SipSide:
         settings, serves = self._settings, self._directory.serves
         hosts = OurHosts(settings.public_host, settings.domain, serves, local.is_local)
         runner = WireRunner(self._location.wire)
+        authenticator = Authenticator(
+            derive(settings.keys.secret, "nonces", KEY_BYTES),
+            OFFERED[settings.digest],
+            settings.domain,
+            serves,
+            hosts.has,
+        )
+        codec = TokenCodec(token_key(settings.keys.secret), settings.media_sessions)
+        settings.keys.watch(lambda: self._rekey(driver, authenticator, codec))
         return Outside(
             network=driver,
             connections=self._connections,
@@ -279,14 +293,8 @@ class SipSide:
                 ipv6_prefix=settings.lock_ipv6_prefix,
                 cluster=settings.pbx_cluster,
             ),
-            authenticator=Authenticator(
-                derive(settings.secret_key, "nonces", KEY_BYTES),
-                OFFERED[settings.digest],
-                settings.domain,
-                serves,
-                hosts.has,
-            ),
-            codec=make_codec(settings.secret_key),
+            authenticator=authenticator,
+            codec=codec,
             hosts=hosts,
             process=self._process,
             metrics=self._metrics,
@@ -302,6 +310,16 @@ class SipSide:
             salt=Salts(),
             new_id=lambda: secrets.token_hex(ID_BYTES),
         )
+
+    def _rekey(self, driver: Driver, authenticator: Authenticator, codec: TokenCodec) -> None:
+        """Make nonces, tokens and tags with the key that is active now, and read those of the other one.
+
+        The marks of loops and of lamps stay as they are: they are compared with our own, and for moments only.
+        """
+        held = self._settings.keys.secrets
+        driver.tag_key = derive(held[0], "to-tags")
+        authenticator.rekey([derive(one, "nonces", KEY_BYTES) for one in held])
+        codec.rekey([token_key(one) for one in held])
 
     async def _keep_states(self) -> None:
         """Keep the index of states right, from the moment at which Redis is there."""
@@ -407,3 +425,8 @@ class SipSide:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 while len(self._connections):  # noqa: ASYNC110  # short, and at the very end
                     await asyncio.sleep(0.01)
+
+
+def token_key(secret_key: str) -> bytes:
+    """Return the key of the tokens, which is the same on all nodes."""
+    return derive(secret_key, "tokens-siv", TOKEN_KEY_BYTES)

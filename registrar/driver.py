@@ -104,7 +104,8 @@ class Driver:
         """The INVITEs that are served or answered, by their server transaction."""
         self._amplification = Amplification()
         self._metrics = metrics
-        self._tag_key = tag_key
+        self.tag_key = tag_key
+        """Set again when the secret key is replaced; a retransmission at that moment gets another To-tag."""
         self._send = send
         self._finished = finished
         metrics.transactions.set_function(lambda: len(layer))
@@ -500,7 +501,7 @@ class Driver:
             branch = request.via.branch
         except SipError:
             branch = headers.get("via") or ""
-        return to_tag(self._tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
+        return to_tag(self.tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
 
 
 def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:

@@ -161,6 +161,11 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
             registry=registry,
         )
+        self.sealed_old = Gauge(
+            "registrar_secrets_sealed_with_old_key",
+            "Stored secrets that are not sealed with the key in use",
+            registry=registry,
+        )
         self.store_up = Gauge(
             "registrar_store_up",
             "1 when the store answers",

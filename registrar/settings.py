@@ -161,6 +161,9 @@ Service = Annotated[str, Field(pattern=r"^[0-9*#]{0,16}$")]
 """A number or prefix that a softkey dials; empty: no service answers the function."""
 
 
+KEYS: Final = ("secret_key", "secret_key_old", "jwt_secret", "jwt_secret_old")
+
+
 class Settings(BaseSettings):
     """The contract with the operator: names, defaults, units."""
 
@@ -188,7 +191,10 @@ class Settings(BaseSettings):
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
     digest: Literal["md5", "sha-256", "both"] = "md5"
     secret_key: SecretStr = SecretStr("")
+    secret_key_old: SecretStr = SecretStr("")
     jwt_secret: SecretStr = SecretStr("")
+    jwt_secret_old: SecretStr = SecretStr("")
+    token_days: int = Field(365, ge=1, le=3_650)
     node: str = ""
     node_sip: str = ""
     secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above is the only one
@@ -340,14 +346,14 @@ class Settings(BaseSettings):
             raise ValueError("must name a folder")
         return value
 
-    @field_validator("secret_key", "jwt_secret")
+    @field_validator(*KEYS)
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_SECRET:
             raise ValueError(f"needs at least {MIN_SECRET} characters")
         return value
 
-    @field_validator("secret_key", "jwt_secret", "turn_secret")
+    @field_validator(*KEYS, "turn_secret")
     @classmethod
     def _no_known_secret(cls, value: SecretStr) -> SecretStr:
         problem = weakness(value.get_secret_value())
@@ -397,7 +403,14 @@ def read(environment: Mapping[str, str]) -> Settings:
     _refuse_turn_without_secret(settings)
     redirect_accounts(settings)
     _refuse_phones_without_url(settings)
+    _refuse_old_keys_alone(settings)
     return settings
+
+
+def key_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files of keys that the environment names: they may get other content while we run."""
+    variables = [_variable(name) + FILE_SUFFIX for name in KEYS]
+    return tuple(Path(environment[name]) for name in variables if environment.get(name))
 
 
 class RedirectAccount(NamedTuple):
@@ -463,6 +476,16 @@ def _refuse_phones_without_url(settings: Settings) -> None:
         )
     if settings.prov_url.startswith("http:") and not settings.prov_plain:
         raise ConfigurationError("REGISTRAR_PROV_URL: http: needs REGISTRAR_PROV_PLAIN=1")
+
+
+def _refuse_old_keys_alone(settings: Settings) -> None:
+    """Raise ConfigurationError if a key of before is given without the one that replaces it."""
+    for name in ("secret_key", "jwt_secret"):
+        if (
+            getattr(settings, name + "_old").get_secret_value()
+            and not getattr(settings, name).get_secret_value()
+        ):
+            raise ConfigurationError(f"{_variable(name)} is missing beside {_variable(name)}_OLD")
 
 
 def _variable(name: str) -> str:

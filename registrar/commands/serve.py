@@ -45,6 +45,7 @@ from registrar.transport.tls import ServerTls
 
 from .first_steps import print_demo, print_first_steps
 from .installation import DEMO_LISTENER, Installation, Stores, lacks_listener, opened
+from .key_watch import Again, KeyWatch
 from .served_certificate import concerns, served_certificate
 from .side import Side
 
@@ -62,7 +63,9 @@ Ready = Callable[[], Awaitable[Readiness]]
 log = logging.getLogger("registrar")
 
 
-async def run(installation: Installation, side: Side, lines: RequestLines, *, demo: bool) -> None:
+async def run(
+    installation: Installation, side: Side, lines: RequestLines, again: Again, *, demo: bool
+) -> None:
     """Run until SIGINT or SIGTERM. `demo` makes the demo tenant and prints how to use it.
 
     Raise ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
@@ -82,6 +85,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
         _measure(stores, metrics)
+        watch = KeyWatch(installation, stores, metrics, again, seals=side is not Side.SIP)
         sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
         ready = _readiness(stores, sip, tls)
         places = _places(installation.settings, metrics)
@@ -98,6 +102,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
             servers.append(_sip_pages(installation.settings, ready, metrics, places))
         async with asyncio.TaskGroup() as tasks:
             running = []
+            tasks.create_task(watch.run(stop))
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
             for job in jobs:
@@ -211,7 +216,7 @@ def _sip_side(
 ) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
     return SipSide(
-        _sip_settings(installation),
+        _sip_settings(installation, stores.in_use.media_sessions),
         redis,
         stores.reader,
         stores.writer,
@@ -223,7 +228,7 @@ def _sip_side(
     )
 
 
-def _sip_settings(installation: Installation) -> SipSettings:
+def _sip_settings(installation: Installation, media_sessions: str) -> SipSettings:
     """Return the settings of the SIP side."""
     settings = installation.settings
     return SipSettings(
@@ -238,7 +243,8 @@ def _sip_settings(installation: Installation) -> SipSettings:
         domain=settings.domain,
         public_host=settings.public_host,
         digest=settings.digest,
-        secret_key=installation.secret_key,
+        keys=installation.secret_keys,
+        media_sessions=media_sessions,
         geoip_database=installation.country_file,
         trusted_proxies=settings.trusted_proxies,
         lock_ipv6_prefix=settings.lock_ipv6_prefix,
