@@ -118,10 +118,6 @@ class ApiSettings:
     sip_udp: str
     """`host:port` of SIP over UDP, to show to people."""
     jwt_secret: str = field(repr=False)
-    jwt_keys: Keyring = field(default_factory=Keyring, repr=False)
-    """The keys of tokens; by default `jwt_secret` alone."""
-    token_days: int = 365
-    """How long a new token of a machine is good."""
     secrets_level: AccessLevel = AccessLevel.VIEWER
     """From this level on a token may read the passwords of phones."""
     wss_listener: tuple[str, int] | None = None
@@ -148,6 +144,10 @@ class ApiSettings:
     provisioning: ProvisioningSettings = ProvisioningSettings()
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
+    jwt_keys: Keyring = field(default_factory=Keyring, repr=False)
+    """The keys of tokens; by default `jwt_secret` alone."""
+    token_days: int = 365
+    """How long a new token of a machine is good."""
 
     def __post_init__(self) -> None:
         if not self.jwt_keys.names:

@@ -41,6 +41,7 @@ from registrar.store.history_sql import SqlHistory
 from registrar.store.keyring import Keyring, derive
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
+from registrar.store.node_certificate import node_pair
 from registrar.store.nodes import Nodes
 from registrar.store.notified_redis import RedisNotified
 from registrar.store.script_runner import WireRunner
@@ -54,7 +55,9 @@ from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.connection import Limits
 from registrar.transport.connections import Connections
+from registrar.transport.node_tls import NodeTls, from_files, from_memory
 from registrar.transport.punctual import Punctual
+from registrar.transport.tls import ServerTls
 
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
@@ -79,6 +82,8 @@ class SipSettings:
     pbx_cluster: int | None
     node: str
     node_sip: str
+    node_files: tuple[Path, Path, Path] | None
+    """The operator's certificate, key and authority between nodes; None: they follow from the secret key."""
     redis_url: str
     ping_seconds: int
     ring_seconds: int
@@ -105,7 +110,7 @@ class SipSide:
         metrics: Metrics,
         lines: RequestLines,
         tried: WrongPasswordLines,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         """Build the parts that need no running loop.
 
@@ -141,6 +146,7 @@ class SipSide:
             self._process,
             settings.node_sip or settings.addresses.default_node_sip(settings.redis_url),
             epoch,
+            tls=settings.addresses.node_tls(settings.redis_url),
             lost_lease=self._lost_lease,
             sweep=self._sweep,
         )
@@ -152,6 +158,8 @@ class SipSide:
             origins=settings.ws_origins,
             proxies=settings.trusted_proxies,
             tls=tls,
+            node=self._process.node,
+            node_tls=self._node_tls(),
         )
         self._telephony = Telephony(
             settings.rtpengine,
@@ -204,6 +212,7 @@ class SipSide:
                     handlers.reloads.run(),
                     self._feed(handlers).run(),
                     self._keep_states(),
+                    self._listeners.link(driver, self._process.node),
                 )
             ]
             try:
@@ -314,12 +323,28 @@ class SipSide:
     def _rekey(self, driver: Driver, authenticator: Authenticator, codec: TokenCodec) -> None:
         """Make nonces, tokens and tags with the key that is active now, and read those of the other one.
 
-        The marks of loops and of lamps stay as they are: they are compared with our own, and for moments only.
+        The marks of loops and of lamps stay as they are: they are compared for moments only.
         """
         held = self._settings.keys.secrets
         driver.tag_key = derive(held[0], "to-tags")
         authenticator.rekey([derive(one, "nonces", KEY_BYTES) for one in held])
         codec.rekey([token_key(one) for one in held])
+        self._listeners.renew_node_tls()
+
+    def _node_tls(self) -> NodeTls | None:
+        """Return what TLS between nodes needs, if it is wanted: the operator's files, or our own pair."""
+        settings = self._settings
+        if settings.addresses.node is None:
+            return None
+        files = settings.node_files
+        if files is not None:
+            return NodeTls(lambda context: from_files(context, *files))
+
+        def own(context: ssl.SSLContext) -> None:
+            pair = node_pair(settings.keys, epoch())
+            from_memory(context, pair.certificate, pair.key, pair.authorities)
+
+        return NodeTls(own)
 
     async def _keep_states(self) -> None:
         """Keep the index of states right, from the moment at which Redis is there."""

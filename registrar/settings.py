@@ -181,11 +181,13 @@ class Settings(BaseSettings):
     http: Listeners = (("127.0.0.1", 8080),)
     https: Listeners = ()
     sip_http: Listeners = ()
+    management: Listeners = ()
     cors_origins: Names = ()
     domain: Annotated[str, AfterValidator(_domain)] = "registrar.localhost"
     public_host: str = ""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_legacy: bool = True
     geoip_database: Path | None = None
     trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
@@ -197,6 +199,10 @@ class Settings(BaseSettings):
     token_days: int = Field(365, ge=1, le=3_650)
     node: str = ""
     node_sip: str = ""
+    node_tls: Listeners = ()
+    node_cert: Path | None = None
+    node_key: Path | None = None
+    node_ca: Path | None = None
     secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above is the only one
     pbx_cluster: int | None = None
     ping_seconds: int = Field(30, ge=0, le=3_600)
@@ -271,7 +277,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http"),
-        *("prov_http", "prov_https", "prov_https_legacy"),
+        *("prov_http", "prov_https", "prov_https_legacy", "node_tls", "management"),
         mode="before",
     )
     @classmethod
@@ -334,7 +340,16 @@ class Settings(BaseSettings):
         parts = {"on": every, "off": []}.get(value, _split(value)) if isinstance(value, str) else value
         return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
 
-    @field_validator("pbx_cluster", "geoip_database", "tls_cert", "tls_key", mode="before")
+    @field_validator(
+        "pbx_cluster",
+        "geoip_database",
+        "tls_cert",
+        "tls_key",
+        "node_cert",
+        "node_key",
+        "node_ca",
+        mode="before",
+    )
     @classmethod
     def _read_optional(cls, value: object) -> object:
         return None if value == "" else value
@@ -404,6 +419,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     redirect_accounts(settings)
     _refuse_phones_without_url(settings)
     _refuse_old_keys_alone(settings)
+    _refuse_half_a_node(settings)
     return settings
 
 
@@ -486,6 +502,16 @@ def _refuse_old_keys_alone(settings: Settings) -> None:
             and not getattr(settings, name).get_secret_value()
         ):
             raise ConfigurationError(f"{_variable(name)} is missing beside {_variable(name)}_OLD")
+
+
+def _refuse_half_a_node(settings: Settings) -> None:
+    """Raise ConfigurationError for two addresses between nodes, or for files that are not complete."""
+    if len(settings.node_tls) > 1:
+        raise ConfigurationError("REGISTRAR_NODE_TLS: name one address")
+    names = ("node_cert", "node_key", "node_ca")
+    missing = [name for name in names if getattr(settings, name) is None]
+    if 0 < len(missing) < len(names):
+        raise ConfigurationError(f"{_variable(missing[0])} is missing: give all three files, or none")
 
 
 def _variable(name: str) -> str:

@@ -2,17 +2,20 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, Claims, ServiceToken, invalid_token
 from ..checks import address as parse_address
 from ..checks import networks
 from ..tables import Customer, Employee, EmployeeToken, Extension
+from ..tables.base import UtcDateTime
 from .audit import parse_oid
 from .phones.find import one_of
 
@@ -65,8 +68,12 @@ _PERSON: Final = (
 """The columns of a Person in their order. These statements are built once, as every request runs one."""
 _BY_ID: Final = _PERSON.where(Employee.oid == bindparam("key"))
 _BY_LOGIN: Final = _PERSON.where(Employee.login_email == bindparam("key"))
-_BY_TOKEN: Final = _PERSON.join(EmployeeToken, EmployeeToken.employee_id == Employee.id).where(
-    EmployeeToken.token_sha256 == bindparam("key"), EmployeeToken.revoked_at.is_(None)
+_BY_TOKEN: Final = (
+    _PERSON.join(EmployeeToken, EmployeeToken.employee_id == Employee.id)
+    .where(EmployeeToken.token_sha256 == bindparam("key"), EmployeeToken.revoked_at.is_(None))
+    .where(
+        EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > bindparam("now", type_=UtcDateTime))
+    )
 )
 _TOKENS: Final = _PERSON.add_columns(EmployeeToken.token_sha256).join(
     EmployeeToken, EmployeeToken.employee_id == Employee.id
@@ -81,7 +88,7 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
     needs an active customer, if it is a customer's.
     """
     if isinstance(credentials, ServiceToken):
-        found = await _find(connection, _BY_TOKEN, credentials.sha256)
+        found = await _find(connection, _BY_TOKEN, credentials.sha256, clock.utc_now())
         if found is None:
             raise invalid_token()
         person, level = found, found.level
@@ -106,9 +113,10 @@ async def find_people(connection: AsyncConnection, employees: Collection[str]) -
 
 
 async def find_holders(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, Person]:
-    """Return the people for whom these tokens of machines were made; revoked tokens are left out."""
+    """Return the people for whom these tokens of machines were made, if the tokens are still good."""
     wanted = one_of(connection.dialect, EmployeeToken.__table__.c.token_sha256, hashes)
-    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None))
+    ends = EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > clock.utc_now())
+    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None), ends)
     return {row[-1]: Person(*row[:-1]) for row in await connection.execute(statement)}
 
 
@@ -139,8 +147,14 @@ async def _holder(connection: AsyncConnection, claims: Claims) -> Person:
     return person
 
 
-async def _find(connection: AsyncConnection, statement: Select[*tuple[Any, ...]], key: str) -> Person | None:
-    found = (await connection.execute(statement, {"key": key})).one_or_none()
+async def _find(
+    connection: AsyncConnection,
+    statement: Select[*tuple[Any, ...]],
+    key: str,
+    now: datetime | None = None,
+) -> Person | None:
+    values = {"key": key} if now is None else {"key": key, "now": now}
+    found = (await connection.execute(statement, values)).one_or_none()
     return None if found is None else Person(*found)
 
 

@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, TableClause, bindparam, func, select, table
+from sqlalchemy import ColumnElement, TableClause, bindparam, func, select, table
 from sqlalchemy import column as named
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -22,6 +22,9 @@ from ..database import reading, writing
 AT_ONCE: Final = 200
 PAUSE_SECONDS: Final = 0.02
 """Between two steps, so that other writers have their turn."""
+
+Stored = tuple[str, str, str]
+"""The key of a row, the owner, and the sealed text."""
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ async def reseal(engine: AsyncEngine, vault: Vault, progress: Callable[[int], No
     """
     unreadable = 0
     for sealed in COLUMNS:
-        after: object = None
+        after: str | None = None
         while True:
             rows = await _next(engine, vault, sealed, after)
             if not rows:
@@ -93,24 +96,24 @@ async def reseal(engine: AsyncEngine, vault: Vault, progress: Callable[[int], No
     return unreadable
 
 
-async def _next(engine: AsyncEngine, vault: Vault, sealed: Sealed, after: object) -> list[Row[Any]]:
-    key, text = _column(sealed.key), _column(sealed.column)
-    found = select(key, _column(sealed.owner).label("owner"), text.label("text"))
-    statement = found.select_from(_table(sealed)).where(_is_old(text, vault)).order_by(key).limit(AT_ONCE)
+async def _next(engine: AsyncEngine, vault: Vault, sealed: Sealed, after: str | None) -> list[Stored]:
+    row, stored = _column(sealed.key), _column(sealed.column)
+    found = select(row, _column(sealed.owner).label("owner"), stored.label("text"))
+    statement = found.select_from(_table(sealed)).where(_is_old(stored, vault)).order_by(row).limit(AT_ONCE)
     if after is not None:
-        statement = statement.where(key > after)
+        statement = statement.where(row > after)
     async with reading(engine) as session:
-        return list((await session.execute(statement)).all())
+        return [(key, owner, text) for key, owner, text in await session.execute(statement)]
 
 
-async def _seal(engine: AsyncEngine, vault: Vault, sealed: Sealed, rows: list[Row[Any]]) -> int:
+async def _seal(engine: AsyncEngine, vault: Vault, sealed: Sealed, rows: list[Stored]) -> int:
     """Seal these rows; return how many could be read."""
     changes = []
     for key, owner, text in rows:
         try:
             name = f"{sealed.mark}{owner}"
             changes.append(
-                {"the_key": key, "before": text, "after": vault.seal(vault.open(str(text), name), name)}
+                {"the_key": key, "before": text, "after": vault.seal(vault.open(text, name), name)}
             )
         except StoreUnavailable as error:
             log.warning("%s.%s: %s", sealed.table, sealed.column, error)

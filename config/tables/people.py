@@ -136,7 +136,8 @@ class EmployeeToken(Identified):
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     note: Mapped[str | None] = mapped_column(String(checks.SHORT_TEXT))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """None only for a moment: an older version has made it while a newer one runs beside it."""
     warned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When its coming end was announced."""
 

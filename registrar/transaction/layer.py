@@ -48,6 +48,11 @@ class Layer:
         self._deadlines = Deadlines()
         self.unmatched = 0
         """Number of responses that matched no transaction and were dropped (RFC 6026 section 7.3)."""
+        self.strayed = 0
+        """Number of responses that came another way than their request went, and were dropped."""
+        self.strange = 0
+        """Number of responses over UDP from another address than their request went to. They count, because
+        a peer may answer from another address; only it knows the branch, which has 64 random bits."""
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._invites) + len(self._clients)
@@ -148,6 +153,8 @@ class Layer:
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
         """Return the actions for a response, or none if it matches no transaction. Raise MalformedMessage.
 
+        A response to a request that went over a connection is believed on that connection only.
+
         A challenge counts only if it comes from where its request went (decision 102): its answer has a
         digest of a password. Any other one is dropped, and the true response is still awaited.
         """
@@ -157,6 +164,12 @@ class Layer:
         ):
             self.unmatched += 1
             return []
+        sent = transaction.flow
+        if sent.transport != flow.transport or (sent.id != flow.id and sent.transport != "udp"):
+            self.strayed += 1
+            return []
+        if sent.remote_ip != flow.remote_ip or sent.remote_port != flow.remote_port:
+            self.strange += 1
         actions = transaction.receive(response, flow, now)
         self._settle(transaction)
         return actions

@@ -28,8 +28,6 @@ def upgrade() -> None:
         tokens.add_column(sa.Column("warned_at", MOMENT))
     table = sa.table("employee_token", sa.column("expires_at", MOMENT))
     op.execute(table.update().values(expires_at=datetime.now(UTC) + GRACE))
-    with op.batch_alter_table("employee_token") as tokens:
-        tokens.alter_column("expires_at", existing_type=MOMENT, nullable=False)
     op.create_index("ix_employee_token_expires_at", "employee_token", ["expires_at"])
 
 
