@@ -12,7 +12,11 @@ from registrar.metrics import Metrics
 from registrar.store.database import connect
 from registrar.store.keyring import Keyring
 
-GUARD: Final = Guard(connect("sqlite+aiosqlite://"), Keyring("a secret of JWTs, long enough for all"), ())
+GUARD: Final = Guard(
+    connect("sqlite+aiosqlite:///no-file-is-opened.sqlite"),
+    Keyring("a secret of JWTs, long enough for all"),
+    (),
+)
 
 
 async def page(
