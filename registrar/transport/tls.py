@@ -86,7 +86,7 @@ class ServerTls:
             self.problem = str(error)
             log.warning("%s; the certificate read before stays in use", error)
             return False
-        self._newest, self._newest_legacy, self.expires_at, self.problem = newest, legacy, expires_at, ""
+        self._newest, self.expires_at, self.problem = newest, expires_at, ""
         log.info("new certificate %s", self._certificate)
         return True
 

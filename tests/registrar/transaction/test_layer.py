@@ -5,12 +5,8 @@ from random import Random
 
 import pytest
 
-from registrar.model import Mono
-from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
-
-
 from registrar.model import Flow, Mono
-from registrar.transaction import Failed, Layer, Send, TableFull, server_key
+from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
 
 from .playbook import T1, TICK, Playbook, flow, request, response
 
