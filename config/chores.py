@@ -1,5 +1,4 @@
-"""The jobs of the HTTP side: unlocked phones, old calls, phones that no redirect service knows, and the ends of
-tokens.
+"""The jobs of the HTTP side: unlocked phones, old calls, phones unknown to redirect services, ends of tokens.
 
 Several processes may do them at once: each step is one statement with its condition, or is repeated.
 """
