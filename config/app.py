@@ -36,6 +36,7 @@ from .documentation import describe
 from .errors import Problem, Refused, refusal, unavailable
 from .feed.hub import Hub
 from .feed.reader import Reader
+from .guard import Guard
 from .health import Readiness, health_routes
 from .layers import surround
 from .live import Live, LiveCalls
@@ -170,6 +171,7 @@ def create_app(
         Chainer(engine, read_engine, redis, vault, metrics, notes, settings.audit_days),
     )
     fold_all_letters(read_engine)
+    guard = Guard(read_engine, settings.jwt_keys, settings.trusted_proxies)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
@@ -190,14 +192,14 @@ def create_app(
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
         *(groups.group_users, groups.queues, groups.queue_members),
         *(domains.trusted_networks, users.devices),
-        *(health_routes(readiness, exposition), base_routes()),
+        *(health_routes(readiness, exposition, guard), base_routes()),
         *(board_routes(app.version), phone_routes(settings, app.version)),
         selftest_routes(settings, app.version),
     ):
         app.include_router(router)
-    describe(app)
+    policies = describe(app)
     _handle_errors(app)
-    surround(app, metrics, settings.trusted_proxies, settings.cors_origins)
+    surround(app, metrics, settings.trusted_proxies, settings.cors_origins, guard=guard, policies=policies)
     return app
 
 

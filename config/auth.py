@@ -10,6 +10,8 @@ from typing import Final
 
 import jwt
 
+from registrar.store.keyring import Keyring
+
 from . import clock
 from .access import AccessLevel
 from .errors import Problem, Refused
@@ -26,6 +28,7 @@ MINUTES: Final = 15
 VIA_DIGITS: Final = 16
 """Hexadecimal digits of the hash of a token in the audit log: enough to recognise a token that one has."""
 OID_DIGITS: Final = 24
+OPTIONS: Final[jwt.types.Options] = {"require": ["iat", "lvl"]}
 SERVICE_TOKEN: Final = re.compile(r"[a-z0-9]{48}")
 """Opaque tokens of machines. A JWT has dots."""
 
@@ -81,7 +84,7 @@ class Caller:
 
 
 def issue_token(
-    secret: str,
+    keys: Keyring | str,
     level: AccessLevel,
     customer: str | None = None,
     employee: str | None = None,
@@ -100,7 +103,8 @@ def issue_token(
     expiry = None if minutes is None else now + timedelta(minutes=minutes)
     optional = {"sub": employee, "cus": customer, "ver": employee_version, "exp": expiry, "sid": session}
     claims |= {name: value for name, value in optional.items() if value is not None}
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+    ring = keys if isinstance(keys, Keyring) else Keyring(keys)
+    return jwt.encode(claims, ring.secret, algorithm=ALGORITHM, headers={"kid": ring.active})
 
 
 def hash_token(token: str) -> str:
@@ -108,7 +112,7 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def read_header(header: str | None, secret: str, *, rows: bool) -> Credentials:
+def read_header(header: str | None, keys: Keyring, *, rows: bool) -> Credentials:
     """Return the credentials in an Authorization header. With `rows`, Basic and ApiKey are allowed, too.
 
     `rows` is set for the row dialect. Raise Refused (401) if there are none, or if they are invalid.
@@ -122,28 +126,51 @@ def read_header(header: str | None, secret: str, *, rows: bool) -> Credentials:
         raise format_error()
     if kind == "basic":
         return _basic(rest)
-    return read_token(rest, secret) if kind == "bearer" else _service_token(rest)
+    return read_token(rest, keys) if kind == "bearer" else _service_token(rest)
 
 
-def read_token(token: str, secret: str) -> Claims | ServiceToken:
+def read_token(token: str, keys: Keyring) -> Claims | ServiceToken:
     """Return the claims of a token, or its look-up form. Raise Refused (401) if expired or invalid."""
-    return verify(token, secret) if SERVICE_TOKEN.fullmatch(token) is None else _service_token(token)
+    return verify(token, keys) if SERVICE_TOKEN.fullmatch(token) is None else _service_token(token)
 
 
-def verify(token: str, secret: str) -> Claims:
-    """Return the claims of a JWT. Raise Refused (401) if it is expired, forged or not issued by us."""
+def verify(token: str, keys: Keyring) -> Claims:
+    """Return the claims of a JWT. Raise Refused (401) if it is expired, forged or not issued by us.
+
+    `kid` names our key. A token without one, or with another issuer's, is tried with each key.
+    """
     if len(token) > MAX_TOKEN_LENGTH:
         raise invalid_token()
-    options: jwt.types.Options = {"require": ["iat", "lvl"]}
+    for secret in _candidates(token, keys):
+        try:
+            claims = jwt.decode(token, secret, algorithms=[ALGORITHM], leeway=LEEWAY_SECONDS, options=OPTIONS)
+            return _named(_claims(claims), token)
+        except jwt.ExpiredSignatureError:
+            raise unauthorized("expired", "Token has expired") from None
+        except jwt.InvalidSignatureError:
+            continue
+        except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError):
+            break
+    raise invalid_token()
+
+
+def _named(claims: Claims, token: str) -> Claims:
+    """Return the claims with the name that the audit log gives this token."""
+    if claims.session:
+        return replace(claims, via=f"session:{claims.session[:OID_DIGITS]}")
+    return replace(claims, via=f"jwt:{hash_token(token)[:VIA_DIGITS]}")
+
+
+def _candidates(token: str, keys: Keyring) -> tuple[str, ...]:
+    """Return the keys that may have signed a token."""
+    if len(keys.names) == 1:
+        return keys.secrets
     try:
-        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], leeway=LEEWAY_SECONDS, options=options)
-    except jwt.ExpiredSignatureError:
-        raise unauthorized("expired", "Token has expired") from None
-    except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError):
-        raise invalid_token() from None
-    read = _claims(claims)
-    via = f"session:{read.session[:OID_DIGITS]}" if read.session else f"jwt:{hash_token(token)[:VIA_DIGITS]}"
-    return replace(read, via=via)
+        name = jwt.get_unverified_header(token).get("kid")
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return ()
+    named = keys.named(name) if isinstance(name, str) else None
+    return keys.secrets if named is None else (named,)
 
 
 def format_error() -> Refused:

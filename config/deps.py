@@ -129,12 +129,12 @@ async def caller(
     """Return the caller, if the table in `access` permits this route. Raise Refused (401, 403, 429)."""
     rule = RULES[request.method, request.scope["route"].path]
     header, query = request.headers.get("authorization"), request.query_params.get("token")
-    secret = parts.settings.jwt_secret
+    keys = parts.settings.jwt_keys
     credentials: Credentials
     if header is None and query and rule.query_token:
-        credentials = auth.read_token(query, secret)
+        credentials = auth.read_token(query, keys)
     else:
-        credentials = auth.read_header(header, secret, rows=speaks_rows(request.scope["path"]))
+        credentials = auth.read_header(header, keys, rows=speaks_rows(request.scope["path"]))
     address = source_address(request, parts.settings.trusted_proxies)
     if isinstance(credentials, Login):
         person = await parts.logins.log_in(

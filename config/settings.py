@@ -16,6 +16,7 @@ from typing import Final
 from registrar.errors import ConfigurationError
 from registrar.model import Epoch
 from registrar.rules.features import ReservedWords, reserved_words
+from registrar.store.keyring import Keyring
 
 from .access import AccessLevel
 
@@ -147,8 +148,14 @@ class ApiSettings:
     provisioning: ProvisioningSettings = ProvisioningSettings()
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
+    jwt_keys: Keyring = field(default_factory=Keyring, repr=False)
+    """The keys of tokens; by default `jwt_secret` alone."""
+    token_days: int = 365
+    """How long a new token of a machine is good."""
 
     def __post_init__(self) -> None:
+        if not self.jwt_keys.names:
+            self.jwt_keys.use((self.jwt_secret,))
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:
             raise ConfigurationError(f"REGISTRAR_JWT_SECRET must have at least {JWT_SECRET_BYTES} bytes")
 

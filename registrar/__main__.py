@@ -38,6 +38,10 @@ login = typer.Typer(no_args_is_help=True, help="Logins of people, for the board 
 app.add_typer(login, name="login")
 
 
+keys = typer.Typer(no_args_is_help=True, help="The keys of the installation, and how to replace them.")
+app.add_typer(keys, name="keys")
+
+
 def install(*, demo: bool = False) -> "Installation":
     """Read the settings, and return the installation that belongs to them; make it if it is missing."""
     settings = _settings()
@@ -76,9 +80,11 @@ def serve(
     """Run everything in one process, with embedded defaults."""
     installation = install(demo=demo)
     lines = _log(installation.settings.log_level)
+    from registrar.commands.key_watch import Again
     from registrar.commands.serve import run
+    from registrar.settings import key_files
 
-    _run(run(installation, side, lines, demo=demo))
+    _run(run(installation, side, lines, Again(_settings, key_files(os.environ)), demo=demo))
 
 
 @app.command()
@@ -121,10 +127,11 @@ def token(
         raise ConfigurationError(f"--level: {level!r} is none of {', '.join(AccessLevel.__members__)}")
     installation = look_up()
     chosen = AccessLevel[level.upper()]
-    issued = issue_token(installation.jwt_secret, chosen, customer, employee, minutes)
     from registrar.commands.audit import note_token
+    from registrar.commands.keys import jwt_key
 
     _log("error")
+    issued = issue_token(_run(jwt_key(installation)), chosen, customer, employee, minutes)
     _run(note_token(installation, issued, chosen, customer, employee))
     print(issued)
 
@@ -260,6 +267,33 @@ def audit_verify(
 
     if not _run(trail.verify(installation, trail.read_head(head), accept=accept)):
         sys.exit(EXIT_UNFIT)
+
+
+@keys.command(name="status")
+def keys_status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show which keys are in use, which process knows which, and what is sealed with an old one."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands import keys as commands
+
+    _run(commands.show(installation, as_json=as_json))
+
+
+@keys.command(name="rotate")
+def keys_rotate(
+    kind: Annotated[str, typer.Argument(help="secret, jwt or all: which key is replaced.")] = "all",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if the key of before was replaced less than a day ago.")
+    ] = False,
+) -> None:
+    """Replace the keys while everything runs, and seal the stored passwords again."""
+    installation = look_up()
+    _log("warning")
+    from registrar.commands import keys as commands
+
+    _run(commands.rotate(installation, commands.kinds(kind), force=force))
 
 
 @geoip.command(name="update")

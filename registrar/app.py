@@ -31,6 +31,8 @@ from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.inflow import Inflow
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
+from registrar.rules.tokens import KEY_BYTES as TOKEN_KEY_BYTES
+from registrar.rules.tokens import TokenCodec
 from registrar.store import keys
 from registrar.store.ban_keeper import BanKeeper
 from registrar.store.bans_redis import RedisBans
@@ -41,9 +43,11 @@ from registrar.store.geoip import CountryFile
 from registrar.store.guesses_redis import RedisGuesses, read_hold, read_try
 from registrar.store.history_none import NoHistory
 from registrar.store.history_sql import SqlHistory
+from registrar.store.keyring import Keyring, derive
 from registrar.store.limits_redis import RedisSourcePhones, publish_spent, read_spent
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
+from registrar.store.node_certificate import node_pair
 from registrar.store.nodes import Nodes
 from registrar.store.notified_redis import RedisNotified
 from registrar.store.script_runner import WireRunner
@@ -51,13 +55,15 @@ from registrar.store.state_keeper import StateKeeper
 from registrar.store.state_members import SqlMembers
 from registrar.store.subscriptions_redis import RedisSubscriptions
 from registrar.store.traces_redis import RedisTraces
-from registrar.store.vault import Vault, derive
-from registrar.telephony import CHANNELS, Salts, Telephony, make_codec, media_prefix
+from registrar.store.vault import Vault
+from registrar.telephony import CHANNELS, Salts, Telephony
 from registrar.transaction import Layer
 from registrar.transport import local
 from registrar.transport.connection import Limits
 from registrar.transport.connections import Connections
+from registrar.transport.node_tls import NodeTls, from_files, from_memory
 from registrar.transport.punctual import Punctual
+from registrar.transport.tls import ServerTls
 
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
@@ -75,7 +81,9 @@ class SipSettings:
     domain: str
     public_host: str
     digest: str
-    secret_key: str
+    keys: Keyring
+    media_sessions: str
+    """Prefix of the names of our sessions at the relay; it outlives the secret key."""
     geoip_database: Path
     trusted_proxies: Sequence[IpNetwork]
     limits: bool
@@ -86,6 +94,8 @@ class SipSettings:
     pbx_cluster: int | None
     node: str
     node_sip: str
+    node_files: tuple[Path, Path, Path] | None
+    """The operator's certificate, key and authority between nodes; None: they follow from the secret key."""
     redis_url: str
     ping_seconds: int
     ring_seconds: int
@@ -112,7 +122,7 @@ class SipSide:
         metrics: Metrics,
         lines: RequestLines,
         tried: WrongPasswordLines,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         """Build the parts that need no running loop.
 
@@ -153,6 +163,7 @@ class SipSide:
             self._process,
             settings.node_sip or settings.addresses.default_node_sip(settings.redis_url),
             epoch,
+            tls=settings.addresses.node_tls(settings.redis_url),
             lost_lease=self._lost_lease,
             sweep=self._sweep,
         )
@@ -164,10 +175,12 @@ class SipSide:
             origins=settings.ws_origins,
             proxies=settings.trusted_proxies,
             tls=tls,
+            node=self._process.node,
+            node_tls=self._node_tls(),
         )
         self._telephony = Telephony(
             settings.rtpengine,
-            settings.secret_key,
+            settings.media_sessions,
             self._location,
             metrics,
             epoch,
@@ -209,7 +222,7 @@ class SipSide:
                 requests,
                 Layer(),
                 self._metrics,
-                derive(self._settings.secret_key, "to-tags"),
+                derive(self._settings.keys.secret, "to-tags"),
                 self._listeners.send,
                 self._lines.finished,
                 self._settings.public_host,
@@ -233,6 +246,7 @@ class SipSide:
                     self._keep_states(),
                     self._keep_bans(),
                     self._share_limits(),
+                    self._listeners.link(driver, self._process.node),
                 )
             ]
             try:
@@ -281,9 +295,9 @@ class SipSide:
             reserved=settings.reserved,
             alerts=settings.alert_info,
             media_policy=settings.media,
-            media_prefix=media_prefix(settings.secret_key),
-            loop_key=derive(settings.secret_key, "loops"),
-            watch_key=derive(settings.secret_key, "lamps"),
+            media_prefix=settings.media_sessions,
+            loop_key=derive(settings.keys.secret, "loops"),
+            watch_key=derive(settings.keys.secret, "lamps"),
             subscriptions=settings.subscriptions,
             automatic_bans=settings.limits,
             exempt=(*settings.exempt, *settings.trusted_proxies),
@@ -294,6 +308,15 @@ class SipSide:
         settings, serves = self._settings, self._directory.serves
         hosts = OurHosts(settings.public_host, settings.domain, serves, local.is_local)
         runner = self._runner
+        authenticator = Authenticator(
+            derive(settings.keys.secret, "nonces", KEY_BYTES),
+            OFFERED[settings.digest],
+            settings.domain,
+            serves,
+            hosts.has,
+        )
+        codec = TokenCodec(token_key(settings.keys.secret), settings.media_sessions)
+        settings.keys.watch(lambda: self._rekey(driver, authenticator, codec))
         return Outside(
             network=driver,
             connections=self._connections,
@@ -318,14 +341,8 @@ class SipSide:
                 cluster=settings.pbx_cluster,
                 banned=self._is_phone_banned,
             ),
-            authenticator=Authenticator(
-                derive(settings.secret_key, "nonces", KEY_BYTES),
-                OFFERED[settings.digest],
-                settings.domain,
-                serves,
-                hosts.has,
-            ),
-            codec=make_codec(settings.secret_key),
+            authenticator=authenticator,
+            codec=codec,
             hosts=hosts,
             process=self._process,
             metrics=self._metrics,
@@ -375,6 +392,32 @@ class SipSide:
         for ban in lifted:
             if ban.is_automatic:
                 self._handlers.digest_check.free(ban.address, ban.mark)
+
+    def _rekey(self, driver: Driver, authenticator: Authenticator, codec: TokenCodec) -> None:
+        """Make nonces, tokens and tags with the key that is active now, and read those of the other one.
+
+        The marks of loops and of lamps stay as they are: they are compared for moments only.
+        """
+        held = self._settings.keys.secrets
+        driver.tag_key = derive(held[0], "to-tags")
+        authenticator.rekey([derive(one, "nonces", KEY_BYTES) for one in held])
+        codec.rekey([token_key(one) for one in held])
+        self._listeners.renew_node_tls()
+
+    def _node_tls(self) -> NodeTls | None:
+        """Return what TLS between nodes needs, if it is wanted: the operator's files, or our own pair."""
+        settings = self._settings
+        if settings.addresses.node is None:
+            return None
+        files = settings.node_files
+        if files is not None:
+            return NodeTls(lambda context: from_files(context, *files))
+
+        def own(context: ssl.SSLContext) -> None:
+            pair = node_pair(settings.keys, epoch())
+            from_memory(context, pair.certificate, pair.key, pair.authorities)
+
+        return NodeTls(own)
 
     async def _keep_states(self) -> None:
         """Keep the index of states right, from the moment at which Redis is there."""
@@ -497,3 +540,8 @@ class SipSide:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 while len(self._connections):  # noqa: ASYNC110  # short, and at the very end
                     await asyncio.sleep(0.01)
+
+
+def token_key(secret_key: str) -> bytes:
+    """Return the key of the tokens, which is the same on all nodes."""
+    return derive(secret_key, "tokens-siv", TOKEN_KEY_BYTES)

@@ -117,11 +117,13 @@ class Driver:
         """The INVITEs that are served or answered, by their server transaction."""
         self._amplification = Amplification()
         self._metrics = metrics
-        self._tag_key = tag_key
+        self.tag_key = tag_key
+        """Set again when the secret key is replaced; a retransmission at that moment gets another To-tag."""
         self._send = send
         self._finished = finished
         metrics.transactions.set_function(lambda: len(layer))
         metrics.tasks.set_function(lambda: self._open)
+        self._told_strange = False
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -200,7 +202,8 @@ class Driver:
 
         If there is no such request, drop the response (RFC 6026 section 7.3).
         """
-        unmatched = self._layer.unmatched
+        layer = self._layer
+        unmatched, strayed, strange = layer.unmatched, layer.strayed, layer.strange
         try:
             branch = response.via.branch
             if branch.startswith(PREFIX):
@@ -212,8 +215,23 @@ class Driver:
             self._metrics.parse_errors(error.label)
             self.drop("response", flow, error)
             return
-        if self._layer.unmatched != unmatched:
+        if layer.unmatched != unmatched:
             self.drop("response", flow, "no request waits for it")
+        elif layer.strayed != strayed:
+            self.drop("response_elsewhere", flow, "its request went another way")
+        elif layer.strange != strange:
+            self._note_strange(flow)
+
+    def _note_strange(self, flow: Flow) -> None:
+        """Count a response from another address than its request went to; log the first one."""
+        self._metrics.strange_responses.inc()
+        if not self._told_strange:
+            self._told_strange = True
+            log.warning(
+                "a response over UDP came from %s:%d, where its request did not go; more are only counted",
+                flow.remote_ip,
+                flow.remote_port,
+            )
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
@@ -528,7 +546,7 @@ class Driver:
             branch = request.via.branch
         except SipError:
             branch = headers.get("via") or ""
-        return to_tag(self._tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
+        return to_tag(self.tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
 
 
 def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:

@@ -175,6 +175,19 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
             registry=registry,
         )
+        self.strange_responses = Counter(
+            "registrar_responses_from_elsewhere",
+            "Responses over UDP from another address than their request went to",
+            registry=registry,
+        )
+        self.tls_suites = Counter(
+            "registrar_tls_handshakes", "TLS handshakes of phones", ["transport", "suite"], registry=registry
+        )
+        self.sealed_old = Gauge(
+            "registrar_secrets_sealed_with_old_key",
+            "Stored secrets that are not sealed with the key in use",
+            registry=registry,
+        )
         self.store_up = Gauge(
             "registrar_store_up",
             "1 when the store answers",

@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
@@ -86,19 +87,28 @@ async def delete_employee(work: Work, _customer: Customer, employee: Employee) -
     return Change()
 
 
-async def create_token(work: Work, employee: Employee, note: str | None) -> tuple[EmployeeToken, str]:
+async def create_token(
+    work: Work, employee: Employee, note: str | None, days: int
+) -> tuple[EmployeeToken, str]:
     """Create a token with all rights of a locked employee; return it and its text, which is not stored.
+
+    It ends after so many `days`.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 if there are too many tokens.
     """
     refuse_level(work.caller, employee.access_level)
     there = select(func.count()).where(
-        EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
+        EmployeeToken.employee_id == employee.id,
+        EmployeeToken.revoked_at.is_(None),
+        EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > clock.utc_now()),
     )
     if (await work.session.scalar(there) or 0) >= MAX_TOKENS:
         raise refused("token", f"The employee has {MAX_TOKENS} tokens", "range")
     text = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
-    token = EmployeeToken(oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note)
+    ends = clock.utc_now() + timedelta(days=days)
+    token = EmployeeToken(
+        oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note, expires_at=ends
+    )
     await work.create(token)
     return token, text
 

@@ -8,11 +8,13 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, Claims, ServiceToken, invalid_token
 from ..checks import address as parse_address
 from ..checks import networks
 from ..tables import Customer, Employee, EmployeeToken, EmployeeTotp, Extension, LoginSession
+from ..tables.base import UtcDateTime
 from .audit import parse_oid
 from .phones.find import one_of
 
@@ -80,6 +82,9 @@ _BY_TOKEN: Final = (
     _PERSON.add_columns(EmployeeToken.oid)
     .join(EmployeeToken, EmployeeToken.employee_id == Employee.id)
     .where(EmployeeToken.token_sha256 == bindparam("key"), EmployeeToken.revoked_at.is_(None))
+    .where(
+        EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > bindparam("now", type_=UtcDateTime))
+    )
 )
 _TOKENS: Final = _PERSON.add_columns(EmployeeToken.token_sha256).join(
     EmployeeToken, EmployeeToken.employee_id == Employee.id
@@ -94,7 +99,8 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
     needs an active customer, if it is a customer's.
     """
     if isinstance(credentials, ServiceToken):
-        row = (await connection.execute(_BY_TOKEN, {"key": credentials.sha256})).one_or_none()
+        values = {"key": credentials.sha256, "now": clock.utc_now()}
+        row = (await connection.execute(_BY_TOKEN, values)).one_or_none()
         if row is None:
             raise invalid_token()
         person, via = Person(*row[:-1]), f"token:{row[-1]}"
@@ -121,9 +127,10 @@ async def find_people(connection: AsyncConnection, employees: Collection[str]) -
 
 
 async def find_holders(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, Person]:
-    """Return the people for whom these tokens of machines were made; revoked tokens are left out."""
+    """Return the people for whom these tokens of machines were made, if the tokens are still good."""
     wanted = one_of(connection.dialect, EmployeeToken.__table__.c.token_sha256, hashes)
-    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None))
+    ends = EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > clock.utc_now())
+    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None), ends)
     return {row[-1]: Person(*row[:-1]) for row in await connection.execute(statement)}
 
 

@@ -36,7 +36,7 @@ async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
     entry = await parts.entrance.enter(login, visitor, minutes)
     person = entry.person
     whose = person.level, person.customer, person.employee
-    token = issue_token(parts.settings.jwt_secret, *whose, minutes, person.version, entry.session)
+    token = issue_token(parts.settings.jwt_keys, *whose, minutes, person.version, entry.session)
     return JSONResponse(
         {
             "token": token,
@@ -83,9 +83,9 @@ async def validate_route(
 
 
 async def _validate(request: Request, parts: Parts, token: str | None, ip: str | None) -> Json:
-    secret = parts.settings.jwt_secret
+    keys = parts.settings.jwt_keys
     header = request.headers.get("authorization")
-    shown = read_token(token, secret) if token else read_header(header, secret, rows=False)
+    shown = read_token(token, keys) if token else read_header(header, keys, rows=False)
     if isinstance(shown, Login):  # this dialect does not accept a login in the header
         raise wrong_login()
     address = source_address(request, parts.settings.trusted_proxies)

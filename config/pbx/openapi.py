@@ -389,7 +389,13 @@ VALIDATE: Final = operation(
     ],
 )
 _NOTE: Final = of("string", "What it is for", example="nightly import")
-_TOKEN: Final[Mapping[str, Schema]] = {"_id": an_id(), "note": _NOTE, "createdAt": MOMENT}
+_TOKEN: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "note": _NOTE,
+    "createdAt": MOMENT,
+    "expiresAt": MOMENT,
+    "hasEnded": sure("boolean"),
+}
 _SECRET: Final = sure("string", "48 characters, shown this once")
 TOKENS: Final = operation(array(answer("Employee token", _TOKEN)), TAGGED)
 NEW_TOKEN: Final = operation(

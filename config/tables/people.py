@@ -24,13 +24,19 @@ RESTRICTION: Final = string_of(
 
 
 class Installation(Table):
-    """One row: the fingerprint of the secret key with which this database was made."""
+    """One row: which keys are in use, by their fingerprints, and since when if they replaced another key."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     secret_fingerprint: Mapped[str] = mapped_column(String(64))
+    """The secret key that seals. A process without it does not start."""
+    secret_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    jwt_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    jwt_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    media_sessions: Mapped[str | None] = mapped_column(String(64))
+    """Prefix of the names of our sessions at the media relay: the same for all nodes and all keys."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
 
 
@@ -133,3 +139,7 @@ class EmployeeToken(Identified):
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     note: Mapped[str | None] = mapped_column(String(checks.SHORT_TEXT))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """None only for a moment: an older version has made it while a newer one runs beside it."""
+    warned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its coming end was announced."""

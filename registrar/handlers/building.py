@@ -1,7 +1,7 @@
 """The handlers, built and joined: by the program from its real parts, and by the tests from theirs."""
 
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,7 +103,10 @@ class Ways(Protocol):
         """Return the flow of a target on this node, or None if it is gone."""
 
     def node_flow(self, address: str) -> Flow | None:
-        """Return the UDP flow to the `host:port` of another node, or None without one."""
+        """Return the flow to the address of another node, or None without one."""
+
+    def secure_nodes(self) -> Collection[str]:
+        """Return this node, and those to which a request goes over TLS."""
 
     def udp_flow(self, binding: Binding) -> Flow | None:
         """Return the flow to a phone from the socket that received its REGISTER; None if it is gone."""
@@ -304,6 +307,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.hosts,
         clock,
         process=process,
+        secure_nodes=ways.secure_nodes,
     )
     history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)
     calls = CallTable(
@@ -338,7 +342,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         mono,
         metrics,
         options.patience,
-        node=process.node,
+        secure_nodes=ways.secure_nodes,
     )
     outside.people.on_news = lambda person, _what: hunts.news(person)
     followers = Followers(
@@ -349,7 +353,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.start_task,
         metrics,
         seconds=options.patience.no_answer_seconds,
-        node=process.node,
+        secure_nodes=ways.secure_nodes,
     )
     pickup = Pickup(
         directory,

@@ -39,6 +39,8 @@ WEAK: Final = "registrar:weak-passwords"
 """People whose password was weak when they last logged in."""
 WEAK_LENGTH: Final = 10_000
 WEAK_SECONDS: Final = 400 * 86_400
+KEYS_KNOWN: Final = "registrar:keys"
+"""Process -> when it last looked for keys, and the names of those that it knows."""
 STATES_CHECKED: Final = "registrar:states-checked"
 """When the index of states was last compared with every phone, in epoch seconds; 0: a part is built again."""
 STATES_WALK: Final = "registrar:states-walk"

@@ -139,6 +139,10 @@ class Connections:
         self._leave(self._sources, one_source(ip))
         self._metrics.closed(End.HANDSHAKE)
 
+    def secured(self, transport: str, suite: str) -> None:
+        """Note the suite of a TLS handshake: some are allowed only until no phone needs them."""
+        self._metrics.tls_suites.labels(transport, suite).inc()
+
     def number(self) -> int:
         """Return the id of a new connection, unique in this process over all transports."""
         return next(self._numbers)

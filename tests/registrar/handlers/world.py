@@ -610,6 +610,9 @@ class World:
         host, _, port = address.rpartition(":")
         return Flow("udp", self.local_ip, 5060, host, int(port))
 
+    def secure_nodes(self) -> frozenset[str]:
+        return frozenset({self.reach.node})
+
     def udp_flow(self, binding: Binding) -> Flow | None:
         """This world has one UDP listener, number 0."""
         if binding.flow:
