@@ -12,7 +12,7 @@ _WAITS = text("seq IS NULL")
 
 
 class AuditLog(Table):
-    """The audit log: who did what to what, from where, and what was there before and after (decision 110).
+    """The audit log: who did what to what, from where, and what was there before and after (decision 107).
 
     A row is written in the transaction of its change. Its place in the chain, `seq` and `hash`, is written
     a moment later by another transaction (config/audit/chain.py).

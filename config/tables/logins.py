@@ -1,4 +1,4 @@
-"""The tables of logins: sessions, and the second factor of people (decisions 111 and 112)."""
+"""The tables of logins: sessions, and the second factor of people (decisions 108 and 109)."""
 
 from datetime import datetime
 

@@ -5,7 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision = "schema_0011"
+revision = "schema_0008"
 down_revision = "schema_0007"
 branch_labels = None
 depends_on = None

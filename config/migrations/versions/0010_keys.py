@@ -6,8 +6,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision = "schema_0013"
-down_revision = "schema_0007"
+revision = "schema_0010"
+down_revision = "schema_0009"
 branch_labels = None
 depends_on = None
 

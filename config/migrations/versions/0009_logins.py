@@ -5,8 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision = "schema_0012"
-down_revision = "schema_0011"
+revision = "schema_0009"
+down_revision = "schema_0008"
 branch_labels = None
 depends_on = None
 
