@@ -163,6 +163,17 @@ class Driver:
             self._metrics.unhandled.inc()
             log.exception("a message could not be handled")
 
+    def receive_from_node(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        """Handle a message of another node as `receive` does, but without a limit.
+
+        Its certificate has proven the node, and what it sends was limited where it came in.
+        """
+        try:
+            self._receive(data, flow, fault)
+        except Exception:  # as above
+            self._metrics.unhandled.inc()
+            log.exception("a message of another node could not be handled")
+
     def turn_away(self, data: bytes, flow: Flow) -> None:
         """Answer a request 503, with a Retry-After that spreads many senders; drop any other message."""
         try:

@@ -174,7 +174,9 @@ class Listeners:
         """Keep connections to the other nodes open over TLS until cancelled, if that is wanted."""
         if self._node_tls is not None:
             nodes = self._nodes
-            self._links = NodeLinks(self._connections, driver.receive, self._node_tls, nodes.over_tls, node)
+            self._links = NodeLinks(
+                self._connections, driver.receive_from_node, self._node_tls, nodes.over_tls, node
+            )
             await self._links.run()
 
     def renew_node_tls(self) -> None:
@@ -209,7 +211,7 @@ class Listeners:
         if addresses.node is not None and self._node_tls is not None:
 
             def node(flow: Flow) -> Connection:
-                return NodeConnection(self._connections, flow, driver.receive)
+                return NodeConnection(self._connections, flow, driver.receive_from_node)
 
             self._accept("tls", (addresses.node,), node, self._node_tls.server, "NODE_TLS")
             self._node_acceptor = self._acceptors[-1]

@@ -34,6 +34,7 @@ class Metrics:
         self._declare_stores()
         self._declare_http()
         self._declare_phone_files()
+        self._declare_keys()
         self.phones = Asked(
             "registrar_phones", "Registered phones that this process serves", ["transport"], registry
         )
@@ -175,19 +176,6 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
             registry=registry,
         )
-        self.strange_responses = Counter(
-            "registrar_responses_from_elsewhere",
-            "Responses over UDP from another address than their request went to",
-            registry=registry,
-        )
-        self.tls_suites = Counter(
-            "registrar_tls_handshakes", "TLS handshakes of phones", ["transport", "suite"], registry=registry
-        )
-        self.sealed_old = Gauge(
-            "registrar_secrets_sealed_with_old_key",
-            "Stored secrets that are not sealed with the key in use",
-            registry=registry,
-        )
         self.store_up = Gauge(
             "registrar_store_up",
             "1 when the store answers",
@@ -253,6 +241,22 @@ class Metrics:
         )
         self.sql_limit = Asked(
             "registrar_sql_connections_limit", "The most connections to the database", ["engine"], registry
+        )
+
+    def _declare_keys(self) -> None:
+        registry = self.registry
+        self.strange_responses = Counter(
+            "registrar_responses_from_elsewhere",
+            "Responses over UDP from another address than their request went to",
+            registry=registry,
+        )
+        self.tls_suites = Counter(
+            "registrar_tls_handshakes", "TLS handshakes of phones", ["transport", "suite"], registry=registry
+        )
+        self.sealed_old = Gauge(
+            "registrar_secrets_sealed_with_old_key",
+            "Stored secrets that are not sealed with the key in use",
+            registry=registry,
         )
 
     def _declare_http(self) -> None:

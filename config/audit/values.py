@@ -19,7 +19,7 @@ IN_JSON: Final = re.compile(r"password|secret|token|pin$", re.IGNORECASE)
 """Names inside a JSON column whose value is not shown."""
 BOOKKEEPING: Final = frozenset(
     {"id", "created_at", "updated_at", "revision", "version", "secret_version", "sip_secret_version"}
-    | {"config_saved_at", "mac_slot"}
+    | {"config_saved_at", "mac_slot", "warned_at"}
 )
 """Columns that follow from a change and are none themselves."""
 BEFORE: Final = "secret"

@@ -1,7 +1,7 @@
 """Bans as callers see, make and lift them. They are in Redis (decision 105)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
@@ -85,7 +85,8 @@ async def make_ban(work: Work, id: str, document: Document, store: RedisBans, sp
         int(epoch_now()),
         _until(document),
     )
-    work.record("create", "ban", ban.id)
+    number = await _number(work.session, ban.customer)
+    work.record("create", "ban", ban.id, customer=number, after=_told(ban))
     if not await store.put(ban):
         raise refused("ban", "There are too many bans: lift some first", "range")
     return ban
@@ -93,8 +94,20 @@ async def make_ban(work: Work, id: str, document: Document, store: RedisBans, sp
 
 async def lift_ban(work: Work, ban: Ban, store: RedisBans) -> None:
     """Lift a ban, as the last step of the change. Raise StoreUnavailable. It may be gone already."""
-    work.record("delete", "ban", ban.id)
+    number = await _number(work.session, ban.customer)
+    work.record("delete", "ban", ban.id, customer=number, before=_told(ban))
     await store.lift(ban, work.caller.employee or work.caller.level.name)
+
+
+def _told(ban: Ban) -> dict[str, object]:
+    """Return a ban as the audit log shows it: what of it has a value, without the mark of the account."""
+    return {name: value for name, value in asdict(ban).items() if value and name not in ("id", "mark")}
+
+
+async def _number(session: AsyncSession, customer: str) -> int | None:
+    """Return the number of the customer with this id, or None if there is none."""
+    found: int | None = await session.scalar(select(Customer.id).where(Customer.oid == customer))
+    return found
 
 
 async def _phone(session: AsyncSession, caller: Caller, sent: object) -> tuple[str, str]:

@@ -1,10 +1,11 @@
 """Which keys the installation uses: the row that all processes read, and the change to another key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from registrar.errors import ConfigurationError
@@ -12,7 +13,7 @@ from registrar.store.keyring import Keyring, derive
 
 from .. import clock
 from ..database import reading, writing
-from ..tables import Installation
+from ..tables import AuditLog, Installation
 
 Kind = Literal["secret", "jwt"]
 KINDS: Final[tuple[Kind, ...]] = ("secret", "jwt")
@@ -69,15 +70,23 @@ async def in_use(engine: AsyncEngine) -> InUse | None:
     return None if row is None else _in_use(row)
 
 
-async def switch(engine: AsyncEngine, kind: Kind, before: str, after: str) -> bool:
-    """Let all processes use the key `after` within seconds. Return False if `before` was not in use."""
+async def switch(
+    engine: AsyncEngine, kind: Kind, before: str, after: str, told: Mapping[str, object]
+) -> bool:
+    """Let all processes use the key `after` within seconds. Return False if `before` was not in use.
+
+    `told` is the row of the audit log, in the same transaction.
+    """
     column = Installation.secret_fingerprint if kind == "secret" else Installation.jwt_fingerprint
     since = Installation.secret_since if kind == "secret" else Installation.jwt_since
     statement = update(Installation).where(Installation.id == 1, column == before)
 
     async def write(session: AsyncSession) -> bool:
         result = await session.execute(statement.values({column: after, since: clock.utc_now()}))
-        return isinstance(result, CursorResult) and result.rowcount == 1
+        if not isinstance(result, CursorResult) or result.rowcount != 1:
+            return False
+        await session.execute(insert(AuditLog).values(**told))
+        return True
 
     return await writing(engine, write)
 

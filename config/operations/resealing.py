@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, TableClause, bindparam, func, select, table
+from sqlalchemy import ColumnElement, TableClause, bindparam, func, literal, select, table
 from sqlalchemy import column as named
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -37,10 +37,12 @@ class Sealed:
     column: str
     key: str
     """The column by which the rows are walked through."""
-    owner: str
-    """The column with the owner."""
+    owner: str = ""
+    """The column with the owner; empty: the mark alone is the owner."""
     mark: str = ""
     """What stands before the owner's id."""
+    whose: str = ""
+    """The table with the owner, whose `id` is the key; empty: it is in the same row."""
 
 
 COLUMNS: Final = (
@@ -50,6 +52,8 @@ COLUMNS: Final = (
     Sealed("provisioning", "steady_enc", "mac", "mac"),
     Sealed("provisioning", "admin_password_enc", "mac", "mac"),
     Sealed("redirect", "url_enc", "id", "mac", "redirect "),
+    Sealed("employee_totp", "secret_enc", "employee_id", "oid", "totp:", whose="employee"),
+    Sealed("audit_head", "seal", "id", mark="audit-head"),
 )
 """All of them; a test compares this with the tables."""
 
@@ -59,8 +63,9 @@ async def count_left(engine: AsyncEngine, vault: Vault) -> int:
     total = 0
     async with reading(engine) as session:
         for sealed in COLUMNS:
-            rows, text = _table(sealed), _column(sealed.column)
-            statement = select(func.count()).select_from(rows).where(_is_old(text, vault))
+            rows = _table(sealed)
+            old = _is_old(rows.c[sealed.column], vault)
+            statement = select(func.count()).select_from(rows).where(old)
             total += await session.scalar(statement) or 0
     return total
 
@@ -69,9 +74,8 @@ async def any_left(engine: AsyncEngine, vault: Vault) -> bool:
     """Return whether there is a text that is not sealed with the key in use."""
     async with reading(engine) as session:
         for sealed in COLUMNS:
-            rows, text = _table(sealed), _column(sealed.column)
-            old = select(text).select_from(rows).where(_is_old(text, vault)).limit(1)
-            if await session.scalar(old) is not None:
+            text = _table(sealed).c[sealed.column]
+            if await session.scalar(select(text).where(_is_old(text, vault)).limit(1)) is not None:
                 return True
     return False
 
@@ -97,9 +101,12 @@ async def reseal(engine: AsyncEngine, vault: Vault, progress: Callable[[int], No
 
 
 async def _next(engine: AsyncEngine, vault: Vault, sealed: Sealed, after: str | None) -> list[Stored]:
-    row, stored = _column(sealed.key), _column(sealed.column)
-    found = select(row, _column(sealed.owner).label("owner"), stored.label("text"))
-    statement = found.select_from(_table(sealed)).where(_is_old(stored, vault)).order_by(row).limit(AT_ONCE)
+    here = _table(sealed)
+    row, stored = here.c[sealed.key], here.c[sealed.column]
+    rows = select(row, _owner(sealed, here).label("owner"), stored.label("text"))
+    if sealed.whose:
+        rows = rows.where(_whose(sealed).c.id == row)
+    statement = rows.where(_is_old(stored, vault)).order_by(row).limit(AT_ONCE)
     if after is not None:
         statement = statement.where(row > after)
     async with reading(engine) as session:
@@ -131,12 +138,18 @@ async def _seal(engine: AsyncEngine, vault: Vault, sealed: Sealed, rows: list[St
 
 
 def _table(sealed: Sealed) -> TableClause:
-    names = {sealed.key, sealed.owner, sealed.column}
+    names = {sealed.key, sealed.column} | ({sealed.owner} if sealed.owner and not sealed.whose else set())
     return table(sealed.table, *[named(name) for name in sorted(names)])
 
 
-def _column(name: str) -> ColumnElement[str]:
-    return named(name)
+def _whose(sealed: Sealed) -> TableClause:
+    return table(sealed.whose, named("id"), named(sealed.owner))
+
+
+def _owner(sealed: Sealed, here: TableClause) -> ColumnElement[str]:
+    if not sealed.owner:
+        return literal("")
+    return (_whose(sealed) if sealed.whose else here).c[sealed.owner]
 
 
 def _is_old(text: ColumnElement[str], vault: Vault) -> ColumnElement[bool]:

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import Update, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from .. import clock
+from ..audit.system import by_itself
 from ..database import reading, writing
-from ..tables import Customer, Employee, EmployeeToken
+from ..tables import AuditLog, Customer, Employee, EmployeeToken
 
 WARNED_BEFORE: Final = timedelta(days=30)
 GRACE: Final = timedelta(days=365)
 """How long a token is good that an older version has made, without an end."""
 AT_ONCE: Final = 500
+_ENDLESS: Final = EmployeeToken.expires_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,27 @@ async def announced(engine: AsyncEngine, tokens: Sequence[Ending]) -> None:
 
 async def give_ends(engine: AsyncEngine) -> None:
     """Let tokens end that have no end: an older version has made them while this one ran beside it."""
-    endless = EmployeeToken.expires_at.is_(None)
     async with reading(engine) as session:
-        if await session.scalar(select(EmployeeToken.id).where(endless).limit(1)) is None:
+        if await session.scalar(select(EmployeeToken.id).where(_ENDLESS).limit(1)) is None:
             return
     ends = clock.utc_now() + GRACE
-    await _change(engine, update(EmployeeToken).where(endless).values(expires_at=ends))
+    ended = update(EmployeeToken).where(_ENDLESS).values(expires_at=ends)
+
+    async def write(session: AsyncSession) -> None:
+        connection = await session.connection()
+        rows = (await connection.execute(ended.returning(EmployeeToken.oid, EmployeeToken.employee_id))).all()
+        found = select(Employee.id, Employee.customer_id)
+        whose = found.where(Employee.id.in_({employee for _, employee in rows}))
+        customers = dict((await connection.execute(whose)).tuples().all())
+        changes = {"before": {"expires_at": None}, "after": {"expires_at": ends.isoformat()}}
+        told = [
+            by_itself("update", EmployeeToken.__tablename__, oid, customers[employee], changes=changes)
+            for oid, employee in rows
+        ]
+        if told:
+            await connection.execute(insert(AuditLog), told)
+
+    await writing(engine, write)
 
 
 async def _change(engine: AsyncEngine, statement: Update) -> None:

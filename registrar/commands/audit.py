@@ -38,10 +38,14 @@ async def note(
     writer: AsyncEngine, action: str, *, named: str | None = None, oid: str = "", **changes: object
 ) -> None:
     """Write to the audit log what a command does."""
-    row = by_itself(action, "", oid, None, named=named, changes=changes)
     async with writer.begin() as connection:
-        told = {"actor_level": COMMAND, "via": this_command()}
-        await connection.execute(insert(AuditLog), [row | told])
+        await connection.execute(insert(AuditLog), [told(action, named=named, oid=oid, **changes)])
+
+
+def told(action: str, *, named: str | None = None, oid: str = "", **changes: object) -> dict[str, object]:
+    """Return the row of the audit log that tells what a command does."""
+    row = by_itself(action, "", oid, None, named=named, changes=changes)
+    return row | {"actor_level": COMMAND, "via": this_command()}
 
 
 async def note_token(

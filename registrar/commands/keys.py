@@ -24,6 +24,7 @@ from registrar.store.keyfile import held, replace
 from registrar.store.keyring import Keyring
 from registrar.store.redis_client import MeasuredRedis
 
+from .audit import note, told
 from .installation import Installation, Stores, given_keys, key_file, opened
 from .key_watch import LOOK_SECONDS
 
@@ -33,6 +34,9 @@ SILENT_SECONDS: Final = 15
 """A process that has not told for this long which keys it knows has ended."""
 LIFE: Final = timedelta(days=1)
 """How long tokens of a key are good after it is no longer in use; those of calls end with the call."""
+ROTATED: Final = "key-replaced"
+RESEALED: Final = "sealed-again"
+"""What the audit log calls the two steps."""
 NAMES: Final = {"secret": "REGISTRAR_SECRET_KEY", "jwt": "REGISTRAR_JWT_SECRET"}
 
 
@@ -105,7 +109,8 @@ async def _replace(installation: Installation, stores: Stores, kind: Kind, *, fo
     before, after = ring.active, ring.first
     print(f"{kind} key {before}: its successor is {after}")
     await _known(stores.redis, kind, after)
-    if not await switch(stores.writer, kind, before, after):
+    row = told(ROTATED, named=NAMES[kind], before={"key": before}, after={"key": after})
+    if not await switch(stores.writer, kind, before, after, row):
         raise ConfigurationError(
             f"the {kind} key {before} is no longer in use: look at `registrar keys status`"
         )
@@ -175,6 +180,9 @@ async def _reseal(stores: Stores) -> None:
         print(f"sealed again: {done} of {total}", end="\r" if sys.stdout.isatty() else "\n", flush=True)
 
     unreadable = await reseal(stores.writer, stores.vault, progress)
+    if total:
+        after = {"key": stores.vault.fingerprint, "sealed": done, "unreadable": unreadable}
+        await note(stores.writer, RESEALED, named=NAMES["secret"], after=after)
     if unreadable:
         print(f"{unreadable} stored secrets cannot be read with any key, and stay as they are")
 

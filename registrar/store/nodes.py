@@ -165,10 +165,12 @@ class Nodes:
         others = [other for other in await self._rows() if other.node != self._name]
         seen: set[str] = set()
         neighbours: dict[str, tuple[str, str]] = {}
+        places: set[tuple[str, int]] = set()
         for other in others:
             lease = await self._redis.get(keys.node(other.node))
             if _generation(lease) == other.generation:
                 neighbours[other.node] = (other.generation, self._address(lease))
+                places.add(_place(_text(lease, "sip")))
                 continue
             row = str(other)
             seen.add(row)
@@ -177,7 +179,7 @@ class Nodes:
             if now - since >= self._dead_seconds:
                 await self._bury(other)
         self._neighbours = neighbours
-        self._places = frozenset(_place(sip) for _, sip in neighbours.values())
+        self._places = frozenset(places)
         found = [Process(name, generation) for name, (generation, _) in neighbours.items()]
         self._living.looked(look, found, sure=asyncio.get_running_loop().time() >= self._sure_at)
         self._missing = {row: since for row, since in self._missing.items() if row in seen}

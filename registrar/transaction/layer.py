@@ -168,9 +168,9 @@ class Layer:
     def _believes(self, status: int, sent: Flow, flow: Flow) -> bool:
         """Return whether a response by `flow` counts for a request that went by `sent`.
 
-        What went over a connection is answered on that connection only. Over UDP a peer may answer from another
-        address, but not with a challenge: its answer has a digest of a password (decision 102). What is not
-        believed is dropped, and the true response is still awaited.
+        What went over a connection is answered on that connection only. Over UDP a peer may answer from
+        another address (decision 111), but not with a challenge: its answer has a digest of a password
+        (decision 102). What is not believed is dropped, and the true response is still awaited.
         """
         if _is_from_peer(sent, flow):
             return True

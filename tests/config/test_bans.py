@@ -36,6 +36,13 @@ async def refused(world: World, level: AccessLevel = ADMIN, **ban: object) -> tu
     return answer.status_code, answer.text
 
 
+async def told(world: World, ban: str, level: AccessLevel = ADMIN, customer: str = "acme") -> list[Json]:
+    """What the audit log says of a ban, the newest first."""
+    async with world.client(level, customer) as client:
+        rows: list[Json] = (await client.get("/audit", params={"object": ban, "type": "ban"})).json()["rows"]
+    return rows
+
+
 async def hold(world: World, phone: str = "", customer: str = "") -> str:
     """A hold as the SIP side records it."""
     now = Epoch(time.time())
@@ -59,8 +66,11 @@ async def test_an_admin_bans_an_address_and_lifts_the_ban(world: World) -> None:
     async with world.client() as client:
         assert (await client.delete(f"/pbx/ban/{ban['_id']}")).json() == {"success": True}
         assert (await client.delete(f"/pbx/ban/{ban['_id']}")).status_code == 404
-    rows = await world.rows("SELECT action FROM audit_log WHERE row_oid = :oid ORDER BY id", oid=ban["_id"])
-    assert rows == [("create",), ("delete",)]
+    lifted, begun = await told(world, ban["_id"])
+    assert (begun["action"], lifted["action"]) == ("create", "delete")
+    assert begun["after"] == lifted["before"]
+    assert begun["after"].items() >= {"address": "203.0.113.0/24", "why": "scans us", "by": "ADMIN"}.items()
+    assert (begun["before"], lifted["after"]) == ({}, {})
     assert ban["_id"] not in str(await listed(world))
 
 
@@ -76,6 +86,10 @@ async def test_an_owner_bans_a_phone_of_its_customer(world: World) -> None:
         assert (await client.post("/pbx/ban", json={"phone": phone["_id"]})).status_code == 404
     async with world.client(OWNER) as client:
         assert (await client.delete(f"/pbx/ban/{ban['_id'].upper()}")).status_code == 200
+    lifted, begun = await told(world, ban["_id"], OWNER)
+    assert {row["customer"] for row in (begun, lifted)} == {world.ids["acme"]}
+    assert lifted["before"]["phone"] == phone["_id"]
+    assert await told(world, ban["_id"], OWNER, "rival") == []
 
 
 async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: World) -> None:
@@ -87,6 +101,9 @@ async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: Wo
     async with world.client(OWNER) as client:
         assert (await client.delete(f"/pbx/ban/{source}")).status_code == 404
         assert (await client.delete(f"/pbx/ban/{own}")).status_code == 200
+    (lifted,) = await told(world, own, OWNER)
+    assert (lifted["before"]["by"], lifted["before"]["kind"]) == ("automatic", "hold")
+    assert "mark" not in lifted["before"]
     async with world.client(AccessLevel.RESELLER_ADMIN) as client:
         assert (await client.delete(f"/pbx/ban/{source}")).status_code == 404, "it sees it, and lifts none"
     async with world.client() as client:

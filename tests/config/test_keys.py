@@ -1,26 +1,46 @@
 """config/operations/keys.py, resealing.py, tokens.py: keys are replaced, and tokens of machines end."""
 
+import re
 from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Final
 
 import jwt
 import pytest
+from sqlalchemy import select
 
+import config
 from config import clock
 from config.access import AccessLevel
+from config.audit.system import by_itself
+from config.audit.verify import verify as verify_chain
 from config.auth import issue_token, verify
 from config.database import check_fingerprint
 from config.errors import Refused
 from config.operations.keys import in_use, settle, switch
 from config.operations.resealing import COLUMNS, any_left, count_left, reseal
 from config.operations.tokens import announced, ending, give_ends
+from config.settings import ProvisioningSettings
 from config.tables import Table
 from registrar.errors import ConfigurationError
 from registrar.store.keyring import Keyring, fingerprint
 from registrar.store.vault import Vault
 
-from .world import JWT_SECRET, SECRET_KEY, World
+from .test_logins import hired
+from .test_second_factor import LOGIN
+from .vendors import account, vendor
+from .world import JWT_SECRET, MODEL, SECRET_KEY, World
 
+SEALING: Final = {
+    "audit/chain.py",
+    "operations/phones/write.py",
+    "operations/resealing.py",
+    "operations/second_factor.py",
+    "operations/webhooks.py",
+    "provisioning/arming.py",
+    "redirect/outbox.py",
+}
 NEW: Final = "the next secret of the tests, long enough for all"
 
 
@@ -29,7 +49,7 @@ def test_all_sealed_columns_are_sealed_again() -> None:
         (table.name, column.name)
         for table in Table.metadata.tables.values()
         for column in table.columns
-        if column.name.endswith("_enc")
+        if column.name.endswith("_enc") or column.name == "seal"
     }
     assert {(one.table, one.column) for one in COLUMNS} == found
 
@@ -55,6 +75,65 @@ async def test_everything_is_sealed_again_and_nothing_else_changes(world: World)
     assert sealed.startswith(f"v2:{fingerprint(NEW)}:")
 
 
+def test_each_module_that_seals_is_known() -> None:
+    """Another one seals another column: it must be in COLUMNS, or a replaced key makes it unreadable."""
+    root = Path(config.__file__).parent
+    sealing = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if re.search(r"vault\.seal\(", path.read_text())
+    }
+    assert sealing == SEALING
+
+
+async def test_whatever_is_sealed_is_sealed_again(world: World) -> None:
+    """All columns of all tables are read: no text may be left that the new key has not sealed."""
+    await fill(world)
+    assert await sealed_columns(world, "v1:") == {(one.table, one.column) for one in COLUMNS}
+    keys = Keyring(NEW, SECRET_KEY)
+    keys.use(active=fingerprint(NEW), rotated=True)
+    assert await reseal(world.engine, Vault(keys), lambda _: None) == 0
+    assert await sealed_columns(world, "v1:") == set()
+    new = Vault(Keyring(NEW))
+    assert (await verify_chain(world.read_engine, new)).is_good
+    ((secret, oid),) = await world.rows(
+        "SELECT secret_enc, oid FROM employee_totp JOIN employee ON employee.id = employee_id"
+    )
+    assert new.open(secret, f"totp:{oid}")
+
+
+async def fill(world: World) -> None:
+    """Store something sealed in each column that the API fills."""
+    await hired(world)
+    async with vendor("snom") as here:
+        site = world.but(
+            webhook_private=(ip_network("127.0.0.0/8"),),
+            provisioning=ProvisioningSettings(url="https://prov.test"),
+            redirects=(account("snom", here),),
+        )
+        async with site.client(AccessLevel.ADMIN) as admin:
+            body = {"sipPhoneModel": MODEL["snom"], "macAddress": "0004139ABCDE"}
+            hook = {"url": "http://127.0.0.1:9/x", "events": ["registered"]}
+            phone = (await admin.post("/pbx/sipphone", json=body)).json()["_id"]
+            answers = [
+                await admin.post(f"/pbx/sipphone/{phone}/provisioning", json={"rearm": True}),
+                await admin.post("/webhook", json=hook),
+                await admin.post("/auth/totp", json=LOGIN),
+            ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert await world.app().state.parts.chainer.step() > 0
+
+
+async def sealed_columns(world: World, form: str) -> set[tuple[str, str]]:
+    """The columns that hold a text of this form, whatever their names are."""
+    found = set()
+    async with world.engine.connect() as connection:
+        for table in Table.metadata.tables.values():
+            for row in (await connection.execute(select(table))).mappings():
+                found |= {(table.name, name) for name, value in row.items() if str(value).startswith(form)}
+    return found
+
+
 async def test_a_text_that_no_key_opens_stays_and_is_counted(world: World) -> None:
     await world.create()
     await world.create()
@@ -77,8 +156,11 @@ async def test_processes_change_when_the_row_does(world: World) -> None:
     found = await settle(world.engine, secret, tokens)
     assert (found, found.secret_since) == (first, None)
     assert (secret.active, secret.rotated) == (fingerprint(SECRET_KEY), False)
-    assert await switch(world.engine, "secret", fingerprint(SECRET_KEY), fingerprint(NEW))
-    assert not await switch(world.engine, "secret", fingerprint(SECRET_KEY), fingerprint(NEW))
+    change = fingerprint(SECRET_KEY), fingerprint(NEW)
+    row = by_itself("key-replaced", "", "", None)
+    assert await switch(world.engine, "secret", *change, row)
+    assert not await switch(world.engine, "secret", *change, row)
+    assert await world.rows("SELECT action FROM audit_log") == [("key-replaced",)], "in the same transaction"
     changed = await in_use(world.read_engine)
     assert changed is not None
     changed.tell(secret, tokens)
@@ -128,6 +210,11 @@ async def test_a_token_of_a_machine_ends_and_that_is_announced_once(world: World
             assert (await client.get("/pbx/sipphone", headers=header)).status_code == 401
         (listed,) = (await admin.get(url)).json()
         assert listed["hasEnded"] is True
+        assert (await admin.delete(f"{url}/{listed['_id']}")).status_code == 200
+        (row,) = (await admin.get("/audit", params={"object": listed["_id"], "action": "delete"})).json()[
+            "rows"
+        ]
+        assert (row["customer"], list(row["after"])) == (world.ids["acme"], ["revoked_at"])
 
 
 async def test_a_token_without_an_end_gets_one(world: World) -> None:
@@ -140,6 +227,10 @@ async def test_a_token_without_an_end_gets_one(world: World) -> None:
         assert (await admin.get(url)).json()[0]["expiresAt"] > clock.iso(
             clock.utc_now() + timedelta(days=364)
         )
+        query = {"type": "employee_token", "action": "update"}
+        (row,) = (await admin.get("/audit", params=query)).json()["rows"]
+    assert (row["accessLevel"], row["customer"]) == ("SYSTEM", world.ids["acme"])
+    assert (row["before"], list(row["after"])) == ({"expires_at": None}, ["expires_at"])
 
 
 async def _end(world: World, days: int) -> None:

@@ -733,7 +733,7 @@ async def test_a_challenge_from_elsewhere_is_dropped_and_told_in_the_metrics() -
         assert asker.heard == []
         on.driver.receive(challenge, UDP)
         assert asker.heard == [401]
-        assert on.dropped("response") == 1
+        assert on.dropped("response_elsewhere") == 1
 
 
 async def test_who_invites_hears_a_2xx_each_time() -> None:
