@@ -35,6 +35,7 @@ class Metrics:
         self._declare_http()
         self._declare_phone_files()
         self._declare_keys()
+        self._declare_limits()
         self.phones = Asked(
             "registrar_phones", "Registered phones that this process serves", ["transport"], registry
         )
@@ -111,10 +112,6 @@ class Metrics:
         self.dropped = Labelled(
             "registrar_sip_dropped", "Datagrams and messages that got no answer", ["reason"], registry
         )
-        self.limited = Labelled(
-            "registrar_limited", "Messages and requests beyond a limit, by the limit", ["limit"], registry
-        )
-        self.bans = Asked("registrar_bans", "Bans and holds that are in force", ["kind"], registry)
         self.parse_errors = Labelled(
             "registrar_sip_parse_errors", "Messages that are not SIP as we read it", ["layer"], registry
         )
@@ -258,6 +255,13 @@ class Metrics:
             "Stored secrets that are not sealed with the key in use",
             registry=registry,
         )
+
+    def _declare_limits(self) -> None:
+        registry = self.registry
+        self.limited = Labelled(
+            "registrar_limited", "Messages and requests beyond a limit, by the limit", ["limit"], registry
+        )
+        self.bans = Asked("registrar_bans", "Bans and holds that are in force", ["kind"], registry)
 
     def _declare_http(self) -> None:
         registry = self.registry

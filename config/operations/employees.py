@@ -126,7 +126,7 @@ async def revoke_token(work: Work, employee: Employee, oid: object) -> None:
     )
     (token,) = await only(work.session, statement.with_for_update(), "Token")
     token.revoked_at = token.updated_at = clock.utc_now()
-    work.record("delete", EmployeeToken.__tablename__, token.oid)
+    work.record("delete", EmployeeToken.__tablename__, token.oid, customer=employee.customer_id)
 
 
 async def take_second_factor(work: Work, oid: object) -> None:

@@ -103,9 +103,11 @@ async def reseal(engine: AsyncEngine, vault: Vault, progress: Callable[[int], No
 async def _next(engine: AsyncEngine, vault: Vault, sealed: Sealed, after: str | None) -> list[Stored]:
     here = _table(sealed)
     row, stored = here.c[sealed.key], here.c[sealed.column]
-    rows = select(row, _owner(sealed, here).label("owner"), stored.label("text"))
+    whose = table(sealed.whose, named("id"), named(sealed.owner)) if sealed.whose else here
+    owner = whose.c[sealed.owner] if sealed.owner else literal("")
+    rows = select(row, owner.label("owner"), stored.label("text"))
     if sealed.whose:
-        rows = rows.where(_whose(sealed).c.id == row)
+        rows = rows.where(whose.c.id == row)
     statement = rows.where(_is_old(stored, vault)).order_by(row).limit(AT_ONCE)
     if after is not None:
         statement = statement.where(row > after)
@@ -140,16 +142,6 @@ async def _seal(engine: AsyncEngine, vault: Vault, sealed: Sealed, rows: list[St
 def _table(sealed: Sealed) -> TableClause:
     names = {sealed.key, sealed.column} | ({sealed.owner} if sealed.owner and not sealed.whose else set())
     return table(sealed.table, *[named(name) for name in sorted(names)])
-
-
-def _whose(sealed: Sealed) -> TableClause:
-    return table(sealed.whose, named("id"), named(sealed.owner))
-
-
-def _owner(sealed: Sealed, here: TableClause) -> ColumnElement[str]:
-    if not sealed.owner:
-        return literal("")
-    return (_whose(sealed) if sealed.whose else here).c[sealed.owner]
 
 
 def _is_old(text: ColumnElement[str], vault: Vault) -> ColumnElement[bool]:

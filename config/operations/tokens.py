@@ -86,7 +86,7 @@ async def give_ends(engine: AsyncEngine) -> None:
         rows = (await connection.execute(ended.returning(EmployeeToken.oid, EmployeeToken.employee_id))).all()
         found = select(Employee.id, Employee.customer_id)
         whose = found.where(Employee.id.in_({employee for _, employee in rows}))
-        customers = dict((await connection.execute(whose)).tuples().all())
+        customers: dict[int, int] = dict((await connection.execute(whose)).all())
         changes = {"before": {"expires_at": None}, "after": {"expires_at": ends.isoformat()}}
         told = [
             by_itself("update", EmployeeToken.__tablename__, oid, customers[employee], changes=changes)

@@ -39,7 +39,8 @@ async def refused(world: World, level: AccessLevel = ADMIN, **ban: object) -> tu
 async def told(world: World, ban: str, level: AccessLevel = ADMIN, customer: str = "acme") -> list[Json]:
     """What the audit log says of a ban, the newest first."""
     async with world.client(level, customer) as client:
-        rows: list[Json] = (await client.get("/audit", params={"object": ban, "type": "ban"})).json()["rows"]
+        query = {"customer": "all", "object": ban, "type": "ban"}
+        rows: list[Json] = (await client.get("/audit", params=query)).json()["rows"]
     return rows
 
 

@@ -138,6 +138,22 @@ async def test_a_request_over_udp_from_where_nothing_was_heard_is_told_of() -> N
         assert on.heard == [(UDP.remote_ip, UDP.remote_port)]
 
 
+class Closed:
+    """Limits that let nothing in."""
+
+    def lets_in(self, data: bytes, flow: Flow, fault: SipError | None) -> bool:
+        return False
+
+
+async def test_another_node_has_no_limit() -> None:
+    async with stage() as on:
+        on.driver.limit(Closed())
+        on.driver.receive(options("Content-Length: 0"), on.flow)
+        assert on.statuses == []
+        on.driver.receive_from_node(options("Content-Length: 0"), on.flow)
+        assert on.statuses == [401]
+
+
 # Faults of the framing
 
 

@@ -107,6 +107,13 @@ async def test_keys_are_replaced_under_load(sites: tuple[Site, Site], keys: Keys
     status = json.loads(a.command("keys", "status", "--json"))
     assert [row["sealedWithOthers"] for row in status["keys"]] == [0, 0]
     assert status["processes"] == 2
+    rows = a.api("GET", "/audit?customer=all&limit=1000").body["rows"]
+    assert [row["name"] for row in rows if row["action"] == "key-replaced"] == [
+        "REGISTRAR_JWT_SECRET",
+        "REGISTRAR_SECRET_KEY",
+    ]
+    assert [row["after"]["unreadable"] for row in rows if row["action"] == "sealed-again"] == [0]
+    a.command("audit", "verify")  # its head is sealed with the new key, and good
     assert all("tokens of the key of before" in row["needed"] for row in status["keys"])
     report(f"{done} registrations and {CALLS} calls, none refused or dropped; {told.count('sealed')} steps")
     holds_no_secret(a, [*OLD.values(), *NEW.values(), secret, *passwords])

@@ -1,5 +1,6 @@
 """Two nodes that send to each other over TLS, with certificates that follow from the secret key."""
 
+import asyncio
 import socket
 import ssl
 import time
@@ -61,6 +62,19 @@ async def test_a_call_crosses_nodes_over_tls(sites: tuple[Site, Site], callers: 
     outgoing, incoming = await talk(a, b, f"{scheme}:{bert.number}@{a.account.domain}")
     assert all(row.startswith(f"<{scheme}:") for row in incoming.invite.listed("record-route"))
     assert (await incoming.request("INFO")).status == 200
+    assert (await outgoing.bye()).status == 200
+
+
+async def test_another_node_has_no_limit(sites: tuple[Site, Site], callers: Callers) -> None:
+    """A stranger may send 60 messages at once, and its connection is closed then."""
+    anna, bert = callers.extension(), callers.extension()
+    a = await callers.phone(anna.handset, "tls", site=sites[0])
+    b = await callers.phone(bert.handset, "tls", site=sites[1])
+    outgoing, _ = await talk(a, b, bert.number)
+    seen = sites[0].log_text.count(LINKED)
+    asked = await asyncio.gather(*[outgoing.request("INFO") for _ in range(150)])
+    assert {answer.status for answer in asked} == {200}
+    assert sites[0].log_text.count(LINKED) == seen, "the connection of the nodes stays"
     assert (await outgoing.bye()).status == 200
 
 

@@ -230,6 +230,19 @@ async def test_it_knows_from_memory_which_processes_live(server: Server, redis: 
         await until(lambda: true(not node.nodes.lives(Process("b", "g2"))))
 
 
+@pytest.mark.parametrize("tls", ["", "192.0.2.2:5071"])
+async def test_the_place_of_a_neighbour_is_known_also_if_it_is_asked_over_tls(
+    server: Server, redis: Redis, tls: str
+) -> None:
+    async with living(server, tls="192.0.2.1:5071" if tls else "") as node:
+        await redis.hset(keys.NODES, "b g2", "1")
+        lease = {"generation": "g2", "sip": "192.0.2.2:5060"} | ({"tls": tls} if tls else {})
+        await redis.set(keys.node("b"), json.dumps(lease))
+        await until(lambda: true(node.nodes.is_place("192.0.2.2", 5060)))
+        assert node.nodes.over_tls() == ({"b": tls} if tls else {})
+        assert not node.nodes.is_place("192.0.2.2", 5061)
+
+
 async def test_after_an_outage_a_missing_lease_may_still_be_renewed(server: Server, redis: Redis) -> None:
     node, other = Node(server, "a", "g1", dead_seconds=600.0), Process("b", "g2")
     await redis.set(keys.node("b"), json.dumps({"generation": "g2", "sip": ""}))
