@@ -38,7 +38,7 @@ lint: $(VENV)/dev.done
 	$(BIN)/codespell registrar config tests docs deploy README.md Makefile
 
 unit: $(VENV)/dev.done $(PAGE)
-	$(BIN)/python -m pytest -q -m "not wire and not api" -n 3 --dist worksteal --ignore=tests/wire
+	$(BIN)/python -m pytest -q -m "not wire and not api" -n 3 --dist worksteal --ignore=tests/wire --reruns 1 -r fER
 
 wire: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	$(BIN)/python -m pytest -q -m wire
@@ -49,7 +49,8 @@ busy: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 
 # The large rounds that make test runs in small.
 soak: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
-	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/wire tests/contract/test_states.py
+	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/wire \
+		tests/contract/test_states.py tests/config/provisioning/test_round_trip.py
 
 # The pages at / and /phone, and what drives the browser of their tests. They come from npm, once; where they cannot be
 # made that is told in one line, and everything else works.

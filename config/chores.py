@@ -1,16 +1,20 @@
-"""The jobs of the HTTP side: they end the time of unlocked phones, and delete old calls of the history.
+"""The jobs of the HTTP side: unlocked phones, old calls, and phones that no redirect service knows.
 
-Several processes may do them at once: each step is one statement with its condition.
+Several processes may do them at once: each step is one statement with its condition, or is repeated.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Change
 
 from . import clock
+from .database import reading, writing
 from .deps import Parts
 from .operations.history import DAY_MS, DELETED_AT_ONCE, delete_old
 from .operations.phones.unlock import any_due, end_unlocks
@@ -28,12 +32,15 @@ class Chores:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._settled = 0
+        """The id of the last phone that was settled: one walk over all phones in the life of a process."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Do the jobs until `stop` is set."""
         jobs = [
             asyncio.create_task(_repeated(self.end_unlocks, LOOK_SECONDS)),
             asyncio.create_task(_repeated(self.tidy, TIDY_SECONDS)),
+            asyncio.create_task(_repeated(self.settle, TIDY_SECONDS)),
         ]
         try:
             await stop.wait()
@@ -63,6 +70,27 @@ class Chores:
             step = await delete_old(self._parts.engine, before_ms)
             deleted += step
         return deleted
+
+    async def settle(self) -> int:
+        """Let the redirect services know of phones from before an upgrade, or before their account.
+
+        Return how many phones were looked at. A phone whose first secret was used is left alone until it is
+        armed: it has its configuration.
+        """
+        parts, number = self._parts, 0
+        if not parts.settings.provisioning.is_on:
+            return 0
+        while True:
+            async with reading(parts.read_engine) as session:
+                found = await parts.outbox.unsettled(session, self._settled)
+            if not found:
+                return number
+            await writing(parts.engine, partial(self._settle, [mac for _, mac in found]))
+            number, self._settled = number + len(found), found[-1][0]
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _settle(self, macs: Sequence[str], session: AsyncSession) -> None:
+        await self._parts.outbox.settle(session, self._parts.vault, *macs)
 
 
 async def _repeated(job: Callable[[], Awaitable[object]], seconds: float) -> None:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
@@ -39,6 +39,10 @@ class ProvisioningSettings:
 
     url: str = ""
     """URL of the listener for phones, as they are told it; empty: there is no listener."""
+    legacy_url: str = ""
+    """URL of the listener for phones that know only TLS 1.0 or 1.1; empty: there is none."""
+    is_legacy: bool = False
+    """Whether these are the settings of that listener, which serves such phones alone."""
     sip_host: str = ""
     sip_port: int = 5060
     sip_transport: str = "udp"
@@ -65,6 +69,14 @@ class ProvisioningSettings:
     """Our own certificate authority; None: phones know the authority of our certificate."""
     lock_ipv6_prefix: int = 64
     pbx_cluster: int | None = None
+
+    def told(self, *, legacy_tls: bool) -> "ProvisioningSettings":
+        """Return the settings for a phone of a model that needs old TLS, or of another one."""
+        return replace(self, url=self.legacy_url) if legacy_tls and self.legacy_url else self
+
+    def for_old_phones(self) -> "ProvisioningSettings":
+        """Return the settings of the listener for phones that know only TLS 1.0 or 1.1."""
+        return replace(self, url=self.legacy_url, is_legacy=True)
 
     @property
     def is_on(self) -> bool:

@@ -33,6 +33,7 @@ class Metrics:
         self._describe_process()
         self._declare_stores()
         self._declare_http()
+        self._declare_phone_files()
         self.phones = Asked(
             "registrar_phones", "Registered phones that this process serves", ["transport"], registry
         )
@@ -250,6 +251,23 @@ class Metrics:
         )
         self.http_connections = Gauge(
             "registrar_http_connections_open", "HTTP connections that are open", registry=registry
+        )
+
+    def _declare_phone_files(self) -> None:
+        registry = self.registry
+        self.prov_requests = Labelled(
+            "registrar_prov_requests", "Requests for configurations of phones", ["outcome"], registry
+        )
+        self.prov_seconds = Histograms(
+            "registrar_prov_request_seconds",
+            "From a request for a configuration to its answer",
+            ["outcome"],
+            registry,
+        )
+        self.prov_limited = Counter(
+            "registrar_prov_limited",
+            "Requests for configurations whose source has guessed too often",
+            registry=registry,
         )
 
     def certificate(self, expires_at: Callable[[], float]) -> None:

@@ -244,8 +244,10 @@ class Settings(BaseSettings):
     password_length: int = Field(10, ge=10, le=128)
     call_history_days: int = Field(90, ge=0, le=3_650)
     prov_url: Annotated[str, AfterValidator(_prov_url)] = ""
+    prov_url_legacy: Annotated[str, AfterValidator(_prov_url)] = ""
     prov_http: Listeners = ()
     prov_https: Listeners = ()
+    prov_https_legacy: Listeners = ()
     prov_plain: bool = False
     prov_open_days: int = Field(14, ge=1, le=3_650)
     prov_misses: int = Field(20, ge=1, le=10_000)
@@ -265,9 +267,14 @@ class Settings(BaseSettings):
     service_dndother: Service = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @property
+    def serves_phones(self) -> bool:
+        """Return whether there is a listener at which phones load their configuration."""
+        return bool(self.prov_http or self.prov_https or self.prov_https_legacy)
+
     @field_validator(
         *("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http"),
-        *("prov_http", "prov_https"),
+        *("prov_http", "prov_https", "prov_https_legacy"),
         mode="before",
     )
     @classmethod
@@ -468,7 +475,7 @@ def _refuse_turn_without_secret(settings: Settings) -> None:
 
 def _refuse_phones_without_url(settings: Settings) -> None:
     """Raise ConfigurationError if the listener for phones has no URL, or one that leads to no passwords."""
-    if not (settings.prov_http or settings.prov_https):
+    if not settings.serves_phones:
         return
     if not settings.prov_url:
         raise ConfigurationError(

@@ -18,6 +18,7 @@ ELSEWHERE: Final = {
     "commands/first_steps": WIRE + "test_run.py",
     "commands/country_file": WIRE + "test_commands.py",
     "commands/doctor": WIRE + "test_doctor.py",
+    "commands/doctor_phones": WIRE + "test_doctor.py",
     "commands/doctor_stores": WIRE + "test_doctor.py",
     "doctor/machine": WIRE + "test_doctor.py",
     # values and interfaces, which every test of a rule or handler uses

@@ -31,6 +31,7 @@ from ..tables import (
 from .audit import Work, new_oid, parse_oid
 from .draft import Columns
 from .listing import only
+from .phones.saved import note_saved, of_customer
 
 ALL: Final = "all"
 """The word for all customers in the query of a list."""
@@ -250,6 +251,8 @@ async def update_customer(work: Work, _owner: object, customer: Customer, column
     if shown:
         customer.version += 1
     await work.update(customer)
+    if "sip_domain" in new:
+        await note_saved(work.session, of_customer(customer))
     return Change(customer=customer.oid) if shown else Change()
 
 

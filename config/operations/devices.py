@@ -14,6 +14,7 @@ from ..models import GENERIC
 from ..tables import Customer, Extension, SipPhone
 from .audit import Work
 from .draft import Columns
+from .phones.saved import note_saved, pointing_to_phone
 from .phones.write import leave_extension, new_phone, saved_now
 from .products import find_model
 
@@ -67,6 +68,7 @@ async def link_device(work: Work, device: SipPhone, user: Extension) -> str:
     device.device_token_sha256 = hashlib.sha256(token.encode()).hexdigest()
     device.linked_at = clock.utc_now()
     await _changed(work, device)
+    await note_saved(work.session, pointing_to_phone(device))
     return token
 
 
@@ -75,6 +77,7 @@ async def unlink_device(work: Work, _customer: Customer, device: SipPhone) -> Ch
     await leave_extension(work.session, device)
     device.extension_id = None
     await _changed(work, device)
+    await note_saved(work.session, pointing_to_phone(device))
     return Change(phones=(device.oid,))
 
 

@@ -19,6 +19,7 @@ from ..tables import Customer, Number, Queue, QueueMember, SipGroup, SipGroupCon
 from ..tables.dial_plan import LAST_PRIORITY
 from .audit import Work, new_oid
 from .draft import Columns
+from .phones.saved import note_saved, pointing_to
 
 Kind = Literal["extension", "group", "queue"]
 Numbered = TypeVar("Numbered", SipGroup, Queue)
@@ -90,14 +91,18 @@ async def create(
 
 async def change(work: Work, customer: Customer, row: SipGroup | Queue, columns: Columns) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused as `create` does."""
+    number = row.number
     await _write(work, row, columns)
     await _revise(work, row)
     await _write_members(work.session, row, columns)
+    if row.number != number:
+        await note_saved(work.session, pointing_to(row))
     return Change(dial_plan=customer.oid)
 
 
 async def remove(work: Work, customer: Customer, row: SipGroup | Queue) -> Change:
     """Delete the group or queue and its memberships; softkeys that point to it stop working."""
+    await note_saved(work.session, pointing_to(row))
     await release(work.session, row.oid)
     if isinstance(row, SipGroup):
         of_group = select(QueueMember.queue_id).where(QueueMember.group_id == row.id)

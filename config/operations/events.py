@@ -33,12 +33,16 @@ DONE: Final[Mapping[str, str]] = {
     "expect": "expected",
     "rotate": "rotated",
     "link": "linked",
+    "readsecrets": "secrets-read",
     "configreload": "reload-asked",
     "reboot": "reboot-asked",
 }
 """Action of the audit log -> name of the event."""
 CHANGES_NOTHING: Final = frozenset(
-    map(DONE.__getitem__, ("create", "rearm", "expect", "rotate", "link", "configreload", "reboot"))
+    map(
+        DONE.__getitem__,
+        ("create", "rearm", "expect", "rotate", "link", "readsecrets", "configreload", "reboot"),
+    )
 )
 """Events that are no reason why a phone is offline: they have changed nothing that it needs to register."""
 MAX_EVENTS: Final = 100

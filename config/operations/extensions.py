@@ -30,6 +30,7 @@ from .audit import Work, new_oid
 from .dial_plan import claim, release, revise_all
 from .draft import Columns
 from .employees import create_employee, delete_employee, update_employee
+from .phones.saved import note_saved, of_extension, pointing_to
 
 PERSON: Final = tuple(field.column for field in row_fields_of(Employee))
 """Columns of a SIP user's person; all others are the extension's."""
@@ -49,12 +50,15 @@ async def create_extension(work: Work, customer: Customer, columns: Columns) -> 
 
 async def update_extension(work: Work, customer: Customer, extension: Extension, columns: Columns) -> Change:
     """Change the columns in `columns`; return what changed. Raise Refused as `create_extension` does."""
-    were = _user_ids(extension)
+    were, shown = _user_ids(extension), (extension.number, extension.name)
     # Conflicts are found by a query, not by a constraint that fails in a flush.
     with work.session.no_autoflush:
         await _write(work, customer, extension, columns)
     extension.version += 1
     await work.update(extension)
+    if (extension.number, extension.name) != shown:
+        pointing = [pointing_to(extension)] if extension.number != shown[0] else []
+        await note_saved(work.session, of_extension(extension), *pointing)
     return await _change(work.session, customer, extension, were or _user_ids(extension))
 
 
@@ -64,6 +68,7 @@ async def delete_extension(work: Work, customer: Customer, extension: Extension)
     Its memberships in groups and queues are deleted too, which gives these a new revision.
     """
     change = await _change(work.session, customer, extension, _user_ids(extension))
+    await note_saved(work.session, of_extension(extension), pointing_to(extension))
     await work.session.execute(
         update(SipPhone)
         .where(SipPhone.extension_id == extension.id)
@@ -72,7 +77,6 @@ async def delete_extension(work: Work, customer: Customer, extension: Extension)
             version=SipPhone.version + extension.version + 1,
             device_token_sha256=None,
             linked_at=None,
-            config_saved_at=clock.utc_now(),
             updated_at=clock.utc_now(),
         )
     )

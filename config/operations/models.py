@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .. import pictures
 from ..checks import as_integer
 from ..errors import not_found, refused
+from ..extras.check import problem
 from ..models import FUNCTIONS, GENERIC, WEBRTC
 from ..models.functions import WRITTEN
 from ..properties import fields_of
@@ -17,6 +18,7 @@ from ..tables.models import RANGES
 from .audit import Work, new_oid, parse_oid
 from .draft import NOT_SENT, Columns, Document, Draft
 from .listing import only
+from .phones.saved import OF_MODEL, note_saved, of_model
 
 WHAT: Final = "SIP phone model"
 GROUPS: Final = ("capabilities", "ranges", "ranges.volume", *(f"ranges.volume.{part}" for part in (
@@ -53,10 +55,13 @@ async def update_model(work: Work, oid: object, document: Document) -> SipPhoneM
     model = await lock_model(work.session, oid)
     columns = await _columns(work.session, Draft(document, model))
     picture, redirected = model.picture_oid, (model.redirect_service, model.writer)
+    written = [getattr(model, name) for name in OF_MODEL]
     for name, value in columns.items():
         setattr(model, name, value)
     await work.update(model)
     await _drop_unused(work.session, picture)
+    if [getattr(model, name) for name in OF_MODEL] != written:
+        await note_saved(work.session, of_model(model))
     if (model.redirect_service, model.writer) != redirected:
         macs = select(SipPhone.mac).where(SipPhone.model_id == model.id, SipPhone.mac.is_not(None))
         await work.settle(*await work.session.scalars(macs))
@@ -120,6 +125,7 @@ async def _columns(session: AsyncSession, draft: ModelDraft) -> Columns:
     _read_functions(draft)
     await _read_picture(session, draft)
     _check_provisioning(draft)
+    _check_template(draft)
     await _check_name(session, draft)
     await _check_phones(session, draft)
     draft.refuse_problems()
@@ -193,6 +199,19 @@ def _check_provisioning(draft: ModelDraft) -> None:
     if lacking:
         message = f"The writer {writer} has no key for {', '.join(lacking)}"
         draft.wrong("softkeyCapabilities", message, check="allowed")
+
+
+def _check_template(draft: ModelDraft) -> None:
+    """Refuse extra lines that the writer cannot use; those that are stored may stay with their writer."""
+    writer, text = draft.column("writer"), draft.column("configuration_template")
+    is_new = any(name in draft.values for name in ("writer", "configuration_template"))
+    if not is_new or not isinstance(writer, str) or not isinstance(text, str) or draft.is_wrong("writer"):
+        return
+    stored = draft.stored
+    if stored is not None and (stored.writer, stored.configuration_template) == (writer, text):
+        return
+    if reason := problem(writer, text):
+        draft.wrong("configurationTemplate", f"configurationTemplate: {reason}")
 
 
 async def _check_name(session: AsyncSession, draft: ModelDraft) -> None:

@@ -98,24 +98,26 @@ _UNLOCKED: Final = sure(
     format="date-time",
     example=A_MOMENT,
 )
-FULL: Final = answer(
-    "SIP phone",
-    {
-        **_MADE,
-        **{field.path: shown(field) for field in FIELDS},
-        "ip.unlockedUntil": _UNLOCKED,
-        **_OWN,
-        "softkeys": array(answer("Softkey", _SOFTKEY)),
-        _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
-        **{f"status.{name}": schema for name, schema in _CONFIG.items()},
-        **{f"status.{line.path}": line.schema for line in STATUS_LINES},
-    },
-    optional=(
-        "password",
-        "ip.unlockedUntil",
-        *(path for path in _SENT if path.startswith("purchaseInfo.")),
-        *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
-    ),
+_ALL: Final[Mapping[str, Schema]] = {
+    **_MADE,
+    **{field.path: shown(field) for field in FIELDS},
+    "ip.unlockedUntil": _UNLOCKED,
+    **_OWN,
+    "softkeys": array(answer("Softkey", _SOFTKEY)),
+    _PANELS: array(answer("Side panel", _PANEL), "RESELLER and up"),
+    **{f"status.{name}": schema for name, schema in _CONFIG.items()},
+    **{f"status.{line.path}": line.schema for line in STATUS_LINES},
+}
+_NOT_ALWAYS: Final = (
+    "password",
+    "ip.unlockedUntil",
+    *(path for path in _SENT if path.startswith("purchaseInfo.")),
+    *(f"status.{line.path}" for line in STATUS_LINES if line.optional),
+)
+FULL: Final = answer("SIP phone", _ALL, _NOT_ALWAYS)
+_NEXT: Final = sure("string", "Only if the phone loads its configuration from here: what to do now")
+_RESET: Final = answer(
+    "SIP phone with new credentials", {**_ALL, "nextStep": _NEXT}, (*_NOT_ALWAYS, "nextStep")
 )
 _EXTENSION: Final[Mapping[str, Schema]] = {
     "_id": an_id(),
@@ -180,7 +182,19 @@ _TAGGED: Final = _X_STATUS | {
 _CHANGE_EXAMPLE: Final = {"notes": "Reception", "ip": {"mode": "OPEN"}}
 
 PHONE: Final = operation(FULL, READ, headers=_TAGGED)
-RESET_PHONE: Final = operation(FULL, RESET, headers=_TAGGED)
+RESET_PHONE: Final = operation(
+    _RESET,
+    RESET,
+    headers=_TAGGED,
+    parameters=[
+        query(
+            "keepProvisioning",
+            "boolean",
+            "Keep the secrets with which the phone loads its configuration: only if nothing has leaked",
+            default=False,
+        )
+    ],
+)
 CREATE: Final = operation(
     FULL, WRITE, form("New SIP phone", _SENT, ("sipPhoneModel",), example=_NEW_EXAMPLE), _TAGGED
 )

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..auth import Caller
 from ..checks import restriction
 from ..database import reading
 from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
@@ -25,6 +26,7 @@ from ..provisioning.arming import (
     rearm,
     redirect,
     rotate,
+    row_of,
     standing,
 )
 from ..provisioning.linking import LINK
@@ -34,11 +36,29 @@ from ..redirect.outbox import STATES, Shown
 from ..redirect.services import SERVICES
 from ..tables import SipPhone
 from .linking import ANSWERED, ASKED, linked, refuse_without_secrets
+from .paging import flag
 from .resource import target_of
-from .schema import READ, WRITE, Schema, an_id, answer, array, form, moment, of, operation, or_null, sure
+from .schema import (
+    READ,
+    WRITE,
+    Schema,
+    an_id,
+    answer,
+    array,
+    form,
+    moment,
+    of,
+    operation,
+    or_null,
+    query,
+    sure,
+)
 from .shown import Json, json_answer
+from .sipphone_json import opened
 
 MAX_NETWORKS: Final = 50
+READ_SECRETS: Final = "readsecrets"
+"""The action in the audit log."""
 ACTIONS: Final = ("rearm", "expect", "rotate", "redirect", LINK)
 
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
@@ -80,9 +100,14 @@ _STANDING: Final = answer(
         "expectedUntil": moment("Until when the phone may ask without a secret for where to load from"),
         "expectedNetworks": array(sure("string"), "From where it may ask then; empty: from anywhere"),
         "redirect": or_null(_REDIRECT),
+        "adminPassword": of(
+            "string",
+            "Password of the phone's own pages; only if the token may read passwords. null: none is written",
+            example="4711081542",
+        ),
         **ANSWERED,
     },
-    optional=tuple(ANSWERED),
+    optional=("adminPassword", *ANSWERED),
 )
 _ACTIONS: Final[Mapping[str, Schema]] = {
     "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
@@ -114,14 +139,15 @@ _FILE: Final = answer(
     {
         "name": sure("string", example="000413922D24.xml"),
         "contentType": sure("string", example="text/xml; charset=utf-8"),
-        "text": sure("string", "What the phone would load now; secrets are ********"),
-        "sha256": sure("string", "Of the whole text, with the secrets"),
+        "text": sure("string", "What the phone would load now; secrets are ******** without `secrets=true`"),
+        "sha256": sure("string", "Of the whole text with the secrets; only if the token may read passwords"),
         "loadedAt": moment("When the phone loaded this file last"),
         "isLoaded": of(
             "boolean", "Whether it has loaded this very text; null: it has not loaded the file yet"
         ),
         "diff": sure("string", "From what it loaded last to what it would load now, as a unified diff"),
     },
+    optional=("sha256",),
 )
 PREVIEW: Final = operation(
     answer(
@@ -139,6 +165,14 @@ PREVIEW: Final = operation(
         },
     ),
     READ,
+    parameters=[
+        query(
+            "secrets",
+            "boolean",
+            "Show the texts with their secrets; only if the token may read passwords",
+            default=False,
+        )
+    ],
 )
 
 
@@ -150,7 +184,8 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
         phone = await _phone(session, found.oid)
         state = await standing(session, phone, parts.settings.provisioning)
         redirect = await parts.outbox.shown(session, phone)
-    return json_answer(_standing(found.oid, state, redirect))
+        admin = await _admin(session, phone, caller, parts)
+    return json_answer(_standing(found.oid, state, redirect) | admin)
 
 
 @routes.post("/{id}/provisioning", summary="Arm, expect, rotate or link a phone", openapi_extra=ACT)
@@ -174,21 +209,46 @@ async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: 
         phone = await _phone(session, oid)
         state = await standing(session, phone, parts.settings.provisioning)
         redirect = await parts.outbox.shown(session, phone)
-    return json_answer(_standing(oid, state, redirect) | made)
+        admin = await _admin(session, phone, actor.caller, parts)
+    return json_answer(_standing(oid, state, redirect) | admin | made)
 
 
 @routes.get("/{id}/configuration", summary="Show the configuration of a phone", openapi_extra=PREVIEW)
-async def preview_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
-    """Return the files that the phone would load now. Nothing is locked, and no secret is shown."""
-    settings = parts.settings.provisioning
+async def preview_route(id: PhoneId, request: Request, actor: ActorDep, parts: PartsDep) -> Response:
+    """Return the files that the phone would load now. Nothing is locked.
+
+    Secrets are shown only if they are asked for, and that is an event of the phone.
+    """
+    caller, settings = actor.caller, parts.settings.provisioning
+    secrets = flag(request.query_params, "secrets")
     async with reading(parts.read_engine) as session:
         found = await find_phone(session, caller, id)
         device = await find_device(session, parts.vault, found.oid, settings)
         if device is None:
             raise not_found()
-        seen = await preview(session, device)
+        if secrets:
+            refuse_without_secrets(caller, parts)
+        seen = await preview(session, device, secrets=secrets)
+    if secrets:  # noted before they are told
+        await parts.change(actor, None, lambda work: _note_reading(work, found.oid))
+    may_read = caller.level >= parts.settings.secrets_level
     saved, loaded = device.saved[found.oid], device.loaded[found.oid]
-    return json_answer({"_id": found.oid, "configSaved": saved, "configLoaded": loaded} | _preview(seen))
+    return json_answer(
+        {"_id": found.oid, "configSaved": saved, "configLoaded": loaded} | _preview(seen, may_read)
+    )
+
+
+async def _note_reading(work: Work, oid: str) -> None:
+    """Write to the audit log that somebody reads the secrets of a phone."""
+    work.record(READ_SECRETS, SipPhone.__tablename__, oid)
+
+
+async def _admin(session: AsyncSession, phone: SipPhone, caller: Caller, parts: Parts) -> Json:
+    """Return the password of the phone's own pages for a caller who may read passwords."""
+    if caller.level < parts.settings.secrets_level:
+        return {}
+    row = await row_of(session, phone)
+    return {"adminPassword": None if row is None else opened(parts.vault, row.admin_password_enc, row.mac)}
 
 
 async def _phone(session: AsyncSession, oid: str) -> SipPhone:
@@ -246,14 +306,14 @@ def _standing(oid: str, standing: Standing, redirect: Shown | None) -> Json:
     }
 
 
-def _preview(seen: Preview) -> Json:
+def _preview(seen: Preview, may_read: bool) -> Json:
     return {
         "files": [
             {
                 "name": file.name,
                 "contentType": file.content_type,
                 "text": file.text,
-                "sha256": file.sha256,
+                **({"sha256": file.sha256} if may_read else {}),
                 "loadedAt": file.loaded_at,
                 "isLoaded": file.is_loaded,
                 "diff": file.diff,

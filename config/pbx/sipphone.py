@@ -27,6 +27,7 @@ from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
 from ..operations.phones.find import SORTS, Query, find_phone, list_phones
 from ..preconditions import with_etag
+from ..provisioning.revoking import reset
 from ..request import request_host
 from ..settings import ice_servers
 from ..tables import SipPhone
@@ -144,9 +145,17 @@ async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONRes
     openapi_extra=openapi.RESET_PHONE,
     deprecated=True,
 )
-async def reset_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
-    """Set a new username and password; registrations made with the old ones end at once."""
-    return await _changed(id, actor, parts, lambda work: write.reset_credentials(work, id))
+async def reset_route(id: PhoneId, request: Request, actor: ActorDep, parts: PartsDep) -> Response:
+    """Set a new username and password; registrations made with the old ones end at once.
+
+    The secrets with which the phone loads its configuration are new, too, unless `keepProvisioning=true`.
+    """
+    keep, settings = flag(request.query_params, "keepProvisioning"), parts.settings.provisioning
+    target = target_of(SipPhone.version, id)
+    done = await parts.change(actor, target, lambda work: reset(work, id, settings, keep=keep))
+    await parts.changes.publish(Change(phones=(done.phone.oid,)))
+    more: Json = {"nextStep": done.next_step} if done.next_step else {}
+    return await _shown(done.phone.oid, actor.caller, parts, more)
 
 
 @routes.post("/{id}/unlock", summary="Unlock a phone for some minutes", openapi_extra=openapi.UNLOCK)
@@ -185,12 +194,12 @@ async def _changed(
     return await _shown(phone.oid, actor.caller, parts)
 
 
-async def _shown(id: str, caller: Caller, parts: Parts) -> Response:
+async def _shown(id: str, caller: Caller, parts: Parts, more: Json | None = None) -> Response:
     async with reading(parts.read_engine) as session:
         phone = await find_phone(session, caller, id)
     statuses = await parts.live.statuses([phone.oid])
     (body,) = phones_json([phone], statuses, caller.level, parts, full=True)
-    return with_etag(_answer(body, statuses), (phone.version,))
+    return with_etag(_answer(body | (more or {}), statuses), (phone.version,))
 
 
 def _answer(body: Json, statuses: Sequence[LiveStatus]) -> Response:

@@ -46,6 +46,8 @@ class Grant:
     """What is stored of the secret."""
     writer: str = ""
     """Name of the writer of the model; empty: the model has no files of its own."""
+    legacy_tls: bool = False
+    """Whether the model knows only TLS 1.0 or 1.1."""
     file: str = ""
     """The one file that a one-time link opens."""
 

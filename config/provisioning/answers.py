@@ -11,6 +11,7 @@ from .news import Asker
 METHODS: Final = ("GET", "HEAD")
 TEXT: Final = "text/plain; charset=utf-8"
 NOT_MODIFIED: Final = 304
+OUTCOMES: Final = {NOT_MODIFIED: "unchanged", 403: "refused", 429: "busy"}
 CLOSE: Final = ("Connection", "close")
 
 
@@ -42,6 +43,17 @@ class Answer:
     is_known: bool = False
     """Whether the sender has shown a right secret."""
 
+    @property
+    def outcome(self) -> str:
+        """Return what the metrics call it."""
+        if self.status == 200:
+            return "served" if self.is_known else "stub"
+        if self.status == 404:
+            return "no-file" if self.is_known else "unknown"
+        if self.status == 503:
+            return "unwritable" if self.is_known else "unavailable"
+        return OUTCOMES.get(self.status, "malformed")
+
     async def send(self, method: str, send: Send) -> None:
         """Send the response in one part; to HEAD without the body."""
         content = (("Content-Type", self.content_type), ("Content-Length", str(len(self.body))))
@@ -65,3 +77,5 @@ NOT_ALLOWED: Final = Answer(405, b"Method not allowed\n", headers=(("Allow", ", 
 BUSY: Final = Answer(429, b"Too many connections\n", headers=(CLOSE,))
 AWAY: Final = Answer(503, b"Try again later\n", headers=(("Retry-After", str(RETRY_SECONDS)),))
 """A phone keeps its configuration at a 503; after a 404 some would look for another file."""
+UNWRITABLE: Final = Answer(503, AWAY.body, headers=AWAY.headers, is_known=True)
+"""A value of the phone cannot be written. The phone learns no more than that."""

@@ -60,6 +60,17 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Writer:
+    """How the files of a phone are made, and where it loads them."""
+
+    name: str
+    model: str
+    """Name of the model: files may be named after it."""
+    legacy_tls: bool
+    """Whether it knows only TLS 1.0 or 1.1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Armed:
     """A device after an action."""
 
@@ -120,7 +131,7 @@ async def rotate(work: Work, oid: object, settings: ProvisioningSettings) -> Arm
     """Make new secrets of both kinds. Raise Refused as `rearm`."""
     phone, writer = await _provisionable(work, oid, settings)
     row = await arm(work.session, work.vault, phone, settings)
-    _set_steady(row, work.vault)
+    set_steady(row, work.vault)
     await work.settle(phone.mac)
     work.record("rotate", TABLE, phone.oid)
     return Armed(phone, url_of(row, phone, writer, work.vault, settings))
@@ -148,7 +159,7 @@ async def arm(
         session.add(row)
     if row.customer_id != phone.customer_id:
         row.customer_id = phone.customer_id
-        _set_steady(row, vault)
+        set_steady(row, vault)
         row.admin_password_enc = vault.seal(secrets.new_admin_password(), row.mac)
         await session.execute(delete(ProvisioningFile).where(ProvisioningFile.mac == row.mac))
     secret = secrets.new_secret()
@@ -160,23 +171,23 @@ async def arm(
     return row
 
 
-def _set_steady(row: Provisioning, vault: Vault) -> None:
+def set_steady(row: Provisioning, vault: Vault) -> None:
+    """Make a new steady secret: the former one opens nothing any more."""
     secret = secrets.new_secret()
     row.steady_sha256, row.steady_enc = secrets.digest(secret), vault.seal(secret, row.mac)
 
 
 def url_of(
-    row: Provisioning, phone: SipPhone, writer: tuple[str, str], vault: Vault, settings: ProvisioningSettings
+    row: Provisioning, phone: SipPhone, writer: Writer, vault: Vault, settings: ProvisioningSettings
 ) -> str:
-    """Return the whole URL of the configuration with the first secret; `writer` has the model's name, too."""
+    """Return the whole URL of the configuration with the first secret."""
     secret = vault.open(row.first_enc or "", row.mac)
-    return settings.prefix(secret) + config_name(writer[0], phone.mac or "", writer[1])
+    prefix = settings.told(legacy_tls=writer.legacy_tls).prefix(secret)
+    return prefix + config_name(writer.name, phone.mac or "", writer.model)
 
 
-async def _provisionable(
-    work: Work, oid: object, settings: ProvisioningSettings
-) -> tuple[SipPhone, tuple[str, str]]:
-    """Return a phone, locked, with the names of its writer and its model. Raise Refused (404, 409)."""
+async def _provisionable(work: Work, oid: object, settings: ProvisioningSettings) -> tuple[SipPhone, Writer]:
+    """Return a phone, locked, with the writer of its files. Raise Refused (404, 409)."""
     phone, _ = await lock_phone(work.session, work.caller, oid)
     if not settings.is_on:
         message = "This service has no listener for phones: REGISTRAR_PROV_HTTPS and REGISTRAR_PROV_URL"
@@ -192,15 +203,18 @@ async def _provisionable(
     return phone, writer
 
 
-async def writer_of(session: AsyncSession, phone: SipPhone) -> tuple[str, str] | None:
-    """Return the names of the writer and the model, or None if the phone has no files."""
+async def writer_of(session: AsyncSession, phone: SipPhone) -> Writer | None:
+    """Return the writer of a phone's files, or None if it has none."""
     model = await session.get(SipPhoneModel, phone.model_id)
     writer = None if model is None else model.writer
     if model is None or writer is None or writer not in WRITERS or phone.mac is None:
         return None
-    return writer, model.model
+    return Writer(writer, model.model, model.legacy_tls)
 
 
 async def row_of(session: AsyncSession, phone: SipPhone) -> Provisioning | None:
+    """Return the secrets of a phone, or None if it has none."""
+    if phone.mac is None:
+        return None
     row: Provisioning | None = await session.get(Provisioning, phone.mac)
     return row if row is not None and row.customer_id == phone.customer_id else None

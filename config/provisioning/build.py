@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from registrar.metrics import Metrics
 from registrar.model import IpNetwork
 from registrar.rules.access import Access
 from registrar.store.vault import Vault
@@ -14,6 +15,7 @@ from .. import clock
 from ..changes import Changes
 from ..origins import Origins
 from ..settings import ProvisioningSettings
+from .faults import Faults
 from .limits import Limiter
 from .news import News
 from .records import Records
@@ -29,6 +31,7 @@ def phone_files(
     vault: Vault,
     changes: Changes,
     origins: Origins,
+    metrics: Metrics,
     trusted: Sequence[IpNetwork] = (),
 ) -> PhoneFiles:
     """Return the application that serves files to phones."""
@@ -44,9 +47,10 @@ def phone_files(
         vault,
         Records(reader, writer, vault),
         access,
-        Limiter(redis, clock.mono_now, settings.misses),
+        Limiter(redis, clock.mono_now, settings.misses, metrics.prov_limited.inc),
         News(redis, clock.epoch_now),
         changes,
+        Faults(),
         clock.epoch_now,
     )
-    return PhoneFiles(Service(pieces), trusted, urlsplit(settings.base).path)
+    return PhoneFiles(Service(pieces), trusted, metrics, urlsplit(settings.base).path)

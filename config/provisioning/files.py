@@ -26,7 +26,7 @@ class Meant(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The name of one file, with `{MAC}`, `{mac}`, `{model}` and `{digits}`."""
+    """The name of one file, with `{MAC}`, `{mac}` and other parts."""
 
     name: str
     meant: Meant | None
@@ -40,7 +40,7 @@ _STEP: Final = Pattern("provisioning.xml", Meant.STUB, at_boot=False)
 _YEALINK: Final = (
     Pattern("{mac}.boot", Meant.COMMON),
     Pattern("{mac}.cfg", Meant.CONFIG),
-    Pattern("y{digits}.boot", Meant.STUB, at_boot=False),
+    Pattern("y{digits}.boot", None, at_boot=False),  # a boot file has no settings: its phones would stop
     Pattern("y{digits}.cfg", Meant.STUB, at_boot=False),
 )
 _SNOM: Final = (
@@ -55,25 +55,25 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
     "mitel": (
         Pattern("startup.cfg", Meant.STUB),
         Pattern("aastra.cfg", Meant.STUB, at_boot=False),
-        Pattern("{MAC}.cfg", Meant.CONFIG),
         Pattern("{model}.cfg", Meant.COMMON),
+        Pattern("{MAC}.cfg", Meant.CONFIG),
     ),
     "yealink": _YEALINK,
     "yealink-dect": _YEALINK,
-    "gigaset-n510": (_MAC_XML,),
+    "gigaset-n510": (_MAC_XML, Pattern("42/2/master.bin", None, at_boot=False)),
     "gigaset-nx70": (_MAC_XML, _STEP),
     "maxwell": (_MAC_XML, _STEP),
     "grandstream": (Pattern("cfg{mac}", None), Pattern("cfg{mac}.xml", Meant.CONFIG)),
     "spa": (
         Pattern("{mac}.xml", Meant.CONFIG),
-        Pattern("{model}.cfg", Meant.STUB, at_boot=False),
+        Pattern("{spa}.cfg", Meant.STUB, at_boot=False),
     ),
     "mpp": (
         Pattern("{mac}.xml", Meant.CONFIG),
-        Pattern("{model}.xml", Meant.STUB, at_boot=False),
+        Pattern("{mpp}.xml", Meant.STUB, at_boot=False),
     ),
     "lg": (
-        Pattern("sysconf_{model}_sip.cfg", Meant.COMMON),
+        Pattern("sysconf_{model}_sip.cfg", Meant.STUB),
         Pattern("{MAC}", Meant.CONFIG),
     ),
 }
@@ -82,9 +82,12 @@ PATTERNS: Final[Mapping[str, tuple[Pattern, ...]]] = {
 _PARTS: Final = {
     "{MAC}": r"(?P<mac>[0-9A-Fa-f]{12})",
     "{mac}": r"(?P<mac>[0-9A-Fa-f]{12})",
-    "{model}": r"[A-Za-z0-9+-]{1,24}",
+    "{model}": r"(?![0-9A-Fa-f]{12}\.)[A-Za-z0-9+-]{1,24}",
     "{digits}": r"[0-9]{12}",
+    "{spa}": r"(?i:spa|pap|ata|wrp|wip)[A-Za-z0-9+-]{1,20}",
+    "{mpp}": r"(?![0-9A-Fa-f]{12}\.)(?:CP-)?[678][0-9]{3}[A-Za-z0-9-]{0,16}",
 }
+"""A model of Cisco has a part of its own: another brand's file of the model must not get a file of Cisco."""
 _ASSET: Final = re.compile(r"a/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _BARE: Final = re.compile(r"[^A-Za-z0-9+-]")
 
@@ -126,6 +129,13 @@ def asked_mac(name: str) -> str | None:
             if match is not None and "mac" in match.groupdict():
                 return match["mac"].upper()
     return None
+
+
+def is_common(name: str) -> bool:
+    """Return whether some phones ask for a file of this name, which has no MAC address. It is no guess."""
+    patterns = (pattern for patterns in PATTERNS.values() for pattern in patterns)
+    names = (pattern.name for pattern in patterns if "{mac}" not in pattern.name.lower())
+    return len(name) <= MAX_NAME and any(_compiled(one).fullmatch(name) for one in names)
 
 
 def _named(name: str, mac: str, model: str) -> str:

@@ -57,9 +57,12 @@ class Memory:
 class Limiter:
     """Counts guesses, and knows the sources that have loaded a configuration."""
 
-    def __init__(self, redis: Redis, now: Callable[[], Mono], misses: int) -> None:
-        """Allow `misses` guesses."""
+    def __init__(
+        self, redis: Redis, now: Callable[[], Mono], misses: int, count: Callable[[], None] = lambda: None
+    ) -> None:
+        """Allow `misses` guesses; `count` is called for each request of a source that has no more."""
         self._redis = redis
+        self._count = count
         self._misses = misses
         self._missed = Memory(now, MISS_SECONDS)
         self._seen = Memory(now, SEEN_SECONDS)
@@ -77,7 +80,10 @@ class Limiter:
             missed, seen = max(missed, _number(counted)), seen or bool(known)
         except FAULTS as error:
             log.debug("guesses are counted in this process only: %s", type(error).__name__)
-        return missed >= self._misses and not seen
+        blocked = missed >= self._misses and not seen
+        if blocked:
+            self._count()
+        return blocked
 
     async def missed(self, address: str) -> None:
         """Count a guess."""

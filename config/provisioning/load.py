@@ -34,6 +34,7 @@ from .view import (
     Sound,
     place,
 )
+from .vlan import had_vlan
 
 Pointed = type[Extension] | type[SipGroup] | type[Queue]
 POINTERS: Final[Mapping[str, tuple[Pointed, str]]] = {
@@ -84,6 +85,7 @@ async def load(
     row = await session.get(Provisioning, first.phone.mac) if first.phone.mac else None
     if row is not None and row.customer_id != first.phone.customer_id:
         row = None
+    settings = settings.told(legacy_tls=first.model.legacy_tls)
     steady = vault.open(row.steady_enc, row.mac) if row is not None else ""
     admin = vault.open(row.admin_password_enc, row.mac) if row is not None else ""
     return Device(
@@ -94,6 +96,7 @@ async def load(
             await _keys(session, first),
             admin,
             settings,
+            was_in_vlan=row is not None and await had_vlan(session, row.mac, first.model.writer or ""),
         ),
         tuple(one.phone.oid for one in rows),
         {one.phone.oid: one.phone.config_saved_at for one in rows},
@@ -164,6 +167,8 @@ def _provisioned(
     keys: tuple[Key, ...],
     admin: str,
     settings: ProvisioningSettings,
+    *,
+    was_in_vlan: bool,
 ) -> Provisioned:
     phone, model = rows[0].phone, rows[0].model
     return Provisioned(
@@ -188,7 +193,7 @@ def _provisioned(
         video=phone.codec_video,
         sound=_sound(phone),
         display=_display(phone),
-        network=_network(phone),
+        network=_network(phone, had_vlan=was_in_vlan),
         services=Services(settings.features, **settings.services),
         admin_password=admin,
         extra=model.configuration_template or "",
@@ -215,7 +220,7 @@ def _display(phone: SipPhone) -> Display:
     )
 
 
-def _network(phone: SipPhone) -> Network:
+def _network(phone: SipPhone, *, had_vlan: bool) -> Network:
     return Network(
         dhcp=phone.net_dhcp,
         address=phone.net_ip,
@@ -225,6 +230,7 @@ def _network(phone: SipPhone) -> Network:
         dns2=phone.net_dns2,
         vlan_id=phone.vlan_id,
         vlan_priority=phone.vlan_priority,
+        had_vlan=had_vlan,
     )
 
 

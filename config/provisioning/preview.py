@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import unified_diff
 from typing import Final
@@ -30,7 +30,7 @@ class Shown:
     content_type: str
     text: str
     sha256: str
-    """Hash of the whole text, with the secrets."""
+    """Hash of the whole text, with the secrets. Short ones, such as a PIN, can be guessed from it."""
     is_config: bool
     loaded_at: datetime | None = None
     """When it was loaded last."""
@@ -51,8 +51,8 @@ class Preview:
     """Values that cannot be written: the device gets 503 until they are changed."""
 
 
-async def preview(session: AsyncSession, device: Device) -> Preview:
-    """Return what a device would load now."""
+async def preview(session: AsyncSession, device: Device, *, secrets: bool = False) -> Preview:
+    """Return what a device would load now; the texts have their secrets only if that is asked for."""
     phone = device.phone
     kept = await _kept(session, phone.mac)
     shown: list[Shown] = []
@@ -67,7 +67,9 @@ async def preview(session: AsyncSession, device: Device) -> Preview:
             continue
         left_out |= dict.fromkeys(file.left_out)
         warnings |= dict.fromkeys(file.warnings)
-        shown.append(_shown(file, _written(masked(phone), name).text, kept.get(name), phone))
+        bare = _written(masked(phone), name).text
+        one = _shown(file, bare, kept.get(name), phone)
+        shown.append(replace(one, text=file.text) if secrets else one)
     return Preview(tuple(shown), tuple(left_out), tuple(warnings), tuple(problems))
 
 

@@ -37,7 +37,7 @@ _link = ProvisioningLink.__table__.c
 _file = ProvisioningFile.__table__.c
 
 _BY_SECRET: Final = (
-    select(*_row, _phone.oid, _phone.customer_id.label("owner"), _model.writer)
+    select(*_row, _phone.oid, _phone.customer_id.label("owner"), _model.writer, _model.legacy_tls)
     .join(SipPhone.__table__, _phone.mac == _row.mac)
     .join(SipPhoneModel.__table__, _model.id == _phone.model_id)
     .where(or_(_row.first_sha256 == bindparam("sha256"), _row.steady_sha256 == bindparam("sha256")))
@@ -50,7 +50,7 @@ _BY_LINK: Final = (
     .where(_link.sha256 == bindparam("sha256"), _link.expires_at > bindparam("now"))
 )
 _EXPECTED: Final = (
-    select(*_row, _model.writer, _customer.state)
+    select(*_row, _model.writer, _model.legacy_tls, _customer.state)
     .join(SipPhone.__table__, _phone.mac == _row.mac)
     .join(SipPhoneModel.__table__, _model.id == _phone.model_id)
     .join(Customer.__table__, _customer.id == _phone.customer_id)
@@ -74,7 +74,10 @@ class Expected:
     mac: str
     writer: str
     expectation: Expectation
-    first_secret: str
+    first_enc: str
+    """Its first secret, sealed: a request that is told nothing shall not take the time of opening it."""
+    legacy_tls: bool = False
+    """Whether the model knows only TLS 1.0 or 1.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Records:
             _epoch(row.session_until),
             sha256,
             row.writer or "",
+            row.legacy_tls,
         )
 
     async def _of_device(self, sha256: str) -> Grant | None:
@@ -164,7 +168,11 @@ class Records:
         if row is None or until is None or row.state != ACTIVE or not row.writer:
             return None
         expectation = Expectation(until, row.expect_networks or "", row.expect_source or "")
-        return Expected(mac, row.writer, expectation, self._vault.open(row.first_enc, mac))
+        return Expected(mac, row.writer, expectation, row.first_enc, row.legacy_tls)
+
+    def first_secret(self, expected: Expected) -> str:
+        """Return the secret that an expected phone is told."""
+        return self._vault.open(expected.first_enc, expected.mac)
 
     async def tell(self, expected: Expected, source: str, session: timedelta) -> bool:
         """Note the source that is told where to load from.
@@ -173,7 +181,7 @@ class Records:
         """
         place, now = one_source(source), clock.utc_now()
         ends = min(now + session, clock.utc(expected.expectation.until))
-        same = _row.mac == expected.mac, _row.first_sha256 == secrets.digest(expected.first_secret)
+        same = _row.mac == expected.mac, _row.first_enc == expected.first_enc
         statement = (
             update(Provisioning)
             .where(*same, _row.expect_until > now)

@@ -7,6 +7,7 @@ from typing import Final
 from . import files
 from .brands import cisco, gigaset, grandstream, lg, maxwell, mitel, snom, snom_dect, yealink, yealink_dect
 from .draft import Draft, LeftOut, Unwritable, leave_the_rest
+from .extra import vetted
 from .files import Meant
 from .keys import Types
 from .view import Provisioned
@@ -90,6 +91,7 @@ def render(phone: Provisioned, name: str) -> File:
 
 def _config(phone: Provisioned, name: str, writer: Writer) -> File:
     draft = Draft()
+    phone = vetted(phone, draft)
     text = writer.config(phone, draft)
     if len(text) > MAX_FILE:
         raise Unwritable("softkeys", "the configuration is too large for a phone")

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from registrar.metrics import Metrics
 from registrar.model import IpNetwork
 
+from .. import clock
 from ..database import OUR_ERRORS, STORE_ERRORS
 from ..errors import Refused
 from ..places import Place
@@ -23,12 +25,15 @@ log = logging.getLogger(__name__)
 class PhoneFiles:
     """The application of the listener for phones."""
 
-    def __init__(self, service: Service, trusted: Sequence[IpNetwork] = (), base: str = "") -> None:
+    def __init__(
+        self, service: Service, trusted: Sequence[IpNetwork], metrics: Metrics, base: str = ""
+    ) -> None:
         """`trusted` are the proxies whose X-Forwarded-For and X-Forwarded-Proto are used.
 
         `base` is the path of the URL that phones are told, without a slash at its end.
         """
         self._service = service
+        self._metrics = metrics
         self._base = base
         self._trusted = trusted
 
@@ -38,13 +43,15 @@ class PhoneFiles:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        connection = HTTPConnection(scope)
+        connection, begun = HTTPConnection(scope), clock.exactly()
         method, place = scope["method"], place_of(connection)
         named = parse_path(scope.get("raw_path") or scope["path"].encode(), self._base)
         try:
             answer = await self._answer(connection, method, place, named)
             level = logging.DEBUG if answer is NOT_FOUND else logging.INFO
             log.log(level, "%s %s: %d", method, without_secret(named), answer.status)
+            self._metrics.prov_requests(answer.outcome)
+            self._metrics.prov_seconds.of(answer.outcome).add(clock.exactly() - begun)
             await answer.send(method, send)
         finally:
             if place is not None:

@@ -26,8 +26,9 @@ from ..database import STORE_ERRORS, reading
 from ..settings import ProvisioningSettings
 from . import files, softphones
 from .admit import Admission, Grant, NotFound, Refuse, Serve, Way, admit, is_expected
-from .answers import AWAY, FORBIDDEN, NO_FILE, NOT_FOUND, NOT_MODIFIED, Answer, Asked
+from .answers import AWAY, FORBIDDEN, NO_FILE, NOT_FOUND, NOT_MODIFIED, UNWRITABLE, Answer, Asked
 from .assets import read_asset
+from .faults import Faults
 from .files import Meant
 from .limits import Limiter
 from .load import Device, load
@@ -62,6 +63,7 @@ class Pieces:
     limiter: Limiter
     news: News
     changes: Changes
+    faults: Faults
     now: Callable[[], Epoch]
 
 
@@ -114,6 +116,8 @@ class Service:
         return AWAY
 
     def _decision(self, grant: Grant | None, name: str, asked: Asked) -> Admission:
+        if grant is not None and self._settings.is_legacy and not grant.legacy_tls:
+            grant = None  # the weak listener is for the phones that need it
         meant = None if grant is None else _meant(grant, name or grant.file)
         return admit(grant, meant, asked.source, self._of.now(), self._of.access)
 
@@ -140,8 +144,9 @@ class Service:
         try:
             file = _written(serve.grant, device.phone, name)
         except Unwritable as error:
-            log.error("the configuration of %s cannot be written: %s", serve.grant.mac or "a device", error)
-            return AWAY
+            self._of.faults.found(serve.grant.mac or serve.grant.phones[0].id, str(error))
+            return UNWRITABLE
+        self._of.faults.gone(serve.grant.mac or serve.grant.phones[0].id)
         if not is_config:
             return _answer(file)
         return await self._config(serve, device, file, asked)
@@ -200,7 +205,8 @@ class Service:
         """Return a file that only tells the phone to load by TLS: a configuration has passwords."""
         if grant.writer not in WRITERS or grant.way in OWN_FILES:
             return FORBIDDEN
-        return _stub(grant.writer, self._settings.prefix(secret), grant.mac)
+        told = self._settings.told(legacy_tls=grant.legacy_tls)
+        return _stub(grant.writer, told.prefix(secret), grant.mac)
 
     async def _asset(self, name: str) -> Answer:
         found = await asyncio.to_thread(read_asset, self._settings.assets, name)
@@ -216,11 +222,11 @@ class Service:
         return await self._unknown(asked) if blocked or answer is None else answer
 
     def _common(self, name: str) -> Answer | None:
-        """Return a file that is the same for all phones. It names no secret."""
+        """Return a file that is the same for all phones, or None for a guess. It names no secret."""
         for writer in WRITERS:
             if files.meant(writer, "", name) is Meant.STUB:
                 return _stub(writer, f"{self._settings.base}/", "")
-        return None
+        return NOT_FOUND if files.is_common(name) else None
 
     async def _expected(self, mac: str, name: str, asked: Asked, blocked: bool) -> Answer | None:
         """Return the answer to an expected phone, or None. A blocked source takes no phone's turn."""
@@ -230,10 +236,12 @@ class Service:
         if not is_expected(expected.expectation, asked.source, self._of.now()):
             return None
         if files.meant(expected.writer, mac, name) is not Meant.CONFIG:
-            return None
+            return NOT_FOUND  # phones ask for several names in turn: the others are no guesses
+        secret = self._of.records.first_secret(expected)
         if not asked.is_head and not await self._of.records.tell(expected, asked.source, self._session):
             return None
-        return _stub(expected.writer, self._settings.prefix(expected.first_secret), mac)
+        told = self._settings.told(legacy_tls=expected.legacy_tls)
+        return _stub(expected.writer, told.prefix(secret), mac)
 
     async def _authority(self) -> Answer:
         path = self._settings.authority

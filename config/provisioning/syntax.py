@@ -1,13 +1,9 @@
 """The syntaxes of text files: one writer each. None of them knows an escape, so values are refused."""
 
-import re
 from collections.abc import Iterable
-from typing import Final
 
+from ..extras.check import CONTROLS
 from .draft import Pair, Unwritable
-
-CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-"""Characters that no value of a file has: controls, separators of lines, halves of pairs, no characters."""
 
 
 def equals(pairs: Iterable[Pair]) -> str:

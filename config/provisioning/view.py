@@ -111,6 +111,13 @@ class Network:
     dns2: str | None = None
     vlan_id: int = 0
     vlan_priority: int = 0
+    had_vlan: bool = False
+    """Whether the file that the phone loaded last said anything about a VLAN."""
+
+    @property
+    def leaves_vlan(self) -> bool:
+        """Return whether the phone must be told to leave the VLAN that it was told before."""
+        return self.had_vlan and not self.vlan_id
 
 
 ALL_FEATURES: Final = frozenset({"dnd", "forward", "queue", "pickup"})

@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 from .draft import Draft, Unwritable
 from .view import Network
 
+AT_THE_PHONE: Final = (
+    "The phone was told a VLAN before, and the value that ends it is not public: remove the VLAN at the "
+    "phone's own menu, or reset the phone to factory settings"
+)
 _IPUI: Final = re.compile(r"[0-9A-Fa-f]{10}")
 _IPEI: Final = re.compile(r"([0-9]{5})([0-9]{7})[0-9*]?")
 _MANUFACTURERS: Final = 1 << 16
@@ -44,6 +48,13 @@ def _problem(network: Network) -> str:
     if subnet.prefixlen < 31 and {address, gateway} & {subnet.network_address, subnet.broadcast_address}:
         return "the first and last address of a subnet belong to no device"
     return ""
+
+
+def warn_of_vlan(network: Network, draft: Draft) -> None:
+    """Say what a person has to do if the phone cannot be told to leave its VLAN."""
+    if network.leaves_vlan:
+        draft.leave("network.vlanId", "the value that ends a VLAN is not public for this phone")
+        draft.warn(AT_THE_PHONE)
 
 
 def host_port(host: str, port: int) -> str:

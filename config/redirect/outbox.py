@@ -7,19 +7,23 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.store.vault import Vault
 
 from .. import clock
-from ..tables import Redirect, SipPhone, SipPhoneModel
-from .services import MANUAL, service_for
+from ..tables import Customer, Redirect, SipPhone, SipPhoneModel
+from .services import MANUAL, VENDORS, service_for
 
 OFF, PENDING, REGISTERED = "off", "pending", "registered"
 FOREIGN, FAILED = "foreign", "failed"
 STATES: Final = (OFF, PENDING, REGISTERED, FOREIGN, FAILED, MANUAL)
 """`off` is never stored: a row waits, and its service has no account."""
+ACTIVE: Final = "ACTIVE"
+"""The state of a customer whose phones load their configuration."""
+AT_ONCE: Final = 20
+"""Phones that are settled in one transaction: other writers must not wait for long."""
 
 
 class UrlOf(Protocol):
@@ -59,6 +63,29 @@ class Outbox:
         """
         for mac in sorted({mac for mac in macs if mac}):
             await self._settle(session, vault, mac)
+
+    async def unsettled(self, session: AsyncSession, after: int) -> list[tuple[int, str]]:
+        """Return the ids and MAC addresses of phones behind an id that a service could know and does not.
+
+        They are from before this outbox, or from before its service had an account. At most `AT_ONCE`, in the
+        order of their ids. There are none without a listener for phones.
+        """
+        told = [
+            vendor for vendor in VENDORS if service_for(vendor, self._enabled) in (*self._enabled, MANUAL)
+        ]
+        if self._url_of is None:
+            return []
+        rows = await session.execute(
+            select(SipPhone.id, SipPhone.mac)
+            .join(SipPhoneModel, SipPhoneModel.id == SipPhone.model_id)
+            .join(Customer, Customer.id == SipPhone.customer_id)
+            .where(SipPhone.id > after, SipPhone.mac.is_not(None), Customer.state == ACTIVE)
+            .where(SipPhoneModel.redirect_service.in_(told), SipPhoneModel.writer.is_not(None))
+            .where(~exists().where(Redirect.mac == SipPhone.mac))
+            .order_by(SipPhone.id)
+            .limit(AT_ONCE)
+        )
+        return [(id, mac or "") for id, mac in rows]
 
     async def macs_of(self, session: AsyncSession, customer: int) -> list[str]:
         """Return the MAC addresses of a customer that the services are to know."""

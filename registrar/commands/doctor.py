@@ -25,13 +25,17 @@ from registrar.store.vault import derive
 
 from .doctor_numbers import check_numbers
 from .doctor_passwords import check_passwords
+from .doctor_phones import check_phones
 from .doctor_states import check_states
 from .doctor_stores import check_database, check_redis, secret_key
 
 VARIABLE: Final = re.compile(r"REGISTRAR_[A-Z0-9_]+")
 PASSWORDS: Final = (re.compile(r"://[^/]*?:(.+)@"), re.compile(r"password=([^&]+)"))
 SETTINGS: Final = "settings"
-LISTENERS: Final = ("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http")
+LISTENERS: Final = (
+    *("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http"),
+    *("prov_http", "prov_https", "prov_https_legacy"),
+)
 
 
 async def examine(environment: Mapping[str, str], *, repair: bool = False) -> list[Finding]:
@@ -51,6 +55,7 @@ async def examine(environment: Mapping[str, str], *, repair: bool = False) -> li
     findings.append(country_file(settings.geoip_database or directory / "geoip.mmdb", now))
     findings += _certificate(settings, directory)
     findings += await _ports(settings, directory)
+    findings += await check_phones(settings, directory)
     findings += await media.check(settings.rtpengine, settings.media)
     findings.append(_open_files())
     return [_without(_secrets(settings), finding) for finding in findings]
@@ -99,7 +104,7 @@ def _effect(settings: Settings, *, readable: bool) -> list[Finding]:
 
 
 def _certificate(settings: Settings, directory: Path) -> list[Finding]:
-    if not (settings.sip_tls or settings.sip_wss or settings.https):
+    if not (settings.sip_tls or settings.sip_wss or settings.https or _phones_by_tls(settings)):
         return [ok("certificate", "not needed: no listener for TLS")]
     names = tuple(name for name in (settings.domain, settings.public_host) if name)
     if settings.tls_cert is None and settings.tls_key is None:
@@ -109,6 +114,10 @@ def _certificate(settings: Settings, directory: Path) -> list[Finding]:
         missing = "REGISTRAR_TLS_KEY" if settings.tls_key is None else "REGISTRAR_TLS_CERT"
         return [fail("certificate", f"{missing} is not given, the other one of the pair is", "give both")]
     return given_certificate(settings.tls_cert, settings.tls_key, names, clock.epoch_now())
+
+
+def _phones_by_tls(settings: Settings) -> bool:
+    return bool(settings.prov_https or settings.prov_https_legacy)
 
 
 async def _ports(settings: Settings, directory: Path) -> list[Finding]:

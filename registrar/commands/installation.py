@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -32,7 +33,7 @@ WILDCARDS: Final = ("0.0.0.0", "::")
 SIP_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 DEMO_LISTENER: Final = ("127.0.0.1", 8070)
 """Where `serve --demo` serves files to phones on this machine, unless the settings say more."""
-_PHONE_LISTENERS: Final = frozenset({"prov_http", "prov_https"})
+_PHONE_LISTENERS: Final = frozenset({"prov_http", "prov_https", "prov_https_legacy"})
 
 OURS_ALONE: Final = 0o077
 """Databases, keys and logs are private to the user that runs the registrar."""
@@ -128,10 +129,10 @@ class Installation:
     def provisioning(self) -> ProvisioningSettings:
         """Return what phones are told, and how their listener treats them."""
         settings = self.settings
-        is_on = settings.prov_http or settings.prov_https
         host, port, transport = sip_server(settings)
         return ProvisioningSettings(
-            url=settings.prov_url if is_on else "",
+            url=settings.prov_url if settings.serves_phones else "",
+            legacy_url=legacy_url(settings),
             sip_host=host,
             sip_port=port,
             sip_transport=transport,
@@ -150,6 +151,19 @@ class Installation:
             lock_ipv6_prefix=settings.lock_ipv6_prefix,
             pbx_cluster=settings.pbx_cluster,
         )
+
+
+def legacy_url(settings: Settings) -> str:
+    """Return the URL that phones with old TLS are told, empty without a listener for them.
+
+    By default it is the URL of the others with the port of that listener.
+    """
+    if not settings.prov_https_legacy:
+        return ""
+    parts = urlsplit(settings.prov_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    own: str = settings.prov_url_legacy
+    return own or f"https://{host}:{settings.prov_https_legacy[0][1]}{parts.path}"
 
 
 def sip_server(settings: Settings) -> tuple[str, int, str]:

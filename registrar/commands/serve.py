@@ -24,8 +24,9 @@ from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
 from config.provisioning.build import phone_files
+from config.provisioning.serve import PhoneFiles
 from config.server import HttpServer
-from config.settings import ApiSettings
+from config.settings import ApiSettings, ProvisioningSettings
 from registrar import memory
 from registrar.app import SipSettings, SipSide
 from registrar.capacity import descriptors, http_places
@@ -50,6 +51,11 @@ from .side import Side
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
 """Older versions can be made to send the sound of a call to strangers (CVE-2025-53399)."""
+
+LEGACY: Final = (
+    "REGISTRAR_PROV_HTTPS_LEGACY: TLS 1.0, TLS 1.1 and old cipher suites are accepted at this listener; what "
+    "phones load there may be read on its way. Leave it on only while phones of such models are in use"
+)
 
 Ready = Callable[[], Awaitable[Readiness]]
 
@@ -87,7 +93,7 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
             servers += _http_servers(installation.settings, pages, places, tls)
             parts = pages.state.parts
             jobs = [parts.hub.run, Chores(parts).run, parts.deliverer.run, parts.redirector.run]
-            servers += _phone_servers(installation, parts, stores, tls)
+            servers += _phone_servers(installation, parts, stores, metrics, tls)
         if sip is not None and installation.settings.sip_http:
             servers.append(_sip_pages(installation.settings, ready, metrics, places))
         async with asyncio.TaskGroup() as tasks:
@@ -111,7 +117,8 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
 
 
 def _wants_certificate(settings: Settings, side: Side) -> bool:
-    https = (*settings.https, *settings.prov_https) if side is not Side.SIP else ()
+    phones = (*settings.prov_https, *settings.prov_https_legacy)
+    https = (*settings.https, *phones) if side is not Side.SIP else ()
     sip = (*settings.sip_tls, *settings.sip_wss) if side is not Side.API else ()
     return bool(https or sip)
 
@@ -134,7 +141,7 @@ def _places(settings: Settings, metrics: Metrics) -> Places:
 def _share(settings: Settings) -> int:
     """Return how many connections the API may have: the listener for phones takes half, if there is one."""
     places = http_places(descriptors())
-    return places // 2 if settings.prov_http or settings.prov_https else places
+    return places // 2 if settings.serves_phones else places
 
 
 def _sip_pages(settings: Settings, ready: Ready, metrics: Metrics, places: Places) -> HttpServer:
@@ -153,28 +160,37 @@ def _http_servers(
 
 
 def _phone_servers(
-    installation: Installation, parts: Parts, stores: Stores, tls: ServerTls | None
+    installation: Installation, parts: Parts, stores: Stores, metrics: Metrics, tls: ServerTls | None
 ) -> list[HttpServer]:
     """Return the servers of files for phones. Phones have places of their own, apart from the API."""
     settings = installation.settings
     if not parts.settings.provisioning.is_on:
         return []
     places = Places(clock.mono_now, HttpLimits(total=_share(settings)), settings.trusted_proxies)
-    pages = phone_files(
-        parts.settings.provisioning,
-        parts.read_engine,
-        parts.engine,
-        stores.redis,
-        parts.vault,
-        parts.changes,
-        parts.origins,
-        settings.trusted_proxies,
-    )
-    servers = []
+    served, servers = parts.settings.provisioning, []
+
+    def pages(provisioning: ProvisioningSettings) -> PhoneFiles:
+        return phone_files(
+            provisioning,
+            parts.read_engine,
+            parts.engine,
+            stores.redis,
+            parts.vault,
+            parts.changes,
+            parts.origins,
+            metrics,
+            settings.trusted_proxies,
+        )
+
+    modern = pages(served)
     if settings.prov_http:
-        servers.append(HttpServer(settings.prov_http, pages, places, setting="PROV_HTTP"))
+        servers.append(HttpServer(settings.prov_http, modern, places, setting="PROV_HTTP"))
     if settings.prov_https and tls is not None:
-        servers.append(HttpServer(settings.prov_https, pages, places, tls.context, "PROV_HTTPS"))
+        servers.append(HttpServer(settings.prov_https, modern, places, tls.context, "PROV_HTTPS"))
+    if settings.prov_https_legacy and tls is not None:
+        log.warning(LEGACY)
+        old = pages(served.for_old_phones())
+        servers.append(HttpServer(settings.prov_https_legacy, old, places, tls.legacy, "PROV_HTTPS_LEGACY"))
     return servers
 
 

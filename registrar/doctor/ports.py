@@ -21,7 +21,9 @@ TRIES: Final = 2
 """Datagrams may be lost, even on the local machine."""
 MAX_ANSWER: Final = 65_535
 LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-SECURE: Final = ("tls", "wss", "https")
+SECURE: Final = ("tls", "wss", "https", "prov_https", "prov_https_legacy")
+PHONES: Final = b"download protocol:"
+"""Part of a file that any phone may load from us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Listener:
     setting: str
     """The name of the setting, for example REGISTRAR_SIP_UDP."""
     kind: str
-    """udp, tcp, tls, ws, wss, http or https."""
+    """udp, tcp, tls, ws, wss, http or https; prov_http, prov_https or prov_https_legacy for phones' files."""
     host: str
     port: int
 
@@ -93,6 +95,9 @@ def _is_ours(listener: Listener, tag_key: bytes) -> bool:
         "wss": lambda: b"SIP over WebSocket" in _page(listener, "/"),
         "http": lambda: b'{"status":"up"}' in _page(listener, "/health/live"),
         "https": lambda: b'{"status":"up"}' in _page(listener, "/health/live"),
+        "prov_http": lambda: PHONES in _page(listener, "/startup.cfg"),
+        "prov_https": lambda: PHONES in _page(listener, "/startup.cfg"),
+        "prov_https_legacy": lambda: PHONES in _page(listener, "/startup.cfg"),
     }
     try:
         return ask[listener.kind]()

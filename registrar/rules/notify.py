@@ -48,7 +48,10 @@ AUTHORIZATIONS: Final = {
 }
 """Status of a challenge -> the header that has it, and the header that answers it."""
 FLOW_FAILED: Final = 430
-"""The answer of another node that has the flow no more (RFC 5626 section 5.3.1)."""
+"""The answer of another node that has the flow no more (RFC 5626 section 5.3.1).
+
+A 408 is the phone's own: another node gives up after 32 s, long after `ANSWER_SECONDS`.
+"""
 _EVENT: Final = re.compile(r"[a-z0-9_-]{1,32}+(?:;[a-z0-9_-]{1,32}+=[a-z0-9_-]{1,32}+)?")
 _ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 

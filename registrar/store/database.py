@@ -9,11 +9,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from registrar.errors import ConfigurationError
 
 BUSY_SECONDS: Final = 5.0
 """How long a writer of SQLite waits for another one."""
+TURN_SECONDS: Final = 10
+"""How long a writer of SQLite waits for those before it, while another program has the file."""
 READ_BUSY_SECONDS: Final = 0.25
 """How long a reader waits: an earlier read may be believed, or the client tries again."""
 SQL_TIMEOUT_SECONDS: Final = 5.0
@@ -36,18 +39,35 @@ def connect(url: str, *, read_only: bool = False) -> AsyncEngine:
     except ArgumentError:
         raise ConfigurationError("REGISTRAR_DATABASE_URL is not a database URL") from None
     if parsed.drivername == "sqlite+aiosqlite":
-        patience = READ_BUSY_SECONDS if read_only else BUSY_SECONDS
-        engine = create_async_engine(
-            url, hide_parameters=True, max_overflow=MAX_OVERFLOW, connect_args={"timeout": patience}
-        )
-        _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
-        return engine
+        return _sqlite(url, read_only=read_only)
     if parsed.drivername == "postgresql+asyncpg":
         return _postgresql(url, read_only=read_only)
     raise ConfigurationError(
         "REGISTRAR_DATABASE_URL must begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
         f"not {parsed.drivername}://"
     )
+
+
+def _sqlite(url: str, *, read_only: bool) -> AsyncEngine:
+    """Return an engine for SQLite. Its writers take turns at one connection.
+
+    With a connection each, they would ask SQLite again and again whether the other one is done. The one that
+    comes last asks least, so that some of forty would wait for longer than BUSY_SECONDS, and fail.
+    """
+    if read_only:
+        patience = READ_BUSY_SECONDS
+        connections = {"max_overflow": MAX_OVERFLOW}
+    else:
+        patience = BUSY_SECONDS
+        connections = {"pool_size": 1, "max_overflow": 0, "pool_timeout": TURN_SECONDS}
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": patience}, **connections)
+    _speak_sqlite(engine, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+    return engine
+
+
+def most_connections(pool: QueuePool) -> int:
+    """Return how many connections a pool may have."""
+    return pool.size() + (MAX_OVERFLOW if pool.size() > 1 else 0)
 
 
 def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:

@@ -10,7 +10,7 @@ from sqlalchemy.pool import QueuePool
 
 from registrar.metrics import Metrics
 
-from .database import MAX_OVERFLOW
+from .database import most_connections
 
 
 def measure(engine: AsyncEngine, metrics: Metrics, name: str, now: Callable[[], float]) -> None:
@@ -30,7 +30,7 @@ def measure(engine: AsyncEngine, metrics: Metrics, name: str, now: Callable[[], 
     pool = engine.sync_engine.pool
     if isinstance(pool, QueuePool):
         metrics.sql_connections.ask(lambda: _connections(pool, name))
-        metrics.sql_limit.ask(lambda: {(name,): pool.size() + MAX_OVERFLOW})
+        metrics.sql_limit.ask(lambda: {(name,): most_connections(pool)})
 
 
 def _connections(pool: QueuePool, name: str) -> Mapping[tuple[str, ...], float]:

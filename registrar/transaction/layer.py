@@ -24,6 +24,7 @@ from .timers import STANDARD, Timers
 Client = ClientInvite | ClientNonInvite
 Timed = ServerInvite | Client
 
+CHALLENGES: Final = (401, 407)
 LIMIT: Final = 200_000  # about 160 MB; 6,250 new transactions a second, as each is kept for 32 s
 
 
@@ -145,9 +146,15 @@ class Layer:
             self._settle(transaction)
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
-        """Return the actions for a response, or none if it matches no transaction. Raise MalformedMessage."""
+        """Return the actions for a response, or none if it matches no transaction. Raise MalformedMessage.
+
+        A challenge counts only if it comes from where its request went (decision 102): its answer has a
+        digest of a password. Any other one is dropped, and the true response is still awaited.
+        """
         transaction = self._clients.get(client_key(response))
-        if transaction is None:
+        if transaction is None or (
+            response.status in CHALLENGES and not _is_from_peer(transaction.flow, flow)
+        ):
             self.unmatched += 1
             return []
         actions = transaction.receive(response, flow, now)
@@ -243,3 +250,13 @@ class Layer:
             del peers[transaction.key]
             if not peers:
                 del self._by_connection[transaction.flow.id]
+
+
+def _is_from_peer(asked: Flow, flow: Flow) -> bool:
+    """Return whether `flow` comes from the peer that a request was sent to by `asked`.
+
+    The local address does not count: a socket that is bound to all addresses learns it late.
+    """
+    if asked.transport != "udp":
+        return flow.transport == asked.transport and flow.id == asked.id
+    return (flow.transport, flow.remote_ip, flow.remote_port) == ("udp", asked.remote_ip, asked.remote_port)

@@ -23,6 +23,9 @@ MAX_FILE: Final = 1 << 20
 STRANGERS: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 """OpenSSL's reasons for a key of another certificate; the last is for a key of another kind, EC and RSA."""
 
+LEGACY_CIPHERS: Final = "DEFAULT:@SECLEVEL=0"
+"""OpenSSL 3 then allows the signatures of TLS 1.0, and suites with SHA-1 or without forward secrecy."""
+
 CERTIFICATE: Final = "REGISTRAR_TLS_CERT"
 KEY: Final = "REGISTRAR_TLS_KEY"
 
@@ -39,12 +42,20 @@ class ServerTls:
         self._certificate = certificate
         self._key = key
         self._seen = _look(certificate, key)
-        self._newest, self.expires_at = _load(certificate, key)
+        self._newest, self._newest_legacy, self.expires_at = _load(certificate, key)
         self.problem = ""
         """Why the files are not what is served; empty if they are."""
         self.context = _context()
         """The context for servers, the same for the life of this object."""
         self.context.sni_callback = self._go_on
+        self.legacy = _context(legacy=True)
+        """The same for phones that know only TLS 1.0 or 1.1. No other listener may have it."""
+        self.legacy.sni_callback = self._go_on_legacy
+
+    def _go_on_legacy(
+        self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext
+    ) -> None:
+        connection.context = self._newest_legacy
 
     def _go_on(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext) -> None:
         connection.context = self._newest
@@ -56,12 +67,12 @@ class ServerTls:
             return False
         self._seen = seen
         try:
-            newest, expires_at = _load(self._certificate, self._key)
+            newest, legacy, expires_at = _load(self._certificate, self._key)
         except ConfigurationError as error:
             self.problem = str(error)
             log.warning("%s; the certificate read before stays in use", error)
             return False
-        self._newest, self.expires_at, self.problem = newest, expires_at, ""
+        self._newest, self._newest_legacy, self.expires_at, self.problem = newest, legacy, expires_at, ""
         log.info("new certificate %s", self._certificate)
         return True
 
@@ -88,22 +99,23 @@ def _trace(path: Path) -> tuple[int, ...] | None:
     return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size
 
 
-def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, float]:
-    """Return a context with this pair, and the expiry of its certificate. Raises ConfigurationError."""
+def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, ssl.SSLContext, float]:
+    """Return both contexts with this pair, and the expiry of its certificate. Raises ConfigurationError."""
     chain = _read(CERTIFICATE, certificate)
     try:
         expires_at = x509.load_pem_x509_certificate(chain).not_valid_after_utc.timestamp()
     except ValueError:
         raise ConfigurationError(f"{CERTIFICATE}: {certificate} is not a certificate in PEM format") from None
     _read(KEY, key)
-    context = _context()
+    context, legacy = _context(), _context(legacy=True)
     try:
-        context.load_cert_chain(certificate, key, password=_no_passphrase)
+        for one in (context, legacy):
+            one.load_cert_chain(certificate, key, password=_no_passphrase)
     except ssl.SSLError as error:
         raise ConfigurationError(_fault(error, certificate, key)) from None
     except OSError as error:
         raise ConfigurationError(f"{CERTIFICATE}: {certificate}: {error.strerror}") from None
-    return context, expires_at
+    return context, legacy, expires_at
 
 
 def _read(setting: str, path: Path) -> bytes:
@@ -132,10 +144,17 @@ def _fault(error: ssl.SSLError, certificate: Path, key: Path) -> str:
     return f"{KEY}: {key} is not a private key in PEM format"
 
 
-def _context() -> ssl.SSLContext:
+def _context(*, legacy: bool = False) -> ssl.SSLContext:
     """Return a context as servers hold it, and as they switch to: ALPN is read from the latter."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if legacy:
+        context.minimum_version = (
+            ssl.TLSVersion.MINIMUM_SUPPORTED
+        )  # TLS 1.0; OpenSSL 3 is built without SSL 3
+        context.options |= ssl.OP_NO_SSLv3
+        context.set_ciphers(LEGACY_CIPHERS)
+    else:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])  # a phone that offers another protocol gets none, and continues
     return context

@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import api, calls, calls_sides, measure, report, sides, transports, waiting
+from tests.bench import api, booting, calls, calls_sides, measure, report, sides, transports, waiting
 from tests.bench.report import Figures, Scale, SideFigures
 from tests.bench.sides import Side
 
@@ -24,7 +24,7 @@ SIDES: Final[dict[str, Callable[[Path, int], contextlib.AbstractContextManager[S
 WARM_UP_PHONES: Final = 500
 """Registered before memory is read for the first time, so that what is made only once is there."""
 SCALE_CALLS: Final = 10_000
-ALONE: Final = ("api", "calls", "waiting")
+ALONE: Final = ("api", "booting", "calls", "waiting")
 """The parts that can be measured alone."""
 
 
@@ -50,7 +50,12 @@ def main() -> None:
         if wanted.waiting:
             console.print(f"[dim]registrar with {waiting.CALLS} calls that wait ...")
         of_waiting = waiting.measure(tmp, wanted.seconds) if wanted.waiting else []
-        figures = Figures(compared, scales, costs, idle, of_api, of_calls, of_waiting)
+        if wanted.booting:
+            console.print(
+                f"[dim]registrar with {wanted.boxes:,} phones that start in {booting.SECONDS:g} s ..."
+            )
+        of_booting = booting.measure(tmp, wanted.boxes, booting.SECONDS) if wanted.booting else None
+        figures = Figures(compared, scales, costs, idle, of_api, of_calls, of_waiting, of_booting)
     report.show(figures, console)
     console.print(f"[dim]{report.write(figures)}")
 
@@ -146,6 +151,12 @@ def _arguments() -> argparse.Namespace:
         help="calls that wait in a queue alone; --no-waiting: all else",
     )
     parser.add_argument(
+        "--booting",
+        action=argparse.BooleanOptionalAction,
+        help="phones that start and load their files alone; --no-booting: all else",
+    )
+    parser.add_argument("--boxes", type=int, default=booting.PHONES, help="phones that start")
+    parser.add_argument(
         "--call-sides",
         nargs="*",
         choices=calls_sides.SIDES,
@@ -158,8 +169,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _alone(wanted: argparse.Namespace) -> argparse.Namespace:
-    """`--api`, `--calls` or `--waiting`: nothing but what was named."""
-    if wanted.api or wanted.calls or wanted.waiting:
+    """`--api`, `--booting`, `--calls` or `--waiting`: nothing but what was named."""
+    if any(getattr(wanted, name) for name in ALONE):
         wanted.sides, wanted.scale, wanted.transports, wanted.idle = [], [], [], 0
         for name in ALONE:
             setattr(wanted, name, getattr(wanted, name) is True)

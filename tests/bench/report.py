@@ -14,8 +14,9 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls_report, waiting
+from tests.bench import booting, calls_report, waiting
 from tests.bench.api import ApiFigures
+from tests.bench.booting import Booting
 from tests.bench.calls import CallFigures
 from tests.bench.measure import Occupied, Rates
 from tests.bench.sides import PINNED
@@ -74,6 +75,7 @@ class Figures:
     api: ApiFigures | None = None
     calls: list[CallFigures] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
+    booting: Booting | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def aims(figures: Figures) -> list[Aim]:
         )
         for one in figures.waiting
     ]
-    return [*found, *(Aim(*aim) for aim in calls_report.aims(figures.calls))]
+    promised = [*booting.aims(figures.booting), *calls_report.aims(figures.calls)]
+    return [*found, *(Aim(*aim) for aim in promised)]
 
 
 def _of_the_api(api: ApiFigures | None) -> list[Aim]:
@@ -182,6 +185,8 @@ def show(figures: Figures, console: Console) -> None:
     for one in figures.waiting:
         text = f"{_waiting_name(one)}: server {one.cpu:.1f} %, Redis {one.redis:.1f} %"
         console.print(f"{text}; server without calls {one.at_rest:.1f} %", highlight=False)
+    if figures.booting is not None:
+        console.print(booting.text(figures.booting), highlight=False, soft_wrap=True)
     for aim in aims(figures):
         verdict = "met    " if aim.met else "NOT MET"
         console.print(f"{verdict}  {aim.value:10,.2f}   {aim.text}", highlight=False, soft_wrap=True)

@@ -63,7 +63,7 @@ class Idle:
 
 def compare(tmp: Path, phones: int, runs: int, in_flight: int, compiled: bool) -> list[Cost]:
     """The median of `runs` for each transport, in turns, on one server."""
-    with _side(tmp, phones, compiled) as side, _on_the_load_core():
+    with _side(tmp, phones, compiled) as side, on_the_load_core():
         fleets = dict.fromkeys(COMPARED, side.accounts[:phones])
         found: dict[str, list[Cost]] = {transport: [] for transport in COMPARED}
         for transport, accounts in fleets.items():
@@ -73,7 +73,7 @@ def compare(tmp: Path, phones: int, runs: int, in_flight: int, compiled: bool) -
 
 def idle(tmp: Path, connections: int, rate: float, seconds: float) -> Idle:
     """`connections` registered browsers on one process, and `rate` registrations a second over them."""
-    with _side(tmp, connections, compiled=False) as side, _on_the_load_core():
+    with _side(tmp, connections, compiled=False) as side, on_the_load_core():
         return uvloop.run(_idle(side, rate, seconds))
 
 
@@ -85,7 +85,7 @@ def _side(tmp: Path, phones: int, compiled: bool) -> Iterator[Side]:
 
 
 @contextmanager
-def _on_the_load_core() -> Iterator[None]:
+def on_the_load_core() -> Iterator[None]:
     """This process is the load generator: it leaves the server's core alone."""
     before = os.sched_getaffinity(0)
     if LOAD_CORE:

@@ -13,6 +13,7 @@ from config.changes import Changes
 from config.origins import Origins
 from config.provisioning.build import phone_files
 from config.settings import ProvisioningSettings
+from registrar.metrics import Metrics
 from registrar.model import IpNetwork, Mono
 from tests.config.world import MODEL, World
 
@@ -43,6 +44,7 @@ async def phone(
     scheme: str = "https",
     trusted: tuple[IpNetwork, ...] = (),
     country_file: Path | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A phone at this address."""
     changes = Changes(world.redis)
@@ -54,6 +56,7 @@ async def phone(
         world.vault,
         changes,
         Origins(country_file, lambda: Mono(0)),
+        metrics or Metrics(),
         trusted,
     )
     transport = httpx.ASGITransport(app, client=(address, 40_000), raise_app_exceptions=True)

@@ -482,8 +482,8 @@ async def test_sixty_wrong_passwords_from_a_source_but_who_was_good_there_gets_i
         assert (await log_in(client)).status_code == 429
 
 
+@pytest.mark.soak  # it costs 14 s of CPU
 @pytest.mark.parametrize("hash_cost", ["usual"])
-@pytest.mark.parametrize("backend", ["postgresql"])  # it costs 14 s of CPU
 async def test_a_hundred_and_fifty_wrong_logins_at_once_keep_no_honest_one_out(world: World) -> None:
     """One that was here before, from the same address, and one that is new, from another."""
     await hired(world)

@@ -1,5 +1,6 @@
 """The routes that arm a phone and show its configuration."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from config import clock
 from config.access import AccessLevel
 from tests.config.phones import MAC, NAME, URL, act, armed, get, new_phone, on
-from tests.config.world import NOBODY, World
+from tests.config.world import MODEL, NOBODY, World
 
 
 async def shown(world: World, id: str, what: str = "provisioning") -> dict[str, Any]:
@@ -108,6 +109,85 @@ async def test_the_preview_shows_files_without_secrets_and_what_has_changed(worl
     (file,) = [one for one in after["files"] if one["name"] == NAME]
     assert file["isLoaded"] is False and "+call_waiting.enable = 1" in file["diff"]
     assert after["configSaved"] > after["configLoaded"] and after["problems"] == []
+
+
+async def test_a_phone_leaves_a_vlan_that_it_was_told(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, network={"vlanId": 12})
+    path = await armed(world, id)
+    assert "internet_port_vid = 12\n" in (await get(world, path)).text
+    async with world.client() as client:
+        answer = await client.patch(f"/pbx/sipphone/{id}", json={"network": {"vlanId": 0}})
+        assert answer.status_code == 200, answer.text
+    for _ in range(2):
+        text = (await get(world, path)).text
+        assert "internet_port_enable = 0\n" in text and "internet_port_vid" not in text
+    files = (await shown(world, id, "configuration"))["files"]
+    assert [file["isLoaded"] for file in files if file["name"] == NAME] == [True]
+
+
+async def test_secrets_are_for_those_who_may_read_passwords(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = await armed(world, id)
+    preview, state = f"/pbx/sipphone/{id}/configuration", f"/pbx/sipphone/{id}/provisioning"
+    strict = world.but(secrets_level=AccessLevel.MANAGER)
+    async with strict.client(AccessLevel.VIEWER) as client:
+        assert all("sha256" not in file for file in (await client.get(preview)).json()["files"])
+        refused = await client.get(preview, params={"secrets": "true"})
+        assert refused.status_code == 403 and "files" not in refused.json()
+        assert "adminPassword" not in (await client.get(state)).json()
+    async with strict.client(AccessLevel.MANAGER) as client:
+        masked = (await client.get(preview)).json()["files"]
+        whole = (await client.get(preview, params={"secrets": "true"})).json()["files"]
+        admin = (await client.get(state)).json()["adminPassword"]
+        told = [one["event"] for one in (await client.get(f"/pbx/sipphone/{id}/events")).json()["events"]]
+    loaded = (await get(world, path)).text
+    assert [file["text"] for file in whole if file["name"] == NAME] == [loaded]
+    assert [file["sha256"] for file in masked] == [
+        hashlib.sha256(file["text"].encode()).hexdigest() for file in whole
+    ]
+    assert len(admin) == 10 and f"user_password = admin:{admin}\n" in loaded
+    assert admin not in str(masked)
+    assert told.count("secrets-read") == 1
+
+
+async def test_extra_lines_are_checked_before_they_are_stored(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path, wrong = f"/pbx/sipphone/{id}", "a.b = 1\naccount.1.password = x"
+    models, template = f"/pbx/sipphonemodels/{MODEL['yealink']}", "a.b = 1\n\nno setting"
+    async with world.client() as client:
+        for where, body, line in (
+            (path, {"customConfig": wrong}, "line 2: account.1.password"),
+            (models, {"configurationTemplate": template}, "line 3 is not"),
+            (models, {"configurationTemplate": "<a/>"}, "line 1 is not"),
+        ):
+            answer = await client.patch(where, json=body)
+            (code,) = body
+            error = answer.json()["error"]
+            assert (answer.status_code, error["code"]) == (422, code) and line in error["message"], error
+        good = {"customConfig": "a.b = {{ number }}"}
+        assert (await client.patch(path, json=good)).status_code == 200
+        await client.patch(models, json={"configurationTemplate": "a.b = 2"})
+        answer = await client.patch(models, json={"writer": "snom"})
+        assert answer.json()["error"]["code"] == "configurationTemplate", "it is none of the new writer"
+
+
+async def test_extra_lines_from_before_are_left_out_with_a_warning(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    wrong = "a.b = 1\naccount.1.password = x"
+    await world.execute("UPDATE sip_phone SET custom_config = :wrong WHERE oid = :id", wrong=wrong, id=id)
+    loaded = await get(world, await armed(world, id))
+    assert loaded.status_code == 200 and "account.1.password = x" not in loaded.text
+    seen = await shown(world, id, "configuration")
+    assert seen["problems"] == [] and "customConfig" in [one["field"] for one in seen["leftOut"]]
+    assert any("customConfig is left out: line 2" in warning for warning in seen["warnings"])
+    async with world.client() as client:
+        whole = (await client.get(f"/pbx/sipphone/{id}")).json()
+        answer = await client.patch(f"/pbx/sipphone/{id}", json={"customConfig": whole["customConfig"]})
+    assert answer.status_code == 200, "what is stored may be sent back"
 
 
 async def test_a_key_whose_target_is_gone_is_left_out_with_a_reason(world: World) -> None:

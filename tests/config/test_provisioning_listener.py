@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import logging
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,9 +16,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from config import clock
+from config.access import AccessLevel
 from config.provisioning.answers import NOT_FOUND
 from config.provisioning.limits import Limiter
 from config.provisioning.records import Records
+from registrar.metrics import Metrics
 from registrar.model import Mono
 from registrar.store import keys
 from registrar.store.database import connect
@@ -51,6 +54,10 @@ def steady(answer: httpx.Response) -> str:
 def told(answer: httpx.Response) -> tuple[Any, ...]:
     """All that an answer tells."""
     return answer.status_code, answer.content, sorted(answer.headers.items())
+
+
+def path_only(url: str) -> str:
+    return url.removeprefix(URL)
 
 
 async def journal(world: World, id: str) -> list[tuple[str, str, str]]:
@@ -139,6 +146,58 @@ async def test_the_steady_secret_goes_on_until_it_is_rotated(world: World) -> No
     assert (await get(world, path_of(url))).status_code == 200
 
 
+async def test_a_reset_voids_whatever_opens_the_new_password(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    first = await armed(world, id)
+    old = steady(await get(world, first))
+    link = path_only((await act(world, id, link="linphone"))["url"])
+    token = "0123456789abcdef012345678"
+    stored = hashlib.sha256(token.encode()).hexdigest()
+    await world.execute(
+        "UPDATE sip_phone SET device_token_sha256 = :token WHERE oid = :id", token=stored, id=id
+    )
+    assert (await get(world, f"/p/{token}/linphone.xml")).status_code == 200
+    async with world.client(AccessLevel.VIEWER) as client:
+        answer = (await client.post(f"/pbx/sipphone/{id}/resetcredentials")).json()
+        assert f"/pbx/sipphone/{id}/provisioning" in answer["nextStep"]
+    for path in (first, old, link, f"/p/{token}/linphone.xml"):
+        assert told(await get(world, path))[:2] == (404, NOT_FOUND.body), path
+    loaded = await get(world, await armed(world, id))
+    assert f"account.1.password = {answer['password']}\n" in loaded.text and steady(loaded) != old
+    actions = await world.rows("SELECT action FROM audit_log WHERE row_oid = :id ORDER BY id", id=id)
+    assert [row[0] for row in actions] == ["create", "rearm", "link", "resetcredentials", "rotate", "rearm"]
+
+
+async def test_a_reset_may_keep_the_secrets(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    old = steady(await get(world, await armed(world, id)))
+    async with world.client() as client:
+        reset = f"/pbx/sipphone/{id}/resetcredentials"
+        assert (await client.post(reset, params={"keepProvisioning": "perhaps"})).status_code == 400
+        answer = (await client.post(reset, params={"keepProvisioning": "true"})).json()
+    assert "restart" in answer["nextStep"]
+    assert f"account.1.password = {answer['password']}\n" in (await get(world, old)).text
+
+
+async def test_a_reset_of_a_phone_without_files_says_no_next_step(world: World) -> None:
+    id = await new_phone(on(world))
+    async with world.client() as client:
+        assert "nextStep" not in (await client.post(f"/pbx/sipphone/{id}/resetcredentials")).json()
+
+
+async def test_a_reset_tells_the_redirect_service_the_new_url(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world, "snom", "000413922D24")
+    await armed(world, id)
+    rows = "SELECT url_enc FROM redirect WHERE mac = '000413922D24'"
+    before = await world.rows(rows)
+    async with world.client() as client:
+        assert (await client.post(f"/pbx/sipphone/{id}/resetcredentials")).status_code == 200
+    assert len(before) == 1 and await world.rows(rows) != before
+
+
 async def test_a_rearmed_phone_may_use_its_steady_secret_first(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
@@ -148,7 +207,67 @@ async def test_a_rearmed_phone_may_use_its_steady_secret_first(world: World) -> 
     assert (await get(world, again)).status_code == 200, "a new first secret waits for a reset phone"
 
 
-async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
+async def test_the_listener_with_old_tls_serves_phones_that_need_it_and_no_others(world: World) -> None:
+    world = on(world, legacy_url="https://prov.test:8445")
+    weak = world.but(provisioning=world.settings.provisioning.for_old_phones())
+    modern = await armed(world, await new_phone(world))
+    old = await new_phone(world, "snom-370", "000413922D24")
+    url = (await act(world, old, rearm=True))["url"]
+    assert url.startswith("https://prov.test:8445/p/") and url.endswith("/000413922D24.xml")
+    assert told(await get(weak, modern)) == told(await get(weak, "/p/" + "a" * 26 + f"/{NAME}"))
+    loaded = await get(weak, url.removeprefix("https://prov.test:8445"))
+    assert loaded.status_code == 200 and "https://prov.test:8445/p/" in loaded.text
+    assert (await get(world, modern)).status_code == 200
+    await act(world, old, expect=True)
+    stub = await get(weak, "/000413922D24.xml")
+    assert stub.status_code == 200 and "https://prov.test:8445/p/" in stub.text
+
+
+async def test_the_metrics_tell_what_became_of_each_request(world: World) -> None:
+    world, metrics = on(world, misses=2), Metrics()
+    path = await armed(world, await new_phone(world))
+    async with phone(world, metrics=metrics) as client:
+        tag = (await client.get(path)).headers["etag"]
+        await client.get(path, headers={"If-None-Match": tag})
+        await client.get(path.replace(".cfg", ".txt"))
+        await client.get("/startup.cfg")
+        await client.put(path)
+    async with phone(world, THERE, metrics=metrics) as client:
+        for _ in range(3):
+            await client.get("/p/" + "a" * 26 + f"/{NAME}")
+    read = metrics.registry.get_sample_value
+    seen = {"served": 1, "unchanged": 1, "no-file": 1, "stub": 1, "malformed": 1, "unknown": 3}
+    for outcome, number in seen.items():
+        assert read("registrar_prov_requests_total", {"outcome": outcome}) == number, outcome
+        assert read("registrar_prov_request_seconds_count", {"outcome": outcome}) == number
+    assert read("registrar_prov_limited_total") == 1
+
+
+async def test_a_value_that_cannot_be_written_is_told_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, metrics = on(world), Metrics()
+    id = await new_phone(world)
+    path = await armed(world, id)
+    label = "UPDATE extension SET name = :name WHERE oid = :oid"
+
+    async def asked(*names: str) -> list[str]:
+        caplog.clear()
+        async with phone(world, metrics=metrics) as client:
+            for name in names:
+                await world.execute(label, name=name, oid=world.ids["ext200"])
+                assert (await client.get(path)).status_code == (503 if "%NULL%" in name else 200)
+        told = [one for one in caplog.records if "cannot be written" in one.message]
+        return [one.levelname for one in told]
+
+    caplog.set_level(logging.DEBUG, "config.provisioning.faults")
+    assert await asked("%NULL%", "%NULL%", "%NULL%") == ["ERROR", "DEBUG", "DEBUG"]
+    assert await asked("%NULL%", "Anna", "%NULL%") == ["ERROR", "ERROR"], "it is new after a good load"
+    value = metrics.registry.get_sample_value
+    assert value("registrar_prov_requests_total", {"outcome": "unwritable"}) == 5
+
+
+async def test_check_03_what_serves_no_configuration_locks_nothing(world: World, tmp_path: Path) -> None:
     world = on(world, assets=tmp_path)
     (tmp_path / "logo.png").write_bytes(b"picture")
     id = await new_phone(world)
@@ -164,6 +283,8 @@ async def test_what_serves_no_configuration_locks_nothing(world: World, tmp_path
         assert stub.status_code == 200 and f"= https://prov.test{folder}" in stub.text
         assert (await client.get(f"{folder}a/logo.png")).content == b"picture"
         assert (await client.get(f"{folder}{other}")).status_code == 404
+        assert (await client.get(f"/p/{'a' * 26}/{NAME}")).status_code == 404
+        assert (await client.get(f"{folder}y000000000000.boot")).status_code == 404
         for method in ("POST", "PUT", "DELETE"):
             answer = await client.request(method, path)
             assert answer.status_code == 405 and answer.headers["allow"] == "GET, HEAD"

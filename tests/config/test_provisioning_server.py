@@ -10,6 +10,7 @@ from config.origins import Origins
 from config.places import HttpLimits, Places
 from config.provisioning.build import phone_files
 from config.server import HttpServer
+from registrar.metrics import Metrics
 from registrar.model import Mono
 from tests.config.phones import NAME, armed, new_phone, on
 from tests.config.world import World
@@ -34,6 +35,7 @@ class Listener:
             world.vault,
             self._changes,
             Origins(None, lambda: Mono(0)),
+            Metrics(),
         )
         self._server = HttpServer([("127.0.0.1", self.port)], self._app, self.places, setting="PROV_HTTP")
         self._stop = asyncio.Event()

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from config.access import AccessLevel
+from config.chores import Chores
 from config.database import writing
 from config.leases import take_lease
 from config.redirect.client import Client
+from config.redirect.outbox import AT_ONCE
 from config.redirect.queue import FIRST_SECONDS, LAST_SECONDS, retry_seconds
 from config.redirect.services import made
 from config.redirect.worker import Redirector, without_secrets
@@ -219,6 +221,32 @@ async def test_without_an_account_nothing_is_sent_until_there_is_one(world: Worl
         later = Office(world, sraps=sraps)
         async with later.working():
             await later.until((MAC, "sraps", "registered"))
+
+
+async def test_phones_from_before_the_account_are_settled_by_themselves(world: World) -> None:
+    """Phones from before an upgrade have no row at all; three batches here, and no phone twice."""
+    office = Office(world)
+    macs = [f"0004139AB{number:03X}" for number in range(2 * AT_ONCE + 2)]
+    for mac in macs:
+        await office.phone(macAddress=mac)
+    await office.phone("grandstream", macAddress="000B82000001", serial="S1")
+    used = macs[0]
+    await office.asked("POST", {"_id": await _id(world, used)}, "/provisioning", rearm=True)
+    await world.execute("UPDATE provisioning SET first_sha256 = NULL, first_enc = NULL")
+    await world.execute("DELETE FROM redirect")
+    async with vendor(SERVE["sraps"]) as sraps:
+        later = Office(world, sraps=sraps)
+        chores = Chores(later.world.app().state.parts)
+        assert await chores.settle() == len(macs)
+        assert await later.states() == [(mac, "sraps", "pending") for mac in macs if mac != used]
+        assert await chores.settle() == 0, "each phone once in the life of a process"
+    off = Chores(world.app().state.parts)
+    assert await off.settle() == 0
+
+
+async def _id(world: World, mac: str) -> str:
+    ((oid,),) = await world.rows("SELECT oid FROM sip_phone WHERE mac = :mac", mac=mac)
+    return str(oid)
 
 
 async def test_a_phone_that_was_never_told_of_is_not_forgotten_by_a_request(world: World) -> None:

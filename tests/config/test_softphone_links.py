@@ -16,6 +16,7 @@ from config.access import AccessLevel
 from config.provisioning.build import phone_files
 from config.provisioning.softphones import CLIENTS
 from config.settings import ProvisioningSettings
+from registrar.metrics import Metrics
 from tests.config import softphone_parsers as parsers
 from tests.config.qr_reader import read_qr
 from tests.config.world import NOBODY, World
@@ -58,6 +59,7 @@ async def at(world: World, address: str) -> AsyncIterator[httpx.AsyncClient]:
         world.vault,
         parts.changes,
         parts.origins,
+        Metrics(),
     )
     transport = httpx.ASGITransport(files, client=(address, 40_000))
     async with httpx.AsyncClient(transport=transport, base_url="https://prov.test") as client:

@@ -723,6 +723,19 @@ async def test_who_asks_hears_each_answer_and_only_one_final_one() -> None:
         assert asker.heard == [180, 200]
 
 
+async def test_a_challenge_from_elsewhere_is_dropped_and_told_in_the_metrics() -> None:
+    """Its answer would have a digest of the phone's password (decision 102)."""
+    async with stage() as on:
+        asker, request = Listener(), ours("NOTIFY")
+        on.driver.request(request, UDP, asker)
+        challenge = bytes(answer(request, 401, to_tag="x"))
+        on.driver.receive(challenge, replace(UDP, remote_ip="198.51.100.66"))
+        assert asker.heard == []
+        on.driver.receive(challenge, UDP)
+        assert asker.heard == [401]
+        assert on.dropped("response") == 1
+
+
 async def test_who_invites_hears_a_2xx_each_time() -> None:
     async with stage() as on:
         asker, request = Listener(), ours("INVITE")

@@ -28,7 +28,7 @@ AGENTS: Final = ("Yealink SIP-T46U 108.86.0.20", "snomD785/10.1.184.15", "Polyco
 AT_ONCE: Final = 40
 """Registrations that wait for their answers at the same time."""
 PAUSE_SECONDS: Final = 0.5
-TRIES: Final = 10
+TRIES: Final = 40
 Work = Callable[[Handset], Awaitable[object]]
 
 

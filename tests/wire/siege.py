@@ -47,6 +47,7 @@ MESSAGE: Final = REQUEST.replace(b"OPTIONS", b"MESSAGE")
 """Only those say it who read no answer."""
 LONG_MESSAGE: Final = MESSAGE.replace(b"siege;rport", b"siege" + b"x" * 1_500 + b";rport")
 """Its answer is as long."""
+GET: Final = b"GET %s HTTP/1.1\r\nHost: prov.example\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Order:
     """Without the handshake that TLS begins with."""
     rate: float = 0.0
     """Connections a second; 0: all at once."""
+    path: str = "/000413000000.xml"
+    """What is asked for over HTTP."""
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -76,6 +79,10 @@ async def nothing(writer: asyncio.StreamWriter) -> None:
 
 async def slow_request(writer: asyncio.StreamWriter) -> None:
     await _slowly(writer, REQUEST)
+
+
+async def slow_get(writer: asyncio.StreamWriter) -> None:
+    await _slowly(writer, GET % b"/000413000000.xml")
 
 
 async def slow_upgrade(writer: asyncio.StreamWriter) -> None:
@@ -146,6 +153,7 @@ TALKS: Final[dict[str, Talk]] = {
     for talk in (
         nothing,
         slow_request,
+        slow_get,
         slow_upgrade,
         slow_frame,
         slow_fragments,
@@ -218,6 +226,11 @@ async def chatty(order: Order, source: str) -> float | None:
     return await deaf(order, source, MESSAGE)
 
 
+async def deaf_get(order: Order, source: str) -> float | None:
+    """The same of HTTP."""
+    return await deaf(order, source, GET % order.path.encode())
+
+
 async def come_and_go(order: Order, source: str) -> float | None:
     """Connect and close."""
     opened = _socket(source)
@@ -244,7 +257,8 @@ def _socket(source: str) -> socket.socket:
 
 async def carry_out(order: Order, sources: Iterator[str]) -> list[float | None]:
     """Every connection of an order."""
-    attack = {"deaf": deaf, "chatty": chatty, "come_and_go": come_and_go}.get(order.attack, talk)
+    others = {"deaf": deaf, "chatty": chatty, "deaf_get": deaf_get, "come_and_go": come_and_go}
+    attack = others.get(order.attack, talk)
     loop = asyncio.get_running_loop()
     begin = loop.time()
     tasks = []

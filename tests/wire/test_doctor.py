@@ -18,6 +18,7 @@ from tests.wire.site import Site
 
 pytestmark = pytest.mark.wire
 
+PHONES: Final = ("prov_http", "prov_https", "prov_https_legacy")
 OFF: Final = dict.fromkeys(("sip_udp", "sip_tcp", "sip_tls", "sip_wss", "http"), "")
 SECRET: Final = "a-secret-that-nobody-may-see-anywhere"
 
@@ -153,16 +154,25 @@ def test_a_port_that_is_taken_fails(tmp_path: Path) -> None:
 
 def test_a_running_site_on_all_transports_is_fit(tmp_path: Path) -> None:
     kinds = ("sip_tcp", "sip_tls", "sip_ws", "sip_wss", "https")
-    with Site(tmp_path, **{kind: f"127.0.0.1:{free_port()}" for kind in kinds}) as site:  # type: ignore[arg-type]
+    places = {kind: f"127.0.0.1:{free_port()}" for kind in (*kinds, *PHONES)}
+    url = f"https://{places['prov_https']}/phones"
+    with Site(tmp_path, prov_url=url, **places) as site:  # type: ignore[arg-type]
         found = ask(site)
         ports = about(found, "port")
-        assert [line.split()[0] for _, line in ports] == ["udp", "tcp", "tls", "ws", "wss", "http", "https"]
+        secure = ["tls", "ws", "wss", "http", "https"]
+        assert [line.split()[0] for _, line in ports] == ["udp", "tcp", *secure, *PHONES]
         assert {line.split(" is ")[1] for _, line in ports} == {"held by a running registrar"}
         assert about(found, "database")[1] == ("ok", "the secret key is the one it was made with")
         redis = [line for _, line in about(found, "Redis")]
         assert redis[0].startswith("Valkey ")
         assert redis[2] == "kept on disk: append-only"
         assert about(found, "clock")[0][0] == "ok"
+        phones = about(found, "phones' URL")
+        assert [level for level, _ in phones] == ["warn", "ok", "warn", "ok"] * 2
+        assert phones[3][1] == f"{url} is answered by this installation"
+        assert (
+            phones[7][1] == f"https://{places['prov_https_legacy']}/phones is answered by this installation"
+        )
         assert [line.split(": ")[1] for _, line in about(found, "certificate")] == ["397 days left"]
         assert "Traceback" not in site.log_text
         foreign = about(ask(site, secret_key=SECRET), "port")

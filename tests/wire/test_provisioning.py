@@ -2,12 +2,14 @@
 
 import http.client
 import re
+import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.peers.old_tls import old_phone
 from tests.peers.phone import Account, UdpPhone
 from tests.peers.ports import free_port
 from tests.wire.need import need
@@ -25,10 +27,12 @@ AGENT: Final = "Yealink SIP-T46U 108.86.0.20 80:5e:c0:d5:7d:72"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """`registrar serve` with a listener for phones."""
     need("redis-cli")
-    port = free_port()
+    port, secure, old = free_port(), free_port(), free_port()
     with Site(
         tmp_path_factory.mktemp("provisioning"),
         prov_http=f"127.0.0.1:{port}",
+        prov_https=f"127.0.0.1:{secure}",
+        prov_https_legacy=f"127.0.0.1:{old}",
         prov_url=f"http://127.0.0.1:{port}",
         prov_plain="true",
     ) as site:
@@ -109,3 +113,16 @@ def test_no_secret_is_in_the_log_or_in_redis(server: Site) -> None:
     assert not [secret for secret in secrets if secret in dump]
     row = server.sql("SELECT * FROM provisioning WHERE mac = '805EC0D57D73'")
     assert not [secret for secret in secrets if secret in str(row)]
+
+
+def test_tls_1_0_is_spoken_at_the_listener_for_old_phones_alone(server: Site) -> None:
+    phone = old_phone()
+    host, _, port = server.settings["prov_https_legacy"].rpartition(":")
+    connection = http.client.HTTPSConnection(host, int(port), timeout=60, context=phone)
+    connection.request("GET", "/p/abcdefghijklmnopqrstuvwxyz/000413922D24.xml")
+    assert (connection.getresponse().status, connection.sock.version()) == (404, "TLSv1")
+    connection.close()
+    host, _, port = server.settings["prov_https"].rpartition(":")
+    with pytest.raises((ssl.SSLError, OSError)):
+        http.client.HTTPSConnection(host, int(port), timeout=60, context=phone).connect()
+    assert "REGISTRAR_PROV_HTTPS_LEGACY: TLS 1.0, TLS 1.1" in server.log_text

@@ -10,8 +10,10 @@ import pytest
 
 from tests.config.qr_reader import read_qr
 from tests.peers.baresip import Baresip
+from tests.peers.board_page import BoardPage
 from tests.peers.browser import Browser
 from tests.peers.linphone import Linphone
+from tests.peers.phone import UdpPhone
 from tests.peers.ports import free_port
 from tests.peers.process import wait_until
 from tests.peers.registrar import DIRECT
@@ -23,6 +25,9 @@ from tests.wire.site import Handset, Site
 pytestmark = pytest.mark.wire
 
 CARD = ".softphone"
+DESK = "[aria-labelledby=provisioning]"
+ECHOED = (b"Via:", b"From:", b"To:", b"Call-ID:", b"CSeq:")
+"""Header lines that an answer has from its request."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,27 @@ def test_the_board_sets_up_a_softphone(office: Site, operators: Operators, tmp_p
     page.press("Make a link")
     page.until("made", lambda: page.exists(f"{CARD} [name=link]"))
     assert not page.exists(f"{CARD} svg")
-    assert page.tab.problems() == []
+    reloads_a_desk_phone(office, page)
+
+
+def reloads_a_desk_phone(office: Site, page: BoardPage) -> None:
+    """The button sends a NOTIFY, and says what came of it."""
+    desk = office.new_phone(sipPhoneModel=office.demo()["models"]["snom"], macAddress="000413922D24")
+    with UdpPhone(desk.account, office.sip) as phone:
+        assert phone.register().status == 200
+        page.go(f"#/phones/{desk.id}")
+        page.until("offered", lambda: "Reload the configuration" in page.tab.text())
+        page.press("Reload the configuration")
+        notify = phone.pipe.receive(60)
+        assert notify and notify.startswith(b"NOTIFY ") and b"Event: check-sync;reboot=false\r\n" in notify
+        kept = [line for line in notify.split(b"\r\n") if line.startswith(ECHOED)]
+        phone.send(b"\r\n".join([b"SIP/2.0 200 OK", *kept, b"Content-Length: 0", b"", b""]))
+        page.until("said", lambda: "The phone was asked to load" in page.text_of(f"{DESK} .done"))
+        page.until("in the journal", lambda: "Told to load its configuration" in page.tab.text())
+        assert page.tab.problems() == []
+        assert phone.register(0).status == 200
+        page.press("Reload the configuration")
+        page.until("offline", lambda: "The phone is offline" in page.text_of(f"{DESK} .problem"))
 
 
 def test_a_viewer_is_offered_no_link(office: Site, operators: Operators) -> None:

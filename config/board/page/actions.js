@@ -5,7 +5,7 @@ import { html, useState } from './html.js';
 import { timeOf } from './words.js';
 
 const UNLOCK_MINUTES = 15;
-const RESET = 'The phone is offline until it is given the new username and password.';
+const RESET = 'The phone is offline until it is given the new username and password. All its links and URLs are void.';
 const UNLOCK = 'For 15 minutes the phone may register from any address; the first one locks it again.';
 
 // `reload()` loads the phone again; `show()` shows its account.
@@ -18,7 +18,9 @@ export function Actions({ board, id, account, status, reload, show }) {
     await reload();
   };
   const reset = async () => {
-    await post('resetcredentials', {}, 'The phone has new credentials.')();
+    const { nextStep = '' } = await board.api.post(`${path}/resetcredentials`, {});
+    setDone(`The phone has new credentials. ${nextStep}`.trim());
+    await reload();
     show();
   };
   const may = (action) => board.may(`POST /pbx/sipphone/{id}/${action}`);

@@ -1,7 +1,7 @@
 // What happened to a phone, and the addresses at which it can be reached.
 
 import { html } from './html.js';
-import { addressAndPort, eventOf, REASONS, refusalOf, timeOf } from './words.js';
+import { addressAndPort, causeOf, eventOf, timeOf } from './words.js';
 
 export function Journal({ events }) {
   return html`
@@ -15,7 +15,7 @@ export function Journal({ events }) {
 }
 
 function detailOf({ event, reason, ip, port, transport, userAgent, count, by }) {
-  const why = reason && reason !== event ? REASONS[reason] ?? refusalOf(reason) : '';
+  const why = reason && reason !== event ? causeOf(reason) : '';
   const from = ip ? `from ${addressAndPort(ip, port)}` : '';
   const over = transport ? `over ${transport.toUpperCase()}` : '';
   const times = count > 1 ? `${count} times` : '';

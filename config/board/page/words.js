@@ -21,6 +21,13 @@ const REFUSALS = {
   'proxy-address': 'address of a proxy',
   'customer-inactive': 'customer blocked',
 };
+const WAYS = {
+  'first-contact': 'at its first contact',
+  'first-secret': 'with its first secret',
+  'steady-secret': 'with its own secret',
+  'device-token': 'with the token of the device',
+  'one-time-link': 'by a link',
+};
 export const RESULTS = {
   answered: 'answered',
   'answered-elsewhere': 'answered by another person',
@@ -71,12 +78,16 @@ const EVENTS = {
   expected: 'Expected for an hour',
   rotated: 'New secrets for its configuration',
   linked: 'Link for a softphone made',
+  'secrets-read': 'Its configuration was read with the secrets',
   'reload-asked': 'Told to load its configuration',
   'reboot-asked': 'Told to restart',
 };
 
 // A reason of a refusal in words; one that a newer server has is shown as it is.
 export const refusalOf = (reason) => REFUSALS[reason] ?? reason ?? '';
+
+// Why or how an event came about.
+export const causeOf = (reason) => REASONS[reason] ?? WAYS[reason] ?? refusalOf(reason);
 
 // An event in words.
 export const eventOf = (name) => EVENTS[name] ?? name;

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from registrar.model import IpMode
 
 from ...checks import Value, Wrong
+from ...extras.check import problem
 from ...models import WEBRTC
 from ...properties import Field, fields_of
 from ...tables import Customer, Extension, SipPhone, SipPhoneModel
@@ -97,8 +98,18 @@ def _read_settings(draft: PhoneDraft) -> None:
     """Check every setting that was sent, and put its value or its problem into the draft."""
     draft.require_objects(GROUPS)
     draft.read_fields(OWN)
+    _check_extra_lines(draft)
     if draft.model and draft.model.requires_serial and not draft.column("serial"):
         draft.wrong("serial", "Serial number is missing", check="required")
+
+
+def _check_extra_lines(draft: PhoneDraft) -> None:
+    """Refuse a `customConfig` that the phone could not use. One that is stored may be sent back."""
+    text, writer = draft.values.get("custom_config"), draft.model and draft.model.writer
+    if not isinstance(text, str) or not writer or (draft.stored and draft.stored.custom_config == text):
+        return
+    if reason := problem(writer, text):
+        draft.wrong("customConfig", f"customConfig: {reason}")
 
 
 # Addresses

@@ -35,6 +35,7 @@ from ..people import primary_extension
 from ..products import find_model
 from .draft import PhoneDraft, read_phone
 from .parts import read_panels, read_softkeys
+from .saved import beside, note_saved, pointing_to_phone
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
@@ -74,6 +75,7 @@ async def create_phone(work: Work, document: Document) -> SipPhone:
     phone = new_phone(work.vault, **draft.values, customer_id=customer.id if customer else None)
     await work.create(phone)
     await _write_parts(work.session, phone, parts)
+    await note_saved(work.session, beside(phone, phone.mac))
     await work.settle(phone.mac)
     return phone
 
@@ -88,11 +90,13 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
         await leave_extension(work.session, phone)
     if any(draft.values.get(name, old) != old for name, old in _lock_of(phone).items()):
         end_unlock(phone)
-    before = phone.mac, phone.model_id
+    before, owner = (phone.mac, phone.model_id), phone.extension_id
     for column, value in draft.values.items():
         setattr(phone, column, value)
     touch(phone)
     await _write_parts(work.session, phone, parts)
+    pointing = [pointing_to_phone(phone)] if phone.extension_id != owner else []
+    await note_saved(work.session, beside(phone, before[0], phone.mac), *pointing)
     if phone.mac != before[0]:
         await _forget_secrets(work.session, before[0])
     if (phone.mac, phone.model_id) != before:
@@ -112,6 +116,7 @@ async def reset_credentials(work: Work, oid: object) -> SipPhone:
     phone.password_enc = work.vault.seal(new_credential(), phone.oid)
     phone.secret_version += 1
     touch(phone)
+    await note_saved(work.session, beside(phone, phone.mac))
     work.record(RESET, TABLE, phone.oid)
     return phone
 
@@ -134,6 +139,7 @@ async def _refuse_many_resets(session: AsyncSession, phone: SipPhone) -> None:
 async def delete_phone(work: Work, oid: object) -> Change:
     """Delete the phone and its softkeys and side panels; return what changed."""
     phone, _ = await lock_phone(work.session, work.caller, oid)
+    await note_saved(work.session, beside(phone, phone.mac), pointing_to_phone(phone))
     await work.delete(phone)
     await _forget_secrets(work.session, phone.mac)
     await work.settle(phone.mac)

@@ -176,6 +176,8 @@ def _network(phone: Provisioned, draft: Draft) -> None:
     if phone.network.vlan_id:
         _add(draft, "Enable_VLAN", "Yes")
         _add(draft, "VLAN_ID", phone.network.vlan_id, "network.vlanId")
+    elif phone.network.leaves_vlan:
+        _add(draft, "Enable_VLAN", "No", "network.vlanId")
 
 
 def _keys(phone: Provisioned, draft: Draft) -> None:

@@ -150,6 +150,8 @@ def _n510_base(phone: Provisioned, draft: Draft) -> None:
         _number(draft, "BS_IP_Data1.ucB_VLAN_ENABLED", 1)
         _number(draft, "BS_IP_Data1.uiI_VLAN_ID", network.vlan_id, "network.vlanId")
         _number(draft, "BS_IP_Data1.ucI_VLAN_PRIORITY", network.vlan_priority, "network.vlanPriority")
+    elif network.leaves_vlan:
+        _number(draft, "BS_IP_Data1.ucB_VLAN_ENABLED", 0, "network.vlanId")
     if server.transport != "udp":
         draft.warn("The base registers over UDP: the name of the setting for other transports is not public")
     _n510_pin(phone, draft)

@@ -148,6 +148,8 @@ def _network(phone: Provisioned, draft: Draft) -> None:
         draft.add(port + "vlan.enable", "Yes")
         draft.add(port + "vlan.tag", phone.network.vlan_id, "network.vlanId")
         draft.add(port + "vlan.priority", phone.network.vlan_priority, "network.vlanPriority")
+    elif phone.network.leaves_vlan:
+        draft.add(port + "vlan.enable", "No", "network.vlanId")
 
 
 def _octets(draft: Draft, name: str, address: str | None, source: str) -> None:

@@ -38,6 +38,8 @@ def config(phone: Provisioned, draft: Draft) -> str:
         _key(key, voip, programmed)
     if static_address(phone.network, draft):
         draft.leave("network.dhcp", "the names of the settings are not public for this phone")
+    if phone.server.transport != "udp":
+        draft.warn("The phone registers over UDP: the name of the setting for other transports is not public")
     time = [Pair("sntp_server_address", phone.server.ntp)]
     sections = (
         ("VOIP", voip.pairs),

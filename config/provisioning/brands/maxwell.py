@@ -109,6 +109,8 @@ def _settings(phone: Provisioned, draft: Draft) -> None:
         draft.add("NET.VLAN.Tagging", 1)
         draft.add("NET.VLAN.LAN.Identifier", phone.network.vlan_id, "network.vlanId")
         draft.add("NET.VLAN.LAN.Priority", phone.network.vlan_priority, "network.vlanPriority")
+    elif phone.network.leaves_vlan:
+        draft.add("NET.VLAN.Tagging", 0, "network.vlanId")
     if static_address(phone.network, draft):
         draft.leave("network.dhcp", "the names of the settings are not public for this phone")
 

@@ -181,6 +181,8 @@ def _network(phone: Provisioned, draft: Draft) -> None:
         draft.add("tagging enabled", 1)
         draft.add("vlan id", phone.network.vlan_id, "network.vlanId")
         draft.add("priority non-ip", phone.network.vlan_priority, "network.vlanPriority")
+    elif phone.network.leaves_vlan:
+        draft.add("tagging enabled", 0, "network.vlanId")
 
 
 def _habits(phone: Provisioned, draft: Draft) -> None:

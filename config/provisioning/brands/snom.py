@@ -9,7 +9,7 @@ from ..keys import Function, Types, functions
 from ..locales import SNOM_LANGUAGES, ZONES
 from ..markup import FUNCTION_KEY, snom_xml
 from ..view import Account, Provisioned
-from ..wiring import host_port, static_address
+from ..wiring import host_port, static_address, warn_of_vlan
 
 FIXED: Final = "R"
 """The user cannot change the setting."""
@@ -134,6 +134,7 @@ def network(phone: Provisioned, draft: Draft) -> None:
     if phone.network.vlan_id:
         draft.add("vlan_id", phone.network.vlan_id, "network.vlanId", perm=FIXED)
         draft.add("vlan_qos", phone.network.vlan_priority, "network.vlanPriority", perm=FIXED)
+    warn_of_vlan(phone.network, draft)
 
 
 def _codecs(phone: Provisioned, draft: Draft) -> None:

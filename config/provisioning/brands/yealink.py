@@ -149,11 +149,13 @@ def network(phone: Provisioned, draft: Draft) -> None:
         draft.add("static.network.static_dns_enable", 1)
         draft.add("static.network.primary_dns", fixed.dns1 or "", "network.dns1")
         draft.add("static.network.secondary_dns", fixed.dns2 or "", "network.dns2")
+    vlan = "static.network.vlan.internet_port_"
     if phone.network.vlan_id:
-        vlan = "static.network.vlan.internet_port_"
         draft.add(vlan + "enable", 1)
         draft.add(vlan + "vid", phone.network.vlan_id, "network.vlanId")
         draft.add(vlan + "priority", phone.network.vlan_priority, "network.vlanPriority")
+    elif phone.network.leaves_vlan:
+        draft.add(vlan + "enable", 0, "network.vlanId")
 
 
 def _sound(phone: Provisioned, draft: Draft) -> None:

@@ -30,9 +30,6 @@ from ..network import ClientTransactionUser, Network
 
 USER: Final = "notify"
 """User part of our Contact."""
-GONE: Final = (408, notify.FLOW_FAILED)
-"""Answers of another node of ours: the phone has not got the request, or has not answered it."""
-
 log = logging.getLogger(__name__)
 
 
@@ -195,7 +192,7 @@ class Reloads:
             async with asyncio.timeout(self._seconds):
                 for target in flows:
                     response = await self._converse(phone, target, about)
-                    if response is not None and response.status not in GONE:
+                    if response is not None and response.status != notify.FLOW_FAILED:
                         return Result(Outcome.ANSWERED, response.status, response.reason)
         except TimeoutError:
             return Result(Outcome.UNANSWERED)

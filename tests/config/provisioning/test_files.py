@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.provisioning.files import PATTERNS, Meant, asked_mac, config_name, meant, names
+from config.provisioning.files import PATTERNS, Meant, asked_mac, config_name, is_common, meant, names
 from config.provisioning.render import WRITERS
 from tests.config.provisioning.phones import MODELS
 from tests.patience import SOAK
@@ -14,7 +14,7 @@ BOOTS = {
     "snom": ["000B828AA872.xml"],
     "snom8": ["000B828AA872.xml"],
     "snom-dect": ["000B828AA872.xml"],
-    "mitel": ["startup.cfg", "000B828AA872.cfg", "6867i.cfg"],
+    "mitel": ["startup.cfg", "6867i.cfg", "000B828AA872.cfg"],
     "yealink": ["000b828aa872.boot", "000b828aa872.cfg"],
     "yealink-dect": ["000b828aa872.boot", "000b828aa872.cfg"],
     "gigaset-n510": ["000B828AA872.xml"],
@@ -59,12 +59,22 @@ def test_one_file_is_the_configuration(writer: str) -> None:
         ("mitel", "6867i.cfg", Meant.COMMON),
         ("mitel", "000B828AA873.cfg", None),
         ("yealink", "000b828aa872.boot", Meant.COMMON),
-        ("yealink", "y000000000000.boot", Meant.STUB),
+        ("yealink", "y000000000000.boot", None),
         ("yealink", "y000000000108.cfg", Meant.STUB),
         ("grandstream", "cfg000b828aa872", None),
         ("grandstream", "dev000b828aa872.cfg", None),
         ("gigaset-nx70", "provisioning.xml", Meant.STUB),
         ("spa", "spa504G.cfg", Meant.STUB),
+        ("spa", "PAP2T.cfg", Meant.STUB),
+        ("spa", "6867i.cfg", None),
+        ("spa", "dev000b828aa872.cfg", None),
+        ("mpp", "CP-8841-3PCC.xml", Meant.STUB),
+        ("mpp", "cfg.xml", None),
+        ("mpp", "cfggxp2170.xml", None),
+        ("mpp", "8841-3PCC.xml", Meant.STUB),
+        ("mpp", "cfggrp2612.xml", None),
+        ("mpp", "000B828AA873.xml", None),
+        ("mpp", "7001828AA873.xml", None),
         ("lg", "000B828AA872", Meant.CONFIG),
         ("snom", "a/logo.png", Meant.ASSET),
         ("snom", "a/..", None),
@@ -94,6 +104,24 @@ def test_what_a_name_means(writer: str, name: str, expected: Meant | None) -> No
 )
 def test_the_address_in_a_name(name: str, mac: str | None) -> None:
     assert asked_mac(name) == mac
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("startup.cfg", True),
+        ("6867i.cfg", True),
+        ("y000000000000.boot", True),
+        ("provisioning.xml", True),
+        ("000b828aa872.cfg", False),
+        ("000b828aa872.boot", False),
+        ("cfg000b828aa872", False),
+        ("secret.key", False),
+        ("x" * 1_000 + ".cfg", False),
+    ],
+)
+def test_a_name_without_an_address_is_no_guess(name: str, expected: bool) -> None:
+    assert is_common(name) is expected
 
 
 @settings(max_examples=20_000 if SOAK else 200, deadline=None)

@@ -1,5 +1,6 @@
 """Networks that work, URLs in parts, ids of handsets."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,15 @@ from config.provisioning.draft import Draft, Unwritable
 from config.provisioning.files import config_name
 from config.provisioning.render import WRITERS, render
 from config.provisioning.view import Network
-from config.provisioning.wiring import host_port, ipui, split_url, static_address, without_scheme
+from config.provisioning.vlan import MARKS
+from config.provisioning.wiring import (
+    AT_THE_PHONE,
+    host_port,
+    ipui,
+    split_url,
+    static_address,
+    without_scheme,
+)
 from tests.config.provisioning import phones
 
 FIXED = Network(False, "192.168.1.10", "255.255.255.0", "192.168.1.1", "192.168.1.1")
@@ -45,6 +54,33 @@ def test_a_network_that_cannot_work_is_not_written(writer: str, network: Network
     assert file.text == without.text
     assert "network.dhcp" in [one.field for one in file.left_out]
     assert file.warnings
+
+
+@pytest.mark.parametrize("writer", MARKS)
+def test_a_phone_that_had_a_vlan_is_told_to_leave_it(writer: str) -> None:
+    """The mark by which that is known is in both files, or a person is told what to do."""
+    name = config_name(writer, phones.MAC, phones.MODELS[writer][1])
+    inside = render(replace(phones.empty(writer), network=Network(vlan_id=12)), name)
+    assert MARKS[writer] in inside.text
+    left = render(replace(phones.empty(writer), network=Network(had_vlan=True)), name)
+    if writer.startswith("snom"):
+        assert AT_THE_PHONE in left.warnings and "vlan" not in left.text.lower()
+        assert [one.field for one in left.left_out] == ["network.vlanId"]
+        return
+    assert left.warnings == inside.warnings and MARKS[writer] in left.text
+    (line,) = _vlan_lines(left.text).splitlines()
+    assert re.search(r"(= 0|: 0|>No<|0x0|\"0\")", line), line
+
+
+def _vlan_lines(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if "vlan" in line.lower() or "tagging" in line)
+
+
+def test_a_writer_without_a_mark_writes_no_vlan() -> None:
+    for writer in set(WRITERS) - set(MARKS):
+        name = config_name(writer, phones.MAC, phones.MODELS[writer][1])
+        text = render(replace(phones.empty(writer), network=Network(vlan_id=12)), name).text
+        assert "vlan" not in text.lower(), writer
 
 
 @pytest.mark.parametrize("writer", WRITERS)

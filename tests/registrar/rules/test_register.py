@@ -738,7 +738,7 @@ class Registrar(RuleBasedStateMachine):
         }
 
 
-RUNS = int(os.environ.get("MODEL_RUNS", "300"))
+RUNS = int(os.environ.get("MODEL_RUNS", "150"))
 STEPS = int(os.environ.get("MODEL_STEPS", "30"))
 
 

@@ -13,7 +13,10 @@ from registrar.store.measured import measure
 
 
 async def test_statements_are_measured_and_connections_shown(tmp_path: Path) -> None:
-    metrics, engine = Metrics(), database.connect(f"sqlite+aiosqlite:///{tmp_path / 'a.sqlite'}")
+    metrics, engine = (
+        Metrics(),
+        database.connect(f"sqlite+aiosqlite:///{tmp_path / 'a.sqlite'}", read_only=True),
+    )
     measure(engine, metrics, "read", time.perf_counter)
 
     def of(name: str, **labels: str) -> float | None:

@@ -1,11 +1,12 @@
 """The table of transactions: its limit, closed connections, CANCEL, and that nothing stays in it."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from registrar.model import Mono
-from registrar.transaction import Failed, Layer, Send, TableFull, server_key
+from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
 
 from .playbook import T1, TICK, Playbook, flow, request, response
 
@@ -55,6 +56,35 @@ def test_a_response_to_nothing_is_dropped_and_counted() -> None:
     book = Playbook()
     assert book.layer.receive(response(request("OPTIONS"), 200), book.flow, book.now) == []
     assert book.layer.unmatched == 1
+
+
+@pytest.mark.parametrize("method", ["NOTIFY", "INVITE"])
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_challenge_from_another_address_is_dropped_and_the_true_one_counts(
+    method: str, status: int
+) -> None:
+    book = Playbook()
+    asked = request(method)
+    key, got = book.ask(asked), response(asked, status)
+    elsewhere = [
+        replace(book.flow, remote_ip="198.51.100.66"),
+        replace(book.flow, remote_port=6),
+        flow("tcp"),
+    ]
+    for other in elsewhere:
+        assert book.layer.receive(got, other, book.now) == []
+    assert book.layer.unmatched == len(elsewhere)
+    same = replace(book.flow, local_ip="192.0.2.2", id=8)
+    assert Answered(got, same, key) in book.layer.receive(got, same, book.now)
+
+
+def test_a_challenge_over_another_connection_is_dropped() -> None:
+    book = Playbook("tcp")
+    asked = request("NOTIFY")
+    key = book.ask(asked)
+    got = response(asked, 401)
+    assert book.layer.receive(got, replace(book.flow, id=8), book.now) == []
+    assert book.layer.receive(got, book.flow, book.now) == [Answered(got, book.flow, key)]
 
 
 def test_an_answer_to_nothing_is_dropped() -> None:

@@ -21,6 +21,7 @@ from registrar.errors import ConfigurationError
 from registrar.transport.tls import ServerTls
 from tests.patience import limit
 from tests.peers.certificate import BEGIN, certify, name_in, pem, swap
+from tests.peers.old_tls import old_phone
 
 VERSIONS: Final = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -92,8 +93,8 @@ class Echo:
 
 
 @contextlib.contextmanager
-def echoing(tls: ServerTls) -> Iterator[Echo]:
-    echo = Echo(tls.context)
+def echoing(tls: ServerTls, *, legacy: bool = False) -> Iterator[Echo]:
+    echo = Echo(tls.legacy if legacy else tls.context)
     try:
         yield echo
     finally:
@@ -131,6 +132,20 @@ def test_a_new_handshake_gets_the_new_certificate(
         assert served(echo.port, client(version), sni) == "one.test", "nobody has looked yet"
         assert tls.refresh()
         assert served(echo.port, client(version), sni) == "two.test"
+
+
+def test_old_phones_shake_hands_at_their_listener_and_at_no_other(folder: Folder) -> None:
+    tls, old = folder.serve(), old_phone()
+    with echoing(tls, legacy=True) as echo:
+        assert served(echo.port, old) == "one.test"
+        with connected(echo.port, old) as secured:
+            assert secured.version() == "TLSv1"
+        assert served(echo.port, client(ssl.TLSVersion.TLSv1_3)) == "one.test"
+        folder.put("two.test")
+        assert tls.refresh()
+        assert served(echo.port, old, "two.test") == "two.test"
+    with echoing(tls) as echo, pytest.raises((ssl.SSLError, OSError)):
+        served(echo.port, old)
 
 
 def test_a_connection_lives_on_with_the_certificate_that_it_has(folder: Folder) -> None:
@@ -195,7 +210,7 @@ async def test_a_new_pair_is_served_within_a_second(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param(["-tls1_3"], "Protocol  : TLSv1.3", id="TLS 1.3"),
+        pytest.param(["-tls1_3"], "New, TLSv1.3, Cipher is", id="TLS 1.3"),
         pytest.param(["-tls1_2"], "Protocol  : TLSv1.2", id="TLS 1.2"),
         pytest.param(["-tls1_2", "-noservername"], "CN = one.test", id="no SNI"),
         pytest.param(["-tls1_3", "-noservername"], "CN = one.test", id="TLS 1.3 without SNI"),
@@ -211,18 +226,18 @@ def test_openssl_is_answered(folder: Folder, arguments: list[str], told: str) ->
     if not shutil.which("openssl"):
         pytest.skip("not installed: openssl")
     with echoing(folder.serve()) as echo:
-        assert told in s_client(echo.port, "x\n", *arguments)
+        assert s_client(echo.port, "x\n", told, *arguments)
 
 
 def test_renegotiation_is_refused(folder: Folder) -> None:
     if not shutil.which("openssl"):
         pytest.skip("not installed: openssl")
     with echoing(folder.serve()) as echo:
-        assert "no renegotiation" in s_client(echo.port, "R\n", "-tls1_2")
+        assert s_client(echo.port, "R\n", "no renegotiation", "-tls1_2")
 
 
-def s_client(port: int, line: str, *arguments: str) -> str:
-    """What openssl's client says to the server; it ends with its input, a moment after it."""
+def s_client(port: int, line: str, told: str, *arguments: str) -> bool:
+    """Whether openssl's client, which is sent a line, prints this within a minute."""
     with subprocess.Popen(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *arguments],
         stdin=subprocess.PIPE,
@@ -233,9 +248,13 @@ def s_client(port: int, line: str, *arguments: str) -> str:
         assert child.stdin is not None
         child.stdin.write(line)
         child.stdin.flush()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(0.5)
-        return child.communicate(timeout=10)[0]
+        patience = threading.Timer(limit(1), child.kill)
+        patience.start()
+        assert child.stdout is not None
+        found = any(told in one for one in child.stdout)
+        patience.cancel()
+        child.kill()
+    return found
 
 
 # Files

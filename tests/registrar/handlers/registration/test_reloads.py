@@ -102,8 +102,9 @@ async def test_a_challenge_is_answered_once() -> None:
     assert world.wire.sent == []
 
 
-@pytest.mark.parametrize("status", [405, 481, 489])
+@pytest.mark.parametrize("status", [405, 408, 481, 489])
 async def test_what_the_phone_answers_is_told(status: int) -> None:
+    """Also a 408, which some phones send while they are busy: they are not offline."""
     world = World(ANN)
     await Handset(world, ANN).register()
     async with running(world):
