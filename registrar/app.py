@@ -68,6 +68,8 @@ from registrar.transport.tls import ServerTls
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
 ID_BYTES: Final = 16
+OF_LIMITS: Final = frozenset({keys.GUESSES, keys.BAN_NEWS, keys.LIMITS})
+"""The channels for news of limits, bans and wrong passwords."""
 SHARE_SECONDS: Final = 0.25
 """How often nodes tell each other what sources send: for so long, each has a bucket of its own."""
 
@@ -454,7 +456,8 @@ class SipSide:
             handlers.changes.note(Change(everybody=True))
 
         async def heard(channel: str, data: str) -> None:
-            if self._heard_of_limits(channel, data, handlers):
+            if channel in OF_LIMITS:
+                self._heard_of_limits(channel, data, handlers)
                 return
             if channel == keys.NOTIFY:
                 handlers.reloads.heard(data)
@@ -468,21 +471,18 @@ class SipSide:
             changed=changed,
             missed=missed,
             subscribed=subscribed,
-            channels=(*CHANNELS, keys.GUESSES, keys.NOTIFY, keys.BAN_NEWS, keys.LIMITS),
+            channels=(*CHANNELS, *OF_LIMITS, keys.NOTIFY),
             heard=heard,
         )
 
-    def _heard_of_limits(self, channel: str, data: str, handlers: Handlers) -> bool:
-        """Handle a message about limits, bans or wrong passwords; return False for any other."""
+    def _heard_of_limits(self, channel: str, data: str, handlers: Handlers) -> None:
+        """Handle a message of a channel in OF_LIMITS."""
         if channel == keys.BAN_NEWS:
             self._bans.hear()
         elif channel == keys.LIMITS:
             self._limiter.heard(read_spent(data, self._process.generation))
-        elif channel == keys.GUESSES:
-            self._heard_guess(data, handlers)
         else:
-            return False
-        return True
+            self._heard_guess(data, handlers)
 
     def _heard_guess(self, data: str, handlers: Handlers) -> None:
         tried = read_try(data, self._process.generation)

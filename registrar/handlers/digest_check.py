@@ -103,7 +103,7 @@ class DigestCheck:
         taken, right, phone, held = UNPAID, False, None, FREE
         if self._ledger.is_watched(who.source, self._clock()):
             held = await self._hold(who, place)
-        if not held:
+        if not held and who.mark in self._ledger.sprayed:
             held = await self._sprayed(who, place)
         if not held:
             try:
@@ -140,15 +140,15 @@ class DigestCheck:
             now = self._clock()
             if taken.is_held(now):
                 return taken, False
-            own = taken.good or self._is_good(who, place, now)
-            full = FREE if own else self._ledger.sprayed_until(who.mark, now)
-            if full:
-                self._give_back(who, taken)
-                return Taken(account_held_until=full), False
+            if who.mark in self._ledger.sprayed and not self._is_own(who, place, taken, now):
+                full = self._ledger.sprayed_until(who.mark, now)
+                if full:
+                    self._give_back(who, taken)
+                    return Taken(account_held_until=full), False
             right = self._authenticator.proves(claim, method, phone) and phone is not None
             if right:
                 self._right(who, place, taken)
-            elif not own:
+            elif not self._is_own(who, place, taken, now):
                 self._ledger.spray(who.mark, now)
                 self._guesses.tried(who.mark)
             return taken, right
@@ -202,6 +202,9 @@ class DigestCheck:
     def _is_good(self, who: Guesser, place: Place, now: Epoch) -> bool:
         return place in self.sure or self._shaken.get(who, FREE) > now
 
+    def _is_own(self, who: Guesser, place: Place, taken: Taken, now: Epoch) -> bool:
+        return taken.good or self._is_good(who, place, now)
+
     async def _take(self, who: Guesser, place: Place) -> Taken:
         """Count a try of a watched source, and return the answer of the budget.
 
@@ -246,7 +249,8 @@ class DigestCheck:
 
     def _right(self, who: Guesser, place: Place, taken: Taken) -> None:
         now = self._clock()
-        self._give_back(who, taken)
+        if taken is not UNPAID:
+            self._give_back(who, taken)
         self._guesses.good(who)
         if self._ledger.is_suspect(who, now):
             self._stays_good(who)

@@ -18,30 +18,33 @@ class Size:
 
 
 class Bucket:
-    """The tokens of one source. It is full at first, and gains tokens with time."""
+    """The tokens of one source. It is full at first, and gains tokens with time.
 
-    __slots__ = ("_at", "_tokens")
+    `tokens` and `at` are public only for the shortcut of `handlers.limits.Limiter.lets_in`.
+    """
+
+    __slots__ = ("at", "tokens")
 
     def __init__(self, size: Size, now: Mono) -> None:
-        self._tokens = size.burst
-        self._at = now
+        self.tokens = size.burst
+        self.at = now
 
     def take(self, size: Size, now: Mono) -> bool:
         """Take one token, and return whether there was one."""
-        tokens = self._tokens + (now - self._at) * size.rate
+        tokens = self.tokens + (now - self.at) * size.rate
         if tokens > size.burst:
             tokens = size.burst
-        self._at = now
+        self.at = now
         if tokens < WHOLE:
-            self._tokens = tokens
+            self.tokens = tokens
             return False
-        self._tokens = tokens - 1.0
+        self.tokens = tokens - 1.0
         return True
 
     def grow(self, by: float) -> None:
         """Add tokens, because the bucket is larger now; a negative number takes them away."""
-        self._tokens = max(0.0, self._tokens + by)
+        self.tokens = max(0.0, self.tokens + by)
 
     def is_full(self, size: Size, now: Mono) -> bool:
         """Return whether forgetting the bucket would change nothing."""
-        return self._tokens + (now - self._at) * size.rate >= size.burst
+        return self.tokens + (now - self.at) * size.rate >= size.burst

@@ -90,8 +90,11 @@ class Ledger:
 
     def __init__(self) -> None:
         self._logs: dict[str | Guesser, Log] = {}
-        self._sprayed: dict[str, Log] = {}
-        """Mark of an account -> its newest wrong passwords from sources where it is not good."""
+        self.sprayed: dict[str, Log] = {}
+        """Mark of an account -> its newest wrong passwords from sources where it is not good.
+
+        It is public only for `handlers.digest_check`: most accounts are not in it, and a call costs more.
+        """
         self._told: dict[str | Guesser, Epoch] = {}
         """Holds that other processes have begun, and their ends."""
         self._watched: dict[str, Epoch] = {}
@@ -128,13 +131,13 @@ class Ledger:
 
     def spray(self, mark: str, now: Epoch) -> None:
         """Count a wrong password for an account where it is not good, here or at another node."""
-        log = self._sprayed.pop(mark, None) or deque(maxlen=PER_MINUTE)
+        log = self.sprayed.pop(mark, None) or deque(maxlen=PER_MINUTE)
         log.append(now)
-        _keep(self._sprayed, mark, log)
+        _keep(self.sprayed, mark, log)
 
     def sprays(self, mark: str, now: Epoch) -> int:
         """Return how many wrong passwords for an account came in the last SPRAY_SECONDS."""
-        log = self._sprayed.get(mark)
+        log = self.sprayed.get(mark)
         while log and log[0] <= now - SPRAY_SECONDS:
             log.popleft()
         return len(log) if log else 0
@@ -143,7 +146,7 @@ class Ledger:
         """Return until when an account is held where it is not good; 0 if it is not."""
         if self.sprays(mark, now) < PER_MINUTE:
             return FREE
-        return Epoch(self._sprayed[mark][0] + SPRAY_SECONDS)
+        return Epoch(self.sprayed[mark][0] + SPRAY_SECONDS)
 
     def free(self, key: str | Guesser) -> None:
         """Forget the wrong passwords and the hold of a source, or of an account from a source."""

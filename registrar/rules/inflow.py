@@ -90,15 +90,18 @@ class _Source:
         self.phones, self.size = phones, size
 
 
-class _Proven:
-    """A place where a digest was right."""
+class _Place(Bucket):
+    """A place behind a source with phones: a bucket of a stranger, and of the source's size once proven."""
 
-    __slots__ = ("bucket", "source", "until")
+    __slots__ = ("source", "until")
 
     def __init__(self, source: _Source, now: Mono) -> None:
+        """Create the place of a message that is being judged; its token is taken already."""
+        self.tokens = STRANGER.burst - 1.0
+        self.at = now
         self.source = source
-        self.bucket = Bucket(source.size, now)
-        self.until = Mono(now + PROVEN_SECONDS)
+        self.until = now
+        """Until when the place is proven."""
 
 
 class Inflow:
@@ -114,8 +117,9 @@ class Inflow:
         self._exempt = tuple(exempt)
         self._is_node = is_node
         self._sources: dict[str, _Source] = {}
-        self._places: dict[tuple[str, int], Bucket] = {}
-        self._proven: dict[tuple[str, int], _Proven] = {}
+        self._places: dict[tuple[str, int], _Place] = {}
+        self.proven: dict[tuple[str, int], _Place] = {}
+        """Places where a digest was right; public only for `handlers.limits`: a call would cost more."""
         self._spent: dict[str, int] = {}
         """Messages of each source since the last report to other nodes."""
         self._strangers = Bucket(ALL_STRANGERS, Mono(0.0))
@@ -126,18 +130,26 @@ class Inflow:
 
     def judge(self, ip: str, port: int, now: Mono) -> Verdict:
         """Return what is to be done with a message from there, and count it."""
-        proven = self._proven.get((ip, port))
+        proven = self.proven.get((ip, port))
         if proven is not None and proven.until > now:
-            if proven.bucket.take(proven.source.size, now):
+            if proven.take(proven.source.size, now):
                 return PASS
             return self._over(proven.source, Verdict.LATER, now)
-        return self._judge_unproven(ip, port, now)
+        return self.judge_unproven(ip, port, now)
 
     def proved(self, ip: str, port: int, now: Mono) -> None:
         """Note that a digest was right at a place."""
-        proven = self._proven.get((ip, port))
+        proven = self.proven.get((ip, port))
         if proven is None:
-            proven = self._prove(ip, port, now)
+            name = one_source_of(ip)
+            source = self._sources.get(name) or self._new_source(name, now)
+            if not source.phones:
+                source.resize(1)
+            if len(self.proven) >= MAX_PROVEN:
+                del self.proven[next(iter(self.proven))]
+            proven = self._places.pop((ip, port), None) or _Place(source, now)
+            proven.source, proven.tokens, proven.at = source, source.size.burst, now
+            self.proven[ip, port] = proven
         proven.until = proven.source.proven_until = Mono(now + PROVEN_SECONDS)
 
     def gained(self, ip: str, port: int, now: Mono) -> None:
@@ -145,19 +157,21 @@ class Inflow:
 
         So the buckets of a new office keep up with its phones, also if all of them come by one port.
         """
-        source = self._source(one_source_of(ip), now)
+        name = one_source_of(ip)
+        source = self._sources.get(name) or self._new_source(name, now)
         if 0 < source.phones < SMALL_OFFICE:
             source.phones += 1
             return
         before = source.size.burst
         source.resize(source.phones + 1)
-        proven = self._proven.get((ip, port))
+        proven = self.proven.get((ip, port))
         if proven is not None:
-            proven.bucket.grow(source.size.burst - before)
+            proven.grow(source.size.burst - before)
 
     def learn(self, ip: str, phones: int | None, now: Mono) -> None:
         """Note how many phones there are behind the source of an address; None: that could not be read."""
-        source = self._source(one_source_of(ip), now)
+        name = one_source_of(ip)
+        source = self._sources.get(name) or self._new_source(name, now)
         source.asked, source.read_at = False, now
         known = 1 if phones is None or source.proven_until > now else 0
         source.resize(max(phones or 0, known))
@@ -172,8 +186,8 @@ class Inflow:
 
     def forget(self, network: IpNetwork) -> None:
         """Forget that digests were right at the places of a network, because it is banned."""
-        for place in [place for place in self._proven if _is_within(place[0], network)]:
-            del self._proven[place]
+        for place in [place for place in self.proven if _is_within(place[0], network)]:
+            del self.proven[place]
 
     def spent(self) -> dict[str, int]:
         """Return how many messages each busy source has sent since the last call."""
@@ -183,19 +197,24 @@ class Inflow:
     def heard(self, spent: dict[str, int], now: Mono) -> None:
         """Take from the buckets what sources have sent to another node."""
         for name, count in spent.items():
-            self._source(name, now).bucket.grow(-float(count))
+            source = self._sources.get(name) or self._new_source(name, now)
+            source.bucket.grow(-float(count))
 
-    def _judge_unproven(self, ip: str, port: int, now: Mono) -> Verdict:
+    def judge_unproven(self, ip: str, port: int, now: Mono) -> Verdict:
+        """Return what is to be done with a message from a place where no digest was right lately."""
         if self._exempt and is_within_any(ip, self._exempt):
             return PASS
         name = one_source_of(ip)
-        source = self._source(name, now)
-        if source.phones:
-            verdict = self._judge_known(source, ip, port, now)
-        elif not source.bucket.take(STRANGER, now):
-            verdict = Verdict.SOURCE
+        source = self._sources.get(name) or self._new_source(name, now)
+        place = self._places.get((ip, port))
+        if not source.phones:
+            verdict = self._judge_stranger(source, now)
+        elif place is not None and not place.take(STRANGER, now):
+            verdict = Verdict.PLACE
         else:
-            verdict = PASS if self._strangers.take(ALL_STRANGERS, now) else Verdict.STRANGERS
+            if place is None:
+                self._enter(ip, port, source, now)
+            verdict = PASS if source.bucket.take(source.size, now) else Verdict.LATER
         if verdict is PASS:
             self._spent[name] = self._spent.get(name, 0) + 1
             return PASS
@@ -203,15 +222,15 @@ class Inflow:
             return PASS
         return self._over(source, verdict, now)
 
-    def _judge_known(self, source: _Source, ip: str, port: int, now: Mono) -> Verdict:
-        place = self._places.get((ip, port))
-        if place is None:
-            if len(self._places) >= MAX_PLACES:
-                del self._places[next(iter(self._places))]
-            place = self._places[ip, port] = Bucket(STRANGER, now)
-        if not place.take(STRANGER, now):
-            return Verdict.PLACE
-        return PASS if source.bucket.take(source.size, now) else Verdict.LATER
+    def _judge_stranger(self, source: _Source, now: Mono) -> Verdict:
+        if not source.bucket.take(STRANGER, now):
+            return Verdict.SOURCE
+        return PASS if self._strangers.take(ALL_STRANGERS, now) else Verdict.STRANGERS
+
+    def _enter(self, ip: str, port: int, source: _Source, now: Mono) -> None:
+        if len(self._places) >= MAX_PLACES:
+            del self._places[next(iter(self._places))]
+        self._places[ip, port] = _Place(source, now)
 
     def _over(self, source: _Source, verdict: Verdict, now: Mono) -> Verdict:
         """Return the verdict on a message beyond a limit: first the number of phones must be known."""
@@ -219,22 +238,10 @@ class Inflow:
             return verdict
         return Verdict.ASK if source.asked or self._reads.take(READS, now) else verdict
 
-    def _prove(self, ip: str, port: int, now: Mono) -> _Proven:
-        source = self._source(one_source_of(ip), now)
-        if not source.phones:
-            source.resize(1)
-        if len(self._proven) >= MAX_PROVEN:
-            del self._proven[next(iter(self._proven))]
-        proven = self._proven[ip, port] = _Proven(source, now)
-        self._places.pop((ip, port), None)
-        return proven
-
-    def _source(self, name: str, now: Mono) -> _Source:
-        source = self._sources.get(name)
-        if source is None:
-            if len(self._sources) >= MAX_SOURCES:
-                self._make_room(now)
-            source = self._sources[name] = _Source(now)
+    def _new_source(self, name: str, now: Mono) -> _Source:
+        if len(self._sources) >= MAX_SOURCES:
+            self._make_room(now)
+        source = self._sources[name] = _Source(now)
         return source
 
     def _make_room(self, now: Mono) -> None:
