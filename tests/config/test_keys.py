@@ -29,7 +29,7 @@ from registrar.store.vault import Vault
 
 from .test_logins import hired
 from .test_second_factor import LOGIN
-from .vendors import account, vendor
+from .vendors import SERVE, account, vendor
 from .world import JWT_SECRET, MODEL, SECRET_KEY, World
 
 SEALING: Final = {
@@ -105,7 +105,7 @@ async def test_whatever_is_sealed_is_sealed_again(world: World) -> None:
 async def fill(world: World) -> None:
     """Store something sealed in each column that the API fills."""
     await hired(world)
-    async with vendor("snom") as here:
+    async with vendor(SERVE["snom"]) as here:
         site = world.but(
             webhook_private=(ip_network("127.0.0.0/8"),),
             provisioning=ProvisioningSettings(url="https://prov.test"),

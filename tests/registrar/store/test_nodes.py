@@ -43,7 +43,9 @@ async def redis(server: Server) -> AsyncIterator[Redis]:
 class Node:
     """A process under a name, with what it was told to do."""
 
-    def __init__(self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD) -> None:
+    def __init__(
+        self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD, tls: str = ""
+    ) -> None:
         self.redis = connect(server.url)
         self.swept: list[tuple[Process, frozenset[str]]] = []
         self.swept_at: list[float] = []
@@ -55,6 +57,7 @@ class Node:
             Process(name, generation),
             "192.0.2.1:5060",
             lambda: Epoch(1_790_000_000.0),
+            tls=tls,
             lost_lease=self._lost,
             sweep=self._sweep,
             lease_seconds=LEASE,
@@ -77,9 +80,9 @@ class Node:
 
 @contextlib.asynccontextmanager
 async def living(
-    server: Server, name: str = "a", generation: str = "g1", **how: float
+    server: Server, name: str = "a", generation: str = "g1", *, tls: str = "", **how: float
 ) -> AsyncIterator[Node]:
-    node = Node(server, name, generation)
+    node = Node(server, name, generation, tls=tls)
     for key, value in how.items():
         setattr(node, key, value)
     task = asyncio.create_task(node.nodes.run())
