@@ -73,8 +73,7 @@ class BoxSite(Site):
         """Another first secret: the path of the configuration with it."""
         told = self.api("POST", f"/pbx/sipphone/{handset.id}/provisioning", order)
         assert told.status == 200, told
-        path: str = urlsplit(told.body["url"]).path
-        return path
+        return urlsplit(told.body["url"]).path
 
 
 @dataclass(frozen=True)
