@@ -73,7 +73,8 @@ class BoxSite(Site):
         """Another first secret: the path of the configuration with it."""
         told = self.api("POST", f"/pbx/sipphone/{handset.id}/provisioning", order)
         assert told.status == 200, told
-        return urlsplit(told.body["url"]).path
+        url: str = told.body["url"]
+        return urlsplit(url).path
 
 
 @dataclass(frozen=True)
