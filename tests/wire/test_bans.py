@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,13 @@ from typing import Any, Final
 import pytest
 
 from tests.peers.endpoint import Endpoint, Phone
+from tests.peers.netns import PATH, Namespace
 from tests.peers.phone import Account, Answer, Caller, UdpPhone
 from tests.peers.pipe import UdpPipe
 from tests.wire.conftest import Report
 from tests.wire.crowd import settle
 from tests.wire.guessing import WRONG, Guesser, addresses
-from tests.wire.need import need, rounds
+from tests.wire.need import need, need_namespace, rounds
 from tests.wire.site import Handset, Site, within
 
 pytestmark = [pytest.mark.wire, pytest.mark.xdist_group("bans")]
@@ -340,3 +342,33 @@ def test_the_command_prints_the_bans_for_people_and_for_packet_filters(one: Site
     assert "fail2ban-client set registrar banip 198.51.100.0/24\n" in printed
     assert ban["_id"] in [known["id"] for known in json.loads(one.command("bans", "--format", "json"))]
     assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200
+
+
+def test_the_kernel_drops_what_the_export_names(one: Site) -> None:
+    """nft loads it twice, the second time in place of the first; a packet from there comes no more."""
+    need("nft")
+    need_namespace()
+    made = [
+        post(one, address=address, seconds=600) for address in ("10.77.0.3", "10.77.1.0/24", "2001:db8::/64")
+    ]
+    rules = one.command("bans", "--format", "nftables")
+    for ban in made:
+        assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200
+    with Namespace("10.77.0.1", "10.77.0.2", "10.77.0.3") as network, network.entered():
+        assert _comes(network, "10.77.0.2") and _comes(network, "10.77.0.3")
+        for _ in range(2):
+            subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True, env={"PATH": PATH})
+        assert _comes(network, "10.77.0.2") and not _comes(network, "10.77.0.3")
+
+
+def _comes(network: Namespace, source: str) -> bool:
+    """Whether a datagram from a source reaches another address of this network."""
+    with network.socket() as sender, network.socket() as receiver:
+        receiver.bind((network.address, 0))
+        receiver.settimeout(0.3)
+        sender.bind((source, 0))
+        sender.sendto(b"hello", receiver.getsockname())
+        try:
+            return receiver.recv(10) == b"hello"
+        except TimeoutError:
+            return False

@@ -1,6 +1,13 @@
-"""Banned addresses for nftables and fail2ban, compared with texts."""
+"""Banned addresses for nftables and fail2ban, compared with texts (nft itself: tests/wire/test_bans)."""
 
+import re
 from dataclasses import replace
+from ipaddress import ip_network
+from itertools import combinations
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registrar.model import Epoch
 from registrar.rules.ban_export import export
@@ -53,3 +60,44 @@ def test_fail2ban_gets_one_command_for_each() -> None:
         "fail2ban-client set registrar banip 198.51.100.0/24",
         "fail2ban-client set registrar banip 2001:db8::/64",
     ]
+
+
+ELEMENT: Final = re.compile(r"(\S+?)(?: timeout ([1-9]\d*)s)?")
+SCRIPT: Final = re.compile(
+    r"add table inet registrar\ndelete table inet registrar\ntable inet registrar \{\n"
+    r"  set banned4 \{\n    type ipv4_addr; flags interval, timeout;\n(?:    elements = \{ (.+) \}\n)?  \}\n"
+    r"  set banned6 \{\n    type ipv6_addr; flags interval, timeout;\n(?:    elements = \{ (.+) \}\n)?  \}\n"
+    r"  chain input \{\n(?:    [a-z0-9@ -]+(?:; policy accept;)?\n){3}  \}\n\}\n"
+)
+NETWORKS: Final = st.one_of(
+    st.builds(
+        lambda address, bits: ip_network((address, bits), strict=False),
+        st.ip_addresses(v=version),
+        st.integers(0, size),
+    )
+    for version, size in ((4, 32), (6, 128))
+)
+
+
+def some_bans() -> st.SearchStrategy[list[Ban]]:
+    """Bans of all kinds of networks, some of which lie in others."""
+    until = st.sampled_from([ENDLESS, int(NOW) + 1, int(NOW) + 86_400 * 400])
+    return st.lists(st.builds(lambda one, end: replace(BAN, address=str(one), until=end), NETWORKS, until))
+
+
+@given(some_bans())
+def test_each_element_is_a_network_of_its_set_and_none_overlap(bans: list[Ban]) -> None:
+    """What nft would refuse as a whole: one wrong element, and no address is banned."""
+    found = SCRIPT.fullmatch(export("nftables", bans, NOW))
+    assert found is not None
+    for version, text in zip((4, 6), found.groups(), strict=True):
+        matches = [ELEMENT.fullmatch(part) for part in text.split(", ")] if text else []
+        networks = [ip_network(match[1]) for match in matches if match is not None]
+        assert len(networks) == len(matches)
+        assert {network.version for network in networks} <= {version}
+        for one, other in combinations(networks, 2):
+            assert not one.overlaps(other)
+        wanted = [ip_network(ban.address) for ban in bans]
+        assert all(
+            any(one.subnet_of(there) for there in networks) for one in wanted if one.version == version
+        )
