@@ -273,7 +273,13 @@ def test_every_column_that_may_hold_a_secret_is_masked() -> None:
     odd = re.compile(r"enc|hash|sha|md5|secret|passw|token|key$|pin")
     named = {column.name for table in Table.metadata.sorted_tables for column in table.columns}
     plain = {name for name in named if odd.search(name) and SECRET.search(name) is None}
-    assert plain == {"secret_fingerprint", "secret_version", "set_presence", "sip_secret_version"}
+    assert plain == {
+        "secret_fingerprint",
+        "secret_since",
+        "secret_version",
+        "set_presence",
+        "sip_secret_version",
+    }
 
 
 async def test_a_first_contact_is_told(world: World) -> None:
