@@ -69,20 +69,19 @@ SCRIPT: Final = re.compile(
     r"  set banned6 \{\n    type ipv6_addr; flags interval, timeout;\n(?:    elements = \{ (.+) \}\n)?  \}\n"
     r"  chain input \{\n(?:    [a-z0-9@ -]+(?:; policy accept;)?\n){3}  \}\n\}\n"
 )
-NETWORKS: Final = st.one_of(
-    st.builds(
-        lambda address, bits: ip_network((address, bits), strict=False),
-        st.ip_addresses(v=version),
-        st.integers(0, size),
-    )
-    for version, size in ((4, 32), (6, 128))
+NETWORKS: Final = st.builds(
+    lambda address, bits: ip_network((address, min(bits, address.max_prefixlen)), strict=False),
+    st.ip_addresses(),
+    st.integers(0, 128),
 )
 
 
 def some_bans() -> st.SearchStrategy[list[Ban]]:
     """Bans of all kinds of networks, some of which lie in others."""
-    until = st.sampled_from([ENDLESS, int(NOW) + 1, int(NOW) + 86_400 * 400])
-    return st.lists(st.builds(lambda one, end: replace(BAN, address=str(one), until=end), NETWORKS, until))
+    until = st.sampled_from([ENDLESS, int(NOW) + 1, int(NOW) + 86_400])
+    return st.lists(
+        st.builds(lambda one, end: replace(BAN, address=str(one), until=end), NETWORKS, until), max_size=12
+    )
 
 
 @given(some_bans())
@@ -97,7 +96,7 @@ def test_each_element_is_a_network_of_its_set_and_none_overlap(bans: list[Ban]) 
         assert {network.version for network in networks} <= {version}
         for one, other in combinations(networks, 2):
             assert not one.overlaps(other)
-        wanted = [ip_network(ban.address) for ban in bans]
-        assert all(
-            any(one.subnet_of(there) for there in networks) for one in wanted if one.version == version
-        )
+        for ban in bans:
+            wanted = ip_network(ban.address)
+            inside = [there for there in networks if wanted.network_address in there]
+            assert wanted.version != version or inside[0].prefixlen <= wanted.prefixlen
