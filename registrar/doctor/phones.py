@@ -96,7 +96,7 @@ def _reach(addresses: set[str], told: Told) -> list[Finding]:
     if not all(ip_address(address.partition("%")[0]).is_loopback for address in addresses):
         return []
     advice = f"name an address that phones can reach in {told.setting}, unless all of them run here"
-    return [warn(WHAT, f"{told.url} is an address of this machine for itself alone", advice)]
+    return [warn(WHAT, f"{told.url}: only this machine can reach that address", advice)]
 
 
 def _secure(told: Told, host: str, port: int, now: Epoch) -> list[Finding]:

@@ -12,6 +12,7 @@ from config.access import AccessLevel
 from config.changes import Changes
 from config.origins import Origins
 from config.provisioning.build import phone_files
+from config.provisioning.serve import PhoneFiles
 from config.settings import ProvisioningSettings
 from registrar.metrics import Metrics
 from registrar.model import IpNetwork, Mono
@@ -36,6 +37,27 @@ def on(world: World, **changes: Any) -> World:
     return world.but(provisioning=replace(PROVISIONING, **changes))
 
 
+def files_app(
+    world: World,
+    changes: Changes,
+    country_file: Path | None = None,
+    metrics: Metrics | None = None,
+    trusted: tuple[IpNetwork, ...] = (),
+) -> PhoneFiles:
+    """The application of the listener, with the stores of this world."""
+    return phone_files(
+        world.settings.provisioning,
+        world.read_engine,
+        world.engine,
+        world.redis,
+        world.vault,
+        changes,
+        Origins(country_file, lambda: Mono(0)),
+        metrics or Metrics(),
+        trusted,
+    )
+
+
 @asynccontextmanager
 async def phone(
     world: World,
@@ -48,17 +70,7 @@ async def phone(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A phone at this address."""
     changes = Changes(world.redis)
-    app = phone_files(
-        world.settings.provisioning,
-        world.read_engine,
-        world.engine,
-        world.redis,
-        world.vault,
-        changes,
-        Origins(country_file, lambda: Mono(0)),
-        metrics or Metrics(),
-        trusted,
-    )
+    app = files_app(world, changes, country_file, metrics, trusted)
     transport = httpx.ASGITransport(app, client=(address, 40_000), raise_app_exceptions=True)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=f"{scheme}://prov.test") as client:

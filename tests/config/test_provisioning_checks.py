@@ -13,12 +13,22 @@ from config import clock
 from config.access import AccessLevel
 from config.changes import Changes
 from config.models.seeds import MODELS
-from config.origins import Origins
-from config.provisioning.build import phone_files
-from registrar.metrics import Metrics
-from registrar.model import Epoch, Mono
+from registrar.model import Epoch
 from registrar.store import keys
-from tests.config.phones import HERE, NAME, THERE, act, armed, get, new_phone, on, path_of, phone, rule
+from tests.config.phones import (
+    HERE,
+    NAME,
+    THERE,
+    act,
+    armed,
+    files_app,
+    get,
+    new_phone,
+    on,
+    path_of,
+    phone,
+    rule,
+)
 from tests.config.provisioning.parsers import PARSERS, Setting
 from tests.config.provisioning.phones import FUNCTIONS
 from tests.config.world import MODEL, World
@@ -47,16 +57,7 @@ async def test_check_02_the_lock_is_stored_before_the_answer_begins(world: World
     path = await armed(world, id)
     seen: list[tuple[str, Any]] = []
     changes = Changes(world.redis)
-    app = phone_files(
-        world.settings.provisioning,
-        world.read_engine,
-        world.engine,
-        world.redis,
-        world.vault,
-        changes,
-        Origins(None, lambda: Mono(0)),
-        Metrics(),
-    )
+    app = files_app(world, changes)
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
         async def watching(message: Message) -> None:
@@ -219,7 +220,8 @@ async def test_check_11_a_function_is_written_with_the_right_number_or_refused(
     world = on(world, services=services, features=frozenset({"dnd", "pickup", "queue"}))
     values = await _targets(world)
     id = await new_phone(world, name, serial="SN-1")
-    capable, count = set(MODELS[name]["softkey_capabilities"]), int(str(MODELS[name]["softkeys"]))  # type: ignore[call-overload]
+    capable = set(MODELS[name]["softkey_capabilities"])  # type: ignore[call-overload]  # values are objects
+    count = int(str(MODELS[name]["softkeys"]))
     lacking = [one for one in FUNCTIONS if one not in capable]
     for begin in range(0, len(FUNCTIONS), count):
         some = [one for one in FUNCTIONS if one in capable][begin : begin + count]

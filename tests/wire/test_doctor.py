@@ -156,7 +156,7 @@ def test_a_running_site_on_all_transports_is_fit(tmp_path: Path) -> None:
     kinds = ("sip_tcp", "sip_tls", "sip_ws", "sip_wss", "https")
     places = {kind: f"127.0.0.1:{free_port()}" for kind in (*kinds, *PHONES)}
     url = f"https://{places['prov_https']}/phones"
-    with Site(tmp_path, prov_url=url, **places) as site:  # type: ignore[arg-type]
+    with Site(tmp_path, prov_url=url, **places) as site:  # type: ignore[arg-type]  # by name
         found = ask(site)
         ports = about(found, "port")
         secure = ["tls", "ws", "wss", "http", "https"]

@@ -64,7 +64,7 @@ def told(port: int, scheme: str = "https", authority: Path | None = None, host: 
 def seen(told: Told, now: Epoch = NOW) -> list[tuple[Level, str]]:
     """The findings, without that of an address of this machine."""
     found = [(finding.level, finding.detail) for finding in check(told, now)]
-    return [one for one in found if "for itself alone" not in one[1]]
+    return [one for one in found if "only this machine" not in one[1]]
 
 
 def test_a_good_url_is_good_and_a_certificate_of_our_own_is_told(tmp_path: Path) -> None:
@@ -126,4 +126,4 @@ def test_a_name_that_does_not_resolve_fails_and_silence_warns() -> None:
 
 def test_an_address_of_this_machine_alone_is_told() -> None:
     finding, *_ = check(told(free_port(), host="127.0.0.1"), NOW)
-    assert finding.level is Level.WARN and "for itself alone" in finding.detail
+    assert finding.level is Level.WARN and "only this machine" in finding.detail

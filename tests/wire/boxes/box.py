@@ -2,6 +2,7 @@
 
 import hashlib
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from typing import ClassVar, Final
 
@@ -22,7 +23,7 @@ class KeepsWhatItHas(Exception):
     """The server is not able to answer: the phone goes on with its old settings."""
 
 
-class Box:
+class Box(ABC):
     """A phone of a brand. Subclasses say what it asks for, and where it finds the URL of the next time."""
 
     writer: ClassVar[str]
@@ -63,21 +64,21 @@ class Box:
 
     # What a brand has of its own
 
+    @abstractmethod
     def agent(self) -> str:
         """Its User-Agent, for files and for SIP."""
-        raise NotImplementedError
 
     def tell(self, url: str) -> None:
         """Store a URL that a person typed, or DHCP or the redirect service of its vendor told."""
         self.server = url
 
+    @abstractmethod
     def files(self) -> Files:
         """Ask for the files of one start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next_server(self) -> str:
         """Return the URL that the settings name for the next time, or the one it has."""
-        raise NotImplementedError
 
     # Its life
 
