@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from redis.asyncio import Redis
@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from registrar.model import Change
 from registrar.store import announce, keys
+from registrar.store.outbox import words
 from registrar.store.redis_client import heed_cancellation
 
 PUBLISH_SECONDS: Final = 2.0
@@ -48,6 +49,13 @@ class Changes:
         except FAULTS as error:
             log.warning("a change will be announced later, Redis is away: %s", type(error).__name__)
             self._keep(messages)
+
+    async def tell(self, fields: Mapping[str, str]) -> None:
+        """Append an event to the stream of all events. Raise RedisError or OSError."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            length = ("MAXLEN", "~", keys.EVENTS_LENGTH)
+            pipeline.execute_command("XADD", keys.EVENTS, *length, "*", *words(fields))
+            await pipeline.execute()
 
     async def close(self) -> None:
         """Stop retrying. Messages that still wait are not announced."""

@@ -1,4 +1,4 @@
-"""The jobs of the HTTP side: unlocked phones, old calls, and phones that no redirect service knows.
+"""The jobs of the HTTP side: unlocked phones, old calls, phones unknown to redirect services, ends of tokens.
 
 Several processes may do them at once: each step is one statement with its condition, or is repeated.
 """
@@ -18,9 +18,12 @@ from .database import reading, writing
 from .deps import Parts
 from .operations.history import DAY_MS, DELETED_AT_ONCE, delete_old
 from .operations.phones.unlock import any_due, end_unlocks
+from .operations.sessions import forget_sessions
+from .operations.tokens import announced, ending, give_ends
 
 LOOK_SECONDS: Final = 1.0
 TIDY_SECONDS: Final = 60.0
+TOKEN_SECONDS: Final = 600.0
 PAUSE_SECONDS: Final = 0.1
 """Between two deletions, so that other writers have their turn."""
 
@@ -41,6 +44,7 @@ class Chores:
             asyncio.create_task(_repeated(self.end_unlocks, LOOK_SECONDS)),
             asyncio.create_task(_repeated(self.tidy, TIDY_SECONDS)),
             asyncio.create_task(_repeated(self.settle, TIDY_SECONDS)),
+            asyncio.create_task(_repeated(self.announce_ends, TOKEN_SECONDS)),
         ]
         try:
             await stop.wait()
@@ -69,6 +73,7 @@ class Chores:
             await asyncio.sleep(PAUSE_SECONDS)
             step = await delete_old(self._parts.engine, before_ms)
             deleted += step
+        await forget_sessions(self._parts.engine)
         return deleted
 
     async def settle(self) -> int:
@@ -91,6 +96,17 @@ class Chores:
 
     async def _settle(self, macs: Sequence[str], session: AsyncSession) -> None:
         await self._parts.outbox.settle(session, self._parts.vault, *macs)
+
+    async def announce_ends(self) -> int:
+        """Announce the tokens of machines that end within a month, and return how many there were."""
+        parts = self._parts
+        await give_ends(parts.engine)
+        found = await ending(parts.read_engine)
+        for token in found:
+            await parts.changes.tell(token.event())
+        if found:
+            await announced(parts.engine, found)
+        return len(found)
 
 
 async def _repeated(job: Callable[[], Awaitable[object]], seconds: float) -> None:

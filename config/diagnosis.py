@@ -317,6 +317,13 @@ def _no_extension(case: Case) -> str:
     )
 
 
+def _banned(case: Case) -> str:
+    return (
+        f"a request from {case.live.last_rejected_ip} was refused because the phone is banned. Find out "
+        "why on the page Security of the board, and lift the ban there"
+    )
+
+
 def _too_many_contacts(case: Case) -> str:
     return (
         f"a REGISTER from {case.live.last_rejected_ip} was refused because it names more contacts than one "
@@ -372,6 +379,7 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "not-yours": _not_yours,
     "foreign-uri": _foreign_uri,
     "no-extension": _no_extension,
+    "banned": _banned,
     "edge-proxy": _edge_proxy,
     "too-many-contacts": _too_many_contacts,
     "bad-contact": _bad_contact,

@@ -17,7 +17,7 @@ find . -name __pycache__ -prune -exec rm -rf {} +
 "$python" -m mypyc --ignore-missing-imports \
     registrar/errors.py registrar/model.py registrar/ports.py \
     registrar/sip/*.py registrar/transaction/*.py registrar/rules/*.py \
-    registrar/handlers/{admission,answers,checks,dispatch,method,methods,turns}.py \
+    registrar/handlers/{admission,answers,checks,dispatch,limits,method,methods,turns}.py \
     registrar/handlers/registration/{rewrite,register,flows}.py \
     registrar/handlers/calls/{backlog,bridging,calling,destinations,dialogs,forwarding,late_answers}.py \
     registrar/handlers/calls/{new_dialog,node_relay,reach,senders,table}.py \

@@ -34,6 +34,8 @@ class Metrics:
         self._declare_stores()
         self._declare_http()
         self._declare_phone_files()
+        self._declare_keys()
+        self._declare_limits()
         self.phones = Asked(
             "registrar_phones", "Registered phones that this process serves", ["transport"], registry
         )
@@ -70,6 +72,16 @@ class Metrics:
             "NOTIFYs by which the API reloads or restarts phones, and what became of each",
             ["outcome"],
             registry,
+        )
+        self.audit_waiting_seconds = Gauge(
+            "registrar_audit_waiting_seconds",
+            "Seconds since the oldest row of the audit log was written that is not chained",
+            registry=registry,
+        )
+        self.audit_dropped = Gauge(
+            "registrar_audit_notes_dropped",
+            "Reads, exports and failed logins that are missing in the audit log",
+            registry=registry,
         )
         self.calls_open = Gauge(
             "registrar_calls_open",
@@ -227,6 +239,29 @@ class Metrics:
         self.sql_limit = Asked(
             "registrar_sql_connections_limit", "The most connections to the database", ["engine"], registry
         )
+
+    def _declare_keys(self) -> None:
+        registry = self.registry
+        self.strange_responses = Counter(
+            "registrar_responses_from_elsewhere",
+            "Responses over UDP from another address than their request went to",
+            registry=registry,
+        )
+        self.tls_suites = Counter(
+            "registrar_tls_handshakes", "TLS handshakes of phones", ["transport", "suite"], registry=registry
+        )
+        self.sealed_old = Gauge(
+            "registrar_secrets_sealed_with_old_key",
+            "Stored secrets that are not sealed with the key in use",
+            registry=registry,
+        )
+
+    def _declare_limits(self) -> None:
+        registry = self.registry
+        self.limited = Labelled(
+            "registrar_limited", "Messages and requests beyond a limit, by the limit", ["limit"], registry
+        )
+        self.bans = Asked("registrar_bans", "Bans and holds that are in force", ["kind"], registry)
 
     def _declare_http(self) -> None:
         registry = self.registry

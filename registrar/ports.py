@@ -24,6 +24,7 @@ from registrar.model import (
     Waiter,
     WrongPasswords,
 )
+from registrar.rules.bans import Ban
 from registrar.rules.guesses import Guesser, Taken
 from registrar.rules.standing import Entry
 from registrar.rules.subscriptions import Subscription, Watcher
@@ -389,6 +390,30 @@ class Guesses(Protocol):
 
     async def goods(self, source: str) -> frozenset[str]:
         """Return the marks of the accounts that are good from a source. Raises StoreUnavailable."""
+
+
+class Spraying(Protocol):
+    """What nodes tell each other about accounts that are tried from many sources."""
+
+    async def is_good(self, who: Guesser) -> bool:
+        """Return whether the account is good from there. Raises StoreUnavailable."""
+
+    def tried(self, mark: str) -> None:
+        """Tell all nodes of a wrong password for an account where it is not good. Nothing is stored."""
+
+
+class SourcePhones(Protocol):
+    """The phones behind an address."""
+
+    async def phones(self, ip: str) -> int:
+        """Return how many proved their password there within 30 days. Raises StoreUnavailable."""
+
+
+class BanBook(Protocol):
+    """The book of bans that all processes share."""
+
+    def begin(self, ban: Ban) -> None:
+        """Begin or prolong an automatic ban. The caller does not wait for it."""
 
 
 class Traces(Protocol):

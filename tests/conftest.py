@@ -74,9 +74,9 @@ ON_POSTGRESQL: Final = "postgresql"
 """The name of that half of the tests that run on both databases."""
 BOTH_DATABASES: Final = frozenset(
     {
-        "test_changes", "test_customers", "test_database", "test_first_login", "test_history", "test_list",
-        "test_migrations", "test_model_seeding", "test_provisioning_admit", "test_redirects", "test_v2_lists",
-        "test_v2_rows", "test_webhook_upkeep",
+        "test_audit_chain", "test_changes", "test_customers", "test_database", "test_first_login",
+        "test_history", "test_list", "test_migrations", "test_model_seeding", "test_provisioning_admit",
+        "test_redirects", "test_v2_lists", "test_v2_rows", "test_webhook_upkeep",
     }
 )  # fmt: skip
 """Modules of tests/config about search, order, cascades, locks and migrations: they run on both databases.

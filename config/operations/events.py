@@ -45,6 +45,8 @@ CHANGES_NOTHING: Final = frozenset(
     )
 )
 """Events that are no reason why a phone is offline: they have changed nothing that it needs to register."""
+IN_THE_JOURNAL: Final = ("first-contact", "read")
+"""Actions that are no change through the API: a first contact, which the journal has, and reads."""
 MAX_EVENTS: Final = 100
 """The journal holds no more events."""
 SIP: Final = "sip"
@@ -73,6 +75,7 @@ _DEEDS: Final = (
     .select_from(AuditLog.__table__)
     .outerjoin(Employee.__table__, _employee.oid == _audit.actor)
     .where(_audit.row_oid == bindparam("oid"), _audit.table_name == SipPhone.__tablename__)
+    .where(_audit.action.not_in(IN_THE_JOURNAL))
     .order_by(_audit.row_oid.desc(), _audit.id.desc())
     .limit(MAX_EVENTS)
 )

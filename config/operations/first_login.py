@@ -11,6 +11,7 @@ from registrar.store.vault import Vault
 
 from .. import checks
 from ..access import AccessLevel
+from ..audit.trail import Trail
 from ..auth import Caller
 from ..database import writing
 from ..errors import Refused
@@ -43,21 +44,27 @@ class NewLogin:
         return self.email.partition("@")[0]
 
 
-async def create_login(engine: AsyncEngine, settings: ApiSettings, vault: Vault, login: NewLogin) -> str:
+async def create_login(
+    engine: AsyncEngine, settings: ApiSettings, vault: Vault, login: NewLogin, by: str = ""
+) -> str:
     """Create a person with this login, and return the name of the customer that it belongs to.
+
+    `by` is what the audit log calls the command.
 
     Raise ConfigurationError with one line: no such customer, a login that is taken, or a weak password.
     """
     try:
-        return await writing(engine, lambda session: _create(session, settings, vault, login))
+        return await writing(engine, lambda session: _create(session, settings, vault, login, by))
     except Refused as refused:
         raise ConfigurationError("; ".join(problem.message for problem in refused.problems)) from refused
 
 
-async def _create(session: AsyncSession, settings: ApiSettings, vault: Vault, login: NewLogin) -> str:
-    actor = Actor(Caller(AccessLevel.ADMIN, None, None), "")
+async def _create(
+    session: AsyncSession, settings: ApiSettings, vault: Vault, login: NewLogin, by: str
+) -> str:
+    actor, trail = Actor(Caller(AccessLevel.ADMIN, None, None, by), ""), Trail(session)
     passwords = Passwords(least=settings.password_length)
-    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox())
+    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox(), trail)
     email = accepted(checks.login(login.email, f"{login.email!r} is not a valid e-mail address"), "email")
     customer = await _customer(work, login)
     columns = {
@@ -67,6 +74,7 @@ async def _create(session: AsyncSession, settings: ApiSettings, vault: Vault, lo
         "password": login.password,
     }
     await create_employee(work, customer, columns)
+    await trail.write(actor.columns())
     return customer.name
 
 

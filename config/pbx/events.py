@@ -143,7 +143,7 @@ async def _reader(request: Request, caller: Caller, parts: Parts) -> Reader:
     The caller is identified once more after the stamp of the token was read: a change in between must not be
     taken for the present state.
     """
-    token = read_header(request.headers.get("authorization"), parts.settings.jwt_secret, rows=False)
+    token = read_header(request.headers.get("authorization"), parts.settings.jwt_keys, rows=False)
     if isinstance(token, Login):
         raise unauthorized("format_error", "A token is needed")
     wanted = await _wanted(request.query_params, caller, parts)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ..database import reading
-from ..deps import CallerDep, PartsDep
+from ..deps import ActorDep, CallerDep, PartsDep
 from ..errors import refused
 from ..operations.redirects import MAX_ROWS, by_hand
 from ..redirect.dhcp import SERVERS, Unquotable
@@ -51,15 +51,17 @@ routes = APIRouter(prefix="/pbx/provisioning", tags=["Provisioning"])
 
 
 @routes.get("/redirects.csv", summary="List redirections to make by hand", openapi_extra=LIST)
-async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+async def list_route(request: Request, actor: ActorDep, parts: PartsDep) -> Response:
     """Return the MAC addresses, and the URLs, that this server does not tell a redirect service by itself.
 
     A URL opens the configuration of its phone, so the level must be one that may read passwords.
     """
+    caller = actor.caller
     refuse_without_secrets(caller, parts)
     customer = request.query_params.get("customer")
     async with reading(parts.read_engine) as session:
         rows = await by_hand(session, caller, parts.vault, parts.outbox, customer)
+    parts.notes.export(actor.columns(), request.url.path, caller.customer, rows=len(rows), wanted=customer)
     lines = [csv_line(HEAD), *map(csv_line, rows)]
     body = "".join(f"{line}\r\n" for line in lines)
     return Response(body, headers={"Content-Disposition": FILE}, media_type=MEDIA_TYPE)

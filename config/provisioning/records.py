@@ -61,6 +61,7 @@ _EXPECTED: Final = (
 )
 _LOCK: Final = text(
     "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "locked_at=CURRENT_TIMESTAMP, "
     "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid IN :phones AND ip_mode='OPEN' AND ip_policy='PHONE'"
 ).bindparams(bindparam("phones", expanding=True))

@@ -1,4 +1,4 @@
-"""The tables of customers, their people, and what these changed."""
+"""The tables of customers and their people."""
 
 from datetime import datetime
 from typing import Final
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .. import checks, clock
 from ..access import AccessLevel
 from ..properties import EMAIL, FLAG, NAMED, TEXT, InRows, stored, string_of, word_of
-from .base import NEVER_REUSED, OID_LENGTH, BigId, Identified, Revised, Table, UtcDateTime
+from .base import NEVER_REUSED, Identified, Revised, Table, UtcDateTime
 
 STATE: Final = word_of(("ACTIVE", "BLOCKED"))
 """Rows can also be DELETED, which no body says."""
@@ -24,13 +24,19 @@ RESTRICTION: Final = string_of(
 
 
 class Installation(Table):
-    """One row: the fingerprint of the secret key with which this database was made."""
+    """One row: which keys are in use, by their fingerprints, and since when if they replaced another key."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     secret_fingerprint: Mapped[str] = mapped_column(String(64))
+    """The secret key that seals. A process without it does not start."""
+    secret_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    jwt_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    jwt_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    media_sessions: Mapped[str | None] = mapped_column(String(64))
+    """Prefix of the names of our sessions at the media relay: the same for all nodes and all keys."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
 
 
@@ -65,6 +71,9 @@ class Customer(Revised):
     )
     sip_display_name: Mapped[str | None] = stored(
         TEXT, "Name of the domain for people", NAMED, InRows("displayName", "Name", example="Company")
+    )
+    totp_required: Mapped[bool] = stored(
+        FLAG, "Its people log in with a password and the code of an authenticator", NAMED
     )
     call_recording: Mapped[bool] = stored(
         FLAG, "Calls of the domain are recorded", NAMED, InRows("rec", "Calls are recorded")
@@ -130,21 +139,7 @@ class EmployeeToken(Identified):
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     note: Mapped[str | None] = mapped_column(String(checks.SHORT_TEXT))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class AuditLog(Table):
-    """The log of changes: who changed what, and from which address."""
-
-    __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_row_oid_id", "row_oid", "id"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.exact_now, index=True)
-    """Finer than a second, because these entries are shown together with the journal of a phone."""
-    actor: Mapped[str | None] = mapped_column(String(OID_LENGTH))
-    """Id of the employee; None: the token belongs to no person."""
-    actor_level: Mapped[str] = mapped_column(String(16))
-    action: Mapped[str] = mapped_column(String(32))
-    table_name: Mapped[str] = mapped_column(String(64))
-    row_oid: Mapped[str] = mapped_column(String(OID_LENGTH))
-    source_ip: Mapped[str] = mapped_column(String(45))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """None only for a moment: an older version has made it while a newer one runs beside it."""
+    warned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its coming end was announced."""

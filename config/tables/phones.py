@@ -176,6 +176,9 @@ class SipPhone(Identified):
     unlock_address: Mapped[str | None] = mapped_column(String(45))
     """The address that it has again then."""
 
+    locked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a first contact locked it. A trigger of the database then writes a row to the audit log."""
+
     net_dhcp: Mapped[bool] = stored(FLAG, "", "network.dhcp", default=True, dependent=True)
     net_ip: Mapped[str | None] = _address("network.ipAddress", "IP address is invalid or missing")
     net_subnet: Mapped[str | None] = _address(

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
@@ -19,6 +20,7 @@ from config import clock
 from config.app import create_app
 from config.chores import Chores
 from config.deps import Parts
+from config.guard import Guard, Managed
 from config.health import Readiness
 from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
@@ -45,6 +47,7 @@ from registrar.transport.tls import ServerTls
 
 from .first_steps import print_demo, print_first_steps
 from .installation import DEMO_LISTENER, Installation, Stores, lacks_listener, opened
+from .key_watch import Again, KeyWatch
 from .served_certificate import concerns, served_certificate
 from .side import Side
 
@@ -62,7 +65,9 @@ Ready = Callable[[], Awaitable[Readiness]]
 log = logging.getLogger("registrar")
 
 
-async def run(installation: Installation, side: Side, lines: RequestLines, *, demo: bool) -> None:
+async def run(
+    installation: Installation, side: Side, lines: RequestLines, again: Again, *, demo: bool
+) -> None:
     """Run until SIGINT or SIGTERM. `demo` makes the demo tenant and prints how to use it.
 
     Raise ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
@@ -82,22 +87,30 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
         _measure(stores, metrics)
+        watch = KeyWatch(installation, stores, metrics, again, seals=side is not Side.SIP)
         sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
         ready = _readiness(stores, sip, tls)
         places = _places(installation.settings, metrics)
         servers: list[HttpServer] = []
+        pages: FastAPI | None = None
         jobs: list[Callable[[asyncio.Event], Coroutine[object, object, None]]] = []
         if side is not Side.SIP:
             api = installation.api() if sip is not None else replace(installation.api(), wss_listener=None)
             pages = _http_app(api, stores, metrics, ready, tried)
             servers += _http_servers(installation.settings, pages, places, tls)
             parts = pages.state.parts
-            jobs = [parts.hub.run, Chores(parts).run, parts.deliverer.run, parts.redirector.run]
+            jobs = [
+                parts.hub.run,
+                Chores(parts).run,
+                parts.deliverer.run,
+                parts.redirector.run,
+                parts.chainer.run,
+            ]
             servers += _phone_servers(installation, parts, stores, metrics, tls)
-        if sip is not None and installation.settings.sip_http:
-            servers.append(_sip_pages(installation.settings, ready, metrics, places))
+        servers += _monitoring_servers(installation, stores, ready, metrics, places, pages, sip)
         async with asyncio.TaskGroup() as tasks:
             running = []
+            tasks.create_task(watch.run(stop))
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
             for job in jobs:
@@ -144,10 +157,24 @@ def _share(settings: Settings) -> int:
     return places // 2 if settings.serves_phones else places
 
 
-def _sip_pages(settings: Settings, ready: Ready, metrics: Metrics, places: Places) -> HttpServer:
-    """Return the server of the health and the metrics of the SIP side."""
-    pages = monitoring_app(ready, metrics, settings.trusted_proxies)
-    return HttpServer(settings.sip_http, pages, places, setting="SIP_HTTP")
+def _monitoring_servers(
+    installation: Installation,
+    stores: Stores,
+    ready: Ready,
+    metrics: Metrics,
+    places: Places,
+    pages: FastAPI | None,
+    sip: SipSide | None,
+) -> list[HttpServer]:
+    """Return the servers for monitoring: that of the SIP side alone, and the one that wants no token."""
+    settings, servers = installation.settings, []
+    guard = Guard(stores.reader, installation.jwt_keys, settings.trusted_proxies)
+    shown = monitoring_app(ready, metrics, settings.trusted_proxies, guard)
+    if sip is not None and settings.sip_http:
+        servers.append(HttpServer(settings.sip_http, shown, places, setting="SIP_HTTP"))
+    if settings.management:
+        servers.append(HttpServer(settings.management, Managed(pages or shown), places, setting="MANAGEMENT"))
+    return servers
 
 
 def _http_servers(
@@ -211,7 +238,7 @@ def _sip_side(
 ) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
     return SipSide(
-        _sip_settings(installation),
+        _sip_settings(installation, stores.in_use.media_sessions),
         redis,
         stores.reader,
         stores.writer,
@@ -219,11 +246,11 @@ def _sip_side(
         metrics,
         lines,
         tried,
-        tls.context if tls is not None else None,
+        tls,
     )
 
 
-def _sip_settings(installation: Installation) -> SipSettings:
+def _sip_settings(installation: Installation, media_sessions: str) -> SipSettings:
     """Return the settings of the SIP side."""
     settings = installation.settings
     return SipSettings(
@@ -233,18 +260,23 @@ def _sip_settings(installation: Installation) -> SipSettings:
             tls=settings.sip_tls,
             ws=settings.sip_ws,
             wss=settings.sip_wss,
+            node=settings.node_tls[0] if settings.node_tls else None,
         ),
         ws_origins=settings.ws_origins,
         domain=settings.domain,
         public_host=settings.public_host,
         digest=settings.digest,
-        secret_key=installation.secret_key,
+        keys=installation.secret_keys,
+        media_sessions=media_sessions,
         geoip_database=installation.country_file,
         trusted_proxies=settings.trusted_proxies,
+        limits=settings.limits.is_on,
+        exempt=settings.limits.exempt,
         lock_ipv6_prefix=settings.lock_ipv6_prefix,
         pbx_cluster=settings.pbx_cluster,
         node=settings.node,
         node_sip=settings.node_sip,
+        node_files=_node_files(settings),
         redis_url=installation.redis_url,
         ping_seconds=settings.ping_seconds,
         ring_seconds=settings.ring_seconds,
@@ -266,6 +298,11 @@ def _sip_settings(installation: Installation) -> SipSettings:
         reserved=installation.reserved,
         keeps_history=settings.call_history_days > 0,
     )
+
+
+def _node_files(settings: Settings) -> tuple[Path, Path, Path] | None:
+    files = settings.node_cert, settings.node_key, settings.node_ca
+    return (files[0], files[1], files[2]) if files[0] and files[1] and files[2] else None
 
 
 def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Ready:

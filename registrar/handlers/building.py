@@ -1,14 +1,15 @@
 """The handlers, built and joined: by the program from its real parts, and by the tests from theirs."""
 
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Mono, Phone, Process, Snapshot
+from registrar.model import Binding, Change, Flow, IpNetwork, MediaPolicy, Mono, Phone, Process, Snapshot
 from registrar.ports import (
+    BanBook,
     Calls,
     Clock,
     DialPlan,
@@ -22,6 +23,7 @@ from registrar.ports import (
     People,
     Schedule,
     Sightings,
+    Spraying,
     StateIndex,
     Subscriptions,
     Traces,
@@ -59,6 +61,7 @@ from .events.notifier import Limits, Notifier
 from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .events.watching import Watching
+from .limits import Limiter
 from .methods import Services
 from .network import Network
 from .registration.changes import Changes, Rereader
@@ -67,6 +70,7 @@ from .registration.flows import Flows
 from .registration.pings import Pings
 from .registration.register import Registrar
 from .registration.reloads import Reloads
+from .sentry import Sentry
 from .trail import Trail
 
 
@@ -88,6 +92,10 @@ class WholePeople(People, Protocol):
     """Called with a person and the word of each news of it (docs/redis.md)."""
 
 
+class WholeGuesses(Guesses, Spraying, Protocol):
+    """All that handlers ask of the budget of wrong passwords."""
+
+
 class Ways(Protocol):
     """The ways out of this process: its UDP listeners, its connections, and its neighbours."""
 
@@ -95,7 +103,10 @@ class Ways(Protocol):
         """Return the flow of a target on this node, or None if it is gone."""
 
     def node_flow(self, address: str) -> Flow | None:
-        """Return the UDP flow to the `host:port` of another node, or None without one."""
+        """Return the flow to the address of another node, or None without one."""
+
+    def secure_nodes(self) -> Collection[str]:
+        """Return this node, and those to which a request goes over TLS."""
 
     def udp_flow(self, binding: Binding) -> Flow | None:
         """Return the flow to a phone from the socket that received its REGISTER; None if it is gone."""
@@ -130,6 +141,9 @@ class Options:
     watch_key: bytes
     """Makes the ids of calls in the documents of lamps; the same on all nodes."""
     subscriptions: Limits
+    automatic_bans: bool = True
+    exempt: tuple[IpNetwork, ...] = ()
+    """Networks that are never banned by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +156,9 @@ class Outside:
     directory: WholeDirectory
     location: WholeLocation
     states: StateIndex
-    guesses: Guesses
+    guesses: WholeGuesses
+    book: BanBook
+    limiter: Limiter
     traces: Traces
     calls: Calls
     history: History
@@ -250,11 +266,20 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )
     trail = Trail(outside.traces, outside.lines, clock, metrics)
+    sentry = Sentry(
+        outside.book,
+        outside.guesses,
+        outside.start_task,
+        clock,
+        bans=options.automatic_bans,
+        exempt=options.exempt,
+    )
     digest_check = DigestCheck(
         outside.authenticator,
         checks,
         directory,
         outside.guesses,
+        sentry,
         trail,
         clock,
         metrics,
@@ -282,6 +307,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.hosts,
         clock,
         process=process,
+        secure_nodes=ways.secure_nodes,
     )
     history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)
     calls = CallTable(
@@ -316,7 +342,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         mono,
         metrics,
         options.patience,
-        node=process.node,
+        secure_nodes=ways.secure_nodes,
     )
     outside.people.on_news = lambda person, _what: hunts.news(person)
     followers = Followers(
@@ -327,7 +353,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.start_task,
         metrics,
         seconds=options.patience.no_answer_seconds,
-        node=process.node,
+        secure_nodes=ways.secure_nodes,
     )
     pickup = Pickup(
         directory,
@@ -412,6 +438,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         dialogs,
         node_relay,
         flows,
+        outside.limiter,
         clock,
         metrics,
     )

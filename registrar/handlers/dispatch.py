@@ -8,11 +8,12 @@ from registrar.rules.auth import Authenticator, Claim
 from registrar.rules.tokens import RelayPermit, RouteToken, SubscriptionToken
 
 from .admission import Admitted, Challenge, Gatekeeper, Noted, Step
-from .answers import BUSY, NOT_ITS_PHONE
+from .answers import BUSY, NOT_ITS_PHONE, TOO_MANY
 from .calls.dialogs import Dialogs
 from .calls.node_relay import NodeRelay
 from .checks import StatelessChecks, Verdict
 from .digest_check import DigestCheck
+from .limits import Limiter
 from .methods import Services, inside, outside
 from .network import ServerRequest
 from .registration.flows import Flows
@@ -32,6 +33,7 @@ class Dispatch:
         dialogs: Dialogs,
         node_relay: NodeRelay,
         flows: Flows,
+        limiter: Limiter,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -44,6 +46,7 @@ class Dispatch:
         self._dialogs = dialogs
         self._node_relay = node_relay
         self._flows = flows
+        self._limiter = limiter
         self._clock = clock
         self._metrics = metrics
 
@@ -125,6 +128,11 @@ class Dispatch:
 
     async def _admit(self, request: ServerRequest, phone: Phone, claim: Claim, step: Step) -> Phone | None:
         """Return the phone whose request must be served, or None if nothing more is to be done."""
+        if not self._limiter.authenticated(
+            request.flow, phone.id
+        ) and not self._services.calling.is_emergency(request):
+            request.reply(TOO_MANY)
+            return None
         if not request.accept():
             return None
         request.phone = phone

@@ -11,6 +11,7 @@ from registrar.model import Allow, Decision, Deny, IpMode, IpNetwork, Phone
 _MAPPED_BITS = 96
 
 TOLD: Final[Mapping[str, str]] = {
+    "banned": "this phone is banned, from {ip} or from everywhere",
     "customer-inactive": "the customer of this phone is not active",
     "other-cluster": "this phone belongs to another PBX cluster",
     "untrusted-network": "{ip} is in none of the trusted networks of this phone's customer",
@@ -38,8 +39,13 @@ class Access:
         proxies: Sequence[IpNetwork] = (),
         ipv6_prefix: int = 64,
         cluster: int | None = None,
+        banned: Callable[[str, str], bool] | None = None,
     ) -> None:
-        """Store the settings; `country` returns the country of an address (store/geoip.py)."""
+        """Store the settings; `country` returns the country of an address (store/geoip.py).
+
+        `banned` returns whether a phone is banned at an address; None: there are no bans.
+        """
+        self._banned = banned
         self._country = country
         self._proxies = tuple(proxies)
         self._ipv6_prefix = ipv6_prefix
@@ -50,6 +56,8 @@ class Access:
 
         `first_contact` is true if the request would lock an OPEN phone.
         """
+        if self._banned is not None and self._banned(phone.id, address):
+            return Deny("banned")
         if not phone.active:
             return Deny("customer-inactive")
         if self._cluster is not None and phone.cluster != self._cluster:

@@ -1,6 +1,6 @@
 """Digest authentication: challenges and the check of credentials (RFC 3261 section 22, RFC 7616)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -43,10 +43,16 @@ class Authenticator:
         address of this service.
         """
         self._key = key
+        self._keys: tuple[bytes, ...] = (key,)
         self._algorithms = algorithms
         self._service_realm = service_realm
         self._serves = serves
         self.is_ours = is_ours
+
+    def rekey(self, keys: Sequence[bytes]) -> None:
+        """Issue nonces with the first of these keys from now on, and accept those of all of them."""
+        self._keys = tuple(keys)
+        self._key = self._keys[0]
 
     def realm(self, request: Request) -> str:
         """Return the realm to challenge with (decision 1).
@@ -80,9 +86,10 @@ class Authenticator:
             realm = credentials.realm
             if realm != self._service_realm and not self._serves(realm):
                 continue
-            nonce = nonces.read(self._key, credentials.nonce, address, realm)
-            if nonce is not None:
-                return Claim(credentials, nonce)
+            for key in self._keys:
+                nonce = nonces.read(key, credentials.nonce, address, realm)
+                if nonce is not None:
+                    return Claim(credentials, nonce)
         return None
 
     def proves(self, claim: Claim, method: str, phone: Phone | None) -> bool:

@@ -68,6 +68,7 @@ _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
 _DOMAINS: Final = text("SELECT domain FROM domain_v1")
 _LOCK: Final = text(
     "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "locked_at=CURRENT_TIMESTAMP, "
     "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid=:phone AND ip_mode='OPEN' AND ip_policy='PHONE'"
 )

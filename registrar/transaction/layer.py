@@ -48,6 +48,11 @@ class Layer:
         self._deadlines = Deadlines()
         self.unmatched = 0
         """Number of responses that matched no transaction and were dropped (RFC 6026 section 7.3)."""
+        self.strayed = 0
+        """Number of responses that came another way than their request went, and were dropped."""
+        self.strange = 0
+        """Number of responses over UDP from another address than their request went to. They count, because
+        a peer may answer from another address; only it knows the branch, which has 64 random bits."""
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._invites) + len(self._clients)
@@ -146,20 +151,34 @@ class Layer:
             self._settle(transaction)
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
-        """Return the actions for a response, or none if it matches no transaction. Raise MalformedMessage.
+        """Return the actions for a response, or none if it matches no transaction or is not believed.
 
-        A challenge counts only if it comes from where its request went (decision 102): its answer has a
-        digest of a password. Any other one is dropped, and the true response is still awaited.
+        Raise MalformedMessage.
         """
         transaction = self._clients.get(client_key(response))
-        if transaction is None or (
-            response.status in CHALLENGES and not _is_from_peer(transaction.flow, flow)
-        ):
+        if transaction is None:
             self.unmatched += 1
+            return []
+        if not self._believes(response.status, transaction.flow, flow):
             return []
         actions = transaction.receive(response, flow, now)
         self._settle(transaction)
         return actions
+
+    def _believes(self, status: int, sent: Flow, flow: Flow) -> bool:
+        """Return whether a response by `flow` counts for a request that went by `sent`.
+
+        What went over a connection is answered on that connection only. Over UDP a peer may answer from
+        another address (decision 111), but not with a challenge: its answer has a digest of a password
+        (decision 102). What is not believed is dropped, and the true response is still awaited.
+        """
+        if _is_from_peer(sent, flow):
+            return True
+        if status in CHALLENGES or not sent.transport == flow.transport == "udp":
+            self.strayed += 1
+            return False
+        self.strange += 1
+        return True
 
     def failed(self, key: Key, now: Mono) -> list[Action]:
         """Return the actions after the transport failed to send what `Send(..., key)` asked for.

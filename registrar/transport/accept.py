@@ -104,6 +104,10 @@ class Acceptor:
         self._socket, self.port = opened, opened.getsockname()[1]
         self._resume()
 
+    def use(self, tls: ssl.SSLContext) -> None:
+        """Use another context for the handshakes that begin from now on."""
+        self._tls = tls
+
     def close(self) -> None:
         """Accept no more connections, and cancel the handshakes under way."""
         if self._waits is not None:
@@ -180,13 +184,14 @@ class Acceptor:
                 await _has_spoken(accepted)
             async with asyncio.timeout(seconds):
                 await self._turn()
-            await loop.connect_accepted_socket(
+            transport, _ = await loop.connect_accepted_socket(
                 lambda: connection,
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
+            self._table.secured(self._transport, (transport.get_extra_info("cipher") or ("none",))[0])
         except FAILED as error:
             log.debug("no connection with %s: %s", connection.source, error)
 

@@ -47,6 +47,7 @@ class End(StrEnum):
     HANDSHAKE = "handshake"
     REFUSED = "refused"
     """Too many connections from one address, or in total."""
+    BANNED = "banned"
     SHUTDOWN = "shutdown"
 
 
@@ -90,6 +91,9 @@ class Table(Protocol):
 
     def opened(self, connection: "Connection") -> None:
         """Add an open connection."""
+
+    def authenticated(self, flow: int) -> None:
+        """Note that the peer of a connection is known."""
 
     def forwarded_for(self, connection: "Connection", address: str) -> None:
         """Count a connection under the address that a trusted proxy has given for it."""

@@ -106,6 +106,7 @@ def cast(api_site: Site, board: Switchboard) -> Iterator[Cast]:
     for tenant in (own, rival):
         tenant.add("call", partial(board.call, tenant.ids["customer"]))
         tenant.add("webhook", partial(webhook, root, tenant.ids["customer"]))
+        tenant.add("ban", partial(ban, root, tenant.ids["id"]))
     people = {level: own.client(level) for level in LEVELS}
     resellers = {level: top.client(level) for level in LEVELS}
     yield Cast(own, rival, people, resellers)
@@ -116,6 +117,11 @@ def cast(api_site: Site, board: Switchboard) -> Iterator[Cast]:
 @pytest.fixture(scope="module")
 def walk(cast: Cast) -> "Walk":
     return Walk(cast)
+
+
+def ban(root: ApiClient, phone: str) -> str:
+    """A ban of a phone, which no process with SIP enforces here."""
+    return str(root.ask("POST", "/pbx/ban", {"phone": phone, "seconds": 3600}).json()["_id"])
 
 
 def webhook(root: ApiClient, customer: str) -> str:
@@ -328,6 +334,7 @@ def _creation(path: str, ids: Ids) -> Json:
         "/employee": customer | {"name": word(), "accessLevel": "PERSONAL"},
         "/employee/{employee}/token": {"note": word()},
         "/customer": {"name": word()},
+        "/pbx/ban": {"phone": ids["id"], "seconds": 60},
         "/webhook": customer | {"url": NOWHERE, "events": ["emergency-call"]},
         "/webhook/{webhook}/secret": {},
         "/webhook/{webhook}/test": {},

@@ -244,6 +244,25 @@ def test_a_viewer_sees_no_button_that_would_be_refused(switchboard: Site, operat
     assert "Unlock" not in page.tab.text()
 
 
+def test_a_ban_comes_to_the_page_of_security_and_is_lifted_there(
+    switchboard: Site, operators: Operators
+) -> None:
+    handset = new_phone(switchboard, "7505")
+    page = operators.board("OWNER", place="#/security")
+    page.until("no bans", lambda: "No address and no phone is banned." in page.tab.text())
+    ban = {"phone": handset.id, "why": "<b>stolen</b>"}
+    with UdpPhone(handset.account, switchboard.sip) as phone:
+        assert phone.register().status == 200
+        assert switchboard.api("POST", "/pbx/ban", ban).status == 200
+        page.until("shown", lambda: "<b>stolen</b> (is shut out)" in page.text_of("[aria-label=Bans]"))
+        row = page.text_of("[aria-label=Bans] tbody tr")
+        assert "everywhere" in row and "7505" in row and "lifted by hand" in row
+        assert phone.register().status == 403
+        page.confirm("Lift")
+        page.until("gone", lambda: "No address and no phone is banned." in page.tab.text())
+        page.until("let in", lambda: phone.register().status == 200)
+
+
 # Calls
 
 

@@ -10,6 +10,7 @@ from tests.bench.sides import CompiledServer, compiled_code
 from tests.peers import procfs
 from tests.peers.registrar import TRANSPORTS
 from tests.wire.callers import Callers, call_keys
+from tests.wire.conftest import MANY_STRANGERS
 from tests.wire.need import need, rounds
 from tests.wire.site import Site, within
 
@@ -28,7 +29,7 @@ if rounds(False, True):  # it takes three minutes to compile
         folder = tmp_path_factory.mktemp("compiled")
         faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
         CompiledSite.code = compiled_code(folder)
-        with CompiledSite(folder, transports=TRANSPORTS) as site:
+        with CompiledSite(folder, transports=TRANSPORTS, limits=MANY_STRANGERS) as site:
             site.demo()
             yield site
 

@@ -54,6 +54,10 @@ function Board({ session, left }) {
     board.feed.start();
     return () => board.feed.stop();
   }, []);
+  const logOut = () => {
+    board.api.remove('/auth/session/current').catch(() => {}); // the token is forgotten here in any case
+    left('');
+  };
   const place = usePlace();
   const pages = pagesOf(board);
   return html`
@@ -61,7 +65,7 @@ function Board({ session, left }) {
       <p class="brand">registrar</p>
       <nav aria-label="Pages"><ul>${pages.map(([name, [label]]) => html`<li><a href=${addressOf(name)}
         aria-current=${pageOf(place, pages)[0] === name ? 'page' : undefined}>${label}</a></li>`)}</ul></nav>
-      <p class="who">${session.name} <button type="button" onClick=${() => left('')}>Log out</button></p>
+      <p class="who">${session.name} <button type="button" onClick=${logOut}>Log out</button></p>
     </header>
     <${Connection} feed=${board.feed} />
     <${Main} board=${board} place=${place} pages=${pages} />`;

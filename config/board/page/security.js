@@ -1,5 +1,6 @@
-// The page of the refusals: who was turned away, from where, and why.
+// The page of security: who is banned, and who was turned away, from where, and why.
 
+import { Bans } from './bans.js';
 import { CustomerChoice } from './filters.js';
 import { html } from './html.js';
 import { addressOf, PHONES, changeQuery } from './route.js';
@@ -16,8 +17,10 @@ export function Security({ board, query }) {
   useNews(board.feed, ({ event }) => event === 'rejected', reload, NEWS_MS);
   const change = (changes) => changeQuery('security', changes);
   return html`
-    <h1>Refusals of the last day</h1>
+    <h1>Security</h1>
     ${board.all && html`<form class="filters"><${CustomerChoice} ...${{ board, query, change }} /></form>`}
+    ${board.may('GET /pbx/ban') && html`<${Bans} board=${board} customer=${customer} />`}
+    <h2>Refusals of the last day</h2>
     <p class="problem" role="alert">${problem}</p>
     ${value?.length === 0 && html`<p>Nothing was refused.</p>`}
     ${value?.length > 0 && html`

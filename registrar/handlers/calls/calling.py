@@ -203,7 +203,7 @@ class Calling:
         if not arrival.targets:
             return OFFLINE
         is_secure = incoming.request.uri.scheme == SIPS
-        targets = allowed(arrival.targets, self._reach.node, is_secure=is_secure)
+        targets = allowed(arrival.targets, self._reach.secure_nodes, is_secure=is_secure)
         if not targets or (is_secure and incoming.flow.transport not in SECURE):
             return NOT_SECURE
         return Arrival(arrival.destination, targets[:DEVICES], arrival.wishes)

@@ -199,7 +199,9 @@ class Dialogs:
         targets = await self._targets(message)
         if targets:
             targets = [
-                way for way in targets if is_allowed(way, self._reach.node, is_secure=message.route.secure)
+                way
+                for way in targets
+                if is_allowed(way, self._reach.secure_nodes, is_secure=message.route.secure)
             ]
             if not targets:
                 incoming.reply(NOT_SECURE)

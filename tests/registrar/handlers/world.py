@@ -14,6 +14,7 @@ from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.calls.table import News
 from registrar.handlers.checks import Silence
 from registrar.handlers.events.notifier import Limits
+from registrar.handlers.limits import Limiter
 from registrar.handlers.method import UNKNOWN, Method
 from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
 from registrar.logs import WrongPasswordLines
@@ -41,9 +42,11 @@ from registrar.model import (
 from registrar.ports import Due, Media
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Authenticator
+from registrar.rules.bans import Ban, Barred
 from registrar.rules.destination import resolve
 from registrar.rules.features import reserved_words
 from registrar.rules.hosts import OurHosts
+from registrar.rules.inflow import Inflow
 from registrar.rules.notify import Result
 from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
@@ -197,6 +200,31 @@ class Memories:
         if self.away:
             raise StoreUnavailable("away")
         self.told.append(wrong)
+
+
+class Book:
+    """Implements ports.BanBook: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[Ban] = []
+
+    def begin(self, ban: Ban) -> None:
+        self.begun.append(ban)
+
+
+class Offices:
+    """Implements ports.SourcePhones over a dictionary."""
+
+    def __init__(self) -> None:
+        self.behind: dict[str, int] = {}
+        self.asked: list[str] = []
+        self.away = False
+
+    async def phones(self, ip: str) -> int:
+        self.asked.append(ip)
+        if self.away:
+            raise StoreUnavailable("away")
+        return self.behind.get(ip, 0)
 
 
 Hook = Callable[[], Awaitable[None]]
@@ -418,7 +446,11 @@ class World:
         self.location: Contested = beside.location if beside else Contested(self.clock)
         self.metrics = Metrics()
         self.country: Callable[[str], str | None] = COUNTRIES.get
-        self.access = Access(lambda address: self.country(address), ipv6_prefix=64)
+        self.access = Access(
+            lambda address: self.country(address),
+            ipv6_prefix=64,
+            banned=lambda phone, ip: self.barred.has_phone(phone, ip, self.clock()),
+        )
         process = Process(node, f"g-{node}")
         hosts = OurHosts("", SERVICE, self.people.serves, lambda host: host == "192.0.2.10")
         self.authenticator = Authenticator(KEY, OFFERED["md5"], SERVICE, self.people.serves, hosts.has)
@@ -426,6 +458,19 @@ class World:
         self.lines = Lines()
         self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
         self.traces = Memories()
+        self.book = Book()
+        self.offices = Offices()
+        self.barred = Barred()
+        self.limiter = Limiter(
+            Inflow(),
+            self.barred,
+            self.offices,
+            lambda flow: self.lines.hang_up(flow, revoked=False),
+            self.start_task,
+            self.clock,
+            lambda: Mono(self.clock.now),
+            self.metrics,
+        )
         self.pauses: list[float] = []
         """Until when failed digests were kept back, after their arrival."""
         self.sent: list[bytes] = []
@@ -464,6 +509,8 @@ class World:
             location=self.location,
             states=self.location.states,
             guesses=self.guesses,
+            book=self.book,
+            limiter=self.limiter,
             traces=self.traces,
             calls=self.store,
             history=self.history,
@@ -562,6 +609,9 @@ class World:
     def node_flow(self, address: str) -> Flow | None:
         host, _, port = address.rpartition(":")
         return Flow("udp", self.local_ip, 5060, host, int(port))
+
+    def secure_nodes(self) -> frozenset[str]:
+        return frozenset({self.reach.node})
 
     def udp_flow(self, binding: Binding) -> Flow | None:
         """This world has one UDP listener, number 0."""

@@ -273,3 +273,14 @@ def test_the_way_to_a_binding() -> None:
         flow=7,
     )
     assert target_of("id-b", binding) == replace(TARGET, registered=TARGET.contact)
+
+
+def test_tokens_of_the_other_key_are_read_while_it_is_kept() -> None:
+    codec, other = TokenCodec(KEY), TokenCodec(bytes(64))
+    token = codec.subscription("ab" * 16, "id")
+    codec.rekey([bytes(64), KEY])
+    assert codec.read_subscription(token, "id") == SubscriptionToken("ab" * 16)
+    made = codec.subscription("ab" * 16, "id")
+    assert other.read_subscription(made, "id") == SubscriptionToken("ab" * 16)
+    codec.rekey([bytes(64)])
+    assert codec.read_subscription(token, "id") is None

@@ -43,7 +43,9 @@ async def redis(server: Server) -> AsyncIterator[Redis]:
 class Node:
     """A process under a name, with what it was told to do."""
 
-    def __init__(self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD) -> None:
+    def __init__(
+        self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD, tls: str = ""
+    ) -> None:
         self.redis = connect(server.url)
         self.swept: list[tuple[Process, frozenset[str]]] = []
         self.swept_at: list[float] = []
@@ -55,6 +57,7 @@ class Node:
             Process(name, generation),
             "192.0.2.1:5060",
             lambda: Epoch(1_790_000_000.0),
+            tls=tls,
             lost_lease=self._lost,
             sweep=self._sweep,
             lease_seconds=LEASE,
@@ -77,9 +80,9 @@ class Node:
 
 @contextlib.asynccontextmanager
 async def living(
-    server: Server, name: str = "a", generation: str = "g1", **how: float
+    server: Server, name: str = "a", generation: str = "g1", *, tls: str = "", **how: float
 ) -> AsyncIterator[Node]:
-    node = Node(server, name, generation)
+    node = Node(server, name, generation, tls=tls)
     for key, value in how.items():
         setattr(node, key, value)
     task = asyncio.create_task(node.nodes.run())
@@ -228,6 +231,19 @@ async def test_it_knows_from_memory_which_processes_live(server: Server, redis: 
             await until(lambda: true(not node.nodes.lives(Process("b", "g1"))))
             assert node.nodes.lives(Process("b", "g2"))
         await until(lambda: true(not node.nodes.lives(Process("b", "g2"))))
+
+
+@pytest.mark.parametrize("tls", ["", "192.0.2.2:5071"])
+async def test_the_place_of_a_neighbour_is_known_also_if_it_is_asked_over_tls(
+    server: Server, redis: Redis, tls: str
+) -> None:
+    async with living(server, tls="192.0.2.1:5071" if tls else "") as node:
+        await redis.hset(keys.NODES, "b g2", "1")
+        lease = {"generation": "g2", "sip": "192.0.2.2:5060"} | ({"tls": tls} if tls else {})
+        await redis.set(keys.node("b"), json.dumps(lease))
+        await until(lambda: true(node.nodes.is_place("192.0.2.2", 5060)))
+        assert node.nodes.over_tls() == ({"b": tls} if tls else {})
+        assert not node.nodes.is_place("192.0.2.2", 5061)
 
 
 async def test_after_an_outage_a_missing_lease_may_still_be_renewed(server: Server, redis: Redis) -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from registrar.model import Mono
+from registrar.model import Flow, Mono
 from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
 
 from .playbook import T1, TICK, Playbook, flow, request, response
@@ -73,7 +73,7 @@ def test_a_challenge_from_another_address_is_dropped_and_the_true_one_counts(
     ]
     for other in elsewhere:
         assert book.layer.receive(got, other, book.now) == []
-    assert book.layer.unmatched == len(elsewhere)
+    assert (book.layer.strayed, book.layer.strange) == (len(elsewhere), 0)
     same = replace(book.flow, local_ip="192.0.2.2", id=8)
     assert Answered(got, same, key) in book.layer.receive(got, same, book.now)
 
@@ -246,3 +246,20 @@ def test_what_is_not_there_can_be_forgotten() -> None:
     server = book.accept(request("REGISTER", branch="z9hG4bK2"))
     book.layer.forget(server)
     assert len(book.layer) == 1, "only requests of ours are"
+
+
+@pytest.mark.parametrize("way", [flow("tcp", number=8), flow("udp"), flow("wss")])
+def test_a_response_to_a_request_over_a_connection_is_believed_there_only(way: Flow) -> None:
+    book = Playbook("tcp")
+    key = book.ask(request("OPTIONS"))
+    answer = response(book.requests[key], 200)
+    assert book.layer.receive(answer, way, book.now) == []
+    assert (book.layer.strayed, book.layer.unmatched) == (1, 0)
+    assert book.answered(key, 200) == ["answered 200"]
+
+
+def test_a_response_over_udp_from_another_address_counts_and_is_counted() -> None:
+    book = Playbook()
+    key = book.ask(request("OPTIONS"))
+    assert book.layer.receive(response(book.requests[key], 200), flow(port=9), book.now) != []
+    assert (book.layer.strange, book.layer.strayed) == (1, 0)

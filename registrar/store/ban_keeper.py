@@ -1,0 +1,94 @@
+"""The bans as one SIP process enforces them: read again within a second of any change."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from registrar.errors import StoreUnavailable
+from registrar.ports import Clock
+from registrar.rules.bans import Ban, Barred
+
+from .bans_redis import Known, RedisBans
+
+LOOK_SECONDS: Final = 0.5
+"""How often the version is read: a change is known within a second also if its announcement is lost."""
+MAX_WAITING: Final = 1_000
+"""Automatic bans that wait for Redis; the holds among them are in force without it."""
+
+log = logging.getLogger(__name__)
+Changed = Callable[[Sequence[Ban], Sequence[Ban]], None]
+
+
+class BanKeeper:
+    """The bans of a process; implements ports.BanBook."""
+
+    def __init__(self, bans: RedisBans, clock: Clock, barred: Barred, changed: Changed) -> None:
+        """Create the keeper, with no bans.
+
+        `changed` is called with the bans that are new, and with those that were lifted before their end.
+        """
+        self._bans = bans
+        self._clock = clock
+        self._barred = barred
+        self._changed = changed
+        self._known = Known(0, ())
+        self._waiting: dict[str, Ban] = {}
+        self._news = asyncio.Event()
+
+    def begin(self, ban: Ban) -> None:
+        """See ports.BanBook."""
+        if ban.id in self._waiting or len(self._waiting) < MAX_WAITING:
+            self._waiting[ban.id] = ban
+            self._news.set()
+
+    def hear(self) -> None:
+        """Note that the bans have changed."""
+        self._news.set()
+
+    def counts(self) -> dict[tuple[str, ...], float]:
+        """Return how many bans of each kind are in force."""
+        now = self._clock()
+        found: dict[tuple[str, ...], float] = {("ban",): 0.0, ("hold",): 0.0}
+        for ban in self._known.bans:
+            if not ban.has_ended(now):
+                found[str(ban.kind),] += 1
+        return found
+
+    async def run(self) -> None:
+        """Follow the bans until cancelled."""
+        while True:
+            self._news.clear()
+            try:
+                await self._write()
+                await self._look()
+            except StoreUnavailable as error:
+                log.debug("the bans were not read: %s", error)
+                await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._news.wait()
+
+    async def _write(self) -> None:
+        for id, ban in list(self._waiting.items()):
+            await self._bans.put(ban)
+            if self._waiting.get(id) is ban:
+                del self._waiting[id]
+
+    async def _look(self) -> None:
+        version = await self._bans.version()
+        if version == self._known.version:
+            return
+        if not version and await self._bans.restore(self._known):
+            log.warning("Redis had lost the bans and was told %d again", len(self._known.bans))
+        self._apply(await self._bans.all())
+
+    def _apply(self, known: Known) -> None:
+        before = {ban.id: ban for ban in self._known.bans}
+        after = {ban.id: ban for ban in known.bans}
+        self._known = known
+        self._barred.set(known.bans)
+        now = self._clock()
+        lifted = [ban for id, ban in before.items() if id not in after and not ban.has_ended(now)]
+        self._changed([ban for id, ban in after.items() if before.get(id) != ban], lifted)
