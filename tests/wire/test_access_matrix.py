@@ -127,7 +127,9 @@ def ban(root: ApiClient, phone: str) -> str:
 
 def session(tenant: Tenant) -> str:
     """The session of a login that nobody else here has."""
-    sessions = tenant.client("PERSONAL").ask("GET", "/auth/session").json()
+    person = tenant.client("PERSONAL")
+    sessions = person.ask("GET", "/auth/session").json()
+    person.close()
     return str(sessions[0]["_id"])
 
 
