@@ -153,7 +153,7 @@ def test_all_strangers_together_have_a_bucket_and_an_office_is_outside_of_it() -
     door = Door(office=10)
     door.prove(OFFICE, 5_060)
     let = sum(door.knock(f"10.{i >> 8}.{i & 255}.1") is PASS for i in range(6_000))
-    assert let == 4_000
+    assert let == 500
     assert door.knock(OFFICE, 5_061) is PASS
     assert door.reads == 500, "datagrams may carry any source: the store is asked so often and no more"
 
