@@ -1,5 +1,6 @@
 """What a run of the tests says about itself before it begins, and which tests may run side by side."""
 
+import faulthandler
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,13 @@ REAL_FOLDERS: Final = frozenset(
 def pytest_configure() -> None:
     """A start of the program costs its imports once for each process of the run; in the soak each time."""
     forked.enabled = os.environ.get("SOAK") != "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """In the soak a round may take longer than pytest's watch, which would end the whole run."""
+    if os.environ.get("SOAK") == "1":
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

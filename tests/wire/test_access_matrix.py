@@ -54,7 +54,9 @@ class Row:
     @property
     def places(self) -> list[str]:
         """The names of the ids in the path, else of the one that the query or the body has."""
-        of_a_phone = self.path.endswith(("/status", "/configreload", "/reboot")) or self.name == "POST /pbx/ban"
+        of_a_phone = (
+            self.path.endswith(("/status", "/configreload", "/reboot")) or self.name == "POST /pbx/ban"
+        )
         return PLACE.findall(self.path) or ["id" if of_a_phone else "customer"]
 
     def expected(self, level: str, scope: str) -> int | None:

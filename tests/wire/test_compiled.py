@@ -1,6 +1,5 @@
 """The compiled program (deploy/compile.sh) starts, registers phones on each transport, and they call."""
 
-import faulthandler
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -27,7 +26,6 @@ if rounds(False, True):  # it takes three minutes to compile
     def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         need("redis-cli", "gcc")
         folder = tmp_path_factory.mktemp("compiled")
-        faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
         CompiledSite.code = compiled_code(folder)
         with CompiledSite(folder, transports=TRANSPORTS, limits=MANY_STRANGERS) as site:
             site.demo()

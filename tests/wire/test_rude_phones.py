@@ -4,7 +4,6 @@ Check 20 of the acceptance checks of provisioning. `make soak` opens 10,000 conn
 then a REGISTER has a limit.
 """
 
-import faulthandler
 import socket
 import ssl
 from collections.abc import Iterator
@@ -72,8 +71,6 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     need("redis-server", "redis-cli")
     need_postgresql()
-    if SOAK:
-        faulthandler.cancel_dump_traceback_later()
     folder = tmp_path_factory.mktemp("rude")
     with RedisServer(folder) as redis, PostgresServer() as postgres:
         site = BoxSite(

@@ -4,7 +4,6 @@ The expected settings do not come from the writer under these texts. A phone who
 own is parsed first; then each word in the result is replaced by the text that took its place.
 """
 
-import faulthandler
 from dataclasses import replace
 from functools import cache
 from typing import Final
@@ -141,8 +140,6 @@ def expected(writer: str, texts: dict[str, str]) -> list[Setting]:
 @given(choice=CHOICES)
 @example(choice={"label": "$"})
 def test_any_text_gives_the_meant_settings_or_a_named_refusal(writer: str, choice: dict[str, str]) -> None:
-    if SOAK:
-        faulthandler.cancel_dump_traceback_later()  # so many examples take longer than pytest's watch
     texts = WORDS | choice
     for field in ("number", "domain"):
         texts[field] = texts[field].strip()  # the API takes no blanks there, and extra lines drop them
