@@ -318,9 +318,14 @@ def _tell(text: str) -> None:
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     gc.enable()
     import uvloop
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(work)
+        except (OperationalError, PoolTimeout) as error:
+            raise StoreUnavailable(f"the database: {getattr(error, 'orig', None) or error}") from error
 
 
 def main() -> None:
