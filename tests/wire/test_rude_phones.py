@@ -87,8 +87,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 Calm.of(fleet)  # every phone has its connection
                 if (
                     SOAK
-                ):  # Python keeps the memory of the first wave for the next one: a leak is what that adds
-                    with Siege(folder, orders(site, boxes[3])) as first:
+                ):  # the system does not get back what a first wave took: a leak is what the next one adds
+                    with Siege(tmp_path_factory.mktemp("first"), orders(site, boxes[3])) as first:
                         first.over()
                 before = Usage.of(site)
                 with Siege(folder, orders(site, boxes[3])) as siege:
