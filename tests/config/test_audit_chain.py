@@ -169,6 +169,18 @@ async def test_failed_logins_of_a_flood_are_counted_together(world: World) -> No
     assert changes == '{"after":{"count":500,"reason":"many"}}'
 
 
+async def test_a_failed_login_with_characters_that_no_database_stores_does_not_stop_the_log(
+    world: World,
+) -> None:
+    notes = Notes()
+    notes.failed("192.0.2.7", "\ud800\0x@example.com", "wrong-password", None, None)
+    assert await notes.write(world.engine, all=True) == 1
+    await chainer_of(world, notes).step()
+    verdict = await verify(world.read_engine, world.vault)
+    assert (verdict.rows, verdict.waiting, verdict.faults) == (1, 0, [])
+    assert await world.rows("SELECT named FROM audit_log") == [("\ufffd\ufffdx@example.com",)]
+
+
 async def test_a_phone_that_is_shown_with_its_password_is_noted(world: World) -> None:
     phone = await world.create()
     async with world.client(AccessLevel.VIEWER) as client:
