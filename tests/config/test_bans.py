@@ -119,6 +119,8 @@ async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: Wo
         ({"address": 7}, 400, "must be an IP address or a network"),
         ({"address": "0.0.0.0/0"}, 400, "needs at least 8 bits"),
         ({"address": "2001::/16"}, 400, "needs at least 19 bits"),
+        ({"address": "fe80::1%eth0"}, 400, "must be an IP address or a network"),
+        ({"address": "fe80::1%x; reboot"}, 400, "must be an IP address or a network"),
         ({"address": "192.0.2.1", "why": 7}, 400, "why must be a text"),
         ({"address": "192.0.2.1", "why": "x" * 201}, 400, "why must be a text"),
         ({"address": "192.0.2.1", "why": "a\u0007"}, 400, "why must be a text"),
