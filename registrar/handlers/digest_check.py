@@ -284,8 +284,7 @@ class DigestCheck:
         if taken is UNPAID:
             await self._count(who, now)
         self._trail.note(incoming.request, incoming.flow, account, phone, WRONG)
-        if phone is None:
-            self._sentry.unknown(who)
+        self._sentry.wrong(who)
         await self._until(Mono(incoming.started + FAILED_SECONDS))
         self._record(who, phone)
         incoming.reply(

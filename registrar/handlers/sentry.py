@@ -14,8 +14,11 @@ from registrar.rules.bans import Kind, Why, automatic
 from registrar.rules.guesses import WINDOW_SECONDS, Guesser
 from registrar.rules.inflow import is_within_any
 
-UNKNOWN_NAMES: Final = 20
-"""Different unknown names within WINDOW_SECONDS: no phone has so many wrong settings."""
+MANY_NAMES: Final = 20
+"""Different names with wrong passwords within WINDOW_SECONDS: no phone has so many wrong settings.
+
+Names that exist count like all others, else the ban would tell which of them do.
+"""
 TRIES_IN_HOLD: Final = 60
 """Tries within WINDOW_SECONDS that a hold has refused. A phone with an old password is told Retry-After."""
 BAN_SECONDS: Final = 900
@@ -66,13 +69,13 @@ class Sentry:
         """Record the hold of a source."""
         self._record(source, "", "", "", until)
 
-    def unknown(self, who: Guesser) -> None:
-        """Note that a source has tried a name that does not exist."""
+    def wrong(self, who: Guesser) -> None:
+        """Note that a source has tried a name with a wrong password; perhaps the name does not exist."""
         suspect = self._suspect(who.source)
-        if len(suspect.names) < UNKNOWN_NAMES:
+        if len(suspect.names) < MANY_NAMES:
             suspect.names.add(who.mark)
-            if len(suspect.names) == UNKNOWN_NAMES:
-                self._consider(who.source, Why.UNKNOWN_NAMES)
+            if len(suspect.names) == MANY_NAMES:
+                self._consider(who.source, Why.MANY_NAMES)
 
     def insisted(self, source: str) -> None:
         """Note a try that a hold has refused."""
