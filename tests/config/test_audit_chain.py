@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from config import clock
 from config.access import AccessLevel
 from config.audit import chain
+from config.audit import verify as verifying
 from config.audit.accept import accept_fault
 from config.audit.notes import AGAIN_SECONDS, MAX_GATHERED, Notes
 from config.audit.system import by_itself
@@ -54,6 +55,25 @@ async def test_all_rows_get_a_place_and_two_writers_do_not_meet(world: World) ->
     await add(world)
     await chainer_of(world).step()
     assert (await verify(world.read_engine, world.vault)).head.seq == BATCH + 11
+
+
+async def test_rows_that_are_chained_during_a_walk_are_no_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(world, 3)
+    await chainer_of(world).step()
+    walk = verifying._walk
+
+    async def late(*about: Any) -> None:
+        await add(world)
+        assert await chainer_of(world).step() == 1
+        await walk(*about)
+
+    monkeypatch.setattr(verifying, "_walk", late)
+    verdict = await verify(world.read_engine, world.vault)
+    assert (verdict.rows, verdict.faults) == (3, [])
+    monkeypatch.undo()
+    assert (await verify(world.read_engine, world.vault)).rows == 4
 
 
 @pytest.mark.parametrize(
