@@ -79,6 +79,16 @@ async def test_exempt_networks_are_not_banned_and_off_bans_no_one() -> None:
         assert world.book.begun == []
 
 
+async def test_a_network_with_an_exempt_address_is_not_banned() -> None:
+    world = World()
+    sentry = made(world, exempt="2001:db8::5/128")
+    for name in range(MANY_NAMES):
+        sentry.wrong(guesser("2001:db8::9", f"n{name}", 64))
+        sentry.wrong(guesser("2001:db8:0:1::9", f"n{name}", 64))
+    await world.settle()
+    assert [ban.address for ban in world.book.begun] == ["2001:db8:0:1::/64"]
+
+
 def test_a_hold_is_recorded_once_and_again_when_it_is_longer() -> None:
     world = World()
     sentry, who, known = made(world), guesser(HOME, "u", 64), phone()
