@@ -332,6 +332,17 @@ async def test_the_places_of_the_owner_are_never_shut_out_by_guesses_from_elsewh
     assert await guess(other, "u", HOME) == 401, "a wrong one of its own is checked, and outside of the count"
 
 
+async def test_while_it_is_not_known_where_an_account_is_good_nobody_is_told_that_it_is_held() -> None:
+    world = World()
+    assert (await Device(world).register()).status == 200
+    other = World(node="b", beside=world)
+    await spray(other, "u", 80)
+    other.guesses.away = True
+    assert (await Device(other, contact="10.0.0.8").register()).status == 503
+    other.guesses.away = False
+    assert (await Device(other, contact="10.0.0.8").register()).status == 200
+
+
 async def test_at_a_new_place_the_owner_waits_for_the_end_of_the_hold() -> None:
     world = World(phone(mode=IpMode.ROAMING, countries=("SE",)))
     await spray(world, "u", PER_MINUTE)
