@@ -219,6 +219,7 @@ class SipSide:
                 epoch,
                 mono,
                 self._metrics,
+                self._nodes.is_place,
             )
             driver = self._driver = Driver(
                 requests,

@@ -225,7 +225,7 @@ class Listeners:
         setting: str = "",
     ) -> None:
         for host, port in addresses:
-            acceptor = Acceptor(self._connections, transport, make, tls)
+            acceptor = Acceptor(self._connections, transport, make, tls, of_nodes=bool(setting))
             self._acceptors.append(acceptor)
             try:
                 acceptor.open(host, port)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from registrar.model import Mono
 
 from .. import clock
+from ..checks import is_clean
 from ..tables import AuditLog, Customer
 from .system import BY_ITSELF
 from .values import text_of
@@ -29,6 +30,8 @@ GATHER_SECONDS: Final = 60.0
 MAX_GATHERED: Final = 1_000
 """Of a flood, the failures of further logins are counted together."""
 OTHERS: Final = ("", "others", "many")
+ILLEGIBLE: Final = "\N{REPLACEMENT CHARACTER}"
+"""In the place of a character that no database stores: a stranger chooses the name of a failed login."""
 
 Row = dict[str, object]
 
@@ -130,6 +133,10 @@ def _row(
         "action": action,
         "table_name": table,
         "row_oid": oid,
-        "named": named,
+        "named": None if named is None else _legible(named),
         "changes": text_of({"after": after}),
     }
+
+
+def _legible(text: str) -> str:
+    return text if is_clean(text) else "".join(one if is_clean(one) else ILLEGIBLE for one in text)

@@ -38,6 +38,7 @@ async def verify(engine: AsyncEngine, vault: Vault, noted: tuple[int, str] | Non
     Whoever has the secret key and writes SQL can make a new chain: only a noted hash finds that.
     """
     async with reading(engine) as session:
+        await _hold_still(session)
         stored = await session.scalar(select(AuditHead))
         verdict = Verdict(head_of(stored) if stored is not None else Head())
         waits = select(func.count()).select_from(AuditLog).where(AuditLog.seq.is_(None))
@@ -48,6 +49,15 @@ async def verify(engine: AsyncEngine, vault: Vault, noted: tuple[int, str] | Non
             )
         await _walk(session, verdict, noted)
     return verdict
+
+
+async def _hold_still(session: AsyncSession) -> None:
+    """Let the session see one moment: rows that are chained during the walk are no fault of the head.
+
+    A reader of PostgreSQL sees each statement's own moment otherwise; one of SQLite does this by itself.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 async def _walk(session: AsyncSession, verdict: Verdict, noted: tuple[int, str] | None) -> None:

@@ -25,6 +25,8 @@ from .customers import ids_in_sight, one_or_all, visible
 from .draft import Document
 
 MAX_SECONDS: Final = 10 * 365 * 86_400
+MAX_OF_CUSTOMER: Final = 200
+"""Bans that people of a customer may have: one customer must not fill the store, which all share."""
 LEAST_BITS: Final = {4: 8, 6: 19}
 """A larger network is a slip of the pen: the largest that a registry gives to one holder."""
 WHAT: Final = "Ban"
@@ -74,6 +76,8 @@ async def make_ban(work: Work, id: str, document: Document, store: RedisBans, sp
     if sent is None and caller.level < AccessLevel.ADMIN:
         raise level_too_low(AccessLevel.ADMIN.name)
     phone, customer = await _phone(work.session, caller, sent)
+    if caller.level < AccessLevel.ADMIN:
+        _refuse_more((await store.all()).bans, customer)
     ban = Ban(
         id,
         Kind.BAN,
@@ -90,6 +94,12 @@ async def make_ban(work: Work, id: str, document: Document, store: RedisBans, sp
     if not await store.put(ban):
         raise refused("ban", "There are too many bans: lift some first", "range")
     return ban
+
+
+def _refuse_more(bans: Sequence[Ban], customer: str) -> None:
+    """Raise Refused (409) if a customer has as many bans as it may have."""
+    if sum(ban.customer == customer and not ban.is_automatic for ban in bans) >= MAX_OF_CUSTOMER:
+        raise refused("ban", f"A customer may have {MAX_OF_CUSTOMER} bans: lift some first", "range")
 
 
 async def lift_ban(work: Work, ban: Ban, store: RedisBans) -> None:
@@ -133,7 +143,7 @@ def _address(sent: object, spared: Spared) -> str:
         network = parse_network(sent.strip()) if isinstance(sent, str) else None
     except ValueError:
         network = None
-    if network is None:
+    if network is None or "%" in str(network):  # a zone is text that ends in the scripts of the export
         raise refused(
             "address", "address must be an IP address or a network such as 192.0.2.0/24", "format", 400
         )

@@ -36,8 +36,14 @@ ISSUER: Final = "SIP registrar"
 MAX_CODE: Final = 64
 
 
-async def begin(session: AsyncSession, vault: Vault, person: Person) -> str:
-    """Give a person a new secret that waits to be confirmed, and return it; a confirmed one must be gone."""
+async def begin(session: AsyncSession, vault: Vault, person: Person) -> str | None:
+    """Give a person a new secret that waits to be confirmed, and return it; None: one is confirmed already.
+
+    That is looked up here: it may have been confirmed while the password of this request was checked.
+    """
+    row = await _locked(session, person)
+    if row is not None and row.confirmed_at is not None:
+        return None
     secret = pyotp.random_base32()
     sealed = vault.seal(secret, _owner(person.employee))
     id = await _number(session, person.employee)

@@ -52,7 +52,7 @@ _BAN: Final = answer(
         "number": of("string", "The extension number of the phone; null: it has none", example="200"),
         "customer": some_id("Id of the customer of the phone"),
         "why": sure(
-            "string", f"A text, or of an automatic one {', '.join(Why)}", example=str(Why.UNKNOWN_NAMES)
+            "string", f"A text, or of an automatic one {', '.join(Why)}", example=str(Why.MANY_NAMES)
         ),
         "by": sure("string", "Id or level of who made it, or `automatic`", example="automatic"),
         "since": MOMENT,

@@ -56,9 +56,9 @@ async def begin_route(request: Request, parts: PartsDep) -> Response:
     """Return a new secret. Logins need a code after `/auth/totp/confirm` was told one."""
     login = read_login(await read_object(request))
     async with parts.entrance.proven(login, visitor_of(request, parts)) as (session, person):
-        if person.has_totp:
-            raise _already()
         secret = await second_factor.begin(session, parts.vault, person)
+        if secret is None:
+            raise _already()
     uri = second_factor.address_of(secret, login.email)
     return json_answer({"secret": secret, "uri": uri, "qr": svg(uri)})
 

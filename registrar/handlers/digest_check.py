@@ -101,16 +101,17 @@ class DigestCheck:
         who = guesser(address, account, self._ipv6_prefix)
         place = (address, credentials.username, credentials.realm)
         taken, right, phone, held = UNPAID, False, None, FREE
-        if self._ledger.is_watched(who.source, self._clock()):
-            held = await self._hold(who, place)
-        if not held and who.mark in self._ledger.sprayed:
-            held = await self._sprayed(who, place)
-        if not held:
-            try:
+        try:
+            if self._ledger.is_watched(who.source, self._clock()):
+                held = await self._hold(who, place)
+            if not held and who.mark in self._ledger.sprayed:
+                held = await self._sprayed(who, place)
+            if not held:
                 phone = await self._directory.find(credentials.username, credentials.realm)
-            except StoreUnavailable:
-                incoming.reply(BUSY)
-                return None
+        except StoreUnavailable:
+            incoming.reply(BUSY)
+            return None
+        if not held:
             taken, right = await self._check(claim, incoming.request.method, who, place, phone)
             held = max(taken.account_held_until, taken.source_held_until)
         if held:
@@ -171,7 +172,10 @@ class DigestCheck:
         self._sentry.forget(source)
 
     async def _sprayed(self, who: Guesser, place: Place) -> Epoch:
-        """Return until when an account is held because of many sources; 0: not, or not from this one."""
+        """Return until when an account is held because of many sources; 0: not, or not from this one.
+
+        Raise StoreUnavailable if it is held elsewhere, and whether it is good here cannot be read.
+        """
         now = self._clock()
         if self._ledger.sprays(who.mark, now) < NEARLY_FULL or self._is_good(who, place, now):
             return FREE
@@ -180,7 +184,8 @@ class DigestCheck:
                 self._stays_good(who)
                 return FREE
         except StoreUnavailable:
-            pass  # where it is good is not known: it counts as another source
+            if self._ledger.sprayed_until(who.mark, now):
+                raise  # it may be good here: a 403 would be a lie, after which phones stop trying
         return self._ledger.sprayed_until(who.mark, now)
 
     async def _hold(self, who: Guesser, place: Place) -> Epoch:
@@ -284,8 +289,7 @@ class DigestCheck:
         if taken is UNPAID:
             await self._count(who, now)
         self._trail.note(incoming.request, incoming.flow, account, phone, WRONG)
-        if phone is None:
-            self._sentry.unknown(who)
+        self._sentry.wrong(who)
         await self._until(Mono(incoming.started + FAILED_SECONDS))
         self._record(who, phone)
         incoming.reply(

@@ -43,8 +43,9 @@ class Limiter:
         clock: Clock,
         mono: Callable[[], Mono],
         metrics: Metrics,
+        is_node: Callable[[str, int], bool] = lambda _ip, _port: False,
     ) -> None:
-        """Create the limits. Without `inflow` there are none, but bans are enforced.
+        """Create the limits. Without `inflow` there are none, but bans are enforced, except of other nodes.
 
         `hang_up` closes a connection that may send nothing. Call `serve_with` before the first message.
         """
@@ -56,6 +57,7 @@ class Limiter:
         self._clock = clock
         self._mono = mono
         self._metrics = metrics
+        self._is_node = is_node
         self._accounts: dict[str, Bucket] = {}
         self._spent: dict[str, int] = {}
         """Requests of each phone since the last report to other nodes."""
@@ -93,7 +95,7 @@ class Limiter:
             if verdict is not PASS:
                 self._stop(verdict, data, flow, fault)
                 return False
-        if self._barred.any_address and self._is_banned(flow.remote_ip):
+        if self._barred.any_address and self._is_shut_out(flow):
             self._metrics.limited(BANNED)
             self._drop(flow)
             return False
@@ -140,6 +142,10 @@ class Limiter:
         for name, count in spent.items():
             if name[:1] == PHONE:
                 (self._accounts.get(name[1:]) or self._new_account(name[1:], now)).grow(-float(count))
+
+    def _is_shut_out(self, flow: Flow) -> bool:
+        """Return whether a message comes from a banned address, and not from another node there."""
+        return self._is_banned(flow.remote_ip) and not self._is_node(flow.remote_ip, flow.remote_port)
 
     def _is_banned(self, ip: str) -> bool:
         return self._barred.has_address(ip, self._clock())

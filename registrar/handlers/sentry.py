@@ -5,6 +5,7 @@ one. A source behind which a phone is good is never banned, because the office m
 """
 
 from collections.abc import Callable, Coroutine, Sequence
+from ipaddress import ip_network
 from typing import Final
 
 from registrar.errors import StoreUnavailable
@@ -12,10 +13,12 @@ from registrar.model import Epoch, IpNetwork, Phone
 from registrar.ports import BanBook, Clock, Guesses
 from registrar.rules.bans import Kind, Why, automatic
 from registrar.rules.guesses import WINDOW_SECONDS, Guesser
-from registrar.rules.inflow import is_within_any
 
-UNKNOWN_NAMES: Final = 20
-"""Different unknown names within WINDOW_SECONDS: no phone has so many wrong settings."""
+MANY_NAMES: Final = 20
+"""Different names with wrong passwords within WINDOW_SECONDS: no phone has so many wrong settings.
+
+Names that exist count like all others, else the ban would tell which of them do.
+"""
 TRIES_IN_HOLD: Final = 60
 """Tries within WINDOW_SECONDS that a hold has refused. A phone with an old password is told Retry-After."""
 BAN_SECONDS: Final = 900
@@ -66,13 +69,13 @@ class Sentry:
         """Record the hold of a source."""
         self._record(source, "", "", "", until)
 
-    def unknown(self, who: Guesser) -> None:
-        """Note that a source has tried a name that does not exist."""
+    def wrong(self, who: Guesser) -> None:
+        """Note that a source has tried a name with a wrong password; perhaps the name does not exist."""
         suspect = self._suspect(who.source)
-        if len(suspect.names) < UNKNOWN_NAMES:
+        if len(suspect.names) < MANY_NAMES:
             suspect.names.add(who.mark)
-            if len(suspect.names) == UNKNOWN_NAMES:
-                self._consider(who.source, Why.UNKNOWN_NAMES)
+            if len(suspect.names) == MANY_NAMES:
+                self._consider(who.source, Why.MANY_NAMES)
 
     def insisted(self, source: str) -> None:
         """Note a try that a hold has refused."""
@@ -120,8 +123,16 @@ class Sentry:
         )
 
     def _consider(self, source: str, why: Why) -> None:
-        if self._bans and not is_within_any(source.partition("/")[0], self._exempt):
+        if self._bans and not self._is_spared(source):
             self._start_task(self._ban_stranger(source, why))
+
+    def _is_spared(self, source: str) -> bool:
+        """Return whether an address of a source is exempt: one of IPv6 is a network, banned as a whole."""
+        try:
+            network = ip_network(source)
+        except ValueError:
+            return False
+        return any(one.version == network.version and one.overlaps(network) for one in self._exempt)
 
     async def _ban_stranger(self, source: str, why: Why) -> None:
         """Ban a source unless a phone is good there, or that cannot be known."""

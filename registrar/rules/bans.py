@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
@@ -36,7 +37,7 @@ class Why(StrEnum):
     """The reasons of automatic bans."""
 
     WRONG_PASSWORDS = "wrong-passwords"
-    UNKNOWN_NAMES = "unknown-names"
+    MANY_NAMES = "many-names"
     GUESSING = "guessing"
     """Passwords were tried although the source was held."""
 
@@ -93,10 +94,12 @@ def dump(ban: Ban) -> str:
     return json.dumps(asdict(ban), separators=(",", ":"))
 
 
+@lru_cache(2 * MAX_BANS)
 def load(text: str) -> Ban | None:
     """Return the ban in a text of the store, or None if it cannot be read.
 
-    A newer version may have written it: fields that are not known are left out.
+    A newer version may have written it: fields that are not known are left out. All bans are read again after
+    each change, so most texts have been read before.
     """
     try:
         fields = json.loads(text)
@@ -110,7 +113,12 @@ def load(text: str) -> Ban | None:
 
 def network_of(ban: Ban) -> IpNetwork | None:
     """Return the network of a ban, or None if it is for every address. Raises ValueError."""
-    return ip_network(ban.address) if ban.address else None
+    return _network(ban.address) if ban.address else None
+
+
+@lru_cache(2 * MAX_BANS)
+def _network(address: str) -> IpNetwork:
+    return ip_network(address)
 
 
 class Barred:

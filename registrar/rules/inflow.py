@@ -137,7 +137,7 @@ class Inflow:
         if proven is not None and proven.until > now:
             if proven.take(proven.source.size, now):
                 return PASS
-            return self._over(proven.source, Verdict.LATER, now)
+            return self._over(self._source_of(proven, ip, now), Verdict.LATER, now)
         return self.judge_unproven(ip, port, now)
 
     def proved(self, ip: str, port: int, now: Mono) -> None:
@@ -234,6 +234,16 @@ class Inflow:
         if len(self._places) >= MAX_PLACES:
             del self._places[next(iter(self._places))]
         self._places[ip, port] = _Place(source, now)
+
+    def _source_of(self, place: _Place, ip: str, now: Mono) -> _Source:
+        """Return the source of a proven place. Many others may have displaced it from the table meanwhile."""
+        name = one_source_of(ip)
+        source = self._sources.get(name) or self._new_source(name, now)
+        if source is not place.source:
+            source.proven_until = max(source.proven_until, place.source.proven_until)
+            source.resize(max(source.phones, place.source.phones))
+            place.source = source
+        return source
 
     def _over(self, source: _Source, verdict: Verdict, now: Mono) -> Verdict:
         """Return the verdict on a message beyond a limit: first the number of phones must be known."""

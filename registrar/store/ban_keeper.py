@@ -61,8 +61,10 @@ class BanKeeper:
         while True:
             self._news.clear()
             try:
-                await self._write()
-                await self._look()
+                await self._look()  # before a write, which would hide that Redis has lost the others
+                if self._waiting:
+                    await self._write()
+                    await self._look()
             except StoreUnavailable as error:
                 log.debug("the bans were not read: %s", error)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -80,8 +82,8 @@ class BanKeeper:
         version = await self._bans.version()
         if version == self._known.version:
             return
-        if not version and await self._bans.restore(self._known):
-            log.warning("Redis had lost the bans and was told %d again", len(self._known.bans))
+        if version < self._known.version and await self._bans.restore(self._known):
+            log.warning("Redis had lost bans and was told %d again", len(self._known.bans))
         self._apply(await self._bans.all())
 
     def _apply(self, known: Known) -> None:

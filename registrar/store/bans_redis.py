@@ -70,7 +70,7 @@ class RedisBans:
         return True
 
     async def restore(self, known: Known) -> bool:
-        """Write all bans unless Redis has some; return whether they were written."""
+        """Write bans that Redis has lost, unless its version is newer; return whether they were written."""
         rows = [(ban.id, dump(ban), _end(ban)) for ban in known.bans]
         flat = [word for row in rows for word in row]
         return bool(int(await self._runner.run(RESTORE_BANS, KEYS, known.version + 1, keys.BAN_NEWS, *flat)))

@@ -178,12 +178,14 @@ return 1
 RESTORE_BANS: Final = Script("""
 -- KEYS bans, their ends
 -- ARGV version, channel, then for each ban: id, the ban, its end or inf
--- a process writes what it knows if Redis has lost all bans; the first one that does is believed
-if redis.call('HEXISTS', KEYS[1], 'version') == 1 then return 0 end
+-- a process writes what it knows if Redis has lost bans; the first one that does is believed
+-- a lower version is a loss, too: somebody has made a ban since then
+if tonumber(redis.call('HGET', KEYS[1], 'version') or 0) >= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[1])
 for at = 3, #ARGV, 3 do
-  redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
-  redis.call('ZADD', KEYS[2], ARGV[at + 2], ARGV[at])
+  if redis.call('HSETNX', KEYS[1], ARGV[at], ARGV[at + 1]) == 1 then
+    redis.call('ZADD', KEYS[2], ARGV[at + 2], ARGV[at])
+  end
 end
 redis.call('PUBLISH', ARGV[2], '')
 return 1

@@ -66,11 +66,15 @@ class Acceptor:
         transport: str,
         make: Callable[[Flow], Connection],
         tls: ssl.SSLContext | None,
+        *,
+        of_nodes: bool = False,
     ) -> None:
         """Create a closed acceptor.
 
-        `transport` is tcp, tls, ws or wss; `make` returns the protocol of a connection.
+        `transport` is tcp, tls, ws or wss; `make` returns the protocol of a connection. `of_nodes`: only
+        other nodes of this service come here.
         """
+        self._of_nodes = of_nodes
         self._table = table
         self._transport = transport
         self._make = make
@@ -154,7 +158,7 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         ip = folded(peer[0])
-        if not self._table.admit(ip):
+        if not self._table.admit(ip, of_node=self._of_nodes):
             accepted.close()
             return
         accepted.setblocking(False)

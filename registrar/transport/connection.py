@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_blocked_at", "_left", "_rest", "_table", "_transport", "_waits", "authenticated", "born", "ended",
-        "flow", "heard", "partial_since", "source", "stood",
+        "flow", "heard", "of_node", "partial_since", "source", "stood",
     )  # fmt: skip
 
     def __init__(self, table: Table, flow: Flow) -> None:
@@ -142,6 +142,8 @@ class Connection(asyncio.Protocol):
         self.stood = False
         self.heard = False
         self.authenticated = False
+        self.of_node = False
+        """Whether the peer is another node of this service, which no ban concerns."""
         self.partial_since: Mono | None = None
         self.ended: End | None = None
         """Why the connection ends; None while it is open."""

@@ -117,9 +117,12 @@ class Connections:
 
     # Calls of the listeners
 
-    def admit(self, ip: str) -> bool:
-        """Return whether one more connection from `ip` may open. If so, its place is taken until it ends."""
-        if self._is_banned is not None and self._is_banned(ip):
+    def admit(self, ip: str, *, of_node: bool = False) -> bool:
+        """Return whether one more connection from `ip` may open. If so, its place is taken until it ends.
+
+        Bans are not for connections with other nodes (`of_node`): a banned network may have one in it.
+        """
+        if not of_node and self._is_banned is not None and self._is_banned(ip):
             self._metrics.closed(End.BANNED)
             return False
         source = one_source(ip)
@@ -276,7 +279,7 @@ class Connections:
         """Close the connections from a network that is banned."""
         for connection in list(self._open.values()):
             address = ip_address(connection.source.partition("%")[0])
-            if address.version == network.version and address in network:
+            if not connection.of_node and address.version == network.version and address in network:
                 connection.close(End.BANNED)
 
     def have_gone(self, least: int) -> bool:

@@ -96,7 +96,7 @@ class NodeLinks:
     async def _connect(self, host: str, port: int) -> None:
         """Open the connection. Its flow has our own address in it, so the socket is connected first."""
         loop, ip = asyncio.get_running_loop(), folded(host)
-        if not self._table.admit(ip):
+        if not self._table.admit(ip, of_node=True):
             raise ConnectionRefusedError("there is no place for another connection")
         opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         connection: NodeConnection | None = None

@@ -60,4 +60,5 @@ class NodeConnection(StreamConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See Connection."""
         super().connection_made(transport)
+        self.of_node = True
         self._table.authenticated(self.flow.id)

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from config import clock
 from config.access import AccessLevel
 from config.audit import chain
+from config.audit import verify as verifying
 from config.audit.accept import accept_fault
 from config.audit.notes import AGAIN_SECONDS, MAX_GATHERED, Notes
 from config.audit.system import by_itself
@@ -54,6 +55,25 @@ async def test_all_rows_get_a_place_and_two_writers_do_not_meet(world: World) ->
     await add(world)
     await chainer_of(world).step()
     assert (await verify(world.read_engine, world.vault)).head.seq == BATCH + 11
+
+
+async def test_rows_that_are_chained_during_a_walk_are_no_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(world, 3)
+    await chainer_of(world).step()
+    walk = verifying._walk
+
+    async def late(*about: Any) -> None:
+        await add(world)
+        assert await chainer_of(world).step() == 1
+        await walk(*about)
+
+    monkeypatch.setattr(verifying, "_walk", late)
+    verdict = await verify(world.read_engine, world.vault)
+    assert (verdict.rows, verdict.faults) == (3, [])
+    monkeypatch.undo()
+    assert (await verify(world.read_engine, world.vault)).rows == 4
 
 
 @pytest.mark.parametrize(
@@ -167,6 +187,18 @@ async def test_failed_logins_of_a_flood_are_counted_together(world: World) -> No
     assert await notes.write(world.engine, all=True) == MAX_GATHERED + 1
     ((changes,),) = await world.rows("SELECT changes FROM audit_log WHERE named = 'others'")
     assert changes == '{"after":{"count":500,"reason":"many"}}'
+
+
+async def test_a_failed_login_with_characters_that_no_database_stores_does_not_stop_the_log(
+    world: World,
+) -> None:
+    notes = Notes()
+    notes.failed("192.0.2.7", "\ud800\0x@example.com", "wrong-password", None, None)
+    assert await notes.write(world.engine, all=True) == 1
+    await chainer_of(world, notes).step()
+    verdict = await verify(world.read_engine, world.vault)
+    assert (verdict.rows, verdict.waiting, verdict.faults) == (1, 0, [])
+    assert await world.rows("SELECT named FROM audit_log") == [("\ufffd\ufffdx@example.com",)]
 
 
 async def test_a_phone_that_is_shown_with_its_password_is_noted(world: World) -> None:

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from config.access import AccessLevel
+from config.operations import bans
 from registrar.model import Epoch
 from registrar.rules.bans import Kind, Why, automatic, dump
 from registrar.store import keys
@@ -93,6 +94,21 @@ async def test_an_owner_bans_a_phone_of_its_customer(world: World) -> None:
     assert await told(world, ban["_id"], OWNER, "rival") == []
 
 
+async def test_one_customer_does_not_fill_the_store_of_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bans, "MAX_OF_CUSTOMER", 2)
+    phone = (await world.create())["_id"]
+    for number in range(2):
+        await made(world, OWNER, phone=phone, address=f"192.0.2.{number}")
+    status, text = await refused(world, OWNER, phone=phone, address="192.0.2.9")
+    assert status == 409 and "lift some first" in text
+    first = await made(world, ADMIN, phone=phone)
+    async with world.client(OWNER) as owner:
+        assert (await owner.delete(f"/pbx/ban/{first['_id']}")).status_code == 200
+    assert (await listed(world))["total"] == 2
+
+
 async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: World) -> None:
     phone = await world.create()
     own, source = await hold(world, phone["_id"], world.ids["acme"]), await hold(world)
@@ -119,6 +135,8 @@ async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: Wo
         ({"address": 7}, 400, "must be an IP address or a network"),
         ({"address": "0.0.0.0/0"}, 400, "needs at least 8 bits"),
         ({"address": "2001::/16"}, 400, "needs at least 19 bits"),
+        ({"address": "fe80::1%eth0"}, 400, "must be an IP address or a network"),
+        ({"address": "fe80::1%x; reboot"}, 400, "must be an IP address or a network"),
         ({"address": "192.0.2.1", "why": 7}, 400, "why must be a text"),
         ({"address": "192.0.2.1", "why": "x" * 201}, 400, "why must be a text"),
         ({"address": "192.0.2.1", "why": "a\u0007"}, 400, "why must be a text"),

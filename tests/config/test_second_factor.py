@@ -6,11 +6,13 @@ import httpx
 import pyotp
 import pytest
 from httpx import Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from config import clock
 from config.access import AccessLevel
 from config.audit.notes import Notes
-from config.operations.second_factor import CODES, MAX_MISSES, STEP_SECONDS
+from config.operations.people import find_login
+from config.operations.second_factor import CODES, MAX_MISSES, STEP_SECONDS, begin
 from registrar.model import Epoch
 from tests.config.test_logins import EMAIL, PASSWORD, PHONES, PROXIES, ROWS, basic, code_of, hired, log_in
 from tests.config.world import World
@@ -70,6 +72,25 @@ async def test_a_code_is_asked_for_and_good_once(world: World, at: list[float]) 
             "credentials_invalid",
         )
     assert len(set(codes)) == CODES
+
+
+async def test_an_authenticator_that_was_confirmed_meanwhile_is_not_replaced(
+    world: World, at: list[float]
+) -> None:
+    await hired(world)
+    async with world.read_engine.connect() as connection:
+        before = await find_login(connection, EMAIL)
+    assert before is not None and not before.has_totp
+    async with world.client(None) as client:
+        secret, _ = await armed(client, at)
+        async with AsyncSession(world.engine) as session, session.begin():
+            assert await begin(session, world.vault, before) is None
+        assert code_of(await log_in(client)) == (401, "totp_required")
+        assert (await log_in(client, code=code(secret, at))).status_code == 200
+        assert code_of(await client.post("/auth/totp", json=LOGIN | {"code": code(secret, at, 1)})) == (
+            409,
+            "totp",
+        )
 
 
 async def test_a_recovery_code_is_good_once(world: World, at: list[float]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from registrar.model import Epoch
-from registrar.rules.bans import ENDLESS, Ban, Barred, Kind, Why, automatic
+from registrar.rules.bans import ENDLESS, Ban, Barred, Kind, Why, automatic, dump
 from registrar.rules.guesses import PER_ACCOUNT, Guesser
 from registrar.store import bans_redis, keys
 from registrar.store.ban_keeper import BanKeeper
@@ -166,6 +166,28 @@ async def test_what_redis_lost_is_written_again_once(bans: RedisBans, clock: Han
         await bans.lift(ban, "ADMIN")
         await until(lambda: one.lifted == two.lifted == [ban])
         assert (await bans.all()).bans == (other,), "no process writes a lifted ban again"
+
+
+@pytest.mark.parametrize("maker", ["this process", "another one"])
+async def test_a_ban_that_is_made_after_a_loss_does_not_hide_it(
+    bans: RedisBans, clock: Hands, redis: Redis, maker: str
+) -> None:
+    kept = [by_hand(clock, number, 0) for number in range(3)]
+    for ban in kept:
+        await bans.put(ban)
+    new = automatic(Kind.BAN, "203.0.113.10", Why.GUESSING, clock(), Epoch(clock.now + 60))
+    async with following(bans, clock) as one, following(bans, clock) as two:
+        await until(lambda: len(one.begun) == len(two.begun) == 3)
+        if maker == "this process":
+            await redis.flushall()
+            one.keeper.begin(new)
+        else:
+            async with redis.pipeline(transaction=True) as both:
+                both.flushall().hset(keys.BANS, mapping={"version": 1, new.id: dump(new)})
+                await both.execute()
+        await until(lambda: new in one.begun and new in two.begun)
+        assert one.lifted == two.lifted == []
+        assert set((await bans.all()).bans) == {*kept, new}
 
 
 async def until_async(redis: Redis) -> None:

@@ -255,7 +255,7 @@ async def test_a_scanner_of_names_is_banned_and_is_let_in_again_when_the_ban_is_
     assert guesser.answers == {401: 20}
     within(60, lambda: not _answers(two, source), "the other node has banned it")
     (ban,) = [ban for ban in bans(one) if ban["address"] == source[0]]
-    assert (ban["kind"], ban["why"], ban["by"]) == ("ban", "unknown-names", "automatic")
+    assert (ban["kind"], ban["why"], ban["by"]) == ("ban", "many-names", "automatic")
     assert one.api("DELETE", f"/pbx/ban/{ban['_id']}").status == 200
     within(60, lambda: _answers(one, source) and _answers(two, source), "both let it in")
 

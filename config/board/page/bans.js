@@ -9,7 +9,7 @@ const NEWS_MS = 1_000;
 const MOST = 200;
 const WHY = {
   'wrong-passwords': 'too many wrong passwords',
-  'unknown-names': 'tried many names that do not exist',
+  'many-names': 'tried many names with wrong passwords',
   guessing: 'went on guessing passwords',
 };
 

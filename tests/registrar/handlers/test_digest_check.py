@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import replace
 
 from registrar.handlers.digest_check import FAILED_SECONDS, MAX_SURE
+from registrar.handlers.sentry import MANY_NAMES
 from registrar.model import Epoch, Flow, IpMode, Mono
-from registrar.rules.bans import Kind
+from registrar.rules.bans import Kind, Why
 from registrar.rules.guesses import (
     HOLD_SECONDS,
     PER_ACCOUNT,
@@ -74,6 +75,20 @@ async def test_known_and_unknown_names_get_the_same_answers_and_cost_the_same_bu
     world = World()
     answers = {name: [await guess(world, name) for _ in range(PER_ACCOUNT + 2)] for name in ("u", "x")}
     assert answers["u"] == answers["x"] == [401] * PER_ACCOUNT + [403] * 2
+
+
+async def test_a_ban_does_not_tell_which_of_the_names_exist() -> None:
+    after = []
+    for last in ("u", "x"):
+        world = World()
+        for number in range(MANY_NAMES - 1):
+            await guess(world, chr(0x100 + number))
+        await world.settle()
+        assert world.book.begun == []
+        await guess(world, last)
+        await world.settle()
+        after.append([ban.why for ban in world.book.begun])
+    assert after == [[Why.MANY_NAMES], [Why.MANY_NAMES]]
 
 
 async def test_a_source_that_is_over_its_budget_is_not_looked_up_any_more() -> None:
@@ -315,6 +330,17 @@ async def test_the_places_of_the_owner_are_never_shut_out_by_guesses_from_elsewh
     assert (await device.send()).status == 200
     assert (await fresh.register()).status == 200
     assert await guess(other, "u", HOME) == 401, "a wrong one of its own is checked, and outside of the count"
+
+
+async def test_while_it_is_not_known_where_an_account_is_good_nobody_is_told_that_it_is_held() -> None:
+    world = World()
+    assert (await Device(world).register()).status == 200
+    other = World(node="b", beside=world)
+    await spray(other, "u", 80)
+    other.guesses.away = True
+    assert (await Device(other, contact="10.0.0.8").register()).status == 503
+    other.guesses.away = False
+    assert (await Device(other, contact="10.0.0.8").register()).status == 200
 
 
 async def test_at_a_new_place_the_owner_waits_for_the_end_of_the_hold() -> None:

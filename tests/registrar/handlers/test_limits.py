@@ -5,7 +5,7 @@ import pytest
 from registrar.errors import SipError
 from registrar.model import Flow
 from registrar.rules.bans import Ban, Kind
-from tests.registrar.handlers.world import HOME, World
+from tests.registrar.handlers.world import HOME, NODE_PLACE, World
 
 UDP = Flow("udp", "192.0.2.10", 5060, HOME, 5060)
 
@@ -92,6 +92,17 @@ async def test_a_banned_address_is_not_read_and_not_answered() -> None:
     assert door.world.lines.hung_up == [(flow.id, False)]
     door.world.clock.now += 61
     await door.send(1)
+    assert len(door.let) == 1
+
+
+async def test_another_node_in_a_banned_network_is_read() -> None:
+    door = Door()
+    now = int(door.world.clock.now)
+    door.world.barred.set([Ban("1", Kind.BAN, "192.0.2.0/24", "", "", "", "ADMIN", now, now + 60)])
+    ip, port = NODE_PLACE
+    await door.send(1, Flow("udp", "192.0.2.10", 5060, ip, port + 1))
+    assert not door.let
+    await door.send(1, Flow("udp", "192.0.2.10", 5060, ip, port))
     assert len(door.let) == 1
 
 

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 
-from registrar.handlers.sentry import BAN_SECONDS, TRIES_IN_HOLD, UNKNOWN_NAMES, Sentry
+from registrar.handlers.sentry import BAN_SECONDS, MANY_NAMES, TRIES_IN_HOLD, Sentry
 from registrar.model import Epoch
 from registrar.rules.bans import Kind, Why
 from registrar.rules.guesses import WINDOW_SECONDS, guesser
@@ -16,20 +16,20 @@ def made(world: World, *, bans: bool = True, exempt: str = "") -> Sentry:
 
 def try_names(sentry: Sentry, number: int, first: int = 0) -> None:
     for name in range(first, first + number):
-        sentry.unknown(guesser(HOME, f"n{name}", 64))
+        sentry.wrong(guesser(HOME, f"n{name}", 64))
 
 
 async def test_a_stranger_that_tries_many_names_is_banned_once() -> None:
     world = World()
     sentry = made(world)
-    try_names(sentry, UNKNOWN_NAMES - 1)
-    try_names(sentry, UNKNOWN_NAMES - 1)
+    try_names(sentry, MANY_NAMES - 1)
+    try_names(sentry, MANY_NAMES - 1)
     await world.settle()
     assert world.book.begun == []
     try_names(sentry, 10, 100)
     await world.settle()
     (ban,) = world.book.begun
-    assert (ban.kind, ban.address, ban.why, ban.phone) == (Kind.BAN, HOME, Why.UNKNOWN_NAMES, "")
+    assert (ban.kind, ban.address, ban.why, ban.phone) == (Kind.BAN, HOME, Why.MANY_NAMES, "")
     assert ban.until - ban.since == BAN_SECONDS
 
 
@@ -79,6 +79,16 @@ async def test_exempt_networks_are_not_banned_and_off_bans_no_one() -> None:
         assert world.book.begun == []
 
 
+async def test_a_network_with_an_exempt_address_is_not_banned() -> None:
+    world = World()
+    sentry = made(world, exempt="2001:db8::5/128")
+    for name in range(MANY_NAMES):
+        sentry.wrong(guesser("2001:db8::9", f"n{name}", 64))
+        sentry.wrong(guesser("2001:db8:0:1::9", f"n{name}", 64))
+    await world.settle()
+    assert [ban.address for ban in world.book.begun] == ["2001:db8:0:1::/64"]
+
+
 def test_a_hold_is_recorded_once_and_again_when_it_is_longer() -> None:
     world = World()
     sentry, who, known = made(world), guesser(HOME, "u", 64), phone()
@@ -101,9 +111,9 @@ def test_the_hold_of_a_name_that_does_not_exist_is_not_recorded() -> None:
 async def test_after_a_ban_was_lifted_a_source_begins_again() -> None:
     world = World()
     sentry = made(world)
-    try_names(sentry, UNKNOWN_NAMES)
+    try_names(sentry, MANY_NAMES)
     sentry.forget(HOME)
-    try_names(sentry, UNKNOWN_NAMES - 1)
+    try_names(sentry, MANY_NAMES - 1)
     await world.settle()
     assert len(world.book.begun) == 1
     try_names(sentry, 1, 500)

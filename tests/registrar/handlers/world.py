@@ -64,6 +64,8 @@ from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+NODE_PLACE = "192.0.2.77", 5060
+"""From where another node of this service sends."""
 KEY = bytes(range(64))
 PATIENCE = Patience(60, 900, 20)
 COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
@@ -470,6 +472,7 @@ class World:
             self.clock,
             lambda: Mono(self.clock.now),
             self.metrics,
+            lambda ip, port: (ip, port) == NODE_PLACE,
         )
         self.pauses: list[float] = []
         """Until when failed digests were kept back, after their arrival."""

@@ -1,6 +1,7 @@
 """Banned addresses for nftables and fail2ban, compared with texts (nft itself: tests/wire/test_bans)."""
 
 import re
+import time
 from dataclasses import replace
 from ipaddress import ip_network
 from itertools import combinations
@@ -44,6 +45,13 @@ table inet registrar {
   }
 }
 """
+
+
+def test_ten_thousand_bans_are_exported_within_seconds_of_cpu() -> None:
+    bans = [replace(BAN, address=f"10.0.{number >> 8}.{number & 255}") for number in range(9_999)]
+    before = time.process_time()
+    assert export("fail2ban", [*bans, replace(BAN, address="192.0.2.0/24")], NOW).count("\n") == 10_000
+    assert time.process_time() - before < 10.0, "each with each other takes minutes"
 
 
 def test_nftables_gets_two_sets_and_a_chain() -> None:

@@ -73,12 +73,13 @@ def test_a_ban_is_read_as_it_was_written_and_nothing_else_is() -> None:
     assert load(json.dumps(fields | {"added": "by a newer version"})) == BAN
     for wrong in ({"kind": "x"}, {"address": "here"}, {"until": None}, {"since": "now"}):
         assert load(json.dumps(fields | wrong)) is None
+    assert load(dump(BAN)) is load(dump(BAN)), "ten thousand are read again after each change"
     for text in ("", "[]", "7", '{"id": "1"}', "nonsense"):
         assert load(text) is None
 
 
 def test_an_automatic_ban_is_one_whoever_makes_it() -> None:
-    one = automatic(Kind.BAN, "203.0.113.9", Why.UNKNOWN_NAMES, NOW, Epoch(NOW + 1))
+    one = automatic(Kind.BAN, "203.0.113.9", Why.MANY_NAMES, NOW, Epoch(NOW + 1))
     same = automatic(Kind.BAN, "203.0.113.9", Why.GUESSING, Epoch(NOW + 9), Epoch(NOW + 10))
     other = automatic(Kind.HOLD, "203.0.113.9", Why.GUESSING, NOW, NOW)
     assert one.id == same.id != other.id

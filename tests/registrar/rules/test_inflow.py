@@ -196,3 +196,17 @@ def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         door.knock(f"10.0.{i >> 8}.{i & 255}")
         assert len(door.inflow) <= 100
     assert door.knocks(10, STRANGER) <= 10
+
+
+def test_a_proven_place_whose_source_was_displaced_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SOURCES", 100)
+    door = Door(office=1_000)
+    door.prove(OFFICE, 5_060)
+    door.now += 10.0
+    for i in range(200):
+        door.knock(f"10.0.{i >> 8}.{i & 255}")
+    reads = door.reads
+    assert door.knocks(2_000, OFFICE, 5_060) == 600, "the bucket of its first message"
+    assert door.reads == reads + 1
+    door.now += 60.0
+    assert door.knocks(5_000, OFFICE, 5_060) == 4_000

@@ -6,12 +6,14 @@ import errno
 import random
 import ssl
 from collections.abc import Callable
+from ipaddress import ip_network
 
 import pytest
 
 from registrar.model import Flow
 from registrar.transport.connection import TURN_OCTETS, WRITE_HIGH, Connection, End, Limits
 from registrar.transport.connections import FAREWELL_SECONDS, LOOK_SECONDS, Connections
+from registrar.transport.stream import NodeConnection
 from tests.patience import limit
 
 from .pretend import PROXY, THERE, Pipe, Room, settled
@@ -89,6 +91,17 @@ def test_a_network_of_ipv6_is_one_source(other: str, is_another: bool, authentic
         assert room.table.admit(other) is is_another
     pipe.lose()
     assert room.table.admit("2001:db9::9")
+
+
+def test_a_ban_closes_what_comes_from_its_network_but_not_another_node_there() -> None:
+    room = Room()
+    node, _ = room.open(lambda table, flow: NodeConnection(table, flow, lambda *_: None), transport="tls")
+    phone, _ = room.open(Talk)
+    room.table.close_from(ip_network("198.51.100.0/24"))
+    assert (node.ended, phone.ended) == (None, End.BANNED)
+    banned = Connections(room.clock, room.metrics, lambda *_: None, is_banned=lambda _: True)
+    assert not banned.admit(THERE)
+    assert banned.admit(THERE, of_node=True)
 
 
 def test_there_are_places_in_all_and_no_more() -> None:
