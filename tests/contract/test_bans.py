@@ -183,7 +183,8 @@ async def test_a_ban_that_is_made_after_a_loss_does_not_hide_it(
             one.keeper.begin(new)
         else:
             async with redis.pipeline(transaction=True) as both:
-                both.flushall().hset(keys.BANS, mapping={"version": 1, new.id: dump(new)})
+                both.flushall()
+                both.hset(keys.BANS, mapping={"version": 1, new.id: dump(new)})
                 await both.execute()
         await until(lambda: new in one.begun and new in two.begun)
         assert one.lifted == two.lifted == []
