@@ -37,7 +37,7 @@ class Waiting:
 def measure(tmp: Path, seconds: float) -> list[Waiting]:
     """Let `CALLS` calls wait in one queue whose agents all talk, once for each strategy."""
     quiet = redirect_stdout(StringIO())  # what its phones said is no figure
-    with Site(tmp / "waiting", **NO_QUOTAS) as site, quiet:
+    with Site(tmp / "waiting", **NO_QUOTAS) as site, quiet:  # type: ignore[arg-type]  # by name
         site.demo()
         return asyncio.run(_measure(site, seconds))
 

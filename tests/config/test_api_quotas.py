@@ -23,7 +23,8 @@ def small(world: World, **quotas: int) -> World:
 
 async def near(world: World) -> list[tuple[str, str]]:
     """The quotas that were announced, and for whom."""
-    events = [fields for _, fields in await world.redis.xrange(keys.EVENTS)]
+    entries: Any = await world.redis.xrange(keys.EVENTS)
+    events = [fields for _, fields in entries]
     told = [{as_text(name): as_text(value) for name, value in event.items()} for event in events]
     return [(one["reason"], one["customer"]) for one in told if one["event"] == "quota-near"]
 
@@ -106,7 +107,12 @@ async def test_one_in_use_stays(world: World) -> None:
     few = small(world, browsers=1)
     async with few.client(AccessLevel.PERSONAL, person="anna") as client:
         first = (await browser(client, "one")).json()["_id"]
-        fields = {"online": "1", "expiresAt": "9999999999", "state": "registered", "transport": "udp"}
+        fields: dict[Any, Any] = {
+            "online": "1",
+            "expiresAt": "9999999999",
+            "state": "registered",
+            "transport": "udp",
+        }
         await world.redis.hset(keys.status(first), mapping=fields)
         refused = await browser(client, "two")
         assert refused.status_code == 429 and refused.headers["retry-after"] == "60"

@@ -1,6 +1,7 @@
 """Registrations from a new country, or by a new brand: told once, if the account was known before."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,8 @@ def test_which_events_count() -> None:
 async def told(world: World) -> list[tuple[str, str, str]]:
     """Phone, reason and country of the events."""
     found = []
-    for _, fields in await world.redis.xrange(keys.EVENTS):
+    entries: Any = await world.redis.xrange(keys.EVENTS)
+    for _, fields in entries:
         one = {_text(name): _text(value) for name, value in fields.items()}
         if one["event"] == "unusual":
             found.append((one["phone"], one["reason"], one["country"]))
@@ -72,7 +74,12 @@ def _text(value: object) -> str:
 
 
 async def registered(world: World, phone: str, ip: str, agent: str) -> None:
-    fields = {"key": f"{phone}{ip}{agent}", "event": "registered", "phone": phone, "customer": "c"}
+    fields: dict[Any, Any] = {
+        "key": f"{phone}{ip}{agent}",
+        "event": "registered",
+        "phone": phone,
+        "customer": "c",
+    }
     await world.redis.xadd(keys.EVENTS, fields | {"ip": ip, "userAgent": agent, "time": "1"})
 
 

@@ -32,7 +32,8 @@ OPEN: Final = "registrar_calls_open"
 def _exchange(tmp: Path, media: str = "auto", relay: str = "") -> Iterator[tuple[Site, Phones, Phones]]:
     """A server, phones that call and phones that are called, all of them registered."""
     # sipp sends the calls of all phones from one port
-    site = Site(tmp, secret_key=SECRET_KEY, media=media, rtpengine=relay, limits="off", **NO_QUOTAS)
+    settings = dict(NO_QUOTAS, secret_key=SECRET_KEY, media=media, rtpengine=relay, limits="off")
+    site = Site(tmp, **settings)  # type: ignore[arg-type]  # by name
     site.command("migrate")
     site.demo()
     extensions = make_extensions(site.database, SECRET_KEY, DOMAIN, PHONES)
