@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from registrar.model import Change
-from registrar.store import announce, keys
+from registrar.store import announce, event_stream, keys
+from registrar.store.event_stream import Entry
 from registrar.store.outbox import words
 from registrar.store.redis_client import heed_cancellation
 
@@ -56,6 +57,18 @@ class Changes:
             length = ("MAXLEN", "~", keys.EVENTS_LENGTH)
             pipeline.execute_command("XADD", keys.EVENTS, *length, "*", *words(fields))
             await pipeline.execute()
+
+    async def events_after(self, last: str) -> list[Entry]:
+        """Return the next entries of the stream of all events. Raise RedisError, OSError or TimeoutError."""
+        return await event_stream.page_after(self._redis, last)
+
+    async def tell_if_possible(self, fields: Mapping[str, str]) -> None:
+        """Append an event for which no request shall fail; without Redis it is lost, and logged."""
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self.tell(fields)
+        except FAULTS as error:
+            log.warning("an event is lost, Redis is away: %s: %s", fields.get("event"), type(error).__name__)
 
     async def close(self) -> None:
         """Stop retrying. Messages that still wait are not announced."""

@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from registrar.rules.quotas import Alarms
 from registrar.store.bans_redis import RedisBans
 from registrar.store.vault import Vault
 
@@ -30,6 +31,7 @@ from .operations.entrance import Entrance
 from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .operations.quotas import Room, Used
 from .origins import Origins
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
@@ -80,6 +82,8 @@ class Parts:
     redirector: Redirector
     notes: Notes
     chainer: Chainer
+    alarms: Alarms = field(default_factory=Alarms)
+    """Which quotas are nearly used up, as far as this process has told."""
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 
@@ -96,20 +100,31 @@ class Parts:
         the same request sets them again.
         """
 
+        room = Room(self.settings.quotas)
+
         async def guarded(session: AsyncSession) -> Result:
+            room.used.clear()
             is_free = target is None or actor.condition == UNCONDITIONAL
             edition = None if target is None or is_free else await held(session, target)
             wished: Wished = {}
             shared = self.passwords, self.vault, self.settings.reserved
             trail = Trail(session)
-            done = await do(Work(session, actor, *shared, wished, self.outbox, trail))
+            done = await do(Work(session, actor, *shared, wished, self.outbox, trail, room))
             actor.condition.refuse(edition)
             await trail.write(actor.columns())
             for person, (customer, wishes) in wished.items():
                 await self.people.change(person, customer, wishes)
             return done
 
-        return await writing(self.engine, guarded)
+        result = await writing(self.engine, guarded)
+        for used in room.used:
+            await self.warn(used)
+        return result
+
+    async def warn(self, used: Used) -> None:
+        """Write an event if a customer uses most of a quota now; it is told once (rules.quotas.Alarms)."""
+        if self.alarms.rises(used.quota, used.customer, used.count, used.most):
+            await self.changes.tell_if_possible(used.event())
 
 
 def parts(request: Request) -> Parts:

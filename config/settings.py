@@ -106,6 +106,18 @@ class RedirectAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiQuotas:
+    """How much of the API one customer may take; a customer may have other numbers."""
+
+    phones: int = 100_000
+    logins: int = 10_000
+    webhooks: int = 20
+    streams: int = 200
+    browsers: int = 10
+    """WebRTC phones of one person."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """The settings of the API. Creating them raises ConfigurationError if a value cannot be used."""
 
@@ -150,6 +162,7 @@ class ApiSettings:
     """Words that extensions, groups and queues may not have as numbers."""
     jwt_keys: Keyring = field(default_factory=Keyring, repr=False)
     """The keys of tokens; by default `jwt_secret` alone."""
+    quotas: ApiQuotas = ApiQuotas()
     token_days: int = 365
     """How long a new token of a machine is good."""
 

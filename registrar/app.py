@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from registrar.capacity import descriptors, sip_places
 from registrar.driver import Driver, epoch, mono
 from registrar.handlers.building import Handlers, Options, Outside, build
+from registrar.handlers.calls.counting import REPORT_SECONDS
 from registrar.handlers.calls.hunting import Patience
 from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.handlers.limits import Limiter
@@ -31,6 +32,7 @@ from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.inflow import Inflow
 from registrar.rules.nonces import KEY_BYTES, SALT_BYTES
+from registrar.rules.quotas import Quotas
 from registrar.rules.tokens import KEY_BYTES as TOKEN_KEY_BYTES
 from registrar.rules.tokens import TokenCodec
 from registrar.store import keys
@@ -44,7 +46,13 @@ from registrar.store.guesses_redis import RedisGuesses, read_hold, read_try
 from registrar.store.history_none import NoHistory
 from registrar.store.history_sql import SqlHistory
 from registrar.store.keyring import Keyring, derive
-from registrar.store.limits_redis import RedisSourcePhones, publish_spent, read_spent
+from registrar.store.limits_redis import (
+    RedisSourcePhones,
+    publish_calls,
+    publish_spent,
+    read_calls,
+    read_spent,
+)
 from registrar.store.listener import Listener
 from registrar.store.location_redis import RedisLocation
 from registrar.store.node_certificate import node_pair
@@ -68,7 +76,7 @@ from registrar.transport.tls import ServerTls
 DRAIN_SECONDS: Final = 5.0
 FAREWELL_SECONDS: Final = 2.0
 ID_BYTES: Final = 16
-OF_LIMITS: Final = frozenset({keys.GUESSES, keys.BAN_NEWS, keys.LIMITS})
+OF_LIMITS: Final = frozenset({keys.GUESSES, keys.BAN_NEWS, keys.LIMITS, keys.CALL_COUNTS})
 """The channels for news of limits, bans and wrong passwords."""
 SHARE_SECONDS: Final = 0.25
 """How often nodes tell each other what sources send: for so long, each has a bucket of its own."""
@@ -103,6 +111,7 @@ class SipSettings:
     ring_seconds: int
     patience: Patience
     subscriptions: SubscriptionLimits
+    quotas: Quotas
     alert_info: bool
     wrap_up_seconds: int
     rtpengine: tuple[tuple[str, int], ...]
@@ -230,10 +239,12 @@ class SipSide:
                 self._lines.finished,
                 self._settings.public_host,
                 limiter,
+                self._settings.quotas.transactions,
             )
             limiter.serve_with(driver.receive, driver.turn_away)
             handlers = self._handlers = build(self._outside(driver), self._options())
             history = handlers.history
+            driver.crowded = handlers.quotas.crowded
             driver.serve_with(handlers.checks, handlers.dispatch, handlers.pings, history.refused)
             running = [
                 jobs.create_task(job)
@@ -249,6 +260,7 @@ class SipSide:
                     self._keep_states(),
                     self._keep_bans(),
                     self._share_limits(),
+                    self._share_calls(),
                     self._listeners.link(driver, self._process.node),
                 )
             ]
@@ -302,6 +314,7 @@ class SipSide:
             loop_key=derive(settings.keys.secret, "loops"),
             watch_key=derive(settings.keys.secret, "lamps"),
             subscriptions=settings.subscriptions,
+            quotas=settings.quotas,
             automatic_bans=settings.limits,
             exempt=(*settings.exempt, *settings.trusted_proxies),
             ping_key=os.urandom(KEY_BYTES),
@@ -317,6 +330,7 @@ class SipSide:
             settings.domain,
             serves,
             hosts.has,
+            self._directory.requires_sha256,
         )
         codec = TokenCodec(token_key(settings.keys.secret), settings.media_sessions)
         settings.keys.watch(lambda: self._rekey(driver, authenticator, codec))
@@ -373,6 +387,13 @@ class SipSide:
             spent = self._limiter.spent()
             if spent and self._nodes.has_neighbours:
                 publish_spent(self._runner, self._process.generation, spent)
+
+    async def _share_calls(self) -> None:
+        """Tell the other nodes how many calls phones, extensions and customers have here."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            if self._nodes.has_neighbours:
+                publish_calls(self._runner, str(self._process), self._handlers.counts.report())
 
     def _is_banned(self, ip: str) -> bool:
         return self._limiter.is_banned(ip)
@@ -480,6 +501,10 @@ class SipSide:
         """Handle a message of a channel in OF_LIMITS."""
         if channel == keys.BAN_NEWS:
             self._bans.hear()
+        elif channel == keys.CALL_COUNTS:
+            process, told = read_calls(data)
+            if process not in ("", str(self._process)):
+                handlers.counts.heard(process, told, epoch())
         elif channel == keys.LIMITS:
             self._limiter.heard(read_spent(data, self._process.generation))
         else:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final, Protocol
 
 from registrar.errors import MessageTooLarge, SipError
-from registrar.handlers.answers import Answer
+from registrar.handlers.answers import CROWDED, Answer
 from registrar.handlers.checks import Silence, StatelessChecks, Verdict
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.method import UNKNOWN
@@ -22,8 +22,10 @@ from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
 from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
+from registrar.rules.quotas import NEAR, TRANSACTIONS, Quota
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.transaction import (
+    NO_SHARE,
     Action,
     Answered,
     Deliver,
@@ -32,6 +34,8 @@ from registrar.transaction import (
     Key,
     Layer,
     Send,
+    Share,
+    ShareFull,
     TableFull,
     TimedOut,
     cancelled_key,
@@ -92,6 +96,7 @@ class Driver:
         finished: Callable[[Request, Flow, Phone, int, Epoch, float, str], None],
         public_host: str = "",
         limits: Limits | None = None,
+        transactions: int = TRANSACTIONS,
     ) -> None:
         """Create the driver; `tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
@@ -100,9 +105,12 @@ class Driver:
         `finished` is called for every request of a phone, with the status of the answer, its time, the
         seconds that it took, and the reason of a refusal. `public_host` is our name in Warning headers; if it
         is empty, the local address of the flow is used. `limits` decide which messages are read; None: all
-        are. Call `serve_with` before the first message comes.
+        are. `transactions` are the most that a customer may have. Call `serve_with` before the first message.
         """
         self._limits = limits
+        self._most = transactions
+        self.crowded: Callable[[str, int, int], None] = lambda _customer, _count, _most: None
+        """Called with a customer that has used most of its transactions, their number and their limit."""
         self._public_host = public_host
         self._tasks = tasks
         self._layer = layer
@@ -312,6 +320,9 @@ class Driver:
     async def _work(self, work: "ReceivedRequest", verdict: Verdict) -> None:
         try:
             await self._dispatch.serve(work, verdict)
+        except ShareFull:
+            self._metrics.quotas(Quota.TRANSACTIONS)
+            work.reply(CROWDED)
         except TableFull:
             work.reply(Answer(503, headers=(("Retry-After", "5"),)))
         except Exception:  # a bug in our code causes a 500 and a log line; the listener goes on
@@ -353,9 +364,10 @@ class Driver:
         """Handle that the connection `flow` is gone: end all transactions on it."""
         self._perform(self._layer.closed(flow, mono()))
 
-    def accept(self, work: "ReceivedRequest") -> bool:
+    def accept(self, work: "ReceivedRequest", phone: Phone | None) -> bool:
         """Make the server transaction; return False if a duplicate has one already. Raises TableFull."""
-        accepted = self._layer.accept(work.request, work.flow, mono(), work.key) is not None
+        share = NO_SHARE if phone is None else self._share(phone)
+        accepted = self._layer.accept(work.request, work.flow, mono(), work.key, share) is not None
         if not accepted:
             self.drop("twin", work.flow, "the same request is being served", work.request)
         elif work.request.method == "INVITE":
@@ -363,11 +375,24 @@ class Driver:
         self._arm()
         return accepted
 
+    def charge(self, work: "ReceivedRequest", phone: Phone) -> None:
+        """Let the transaction of a request count for the customer of its sender. Raises TableFull."""
+        self._layer.charge(work.key, self._share(phone))
+
+    def _share(self, phone: Phone) -> Share:
+        own = phone.terms.transactions
+        share = self._layer.share(phone.customer, self._most if own is None else own)
+        if share.open >= share.most * NEAR:
+            self.crowded(share.customer, share.open, share.most)
+        return share
+
     # handlers.network.Network
 
-    def request(self, request: Request, flow: Flow, user: ClientTransactionUser | None) -> Key:
+    def request(
+        self, request: Request, flow: Flow, user: ClientTransactionUser | None, customer: str = ""
+    ) -> Key:
         """See Network."""
-        key, actions = self._layer.request(request, flow, mono())
+        key, actions = self._layer.request(request, flow, mono(), customer)
         if user is not None:
             self._users[key] = user
         self._metrics.requested(method_label(request.method))
@@ -610,10 +635,12 @@ class ReceivedRequest:
         self.why = ""
         """What is wrong with the request, if it was refused."""
 
-    def accept(self) -> bool:
+    def accept(self, phone: Phone | None = None) -> bool:
         """See ServerRequest."""
         if not self.accepted:
-            self.accepted = self._driver.accept(self)
+            self.accepted = self._driver.accept(self, phone)
+        elif phone is not None:
+            self._driver.charge(self, phone)
         return self.accepted
 
     def attach(self, user: ServerTransactionUser) -> None:

@@ -258,6 +258,9 @@ class Metrics:
 
     def _declare_limits(self) -> None:
         registry = self.registry
+        self.quotas = Labelled(
+            "registrar_quota_refusals", "Calls and requests beyond a quota, by the quota", ["quota"], registry
+        )
         self.limited = Labelled(
             "registrar_limited", "Messages and requests beyond a limit, by the limit", ["limit"], registry
         )

@@ -1,6 +1,6 @@
 """The interfaces of the handlers to the outside world; each has a real implementation and one in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from registrar.model import (
@@ -441,5 +441,8 @@ class Phones(Protocol):
     async def pickable(self, person: str) -> frozenset[str]:
         """See DialPlan.pickable. Raises StoreUnavailable."""
 
-    async def domains(self) -> frozenset[str]:
-        """Return every SIP domain that is served, in lower case. Raises StoreUnavailable."""
+    async def domains(self) -> Mapping[str, bool]:
+        """Return every SIP domain that is served, in lower case, and whether it requires SHA-256.
+
+        Raises StoreUnavailable.
+        """

@@ -21,6 +21,7 @@ from ..preconditions import UNCONDITIONAL, Condition
 from ..redirect.outbox import Outbox
 from ..tables import CREDENTIAL_LENGTH, OID_LENGTH, Identified
 from .passwords import Passwords
+from .quotas import Room
 
 CREDENTIAL_ALPHABET: Final = string.ascii_lowercase + string.digits
 """These characters survive devices that fold case; 32 of them are 165 bits."""
@@ -86,6 +87,8 @@ class Work:
     """What the redirect services of the vendors are to know."""
     trail: Trail
     """What the audit log is told."""
+    room: Room
+    """What customers may still have."""
 
     @property
     def caller(self) -> Caller:

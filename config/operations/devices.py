@@ -35,6 +35,7 @@ async def create_device(work: Work, customer: Customer, columns: Columns) -> tup
     model = await find_model(work.session, GENERIC)
     if model is None:
         raise LookupError("the generic model is not in the database")
+    await work.room.take(work.session, customer, "phones")
     device = new_phone(
         work.vault, customer_id=customer.id, model_id=model.id, mac_slot=0, ip_policy="DOMAIN", **columns
     )

@@ -148,6 +148,8 @@ async def _write(work: Work, customer: Customer, employee: Employee, columns: Co
             taken = await work.session.scalar(select(Employee.id).where(Employee.login_email == email))
         if taken is not None:
             raise refused("emailAddress", "Another employee logs in with this address", "unique")
+        if employee.login_email is None:
+            await work.room.take(work.session, customer, "logins")
     for name, value in columns.items():
         if name != "password":
             setattr(employee, name, value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, bindparam, select
+from sqlalchemy import Row, Select, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
@@ -66,6 +66,7 @@ _WATCHED: Final = select(
     _phone.ip_countries,
     _phone.ip_address,
     _phone.ip_policy,
+    func.coalesce(_phone.require_tls, _customer.require_tls),
 ).join(Customer.__table__, and_(_customer.id == _phone.customer_id, _customer.state != DELETED))
 """The columns of a Watched. These statements are built once, as building one costs more than running it."""
 _ONE: Final = _WATCHED.where(_phone.oid == bindparam("oid"))
@@ -180,8 +181,9 @@ def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
 
 
 def _watched(row: Row[*tuple[Any, ...]]) -> Watched:
-    oid, loaded, saved, state, mode, countries, address, policy = row
-    rule = Circumstances(state == ACTIVE, IpMode(mode), countries or "", address or "", policy == "DOMAIN")
+    oid, loaded, saved, state, mode, countries, address, policy, tls = row
+    by_domain = policy == "DOMAIN"
+    rule = Circumstances(state == ACTIVE, IpMode(mode), countries or "", address or "", by_domain, bool(tls))
     return Watched(oid, loaded, saved, rule)
 
 

@@ -23,6 +23,7 @@ from .customers import ACTIVE
 from .draft import accepted
 from .employees import create_employee
 from .passwords import Passwords
+from .quotas import Room
 
 OPERATOR: Final = "Operator"
 """The customer of people who see all customers. It has no SIP domain, so it has no phones."""
@@ -64,7 +65,8 @@ async def _create(
 ) -> str:
     actor, trail = Actor(Caller(AccessLevel.ADMIN, None, None, by), ""), Trail(session)
     passwords = Passwords(least=settings.password_length)
-    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox(), trail)
+    room = Room(settings.quotas)
+    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox(), trail, room)
     email = accepted(checks.login(login.email, f"{login.email!r} is not a valid e-mail address"), "email")
     customer = await _customer(work, login)
     columns = {

@@ -102,9 +102,9 @@ async def webrtc_route(
 ) -> JSONResponse:
     """Return the phone of the caller's primary extension for this instance, open to register next."""
     instance = write.read_instance_id(document.given("instanceId"))
-    opened = await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance))
+    opened = await _open_webrtc(instance, actor, parts)
     phone = opened.phone
-    await parts.changes.publish(Change(phones=(phone.oid,)))
+    await parts.changes.publish(Change(phones=(phone.oid, *opened.replaced)))
     is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
     answer: Json = {
@@ -117,6 +117,17 @@ async def webrtc_route(
     ice = ice_servers(parts.settings, phone.oid, epoch_now())
     servers = _server(host, parts.settings.wss_port, is_v2)
     return JSONResponse(answer | servers | ({"iceServers": ice} if ice else {}))
+
+
+async def _open_webrtc(instance: str, actor: Actor, parts: Parts) -> write.WebrtcPhone:
+    """Open or create the phone. Raise StoreUnavailable if one must make room and Redis is away."""
+    try:
+        return await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance))
+    except write.Crowded as crowded:
+        browsers = crowded.phones
+    statuses = zip(browsers, await parts.live.told(browsers), strict=True)
+    in_use = [oid for oid, status in statuses if status.online]
+    return await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance, in_use))
 
 
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)

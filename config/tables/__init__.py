@@ -23,11 +23,13 @@ from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from .products import Product
 from .provisioning import Provisioning, ProvisioningFile, ProvisioningLink
 from .redirects import Redirect, RedirectLease
+from .seen import AccountSeen, SeenFeed
 from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
     "CREDENTIAL_LENGTH",
     "OID_LENGTH",
+    "AccountSeen",
     "AuditHead",
     "AuditLog",
     "CallHistory",
@@ -54,6 +56,7 @@ __all__ = [
     "RedirectLease",
     "Revised",
     "SeededModel",
+    "SeenFeed",
     "SipGroup",
     "SipGroupController",
     "SipGroupMember",

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from .. import checks, clock
 from ..access import AccessLevel
-from ..properties import EMAIL, FLAG, NAMED, TEXT, InRows, stored, string_of, word_of
+from ..properties import EMAIL, FLAG, NAMED, TEXT, InRows, stored, string_of, whole_of, word_of
 from .base import NEVER_REUSED, Identified, Revised, Table, UtcDateTime
 
 STATE: Final = word_of(("ACTIVE", "BLOCKED"))
@@ -21,6 +21,15 @@ PASSWORD: Final = string_of(checks.SHORT_TEXT, checks.password, _PASSWORD)
 RESTRICTION: Final = string_of(
     checks.MAX_RESTRICTION, checks.restriction, "{} must be a comma list of addresses and networks"
 )
+MAX_CONTACTS: Final = 5
+"""As many as any phone may have: see registrar/rules/register.py."""
+MAX_QUOTA: Final = 1_000_000
+
+
+def _quota(about: str, path: str) -> MappedColumn[int | None]:
+    """Return the column of a quota that replaces a setting for one customer."""
+    about = f"{about}; null: as the setting says. Above the own customer only"
+    return stored(whole_of(0, MAX_QUOTA), about, f"quota.{path}")
 
 
 class Installation(Table):
@@ -78,6 +87,41 @@ class Customer(Revised):
     call_recording: Mapped[bool] = stored(
         FLAG, "Calls of the domain are recorded", NAMED, InRows("rec", "Calls are recorded")
     )
+    require_tls: Mapped[bool] = stored(
+        FLAG, "Phones register and call over TLS or WSS only", "policy.tls", "requireTls"
+    )
+    require_srtp: Mapped[bool] = stored(
+        FLAG, "Calls have encrypted media (SRTP), or are refused with 488", "policy.srtp", "requireSrtp"
+    )
+    require_sha256: Mapped[bool] = stored(
+        FLAG,
+        "Passwords are proved by SHA-256 only; the domain offers no MD5",
+        "policy.sha256",
+        "requireSha256",
+    )
+    require_networks: Mapped[bool] = stored(
+        FLAG,
+        "SIP users register from trusted networks only, and from nowhere if there is none",
+        "policy.networks",
+        "requireNetworks",
+    )
+    max_contacts: Mapped[int | None] = stored(
+        whole_of(1, MAX_CONTACTS),
+        "The most contacts of a phone; null: 5",
+        "policy.maxContacts",
+        "maxContacts",
+    )
+    max_calls: Mapped[int | None] = _quota("The most calls at once", "calls")
+    max_call_rate: Mapped[int | None] = _quota("The most calls a second", "callsPerSecond")
+    max_phone_calls: Mapped[int | None] = _quota("The most calls of one phone at once", "phoneCalls")
+    max_extension_calls: Mapped[int | None] = _quota(
+        "The most calls of one extension at once", "extensionCalls"
+    )
+    max_transactions: Mapped[int | None] = _quota("The most SIP transactions at one process", "transactions")
+    max_phones: Mapped[int | None] = _quota("The most phones", "phones")
+    max_logins: Mapped[int | None] = _quota("The most people with a login", "logins")
+    max_webhooks: Mapped[int | None] = _quota("The most webhooks", "webhooks")
+    max_streams: Mapped[int | None] = _quota("The most streams of events at one process", "streams")
     features: Mapped[list[str]] = mapped_column(JSON, default=list)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
     """Grows with the state, the domain and the trusted networks: everything that the view `phone_v1`

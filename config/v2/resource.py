@@ -297,7 +297,7 @@ def changes(
 
             async def carried_out(plain: audit.Work) -> Done:
                 shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved, plain.wished
-                return await work(Work(*shared, plain.outbox, plain.trail, at, params))
+                return await work(Work(*shared, plain.outbox, plain.trail, plain.room, at, params))
 
             done = await parts.change(actor, target(at) if target else None, carried_out)
             await parts.changes.publish(done.change)

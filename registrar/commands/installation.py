@@ -17,7 +17,7 @@ from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
 from config.operations.keys import InUse, Kind, settle
 from config.operations.resealing import any_left
-from config.settings import SERVICES, ApiSettings, ProvisioningSettings, RedirectAccount
+from config.settings import SERVICES, ApiQuotas, ApiSettings, ProvisioningSettings, RedirectAccount
 from registrar.errors import ConfigurationError
 from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings, redirect_accounts
@@ -114,6 +114,13 @@ class Installation:
             jwt_secret=self.jwt_keys.secret,
             jwt_keys=self.jwt_keys,
             token_days=settings.token_days,
+            quotas=ApiQuotas(
+                phones=settings.customer_phones,
+                logins=settings.customer_logins,
+                webhooks=settings.customer_webhooks,
+                streams=settings.customer_streams,
+                browsers=settings.person_browsers,
+            ),
             secrets_level=AccessLevel[settings.secrets_level],
             wss_listener=settings.sip_wss[0] if settings.sip_wss else None,
             ws_origins=settings.ws_origins,

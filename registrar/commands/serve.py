@@ -38,6 +38,7 @@ from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.listeners import Addresses
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
+from registrar.rules.quotas import Quotas
 from registrar.settings import Settings
 from registrar.store import redis_client
 from registrar.store.measured import measure
@@ -290,6 +291,18 @@ def _sip_settings(installation: Installation, media_sessions: str) -> SipSetting
         ),
         subscriptions=SubscriptionLimits(
             settings.phone_subscriptions, settings.watchers, settings.node_subscriptions
+        ),
+        quotas=Quotas(
+            phone_calls=settings.phone_calls,
+            phone_ringing=settings.phone_ringing,
+            phone_rate=settings.phone_call_rate,
+            extension_calls=settings.extension_calls,
+            extension_rate=settings.extension_call_rate,
+            callee_calls=settings.callee_calls,
+            callee_rate=settings.callee_call_rate,
+            customer_calls=settings.customer_calls,
+            customer_rate=settings.customer_call_rate,
+            transactions=settings.customer_transactions,
         ),
         alert_info=settings.alert_info,
         wrap_up_seconds=settings.wrap_up_seconds,

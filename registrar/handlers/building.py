@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from registrar.logs import WrongPasswordLines
@@ -34,11 +34,13 @@ from registrar.rules.auth import Authenticator
 from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.notify import Result
+from registrar.rules.quotas import Quotas
 from registrar.rules.tokens import Target, TokenCodec
 
 from .admission import Gatekeeper
 from .calls.bridging import Bridge
 from .calls.calling import Calling
+from .calls.counting import CallCounts
 from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
 from .calls.following import Followers
@@ -48,6 +50,7 @@ from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
 from .calls.own_dialogs import OwnDialogs
 from .calls.pickup import Pickup, PickupNews
+from .calls.quotas import CallQuotas
 from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
 from .calls.staff import Staff
@@ -141,6 +144,7 @@ class Options:
     watch_key: bytes
     """Makes the ids of calls in the documents of lamps; the same on all nodes."""
     subscriptions: Limits
+    quotas: Quotas = field(default_factory=Quotas)
     automatic_bans: bool = True
     exempt: tuple[IpNetwork, ...] = ()
     """Networks that are never banned by themselves."""
@@ -212,6 +216,8 @@ class Handlers:
     node_relay: NodeRelay
     notifier: Notifier
     reloads: Reloads
+    counts: CallCounts
+    quotas: CallQuotas
 
 
 def build(outside: Outside, options: Options) -> Handlers:
@@ -309,6 +315,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         process=process,
         secure_nodes=ways.secure_nodes,
     )
+    counts = CallCounts()
     history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)
     calls = CallTable(
         outside.calls,
@@ -323,8 +330,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.new_id,
         outside.people,
         history,
+        counts,
         process=process,
     )
+    quotas = CallQuotas(options.quotas, counts, clock, mono, metrics, calls.note)
     senders = Senders(location, clock, process)
     destinations = Destinations(directory, location, reach, outside.hosts, clock)
     forwarder = Forwarder(
@@ -377,6 +386,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         Switches(directory, outside.people),
         pickup,
         options.reserved,
+        quotas,
         loop_key=options.loop_key,
         alerts=options.alerts,
     )
@@ -475,4 +485,6 @@ def build(outside: Outside, options: Options) -> Handlers:
         node_relay,
         notifier,
         reloads,
+        counts,
+        quotas,
     )

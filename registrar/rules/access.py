@@ -6,10 +6,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_netw
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Allow, Decision, Deny, IpMode, IpNetwork, Phone
+from registrar.model import Allow, Decision, Deny, Flow, IpMode, IpNetwork, Phone
+
+from .routing import SECURE
 
 _MAPPED_BITS = 96
 
+WEAK_DIGEST: Final = "weak-digest"
 TOLD: Final[Mapping[str, str]] = {
     "banned": "this phone is banned, from {ip} or from everywhere",
     "customer-inactive": "the customer of this phone is not active",
@@ -24,6 +27,9 @@ TOLD: Final[Mapping[str, str]] = {
     "foreign-uri": "the digest is right, but its uri names another host than this service",
     "no-extension": "this phone has no extension, so it neither calls nor is called",
     "edge-proxy": "Path: a proxy that stays between a phone and this service is not supported; go without it",
+    "not-secure": "this phone may be used over TLS or WSS only: change its transport",
+    WEAK_DIGEST: "this phone must prove its password by SHA-256, and has used MD5",
+    "networks-missing": "users of this customer must come from a trusted network, and it has none",
     "too-many-contacts": "Contact: a REGISTER names more contacts than a phone may have",
 }
 """Reason of a Deny -> text of the Warning that the phone gets; one row for each reason."""
@@ -51,8 +57,8 @@ class Access:
         self._ipv6_prefix = ipv6_prefix
         self._cluster = cluster
 
-    def decide(self, phone: Phone, address: str, *, first_contact: bool) -> Decision:
-        """Return Allow if `phone` may be served from `address`, else a Deny with the reason.
+    def decide(self, phone: Phone, address: str, transport: str, *, first_contact: bool) -> Decision:
+        """Return Allow if `phone` may be served from `address` over `transport`, else a Deny with the reason.
 
         `first_contact` is true if the request would lock an OPEN phone.
         """
@@ -62,7 +68,11 @@ class Access:
             return Deny("customer-inactive")
         if self._cluster is not None and phone.cluster != self._cluster:
             return Deny("other-cluster")
+        if phone.terms.tls and transport not in SECURE:
+            return Deny("not-secure")
         if phone.by_domain:
+            if phone.terms.networks and not phone.networks:
+                return Deny("networks-missing")
             return Allow() if is_trusted(phone, address) else Deny("untrusted-network")
         if phone.mode is IpMode.LOCKED:
             same = same_place(phone.address, address, self._ipv6_prefix)
@@ -73,9 +83,9 @@ class Access:
             return Allow()
         return Deny("proxy-address") if self._is_proxy(address) else Allow(lock=True)
 
-    def may_come(self, phone: Phone, address: str) -> bool:
-        """Return whether a phone that has authenticated before may send further requests from `address`."""
-        return isinstance(self.decide(phone, address, first_contact=False), Allow)
+    def may_come(self, phone: Phone, flow: Flow) -> bool:
+        """Return whether a phone that has authenticated before may send further requests by `flow`."""
+        return isinstance(self.decide(phone, flow.remote_ip, flow.transport, first_contact=False), Allow)
 
     def _roaming(self, phone: Phone, address: str) -> Decision:
         try:

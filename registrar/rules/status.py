@@ -15,6 +15,8 @@ REFUSED_AS = {
     "no-country-file": Reason.IP_REJECTED,
     "proxy-address": Reason.IP_REJECTED,
     "untrusted-network": Reason.IP_REJECTED,
+    "networks-missing": Reason.IP_REJECTED,
+    "not-secure": Reason.IP_REJECTED,
     "customer-inactive": Reason.REVOKED,
 }
 """Refusal -> the reason why an offline phone stays offline; any other refusal is only recorded."""

@@ -44,7 +44,7 @@ NAMES: Final = (
     *("call-started", "call-answered", "call-changed", "call-ended"),
     *("queue-joined", "queue-offered", "queue-answered", "queue-left"),
     *("queue-logged-in", "queue-logged-out", "dnd", "forwarded", "emergency-call", "audit-late"),
-    *("banned", "unbanned", "token-ending"),
+    *("banned", "unbanned", "token-ending", "quota-near", "unusual"),
 )
 """All events; docs/redis.md describes each."""
 

@@ -43,3 +43,17 @@ def read_spent(text: str, process: str) -> dict[str, int]:
         return {str(name): int(count) for name, count in spent.items()}
     except (ValueError, TypeError, AttributeError):
         return {}
+
+
+def publish_calls(runner: Runner, process: str, counts: dict[str, int]) -> None:
+    """Tell the other nodes how many calls phones, extensions, callees and customers have at this one."""
+    runner.command("PUBLISH", keys.CALL_COUNTS, json.dumps([process, counts], separators=(",", ":")))
+
+
+def read_calls(text: str) -> tuple[str, dict[str, int]]:
+    """Return a report of calls and the process that has sent it; empty if it cannot be read."""
+    try:
+        sender, counts = json.loads(text)
+        return str(sender), {str(name): int(count) for name, count in counts.items()}
+    except (ValueError, TypeError, AttributeError):
+        return "", {}

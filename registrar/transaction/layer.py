@@ -18,6 +18,7 @@ from .deadlines import Deadlines
 from .key import NO_KEY, Key, client_key, server_key
 from .server_invite import ServerInvite
 from .server_non_invite import ServerNonInvite
+from .share import NO_SHARE, Share
 from .state import State
 from .timers import STANDARD, Timers
 
@@ -30,6 +31,10 @@ LIMIT: Final = 200_000  # about 160 MB; 6,250 new transactions a second, as each
 
 class TableFull(Exception):
     """The table has as many transactions as allowed. Answer 503 without a transaction."""
+
+
+class ShareFull(TableFull):
+    """The customer has as many transactions as it may have, and others need the rest of the table."""
 
 
 class Layer:
@@ -46,6 +51,7 @@ class Layer:
         self._unanswered: OrderedDict[Key, ServerNonInvite] = OrderedDict()
         self._answered: deque[ServerNonInvite] = deque()
         self._deadlines = Deadlines()
+        self._shares: dict[str, Share] = {}
         self.unmatched = 0
         """Number of responses that matched no transaction and were dropped (RFC 6026 section 7.3)."""
         self.strayed = 0
@@ -78,26 +84,48 @@ class Layer:
         self._settle(invite)
         return actions
 
-    def accept(self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY) -> Key | None:
+    def share(self, customer: str, most: int) -> Share:
+        """Return the share of a customer that may have `most` transactions from now on."""
+        share = self._shares.get(customer)
+        if share is None:
+            share = self._shares[customer] = Share(customer, most)
+        share.most = most
+        return share
+
+    def accept(
+        self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY, share: Share = NO_SHARE
+    ) -> Key | None:
         """Begin the server transaction of a `request` other than ACK. Return None if it has begun already.
 
         Call `respond` for every request that was accepted: an INVITE waits for it without a time limit. `key`
-        is as in `absorb`. Raise TableFull.
+        is as in `absorb`. Raise TableFull, or ShareFull.
         """
         key = key or server_key(request)
         if key in self._servers or key in self._invites:
             return None
-        self._make_room()
+        self._make_room(share)
         if request.method == "INVITE":
-            invite = self._invites[key] = ServerInvite(request, key, flow, now, self._timers)
+            invite = self._invites[key] = ServerInvite(request, key, flow, now, self._timers, share)
             self._deadlines.set(key, invite.deadline)
             self._join(invite)
         else:
             transaction = self._servers[key] = self._unanswered[key] = ServerNonInvite(
-                key, flow, now, self._timers
+                key, flow, now, self._timers, share
             )
             self._join(transaction)
+        share.open += 1
         return key
+
+    def charge(self, key: Key, share: Share) -> None:
+        """Let a server transaction count in a share: its sender was not known before. Raise ShareFull."""
+        transaction = self._servers.get(key) or self._invites.get(key)
+        if transaction is None or transaction.share is share:
+            return
+        if share.open >= share.most:
+            raise ShareFull(f"{share.most} transactions")
+        transaction.share.open -= 1
+        transaction.share = share
+        share.open += 1
 
     def respond(self, key: Key, response: Response, now: Mono) -> list[Action]:
         """Return the actions for the handler's response, provisional or final; none after the transaction."""
@@ -117,18 +145,23 @@ class Layer:
             self._drop(transaction)
         return actions
 
-    def request(self, request: Request, flow: Flow, now: Mono) -> tuple[Key, list[Action]]:
+    def request(
+        self, request: Request, flow: Flow, now: Mono, customer: str = ""
+    ) -> tuple[Key, list[Action]]:
         """Return the key and the actions that send a request other than ACK, with its branch in the top Via.
 
-        Raise TableFull, or ValueError if the branch is not new.
+        It counts in the share of `customer`, if that has one. Raise TableFull or ShareFull, or ValueError if
+        the branch is not new.
         """
         key = client_key(request)
         if key in self._clients:
             raise ValueError(f"a branch must be new: {key}")
-        self._make_room()
+        share = self._shares.get(customer, NO_SHARE)
+        self._make_room(share)
         make = ClientInvite if request.method == "INVITE" else ClientNonInvite
-        transaction = make(request, key, flow, now, self._timers)
+        transaction = make(request, key, flow, now, self._timers, share)
         self._clients[key] = transaction
+        share.open += 1
         self._join(transaction)
         self._deadlines.set(key, transaction.deadline)
         return key, transaction.start()
@@ -211,7 +244,9 @@ class Layer:
         """Return all actions that are due at `now`."""
         actions: list[Action] = []
         while self._answered and self._answered[0].deadline <= now:
-            del self._servers[self._answered.popleft().key]
+            over = self._answered.popleft()
+            del self._servers[over.key]
+            over.share.open -= 1
         while self._unanswered:
             transaction = next(iter(self._unanswered.values()))
             if transaction.deadline > now:
@@ -248,16 +283,20 @@ class Layer:
                 del self._invites[key]
             else:
                 del self._clients[key]
+            transaction.share.open -= 1
             self._leave(transaction)
 
     def _drop(self, transaction: ServerNonInvite) -> None:
         """Remove `transaction` before timer J."""
         del self._servers[transaction.key], self._unanswered[transaction.key]
+        transaction.share.open -= 1
         self._leave(transaction)
 
-    def _make_room(self) -> None:
+    def _make_room(self, share: Share) -> None:
         if len(self) >= self._limit:
             raise TableFull(f"{self._limit} transactions")
+        if share is not NO_SHARE and share.open >= share.most:
+            raise ShareFull(f"{share.most} transactions")
 
     def _join(self, transaction: ServerNonInvite | Timed) -> None:
         if transaction.flow.transport != "udp":

@@ -17,7 +17,7 @@ from tests.peers.kamailio import Kamailio
 from tests.peers.phone import Account, Address
 from tests.peers.ports import free_port
 from tests.peers.redis import RedisServer
-from tests.peers.registrar import DOMAIN, RegistrarServer
+from tests.peers.registrar import DOMAIN, NO_QUOTAS, RegistrarServer
 
 PINNED: Final = (os.cpu_count() or 1) >= 2
 SERVER_CORE: Final = "0" if PINNED else ""
@@ -116,6 +116,7 @@ def ours(
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,
             limits=limits,
+            **NO_QUOTAS,
         )
         server.command("migrate")
         server.demo()

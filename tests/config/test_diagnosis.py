@@ -175,6 +175,14 @@ SENTENCES = [
         "one of its countries, DK,SE. Add the country to ip.countries.",
     ),
     (
+        "without TLS",
+        offline("ip-rejected", transport="udp"),
+        Circumstances(tls=True),
+        (),
+        f"Offline since {T}: the rule from where it may connect was changed, and 10.0.0.1:5060 came without "
+        "TLS, which policy.tls requires now. Set the phone's transport to TLS.",
+    ),
+    (
         "other networks",
         offline("ip-rejected", public_port=None),
         DOMAIN,

@@ -48,6 +48,7 @@ from registrar.rules.features import reserved_words
 from registrar.rules.hosts import OurHosts
 from registrar.rules.inflow import Inflow
 from registrar.rules.notify import Result
+from registrar.rules.quotas import Quotas
 from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
@@ -307,12 +308,16 @@ class Incoming:
     method: Method = UNKNOWN
     served: ServerTransactionUser | None = None
     accepted: bool = False
+    crowd: TableFull | None = None
+    """Raised instead of a transaction that counts for a customer."""
     is_cancelled: bool = False
     """The CANCEL came before anybody served the INVITE."""
     ended: Callable[["Incoming"], None] | None = None
     """Told of the final answer, once."""
 
-    def accept(self) -> bool:
+    def accept(self, phone: Phone | None = None) -> bool:
+        if self.crowd is not None and phone is not None:
+            raise self.crowd
         self.accepted = not self.is_twin
         return self.accepted
 
@@ -371,6 +376,8 @@ class Sent:
     """None: without a transaction."""
     asker: ClientTransactionUser | None = None
     forgotten: bool = False
+    customer: str = ""
+    """Whose transaction it is."""
 
 
 class Wire:
@@ -381,11 +388,13 @@ class Wire:
         self.is_full = False
         self._asked: dict[Key, Sent] = {}
 
-    def request(self, request: Request, flow: Flow, asker: ClientTransactionUser | None) -> Key:
+    def request(
+        self, request: Request, flow: Flow, asker: ClientTransactionUser | None, customer: str = ""
+    ) -> Key:
         if self.is_full:
             raise TableFull("enough")
         key = Key(f"{request.cseq[1]} {request.via.branch}")
-        self._asked[key] = Sent(_read_request(request), flow, key, asker)
+        self._asked[key] = Sent(_read_request(request), flow, key, asker, customer=customer)
         self.sent.append(self._asked[key])
         return key
 
@@ -441,6 +450,7 @@ class World:
         subscriptions: Limits = Limits(),  # noqa: B008  # it is frozen
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
+        quotas: Quotas = Quotas(),  # noqa: B008  # it is frozen
     ) -> None:
         """`people`: the directory, if it is not simply that of `phones`; `persons`: what they are doing."""
         self.clock: Hands = beside.clock if beside else Hands()
@@ -555,6 +565,7 @@ class World:
                 ping_key=KEY,
                 watch_key=KEY,
                 subscriptions=subscriptions,
+                quotas=quotas,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (
@@ -578,6 +589,7 @@ class World:
         )
         self.call_history = handlers.history
         self.notifier = handlers.notifier
+        self.counts, self.quotas = handlers.counts, handlers.quotas
         self.reloads = handlers.reloads
         self.hunts = handlers.hunts
         self.bound: list[tuple[str, Snapshot]] = []

@@ -396,6 +396,20 @@ def test_beyond_five_the_one_refreshed_longest_ago_goes() -> None:
     ]
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_phone_may_have_fewer_contacts_than_five(most: int) -> None:
+    old = tuple(binding(f"10.0.1.{n}", refreshed_at=int(NOW) - n) for n in range(MAX_CONTACTS))
+    one = register(Snapshot(1, old), asked(f"<{A}>"), ORIGIN, NOW, most=most)
+    assert isinstance(one, Accepted)
+    assert at(one) == [A, *(f"sip:200@10.0.1.{n}" for n in range(most - 1))]
+    many = [f"<sip:200@10.0.2.{n}>" for n in range(most + 1)]
+    refused = register(Snapshot(), asked(*many), ORIGIN, NOW, most=most)
+    assert isinstance(refused, Rejected) and (refused.status, refused.label) == (403, "too-many-contacts")
+    assert refused.why == f"Contact: {most + 1} contacts, and a phone may have {most}"
+    gone = register(Snapshot(1, old), asked(*(f"{one};expires=0" for one in many)), ORIGIN, NOW, most=most)
+    assert isinstance(gone, Accepted), "removals are no contacts"
+
+
 def test_removals_of_the_same_request_make_room_first() -> None:
     old = tuple(binding(f"10.0.1.{n}") for n in range(MAX_CONTACTS))
     outcome = after(Snapshot(1, old), f"<{A}>", "<sip:200@10.0.1.0>;expires=0")

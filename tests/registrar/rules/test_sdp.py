@@ -138,6 +138,24 @@ def test_the_kind_of_a_leg(text: bytes, kind: LegKind | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("media", "encrypted"),
+    [
+        (("m=audio 1 RTP/SAVP 0",), True),
+        (("m=audio 1 RTP/SAVPF 0",), True),
+        (("m=audio 1 UDP/TLS/RTP/SAVPF 0", "m=application 1 UDP/DTLS/SCTP webrtc-datachannel"), True),
+        (("m=audio 1 RTP/AVP 0",), False),
+        (("m=audio 1 RTP/AVP 0", "a=crypto:1 A B"), False),
+        (("m=audio 1 RTP/SAVP 0", "m=video 1 RTP/AVP 99"), False),
+        (("m=audio 1 RTP/SAVP 0", "m=video 0 RTP/AVP 99"), True),
+        (("m=image 1 udptl t38",), False),
+        (("m=audio 1",), False),
+    ],
+)
+def test_which_media_is_encrypted(media: tuple[str, ...], encrypted: bool) -> None:
+    assert sdp.is_encrypted(with_media(*media)) is encrypted
+
+
+@pytest.mark.parametrize(
     ("text", "address"),
     [
         pytest.param(PLAIN, "192.0.2.7", id="of the session"),
