@@ -1,10 +1,12 @@
 """What a run of the tests says about itself before it begins, and which tests may run side by side."""
 
 import faulthandler
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -88,6 +90,8 @@ phones use SQLite.
 MOST_SECOND_TRIES: Final = 5
 """Tests of a run that may fail once: `make real` tries them again."""
 ROOT: Final = Path(__file__).parent
+FAST: Final = "not wire and not api"
+"""The choice of `make unit`: its tests share nothing, so they need no groups."""
 REAL: Final = "wire or api"
 """The choice of `make real`: its processes do not even read the other folders."""
 REAL_FOLDERS: Final = frozenset(
@@ -145,17 +149,32 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if folder.relative_to(ROOT).as_posix() in REAL_FOLDERS else True
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among what the imports and the many items leave: all of it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook of this name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """For `--dist loadgroup --no-loadscope-reorder`: a module is never split, some with servers are one."""
     if os.environ.get("SOAK") != "1":
         items[:] = [item for item in items if not _is_twice(item) and not item.get_closest_marker("soak")]
     for item in items:
         _refuse_hidden(item)
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-        if item.path.stem in TIMED:
+    if config.option.markexpr == FAST:
+        return
+    groups = {item: _group(item) for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+        if _place(item.path).stem in TIMED:
             item.add_marker(pytest.mark.timed)
-    items.sort(key=lambda item: _turn(_group(item)))
+    items.sort(key=lambda item: _turn(groups[item]))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -166,32 +185,47 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("pytest-xdist does not keep the groups of tests together")
 
 
+class _Place(NamedTuple):
+    """Where a test stands. Thousands of tests ask, a few hundred files are asked about."""
+
+    folder: str
+    stem: str
+    name: str
+
+
+@cache
+def _place(path: Path) -> _Place:
+    return _Place(path.parent.relative_to(ROOT).as_posix(), path.stem, str(path))
+
+
 def _refuse_hidden(item: pytest.Item) -> None:
     """Say so when a test has a mark of `make real` and stands where that does not look."""
-    marked = any(item.get_closest_marker(name) is not None for name in REAL.split(" or "))
-    if marked and item.path.parent.relative_to(ROOT).as_posix() not in REAL_FOLDERS:
+    if _place(item.path).folder in REAL_FOLDERS:
+        return
+    if any(item.get_closest_marker(name) is not None for name in REAL.split(" or ")):
         raise pytest.UsageError(f"{item.nodeid} stands in a folder that is not in REAL_FOLDERS")
 
 
 def _is_twice(item: pytest.Item) -> bool:
     """Whether it says the same as its twin on PostgreSQL."""
-    callspec = getattr(item, "callspec", None)
-    if item.path.parent.name != "config" or item.path.stem in BOTH_DATABASES or callspec is None:
+    place, callspec = _place(item.path), getattr(item, "callspec", None)
+    if place.folder != "config" or place.stem in BOTH_DATABASES or callspec is None:
         return False
     return callspec.params.get("backend") == "sqlite" and "hash_cost" not in callspec.params
 
 
 def _group(item: pytest.Item) -> str:
-    if item.path.stem.startswith("test_calls_") and item.path.stem not in APART:
-        return "sound" if item.path.stem.startswith("test_calls_sound") else "calls"
-    if item.get_closest_marker("wire") is None or item.path.stem in APART:
-        return str(item.path)
-    if item.path.stem in PEOPLE:
+    place = _place(item.path)
+    if place.stem.startswith("test_calls_") and place.stem not in APART:
+        return "sound" if place.stem.startswith("test_calls_sound") else "calls"
+    if item.get_closest_marker("wire") is None or place.stem in APART:
+        return place.name
+    if place.stem in PEOPLE:
         return "people"
     callspec = getattr(item, "callspec", None)
     if callspec is not None and callspec.params.get("backend") == ON_POSTGRESQL:
-        return f"{item.path} on {ON_POSTGRESQL}"
-    return "api" if item.path.stem in API else TOGETHER
+        return f"{place.name} on {ON_POSTGRESQL}"
+    return "api" if place.stem in API else TOGETHER
 
 
 def _turn(group: str) -> int:

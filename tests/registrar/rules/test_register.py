@@ -29,6 +29,7 @@ from registrar.rules.register import (
     silence,
 )
 from registrar.sip import parse_name_addrs, parse_uri
+from tests.every import every
 
 from .words import NOW, ORIGIN, asked, binding, request
 
@@ -62,7 +63,7 @@ def kinds(outcome: Accepted) -> list[EventKind]:
 # What is asked for
 
 
-@pytest.mark.parametrize(
+@every(
     ("contact", "header", "seconds"),
     [
         pytest.param(f"<{A}>", None, 3_600, id="nothing: the default"),
@@ -106,7 +107,7 @@ def test_too_brief_is_423_with_min_expires(seconds: int, place: str) -> None:
     assert refused == Rejected(423, "Interval Too Brief", (("Min-Expires", "60"),))
 
 
-@pytest.mark.parametrize(
+@every(
     ("contacts", "expires", "status"),
     [
         pytest.param(["*"], None, 400, id="* without Expires"),
@@ -269,7 +270,7 @@ def test_no_contact_leaves_all_as_it_is() -> None:
     assert outcome.events == ()
 
 
-@pytest.mark.parametrize(
+@every(
     ("contacts", "expires", "call_id", "cseq", "refused"),
     [
         pytest.param([f"<{A}>"], None, "call-1", 1, True, id="the same CSeq"),
