@@ -12,12 +12,14 @@ import pytest
 from hypothesis import settings
 
 from tests.figures import figures
+from tests.patience import SOAK
 from tests.peers import forked
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import lacking
 from tests.wire.need import need_postgresql
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine takes 200 ms for anything
+# No deadline: a busy machine takes 200 ms for anything. `make soak` looks at the usual number of examples.
+settings.register_profile("unhurried", deadline=None, max_examples=100 if SOAK else 40)
 settings.load_profile("unhurried")
 
 TOGETHER: Final = "servers"
@@ -28,10 +30,12 @@ APART: Final = frozenset(
         "test_calls_trouble", "test_certificate_under_load", "test_commands",
         "test_connections", "test_create_errors", "test_doctor", "test_events_over_http", "test_examples",
         "test_board", "test_first_fetches", "test_framing", "test_fuzz",
-        "test_generated_client", "test_health", "test_http_connections", "test_https", "test_injection",
+        "test_generated", "test_generated_client", "test_groups_media", "test_health",
+        "test_http_connections", "test_https", "test_injection", "test_lamps",
         "test_listener", "test_mac_scan", "test_media_browser", "test_media_engine", "test_media_nat",
         "test_monitoring", "test_netns",
-        "test_nodes", "test_page_calls", "test_page_everybody", "test_page_links", "test_page_person",
+        "test_nodes", "test_page_calls", "test_page_everybody", "test_page_favourites",
+        "test_page_links", "test_page_person",
         "test_phones_tcp_tls", "test_selftest",
         "test_pings", "test_postgresql", "test_queues_nodes", "test_queues_restarted", "test_readme",
         "test_rude_phones",
@@ -49,29 +53,29 @@ TIMED: Final = frozenset(
     }
 )  # fmt: skip
 """Modules whose tests wait for time to pass, or compare with it: `make busy` runs them beside busy loops."""
-API: Final = frozenset({"test_access_matrix", "test_checklist", "test_generated", "test_races"})
+API: Final = frozenset({"test_access_matrix", "test_checklist", "test_races"})
 """Modules that share one server of the API on PostgreSQL."""
 PEOPLE: Final = frozenset(
     {
-        "test_features", "test_groups", "test_groups_media", "test_groups_sipp", "test_lamps",
-        "test_page_favourites", "test_people", "test_queues",
+        "test_features", "test_groups", "test_groups_sipp", "test_people", "test_queues",
     }
 )  # fmt: skip
-"""Modules about people with numbers, one after the other with servers that they share."""
+"""Modules of tests/wire about people with numbers, one after the other with servers that they share."""
+LOADED: Final = frozenset({"test_faults", "test_limits", "test_node_lost", "test_ten_thousand_calls"})
+"""Modules that load a server, kill it, or wait for those who waste time: a group beside the other servers."""
+SUITES: Final = frozenset({"contract", "registrar/store"})
+"""Folders whose tests start a Redis or PostgreSQL of their own, and no `registrar serve`."""
+SHARING: Final = {"people": PEOPLE, "api": API, "loaded": LOADED}
 FIRST: Final = (
-    "servers",
-    "calls",
-    "sound",
-    "people",
-    "test_calls_pjsua",
-    "test_calls_reloaded",
-    "test_run",
-    "test_browser",
-    "test_doctor",
-    "api",
-    "test_logins",
-)
-"""The groups that take longest, by name or module: what begins last shall be short."""
+    "servers", "loaded", "api", "calls", "people", "test_page_everybody", "test_browser", "sound",
+    "test_board",
+    "test_framing", "test_connections", "test_examples", "test_generated", "test_page_person",
+    "test_queues_nodes", "test_calls_reloaded", "test_pings", "test_lamps", "test_http_connections",
+    "test_calls_pjsua", "test_selftest", "test_page_calls", "test_https", "test_events_over_http",
+    "test_page_favourites", "test_injection", "test_monitoring", "test_fuzz", "test_run", "test_readme",
+    "test_commands", "test_torture", "test_phones_tcp_tls", "test_page_links", "test_doctor", "test_logins",
+)  # fmt: skip
+"""The groups that take longest, by name or module, the longest first: what begins last shall be short."""
 PEERS = ("sipp", "baresip", "redis-server", "redis-cli", "kamailio", "psql", "rtpengine", "ip")
 ON_POSTGRESQL: Final = "postgresql"
 """The name of that half of the tests that run on both databases."""
@@ -101,7 +105,7 @@ REAL_FOLDERS: Final = frozenset(
 
 def pytest_configure() -> None:
     """A start of the program costs its imports once for each process of the run; in the soak each time."""
-    forked.enabled = os.environ.get("SOAK") != "1"
+    forked.enabled = not SOAK
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -116,7 +120,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     missing = lacking(*PEERS)
     effect = "their tests fail" if os.environ.get("CI") == "true" else "their tests are skipped"
     peers = f"missing: {', '.join(missing)}; {effect}" if missing else "all here"
-    size = "in full (SOAK=1)" if os.environ.get("SOAK") == "1" else "reduced (SOAK=1 runs them in full)"
+    size = "in full (SOAK=1)" if SOAK else "reduced (SOAK=1 runs them in full)"
     return [f"peers: {peers}", f"rounds: {size}"]
 
 
@@ -163,7 +167,7 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook of this name
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """For `--dist loadgroup --no-loadscope-reorder`: a module is never split, some with servers are one."""
-    if os.environ.get("SOAK") != "1":
+    if not SOAK:
         items[:] = [item for item in items if not _is_twice(item) and not item.get_closest_marker("soak")]
     for item in items:
         _refuse_hidden(item)
@@ -220,12 +224,12 @@ def _group(item: pytest.Item) -> str:
         return "sound" if place.stem.startswith("test_calls_sound") else "calls"
     if item.get_closest_marker("wire") is None or place.stem in APART:
         return place.name
-    if place.stem in PEOPLE:
-        return "people"
     callspec = getattr(item, "callspec", None)
     if callspec is not None and callspec.params.get("backend") == ON_POSTGRESQL:
         return f"{place.name} on {ON_POSTGRESQL}"
-    return "api" if place.stem in API else TOGETHER
+    if place.folder in SUITES:
+        return place.name
+    return next((name for name, modules in SHARING.items() if place.stem in modules), TOGETHER)
 
 
 def _turn(group: str) -> int:

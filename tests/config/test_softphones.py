@@ -15,7 +15,7 @@ from tests.config import softphone_parsers as parsers
 from tests.every import every
 from tests.patience import SOAK
 
-EXAMPLES = 20_000 if SOAK else 150
+EXAMPLES = 20_000 if SOAK else 50
 ACCOUNT = Account("u" * 32, "p" * 32, "acme.test", "Anna Østergård", "200")
 SERVER = Server("sip.acme.test", 5061, "tls", "https://prov.test/p/steady/", 600)
 URL = "https://prov.test/o/abcdefghijklmnopqrstuvwxyz"

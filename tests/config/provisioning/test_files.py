@@ -124,7 +124,7 @@ def test_a_name_without_an_address_is_no_guess(name: str, expected: bool) -> Non
     assert is_common(name) is expected
 
 
-@settings(max_examples=20_000 if SOAK else 200, deadline=None)
+@settings(max_examples=20_000 if SOAK else 60, deadline=None)
 @given(st.sampled_from(sorted(WRITERS)), st.text())
 def test_any_name_is_understood_or_not(writer: str, name: str) -> None:
     meaning = meant(writer, MAC, name)

@@ -20,7 +20,7 @@ from tests.config.provisioning.parsers import PARSERS, Setting
 from tests.every import every
 from tests.patience import SOAK
 
-EXAMPLES: Final = 20_000 if SOAK else 100
+EXAMPLES: Final = 20_000 if SOAK else 30
 
 WORDS: Final = {
     "username": "wordusername",

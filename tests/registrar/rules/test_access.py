@@ -11,6 +11,7 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Allow, Decision, Deny, IpMode, Phone
 from registrar.rules.access import Access, folded, network, same_place
 from tests.every import every
+from tests.patience import SOAK
 
 from .words import PHONE
 
@@ -227,7 +228,7 @@ ADDRESSES = st.one_of(
 CODES = st.sampled_from(["DK", "SE", "dk", "", "EU"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 if SOAK else 150, deadline=None)
 @given(
     mode=st.sampled_from(IpMode),
     home=ADDRESSES,

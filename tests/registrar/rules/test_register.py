@@ -30,6 +30,7 @@ from registrar.rules.register import (
 )
 from registrar.sip import parse_name_addrs, parse_uri
 from tests.every import every
+from tests.patience import SOAK
 
 from .words import NOW, ORIGIN, asked, binding, request
 
@@ -542,7 +543,7 @@ def test_an_instance_cannot_leave_its_quotes(instance: str) -> None:
     assert dict(address.params)["expires"] == "3600"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 if SOAK else 40, deadline=None)
 @given(
     part=st.floats(0, 1, exclude_max=True) | st.sampled_from([0.0, 0.25, 0.5, 0.75]),
     seconds=st.integers(60, MAX_EXPIRES),
@@ -739,7 +740,7 @@ class Registrar(RuleBasedStateMachine):
         }
 
 
-RUNS = int(os.environ.get("MODEL_RUNS", "150"))
+RUNS = int(os.environ.get("MODEL_RUNS", "150" if SOAK else "50"))
 STEPS = int(os.environ.get("MODEL_STEPS", "30"))
 
 
