@@ -15,6 +15,7 @@ from config import board
 from config.access import DOMAINS, RULES, AccessLevel, Scope, allowed_methods
 from config.auth import MAX_TOKEN_LENGTH, issue_token
 from tests.config.world import JWT_SECRET, MODEL, NOBODY, World
+from tests.every import every
 
 PRIVATE = sorted(route for route, rule in RULES.items() if rule.scope is not Scope.PUBLIC)
 PUBLIC = sorted(route for route, rule in RULES.items() if rule.scope is Scope.PUBLIC)
@@ -73,7 +74,7 @@ async def test_without_a_token_nothing_is_told(world: World) -> None:
             assert answer.headers["www-authenticate"].startswith(scheme)
 
 
-@pytest.mark.parametrize("route", PUBLIC, ids=" ".join)
+@every("route", PUBLIC, ids=" ".join)
 async def test_a_public_route_needs_no_token(world: World, route: tuple[str, str]) -> None:
     of_a_page = route[1] == "/" or route[1].startswith(("/board", "/phone"))
     expected = 503 if of_a_page and not board.PAGE.is_built else 200
@@ -212,9 +213,7 @@ BAD_TOKENS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("header", "code"), [row[1:] for row in BAD_TOKENS], ids=[row[0] for row in BAD_TOKENS]
-)
+@every(("header", "code"), [row[1:] for row in BAD_TOKENS], ids=[row[0] for row in BAD_TOKENS])
 async def test_a_bad_token_is_refused(world: World, header: str, code: str) -> None:
     async with world.client(None) as client:
         answer = await client.get("/pbx/sipphone", headers={"Authorization": header})

@@ -145,7 +145,7 @@ async def posted(world: World, path: str, body: bytes, **headers: str) -> httpx.
         return await client.post(path, content=body, headers=named)
 
 
-@pytest.mark.parametrize(
+@every(
     ("headers", "status"),
     [
         ({}, 200),

@@ -3,14 +3,13 @@
 import time
 from ipaddress import ip_network
 
-import pytest
-
 from config.access import AccessLevel
 from config.operations import bans
 from registrar.model import Epoch
 from registrar.rules.bans import Kind, Why, automatic, dump
 from registrar.store import keys
 from tests.config.world import NOBODY, Json, World
+from tests.every import every
 
 ADMIN, OWNER = AccessLevel.ADMIN, AccessLevel.OWNER
 
@@ -127,7 +126,7 @@ async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: Wo
         assert (await client.delete(f"/pbx/ban/{source}")).status_code == 200
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "words"),
     [
         ({}, 400, "Specify `address`, `phone` or both"),
