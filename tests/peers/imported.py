@@ -1,7 +1,7 @@
 """The last import of the process from which servers are forked (tests.peers.forked); nothing else imports it.
 
 A server collects garbage once when it is ready. It would look at all that was imported, and copy most of it.
-At its first request FastAPI reads the signatures of all routes, a third of the CPU of a start. Here it is done.
+FastAPI reads the signatures of all routes at the first request: a third of the CPU of a start. This does it.
 """
 
 import gc
