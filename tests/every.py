@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import pytest
 from _pytest.mark import ParameterSet
 
 Names = str | Sequence[str]
@@ -13,6 +14,8 @@ Test = Callable[..., Any]
 MOST_SHOWN: Final = 20
 """Of the cases that fail: a rule that is broken altogether fails in hundreds."""
 LONGEST_NAME: Final = 80
+FAILURES: Final = (Exception, pytest.fail.Exception)
+"""The second one, which `pytest.raises` raises, is no Exception."""
 
 
 def every(names: Names, values: Iterable[Any], *, ids: Ids = None) -> Callable[[Test], Test]:
@@ -62,12 +65,14 @@ def _named(values: list[Any], ids: Ids, *, single: bool) -> list[Case]:
     return list(zip(chosen, cases, strict=True))
 
 
-def _failed(test: Test, names: list[str], cases: list[Case], others: Mapping[str, Any]) -> list[Exception]:
-    failed = []
+def _failed(
+    test: Test, names: list[str], cases: list[Case], others: Mapping[str, Any]
+) -> list[BaseException]:
+    failed: list[BaseException] = []
     for name, case in cases:
         try:
             test(**dict(zip(names, case, strict=True)), **others)
-        except Exception as error:
+        except FAILURES as error:
             error.add_note(f"in the case {name}")
             failed.append(error)
     return failed
@@ -75,17 +80,17 @@ def _failed(test: Test, names: list[str], cases: list[Case], others: Mapping[str
 
 async def _failed_in_turn(
     test: Callable[..., Awaitable[None]], names: list[str], cases: list[Case], others: Mapping[str, Any]
-) -> list[Exception]:
-    failed = []
+) -> list[BaseException]:
+    failed: list[BaseException] = []
     for name, case in cases:
         try:
             await test(**dict(zip(names, case, strict=True)), **others)
-        except Exception as error:
+        except FAILURES as error:
             error.add_note(f"in the case {name}")
             failed.append(error)
     return failed
 
 
-def _raise(failed: list[Exception], cases: int) -> None:
+def _raise(failed: list[BaseException], cases: int) -> None:
     if failed:
-        raise ExceptionGroup(f"{len(failed)} of {cases} cases", failed[:MOST_SHOWN])
+        raise BaseExceptionGroup(f"{len(failed)} of {cases} cases", failed[:MOST_SHOWN])

@@ -92,7 +92,7 @@ async def test_a_wrong_password_is_no_verdict_about_the_phone(desk: Desk) -> Non
     assert desk.known() is None
 
 
-@every(
+@pytest.mark.parametrize(
     ("reply", "words"),
     [
         pytest.param((500, b"no"), "status 500", id="a fault of the server"),
