@@ -55,7 +55,7 @@ def _named(values: list[Any], ids: Ids, *, single: bool) -> list[Case]:
         tuple(case) if isinstance(value, ParameterSet) or not single else (case,)
         for value, case in zip(values, given, strict=True)
     ]
-    names: list[object] = list(cases)
+    names: list[object] = [case[0] if len(case) == 1 else case for case in cases]
     if callable(ids):
         names = ["-".join(str(ids(part)) for part in case) for case in cases]
     elif ids is not None:
