@@ -74,7 +74,7 @@ async def test_without_a_token_nothing_is_told(world: World) -> None:
             assert answer.headers["www-authenticate"].startswith(scheme)
 
 
-@every("route", PUBLIC, ids=" ".join)
+@pytest.mark.parametrize("route", PUBLIC, ids=" ".join)
 async def test_a_public_route_needs_no_token(world: World, route: tuple[str, str]) -> None:
     of_a_page = route[1] == "/" or route[1].startswith(("/board", "/phone"))
     expected = 503 if of_a_page and not board.PAGE.is_built else 200

@@ -145,7 +145,7 @@ async def posted(world: World, path: str, body: bytes, **headers: str) -> httpx.
         return await client.post(path, content=body, headers=named)
 
 
-@every(
+@pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({}, 200),

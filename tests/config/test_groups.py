@@ -8,7 +8,6 @@ import pytest
 
 from config.access import AccessLevel
 from tests.config.world import NOBODY, Json, World
-from tests.every import every
 
 EVERYTHING = {
     "number": "600",
@@ -99,7 +98,7 @@ async def test_a_deleted_extension_leaves_its_groups(world: World) -> None:
     assert shown["members"] == [world.ids["ext201"]]
 
 
-@every(
+@pytest.mark.parametrize(
     ("body", "status", "code"),
     [
         pytest.param({"number": "200"}, 409, "number", id="the number of an extension"),

@@ -6,7 +6,6 @@ from config.access import AccessLevel
 from registrar.rules.features import reserved_words
 from tests.config.v2 import JOE, QUEUE, SALES, domain, made, refused
 from tests.config.world import World
-from tests.every import every
 
 KINDS = ["extension", "group", "queue"]
 RESERVED = [
@@ -18,8 +17,8 @@ RESERVED = [
 ROWS = {"users": JOE, "groups": SALES, "queues": QUEUE}
 
 
-@every("kind", KINDS)
-@every(("number", "message"), RESERVED)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("number", "message"), RESERVED)
 async def test_a_reserved_number_is_422(world: World, kind: str, number: str, message: str) -> None:
     async with world.client(AccessLevel.MANAGER) as client:
         body = {"number": number, "name": "Front"}
@@ -37,8 +36,8 @@ async def test_a_reserved_number_is_422(world: World, kind: str, number: str, me
         }
 
 
-@every("kind", ROWS)
-@every(("number", "message"), RESERVED)
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize(("number", "message"), RESERVED)
 async def test_a_reserved_number_is_400_in_rows(world: World, kind: str, number: str, message: str) -> None:
     path = f"{await domain(world)}/{kind}"
     async with world.client(AccessLevel.MANAGER) as client:

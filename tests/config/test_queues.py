@@ -7,7 +7,6 @@ import pytest
 
 from config.access import AccessLevel
 from tests.config.world import NOBODY, Json, World
-from tests.every import every
 
 DEFAULTS = {
     "priority": 1,
@@ -130,7 +129,7 @@ async def test_a_deleted_queue_is_gone_with_its_number(world: World) -> None:
     assert await world.rows("SELECT * FROM queue_member") == []
 
 
-@every(
+@pytest.mark.parametrize(
     ("body", "status", "code"),
     [
         pytest.param({"number": "200"}, 409, "number", id="the number of an extension"),

@@ -9,7 +9,6 @@ from registrar.sip import MD5, ha1
 from tests.config.test_changes import heard
 from tests.config.v2 import JOE, SALES, domain, made, number, refused, row, rows
 from tests.config.world import World
-from tests.every import every
 
 PERSON = {
     "email": "Joe.Blogs@company.com",
@@ -157,7 +156,7 @@ async def test_a_user_of_nobody_becomes_somebody(world: World) -> None:
     assert refusal == (400, "A password needs a user name")
 
 
-@every(
+@pytest.mark.parametrize(
     ("params", "status", "message"),
     [
         pytest.param({"user": ""}, 400, "user is missing", id="no user"),
