@@ -3,6 +3,8 @@
 import time
 from ipaddress import ip_network
 
+import pytest
+
 from config.access import AccessLevel
 from config.operations import bans
 from registrar.model import Epoch
