@@ -15,6 +15,7 @@ from config import board
 from config.access import DOMAINS, RULES, AccessLevel, Scope, allowed_methods
 from config.auth import MAX_TOKEN_LENGTH, issue_token
 from tests.config.world import JWT_SECRET, MODEL, NOBODY, World
+from tests.every import every
 
 PRIVATE = sorted(route for route, rule in RULES.items() if rule.scope is not Scope.PUBLIC)
 PUBLIC = sorted(route for route, rule in RULES.items() if rule.scope is Scope.PUBLIC)
@@ -212,9 +213,7 @@ BAD_TOKENS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("header", "code"), [row[1:] for row in BAD_TOKENS], ids=[row[0] for row in BAD_TOKENS]
-)
+@every(("header", "code"), [row[1:] for row in BAD_TOKENS], ids=[row[0] for row in BAD_TOKENS])
 async def test_a_bad_token_is_refused(world: World, header: str, code: str) -> None:
     async with world.client(None) as client:
         answer = await client.get("/pbx/sipphone", headers={"Authorization": header})

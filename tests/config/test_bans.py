@@ -11,6 +11,7 @@ from registrar.model import Epoch
 from registrar.rules.bans import Kind, Why, automatic, dump
 from registrar.store import keys
 from tests.config.world import NOBODY, Json, World
+from tests.every import every
 
 ADMIN, OWNER = AccessLevel.ADMIN, AccessLevel.OWNER
 
@@ -127,7 +128,7 @@ async def test_an_owner_sees_and_lifts_the_holds_of_its_accounts_alone(world: Wo
         assert (await client.delete(f"/pbx/ban/{source}")).status_code == 200
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "words"),
     [
         ({}, 400, "Specify `address`, `phone` or both"),

@@ -9,6 +9,7 @@ from config.access import AccessLevel
 from config.redirect.dhcp import SERVERS, VENDORS, Unquotable, dnsmasq, isc, kea
 from config.settings import ProvisioningSettings
 from tests.config.world import World
+from tests.every import every
 
 URLS = (
     "https://prov.example",
@@ -120,8 +121,8 @@ def test_kea_is_told_one_client_class_a_vendor(url: str) -> None:
     assert [one.get("data") for one in mitel["option-data"]][2] == "false"
 
 
-@pytest.mark.parametrize("write", SERVERS.values(), ids=list(SERVERS))
-@pytest.mark.parametrize("url", ["https://a/\n#", "https://a/ b", "https://å/", "https://a/\0"])
+@every("write", SERVERS.values(), ids=list(SERVERS))
+@every("url", ["https://a/\n#", "https://a/ b", "https://å/", "https://a/\0"])
 def test_a_url_that_would_make_a_line_is_refused(url: str, write: object) -> None:
     assert callable(write)
     with pytest.raises(Unquotable):

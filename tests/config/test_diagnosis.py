@@ -17,6 +17,7 @@ from config.diagnosis import (
 from registrar.model import IpMode, Reason
 from registrar.rules.access import TOLD
 from registrar.rules.status import REFUSED_AS, UNKNOWN, LiveStatus
+from tests.every import every
 
 AT = 1_795_262_400
 T = "2026-11-21T12:00:00Z"
@@ -451,7 +452,7 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(
+@every(
     ("live", "rule", "deeds", "sentence"),
     [row[1:] for row in SENTENCES],
     ids=[row[0] for row in SENTENCES],

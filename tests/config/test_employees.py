@@ -12,6 +12,7 @@ from config.access import AccessLevel
 from config.operations.employees import MAX_TOKENS
 from config.operations.passwords import MAX_PASSWORD
 from tests.config.world import NOBODY, Json, World
+from tests.every import every
 
 EVERYTHING = {
     "name": "Dagny Ødegård",
@@ -80,7 +81,7 @@ async def test_one_property_changes_alone(world: World) -> None:
             assert answer.json() | {"updatedAt": created["updatedAt"]} == created
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "code"),
     [
         pytest.param({"name": ""}, 422, "name", id="no name"),

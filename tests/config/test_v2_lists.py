@@ -15,6 +15,7 @@ from config.v2 import answers
 from config.v2.asking import wants_array
 from tests.config.v2 import domain
 from tests.config.world import World
+from tests.every import every
 
 MANY: Final = 5 * answers.AT_ONCE + 1
 PIECE_BYTES: Final = answers.AT_ONCE * 300
@@ -23,7 +24,7 @@ PIECE_BYTES: Final = answers.AT_ONCE * 300
 Heard = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-@pytest.mark.parametrize(
+@every(
     ("accept", "array"),
     [
         ("application/json", True),

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from tests.patience import limit
+from tests.patience import limit, pause
 from tests.peers import procfs
 from tests.peers.phone import Account
 from tests.peers.process import PeerFailed
 from tests.peers.registrar import RegistrarServer
 
-POLL_SECONDS: Final = 0.01
 CLI_SECONDS: Final = limit(30.0)
 PUBLISHED_SECONDS: Final = 5.0
 """The events of a request leave its location a moment after the answer."""
@@ -238,9 +237,10 @@ def within(seconds: float, holds: Callable[[], object], what: str) -> float:
     """How long it took until `holds()` was true; fails the test when that is more than `limit(seconds)`."""
     begin, most = time.monotonic(), limit(seconds)
     while not holds():
-        if time.monotonic() - begin > most:
+        waited = time.monotonic() - begin
+        if waited > most:
             raise AssertionError(f"not within {most:g} s: {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause(waited))
     return time.monotonic() - begin
 
 

@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from config.provisioning import files
 from config.provisioning.files import Meant
 from config.provisioning.render import WRITERS, render, stub
 from config.provisioning.view import Provisioned
 from tests.config.provisioning import phones
+from tests.every import every
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 KINDS: Final = {"empty": phones.empty, "full": phones.full, "worst": phones.worst}
@@ -33,8 +32,8 @@ def _shown(phone: Provisioned, name: str) -> str:
     return f"=== {file.name} ({file.content_type})\n{file.text}{left_out}{warnings}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("writer", WRITERS)
+@every("kind", KINDS)
+@every("writer", WRITERS)
 def test_a_file_is_what_was_approved(writer: str, kind: str) -> None:
     text = all_files(KINDS[kind](writer))
     path = GOLDEN / f"{writer}-{kind}.txt"
@@ -43,7 +42,7 @@ def test_a_file_is_what_was_approved(writer: str, kind: str) -> None:
     assert text == path.read_bytes().decode()
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_a_stub_names_the_next_url_and_no_account(writer: str) -> None:
     text = stub(writer, "https://prov.example/p/first/", phones.MAC)
     assert "prov.example" in text
@@ -53,7 +52,7 @@ def test_a_stub_names_the_next_url_and_no_account(writer: str) -> None:
     assert phone.account.password not in text
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_only_the_configuration_has_an_account(writer: str) -> None:
     phone = phones.full(writer)
     for name in files.names(writer, phone.mac, phone.model):

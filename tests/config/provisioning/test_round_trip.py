@@ -17,9 +17,10 @@ from config.provisioning.render import WRITERS, Unwritable, render
 from config.provisioning.view import Key, Provisioned
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
+from tests.every import every
 from tests.patience import SOAK
 
-EXAMPLES: Final = 20_000 if SOAK else 100
+EXAMPLES: Final = 20_000 if SOAK else 30
 
 WORDS: Final = {
     "username": "wordusername",
@@ -165,7 +166,7 @@ def test_a_blank_name_is_replaced_by_the_number(writer: str, name: str) -> None:
     assert dict(parsed(phone_with(writer, WORDS | {"display_name": " "})))[name] == "wordnumber"
 
 
-@pytest.mark.parametrize(
+@every(
     ("writer", "field", "text", "named"),
     [
         ("yealink", "display_name", "%NULL%", "employee.name"),

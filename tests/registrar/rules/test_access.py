@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from registrar.errors import StoreUnavailable
 from registrar.model import Allow, Decision, Deny, Flow, IpMode, Phone, Terms
 from registrar.rules.access import Access, folded, network, same_place
+from tests.every import every
+from tests.patience import SOAK
 
 from .words import PHONE
 
@@ -35,7 +37,7 @@ ACCESS = Access(COUNTRIES.get, proxies=PROXIES)
 BLIND = Access(without_file, proxies=PROXIES)
 
 
-@pytest.mark.parametrize(
+@every(
     ("phone", "address", "first_contact", "decision"),
     [
         pytest.param(OPEN, HOME, True, Allow(lock=True), id="the first contact of an OPEN phone locks it"),
@@ -185,7 +187,7 @@ def test_what_is_no_network_is_refused(text: str) -> None:
         network(text)
 
 
-@pytest.mark.parametrize(
+@every(
     ("one", "other", "prefix", "same"),
     [
         pytest.param("2001:db8::1", "2001:db8::2", 64, True, id="a privacy address of the same network"),
@@ -257,7 +259,7 @@ ADDRESSES = st.one_of(
 CODES = st.sampled_from(["DK", "SE", "dk", "", "EU"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 if SOAK else 150, deadline=None)
 @given(
     mode=st.sampled_from(IpMode),
     home=ADDRESSES,

@@ -8,6 +8,7 @@ from registrar.model import Phone, Terms
 from registrar.rules import nonces
 from registrar.rules.auth import DUMMY_PASSWORD, OFFERED, Authenticator, Claim, is_too_weak, nonce_count
 from registrar.sip import Credentials, expected, ha1
+from tests.every import every
 
 from .words import DOMAIN, NOW, PHONE, request
 
@@ -156,7 +157,7 @@ def test_a_nonce_from_another_address_is_a_claim_that_says_so() -> None:
     assert not claim.nonce.here
 
 
-@pytest.mark.parametrize(
+@every(
     "value",
     [
         pytest.param(credentials(), id="the plain answer"),

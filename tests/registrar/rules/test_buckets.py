@@ -6,6 +6,7 @@ import pytest
 
 from registrar.model import Mono
 from registrar.rules.buckets import Bucket, Size
+from tests.every import every
 
 TWENTY = Size(rate=20, burst=60)
 
@@ -30,8 +31,8 @@ def test_an_empty_bucket_gains_with_time(seconds: float, more: int) -> None:
     assert taken(bucket, TWENTY, 7.0 + seconds) == more
 
 
-@pytest.mark.parametrize("size", [TWENTY, Size(200, 600), Size(500, 20_000), Size(2, 10)])
-@pytest.mark.parametrize("at", [0.0, 1_790_000_000.0])
+@every("size", [TWENTY, Size(200, 600), Size(500, 20_000), Size(2, 10)])
+@every("at", [0.0, 1_790_000_000.0])
 def test_any_hour_lets_the_burst_and_what_it_gains_through_to_one_request(size: Size, at: float) -> None:
     """However the requests lie in time, also if the clock began long ago and has few bits left."""
     draw, bucket, now, let = random.Random(3), Bucket(size, Mono(at)), at, 0

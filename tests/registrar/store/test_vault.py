@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from registrar.errors import StoreUnavailable
 from registrar.store.keyring import Keyring, fingerprint
 from registrar.store.vault import Vault, derive
+from tests.every import every
 
 KEY = "secret key of the tests, long enough for all"
 VAULT = Vault(KEY)
@@ -29,7 +30,7 @@ TURNED = base64.b64encode(
 ).decode()
 
 
-@pytest.mark.parametrize(
+@every(
     ("vault", "stored", "owner"),
     [
         pytest.param(Vault(KEY + "!"), SEALED, "owner", id="with another key"),

@@ -7,6 +7,7 @@ import pytest
 
 from registrar.model import Flow, Mono
 from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
+from tests.every import every
 
 from .playbook import T1, TICK, Playbook, flow, request, response
 
@@ -185,7 +186,7 @@ def test_the_deadline_is_that_of_the_next_one_of_any_kind() -> None:
     assert book.layer.deadline() == 1 + 64 * T1
 
 
-@pytest.mark.parametrize("seed", range(20))
+@every("seed", range(20))
 def test_whatever_happens_nothing_is_left_after_all_deadlines(seed: int) -> None:
     random = Random(seed)
     book = Playbook(limit=30)
@@ -222,9 +223,9 @@ def test_whatever_happens_nothing_is_left_after_all_deadlines(seed: int) -> None
     assert not book.layer._answered
 
 
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
-@pytest.mark.parametrize("heard", [False, True])
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@every("method", ["INVITE", "OPTIONS"])
+@every("heard", [False, True])
+@every("transport", ["udp", "tcp"])
 def test_a_request_that_nobody_waits_for_is_forgotten(method: str, heard: bool, transport: str) -> None:
     book = Playbook(transport)
     key = book.ask(request(method))

@@ -14,6 +14,7 @@ from registrar.model import Flow
 from registrar.transport.connection import TURN_OCTETS, WRITE_HIGH, Connection, End, Limits
 from registrar.transport.connections import FAREWELL_SECONDS, LOOK_SECONDS, Connections
 from registrar.transport.stream import NodeConnection
+from tests.every import every
 from tests.patience import limit
 
 from .pretend import PROXY, THERE, Pipe, Room, settled
@@ -68,7 +69,7 @@ def test_a_source_has_its_places_and_no_more(ip: str) -> None:
     assert room.table.admit(ELSEWHERE), "another source has its own"
 
 
-@pytest.mark.parametrize(
+@every(
     ("other", "is_another"),
     [
         pytest.param("2001:db9::8", False, id="the next address"),
@@ -77,7 +78,7 @@ def test_a_source_has_its_places_and_no_more(ip: str) -> None:
         pytest.param("198.51.100.8", True, id="IPv4"),
     ],
 )
-@pytest.mark.parametrize("authenticated", [False, True])
+@every("authenticated", [False, True])
 def test_a_network_of_ipv6_is_one_source(other: str, is_another: bool, authenticated: bool) -> None:
     """Whoever has one address of it has all 2^64."""
     room = Room(Limits(unauthenticated_per_source=1, authenticated_per_source=1))
@@ -593,7 +594,7 @@ def test_each_connection_is_pinged_in_its_own_time() -> None:
 # How it ends
 
 
-@pytest.mark.parametrize("end", list(End))
+@every("end", list(End))
 def test_it_is_closed_for_one_reason(end: End) -> None:
     room = Room()
     talk, pipe = room.open(Talk)
@@ -683,7 +684,7 @@ def test_somebody_may_hang_up(revoked: bool) -> None:
     assert [room.table.is_open(number) for number in (talk.flow.id, other.flow.id)] == [False, True]
 
 
-@pytest.mark.parametrize(
+@every(
     ("error", "silent"),
     [
         pytest.param(None, False, id="FIN"),
