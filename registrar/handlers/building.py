@@ -12,6 +12,7 @@ from registrar.ports import (
     BanBook,
     Calls,
     Clock,
+    Deeds,
     DialPlan,
     Directory,
     Guesses,
@@ -162,6 +163,7 @@ class Outside:
     traces: Traces
     calls: Calls
     history: History
+    deeds: Deeds
     people: WholePeople
     waiting: Waiting
     subscriptions: Subscriptions
@@ -374,7 +376,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         calls,
         hunts,
         followers,
-        Switches(directory, outside.people),
+        Switches(directory, outside.people, outside.deeds, clock),
         pickup,
         options.reserved,
         loop_key=options.loop_key,
