@@ -40,6 +40,7 @@ from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
 from .summaries import Summaries
+from .tables import Extension
 from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 
@@ -93,8 +94,9 @@ class Parts:
 
         Wishes of people go to Redis as the last step before the commit. If Redis is away, this raises
         StoreUnavailable and nothing is written. If the commit itself fails, the wishes are written already;
-        the same request sets them again.
+        the same request sets them again. The hashes of deleted people go after the commit, if Redis is there.
         """
+        gone: list[str] = []
 
         async def guarded(session: AsyncSession) -> Result:
             is_free = target is None or actor.condition == UNCONDITIONAL
@@ -107,9 +109,12 @@ class Parts:
             await trail.write(actor.columns())
             for person, (customer, wishes) in wished.items():
                 await self.people.change(person, customer, wishes)
+            gone[:] = trail.deleted(Extension.__tablename__)
             return done
 
-        return await writing(self.engine, guarded)
+        done = await writing(self.engine, guarded)
+        await self.people.forget(gone)
+        return done
 
 
 def parts(request: Request) -> Parts:
