@@ -20,6 +20,7 @@ from ...auth import Caller
 from ...checks import text
 from ...errors import Problem, Refused, not_your_property, refused, too_many
 from ...models import WEBRTC
+from ...saved import SECOND, note_saved
 from ...tables import (
     AuditLog,
     Customer,
@@ -36,7 +37,7 @@ from ..people import primary_extension
 from ..products import find_model
 from .draft import FIELDS, PhoneDraft, read_phone
 from .parts import read_panels, read_softkeys
-from .saved import SECOND, beside, note_saved, pointing_to_phone
+from .saved import beside, pointing_to_phone
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
@@ -61,6 +62,7 @@ class WebrtcPhone:
 
     phone: SipPhone
     extension: Extension
+    customer: Customer
     name: str
     """Name of the person whose extension it is."""
     replaced: tuple[str, ...] = ()
@@ -237,7 +239,7 @@ async def open_webrtc_phone(work: Work, instance: str, in_use: Collection[str] |
         end_unlock(phone)
         touch(phone)
         work.record("update", TABLE, phone.oid)
-        return WebrtcPhone(phone, extension, name)
+        return WebrtcPhone(phone, extension, customer, name)
     model = await find_model(work.session, WEBRTC)
     if model is None:
         raise Refused(Problem(404, "sipPhoneModel", "SIP phone model not found or invalid"))
@@ -246,7 +248,7 @@ async def open_webrtc_phone(work: Work, instance: str, in_use: Collection[str] |
     customer_id = extension.customer_id
     phone = new_phone(work.vault, customer_id=customer_id, model_id=model.id, webrtc=True, **own)
     await work.create(phone)
-    return WebrtcPhone(phone, extension, name, gone)
+    return WebrtcPhone(phone, extension, customer, name, gone)
 
 
 def new_phone(vault: Vault, **columns: object) -> SipPhone:
