@@ -130,7 +130,8 @@ def _events(site: Site, ban: str) -> list[dict[str, str]]:
 
 
 OFFICE: Final = rounds(60, 5_000)
-SECONDS: Final = rounds(3, 600)
+SECONDS: Final = rounds(3, 300)
+"""Twice: before and after a restart of everything."""
 AT_ONCE: Final = 40
 REFRESH_SECONDS: Final = rounds(3, 60)
 
