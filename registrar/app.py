@@ -38,6 +38,7 @@ from registrar.rules.tokens import TokenCodec
 from registrar.store import keys
 from registrar.store.ban_keeper import BanKeeper
 from registrar.store.bans_redis import RedisBans
+from registrar.store.deeds_sql import SqlDeeds
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.event_feed import EventFeed, read_person
@@ -201,6 +202,7 @@ class SipSide:
             wrap_up_seconds=settings.wrap_up_seconds,
         )
         self._history = SqlHistory(writer, metrics) if settings.keeps_history else NoHistory()
+        self._deeds = SqlDeeds(writer, metrics)
         self._punctual = Punctual(mono)
         self._jobs = Jobs(
             self._location, self._directory, self._countries, self._connections, self._nodes, metrics
@@ -254,6 +256,7 @@ class SipSide:
                     self._listener(handlers).run(),
                     *self._telephony.jobs(handlers.calls),
                     self._history.run(),
+                    self._deeds.run(),
                     handlers.notifier.run(),
                     handlers.reloads.run(),
                     self._feed(handlers).run(),
@@ -281,6 +284,7 @@ class SipSide:
         self._lines.flush()
         await self._telephony.close()
         await self._history.close()
+        await self._deeds.close()
         await self._phones.close()
         await self._nodes.leave()
         await self._location.wire.drain()
@@ -347,6 +351,7 @@ class SipSide:
             traces=RedisTraces(runner),
             calls=self._telephony.store,
             history=self._history,
+            deeds=self._deeds,
             people=self._telephony.people,
             waiting=self._telephony.waiting,
             subscriptions=RedisSubscriptions(runner, epoch),

@@ -73,16 +73,7 @@ class Metrics:
             ["outcome"],
             registry,
         )
-        self.audit_waiting_seconds = Gauge(
-            "registrar_audit_waiting_seconds",
-            "Seconds since the oldest row of the audit log was written that is not chained",
-            registry=registry,
-        )
-        self.audit_dropped = Gauge(
-            "registrar_audit_notes_dropped",
-            "Reads, exports and failed logins that are missing in the audit log",
-            registry=registry,
-        )
+        self.audit_waiting_seconds, self.audit_dropped, self.audit_deeds_dropped = _of_audit(registry)
         self.calls_open = Gauge(
             "registrar_calls_open",
             "Calls routed by this process",
@@ -329,3 +320,24 @@ def release() -> str:
         return version("sip-registrar")
     except PackageNotFoundError:
         return "0"
+
+
+def _of_audit(registry: CollectorRegistry) -> tuple[Gauge, Gauge, Counter]:
+    """Return what the audit log waits for, and what is missing in it."""
+    return (
+        Gauge(
+            "registrar_audit_waiting_seconds",
+            "Seconds since the oldest row of the audit log was written that is not chained",
+            registry=registry,
+        ),
+        Gauge(
+            "registrar_audit_notes_dropped",
+            "Reads, exports and failed logins that are missing in the audit log",
+            registry=registry,
+        ),
+        Counter(
+            "registrar_audit_deeds_dropped",
+            "Wishes switched by phones that are missing in the audit log",
+            registry=registry,
+        ),
+    )

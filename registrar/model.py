@@ -536,6 +536,24 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True)
+class Switched:
+    """A wish that a phone has set to another value by a feature code, as the audit log tells it."""
+
+    at: float
+    """Epoch seconds."""
+    person: str
+    customer: str
+    phone: str
+    """The phone that dialled the code."""
+    address: str
+    """The address that the call came from."""
+    wish: str
+    """`dnd`, `cfu`, `cfb`, `cfnr` or `left:<queue>`."""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """An event of a call that waits for a queue or group, or of a wish of a person; see docs/redis.md."""
 

@@ -20,6 +20,7 @@ from registrar.model import (
     Process,
     Publication,
     Snapshot,
+    Switched,
     Update,
     Waiter,
     WrongPasswords,
@@ -339,6 +340,16 @@ class History(Protocol):
         """Write a past call, unless it has a row already. The caller does not wait for it.
 
         A call that cannot be written, because the store is away for too long, is counted and dropped.
+        """
+
+
+class Deeds(Protocol):
+    """The audit log, for what phones change."""
+
+    def switched(self, deed: Switched) -> None:
+        """Write that a phone has switched a wish. The caller does not wait for it.
+
+        A deed that cannot be written, because the store is away for too long, is counted and dropped.
         """
 
 

@@ -40,7 +40,9 @@ _ROW: Final = answer(
         "customer": some_id("The customer of the object; null: it belongs to none"),
         "employee": some_id("Who did it; null: a token of no person, a command, or this service itself"),
         "employeeName": of("string", example="Anna Andersen"),
-        "accessLevel": sure("string", "Of the caller; SYSTEM: this service itself", example="MANAGER"),
+        "accessLevel": sure(
+            "string", "Of the caller; SYSTEM: this service; PHONE: a feature code", example="MANAGER"
+        ),
         "via": sure(
             "string", "With which token, login or command", example="session:5f0c2e9b7a1d4c3e8b6f0a12"
         ),

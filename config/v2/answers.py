@@ -112,7 +112,8 @@ async def list_answer(
 ) -> Response:
     """Return the rows that were asked for, all without a `limit`; X-Total-Count is how many match.
 
-    A list as CSV is told to the audit log, as it is taken away. Raise Refused: 400, 404, and 503 if too many long lists are being read.
+    A list as CSV is told to the audit log, as it is taken away. Raise Refused: 400, 404, and 503 if too many
+    long lists are being read.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(snapshot(parts.read_engine))

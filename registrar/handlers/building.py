@@ -12,6 +12,7 @@ from registrar.ports import (
     BanBook,
     Calls,
     Clock,
+    Deeds,
     DialPlan,
     Directory,
     Guesses,
@@ -166,6 +167,7 @@ class Outside:
     traces: Traces
     calls: Calls
     history: History
+    deeds: Deeds
     people: WholePeople
     waiting: Waiting
     subscriptions: Subscriptions
@@ -383,7 +385,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         calls,
         hunts,
         followers,
-        Switches(directory, outside.people),
+        Switches(directory, outside.people, outside.deeds, clock),
         pickup,
         options.reserved,
         quotas,

@@ -53,6 +53,7 @@ from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
 from registrar.store.calls_memory import MemoryCalls
+from registrar.store.deeds_memory import MemoryDeeds
 from registrar.store.directory_cache import ALL_RESERVED
 from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.history_memory import MemoryHistory
@@ -501,6 +502,7 @@ class World:
         """What the API was told of its orders for NOTIFYs."""
         self.store = MemoryCalls(self.clock, process)
         self.history: MemoryHistory = beside.history if beside else MemoryHistory()
+        self.deeds = MemoryDeeds()
         self.dead: set[Process] = beside.dead if beside else set()
         """The processes whose lease is gone."""
         self.doing = persons or MemoryPeople(self.clock, process, lambda other: other not in self.dead)
@@ -527,6 +529,7 @@ class World:
             traces=self.traces,
             calls=self.store,
             history=self.history,
+            deeds=self.deeds,
             people=self.doing,
             waiting=self.waiting,
             subscriptions=self.subscriptions,
