@@ -307,8 +307,9 @@ def geoip_update(
     installation = look_up()
     _log("error")
     from registrar.commands import country_file
+    from registrar.commands.audit import note_country_file
 
-    country_file.update(installation, url, force=force)
+    _run(note_country_file(installation, country_file.update(installation, url, force=force)))
 
 
 def _tell(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import insert
@@ -16,12 +17,15 @@ from config.audit.verify import verify as walk
 from config.auth import VIA_DIGITS, hash_token
 from config.tables import AuditLog
 from registrar.errors import ConfigurationError
+from registrar.store.country_download import Fetched, day
 
 from .installation import Installation, opened
 
 COMMAND: Final = "COMMAND"
 """The level in the audit log of who runs a command: it may do everything."""
 MAX_NAME: Final = 40
+MAX_NAMED: Final = 320
+"""The longest name of an object in the audit log."""
 HASH_DIGITS: Final = 64
 
 
@@ -58,11 +62,27 @@ async def note_token(
     """Write to the audit log that a token was made; without a database it is made all the same."""
     named = f"jwt:{hash_token(token)[:VIA_DIGITS]}"
     after = {"level": level.name, "customer": customer, "employee": employee}
+    await _note_done(installation, "token", named=named, after=after)
+
+
+async def note_country_file(installation: Installation, fetched: Fetched) -> None:
+    """Write to the audit log that a country file was replaced; without a database it is, all the same."""
+    facts = fetched.facts
+    after = {"source": fetched.source, "kind": facts.kind, "built": day(facts.built)}
+    await _note_done(
+        installation, "country-file", named=str(installation.country_file)[:MAX_NAMED], after=after
+    )
+
+
+async def _note_done(
+    installation: Installation, what: str, *, named: str, after: Mapping[str, object]
+) -> None:
+    """Note what a command has done. It stays done if the database is away, and one line says so."""
     try:
         async with opened(installation, upgrade=False) as stores:
-            await note(stores.writer, "token", named=named, after=after)
+            await note(stores.writer, what, named=named, after=after)
     except (ConfigurationError, SQLAlchemyError, OSError) as error:
-        print(f"registrar: the token is not in the audit log: {error}", file=sys.stderr)
+        print(f"registrar: the {what} is not in the audit log: {error}", file=sys.stderr)
 
 
 def read_head(text: str | None) -> tuple[int, str] | None:

@@ -1,5 +1,7 @@
 """registrar/commands/audit.py: what `verify` prints, what it accepts, and what is told of other commands."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ from config.audit.chain import Head, seal
 from registrar.commands import audit
 from registrar.commands.installation import Installation, installed, opened
 from registrar.errors import ConfigurationError
+from registrar.model import Epoch
 from registrar.settings import read
+from registrar.store.country_download import Fetched
+from registrar.store.country_facts import CountryFacts
 
 DIGEST = "5f" * 32
 
@@ -64,6 +69,26 @@ async def test_a_token_is_told_without_its_text(installation: Installation) -> N
     ((action, named, changes),) = await rows(installation, "SELECT action, named, changes FROM audit_log")
     assert (action, len(named), "ADMIN" in changes) == ("token", len("jwt:") + 16, True)
     assert "text" not in changes
+
+
+async def test_a_new_country_file_is_told(installation: Installation) -> None:
+    facts = CountryFacts("DBIP-Country-Lite", Epoch(1_790_000_000), 3)
+    await audit.note_country_file(installation, Fetched("https://example.com/f", facts))
+    ((action, named, changes, level),) = await rows(
+        installation, "SELECT action, named, changes, actor_level FROM audit_log"
+    )
+    assert (action, level, named) == ("country-file", audit.COMMAND, str(installation.country_file))
+    built = {"built": "2026-09-21", "kind": "DBIP-Country-Lite", "source": "https://example.com/f"}
+    assert json.loads(changes) == {"after": built}
+
+
+async def test_what_is_done_stays_done_without_a_database(
+    installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = replace(installation, database_url="sqlite+aiosqlite:////no/such.db")
+    await audit.note_country_file(away, Fetched("https://example.com/f", CountryFacts("x", Epoch(0), 0)))
+    told = capsys.readouterr().err
+    assert told.startswith("registrar: the country-file is not in the audit log: ") and told.count("\n") == 1
 
 
 def test_a_head_is_read_as_it_was_printed() -> None:
