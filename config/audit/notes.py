@@ -57,15 +57,25 @@ class Notes:
     _failures: dict[tuple[str, str, str], Failures] = field(default_factory=dict)
     _gathered: float = 0.0
 
-    def read(self, by: Mapping[str, object], table: str, oids: list[str], customer: str | None) -> None:
-        """Note that passwords were shown: those of one object, or of a list."""
-        key = (by["actor"], by["via"], by["source_ip"], table, *oids)
+    def read(
+        self,
+        by: Mapping[str, object],
+        table: str,
+        oids: list[str],
+        customer: str | None,
+        shown: tuple[str, ...] = (),
+    ) -> None:
+        """Note that passwords were shown: those of one object, or of a list.
+
+        `shown` names what was shown, if it is something else than the SIP password alone.
+        """
+        key = (by["actor"], by["via"], by["source_ip"], table, shown, *oids)
         if oids and not self._is_fresh(key):
             several = len(oids) > 1
-            row = _row(
-                by, READ, table, "" if several else oids[0], after={"objects": oids} if several else {}
-            )
-            self._add(row, customer)
+            after: Row = {"objects": oids} if several else {}
+            if shown:
+                after["shown"] = list(shown)
+            self._add(_row(by, READ, table, "" if several else oids[0], after=after), customer)
 
     def export(
         self, by: Mapping[str, object], named: str, customer: str | None, /, **details: object

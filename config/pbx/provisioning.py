@@ -9,12 +9,11 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..auth import Caller
 from ..checks import restriction
 from ..database import reading
-from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..deps import ActorDep, DocumentDep, Parts, PartsDep
 from ..errors import not_found, refused
-from ..operations.audit import Work
+from ..operations.audit import Actor, Work
 from ..operations.draft import Document, accepted
 from ..operations.phones.find import find_phone
 from ..provisioning.arming import (
@@ -54,10 +53,12 @@ from .schema import (
     sure,
 )
 from .shown import Json, json_answer
+from .sipphone import customer_of
 from .sipphone_json import opened
 
 MAX_NETWORKS: Final = 50
 READ_SECRETS: Final = "readsecrets"
+ADMIN: Final = "adminPassword"
 """The action in the audit log."""
 ACTIONS: Final = ("rearm", "expect", "rotate", "redirect", LINK)
 
@@ -100,14 +101,14 @@ _STANDING: Final = answer(
         "expectedUntil": moment("Until when the phone may ask without a secret for where to load from"),
         "expectedNetworks": array(sure("string"), "From where it may ask then; empty: from anywhere"),
         "redirect": or_null(_REDIRECT),
-        "adminPassword": of(
+        ADMIN: of(
             "string",
             "Password of the phone's own pages; only if the token may read passwords. null: none is written",
             example="4711081542",
         ),
         **ANSWERED,
     },
-    optional=("adminPassword", *ANSWERED),
+    optional=(ADMIN, *ANSWERED),
 )
 _ACTIONS: Final[Mapping[str, Schema]] = {
     "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
@@ -177,14 +178,14 @@ PREVIEW: Final = operation(
 
 
 @routes.get("/{id}/provisioning", summary="Show the provisioning of a phone", openapi_extra=SHOW)
-async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+async def show_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Return how far the provisioning of a phone is."""
     async with reading(parts.read_engine) as session:
-        found = await find_phone(session, caller, id)
+        found = await find_phone(session, actor.caller, id)
         phone = await _phone(session, found.oid)
         state = await standing(session, phone, parts.settings.provisioning)
         redirect = await parts.outbox.shown(session, phone)
-        admin = await _admin(session, phone, caller, parts)
+        admin = await _admin(session, phone, customer_of(found), actor, parts)
     return json_answer(_standing(found.oid, state, redirect) | admin)
 
 
@@ -192,9 +193,7 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Make a secret, and return its URL; or ask the redirect service again. Send exactly one action."""
     async with reading(parts.read_engine) as session:
-        await find_phone(
-            session, actor.caller, id
-        )  # a phone that is not there is 404, whatever the body says
+        found = await find_phone(session, actor.caller, id)  # 404 comes first, whatever the body says
     _refuse_several(document)
     target = target_of(SipPhone.version, id)
     if document.given(LINK) is not None:
@@ -209,7 +208,7 @@ async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: 
         phone = await _phone(session, oid)
         state = await standing(session, phone, parts.settings.provisioning)
         redirect = await parts.outbox.shown(session, phone)
-        admin = await _admin(session, phone, actor.caller, parts)
+        admin = await _admin(session, phone, customer_of(found), actor, parts)
     return json_answer(_standing(oid, state, redirect) | admin | made)
 
 
@@ -243,12 +242,15 @@ async def _note_reading(work: Work, oid: str) -> None:
     work.record(READ_SECRETS, SipPhone.__tablename__, oid)
 
 
-async def _admin(session: AsyncSession, phone: SipPhone, caller: Caller, parts: Parts) -> Json:
-    """Return the password of the phone's own pages for a caller who may read passwords."""
-    if caller.level < parts.settings.secrets_level:
+async def _admin(session: AsyncSession, phone: SipPhone, customer: str, actor: Actor, parts: Parts) -> Json:
+    """Return the password of the phone's own pages for a caller who may read passwords, and note that."""
+    if actor.caller.level < parts.settings.secrets_level:
         return {}
     row = await row_of(session, phone)
-    return {"adminPassword": None if row is None else opened(parts.vault, row.admin_password_enc, row.mac)}
+    if row is None:
+        return {ADMIN: None}
+    parts.notes.read(actor.columns(), SipPhone.__tablename__, [phone.oid], customer, (ADMIN,))
+    return {ADMIN: opened(parts.vault, row.admin_password_enc, row.mac)}
 
 
 async def _phone(session: AsyncSession, oid: str) -> SipPhone:

@@ -115,6 +115,8 @@ async def webrtc_route(
         "extensionName": opened.name,
     }
     ice = ice_servers(parts.settings, phone.oid, epoch_now())
+    shown = ("webrtc", "turn") if any("credential" in server for server in ice) else ("webrtc",)
+    parts.notes.read(actor.columns(), SipPhone.__tablename__, [phone.oid], opened.customer.oid, shown)
     servers = _server(host, parts.settings.wss_port, is_v2)
     return JSONResponse(answer | servers | ({"iceServers": ice} if ice else {}))
 
@@ -213,10 +215,15 @@ async def _shown(id: str, actor: Actor, parts: Parts, more: Json | None = None) 
     caller = actor.caller
     async with reading(parts.read_engine) as session:
         phone = await find_phone(session, caller, id)
-    _note_read([phone], str(phone.values[CUSTOMER]), actor, parts)
+    _note_read([phone], customer_of(phone), actor, parts)
     statuses = await parts.live.statuses([phone.oid])
     (body,) = phones_json([phone], statuses, caller.level, parts, full=True)
     return with_etag(_answer(body | (more or {}), statuses), (phone.version,))
+
+
+def customer_of(phone: Found) -> str:
+    """Return the id of the customer of a phone."""
+    return str(phone.values[CUSTOMER])
 
 
 def _note_read(phones: Sequence[Found], customer: str | None, actor: Actor, parts: Parts) -> None:

@@ -152,6 +152,28 @@ async def test_secrets_are_for_those_who_may_read_passwords(world: World) -> Non
     assert told.count("secrets-read") == 1
 
 
+async def test_who_reads_secrets_is_in_the_audit_log(world: World) -> None:
+    """The SIP password and the password of the phone's own pages are two reads."""
+    world = on(world)
+    id = await new_phone(world)
+    path = f"/pbx/sipphone/{id}"
+    async with world.client(AccessLevel.OWNER) as client:
+        await client.post(f"{path}/provisioning", json={"rearm": True})
+        await client.get(path)
+        for _ in range(2):
+            await client.get(f"{path}/provisioning")
+        await client.get(f"{path}/configuration")
+        await client.get(f"{path}/configuration", params={"secrets": "true"})
+        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+        rows = (await client.get("/audit", params={"object": id})).json()["rows"]
+    told = [(row["action"], row["after"]) for row in rows if row["action"].startswith("read")]
+    assert sorted(told, key=str) == [
+        ("read", {}),
+        ("read", {"shown": ["adminPassword"]}),
+        ("readsecrets", {}),
+    ]
+
+
 async def test_extra_lines_are_checked_before_they_are_stored(world: World) -> None:
     world = on(world)
     id = await new_phone(world)

@@ -61,6 +61,7 @@ class WebrtcPhone:
 
     phone: SipPhone
     extension: Extension
+    customer: Customer
     name: str
     """Name of the person whose extension it is."""
     replaced: tuple[str, ...] = ()
@@ -237,7 +238,7 @@ async def open_webrtc_phone(work: Work, instance: str, in_use: Collection[str] |
         end_unlock(phone)
         touch(phone)
         work.record("update", TABLE, phone.oid)
-        return WebrtcPhone(phone, extension, name)
+        return WebrtcPhone(phone, extension, customer, name)
     model = await find_model(work.session, WEBRTC)
     if model is None:
         raise Refused(Problem(404, "sipPhoneModel", "SIP phone model not found or invalid"))
@@ -246,7 +247,7 @@ async def open_webrtc_phone(work: Work, instance: str, in_use: Collection[str] |
     customer_id = extension.customer_id
     phone = new_phone(work.vault, customer_id=customer_id, model_id=model.id, webrtc=True, **own)
     await work.create(phone)
-    return WebrtcPhone(phone, extension, name, gone)
+    return WebrtcPhone(phone, extension, customer, name, gone)
 
 
 def new_phone(vault: Vault, **columns: object) -> SipPhone:
