@@ -263,6 +263,25 @@ def test_a_ban_comes_to_the_page_of_security_and_is_lifted_there(
         page.until("let in", lambda: phone.register().status == 200)
 
 
+def test_what_people_did_with_a_phone_is_in_the_audit_log(switchboard: Site, operators: Operators) -> None:
+    handset = new_phone(switchboard, "7506")
+    switchboard.patch(handset, notes="<i>on the desk</i>")
+    page = operators.board("OWNER", place=PHONE_PAGE.format(handset.id))
+    page.until("there", lambda: "What people did with this phone" in page.tab.text())
+    page.tab.press("main a:text-is('What people did with this phone')")
+    rows = "[aria-label='Audit log'] tbody"
+    page.until("told", lambda: "notes: – → <i>on the desk</i>" in page.text_of(rows))
+    shown = page.text_of(rows)
+    assert "changed" in shown and "created" in shown and handset.id in shown and "127.0.0.1" in shown
+    page.choose("action", "create")
+    page.until(
+        "one of them", lambda: "on the desk" not in page.text_of(rows) and "created" in page.text_of(rows)
+    )
+    page.choose("type", "queue")
+    page.until("none", lambda: "No row is like that." in page.tab.text())
+    assert page.tab.problems() == []
+
+
 # Calls
 
 
@@ -303,6 +322,7 @@ def test_people_of_another_customer_see_nothing(switchboard: Site, operators: Op
         assert phone.register().status == 200
         page.go(PHONE_PAGE.format(handset.id))
         page.until("not found", lambda: "SIP phone not found" in page.tab.text())
+    assert "Audit log" not in page.text_of("nav"), "it begins at OWNER"
     page.go("#/security")
     page.until("nothing", lambda: "Nothing was refused." in page.tab.text())
     assert page.exists("select[name=customer]") is False
@@ -384,7 +404,12 @@ def test_the_board_is_for_everybody(switchboard: Site, operators: Operators, tmp
     page.press("New credentials")
     looks_well(page, tmp_path, "question")
     page.tab.key("dialog", "Escape")
-    for place, seen in (("calls", "h2"), ("history", ".count"), ("security", "tbody th")):
+    for place, seen in (
+        ("calls", "h2"),
+        ("history", ".count"),
+        ("security", "tbody th"),
+        ("audit", "tbody th"),
+    ):
         page.go(f"#/{place}")
         page.until(place, lambda seen=seen: page.text_of(seen) not in ("", "Loading…"))  # type: ignore[misc]
         looks_well(page, tmp_path, place)

@@ -1,6 +1,7 @@
 // The frame of the board: log in, the pages, and whether what they show is live.
 
 import { Api } from './api.js';
+import { AuditLog } from './audit.js';
 import { Calls } from './calls.js';
 import { Connection } from './connection.js';
 import { Feed } from './feed.js';
@@ -20,6 +21,7 @@ const PAGES = {
   calls: ['Calls', Calls, 'GET /pbx/call'],
   history: ['History', History, 'GET /pbx/call/history'],
   security: ['Security', Security, 'GET /pbx/sipphone/refusals'],
+  audit: ['Audit log', AuditLog, 'GET /audit'],
 };
 const ENDED = 'Your login has ended. Log in again; the board goes on where it was.';
 
