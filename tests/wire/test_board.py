@@ -1,13 +1,17 @@
 """The board at / in Chromium, over a server with real phones: what it shows, and what people do with it."""
 
 import asyncio
+import json
 import re
+import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from registrar.store import keys
 from tests.peers.board_page import STEP_SECONDS
 from tests.peers.browser import Browser
 from tests.peers.phone import UdpPhone
@@ -23,6 +27,17 @@ FOLLOWS_SECONDS: Final = 2.0
 """A change is on the board after so long."""
 ELSEWHERE: Final = ("127.0.0.2", 0)
 PHONE_PAGE: Final = "#/phones/{}"
+CUT_OFF: Final = """
+[...document.querySelectorAll('.filters select')].filter((list) => {
+  const whole = list.cloneNode(true);
+  Object.assign(whole.style, { position: 'absolute', width: 'max-content' });
+  list.after(whole);
+  const { width } = whole.getBoundingClientRect();
+  whole.remove();
+  return width > list.getBoundingClientRect().width + 1;
+}).map(({ name }) => name)
+"""
+"""The lists that are too narrow for their longest choice."""
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +156,7 @@ def test_filters_and_the_figures_follow(switchboard: Site, operators: Operators)
         assert phone.register(0).status == 200
         page.until("none", lambda: page.rows() == {}, 2 * FOLLOWS_SECONDS)
     page.choose("state", "offline")
+    assert page.tab.evaluate(CUT_OFF) == []
     page.choose("reason", "unregistered")
     page.until("offline", lambda: list(page.rows()) == [handsets[1].id])
     page.tab.fill("[name=filter]", "7201")
@@ -280,6 +296,30 @@ def test_what_people_did_with_a_phone_is_in_the_audit_log(switchboard: Site, ope
     page.choose("type", "queue")
     page.until("none", lambda: "No row is like that." in page.tab.text())
     assert page.tab.problems() == []
+
+
+def test_the_page_of_security_says_what_it_does_not_name(switchboard: Site, operators: Operators) -> None:
+    body = {"name": "Scanned", "sipDomain": "scanned.example"}
+    customer = switchboard.api("POST", "/customer", body).body["_id"]
+    now, (entries, order, _) = int(time.time()), keys.refusals(customer)
+    told = {"first": now, "last": now, "count": 12, "reasons": {"wrong-password": 12}}
+    phones = [f"{number:024x}" for number in range(10)]
+    texts = [json.dumps(told | {"phones": phones[: 10 - place % 2]}) for place in range(201)]
+    switchboard.redis_all(
+        [
+            [
+                "hset",
+                entries,
+                *chain(*((f"192.0.2.{place}", f"'{text}'") for place, text in enumerate(texts))),
+            ],
+            ["zadd", order, *chain(*((str(now - place), f"192.0.2.{place}") for place in range(201)))],
+        ]
+    )
+    page = operators.board("MANAGER", customer, "#/security")
+    page.until("shown", lambda: "The 200 addresses that were refused last are shown." in page.tab.text())
+    rows = page.text_of("[aria-label='Refusals by address'] tbody").split("192.0.2.")[1:]
+    assert len(rows) == 200
+    assert "at most 10 are named" in rows[0] and "at most 10 are named" not in rows[1]
 
 
 # Calls

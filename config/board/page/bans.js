@@ -3,7 +3,7 @@
 import { Asking } from './dialog.js';
 import { html } from './html.js';
 import { useLoaded, useNews } from './tools.js';
-import { timeOf } from './words.js';
+import { numberOf, timeOf } from './words.js';
 
 const NEWS_MS = 1_000;
 const MOST = 200;
@@ -25,6 +25,7 @@ export function Bans({ board, customer }) {
     <h2>Bans</h2>
     <p class="problem" role="alert">${problem}</p>
     ${value?.bans.length === 0 && html`<p>No address and no phone is banned.</p>`}
+    ${value?.total > MOST && html`<p class="faint">The ${MOST} newest of ${numberOf(value.total)} are shown.</p>`}
     ${value?.bans.length > 0 && html`
       <div class="wide" tabindex="0" role="region" aria-label="Bans"><table>
         <thead><tr>${['Address', 'Phone', 'Why', 'By', 'Since', 'Until', '']
