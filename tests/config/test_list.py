@@ -63,6 +63,8 @@ async def test_available_phones_have_no_extension(phones: World) -> None:
         ({"limit": "-5", "offset": "-5"}, 0, 1, ["desk"]),
         ({"limit": "5000"}, 0, 1000, ["desk", "100% Ærlig_", "spare"]),
         ({"limit": "", "offset": ""}, 0, 50, ["desk", "100% Ærlig_", "spare"]),
+        ({"limit": "0" * 30 + "2"}, 0, 2, ["desk", "100% Ærlig_"]),
+        ({"limit": "-" + "0" * 30 + "2", "offset": "0" * 40}, 0, 1, ["desk"]),
         ({"offset": "9" * 40}, 2**31 - 1, 50, []),
     ],
 )
