@@ -115,25 +115,22 @@ def token(
     level: Annotated[
         str, typer.Option(help="PERSONAL, VIEWER, MANAGER, OWNER, RESELLER, RESELLER_ADMIN or ADMIN.")
     ],
-    customer: Annotated[str | None, typer.Option(help="Id of the customer it is for.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Id, SIP domain or name of the customer it is for.")
+    ] = None,
     employee: Annotated[str | None, typer.Option(help="Id of the person it is for.")] = None,
     minutes: Annotated[int, typer.Option(min=1, help="How long it is good.")] = 60,
 ) -> None:
     """Print a JWT for the API."""
     from config.access import AccessLevel
-    from config.auth import issue_token
 
     if level.upper() not in AccessLevel.__members__:
         raise ConfigurationError(f"--level: {level!r} is none of {', '.join(AccessLevel.__members__)}")
     installation = look_up()
-    chosen = AccessLevel[level.upper()]
-    from registrar.commands.audit import note_token
-    from registrar.commands.keys import jwt_key
-
     _log("error")
-    issued = issue_token(_run(jwt_key(installation)), chosen, customer, employee, minutes)
-    _run(note_token(installation, issued, chosen, customer, employee))
-    print(issued)
+    from registrar.commands.tokens import make
+
+    print(_run(make(installation, AccessLevel[level.upper()], customer, employee, minutes)))
 
 
 @login.command(name="create")

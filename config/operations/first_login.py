@@ -82,7 +82,7 @@ async def _create(
 
 async def _customer(work: Work, login: NewLogin) -> Customer:
     if login.customer is not None:
-        return await _named(work.session, login.customer)
+        return await named_customer(work.session, login.customer)
     if login.level < AccessLevel.RESELLER_ADMIN:
         raise ConfigurationError(f"--customer: a login of level {login.level.name} belongs to a customer")
     there = select(Customer).where(
@@ -98,7 +98,7 @@ async def _operator(work: Work) -> Customer:
     return customer
 
 
-async def _named(session: AsyncSession, word: str) -> Customer:
+async def named_customer(session: AsyncSession, word: str) -> Customer:
     """Return the only active customer with this id, SIP domain or name. Raise ConfigurationError."""
     is_it = or_(Customer.oid == word.lower(), Customer.sip_domain == word.lower(), Customer.name == word)
     found = list(await session.scalars(select(Customer).where(is_it, Customer.state == ACTIVE).limit(2)))
