@@ -1,5 +1,6 @@
 """The routes about the provisioning of a phone: its state, its secrets, and a preview of its files."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Final
@@ -9,6 +10,8 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.errors import StoreUnavailable
+
 from ..checks import restriction
 from ..database import reading
 from ..deps import ActorDep, DocumentDep, Parts, PartsDep
@@ -16,6 +19,7 @@ from ..errors import not_found, refused
 from ..operations.audit import Actor, Work
 from ..operations.draft import Document, accepted
 from ..operations.phones.find import find_phone
+from ..provisioning.admin_password import read_admin
 from ..provisioning.arming import (
     EXPECT_MINUTES,
     Armed,
@@ -54,11 +58,12 @@ from .schema import (
 )
 from .shown import Json, json_answer
 from .sipphone import customer_of
-from .sipphone_json import opened
 
 MAX_NETWORKS: Final = 50
+log = logging.getLogger(__name__)
 READ_SECRETS: Final = "readsecrets"
 ADMIN: Final = "adminPassword"
+NEXT_ADMIN: Final = "nextAdminPassword"
 """The action in the audit log."""
 ACTIONS: Final = ("rearm", "expect", "rotate", "redirect", LINK)
 
@@ -103,12 +108,17 @@ _STANDING: Final = answer(
         "redirect": or_null(_REDIRECT),
         ADMIN: of(
             "string",
-            "Password of the phone's own pages; only if the token may read passwords. null: none is written",
+            "Password that the phone's own pages ask for; only if the token may read passwords. null: none",
             example="4711081542",
+        ),
+        NEXT_ADMIN: of(
+            "string",
+            "After a reset: the password that they ask for when the phone has loaded its configuration",
+            example="1542471108",
         ),
         **ANSWERED,
     },
-    optional=(ADMIN, *ANSWERED),
+    optional=(ADMIN, NEXT_ADMIN, *ANSWERED),
 )
 _ACTIONS: Final[Mapping[str, Schema]] = {
     "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
@@ -248,9 +258,14 @@ async def _admin(session: AsyncSession, phone: SipPhone, customer: str, actor: A
         return {}
     row = await row_of(session, phone)
     if row is None:
-        return {ADMIN: None}
+        return {ADMIN: None, NEXT_ADMIN: None}
     parts.notes.read(actor.columns(), SipPhone.__tablename__, [phone.oid], customer, (ADMIN,))
-    return {ADMIN: opened(parts.vault, row.admin_password_enc, row.mac)}
+    try:
+        known = read_admin(row, parts.vault)
+    except StoreUnavailable:
+        log.error("the stored password of the pages of phone %s cannot be opened", phone.oid)
+        return {ADMIN: None, NEXT_ADMIN: None}
+    return {ADMIN: known.asked, NEXT_ADMIN: known.password if known.former else None}
 
 
 async def _phone(session: AsyncSession, oid: str) -> SipPhone:
