@@ -519,9 +519,14 @@ def _refuse_turn_without_secret(settings: Settings) -> None:
 
 
 def _refuse_phones_without_url(settings: Settings) -> None:
-    """Raise ConfigurationError if the listener for phones has no URL, or one that leads to no passwords."""
+    """Raise ConfigurationError if phones have no URL, no listener there, or one that gives no passwords."""
     if not settings.serves_phones:
         return
+    if not (settings.prov_http or settings.prov_https):
+        raise ConfigurationError(
+            "REGISTRAR_PROV_HTTPS is missing beside REGISTRAR_PROV_HTTPS_LEGACY: there are only phones that "
+            "know no newer TLS (behind a proxy: REGISTRAR_PROV_HTTP)"
+        )
     if not settings.prov_url:
         raise ConfigurationError(
             "REGISTRAR_PROV_URL: name the URL that phones are told, such as https://prov.example.com"

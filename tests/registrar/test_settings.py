@@ -343,6 +343,15 @@ def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
     assert read(plain | {"REGISTRAR_PROV_PLAIN": "1"}).prov_plain is True
 
 
+def test_a_listener_for_old_phones_needs_one_for_the_others() -> None:
+    old = {"REGISTRAR_PROV_HTTPS_LEGACY": "127.0.0.1:8445", "REGISTRAR_PROV_URL": "https://prov.example.com"}
+    with pytest.raises(ConfigurationError, match=r"^REGISTRAR_PROV_HTTPS is missing beside") as caught:
+        read(old)
+    assert "\n" not in str(caught.value)
+    for name in ("HTTPS", "HTTP"):
+        assert read(old | {f"REGISTRAR_PROV_{name}": "127.0.0.1:8444"}).serves_phones
+
+
 # Redirect services, and secrets in files
 
 SNOM = {"REGISTRAR_REDIRECT_SNOM_USER": "we", "REGISTRAR_REDIRECT_SNOM_PASSWORD": "hidden words"}
