@@ -234,7 +234,7 @@ class SipSide:
             )
             driver = self._driver = Driver(
                 requests,
-                Layer(),
+                Layer(is_node=self._nodes.is_place),
                 self._metrics,
                 derive(self._settings.keys.secret, "to-tags"),
                 self._listeners.send,

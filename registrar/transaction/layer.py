@@ -6,6 +6,7 @@ stateless.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final
 
 from registrar.model import Flow, Mono
@@ -29,6 +30,10 @@ CHALLENGES: Final = (401, 407)
 LIMIT: Final = 200_000  # about 160 MB; 6,250 new transactions a second, as each is kept for 32 s
 
 
+def _no_node(_ip: str, _port: int) -> bool:
+    return False
+
+
 class TableFull(Exception):
     """The table has as many transactions as allowed. Answer 503 without a transaction."""
 
@@ -40,7 +45,14 @@ class ShareFull(TableFull):
 class Layer:
     """The table of transactions. `now` must never be less than in an earlier call."""
 
-    def __init__(self, timers: Timers = STANDARD, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        timers: Timers = STANDARD,
+        limit: int = LIMIT,
+        is_node: Callable[[str, int], bool] = _no_node,
+    ) -> None:
+        """Create an empty table. `is_node` tells whether another node is at an address and port."""
+        self._is_node = is_node
         self._timers = timers
         self._limit = limit
         self._servers: dict[Key, ServerNonInvite] = {}
@@ -203,11 +215,15 @@ class Layer:
 
         What went over a connection is answered on that connection only. Over UDP a peer may answer from
         another address (decision 111), but not with a challenge: its answer has a digest of a password
-        (decision 102). What is not believed is dropped, and the true response is still awaited.
+        (decision 102). Another node may: one that listens on all its addresses answers from that of the route
+        back, and passes on the challenges of its phones (decision 118). What is not believed is dropped, and
+        the true response is still awaited.
         """
         if _is_from_peer(sent, flow):
             return True
-        if status in CHALLENGES or not sent.transport == flow.transport == "udp":
+        is_udp = sent.transport == flow.transport == "udp"
+        is_doubtful = status in CHALLENGES and not self._is_node(sent.remote_ip, sent.remote_port)
+        if is_doubtful or not is_udp:
             self.strayed += 1
             return False
         self.strange += 1

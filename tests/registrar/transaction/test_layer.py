@@ -8,7 +8,7 @@ import pytest
 from registrar.model import Flow, Mono
 from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
 
-from .playbook import T1, TICK, Playbook, flow, request, response
+from .playbook import BRANCH, T1, TICK, Playbook, flow, request, response
 
 
 def test_a_new_layer_waits_for_nothing() -> None:
@@ -76,6 +76,24 @@ def test_a_challenge_from_another_address_is_dropped_and_the_true_one_counts(
     assert (book.layer.strayed, book.layer.strange) == (len(elsewhere), 0)
     same = replace(book.flow, local_ip="192.0.2.2", id=8)
     assert Answered(got, same, key) in book.layer.receive(got, same, book.now)
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_challenge_of_another_node_may_come_from_another_of_its_addresses(status: int) -> None:
+    """A node that listens on 0.0.0.0 answers from the address of the route back."""
+    nodes = [(flow().remote_ip, flow().remote_port)]
+    layer = Layer(is_node=lambda ip, port: (ip, port) in nodes)
+    other, now = replace(flow(), remote_ip="198.51.100.10"), Mono(0.0)
+    asked = request("NOTIFY")
+    key, _ = layer.request(asked, flow(), now)
+    got = response(asked, status)
+    assert layer.receive(got, flow("tcp"), now) == []
+    assert Answered(got, other, key) in layer.receive(got, other, now)
+    assert (layer.strange, layer.strayed) == (1, 1)
+    nodes.clear()
+    again = request("NOTIFY", branch=f"{BRANCH}2")
+    layer.request(again, flow(), now)
+    assert layer.receive(response(again, status), other, now) == []
 
 
 def test_a_challenge_over_another_connection_is_dropped() -> None:
