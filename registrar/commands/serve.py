@@ -25,7 +25,7 @@ from config.health import Readiness
 from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
-from config.provisioning.build import phone_files
+from config.provisioning.build import limiter_of, phone_files
 from config.provisioning.serve import PhoneFiles
 from config.server import HttpServer
 from config.settings import ApiSettings, ProvisioningSettings
@@ -196,6 +196,7 @@ def _phone_servers(
         return []
     places = Places(clock.mono_now, HttpLimits(total=_share(settings)), settings.trusted_proxies)
     served, servers = parts.settings.provisioning, []
+    guesses = limiter_of(served, stores.redis, metrics)
 
     def pages(provisioning: ProvisioningSettings) -> PhoneFiles:
         return phone_files(
@@ -208,6 +209,7 @@ def _phone_servers(
             parts.origins,
             metrics,
             settings.trusted_proxies,
+            guesses,
         )
 
     modern = pages(served)

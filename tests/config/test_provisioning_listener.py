@@ -19,6 +19,7 @@ from config import clock
 from config.access import AccessLevel
 from config.provisioning.admit import Grant
 from config.provisioning.answers import NOT_FOUND
+from config.provisioning.build import limiter_of
 from config.provisioning.limits import Limiter
 from config.provisioning.load import Device
 from config.provisioning.records import Records
@@ -495,6 +496,21 @@ async def test_the_limit_counts_without_redis_and_ends(dead_redis: Redis) -> Non
         await limiter.missed("2001:db8::1")
     await limiter.loaded("2001:db8::1")
     assert not await limiter.is_blocked("2001:db8::1")
+
+
+async def test_both_listeners_count_guesses_together_without_redis(world: World, dead_redis: Redis) -> None:
+    world = on(world, misses=2)
+    path = await armed(world, await new_phone(world))
+    limiter = limiter_of(world.settings.provisioning, dead_redis, Metrics())
+    away = world.but(redis=dead_redis)
+    weak = away.but(provisioning=away.settings.provisioning.for_old_phones())
+    async with phone(weak, limiter=limiter) as client:
+        for _ in range(2):
+            assert (await client.get("/p/" + "a" * 26 + f"/{NAME}")).status_code == 404
+    async with phone(away, limiter=limiter) as client:
+        assert (await client.get(path)).status_code == 404, "it is held here, too"
+    async with phone(away, THERE, limiter=limiter) as client:
+        assert (await client.get(path)).status_code == 200
 
 
 async def test_two_first_fetches_at_once_have_one_winner(world: World) -> None:
