@@ -12,11 +12,12 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.errors import StoreUnavailable
 from registrar.model import Change
 from registrar.store.event_stream import BATCH, FIRST, order
 
 from . import clock
-from .database import reading, writing
+from .database import OUR_ERRORS, STORE_ERRORS, reading, writing
 from .deps import Parts
 from .operations.history import DAY_MS, DELETED_AT_ONCE, delete_old
 from .operations.phones.unlock import any_due, end_unlocks
@@ -98,9 +99,27 @@ class Chores:
                 found = await parts.outbox.unsettled(session, self._settled)
             if not found:
                 return number
-            await writing(parts.engine, partial(self._settle, [mac for _, mac in found]))
+            await self._settle_all([mac for _, mac in found])
             number, self._settled = number + len(found), found[-1][0]
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _settle_all(self, macs: Sequence[str]) -> None:
+        """Settle phones together. If one cannot be settled, the others are, one by one.
+
+        Raise what the database raises while it is away: then all of them are tried again.
+        """
+        try:
+            await writing(self._parts.engine, partial(self._settle, macs))
+            return
+        except Exception as error:  # a secret of a lost key, or the like: the others must not wait for it
+            if _is_away(error):
+                raise
+            if len(macs) == 1:
+                why = "redirect services are not told of %s: %s"
+                log.error(why, macs[0], error, exc_info=_is_a_bug(error))
+                return
+        for mac in macs:
+            await self._settle_all([mac])
 
     async def _settle(self, macs: Sequence[str], session: AsyncSession) -> None:
         await self._parts.outbox.settle(session, self._parts.vault, *macs)
@@ -167,6 +186,11 @@ async def _repeated(job: Callable[[], Awaitable[object]], seconds: float) -> Non
         except Exception as error:  # a bug in here must not end the process
             log.warning("a job could not be done, and is tried again: %s", error, exc_info=_is_a_bug(error))
         await asyncio.sleep(seconds)
+
+
+def _is_away(error: Exception) -> bool:
+    """Return whether the database is away; StoreUnavailable is a sealed text that cannot be opened."""
+    return isinstance(error, STORE_ERRORS) and not isinstance(error, (StoreUnavailable, *OUR_ERRORS))
 
 
 def _is_a_bug(error: Exception) -> bool:
