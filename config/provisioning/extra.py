@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from ..extras.check import PLACEHOLDER, SYNTAXES, problem
+from ..extras.check import PLACEHOLDER, SYNTAXES, lines_of, problem
 from ..extras.denied import XML
 from .draft import Draft, Pair, Unwritable
 from .markup import written
@@ -50,7 +50,7 @@ def _part(phone: Provisioned, source: str, text: str) -> str:
         raise Unwritable(source, reason)
     syntax = SYNTAXES[phone.writer]
     filled = PLACEHOLDER.sub(lambda found: _value(phone, source, syntax, found[1]), text)
-    lines = "\n".join(line.strip() if syntax != XML else line for line in filled.splitlines())
+    lines = "\n".join(line.strip() if syntax != XML else line for line in lines_of(filled))
     if syntax == XML:
         return f"<!-- {source}: {_BEGIN} -->\n{lines}\n<!-- {source}: {_END} -->\n"
     return f"# {source}: {_BEGIN}\n{lines}\n# {source}: {_END}\n"

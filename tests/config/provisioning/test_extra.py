@@ -162,11 +162,29 @@ def is_left_out(writer: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_problem_has_the_number_of_its_line(writer: str) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_problem_has_the_number_of_its_line(writer: str, end: str) -> None:
     good = LINES[writer].format("1")
     for wrong in (ACCOUNTS[writer][0].format("x"), LINES[writer].format("{{ password }}"), "\x01"):
-        told = problem(writer, f"{good}\n\n{wrong}\n{good}")
+        told = problem(writer, f"{good}{end}{end}{wrong}{end}{good}{end}")
         assert "line 3" in told, (wrong, told)
+    assert problem(writer, f"{good}{end}{end}{good}{end}") == ""
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_other_separators_are_no_ends_of_lines(writer: str, odd: str) -> None:
+    """An editor shows one line there, so the lines behind it would have other numbers."""
+    good = LINES[writer].format("1")
+    assert problem(writer, f"{good}\n{good}{odd}{good}") == "line 2: control characters"
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_placeholder_is_in_one_line(writer: str) -> None:
+    """It is replaced before the lines are looked at: what is behind it would have other numbers."""
+    broken = LINES[writer].format("{{\nname }}")
+    told = problem(writer, f"{LINES[writer].format('1')}\n{broken}\n{ACCOUNTS[writer][0].format('x')}")
+    assert told == "line 2: a placeholder is in one line"
 
 
 def test_each_writer_has_extra_lines() -> None:
