@@ -4,6 +4,7 @@ They are text in the syntax of the phone, with a closed set of placeholders. The
 servers, passwords, or where the phone loads from (`config.extras`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -17,6 +18,7 @@ from .view import Provisioned
 
 _BEGIN: Final = "begin of the extra lines"
 _END: Final = "end of the extra lines"
+_BLOCK: Final = re.compile(rf": {_BEGIN}.*?: {_END}", re.DOTALL)
 
 
 def vetted(phone: Provisioned, draft: Draft) -> Provisioned:
@@ -36,6 +38,11 @@ def _usable(phone: Provisioned, draft: Draft, source: str, text: str) -> str:
     draft.leave(source, reason)
     draft.warn(f"{source} is left out: {reason}")
     return ""
+
+
+def without_extra(text: str) -> str:
+    """Return the text of a file without its extra lines: what the writer itself has said."""
+    return _BLOCK.sub("", text)
 
 
 def extra_lines(phone: Provisioned) -> str:

@@ -126,6 +126,23 @@ async def test_a_phone_leaves_a_vlan_that_it_was_told(world: World) -> None:
     assert [file["isLoaded"] for file in files if file["name"] == NAME] == [True]
 
 
+async def test_a_vlan_in_extra_lines_is_left_to_them(world: World) -> None:
+    """It was taken for one of ours, and the next file ended it beside the line that sets it."""
+    world = on(world)
+    own = "static.network.vlan.internet_port_enable = 1"
+    id = await new_phone(world, customConfig=f"{own}\nstatic.network.vlan.internet_port_vid = 12")
+    path = await armed(world, id)
+    first = (await get(world, path)).text
+    assert own in first
+    for _ in range(2):
+        assert (await get(world, path)).text.count("internet_port_enable") == 1
+    async with world.client() as client:
+        await client.patch(f"/pbx/sipphone/{id}", json={"network": {"vlanId": 13}, "customConfig": ""})
+        assert "internet_port_vid = 13\n" in (await get(world, path)).text
+        await client.patch(f"/pbx/sipphone/{id}", json={"network": {"vlanId": 0}, "customConfig": "a.b = 1"})
+    assert "internet_port_enable = 0\n" in (await get(world, path)).text, "that one was ours"
+
+
 async def test_secrets_are_for_those_who_may_read_passwords(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
