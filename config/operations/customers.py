@@ -18,6 +18,7 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import Problem, Refused, not_found, not_your_customer, refused
 from ..properties import fields_of
+from ..saved import note_saved
 from ..tables import (
     Customer,
     Employee,
@@ -32,7 +33,7 @@ from ..tables import (
 from .audit import Work, new_oid, parse_oid
 from .draft import Columns
 from .listing import only
-from .phones.saved import note_saved, of_customer
+from .phones.saved import of_customer
 
 ALL: Final = "all"
 """The word for all customers in the query of a list."""

@@ -11,10 +11,11 @@ from registrar.model import Change
 from .. import clock
 from ..errors import refused
 from ..models import GENERIC
+from ..saved import note_saved
 from ..tables import Customer, Extension, SipPhone
 from .audit import Work
 from .draft import Columns
-from .phones.saved import note_saved, pointing_to_phone
+from .phones.saved import pointing_to_phone
 from .phones.write import leave_extension, new_phone, saved_now
 from .products import find_model
 

@@ -20,6 +20,7 @@ from ...auth import Caller
 from ...checks import text
 from ...errors import Problem, Refused, not_your_property, refused, too_many
 from ...models import WEBRTC
+from ...saved import SECOND, note_saved
 from ...tables import (
     AuditLog,
     Customer,
@@ -36,7 +37,7 @@ from ..people import primary_extension
 from ..products import find_model
 from .draft import FIELDS, PhoneDraft, read_phone
 from .parts import read_panels, read_softkeys
-from .saved import SECOND, beside, note_saved, pointing_to_phone
+from .saved import beside, pointing_to_phone
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
