@@ -12,7 +12,7 @@ from ..operations.redirects import MAX_ROWS, by_hand
 from ..redirect.dhcp import SERVERS, Unquotable
 from ..spreadsheet import MEDIA_TYPE, csv_line
 from .linking import refuse_without_secrets
-from .paging import word
+from .paging import flag, word
 from .schema import READ, Schema, query, refusals, sure
 
 HEAD: Final = ("mac", "url", "service", "customer")
@@ -45,6 +45,7 @@ DHCP: Final = _text(
     'dhcp-mac=set:snom,00:04:13:*:*:*\ndhcp-option=tag:snom,66,"https://prov.example/"\n',
     f"{READ} 409",
     query("server", "string", "The DHCP server", enum=list(SERVERS), default=DEFAULT),
+    query("legacy", "boolean", "For phones that know only TLS 1.0 or 1.1", default=False),
 )
 
 routes = APIRouter(prefix="/pbx/provisioning", tags=["Provisioning"])
@@ -71,10 +72,13 @@ async def list_route(request: Request, actor: ActorDep, parts: PartsDep) -> Resp
 async def dhcp_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """Return lines for the configuration of a DHCP server, which tell phones where they are expected."""
     server = word(request.query_params, "server", SERVERS) or DEFAULT
-    url = parts.settings.provisioning.url
+    settings, is_legacy = parts.settings.provisioning, flag(request.query_params, "legacy")
+    name, url = ("URL_LEGACY", settings.legacy_url) if is_legacy else ("URL", settings.url)
     if not url:
-        raise refused("url", "Phones cannot load a configuration: REGISTRAR_PROV_URL is not set", "exists")
+        missing = "HTTPS_LEGACY" if is_legacy else name
+        message = f"These phones cannot load a configuration: REGISTRAR_PROV_{missing} is not set"
+        raise refused("url", message, "exists")
     try:
-        return Response(SERVERS[server](url), media_type=TEXT)
+        return Response(SERVERS[server](url, "" if is_legacy else settings.legacy_url), media_type=TEXT)
     except Unquotable as error:
-        raise refused("url", f"REGISTRAR_PROV_URL: {error}", "format") from None
+        raise refused("url", f"REGISTRAR_PROV_{name}: {error}", "format") from None
