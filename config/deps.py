@@ -42,6 +42,7 @@ from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
 from .summaries import Summaries
+from .tables import Extension
 from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 
@@ -97,8 +98,9 @@ class Parts:
 
         Wishes of people go to Redis as the last step before the commit. If Redis is away, this raises
         StoreUnavailable and nothing is written. If the commit itself fails, the wishes are written already;
-        the same request sets them again.
+        the same request sets them again. The hashes of deleted people go after the commit, if Redis is there.
         """
+        gone: list[str] = []
 
         room = Room(self.settings.quotas)
 
@@ -114,9 +116,11 @@ class Parts:
             await trail.write(actor.columns())
             for person, (customer, wishes) in wished.items():
                 await self.people.change(person, customer, wishes)
+            gone[:] = trail.deleted(Extension.__tablename__)
             return done
 
         result = await writing(self.engine, guarded)
+        await self.people.forget(gone)
         for used in room.used:
             await self.warn(used)
         return result

@@ -107,6 +107,11 @@ class Trail:
         """Add what an operation does."""
         self._deeds.append(deed)
 
+    def deleted(self, table: str) -> list[str]:
+        """Return the ids of the rows of a table that are gone. Call `write` before."""
+        gone = (seen for (name, _), seen in self._seen.items() if name == table)
+        return [seen.oid for seen in gone if seen.action == DELETE and seen.oid is not None]
+
     async def write(self, by: Mapping[str, object]) -> None:
         """Write all deeds with one INSERT; `by` has the columns that tell who did them, and from where."""
         await self._session.flush()
