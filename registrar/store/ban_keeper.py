@@ -14,6 +14,8 @@ from .bans_redis import Known, RedisBans
 
 LOOK_SECONDS: Final = 0.5
 """How often the version is read: a change is known within a second also if its announcement is lost."""
+TELL_SECONDS: Final = 60
+"""How often the log tells of automatic bans: an attack begins many."""
 MAX_WAITING: Final = 1_000
 """Automatic bans that wait for Redis; the holds among them are in force without it."""
 
@@ -36,6 +38,9 @@ class BanKeeper:
         self._known = Known(0, ())
         self._waiting: dict[str, Ban] = {}
         self._news = asyncio.Event()
+        self._untold: list[Ban] = []
+        """Automatic bans since the last line of the log; at most `MAX_WAITING`."""
+        self._told = -float(TELL_SECONDS)
 
     def begin(self, ban: Ban) -> None:
         """See ports.BanBook."""
@@ -65,6 +70,7 @@ class BanKeeper:
                 if self._waiting:
                     await self._write()
                     await self._look()
+                self._tell()
             except StoreUnavailable as error:
                 log.debug("the bans were not read: %s", error)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -73,10 +79,25 @@ class BanKeeper:
                     await self._news.wait()
 
     async def _write(self) -> None:
+        known = {ban.id for ban in self._known.bans}
         for id, ban in list(self._waiting.items()):
             await self._bans.put(ban)
+            if id not in known and len(self._untold) < MAX_WAITING:
+                self._untold.append(ban)
             if self._waiting.get(id) is ban:
                 del self._waiting[id]
+
+    def _tell(self) -> None:
+        """Log what was shut out: the audit log has the bans of people alone (decision 107)."""
+        if not self._untold or self._clock() - self._told < TELL_SECONDS:
+            return
+        first, more = self._untold[0], len(self._untold) - 1
+        who = " ".join(filter(None, (first.address, first.phone and f"phone {first.phone}")))
+        log.warning(
+            "shut out or held by itself: %s (%s), and %d more; see registrar bans", who, first.why, more
+        )
+        self._untold.clear()
+        self._told = self._clock()
 
     async def _look(self) -> None:
         version = await self._bans.version()

@@ -205,6 +205,30 @@ async def test_automatic_bans_of_two_processes_are_one(bans: RedisBans, clock: H
         assert len((await bans.all()).bans) == 1
 
 
+async def test_the_log_tells_of_automatic_bans_once_a_minute(
+    bans: RedisBans, clock: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[str]:
+        return [one.getMessage() for one in caplog.records if "by itself" in one.getMessage()]
+
+    def begin(follower: Follower, *numbers: int) -> None:
+        for number in numbers:
+            until = Epoch(clock.now + 900)
+            follower.keeper.begin(automatic(Kind.BAN, f"192.0.2.{number}", Why.GUESSING, clock(), until))
+
+    async with following(bans, clock) as one:
+        begin(one, 1, 2, 3)
+        await until(lambda: len(one.begun) == 3)
+        assert told() == ["shut out or held by itself: 192.0.2.1 (guessing), and 2 more; see registrar bans"]
+        begin(one, 4, 5)
+        await until(lambda: len(one.begun) == 5)
+        begin(one, 4)
+        assert len(told()) == 1, "an attack begins many"
+        clock.now += 61
+        await until(lambda: len(told()) == 2)
+        assert told()[1].startswith("shut out or held by itself: 192.0.2.4 (guessing), and 1 more")
+
+
 async def test_the_phones_behind_a_source_are_its_good_accounts(redis: Redis, clock: Hands) -> None:
     runner = ClientRunner(redis)
     guesses, phones = RedisGuesses(runner, clock, "sip", "here"), RedisSourcePhones(runner, clock, 64)
