@@ -62,7 +62,12 @@ _BAN: Final = answer(
 _LIST: Final = operation(
     page("Bans", "bans", _BAN),
     READ,
-    also={"text/plain": {"schema": sure("string", "As nftables or fail2ban want it")}},
+    also={
+        "text/plain": {
+            "schema": sure("string", "As nftables or fail2ban want it"),
+            "example": "fail2ban-client set registrar banip 198.51.100.7\n",
+        }
+    },
     parameters=[
         *paging(DEFAULT_LIMIT, MAX_LIMIT),
         query("customer", "string", "Id of the customer; by default all in sight"),
