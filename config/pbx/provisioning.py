@@ -249,7 +249,8 @@ async def preview_route(id: PhoneId, request: Request, actor: ActorDep, parts: P
 
 async def _note_reading(work: Work, oid: str) -> None:
     """Write to the audit log that the caller reads the secrets of a phone."""
-    work.record(READ_SECRETS, SipPhone.__tablename__, oid)
+    customer = await work.session.scalar(select(SipPhone.customer_id).where(SipPhone.oid == oid))
+    work.record(READ_SECRETS, SipPhone.__tablename__, oid, customer=customer)
 
 
 async def _admin(session: AsyncSession, phone: SipPhone, customer: str, actor: Actor, parts: Parts) -> Json:
