@@ -293,7 +293,7 @@ def test_what_people_did_with_a_phone_is_in_the_audit_log(switchboard: Site, ope
     page.until(
         "one of them", lambda: "on the desk" not in page.text_of(rows) and "created" in page.text_of(rows)
     )
-    page.choose("type", "queue")
+    page.choose("type", "sip_group")
     page.until("none", lambda: "No row is like that." in page.tab.text())
     assert page.tab.problems() == []
 
