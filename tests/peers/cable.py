@@ -1,8 +1,9 @@
-"""A cable between TCP clients and a server: it carries what they say, and can be cut while they talk."""
+"""A cable between TCP clients and a server: it carries what they say; it can be cut, be slow, and lead elsewhere."""
 
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -18,6 +19,10 @@ class Cable:
 
     def __init__(self, server: Address, host: str = "127.0.0.1") -> None:
         self._server = server
+        self.delay_seconds = 0.0
+        """How much later each piece arrives, either way."""
+        self.carried = 0
+        """Pieces that were carried."""
         self._listener = socket.create_server((host, 0))
         self._ends: set[socket.socket] = set()
         self._all: set[socket.socket] = set()
@@ -28,6 +33,11 @@ class Cable:
     def address(self) -> Address:
         host, port = self._listener.getsockname()
         return host, port
+
+    def turn_to(self, server: Address) -> None:
+        """Lead to another server from now on; connections that are open are cut."""
+        self._server = server
+        self.cut()
 
     def cut(self) -> int:
         """End every connection; how many there were. New ones are carried."""
@@ -57,7 +67,10 @@ class Cable:
     def _carry(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while piece := one.recv(PIECE):
+                if self.delay_seconds:
+                    time.sleep(self.delay_seconds)
                 other.sendall(piece)
+                self.carried += 1
         _end(other)
 
     def _run(self, work: Callable[[], None]) -> None:
