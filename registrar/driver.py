@@ -23,6 +23,7 @@ from registrar.metrics import Metrics, method_label
 from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
+from registrar.store.wall_clock import wall_clock
 from registrar.transaction import (
     Action,
     Answered,
@@ -48,9 +49,8 @@ log = logging.getLogger(__name__)
 trace = logging.getLogger("registrar.trace")
 
 
-def epoch() -> Epoch:
-    """Return the seconds since 1970."""
-    return Epoch(time.time())
+epoch: Final = wall_clock
+"""Return the seconds since 1970."""
 
 
 def mono() -> Mono:

@@ -1,4 +1,4 @@
-"""A cable between TCP clients and a server: it carries what they say; it can be cut, be slow, and lead elsewhere."""
+"""A cable between TCP clients and a server: it can be cut while they talk, be slow, and lead elsewhere."""
 
 import contextlib
 import socket

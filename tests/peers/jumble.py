@@ -1,4 +1,4 @@
-"""A path for datagrams between phones and a server that loses none: some come late, after others, and some twice."""
+"""A path between phones and a server that loses no datagram: some come after later ones, some twice."""
 
 import random
 import selectors

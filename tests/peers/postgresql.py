@@ -72,8 +72,8 @@ def binaries() -> Path | None:
 class PostgresServer:
     """One server with a superuser and no password; databases come and go by `create` and `drop`.
 
-    Options given by name replace those above: `PostgresServer(shared_buffers="1GB")`. Besides loopback, clients
-    may come from `network`.
+    Options given by name replace those above: `PostgresServer(shared_buffers="1GB")`. Clients may come from
+    loopback, and from `network`.
     """
 
     def __init__(self, *, cores: str = "", network: str = "", **options: str) -> None:

@@ -1,4 +1,4 @@
-"""The main thread of a program stands still while its other threads and its sockets go on, as in a blocked loop."""
+"""The main thread of a program stands still, as in a blocked event loop; its other threads go on."""
 
 import ctypes
 import os

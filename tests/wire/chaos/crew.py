@@ -1,4 +1,4 @@
-"""The phones that do more than refresh: they register once, come and go, and call. One thread has them all."""
+"""The phones that do more than refresh: they register once, come and go, and call. One thread has all."""
 
 import asyncio
 import threading
@@ -77,7 +77,9 @@ class Crew:
             self._come_and_go(handset, NODES[place % 2]) for place, handset in enumerate(people.togglers)
         ]
         for pair in people.pairs:
-            caller, callee = [await self._caller(*one) for one in zip((pair.caller, pair.callee), pair.nodes)]
+            caller, callee = [
+                await self._caller(*one) for one in zip((pair.caller, pair.callee), pair.nodes, strict=True)
+            ]
             works += [_take_calls(callee), self._call(caller, pair)]
         return [*works, self._register_once()]
 

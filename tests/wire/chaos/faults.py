@@ -106,7 +106,7 @@ def redis_emptied(scene: Scene) -> int:
 
 
 def redis_fails_over(scene: Scene) -> int:
-    """The master dies, its replica is promoted, and the name of Redis leads there; the master returns as a replica."""
+    """The master dies, its replica is promoted and gets the name; the master returns as its replica."""
     old, new, path = redis(scene), scene.replica, scene.redis_path
     assert new is not None, "this row has no replica"
     assert path is not None, "this row has no path to Redis"
@@ -307,7 +307,7 @@ def _slow(path: Cable | None) -> int:
 
 
 def certificate_spoilt(scene: Scene) -> int:
-    """The certificate is rubbish, then its key, then both are right again. New handshakes see nothing of it."""
+    """The certificate is rubbish, then its key, then both are right. New handshakes see nothing of it."""
     files = [Path(scene.a.settings[name]) for name in ("tls_cert", "tls_key")]
     for path in files:
         right = path.read_bytes()

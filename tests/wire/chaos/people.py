@@ -68,7 +68,7 @@ def _phones(site: Site, number: int) -> list[Handset]:
 def _refreshers(site: Site) -> list[Handset]:
     found = _phones(site, REFRESHERS)
     for handset in found[::2]:
-        site.patch(handset, ip={"mode": "ROAMING", "countries": [COUNTRY]})
+        site.patch(handset, ip={"mode": "ROAMING", "countries": COUNTRY})
     return found
 
 

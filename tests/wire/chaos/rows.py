@@ -7,6 +7,8 @@ from tests.wire.chaos import faults
 from tests.wire.chaos.faults import Fault
 from tests.wire.chaos.scene import Needs
 
+ORDINARY: Final = Needs()
+
 
 @dataclass(frozen=True)
 class Row:
@@ -18,7 +20,7 @@ class Row:
     """Seconds after its end at most, until all is served again at both nodes."""
     expected: str
     """What phones and readers see meanwhile."""
-    needs: Needs = Needs()
+    needs: Needs = ORDINARY
 
 
 SLOW_REDIS: Final = Needs(redis_path=True)
@@ -36,7 +38,6 @@ ROWS: Final = (
     ),
     Row("Redis full", faults.redis_full, 2, "refreshes 200, new ones 503"),
     Row("Redis read-only", faults.redis_read_only, 2, "refreshes 200, new ones 503"),
-    Row("Redis emptied", faults.redis_emptied, 10, "the nodes write all bindings again"),
     Row(
         "Redis failing over",
         faults.redis_fails_over,

@@ -72,8 +72,8 @@ class Verdict:
         broken = sum(number for status, number in statuses.items() if status >= 500)
         recovered = "never" if self.recovered is None else f"{self.recovered:.1f} s"
         numbers = (
-            self.faults, self.acknowledged, broken, statuses[0], len(self.lost), len(self.wrong), self.samples,
-            len(self.disagreements),
+            self.faults, self.acknowledged, broken, statuses[0], len(self.lost), len(self.wrong),
+            self.samples, len(self.disagreements),
         )  # fmt: skip
         return [
             self.row,
@@ -84,7 +84,7 @@ class Verdict:
 
 
 def recovery(attempts: Sequence[Attempt], healed: float) -> float | None:
-    """Seconds from the end of a fault until every kind of request, at each node, is acknowledged and stays so.
+    """Seconds from the end of a fault until each kind of request is acknowledged at each node and stays so.
 
     None if one of them never was.
     """
