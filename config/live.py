@@ -24,6 +24,7 @@ READ_SECONDS: Final = 2.0
 SLOW_SECONDS: Final = 0.5
 RENEWED_SECONDS: Final = 3.0
 """A lease may be missing for so long after Redis was away: its process lives, and renews it."""
+WRITABLE_MS: Final = 1_000
 MAX_NODES: Final = 64
 """Most node names whose leases are requested in advance; more than a cluster has."""
 
@@ -118,6 +119,8 @@ class Live:
                 hashes = [hash_of(answer) for answer in found]
                 leases = generations(nodes, told[: len(nodes)])
                 leases |= await self._unasked(hashes, nodes)
+                if any(fields and node_is_gone(fields, leases) for fields in hashes):
+                    await self._check_that_leases_can_be_renewed()
         return self._statuses(hashes, leases), told[len(nodes) :]
 
     def _statuses(self, hashes: Sequence[Fields | None], leases: Leases) -> list[LiveStatus]:
@@ -128,6 +131,12 @@ class Live:
             else live_status(fields, leases, now)
             for fields in hashes
         ]
+
+    async def _check_that_leases_can_be_renewed(self) -> None:
+        """Note that leases may be missing if Redis takes no writes: full, a replica, or without disk."""
+        (answer,) = await ask(self._redis, [command("SET", keys.WRITABLE, "1", "PX", WRITABLE_MS)])
+        if isinstance(answer, Exception):
+            self._sure_at = asyncio.get_running_loop().time() + RENEWED_SECONDS
 
     @contextmanager
     def _away_is_noted(self) -> Iterator[None]:

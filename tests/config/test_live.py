@@ -162,6 +162,17 @@ async def test_a_lease_that_is_missing_after_redis_stood_still_says_nothing(
     assert [one.online for one in await reader.statuses(["a", "b"])] == [False, True]
 
 
+async def test_a_lease_that_is_missing_says_nothing_while_redis_takes_no_writes(redis: Redis) -> None:
+    await write_status(redis, "a", online(transport="tcp"))
+    await write_status(redis, "b", online())
+    await redis.config_set("maxmemory", 1)
+    try:
+        statuses = await Live(redis, lambda: Epoch(NOW)).statuses(["a", "b"])
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert [one.online for one in statuses] == [None, True]
+
+
 async def test_known_nodes_are_asked_for_in_the_same_round_trip(redis: Redis) -> None:
     await lease(redis, "n1", "g1")
     await write_status(redis, "a", online(transport="tcp"))

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
 from tests.peers.phone import Address
 
 PIECE: Final = 65_536
+END: Final = b""
 
 
 class Cable:
@@ -65,10 +67,18 @@ class Cable:
                 self._run(partial(self._carry, one, other))
 
     def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        """Read pieces as they come; another thread delivers them, so that delays do not add up."""
+        pieces: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+        self._run(partial(self._deliver, pieces, other))
         with contextlib.suppress(OSError):
             while piece := one.recv(PIECE):
-                if self.delay_seconds:
-                    time.sleep(self.delay_seconds)
+                pieces.put((time.monotonic() + self.delay_seconds, piece))
+        pieces.put((0.0, END))
+
+    def _deliver(self, pieces: "SimpleQueue[tuple[float, bytes]]", other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for due, piece in iter(pieces.get, (0.0, END)):
+                time.sleep(max(0.0, due - time.monotonic()))
                 other.sendall(piece)
                 self.carried += 1
         _end(other)

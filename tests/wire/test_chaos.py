@@ -73,7 +73,9 @@ def strike(scene: Scene, row: Row) -> Verdict:
         healed = time.time()
         traffic.wait(healed)
         missing = still_missing(scene, traffic, traffic.promised, healed)
-        scene.struck.clear()
+        if scene.struck:
+            time.sleep(max(0.0, healed + VISIBLE_SECONDS - time.time()))
+            scene.struck.clear()
         time.sleep(CALM_SECONDS)
         exceptions = sum(node.metric("registrar_unhandled_exceptions_total") for node in scene.nodes.values())
     journal, attempts = traffic.journal, traffic.attempts()

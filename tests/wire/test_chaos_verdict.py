@@ -23,7 +23,10 @@ def attempt(began: float, status: int, kind: str = "udp", node: str = "a") -> At
 
 def test_a_row_holds_if_every_figure_is_met() -> None:
     assert HELD.failures() == []
-    assert table([HELD]).splitlines()[2] == "| Redis killed | 3 | 1 | 1 | 0 | 0 | 0 | 20,000 | 1 | 0.5 s | holds |"
+    assert (
+        table([HELD]).splitlines()[2]
+        == "| Redis killed | 3 | 1 | 1 | 0 | 0 | 0 | 20,000 | 1 | 0.5 s | holds |"
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ LONG_SECONDS: Final = 14.0
 """Longer than the time after which others sweep a process."""
 KILLS: Final = 3
 DOWN_SECONDS: Final = 2.0
-SLOW_SECONDS: Final = 0.15
-"""Each way: 300 ms more for an answer, which is less than a command may take (0.4 s)."""
+SLOW_SECONDS: Final = 0.1
+"""Each way: 200 ms more for an answer, which is half of what a command may take (0.4 s)."""
 STALL_SECONDS: Final = 2.0
 HOUR: Final = 3_600
 LOSS: Final = "meta l4proto udp numgen random mod 100 < 20"
@@ -70,7 +70,7 @@ def redis_frozen(scene: Scene) -> int:
 
 
 def redis_slow(scene: Scene) -> int:
-    """Each answer comes 300 ms later."""
+    """Each answer comes 200 ms later."""
     return _slow(scene.redis_path)
 
 
@@ -131,7 +131,7 @@ def sql_away(scene: Scene) -> int:
 
 
 def sql_slow(scene: Scene) -> int:
-    """Each answer comes 300 ms later."""
+    """Each answer comes 200 ms later."""
     return _slow(scene.sql_path)
 
 

@@ -34,7 +34,7 @@ ROWS: Final = (
     Row("Redis killed", faults.redis_killed, 2, "refreshes 200, new ones 503, status unknown"),
     Row("Redis frozen", faults.redis_frozen, 2, "as killed; no phone looks offline when its lease is back"),
     Row(
-        "Redis slow", faults.redis_slow, 2, "everything is served, 300 ms later for each command", SLOW_REDIS
+        "Redis slow", faults.redis_slow, 2, "everything is served, 200 ms later for each command", SLOW_REDIS
     ),
     Row("Redis full", faults.redis_full, 2, "refreshes 200, new ones 503"),
     Row("Redis read-only", faults.redis_read_only, 2, "refreshes 200, new ones 503"),

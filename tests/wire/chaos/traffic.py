@@ -160,7 +160,11 @@ class Traffic:
         self._running.enter_context(self.crew)
         for reader in self._readers:
             reader.start()
-        within(BEGIN_SECONDS, lambda: self.serves(0.0), "everything is served before the fault")
+        try:
+            within(BEGIN_SECONDS, lambda: self.serves(0.0), "everything is served before the fault")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
