@@ -26,7 +26,7 @@ CALM_SECONDS: Final = 3.0
 """How long the traffic runs before each fault, and after everything is served again."""
 VISIBLE_SECONDS: Final = 10.0
 """After the end of a fault every acknowledged binding is to be seen by then."""
-TABLE: Final = Path(os.environ.get("CHAOS_TABLE", "chaos-table.md"))
+TABLE: Final = Path(os.environ.get("CHAOS_TABLE", "chaos-table.txt"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

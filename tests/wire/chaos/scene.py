@@ -56,6 +56,8 @@ class Needs:
 class Node(Site):
     """A process with everything on, in a network of its own."""
 
+    metrics_token = None
+
     def __init__(
         self,
         name: str,
