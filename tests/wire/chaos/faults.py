@@ -3,15 +3,18 @@
 import os
 import random
 import resource
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 from tests.peers.cable import Cable
 from tests.peers.certificate import name_in, swap
+from tests.peers.phone import Address
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
@@ -189,15 +192,32 @@ def _filled(path: Path) -> Iterator[None]:
 
 
 def descriptors_gone(scene: Scene) -> int:
-    """Both nodes may open nothing more."""
+    """Both nodes may open nothing more. How often a new connection to them got no answer."""
     before = {node.pid: resource.prlimit(node.pid, resource.RLIMIT_NOFILE) for node in scene.nodes.values()}
     for pid, (_, hard) in before.items():
-        used = len(os.listdir(f"/proc/{pid}/fd"))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, hard))
-    time.sleep(SPELL_SECONDS)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (_lowest_free(pid), hard))
+    end, waiting = time.monotonic() + SPELL_SECONDS, 0
+    while time.monotonic() < end:
+        waiting += sum(not _answers(node.http) for node in scene.nodes.values())
     for pid, limits in before.items():
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-    return len(before)
+    return waiting
+
+
+def _lowest_free(pid: int) -> int:
+    """The number that the next descriptor of a process would have: it may not be as high as the limit."""
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in count() if number not in used)
+
+
+def _answers(place: Address) -> bool:
+    """Whether a new connection gets an answer within a second."""
+    with socket.create_connection(place, 1.0) as asked:
+        try:
+            asked.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            return bool(asked.recv(1))
+        except OSError:
+            return False
 
 
 def clock_ahead(scene: Scene) -> int:
