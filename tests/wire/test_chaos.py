@@ -3,10 +3,12 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.patience import limit
 from tests.peers.process import PeerFailed
@@ -18,7 +20,7 @@ from tests.wire.chaos.verdict import Verdict, recovery, table
 from tests.wire.conftest import Report
 from tests.wire.ledger import Book, lost
 from tests.wire.need import need, need_namespace, need_postgresql
-from tests.wire.site import Site
+from tests.wire.site import Site, within
 
 pytestmark = [pytest.mark.wire, pytest.mark.soak]
 
@@ -26,6 +28,7 @@ CALM_SECONDS: Final = 3.0
 """How long the traffic runs before each fault, and after everything is served again."""
 VISIBLE_SECONDS: Final = 10.0
 """After the end of a fault every acknowledged binding is to be seen by then."""
+READY_SECONDS: Final = 20.0
 TABLE: Final = Path(os.environ.get("CHAOS_TABLE", "chaos-table.txt"))
 
 
@@ -48,17 +51,28 @@ def verdicts() -> Iterator[list[Verdict]]:
     TABLE.write_text(table(found))
 
 
-def cases() -> list[object]:
-    """Each row with the database that it needs."""
+@pytest.fixture(scope="module")
+def scene(
+    request: pytest.FixtureRequest, base: Base, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """Both nodes; rows that need the same share them."""
+    with ExitStack() as stack:
+        with base.hub.entered():
+            made = stack.enter_context(running(base, tmp_path_factory.mktemp("scene"), request.param))
+        yield made
+
+
+def cases() -> list[ParameterSet]:
+    """Each row with what it needs."""
     backend = {True: "postgresql", False: "sqlite"}
-    return [pytest.param(backend[row.needs.postgresql], row, id=row.name) for row in ROWS]
+    return [pytest.param(backend[row.needs.postgresql], row.needs, row, id=row.name) for row in ROWS]
 
 
-@pytest.mark.parametrize(("base", "row"), cases(), indirect=["base"])
+@pytest.mark.parametrize(("base", "scene", "row"), cases(), indirect=["base", "scene"])
 def test_nothing_is_lost_and_nobody_is_blamed(
-    base: Base, row: Row, tmp_path: Path, verdicts: list[Verdict], report: Report
+    base: Base, scene: Scene, row: Row, verdicts: list[Verdict], report: Report
 ) -> None:
-    with base.hub.entered(), running(base, tmp_path, row.needs) as scene:
+    with base.hub.entered():
         verdict = strike(scene, row)
     verdicts.append(verdict)
     report(" | ".join(verdict.cells()))
@@ -67,6 +81,9 @@ def test_nothing_is_lost_and_nobody_is_blamed(
 
 def strike(scene: Scene, row: Row) -> Verdict:
     """Inject the fault while the traffic runs, and look what came of it."""
+    for node in scene.nodes.values():
+        within(READY_SECONDS, node.ready, f"node {node.name} is ready after the row before")
+    before = scene.exceptions
     with Traffic(scene) as traffic:
         time.sleep(CALM_SECONDS)
         faults = row.fault(scene)
@@ -77,8 +94,7 @@ def strike(scene: Scene, row: Row) -> Verdict:
             time.sleep(max(0.0, healed + VISIBLE_SECONDS - time.time()))
             scene.struck.clear()
         time.sleep(CALM_SECONDS)
-        exceptions = sum(node.metric("registrar_unhandled_exceptions_total") for node in scene.nodes.values())
-    journal, attempts = traffic.journal, traffic.attempts()
+    journal, attempts, exceptions = traffic.journal, traffic.attempts(), scene.exceptions - before
     asked = [one for one in attempts if one.kind in KINDS]
     return Verdict(
         row.name, faults, attempts, missing, journal.samples, journal.disagreements, traffic.rude, exceptions,

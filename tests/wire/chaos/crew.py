@@ -11,14 +11,15 @@ from typing import Any, Final, Self
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_session import Outgoing
 from tests.peers.endpoint import Endpoint, Phone
-from tests.peers.phone import Address, Answer
+from tests.peers.phone import Answer
 from tests.wire.chaos.journal import NO_ANSWER, Journal, Truth
 from tests.wire.chaos.people import NODES, Pair
-from tests.wire.chaos.scene import HUB, Scene
+from tests.wire.chaos.scene import Scene, source
 from tests.wire.ledger import Book, Promise
 from tests.wire.site import Handset
 
-SOURCE: Final[Address] = (HUB, 0)
+CREW_PORT: Final = 10
+CALLER_PORT: Final = 20
 ANSWER_SECONDS: Final = 6.0
 """How long a phone waits for a final answer."""
 AGAIN_SECONDS: Final = 0.5
@@ -60,8 +61,8 @@ class Crew:
 
     async def _main(self) -> None:
         self._loop, self._work = asyncio.get_running_loop(), asyncio.current_task()
-        for node in NODES:
-            self._endpoints[node] = await Endpoint.open(self._scene.udp(node), SOURCE)
+        for place, node in enumerate(NODES):
+            self._endpoints[node] = await Endpoint.open(self._scene.udp(node), source(CREW_PORT + place))
         try:
             async with asyncio.TaskGroup() as group:
                 for work in await self._works():
@@ -139,7 +140,8 @@ class Crew:
 
     async def _caller(self, handset: Handset, node: str) -> CallingPhone:
         """A phone that is registered and stays so."""
-        phone = await CallingPhone.open(handset.account, self._scene.udp(node), source=SOURCE)
+        place = source(CALLER_PORT + len(self._callers))
+        phone = await CallingPhone.open(handset.account, self._scene.udp(node), source=place)
         self._callers.append(phone)
         answer = await phone.register()
         assert answer.status == 200, answer

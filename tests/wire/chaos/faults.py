@@ -35,6 +35,8 @@ SLOW_SECONDS: Final = 0.1
 """Each way: 200 ms more for an answer, which is half of what a command may take (0.4 s)."""
 STALL_SECONDS: Final = 2.0
 HOUR: Final = 3_600
+CACHED_SECONDS: Final = 1.5
+"""After this time a program sees what its clock was set to."""
 LOSS: Final = "meta l4proto udp numgen random mod 100 < 20"
 CERTIFICATE: Final = "chaos.example"
 BLOCK: Final = 65_536
@@ -233,7 +235,7 @@ def clock_behind(scene: Scene) -> int:
 def _jump(scene: Scene, seconds: int) -> int:
     for offset in (seconds, 0):
         swap(scene.clock, f"{offset:+d}".encode())
-        time.sleep(SPELL_SECONDS if offset else 0.0)
+        time.sleep(SPELL_SECONDS if offset else CACHED_SECONDS)
     return 2
 
 

@@ -33,6 +33,7 @@ LISTENERS: Final = {"tcp": 5060, "tls": 5061, "wss": 8443}
 DISK: Final = "24m"
 """Size of the file system of the data directory, where it has one of its own."""
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FIRST_PORT: Final = 7_001
 OPEN_REDIS: Final = ("--bind", HUB, "127.0.0.1", "--protected-mode", "no")
 
 
@@ -132,9 +133,19 @@ class Scene:
         """By how many seconds the clock of node b is wrong."""
         return self.folder / "clock"
 
+    @property
+    def exceptions(self) -> float:
+        """Unhandled ones, of both nodes, since they started."""
+        return sum(node.metric("registrar_unhandled_exceptions_total") for node in self.nodes.values())
+
     def udp(self, node: str) -> Address:
         """Where phones over UDP reach a node."""
         return self.jumbles[node].address if self.jumbles else self.nodes[node].sip
+
+
+def source(number: int) -> Address:
+    """Where a socket of phones over UDP is, the same in each row: else each row would bind more contacts."""
+    return HUB, FIRST_PORT + number
 
 
 @contextmanager
@@ -235,6 +246,6 @@ def _clock(scene: Scene) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(scene.clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",  # to read the file for each look at the clock would take all CPU
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.peers.load import Transport
-from tests.wire.chaos.crew import SOURCE, Crew
+from tests.wire.chaos.crew import Crew
 from tests.wire.chaos.journal import NO_ANSWER, Attempt, Journal, Truth
 from tests.wire.chaos.people import CONNECTED, NODES
-from tests.wire.chaos.scene import Scene
+from tests.wire.chaos.scene import HUB, Scene, source
 from tests.wire.ledger import Book, Load
 from tests.wire.site import Handset, within
 
@@ -53,7 +53,7 @@ class Traffic:
             rate=UDP_RATE if transport == "udp" else CONNECTED_RATE,
             deadline=DEADLINE_SECONDS,
             transport=transport,
-            source=SOURCE,
+            source=source(NODES.index(node)) if transport == "udp" else (HUB, 0),
         )
 
     def _handsets(self, node: str, transport: Transport) -> list[Handset]:
