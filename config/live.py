@@ -118,8 +118,9 @@ class Live:
                 found, told = answers[: len(phones)], answers[len(phones) :]
                 hashes = [hash_of(answer) for answer in found]
                 leases = generations(nodes, told[: len(nodes)])
-                leases |= await self._unasked(hashes, nodes)
-                if any(fields and node_is_gone(fields, leases) for fields in hashes):
+                needed = {node for fields in hashes if fields and (node := needed_lease(fields))}
+                leases |= await self._unasked(needed, nodes)
+                if needed - leases.keys():
                     await self._check_that_leases_can_be_renewed()
         return self._statuses(hashes, leases), told[len(nodes) :]
 
@@ -151,10 +152,9 @@ class Live:
         if time() - begun > SLOW_SECONDS:
             self._sure_at = time() + RENEWED_SECONDS
 
-    async def _unasked(self, hashes: Sequence[Fields | None], asked: Sequence[str]) -> Leases:
+    async def _unasked(self, needed: Iterable[str], asked: Sequence[str]) -> Leases:
         """Return the leases of nodes that were not known yet. From now on they are requested in advance."""
-        needed = {needed_lease(fields) for fields in hashes if fields}
-        new = sorted(node for node in needed if node and node not in asked)
+        new = sorted(node for node in needed if node not in asked)
         if not new:
             return {}
         for node in new[:MAX_NODES]:
