@@ -55,7 +55,7 @@ class _Keeper(SteadyLoad):
 
     def _note(self, phone: Phone, answer: Answer, seconds: float) -> None:
         super()._note(phone, answer, seconds)
-        caller, now = phone.caller, time.time()
+        caller, now = phone.caller, time.time() - seconds  # counted from its sending: the answer may be late
         granted = answer.granted(caller.contact)
         if answer.status == 200 and granted is not None:
             promise = Promise(caller.call_id, caller.cseq, caller.contact, now + granted, now)

@@ -13,7 +13,7 @@ from tests.peers.calling_session import Outgoing
 from tests.peers.endpoint import Endpoint, Phone
 from tests.peers.phone import Answer
 from tests.wire.chaos.journal import NO_ANSWER, Journal, Truth
-from tests.wire.chaos.people import NODES, Pair
+from tests.wire.chaos.people import NODES, Pair, sized
 from tests.wire.chaos.scene import Scene, source
 from tests.wire.ledger import Book, Promise
 from tests.wire.site import Handset
@@ -23,11 +23,11 @@ CALLER_PORT: Final = 20
 ANSWER_SECONDS: Final = 6.0
 """How long a phone waits for a final answer."""
 AGAIN_SECONDS: Final = 0.5
-ONCE_SECONDS: Final = 0.25
+ONCE_SECONDS: Final = sized(2.0, 0.25)
 """Between two phones that register once."""
 TOGGLE_SECONDS: Final = 1.5
 TALK_SECONDS: Final = 0.2
-PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = sized(2.0, 1.0)
 EXPIRES: Final = 600
 TRIES: Final = 20
 FOR_EVER: Final = 3_600.0
@@ -114,16 +114,16 @@ class Crew:
     async def _until_acknowledged(self, handset: Handset, node: str) -> None:
         phone = Phone(handset.account, self._endpoints[node])
         while True:
+            began = time.time()
             answer = await self._register(phone, "once", node)
             if answer is not None and answer.status == 200:
                 break
             await asyncio.sleep(AGAIN_SECONDS)
-        caller, now = phone.caller, time.time()
+        caller = phone.caller
         granted = answer.granted(caller.contact) or 0
         self.book.promises[handset.account.username] = Promise(
-            caller.call_id, caller.cseq, caller.contact, now + granted, now
+            caller.call_id, caller.cseq, caller.contact, began + granted, began
         )
-        self.truths[handset.id] = Truth(True)
 
     async def _come_and_go(self, handset: Handset, node: str) -> None:
         phone, expires = Phone(handset.account, self._endpoints[node]), EXPIRES
