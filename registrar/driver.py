@@ -24,6 +24,7 @@ from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
 from registrar.rules.quotas import NEAR, TRANSACTIONS, Quota
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
+from registrar.store.wall_clock import wall_clock
 from registrar.transaction import (
     NO_SHARE,
     Action,
@@ -52,9 +53,8 @@ log = logging.getLogger(__name__)
 trace = logging.getLogger("registrar.trace")
 
 
-def epoch() -> Epoch:
-    """Return the seconds since 1970."""
-    return Epoch(time.time())
+epoch: Final = wall_clock
+"""Return the seconds since 1970."""
 
 
 def mono() -> Mono:

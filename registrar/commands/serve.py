@@ -40,7 +40,7 @@ from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.rules.quotas import Quotas
 from registrar.settings import Settings
-from registrar.store import redis_client
+from registrar.store import redis_client, wall_clock
 from registrar.store.measured import measure
 from registrar.store.media_engine import engine_name
 from registrar.store.valkey import EmbeddedValkey
@@ -84,6 +84,7 @@ async def run(
         opened(installation, upgrade=False) as stores,
         served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
     ):
+        await wall_clock.ask(stores.redis, wall_clock.wall_clock)
         metrics, tried = Metrics(), WrongPasswordLines()
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
@@ -112,6 +113,7 @@ async def run(
         async with asyncio.TaskGroup() as tasks:
             running = []
             tasks.create_task(watch.run(stop))
+            tasks.create_task(wall_clock.keep_time(stores.redis, wall_clock.wall_clock, stop))
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
             for job in jobs:

@@ -42,6 +42,8 @@ WEAK_LENGTH: Final = 10_000
 WEAK_SECONDS: Final = 400 * 86_400
 KEYS_KNOWN: Final = "registrar:keys"
 """Process -> when it last looked for keys, and the names of those that it knows."""
+WRITABLE: Final = "registrar:writable"
+"""Written by a reader that misses a lease: a Redis that takes no writes has lost them all."""
 STATES_CHECKED: Final = "registrar:states-checked"
 """When the index of states was last compared with every phone, in epoch seconds; 0: a part is built again."""
 STATES_WALK: Final = "registrar:states-walk"

@@ -25,6 +25,8 @@ the lease's own time, its phones are offline within 10 s of its death."""
 LOOK_SECONDS: Final = 0.5
 FIRST_SECONDS: Final = 0.1
 """How soon a first lease that failed is tried again: without one, phones on our connections look offline."""
+AGAIN_SECONDS: Final = 0.25
+"""The same for a renewal: if Redis was away longer than a lease lives, it comes back without ours."""
 OVER_TLS: Final = ";transport=tls"
 """Ends the address of a process that is asked over TLS; it is a parameter of its SIP URI, too."""
 FAULTS: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
@@ -116,14 +118,16 @@ class Nodes:
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
+            wait = seconds
             try:
                 await step()
             except FAULTS as error:
+                wait = min(seconds, AGAIN_SECONDS)
                 self._missing.clear()  # a lease must be missing without a break of the connection
                 self._sure_at = asyncio.get_running_loop().time() + self._dead_seconds
                 log.debug("no lease renewed, or nothing swept: %s", error)
             heed_cancellation()
-            await asyncio.sleep(seconds if self.registered.is_set() else min(seconds, FIRST_SECONDS))
+            await asyncio.sleep(wait if self.registered.is_set() else min(seconds, FIRST_SECONDS))
 
     async def leave(self) -> None:
         """Give up the lease at an orderly stop."""

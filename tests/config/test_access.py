@@ -11,9 +11,10 @@ import jwt
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from config import board
+from config import board, clock
 from config.access import DOMAINS, RULES, AccessLevel, Scope, allowed_methods
 from config.auth import MAX_TOKEN_LENGTH, issue_token
+from registrar.model import Epoch
 from tests.config.world import JWT_SECRET, MODEL, NOBODY, World
 from tests.every import every
 
@@ -219,6 +220,17 @@ async def test_a_bad_token_is_refused(world: World, header: str, code: str) -> N
         answer = await client.get("/pbx/sipphone", headers={"Authorization": header})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
     assert answer.json()["error"]["status"] == 401
+
+
+async def test_tokens_are_judged_by_the_clock_of_all_nodes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by that of the machine, which may be wrong."""
+    header = {"Authorization": f"Bearer {token()}"}
+    async with world.client(None) as client:
+        for hours, status in ((0, 200), (-1, 401), (25, 401)):
+            monkeypatch.setattr(clock, "epoch_now", lambda late=hours: Epoch(time.time() + 3_600 * late))
+            assert (await client.get("/pbx/sipphone", headers=header)).status_code == status
 
 
 async def test_a_token_may_be_thirty_seconds_over(world: World) -> None:

@@ -27,7 +27,7 @@ COUNTRIES: Final = {"127.10.0.0/16": "DK", "127.20.0.0/16": "SE"}
 IN_THE_END: Final = "in_the_end"
 """Tests with this in their name run after all others."""
 
-LATE: Final = ("test_faults", "test_limits", "test_node_lost")
+LATE: Final = ("test_chaos", "test_faults", "test_limits", "test_node_lost")
 """Modules that measure under load: they run when the tests beside them are done."""
 
 LAST_LINES: Final = 8

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from registrar.errors import AnotherNode, StoreUnavailable
 from registrar.model import Epoch, Process
 from registrar.store import keys
-from registrar.store.nodes import Nodes
+from registrar.store.nodes import AGAIN_SECONDS, Nodes
 from registrar.store.redis_client import connect
 from tests.contract.servers import Server, client, running
 from tests.patience import limit
@@ -330,4 +330,29 @@ async def test_without_redis_it_waits_and_holds_its_lease_when_redis_is_there(se
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    await node.redis.aclose()
+
+
+async def test_a_renewal_that_failed_is_tried_again_soon(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis may come back without our lease: until it is renewed, readers must doubt all our connections."""
+    node = Node(server, "a", "g1")
+    waits: list[float] = []
+    node.nodes.registered.set()
+    faults = iter([StoreUnavailable("away"), None, StoreUnavailable("away")])
+
+    async def step() -> None:
+        if (fault := next(faults)) is not None:
+            raise fault
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await node.nodes._repeat(step, 2.0)
+    assert waits == [AGAIN_SECONDS, 2.0, AGAIN_SECONDS]
     await node.redis.aclose()
