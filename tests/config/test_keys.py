@@ -38,6 +38,7 @@ SEALING: Final = {
     "operations/resealing.py",
     "operations/second_factor.py",
     "operations/webhooks.py",
+    "provisioning/admin_password.py",
     "provisioning/arming.py",
     "redirect/outbox.py",
 }
