@@ -41,7 +41,7 @@ lint: $(VENV)/dev.done
 	$(BIN)/codespell registrar config tests docs deploy README.md Makefile
 
 unit: $(VENV)/dev.done $(PAGE)
-	$(BIN)/python -m pytest -q -p no:schemathesis -m "not wire and not api" -n 2 --dist worksteal --ignore=tests/wire --reruns 1 -r fER
+	$(BIN)/python -m pytest -q -p no:schemathesis -m "not wire and not api" -n 3 --dist worksteal --ignore=tests/wire --reruns 1 -r fER
 
 wire: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	$(BIN)/python -m pytest -q -m wire
