@@ -36,7 +36,7 @@ async def test_the_state_follows_the_phone(world: World) -> None:
     assert (await get(world, f"{line.partition(URL)[2]}{NAME}")).status_code == 200
     assert (await shown(world, id))["state"] == "configured"
     statement = "SELECT action FROM audit_log WHERE row_oid = :id ORDER BY id"
-    assert [row[0] for row in await world.rows(statement, id=id)] == ["create", "rearm"]
+    assert [row[0] for row in await world.rows(statement, id=id)] == ["create", "rearm", "first-contact"]
 
 
 async def test_what_cannot_be_provisioned_says_why(world: World) -> None:
