@@ -199,7 +199,7 @@ def second_api(api_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def switchboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with every transport, for the tests of calls; left running."""
     need("redis-cli")
-    with Site(tmp_path_factory.mktemp("switchboard"), transports=TRANSPORTS) as site:
+    with Site(tmp_path_factory.mktemp("switchboard"), transports=TRANSPORTS, limits=MANY_STRANGERS) as site:
         site.demo()
         yield site
 
